@@ -1,0 +1,93 @@
+# The four commands of this project are run, dev, check and test. Everything they need is made on the way.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .make
+PAGE := backend/rankscope/static/index.html
+PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
+
+.PHONY: setup run dev check format test test-python test-page test-browser bench openapi clean help
+
+help:
+	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
+	@echo "make dev     the same, with the page's sources served and reloaded by Vite"
+	@echo "make check   formatting, lint, types, drift of the generated API types"
+	@echo "make test    all tests: Python, page, browser"
+	@echo "make bench   all benchmarks"
+
+# ---------------------------------------------------------------- what the commands need
+
+setup: $(STAMPS)/dev $(PAGE)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "RankScope needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"'
+	$(PYTHON) -m venv $(VENV)
+
+# Plain pip, so that pip's own configuration picks the CPU or the CUDA build of torch.
+$(STAMPS)/run: pyproject.toml requirements-demo.txt | $(BIN)/python
+	mkdir -p $(STAMPS)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[worker]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-demo.txt
+	touch $@
+
+$(STAMPS)/dev: $(STAMPS)/run
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[worker,dev]'
+	touch $@
+
+# Node: the system's where it is new enough for Vite, else the one from the wheel.
+$(STAMPS)/node: | $(BIN)/python
+	mkdir -p $(STAMPS)
+	sh scripts/find-node.sh $(BIN) > $@.tmp && mv $@.tmp $@
+
+$(STAMPS)/page: frontend/package.json frontend/package-lock.json $(STAMPS)/node
+	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+$(PAGE): $(STAMPS)/page $(PAGE_SOURCES)
+	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent build
+	touch $@
+
+# ---------------------------------------------------------------- the commands
+
+run: $(STAMPS)/run $(PAGE)
+	@exec $(BIN)/rankscope up $(ARGS)
+
+dev: $(STAMPS)/dev $(STAMPS)/page
+	PATH="$$(cat $(STAMPS)/node):$$PATH" $(BIN)/python scripts/dev.py $(ARGS)
+
+check: $(STAMPS)/dev $(STAMPS)/page
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/python -m rankscope.openapi --check
+	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" && npm run --silent lint && npm run --silent types && npm run --silent gen:check
+
+format: $(STAMPS)/dev $(STAMPS)/page
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent format
+
+# The API's types for the page, after a change of the API.
+openapi: $(STAMPS)/dev $(STAMPS)/page
+	$(BIN)/python -m rankscope.openapi
+	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent gen
+
+test: test-python test-page test-browser
+
+test-python: $(STAMPS)/dev
+	$(BIN)/pytest -q --ignore tests/e2e
+
+test-page: $(STAMPS)/page
+	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent test
+
+test-browser: $(STAMPS)/dev $(PAGE)
+	$(BIN)/pytest -q tests/e2e
+
+bench: bench-method
+
+bench-method: $(STAMPS)/dev
+	$(BIN)/python -m tests.bench.method
+
+clean:
+	rm -rf $(VENV) $(STAMPS) frontend/node_modules backend/rankscope/static
