@@ -1,0 +1,241 @@
+"""What dynamic rank costs over PEFT's plain LoRA: `make bench-method`, or `python -m tests.bench.method --quick`.
+
+RoBERTa-base's shape with random weights. A step is a whole optimizer step of the library's Trainer: forward, backward
+with the DEM term, clip, AdamW, scheduler, then score, smooth, prune and one packed snapshot. Pruning happens at EVERY
+measured step of the window (by default it is every 100th), so the figures are those of the dearest step. LoRA runs the
+same Trainer without term, scores and snapshots.
+
+Each comparison runs in this process, A/B/A/B, and is judged by the ratio of the medians; the median of the paired
+ratios stands beside it under the same limit.
+"""
+
+import argparse
+import gc
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import peft
+import psutil
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dynamic_rank import RankAllocator
+from dynamic_rank import allocator as allocator_module
+
+from .materialising import MaterialisingAllocator
+from .rows import Rows
+from .sides import QUICK, Side, Size, packed
+
+INITIAL_RANK, TARGET_RANK = 12, 8
+STEP_LIMIT, SHARE_LIMIT, SPEED_LIMIT, MEMORY_LIMIT = 1.03, 1.0, 150, 1.01
+COPY_LIMIT, SNAPSHOT_LIMIT = 1, 2000
+# Reads one value of a tensor into Python: on a GPU a copy to the host of its own.
+_READ = torch.ops.aten._local_scalar_dense.default
+
+
+class HostReads(TorchDispatchMode):
+    """Counts what leaves the device while it is active: calls of `to_host`, and single values read into Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copies = 0
+        self.copied_bytes = 0
+        self._original = allocator_module.to_host
+
+    def to_host(self, tensor: Tensor) -> Any:
+        self.copies += 1
+        self.copied_bytes += tensor.numel() * tensor.element_size()
+        return self._original(tensor)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _READ:
+            self.copies += 1
+            self.copied_bytes += args[0].element_size()
+        return func(*args, **(kwargs or {}))
+
+
+def measure(size: Size, rows: Rows) -> None:
+    options = {
+        "target_rank": TARGET_RANK, "initial_rank": INITIAL_RANK, "warmup_ratio": 0.0, "prune_end_ratio": 0.5,
+        "prune_interval": 1,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        _steps(rows, size, options, folder)
+        fresh = Side("dynamic_rank", options, size, 2 * size.window, folder)
+        for _ in range(size.warmup):
+            fresh.step()  # so that no scale is zero any more
+        _window_memory(rows, fresh, size, folder)
+        _allocators(rows, fresh, size)
+        _snapshot(rows, fresh)
+
+
+def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None:
+    """Time and memory of a step against LoRA, in the window and after compaction, of one dynamic-rank training."""
+    ours = Side("dynamic_rank", options, size, 2 * size.window, folder)
+    lora = Side("lora", {"rank": INITIAL_RANK}, size, 2 * size.window, folder)
+    allocator = ours.allocator
+    with patch.object(allocator, "step", Stopwatch(allocator.step)) as allocation:
+        pairs = _interleave(ours.step, lora.step, size.warmup, size.pairs)
+    _step_rows(rows, "step in the scoring window", pairs, _against(size, INITIAL_RANK))
+    allocation_s = median(allocation.times_s[size.warmup :])
+    share = 100 * allocation_s / median(pairs.ours_s)
+    rows.at_most("score + smooth + allocate, share of the step", share, SHARE_LIMIT, "%", "its own step in the window")
+    rows.tell("score + smooth + allocate, inside the step", 1e3 * allocation_s, "ms")
+
+    ours.step()
+    if not allocator.components.is_compacted:
+        raise RuntimeError("The window is over and nothing was compacted: the schedule of the benchmark is off.")
+    del lora
+    lora = Side("lora", {"rank": TARGET_RANK}, size, 2 * size.window, folder)
+    pairs = _interleave(ours.step, lora.step, size.warmup, size.pairs)
+    against = _against(size, TARGET_RANK)
+    _step_rows(rows, "step after compaction", pairs, against)
+    memory = ours.adapter_bytes() / lora.adapter_bytes()
+    figure = "adapter parameters + AdamW state after compaction"
+    rows.at_most(figure, memory, MEMORY_LIMIT, "ratio of bytes", against)
+    _peak_row(rows, "peak memory of a step after compaction", ours, lora, against)
+    ranks = [len(layer.kept) for layer in allocator.layers]
+    rows.tell(
+        "mean rank after compaction", sum(ranks) / len(ranks), f"components, {min(ranks)} to {max(ranks)} a module"
+    )
+
+
+def _window_memory(rows: Rows, ours: Side, size: Size, folder: str) -> None:
+    """Apart from the timed steps: those run before a profiler was ever started in this process."""
+    lora = Side("lora", {"rank": INITIAL_RANK}, size, 2 * size.window, folder)
+    for _ in range(size.warmup):
+        lora.step()
+    _peak_row(rows, "peak memory of a step in the window", ours, lora, _against(size, INITIAL_RANK))
+
+
+def _allocators(rows: Rows, side: Side, size: Size) -> None:
+    """Score, smooth and allocate: the library's form against the materialising one, on the same tensors."""
+    config = side.allocator.config
+    ours = RankAllocator(side.model, config, 2 * (size.slow_pairs + 2))
+    theirs = MaterialisingAllocator(ours.layers, config)
+
+    def step() -> None:
+        ours.step(ours.last_step + 1)
+
+    def materialising_step() -> None:
+        theirs.step(ours.schedule.budget(ours.last_step))
+
+    step()
+    materialising_step()
+    # Nothing was pruned between the two: float32 norms of whole matrices are off by up to 1e-3.
+    torch.testing.assert_close(torch.stack(theirs.ema), ours.scores(), rtol=5e-3, atol=1e-6)
+    pairs = _interleave(step, materialising_step, 0, size.slow_pairs)
+    against = "the (r, out, in) form, interleaved"
+    figure = "score + smooth + allocate, times faster than the materialising form"
+    rows.at_least(figure, median(pairs.theirs_s) / median(pairs.ours_s), SPEED_LIMIT, "times", against)
+    paired = median(b / a for a, b in zip(pairs.ours_s, pairs.theirs_s, strict=True))
+    rows.at_least(f"{figure}, median of pairs", paired, SPEED_LIMIT, "times", against)
+    rows.tell("score + smooth + allocate", 1e3 * median(pairs.ours_s), "ms", against)
+    rows.tell("score + smooth + allocate, materialising form", 1e3 * median(pairs.theirs_s), "ms")
+
+
+def _snapshot(rows: Rows, side: Side) -> None:
+    """What one step with its pruning and its snapshot reads from the device, and how large the snapshot is packed."""
+    allocator = side.allocator
+    with HostReads() as reads, patch.object(allocator_module, "to_host", reads.to_host):
+        decision = allocator.step(allocator.last_step + 1)
+        snapshot = allocator.snapshot(decision)
+    shape = f"{snapshot.n_modules} x {snapshot.width}"
+    rows.at_most("one snapshot: copies to the host", reads.copies, COPY_LIMIT, "copies", "with a pruning in the step")
+    rows.at_most(
+        "one snapshot: mask and float16 scores", len(packed(snapshot)), SNAPSHOT_LIMIT, "bytes", f"{shape} components"
+    )
+    rows.tell("one snapshot: float32 scores and DEM value, as copied to the host", reads.copied_bytes, "bytes")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Seconds of the two sides, pair by pair; and the CPU time that went elsewhere, in % of all cores meanwhile."""
+
+    ours_s: list[float]
+    theirs_s: list[float]
+    elsewhere: float
+
+
+class Stopwatch:
+    """A function with the seconds of each call."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.times_s: list[float] = []
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        start = time.perf_counter()
+        result = self._function(*args)
+        self.times_s.append(time.perf_counter() - start)
+        return result
+
+
+def _interleave(ours: Callable[[], None], theirs: Callable[[], None], warmup: int, pairs: int) -> Pairs:
+    """Calls them in turn, `warmup` times unmeasured and `pairs` times measured."""
+    watches = Stopwatch(ours), Stopwatch(theirs)
+    gc.collect()
+    gc.freeze()  # else a full collection of everything imported falls into one step or the other
+    start_s, busy_s, own_s = time.perf_counter(), _busy_s(), time.process_time()
+    for _ in range(warmup + pairs):
+        for watch in watches:
+            watch()
+    gc.unfreeze()
+    available_s = (time.perf_counter() - start_s) * psutil.cpu_count()
+    elsewhere_s = max(_busy_s() - busy_s - (time.process_time() - own_s), 0.0)
+    return Pairs(*(watch.times_s[warmup:] for watch in watches), elsewhere=100 * elsewhere_s / available_s)
+
+
+def _busy_s() -> float:
+    """CPU seconds that this machine has spent, for whomever, the host's other guests included."""
+    times = psutil.cpu_times()
+    return float(
+        times.user
+        + times.system
+        + getattr(times, "irq", 0)
+        + getattr(times, "softirq", 0)
+        + getattr(times, "nice", 0)
+        + getattr(times, "steal", 0)
+    )
+
+
+def _step_rows(rows: Rows, figure: str, pairs: Pairs, against: str) -> None:
+    ratio = median(pairs.ours_s) / median(pairs.theirs_s)
+    rows.at_most(f"{figure} / LoRA's, ratio of medians", ratio, STEP_LIMIT, "ratio", against)
+    paired = median(a / b for a, b in zip(pairs.ours_s, pairs.theirs_s, strict=True))
+    rows.at_most(f"{figure} / LoRA's, median of pairs", paired, STEP_LIMIT, "ratio", against)
+    rows.tell(f"{figure}", 1e3 * median(pairs.ours_s), "ms", f"LoRA {1e3 * median(pairs.theirs_s):.4g} ms")
+    rows.tell(f"{figure}: cores busy elsewhere while it was timed", pairs.elsewhere, "%", "a quiet machine is near 0")
+
+
+def _peak_row(rows: Rows, figure: str, ours: Side, theirs: Side, against: str) -> None:
+    rows.at_most(figure, ours.peak_bytes() / theirs.peak_bytes(), MEMORY_LIMIT, "ratio of bytes", against)
+
+
+def _against(size: Size, rank: int) -> str:
+    shape = f"{size.layers} layers, hidden {size.hidden}, batch {size.batch} x {size.length}"
+    return f"PEFT LoRA {peft.__version__}, r {rank}; {shape}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a tiny model, to see that it runs; nothing is stored")
+    for field in fields(Size):
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=int, help=f"default {field.default}")
+    given = vars(parser.parse_args())
+    is_quick = given.pop("quick")
+    size = QUICK if is_quick else Size()
+    rows = Rows("method")
+    measure(replace(size, **{name: value for name, value in given.items() if value is not None}), rows)
+    if not is_quick:
+        rows.store()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Rows: one JSON line a figure, printed and appended to tests/bench/results/NAME.jsonl."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. `limit` None: it is there to explain another figure and neither passes nor fails."""
+
+    figure: str
+    value: float
+    unit: str
+    limit: float | None
+    passes: bool | None
+    against: str
+    machine: str
+    date: str
+
+
+class Rows:
+    """Prints each figure as it comes; `store` appends all of them to the results of benchmark `name`."""
+
+    def __init__(self, name: str) -> None:
+        self.path = RESULTS / f"{name}.jsonl"
+        self.rows: list[Row] = []
+        self._machine = machine()
+        self._date = datetime.now(UTC).date().isoformat()
+
+    def at_most(self, figure: str, value: float, limit: float, unit: str, against: str) -> None:
+        self._add(figure, value, unit, limit, value <= limit, against)
+
+    def at_least(self, figure: str, value: float, limit: float, unit: str, against: str) -> None:
+        self._add(figure, value, unit, limit, value >= limit, against)
+
+    def tell(self, figure: str, value: float, unit: str, against: str = "") -> None:
+        self._add(figure, value, unit, None, None, against)
+
+    def store(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(f"{_line(row)}\n" for row in self.rows)
+
+    def _add(
+        self, figure: str, value: float, unit: str, limit: float | None, passes: bool | None, against: str
+    ) -> None:
+        # Judged in full, shown in five digits: a value just over its limit must not round down to it unseen.
+        row = Row(figure, float(f"{value:.5g}"), unit, limit, passes, against, self._machine, self._date)
+        self.rows.append(row)
+        print(_line(row), flush=True)
+
+
+def machine() -> str:
+    """CPU model, cores that this process may use, torch version."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown CPU")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model}, {cores} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _line(row: Row) -> str:
+    return json.dumps(asdict(row))

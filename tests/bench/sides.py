@@ -1,0 +1,133 @@
+"""Side: one method in a Trainer of its own, so that a benchmark can take turns between two of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import RobertaConfig, RobertaForSequenceClassification, Trainer, TrainingArguments
+
+from dynamic_rank import DynamicRankCallback, RankAllocator, RankMethod, Snapshot, create_method, make_trainer_class
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of the model, the batch and the measurement. The defaults are RoBERTa-base and a step of about 1 s on 2 cores."""
+
+    layers: int = 12
+    hidden: int = 768
+    vocabulary: int = 50_265
+    batch: int = 4
+    length: int = 64
+    warmup: int = 3
+    pairs: int = 21
+    slow_pairs: int = 7
+
+    @property
+    def window(self) -> int:
+        """Optimizer steps of dynamic rank up to its final mask: those timed, and the one that compacts."""
+        return self.warmup + self.pairs + 1
+
+
+QUICK = Size(layers=2, hidden=64, vocabulary=500, batch=2, length=16, warmup=1, pairs=5, slow_pairs=5)
+
+
+class Side:
+    """One method in a Trainer of its own, taken a step at a time through the parts of Trainer's loop, in its order."""
+
+    def __init__(self, key: str, options: dict[str, Any], size: Size, max_steps: int, folder: str) -> None:
+        torch.manual_seed(0)
+        self.method: RankMethod = create_method(key, options)
+        model = self.method.prepare(_roberta(size), "SEQ_CLS")
+        # LoRA reports nothing: its step is what PEFT alone costs.
+        callbacks = self.method.callbacks(on_snapshot=packed if key == "dynamic_rank" else None)
+        arguments = TrainingArguments(
+            output_dir=folder, max_steps=max_steps, learning_rate=1e-4, weight_decay=0.01, warmup_steps=0.06,
+            max_grad_norm=1.0, use_cpu=True, report_to=[], disable_tqdm=True,
+        )  # fmt: skip
+        self.trainer = make_trainer_class(Trainer)(model=model, args=arguments, method=self.method, callbacks=callbacks)
+        self.model: nn.Module = model
+        self.inputs = _batch(size)
+        self.trainer.create_optimizer_and_scheduler(max_steps)
+        self.trainer.state.max_steps = max_steps
+        self.trainer.current_gradient_accumulation_steps = 1
+        self.trainer.callback_handler.optimizer = self.trainer.optimizer
+        self.trainer.callback_handler.lr_scheduler = self.trainer.lr_scheduler
+        self._tell("on_train_begin")
+
+    @property
+    def allocator(self) -> RankAllocator:
+        found = next(c for c in self.trainer.callback_handler.callbacks if isinstance(c, DynamicRankCallback))
+        if found.allocator is None:
+            raise RuntimeError("The allocator is made when training begins.")
+        return found.allocator
+
+    def step(self) -> None:
+        trainer = self.trainer
+        self._tell("on_step_begin")
+        trainer.training_step(self.model, dict(self.inputs))
+        trainer.accelerator.clip_grad_norm_(self.model.parameters(), trainer.args.max_grad_norm)
+        self._tell("on_pre_optimizer_step")
+        trainer.optimizer.step()
+        self._tell("on_optimizer_step")
+        trainer.lr_scheduler.step()
+        self.model.zero_grad()
+        trainer.state.global_step += 1
+        self._tell("on_step_end")
+
+    def adapter_bytes(self) -> int:
+        """Allocated for the adapter's parameters and their optimizer state; base, head and gradients left out."""
+        head = {id(p) for name, p in self.model.named_parameters() if "modules_to_save" in name}
+        own = [p for p in self.model.parameters() if p.requires_grad and id(p) not in head]
+        return _allocated(own) + _allocated(self._states(own))
+
+    def peak_bytes(self) -> int:
+        """Most that the tensors of this side take at once during a step: weights, optimizer, gradients, activations."""
+        standing = _allocated([*self.model.parameters(), *self.model.buffers(), *self._states(self.model.parameters())])
+        activities = [torch.profiler.ProfilerActivity.CPU]
+        with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
+            self.step()
+        events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+        running = highest = 0
+        for event in sorted(events, key=lambda event: event.start_ns()):
+            running += event.nbytes()
+            highest = max(highest, running)
+        return standing + highest
+
+    def _states(self, parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+        state = self.trainer.optimizer.state
+        return [v for p in parameters for v in state.get(p, {}).values() if isinstance(v, Tensor)]
+
+    def _tell(self, event: str) -> None:
+        trainer = self.trainer
+        trainer.control = getattr(trainer.callback_handler, event)(trainer.args, trainer.state, trainer.control)
+
+
+def packed(snapshot: Snapshot) -> bytes:
+    """The snapshot as it travels: mask, then float16 scores."""
+    return snapshot.pack_mask() + snapshot.pack_scores()
+
+
+def _roberta(size: Size) -> nn.Module:
+    return RobertaForSequenceClassification(
+        RobertaConfig(
+            vocab_size=size.vocabulary, hidden_size=size.hidden, num_hidden_layers=size.layers,
+            num_attention_heads=size.hidden // 64 or 1, intermediate_size=4 * size.hidden,
+            max_position_embeddings=514, type_vocab_size=1,
+        )
+    )  # fmt: skip
+
+
+def _batch(size: Size) -> dict[str, Tensor]:
+    """Random tokens without padding, and labels."""
+    generator = torch.Generator().manual_seed(1)
+    tokens = torch.randint(3, size.vocabulary, (size.batch, size.length), generator=generator)
+    labels = torch.arange(size.batch) % 2
+    return {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": labels}
+
+
+def _allocated(tensors: Iterable[Tensor]) -> int:
+    """Bytes of the storages behind `tensors`, each once: a view of something larger counts in full."""
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+    return sum(storages.values())

@@ -1,0 +1,31 @@
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            # Applied last first: PEFT 0.21 asks transformers 5.23 by a deprecated name.
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+            )
+            item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+
+
+@pytest.fixture
+def factors():
+    """A (r, in), B (out, r), c (r,) of one module, from a seed."""
+
+    def make(out: int = 7, r: int = 3, inp: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64):
+        generator = torch.Generator().manual_seed(seed)
+        shapes = ((r, inp), (out, r), (r,))
+        return tuple(torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes)
+
+    return make

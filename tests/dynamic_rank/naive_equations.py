@@ -1,0 +1,38 @@
+"""The paper's equations as plainly as they can be written, slow and without a word of the library."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+
+def naive_scores(A, B, c, eps=1e-8):
+    """Eq. 7, from the outer products themselves."""
+    whole = torch.linalg.matrix_norm(B @ torch.diag(c) @ A)
+    parts = [torch.linalg.matrix_norm(c[i] * torch.outer(B[:, i], A[i])) for i in range(len(c))]
+    return torch.stack(parts) / (whole + eps)
+
+
+def naive_budget(step, b0, bT, t_i, t_f, kind="slow_first"):
+    """Eq. 9, in exact fractions, rounded up to whole components."""
+    if step <= t_i:
+        return b0
+    if step >= t_f:
+        return bT
+    x = Fraction(step - t_i, t_f - t_i)
+    curve = {
+        "slow_first": b0 - (b0 - bT) * x**3,
+        "fast_first": bT + (b0 - bT) * (1 - x) ** 3,
+        "linear": b0 - (b0 - bT) * x,
+    }
+    return math.ceil(curve[kind])
+
+
+def naive_keep(ema, budget):
+    """The budget's highest, the earlier component first among equals."""
+    flat = ema.flatten().tolist()
+    order = sorted(range(len(flat)), key=lambda i: (-flat[i], i))
+    mask = np.zeros(len(flat), dtype=bool)
+    mask[order[:budget]] = True
+    return mask.reshape(ema.shape)

@@ -1,0 +1,78 @@
+import itertools
+import subprocess
+import sys
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from naive_equations import naive_budget
+
+from dynamic_rank import BudgetSchedule, DynamicRankConfig
+
+
+@pytest.mark.parametrize("kind", ["slow_first", "fast_first", "linear"])
+def test_budget_follows_the_equation_at_every_step(kind):
+    config = DynamicRankConfig(target_rank=8, prune_interval=10, schedule=kind)
+    schedule = BudgetSchedule(config, 72 * 12, 1000)
+    for step in range(1001):
+        assert schedule.budget(step) == naive_budget(step, 72 * 12, 72 * 8, 150, 500, kind)
+
+
+def test_prunings_are_at_multiples_of_the_interval_and_at_the_end_of_the_window():
+    config = DynamicRankConfig(prune_interval=100)
+    schedule = BudgetSchedule(config, 12, 1110)  # window: 166 to 555
+    assert schedule.pruning_steps() == [200, 300, 400, 500, 555]
+
+
+def test_ratios_are_read_as_decimals():
+    config = DynamicRankConfig(warmup_ratio=0.29, prune_end_ratio=0.57, prune_interval=1)
+    assert config.window(100) == (29, 57)  # 0.29 * 100 is 28.999999999999996 in floating point
+
+
+@given(
+    target=st.integers(1, 9),
+    more=st.integers(0, 9),
+    modules=st.integers(1, 80),
+    total=st.integers(2, 3000),
+    interval=st.integers(1, 200),
+    begin=st.integers(0, 98),
+    length=st.integers(1, 99),
+    kind=st.sampled_from(["slow_first", "fast_first", "linear"]),
+)
+def test_budget_never_rises_and_joins_both_ends(target, more, modules, total, interval, begin, length, kind):
+    assume(begin + length <= 100)
+    config = DynamicRankConfig(
+        target_rank=target,
+        initial_rank=target + more,
+        warmup_ratio=begin / 100,
+        prune_end_ratio=(begin + length) / 100,
+        prune_interval=interval,
+        schedule=kind,
+    )
+    t_i, t_f = config.window(total)
+    if t_f - t_i < interval:
+        with pytest.raises(ValueError, match="prune_interval"):
+            BudgetSchedule(config, modules * config.width, total)
+        return
+    schedule = BudgetSchedule(config, modules * config.width, total)
+    budgets = [schedule.budget(step) for step in range(total + 1)]
+    assert budgets[0] == modules * (target + more)
+    assert budgets[-1] == modules * target
+    assert all(later <= earlier for earlier, later in itertools.pairwise(budgets))
+    assert schedule.pruning_steps()[-1] == t_f
+
+
+def test_config_and_schedule_need_no_torch():
+    code = (
+        "import importlib.util, sys, types, pathlib;"
+        "import sys;"
+        "root = [p for p in sys.path if pathlib.Path(p, 'dynamic_rank').is_dir()][0];"
+        "package = types.ModuleType('dynamic_rank'); package.__path__ = [root + '/dynamic_rank'];"
+        "sys.modules['dynamic_rank'] = package;"
+        "import dynamic_rank.schedule;"
+        "assert 'torch' not in sys.modules"
+    )
+    import dynamic_rank
+
+    folder = str(dynamic_rank.__path__[0]).removesuffix("/dynamic_rank")
+    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {folder!r});" + code], check=True)

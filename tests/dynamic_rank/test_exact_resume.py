@@ -1,0 +1,166 @@
+"""A run stopped at any step and resumed by a new model, method and Trainer is the run that was never stopped."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import Rows, arguments, build
+from transformers import Trainer, TrainerCallback
+
+from dynamic_rank import create_method, last_complete_checkpoint, make_trainer_class
+
+OPTIONS = {
+    "dynamic_rank": {"target_rank": 2, "prune_interval": 2},
+    "lora": {"rank": 2},
+    "full": {},
+}
+
+
+class StopAt(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            control.should_save = control.should_training_stop = True
+        return control
+
+
+class Losses(TrainerCallback):
+    def __init__(self):
+        self.by_step = {}
+
+    def on_log(self, args, state, control, logs, **kwargs):
+        if "loss" in logs:
+            self.by_step[state.global_step] = (logs["loss"], logs["grad_norm"], logs["learning_rate"])
+
+
+def run(folder, key="dynamic_rank", stop_at=None, resume_from=None, options=None, **changes):
+    """One process-like life: losses by step, snapshots, final tensors, warnings, method."""
+    model, task = build()
+    method = create_method(key, OPTIONS[key] | (options or {}))
+    model = method.prepare(model, task)
+    losses, snapshots, warned = Losses(), [], []
+    callbacks = method.callbacks(snapshots.append, 1, lambda code, message: warned.append(code))
+    callbacks += [losses] + ([StopAt(stop_at)] if stop_at else [])
+    trainer = make_trainer_class(Trainer)(
+        model=model, args=arguments(folder, **changes), method=method, train_dataset=Rows(), callbacks=callbacks
+    )
+    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    tensors = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    return losses.by_step, snapshots, tensors, warned, method
+
+
+def assert_same_run(folder, whole, key, stop_at, **changes):
+    first = run(folder / "cut", key, stop_at=stop_at, **changes)
+    checkpoint = last_complete_checkpoint(folder / "cut")
+    assert checkpoint is not None
+    assert checkpoint.name == f"checkpoint-{stop_at}"
+    second = run(folder / "cut", key, resume_from=checkpoint, **changes)
+    assert first[0] | second[0] == whole[0]
+    assert second[2].keys() == whole[2].keys()
+    for name, tensor in whole[2].items():
+        assert torch.equal(second[2][name], tensor), name
+    later = {snapshot.step: snapshot for snapshot in second[1]}
+    for snapshot in whole[1]:
+        if snapshot.step > stop_at:
+            again = later[snapshot.step]
+            assert again.pack_mask() == snapshot.pack_mask()
+            assert again.pack_scores() == snapshot.pack_scores()
+            assert again.decision == snapshot.decision
+            assert again.threshold == snapshot.threshold
+    whole[4].export(folder / "a")
+    second[4].export(folder / "b")
+    name = "model.safetensors" if key == "full" else "adapter_model.safetensors"
+    assert (folder / "a" / name).read_bytes() == (folder / "b" / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("whole"))
+
+
+# 64 rows in batches of 4: step 16 is the end of an epoch; window 3 to 10, pruning at 4, 6, 8, 10.
+@pytest.mark.parametrize("stop_at", [1, 3, 4, 5, 7, 8, 9, 10, 11, 16, 19])
+def test_resume_is_bit_identical_before_inside_and_after_the_window(whole, tmp_path, stop_at):
+    assert_same_run(tmp_path, whole, "dynamic_rank", stop_at)
+
+
+VARIANTS = {
+    "compact off": {"compact": False},
+    "sensitivity": {"score": "sensitivity", "init": "zero_b"},
+    "random": {"score": "random"},
+    "scaled c": {"c_lr_scale": 10.0, "score": "abs_c"},
+    "parameters": {"budget_unit": "parameters"},
+    # so few that modules end at rank 0
+    "empty modules": {"target_rank": 1, "initial_rank": 4, "score": "norm"},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_resume_is_bit_identical_for_every_variant(tmp_path, variant):
+    options = VARIANTS[variant]
+    whole = run(tmp_path / "whole", options=options)
+    if variant == "empty modules":
+        assert min(whole[1][-1].ranks) == 0
+    for stop_at in (5, 12):
+        assert_same_run(tmp_path, whole, "dynamic_rank", stop_at, options=options)
+
+
+def test_resume_is_bit_identical_with_accumulated_gradients(tmp_path):
+    changes = {"gradient_accumulation_steps": 2, "max_steps": 12}
+    whole = run(tmp_path / "whole", **changes)
+    assert_same_run(tmp_path, whole, "dynamic_rank", 5, **changes)
+
+
+@pytest.mark.parametrize("key", ["lora", "full"])
+def test_resume_of_the_baselines_is_bit_identical(tmp_path, key):
+    assert_same_run(tmp_path, run(tmp_path / "whole", key), key, 9)
+
+
+def test_a_run_resumed_twice_is_still_the_same(whole, tmp_path):
+    run(tmp_path, stop_at=5)
+    run(tmp_path, stop_at=12, resume_from=tmp_path / "checkpoint-5")
+    last = run(tmp_path, resume_from=tmp_path / "checkpoint-12")
+    assert all(torch.equal(last[2][name], tensor) for name, tensor in whole[2].items())
+
+
+def test_checkpoints_hold_no_pickle_of_ours_and_say_what_they_are(tmp_path):
+    run(tmp_path, stop_at=5)
+    files = {path.name for path in (tmp_path / "checkpoint-5").iterdir()}
+    assert {"rank_state.safetensors", "rank_state.json"} <= files
+    pickled = {name for name in files if name.endswith((".bin", ".pt", ".pth", ".pkl"))}
+    assert pickled <= {"optimizer.pt", "scheduler.pt", "rng_state.pth"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"beta": 0.5}, "option beta=0.9, this run has 0.5"), ({"eta": 0.2}, "option eta=0.1, this run has 0.2")],
+)
+def test_resume_with_other_options_is_refused(tmp_path, options, words):
+    run(tmp_path, stop_at=5)
+    with pytest.raises(ValueError, match=words):
+        run(tmp_path, resume_from=tmp_path / "checkpoint-5", options=options)
+
+
+def test_resume_by_another_method_is_refused(tmp_path):
+    run(tmp_path, stop_at=5)
+    with pytest.raises(ValueError, match="method='dynamic_rank'"):
+        run(tmp_path, "lora", resume_from=tmp_path / "checkpoint-5")
+
+
+def test_a_torn_checkpoint_is_refused_and_passed_over(tmp_path):
+    run(tmp_path, stop_at=5)
+    run(tmp_path, stop_at=7, resume_from=tmp_path / "checkpoint-5")
+    older, newer = (tmp_path / name / "rank_state.safetensors" for name in ("checkpoint-5", "checkpoint-7"))
+    newer.write_bytes(older.read_bytes())
+    with pytest.raises(ValueError, match="cut off while being written"):
+        run(tmp_path, resume_from=tmp_path / "checkpoint-7")
+    assert last_complete_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
+    (tmp_path / "checkpoint-5" / "trainer_state.json").write_text('{"epo')
+    assert last_complete_checkpoint(tmp_path) is None
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds no complete checkpoint"):
+        run(tmp_path, resume_from=Path(tmp_path))

@@ -1,0 +1,402 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from tiny_models import Rows, arguments, batch, build, logits
+from transformers import Seq2SeqTrainer, Trainer, TrainerCallback
+
+from dynamic_rank import (
+    DynamicRankCallback,
+    DynamicRankConfig,
+    RankWarning,
+    create_method,
+    dem_loss,
+    make_trainer_class,
+    snapshot,
+    wrap,
+)
+from dynamic_rank.components import components_of
+
+
+class Probe(TrainerCallback):
+    """Live components in the model itself, right after each step."""
+
+    def __init__(self):
+        self.live = {}
+
+    def on_step_end(self, args, state, control, model, **kwargs):
+        self.live[state.global_step] = [int((layer.c != 0).sum()) for layer in components_of(model).layers]
+
+
+def train(folder, key="dynamic_rank", options=None, on_snapshot=None, every=1, extra=(), base=Trainer, **changes):
+    model, task = build()
+    defaults = {"dynamic_rank": {"target_rank": 2, "prune_interval": 2}, "lora": {"rank": 2}, "full": {}}
+    method = create_method(key, defaults[key] | (options or {}))
+    model = method.prepare(model, task)
+    warned = []
+    callbacks = method.callbacks(on_snapshot, every, lambda code, message: warned.append((code, message)))
+    trainer = make_trainer_class(base)(
+        model=model,
+        args=arguments(folder, **changes),
+        method=method,
+        train_dataset=Rows(),
+        eval_dataset=Rows(16),
+        callbacks=[*callbacks, *extra],
+    )
+    trainer.train()
+    return trainer, method, warned
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_live_components_in_the_model_equal_the_budget_after_every_pruning(tmp_path, compact):
+    probe, snapshots = Probe(), []
+    trainer, _method, warned = train(
+        tmp_path, options={"compact": compact}, on_snapshot=snapshots.append, extra=[probe]
+    )
+    assert not warned
+    prunings = [s for s in snapshots if s.is_pruning_step]
+    assert [s.step for s in prunings] == [4, 6, 8, 10]
+    for s in prunings:
+        assert sum(probe.live[s.step]) == s.budget == s.live == s.decision.live
+        assert probe.live[s.step] == s.ranks
+    final = prunings[-1].ranks
+    assert all(probe.live[step] == final for step in range(10, 21))
+    cut = [layer.A.shape[0] for layer in components_of(trainer.model).layers]
+    assert cut == (final if compact else [3] * 12)
+
+
+def test_snapshots_come_at_begin_every_step_and_end_with_one_layout(tmp_path):
+    snapshots = []
+    train(tmp_path, on_snapshot=snapshots.append)
+    assert [s.step for s in snapshots] == list(range(21))
+    assert {(s.mask.shape, s.scores.shape, s.n_modules, s.width) for s in snapshots} == {((12, 3), (12, 3), 12, 3)}
+    assert snapshots[0].mask.all()
+    assert not snapshots[0].scores.any()
+    assert [s.is_final for s in snapshots] == [s.step >= 10 for s in snapshots]
+    assert all((s.dem is not None) == (1 <= s.step <= 10) for s in snapshots)
+    assert not set(map(id, snapshots)) & {id(None)}
+    assert len({s.pack_mask() for s in snapshots}) > 1
+
+
+def test_snapshots_every_seven_steps_still_include_every_pruning(tmp_path):
+    snapshots = []
+    train(tmp_path, on_snapshot=snapshots.append, every=7)
+    assert [s.step for s in snapshots] == [0, 4, 6, 7, 8, 10, 14, 20]
+
+
+def test_a_snapshot_costs_one_copy_to_the_host(tmp_path, monkeypatch):
+    copies = []
+    original = snapshot.to_host
+    monkeypatch.setattr("dynamic_rank.allocator.to_host", lambda t: copies.append(t.numel()) or original(t))
+    train(tmp_path, on_snapshot=lambda s: None)
+    # one a step from 0 to 10, prunings included; nothing changes after the final mask
+    assert copies == [36] + [37] * 10
+
+
+def test_packed_snapshots_are_little_endian_halves_and_bits(tmp_path):
+    snapshots = []
+    train(tmp_path, on_snapshot=snapshots.append)
+    last = snapshots[-1]
+    assert np.array_equal(np.frombuffer(last.pack_scores(), "<f2").reshape(12, 3), last.scores.astype(np.float16))
+    bits = np.unpackbits(np.frombuffer(last.pack_mask(), np.uint8), bitorder="little")[:36]
+    assert np.array_equal(bits.reshape(12, 3).astype(bool), last.mask)
+    broken = snapshot.Snapshot(**(vars(last) | {"scores": np.full((12, 3), np.nan, np.float32)}))
+    assert np.isnan(np.frombuffer(broken.pack_scores(), "<f2")).all()
+
+
+def test_the_loss_carries_the_dem_term_until_pruning_ends_and_not_in_evaluation(tmp_path):
+    trainer, method, _ = train(tmp_path)
+    inputs = batch() | {"labels": torch.tensor([0, 1, 0, 1])}
+    trainer.model.eval()
+    assert method.loss_term() is None
+    plain = trainer.compute_loss(trainer.model, dict(inputs))
+    method._callback.allocator.last_step = 5
+    assert trainer.compute_loss(trainer.model, dict(inputs)) == plain
+    for module in trainer.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    trainer.model.train()
+    expected = plain + 0.1 * dem_loss(trainer.model)
+    torch.testing.assert_close(trainer.compute_loss(trainer.model, dict(inputs)), expected)
+
+
+def test_c_has_a_learning_rate_of_its_own_under_the_scheduler(tmp_path):
+    trainer, _, _ = train(tmp_path, options={"c_lr_scale": 5.0}, max_steps=19)
+    scales = {id(layer.c) for layer in components_of(trainer.model).layers}
+    for group in trainer.optimizer.param_groups:
+        assert group["initial_lr"] == pytest.approx(5e-2 if id(group["params"][0]) in scales else 1e-2)
+        assert len({id(p) in scales for p in group["params"]}) <= 1
+
+
+def test_the_adapter_of_a_trained_run_loads_as_plain_lora(tmp_path):
+    trainer, method, _ = train(tmp_path)
+    expected = logits(trainer.model, batch())
+    method.export(tmp_path / "adapter")
+    trainer.save_model(str(tmp_path / "saved"))
+    for folder in ("adapter", "saved"):
+        loaded = PeftModel.from_pretrained(build()[0], tmp_path / folder)
+        torch.testing.assert_close(logits(loaded, batch()), expected, rtol=1e-6, atol=1e-6)
+    ranks = json.loads((tmp_path / "adapter" / "rank_pattern.json").read_text())
+    assert list(ranks) == [module.name for module in method.modules()]
+    assert sum(ranks.values()) == 24
+    kept = sum(ranks[module.name] * (module.in_features + module.out_features) for module in method.modules())
+    assert method.kept_parameters().adapter == kept
+    assert method.trained_parameters().adapter == sum(
+        3 * (m.in_features + m.out_features + 1) for m in method.modules()
+    )
+    assert method.kept_parameters().head == 16 * 2 + 2
+
+
+def test_exporting_in_mid_run_does_not_disturb_it(tmp_path):
+    class Export(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            self.method.export(tmp_path / "now")
+
+    def losses(extra):
+        model, task = build()
+        method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
+        model = method.prepare(model, task)
+        for callback in extra:
+            callback.method = method
+        trainer = make_trainer_class(Trainer)(
+            model=model,
+            args=arguments(tmp_path),
+            method=method,
+            train_dataset=Rows(),
+            callbacks=[*method.callbacks(), *extra],
+        )
+        trainer.train()
+        return [entry.get("loss") for entry in trainer.state.log_history]
+
+    assert losses([Export()]) == losses([])
+
+
+def test_lora_reports_shares_with_full_masks_and_exports(tmp_path):
+    snapshots = []
+    trainer, method, _ = train(tmp_path, "lora", {"use_rslora": True}, on_snapshot=snapshots.append)
+    assert [s.step for s in snapshots] == list(range(21))
+    assert snapshots[-1].mask.all()
+    assert snapshots[-1].live == snapshots[-1].budget == 24
+    layer = dict(trainer.model.get_base_model().named_modules())[method.modules()[5].name]
+    A, B = layer.lora_A["default"].weight.detach(), layer.lora_B["default"].weight.detach()
+    naive = [torch.linalg.matrix_norm(torch.outer(B[:, i], A[i])) / torch.linalg.matrix_norm(B @ A) for i in range(2)]
+    np.testing.assert_allclose(snapshots[-1].scores[5], torch.stack(naive).numpy(), rtol=1e-5)
+    method.export(tmp_path / "adapter")
+    loaded = PeftModel.from_pretrained(build()[0], tmp_path / "adapter")
+    torch.testing.assert_close(logits(loaded, batch()), logits(trainer.model, batch()), rtol=1e-6, atol=1e-6)
+    assert method.trained_parameters() == method.kept_parameters()
+
+
+def test_full_trains_every_weight_and_exports_a_model(tmp_path):
+    trainer, method, _ = train(tmp_path, "full")
+    assert method.modules() == []
+    assert method.callbacks() == []
+    assert method.trained_parameters().adapter == sum(p.numel() for p in trainer.model.parameters())
+    method.export(tmp_path / "model")
+    loaded = type(trainer.model).from_pretrained(tmp_path / "model")
+    assert torch.equal(logits(loaded, batch()), logits(trainer.model, batch()))
+
+
+def test_the_best_checkpoint_is_one_after_the_final_mask_and_is_loaded(tmp_path):
+    changes = {
+        "eval_strategy": "steps",
+        "eval_steps": 4,
+        "save_strategy": "steps",
+        "save_steps": 4,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "learning_rate": 1.0,  # so high that the loss is lowest early
+    }
+    trainer, _method, _ = train(tmp_path, **changes)
+    assert trainer.state.best_global_step >= 12
+    again = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
+    model, task = build()
+    model = again.prepare(model, task)
+    again.load_state(trainer.state.best_model_checkpoint)
+    assert torch.equal(logits(model, batch()), logits(trainer.model, batch()))
+
+
+def test_any_trainer_can_be_the_base(tmp_path):
+    from transformers import Seq2SeqTrainingArguments
+
+    class Own(Seq2SeqTrainer):
+        pass
+
+    assert make_trainer_class(Own).__name__ == "MethodOwn"
+    assert issubclass(make_trainer_class(Own), Own)
+    assert Seq2SeqTrainingArguments is not None
+
+
+def test_a_trainer_without_the_methods_callback_is_refused(tmp_path):
+    model, task = build()
+    method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
+    trainer = make_trainer_class(Trainer)(
+        model=method.prepare(model, task), args=arguments(tmp_path), method=method, train_dataset=Rows()
+    )
+    with pytest.raises(RuntimeError, match=r"no DynamicRankCallback.*callbacks=method.callbacks"):
+        trainer.train()
+
+
+def plain_trainer(folder, config, callback, **changes):
+    model, task = build()
+    return Trainer(
+        model=wrap(model, config, task), args=arguments(folder, **changes), train_dataset=Rows(), callbacks=[callback]
+    )
+
+
+def test_the_callback_alone_prunes_in_a_plain_trainer_and_says_that_the_dem_term_is_missing(tmp_path):
+    warned, snapshots = [], []
+    config = DynamicRankConfig(target_rank=2, prune_interval=2)
+    callback = DynamicRankCallback(config, snapshots.append, on_warning=lambda code, text: warned.append((code, text)))
+    trainer = plain_trainer(tmp_path, config, callback)
+    trainer.train()
+    assert [code for code, _ in warned] == ["dem_missing"]
+    assert "dem_loss(model)" in warned[0][1]
+    assert sum(layer.A.shape[0] for layer in components_of(trainer.model).layers) == 24
+
+
+def test_without_a_hook_warnings_are_python_warnings(tmp_path):
+    config = DynamicRankConfig(target_rank=2, prune_interval=2)
+    trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config), max_steps=20)
+    with pytest.warns(RankWarning, match=r"\[dem_missing\]"):
+        trainer.train()
+
+
+def test_a_plain_trainer_with_eta_zero_is_quiet_and_checkpoints_our_state(tmp_path):
+    config = DynamicRankConfig(target_rank=2, prune_interval=2, eta=0)
+    trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config))
+    trainer.train()
+    trainer.args.save_strategy = "steps"
+    trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
+    assert (tmp_path / "checkpoint-20" / "rank_state.json").is_file()
+
+
+def test_a_callback_on_a_model_that_was_not_wrapped_is_refused(tmp_path):
+    model, _ = build()
+    callback = DynamicRankCallback(DynamicRankConfig(target_rank=2, prune_interval=2))
+    trainer = Trainer(model=model, args=arguments(tmp_path), train_dataset=Rows(), callbacks=[callback])
+    with pytest.raises(ValueError, match="holds no dynamic-rank components"):
+        trainer.train()
+
+
+def test_a_run_too_short_for_the_schedule_is_refused_at_its_begin(tmp_path):
+    with pytest.raises(ValueError, match="prune_interval=100 does not fit"):
+        train(tmp_path, options={"prune_interval": 100})
+
+
+def test_diverged_scores_are_reported_once_and_the_budget_still_holds(tmp_path):
+    class Poison(TrainerCallback):
+        def on_step_begin(self, args, state, control, model, **kwargs):
+            if state.global_step == 5:
+                with torch.no_grad():
+                    components_of(model).layers[3].A.fill_(float("nan"))
+
+    snapshots = []
+    _, _, warned = train(tmp_path, on_snapshot=snapshots.append, extra=[Poison()])
+    assert [code for code, _ in warned] == ["nan_scores"]
+    final = next(s for s in snapshots if s.is_final)
+    assert final.live == final.budget == 24
+    assert np.isnan(final.scores).any()
+
+
+def test_a_run_that_stops_before_the_final_mask_says_so(tmp_path):
+    class Stop(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            control.should_training_stop = state.global_step == 5
+            return control
+
+    _, _, warned = train(tmp_path, extra=[Stop()])
+    assert [code for code, _ in warned] == ["stopped_before_final_mask"]
+
+
+def test_a_budget_that_cannot_move_is_reported(tmp_path):
+    _, _, warned = train(tmp_path, options={"initial_rank": 2})
+    assert [code for code, _ in warned] == ["budget_unmoved"]
+
+
+def test_an_optimizer_that_cannot_be_cut_leaves_the_mask_applied(tmp_path):
+    probe = Probe()
+    _, _, warned = train(tmp_path, extra=[probe], optim="adafactor")
+    assert [code for code, _ in warned] == ["compaction_unavailable"]
+    assert all(sum(probe.live[step]) == 24 for step in range(10, 21))
+
+
+def test_accumulated_micro_batches_count_the_dem_term_once(tmp_path):
+    model, task = build()
+    method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2, "lora_dropout": 0.0})
+    model = method.prepare(model, task)
+    trainer = make_trainer_class(Trainer)(
+        model=model, args=arguments(tmp_path), method=method, train_dataset=Rows(), callbacks=method.callbacks()
+    )
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    inputs = batch() | {"labels": torch.tensor([0, 1, 0, 1])}
+    trainer.current_gradient_accumulation_steps = 4
+    plain = super(type(trainer).__mro__[1], trainer).compute_loss(model, dict(inputs))
+    term = 0.1 * dem_loss(model).detach()
+    trainer.loss_is_scaled_for_ga = False
+    torch.testing.assert_close(trainer.compute_loss(model, dict(inputs)) - plain, term)
+    trainer.loss_is_scaled_for_ga = True
+    torch.testing.assert_close(trainer.compute_loss(model, dict(inputs)) - plain, term / 4)
+
+
+def test_callbacks_of_an_earlier_call_are_refused(tmp_path):
+    model, task = build()
+    method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
+    model = method.prepare(model, task)
+    stale = method.callbacks()
+    method.callbacks()
+    trainer = make_trainer_class(Trainer)(
+        model=model, args=arguments(tmp_path), method=method, train_dataset=Rows(), callbacks=stale
+    )
+    with pytest.raises(RuntimeError, match="from the last call"):
+        trainer.train()
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_activation_checkpointing_changes_no_rank(tmp_path, reentrant):
+    plain, recomputed = [], []
+    train(tmp_path, on_snapshot=plain.append)
+    options = {"activation_checkpointing": True, "activation_checkpointing_kwargs": {"use_reentrant": reentrant}}
+    train(tmp_path, on_snapshot=recomputed.append, **options)
+    assert recomputed[-1].ranks == plain[-1].ranks
+
+
+def test_a_bf16_base_keeps_float32_components_and_exports(tmp_path):
+    model, task = build()
+    method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
+    model = method.prepare(model.to(torch.bfloat16), task)
+    trainer = make_trainer_class(Trainer)(
+        model=model, args=arguments(tmp_path), method=method, train_dataset=Rows(), callbacks=method.callbacks()
+    )
+    trainer.train()
+    assert {parameter.dtype for parameter in components_of(model).parameters()} == {torch.float32}
+    method.export(tmp_path / "adapter")
+    loaded = PeftModel.from_pretrained(build()[0].to(torch.bfloat16), tmp_path / "adapter")
+    torch.testing.assert_close(logits(loaded, batch()), logits(model, batch()), rtol=1e-2, atol=1e-2)
+
+
+def test_the_adapter_can_be_switched_off_and_on_after_compaction(tmp_path):
+    options = {"target_rank": 1, "initial_rank": 4, "score": "norm"}
+    trainer, method, _ = train(tmp_path, options=options)
+    model = trainer.model
+    assert min(len(layer.kept) for layer in components_of(model).layers) == 0
+    adapted = logits(model, batch())
+    with model.disable_adapter():
+        assert not torch.equal(logits(model, batch()), adapted)
+    assert torch.equal(logits(model, batch()), adapted)
+    method.save_state(tmp_path / "state")
+    method.load_state(tmp_path / "state")
+    assert torch.equal(logits(model, batch()), adapted)
+
+
+def test_sharded_training_is_refused(tmp_path):
+    config = DynamicRankConfig(target_rank=2, prune_interval=2)
+    trainer = plain_trainer(tmp_path, config, callback := DynamicRankCallback(config))
+    trainer.args.fsdp = True
+    with pytest.raises(ValueError, match="FSDP and DeepSpeed"):
+        callback.on_train_begin(trainer.args, trainer.state, trainer.control, model=trainer.model)

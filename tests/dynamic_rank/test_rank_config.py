@@ -1,0 +1,73 @@
+import pytest
+
+from dynamic_rank import DynamicRankConfig, create_method
+
+
+def test_initial_rank_defaults_to_one_and_a_half_times_the_target_rounded_up():
+    assert [DynamicRankConfig(target_rank=rank).initial_rank for rank in (1, 2, 3, 8)] == [2, 3, 5, 12]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"target_rank": 0}, "target_rank=0 .* at least 1"),
+        ({"target_rank": 2.5}, "target_rank=2.5 must be a whole number"),
+        ({"target_rank": 8, "initial_rank": 4}, "initial_rank=4 is below target_rank=8; raise"),
+        ({"prune_interval": 0}, "prune_interval=0"),
+        ({"lora_alpha": 0}, "lora_alpha=0 must be a number above 0"),
+        ({"lora_dropout": 1.0}, "lora_dropout=1.0 must be a number at least 0 and below 1"),
+        ({"beta": 1.0}, "beta=1.0"),
+        ({"eps": 0}, "eps=0"),
+        ({"eta": -0.1}, "eta=-0.1"),
+        ({"eta": float("nan")}, "eta=nan"),
+        ({"warmup_ratio": 0.6}, "warmup_ratio=0.6 is not below prune_end_ratio=0.5"),
+        ({"prune_end_ratio": 1.5}, "prune_end_ratio=1.5"),
+        ({"score": "best"}, "score='best' is unknown; choose one of norm_share, norm"),
+        ({"init": "zeros"}, "init='zeros' is unknown"),
+        ({"schedule": "cosine"}, "schedule='cosine' is unknown"),
+        ({"budget_unit": "bytes"}, "budget_unit='bytes' is unknown"),
+        ({"compact": "yes"}, "compact='yes'"),
+        ({"target_modules": []}, "target_modules=\\[\\] names nothing"),
+        ({"c_lr_scale": 0}, "c_lr_scale=0"),
+        ({"seed": -1}, "seed=-1"),
+    ],
+)
+def test_config_refuses_what_cannot_work_and_names_field_and_value(changes, words):
+    with pytest.raises(ValueError, match=words):
+        DynamicRankConfig(**changes)
+
+
+def test_a_window_shorter_than_one_interval_is_refused_with_the_fix():
+    config = DynamicRankConfig(prune_interval=100)
+    with pytest.raises(ValueError, match="Set prune_interval to at most 53"):
+        config.check_schedule(150)
+    config.check_schedule(300)
+
+
+def test_the_advised_number_of_steps_is_enough():
+    config = DynamicRankConfig(prune_interval=100)
+    with pytest.raises(ValueError, match="for about") as refusal:
+        config.check_schedule(10)
+    advised = int(str(refusal.value).split("for about ")[1].split()[0])
+    config.check_schedule(advised)
+
+
+def test_config_round_trips_through_a_dict():
+    config = DynamicRankConfig(target_rank=3, target_modules=["query"], score="norm")
+    assert DynamicRankConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("dora", {}, "'dora' is no method; choose one of dynamic_rank, lora, full"),
+        ("dynamic_rank", {"rank": 3}, "'rank' is no option of dynamic_rank"),
+        ("lora", {"target_rank": 3}, "'target_rank' is no option of lora; known are rank"),
+        ("lora", {"rank": 0}, "rank=0"),
+        ("lora", {"lora_alpha": -1}, "lora_alpha=-1"),
+        ("full", {"rank": 1}, "'rank' is no option of full"),
+    ],
+)
+def test_create_method_refuses_unknown_names_and_options(name, options, words):
+    with pytest.raises(ValueError, match=words):
+        create_method(name, options)

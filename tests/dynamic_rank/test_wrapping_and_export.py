@@ -1,0 +1,168 @@
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peft import PeftModel
+from tiny_models import KINDS, batch, build, logits
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaForSequenceClassification
+
+from dynamic_rank import DynamicRankConfig, create_method, export_lora, wrap
+from dynamic_rank.components import components_of
+from dynamic_rank.targets import describe, target_names
+
+
+@pytest.mark.parametrize("init", ["paper", "zero_b"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_wrapped_model_starts_bit_equal_to_the_base_model(kind, init):
+    model, task = build(kind)
+    before = logits(model, batch(kind))
+    model = wrap(model, DynamicRankConfig(target_rank=2, init=init), task)
+    assert torch.equal(logits(model, batch(kind)), before)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_export_loads_as_plain_lora_with_the_same_logits(kind, tmp_path):
+    model, task = build(kind)
+    model = wrap(model, DynamicRankConfig(target_rank=2), task)
+    fill(model, seed=1)
+    before = logits(model, batch(kind))
+    export_lora(model, tmp_path)
+    assert torch.equal(logits(model, batch(kind)), before)
+    loaded = PeftModel.from_pretrained(build(kind)[0], tmp_path)
+    torch.testing.assert_close(logits(loaded, batch(kind)), before, rtol=1e-6, atol=1e-6)
+
+
+def fill(model, seed, zero=0.4, scale=0.5):
+    """Random factors, with some scales at 0, one module empty, and a head that differs from the base's."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for number, layer in enumerate(components_of(model).layers):
+            for parameter, _ in layer.resized():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+            layer.c[torch.rand(layer.c.shape, generator=generator) < (1.0 if number == 1 else zero)] = 0
+        for name, parameter in model.named_parameters():
+            if "modules_to_save" in name:
+                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rank=st.integers(1, 5),
+    zero=st.floats(0, 1),
+    alpha=st.sampled_from([1, 8, 2.5]),
+    kind=st.sampled_from(["bert", "bart", "llama"]),
+)
+def test_export_reproduces_the_logits_of_any_state(tmp_path_factory, seed, rank, zero, alpha, kind):
+    folder = tmp_path_factory.mktemp("adapter")
+    model, task = build(kind)
+    model = wrap(model, DynamicRankConfig(target_rank=rank, lora_alpha=alpha), task)
+    fill(model, seed, zero)
+    export_lora(model, folder)
+    loaded = PeftModel.from_pretrained(build(kind)[0], folder)
+    expected = logits(model, batch(kind))
+    assert (logits(loaded, batch(kind)) - expected).abs().max() <= 1e-6 * max(1.0, expected.abs().max().item())
+    ranks = json.loads((folder / "rank_pattern.json").read_text())
+    assert ranks == {layer.name: int((layer.c != 0).sum()) for layer in components_of(model).layers}
+
+
+def test_the_exported_config_is_plain_lora_at_scale_one(tmp_path):
+    model, task = build()
+    model = wrap(model, DynamicRankConfig(target_rank=2), task)
+    fill(model, seed=1)
+    export_lora(model, tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    ranks = {name: rank for name, rank in json.loads((tmp_path / "rank_pattern.json").read_text()).items() if rank}
+    assert config["r"] == config["lora_alpha"] == max(ranks.values())
+    assert config["rank_pattern"] == config["alpha_pattern"]
+    assert sorted(config["rank_pattern"].values()) == sorted(ranks.values())
+    assert sorted(config["target_modules"]) == sorted(ranks)
+    assert config["modules_to_save"] == ["classifier"]
+    assert not config["use_rslora"]
+    assert not config["use_dora"]
+    loaded = PeftModel.from_pretrained(build()[0], tmp_path)
+    expected = logits(loaded, batch())
+    torch.testing.assert_close(logits(loaded.merge_and_unload(), batch()), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_an_untrained_model_exports_an_adapter_that_changes_nothing(tmp_path):
+    model, task = build("llama")
+    before = logits(model, batch())
+    export_lora(wrap(model, DynamicRankConfig(target_rank=2), task), tmp_path)
+    loaded = PeftModel.from_pretrained(build("llama")[0], tmp_path)
+    assert torch.equal(logits(loaded, batch()), before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        ("bert", "classifier"),
+        ("roberta", "classifier"),
+        ("llama_classifier", "score"),
+        ("bart_classifier", "classification_head"),
+    ],
+)
+def test_the_head_of_a_classifier_is_trained_and_saved(kind, head):
+    model, task = build(kind)
+    model = wrap(model, DynamicRankConfig(target_rank=2), task)
+    trained = [name for name, p in model.named_parameters() if p.requires_grad and "lora_" not in name]
+    assert trained
+    assert all(f".{head}.modules_to_save" in name for name in trained)
+
+
+def test_default_targets_count_36_modules_in_minilm_and_72_in_roberta_base():
+    with torch.device("meta"):
+        minilm = BertModel(BertConfig(num_hidden_layers=6, hidden_size=384, intermediate_size=1536))
+        roberta = RobertaForSequenceClassification(RobertaConfig())
+    assert len(target_names(minilm, None)) == 36
+    names = target_names(roberta, None, ["classifier"])
+    assert len(names) == 72
+    modules = dict(roberta.named_modules())
+    sizes = [(modules[name].out_features, modules[name].in_features) for name in names]
+    kinds = ["query", "key", "value", "attention.output", "intermediate", "output"]
+    assert [(m.layer, m.kind, m.stack) for m in describe(names, sizes)] == [
+        (layer, kind, "encoder") for layer in range(12) for kind in kinds
+    ]
+
+
+def places(kind):
+    method = create_method("dynamic_rank", {"target_rank": 1})
+    method.prepare(*build(kind))
+    return [(module.stack, module.layer, module.kind) for module in method.modules()]
+
+
+def test_a_decoder_is_described_in_forward_order():
+    kinds = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    assert places("llama") == [("", layer, kind) for layer in range(2) for kind in kinds]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_no_two_modules_share_a_place_on_the_heatmap(kind):
+    assert len(set(places(kind))) == len(places(kind))
+
+
+def test_cross_attention_is_told_from_self_attention():
+    found = [kind for stack, _, kind in places("bart") if stack == "decoder"]
+    assert found[:3] == ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]
+    assert "encoder_attn.q_proj" in found
+
+
+def test_given_targets_match_full_names_and_dotted_suffixes():
+    model, _ = build()
+    assert len(target_names(model, ["query", "attention.output.dense"])) == 4
+    assert target_names(model, "bert.encoder.layer.1.output.dense") == ["bert.encoder.layer.1.output.dense"]
+
+
+def test_a_target_that_matches_nothing_is_refused_with_the_names_there_are():
+    model, task = build()
+    with pytest.raises(ValueError, match=r"'q_proj'.* it has query, key, value, output.dense, intermediate.dense"):
+        wrap(model, DynamicRankConfig(target_modules=["query", "q_proj"]), task)
+
+
+def test_a_model_that_carries_an_adapter_is_refused():
+    model, task = build()
+    wrapped = wrap(model, DynamicRankConfig(), task)
+    with pytest.raises(ValueError, match="already carries"):
+        wrap(wrapped, DynamicRankConfig(), task)

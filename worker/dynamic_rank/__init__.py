@@ -1,0 +1,51 @@
+"""Dynamic rank (DoRA, Mao et al., ACL 2024, arXiv 2405.17357), riding on PEFT's LoRA and transformers' Trainer.
+
+    method = create_method("dynamic_rank", {"target_rank": 8})
+    model = method.prepare(model, "SEQ_CLS")
+    trainer = make_trainer_class(Trainer)(model=model, method=method, callbacks=method.callbacks(), ...)
+    trainer.train(resume_from_checkpoint=...)
+    method.export(folder)
+
+In a training loop of one's own: `wrap`, `dem_loss`, `RankAllocator`, `compact`, `export_lora`. "DoRA" also names
+another method, PEFT's `use_dora` (weight decomposition); this is Dynamic Low-Rank Adaptation.
+"""
+
+from .allocator import RankAllocator
+from .callback import DynamicRankCallback
+from .checkpoint import last_complete_checkpoint
+from .compaction import compact
+from .config import DynamicRankConfig
+from .export import export_lora
+from .methods import ParameterCount, RankMethod, create_method
+from .regularizer import dem_loss
+from .schedule import BudgetSchedule
+from .scores import component_norms, component_scores
+from .snapshot import ComponentChange, PruneDecision, Snapshot
+from .targets import AdaptedModule
+from .trainer import MethodTrainerMixin, make_trainer_class
+from .warning import RankWarning
+from .wrapping import wrap
+
+__all__ = [
+    "AdaptedModule",
+    "BudgetSchedule",
+    "ComponentChange",
+    "DynamicRankCallback",
+    "DynamicRankConfig",
+    "MethodTrainerMixin",
+    "ParameterCount",
+    "PruneDecision",
+    "RankAllocator",
+    "RankMethod",
+    "RankWarning",
+    "Snapshot",
+    "compact",
+    "component_norms",
+    "component_scores",
+    "create_method",
+    "dem_loss",
+    "export_lora",
+    "last_complete_checkpoint",
+    "make_trainer_class",
+    "wrap",
+]

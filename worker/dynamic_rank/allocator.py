@@ -1,0 +1,242 @@
+"""RankAllocator: score, smooth and prune after every optimizer step (Mao et al. 2024, Eq. 7 to 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from .components import RankLayer, components_of
+from .config import DynamicRankConfig
+from .schedule import BudgetSchedule
+from .scores import component_norms, component_scores
+from .selection import Selection, select
+from .snapshot import BoolArray, ComponentChange, FloatArray, PruneDecision, Snapshot, to_host
+
+
+class RankAllocator:
+    """Gives the budget to the most important components of all modules together.
+
+    Call `step(t)` once after each optimizer step t = 1, 2, ..., `observe_gradients()` before it if score is
+    "sensitivity" and the gradients are gone by then. All steps but snapshots and prunings stay on the device.
+
+    ValueError if the model was not made by `wrap`, or `total_steps` cannot hold the pruning window.
+    """
+
+    def __init__(self, model: nn.Module, config: DynamicRankConfig, total_steps: int) -> None:
+        self.config = config
+        self.components = components_of(model)
+        self.layers = self.components.layers
+        self.device = self.layers[0].c.device
+        shape = (len(self.layers), self.components.width)
+        by_parameters = config.budget_unit == "parameters"
+        unit_costs = [layer.cost if by_parameters else 1 for layer in self.layers]
+        self._costs: npt.NDArray[np.int64] = np.repeat(np.array(unit_costs, dtype=np.int64), shape[1]).reshape(shape)
+        self.schedule = BudgetSchedule(config, int(self._costs.sum()), total_steps)
+        self.last_step = 0
+        self.mask: BoolArray = np.ones(shape, dtype=bool)
+        self.threshold: float | None = None
+        self.prunings = 0
+        self._ema = torch.zeros(shape, device=self.device)
+        self._groups = _same_shapes(self.layers, self.device)
+        self._observed: Tensor | None = None
+        self._host: tuple[int, FloatArray, float | None] | None = None
+        self._live_rows: list[Tensor] | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the mask is fixed for good."""
+        return self.schedule.is_final(self.last_step)
+
+    @property
+    def live(self) -> int:
+        """Live units (components, or parameters by budget_unit) since the latest pruning."""
+        return int(self._costs[self.mask].sum())
+
+    @torch.no_grad()
+    def step(self, step: int) -> PruneDecision | None:
+        """Score and smooth after optimizer step `step`, prune if it is a pruning step; the decision, or None.
+
+        After the final pruning only the mask is re-applied, unless the model was compacted. A pruning waits for the
+        device once. ValueError if `step` is not the one after the last: a step left out would go unscored.
+        """
+        if step != self.last_step + 1:
+            raise ValueError(
+                f"RankAllocator.step({step}) after step {self.last_step}: call it once after every optimizer step, "
+                "or load_state_dict() of the step before."
+            )
+        if self.is_final:
+            self.last_step = step
+            self._apply_mask()
+            return None
+        self._ema.mul_(self.config.beta).add_(self._scores(step), alpha=1 - self.config.beta)
+        self.last_step = step
+        return self._prune(step) if self.schedule.is_pruning_step(step) else None
+
+    @torch.no_grad()
+    def observe_gradients(self) -> None:
+        """Note |c_i dL/dc_i| while the gradients are there: before the optimizer step, after clipping."""
+        missing = [layer.name for layer in self.layers if layer.c.grad is None]
+        if missing:
+            raise ValueError(
+                f"score='sensitivity' needs the gradient of every scale, and {missing[0]} has none; call "
+                "observe_gradients() after backward() and before zero_grad()."
+            )
+        rows = [(layer.c * layer.c.grad).abs() for layer in self.layers if layer.c.grad is not None]
+        self._observed = torch.stack([row.to(self.device, torch.float32) for row in rows])
+
+    def live_ranks(self) -> dict[str, int]:
+        """Live components of each module since the latest pruning, by module name."""
+        return {layer.name: int(row.sum()) for layer, row in zip(self.layers, self.mask, strict=True)}
+
+    def masks(self) -> dict[str, BoolArray]:
+        """The mask of each module (width,), by module name and original component index."""
+        return {layer.name: row.copy() for layer, row in zip(self.layers, self.mask, strict=True)}
+
+    def scores(self) -> Tensor:
+        """Smoothed importance (modules, width), Eq. 8, on the model's device; a copy."""
+        return self._ema.clone()
+
+    def snapshot(self, decision: PruneDecision | None = None) -> Snapshot:
+        """The state after the last step, by one copy from the device (none if a pruning just made it)."""
+        scores, dem = self._read()
+        return Snapshot(
+            step=self.last_step,
+            total_steps=self.schedule.total_steps,
+            budget=self.schedule.budget(self.last_step),
+            live=self.live,
+            threshold=self.threshold,
+            is_pruning_step=decision is not None,
+            is_final=self.is_final,
+            n_modules=self.mask.shape[0],
+            width=self.mask.shape[1],
+            mask=self.mask.copy(),
+            scores=scores.copy(),
+            decision=decision,
+            dem=dem,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on; tensors and JSON-ready values."""
+        return {
+            "ema": self._ema.clone(),
+            "mask": torch.from_numpy(self.mask.copy()),
+            "step": self.last_step,
+            "total_steps": self.schedule.total_steps,
+            "threshold": self.threshold,
+            "prunings": self.prunings,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict()`. ValueError if it belongs to other modules, or to a run of another length.
+
+        Another length is allowed once the mask is final: the schedule has nothing left to decide.
+        """
+        ema, mask = state["ema"], state["mask"]
+        if tuple(ema.shape) != self.mask.shape:
+            raise ValueError(
+                f"The saved scores are for {tuple(ema.shape)} modules x components, this model has {self.mask.shape}; "
+                "resume with the model and the initial_rank of the saved run."
+            )
+        step, total = int(state["step"]), self.schedule.total_steps
+        saved_final = step >= self.config.window(int(state["total_steps"]))[1]
+        if int(state["total_steps"]) != total and not (saved_final and self.schedule.is_final(step)):
+            raise ValueError(
+                f"The saved run has {state['total_steps']} steps, this one {total}; the budget of step {step} "
+                "depends on it. Resume with the same number of steps, or after the final mask."
+            )
+        self._ema.copy_(ema)
+        self.mask = mask.cpu().numpy().astype(bool)
+        self.threshold = None if state["threshold"] is None else float(state["threshold"])
+        self.prunings = int(state["prunings"])
+        self.last_step = step
+        self._host = self._live_rows = self._observed = None
+
+    def _scores(self, step: int) -> Tensor:
+        """Importance of this step (modules, width), before smoothing."""
+        kind = self.config.score
+        if kind == "random":
+            # A generator a step: nothing to save, and a resumed run draws the same.
+            generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+            return torch.rand(self.mask.shape, generator=generator).to(self.device)
+        if kind == "sensitivity":
+            if self._observed is None:
+                self.observe_gradients()
+            observed, self._observed = self._observed, None
+            if observed is not None:
+                return observed
+        if kind == "abs_c":
+            return torch.stack([layer.c.to(self.device, torch.float32) for layer in self.layers]).abs()
+        result = torch.empty(self.mask.shape, device=self.device)
+        for rows, layers in self._groups:
+            A = torch.stack([layer.A for layer in layers])  # (m, r, in)
+            B = torch.stack([layer.B for layer in layers])  # (m, out, r)
+            c = torch.stack([layer.c for layer in layers])  # (m, r)
+            part = component_norms(A, B, c) if kind == "norm" else component_scores(A, B, c, self.config.eps)
+            result[rows] = part.to(self.device, torch.float32)
+        return result
+
+    def _prune(self, step: int) -> PruneDecision:
+        scores, _ = self._read()
+        budget = self.schedule.budget(step)
+        costs = self._costs.reshape(-1) if self.config.budget_unit == "parameters" else None
+        choice = select(scores.reshape(-1), budget, costs)
+        before, self.mask = self.mask, choice.mask.reshape(self.mask.shape)
+        self.threshold = choice.threshold
+        self.prunings += 1
+        self._live_rows = None
+        self._apply_mask()
+        return PruneDecision(
+            step=step,
+            budget=budget,
+            live=self.live,
+            threshold=choice.threshold,
+            is_final=self.schedule.is_final(step),
+            total=self.mask.size,
+            pruned=self._changes(before & ~self.mask, scores, choice),
+            regrown=self._changes(self.mask & ~before, scores, choice),
+        )
+
+    def _changes(self, changed: BoolArray, scores: FloatArray, choice: Selection) -> tuple[ComponentChange, ...]:
+        place = choice.place.reshape(self.mask.shape)
+        return tuple(
+            ComponentChange(self.layers[m].name, int(m), int(i), float(scores[m, i]), int(place[m, i]))
+            for m, i in zip(*np.nonzero(changed), strict=True)
+        )
+
+    def _apply_mask(self) -> None:
+        """c = 0 for every component off the mask, in one batched kernel a device; nothing to do once compacted."""
+        if self.components.is_compacted or self.mask.all():
+            return
+        if self._live_rows is None:
+            whole = torch.from_numpy(self.mask).to(self.device)
+            self._live_rows = [whole[i].to(layer.c.device, layer.c.dtype) for i, layer in enumerate(self.layers)]
+        torch._foreach_mul_([layer.c.data for layer in self.layers], self._live_rows)
+
+    def _read(self) -> tuple[FloatArray, float | None]:
+        """Smoothed scores and the DEM value on the host, copied together and at most once a step."""
+        if self._host is None or (self._host[0] != self.last_step and not self._is_frozen(self._host[0])):
+            dem = self.components.dem_value
+            flat = self._ema.reshape(-1)
+            if dem is not None:
+                flat = torch.cat([flat, dem.detach().to(self.device, torch.float32).reshape(1)])
+            values = to_host(flat)
+            shown = float(values[-1]) if dem is not None else None
+            self._host = (self.last_step, values[: self.mask.size].reshape(self.mask.shape), shown)
+        return self._host[1], self._host[2] if self._host[0] == self.last_step else None
+
+    def _is_frozen(self, step: int) -> bool:
+        """Whether scores read at `step` can no longer change."""
+        return self.schedule.is_final(step)
+
+
+def _same_shapes(layers: list[RankLayer], device: torch.device) -> list[tuple[Tensor, list[RankLayer]]]:
+    """Layers in groups of one shape and device, with their row numbers: one batched kernel serves a group."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for row, layer in enumerate(layers):
+        groups.setdefault((layer.A.shape, layer.B.shape, layer.A.dtype, layer.A.device), []).append(row)
+    return [(torch.tensor(rows, device=device), [layers[row] for row in rows]) for rows in groups.values()]

@@ -1,0 +1,173 @@
+"""DynamicRankCallback: the method in anyone's transformers.Trainer."""
+
+# ruff: noqa: ARG002  (signatures are those of TrainerCallback, Trainer and RankMethod)
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from .allocator import RankAllocator
+from .checkpoint import INFO
+from .compaction import compact
+from .config import DynamicRankConfig
+from .run_state import save_run_state
+from .snapshot import OnSnapshot, PruneDecision
+from .warning import OnWarning, Warner
+
+
+class DynamicRankCallback(TrainerCallback):
+    """Scores, prunes and compacts after each optimizer step, and reports snapshots.
+
+    `on_snapshot` gets a Snapshot at the begin of training, after every pruning, otherwise every `snapshot_every` steps,
+    and at the end. `on_warning(code, message)` gets what is wrong but no reason to stop; without it `warnings.warn`
+    does. Codes: dem_missing, nan_scores, budget_unmoved, never_stepped, stopped_before_final_mask,
+    compaction_unavailable.
+
+    The loss needs eta * dem_loss(model) as well, and a resume needs the checkpoint put back before the optimizer is
+    made: `make_trainer_class` does both. With the callback alone a missing DEM term is a warning, a resume an error.
+    """
+
+    def __init__(
+        self,
+        config: DynamicRankConfig,
+        on_snapshot: OnSnapshot | None = None,
+        snapshot_every: int = 1,
+        on_warning: OnWarning | None = None,
+    ) -> None:
+        if snapshot_every < 1:
+            raise ValueError(f"snapshot_every={snapshot_every} must be at least 1; set it to 1 for every step.")
+        self.config = config
+        self.on_snapshot = on_snapshot
+        self.snapshot_every = snapshot_every
+        self.warn = Warner(on_warning)
+        self.allocator: RankAllocator | None = None
+        self.resume_state: Mapping[str, Any] | None = None
+        self._first_step = 0
+        self._reported = -1
+        self._dem_calls = 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the final mask is set, so that a metric is one of the model that will be kept."""
+        return self.allocator is not None and self.allocator.is_final
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        model: nn.Module = kwargs["model"]
+        if args.fsdp or args.deepspeed:
+            raise ValueError(
+                "Dynamic rank scores whole tensors, which FSDP and DeepSpeed shard; train in one process or with DDP."
+            )
+        self.allocator = RankAllocator(model, self.config, state.max_steps)
+        if self.resume_state is not None:
+            self.allocator.load_state_dict(self.resume_state)
+            self.resume_state = None
+        elif self.allocator.components.is_compacted:
+            raise RuntimeError("This model is compacted already; wrap the base model again to train with a new budget.")
+        if self.allocator.last_step != state.global_step:
+            raise RuntimeError(
+                f"Training starts at step {state.global_step}, the rank state is of step {self.allocator.last_step}. "
+                "Use make_trainer_class(Trainer) with the method: it restores ranks and scores from the checkpoint."
+            )
+        if self.allocator.schedule.initial == self.allocator.schedule.final:
+            self.warn(
+                "budget_unmoved",
+                f"initial_rank={self.config.width} equals target_rank, so no component will ever be pruned; "
+                "raise initial_rank.",
+            )
+        self._first_step = state.global_step
+        self._reported = -1
+        self._dem_calls = self.allocator.components.dem_calls
+        self._report(None)
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.config.score == "sensitivity" and self.allocator is not None and not self.allocator.is_final:
+            self.allocator.observe_gradients()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        allocator = self._running()
+        was_final = allocator.is_final
+        decision = allocator.step(state.global_step)
+        if not was_final:
+            self._check_dem(allocator)
+        if decision is not None and decision.is_final:
+            self._compact(kwargs["model"], kwargs.get("optimizer"), args)
+        if decision is not None or state.global_step % self.snapshot_every == 0:
+            self._report(decision)
+        if allocator.is_final:
+            allocator.components.dem_value = None  # no batch adds the term any more
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and not (folder / INFO).exists():
+            save_run_state(folder, kwargs["model"], "dynamic_rank", self.config.to_dict(), self.allocator)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        allocator = self._running()
+        if allocator.last_step == self._first_step < state.max_steps:
+            self.warn(
+                "never_stepped",
+                "Training ended without one optimizer step seen by DynamicRankCallback, so no rank was allocated; "
+                "check that the data is not empty and that the callback is in Trainer's list.",
+            )
+        elif not allocator.is_final:
+            self.warn(
+                "stopped_before_final_mask",
+                f"Training stopped at step {allocator.last_step}, before the final mask at step "
+                f"{allocator.schedule.t_f}: the ranks are not final. Resume from the last checkpoint.",
+            )
+        if self._reported != allocator.last_step:
+            self._report(None)
+
+    def _running(self) -> RankAllocator:
+        if self.allocator is None:
+            raise RuntimeError("DynamicRankCallback saw a step before on_train_begin; add it before calling train().")
+        return self.allocator
+
+    def _check_dem(self, allocator: RankAllocator) -> None:
+        calls = allocator.components.dem_calls
+        if self.config.eta > 0 and calls == self._dem_calls:
+            self.warn(
+                "dem_missing",
+                f"eta={self.config.eta} but the loss has no DEM term; use make_trainer_class(Trainer), or add "
+                "eta * dem_loss(model) to the loss, or set eta=0.",
+            )
+        self._dem_calls = calls
+
+    def _compact(self, model: nn.Module, optimizer: Any, args: TrainingArguments) -> None:
+        allocator = self._running()
+        if not self.config.compact:
+            return
+        if args.world_size > 1:
+            # DistributedDataParallel has sized its buckets; tensors may not shrink below them while it lives.
+            self.warn(
+                "compaction_unavailable",
+                "The tensors are not cut in a run of several processes: the final mask is re-applied after each step.",
+            )
+            return
+        try:
+            compact(model, allocator.masks(), optimizer)
+        except ValueError as error:
+            self.warn("compaction_unavailable", f"{error} The final mask is re-applied after each step instead.")
+
+    def _report(self, decision: PruneDecision | None) -> None:
+        allocator = self._running()
+        snapshot = allocator.snapshot(decision)
+        self._reported = snapshot.step
+        if np.isnan(snapshot.scores).any():
+            self.warn(
+                "nan_scores",
+                f"Scores are NaN at step {snapshot.step}: the training has diverged. Lower the learning rate.",
+            )
+        if self.on_snapshot is not None:
+            self.on_snapshot(snapshot)

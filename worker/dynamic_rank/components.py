@@ -1,0 +1,128 @@
+"""Components: the rank-1 components of a wrapped model, module by module, and where their tensors live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+_ATTRIBUTE = "_rank_components"
+
+
+@dataclass(eq=False)
+class RankLayer:
+    """One adapted linear. `kept` are the original indices of the components that it still holds, rising.
+
+    A (r, in), B (out, r), c (r,) with r = len(kept); the update is scaling * B diag(c) A.
+    """
+
+    name: str
+    lora: Any
+    adapter: str
+    width: int
+    kept: list[int]
+
+    @property
+    def A(self) -> nn.Parameter:
+        return cast(nn.Parameter, self.lora.lora_A[self.adapter].parametrizations.weight.original)
+
+    @property
+    def c(self) -> nn.Parameter:
+        return cast(nn.Parameter, self.lora.lora_A[self.adapter].parametrizations.weight[0].c)
+
+    @property
+    def B(self) -> nn.Parameter:
+        return cast(nn.Parameter, self.lora.lora_B[self.adapter].weight)
+
+    @property
+    def scaling(self) -> float:
+        return float(self.lora.scaling[self.adapter])
+
+    @property
+    def cost(self) -> int:
+        """Parameters of one component in an exported adapter: in + out (c is folded away)."""
+        return int(self.lora.in_features) + int(self.lora.out_features)
+
+    def resized(self) -> Iterator[tuple[nn.Parameter, int]]:
+        """The tensors that shrink with the rank, each with the dimension that counts components."""
+        yield self.A, 0
+        yield self.c, 0
+        yield self.B, 1
+
+    def hold(self, kept: Sequence[int]) -> None:
+        """Record that the tensors now hold these components, and bypass the adapter where none is left."""
+        self.kept = list(kept)
+        self.lora.lora_A[self.adapter].out_features = len(self.kept)
+        self.lora.lora_B[self.adapter].in_features = len(self.kept)
+        # PEFT's forward loops over the active adapters: with none active a rank-0 module runs its base layer alone.
+        self.lora.set_adapter([self.adapter] if self.kept else [])
+        for parameter, _ in self.resized():
+            # set_adapter([]) froze them; the optimizer's groups must list the same parameters after a resume.
+            parameter.requires_grad_(True)
+
+
+@dataclass(eq=False)
+class Components:
+    """All layers of one wrapped model, in module order, and the DEM term last computed on it."""
+
+    layers: list[RankLayer]
+    dem_value: Tensor | None = None
+    dem_calls: int = 0
+    names: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = [layer.name for layer in self.layers]
+
+    @property
+    def width(self) -> int:
+        return self.layers[0].width
+
+    @property
+    def is_compacted(self) -> bool:
+        return any(len(layer.kept) < layer.width for layer in self.layers)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        for layer in self.layers:
+            for parameter, _ in layer.resized():
+                yield parameter
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model inside torch.compile's and DistributedDataParallel's shells."""
+    while True:
+        inner = getattr(model, "_orig_mod", None) or (
+            model.module if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel) else None
+        )
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def attach(model: nn.Module, layers: list[RankLayer]) -> Components:
+    """Remember `layers` on the wrapped model, for `components_of`."""
+    components = Components(layers)
+    setattr(model, _ATTRIBUTE, components)
+    return components
+
+
+def components_of(model: nn.Module) -> Components:
+    """The components of a model made by `wrap`. ValueError if it was not."""
+    components = getattr(unwrap(model), _ATTRIBUTE, None)
+    if not isinstance(components, Components):
+        raise ValueError(
+            f"This {type(model).__name__} holds no dynamic-rank components; call dynamic_rank.wrap(model, config) "
+            "first and pass on the model that it returns."
+        )
+    return components
+
+
+def replace_data(parameter: nn.Parameter, data: Tensor) -> None:
+    """Give `parameter` other data, of any shape, without making a new Parameter (the optimizer keeps its key)."""
+    fresh = torch.empty(data.shape, dtype=parameter.dtype, device=parameter.device)
+    # Own memory: a view into a mapped file may be aligned differently, and some BLAS kernels then round differently.
+    fresh.copy_(data)
+    parameter.grad = None
+    parameter.data = fresh

@@ -1,0 +1,183 @@
+"""DynamicRankConfig: every choice of a dynamic-rank run, refused early when it cannot work. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from fractions import Fraction
+from typing import Any, Literal, get_args
+
+Score = Literal["norm_share", "norm", "abs_c", "sensitivity", "random"]
+Init = Literal["paper", "zero_b"]
+Schedule = Literal["slow_first", "fast_first", "linear"]
+BudgetUnit = Literal["components", "parameters"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "score": get_args(Score),
+    "init": get_args(Init),
+    "schedule": get_args(Schedule),
+    "budget_unit": get_args(BudgetUnit),
+}
+
+
+@dataclass(frozen=True)
+class DynamicRankConfig:
+    """The settings of dynamic rank (Mao et al. 2024, arXiv 2405.17357); defaults are the paper's.
+
+    target_rank      mean rank that is kept: the final budget is modules * target_rank
+    initial_rank     rank at the start; None becomes ceil(1.5 * target_rank)
+    lora_alpha       the update is scaled by lora_alpha / initial_rank, before and after pruning
+    lora_dropout     probability, on the input of A
+    warmup_ratio     share of the steps before the first pruning (t_i)
+    prune_end_ratio  share of the steps at which the mask becomes final (t_f)
+    prune_interval   optimizer steps between two prunings
+    beta             weight of the past in the smoothed importance (Eq. 8)
+    eps              added to the norm of the module's update (Eq. 7)
+    eta              weight of the DEM regulariser (Eq. 10); 0 switches it off
+    score            norm_share: Eq. 7 | norm: Eq. 7 without its denominator | abs_c: |c_i| |
+                     sensitivity: |c_i dL/dc_i| | random: noise from `seed`
+    init             paper: A and B kaiming-uniform, c = 0 | zero_b: B = 0 and c = 1, as LoRA starts
+    c_lr_scale       learning rate of c over that of A and B
+    schedule         slow_first: Eq. 9 | fast_first: AdaLoRA's cubic | linear
+    budget_unit      components: each costs 1 (the paper) | parameters: each costs in + out of its module
+    compact          cut the tensors down after the final mask; False re-applies the mask after every step
+    target_modules   full names or dotted suffixes; None adapts every linear inside a numbered block
+    seed             of the random score
+
+    Raises ValueError, naming the field, its value and what to change.
+    """
+
+    target_rank: int = 8
+    initial_rank: int | None = None
+    lora_alpha: float = 8
+    lora_dropout: float = 0.1
+    warmup_ratio: float = 0.15
+    prune_end_ratio: float = 0.5
+    prune_interval: int = 100
+    beta: float = 0.9
+    eps: float = 1e-8
+    eta: float = 0.1
+    score: Score = "norm_share"
+    init: Init = "paper"
+    c_lr_scale: float = 1.0
+    schedule: Schedule = "slow_first"
+    budget_unit: BudgetUnit = "components"
+    compact: bool = True
+    target_modules: Iterable[str] | str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("target_rank", "prune_interval"):
+            _whole(name, getattr(self, name), least=1)
+        if self.initial_rank is None:
+            object.__setattr__(self, "initial_rank", math.ceil(1.5 * self.target_rank))
+        _whole("initial_rank", self.initial_rank, least=1)
+        if self.width < self.target_rank:
+            raise ValueError(
+                f"initial_rank={self.initial_rank} is below target_rank={self.target_rank}; "
+                f"raise initial_rank to at least {self.target_rank}, or leave it out for 1.5 times the target."
+            )
+        _whole("seed", self.seed, least=0)
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is unknown; choose one of {', '.join(allowed)}.")
+        _number("lora_alpha", self.lora_alpha, above=0)
+        _number("c_lr_scale", self.c_lr_scale, above=0)
+        _number("eps", self.eps, above=0)
+        _number("eta", self.eta, least=0)
+        _number("lora_dropout", self.lora_dropout, least=0, below=1)
+        _number("beta", self.beta, least=0, below=1)
+        _number("warmup_ratio", self.warmup_ratio, least=0, below=1)
+        _number("prune_end_ratio", self.prune_end_ratio, above=0, most=1)
+        if self.warmup_ratio >= self.prune_end_ratio:
+            raise ValueError(
+                f"warmup_ratio={self.warmup_ratio} is not below prune_end_ratio={self.prune_end_ratio}, so there is no "
+                "window to prune in; lower warmup_ratio or raise prune_end_ratio."
+            )
+        if not isinstance(self.compact, bool):
+            raise ValueError(f"compact={self.compact!r} is not a truth value; set it to true or false.")
+        if self.target_modules is not None:
+            object.__setattr__(self, "target_modules", _names(self.target_modules))
+
+    @property
+    def width(self) -> int:
+        """Components of each module at the start: initial_rank, resolved."""
+        return int(self.initial_rank or 0)
+
+    def window(self, total_steps: int) -> tuple[int, int]:
+        """First and last step of pruning (t_i, t_f) of a run of `total_steps`, rounded down to steps."""
+        # Fraction(str(x)) reads 0.29 as 29/100; floor(0.29 * 100) in floating point would be 28.
+        t_i = math.floor(Fraction(str(self.warmup_ratio)) * total_steps)
+        t_f = math.floor(Fraction(str(self.prune_end_ratio)) * total_steps)
+        return t_i, t_f
+
+    def check_schedule(self, total_steps: int) -> None:
+        """Raise ValueError, with the fix, if a run of `total_steps` optimizer steps cannot hold the pruning window."""
+        _whole("total_steps", total_steps, least=1)
+        t_i, t_f = self.window(total_steps)
+        length = t_f - t_i
+        if length >= self.prune_interval:
+            return
+        share = Fraction(str(self.prune_end_ratio)) - Fraction(str(self.warmup_ratio))
+        needed = math.ceil((self.prune_interval + 1) / share)
+        fix = f"Set prune_interval to at most {length}, or train" if length >= 1 else "Train"
+        raise ValueError(
+            f"prune_interval={self.prune_interval} does not fit: the pruning window of a run of {total_steps} steps "
+            f"lasts {length} (steps {t_i} to {t_f}, by warmup_ratio={self.warmup_ratio} and "
+            f"prune_end_ratio={self.prune_end_ratio}). {fix} for about {needed} steps, or widen the window."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON-ready values."""
+        values = asdict(self)
+        if isinstance(self.target_modules, tuple):
+            values["target_modules"] = list(self.target_modules)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DynamicRankConfig:
+        """The config with these fields; an unknown field is a ValueError that lists the known ones."""
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ValueError(f"{name!r} is no option of dynamic_rank; known are {', '.join(known)}.")
+        return cls(**values)
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}; set {name} to {least} or more.")
+
+
+def _number(
+    name: str,
+    value: object,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> None:
+    limits = {"at least": least, "above": above, "at most": most, "below": below}
+    wanted = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if fits and isinstance(value, int | float):
+        fits = (
+            (least is None or value >= least)
+            and (above is None or value > above)
+            and (most is None or value <= most)
+            and (below is None or value < below)
+        )
+    if not fits:
+        raise ValueError(f"{name}={value!r} must be a number {wanted}; change {name}.")
+
+
+def _names(value: Iterable[str] | str) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(value)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(
+            f"target_modules={value!r} names nothing; give module names such as ['query', 'value'], "
+            "or leave it out for every linear inside a numbered block."
+        )
+    return names

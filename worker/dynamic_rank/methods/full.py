@@ -1,0 +1,79 @@
+"""full: all weights are trained; the ceiling that adapters are measured against."""
+
+# ruff: noqa: ARG002  (signatures are those of TrainerCallback, Trainer and RankMethod)
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel, TrainerCallback
+
+from ..checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
+from ..run_state import versions
+from ..snapshot import OnSnapshot
+from ..targets import AdaptedModule
+from ..warning import OnWarning
+from .protocol import ParameterCount
+
+
+class Full:
+    """No adapter: no modules, no snapshots; the export is a model for `from_pretrained`."""
+
+    key = "full"
+    is_settled = True
+
+    def __init__(self) -> None:
+        self._model: nn.Module | None = None
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return {}
+
+    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
+        model.requires_grad_(True)
+        self._model = model
+        return model
+
+    def check_schedule(self, total_steps: int) -> None:
+        """Any length of run works."""
+
+    def modules(self) -> list[AdaptedModule]:
+        return []
+
+    def callbacks(
+        self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1, on_warning: OnWarning | None = None
+    ) -> list[TrainerCallback]:
+        return []
+
+    def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
+        """Nothing depends on a callback."""
+
+    def loss_term(self) -> Tensor | None:
+        return None
+
+    def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
+        return []
+
+    def trained_parameters(self) -> ParameterCount:
+        return ParameterCount(sum(p.numel() for p in self._whole.parameters() if p.requires_grad), 0)
+
+    def kept_parameters(self) -> ParameterCount:
+        return self.trained_parameters()
+
+    def export(self, folder: Folder) -> None:
+        cast(PreTrainedModel, self._whole).save_pretrained(str(folder))
+
+    def save_state(self, folder: Folder) -> None:
+        save_state(folder, trained_tensors(self._whole), {"method": self.key, "options": {}, "versions": versions()})
+
+    def load_state(self, folder: Folder) -> None:
+        tensors, info = load_state(folder)
+        check_same(info, {"method": self.key}, "the")
+        restore_trained_tensors(self._whole, tensors)
+
+    @property
+    def _whole(self) -> nn.Module:
+        if self._model is None:
+            raise RuntimeError("Full has no model yet; call prepare(model) first.")
+        return self._model

@@ -1,0 +1,96 @@
+"""RankMethod: what a training program needs from a method, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+from transformers import TrainerCallback
+
+from ..checkpoint import Folder
+from ..snapshot import OnSnapshot
+from ..targets import AdaptedModule
+from ..warning import OnWarning
+
+
+@dataclass(frozen=True)
+class ParameterCount:
+    """Parameters of the adapter (for `full`: of the model), and of a head that is trained fully beside it."""
+
+    adapter: int
+    head: int
+
+    @property
+    def total(self) -> int:
+        return self.adapter + self.head
+
+
+class RankMethod(Protocol):
+    """One way to fine-tune. Order of use: prepare, callbacks, (load_state), train, export.
+
+    Everything but `key` and `options` needs `prepare` first: RuntimeError otherwise.
+    """
+
+    key: str
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """All options with their values, JSON-ready."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the ranks are final, so that an evaluation counts for the best checkpoint."""
+        ...
+
+    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
+        """The model to train; `model` itself is changed in place."""
+        ...
+
+    def check_schedule(self, total_steps: int) -> None:
+        """ValueError, with the fix, if a run of so many optimizer steps cannot work."""
+        ...
+
+    def modules(self) -> list[AdaptedModule]:
+        """The adapted modules in forward-pass order: the rows of every snapshot. Empty for `full`."""
+        ...
+
+    def callbacks(
+        self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1, on_warning: OnWarning | None = None
+    ) -> list[TrainerCallback]:
+        """The callbacks that the Trainer must be given."""
+        ...
+
+    def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
+        """RuntimeError if a Trainer with these callbacks lacks one of `callbacks`, without which ranks never move."""
+        ...
+
+    def loss_term(self) -> Tensor | None:
+        """What is added to the loss of this training batch, a scalar with gradient; None for nothing."""
+        ...
+
+    def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Parameters with a learning rate of their own, as a multiple of the optimizer's."""
+        ...
+
+    def trained_parameters(self) -> ParameterCount:
+        """Parameters that training starts with."""
+        ...
+
+    def kept_parameters(self) -> ParameterCount:
+        """Parameters of an export with the components that the latest pruning left live."""
+        ...
+
+    def export(self, folder: Folder) -> None:
+        """Write what a user takes away: a plain LoRA adapter, or for `full` a model."""
+        ...
+
+    def save_state(self, folder: Folder) -> None:
+        """Write the state of the method and its tensors, for `load_state` (optimizer and data order are Trainer's)."""
+        ...
+
+    def load_state(self, folder: Folder) -> None:
+        """Restore `save_state`, shapes included, before the optimizer is made."""
+        ...

@@ -1,0 +1,41 @@
+"""diag(c) A: the scales of the components, put on PEFT's lora_A without a layer class of our own."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from .config import Init
+
+
+class ScaledRows(nn.Module):
+    """Makes the weight of a linear read as diag(c) A, with A and c both trained (Mao et al. 2024, Eq. 6).
+
+    Shapes: c (r,), A (r, in) -> (r, in). A pruned component has c_i = 0 and still receives a gradient through c_i.
+    """
+
+    def __init__(self, c: Tensor) -> None:
+        super().__init__()
+        self.c = nn.Parameter(c)
+
+    def forward(self, A: Tensor) -> Tensor:
+        return self.c.unsqueeze(1) * A
+
+
+def scale_rows(lora_A: nn.Linear, lora_B: nn.Linear, init: Init) -> None:
+    """Parametrise `lora_A.weight` (r, in) as diag(c) A and draw the start values; the module's update starts at 0.
+
+    paper: B kaiming-uniform as A, c = 0. zero_b: B = 0, c = 1 (LoRA's own start).
+    """
+    with torch.no_grad():
+        if init == "paper":
+            nn.init.kaiming_uniform_(lora_B.weight, a=math.sqrt(5))
+        else:
+            nn.init.zeros_(lora_B.weight)
+    A = lora_A.weight
+    start = torch.zeros if init == "paper" else torch.ones
+    c = start(A.shape[0], dtype=A.dtype, device=A.device)
+    parametrize.register_parametrization(lora_A, "weight", ScaledRows(c))

@@ -1,0 +1,65 @@
+"""The state of a dynamic-rank training on disk: tensors as they are cut, scores, mask, and who they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import peft
+import torch
+import transformers
+from torch import nn
+
+from .allocator import RankAllocator
+from .checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
+from .components import components_of
+
+_PREFIX = "allocator."
+
+
+def save_run_state(
+    folder: Folder, model: nn.Module, method: str, options: Mapping[str, Any], allocator: RankAllocator | None
+) -> None:
+    """Write tensors, held components and allocator (None before training began) into `folder`, atomically."""
+    tensors = trained_tensors(model)
+    state = {} if allocator is None else allocator.state_dict()
+    tensors |= {_PREFIX + name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    components = components_of(model)
+    info = {
+        "method": method,
+        "options": dict(options),
+        "modules": components.names,
+        "kept": [layer.kept for layer in components.layers],
+        "allocator": {name: value for name, value in state.items() if not isinstance(value, torch.Tensor)},
+        "versions": versions(),
+    }
+    save_state(folder, tensors, info)
+
+
+def load_run_state(folder: Folder, model: nn.Module, method: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Put the saved tensors into the model, in their saved shapes; the allocator's state, None if there was none.
+
+    ValueError if the checkpoint is incomplete, or was written by another method, other options or another model.
+    """
+    tensors, info = load_state(folder)
+    check_same(info, {"method": method}, "the")
+    check_same(info["options"], options, method)
+    components = components_of(model)
+    if info["modules"] != components.names:
+        raise ValueError(
+            f"The checkpoint adapts {len(info['modules'])} modules, this model {len(components.names)}, and their "
+            "names differ; resume with the model and the target_modules of the saved run."
+        )
+    saved = {name: value for name, value in tensors.items() if not name.startswith(_PREFIX)}
+    restore_trained_tensors(model, saved)
+    for layer, kept in zip(components.layers, info["kept"], strict=True):
+        layer.hold(kept)
+    if not info["allocator"]:
+        return None
+    state = {name.removeprefix(_PREFIX): value for name, value in tensors.items() if name.startswith(_PREFIX)}
+    return {**state, **info["allocator"]}
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide the numbers."""
+    return {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}

@@ -1,0 +1,65 @@
+"""BudgetSchedule: how much of the model may be live at each step (Mao et al. 2024, Eq. 9). Imports no torch."""
+
+from __future__ import annotations
+
+from .config import DynamicRankConfig
+
+
+class BudgetSchedule:
+    """The budget of every optimizer step of one run, in whole units (components, or parameters).
+
+    slow_first (the paper, Eq. 9):  b(t) = b0 - (b0 - bT) x^3
+    fast_first (AdaLoRA's cubic):   b(t) = bT + (b0 - bT) (1 - x)^3
+    linear:                         b(t) = b0 - (b0 - bT) x          with x = (t - t_i) / (t_f - t_i)
+
+    b0 up to t_i, bT from t_f on; a fraction of a unit is rounded up. All in integers, so no float decides a component.
+    """
+
+    initial: int
+    final: int
+    t_i: int
+    t_f: int
+
+    def __init__(self, config: DynamicRankConfig, n_components: int, total_steps: int) -> None:
+        """`n_components`: units at the start, b0 = modules * initial_rank (or the parameters of these components).
+
+        ValueError if the window is shorter than one interval, or b0 is no multiple of initial_rank.
+        """
+        config.check_schedule(total_steps)
+        if n_components < 1 or n_components % config.width:
+            raise ValueError(
+                f"n_components={n_components} is no positive multiple of initial_rank={config.width}; "
+                "pass modules * initial_rank."
+            )
+        self.config = config
+        self.total_steps = total_steps
+        self.t_i, self.t_f = config.window(total_steps)
+        self.initial = n_components
+        self.final = n_components // config.width * config.target_rank
+
+    def budget(self, step: int) -> int:
+        """Units that may be live after optimizer step `step` (0 is before the first): b(t), never rising."""
+        if step <= self.t_i:
+            return self.initial
+        if step >= self.t_f:
+            return self.final
+        gap, done, length = self.initial - self.final, step - self.t_i, self.t_f - self.t_i
+        if self.config.schedule == "fast_first":
+            # ceil(bT + y) = bT - floor(-y)
+            return self.final - (-gap * (length - done) ** 3) // length**3
+        power = 3 if self.config.schedule == "slow_first" else 1
+        # ceil(b0 - y) = b0 - floor(y)
+        part: int = gap * done**power // length**power
+        return self.initial - part
+
+    def is_pruning_step(self, step: int) -> bool:
+        """Whether the allocator prunes after step `step`: at multiples of the interval in the window, and at t_f."""
+        return step == self.t_f or (self.t_i < step < self.t_f and step % self.config.prune_interval == 0)
+
+    def is_final(self, step: int) -> bool:
+        """Whether the mask is fixed once step `step` is over."""
+        return step >= self.t_f
+
+    def pruning_steps(self) -> list[int]:
+        """All steps after which the allocator prunes, rising; the last is t_f."""
+        return [step for step in range(self.t_i + 1, self.t_f + 1) if self.is_pruning_step(step)]

@@ -1,0 +1,162 @@
+"""Which modules of a model are adapted, how they are called on a heatmap, and which head is trained fully."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+_HEADED_TASKS = ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS")
+_USUAL_HEADS = ("classifier", "score", "classification_head", "qa_outputs")
+_GENERIC = ("dense", "linear", "fc", "proj")
+_ATTENTION_ORDER = ("q", "query", "q_proj", "k", "key", "k_proj", "v", "value", "v_proj")
+
+
+@dataclass(frozen=True)
+class AdaptedModule:
+    """One adapted linear: its dotted name in the base model, its place on a heatmap, and its size."""
+
+    name: str
+    layer: int | None
+    kind: str
+    stack: str
+    out_features: int
+    in_features: int
+
+
+def task_name(task_type: object) -> str | None:
+    """PEFT's task type as its plain name ("SEQ_CLS"), None for none."""
+    return None if task_type is None else str(getattr(task_type, "value", task_type))
+
+
+def head_names(model: nn.Module, task_type: object) -> list[str]:
+    """Top-level modules that a task puts on the backbone (classifier, score, ...): trained fully and saved.
+
+    Empty for tasks whose head is the language model's own.
+    """
+    if task_name(task_type) not in _HEADED_TASKS:
+        return []
+    backbone = getattr(model, "base_model_prefix", "")
+    children = {name: child for name, child in model.named_children() if any(True for _ in child.parameters())}
+    if backbone and backbone in children:
+        return [name for name in children if name != backbone]
+    return [name for name in children if name in _USUAL_HEADS]
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Whether PEFT can adapt the module as a linear: nn.Linear, its quantised kinds, and GPT-2's Conv1D."""
+    if isinstance(module, nn.Linear | Conv1D):
+        return True
+    # AWQ, GPTQ, HQQ and others: leaf modules of their own class with a linear's two sizes.
+    sizes = (getattr(module, "in_features", None), getattr(module, "out_features", None))
+    return "Linear" in type(module).__name__ and all(isinstance(size, int) for size in sizes)
+
+
+def target_names(model: nn.Module, wanted: Iterable[str] | str | None, heads: Sequence[str] = ()) -> list[str]:
+    """Full dotted names of the modules to adapt, in forward-pass order.
+
+    `wanted` None: every linear inside a numbered block (its name has an integer part), heads left out. Given names
+    match as in PEFT: the full name, or a dotted suffix. ValueError, listing what there is, if a name matches nothing.
+    """
+    linears = [name for name, module in model.named_modules() if name and is_linear(module)]
+    linears = [name for name in linears if not _is_under(name, heads)]
+    inside = [name for name in linears if _block(name) is not None]
+    if wanted is None:
+        if not inside:
+            raise ValueError(
+                "target_modules is not set and the model has no linear inside a numbered block; set target_modules to "
+                f"some of: {_listed(linears)}."
+            )
+        return forward_order(inside)
+    asked = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    for name in asked:
+        if not any(_matches(linear, name) for linear in linears):
+            raise ValueError(
+                f"target_modules names {name!r}, which matches no linear module of this model; "
+                f"it has {_listed(_suffixes(linears))}."
+            )
+    return forward_order([linear for linear in linears if any(_matches(linear, name) for name in asked)])
+
+
+def forward_order(names: Sequence[str]) -> list[str]:
+    """The order of definition, but query, key, value among siblings: BART and OPT define the key first."""
+    ordered = list(names)
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(ordered):
+        parent, _, last = name.rpartition(".")
+        if last in _ATTENTION_ORDER:
+            places.setdefault(parent, []).append(place)
+    for siblings in places.values():
+        inside = sorted((ordered[p] for p in siblings), key=lambda n: _ATTENTION_ORDER.index(n.rpartition(".")[2]))
+        for place, name in zip(siblings, inside, strict=True):
+            ordered[place] = name
+    return ordered
+
+
+def describe(names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[AdaptedModule]:
+    """Layer, kind and stack of each name; `sizes` are (out_features, in_features).
+
+    The kind is the shortest end of the name that is unique inside its block, generic ends such as `dense` dropped:
+    `query`, `attention.output`, `intermediate`, `output`, `q_proj`, `encoder_attn.q_proj`.
+    """
+    stacks = [next((part for part in name.split(".") if part in ("encoder", "decoder")), "") for name in names]
+    layers = [_block(name) for name in names]
+    parts = [_without_generic_end(name) for name in names]
+    lengths = [1] * len(names)
+    # First the parts behind the block number; those before it only where two towers share a block.
+    for limits in ([behind for _, behind in parts], [len(part) for part, _ in parts]):
+        while True:
+            kinds = [".".join(reversed(part[:length])) for (part, _), length in zip(parts, lengths, strict=True)]
+            count = Counter(zip(stacks, layers, kinds, strict=True))
+            # All modules of a stack that share a clashing kind grow together, so that blocks stay comparable.
+            clashing = {(stack, kind) for (stack, _, kind), times in count.items() if times > 1}
+            grown = [
+                length + ((stack, kind) in clashing and length < limit)
+                for stack, kind, length, limit in zip(stacks, kinds, lengths, limits, strict=True)
+            ]
+            if grown == lengths:
+                break
+            lengths = grown
+    return [
+        AdaptedModule(name, layer, kind, stack, out_features, in_features)
+        for name, layer, kind, stack, (out_features, in_features) in zip(
+            names, layers, kinds, stacks, sizes, strict=True
+        )
+    ]
+
+
+def _block(name: str) -> int | None:
+    return next((int(part) for part in name.split(".") if part.isdigit()), None)
+
+
+def _without_generic_end(name: str) -> tuple[list[str], int]:
+    """The parts of the name, last first, without a generic end; and how many of them lie behind the block number."""
+    parts = name.split(".")
+    if len(parts) > 1 and parts[-1] in _GENERIC and not parts[-2].isdigit():
+        parts.pop()
+    reversed_parts = parts[::-1]
+    behind = next((place for place, part in enumerate(parts) if part.isdigit()), -1)
+    return reversed_parts, len(parts) - behind - 1
+
+
+def _matches(name: str, wanted: str) -> bool:
+    return name == wanted or name.endswith(f".{wanted}")
+
+
+def _is_under(name: str, heads: Sequence[str]) -> bool:
+    return any(re.match(rf"(^|.*\.){re.escape(head)}($|\..*)", name) for head in heads)
+
+
+def _suffixes(names: Sequence[str]) -> list[str]:
+    """Each last part, and the last two where the last alone says little."""
+    ends = (name.split(".")[-2:] if name.split(".")[-1] in _GENERIC else name.split(".")[-1:] for name in names)
+    return list(dict.fromkeys(".".join(end) for end in ends))
+
+
+def _listed(names: Sequence[str], most: int = 40) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "no linear module at all") + rest

@@ -1,0 +1,109 @@
+"""MethodTrainerMixin: any transformers Trainer, with a RankMethod inside."""
+
+# ruff: noqa: ARG002  (signatures are those of TrainerCallback, Trainer and RankMethod)
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from transformers import Trainer
+
+from .methods.protocol import RankMethod
+
+# A mixin's super() is the Trainer that it is mixed into; for the type checker it is one.
+if TYPE_CHECKING:
+    _Base = Trainer
+else:
+    _Base = object
+
+
+class MethodTrainerMixin(_Base):
+    """Adds to a Trainer the method's loss term, learning rates and checkpoints; the best metric counts once settled.
+
+    Pass `method=`, prepared, beside Trainer's own arguments, and the method's callbacks among `callbacks`. Checkpoints
+    hold the method's own files (safetensors and JSON) beside Trainer's optimizer, scheduler and random state;
+    `train(resume_from_checkpoint=...)` continues bit for bit on a CPU. `save_model(folder)` exports.
+    """
+
+    def __init__(self, *args: Any, method: RankMethod, **kwargs: Any) -> None:
+        self.method = method
+        super().__init__(*args, **kwargs)
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Trainer's loss, in training plus the method's term."""
+        result: Any = super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
+        term = self.method.loss_term() if model.training else None
+        if term is None:
+            return result
+        loss, outputs = result if return_outputs else (result, None)
+        if self._is_scaled_for_accumulation(num_items_in_batch):
+            # Trainer will not divide this loss by the batches of the step: the term would count once for each.
+            term = term / self.current_gradient_accumulation_steps
+        loss = loss + term.to(loss.device, loss.dtype)
+        return (loss, outputs) if return_outputs else loss
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Trainer's optimizer, with groups of their own for parameters whose learning rate is scaled."""
+        if self.optimizer is not None:
+            return super().create_optimizer(model)
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        for parameters, scale in self.method.learning_rate_scales():
+            _move_to_scaled_groups(optimizer, parameters, scale)
+        return optimizer
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """In a checkpoint the state of the method; called by a person, the export."""
+        folder = output_dir or self.args.output_dir or "."
+        if not self.args.should_save:
+            return
+        os.makedirs(folder, exist_ok=True)
+        if _internal_call:
+            self.method.save_state(folder)
+            return
+        self.method.export(folder)
+        if self.processing_class is not None:
+            self.processing_class.save_pretrained(folder)
+
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trainer's train. RuntimeError if the method's callbacks are not attached: its ranks would never move."""
+        self.method.check_attached(self.callback_handler.callbacks)
+        return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        self.method.load_state(resume_from_checkpoint)
+
+    def _load_best_model(self) -> None:
+        best = self.state.best_model_checkpoint
+        if best is not None:
+            self.method.load_state(best)
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        # Before the final mask a metric belongs to a larger model than the one that is kept.
+        return bool(super()._determine_best_metric(metrics, trial)) if self.method.is_settled else False
+
+    def _is_scaled_for_accumulation(self, num_items_in_batch: Any) -> bool:
+        """Whether `training_step` leaves the loss as it is: Trainer's own rule."""
+        if self.loss_is_scaled_for_ga is not None:
+            return bool(self.loss_is_scaled_for_ga)
+        by_model = self.model_accepts_loss_kwargs and num_items_in_batch is not None
+        return bool(by_model or self.compute_loss_func is not None)
+
+
+def make_trainer_class(base: type[Trainer] = Trainer) -> type[Any]:
+    """`base` (Trainer, Seq2SeqTrainer, a person's own) with MethodTrainerMixin before it; takes `method=`."""
+    return type(f"Method{base.__name__}", (MethodTrainerMixin, base), {})
+
+
+def _move_to_scaled_groups(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], scale: float) -> None:
+    chosen = {id(parameter) for parameter in parameters}
+    for group in list(optimizer.param_groups):
+        moved = [parameter for parameter in group["params"] if id(parameter) in chosen]
+        if not moved:
+            continue
+        group["params"] = [parameter for parameter in group["params"] if id(parameter) not in chosen]
+        settings = {name: value for name, value in group.items() if name not in ("params", "initial_lr")}
+        optimizer.add_param_group({**settings, "params": moved, "lr": group["lr"] * scale})

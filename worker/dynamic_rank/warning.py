@@ -1,0 +1,29 @@
+"""RankWarning: something that works but not as meant, with a stable code and what to do about it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+OnWarning = Callable[[str, str], None]
+
+
+class RankWarning(UserWarning):
+    """Raised through `warnings.warn` where no on_warning hook was given."""
+
+
+class Warner:
+    """Says each code at most once, to the hook or else through `warnings.warn`."""
+
+    def __init__(self, on_warning: OnWarning | None = None) -> None:
+        self.on_warning = on_warning
+        self._said: set[str] = set()
+
+    def __call__(self, code: str, message: str) -> None:
+        if code in self._said:
+            return
+        self._said.add(code)
+        if self.on_warning is not None:
+            self.on_warning(code, message)
+        else:
+            warnings.warn(f"[{code}] {message}", RankWarning, stacklevel=3)
