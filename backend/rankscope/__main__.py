@@ -1,0 +1,5 @@
+"""`python -m rankscope` is the command `rankscope`."""
+
+from rankscope.cli import app
+
+app()

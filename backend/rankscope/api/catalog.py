@@ -1,0 +1,94 @@
+"""What can be launched here: the form's schema, presets, models and data sets."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from rankscope.api.shapes import (
+    DatasetList,
+    DatasetPreview,
+    DatasetShape,
+    ModelList,
+    ModelShape,
+    PresetList,
+    PresetShape,
+)
+from rankscope.catalog import DatasetEntry, ModelEntry
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import NotFound, UnknownName
+from rankscope.contract.presets import presets
+from rankscope.deps import CatalogDep
+
+router = APIRouter(tags=["catalogue"])
+
+
+@router.get("/config-schema")
+def get_config_schema() -> dict[str, Any]:
+    """The JSON Schema of a run's configuration, with help texts: what the form of the page is drawn from."""
+    return RunConfig.model_json_schema()
+
+
+@router.get("/presets")
+def list_presets() -> PresetList:
+    """Ready-made configurations."""
+    return PresetList(
+        items=[
+            PresetShape(key=preset.key, title=preset.title, description=preset.description, config=preset.config)
+            for preset in presets()
+        ]
+    )
+
+
+@router.get("/models")
+def list_models(catalog: CatalogDep) -> ModelList:
+    """Models of this installation."""
+    return ModelList(items=[_model(entry) for entry in catalog.models()])
+
+
+@router.get("/datasets")
+def list_datasets(catalog: CatalogDep) -> DatasetList:
+    """Data sets of this installation."""
+    return DatasetList(items=[_dataset(entry) for entry in catalog.datasets()])
+
+
+@router.get("/datasets/{dataset_id}/preview")
+def preview_dataset(
+    dataset_id: Annotated[str, Path(min_length=1, max_length=200, examples=["rotten-tomatoes"])],
+    catalog: CatalogDep,
+    rows: Annotated[int, Query(ge=1, le=100)] = 5,
+) -> DatasetPreview:
+    """The first rows of a data set."""
+    try:
+        entry = catalog.dataset(dataset_id, field="dataset_id")
+    except UnknownName as error:
+        raise NotFound(f"There is no data set {dataset_id!r}.", error.next_step) from error
+    return DatasetPreview(columns=list(entry.columns), rows=list(entry.read()[:rows]), total_rows=entry.rows)
+
+
+def _model(entry: ModelEntry) -> ModelShape:
+    return ModelShape(
+        id=entry.id,
+        name=entry.name,
+        architecture=entry.architecture,
+        parameters=entry.parameters,
+        layers=entry.layers,
+        n_modules=len(entry.modules),
+        # The last part of a name is what PEFT matches in target_modules.
+        module_kinds=list(dict.fromkeys(module.name.rsplit(".", 1)[-1] for module in entry.modules)),
+        size_bytes=entry.size_bytes,
+        description=entry.description,
+    )
+
+
+def _dataset(entry: DatasetEntry) -> DatasetShape:
+    return DatasetShape(
+        id=entry.id,
+        name=entry.name,
+        description=entry.description,
+        columns=list(entry.columns),
+        text_columns=list(entry.text_columns),
+        label_column=entry.label_column,
+        group_column=entry.group_column,
+        rows=entry.rows,
+        labels=entry.labels(entry.label_column) if entry.label_column else {},
+    )

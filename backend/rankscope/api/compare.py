@@ -1,0 +1,73 @@
+"""Runs beside each other."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from rankscope.api import views
+from rankscope.api.shapes import Comparison, ConfigDifference
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.tables import Run
+from rankscope.deps import RUN_ID, EngineDep, NowDep
+from rankscope.store import runs
+from rankscope.store.engine import reading
+
+router = APIRouter(prefix="/compare", tags=["compare"])
+
+_MOST = 20
+
+
+@router.get("")
+def compare_runs(
+    engine: EngineDep,
+    now: NowDep,
+    wanted: Annotated[list[str], Query(alias="runs", description="Two ids or more, repeated or with commas between.")],
+) -> Comparison:
+    """What differs between the configurations, and whether the runs keep equally much."""
+    run_ids = list(dict.fromkeys(part for value in wanted for part in value.split(",") if part))
+    _check(run_ids)
+    with reading(engine) as session:
+        found = runs.find_runs(session, run_ids)
+        rows = views.summaries(session, found, now=now)
+    kept = {_kept(run) for run in found}
+    return Comparison(
+        runs=rows,
+        differences=differences([run.config for run in found]),
+        equal_budget=len(kept) == 1 and None not in kept,
+    )
+
+
+def differences(configs: list[dict[str, Any]]) -> list[ConfigDifference]:
+    """Fields with more than one value, by dotted name, in the order of the first run's configuration."""
+    flat = [_flatten(config) for config in configs]
+    fields = dict.fromkeys(field for each in flat for field in each)
+    rows = [ConfigDifference(field=field, values=[each.get(field) for each in flat]) for field in fields]
+    return [row for row in rows if any(value != row.values[0] for value in row.values)]
+
+
+def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _kept(run: Run) -> tuple[str, int] | None:
+    """What the run has at its end: components by plan, or parameters for runs without components."""
+    curve, _ = views.planned_budget(run, RunConfig.model_validate(run.config))
+    if curve:
+        return ("components", curve[-1].budget)
+    return ("parameters", run.kept_parameters) if run.kept_parameters is not None else None
+
+
+def _check(run_ids: list[str]) -> None:
+    if not 2 <= len(run_ids) <= _MOST:
+        raise BadInput(
+            [FieldProblem("runs", run_ids, f"has {len(run_ids)} runs", f"Name between 2 and {_MOST} different runs.")]
+        )
+    for run_id in run_ids:
+        if not RUN_ID.fullmatch(run_id):
+            raise BadInput(
+                [FieldProblem("runs", run_id, f"has {run_id!r}, which is no run id", "Use ids from GET /runs.")]
+            )

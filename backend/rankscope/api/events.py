@@ -1,0 +1,75 @@
+"""What happened in a run: pages of events, and the live stream of the same objects."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from rankscope.api.shapes import EventPage
+from rankscope.deps import EngineDep, FeedsDep, RunId
+from rankscope.store import events
+from rankscope.store.engine import reading
+
+router = APIRouter(prefix="/runs/{run_id}/events", tags=["events"])
+
+After = Annotated[int, Query(ge=0, le=2**53, description="Events with a number above this.")]
+
+
+class EventStream(StreamingResponse):
+    """Closes its generator as soon as the viewer has gone, so that a feed without viewers ends at once."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, content: AsyncGenerator[bytes, None]) -> None:
+        # X-Accel-Buffering: nginx would otherwise hold events back.
+        super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self._events = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._events):
+            await super().__call__(scope, receive, send)
+
+
+@router.get("")
+def list_events(
+    run_id: RunId, engine: EngineDep, after: After = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 1000
+) -> EventPage:
+    """One page of events, in order."""
+    with reading(engine) as session:
+        last_seq = events.last_seq(session, run_id)
+        page = events.read_after(session, run_id, after, limit)
+    return EventPage(items=page, last_seq=last_seq, has_more=bool(page) and page[-1]["seq"] < last_seq)
+
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events: `id` is the event's seq, `data` the event as JSON. "
+        "An `end` event with {status, last_seq} closes the stream of a run that has ended.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get("/stream", status_code=200, response_class=EventStream, responses=_STREAM)
+async def stream_events(
+    run_id: RunId,
+    engine: EngineDep,
+    feeds: FeedsDep,
+    after: After = 0,
+    last_event_id: Annotated[str | None, Header(description="Sent by browsers when they reconnect; wins.")] = None,
+) -> EventStream:
+    """The run's events as they come, from the given number on."""
+    if last_event_id is not None and last_event_id.isdecimal() and len(last_event_id) < 17:
+        after = int(last_event_id)
+
+    def newest() -> int:
+        with reading(engine) as session:
+            return events.last_seq(session, run_id)
+
+    # A number from the future (a database was restored) would wait for ever.
+    after = min(after, await asyncio.to_thread(newest))
+    return EventStream(feeds.stream(run_id, after))

@@ -1,0 +1,125 @@
+"""Files of a run: log, checkpoints, and the result to download."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse, StreamingResponse
+
+from rankscope.api.archive import files_within, zip_of
+from rankscope.api.logs import read_part
+from rankscope.api.shapes import CheckpointList, CheckpointShape, LogPart
+from rankscope.contract.errors import NotFound
+from rankscope.contract.tables import Run
+from rankscope.deps import EngineDep, RunId, SettingsDep
+from rankscope.settings import Settings
+from rankscope.store import runs
+from rankscope.store.engine import reading
+
+router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
+
+Attempt = Annotated[int | None, Query(ge=1, le=100_000, description="Empty: the newest that has one.")]
+_ZIP: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A zip file.",
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole log.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+_PATTERN: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Ranks by module name.",
+        "content": {"application/json": {"schema": {"type": "object", "additionalProperties": {"type": "integer"}}}},
+    }
+}
+
+
+@router.get("/log")
+def get_log(
+    run_id: RunId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    offset: Annotated[int, Query(ge=-1, le=2**53, description="Byte to begin at; -1: the last 64 KiB.")] = -1,
+    attempt: Attempt = None,
+) -> LogPart:
+    """A part of the log, cut at line ends; empty as long as there is none."""
+    run = _run(engine, run_id)
+    number = attempt or _newest_with(settings, run, "log.txt") or run.attempt
+    path = settings.attempt_dir(run.id, number) / "log.txt"
+    if not path.is_file():
+        return LogPart(attempt=number, text="", offset=0, next_offset=0, size=0)
+    part = read_part(path, offset, is_growing=run.status.is_owned and number == run.attempt)
+    return LogPart(attempt=number, text=part.text, offset=part.offset, next_offset=part.next_offset, size=part.size)
+
+
+@router.get("/log/download", response_class=FileResponse, responses=_TEXT)
+def download_log(run_id: RunId, engine: EngineDep, settings: SettingsDep, attempt: Attempt = None) -> FileResponse:
+    """The whole log of an attempt as a file."""
+    run = _run(engine, run_id)
+    number = attempt or _newest_with(settings, run, "log.txt")
+    path = settings.attempt_dir(run.id, number or 0) / "log.txt"
+    if number is None or not path.is_file():
+        raise NotFound(f"Run {run.id} has no log yet.", "It begins when a worker starts the run.")
+    return FileResponse(path, media_type="text/plain; charset=utf-8", filename=f"{run.id}-attempt-{number}.log")
+
+
+@router.get("/checkpoints")
+def list_checkpoints(run_id: RunId, engine: EngineDep) -> CheckpointList:
+    """Checkpoints from which the run can go on, newest last."""
+    with reading(engine) as session:
+        runs.get_run(session, run_id)
+        rows = runs.checkpoints_of(session, run_id)
+    return CheckpointList(items=[CheckpointShape.model_validate(row.model_dump(exclude={"run_id"})) for row in rows])
+
+
+@router.get("/adapter", response_class=StreamingResponse, responses=_ZIP)
+def download_adapter(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> StreamingResponse:
+    """The trained adapter as a zip (full fine-tuning: the model), as PEFT and transformers load it."""
+    run = _run(engine, run_id)
+    folder = _artifact(settings, run, "model" if run.method == "full" else "adapter")
+    return StreamingResponse(
+        zip_of(folder, files_within(folder)),
+        media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{run.id}-{folder.name}.zip"'},
+    )
+
+
+@router.get("/rank_pattern.json", response_class=FileResponse, responses=_PATTERN)
+def get_rank_pattern(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> FileResponse:
+    """Module name -> rank, as PEFT's LoraConfig takes it."""
+    run = _run(engine, run_id)
+    path = _artifact(settings, run, "adapter") / "rank_pattern.json"
+    if not path.is_file():
+        raise NotFound(f"Run {run.id} has no rank pattern.", "Runs of the methods dynamic_rank and lora have one.")
+    return FileResponse(
+        path, media_type="application/json", filename="rank_pattern.json", content_disposition_type="inline"
+    )
+
+
+def _run(engine: EngineDep, run_id: str) -> Run:
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+        session.expunge(run)
+    return run
+
+
+def _newest_with(settings: Settings, run: Run, name: str) -> int | None:
+    """The newest attempt that has this file or folder."""
+    return next((number for number in range(run.attempt, 0, -1) if _has(settings, run, number, name)), None)
+
+
+def _has(settings: Settings, run: Run, attempt: int, name: str) -> bool:
+    return (settings.attempt_dir(run.id, attempt) / name).exists()
+
+
+def _artifact(settings: Settings, run: Run, name: Literal["adapter", "model"]) -> Path:
+    """The folder with the result, once the run has said that it is complete."""
+    number = _newest_with(settings, run, name) if run.artifact is not None else None
+    if number is None:
+        raise NotFound(
+            f"Run {run.id} has no {name} to download; it is {run.status}.", "It is written when training ends."
+        )
+    return settings.attempt_dir(run.id, number) / name

@@ -1,0 +1,217 @@
+"""Live streams: one reader and one JSON encoding a run, for all of its viewers.
+
+A viewer first catches up by pages of its own (it pulls: a slow one costs nobody anything), then joins the run's feed at
+the tail. The feed waits on the doorbell, or two seconds when nobody rings, reads what is new, encodes each event once,
+and hands the same bytes to every viewer's bounded queue.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from rankscope.contract.events import StoredEvent
+from rankscope.contract.status import RunStatus
+from rankscope.contract.tables import Run
+from rankscope.store import events
+from rankscope.store.engine import reading
+
+logger = logging.getLogger(__name__)
+
+PAGE = 500
+POLL_S = 2.0
+KEEP_ALIVE_S = 15.0
+QUEUED_BATCHES = 64
+RETRY = b"retry: 1000\n\n"
+KEEP_ALIVE = b": still here\n\n"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events `first`..`last`, encoded; shared by all viewers of a run."""
+
+    first: int
+    last: int
+    parts: list[bytes]
+    data: bytes
+    end: bytes | None = None
+    """The end event, when the run has ended and these were its last events."""
+
+    def after(self, seq: int) -> bytes:
+        """The bytes of the events with a number above `seq`."""
+        if seq < self.first:
+            return self.data
+        return b"".join(self.parts[seq - self.first + 1 :])
+
+
+def read_batch(engine: Engine, run_id: str, after: int) -> Batch:
+    """One page of events after `after`; whether the run has ended is read at the same moment."""
+    with reading(engine) as session:
+        run = session.get(Run, run_id)
+        page = events.read_after(session, run_id, after, PAGE)
+    parts = [_encode(event) for event in page]
+    last = page[-1]["seq"] if page else after
+    end = None
+    if run is None:
+        end = _end("deleted", last)
+    elif run.status.is_terminal and last >= run.last_seq:
+        end = _end(run.status, last)
+    return Batch(after + 1, last, parts, b"".join(parts), end)
+
+
+def _encode(event: StoredEvent) -> bytes:
+    text = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return f"id: {event['seq']}\ndata: {text}\n\n".encode()
+
+
+def _end(status: RunStatus | str, last_seq: int) -> bytes:
+    return f"event: end\ndata: {json.dumps({'status': str(status), 'last_seq': last_seq})}\n\n".encode()
+
+
+@dataclass(eq=False)
+class Viewer:
+    queue: "asyncio.Queue[Batch | None]" = field(default_factory=lambda: asyncio.Queue(QUEUED_BATCHES))
+    """None: closed; the browser comes back with Last-Event-ID."""
+
+    def offer(self, batch: Batch) -> bool:
+        """False when the viewer is too slow; it is then closed."""
+        try:
+            self.queue.put_nowait(batch)
+        except asyncio.QueueFull:
+            self.close()
+            return False
+        return True
+
+    def close(self) -> None:
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.queue.put_nowait(None)
+
+
+class Feed:
+    """The one reader of a run. Lives from its first viewer to its last, or until the run has ended."""
+
+    def __init__(self, feeds: "Feeds", run_id: str, position: int) -> None:
+        self._feeds, self._run_id = feeds, run_id
+        self.position = position
+        """Everything up to this number has been handed to the viewers that were there."""
+        self.viewers: set[Viewer] = set()
+        self.bell = asyncio.Event()
+        self.task = asyncio.create_task(self._read_on(), name=f"feed-{run_id}")
+
+    async def _read_on(self) -> None:
+        while True:
+            self.bell.clear()  # before the read: a bell during it means another read
+            try:
+                batch = await asyncio.to_thread(read_batch, self._feeds.engine, self._run_id, self.position)
+            except SQLAlchemyError as error:
+                logger.warning("The feed of run %s could not read: %s", self._run_id, error)
+                await asyncio.sleep(POLL_S)
+                continue
+            # No await from here to the end of the turn: a viewer that joins sees the position and the viewers together.
+            self.position = batch.last
+            if batch.parts or batch.end:
+                self.viewers -= {viewer for viewer in self.viewers if not viewer.offer(batch)}
+            if batch.end or not self.viewers:
+                self._feeds.forget(self._run_id, self)
+                return
+            if len(batch.parts) < PAGE:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.bell.wait(), POLL_S)
+
+
+class Feeds:
+    """All feeds of this process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._feeds: dict[str, Feed] = {}
+        self._catching_up: set[asyncio.Event] = set()
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def ring(self, run_id: str | None = None) -> None:
+        """A hint that a run (None: any run) has something new."""
+        for feed in self._feeds.values() if run_id is None else filter(None, [self._feeds.get(run_id)]):
+            feed.bell.set()
+
+    def forget(self, run_id: str, feed: Feed) -> None:
+        if self._feeds.get(run_id) is feed:
+            del self._feeds[run_id]
+
+    def close(self) -> None:
+        """Ends every stream; browsers come back on their own."""
+        self._is_closed = True
+        for feed in self._feeds.values():
+            feed.task.cancel()
+            for viewer in feed.viewers:
+                viewer.close()
+        self._feeds.clear()
+
+    async def stream(self, run_id: str, after: int) -> AsyncGenerator[bytes]:
+        """Server-sent events after number `after`, until the run has ended, the viewer is too slow, or the server ends."""
+        yield RETRY
+        position = after
+        while not self._is_closed:
+            batch = await asyncio.to_thread(read_batch, self.engine, run_id, position)
+            if batch.parts:
+                yield batch.data
+                position = batch.last
+            if batch.end:
+                yield batch.end
+                return
+            if len(batch.parts) < PAGE:
+                break
+        if self._is_closed:
+            return
+        async with contextlib.aclosing(self._follow(run_id, position)) as rest:
+            async for chunk in rest:
+                yield chunk
+
+    async def _follow(self, run_id: str, position: int) -> AsyncGenerator[bytes]:
+        feed, viewer = self._join(run_id, position)
+        try:
+            # What the feed handed out before we joined; what it hands out from now on waits in our queue.
+            while position < feed.position:
+                gap = await asyncio.to_thread(read_batch, self.engine, run_id, position)
+                if not gap.parts:
+                    break  # the run was deleted; the feed says so
+                yield gap.data
+                position = gap.last
+            while True:
+                try:
+                    batch = await asyncio.wait_for(viewer.queue.get(), KEEP_ALIVE_S)
+                except TimeoutError:
+                    yield KEEP_ALIVE
+                    continue
+                if batch is None:
+                    return
+                if batch.last > position:
+                    yield batch.after(position)
+                    position = batch.last
+                if batch.end:
+                    yield batch.end
+                    return
+        finally:
+            self._leave(run_id, feed, viewer)
+
+    def _join(self, run_id: str, position: int) -> tuple[Feed, Viewer]:
+        viewer = Viewer()
+        feed = self._feeds.get(run_id)
+        if feed is None:
+            feed = self._feeds[run_id] = Feed(self, run_id, position)
+        feed.viewers.add(viewer)
+        return feed, viewer
+
+    def _leave(self, run_id: str, feed: Feed, viewer: Viewer) -> None:
+        feed.viewers.discard(viewer)
+        if not feed.viewers:
+            feed.task.cancel()
+            self.forget(run_id, feed)

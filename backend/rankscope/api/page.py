@@ -1,0 +1,80 @@
+"""The built page: its files, and index.html for every address that the page itself knows."""
+
+from html import escape
+from pathlib import Path
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.convertors import Convertor, register_url_convertor
+
+from rankscope.api.session import is_right_token, set_cookie
+from rankscope.contract.errors import TooManyAttempts
+from rankscope.deps import ResourcesDep
+
+router = APIRouter(include_in_schema=False)
+
+_YEAR_S = 365 * 24 * 3600
+_NO_BUILD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>RankScope</title>
+<h1>The page has not been built</h1>
+<p>The API works; only the page's files are missing. Run <code>make run</code>, or build them with
+<code>cd frontend &amp;&amp; npm ci &amp;&amp; npm run build</code>, then reload.</p></html>"""
+
+
+class PagePath(Convertor[str]):
+    """Any path that is not the API's: an unknown one below /api is a problem, never a page."""
+
+    regex = "(?!api(?:/|$)).*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("page", PagePath())
+
+
+@router.api_route("/{path:page}", methods=["GET", "HEAD"])
+def get_page(path: str, request: Request, resources: ResourcesDep) -> Response:
+    if "token" in request.query_params:
+        return _sign_in(path, request, resources)
+    file = _file(resources.static_dir, path)
+    if file is not None:
+        # Vite puts a hash of the content into names below assets/: such a file never changes.
+        is_hashed = path.startswith("assets/")
+        cache = f"public, max-age={_YEAR_S}, immutable" if is_hashed else "no-cache"
+        return FileResponse(file, headers={"Cache-Control": cache})
+    if path.startswith("assets/"):
+        return HTMLResponse(f"{escape(path)} does not exist.", 404, headers={"Cache-Control": "no-store"})
+    index = resources.static_dir / "index.html"
+    if not index.is_file():
+        return HTMLResponse(_NO_BUILD, 503, headers={"Cache-Control": "no-store"})
+    return FileResponse(index, headers={"Cache-Control": "no-cache"})
+
+
+def _sign_in(path: str, request: Request, resources: ResourcesDep) -> Response:
+    """The printed link: sets the cookie and takes the token out of the address, so that it is in no history."""
+    try:
+        is_right = is_right_token(resources, request, request.query_params["token"])
+    except TooManyAttempts:
+        is_right = False
+    if not is_right:
+        return RedirectResponse("/sign-in?error=token", 303, headers={"Cache-Control": "no-store"})
+    rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "token"])
+    # lstrip: "//host" would be another site's address.
+    response = RedirectResponse(
+        f"/{path.lstrip('/')}" + (f"?{rest}" if rest else ""), 303, headers={"Cache-Control": "no-store"}
+    )
+    set_cookie(response, request, resources)
+    return response
+
+
+def _file(static_dir: Path, path: str) -> Path | None:
+    """The built file at this address, never one outside of the folder."""
+    if not path or "\x00" in path:
+        return None
+    root = static_dir.resolve()
+    candidate = (root / path).resolve()
+    return candidate if candidate.is_relative_to(root) and candidate.is_file() else None

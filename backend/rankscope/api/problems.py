@@ -1,0 +1,163 @@
+"""Every error as application/problem+json, whatever raised it."""
+
+import json
+import logging
+import math
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from rankscope.api.shapes import FieldProblemShape, Problem
+from rankscope.contract.errors import BadInput, FieldProblem, RankScopeError, ServiceDown
+from rankscope.contract.problems import field_problems
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+SAFE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+
+# In OpenAPI: every route may answer with a problem (`openapi.py` gives it its media type).
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Problem, "description": "What went wrong, and what to do"}
+}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(RankScopeError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for error in (OperationalError, PoolTimeout):
+        app.add_exception_handler(error, _database)
+    app.add_exception_handler(DataError, _data)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def field_shapes(problems: Iterable[FieldProblem]) -> list[FieldProblemShape]:
+    return [
+        FieldProblemShape(
+            field=_whole(each.field),
+            value=_presentable(each.value),
+            message=_whole(each.message),
+            next_step=_whole(each.next_step),
+        )
+        for each in problems
+    ]
+
+
+def problem_response(error: RankScopeError) -> Response:
+    problems = error.problems if isinstance(error, BadInput) else ()
+    return _response(
+        Problem(
+            title=error.title,
+            status=error.status,
+            detail=error.detail,
+            next_step=error.next_step,
+            errors=field_shapes(problems),
+        )
+    )
+
+
+def _response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    if problem.status == 401:
+        headers = {"WWW-Authenticate": "Bearer"} | (headers or {})
+    # What a person sent may hold half a character, which no encoder takes: shown as "?".
+    body = json.dumps(problem.model_dump(), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+    return Response(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _presentable(value: object) -> object:
+    """The value as JSON can hold it: NaN and infinite numbers as text."""
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case dict():
+            return {_whole(str(name)): _presentable(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_presentable(part) for part in value]
+        case str():
+            return _whole(value)
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return str(value)
+
+
+def _whole(text: str) -> str:
+    """The text with "?" for half a character, which a person may send and no encoder takes."""
+    return text.encode("utf-8", "replace").decode()
+
+
+async def _ours(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RankScopeError)
+    if error.status >= 500:
+        logger.error("%s", error, exc_info=error)
+    return problem_response(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problem_response(BadInput(field_problems(error.errors())))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 400 and request.method in ("POST", "PUT", "PATCH"):
+        # FastAPI's answer to a body that is not even text.
+        return problem_response(
+            BadInput([FieldProblem("body", None, "cannot be read as JSON", "Send a JSON object in UTF-8.")])
+        )
+    detail, next_step = str(error.detail), ""
+    if error.status_code == 404:
+        detail = f"There is nothing at {request.url.path}."
+        next_step = "See /api/v1/openapi.json for what there is."
+    elif error.status_code == 405:
+        detail = f"{request.method} does not work at {request.url.path}."
+        next_step = f"Use {(error.headers or {}).get('Allow', 'another method')}."
+    return _response(
+        Problem(
+            title=HTTPStatus(error.status_code).phrase, status=error.status_code, detail=detail, next_step=next_step
+        ),
+        dict(error.headers or {}),
+    )
+
+
+async def _database(_request: Request, error: Exception) -> Response:
+    logger.error("The database is out of reach: %s", error)
+    return problem_response(
+        ServiceDown(
+            "The database is out of reach.", "Nothing is lost. Try again; if it stays so, look at the database."
+        )
+    )
+
+
+async def _data(_request: Request, error: Exception) -> Response:
+    logger.warning("The database refused a value: %s", error)
+    return problem_response(
+        BadInput([FieldProblem("body", None, "has text that cannot be stored", "Remove NUL characters.")])
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    answer = problem_response(
+        RankScopeError(
+            "The server met an error that it did not expect.", "Try again. The server's log says what happened."
+        )
+    )
+    # Starlette answers unexpected errors outside of all middleware, which would have added these.
+    answer.headers.update(SAFE_HEADERS)
+    return answer

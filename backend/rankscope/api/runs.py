@@ -1,0 +1,149 @@
+"""Launch, find, change, stop and delete runs."""
+
+import shutil
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query, Response
+from fastapi.openapi.models import Example
+from pydantic import ValidationError
+
+from rankscope.api import views
+from rankscope.api.paging import decode_cursor, encode_cursor
+from rankscope.api.problems import field_shapes
+from rankscope.api.shapes import RunCheck, RunCreate, RunDetail, RunPage, RunPatch, StopRequest, Verdict
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import BadInput
+from rankscope.contract.presets import presets
+from rankscope.contract.problems import bad_input
+from rankscope.contract.status import RunStatus
+from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
+from rankscope.plan import make_plan
+from rankscope.store import runs
+from rankscope.store.engine import reading, writing
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+
+def _examples(**more: object) -> dict[str, Example]:
+    return {
+        preset.key: Example(
+            summary=preset.title,
+            description=preset.description,
+            value={"config": preset.config.model_dump(mode="json", exclude_unset=True), **more},
+        )
+        for preset in presets()
+    }
+
+
+@router.post("", status_code=201)
+def create_run(
+    body: Annotated[RunCreate, Body(openapi_examples=_examples(tags=["first"]))],
+    response: Response,
+    engine: EngineDep,
+    catalog: CatalogDep,
+    nudger: NudgerDep,
+    now: NowDep,
+) -> RunDetail:
+    """Queues a run with its fully resolved configuration.
+
+    It is stored even when no worker and no broker is there: it then waits.
+    """
+    plan = make_plan(body.config, catalog)
+    with writing(engine) as session:
+        run = runs.create_run(
+            session, plan.config, now=now, name=body.name, tags=body.tags, notes=body.notes, priority=body.priority,
+            environment=plan.environment | {"n_modules": plan.n_modules}, total_steps=plan.total_steps,
+        )  # fmt: skip
+        session.refresh(run)
+        shape = views.detail(session, run, now=now)
+    nudger.nudge()  # after the commit: a worker that wakes up at once finds the run
+    response.headers["Location"] = f"/api/v1/runs/{run.id}"
+    return shape
+
+
+@router.post("/validate")
+def validate_run(body: Annotated[RunCheck, Body(openapi_examples=_examples())], catalog: CatalogDep) -> Verdict:
+    """What a configuration would do, or why it cannot run; starts nothing."""
+    try:
+        plan = make_plan(RunConfig.model_validate(body.config), catalog)
+    except ValidationError as error:
+        return Verdict(problems=field_shapes(bad_input(error, prefix="config").problems), plan=None)
+    except BadInput as error:
+        return Verdict(problems=field_shapes(error.problems), plan=None)
+    return Verdict(problems=[], plan=views.plan_shape(plan))
+
+
+@router.get("")
+def list_runs(
+    engine: EngineDep,
+    now: NowDep,
+    status: Annotated[list[RunStatus] | None, Query(description="Any of these.")] = None,
+    tag: Annotated[list[str] | None, Query(description="All of these.")] = None,
+    method: Annotated[list[str] | None, Query(description="Any of these.")] = None,
+    search: Annotated[str, Query(max_length=200, description="Words in name, id, model or data set.")] = "",
+    sort: Annotated[str, Query(max_length=50, description="A column, with - in front to reverse.")] = "-created_at",
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: Annotated[str | None, Query(max_length=100, description="next_cursor of the page before.")] = None,
+) -> RunPage:
+    """One page of runs."""
+    offset = decode_cursor(cursor)
+    with reading(engine) as session:
+        found, total = runs.list_runs(
+            session, statuses=status or (), tags=tag or (), methods=method or (), search=search, sort=sort,
+            limit=limit, offset=offset,
+        )  # fmt: skip
+        items = views.summaries(session, found, now=now)
+    is_last = offset + len(items) >= total or not items
+    return RunPage(items=items, total=total, next_cursor=None if is_last else encode_cursor(offset + len(items)))
+
+
+@router.get("/{run_id}")
+def get_run(run_id: RunId, engine: EngineDep, now: NowDep) -> RunDetail:
+    """One run with configuration, modules, plan and attempts."""
+    with reading(engine) as session:
+        return views.detail(session, runs.get_run(session, run_id), now=now)
+
+
+@router.patch("/{run_id}")
+def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, now: NowDep) -> RunDetail:
+    """Changes name, tags, notes or priority: the fields that are given."""
+    changes = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
+    with writing(engine) as session:
+        run = runs.get_run(session, run_id)
+        run.sqlmodel_update(changes)
+        session.add(run)
+        session.flush()
+        return views.detail(session, run, now=now)
+
+
+@router.delete("/{run_id}", status_code=204)
+def delete_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep) -> None:
+    """Removes a run with its events and files. A run that a worker holds must be stopped first."""
+    with writing(engine) as session:
+        run = runs.delete_run(session, run_id)
+    shutil.rmtree(settings.runs_dir / run.id, ignore_errors=True)
+    doorbell.ring(run.id, run.last_seq)
+
+
+@router.post("/{run_id}/stop")
+def stop_run(
+    run_id: RunId, engine: EngineDep, doorbell: DoorbellDep, now: NowDep, body: StopRequest | None = None
+) -> RunDetail:
+    """Stops a run: at once while it waits, else its worker is asked to."""
+    request = body or StopRequest()
+    with writing(engine) as session:
+        run = runs.request_stop(session, run_id, save=request.save, now=now)
+        session.flush()
+        shape = views.detail(session, run, now=now)
+    doorbell.ring(run_id, shape.last_seq)
+    return shape
+
+
+@router.post("/{run_id}/resume")
+def resume_run(run_id: RunId, engine: EngineDep, doorbell: DoorbellDep, nudger: NudgerDep, now: NowDep) -> RunDetail:
+    """Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint."""
+    with writing(engine) as session:
+        shape = views.detail(session, runs.request_resume(session, run_id, now=now), now=now)
+    doorbell.ring(run_id, shape.last_seq)
+    nudger.nudge()
+    return shape

@@ -1,0 +1,97 @@
+"""From table rows to what the API gives."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from rankscope.api.shapes import AttemptShape, BudgetPoint, Plan, RunDetail, RunSummary
+from rankscope.contract.config import RunConfig
+from rankscope.contract.status import RunStatus
+from rankscope.contract.tables import Run
+from rankscope.plan import RunPlan, planned_curve
+from rankscope.store import runs, series
+
+_COPIED = (
+    "id", "name", "tags", "status", "phase", "priority", "method", "model_id", "data_id", "created_at", "started_at",
+    "ended_at", "updated_at", "attempt", "step", "total_steps", "worker", "reason", "message", "next_step", "metrics",
+    "live", "budget", "n_modules", "trained_parameters", "kept_parameters", "artifact",
+)  # fmt: skip
+_STEPS_FOR_ETA = 10
+
+
+def summary(run: Run, *, now: float, queue_position: int | None) -> RunSummary:
+    return RunSummary.model_validate(_summary_fields(run, now, queue_position))
+
+
+def summaries(session: Session, found: list[Run], *, now: float) -> list[RunSummary]:
+    positions = runs.queue_positions(session)
+    return [summary(run, now=now, queue_position=positions.get(run.id)) for run in found]
+
+
+def detail(session: Session, run: Run, *, now: float) -> RunDetail:
+    config = RunConfig.model_validate(run.config)
+    modules = series.modules_event(session, run.id) or {}
+    curve, prunings = planned_budget(run, config)
+    return RunDetail.model_validate(
+        _summary_fields(run, now, runs.queue_positions(session).get(run.id))
+        | {
+            "notes": run.notes,
+            "config": config,
+            "environment": run.environment,
+            "last_seq": run.last_seq,
+            "lease_expires_at": run.lease_expires_at,
+            "attempts": [
+                AttemptShape.model_validate(attempt.model_dump(exclude={"run_id"}))
+                for attempt in runs.attempts_of(session, run.id)
+            ],
+            "modules": modules.get("modules", []),
+            "width": run.width,
+            "pruning_steps": prunings,
+            "planned_budget": curve,
+        }
+    )
+
+
+def plan_shape(plan: RunPlan) -> Plan:
+    return Plan(
+        config=plan.config,
+        total_steps=plan.total_steps,
+        train_rows=plan.train_rows,
+        eval_rows=plan.eval_rows,
+        n_modules=plan.n_modules,
+        trained_parameters=plan.trained_parameters,
+        kept_parameters=plan.kept_parameters,
+        model_parameters=plan.model_parameters,
+        planned_budget=_points(plan.planned_budget),
+        pruning_steps=plan.pruning_steps,
+        warnings=plan.warnings,
+    )
+
+
+def planned_budget(run: Run, config: RunConfig) -> tuple[list[BudgetPoint], list[int]]:
+    """The planned curve and pruning steps; empty as long as nobody knows how many modules there are."""
+    n_modules = run.n_modules or run.environment.get("n_modules")
+    if not n_modules or not run.total_steps:
+        return [], []
+    curve, prunings = planned_curve(config, n_modules, run.total_steps)
+    return _points(curve), prunings
+
+
+def eta_s(run: Run, now: float) -> float | None:
+    """Seconds to go at this attempt's own pace; None before its tenth step, or when it does not train."""
+    done = run.step - run.attempt_start_step
+    if run.status != RunStatus.running or not run.total_steps or not run.attempt_started_at or done < _STEPS_FOR_ETA:
+        return None
+    return max(0.0, (run.total_steps - run.step) * (now - run.attempt_started_at) / done)
+
+
+def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in _COPIED} | {
+        "queue_position": queue_position,
+        "eta_s": eta_s(run, now),
+        "mean_rank": run.live / run.n_modules if run.live is not None and run.n_modules else None,
+    }
+
+
+def _points(curve: list[tuple[int, int]]) -> list[BudgetPoint]:
+    return [BudgetPoint(step=step, budget=budget) for step, budget in curve]

@@ -1,0 +1,33 @@
+"""Who runs the work."""
+
+from fastapi import APIRouter
+
+from rankscope.api.shapes import WorkerList, WorkerShape
+from rankscope.deps import EngineDep, NowDep, SettingsDep
+from rankscope.store import workers
+from rankscope.store.engine import reading
+
+router = APIRouter(prefix="/workers", tags=["workers"])
+
+
+@router.get("")
+def list_workers(engine: EngineDep, settings: SettingsDep, now: NowDep) -> WorkerList:
+    """Every worker that has reported itself, with the runs that it holds."""
+    with reading(engine) as session:
+        return WorkerList(
+            items=[
+                WorkerShape(
+                    name=worker.name,
+                    host=worker.host,
+                    version=worker.version,
+                    slots=worker.slots,
+                    busy=len(held),
+                    gpus=worker.gpus,
+                    started_at=worker.started_at,
+                    heartbeat_at=worker.heartbeat_at,
+                    status=workers.state(worker, now=now, lost_after_s=settings.lease_s),
+                    runs=held,
+                )
+                for worker, held in workers.list_workers(session)
+            ]
+        )

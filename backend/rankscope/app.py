@@ -1,0 +1,141 @@
+"""The web server: what it is made of, and in which order it starts and ends."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.gzip import GZipMiddleware
+
+from rankscope import __version__
+from rankscope.api import (
+    catalog,
+    compare,
+    events,
+    files,
+    metrics,
+    page,
+    problems,
+    ranks,
+    runs,
+    session,
+    system,
+    workers,
+)
+from rankscope.api.auth import AttemptLimit, Gatekeeper, load_or_create_token
+from rankscope.api.bells import listen
+from rankscope.api.document import complete
+from rankscope.api.gate import Gate
+from rankscope.api.live import Feeds
+from rankscope.catalog import Catalog
+from rankscope.deps import Resources
+from rankscope.enqueue import Nudger
+from rankscope.settings import Settings
+from rankscope.store.doorbell import Doorbell
+from rankscope.store.engine import create_engine
+from rankscope.store.schema import migrate
+
+API = "/api/v1"
+_ROUTERS = (session, system, catalog, runs, events, metrics, ranks, files, compare, workers)
+
+
+class App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
+
+
+def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI:
+    """The application; it opens nothing before its lifespan begins."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = create_engine(settings.resolved_database_url)
+        migrate(engine)
+        feeds = Feeds(engine)
+        nudger, doorbell = Nudger(settings.broker_url), Doorbell(settings.broker_url)
+        app.state.resources = Resources(
+            settings=settings,
+            engine=engine,
+            catalog=Catalog(settings),
+            nudger=nudger,
+            doorbell=doorbell,
+            feeds=feeds,
+            gatekeeper=Gatekeeper(load_or_create_token(settings)),
+            attempt_limit=AttemptLimit(),
+            static_dir=static_dir or Path(__file__).parent / "static",
+        )
+        listener = asyncio.create_task(listen(settings.broker_url, feeds), name="doorbell")
+        try:
+            with _before_shutdown(feeds.close):
+                yield
+        finally:
+            feeds.close()
+            listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listener
+            nudger.close()
+            doorbell.close()
+            engine.dispose()
+
+    app = App(
+        title="RankScope",
+        version=__version__,
+        summary="Launch adaptive-rank fine-tuning runs and watch every module's rank.",
+        lifespan=lifespan,
+        openapi_url=f"{API}/openapi.json",
+        # The usual documentation pages load scripts from other sites, which our own content policy forbids.
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=_operation_id,
+        responses=problems.RESPONSES,
+    )
+    problems.install(app)
+    api = APIRouter(prefix=API)
+    for module in _ROUTERS:
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(page.router)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(Gate, allowed_hosts=settings.allowed_hosts)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name: `list_runs`. A test holds that no two are equal."""
+    return route.name
+
+
+@contextmanager
+def _before_shutdown(end_streams: Callable[[], None]) -> Iterator[None]:
+    """Calls `end_streams` when the process is told to end.
+
+    uvicorn waits for open responses before it ends the lifespan, and a live stream is one that never ends by itself.
+    Its own signal handlers are in place by now: ours goes before them.
+    """
+    loop = asyncio.get_running_loop()
+    before: dict[int, Any] = {}
+
+    def chained(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(end_streams)
+        earlier = before[number]
+        if callable(earlier):
+            earlier(number, frame)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError):  # not in the main thread: whoever runs us there ends the streams
+            before[number] = signal.signal(number, chained)
+    try:
+        yield
+    finally:
+        for changed, handler in before.items():
+            if signal.getsignal(changed) is chained:
+                signal.signal(changed, handler)

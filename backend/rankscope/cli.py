@@ -1,0 +1,234 @@
+"""The command `rankscope`. Servers: up, api, worker. Everything else speaks to a server over its REST API."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+import yaml
+
+from rankscope import __version__
+from rankscope.client import Client
+from rankscope.contract.errors import RankScopeError, StartupError
+from rankscope.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, help="Adaptive-rank fine-tuning, launched and watched from a browser.", add_completion=False
+)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: RANKSCOPE_HOST or 127.0.0.1.")]
+Port = Annotated[
+    int | None, typer.Option(help="Port to listen on; 0 takes a free one. Default: RANKSCOPE_PORT or 8123.")
+]
+DataDir = Annotated[Path | None, typer.Option(help="Folder for database, runs and token. Default: RANKSCOPE_DATA_DIR.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+RunId = Annotated[str, typer.Argument(help="A run's id, as `rankscope runs` shows it.", metavar="RUN")]
+
+
+@app.command()
+def up(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    demo: Annotated[bool, typer.Option(help="Queue the demo run at the first start.")] = True,
+) -> None:
+    """Everything on this machine: Valkey, database, one worker, API and page. Ctrl-C ends it cleanly."""
+    from rankscope.up import up as serve
+
+    with _one_sentence():
+        serve(_settings(host, port, data_dir), with_demo=demo, echo=typer.echo)
+
+
+@app.command()
+def api(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
+    """Only the API and the page; database and broker by RANKSCOPE_DATABASE_URL and RANKSCOPE_BROKER_URL."""
+    from rankscope.serve import serve_api
+
+    with _one_sentence():
+        serve_api(_settings(host, port, data_dir), echo=typer.echo)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def worker(context: typer.Context) -> None:
+    """A worker of this host: takes queued runs and trains them (--slots N, --name NAME)."""
+    os.execv(sys.executable, [sys.executable, "-m", "rankscope_worker", *context.args])
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.command()
+def launch(
+    config: Annotated[
+        Path,
+        typer.Argument(help="YAML or JSON of a run's configuration; - reads standard input.", metavar="CONFIG.yaml"),
+    ],
+    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given several times.")] = None,
+    watch_it: Annotated[bool, typer.Option("--watch", help="Follow the run until it ends.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Queue a run."""
+    with _client() as client:
+        run = client.launch(_read_config(config), name=name, tags=tag)
+        _show(run, as_json, f"{run['id']}  {run['status']}  {run['name']}")
+        if watch_it:
+            _watch(client, run["id"], as_json)
+
+
+@app.command(name="runs")
+def list_runs(
+    status: Annotated[
+        list[str] | None, typer.Option(help="Only runs with this status; may be given several times.")
+    ] = None,
+    search: Annotated[str, typer.Option(help="Only runs with these words in name, model or data.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, the newest first."""
+    with _client() as client:
+        page = client.runs(status=status, search=search or None, limit=limit)
+    if as_json:
+        typer.echo(json.dumps(page, indent=2))
+        return
+    for run in page["items"]:
+        accuracy = run["metrics"].get("eval_accuracy", {}).get("max")
+        typer.echo(
+            f"{run['id']}  {run['status']:<11}  {run['step']:>6}/{run['total_steps'] or '?':<6}  "
+            f"{f'{accuracy:.4f}' if isinstance(accuracy, float) else '-':>7}  {run['name']}"
+        )
+    if page["total"] > len(page["items"]):
+        typer.echo(f"({len(page['items'])} of {page['total']}; --limit shows more)")
+
+
+@app.command()
+def watch(run: RunId, as_json: AsJson = False) -> None:
+    """Follow a run's events until it ends."""
+    with _client() as client:
+        _watch(client, run, as_json)
+
+
+@app.command()
+def stop(
+    run: RunId,
+    save: Annotated[bool, typer.Option(help="Write a checkpoint first, to resume from.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a run."""
+    with _client() as client:
+        answer = client.stop(run, save=save)
+    _show(answer, as_json, f"{run}  {answer['status']}")
+
+
+@app.command()
+def resume(run: RunId, as_json: AsJson = False) -> None:
+    """Queue a stopped or failed run again; it goes on from its newest checkpoint."""
+    with _client() as client:
+        answer = client.resume(run)
+    _show(answer, as_json, f"{run}  {answer['status']}")
+
+
+@app.command()
+def export(
+    run: RunId,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write. Default: adapter-RUN.zip.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download the adapter as a zip."""
+    target = output or Path(f"adapter-{run}.zip")
+    with _client() as client:
+        client.export(run, target)
+    _show({"file": str(target), "size_bytes": target.stat().st_size}, as_json, str(target))
+
+
+def _watch(client: Client, run_id: str, as_json: bool) -> None:
+    for event in client.watch(run_id):
+        if as_json:
+            typer.echo(json.dumps(event))
+        elif (line := _event_line(event)) is not None:
+            typer.echo(line)
+
+
+def _event_line(event: dict[str, Any]) -> str | None:
+    """A line for a person, or None for what only charts need."""
+    at = time.strftime("%H:%M:%S", time.localtime(event["time"]))
+    step = f" step {event['step']}" if "step" in event else ""
+    match event["kind"]:
+        case "status":
+            return f"{at}{step} {event['status']}" + (f": {event['message']}" if event.get("message") else "")
+        case "metric" if event["name"].startswith("eval_"):
+            return f"{at}{step} {event['name']} {event['value']}"
+        case "prune":
+            return f"{at}{step} pruned {len(event['pruned'])}, back {len(event['regrown'])}, budget {event['budget']}"
+        case "warning":
+            return f"{at}{step} warning: {event['message']} {event.get('next_step', '')}"
+        case "artifact":
+            return f"{at}{step} {event['name']} ready, {event['kept_parameters']:,} parameters"
+        case _:
+            return None
+
+
+def _show(value: Any, as_json: bool, line: str) -> None:
+    typer.echo(json.dumps(value, indent=2) if as_json else line)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        config = yaml.safe_load(text)
+    except (OSError, yaml.YAMLError) as error:
+        _fail(f"{path} cannot be read: {error}")
+    if not isinstance(config, dict):
+        _fail(f"{path} holds no configuration: the top must be named fields (model, data, method, training).")
+    result: dict[str, Any] = config
+    return result
+
+
+def _settings(host: str | None, port: int | None, data_dir: Path | None) -> Settings:
+    given = {"host": host, "port": port, "data_dir": data_dir}
+    return Settings.model_validate(
+        Settings().model_dump(exclude_unset=True) | {name: value for name, value in given.items() if value is not None}
+    )
+
+
+@contextmanager
+def _client() -> Iterator[Client]:
+    """A client from RANKSCOPE_URL and RANKSCOPE_TOKEN, else for this machine's own server."""
+    settings = Settings()
+    token_file = settings.data_dir / "token"
+    token = settings.token or (token_file.read_text(encoding="utf-8").strip() if token_file.is_file() else "")
+    url = os.environ.get("RANKSCOPE_URL") or f"http://{settings.host}:{settings.port}"
+    with _one_sentence(), Client(url, token) as client:
+        try:
+            yield client
+        except httpx.TransportError as error:
+            _fail(
+                f"No RankScope server answers at {url} ({error}). Start one with `rankscope up`, or set RANKSCOPE_URL."
+            )
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Turns an expected error into its sentence on standard error and exit code 1."""
+    try:
+        yield
+    except (RankScopeError, StartupError) as error:
+        _fail(error.detail)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _fail(sentence: str) -> None:
+    typer.echo(f"rankscope: {sentence}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,353 @@
+"""RunConfig: everything that decides what a run computes. Ranges, defaults and help texts stand here once:
+
+the form of the page, the checks of the API, the YAML of the command line and the worker all read this.
+`x-group` names the card of the form, `x-advanced` folds a field away, `x-unit` stands behind the number.
+"""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from rankscope.contract.budget import ScheduleShape, pruning_window
+
+
+class Part(BaseModel):
+    """A part of the configuration: unknown names are refused, so that a typing error cannot pass in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def _advanced() -> dict[str, Any]:
+    return {"x-advanced": True}
+
+
+class ModelConfig(Part):
+    id: str = Field(
+        title="Model",
+        description="A model of this installation's catalogue (see Models).",
+        examples=["minilm"],
+        min_length=1,
+        max_length=200,
+        json_schema_extra={"x-options": "models"},
+    )
+
+
+class DataConfig(Part):
+    id: str = Field(
+        title="Data set",
+        description="A data set of this installation's catalogue (see Data sets).",
+        examples=["rotten-tomatoes"],
+        min_length=1,
+        max_length=200,
+        json_schema_extra={"x-options": "datasets"},
+    )
+    text_columns: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2,
+        title="Text columns",
+        description="One column, or two for a pair of sentences. Empty: the data set's own choice.",
+        json_schema_extra={"x-options": "columns"},
+    )
+    label_column: str | None = Field(
+        default=None,
+        title="Label column",
+        description="The column with the class. Empty: the data set's own choice.",
+        json_schema_extra={"x-options": "columns"},
+    )
+    group_column: str | None = Field(
+        default=None,
+        title="Split by",
+        description="Rows with the same value here never stand on both sides of the split, "
+        "for example all reviews of one film. Empty: the data set's own choice.",
+        json_schema_extra={"x-options": "columns", **_advanced()},
+    )
+    eval_fraction: float = Field(
+        default=0.1,
+        gt=0,
+        le=0.5,
+        title="Evaluation share",
+        description="Share of the rows kept for evaluation. Not used when the data set has a split of its own.",
+        json_schema_extra=_advanced(),
+    )
+    split_seed: int = Field(
+        default=0,
+        ge=0,
+        title="Split seed",
+        description="Runs compare only with the same split: it has a seed of its own, apart from the training seed.",
+        json_schema_extra=_advanced(),
+    )
+    max_train_rows: int | None = Field(
+        default=None,
+        ge=8,
+        title="Train on at most",
+        description="Use only this many training rows. Empty: all.",
+        json_schema_extra={"x-unit": "rows", **_advanced()},
+    )
+    max_eval_rows: int | None = Field(
+        default=None,
+        ge=4,
+        title="Evaluate on at most",
+        description="Use only this many evaluation rows. Empty: all.",
+        json_schema_extra={"x-unit": "rows", **_advanced()},
+    )
+
+
+TargetModules = Annotated[
+    list[str] | None,
+    Field(
+        default=None,
+        min_length=1,
+        title="Target modules",
+        description="Names (or dotted name ends) of the linear layers to adapt, for example query, value. "
+        "Empty: all linear layers in the model's blocks.",
+        json_schema_extra=_advanced(),
+    ),
+]
+LoraAlpha = Annotated[
+    float,
+    Field(gt=0, le=1024, title="LoRA alpha", description="The update is scaled by alpha / initial rank.",
+          json_schema_extra=_advanced()),
+]  # fmt: skip
+LoraDropout = Annotated[
+    float,
+    Field(ge=0, lt=1, title="LoRA dropout", description="Dropout on the adapter's input.",
+          json_schema_extra=_advanced()),
+]  # fmt: skip
+
+
+class DynamicRankMethod(Part):
+    """LoRA split into rank-1 components that are scored and pruned while training (DoRA, Mao et al., ACL 2024)."""
+
+    model_config = ConfigDict(title="Dynamic rank (DoRA, ACL 2024)")
+
+    name: Literal["dynamic_rank"] = "dynamic_rank"
+    target_rank: int = Field(
+        default=8, ge=1, le=256, title="Target rank",
+        description="Mean rank of all modules at the end: the parameter budget.",
+    )  # fmt: skip
+    initial_rank: int | None = Field(
+        default=None, ge=1, le=512, title="Initial rank",
+        description="Rank of every module at the start. Empty: 1.5 times the target rank, rounded up.",
+    )  # fmt: skip
+    warmup_ratio: float = Field(
+        default=0.15, ge=0, lt=1, title="Pruning starts at",
+        description="Share of the steps before the first component may be pruned.",
+    )  # fmt: skip
+    prune_end_ratio: float = Field(
+        default=0.5, gt=0, le=1, title="Pruning ends at",
+        description="Share of the steps after which the ranks are final and training goes on with them.",
+    )  # fmt: skip
+    prune_interval: int = Field(
+        default=100, ge=1, title="Prune every",
+        description="Optimizer steps between two prunings.", json_schema_extra={"x-unit": "steps"},
+    )  # fmt: skip
+    beta: float = Field(
+        default=0.9, ge=0, lt=1, title="Smoothing (beta)",
+        description="How slowly the importance follows the newest score. 0: no smoothing.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    eta: float = Field(
+        default=0.1, ge=0, le=10, title="Regulariser (eta)",
+        description="Weight of the dimensional equilibrium term in the loss until pruning ends. 0: off.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    score: Literal["norm_share", "norm", "abs_c", "sensitivity", "random"] = Field(
+        default="norm_share", title="Importance score",
+        description="norm_share is the paper's: a component's share in the norm of its module's update. The others are "
+        "for ablation: norm (not divided by the module's), abs_c, sensitivity (AdaLoRA's), random.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    init: Literal["paper", "zero_b"] = Field(
+        default="paper", title="Start of A, B and c",
+        description="paper: A and B random, c zero; starts slowly and wants about ten times LoRA's learning rate. "
+        "zero_b: B zero, c one, as in LoRA.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    c_lr_scale: float = Field(
+        default=1.0, gt=0, le=1000, title="Learning rate of c",
+        description="The scales c learn at this multiple of the learning rate.",
+        json_schema_extra={"x-unit": "times", **_advanced()},
+    )  # fmt: skip
+    schedule: ScheduleShape = Field(
+        default="slow_first", title="Shape of the budget curve",
+        description="slow_first: the paper's cubic. fast_first: AdaLoRA's cubic. linear.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    compact: bool = Field(
+        default=True, title="Compact after pruning",
+        description="Cut pruned components out of tensors and optimizer after the final mask: less memory, same result.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    lora_alpha: LoraAlpha = 8.0
+    lora_dropout: LoraDropout = 0.1
+    target_modules: TargetModules = None
+
+    @property
+    def resolved_initial_rank(self) -> int:
+        return self.initial_rank if self.initial_rank is not None else math.ceil(1.5 * self.target_rank)
+
+    @model_validator(mode="after")
+    def _ranks_fit(self) -> "DynamicRankMethod":
+        if self.initial_rank is not None and self.initial_rank < self.target_rank:
+            raise _refuse(
+                "initial_rank", self.initial_rank,
+                f"is below target_rank {self.target_rank}; components can only be pruned, not added",
+                f"Set initial_rank to {self.target_rank} or more, or leave it empty for "
+                f"{math.ceil(1.5 * self.target_rank)}.",
+            )  # fmt: skip
+        if self.prune_end_ratio <= self.warmup_ratio:
+            raise _refuse(
+                "prune_end_ratio", self.prune_end_ratio, f"must be above warmup_ratio {self.warmup_ratio}",
+                "Raise prune_end_ratio, for example to 0.5, or lower warmup_ratio.",
+            )  # fmt: skip
+        return self
+
+
+class LoraMethod(Part):
+    """Plain LoRA: every module has the same rank from start to end."""
+
+    model_config = ConfigDict(title="LoRA (fixed rank)")
+
+    name: Literal["lora"] = "lora"
+    rank: int = Field(default=8, ge=1, le=512, title="Rank", description="Rank of every module.")
+    lora_alpha: LoraAlpha = 8.0
+    lora_dropout: LoraDropout = 0.1
+    use_rslora: bool = Field(
+        default=False, title="Rank-stabilised scale",
+        description="Scale by alpha / sqrt(rank) in place of alpha / rank (rsLoRA).", json_schema_extra=_advanced(),
+    )  # fmt: skip
+    target_modules: TargetModules = None
+
+
+class FullMethod(Part):
+    """Full fine-tuning: all weights are trained. The ceiling to compare with; there are no ranks to watch."""
+
+    model_config = ConfigDict(title="Full fine-tuning")
+
+    name: Literal["full"] = "full"
+
+
+MethodConfig = Annotated[DynamicRankMethod | LoraMethod | FullMethod, Field(discriminator="name")]
+
+
+class TrainingConfig(Part):
+    max_steps: int | None = Field(
+        default=None, ge=1, le=10_000_000, title="Steps",
+        description="Optimizer steps. Give steps or epochs, not both.",
+    )  # fmt: skip
+    epochs: float | None = Field(
+        default=None, gt=0, le=10_000, title="Epochs", description="Passes over the training rows. Used when steps is empty.",
+    )  # fmt: skip
+    batch_size: int = Field(default=16, ge=1, le=4096, title="Batch size", description="Rows in one forward pass.")
+    gradient_accumulation: int = Field(
+        default=1, ge=1, le=1024, title="Gradient accumulation",
+        description="Forward passes in one optimizer step.", json_schema_extra=_advanced(),
+    )  # fmt: skip
+    learning_rate: float = Field(
+        default=1e-4, gt=0, le=1, title="Learning rate",
+        description="Peak of the linear schedule. Dynamic rank with the paper's start wants about 1e-2 in short runs.",
+    )  # fmt: skip
+    lr_warmup_ratio: float = Field(
+        default=0.06, ge=0, lt=1, title="Learning-rate warm-up",
+        description="Share of the steps in which the learning rate rises.", json_schema_extra=_advanced(),
+    )  # fmt: skip
+    weight_decay: float = Field(
+        default=0.01, ge=0, le=10, title="Weight decay", description="AdamW's.", json_schema_extra=_advanced()
+    )
+    max_grad_norm: float = Field(
+        default=1.0, gt=0, title="Gradient clip", description="Largest norm of the gradient.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    max_length: int = Field(
+        default=128, ge=4, le=131_072, title="Text length", description="Longer texts are cut here.",
+        json_schema_extra={"x-unit": "tokens"},
+    )  # fmt: skip
+    seed: int = Field(
+        default=0, ge=0, le=2**32 - 1, title="Seed", description="Start weights, order of the rows, dropout."
+    )
+    eval_every: int = Field(
+        default=50, ge=1, title="Evaluate every", description="Optimizer steps between evaluations; one more at the end.",
+        json_schema_extra={"x-unit": "steps"},
+    )  # fmt: skip
+    checkpoint_every: int = Field(
+        default=50, ge=1, title="Checkpoint every",
+        description="Optimizer steps between checkpoints, from which a run resumes.",
+        json_schema_extra={"x-unit": "steps", **_advanced()},
+    )  # fmt: skip
+    keep_checkpoints: int = Field(
+        default=2, ge=1, le=1000, title="Keep checkpoints", description="The newest ones; older ones are deleted.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "TrainingConfig":
+        if self.max_steps is not None and self.epochs is not None:
+            raise _refuse(
+                "epochs",
+                self.epochs,
+                f"is given beside max_steps {self.max_steps}",
+                "Give max_steps or epochs, not both.",
+            )
+        if self.max_steps is None and self.epochs is None:
+            raise _refuse(
+                "max_steps", None, "is empty, and so is epochs", "Give max_steps (for example 200) or epochs."
+            )
+        return self
+
+
+class HardwareConfig(Part):
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        default="auto", title="Device", description="auto: a GPU where the worker has one, else its CPU."
+    )
+    precision: Literal["float32", "bf16"] = Field(
+        default="float32", title="Precision", description="bf16 halves activations; on a CPU it is slower.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+
+
+class RunConfig(Part):
+    """One fine-tuning run."""
+
+    model: ModelConfig = Field(title="Model")
+    data: DataConfig = Field(title="Data")
+    method: MethodConfig = Field(title="Method")
+    training: TrainingConfig = Field(title="Training")
+    hardware: HardwareConfig = Field(default=HardwareConfig(), title="Hardware")
+
+    @model_validator(mode="after")
+    def _schedule_fits_the_steps(self) -> "RunConfig":
+        if self.training.max_steps is not None:
+            check_schedule(self.method, self.training.max_steps)
+        return self
+
+
+def check_schedule(method: DynamicRankMethod | LoraMethod | FullMethod, total_steps: int) -> None:
+    """Refuses a pruning window that is shorter than one interval in a run of `total_steps` optimizer steps.
+
+    Called while validating when `max_steps` is given, and again once epochs have been turned into steps.
+    """
+    if not isinstance(method, DynamicRankMethod):
+        return
+    window = pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
+    if window.length >= method.prune_interval:
+        return
+    span = method.prune_end_ratio - method.warmup_ratio
+    needed = math.ceil((method.prune_interval + 1) / span)
+    shorter = f"Set prune_interval to {window.length} or less, or train" if window.length >= 1 else "Train"
+    raise _refuse(
+        "prune_interval", method.prune_interval,
+        f"does not fit: {total_steps} steps leave {window.length} step(s) for pruning, "
+        f"from step {window.start} to {window.end}",
+        f"{shorter} at least {needed} steps.", at=("method",),
+    )  # fmt: skip
+
+
+def _refuse(field: str, value: object, message: str, next_step: str, at: tuple[str, ...] = ()) -> PydanticCustomError:
+    """An error that carries its own field (`contract.problems` moves it there) and what to do about it."""
+    return PydanticCustomError(
+        "cannot_work", "{message}",
+        {"field": [*at, field], "value": value, "message": message, "next_step": next_step},
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Everything that RankScope refuses, with the HTTP status and the next step for a person.
+
+RankScopeError                500
+|- BadInput                   422   one or more fields with a value that cannot work
+|  `- UnknownName             422   a model, dataset, preset or column that does not exist
+|- NotSignedIn                401
+|- Forbidden                  403   signed in, but from another site
+|- NotFound                   404
+|- InvalidTransition          409   the run's status does not allow this
+|- LeaseLost                  409   the attempt no longer owns its run: its writer must stop
+|- TooLarge                   413   a body above the limit
+|- WrongMediaType             415   a body that does not say that it is JSON
+|- TooManyAttempts            429   too many failed sign-ins
+|- ServiceDown                503   database or broker out of reach
+`- StartupError               exit code 1 of a command: one sentence on standard error
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One field that cannot work: where it is, what was given, why not, and what to do.
+
+    `field` is the dotted path in the request's body, for example `config.method.target_rank`.
+    `value` is the refused value as it came (any JSON value).
+    """
+
+    field: str
+    value: object
+    message: str
+    next_step: str = ""
+
+
+class RankScopeError(Exception):
+    """Base of all errors that a person may see. `str(error)` is one sentence that names the culprit and its value."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, detail: str, next_step: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.next_step = next_step
+
+
+class BadInput(RankScopeError):
+    status = 422
+    title = "The input cannot work"
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{first.field}: {first.message}{more}", first.next_step)
+        self.problems = tuple(problems)
+
+
+class UnknownName(BadInput):
+    title = "Nothing has this name"
+
+
+class NotSignedIn(RankScopeError):
+    status = 401
+    title = "Sign-in needed"
+
+
+class Forbidden(RankScopeError):
+    status = 403
+    title = "Refused"
+
+
+class NotFound(RankScopeError):
+    status = 404
+    title = "Not found"
+
+
+class InvalidTransition(RankScopeError):
+    status = 409
+    title = "The run's status does not allow this"
+
+
+class LeaseLost(RankScopeError):
+    status = 409
+    title = "This attempt no longer owns the run"
+
+
+class TooLarge(RankScopeError):
+    status = 413
+    title = "The body is too large"
+
+
+class WrongMediaType(RankScopeError):
+    status = 415
+    title = "The body must be JSON"
+
+
+class TooManyAttempts(RankScopeError):
+    status = 429
+    title = "Too many attempts"
+
+
+class ServiceDown(RankScopeError):
+    status = 503
+    title = "A service is out of reach"
+
+
+class StartupError(RankScopeError):
+    title = "RankScope cannot start"

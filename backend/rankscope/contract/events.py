@@ -1,0 +1,168 @@
+"""RunEvent: everything that happens in a run, in order. One flat object each, told apart by `kind`.
+
+A worker makes events without `seq`, `attempt` and `time`; the store adds them when it appends. Readers see
+`{seq, attempt, time, kind, step?, ...}` with `seq` 1..n per run, without gap. Numbers that are not finite travel as the strings
+"NaN", "Infinity" and "-Infinity", because JSON has no such numbers.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from rankscope.contract.status import Phase, RunStatus
+
+
+class EventBase(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings", use_attribute_docstrings=True)
+
+
+class StatusEvent(EventBase):
+    """The run's status changed; the first event of an attempt is `starting`."""
+
+    kind: Literal["status"] = "status"
+    status: RunStatus
+    reason: str | None = None
+    """Stable word for programs, for example `out_of_memory`, `worker_lost`, `cancelled`."""
+    message: str | None = None
+    next_step: str | None = None
+    step: int | None = None
+    """With `starting` after a resume: the step that the attempt goes on from."""
+
+
+class PhaseEvent(EventBase):
+    """What the running child does now."""
+
+    kind: Literal["phase"] = "phase"
+    phase: Phase
+    step: int | None = None
+
+
+class MetricEvent(EventBase):
+    """One number of one series at one optimizer step."""
+
+    kind: Literal["metric"] = "metric"
+    name: str = Field(min_length=1, max_length=100)
+    step: int = Field(ge=0)
+    value: float
+
+
+class Module(BaseModel):
+    """One adapted linear layer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """Full dotted name in the base model."""
+    layer: int | None
+    """Index of the block it stands in."""
+    kind: str
+    """What it is within its block: query, value, attention.output, intermediate, up_proj, ..."""
+    stack: str = ""
+    """`encoder` or `decoder` for models that have both."""
+    out_features: int
+    in_features: int
+
+
+class ModulesEvent(EventBase):
+    """The adapted modules, in the order of the forward pass; rank records refer to this order. Once an attempt."""
+
+    kind: Literal["modules"] = "modules"
+    modules: list[Module]
+    width: int
+    """Components of each module at the start (the initial rank): the row length of rank records."""
+    trained_parameters: int
+    total_steps: int
+
+
+class RanksEvent(EventBase):
+    """A snapshot of all modules after an optimizer step, packed.
+
+    `mask`: base64 of numpy.packbits(bool[modules, width], bitorder="little"): live components.
+    `scores`: base64 of little-endian float16[modules, width], row-major: importance (0 for what was pruned for good).
+    A module's live rank is the number of set bits in its row of the mask.
+    """
+
+    kind: Literal["ranks"] = "ranks"
+    step: int = Field(ge=0)
+    budget: int
+    live: int
+    threshold: float | None = None
+    pruning: bool = False
+    """This step ended with a pruning; the live rank is exact."""
+    final: bool = False
+    """The mask is fixed for good."""
+    modules: int
+    width: int
+    mask: str
+    scores: str
+
+
+class ComponentChange(BaseModel):
+    """One line of the ledger: a component that was pruned or came back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+    module: int
+    """Index in the modules event."""
+    component: int
+    score: float
+    order: int
+    """Place among all components by score; 1 is the most important."""
+
+
+class PruneEvent(EventBase):
+    """One pruning of the whole model."""
+
+    kind: Literal["prune"] = "prune"
+    step: int
+    budget: int
+    total: int
+    """Components at the start, live or not."""
+    threshold: float
+    final: bool
+    pruned: list[ComponentChange]
+    regrown: list[ComponentChange]
+
+
+class CheckpointEvent(EventBase):
+    kind: Literal["checkpoint"] = "checkpoint"
+    step: int
+    size_bytes: int
+
+
+class ArtifactEvent(EventBase):
+    """A result that can be downloaded."""
+
+    kind: Literal["artifact"] = "artifact"
+    name: Literal["adapter", "model"]
+    step: int
+    size_bytes: int
+    kept_parameters: int
+
+
+class WarningEvent(EventBase):
+    """Something that a person should know; training goes on."""
+
+    kind: Literal["warning"] = "warning"
+    code: str
+    message: str
+    next_step: str = ""
+    step: int | None = None
+
+
+RunEvent = Annotated[
+    StatusEvent
+    | PhaseEvent
+    | MetricEvent
+    | ModulesEvent
+    | RanksEvent
+    | PruneEvent
+    | CheckpointEvent
+    | ArtifactEvent
+    | WarningEvent,
+    Field(discriminator="kind"),
+]
+run_event: TypeAdapter[RunEvent] = TypeAdapter(RunEvent)
+
+StoredEvent = dict[str, Any]
+"""A RunEvent with `seq`, `attempt` and `time` (seconds since 1970, UTC), as readers see it."""

@@ -1,0 +1,74 @@
+"""Ready-made configurations: a good first value for every field, and why."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rankscope.contract.config import RunConfig
+
+# Split seed 1: 1,423 evaluation rows of which 0.585 are fresh, close to the share in all rows (seed 0: 0.630).
+_DATA: dict[str, Any] = {"id": "rotten-tomatoes", "split_seed": 1}
+_DEMO: dict[str, Any] = {
+    "model": {"id": "minilm"},
+    "data": _DATA,
+    "training": {
+        "max_steps": 200, "batch_size": 32, "max_length": 48, "eval_every": 40, "checkpoint_every": 25, "seed": 0,
+        "learning_rate": 1e-2,
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Preset:
+    key: str
+    title: str
+    description: str
+    config: RunConfig
+
+
+def presets() -> list[Preset]:
+    return [
+        Preset(
+            "demo", "Quick demo",
+            "Film reviews with a small BERT: 36 modules share a mean rank of 4. A few minutes on two CPU cores.",
+            RunConfig.model_validate(
+                _DEMO | {"method": {"name": "dynamic_rank", "target_rank": 4, "prune_interval": 10}}
+            ),
+        ),
+        Preset(
+            "dynamic-rank-like-lora", "Dynamic rank, started like LoRA",
+            "B zero and c one at the start: learns at LoRA's learning rate in short runs.",
+            RunConfig.model_validate(
+                _DEMO | {
+                    "method": {"name": "dynamic_rank", "target_rank": 4, "prune_interval": 10, "init": "zero_b",
+                               "score": "norm"},
+                    "training": _DEMO["training"] | {"learning_rate": 3e-3},
+                }
+            ),
+        ),
+        Preset(
+            "paper", "Paper's defaults",
+            "Target rank 8, pruning every 100 steps between 15 % and 50 % of three epochs, learning rate 1e-4.",
+            RunConfig.model_validate(
+                {
+                    "model": {"id": "minilm"}, "data": _DATA,
+                    "method": {"name": "dynamic_rank"},
+                    "training": {"epochs": 3, "batch_size": 16, "learning_rate": 1e-4, "eval_every": 200,
+                                 "checkpoint_every": 200},
+                }
+            ),
+        ),
+        Preset(
+            "lora", "LoRA at the demo's budget",
+            "The control: every module has rank 4, everything else as in the demo, at LoRA's learning rate.",
+            RunConfig.model_validate(
+                _DEMO | {"method": {"name": "lora", "rank": 4}, "training": _DEMO["training"] | {"learning_rate": 3e-3}}
+            ),
+        ),
+        Preset(
+            "full", "Full fine-tuning",
+            "All weights are trained: the ceiling to compare with.",
+            RunConfig.model_validate(
+                _DEMO | {"method": {"name": "full"}, "training": _DEMO["training"] | {"learning_rate": 5e-5}}
+            ),
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,111 @@
+"""From pydantic's errors to sentences for a person: field, value, what is wrong, what to do."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from rankscope.contract.errors import BadInput, FieldProblem
+
+# Names that pydantic puts in a location for the chosen member of a union; a person did not write them.
+_UNION_TAGS = frozenset({"dynamic_rank", "lora", "full", "float", "int", "str", "none", "list[str]"})
+
+_NEXT_STEP = {
+    "int_type": "Send a whole number.",
+    "int_parsing": "Send a whole number.",
+    "int_from_float": "Send a whole number.",
+    "float_type": "Send a number.",
+    "float_parsing": "Send a number.",
+    "finite_number": "Send a finite number.",
+    "bool_type": "Send true or false.",
+    "bool_parsing": "Send true or false.",
+    "string_type": "Send text.",
+    "string_unicode": "Send whole characters in UTF-8.",
+    "string_too_short": "Send more text.",
+    "string_too_long": "Send less text.",
+    "list_type": "Send a list.",
+    "missing": "Add the field.",
+    "extra_forbidden": "Remove it, or correct its name.",
+    "json_invalid": "Send a JSON object with the header Content-Type: application/json.",
+    "model_type": "Send an object with named fields.",
+    "model_attributes_type": "Send an object with named fields.",
+    "dict_type": "Send an object with named fields.",
+}
+
+
+def field_problems(errors: Iterable[Mapping[str, Any]], prefix: str = "") -> list[FieldProblem]:
+    """One FieldProblem for each error of `ValidationError.errors()` (or FastAPI's RequestValidationError)."""
+    return [_field_problem(error, prefix) for error in errors]
+
+
+def bad_input(error: ValidationError, prefix: str = "") -> BadInput:
+    return BadInput(field_problems(error.errors(), prefix))
+
+
+def _field_problem(error: Mapping[str, Any], prefix: str) -> FieldProblem:
+    location = [str(part) for part in error.get("loc", ())]
+    context = error.get("ctx") or {}
+    kind = error["type"]
+    if location[:1] in (["body"], ["query"], ["path"]):
+        location = location[1:]
+    if kind == "json_invalid":
+        location, value = ["body"], None
+        message = f"is not valid JSON: {context.get('error', 'it cannot be read')}"
+    elif kind == "cannot_work":
+        location += context["field"]
+        value, message = context["value"], context["message"]
+    else:
+        value = None if kind == "missing" else error.get("input")
+        message = _sentence(error)
+    path = ".".join(part for index, part in enumerate(location) if not (part in _UNION_TAGS and index > 0))
+    next_step = context.get("next_step") or _NEXT_STEP.get(kind, "") or _step_from(context)
+    return FieldProblem(".".join(filter(None, [prefix, path])) or "body", _short(value), message, next_step)
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    context, kind = error.get("ctx") or {}, error["type"]
+    value = _short(error.get("input"))
+    match kind:
+        case "missing":
+            return "is missing"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"is {value!r}; it must be an object"
+        case "extra_forbidden":
+            return "is not a field of this object"
+        case "greater_than_equal":
+            return f"is {value}; it must be at least {context['ge']}"
+        case "greater_than":
+            return f"is {value}; it must be above {context['gt']}"
+        case "less_than_equal":
+            return f"is {value}; it must be at most {context['le']}"
+        case "less_than":
+            return f"is {value}; it must be below {context['lt']}"
+        case "literal_error" | "enum":
+            return f"is {value!r}; it must be one of {context['expected']}"
+        case "union_tag_invalid":
+            return f"is {context.get('tag')!r}; name must be one of {context['expected_tags']}"
+        case "union_tag_not_found":
+            return "has no name; it says which method"
+        case _:
+            text = str(error["msg"])
+            return f"is {value!r}: {text[0].lower()}{text[1:]}" if text else f"is {value!r}"
+
+
+def _step_from(context: Mapping[str, Any]) -> str:
+    sentences = {
+        "ge": "Use {} or more.", "gt": "Use a number above {}.", "le": "Use {} or less.", "lt": "Use a number below {}.",
+        "expected": "Use one of {}.", "expected_tags": "Use one of {}.",
+    }  # fmt: skip
+    for key, sentence in sentences.items():
+        if key in context:
+            return sentence.format(context[key])
+    return ""
+
+
+def _short(value: object) -> object:
+    """The value as it came, cut to a size that fits a sentence."""
+    if isinstance(value, str) and len(value) > 200:
+        return value[:200] + "…"
+    if isinstance(value, (dict, list)) and len(repr(value)) > 200:
+        return repr(value)[:200] + "…"
+    return value

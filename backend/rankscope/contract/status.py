@@ -1,0 +1,66 @@
+"""A run's status, and which may follow which."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class RunStatus(StrEnum):
+    queued = "queued"
+    """Waits for a worker, for the first time or after a person asked to resume."""
+    starting = "starting"
+    """A worker has it; the child process is being started."""
+    running = "running"
+    stopping = "stopping"
+    """A person asked it to stop; the child writes its checkpoint."""
+    done = "done"
+    stopped = "stopped"
+    interrupted = "interrupted"
+    """Its worker went away or was drained; it waits to be resumed by any worker, without a person."""
+    failed = "failed"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Nothing more happens until a person asks for it."""
+        return self in TERMINAL
+
+    @property
+    def is_claimable(self) -> bool:
+        return self in CLAIMABLE
+
+    @property
+    def is_owned(self) -> bool:
+        """A worker holds a lease on it."""
+        return self in OWNED
+
+
+class Phase(StrEnum):
+    """What an owned run does, finer than its status."""
+
+    loading = "loading"
+    tokenizing = "tokenizing"
+    training = "training"
+    pruning = "pruning"
+    evaluating = "evaluating"
+    saving = "saving"
+    exporting = "exporting"
+
+
+CLAIMABLE = frozenset({RunStatus.queued, RunStatus.interrupted})
+OWNED = frozenset({RunStatus.starting, RunStatus.running, RunStatus.stopping})
+TERMINAL = frozenset({RunStatus.done, RunStatus.stopped, RunStatus.failed})
+
+TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.queued: frozenset({RunStatus.starting, RunStatus.stopped}),
+    RunStatus.starting: frozenset(
+        {RunStatus.running, RunStatus.stopping, RunStatus.stopped, RunStatus.interrupted, RunStatus.failed}
+    ),
+    RunStatus.running: frozenset(
+        {RunStatus.stopping, RunStatus.stopped, RunStatus.done, RunStatus.interrupted, RunStatus.failed}
+    ),
+    # A run that was asked to stop may still finish first, or lose its worker: then it counts as stopped.
+    RunStatus.stopping: frozenset({RunStatus.stopped, RunStatus.done, RunStatus.failed}),
+    RunStatus.interrupted: frozenset({RunStatus.starting, RunStatus.stopped, RunStatus.failed}),
+    RunStatus.stopped: frozenset({RunStatus.queued}),
+    RunStatus.failed: frozenset({RunStatus.queued}),
+    RunStatus.done: frozenset(),
+}

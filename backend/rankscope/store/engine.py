@@ -1,0 +1,73 @@
+"""Database engine and sessions, the same for SQLite (one host) and PostgreSQL."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event, make_url
+from sqlalchemy import create_engine as sqlalchemy_engine
+from sqlalchemy.engine import Connection
+from sqlmodel import Session
+
+from rankscope.contract.errors import StartupError
+
+_WRITE = "rankscope_write"
+
+
+def create_engine(url: str) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://...` (psycopg).
+
+    SQLite: WAL, so that readers never wait; writers begin with BEGIN IMMEDIATE, so that two of them queue up for at most
+    20 s in place of failing when a read turns into a write.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return sqlalchemy_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10, max_overflow=20
+        )
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise StartupError(
+            f"RANKSCOPE_DATABASE_URL is {parsed.render_as_string(hide_password=True)!r}, which is neither sqlite:///FILE nor "
+            "postgresql://USER:PASSWORD@HOST/NAME."
+        )
+    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy_engine(
+        parsed, connect_args={"timeout": 20, "check_same_thread": False}, pool_size=10, max_overflow=20
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, below
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        is_write = connection.get_execution_options().get(_WRITE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A session that sees one moment of the database; nothing is committed.
+
+    PostgreSQL gives one moment only under REPEATABLE READ; SQLite always does.
+    """
+    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**options) as connection, Session(connection) as session:
+        yield session
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """A session that commits at the end of the block, or rolls back if the block raises."""
+    with (
+        engine.connect().execution_options(**{_WRITE: True}) as connection,
+        Session(connection, expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session

@@ -1,0 +1,255 @@
+"""Runs: make, find, change status. Every change of status is written together with its event."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, cast, func, or_, select, update
+from sqlmodel import Session, col, delete
+
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound
+from rankscope.contract.events import StatusEvent
+from rankscope.contract.status import TRANSITIONS, RunStatus
+from rankscope.contract.tables import Attempt, Checkpoint, Run
+from rankscope.store import events
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+SORTS: dict[str, Any] = {
+    "created_at": Run.created_at,
+    "name": Run.name,
+    "status": Run.status,
+    "method": Run.method,
+    "model_id": Run.model_id,
+    "data_id": Run.data_id,
+    "step": Run.step,
+    "live": Run.live,
+    "priority": Run.priority,
+}
+
+
+def new_run_id() -> str:
+    """Eight letters and digits that cannot be misread: about 39 bits, so that ids stay short to type."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def create_run(
+    session: Session,
+    config: RunConfig,
+    *,
+    now: float,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    notes: str = "",
+    priority: int = 0,
+    environment: dict[str, Any] | None = None,
+    total_steps: int | None = None,
+) -> Run:
+    """Stores a queued run with its fully resolved configuration."""
+    run = Run(
+        id=new_run_id(),
+        name=name or default_name(config),
+        tags=list(tags),
+        notes=notes,
+        priority=priority,
+        queue_order=now,
+        config=config.model_dump(mode="json"),
+        environment=environment or {},
+        method=config.method.name,
+        model_id=config.model.id,
+        data_id=config.data.id,
+        needs_gpu=config.hardware.device == "gpu",
+        created_at=now,
+        updated_at=now,
+        total_steps=total_steps,
+    )
+    session.add(run)
+    session.flush()
+    events.append_unfenced(session, run.id, [StatusEvent(status=RunStatus.queued)], now=now)
+    return run
+
+
+def default_name(config: RunConfig) -> str:
+    method = config.method
+    match method.name:
+        case "dynamic_rank":
+            what = f"dynamic rank {method.target_rank}"
+        case "lora":
+            what = f"LoRA {method.rank}"
+        case _:
+            what = "full"
+    return f"{what}, {config.model.id}, {config.data.id}"
+
+
+def get_run(session: Session, run_id: str) -> Run:
+    run = session.get(Run, run_id, populate_existing=True)
+    if run is None:
+        raise NotFound(f"There is no run {run_id!r}.", "Open the list of runs to see which there are.")
+    return run
+
+
+def list_runs(
+    session: Session,
+    *,
+    statuses: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    search: str = "",
+    sort: str = "-created_at",
+    limit: int = 100,
+    offset: int = 0,
+) -> tuple[list[Run], int]:
+    """One page of runs and how many fit the filter in all."""
+    where: list[ColumnElement[bool]] = []
+    if statuses:
+        where.append(col(Run.status).in_(statuses))
+    if methods:
+        where.append(col(Run.method).in_(methods))
+    for tag in tags:
+        where.append(cast(Run.tags, String).contains(f'"{tag}"', autoescape=True))
+    for word in search.split():
+        where.append(
+            or_(
+                *(
+                    col(field).icontains(word, autoescape=True)
+                    for field in (Run.name, Run.id, Run.model_id, Run.data_id)
+                )
+            )
+        )
+    field = sort.removeprefix("-")
+    if field not in SORTS:
+        raise BadInput(
+            [FieldProblem("sort", sort, f"is {sort!r}", f"Use one of {', '.join(SORTS)}, with - in front to reverse.")]
+        )
+    column = col(SORTS[field])
+    order = column.desc().nulls_last() if sort.startswith("-") else column.asc().nulls_last()
+    rows = session.scalars(select(Run).where(*where).order_by(order, col(Run.id)).limit(limit).offset(offset)).all()
+    total = session.scalar(select(func.count()).select_from(Run).where(*where)) or 0
+    return list(rows), total
+
+
+def transition(
+    session: Session,
+    run: Run,
+    to: RunStatus,
+    *,
+    now: float,
+    reason: str | None = None,
+    message: str | None = None,
+    next_step: str | None = None,
+    step: int | None = None,
+) -> None:
+    """Changes the status and appends its event; refuses what TRANSITIONS does not allow.
+
+    Safe against another writer: the UPDATE only takes when the status is still the one that was read.
+    """
+    before = run.status
+    if to not in TRANSITIONS[RunStatus(before)]:
+        raise InvalidTransition(f"Run {run.id} is {before}; it cannot become {to}.")
+    values: dict[str, Any] = {
+        "status": to,
+        "reason": reason,
+        "message": message,
+        "next_step": next_step,
+        "updated_at": now,
+    }
+    if to.is_terminal or to == RunStatus.interrupted:
+        values |= {"phase": None, "worker": None, "lease_expires_at": None, "stop_requested": None}
+        if to.is_terminal:
+            values["ended_at"] = now
+        session.execute(
+            update(Attempt)
+            .where(col(Attempt.run_id) == run.id, col(Attempt.number) == run.attempt, col(Attempt.ended_at).is_(None))
+            .values(ended_at=now, outcome=reason or to)
+        )
+    if to == RunStatus.queued:
+        values |= {"ended_at": None, "lost_workers": 0, "stop_requested": None, "queue_order": now}
+    changed = session.execute(
+        update(Run)
+        .where(col(Run.id) == run.id, col(Run.status) == before, col(Run.attempt) == run.attempt)
+        .values(**values)
+        .returning(col(Run.id))
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if changed is None:
+        raise InvalidTransition(f"Run {run.id} changed while it was {before}.", "Reload it and try again.")
+    event = StatusEvent(status=to, reason=reason, message=message, next_step=next_step, step=step)
+    events.append_unfenced(session, run.id, [event], now=now)
+    session.refresh(run)
+
+
+def request_stop(session: Session, run_id: str, *, save: bool, now: float) -> Run:
+    """Stops a run: at once when it waits, else by asking its worker.
+
+    Asking again may only sharpen: `now` after `save`.
+    """
+    run = get_run(session, run_id)
+    if run.status.is_claimable:
+        transition(
+            session,
+            run,
+            RunStatus.stopped,
+            now=now,
+            reason="cancelled",
+            message="Stopped while it waited in the queue.",
+        )
+        return run
+    if not run.status.is_owned:
+        raise InvalidTransition(
+            f"Run {run.id} is {run.status}; only queued, interrupted, starting or running runs can be stopped."
+        )
+    if run.status != RunStatus.stopping:
+        transition(session, run, RunStatus.stopping, now=now)
+    if run.stop_requested != "now":
+        run.stop_requested = "save" if save else "now"
+        session.add(run)
+    return run
+
+
+def request_resume(session: Session, run_id: str, *, now: float) -> Run:
+    """Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint."""
+    run = get_run(session, run_id)
+    if run.status not in (RunStatus.stopped, RunStatus.failed):
+        raise InvalidTransition(f"Run {run.id} is {run.status}; only stopped or failed runs can be resumed.")
+    transition(session, run, RunStatus.queued, now=now, reason="resumed")
+    return run
+
+
+def delete_run(session: Session, run_id: str) -> Run:
+    """Removes a run that no worker holds, with its events; the caller removes its files after the commit."""
+    run = get_run(session, run_id)
+    if run.status.is_owned:
+        raise InvalidTransition(f"Run {run.id} is {run.status}; a run on a worker cannot be deleted.", "Stop it first.")
+    gone = session.execute(
+        delete(Run)
+        .where(col(Run.id) == run_id, col(Run.attempt) == run.attempt, col(Run.status) == run.status)
+        .returning(col(Run.id))
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if gone is None:
+        raise InvalidTransition(f"Run {run.id} changed while it was deleted.", "Reload it and try again.")
+    session.expunge(run)
+    return run
+
+
+def queue_positions(session: Session) -> dict[str, int]:
+    """Run id -> place among the waiting runs; 1 is next."""
+    from rankscope.store.queue import waiting
+
+    return {run_id: index for index, run_id in enumerate(session.scalars(waiting(Run.id)), start=1)}
+
+
+def attempts_of(session: Session, run_id: str) -> list[Attempt]:
+    return list(session.scalars(select(Attempt).where(col(Attempt.run_id) == run_id).order_by(col(Attempt.number))))
+
+
+def checkpoints_of(session: Session, run_id: str) -> list[Checkpoint]:
+    """By step, then attempt."""
+    order = (col(Checkpoint.step), col(Checkpoint.attempt))
+    return list(session.scalars(select(Checkpoint).where(col(Checkpoint.run_id) == run_id).order_by(*order)))
+
+
+def find_runs(session: Session, run_ids: Sequence[str]) -> list[Run]:
+    """These runs in this order; NotFound names the first that is missing."""
+    return [get_run(session, run_id) for run_id in run_ids]

@@ -1,0 +1,39 @@
+"""The database's schema: brought up to date at the start, refused when it is newer than this program."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from rankscope.contract.errors import StartupError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(engine: Engine) -> None:
+    """Runs the migrations that are missing. Several processes may call it at once: the database lets one do it."""
+    with engine.execution_options(rankscope_write=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # Held until the transaction ends; any constant works, as long as every process uses the same.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7242531)")
+        config = _config()
+        scripts = ScriptDirectory.from_config(config)
+        current = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in scripts.walk_revisions()}
+        if current is not None and current not in known:
+            raise StartupError(
+                f"The database has schema {current}, which this version of RankScope does not know: "
+                "it was written by a newer one. Start that version, or restore a backup made before the upgrade."
+            )
+        if current != scripts.get_current_head():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config

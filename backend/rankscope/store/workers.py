@@ -1,0 +1,55 @@
+"""Workers that have reported themselves."""
+
+from typing import Any, Literal
+
+from sqlalchemy import select, update
+from sqlmodel import Session, col
+
+from rankscope.contract.status import OWNED
+from rankscope.contract.tables import Run, Worker
+
+WorkerState = Literal["online", "draining", "lost", "stopped"]
+
+
+def register(
+    session: Session,
+    *,
+    name: str,
+    host: str,
+    pid: int,
+    version: str,
+    slots: int,
+    gpus: list[dict[str, Any]],
+    now: float,
+) -> None:
+    session.merge(
+        Worker(name=name, host=host, pid=pid, version=version, slots=slots, gpus=gpus, started_at=now, heartbeat_at=now)
+    )
+
+
+def heartbeat(session: Session, name: str, *, now: float, gpus: list[dict[str, Any]], is_draining: bool) -> None:
+    session.execute(
+        update(Worker).where(col(Worker.name) == name).values(heartbeat_at=now, gpus=gpus, is_draining=is_draining)
+    )
+
+
+def mark_stopped(session: Session, name: str, *, now: float) -> None:
+    session.execute(update(Worker).where(col(Worker.name) == name).values(stopped_at=now, heartbeat_at=now))
+
+
+def list_workers(session: Session) -> list[tuple[Worker, list[str]]]:
+    """Each worker with the ids of the runs that it holds."""
+    held: dict[str, list[str]] = {}
+    for run_id, worker in session.execute(select(col(Run.id), col(Run.worker)).where(col(Run.status).in_(OWNED))):
+        held.setdefault(worker, []).append(run_id)
+    return [
+        (worker, held.get(worker.name, [])) for worker in session.scalars(select(Worker).order_by(col(Worker.name)))
+    ]
+
+
+def state(worker: Worker, *, now: float, lost_after_s: float = 30.0) -> WorkerState:
+    if worker.stopped_at is not None:
+        return "stopped"
+    if now - worker.heartbeat_at > lost_after_s:
+        return "lost"
+    return "draining" if worker.is_draining else "online"

@@ -1,0 +1,67 @@
+"""Runs in a database, as the store's tests need them."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from rankscope.contract.config import RunConfig
+from rankscope.contract.events import MetricEvent, Module, ModulesEvent, RunEvent
+from rankscope.contract.tables import Run
+from rankscope.store import events, queue, runs
+from rankscope.store.engine import reading, writing
+from tests.backend.conftest import CONFIG
+
+RUN_CONFIG = RunConfig.model_validate(CONFIG)
+
+
+def queued_run(engine: Engine, *, now: float = 1.0, **fields: object) -> str:
+    with writing(engine) as session:
+        return runs.create_run(session, RUN_CONFIG, now=now, **fields).id  # type: ignore[arg-type]
+
+
+def claim(engine: Engine, *, worker: str = "w", has_gpu: bool = False, now: float = 2.0) -> queue.Claim | None:
+    with writing(engine) as session:
+        return queue.claim_next(session, worker=worker, has_gpu=has_gpu, lease_s=30, now=now)
+
+
+def training_run(engine: Engine, *, start_step: int = 0) -> queue.Claim:
+    """A run that a worker has and that trains."""
+    queued_run(engine)
+    claimed = claim(engine)
+    assert claimed
+    begin(engine, claimed, start_step=start_step)
+    return claimed
+
+
+def begin(engine: Engine, claimed: queue.Claim, *, start_step: int = 0, now: float = 3.0) -> None:
+    with writing(engine) as session:
+        queue.begin_training(session, claimed.run_id, claimed.attempt, start_step=start_step, now=now)
+
+
+def append(engine: Engine, claimed: queue.Claim, batch: Sequence[RunEvent], *, now: float = 4.0) -> int:
+    with writing(engine) as session:
+        return events.append(session, claimed.run_id, claimed.attempt, batch, now=now)
+
+
+def losses(*steps: int) -> list[RunEvent]:
+    return [MetricEvent(name="train_loss", step=step, value=1 / (step + 1)) for step in steps]
+
+
+def modules(count: int = 4, width: int = 3) -> ModulesEvent:
+    every = [
+        Module(name=f"layer.{index}.query", layer=index, kind="query", out_features=8, in_features=8)
+        for index in range(count)
+    ]
+    return ModulesEvent(modules=every, width=width, trained_parameters=192, total_steps=100)
+
+
+def read_run(engine: Engine, run_id: str) -> Run:
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+        session.expunge(run)
+    return run
+
+
+def sequence(engine: Engine, run_id: str) -> list[int]:
+    with reading(engine) as session:
+        return [event["seq"] for event in events.read_after(session, run_id, 0, 100_000)]

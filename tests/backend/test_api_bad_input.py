@@ -1,0 +1,173 @@
+"""What cannot work is refused with the field's name and what to do; nothing is ever a 500 or a page of HTML."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as limits
+from hypothesis import strategies as some
+from sqlalchemy.exc import OperationalError
+
+from rankscope.api.gate import MAX_BODY_BYTES
+from tests.backend.conftest import CONFIG, Server, config_with
+
+
+@pytest.fixture
+def database_kind() -> str:
+    return "sqlite"
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def problem_of(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "in_message"),
+    [
+        ({"model.id": "gpt-9"}, "config.model.id", "gpt-9"),
+        ({"model.id": "half \ud800 a character"}, "config.model.id", "a character"),
+        ({"data.id": "nowhere"}, "config.data.id", "nowhere"),
+        ({"data.label_column": "stars"}, "config.data.label_column", "stars"),
+        ({"data.text_columns": ["body"]}, "config.data.text_columns", "body"),
+        ({"method.target_rank": 0}, "config.method.target_rank", "0"),
+        ({"method.target_rank": "eight"}, "config.method.target_rank", "eight"),
+        ({"method.initial_rank": 1}, "config.method.initial_rank", "target_rank 2"),
+        ({"training.max_steps": 5}, "config.method.prune_interval", "does not fit"),
+        ({"method.prune_interval": 90}, "config.method.prune_interval", "does not fit"),
+        ({"training": {"epochs": 0.01, "batch_size": 8}}, "config.method.prune_interval", "does not fit"),
+        ({"training.max_steps": None}, "config.training.max_steps", "epochs"),
+        ({"method.name": "magic"}, "config.method", "magic"),
+        ({"method.taget_rank": 3}, "config.method.taget_rank", "not a field"),
+        ({"method.target_modules": ["quary"]}, "config.method.target_modules.0", "quary"),
+        ({"training.learning_rate": float("nan")}, "config.training.learning_rate", ""),
+        ({"training.max_grad_norm": float("inf")}, "config.training.max_grad_norm", ""),
+        ({"training": []}, "config.training", ""),
+    ],
+)
+def test_configuration_that_cannot_work_names_its_field_and_a_next_step(
+    api: httpx.Client, changes: dict[str, Any], field: str, in_message: str
+) -> None:
+    body = json.dumps({"config": config_with(**changes)})  # the standard encoder writes NaN, which httpx refuses
+    problem = problem_of(api.post("/api/v1/runs", content=body, headers=JSON), 422)
+    (error,) = problem["errors"]
+    assert error["field"] == field
+    assert in_message in error["message"]
+    assert error["next_step"] or not in_message
+    # The form asks while a person types; it hears the same words, as an answer and not as an error.
+    verdict = api.post("/api/v1/runs/validate", content=body, headers=JSON)
+    assert verdict.status_code == 200
+    assert verdict.json()["plan"] is None
+    (same,) = verdict.json()["problems"]
+    assert (same["field"], same["message"], same["next_step"]) == (field, error["message"], error["next_step"])
+    assert api.get("/api/v1/runs").json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"{", 422),
+        (b"", 422),
+        (b"[]", 422),
+        (b"null", 422),
+        (b'"text"', 422),
+        (b"\xff\xfe", 422),
+        (b"[" * 100_000, 422),
+    ],
+)
+def test_body_that_is_no_json_object_is_named_as_the_body(api: httpx.Client, content: bytes, status: int) -> None:
+    problem = problem_of(api.post("/api/v1/runs", content=content, headers=JSON), status)
+    assert problem["errors"][0]["field"] == "body"
+
+
+def test_unknown_and_missing_fields_of_the_body_are_named(api: httpx.Client) -> None:
+    problem = problem_of(api.post("/api/v1/runs", json={"confg": CONFIG}), 422)
+    assert {error["field"] for error in problem["errors"]} == {"confg", "config"}
+    assert all(error["next_step"] for error in problem["errors"])
+
+
+def test_wrong_content_type_and_large_bodies_are_refused(api: httpx.Client) -> None:
+    problem_of(api.post("/api/v1/runs", content=json.dumps({"config": CONFIG})), 415)
+    problem_of(api.post("/api/v1/runs", data={"config": "x"}), 415)
+    large = b'{"notes": "' + b"x" * MAX_BODY_BYTES + b'"}'
+    problem_of(api.post("/api/v1/runs", content=large, headers=JSON), 413)
+    problem_of(api.post("/api/v1/runs", content=iter([large]), headers=JSON), 413)  # without its length
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/nothing", 404),
+        ("GET", "/api", 404),
+        ("POST", "/api/v1/nothing", 404),
+        ("PUT", "/api/v1/runs", 405),
+        ("DELETE", "/api/v1/models", 405),
+        ("GET", "/api/v1/runs/unknown1", 404),
+        ("GET", "/api/v1/runs/..%2F..%2Fetc", 404),
+        ("GET", "/api/v1/runs/UPPER", 422),
+        ("GET", "/api/v1/runs/unknown1/events/stream", 404),
+        ("GET", "/api/v1/runs/unknown1/log", 404),
+        ("GET", "/api/v1/runs/unknown1/ranks", 404),
+        ("GET", f"/api/v1/runs/unknown1/events?after={10**30}", 422),
+        ("GET", "/api/v1/runs/unknown1/metrics/x?points=none", 422),
+    ],
+)
+def test_every_error_is_a_problem(api: httpx.Client, method: str, path: str, status: int) -> None:
+    problem_of(api.request(method, path), status)
+
+
+@given(body=some.recursive(
+    some.none() | some.booleans() | some.floats() | some.integers() | some.text(max_size=8),
+    lambda inner: some.lists(inner, max_size=3)
+    | some.dictionaries(some.sampled_from(["config", "model", "data", "method", "training", "id", "name", "x"]), inner, max_size=5),
+    max_leaves=12,
+))  # fmt: skip
+@limits(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_json_whatsoever_makes_the_server_fail(api: httpx.Client, body: Any) -> None:
+    answer = api.post("/api/v1/runs", content=json.dumps(body), headers=JSON)
+    assert problem_of(answer, 422)["errors"][0]["field"]
+
+
+def test_unexpected_error_says_little_and_is_logged(
+    server: Server, api: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("rankscope.store.runs.list_runs", fail)
+    answer = api.get("/api/v1/runs")
+    assert "secret" not in problem_of(answer, 500)["detail"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "secret detail" in caplog.text
+
+
+def test_database_out_of_reach_is_a_503_with_a_next_step(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch, launch: Callable[..., str]
+) -> None:
+    run_id = launch()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("gone"))
+
+    for name in ("runs.get_run", "events.last_seq"):
+        monkeypatch.setattr(f"rankscope.store.{name}", fail)
+    assert problem_of(api.get(f"/api/v1/runs/{run_id}"), 503)["next_step"]
+    assert problem_of(api.get(f"/api/v1/runs/{run_id}/events/stream"), 503)["next_step"]
+
+
+@pytest.mark.parametrize("name", ["NUL \x00 inside", "lone \ud800 surrogate"])
+def test_text_that_no_database_can_hold_is_no_server_error(api: httpx.Client, name: str) -> None:
+    answer = api.post("/api/v1/runs", content=json.dumps({"config": CONFIG, "name": name}), headers=JSON)
+    assert answer.status_code in (201, 422)

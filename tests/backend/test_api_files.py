@@ -1,0 +1,205 @@
+"""Logs by byte offset, checkpoints, the adapter's zip, and numbers over the steps."""
+
+import io
+import json
+import math
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rankscope.api.archive import files_within
+from rankscope.api.logs import PART_BYTES, read_part
+from rankscope.contract.events import (
+    ArtifactEvent,
+    CheckpointEvent,
+    ComponentChange,
+    MetricEvent,
+    PruneEvent,
+    RanksEvent,
+)
+from rankscope.contract.status import RunStatus
+from rankscope.settings import Settings
+from rankscope.store import runs
+from rankscope.store.engine import writing
+from rankscope.store.queue import Claim
+from tests.backend.conftest import Server
+from tests.backend.store_setup import append, begin, claim, modules
+
+SNAPSHOT = {"budget": 12, "modules": 4, "width": 3, "mask": "/w8=", "scores": "AAAA"}
+
+
+@pytest.fixture
+def run_id(server: Server, launch: Callable[..., str]) -> str:
+    """A run that trains in its first attempt."""
+    launched = launch()
+    claimed = claim(server.app.state.resources.engine)
+    assert claimed
+    begin(server.app.state.resources.engine, claimed)
+    return launched
+
+
+@pytest.fixture
+def settings(server: Server) -> Settings:
+    return server.settings
+
+
+def end(server: Server, run_id: str, status: RunStatus) -> None:
+    with writing(server.app.state.resources.engine) as session:
+        runs.transition(session, runs.get_run(session, run_id), status, now=9)
+
+
+def attempt_file(settings: Settings, run_id: str, name: str, text: str, attempt: int = 1) -> Path:
+    path = settings.attempt_dir(run_id, attempt) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_log_is_empty_before_it_begins(api: httpx.Client, run_id: str) -> None:
+    part = api.get(f"/api/v1/runs/{run_id}/log").json()
+    assert (part["text"], part["size"], part["attempt"]) == ("", 0, 1)
+    assert api.get(f"/api/v1/runs/{run_id}/log/download").status_code == 404
+
+
+def test_log_read_part_by_part_gives_every_byte_once(
+    api: httpx.Client, server: Server, settings: Settings, run_id: str
+) -> None:
+    text = "".join(f"line {number} é\n" for number in range(20_000))
+    attempt_file(settings, run_id, "log.txt", text + "unfinished")
+    seen, offset = "", 0
+    while True:
+        part = api.get(f"/api/v1/runs/{run_id}/log", params={"offset": offset}).json()
+        assert part["offset"] == offset
+        if not part["text"]:
+            break
+        assert part["text"].endswith("\n")
+        seen, offset = seen + part["text"], part["next_offset"]
+    assert seen == text
+    end(server, run_id, RunStatus.failed)
+    assert api.get(f"/api/v1/runs/{run_id}/log", params={"offset": offset}).json()["text"] == "unfinished"
+    download = api.get(f"/api/v1/runs/{run_id}/log/download")
+    assert download.text == text + "unfinished"
+    assert "attachment" in download.headers["content-disposition"]
+
+
+def test_log_tail_begins_at_a_line(api: httpx.Client, settings: Settings, run_id: str) -> None:
+    attempt_file(settings, run_id, "log.txt", "".join(f"line {number}\n" for number in range(20_000)))
+    part = api.get(f"/api/v1/runs/{run_id}/log").json()
+    assert part["text"].startswith("line ")
+    assert part["text"].endswith("line 19999\n")
+    assert PART_BYTES - 20 < len(part["text"]) <= PART_BYTES
+    assert part["next_offset"] == part["size"]
+
+
+def test_log_of_the_newest_attempt_that_has_one_is_the_default(
+    api: httpx.Client, server: Server, settings: Settings, run_id: str
+) -> None:
+    attempt_file(settings, run_id, "log.txt", "first\n")
+    end(server, run_id, RunStatus.interrupted)
+    assert claim(server.app.state.resources.engine)
+    assert api.get(f"/api/v1/runs/{run_id}/log").json()["text"] == "first\n"
+    attempt_file(settings, run_id, "log.txt", "second\n", attempt=2)
+    part = api.get(f"/api/v1/runs/{run_id}/log").json()
+    assert (part["attempt"], part["text"]) == (2, "second\n")
+    assert api.get(f"/api/v1/runs/{run_id}/log?attempt=1").json()["text"] == "first\n"
+    assert api.get(f"/api/v1/runs/{run_id}/log?attempt=0").status_code == 422
+
+
+def test_endless_line_is_cut_between_characters(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"x" + "é".encode() * PART_BYTES)
+    seen, offset = "", 0
+    while offset < path.stat().st_size:
+        part = read_part(path, offset, is_growing=False)
+        seen, offset = seen + part.text, part.next_offset
+    assert seen == "x" + "é" * PART_BYTES
+    assert read_part(path, 10**9, is_growing=False).text == ""
+
+
+def test_adapter_comes_as_a_zip_of_its_folder_alone(
+    api: httpx.Client, server: Server, settings: Settings, run_id: str
+) -> None:
+    address = f"/api/v1/runs/{run_id}/adapter"
+    secret = attempt_file(settings, run_id, "secret.txt", "not for you")
+    weights = os.urandom(3_000_000)
+    attempt_file(settings, run_id, "adapter/adapter_config.json", "{}")
+    attempt_file(settings, run_id, "adapter/tokenizer/vocab.txt", "a\n")
+    attempt_file(settings, run_id, "adapter/rank_pattern.json", json.dumps({"layer.0.query": 3}))
+    folder = settings.attempt_dir(run_id, 1) / "adapter"
+    (folder / "adapter_model.safetensors").write_bytes(weights)
+    (folder / "link.txt").symlink_to(secret)
+    (folder / "outside").symlink_to(secret.parent.parent, target_is_directory=True)
+    assert api.get(address).status_code == 404  # the run has not said that it is complete
+    engine = server.app.state.resources.engine
+    with writing(engine) as session:
+        claimed_attempt = runs.get_run(session, run_id).attempt
+    assert claimed_attempt == 1
+    append(engine, Claim(run_id, 1, {}), [ArtifactEvent(name="adapter", step=100, size_bytes=1, kept_parameters=9)])
+    end(server, run_id, RunStatus.done)
+    answer = api.get(address)
+    assert answer.headers["content-type"] == "application/zip"
+    assert f"{run_id}-adapter.zip" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == [
+            "adapter_config.json", "adapter_model.safetensors", "rank_pattern.json", "tokenizer/vocab.txt",
+        ]  # fmt: skip
+        assert archive.read("adapter_model.safetensors") == weights
+    assert api.get(f"/api/v1/runs/{run_id}/rank_pattern.json").json() == {"layer.0.query": 3}
+    assert len(files_within(folder)) == 4
+
+
+def test_checkpoints_are_listed_newest_last(api: httpx.Client, server: Server, run_id: str) -> None:
+    checkpoints = [CheckpointEvent(step=step, size_bytes=step) for step in (50, 100)]
+    append(server.app.state.resources.engine, Claim(run_id, 1, {}), checkpoints)
+    items = api.get(f"/api/v1/runs/{run_id}/checkpoints").json()["items"]
+    assert [(item["attempt"], item["step"], item["size_bytes"]) for item in items] == [(1, 50, 50), (1, 100, 100)]
+
+
+def test_metrics_keep_nan_and_are_reduced_only_when_asked(api: httpx.Client, server: Server, run_id: str) -> None:
+    values = [math.nan if step == 7 else float(step % 50) for step in range(5000)]
+    append(
+        server.app.state.resources.engine,
+        Claim(run_id, 1, {}),
+        [MetricEvent(name="eval/accuracy", step=step, value=value) for step, value in enumerate(values)],
+    )
+    names = api.get(f"/api/v1/runs/{run_id}/metrics").json()
+    assert names["items"]["eval/accuracy"]["max"] == 49
+    address = f"/api/v1/runs/{run_id}/metrics/eval/accuracy"
+    reduced = api.get(address, params={"points": 100}).json()
+    assert reduced["is_reduced"]
+    assert len(reduced["steps"]) < 150
+    assert "NaN" in reduced["values"]
+    every = api.get(address, params={"points": "all"}).json()
+    assert (every["total_points"], every["is_reduced"], every["steps"]) == (5000, False, list(range(5000)))
+    assert every["values"][7] == "NaN"
+    assert api.get(address, params={"from": 10, "to": 12}).json()["steps"] == [10, 11, 12]
+    assert api.get(f"/api/v1/runs/{run_id}/metrics/nothing").json()["steps"] == []
+
+
+def test_ranks_and_ledger_name_their_modules(api: httpx.Client, server: Server, run_id: str) -> None:
+    change = ComponentChange(module=2, component=1, score=math.nan, order=12)
+    append(
+        server.app.state.resources.engine,
+        Claim(run_id, 1, {}),
+        [
+            modules(),
+            RanksEvent(step=0, live=12, **SNAPSHOT),
+            RanksEvent(step=20, live=11, threshold=math.nan, pruning=True, **SNAPSHOT),
+            PruneEvent(step=20, budget=11, total=12, threshold=0.5, final=False, pruned=[change], regrown=[]),
+        ],
+    )
+    ranks = api.get(f"/api/v1/runs/{run_id}/ranks").json()
+    assert (len(ranks["modules"]), ranks["width"], ranks["total_frames"], ranks["is_reduced"]) == (4, 3, 2, False)
+    assert [(frame["step"], frame["live"], frame["threshold"]) for frame in ranks["frames"]] == [
+        (0, 12, None), (20, 11, "NaN"),
+    ]  # fmt: skip
+    (line,) = api.get(f"/api/v1/runs/{run_id}/ranks/ledger").json()["items"]
+    assert (line["module_name"], line["score"], line["change"]) == ("layer.2.query", "NaN", "pruned")
+    assert api.get(f"/api/v1/runs/{run_id}/ranks/ledger?module=1").json()["items"] == []
+    page = api.get(f"/api/v1/runs/{run_id}/events?after=3&limit=2").json()
+    assert ([event["seq"] for event in page["items"]], page["has_more"], page["last_seq"]) == ([4, 5], True, 7)

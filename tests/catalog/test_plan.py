@@ -1,0 +1,94 @@
+"""The plan of a run says what training will do, without training."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankscope.catalog import Catalog
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import BadInput
+from rankscope.contract.presets import presets
+from rankscope.plan import make_plan
+from rankscope.settings import Settings
+from tests.tiny import make_reviews, make_tiny_bert
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    settings = Settings(data_dir=tmp_path)
+    make_tiny_bert(settings.models_dir / "tiny-bert")
+    make_reviews(settings.datasets_dir / "reviews.csv", rows=200)
+    return Catalog(settings)
+
+
+def config(method: dict[str, Any], **training: Any) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "model": {"id": "local:tiny-bert"},
+            "data": {"id": "local:reviews"},
+            "method": method,
+            "training": {"batch_size": 8} | (training or {"max_steps": 40}),
+        }
+    )
+
+
+def test_plan_counts_what_the_method_really_trains_and_keeps(catalog: Catalog, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    from dynamic_rank import create_method
+
+    for name, options in {
+        "dynamic_rank": {"target_rank": 2, "initial_rank": 4, "prune_interval": 4},
+        "lora": {"rank": 3},
+        "full": {},
+    }.items():
+        plan = make_plan(config({"name": name, **options}), catalog)
+        method = create_method(name, options)
+        entry = catalog.model("local:tiny-bert")
+        method.prepare(AutoModelForSequenceClassification.from_pretrained(entry.folder, num_labels=2), "SEQ_CLS")
+        assert plan.n_modules == len(method.modules()), name
+        assert plan.trained_parameters == method.trained_parameters().total, name
+        if name != "dynamic_rank":
+            assert plan.kept_parameters == method.kept_parameters().adapter, name
+
+
+def test_epochs_become_steps_and_every_default_is_filled_in(catalog: Catalog) -> None:
+    plan = make_plan(config({"name": "dynamic_rank", "target_rank": 3, "prune_interval": 4}, epochs=2), catalog)
+    assert plan.total_steps == 2 * -(-plan.train_rows // 8)
+    resolved = plan.config
+    assert (resolved.training.max_steps, resolved.training.epochs) == (plan.total_steps, None)
+    assert (resolved.data.text_columns, resolved.data.label_column) == (["text"], "label")
+    assert resolved.method.name == "dynamic_rank"
+    assert resolved.method.initial_rank == 5
+
+
+def test_planned_budget_goes_from_all_components_to_the_target(catalog: Catalog) -> None:
+    plan = make_plan(config({"name": "dynamic_rank", "target_rank": 2, "prune_interval": 4}), catalog)
+    assert plan.planned_budget[0] == (0, 12 * 3)
+    assert plan.planned_budget[-1] == (40, 12 * 2)
+    assert [step for step, _ in plan.planned_budget[1:-1]] == plan.pruning_steps == [8, 12, 16, 20]
+
+
+@pytest.mark.parametrize(
+    ("method", "training", "field"),
+    [
+        ({"name": "dynamic_rank", "prune_interval": 100}, {"epochs": 1}, "config.method.prune_interval"),
+        ({"name": "lora", "target_modules": ["query", "q_proj"]}, {"max_steps": 5}, "config.method.target_modules.1"),
+    ],
+)
+def test_what_only_shows_against_model_and_data_is_refused(
+    catalog: Catalog, method: dict[str, Any], training: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(BadInput) as error:
+        make_plan(config(method, **training), catalog)
+    assert error.value.problems[0].field == field
+    assert error.value.problems[0].next_step
+
+
+@pytest.mark.parametrize("key", [preset.key for preset in presets()])
+def test_every_preset_can_be_planned(key: str, tmp_path: Path) -> None:
+    preset = next(one for one in presets() if one.key == key)
+    plan = make_plan(preset.config, Catalog(Settings(data_dir=tmp_path)))
+    assert plan.warnings == [] or key == "paper"
+    assert plan.n_modules == (0 if key == "full" else 36)
