@@ -1,0 +1,150 @@
+"""Every event is stored once and in order, whatever the database does; and a lost lease stops the writer."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import LeaseLost
+from rankscope.contract.events import MetricEvent
+from rankscope.contract.presets import presets
+from rankscope.contract.status import RunStatus
+from rankscope.store import events, queue, runs
+from rankscope.store.engine import reading, writing
+from rankscope_worker import recorder as module
+from rankscope_worker.recorder import Recorder
+from tests.stack import wait_for
+
+
+class Bell:
+    """A doorbell that remembers."""
+
+    def __init__(self) -> None:
+        self.rings: list[int] = []
+
+    def ring(self, run_id: str, seq: int) -> None:
+        self.rings.append(seq)
+
+
+@pytest.fixture
+def claim(engine: Engine) -> queue.Claim:
+    config: RunConfig = presets()[0].config
+    with writing(engine) as session:
+        runs.create_run(session, config, now=time.time())
+        found = queue.claim_next(session, worker="w", has_gpu=False, lease_s=60, now=time.time())
+    assert found is not None
+    return found
+
+
+def make(engine: Engine, claim: queue.Claim, **options: Any) -> Recorder:
+    return Recorder(engine, options.pop("bell", Bell()), claim.run_id, claim.attempt, **options)
+
+
+def metric(step: int) -> MetricEvent:
+    return MetricEvent(name="m", step=step, value=float(step))
+
+
+def stored_steps(engine: Engine, claim: queue.Claim) -> list[int]:
+    with reading(engine) as session:
+        found = events.read_after(session, claim.run_id, 0, limit=100_000)
+    assert [event["seq"] for event in found] == list(range(1, len(found) + 1))
+    return [event["step"] for event in found if event["kind"] == "metric"]
+
+
+def test_events_are_stored_in_order_and_the_bell_rings_after_the_commit(engine: Engine, claim: queue.Claim) -> None:
+    bell = Bell()
+    recorder = make(engine, claim, bell=bell, batch_size=100)
+    for step in range(1234):
+        recorder.record(metric(step))
+    recorder.close()
+    assert stored_steps(engine, claim) == list(range(1234))
+    with reading(engine) as session:
+        assert bell.rings[-1] == events.last_seq(session, claim.run_id)
+    assert len(bell.rings) >= 13
+
+
+def test_flush_returns_when_everything_is_committed(engine: Engine, claim: queue.Claim) -> None:
+    recorder = make(engine, claim)
+    for step in range(50):
+        recorder.record(metric(step))
+    recorder.flush()
+    assert stored_steps(engine, claim) == list(range(50))
+    recorder.close()
+
+
+@pytest.mark.parametrize("fails", ["before the commit", "after the commit"])
+def test_database_trouble_neither_loses_nor_doubles_events(
+    engine: Engine, claim: queue.Claim, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    real, failures = module.events.append, iter([True, True, False, True, True, True] + [False] * 1000)
+
+    def broken(*args: Any, **options: Any) -> int:
+        if not next(failures):
+            return real(*args, **options)
+        if fails == "after the commit":
+            with writing(engine) as session:
+                real(session, *args[1:], **options)
+        raise OperationalError("INSERT", {}, Exception("server closed the connection"))
+
+    # The worker's own session would hold SQLite's only write lock while the broken one commits behind it.
+    monkeypatch.setattr(module, "writing", reading if fails == "after the commit" else writing)
+    if fails == "after the commit":
+        failures = iter([True] * 1000)
+    monkeypatch.setattr(module.events, "append", broken)
+    recorder = make(engine, claim, batch_size=10)
+    for step in range(45):
+        recorder.record(metric(step))
+    recorder.close()
+    assert stored_steps(engine, claim) == list(range(45))
+
+
+def test_a_full_queue_makes_the_caller_wait_and_says_so(engine: Engine, claim: queue.Claim) -> None:
+    with writing(engine) as session:
+        queue.owned_run(session, claim.run_id, claim.attempt)  # locks the run's row; SQLite: the whole file
+        recorder = make(engine, claim, capacity=5, batch_size=2, batch_s=0.01)
+        writer = threading.Thread(target=lambda: [recorder.record(metric(step)) for step in range(20)])
+        writer.start()
+        wait_for("the queue to be full", recorder._waiting.full)
+    writer.join(30)
+    recorder.close()
+    assert stored_steps(engine, claim) == list(range(20))
+    with reading(engine) as session:
+        found = events.read_after(session, claim.run_id, 0)
+    assert [event["code"] for event in found if event["kind"] == "warning"] == ["events_blocked"]
+
+
+def test_a_writer_that_lost_its_lease_writes_nothing_and_is_told(engine: Engine, claim: queue.Claim) -> None:
+    told = threading.Event()
+    recorder = make(engine, claim, capacity=3, on_lost=told.set)
+    recorder.record(metric(1))
+    recorder.flush()
+    with writing(engine) as session:
+        run = runs.get_run(session, claim.run_id)
+        runs.transition(session, run, RunStatus.interrupted, now=time.time(), reason="worker_lost")
+        assert queue.claim_next(session, worker="other", has_gpu=False, lease_s=60, now=time.time())
+    recorder.record(metric(2))
+    assert told.wait(10)
+    assert recorder.lost.is_set()
+    for step in range(3, 3 + recorder._waiting.maxsize - recorder._waiting.qsize()):
+        recorder.record(metric(step))
+    with pytest.raises(LeaseLost):
+        recorder.record(metric(9))
+    recorder.flush()
+    recorder.close()
+    assert stored_steps(engine, claim) == [1]
+
+
+def test_begin_training_stands_after_what_was_recorded_before(engine: Engine, claim: queue.Claim) -> None:
+    recorder = make(engine, claim)
+    recorder.record(metric(0))
+    recorder.begin_training(7)
+    recorder.close()
+    with reading(engine) as session:
+        found = events.read_after(session, claim.run_id, 0)
+        run = runs.get_run(session, claim.run_id)
+    assert [event.get("status", event["kind"]) for event in found] == ["queued", "starting", "metric", "running"]
+    assert (run.status, run.step, run.attempt_start_step) == (RunStatus.running, 7, 7)

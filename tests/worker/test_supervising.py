@@ -1,0 +1,130 @@
+"""The supervising side without processes: what an end means, GPUs, slots; and that none of it loads torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rankscope.contract.status import RunStatus
+from rankscope.settings import Settings
+from rankscope_worker.celery_app import make_celery
+from rankscope_worker.endings import Asked, classify, last_error_line
+from rankscope_worker.exits import EndNote, ExitCode, read_note, write_note
+from rankscope_worker.gpus import Gpu, gpu_of_slot, parse, visible
+from rankscope_worker.metrics import matthews
+from rankscope_worker.supervisor import child_environment
+
+CONFIG: dict[str, Any] = {"training": {"batch_size": 16, "gradient_accumulation": 1}}
+SMI = "0, GPU-a, NVIDIA H100, 81559, 81000\n1, GPU-b, NVIDIA H100, 81559, [N/A]\n2, GPU-c, NVIDIA H100, 81559, 5\n"
+
+
+def test_supervising_modules_do_not_load_torch() -> None:
+    modules = "celery_app, endings, exits, gpus, heartbeat, host, main, supervisor, tasks, train"
+    script = (
+        f"import sys; from rankscope_worker import {modules};"
+        "print(sorted({'torch', 'transformers', 'numpy', 'datasets', 'peft'} & set(sys.modules)))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("code", "asked", "note", "status", "reason", "counts"),
+    [
+        (0, "nothing", EndNote("done"), RunStatus.done, None, False),
+        (0, "by_person", EndNote("done"), RunStatus.done, None, False),
+        (10, "by_person", EndNote("stopped", step=7), RunStatus.stopped, "stopped_saved", False),
+        (11, "by_person", EndNote("stopped"), RunStatus.stopped, "stopped_unsaved", False),
+        (-15, "by_person", None, RunStatus.stopped, "stopped_unsaved", False),
+        (10, "by_drain", EndNote("stopped", step=7), None, "worker_drained", False),
+        (-9, "by_drain", None, None, "worker_drained", False),
+        (10, "nothing", EndNote("stopped", step=7), None, "child_stopped", True),
+        (20, "nothing", EndNote("bad_input", "why"), RunStatus.failed, "bad_input", False),
+        (21, "nothing", EndNote("out_of_memory", "why"), RunStatus.failed, "out_of_memory", False),
+        (22, "by_person", EndNote("nan_loss", "why"), RunStatus.failed, "nan_loss", False),
+        (-9, "nothing", None, None, "child_killed", True),
+        (137, "nothing", None, None, "child_killed", True),
+        (-11, "nothing", None, None, "child_killed", True),
+        (1, "nothing", EndNote("error", "ValueError: x"), RunStatus.failed, "error", False),
+        (1, "nothing", None, RunStatus.failed, "error", False),
+    ],
+)
+def test_every_end_has_a_meaning(
+    tmp_path: Path, code: int, asked: Asked, note: EndNote | None, status: RunStatus | None, reason: str, counts: bool
+) -> None:
+    ending = classify(code, asked, note, tmp_path / "log.txt", CONFIG, None)
+    assert (ending.status, ending.reason, ending.counts) == (status, reason, counts)
+    assert ending.message or status == RunStatus.done
+
+
+def test_out_of_memory_says_what_to_do(tmp_path: Path) -> None:
+    ending = classify(ExitCode.out_of_memory, "nothing", None, tmp_path, CONFIG, None)
+    assert ending.next_step == "Halve batch_size to 8 and set gradient_accumulation to 2."
+
+
+def test_a_child_that_had_to_be_killed_says_so(tmp_path: Path) -> None:
+    ending = classify(-9, "by_person", None, tmp_path, CONFIG, 60.0)
+    assert ending.message == "It did not stop within 60 s and was killed."
+
+
+def test_the_cause_is_the_last_error_line_of_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text(
+        "loading: fine\nTraceback (most recent call last):\n  File x\nKeyError: 'a'\n\nValueError: shapes differ: 1, 2\nbye\n"
+    )
+    assert last_error_line(log) == "ValueError: shapes differ: 1, 2"
+    log.write_text("step 1\nSegmentation fault\n")
+    assert last_error_line(log) == "Segmentation fault"
+    assert last_error_line(tmp_path / "none.txt") is None
+
+
+def test_a_note_survives_the_child_and_a_broken_one_is_none(tmp_path: Path) -> None:
+    assert read_note(tmp_path) is None
+    write_note(tmp_path, EndNote("stopped", step=3))
+    assert read_note(tmp_path) == EndNote("stopped", step=3)
+    (tmp_path / "end.json").write_text('{"reas')
+    assert read_note(tmp_path) is None
+
+
+def test_gpus_are_read_filtered_and_shared_out() -> None:
+    gpus = parse(SMI)
+    assert [gpu.index for gpu in gpus] == [0, 2]
+    assert gpus[0] == Gpu(0, "GPU-a", "NVIDIA H100", 81559 << 20, 81000 << 20)
+    assert visible(gpus, None) == gpus
+    assert [gpu.index for gpu in visible(gpus, "GPU-c,0,7")] == [2, 0]
+    assert visible(gpus, "") == []
+    assert [gpu_of_slot(gpus, slot) for slot in range(3)] == [gpus[0], gpus[1], gpus[0]]
+    assert gpu_of_slot([], 0) is None
+
+
+def test_a_child_sees_its_gpu_alone_and_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    settings = Settings(data_dir=Path("data"), lease_s=7)
+    environment = child_environment(settings, parse(SMI)[1], 3)
+    assert environment["CUDA_VISIBLE_DEVICES"] == "GPU-c"
+    assert environment["RANKSCOPE_DATA_DIR"] == str(tmp_path / "data")
+    assert environment["RANKSCOPE_DATABASE_URL"] == f"sqlite:///{tmp_path / 'data' / 'rankscope.db'}"
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert child_environment(settings, None, 3)["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_celery_never_runs_a_message_twice_on_purpose(tmp_path: Path) -> None:
+    conf = make_celery(Settings(data_dir=tmp_path)).conf
+    assert (conf.task_acks_late, conf.worker_prefetch_multiplier, conf.worker_disable_prefetch) == (False, 1, True)
+    assert conf.broker_connection_max_retries is None
+    assert conf.broker_transport_options["visibility_timeout"] == 7 * 24 * 3600
+
+
+def test_matthews_equals_the_formula_for_two_classes_and_is_zero_for_one_guess() -> None:
+    chance = np.random.default_rng(0)
+    guesses, labels = chance.integers(0, 2, 200), chance.integers(0, 2, 200)
+    tp, tn = np.sum(guesses & labels), np.sum((1 - guesses) & (1 - labels))
+    fp, fn = np.sum(guesses & (1 - labels)), np.sum((1 - guesses) & labels)
+    expected = (tp * tn - fp * fn) / np.sqrt(float((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+    assert matthews(guesses, labels, 2) == pytest.approx(expected, abs=1e-12)
+    assert matthews(labels, labels, 3) == pytest.approx(1.0)
+    assert matthews(np.zeros(200, dtype=int), labels, 2) == 0.0

@@ -1,0 +1,190 @@
+"""The supervisor with small children in place of training: what it does when they do not listen, die or are disowned."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from rankscope.contract.presets import presets
+from rankscope.contract.status import RunStatus
+from rankscope.contract.tables import Run
+from rankscope.settings import Settings
+from rankscope.store import events, queue, runs
+from rankscope.store.doorbell import Doorbell
+from rankscope.store.engine import create_engine, reading, writing
+from rankscope_worker import supervisor as module
+from rankscope_worker.supervisor import Supervisor
+from tests.stack import wait_for
+
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+WAIT = "print('ready', flush=True); input()"
+"""Ends, by an error, when the supervisor closes its standard input."""
+
+
+class Small(Supervisor):
+    """Supervises a few lines of Python."""
+
+    code = "pass"
+
+    def _start(self, output: int) -> "subprocess.Popen[bytes]":
+        self.child = subprocess.Popen(
+            [sys.executable, "-c", self.code], cwd=self._folder, stdin=subprocess.PIPE, stdout=output,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        return self.child
+
+
+class Case:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine: Engine = create_engine(settings.resolved_database_url)
+        with writing(self.engine) as session:
+            runs.create_run(session, presets()[0].config, now=time.time())
+            claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=settings.lease_s, now=time.time())
+        assert claim is not None
+        self.claim = claim
+        self.folder = settings.attempt_dir(claim.run_id, claim.attempt)
+        self.threads: list[threading.Thread] = []
+
+    def start(self, code: str) -> Small:
+        supervisor = Small(self.engine, Doorbell("redis://127.0.0.1:1/0"), self.settings, self.claim, None, 1)
+        supervisor.code = code
+        thread = threading.Thread(target=supervisor.run)
+        thread.start()
+        self.threads.append(thread)
+        return supervisor
+
+    def end(self) -> Run:
+        for thread in self.threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        with reading(self.engine) as session:
+            run = runs.get_run(session, self.claim.run_id)
+            session.expunge(run)
+            return run
+
+    def begin(self) -> None:
+        with writing(self.engine) as session:
+            queue.begin_training(session, self.claim.run_id, self.claim.attempt, start_step=0, now=time.time())
+
+    def until_ready(self) -> None:
+        log = self.folder / "log.txt"
+        wait_for("the child", lambda: log.exists() and "ready" in log.read_text(), deadline_s=20)
+
+
+@pytest.fixture
+def case(tmp_path: Path, sqlite_url: str) -> Iterator[Callable[..., Case]]:
+    made: list[Case] = []
+
+    def make(**changes: float) -> Case:
+        made.append(Case(Settings(data_dir=tmp_path, database_url=sqlite_url, **changes)))  # type: ignore[arg-type]
+        return made[0]
+
+    yield make
+    for one in made:
+        one.engine.dispose()
+
+
+def test_a_child_that_does_not_listen_is_killed_after_the_grace_time(case: Callable[..., Case]) -> None:
+    one = case(stop_grace_s=0.5, lease_s=4)
+    one.start(f"{DEAF}; {WAIT}")
+    one.until_ready()
+    with writing(one.engine) as session:
+        runs.request_stop(session, one.claim.run_id, save=True, now=time.time())
+    run = one.end()
+    assert (run.status, run.reason) == (RunStatus.stopped, "stopped_unsaved")
+    assert run.message == "It did not stop within 0.5 s and was killed."
+
+
+def test_the_second_signal_to_the_worker_kills_children_and_returns_their_runs(case: Callable[..., Case]) -> None:
+    one = case(lease_s=4)
+    supervisor = one.start(f"{DEAF}; {WAIT}")
+    one.until_ready()
+    supervisor.drain()
+    supervisor.kill()
+    run = one.end()
+    assert (run.status, run.reason, run.lost_workers) == (RunStatus.interrupted, "worker_drained", 0)
+    assert supervisor.child.returncode == -9
+
+
+def test_a_drain_before_the_child_starts_starts_none(case: Callable[..., Case]) -> None:
+    one = case()
+    supervisor = Small(one.engine, Doorbell("redis://127.0.0.1:1/0"), one.settings, one.claim, None, 1)
+    supervisor.drain()
+    supervisor.run()
+    assert one.end().status == RunStatus.interrupted
+    assert not one.folder.exists()
+
+
+def test_a_lost_lease_kills_the_child_with_its_children_and_writes_nothing(case: Callable[..., Case]) -> None:
+    one = case(lease_s=1)
+    supervisor = one.start(
+        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE);" + WAIT
+    )
+    one.until_ready()
+    (grandchild,) = psutil.Process(supervisor.child.pid).children()
+    with writing(one.engine) as session:
+        run = runs.get_run(session, one.claim.run_id)
+        queue.give_up_lease(session, run, now=time.time(), reason="worker_lost", message="Gone.", max_lost_workers=3)
+        assert queue.claim_next(session, worker="other", has_gpu=False, lease_s=60, now=time.time())
+        before = events.last_seq(session, one.claim.run_id)
+    run = one.end()
+    assert (run.status, run.attempt, run.worker, run.last_seq) == (RunStatus.starting, 2, "other", before)
+    assert supervisor.child.returncode == -9
+    wait_for(
+        "the grandchild to be gone",
+        lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE,
+        deadline_s=10,
+    )
+
+
+def test_a_database_that_stays_away_for_a_lease_ends_the_child(
+    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = case(lease_s=1)
+    supervisor = one.start(WAIT)
+    one.until_ready()
+
+    def away(*_arguments: object, **_options: object) -> str | None:
+        raise OperationalError("UPDATE", {}, Exception("server closed the connection"))
+
+    monkeypatch.setattr(module, "renew_lease", away)
+    run = one.end()
+    assert supervisor.child.returncode == -9
+    assert run.status == RunStatus.starting  # nothing was written: the reaper of another worker takes it
+
+
+def test_a_killed_child_is_retried_until_it_has_happened_too_often(case: Callable[..., Case]) -> None:
+    one = case(max_lost_workers=0)
+    supervisor = one.start(WAIT)
+    one.until_ready()
+    supervisor.child.kill()
+    run = one.end()
+    assert (run.status, run.reason, run.lost_workers) == (RunStatus.failed, "child_killed", 1)
+    assert run.message == (
+        "The training process was killed by signal 9. Most likely the host ran out of memory. This has happened 1 times."
+    )
+
+
+def test_an_error_without_a_note_is_told_by_the_log(case: Callable[..., Case]) -> None:
+    one = case()
+    one.begin()
+    one.start("raise RuntimeError('no such thing')")
+    run = one.end()
+    assert (run.status, run.message) == (RunStatus.failed, "RuntimeError: no such thing")
+
+
+def test_a_data_folder_that_cannot_be_written_fails_the_run(case: Callable[..., Case]) -> None:
+    one = case()
+    one.settings.runs_dir.write_text("a file in the way")
+    one.start("pass")
+    run = one.end()
+    assert run.status == RunStatus.failed
+    assert "cannot be started" in (run.message or "")

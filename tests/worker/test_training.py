@@ -1,0 +1,249 @@
+"""The trainer alone: no Redis, no database, no process."""
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerControl, TrainerState
+
+from dynamic_rank import create_method
+from rankscope.catalog import Catalog
+from rankscope.catalog.splits import Split, split
+from rankscope.contract.budget import planned_budget, pruning_steps, pruning_window
+from rankscope.contract.config import RunConfig
+from rankscope.contract.events import RanksEvent, RunEvent
+from rankscope.plan import RunPlan
+from rankscope.settings import Settings
+from rankscope_worker.callbacks import Reporter
+from rankscope_worker.checkpoint import find_newest
+from rankscope_worker.training import CannotWork, Outcome, method_options, run_training
+
+Plan = Callable[..., RunPlan]
+NOT_TRAINING = {"steps_per_second"}
+
+
+class Life:
+    """One process-like attempt: what it recorded, and how it ended."""
+
+    def __init__(self, data_dir: Path, config: RunConfig, run: Path, attempt: int = 1, stop_at: int | None = None):
+        catalog = Catalog(Settings(data_dir=data_dir))
+        self.folder = run / f"attempt-{attempt}"
+        self.folder.mkdir(parents=True)
+        self.events: list[RunEvent] = []
+        self.ready: list[int] = []
+        self.stop_at = stop_at
+        self.split: Split = split(catalog.dataset(config.data.id), config.data)
+        self.model_folder = catalog.model(config.model.id).folder
+        self.outcome: Outcome = run_training(
+            config, self.model_folder, self.split, self.folder, self.events.append, self.should_stop,
+            find_newest(run, lambda _checkpoint, _why: None), self.ready.append,
+        )  # fmt: skip
+
+    def should_stop(self) -> bool:
+        # Trainer asks after it has recorded the step's metrics but for the loss.
+        ranks = [event.step for event in self.events if event.kind == "ranks"]
+        return self.stop_at is not None and bool(ranks) and ranks[-1] >= self.stop_at
+
+    def metrics(self) -> dict[tuple[str, int], float]:
+        return {
+            (event.name, event.step): event.value
+            for event in self.events
+            if event.kind == "metric" and event.name not in NOT_TRAINING
+        }
+
+    def ranks(self) -> dict[int, RanksEvent]:
+        return {event.step: event for event in self.events if event.kind == "ranks"}
+
+    def of(self, kind: str) -> list[Any]:
+        return [event for event in self.events if event.kind == kind]
+
+
+@pytest.fixture(scope="module")
+def whole(data_dir: Path, plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Life:
+    return Life(data_dir, plan().config, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize(("method", "artifact"), [("dynamic_rank", "adapter"), ("lora", "adapter"), ("full", "model")])
+def test_each_method_runs_to_done(data_dir: Path, plan: Plan, tmp_path: Path, method: str, artifact: str) -> None:
+    made = plan(method)
+    life = Life(data_dir, made.config, tmp_path)
+    assert life.outcome == Outcome("done", 20, is_saved=True)
+    assert life.ready == [0]
+    assert {name for name, _ in life.metrics()} >= {"train_loss", "learning_rate", "grad_norm", "eval_loss"}
+    assert [step for name, step in life.metrics() if name == "train_loss"] == list(range(1, 21))
+    assert [step for name, step in life.metrics() if name == "eval_mcc"] == [5, 10, 15, 20]
+    assert [event.step for event in life.of("checkpoint")] == [5, 10, 15, 20]
+    assert sorted(path.name for path in (life.folder / "checkpoints").iterdir()) == ["step-15", "step-20"]
+    (modules,) = life.of("modules")
+    assert len(modules.modules) == made.n_modules
+    if method == "lora":
+        assert modules.trained_parameters == made.trained_parameters
+    (result,) = life.of("artifact")
+    assert result.name == artifact
+    assert (life.folder / artifact / "tokenizer.json").is_file()
+    if method != "dynamic_rank":
+        assert result.kept_parameters == life.of("modules")[0].trained_parameters - _head(life, method)
+    assert life.of("warning") == []
+
+
+def _head(life: Life, method: str) -> int:
+    return 0 if method == "full" else 32 * 2 + 2
+
+
+def test_live_components_equal_the_budget_at_every_pruning_step(whole: Life, plan: Plan) -> None:
+    config = plan().config
+    assert config.method.name == "dynamic_rank"
+    window = pruning_window(20, config.method.warmup_ratio, config.method.prune_end_ratio)
+    n_modules = plan().n_modules
+    b0, bT = n_modules * config.method.resolved_initial_rank, n_modules * config.method.target_rank
+    pruned = [event for event in whole.of("ranks") if event.pruning]
+    assert [event.step for event in pruned] == pruning_steps(window, config.method.prune_interval)
+    for event in pruned:
+        bits = np.unpackbits(np.frombuffer(base64.b64decode(event.mask), dtype=np.uint8), bitorder="little")
+        assert int(bits.sum()) == event.live == event.budget == planned_budget(event.step, window, b0, bT)
+    assert [event.step for event in whole.of("prune")] == [event.step for event in pruned]
+    assert [event.final for event in pruned] == [False] * (len(pruned) - 1) + [True]
+
+
+def test_scores_of_components_that_are_gone_for_good_are_zero(whole: Life) -> None:
+    last = whole.of("ranks")[-1]
+    scores = np.frombuffer(base64.b64decode(last.scores), dtype="<f2").reshape(last.modules, last.width)
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(last.mask), dtype=np.uint8), bitorder="little")
+    mask = bits[: scores.size].reshape(scores.shape).astype(bool)
+    assert last.final
+    assert (scores[~mask] == 0).all()
+    assert (scores[mask] > 0).all()
+
+
+# Window 3 to 10, pruning at 4, 6, 8, 10; evaluation and checkpoint at 5.
+@pytest.mark.parametrize("stop_at", [1, 5, 7, 10, 13])
+def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(
+    whole: Life, data_dir: Path, plan: Plan, tmp_path: Path, stop_at: int
+) -> None:
+    config = plan().config
+    first = Life(data_dir, config, tmp_path, 1, stop_at=stop_at)
+    assert first.outcome == Outcome("stopped", stop_at, is_saved=True)
+    assert first.of("artifact") == []
+    second = Life(data_dir, config, tmp_path, 2)
+    assert second.ready == [stop_at]
+    assert second.outcome.kind == "done"
+    assert first.metrics() | second.metrics() == whole.metrics()
+    assert first.ranks() | second.ranks() == whole.ranks()
+    assert first.of("prune") + second.of("prune") == whole.of("prune")
+    name = "adapter/adapter_model.safetensors"
+    assert (second.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    assert not (first.folder / "adapter").exists()
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_the_baselines_resume_exactly_too(data_dir: Path, plan: Plan, tmp_path: Path, method: str) -> None:
+    config = plan(method, max_steps=8).config
+    whole = Life(data_dir, config, tmp_path / "whole")
+    # Full fine-tuning has no rank events to stop at: resume from the checkpoint of step 5 as after a kill.
+    cut = Life(data_dir, config, tmp_path / "cut", stop_at=6)
+    for path in [cut.folder / "checkpoints" / "step-8", cut.folder / "checkpoints" / "step-6"]:
+        if path.exists():
+            (path / "manifest.json").unlink()
+    second = Life(data_dir, config, tmp_path / "cut", 2)
+    assert second.ready == [5]
+    early = {key: value for key, value in cut.metrics().items() if key[1] <= 5}
+    assert early | second.metrics() == whole.metrics()
+    name = "model/model.safetensors" if method == "full" else "adapter/adapter_model.safetensors"
+    assert (second.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+def test_a_run_that_was_killed_after_its_last_checkpoint_only_exports(
+    whole: Life, data_dir: Path, plan: Plan, tmp_path: Path
+) -> None:
+    Life(data_dir, plan().config, tmp_path, 1)
+    second = Life(data_dir, plan().config, tmp_path, 2)
+    assert second.outcome == Outcome("done", 20, is_saved=True)
+    assert second.metrics() == {}
+    name = "adapter/adapter_model.safetensors"
+    assert (second.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    assert second.of("artifact")[0].kept_parameters == whole.of("artifact")[0].kept_parameters
+
+
+def test_the_adapter_gives_the_trained_models_logits(whole: Life, plan: Plan) -> None:
+    config = plan().config
+
+    def base() -> Any:
+        return AutoModelForSequenceClassification.from_pretrained(whole.model_folder, num_labels=2)
+
+    method = create_method("dynamic_rank", method_options(config))
+    trained = method.prepare(base(), "SEQ_CLS").eval()
+    method.load_state(whole.folder / "checkpoints" / "step-20")
+    loaded = PeftModel.from_pretrained(base(), whole.folder / "adapter").eval()
+    tokenizer = AutoTokenizer.from_pretrained(whole.folder / "adapter")
+    inputs = tokenizer([row["text"] for row in whole.split.evaluation], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(**inputs).logits, trained(**inputs).logits, rtol=1e-5, atol=1e-6)
+    ranks = json.loads((whole.folder / "adapter" / "rank_pattern.json").read_text())
+    assert sum(ranks.values()) == whole.of("ranks")[-1].live
+    assert "local:tiny-bert" in (whole.folder / "adapter" / "adapter_config.json").read_text()
+
+
+def test_a_stop_before_the_first_step_needs_no_checkpoint(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+    catalog = Catalog(Settings(data_dir=data_dir))
+    config = plan().config
+    rows = split(catalog.dataset(config.data.id), config.data)
+    outcome = run_training(
+        config, catalog.model(config.model.id).folder, rows, tmp_path, [].append, lambda: True
+    )  # fmt: skip
+    assert outcome == Outcome("stopped", 0, is_saved=False)
+
+
+def test_weights_that_the_files_lack_are_reported(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    catalog = Catalog(Settings(data_dir=data_dir))
+    source = catalog.model("local:tiny-bert").folder
+    folder = tmp_path / "without-pooler"
+    folder.mkdir()
+    for path in source.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    tensors = {name: tensor for name, tensor in load_file(source / "model.safetensors").items() if "pooler" not in name}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = plan("lora", max_steps=1).config
+    rows = split(catalog.dataset(config.data.id), config.data)
+    events: list[RunEvent] = []
+    run_training(config, folder, rows, tmp_path / "attempt-1", events.append, lambda: False)
+    (warning,) = [event for event in events if event.kind == "warning"]
+    assert warning.code == "missing_weights"
+    assert "bert.pooler.dense.bias" in warning.message
+
+
+def test_a_gpu_run_without_a_gpu_is_refused(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this host has a GPU")
+    config = plan("lora").config
+    config = config.model_copy(update={"hardware": config.hardware.model_copy(update={"device": "gpu"})})
+    with pytest.raises(CannotWork, match=r"hardware\.device is gpu, and this worker sees no GPU"):
+        Life(data_dir, config, tmp_path)
+
+
+def test_losses_that_are_no_numbers_warn_once_keep_old_checkpoints_and_end_the_run() -> None:
+    events: list[Any] = []
+    reporter = Reporter(events.append, lambda: False, eval_every=5, checkpoint_every=1, window=None)
+    state = TrainerState(max_steps=10)
+    ended = []
+    for step, loss in enumerate([0.5, math.nan, math.inf, math.nan], start=1):
+        control = TrainerControl()
+        state.global_step = step
+        reporter.on_step_end(None, state, control)  # type: ignore[arg-type]
+        reporter.on_log(None, state, control, {"loss": loss, "learning_rate": 0.1})  # type: ignore[arg-type]
+        assert control.should_save == math.isfinite(loss)
+        ended.append(control.should_training_stop)
+    assert ended == [False, False, False, True]
+    assert reporter.has_diverged
+    assert [event.code for event in events if event.kind == "warning"] == ["nan_loss"]
+    assert [str(event.value) for event in events if event.kind == "metric" and event.name == "train_loss"] == [
+        "0.5", "nan", "inf", "nan",
+    ]  # fmt: skip

@@ -1,0 +1,238 @@
+"""From what Trainer and the method report to RunEvents; and when to evaluate, save and stop."""
+
+# ruff: noqa: ARG002  (signatures are those of TrainerCallback)
+import base64
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from dynamic_rank import ComponentChange as Change
+from dynamic_rank import PruneDecision, Snapshot
+from rankscope.contract.budget import PruningWindow
+from rankscope.contract.events import (
+    ComponentChange,
+    MetricEvent,
+    PhaseEvent,
+    PruneEvent,
+    RanksEvent,
+    RunEvent,
+    WarningEvent,
+)
+from rankscope.contract.status import Phase
+
+_log = logging.getLogger(__name__)
+
+_NAMES = {
+    "loss": "train_loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate",
+    "eval_loss": "eval_loss", "eval_accuracy": "eval_accuracy", "eval_mcc": "eval_mcc",
+}  # fmt: skip
+_DIVERGED_AFTER = 3
+"""Losses in a row that are no number: the weights are lost, and going on is a waste."""
+_QUIET_WHEN_STOPPING = frozenset({"never_stepped", "stopped_before_final_mask"})
+
+
+class Reporter(TrainerCallback):
+    """Records metrics, phases, ranks and warnings of one attempt.
+
+    Evaluates every `eval_every` steps and at the last one, saves every `checkpoint_every` steps. When `should_stop()`
+    turns true, the step at hand is finished, a checkpoint written, and training ends.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[RunEvent], object],
+        should_stop: Callable[[], bool],
+        *,
+        eval_every: int,
+        checkpoint_every: int,
+        window: PruningWindow | None,
+        start_step: int = 0,
+    ) -> None:
+        self._record = record
+        self._should_stop = should_stop
+        self._eval_every = eval_every
+        self._checkpoint_every = checkpoint_every
+        self._window = window
+        self._phase: Phase | None = None
+        self._start_step = self._step = start_step
+        self._bad_losses = 0
+        self._speed = Stopwatch()
+        self.is_stopping = False
+        self.has_diverged = False
+
+    # ------------------------------------------------------------ Trainer's side
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._step = state.global_step
+        self._enter_training()
+        self._speed.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        step = self._step = state.global_step
+        self._speed.count()
+        self._enter_training()
+        is_last = step >= state.max_steps
+        control.should_evaluate = is_last or step % self._eval_every == 0
+        control.should_save = is_last or step % self._checkpoint_every == 0
+        if not is_last and self._should_stop():
+            self.is_stopping = True
+            control.should_save = control.should_training_stop = True
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        logs = logs or {}
+        # Everything is recorded as events; Trainer would write its own list into every checkpoint.
+        state.log_history.clear()
+        for name, value in logs.items():
+            if name in _NAMES:
+                self._record(MetricEvent(name=_NAMES[name], step=state.global_step, value=float(value)))
+        if "loss" in logs:
+            self._watch_loss(float(logs["loss"]), state.global_step, control)
+            rate = self._speed.rate()
+            if rate is not None:
+                self._record(MetricEvent(name="steps_per_second", step=state.global_step, value=rate))
+                _log.info(
+                    "step %d/%d  loss %.4f  learning rate %.3g  %.2f steps/s",
+                    state.global_step, state.max_steps, logs["loss"], logs["learning_rate"], rate,
+                )  # fmt: skip
+        elif "eval_loss" in logs:
+            _log.info(
+                "step %d/%d  evaluation: loss %.4f  accuracy %.4f  MCC %.4f",
+                state.global_step, state.max_steps, logs["eval_loss"], logs["eval_accuracy"], logs["eval_mcc"],
+            )  # fmt: skip
+
+    # ------------------------------------------------------------ the method's side
+
+    def on_snapshot(self, snapshot: Snapshot) -> None:
+        if snapshot.step == self._start_step > 0:
+            # The attempt before has recorded this step, and knows whether it ended with a pruning.
+            return
+        self._record(ranks_event(snapshot))
+        if snapshot.dem is not None:
+            self._record(MetricEvent(name="dem", step=snapshot.step, value=snapshot.dem))
+        if snapshot.decision is not None:
+            self._record(prune_event(snapshot.decision))
+
+    def on_warning(self, code: str, message: str) -> None:
+        if not (self.is_stopping and code in _QUIET_WHEN_STOPPING):
+            self._record(WarningEvent(code=code, message=message, step=self._step))
+
+    # ------------------------------------------------------------ phases
+
+    @contextmanager
+    def phase(self, phase: Phase) -> Iterator[None]:
+        """Says what is done within the block; the time does not count as training time."""
+        before = self._phase
+        self.enter(phase)
+        with self._speed.paused():
+            yield
+        if before is not None:
+            self.enter(before)
+
+    def enter(self, phase: Phase) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            self._record(PhaseEvent(phase=phase, step=self._step))
+
+    def _enter_training(self) -> None:
+        """Pruning is what training is called between the first step that may prune and the final mask."""
+        window = self._window
+        is_pruning = window is not None and window.start <= self._step < window.end
+        self.enter(Phase.pruning if is_pruning else Phase.training)
+
+    def _watch_loss(self, loss: float, step: int, control: TrainerControl) -> None:
+        if math.isfinite(loss):
+            self._bad_losses = 0
+            return
+        self._bad_losses += 1
+        # What is broken now must not replace the last good checkpoint.
+        control.should_save = False
+        if self._bad_losses == 1:
+            self._record(
+                WarningEvent(
+                    code="nan_loss", message=f"The loss is {loss} at step {step}.", step=step,
+                    next_step="Lower learning_rate, or max_grad_norm.",
+                )
+            )  # fmt: skip
+        if self._bad_losses >= _DIVERGED_AFTER:
+            self.has_diverged = control.should_training_stop = True
+
+
+class Stopwatch:
+    """Optimizer steps per second of training, about once a second, without the time of evaluations and saves."""
+
+    def __init__(self, every_s: float = 1.0) -> None:
+        self._every_s = every_s
+        self.start()
+
+    def start(self) -> None:
+        self._began = time.perf_counter()
+        self._steps = 0
+
+    def count(self) -> None:
+        self._steps += 1
+
+    def rate(self) -> float | None:
+        elapsed_s = time.perf_counter() - self._began
+        if elapsed_s < self._every_s:
+            return None
+        rate = self._steps / elapsed_s
+        self.start()
+        return rate
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        at = time.perf_counter()
+        yield
+        self._began += time.perf_counter() - at
+
+
+def ranks_event(snapshot: Snapshot) -> RanksEvent:
+    """The snapshot, packed; scores of components that are gone for good are 0."""
+    scores = np.where(snapshot.mask, snapshot.scores, 0) if snapshot.is_final else snapshot.scores
+    with np.errstate(over="ignore"):
+        packed = scores.astype("<f2").tobytes()
+    return RanksEvent(
+        step=snapshot.step,
+        budget=snapshot.budget,
+        live=snapshot.live,
+        threshold=snapshot.threshold,
+        pruning=snapshot.is_pruning_step,
+        final=snapshot.is_final,
+        modules=snapshot.n_modules,
+        width=snapshot.width,
+        mask=base64.b64encode(snapshot.pack_mask()).decode(),
+        scores=base64.b64encode(packed).decode(),
+    )
+
+
+def prune_event(decision: PruneDecision) -> PruneEvent:
+    return PruneEvent(
+        step=decision.step,
+        budget=decision.budget,
+        total=decision.total,
+        threshold=math.nan if decision.threshold is None else decision.threshold,
+        final=decision.is_final,
+        pruned=[_change(change) for change in decision.pruned],
+        regrown=[_change(change) for change in decision.regrown],
+    )
+
+
+def _change(change: Change) -> ComponentChange:
+    return ComponentChange(
+        module=change.module_index, component=change.component, score=change.score, order=change.order
+    )

@@ -1,0 +1,70 @@
+"""The Celery application: one task without arguments, whose loss or doubling does no harm."""
+
+import logging
+
+from celery import Celery
+from kombu.exceptions import KombuError
+
+from rankscope.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+QUEUE = "rankscope"
+NUDGE = "rankscope.nudge"
+"""The task: "claim what you can do". Which run that is, the database says."""
+
+
+def own_queue(worker: str) -> str:
+    """A queue that this worker alone reads: it nudges itself when runs wait and nobody takes them."""
+    return f"{QUEUE}.{worker}"
+
+
+def make_celery(settings: Settings) -> Celery:
+    """A Celery application without result backend, events or gossip.
+
+    Early acknowledgement and no prefetch: late acknowledgement with Redis' visibility time-out runs every job over an
+    hour twice, and prefetch doubles a message that waits in a busy worker. A lost message costs one heartbeat.
+    """
+    app = Celery("rankscope", broker=settings.broker_url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_max_retries=None,
+        broker_connection_retry=True,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"visibility_timeout": 7 * 24 * 3600, "socket_connect_timeout": 2},
+        task_acks_late=False,
+        task_default_queue=QUEUE,
+        task_ignore_result=True,
+        task_serializer="json",
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_disable_prefetch=True,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+    )
+    return app
+
+
+class Nudger:
+    """Sends nudges, with a short patience of its own: kombu otherwise tries to connect for ever."""
+
+    def __init__(self, settings: Settings, queue: str = QUEUE, timeout_s: float = 0.5) -> None:
+        self._queue = queue
+        self._app = make_celery(settings)
+        self._app.conf.update(
+            broker_connection_timeout=timeout_s,
+            broker_transport_options={
+                "socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry_on_timeout": False,
+                "max_retries": 1, "interval_start": 0, "connect_retries_timeout": timeout_s,
+                "visibility_timeout": 7 * 24 * 3600,
+            },
+        )  # fmt: skip
+
+    def nudge(self) -> None:
+        """Sends one nudge. A broker that is down is logged and forgiven: the next heartbeat tries again."""
+        try:
+            self._app.send_task(NUDGE, queue=self._queue, retry=False, ignore_result=True)
+        except (KombuError, OSError) as error:
+            _log.warning("The broker does not answer, so waiting runs start later: %s", error)

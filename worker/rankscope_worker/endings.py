@@ -1,0 +1,124 @@
+"""How an attempt ended, in words for a person; and writing that to the run."""
+
+import logging
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Engine
+
+from rankscope.contract.status import RunStatus
+from rankscope.store import queue, runs
+from rankscope.store.engine import writing
+from rankscope.store.queue import Claim
+from rankscope_worker.exits import EndNote, ExitCode
+
+_log = logging.getLogger(__name__)
+
+Asked = Literal["nothing", "by_person", "by_drain"]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """`status` None: the run goes back to the waiting ones; `counts` then says whether that is a lost worker."""
+
+    status: RunStatus | None
+    reason: str | None
+    message: str | None = None
+    next_step: str | None = None
+    counts: bool = False
+
+
+def classify(
+    return_code: int,
+    asked: Asked,
+    note: EndNote | None,
+    log: Path,
+    config: dict[str, Any],
+    killed_after_s: float | None,
+) -> Ending:
+    """What the child's exit means. `killed_after_s`: the supervisor killed it after waiting for so long."""
+    match return_code:
+        case ExitCode.done:
+            return Ending(RunStatus.done, None)
+        case ExitCode.bad_input | ExitCode.nan_loss if note:
+            return Ending(RunStatus.failed, note.reason, note.message, note.next_step)
+        case ExitCode.out_of_memory:
+            return Ending(
+                RunStatus.failed, "out_of_memory", note.message if note else "Out of memory.", _smaller_batch(config)
+            )
+    was_stopped = return_code in (ExitCode.stopped_saved, ExitCode.stopped_unsaved)
+    was_killed = return_code < 0 or return_code == 128 + signal.SIGKILL
+    if (was_stopped or was_killed) and asked == "by_drain":
+        return Ending(None, "worker_drained", "Its worker was shut down.")
+    if (was_stopped or was_killed) and asked == "by_person":
+        return _stopped(return_code, note, killed_after_s)
+    if was_stopped:
+        return Ending(None, "child_stopped", "The training process was stopped from outside.", counts=True)
+    if was_killed or return_code == ExitCode.lease_lost:
+        number = -return_code if return_code < 0 else signal.SIGKILL
+        likely = " Most likely the host ran out of memory." if number == signal.SIGKILL else ""
+        return Ending(
+            None, "child_killed", f"The training process was killed by signal {int(number)}.{likely}", counts=True
+        )
+    if note and note.message:
+        return Ending(RunStatus.failed, note.reason, note.message, note.next_step)
+    cause = last_error_line(log) or f"The training process ended with exit code {return_code}."
+    return Ending(RunStatus.failed, "error", cause, "See the end of the log.")
+
+
+def _stopped(return_code: int, note: EndNote | None, killed_after_s: float | None) -> Ending:
+    if return_code == ExitCode.stopped_saved:
+        step = note.step if note and note.step is not None else 0
+        return Ending(
+            RunStatus.stopped, "stopped_saved", f"Stopped after step {step}; a checkpoint of it was saved.",
+            "Resume it to go on from there.",
+        )  # fmt: skip
+    why = "Stopped without a new checkpoint."
+    if killed_after_s is not None:
+        why = f"It did not stop within {killed_after_s:g} s and was killed."
+    return Ending(
+        RunStatus.stopped, "stopped_unsaved", why, "Resume it to go on from its newest checkpoint, or from the start."
+    )
+
+
+def _smaller_batch(config: dict[str, Any]) -> str:
+    training = config.get("training", {})
+    batch, accumulation = int(training.get("batch_size", 1)), int(training.get("gradient_accumulation", 1))
+    if batch < 2:
+        return "Shorten max_length, or use a smaller model."
+    return f"Halve batch_size to {batch // 2} and set gradient_accumulation to {accumulation * 2}."
+
+
+def last_error_line(log: Path, tail_bytes: int = 20_000) -> str | None:
+    """The last line of the log that looks like the end of a traceback, else its last line."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - tail_bytes))
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return None
+    errors = [line for line in lines if "Error" in line.split(":", 1)[0] and " " not in line.split(":", 1)[0]]
+    line = errors[-1] if errors else (lines[-1] if lines else None)
+    return line[:1000] if line else None
+
+
+def write_ending(engine: Engine, claim: Claim, ending: Ending, max_lost_workers: int) -> tuple[RunStatus, int]:
+    """Writes the end to the run; its new status and last event number. Raises LeaseLost if another attempt owns it."""
+    now = time.time()
+    with writing(engine) as session:
+        run = queue.owned_run(session, claim.run_id, claim.attempt)
+        if ending.status is None:
+            queue.give_up_lease(
+                session, run, now=now, reason=ending.reason or "worker_lost", message=ending.message or "",
+                max_lost_workers=max_lost_workers if ending.counts else None,
+            )  # fmt: skip
+        else:
+            runs.transition(
+                session, run, ending.status, now=now, reason=ending.reason, message=ending.message,
+                next_step=ending.next_step,
+            )  # fmt: skip
+        return run.status, run.last_seq

@@ -1,0 +1,44 @@
+"""How a child says why it ended: an exit code, and a small file with the cause."""
+
+import json
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from rankscope.settings import write_atomically
+
+END_FILE = "end.json"
+
+
+class ExitCode(IntEnum):
+    done = 0
+    error = 1
+    stopped_saved = 10
+    stopped_unsaved = 11
+    bad_input = 20
+    """Configuration or data: a retry cannot help."""
+    out_of_memory = 21
+    nan_loss = 22
+    lease_lost = 30
+
+
+@dataclass(frozen=True)
+class EndNote:
+    """Why the child ended, in its own words. `step` is the last optimizer step it did."""
+
+    reason: str
+    message: str = ""
+    next_step: str = ""
+    step: int | None = None
+
+
+def write_note(folder: Path, note: EndNote) -> None:
+    write_atomically(folder / END_FILE, json.dumps(asdict(note)))
+
+
+def read_note(folder: Path) -> EndNote | None:
+    """The child's note; None when it had no time to write one."""
+    try:
+        return EndNote(**json.loads((folder / END_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,59 @@
+"""The GPUs of this host, by nvidia-smi: no torch in the supervising process."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import asdict, dataclass
+from typing import Any
+
+_FIELDS = "index,uuid,name,memory.total,memory.free"
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Gpu:
+    index: int
+    uuid: str
+    name: str
+    memory_bytes: int
+    free_bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def list_gpus(timeout_s: float = 5.0) -> list[Gpu]:
+    """GPUs that this process may use (CUDA_VISIBLE_DEVICES is obeyed); empty where there are none, or none answer."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return visible(parse(answer), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def parse(text: str) -> list[Gpu]:
+    """GPUs from nvidia-smi's CSV; lines that it could not fill in ("[N/A]") are left out."""
+    gpus = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) == 5 and cells[0].isdigit() and cells[3].isdigit() and cells[4].isdigit():
+            index, uuid, name, total, free = cells
+            gpus.append(Gpu(int(index), uuid, name, int(total) * _MIB, int(free) * _MIB))
+    return gpus
+
+
+def visible(gpus: list[Gpu], wanted: str | None) -> list[Gpu]:
+    """The GPUs that CUDA_VISIBLE_DEVICES names, by index or UUID, in its order; all when it is not set."""
+    if wanted is None:
+        return gpus
+    by_name = {str(gpu.index): gpu for gpu in gpus} | {gpu.uuid: gpu for gpu in gpus}
+    return [by_name[name.strip()] for name in wanted.split(",") if name.strip() in by_name]
+
+
+def gpu_of_slot(gpus: list[Gpu], slot: int) -> Gpu | None:
+    """Slots take the GPUs in turn; None on a host without any."""
+    return gpus[slot % len(gpus)] if gpus else None

@@ -1,0 +1,52 @@
+"""Heartbeat: says that the worker lives, takes runs from workers that do not, and starts what nobody started."""
+
+import logging
+import threading
+import time
+
+from rankscope.store import workers
+from rankscope.store.engine import writing
+from rankscope.store.queue import reap
+from rankscope_worker.gpus import list_gpus
+from rankscope_worker.host import Host
+from rankscope_worker.patience import DATABASE_TROUBLE
+from rankscope_worker.tasks import nudge_if_waiting
+
+_log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """A thread that beats six times a lease."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def beat(self) -> None:
+        """One beat: report, reap, nudge."""
+        host = self._host
+        gpus = [gpu.as_dict() for gpu in list_gpus()]
+        with writing(host.engine) as session:
+            now = time.time()
+            workers.heartbeat(session, host.name, now=now, gpus=gpus, is_draining=host.is_draining)
+            reaped = reap(session, now=now, max_lost_workers=host.settings.max_lost_workers)
+        for run_id in reaped:
+            _log.warning("Run %s lost its worker; it waits to be resumed.", run_id)
+        nudge_if_waiting(host)
+
+    def _beat_on(self) -> None:
+        while not self._ended.wait(self._host.settings.lease_s / 6):
+            try:
+                self.beat()
+            except DATABASE_TROUBLE as error:
+                _log.warning("The database does not answer; the heartbeat goes on: %s", error)
+            except Exception:
+                _log.exception("A heartbeat failed; the next one follows.")

@@ -1,0 +1,29 @@
+"""Waiting for a database that is locked, restarting or out of reach."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+_log = logging.getLogger(__name__)
+
+DATABASE_TROUBLE = (OperationalError, InterfaceError)
+"""What SQLAlchemy raises when the server is away or the file is locked: worth another try."""
+
+Result = TypeVar("Result")
+
+
+def patiently(action: Callable[[], Result], is_hopeless: Callable[[], bool], longest_wait_s: float = 2.0) -> Result:
+    """Repeats `action` through database trouble, with growing waits, until it works or `is_hopeless()`: then raises."""
+    wait_s = 0.1
+    while True:
+        try:
+            return action()
+        except DATABASE_TROUBLE as error:
+            if is_hopeless():
+                raise
+            _log.warning("The database does not answer; trying again: %s", error.orig)
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, longest_wait_s)

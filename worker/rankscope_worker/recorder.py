@@ -1,0 +1,166 @@
+"""Recorder: takes events from the training thread and writes them to the database behind its back.
+
+`record()` only puts into a queue. A thread writes batches, each in one transaction that the attempt number fences, and
+rings the doorbell after the commit. Events are never lost: when the database is slower than training, training waits.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Engine, func, select
+from sqlmodel import col
+
+from rankscope.contract.errors import LeaseLost
+from rankscope.contract.events import RunEvent, WarningEvent
+from rankscope.contract.tables import Event
+from rankscope.store import events
+from rankscope.store import queue as store_queue
+from rankscope.store.doorbell import Doorbell
+from rankscope.store.engine import reading, writing
+from rankscope_worker.patience import DATABASE_TROUBLE, patiently
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Writes one attempt's events in order. `on_lost` is called from its thread when the lease is lost."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        doorbell: Doorbell,
+        run_id: str,
+        attempt: int,
+        *,
+        on_lost: Callable[[], None] = lambda: None,
+        capacity: int = 10_000,
+        batch_size: int = 500,
+        batch_s: float = 0.1,
+    ) -> None:
+        self._engine = engine
+        self._doorbell = doorbell
+        self._run_id = run_id
+        self._attempt = attempt
+        self._on_lost = on_lost
+        self._batch_size = batch_size
+        self._batch_s = batch_s
+        self._waiting: queue.Queue[RunEvent] = queue.Queue(capacity)
+        self._stored = 0
+        self._has_blocked = False
+        self._closing = threading.Event()
+        self.lost = threading.Event()
+        """Set once another attempt owns the run: nothing more is written."""
+        self._thread = threading.Thread(target=self._write_all, name="recorder", daemon=True)
+        self._thread.start()
+
+    def record(self, event: RunEvent) -> None:
+        """Hands one event over. Returns at once unless the queue is full; raises LeaseLost once the lease is lost."""
+        try:
+            self._waiting.put_nowait(event)
+        except queue.Full:
+            self._wait_and_put(event)
+
+    def begin_training(self, start_step: int) -> None:
+        """Marks the run as running from `start_step` on, after all events recorded so far."""
+        self.flush()
+
+        def begin() -> None:
+            with writing(self._engine) as session:
+                store_queue.begin_training(session, self._run_id, self._attempt, start_step=start_step, now=time.time())
+
+        patiently(begin, self.lost.is_set)
+
+    def flush(self) -> None:
+        """Returns when everything recorded so far is committed, or the lease is lost."""
+        with self._waiting.all_tasks_done:
+            while self._waiting.unfinished_tasks and not self.lost.is_set():
+                self._waiting.all_tasks_done.wait(0.2)
+
+    def close(self) -> None:
+        """Flushes and ends the thread."""
+        self._closing.set()
+        self._thread.join()
+
+    def _wait_and_put(self, event: RunEvent) -> None:
+        began = time.monotonic()
+        while True:
+            if self.lost.is_set():
+                raise LeaseLost(f"Attempt {self._attempt} no longer owns run {self._run_id}.")
+            try:
+                self._waiting.put(event, timeout=0.2)
+                break
+            except queue.Full:
+                continue
+        if not self._has_blocked:
+            self._has_blocked = True
+            waited_s = time.monotonic() - began
+            self._wait_and_put(
+                WarningEvent(
+                    code="events_blocked",
+                    message=f"Training waited {waited_s:.1f} s because the database takes events too slowly.",
+                    next_step="Look at the database's disk and load; no event is lost.",
+                )
+            )
+
+    def _write_all(self) -> None:
+        while not self.lost.is_set():
+            batch = self._next_batch()
+            if not batch:
+                if self._closing.is_set():
+                    return
+                continue
+            try:
+                last_seq = patiently(lambda batch=batch: self._append(batch), self.lost.is_set)  # type: ignore[misc]
+            except LeaseLost:
+                _log.error("Run %s belongs to another attempt now; this one stops.", self._run_id)
+                self._stop()
+                return
+            except Exception:
+                # Never train on blindly: what cannot be recorded has not happened.
+                _log.exception("Events of run %s cannot be written.", self._run_id)
+                self._stop()
+                return
+            self._stored += len(batch)
+            self._doorbell.ring(self._run_id, last_seq)
+            for _ in batch:
+                self._waiting.task_done()
+
+    def _stop(self) -> None:
+        self.lost.set()
+        self._on_lost()
+
+    def _next_batch(self) -> list[RunEvent]:
+        """Up to `batch_size` events: what comes within `batch_s` after the first one."""
+        try:
+            batch = [self._waiting.get(timeout=self._batch_s)]
+        except queue.Empty:
+            return []
+        until = time.monotonic() + self._batch_s
+        while len(batch) < self._batch_size:
+            wait_s = 0.0 if self._closing.is_set() else until - time.monotonic()
+            try:
+                batch.append(self._waiting.get(timeout=wait_s) if wait_s > 0 else self._waiting.get_nowait())
+            except queue.Empty:
+                break
+        return batch
+
+    def _append(self, batch: list[RunEvent]) -> int:
+        try:
+            with writing(self._engine) as session:
+                return events.append(session, self._run_id, self._attempt, batch, now=time.time())
+        except DATABASE_TROUBLE:
+            # A connection that breaks during COMMIT leaves open whether the batch is in: look before writing it again.
+            already = self._seq_if_stored(len(batch))
+            if already is None:
+                raise
+            return already
+
+    def _seq_if_stored(self, batch_length: int) -> int | None:
+        """The run's last number if the batch is in the database already; None if it is not."""
+        mine = (col(Event.run_id) == self._run_id, col(Event.attempt) == self._attempt, col(Event.kind) != "status")
+        with reading(self._engine) as session:
+            count, last = session.execute(select(func.count(), func.max(col(Event.seq))).where(*mine)).one()
+        return int(last) if count == self._stored + batch_length else None

@@ -1,0 +1,58 @@
+"""How a child learns that it must stop: SIGTERM, SIGUSR1, or the end of its standard input."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from rankscope_worker.exits import ExitCode
+
+
+class StopFlag:
+    """Set once the child should write a checkpoint and end. Listen before anything slow is imported."""
+
+    def __init__(self) -> None:
+        self._save = False
+        self._now = threading.Event()
+        self.supervisor_is_gone = False
+
+    def __call__(self) -> bool:
+        return self._save
+
+    def listen(self) -> None:
+        """SIGTERM: stop with a checkpoint. SIGUSR1: stop without. Ctrl-C of a terminal is the supervisor's business."""
+        signal.signal(signal.SIGTERM, self._on_save)
+        signal.signal(signal.SIGUSR1, self._on_now)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch_stdin(self, grace_s: float) -> None:
+        """The supervisor holds our standard input open. When it ends, the supervisor is gone: save and leave in time.
+
+        After `grace_s` the lease has lapsed and another attempt may run: then this process ends as it is.
+        """
+
+        def watch() -> None:
+            while os.read(sys.stdin.fileno(), 1024):
+                pass
+            self.supervisor_is_gone = self._save = True
+            threading.Event().wait(grace_s)
+            os._exit(ExitCode.lease_lost)
+
+        threading.Thread(target=watch, name="stdin", daemon=True).start()
+
+    def when_now(self, leave: Callable[[], None]) -> None:
+        """Calls `leave` from a thread after SIGUSR1: at once, whatever the main thread does."""
+
+        def wait() -> None:
+            self._now.wait()
+            leave()
+
+        threading.Thread(target=wait, name="stop-now", daemon=True).start()
+
+    def _on_save(self, _signal: int, _frame: FrameType | None) -> None:
+        self._save = True
+
+    def _on_now(self, _signal: int, _frame: FrameType | None) -> None:
+        self._now.set()

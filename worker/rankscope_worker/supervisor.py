@@ -1,0 +1,215 @@
+"""Supervisor: one child process for one attempt, from its start to the run's new status. Never imports torch.
+
+It renews the lease, passes on what a person asks for, and kills a child that does not listen.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+
+from sqlalchemy import Engine, make_url
+
+from rankscope.contract.errors import LeaseLost
+from rankscope.contract.status import RunStatus
+from rankscope.settings import Settings
+from rankscope.store import runs
+from rankscope.store.doorbell import Doorbell
+from rankscope.store.engine import reading, writing
+from rankscope.store.queue import Claim, renew_lease
+from rankscope_worker.endings import Asked, Ending, classify, write_ending
+from rankscope_worker.exits import read_note
+from rankscope_worker.gpus import Gpu
+from rankscope_worker.patience import DATABASE_TROUBLE, patiently
+
+_log = logging.getLogger(__name__)
+
+_SAVE, _NOW, _KILL = 1, 2, 3
+"""How hard the child is asked to stop; only ever harder."""
+_SIGNALS = {_SAVE: signal.SIGTERM, _NOW: signal.SIGUSR1}
+
+
+class Supervisor:
+    """Runs in a thread of the worker; `drain` and `kill` may be called from anywhere, signal handlers included."""
+
+    def __init__(
+        self, engine: Engine, doorbell: Doorbell, settings: Settings, claim: Claim, gpu: Gpu | None, threads: int
+    ) -> None:
+        self.claim = claim
+        self._engine = engine
+        self._doorbell = doorbell
+        self._settings = settings
+        self._gpu = gpu
+        self._threads = threads
+        self._folder = settings.attempt_dir(claim.run_id, claim.attempt).absolute()
+        self._wake = threading.Event()
+        self._is_draining = False
+        self._must_kill = False
+        self._wanted_by_person = 0
+        self._sent = 0
+        self._kill_at = float("inf")
+        self._asked: Asked = "nothing"
+        self._killed_after_s: float | None = None
+
+    def drain(self) -> None:
+        """The worker ends: the child saves and leaves, the run goes back to the waiting ones."""
+        self._is_draining = True
+        self._wake.set()
+
+    def kill(self) -> None:
+        """The worker ends at once."""
+        self._is_draining = self._must_kill = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Returns when the child is gone and the run's status is written (or belongs to another attempt)."""
+        claim = self.claim
+        try:
+            ending = self._supervise()
+            status, last_seq = patiently(
+                partial(write_ending, self._engine, claim, ending, self._settings.max_lost_workers),
+                lambda: self._must_kill,
+            )
+        except LeaseLost as error:
+            _log.warning("Run %s, attempt %d: %s", claim.run_id, claim.attempt, error)
+            return
+        self._doorbell.ring(claim.run_id, last_seq)
+        _log.info("Run %s, attempt %d: %s. %s", claim.run_id, claim.attempt, status, ending.message or "")
+
+    def _supervise(self) -> Ending:
+        if self._is_draining:
+            return Ending(None, "worker_drained", "Its worker was shut down.")
+        log = self._folder / "log.txt"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as output:
+                child = self._start(output.fileno())
+        except OSError as error:
+            return Ending(
+                RunStatus.failed, "error", f"The training process cannot be started: {error}",
+                "Look at the data folder's space and rights, then resume the run.",
+            )  # fmt: skip
+        _log.info("Run %s, attempt %d: process %d.", self.claim.run_id, self.claim.attempt, child.pid)
+        waiter = threading.Thread(target=self._await, args=(child,), name=f"await-{self.claim.run_id}", daemon=True)
+        waiter.start()
+        try:
+            self._watch(child)
+        finally:
+            # Also the children of the child; and after a lost lease nothing of this attempt may go on.
+            _kill_group(child)
+            code = child.wait()
+            if child.stdin:
+                child.stdin.close()
+        return classify(code, self._asked, read_note(self._folder), log, self.claim.config, self._killed_after_s)
+
+    def _start(self, output: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "rankscope_worker.train", self.claim.run_id, str(self.claim.attempt)]
+        return subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=child_environment(self._settings, self._gpu, self._threads),
+            # Held open as long as this process lives: its end tells the child that nobody watches any more.
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _await(self, child: subprocess.Popen[bytes]) -> None:
+        child.wait()
+        self._wake.set()
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+        """Until the child ends: renew every quarter of the lease, look for a stop every second."""
+        renew_every_s = self._settings.lease_s / 4
+        look_every_s = min(1.0, renew_every_s)
+        renewed_at = time.monotonic()
+        renew_at = look_at = renewed_at
+        while child.poll() is None:
+            now = time.monotonic()
+            try:
+                if now >= renew_at:
+                    self._hear(self._renew())
+                    renewed_at, renew_at, look_at = now, now + renew_every_s, now + look_every_s
+                elif now >= look_at:
+                    self._hear(self._read_stop())
+                    look_at = now + look_every_s
+            except DATABASE_TROUBLE as error:
+                if time.monotonic() > renewed_at + self._settings.lease_s:
+                    raise LeaseLost("The database was out of reach until the lease lapsed.") from error
+                look_at = renew_at = now + min(1.0, look_every_s)
+            self._press(child)
+            self._wake.wait(max(0.0, min(renew_at, look_at, self._kill_at) - time.monotonic()))
+            self._wake.clear()
+
+    def _renew(self) -> str | None:
+        with writing(self._engine) as session:
+            return renew_lease(
+                session, self.claim.run_id, self.claim.attempt, lease_s=self._settings.lease_s, now=time.time()
+            )
+
+    def _read_stop(self) -> str | None:
+        with reading(self._engine) as session:
+            run = runs.get_run(session, self.claim.run_id)
+            return run.stop_requested if run.attempt == self.claim.attempt else None
+
+    def _hear(self, stop: str | None) -> None:
+        self._wanted_by_person = {None: 0, "save": _SAVE, "now": _NOW}.get(stop, 0)
+
+    def _press(self, child: subprocess.Popen[bytes]) -> None:
+        """Passes the hardest wish on to the child, and kills it when its time is over."""
+        wanted = max(self._wanted_by_person, _SAVE if self._is_draining else 0, _KILL if self._must_kill else 0)
+        if wanted and self._asked == "nothing":
+            self._kill_at = time.monotonic() + self._settings.stop_grace_s
+        if self._wanted_by_person:
+            self._asked = "by_person"
+        elif wanted:
+            self._asked = "by_drain"
+        if time.monotonic() >= self._kill_at:
+            self._killed_after_s = self._settings.stop_grace_s
+            wanted = _KILL
+        if wanted <= self._sent:
+            return
+        self._sent = wanted
+        if wanted == _KILL:
+            self._kill_at = float("inf")
+            _kill_group(child)
+        else:
+            child.send_signal(_SIGNALS[wanted])
+
+
+def child_environment(settings: Settings, gpu: Gpu | None, threads: int) -> dict[str, str]:
+    """The child's environment: ours, with absolute paths, its GPU, and its share of the cores."""
+    environment = os.environ | settings.as_environment()
+    environment.update(
+        CUDA_VISIBLE_DEVICES=gpu.uuid if gpu else "",
+        HF_HUB_OFFLINE="1",
+        HF_DATASETS_OFFLINE="1",
+        TOKENIZERS_PARALLELISM="false",
+        PYTHONUNBUFFERED="1",
+        RANKSCOPE_DATABASE_URL=_absolute(settings.resolved_database_url),
+    )
+    environment.setdefault("OMP_NUM_THREADS", str(threads))
+    # Threads that spin while they wait make a step five times slower when the machine is busy (measured, 2 cores).
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return environment
+
+
+def _absolute(database_url: str) -> str:
+    """The same database for a process with another working folder."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        url = url.set(database=os.path.abspath(url.database))
+    return url.render_as_string(hide_password=False)
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the child and all that it started; nothing when they are gone."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

@@ -1,0 +1,70 @@
+"""The one task: claim runs as long as there are some and a slot is free, and supervise each."""
+
+import logging
+import time
+
+from sqlmodel import Session, col
+
+from rankscope.contract.tables import Run
+from rankscope.store.engine import reading, writing
+from rankscope.store.queue import Claim, claim_next, waiting
+from rankscope_worker.celery_app import NUDGE
+from rankscope_worker.gpus import gpu_of_slot
+from rankscope_worker.host import Host
+from rankscope_worker.patience import DATABASE_TROUBLE
+from rankscope_worker.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+
+def register(host: Host) -> None:
+    """Gives the host's Celery application its task."""
+
+    def nudge() -> None:
+        work(host)
+
+    host.celery.task(name=NUDGE, ignore_result=True)(nudge)
+
+
+def work(host: Host) -> None:
+    """Runs what waits, one run after the other, in the calling thread."""
+    while (slot := host.take_slot()) is not None:
+        try:
+            claim = _claim(host)
+            if claim is None:
+                return
+            nudge_if_waiting(host)
+            gpu = gpu_of_slot(host.gpus, slot)
+            supervisor = Supervisor(host.engine, host.doorbell, host.settings, claim, gpu, host.threads_a_slot)
+            host.put_in_slot(slot, supervisor)
+            supervisor.run()
+        finally:
+            host.release_slot(slot)
+
+
+def nudge_if_waiting(host: Host) -> None:
+    """Nudges this very worker when a run that it could take waits and a slot is free."""
+    if host.is_draining or not host.free_slots:
+        return
+    with reading(host.engine) as session:
+        is_needed = _waits(session, host.has_gpu)
+    if is_needed:
+        host.nudger.nudge()
+
+
+def _claim(host: Host) -> Claim | None:
+    try:
+        with writing(host.engine) as session:
+            return claim_next(
+                session, worker=host.name, has_gpu=host.has_gpu, lease_s=host.settings.lease_s, now=time.time()
+            )
+    except DATABASE_TROUBLE as error:
+        _log.warning("The database does not answer, so no run is claimed now: %s", error)
+        return None
+
+
+def _waits(session: Session, has_gpu: bool) -> bool:
+    best = waiting(Run.id).limit(1)
+    if not has_gpu:
+        best = best.where(col(Run.needs_gpu).is_(False))
+    return session.scalar(best) is not None

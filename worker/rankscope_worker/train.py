@@ -1,0 +1,142 @@
+"""The child: `python -m rankscope_worker.train RUN ATTEMPT` does one attempt of one run and says by its exit code how it went.
+
+Signals are caught before torch is imported, which takes seconds.
+"""
+
+import errno
+import logging
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import LeaseLost, RankScopeError
+from rankscope.contract.events import WarningEvent
+from rankscope.settings import Settings
+from rankscope.store.doorbell import Doorbell
+from rankscope.store.engine import create_engine, reading
+from rankscope.store.runs import get_run
+from rankscope_worker.exits import EndNote, ExitCode, write_note
+from rankscope_worker.patience import patiently
+from rankscope_worker.recorder import Recorder
+from rankscope_worker.stop import StopFlag
+
+_log = logging.getLogger("rankscope.train")
+
+
+def main(argv: list[str]) -> int:
+    run_id, attempt = argv[0], int(argv[1])
+    stop = StopFlag()
+    stop.listen()
+    settings = Settings()
+    stop.watch_stdin(settings.lease_s)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    folder = settings.attempt_dir(run_id, attempt)
+    engine = create_engine(settings.resolved_database_url)
+    recorder = Recorder(
+        engine, Doorbell(settings.broker_url), run_id, attempt, on_lost=partial(os._exit, ExitCode.lease_lost)
+    )
+    stop.when_now(partial(_leave_now, recorder, folder))
+    try:
+        code, note = _attempt(settings, engine, recorder, stop, run_id, attempt)
+    except LeaseLost:
+        return ExitCode.lease_lost
+    except BaseException as error:
+        _log.exception("The attempt failed.")
+        code, note = _cause(error)
+    recorder.close()
+    write_note(folder, note)
+    return code
+
+
+def _attempt(
+    settings: Settings, engine: Engine, recorder: Recorder, stop: StopFlag, run_id: str, attempt: int
+) -> tuple[ExitCode, EndNote]:
+    config = patiently(partial(_load_config, engine, run_id, attempt), stop)
+    # Imported here, not above: see the module's first lines.
+    from rankscope.catalog import Catalog
+    from rankscope.catalog.splits import split
+
+    catalog = Catalog(settings)
+    model = catalog.model(config.model.id)
+    rows = split(catalog.dataset(config.data.id), config.data)
+    from rankscope_worker import checkpoint
+    from rankscope_worker.training import run_training
+
+    folder = settings.attempt_dir(run_id, attempt)
+    resume_from = checkpoint.find_newest(folder.parent, partial(_report_damage, recorder))
+    if resume_from:
+        _log.info("Going on from step %d of attempt %d.", resume_from.step, resume_from.attempt)
+    outcome = run_training(
+        config, model.folder, rows, folder, recorder.record, stop, resume_from, recorder.begin_training, recorder.flush
+    )
+    match outcome.kind:
+        case "done":
+            return ExitCode.done, EndNote("done", step=outcome.step)
+        case "diverged":
+            return ExitCode.nan_loss, EndNote(
+                "nan_loss", f"The loss is no number since step {outcome.step}: the training has diverged.",
+                f"Lower learning_rate, for example to {config.training.learning_rate / 3:.1g}.", outcome.step,
+            )  # fmt: skip
+        case "stopped":
+            code = ExitCode.stopped_saved if outcome.is_saved else ExitCode.stopped_unsaved
+            return code, EndNote("stopped", step=outcome.step)
+
+
+def _load_config(engine: Engine, run_id: str, attempt: int) -> RunConfig:
+    with reading(engine) as session:
+        run = get_run(session, run_id)
+        if run.attempt != attempt:
+            raise LeaseLost(f"Run {run_id} is at attempt {run.attempt}; this is {attempt}.")
+        return RunConfig.model_validate(run.config)
+
+
+def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
+    from rankscope_worker.checkpoint import CheckpointFolder
+
+    if isinstance(damaged, CheckpointFolder):
+        recorder.record(
+            WarningEvent(
+                code="checkpoint_damaged", step=damaged.step,
+                message=f"The checkpoint of step {damaged.step} (attempt {damaged.attempt}) is damaged: {why}.",
+                next_step="Nothing to do: the one before is used.",
+            )
+        )  # fmt: skip
+
+
+def _cause(error: BaseException) -> tuple[ExitCode, EndNote]:
+    """Exit code and note of an attempt that ended by an exception."""
+    text = " ".join(str(error).split())[:1000]
+    if isinstance(error, RankScopeError):
+        return ExitCode.bad_input, EndNote("bad_input", text, error.next_step)
+    import torch
+
+    from rankscope_worker.training import CannotWork
+
+    if isinstance(error, CannotWork):
+        return ExitCode.bad_input, EndNote("bad_input", text, "Change the configuration in a new run.")
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+        return ExitCode.out_of_memory, EndNote("out_of_memory", text)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ExitCode.error, EndNote("disk_full", text, "Free space in the data folder, then resume the run.")
+    return ExitCode.error, EndNote("error", f"{type(error).__name__}: {text}", "See the end of the log.")
+
+
+def _leave_now(recorder: Recorder, folder: Path) -> None:
+    """Stops without a checkpoint: what is recorded is written, whatever the main thread does is left."""
+    recorder.flush()
+    write_note(folder, EndNote("stopped"))
+    os._exit(ExitCode.stopped_unsaved)
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    code = main(sys.argv[1:])
+    _log.info("Ended after %.1f s: %s.", time.monotonic() - started, ExitCode(code).name.replace("_", " "))
+    logging.shutdown()
+    # Without the interpreter's long good-bye: everything is written, and torch's threads may hang there.
+    os._exit(code)

@@ -1,0 +1,242 @@
+"""run_training: one attempt, from a model folder to an exported adapter. Needs neither database nor Redis.
+
+With `record=events.append` on a list and `should_stop=lambda: False` this is the whole trainer.
+"""
+
+import logging
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments, set_seed
+
+from dynamic_rank import RankMethod, create_method
+from rankscope.catalog.splits import Split
+from rankscope.contract.budget import PruningWindow, pruning_window
+from rankscope.contract.config import RunConfig
+from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
+from rankscope.contract.status import Phase
+from rankscope_worker.callbacks import Reporter
+from rankscope_worker.checkpoint import FOLDER, CheckpointFolder
+from rankscope_worker.data import tokenized
+from rankscope_worker.metrics import classification_metrics
+from rankscope_worker.model import load_model, load_tokenizer
+from rankscope_worker.trainer import RunTrainer
+
+_log = logging.getLogger(__name__)
+
+_MAX_FRAMES = 1000
+"""Ordinary rank snapshots of a run, about; those of pruning steps come on top."""
+
+
+class CannotWork(Exception):
+    """Configuration, model or data are such that another try would end the same way."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended by itself. `is_saved`: there is a checkpoint of exactly this step."""
+
+    kind: Literal["done", "stopped", "diverged"]
+    step: int
+    is_saved: bool
+
+
+def run_training(
+    config: RunConfig,
+    model_folder: Path,
+    split: Split,
+    folder: Path,
+    record: Callable[[RunEvent], object],
+    should_stop: Callable[[], bool],
+    resume_from: CheckpointFolder | None = None,
+    on_ready: Callable[[int], None] = lambda _start_step: None,
+    make_safe: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Trains, evaluates and exports into `folder` (the attempt's own); nothing outside of it is written.
+
+    `should_stop` is asked after every optimizer step: when true, a checkpoint is written and training ends.
+    `on_ready` is called once with the first step when all is loaded, before the first event of training.
+    `make_safe` is called before a checkpoint becomes visible, and returns when all that was recorded is stored: else a
+    kill right after could lose events that the resumed attempt does not repeat.
+    On a CPU a run that was stopped and resumed gives the same events and the same adapter, bit for bit.
+
+    Raises CannotWork for a configuration, a model or data that can never work.
+    """
+    start_step = resume_from.step if resume_from else 0
+    total_steps = steps_of(config, len(split.train))
+    with _causes():
+        set_seed(config.training.seed)
+        record(PhaseEvent(phase=Phase.loading, step=start_step))
+        tokenizer = load_tokenizer(model_folder)
+        base, missing = load_model(model_folder, config.model.id, split.labels, tokenizer)
+        if missing:
+            record(_missing_weights(missing, start_step))
+        method = create_method(config.method.name, method_options(config))
+        method.check_schedule(total_steps)
+        model = method.prepare(base, "SEQ_CLS")
+        if should_stop():
+            return Outcome("stopped", start_step, is_saved=resume_from is not None)
+        record(PhaseEvent(phase=Phase.tokenizing, step=start_step))
+        train_rows, eval_rows = tokenized(split, tokenizer, config.training.max_length)
+        arguments = training_arguments(config, folder, total_steps)
+    reporter = Reporter(
+        record,
+        should_stop,
+        eval_every=config.training.eval_every,
+        checkpoint_every=config.training.checkpoint_every,
+        window=_window(config, total_steps),
+        start_step=start_step,
+    )
+    frames_every = math.ceil(total_steps / _MAX_FRAMES)
+    trainer = RunTrainer(
+        model=model,
+        args=arguments,
+        method=method,
+        reporter=reporter,
+        record=record,
+        make_safe=make_safe,
+        folder=folder,
+        keep_checkpoints=config.training.keep_checkpoints,
+        train_dataset=train_rows,
+        eval_dataset=eval_rows,
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=classification_metrics,
+        callbacks=[*method.callbacks(reporter.on_snapshot, frames_every, reporter.on_warning), reporter],
+    )
+    trainer.remove_callback(PrinterCallback)
+    if should_stop():
+        return Outcome("stopped", start_step, is_saved=resume_from is not None)
+    on_ready(start_step)
+    record(_modules_event(method, config, total_steps))
+    if start_step < total_steps:
+        _log.info("Training from step %d to %d on %s.", start_step, total_steps, arguments.device)
+        trainer.train(resume_from_checkpoint=str(resume_from.path) if resume_from else None)
+    else:
+        method.load_state(str(resume_from.path) if resume_from else "")
+    step = max(trainer.state.global_step, start_step)
+    shutil.rmtree(_working_folder(folder), ignore_errors=True)
+    if reporter.has_diverged:
+        return Outcome("diverged", step, is_saved=False)
+    if step < total_steps:
+        return Outcome("stopped", step, is_saved=True)
+    reporter.enter(Phase.exporting)
+    record(export(method, tokenizer, folder, step))
+    return Outcome("done", step, is_saved=True)
+
+
+def steps_of(config: RunConfig, train_rows: int) -> int:
+    """Optimizer steps of the run; the server resolves epochs to steps, by the same rule."""
+    training = config.training
+    if training.max_steps is not None:
+        return training.max_steps
+    batches = math.ceil(train_rows / training.batch_size)
+    return math.ceil((training.epochs or 0) * math.ceil(batches / training.gradient_accumulation))
+
+
+def method_options(config: RunConfig) -> dict[str, object]:
+    """The method's options in the library's words; the seed of its random score is the run's."""
+    options: dict[str, object] = config.method.model_dump(exclude={"name"})
+    return options | {"seed": config.training.seed} if config.method.name == "dynamic_rank" else options
+
+
+def training_arguments(config: RunConfig, folder: Path, total_steps: int) -> TrainingArguments:
+    """Trainer's settings; evaluations and checkpoints are timed by Reporter."""
+    training, hardware = config.training, config.hardware
+    has_gpu = torch.cuda.is_available()
+    if hardware.device == "gpu" and not has_gpu:
+        raise CannotWork("hardware.device is gpu, and this worker sees no GPU; set it to auto, or start a GPU worker.")
+    on_cpu = hardware.device == "cpu" or not has_gpu
+    return TrainingArguments(
+        output_dir=str(_working_folder(folder)),
+        max_steps=total_steps,
+        per_device_train_batch_size=training.batch_size,
+        per_device_eval_batch_size=max(training.batch_size, 32),
+        gradient_accumulation_steps=training.gradient_accumulation,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=math.ceil(training.lr_warmup_ratio * total_steps),
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
+        seed=training.seed,
+        bf16=hardware.precision == "bf16",
+        use_cpu=on_cpu,
+        dataloader_pin_memory=not on_cpu,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        label_names=["labels"],
+        remove_unused_columns=False,
+    )
+
+
+def export(method: RankMethod, tokenizer: PreTrainedTokenizerBase, folder: Path, step: int) -> ArtifactEvent:
+    """Writes `adapter` (for full fine-tuning `model`) into the attempt's folder, whole or not at all."""
+    name: Literal["adapter", "model"] = "model" if method.key == "full" else "adapter"
+    working, target = folder / f".{name}", folder / name
+    shutil.rmtree(working, ignore_errors=True)
+    method.export(working)
+    tokenizer.save_pretrained(str(working))
+    shutil.rmtree(target, ignore_errors=True)
+    os.rename(working, target)
+    size_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    return ArtifactEvent(name=name, step=step, size_bytes=size_bytes, kept_parameters=method.kept_parameters().adapter)
+
+
+def _working_folder(folder: Path) -> Path:
+    return folder / FOLDER / ".writing"
+
+
+def _window(config: RunConfig, total_steps: int) -> PruningWindow | None:
+    method = config.method
+    if method.name != "dynamic_rank":
+        return None
+    return pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
+
+
+def _modules_event(method: RankMethod, config: RunConfig, total_steps: int) -> ModulesEvent:
+    match config.method.name:
+        case "dynamic_rank":
+            width = config.method.resolved_initial_rank
+        case "lora":
+            width = config.method.rank
+        case _:
+            width = 0
+    modules = [
+        Module(
+            name=module.name, layer=module.layer, kind=module.kind, stack=module.stack,
+            out_features=module.out_features, in_features=module.in_features,
+        )
+        for module in method.modules()
+    ]  # fmt: skip
+    return ModulesEvent(
+        modules=modules, width=width, trained_parameters=method.trained_parameters().total, total_steps=total_steps
+    )
+
+
+def _missing_weights(names: list[str], step: int) -> WarningEvent:
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return WarningEvent(
+        code="missing_weights",
+        message=f"The model's files lack {shown}: they start from random values, and an adapter does not contain them.",
+        next_step="Use a model whose files hold them, or method full.",
+        step=step,
+    )
+
+
+@contextmanager
+def _causes() -> Iterator[None]:
+    """What goes wrong while preparing is the configuration's, the model's or the data's fault."""
+    try:
+        yield
+    except (ValueError, KeyError, OSError) as error:
+        raise CannotWork(str(error)) from error
