@@ -1,0 +1,147 @@
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { http, unwrap } from "./client";
+import type { RunStatus } from "./types";
+
+export interface RunFilter {
+  status: RunStatus[];
+  method: string[];
+  tag: string[];
+  search: string;
+  sort: string;
+}
+
+export const runsPageSize = 100;
+
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: ({ signal }) => unwrap(http.GET("/api/v1/session", { signal })),
+  staleTime: 60_000,
+});
+
+export const runsQuery = (filter: RunFilter) =>
+  infiniteQueryOptions({
+    queryKey: ["runs", filter],
+    queryFn: ({ signal, pageParam }) =>
+      unwrap(
+        http.GET("/api/v1/runs", {
+          signal,
+          params: {
+            query: {
+              ...(filter.status.length ? { status: filter.status } : {}),
+              ...(filter.method.length ? { method: filter.method } : {}),
+              ...(filter.tag.length ? { tag: filter.tag } : {}),
+              ...(filter.search ? { search: filter.search } : {}),
+              ...(pageParam ? { cursor: pageParam } : {}),
+              sort: filter.sort,
+              limit: runsPageSize,
+            },
+          },
+        }),
+      ),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    // Every loaded page is read again: the more are loaded, the less often.
+    refetchInterval: (query) => 2000 * Math.min(5, query.state.data?.pages.length ?? 1),
+    placeholderData: (previous) => previous,
+  });
+
+export const runQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id],
+    queryFn: ({ signal }) =>
+      unwrap(http.GET("/api/v1/runs/{run_id}", { signal, params: { path: { run_id: id } } })),
+  });
+
+export const metricNamesQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "metrics"],
+    queryFn: ({ signal }) =>
+      unwrap(http.GET("/api/v1/runs/{run_id}/metrics", { signal, params: { path: { run_id: id } } })),
+  });
+
+export const seriesQuery = (id: string, name: string) =>
+  queryOptions({
+    queryKey: ["run", id, "metrics", name],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/metrics/{name}", { signal, params: { path: { run_id: id, name } } }),
+      ),
+  });
+
+export const rankFramesQuery = (id: string, frames: number) =>
+  queryOptions({
+    queryKey: ["run", id, "ranks", frames],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/ranks", {
+          signal,
+          params: { path: { run_id: id }, query: { frames } },
+        }),
+      ),
+  });
+
+/** `prunings`: how many the page has seen; each one makes the ledger be read again. */
+export const ledgerQuery = (id: string, prunings: number) =>
+  queryOptions({
+    queryKey: ["run", id, "ledger", prunings],
+    queryFn: ({ signal }) =>
+      unwrap(http.GET("/api/v1/runs/{run_id}/ranks/ledger", { signal, params: { path: { run_id: id } } })),
+  });
+
+export const compareQuery = (runs: string[]) =>
+  queryOptions({
+    queryKey: ["compare", runs],
+    queryFn: ({ signal }) => unwrap(http.GET("/api/v1/compare", { signal, params: { query: { runs } } })),
+    enabled: runs.length > 0,
+  });
+
+const constant = { staleTime: 5 * 60_000 };
+
+export const configSchemaQuery = queryOptions({
+  queryKey: ["config-schema"],
+  queryFn: ({ signal }) => unwrap(http.GET("/api/v1/config-schema", { signal })),
+  ...constant,
+});
+
+export const presetsQuery = queryOptions({
+  queryKey: ["presets"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/presets", { signal }))).items,
+  ...constant,
+});
+
+export const modelsQuery = queryOptions({
+  queryKey: ["models"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/models", { signal }))).items,
+  staleTime: 30_000,
+});
+
+export const datasetsQuery = queryOptions({
+  queryKey: ["datasets"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/datasets", { signal }))).items,
+  staleTime: 30_000,
+});
+
+export const datasetPreviewQuery = (id: string, rows: number) =>
+  queryOptions({
+    queryKey: ["datasets", id, "preview", rows],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/datasets/{dataset_id}/preview", {
+          signal,
+          params: { path: { dataset_id: id }, query: { rows } },
+        }),
+      ),
+    ...constant,
+  });
+
+export const workersQuery = queryOptions({
+  queryKey: ["workers"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/workers", { signal }))).items,
+  refetchInterval: 5000,
+});
+
+export const healthQuery = queryOptions({
+  queryKey: ["health"],
+  queryFn: ({ signal }) => unwrap(http.GET("/api/v1/system/health", { signal })),
+  refetchInterval: 5000,
+});

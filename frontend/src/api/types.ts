@@ -1,0 +1,93 @@
+/** Short names for the generated types. Nothing is declared here that the API already says. */
+import type { components } from "./schema.gen";
+
+type Shapes = components["schemas"];
+
+export type Problem = Shapes["Problem"];
+export type FieldProblem = Shapes["FieldProblemShape"];
+export type RunStatus = Shapes["RunStatus"];
+export type Phase = Shapes["Phase"];
+export type RunSummary = Shapes["RunSummary"];
+export type RunDetail = Shapes["RunDetail"];
+export type RunPage = Shapes["RunPage"];
+export type RunConfig = RunDetail["config"];
+export type MetricSummary = Shapes["MetricSummary"];
+export type Plan = Shapes["Plan"];
+export type BudgetPoint = Shapes["BudgetPoint"];
+export type Series = Shapes["Series"];
+export type RankFrame = Shapes["RankFrame"];
+export type RankFrames = Shapes["RankFrames"];
+export type Module = Shapes["Module"];
+export type LedgerLine = Shapes["LedgerLine"];
+export type LogPart = Shapes["LogPart"];
+export type Comparison = Shapes["Comparison"];
+export type Preset = Shapes["PresetShape"];
+export type ModelInfo = Shapes["ModelShape"];
+export type DatasetInfo = Shapes["DatasetShape"];
+export type WorkerInfo = Shapes["WorkerShape"];
+export type Health = Shapes["Health"];
+
+/** A number, or its name where JSON has none ("NaN", "Infinity", "-Infinity"). */
+export type Num = Series["values"][number];
+
+/** A configuration while it is being written: any shape until the API has checked it. */
+export type ConfigDraft = Record<string, unknown>;
+
+interface Stored {
+  seq: number;
+  attempt: number;
+  time: number;
+}
+
+/** The events of contract/events.py as readers see them; fields that are null are left out. */
+export type RunEvent = Stored &
+  (
+    | {
+        kind: "status";
+        status: RunStatus;
+        reason?: string;
+        message?: string;
+        next_step?: string;
+        step?: number;
+      }
+    | { kind: "phase"; phase: Phase; step?: number }
+    | { kind: "metric"; name: string; step: number; value: Num }
+    | { kind: "modules"; modules: Module[]; width: number; trained_parameters: number; total_steps: number }
+    | {
+        kind: "ranks";
+        step: number;
+        budget: number;
+        live: number;
+        threshold?: Num;
+        pruning?: boolean;
+        final?: boolean;
+        mask: string;
+        scores: string;
+      }
+    | {
+        kind: "prune";
+        step: number;
+        budget: number;
+        total: number;
+        threshold: Num;
+        final: boolean;
+        pruned: ComponentChange[];
+        regrown: ComponentChange[];
+      }
+    | { kind: "checkpoint"; step: number; size_bytes: number }
+    | {
+        kind: "artifact";
+        name: "adapter" | "model";
+        step: number;
+        size_bytes: number;
+        kept_parameters: number;
+      }
+    | { kind: "warning"; code: string; message: string; next_step?: string; step?: number }
+  );
+
+export interface ComponentChange {
+  module: number;
+  component: number;
+  score: Num;
+  order: number;
+}

@@ -1,0 +1,120 @@
+import { Badge, Box, Divider, Group, Popover, Stack, Text, UnstyledButton } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { healthQuery, workersQuery } from "@/api/queries";
+import type { WorkerInfo } from "@/api/types";
+import { age } from "@/components/format";
+
+/** Workers and services at a glance; what is wrong and what to do on demand. */
+export function HealthPill() {
+  const health = useQuery(healthQuery);
+  const workers = useQuery(workersQuery);
+  const online = (workers.data ?? []).filter((worker) => worker.status === "online");
+  const slots = online.reduce((sum, worker) => sum + worker.slots, 0);
+  const busy = online.reduce((sum, worker) => sum + worker.busy, 0);
+  const [colour, words, short] = health.error
+    ? ["red", "server away", "away"]
+    : !health.data || !workers.data
+      ? ["gray", "checking", "…"]
+      : online.length === 0
+        ? ["orange", "no worker online", "no worker"]
+        : health.data.status === "degraded"
+          ? ["orange", "degraded", "degraded"]
+          : ["teal", `${busy} of ${slots} busy`, `${busy}/${slots}`];
+  return (
+    <Popover position="bottom-end" width={320} withArrow shadow="md">
+      <Popover.Target>
+        <UnstyledButton
+          aria-label={`Workers and services: ${words}`}
+          data-testid="health-pill"
+          style={{ flexShrink: 0 }}
+        >
+          <Badge
+            variant="light"
+            color={colour}
+            size="lg"
+            radius="xl"
+            tt="none"
+            fw={600}
+            leftSection={<span className="dot" aria-hidden />}
+            style={{ cursor: "pointer" }}
+          >
+            <span className="numbers">
+              <Box component="span" visibleFrom="sm">
+                {words}
+              </Box>
+              <Box component="span" hiddenFrom="sm">
+                {short}
+              </Box>
+            </span>
+          </Badge>
+        </UnstyledButton>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <Stack gap="xs">
+          {health.data ? (
+            <>
+              <Service name="Database" {...health.data.database} />
+              <Service name="Broker" {...health.data.broker} />
+              <Service name="Workers" {...health.data.workers} />
+              <Divider />
+              {(workers.data ?? []).map((worker) => (
+                <Worker key={worker.name} worker={worker} now={health.data.time} />
+              ))}
+              <Text size="xs" c="dimmed">
+                RankScope {health.data.version}
+              </Text>
+            </>
+          ) : (
+            <Text size="sm">{health.error?.message ?? "Asking the server."}</Text>
+          )}
+        </Stack>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+function Service({
+  name,
+  ok,
+  message,
+  next_step,
+}: {
+  name: string;
+  ok: boolean;
+  message: string;
+  next_step?: string;
+}) {
+  return (
+    <div>
+      <Group justify="space-between" wrap="nowrap" gap="xs">
+        <Text size="sm" fw={600}>
+          {name}
+        </Text>
+        <Badge size="sm" variant="light" color={ok ? "teal" : "orange"} tt="none">
+          {ok ? "ok" : "needs attention"}
+        </Badge>
+      </Group>
+      <Text size="xs" c="dimmed">
+        {message} {next_step}
+      </Text>
+    </div>
+  );
+}
+
+function Worker({ worker, now }: { worker: WorkerInfo; now: number }) {
+  return (
+    <div>
+      <Group justify="space-between" wrap="nowrap" gap="xs">
+        <Text size="sm" className="clip">
+          {worker.name}
+        </Text>
+        <Text size="xs" className="numbers" c="dimmed">
+          {worker.busy}/{worker.slots} {worker.gpus.length ? `· ${worker.gpus.length} GPU` : "· CPU"}
+        </Text>
+      </Group>
+      <Text size="xs" c="dimmed">
+        {worker.status}, heard from {age(worker.heartbeat_at, now)}
+      </Text>
+    </div>
+  );
+}

@@ -1,0 +1,38 @@
+import { Center, Container, Loader } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Outlet } from "react-router";
+import { ApiError } from "@/api/client";
+import { sessionQuery } from "@/api/queries";
+import { ErrorState } from "@/components/states";
+import { SignInPage } from "@/features/sign-in/SignInPage";
+import { Shell } from "./Shell";
+
+/** Sign-in before anything else; then the shell with the page in it. */
+export function Root() {
+  const session = useQuery({ ...sessionQuery, retry: 5 });
+  const isRefused = session.error instanceof ApiError && session.error.status === 401;
+  if (session.data?.signed_in === false || isRefused) return <SignInPage />;
+  if (session.data) {
+    return (
+      <Shell>
+        <Outlet />
+      </Shell>
+    );
+  }
+  if (session.error) {
+    return (
+      <Container size="sm" py={80}>
+        <ErrorState
+          error={session.error}
+          title="RankScope cannot be reached"
+          onRetry={() => void session.refetch()}
+        />
+      </Container>
+    );
+  }
+  return (
+    <Center h="100vh">
+      <Loader aria-label="Loading" />
+    </Center>
+  );
+}

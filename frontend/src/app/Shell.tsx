@@ -1,0 +1,114 @@
+import {
+  ActionIcon,
+  AppShell,
+  Group,
+  Menu,
+  Text,
+  Tooltip,
+  useComputedColorScheme,
+  useMantineColorScheme,
+} from "@mantine/core";
+import { IconDeviceDesktop, IconDots, IconLogout, IconMoon, IconPlus, IconSun } from "@tabler/icons-react";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { Link, NavLink } from "react-router";
+import { http, unwrap } from "@/api/client";
+import { sessionQuery } from "@/api/queries";
+import { Logo } from "@/components/Logo";
+import { HealthPill } from "./HealthPill";
+
+export function Shell({ children }: { children: ReactNode }) {
+  return (
+    <AppShell header={{ height: 54 }} padding={0}>
+      <a href="#content" className="skip-link">
+        Skip to content
+      </a>
+      <AppShell.Header>
+        <Group h="100%" px={{ base: "sm", sm: "lg" }} gap="md" wrap="nowrap" justify="space-between">
+          <Group gap="xs" wrap="nowrap">
+            <Link to="/" className="plain-link" aria-label="RankScope, all runs">
+              <Group gap={9} wrap="nowrap">
+                <Logo />
+                <Text fw={700} fz={16} visibleFrom="sm" style={{ letterSpacing: "-0.01em" }}>
+                  RankScope
+                </Text>
+              </Group>
+            </Link>
+            <Group component="nav" aria-label="Pages" gap={2} ml={{ base: 0, sm: "md" }} wrap="nowrap">
+              <NavLink to="/" end className="nav-link">
+                Runs
+              </NavLink>
+              <NavLink to="/new" className="nav-link">
+                <IconPlus size={14} aria-hidden /> New run
+              </NavLink>
+            </Group>
+          </Group>
+          <Group gap="xs" wrap="nowrap">
+            <HealthPill />
+            <ColourSchemeButton />
+            <AccountMenu />
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Main id="content" tabIndex={-1} style={{ outline: "none" }}>
+        {children}
+      </AppShell.Main>
+    </AppShell>
+  );
+}
+
+function ColourSchemeButton() {
+  const { setColorScheme } = useMantineColorScheme();
+  const isDark = useComputedColorScheme("light") === "dark";
+  const label = isDark ? "Use light colours" : "Use dark colours";
+  return (
+    <Tooltip label={label}>
+      <ActionIcon
+        variant="default"
+        size={34}
+        aria-label={label}
+        onClick={() => setColorScheme(isDark ? "light" : "dark")}
+      >
+        {isDark ? <IconSun size={17} /> : <IconMoon size={17} />}
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
+function AccountMenu() {
+  const client = useQueryClient();
+  const { setColorScheme } = useMantineColorScheme();
+  const signOut = useMutation({
+    mutationFn: () => unwrap(http.DELETE("/api/v1/session")),
+    onSuccess: () => {
+      client.clear();
+      client.setQueryData(sessionQuery.queryKey, { signed_in: false });
+    },
+  });
+  return (
+    <Menu position="bottom-end" width={220}>
+      <Menu.Target>
+        <ActionIcon variant="default" size={34} aria-label="More">
+          <IconDots size={17} />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item leftSection={<IconDeviceDesktop size={15} />} onClick={() => setColorScheme("auto")}>
+          Colours as the system
+        </Menu.Item>
+        <Menu.Item
+          component="a"
+          href="/api/v1/openapi.json"
+          target="_blank"
+          leftSection={<span aria-hidden>{"{}"}</span>}
+        >
+          API description (OpenAPI)
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate()}>
+          Sign out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

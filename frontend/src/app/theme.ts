@@ -1,0 +1,47 @@
+import { createTheme, type MantineColorsTuple } from "@mantine/core";
+import { fontFamily } from "@/charts/figure";
+
+/** The blue of the rank scale. */
+const brand: MantineColorsTuple = [
+  "#eaf5fb",
+  "#d5e8f3",
+  "#a6cfe6",
+  "#74b5d9",
+  "#4a9fcd",
+  "#3091c7",
+  "#1d7fb5",
+  "#13699a",
+  "#0b5680",
+  "#063f60",
+];
+
+/** Blueish greys, so that inputs and cards are of one family; index 2 is dimmed text, 7 the cards. */
+const dark: MantineColorsTuple = [
+  "#d3dae1",
+  "#b9c3cd",
+  "#9aa7b4",
+  "#6f7b88",
+  "#323a43",
+  "#2a313a",
+  "#22282f",
+  "#1a1e24",
+  "#14171c",
+  "#0e1114",
+];
+
+export const theme = createTheme({
+  primaryColor: "brand",
+  primaryShade: { light: 7, dark: 6 },
+  colors: { brand, dark },
+  fontFamily,
+  fontFamilyMonospace: "ui-monospace, SFMono-Regular, Menlo, Consolas, 'Liberation Mono', monospace",
+  defaultRadius: "sm",
+  headings: { fontFamily, fontWeight: "650" },
+  respectReducedMotion: true,
+  cursorType: "pointer",
+  components: {
+    Button: { defaultProps: { size: "sm" } },
+    Tooltip: { defaultProps: { withArrow: true, openDelay: 250, multiline: true, maw: 320 } },
+    Table: { defaultProps: { verticalSpacing: 6, horizontalSpacing: "sm" } },
+  },
+});

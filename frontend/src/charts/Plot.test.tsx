@@ -1,0 +1,59 @@
+import { MantineProvider } from "@mantine/core";
+import { act, render, screen } from "@testing-library/react";
+import { beforeEach, expect, test, vi } from "vitest";
+import type { Figure } from "./figure";
+import { Plot } from "./Plot";
+
+const plotly = vi.hoisted(() => ({ react: vi.fn(), purge: vi.fn(), Plots: { resize: vi.fn() } }));
+vi.mock("plotly.js-cartesian-dist-min", () => ({ default: plotly }));
+
+const figure = (title: string): Figure => ({ data: [], layout: { title: { text: title } } });
+const view = (one: Figure) => (
+  <MantineProvider env="test">
+    <Plot figure={one} label="Loss by step" height={100} />
+  </MantineProvider>
+);
+const drawn = () => plotly.react.mock.calls.map(([, , layout]) => layout.title.text);
+const settle = () => act(async () => void (await new Promise((resolve) => setTimeout(resolve))));
+
+let finish: (() => void)[] = [];
+beforeEach(() => {
+  finish = [];
+  plotly.react.mockReset().mockImplementation(() => new Promise<void>((resolve) => finish.push(resolve)));
+  plotly.purge.mockReset();
+});
+
+test("draws one figure at a time, and of those that wait only the newest", async () => {
+  const { rerender } = render(view(figure("first")));
+  await settle();
+  for (const title of ["second", "third", "fourth"]) rerender(view(figure(title)));
+  await settle();
+  expect(drawn()).toEqual(["first"]);
+  finish[0]?.();
+  await settle();
+  expect(drawn()).toEqual(["first", "fourth"]);
+});
+
+test("gives Plotly a copy of the layout, which it writes into", async () => {
+  const one = figure("first");
+  render(view(one));
+  await settle();
+  expect(plotly.react.mock.calls[0]?.[2]).not.toBe(one.layout);
+});
+
+test("frees what Plotly holds, and draws nothing after", async () => {
+  const { rerender, unmount } = render(view(figure("first")));
+  await settle();
+  rerender(view(figure("second")));
+  unmount();
+  finish[0]?.();
+  await settle();
+  expect(plotly.purge).toHaveBeenCalledOnce();
+  expect(drawn()).toEqual(["first"]);
+});
+
+test("says in words what is drawn", async () => {
+  render(view(figure("first")));
+  await settle();
+  expect(screen.getByRole("img", { name: "Loss by step" })).toBeInTheDocument();
+});

@@ -1,0 +1,174 @@
+import { toNumber } from "@/api/numbers";
+import type { Num } from "@/api/types";
+import { axis, baseLayout, type Figure } from "./figure";
+import type { Look } from "./look";
+
+export interface Curve {
+  name: string;
+  x: readonly number[];
+  values: readonly Num[];
+  colour: string;
+  dash?: "solid" | "dot" | "dash";
+  /** Draws the raw points faint and their running mean strong. */
+  isSmoothed?: boolean;
+  hasMarkers?: boolean;
+  onSecondAxis?: boolean;
+}
+
+export interface CurvesInput {
+  curves: Curve[];
+  look: Look;
+  xTitle?: string;
+  yTitle?: string;
+  secondTitle?: string;
+  xRange?: [number, number] | undefined;
+  /** A vertical line: the step that the heatmap shows. */
+  cursor?: number | null;
+  xFormat?: string;
+  yFormat?: string;
+  isLog?: boolean;
+}
+
+export function curvesFigure(input: CurvesInput): Figure {
+  const { curves, look } = input;
+  const isEmpty = curves.every((curve) => curve.x.length === 0);
+  const hasSecond = curves.some((curve) => curve.onSecondAxis);
+  return {
+    data: curves.flatMap((curve) => traces(curve, look, input.xFormat ?? "step %{x}")),
+    layout: baseLayout(look, {
+      hovermode: "x unified",
+      showlegend: curves.length > 1 || curves.some((curve) => curve.isSmoothed),
+      margin: { l: 48, r: hasSecond ? 46 : 12, t: 8, b: 36 },
+      xaxis: axis(look, {
+        title: { text: input.xTitle ?? "step", font: { size: 11, color: look.muted }, standoff: 4 },
+        showgrid: false,
+        ...(input.xRange ? { range: input.xRange } : {}),
+        ...(input.xTitle === "progress" ? { tickformat: ".0%" } : {}),
+      }),
+      yaxis: axis(look, {
+        ...(input.yTitle
+          ? { title: { text: input.yTitle, font: { size: 11, color: look.muted }, standoff: 6 } }
+          : {}),
+        ...(input.yFormat ? { tickformat: input.yFormat } : {}),
+        ...(input.isLog ? { type: "log" } : {}),
+        nticks: 6,
+        visible: !isEmpty,
+      }),
+      ...(hasSecond
+        ? {
+            yaxis2: {
+              ...axis(look, { showgrid: false, nticks: 5, tickformat: ".3~g" }),
+              title: { text: input.secondTitle ?? "", font: { size: 11, color: look.muted }, standoff: 6 },
+              overlaying: "y",
+              side: "right",
+            } as never,
+          }
+        : {}),
+      annotations: isEmpty ? [nothingYet(look)] : [],
+      shapes: typeof input.cursor === "number" ? [cursorLine(input.cursor, look)] : [],
+    }),
+  };
+}
+
+const nothingYet = (look: Look) =>
+  ({
+    text: "Nothing measured yet",
+    showarrow: false,
+    xref: "paper",
+    yref: "paper",
+    x: 0.5,
+    y: 0.5,
+    font: { size: 12, color: look.muted },
+  }) as const;
+
+export function cursorLine(x: number, look: Look) {
+  return {
+    type: "line",
+    x0: x,
+    x1: x,
+    yref: "paper",
+    y0: 0,
+    y1: 1,
+    line: { color: look.muted, width: 1, dash: "dot" },
+  } as const;
+}
+
+function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
+  const numbers = curve.values.map(toNumber);
+  const drawn = numbers.map((value) => (Number.isFinite(value) ? value : null));
+  const yaxis = curve.onSecondAxis ? "y2" : "y";
+  const smooth = curve.isSmoothed && numbers.length > 20;
+  const line = {
+    type: "scatter",
+    x: curve.x,
+    yaxis,
+    connectgaps: false,
+    hovertemplate: `%{y:.4~g}<extra>${curve.name}</extra>`,
+    xhoverformat: xFormat,
+  } as const;
+  const result: Figure["data"] = [
+    {
+      ...line,
+      mode: curve.hasMarkers ? "lines+markers" : "lines",
+      name: curve.name,
+      y: drawn,
+      marker: { size: 5, color: curve.colour },
+      line: { color: curve.colour, width: smooth ? 1 : 1.8, dash: curve.dash ?? "solid" },
+      opacity: smooth ? 0.35 : 1,
+    } as Figure["data"][number],
+  ];
+  if (smooth) {
+    result.push({
+      ...line,
+      mode: "lines",
+      name: "smoothed",
+      y: runningMean(drawn),
+      line: { color: curve.colour, width: 2, dash: curve.dash ?? "solid" },
+      hovertemplate: "%{y:.4~g}<extra>smoothed</extra>",
+    } as Figure["data"][number]);
+  }
+  const broken = notFinite(curve.x, numbers);
+  if (broken.x.length) {
+    result.push({
+      type: "scatter",
+      mode: "markers",
+      name: `${curve.name}: not a finite number (${broken.x.length})`,
+      x: broken.x,
+      y: broken.y,
+      yaxis,
+      customdata: broken.words,
+      marker: { symbol: "x", size: 8, color: look.alarm },
+      hovertemplate: `is %{customdata}<extra>${curve.name}</extra>`,
+      showlegend: true,
+    } as unknown as Figure["data"][number]);
+  }
+  return result;
+}
+
+/** NaN and infinities have no place on the axis: they are marked at the height of the last finite value before them. */
+function notFinite(x: readonly number[], values: readonly number[]) {
+  const result = { x: [] as number[], y: [] as number[], words: [] as string[] };
+  let height = values.find((value) => Number.isFinite(value)) ?? 0;
+  values.forEach((value, index) => {
+    if (Number.isFinite(value)) {
+      height = value;
+      return;
+    }
+    result.x.push(x[index] ?? 0);
+    result.y.push(height);
+    result.words.push(String(value));
+  });
+  return result;
+}
+
+/** Exponential mean, corrected at the start as Adam does; gaps stay gaps. */
+export function runningMean(values: readonly (number | null)[], beta = 0.9): (number | null)[] {
+  let mean = 0;
+  let weight = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    mean = beta * mean + (1 - beta) * value;
+    weight = beta * weight + (1 - beta);
+    return mean / weight;
+  });
+}

@@ -1,0 +1,52 @@
+import type { Data, Layout } from "plotly.js-dist-min";
+import type { Look } from "./look";
+
+export interface Figure {
+  data: Partial<Data>[];
+  layout: Partial<Layout>;
+}
+
+export const fontFamily =
+  "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', Arial, sans-serif";
+
+type Axis = NonNullable<Layout["xaxis"]> & NonNullable<Layout["yaxis"]>;
+
+export function axis(look: Look, more: Partial<Axis> = {}): Partial<Axis> {
+  return {
+    gridcolor: look.grid,
+    linecolor: look.grid,
+    zeroline: false,
+    tickfont: { size: 11, color: look.muted },
+    automargin: true,
+    ...more,
+  } as Partial<Axis>;
+}
+
+/** What all figures share. The constant uirevision keeps a person's zoom through every update. */
+export function baseLayout(look: Look, more: Partial<Layout> = {}): Partial<Layout> {
+  return {
+    autosize: true,
+    uirevision: "keep",
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: fontFamily, size: 12, color: look.ink },
+    margin: { l: 44, r: 12, t: 8, b: 36 },
+    hoverlabel: {
+      bgcolor: look.surface,
+      bordercolor: look.grid,
+      font: { family: fontFamily, size: 12, color: look.ink },
+      align: "left",
+    },
+    showlegend: false,
+    legend: {
+      orientation: "h",
+      x: 0,
+      y: 1.02,
+      xanchor: "left",
+      yanchor: "bottom",
+      font: { size: 11, color: look.muted },
+    },
+    dragmode: "zoom",
+    ...more,
+  } as Partial<Layout>;
+}

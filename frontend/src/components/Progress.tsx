@@ -1,0 +1,34 @@
+import { Progress as Bar, Box, Group, Text } from "@mantine/core";
+import { count } from "./format";
+
+interface ProgressProps {
+  step: number;
+  total: number | null;
+  isMoving: boolean;
+  hint?: string;
+}
+
+/** Steps done of all steps; a bar of constant size, with words beside it. */
+export function StepProgress({ step, total, isMoving, hint }: ProgressProps) {
+  const share = total ? Math.min(100, (100 * step) / total) : 0;
+  return (
+    <Box>
+      <Bar
+        value={share}
+        size={5}
+        radius="xl"
+        color={isMoving ? "brand" : "gray.5"}
+        aria-label="Progress"
+        aria-valuetext={total ? `step ${step} of ${total}` : `step ${step}`}
+      />
+      <Group justify="space-between" gap={6} wrap="nowrap" mt={3}>
+        <Text size="xs" className="numbers" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+          {count(step)} / {count(total)}
+        </Text>
+        <Text size="xs" className="numbers" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+          {hint}
+        </Text>
+      </Group>
+    </Box>
+  );
+}

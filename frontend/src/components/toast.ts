@@ -1,0 +1,16 @@
+import { notifications } from "@mantine/notifications";
+import { ApiError } from "@/api/client";
+
+export const told = (message: string) => notifications.show({ message, color: "teal", autoClose: 4000 });
+
+/** A failed action, in the API's words with what to do. */
+export function toldError(title: string, error: unknown) {
+  const cause = error instanceof Error ? error.message : String(error);
+  const nextStep = error instanceof ApiError ? error.nextStep : "";
+  notifications.show({
+    title,
+    message: [cause, nextStep].filter(Boolean).join(" "),
+    color: "red",
+    autoClose: 10_000,
+  });
+}

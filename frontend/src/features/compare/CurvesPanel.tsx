@@ -1,0 +1,86 @@
+import { Group, SegmentedControl, Select } from "@mantine/core";
+import { useQueries } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { seriesQuery } from "@/api/queries";
+import type { RunSummary, Series } from "@/api/types";
+import { type Curve, curvesFigure } from "@/charts/curves";
+import { colourOf, type Look, useLook } from "@/charts/look";
+import { Plot } from "@/charts/Plot";
+import { Panel } from "@/components/Panel";
+
+type Axis = "step" | "progress";
+
+const firstNames = ["eval_accuracy", "train_loss", "eval_loss"];
+
+/** One metric of all runs over each other. */
+export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
+  const look = useLook();
+  const names = [...new Set(runs.flatMap((run) => Object.keys(run.metrics)))].sort();
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [axis, setAxis] = useState<Axis>("step");
+  const name = chosen ?? firstNames.find((one) => names.includes(one)) ?? names[0] ?? "";
+  const series = useQueries({
+    queries: runs.map((run) => ({
+      ...seriesQuery(run.id, name),
+      enabled: name !== "" && name in run.metrics,
+      refetchInterval: run.ended_at === null ? 3000 : (false as const),
+    })),
+    combine: (results) => results.map((result) => result.data),
+  });
+  const figure = useMemo(
+    () =>
+      curvesFigure({
+        curves: runs.flatMap((run, index) => {
+          const one = series[index];
+          return one ? [curveOf(run, one, index, axis, look)] : [];
+        }),
+        look,
+        xTitle: axis,
+        xFormat: axis === "step" ? "step %{x}" : "%{x:.1%}",
+      }),
+    [runs, series, axis, look],
+  );
+  return (
+    <Panel
+      title="Curves"
+      note={axis === "progress" ? "Share of each run's planned steps." : undefined}
+      actions={
+        <Group gap="xs">
+          <Select
+            size="xs"
+            aria-label="Metric"
+            data={names}
+            value={name}
+            onChange={setChosen}
+            allowDeselect={false}
+            w={180}
+          />
+          <SegmentedControl
+            size="xs"
+            aria-label="Horizontal axis"
+            value={axis}
+            onChange={(next) => setAxis(next as Axis)}
+            data={[
+              { value: "step", label: "Step" },
+              { value: "progress", label: "Progress" },
+            ]}
+          />
+        </Group>
+      }
+    >
+      <Plot figure={figure} height={340} label={`${name} of ${runs.length} runs by ${axis}.`} />
+    </Panel>
+  );
+}
+
+function curveOf(run: RunSummary, series: Series, index: number, axis: Axis, look: Look): Curve {
+  const total = run.total_steps ?? Math.max(1, ...series.steps);
+  return {
+    name: run.name,
+    x: axis === "step" ? series.steps : series.steps.map((step) => step / total),
+    values: series.values,
+    colour: colourOf(look, index),
+    dash: (["solid", "dash", "dot"] as const)[index % 3] ?? "solid",
+    hasMarkers: series.steps.length <= 40,
+  };
+}

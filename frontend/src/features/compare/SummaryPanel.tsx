@@ -1,0 +1,76 @@
+import { Group, Table } from "@mantine/core";
+import { Link } from "react-router";
+import type { RunSummary } from "@/api/types";
+import { colourOf, useLook } from "@/charts/look";
+import { count, methodName, metric, missing, shortCount } from "@/components/format";
+import { Panel } from "@/components/Panel";
+import { StatusBadge } from "@/components/StatusBadge";
+
+/** One row a run; the best value of the accuracies is set in bold. */
+export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
+  const look = useLook();
+  const accuracy = (run: RunSummary) => run.metrics["eval_accuracy"]?.max;
+  const best = Math.max(...runs.map(accuracy).filter((value) => typeof value === "number"));
+  return (
+    <Panel title="Summary">
+      <Table.ScrollContainer minWidth={760}>
+        <Table>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Run</Table.Th>
+              <Table.Th>Status</Table.Th>
+              <Table.Th>Method</Table.Th>
+              <Table.Th ta="right">Best accuracy</Table.Th>
+              <Table.Th ta="right">at step</Table.Th>
+              <Table.Th ta="right">Last</Table.Th>
+              <Table.Th ta="right">Steps</Table.Th>
+              <Table.Th ta="right">Live</Table.Th>
+              <Table.Th ta="right">Mean rank</Table.Th>
+              <Table.Th ta="right">Trained</Table.Th>
+              <Table.Th ta="right">Kept</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody className="numbers">
+            {runs.map((run, index) => {
+              const summary = run.metrics["eval_accuracy"];
+              return (
+                <Table.Tr key={run.id}>
+                  <Table.Td>
+                    <Group gap={8} wrap="nowrap">
+                      <span
+                        className="dot"
+                        style={{ background: colourOf(look, index), flexShrink: 0 }}
+                        aria-hidden
+                      />
+                      <Link to={`/runs/${run.id}`} className="plain-link">
+                        {run.name}
+                      </Link>
+                    </Group>
+                  </Table.Td>
+                  <Table.Td>
+                    <StatusBadge status={run.status} />
+                  </Table.Td>
+                  <Table.Td>{methodName(run.method)}</Table.Td>
+                  <Table.Td ta="right" fw={summary?.max === best ? 700 : 400}>
+                    {metric(summary?.max)}
+                  </Table.Td>
+                  <Table.Td ta="right">{count(summary?.max_step)}</Table.Td>
+                  <Table.Td ta="right">{metric(summary?.last)}</Table.Td>
+                  <Table.Td ta="right">
+                    {count(run.step)} / {count(run.total_steps)}
+                  </Table.Td>
+                  <Table.Td ta="right">{count(run.live)}</Table.Td>
+                  <Table.Td ta="right">
+                    {run.mean_rank === null ? missing : run.mean_rank.toFixed(2)}
+                  </Table.Td>
+                  <Table.Td ta="right">{shortCount(run.trained_parameters)}</Table.Td>
+                  <Table.Td ta="right">{shortCount(run.kept_parameters)}</Table.Td>
+                </Table.Tr>
+              );
+            })}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+    </Panel>
+  );
+}

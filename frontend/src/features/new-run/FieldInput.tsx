@@ -1,0 +1,158 @@
+import { MultiSelect, NumberInput, Select, Switch, TagsInput, TextInput } from "@mantine/core";
+import { DecimalInput } from "./DecimalInput";
+import type { FormField } from "./schema";
+
+export interface Option {
+  value: string;
+  label: string;
+}
+
+/** A closed list of options is not in the page: else a label would name two elements, the input and its hidden list. */
+export const closedOptions = { keepMounted: false };
+
+interface FieldInputProps {
+  field: FormField;
+  value: unknown;
+  onChange: (value: unknown) => void;
+  error: string | undefined;
+  /** For fields whose choices the installation knows; undefined while they load. */
+  options: Option[] | undefined;
+  isChanged: boolean;
+}
+
+/** One field of the schema as one input; the label is the schema's title, so that tests and screen readers find it. */
+export function FieldInput({ field, value, onChange, error, options, isChanged }: FieldInputProps) {
+  const common = {
+    id: `field-${field.path.replaceAll(".", "-")}`,
+    label: field.title,
+    description: field.description,
+    error,
+    className: isChanged ? "field field-changed" : "field",
+    inputWrapperOrder: ["label", "input", "error", "description"] as (
+      | "label"
+      | "input"
+      | "error"
+      | "description"
+    )[],
+    "data-field": field.path,
+  };
+  const list = { comboboxProps: closedOptions };
+  if (field.optionsFrom && field.kind === "text") {
+    return (
+      <Select
+        {...common}
+        {...list}
+        data={withCurrent(options, value)}
+        value={typeof value === "string" ? value : null}
+        onChange={(next) => onChange(next)}
+        placeholder={field.isNullable ? "The data set's own" : "Choose"}
+        clearable={field.isNullable}
+        searchable
+        allowDeselect={field.isNullable}
+        nothingFoundMessage="Nothing by this name"
+      />
+    );
+  }
+  switch (field.kind) {
+    case "integer":
+      return (
+        <NumberInput
+          {...common}
+          {...unitOf(field)}
+          value={typeof value === "number" || typeof value === "string" ? value : ""}
+          onChange={(next) => onChange(next === "" ? null : next)}
+          allowDecimal={false}
+          // Limits are the API's to check: it says why, and an input that corrects in silence would hide it.
+          clampBehavior="none"
+          placeholder={field.isNullable ? "not set" : ""}
+          thousandSeparator=""
+        />
+      );
+    case "number":
+      return (
+        <DecimalInput
+          {...common}
+          {...unitOf(field)}
+          value={value}
+          onChange={onChange}
+          placeholder={field.isNullable ? "not set" : ""}
+        />
+      );
+    case "boolean":
+      return (
+        <Switch
+          id={common.id}
+          label={field.title}
+          description={field.description}
+          error={error}
+          className={common.className}
+          data-field={field.path}
+          checked={value === true}
+          onChange={(event) => onChange(event.currentTarget.checked)}
+        />
+      );
+    case "choice":
+      return (
+        <Select
+          {...common}
+          {...list}
+          data={field.choices}
+          value={typeof value === "string" ? value : null}
+          onChange={(next) => onChange(next)}
+          allowDeselect={field.isNullable}
+          clearable={field.isNullable}
+        />
+      );
+    case "list": {
+      const items = Array.isArray(value) ? value.map(String) : [];
+      const change = (next: string[]) => onChange(next.length === 0 && field.isNullable ? null : next);
+      if (field.optionsFrom) {
+        return (
+          <MultiSelect
+            {...common}
+            {...list}
+            data={withCurrent(options, ...items)}
+            value={items}
+            onChange={change}
+            placeholder={items.length ? "" : "The data set's own"}
+            clearable
+            {...(field.most ? { maxValues: field.most } : {})}
+          />
+        );
+      }
+      return (
+        <TagsInput
+          {...common}
+          data={(options ?? []).map((option) => option.value)}
+          {...list}
+          value={items}
+          onChange={change}
+          placeholder={items.length ? "" : "all"}
+          clearable
+        />
+      );
+    }
+    default:
+      return (
+        <TextInput
+          {...common}
+          value={typeof value === "string" ? value : ""}
+          onChange={(event) => onChange(event.currentTarget.value || (field.isNullable ? null : ""))}
+        />
+      );
+  }
+}
+
+/** The unit stands in the input, beside the number. */
+const unitOf = (field: FormField) =>
+  field.unit ? { rightSection: <span className="unit">{field.unit}</span>, rightSectionWidth: 64 } : {};
+
+/** An unknown value (from YAML or an old run) stays visible, so that its error has a place. */
+function withCurrent(options: Option[] | undefined, ...values: unknown[]): Option[] {
+  const known = options ?? [];
+  const missing = values.filter(
+    (value): value is string =>
+      typeof value === "string" && value !== "" && !known.some((option) => option.value === value),
+  );
+  return [...known, ...missing.map((value) => ({ value, label: value }))];
+}

@@ -1,0 +1,202 @@
+import { Alert, Container, Grid, Group, Skeleton, Stack, Tabs, Text, TextInput, Title } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { useNavigate, useSearchParams } from "react-router";
+import { ApiError, http, unwrap } from "@/api/client";
+import { configSchemaQuery, datasetsQuery, modelsQuery, presetsQuery, runQuery } from "@/api/queries";
+import type { ConfigDraft, RunConfig } from "@/api/types";
+import { ErrorState } from "@/components/states";
+import { told } from "@/components/toast";
+import { useTitle } from "@/components/use-title";
+import { DataPreview } from "./DataPreview";
+import { allPaths, defaultDraft, problemsByField, valueAt } from "./draft";
+import "./new-run.css";
+import { optionsFor } from "./options";
+import { PlanPanel } from "./PlanPanel";
+import { PresetCards } from "./PresetCards";
+import { SchemaForm } from "./SchemaForm";
+import { type FormSection, formSections, type JsonSchema } from "./schema";
+import { usePlan } from "./use-plan";
+
+const TextViews = lazy(() => import("./TextViews"));
+
+export function NewRunPage() {
+  const [params] = useSearchParams();
+  const from = params.get("from");
+  useTitle(from ? "Duplicate a run" : "New run");
+  const schema = useQuery(configSchemaQuery);
+  const presets = useQuery(presetsQuery);
+  const origin = useQuery({
+    ...runQuery(from ?? ""),
+    enabled: from !== null,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const sections = useMemo(
+    () => (schema.data ? formSections(schema.data as JsonSchema) : null),
+    [schema.data],
+  );
+  const failed = schema.error ?? presets.error ?? (from ? origin.error : null);
+  const isReady = sections && presets.data && (from === null || origin.data);
+  const wanted = presets.data?.find((preset) => preset.key === params.get("preset")) ?? presets.data?.[0];
+  return (
+    <Container fluid maw={1480} px={{ base: "sm", sm: "lg" }} py="md">
+      <Title order={1} size="h3" mb="md">
+        {from ? "New run from an old one" : "New run"}
+      </Title>
+      {isReady ? (
+        <Editor
+          key={from ?? "new"}
+          sections={sections}
+          start={(origin.data?.config ?? wanted?.config ?? defaultDraft(sections)) as ConfigDraft}
+          origin={(origin.data?.config as ConfigDraft | undefined) ?? null}
+          startName={origin.data ? `${origin.data.name} (copy)` : ""}
+        />
+      ) : failed ? (
+        <ErrorState
+          error={failed}
+          onRetry={() => {
+            for (const query of [schema, presets, origin]) if (query.error) void query.refetch();
+          }}
+        />
+      ) : (
+        <Stack gap="md" aria-label="Loading" aria-busy>
+          <Skeleton height={92} />
+          <Skeleton height={420} />
+        </Stack>
+      )}
+    </Container>
+  );
+}
+
+interface EditorProps {
+  sections: FormSection[];
+  start: ConfigDraft;
+  origin: ConfigDraft | null;
+  startName: string;
+}
+
+function Editor({ sections, start, origin, startName }: EditorProps) {
+  const [draft, setDraft] = useState<ConfigDraft>(start);
+  const [name, setName] = useState(startName);
+  const [tab, setTab] = useState<string | null>("form");
+  const [checked] = useDebouncedValue(draft, 350);
+  const plan = usePlan(checked);
+  const presets = useQuery(presetsQuery);
+  const models = useQuery(modelsQuery);
+  const datasets = useQuery(datasetsQuery);
+  const paths = useMemo(() => allPaths(sections), [sections]);
+  const navigate = useNavigate();
+  const client = useQueryClient();
+
+  const launch = useMutation({
+    mutationFn: () =>
+      unwrap(
+        http.POST("/api/v1/runs", {
+          body: {
+            config: draft as unknown as RunConfig,
+            name: name.trim() || null,
+            tags: [],
+            notes: "",
+            priority: 0,
+          },
+        }),
+      ),
+    onSuccess: (run) => {
+      told(`${run.name}: launched.`);
+      void client.invalidateQueries({ queryKey: ["runs"] });
+      void navigate(`/runs/${run.id}`);
+    },
+  });
+  // A refusal is about the configuration that was sent: it goes when that changes.
+  const { reset } = launch;
+  useEffect(() => reset(), [draft, name, reset]);
+
+  const refusal = launch.error ?? plan.error;
+  const problems = refusal instanceof ApiError ? refusal.fields : [];
+  const { fields: errors, others } = problemsByField(problems, paths);
+  const nameError = problems.find((problem) => problem.field === "name")?.message;
+  const isElsewhere = refusal && problems.length === 0;
+  const dataset = datasets.data?.find((one) => one.id === valueAt(draft, "data.id"));
+
+  return (
+    <Stack gap="md">
+      <PresetCards presets={presets.data ?? []} draft={draft} onChoose={setDraft} />
+      <Grid gap="md">
+        <Grid.Col span={{ base: 12, md: 7 }}>
+          <Stack gap="md">
+            <TextInput
+              label="Name"
+              placeholder="Made from method, model and data"
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+              maxLength={200}
+              error={nameError}
+            />
+            {others.length > 0 || isElsewhere ? (
+              <Alert color="red" variant="light" role="alert" title="The configuration cannot work yet">
+                {others.map((sentence) => (
+                  <Text size="sm" key={sentence}>
+                    {sentence}
+                  </Text>
+                ))}
+                {isElsewhere ? (
+                  <Text size="sm">
+                    {refusal.message} {refusal instanceof ApiError ? refusal.nextStep : ""}
+                  </Text>
+                ) : null}
+              </Alert>
+            ) : null}
+            <Tabs value={tab} onChange={setTab} keepMounted={false}>
+              <Tabs.List mb="md">
+                <Tabs.Tab value="form">Form</Tabs.Tab>
+                <Tabs.Tab value="yaml">YAML</Tabs.Tab>
+                <Tabs.Tab value="curl">curl</Tabs.Tab>
+              </Tabs.List>
+              <Tabs.Panel value="form">
+                <SchemaForm
+                  sections={sections}
+                  draft={draft}
+                  onDraft={setDraft}
+                  errors={errors}
+                  origin={origin}
+                  optionsOf={(field) => optionsFor(field, draft, models.data, datasets.data)}
+                />
+              </Tabs.Panel>
+              <Tabs.Panel value="yaml">
+                <Suspense fallback={<Skeleton height={420} />}>
+                  <TextViews kind="yaml" draft={draft} name={name} onDraft={setDraft} />
+                </Suspense>
+              </Tabs.Panel>
+              <Tabs.Panel value="curl">
+                <Suspense fallback={<Skeleton height={420} />}>
+                  <TextViews kind="curl" draft={draft} name={name} onDraft={setDraft} />
+                </Suspense>
+              </Tabs.Panel>
+            </Tabs>
+          </Stack>
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, md: 5 }}>
+          <Stack gap="md" className="beside-form">
+            <PlanPanel
+              plan={plan.data}
+              isChecking={plan.isFetching || checked !== draft}
+              problems={problems.length}
+              isBusy={launch.isPending}
+              onLaunch={() => launch.mutate()}
+            />
+            {dataset ? <DataPreview dataset={dataset} /> : null}
+            {origin && JSON.stringify(origin) !== JSON.stringify(draft) ? (
+              <Group gap={6}>
+                <span className="changed-mark" aria-hidden />
+                <Text size="xs" c="dimmed">
+                  differs from the run that this one is a copy of
+                </Text>
+              </Group>
+            ) : null}
+          </Stack>
+        </Grid.Col>
+      </Grid>
+    </Stack>
+  );
+}

@@ -1,0 +1,98 @@
+import { Alert, Button, Loader, Skeleton, Stack, Text } from "@mantine/core";
+import { IconAlertTriangle, IconRocket } from "@tabler/icons-react";
+import { useMemo } from "react";
+import type { Plan } from "@/api/types";
+import { budgetFigure } from "@/charts/budget";
+import { useLook } from "@/charts/look";
+import { Plot } from "@/charts/Plot";
+import { count, missing, shortCount } from "@/components/format";
+import { Panel } from "@/components/Panel";
+
+interface PlanPanelProps {
+  plan: Plan | undefined;
+  isChecking: boolean;
+  /** Number of fields that the API refuses. */
+  problems: number;
+  isBusy: boolean;
+  onLaunch: () => void;
+}
+
+const curveHeight = 190;
+
+/** What the configuration would do, as the API works it out; and the button that does it. */
+export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch }: PlanPanelProps) {
+  const look = useLook();
+  const figure = useMemo(
+    () =>
+      budgetFigure({
+        planned: plan?.planned_budget ?? [],
+        frames: [],
+        look,
+        totalSteps: plan?.total_steps ?? null,
+      }),
+    [plan, look],
+  );
+  const facts: [string, string][] = [
+    ["Steps", count(plan?.total_steps)],
+    ["Training rows", count(plan?.train_rows)],
+    ["Evaluation rows", count(plan?.eval_rows)],
+    ["Modules", count(plan?.n_modules)],
+    ["Prunings", plan ? count(plan.pruning_steps.length) : missing],
+    ["Model parameters", shortCount(plan?.model_parameters)],
+    ["Trained at the start", shortCount(plan?.trained_parameters)],
+    ["Kept, about", shortCount(plan?.kept_parameters)],
+  ];
+  return (
+    <Panel title="Plan" actions={isChecking ? <Loader size={16} aria-label="Checking" /> : undefined}>
+      <Stack gap="sm" style={{ opacity: problems ? 0.55 : 1 }}>
+        <dl className="plan-facts numbers">
+          {facts.map(([label, value]) => (
+            <div key={label}>
+              <dt>{label}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+        <div>
+          <Text size="xs" c="dimmed" mb={4}>
+            Live components, planned
+          </Text>
+          {!plan ? (
+            <Skeleton height={curveHeight} animate={isChecking} />
+          ) : plan.planned_budget.length ? (
+            <Plot figure={figure} height={curveHeight} label="Planned number of live components by step." />
+          ) : (
+            <Text size="sm" c="dimmed" h={curveHeight}>
+              Full fine-tuning trains every weight; there are no ranks to plan.
+            </Text>
+          )}
+        </div>
+      </Stack>
+      <Stack gap="sm" mt="sm">
+        {plan?.warnings.map((warning) => (
+          <Alert key={warning} color="yellow" variant="light" icon={<IconAlertTriangle size={18} />} py="xs">
+            {warning}
+          </Alert>
+        ))}
+        {problems ? (
+          <Text size="sm" c="red" role="status">
+            {problems === 1
+              ? "One field needs a change before this can run."
+              : `${problems} fields need a change before this can run.`}
+          </Text>
+        ) : null}
+        <Button
+          size="md"
+          fullWidth
+          leftSection={<IconRocket size={18} />}
+          onClick={onLaunch}
+          loading={isBusy}
+          disabled={problems > 0}
+          data-testid="launch-run"
+        >
+          Launch run
+        </Button>
+      </Stack>
+    </Panel>
+  );
+}

@@ -1,0 +1,107 @@
+import { MantineProvider } from "@mantine/core";
+import { render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { useState } from "react";
+import { expect, test } from "vitest";
+import type { ConfigDraft } from "@/api/types";
+import { readDecimal } from "./DecimalInput";
+import { defaultDraft, valueAt } from "./draft";
+import { SchemaForm } from "./SchemaForm";
+import { formSections } from "./schema";
+import { schema } from "./schema.fixture";
+
+const sections = formSections(schema);
+let current: ConfigDraft = {};
+
+function Form({ errors = {} }: { errors?: Record<string, string> }) {
+  const [draft, setDraft] = useState(() => defaultDraft(sections));
+  current = draft;
+  return (
+    <MantineProvider env="test">
+      <SchemaForm
+        sections={sections}
+        draft={draft}
+        onDraft={setDraft}
+        errors={errors}
+        origin={null}
+        optionsOf={(field) =>
+          field.optionsFrom === "datasets" ? [{ value: "reviews", label: "Film reviews" }] : []
+        }
+      />
+    </MantineProvider>
+  );
+}
+
+test("every field is found by its label and writes what is typed", async () => {
+  render(<Form />);
+  const rank = screen.getByLabelText("Target rank");
+  await userEvent.clear(rank);
+  await userEvent.type(rank, "4");
+  expect(valueAt(current, "method.target_rank")).toBe(4);
+});
+
+test("an emptied number is null, not zero", async () => {
+  render(<Form />);
+  await userEvent.clear(screen.getByLabelText("Evaluation share"));
+  expect(valueAt(current, "data.eval_fraction")).toBeNull();
+});
+
+test("an error stands at its field in the API's words", () => {
+  render(<Form errors={{ "method.target_rank": "Is 0; it must be at least 1. Use 1 or more." }} />);
+  expect(screen.getByLabelText("Target rank")).toHaveAccessibleDescription(
+    /must be at least 1\. Use 1 or more\./,
+  );
+  expect(screen.getByLabelText("Target rank")).toBeInvalid();
+});
+
+test("an error in a folded field unfolds it", () => {
+  render(<Form errors={{ "method.score": "Is wrong." }} />);
+  expect(screen.getByText("Is wrong.")).toBeVisible();
+});
+
+test("another method brings its own fields and keeps what both have", async () => {
+  render(<Form />);
+  await userEvent.click(screen.getByLabelText("Method"));
+  await userEvent.click(await screen.findByText("LoRA"));
+  expect(screen.getByLabelText("Rank")).toBeInTheDocument();
+  expect(screen.queryByLabelText("Target rank")).not.toBeInTheDocument();
+  expect(valueAt(current, "method")).toEqual({ name: "lora", rank: 8, lora_alpha: 8 });
+});
+
+test("a field with the installation's options offers them", async () => {
+  render(<Form />);
+  await userEvent.click(screen.getByRole("combobox", { name: "Data set" }));
+  await userEvent.click(await screen.findByText("Film reviews"));
+  expect(valueAt(current, "data.id")).toBe("reviews");
+});
+
+test("numbers may be written with an exponent", async () => {
+  render(<Form />);
+  const share = screen.getByLabelText("Evaluation share");
+  await userEvent.clear(share);
+  await userEvent.type(share, "3e-3");
+  expect(valueAt(current, "data.eval_fraction")).toBe(0.003);
+  expect(share).toHaveValue("3e-3");
+});
+
+test.each([
+  ["1e-4", 0.0001],
+  ["0,5", 0.5],
+  [" 2 ", 2],
+  ["", null],
+  ["3e-", "3e-"],
+  ["Infinity", "Infinity"],
+])("%j is read as %j", (text, value) => {
+  expect(readDecimal(text)).toBe(value);
+});
+
+test("what was set in a method comes back with it", async () => {
+  render(<Form />);
+  await userEvent.clear(screen.getByLabelText("Target rank"));
+  await userEvent.type(screen.getByLabelText("Target rank"), "5");
+  await userEvent.click(screen.getByLabelText("Method"));
+  await userEvent.click(await screen.findByText("LoRA"));
+  await userEvent.click(screen.getByLabelText("Method"));
+  await userEvent.click(await screen.findByText("Dynamic rank"));
+  expect(screen.getByLabelText("Target rank")).toHaveValue("5");
+});

@@ -1,0 +1,129 @@
+import { describe, expect, test } from "vitest";
+import { allPaths, chooseVariant, defaultDraft, problemsByField, valueAt, withValue } from "./draft";
+import { formSections } from "./schema";
+import { schema } from "./schema.fixture";
+import { curlOf, fromYaml, toYaml } from "./text-forms";
+
+const sections = formSections(schema);
+const fieldAt = (path: string) =>
+  sections
+    .flatMap((section) => [
+      ...section.fields,
+      ...(section.choice?.variants.flatMap((one) => one.fields) ?? []),
+    ])
+    .find((field) => field.path === path);
+
+describe("formSections", () => {
+  test("makes a card for each part, in order, with the schema's titles", () => {
+    expect(sections.map((section) => section.title)).toEqual(["Data", "Method"]);
+  });
+
+  test("reads ranges, units, choices and what may be empty", () => {
+    expect(fieldAt("data.max_train_rows")).toMatchObject({
+      kind: "integer",
+      isNullable: true,
+      minimum: 8,
+      unit: "rows",
+      isAdvanced: true,
+    });
+    expect(fieldAt("data.eval_fraction")).toMatchObject({
+      kind: "number",
+      minimum: 0,
+      isAbove: true,
+      maximum: 0.5,
+    });
+    expect(fieldAt("data.text_columns")).toMatchObject({ kind: "list", most: 2, optionsFrom: "columns" });
+    expect(fieldAt("data.id")).toMatchObject({ kind: "text", isRequired: true, optionsFrom: "datasets" });
+    expect(fieldAt("method.score")).toMatchObject({ kind: "choice", choices: ["norm_share", "norm"] });
+    expect(fieldAt("method.compact")?.kind).toBe("boolean");
+  });
+
+  test("turns a discriminated union into a choice, and the discriminator into its path", () => {
+    const choice = sections[1]?.choice;
+    expect(choice?.path).toBe("method.name");
+    expect(choice?.variants.map((variant) => [variant.value, variant.title])).toEqual([
+      ["dynamic_rank", "Dynamic rank"],
+      ["lora", "LoRA"],
+    ]);
+    expect(fieldAt("method.name")).toBeUndefined();
+  });
+});
+
+describe("a draft", () => {
+  test("starts with the schema's defaults", () => {
+    expect(defaultDraft(sections)).toEqual({
+      data: { text_columns: null, eval_fraction: 0.1, max_train_rows: null },
+      method: { name: "dynamic_rank", target_rank: 8, score: "norm_share", compact: true, lora_alpha: 8 },
+    });
+  });
+
+  test("is never changed in place", () => {
+    const before = { data: { id: "a", eval_fraction: 0.1 } };
+    const after = withValue(before, "data.id", "b");
+    expect(valueAt(before, "data.id")).toBe("a");
+    expect(after).toEqual({ data: { id: "b", eval_fraction: 0.1 } });
+  });
+
+  test("keeps what two methods share and drops what the other does not know", () => {
+    const method = sections[1];
+    if (!method) throw new Error("no method");
+    const dynamic = withValue(defaultDraft(sections), "method.lora_alpha", 32);
+    expect(valueAt(chooseVariant(dynamic, method, "lora"), "method")).toEqual({
+      name: "lora",
+      rank: 8,
+      lora_alpha: 32,
+    });
+  });
+});
+
+describe("problemsByField", () => {
+  const paths = allPaths(sections);
+  const problem = (field: string, message: string, next_step = "") => ({
+    field,
+    message,
+    next_step,
+    value: null,
+  });
+
+  test("puts the API's words and what to do at the field", () => {
+    const { fields } = problemsByField(
+      [problem("config.method.target_rank", "is 0; it must be at least 1", "Use 1 or more.")],
+      paths,
+    );
+    expect(fields).toEqual({ "method.target_rank": "Is 0; it must be at least 1. Use 1 or more." });
+  });
+
+  test("knows that an item belongs to its list", () => {
+    const { fields } = problemsByField([problem("config.data.text_columns.1", "is missing")], paths);
+    expect(Object.keys(fields)).toEqual(["data.text_columns"]);
+  });
+
+  test("drops nothing: what has no field is told apart", () => {
+    const { fields, others } = problemsByField(
+      [problem("config.sampler", "is not a field of this object", "Remove it.")],
+      paths,
+    );
+    expect(fields).toEqual({});
+    expect(others).toEqual(["config.sampler Is not a field of this object. Remove it."]);
+  });
+});
+
+describe("text forms", () => {
+  const draft = { data: { id: "it's" }, training: { learning_rate: 0.0001, max_steps: null } };
+
+  test("YAML comes back as it went", () => {
+    expect(fromYaml(toYaml(draft))).toEqual({ config: draft });
+  });
+
+  test("takes JSON, and a config under its name", () => {
+    expect(fromYaml(JSON.stringify({ name: "x", config: draft }))).toEqual({ config: draft });
+  });
+
+  test.each(["a: [", "just words", "- 1", ""])("says why %j is none", (text) => {
+    expect(fromYaml(text)).toHaveProperty("error");
+  });
+
+  test("a quote in a value cannot end the shell's string", () => {
+    expect(curlOf(draft, "", "http://host")).toContain("it'\\''s");
+  });
+});

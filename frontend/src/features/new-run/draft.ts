@@ -1,0 +1,99 @@
+/** The configuration while it is being written: reading and writing by dotted path, without changing the old one. */
+import type { ConfigDraft, FieldProblem } from "@/api/types";
+import type { FormSection } from "./schema";
+
+export function valueAt(draft: unknown, path: string): unknown {
+  return path.split(".").reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), draft);
+}
+
+export function withValue(draft: ConfigDraft, path: string, value: unknown): ConfigDraft {
+  const [key = "", ...rest] = path.split(".");
+  if (rest.length === 0) return { ...draft, [key]: value };
+  const inner = draft[key];
+  return { ...draft, [key]: withValue(isObject(inner) ? inner : {}, rest.join("."), value) };
+}
+
+const isObject = (value: unknown): value is ConfigDraft =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Another variant of a choice (method): what both have in common is kept, the rest is as it was left, else the default. */
+export function chooseVariant(
+  draft: ConfigDraft,
+  section: FormSection,
+  value: string,
+  left?: unknown,
+): ConfigDraft {
+  const variant = section.choice?.variants.find((one) => one.value === value);
+  if (!variant || !section.choice) return draft;
+  const tag = section.choice.path.split(".").at(-1) ?? "";
+  const chosen: ConfigDraft = { [tag]: value };
+  for (const field of variant.fields) {
+    const before = valueAt(draft, field.path);
+    const name = field.path.slice(section.path.length + 1);
+    const earlier = valueAt(left, name);
+    if (before !== undefined) chosen[name] = before;
+    else if (earlier !== undefined) chosen[name] = earlier;
+    else if (field.default !== undefined) chosen[name] = field.default;
+  }
+  return { ...draft, [section.path]: chosen };
+}
+
+/** An empty configuration: every default of the schema filled in. */
+export function defaultDraft(sections: readonly FormSection[]): ConfigDraft {
+  let draft: ConfigDraft = {};
+  for (const section of sections) {
+    const first = section.choice?.variants[0];
+    if (first) {
+      draft = chooseVariant(draft, section, first.value);
+      continue;
+    }
+    draft = { ...draft, [section.path]: {} };
+    for (const field of section.fields) {
+      if (field.default !== undefined) draft = withValue(draft, field.path, field.default);
+    }
+  }
+  return draft;
+}
+
+export interface ProblemsByField {
+  /** Path without `config.` -> the API's sentence. */
+  fields: Record<string, string>;
+  /** Sentences about what has no field in the form. */
+  others: string[];
+}
+
+/** The API's problems at the fields they are about, in the API's words. */
+export function problemsByField(
+  problems: readonly FieldProblem[],
+  paths: ReadonlySet<string>,
+): ProblemsByField {
+  const result: ProblemsByField = { fields: {}, others: [] };
+  for (const problem of problems) {
+    const path = problem.field.replace(/^config\./, "");
+    // target_modules.0 is about target_modules.
+    const known = paths.has(path) ? path : path.replace(/(\.\d+)+$/, "");
+    const sentence = sentenceOf(problem);
+    if (paths.has(known)) result.fields[known] = [result.fields[known], sentence].filter(Boolean).join(" ");
+    else result.others.push(`${problem.field} ${sentence}`);
+  }
+  return result;
+}
+
+export function sentenceOf(problem: FieldProblem): string {
+  const message = /[.!?]$/.test(problem.message) ? problem.message : `${problem.message}.`;
+  const upper = message.charAt(0).toUpperCase() + message.slice(1);
+  return [upper, problem.next_step].filter(Boolean).join(" ");
+}
+
+export const allPaths = (sections: readonly FormSection[]): Set<string> =>
+  new Set(
+    sections.flatMap((section) => [
+      ...section.fields.map((field) => field.path),
+      ...(section.choice
+        ? [
+            section.choice.path,
+            ...section.choice.variants.flatMap((variant) => variant.fields.map((field) => field.path)),
+          ]
+        : []),
+    ]),
+  );

@@ -1,0 +1,71 @@
+import type { JsonSchema } from "./schema";
+
+/** A small schema with every construct that the API's has. */
+export const schema: JsonSchema = {
+  $defs: {
+    Data: {
+      type: "object",
+      title: "DataConfig",
+      required: ["id"],
+      properties: {
+        id: { type: "string", title: "Data set", description: "A data set.", "x-options": "datasets" },
+        text_columns: {
+          anyOf: [{ type: "array", items: { type: "string" }, maxItems: 2 }, { type: "null" }],
+          default: null,
+          title: "Text columns",
+          "x-options": "columns",
+        },
+        eval_fraction: {
+          type: "number",
+          title: "Evaluation share",
+          default: 0.1,
+          exclusiveMinimum: 0,
+          maximum: 0.5,
+        },
+        max_train_rows: {
+          anyOf: [{ type: "integer", minimum: 8 }, { type: "null" }],
+          default: null,
+          title: "Train on at most",
+          "x-unit": "rows",
+          "x-advanced": true,
+        },
+      },
+    },
+    Dynamic: {
+      type: "object",
+      title: "Dynamic rank",
+      description: "Ranks move.",
+      properties: {
+        name: { const: "dynamic_rank", default: "dynamic_rank", type: "string" },
+        target_rank: { type: "integer", title: "Target rank", default: 8, minimum: 1 },
+        score: {
+          type: "string",
+          title: "Importance score",
+          enum: ["norm_share", "norm"],
+          default: "norm_share",
+          "x-advanced": true,
+        },
+        compact: { type: "boolean", title: "Compact", default: true, "x-advanced": true },
+        lora_alpha: { type: "number", title: "LoRA alpha", default: 8, "x-advanced": true },
+      },
+    },
+    Lora: {
+      type: "object",
+      title: "LoRA",
+      description: "Ranks stay.",
+      properties: {
+        name: { const: "lora", default: "lora", type: "string" },
+        rank: { type: "integer", title: "Rank", default: 8 },
+        lora_alpha: { type: "number", title: "LoRA alpha", default: 8, "x-advanced": true },
+      },
+    },
+  },
+  properties: {
+    data: { $ref: "#/$defs/Data", title: "Data" },
+    method: {
+      title: "Method",
+      discriminator: { propertyName: "name" },
+      oneOf: [{ $ref: "#/$defs/Dynamic" }, { $ref: "#/$defs/Lora" }],
+    },
+  },
+};

@@ -1,0 +1,140 @@
+/** From the API's JSON Schema to fields of a form. Rules, words and defaults come from there; none are repeated here. */
+
+export interface JsonSchema {
+  $ref?: string;
+  $defs?: Record<string, JsonSchema>;
+  type?: string;
+  title?: string;
+  description?: string;
+  default?: unknown;
+  const?: unknown;
+  enum?: unknown[];
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  discriminator?: { propertyName: string; mapping?: Record<string, string> };
+  properties?: Record<string, JsonSchema>;
+  items?: JsonSchema;
+  required?: string[];
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  minItems?: number;
+  maxItems?: number;
+  maxLength?: number;
+  "x-group"?: string;
+  "x-advanced"?: boolean;
+  "x-unit"?: string;
+  "x-options"?: string;
+}
+
+export type FieldKind = "integer" | "number" | "text" | "boolean" | "choice" | "list";
+
+export interface FormField {
+  /** Dotted, as in the API's errors without `config.`. */
+  path: string;
+  kind: FieldKind;
+  title: string;
+  description: string;
+  isNullable: boolean;
+  isRequired: boolean;
+  isAdvanced: boolean;
+  default: unknown;
+  minimum: number | undefined;
+  maximum: number | undefined;
+  /** The limit itself is not allowed. */
+  isAbove: boolean;
+  choices: string[];
+  /** Where the choices come from: models, datasets, columns. */
+  optionsFrom: string | undefined;
+  unit: string | undefined;
+  most: number | undefined;
+}
+
+export interface Variant {
+  value: string;
+  title: string;
+  description: string;
+  fields: FormField[];
+}
+
+/** A card of the form: an object's fields, or a choice between objects told apart by one field. */
+export interface FormSection {
+  path: string;
+  title: string;
+  fields: FormField[];
+  /** Dotted path of the field that chooses, and what it chooses from. */
+  choice?: { path: string; variants: Variant[] };
+}
+
+/** The sections of a configuration, in the schema's order. */
+export function formSections(root: JsonSchema): FormSection[] {
+  const find = (schema: JsonSchema): JsonSchema => resolve(root, schema);
+  return Object.entries(root.properties ?? {}).map(([name, property]) => {
+    const schema = find(property);
+    const title = property.title ?? schema.title ?? name;
+    const options = schema.oneOf ?? schema.anyOf;
+    const tag = schema.discriminator?.propertyName;
+    if (!options || !tag) return { path: name, title, fields: fieldsOf(find, schema, name) };
+    const variants = options.map((option) => {
+      const variant = find(option);
+      return {
+        value: String(variant.properties?.[tag]?.const ?? ""),
+        title: variant.title ?? "",
+        description: variant.description ?? "",
+        fields: fieldsOf(find, variant, name).filter((field) => field.path !== `${name}.${tag}`),
+      };
+    });
+    return { path: name, title, fields: [], choice: { path: `${name}.${tag}`, variants } };
+  });
+}
+
+function fieldsOf(find: (schema: JsonSchema) => JsonSchema, schema: JsonSchema, prefix: string): FormField[] {
+  return Object.entries(schema.properties ?? {}).map(([name, property]) =>
+    fieldOf(find, property, `${prefix}.${name}`, schema.required?.includes(name) ?? false),
+  );
+}
+
+function fieldOf(
+  find: (schema: JsonSchema) => JsonSchema,
+  property: JsonSchema,
+  path: string,
+  isRequired: boolean,
+): FormField {
+  const outer = find(property);
+  const members = outer.anyOf?.map(find) ?? [outer];
+  const isNullable = members.some((member) => member.type === "null");
+  const inner = members.find((member) => member.type !== "null") ?? outer;
+  const choices = (inner.enum ?? (inner.const === undefined ? [] : [inner.const])).map(String);
+  return {
+    path,
+    kind: kindOf(inner, choices),
+    title: outer.title ?? inner.title ?? path.split(".").at(-1) ?? path,
+    description: outer.description ?? inner.description ?? "",
+    isNullable,
+    isRequired,
+    isAdvanced: outer["x-advanced"] ?? false,
+    default: outer.default,
+    minimum: inner.minimum ?? inner.exclusiveMinimum,
+    maximum: inner.maximum ?? inner.exclusiveMaximum,
+    isAbove: inner.exclusiveMinimum !== undefined,
+    choices,
+    optionsFrom: outer["x-options"],
+    unit: outer["x-unit"],
+    most: inner.maxItems,
+  };
+}
+
+function kindOf(schema: JsonSchema, choices: string[]): FieldKind {
+  if (choices.length) return "choice";
+  if (schema.type === "integer" || schema.type === "number" || schema.type === "boolean") return schema.type;
+  return schema.type === "array" ? "list" : "text";
+}
+
+/** The schema behind `$ref`; what stands beside the reference (a title) wins. */
+function resolve(root: JsonSchema, schema: JsonSchema): JsonSchema {
+  if (!schema.$ref) return schema;
+  const name = schema.$ref.replace("#/$defs/", "");
+  const { $ref: _, ...beside } = schema;
+  return { ...(root.$defs?.[name] ?? {}), ...beside };
+}

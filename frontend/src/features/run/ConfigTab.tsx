@@ -1,0 +1,52 @@
+import { Button, CopyButton, Grid, Table } from "@mantine/core";
+import { IconCheck, IconCopy } from "@tabler/icons-react";
+import { stringify } from "yaml";
+import type { RunDetail } from "@/api/types";
+import { configValue } from "@/components/format";
+import { Panel } from "@/components/Panel";
+
+export default function ConfigTab({ run }: { run: RunDetail }) {
+  const yaml = stringify(run.config);
+  return (
+    <Grid gap="md">
+      <Grid.Col span={{ base: 12, md: 7 }}>
+        <Panel
+          title="Config"
+          note="Every default filled in; `rankscope launch` takes this file."
+          actions={
+            <CopyButton value={yaml}>
+              {({ copied, copy }) => (
+                <Button
+                  size="xs"
+                  variant="default"
+                  onClick={copy}
+                  leftSection={copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
+                >
+                  {copied ? "Copied" : "Copy YAML"}
+                </Button>
+              )}
+            </CopyButton>
+          }
+        >
+          <pre className="log">{yaml}</pre>
+        </Panel>
+      </Grid.Col>
+      <Grid.Col span={{ base: 12, md: 5 }}>
+        <Panel title="Environment" note="What else decided the result.">
+          <Table>
+            <Table.Tbody>
+              {Object.entries(run.environment).map(([name, value]) => (
+                <Table.Tr key={name}>
+                  <Table.Th scope="row" fw={500} c="dimmed">
+                    {name}
+                  </Table.Th>
+                  <Table.Td style={{ overflowWrap: "anywhere" }}>{configValue(value)}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Panel>
+      </Grid.Col>
+    </Grid>
+  );
+}

@@ -1,0 +1,112 @@
+import { Grid, ScrollArea, Select, Stack, Table, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { ledgerQuery } from "@/api/queries";
+import type { RunDetail } from "@/api/types";
+import { count, dateTime, missing } from "@/components/format";
+import { Panel } from "@/components/Panel";
+import { ErrorState } from "@/components/states";
+import { type LiveRun, ledgerSentence } from "./live-run";
+import { TimelinePanel } from "./TimelinePanel";
+import type { TimelineEvent } from "./timeline";
+
+const mostLines = 500;
+
+/** Who was pruned when and why, what happened to the run, and its attempts. */
+interface HistoryTabProps {
+  run: RunDetail;
+  live: LiveRun;
+  timeline: { events: TimelineEvent[]; readTo: number | null };
+}
+
+export function HistoryTab({ run, live, timeline }: HistoryTabProps) {
+  const [module, setModule] = useState<string | null>(null);
+  const ledger = useQuery({
+    ...ledgerQuery(run.id, live.prunings),
+    placeholderData: (previous) => previous,
+    enabled: run.method === "dynamic_rank",
+  });
+  const lines = (ledger.data?.items ?? []).filter(
+    (line) => module === null || line.module === Number(module),
+  );
+  const shown = lines.slice(-mostLines).reverse();
+  return (
+    <Grid gap="md">
+      <Grid.Col span={{ base: 12, lg: 7 }}>
+        <Panel
+          title="Ledger of components"
+          note={
+            run.method === "dynamic_rank"
+              ? `${count(lines.length)} changes, newest first${lines.length > mostLines ? `; the newest ${mostLines} are shown` : ""}.`
+              : "This method prunes nothing."
+          }
+          actions={
+            live.modules.length && run.method === "dynamic_rank" ? (
+              <Select
+                size="xs"
+                aria-label="Module"
+                placeholder="All modules"
+                clearable
+                searchable
+                value={module}
+                onChange={setModule}
+                data={live.modules.map((one, index) => ({ value: String(index), label: one.name }))}
+                w={{ base: 200, sm: 320 }}
+              />
+            ) : undefined
+          }
+        >
+          {ledger.error ? <ErrorState error={ledger.error} onRetry={() => void ledger.refetch()} /> : null}
+          <ScrollArea.Autosize mah="64vh">
+            <Stack gap={6} component="ul" m={0} pl={0} style={{ listStyle: "none" }}>
+              {shown.map((line) => (
+                <Text
+                  component="li"
+                  size="sm"
+                  className="numbers"
+                  key={`${line.seq}-${line.module}-${line.component}`}
+                  style={{ overflowWrap: "anywhere" }}
+                >
+                  {ledgerSentence(line)}
+                </Text>
+              ))}
+            </Stack>
+          </ScrollArea.Autosize>
+        </Panel>
+      </Grid.Col>
+      <Grid.Col span={{ base: 12, lg: 5 }}>
+        <Stack gap="md">
+          <TimelinePanel {...timeline} />
+          <Panel title="Attempts" note="A run that is resumed goes on in a new attempt.">
+            <Table.ScrollContainer minWidth={360}>
+              <Table>
+                <Table.Thead>
+                  <Table.Tr>
+                    <Table.Th>No.</Table.Th>
+                    <Table.Th>Worker</Table.Th>
+                    <Table.Th>Started</Table.Th>
+                    <Table.Th ta="right">From step</Table.Th>
+                    <Table.Th>Outcome</Table.Th>
+                  </Table.Tr>
+                </Table.Thead>
+                <Table.Tbody>
+                  {run.attempts.map((attempt) => (
+                    <Table.Tr key={attempt.number}>
+                      <Table.Td className="numbers">{attempt.number}</Table.Td>
+                      <Table.Td>{attempt.worker}</Table.Td>
+                      <Table.Td className="numbers">{dateTime(attempt.started_at)}</Table.Td>
+                      <Table.Td ta="right" className="numbers">
+                        {attempt.start_step ?? missing}
+                      </Table.Td>
+                      <Table.Td>{attempt.outcome ?? missing}</Table.Td>
+                    </Table.Tr>
+                  ))}
+                </Table.Tbody>
+              </Table>
+            </Table.ScrollContainer>
+          </Panel>
+        </Stack>
+      </Grid.Col>
+    </Grid>
+  );
+}

@@ -1,0 +1,128 @@
+import { Button, Group, Menu } from "@mantine/core";
+import {
+  IconBraces,
+  IconChevronDown,
+  IconCopy,
+  IconDeviceFloppy,
+  IconDownload,
+  IconFileZip,
+  IconPlayerPlay,
+  IconPlayerStop,
+  IconTrash,
+} from "@tabler/icons-react";
+import { useState } from "react";
+import { Link, useNavigate } from "react-router";
+import type { RunDetail, RunStatus } from "@/api/types";
+import { Confirm } from "@/components/Confirm";
+import { useRunActions } from "@/components/use-run-actions";
+
+/** What can be asked of a run now. The API has the last word; these only offer. */
+export function RunActions({ run, status }: { run: RunDetail; status: RunStatus }) {
+  const { stop, resume, remove } = useRunActions();
+  const navigate = useNavigate();
+  const [isAsking, setAsking] = useState(false);
+  const isActive = status === "starting" || status === "running";
+  const isWaiting = status === "queued" || status === "interrupted";
+  const isOver = status === "done" || status === "stopped" || status === "failed";
+  const stopNow = (save: boolean) => stop.mutate({ runs: [run], save });
+  const file = (name: string) => `/api/v1/runs/${encodeURIComponent(run.id)}/${name}`;
+  return (
+    <Group gap="xs">
+      {isActive && (
+        <Button
+          leftSection={<IconDeviceFloppy size={16} />}
+          onClick={() => stopNow(true)}
+          loading={stop.isPending && stop.variables.save}
+          data-testid="stop-save-run"
+        >
+          Stop and save
+        </Button>
+      )}
+      {(isActive || isWaiting) && (
+        <Button
+          variant="default"
+          leftSection={<IconPlayerStop size={16} />}
+          onClick={() => stopNow(false)}
+          loading={stop.isPending && !stop.variables.save}
+          data-testid="stop-run"
+        >
+          {isWaiting ? "Take out of the queue" : "Stop"}
+        </Button>
+      )}
+      {(status === "stopped" || status === "failed") && (
+        <Button
+          leftSection={<IconPlayerPlay size={16} />}
+          onClick={() => resume.mutate(run)}
+          loading={resume.isPending}
+          data-testid="resume-run"
+        >
+          Resume
+        </Button>
+      )}
+      {run.artifact === "adapter" && (
+        <Button
+          component="a"
+          href={file("adapter")}
+          download
+          leftSection={<IconDownload size={16} />}
+          data-testid="download-adapter"
+        >
+          Download adapter
+        </Button>
+      )}
+      <Button
+        variant="default"
+        component={Link}
+        to={`/new?from=${run.id}`}
+        leftSection={<IconCopy size={16} />}
+      >
+        Duplicate
+      </Button>
+      <Menu position="bottom-end" width={230}>
+        <Menu.Target>
+          <Button variant="default" rightSection={<IconChevronDown size={14} />}>
+            More
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item
+            component="a"
+            href={file("rank_pattern.json")}
+            download={`${run.id}-rank_pattern.json`}
+            leftSection={<IconBraces size={15} />}
+            disabled={run.method === "full" || run.live === null}
+          >
+            rank_pattern.json
+          </Menu.Item>
+          <Menu.Item
+            component="a"
+            href={file("log/download")}
+            download
+            leftSection={<IconFileZip size={15} />}
+          >
+            Whole log
+          </Menu.Item>
+          <Menu.Divider />
+          <Menu.Item
+            color="red"
+            leftSection={<IconTrash size={15} />}
+            disabled={!isOver}
+            onClick={() => setAsking(true)}
+          >
+            Delete
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <Confirm
+        opened={isAsking}
+        title="Delete this run?"
+        action="Delete for good"
+        isBusy={remove.isPending}
+        onClose={() => setAsking(false)}
+        onConfirm={() => remove.mutate([run], { onSuccess: () => void navigate("/") })}
+      >
+        Its history, logs, checkpoints and adapter are removed. This cannot be undone.
+      </Confirm>
+    </Group>
+  );
+}

@@ -1,0 +1,184 @@
+import { Alert, Anchor, Badge, Group, Paper, Stack, Text } from "@mantine/core";
+import { IconAlertTriangle } from "@tabler/icons-react";
+import type { ReactNode } from "react";
+import { Link } from "react-router";
+import type { Connection } from "@/api/event-stream";
+import type { RunDetail, RunStatus } from "@/api/types";
+import {
+  age,
+  count,
+  dateTime,
+  duration,
+  methodName,
+  metric,
+  missing,
+  roughly,
+  shortCount,
+} from "@/components/format";
+import { StepProgress } from "@/components/Progress";
+import { StatusBadge } from "@/components/StatusBadge";
+import { useServerNow } from "@/components/use-server-now";
+import type { LiveRun } from "./live-run";
+import { RunActions } from "./RunActions";
+import { RunName } from "./RunName";
+import type { TimelineEvent } from "./timeline";
+
+interface RunHeaderProps {
+  run: RunDetail;
+  live: LiveRun;
+  status: RunStatus;
+  connection: Connection;
+  warnings: Extract<TimelineEvent, { kind: "warning" }>[];
+}
+
+export function RunHeader({ run, live, status, connection, warnings }: RunHeaderProps) {
+  const isMoving = status === "running" || status === "starting" || status === "stopping";
+  const step = Math.max(live.lastSeq >= run.last_seq ? live.step : run.step, 0);
+  const accuracy = run.metrics["eval_accuracy"];
+  const phase = live.lastSeq >= run.last_seq ? live.phase : run.phase;
+  return (
+    <Stack gap="sm">
+      <Anchor component={Link} to="/" size="xs" c="dimmed" w="fit-content">
+        All runs
+      </Anchor>
+      <Group justify="space-between" align="flex-start" gap="sm">
+        <Group gap="sm" align="center" className="run-title">
+          <RunName run={run} />
+          <StatusBadge status={status} position={run.queue_position} testId="run-status" />
+          <ConnectionBadge connection={connection} />
+        </Group>
+        <RunActions run={run} status={status} />
+      </Group>
+      <Paper withBorder radius="md" px="md" py="sm">
+        <div className="facts">
+          <Fact label="Step" wide>
+            <span data-testid="run-step" data-step={step}>
+              <StepProgress
+                step={step}
+                total={live.totalSteps ?? run.total_steps}
+                isMoving={isMoving}
+                hint={etaText(run, status)}
+              />
+            </span>
+          </Fact>
+          <Fact label="Phase">{isMoving ? (phase ?? missing) : missing}</Fact>
+          <Fact label="Best accuracy" hint={accuracy ? `step ${accuracy.max_step}` : undefined}>
+            {metric(accuracy?.max)}
+          </Fact>
+          <Fact
+            label="Live"
+            hint={run.mean_rank === null ? undefined : `mean rank ${run.mean_rank.toFixed(2)}`}
+          >
+            {count(run.live)}
+          </Fact>
+          <Fact
+            label={run.kept_parameters === null ? "Trained" : "Kept"}
+            hint={
+              run.kept_parameters === null ? "parameters" : `of ${shortCount(run.trained_parameters)} trained`
+            }
+          >
+            {shortCount(run.kept_parameters ?? run.trained_parameters)}
+          </Fact>
+          <Fact label="Attempt" hint={run.worker ?? undefined}>
+            {run.attempt || missing}
+          </Fact>
+          <Fact
+            label={run.ended_at ? "Took" : "Updated"}
+            hint={run.ended_at ? dateTime(run.ended_at) : undefined}
+          >
+            {run.ended_at && run.started_at ? duration(run.ended_at - run.started_at) : <Updated run={run} />}
+          </Fact>
+          <Fact label="Method" hint={`${run.model_id} · ${run.data_id}`}>
+            {methodName(run.method)}
+          </Fact>
+        </div>
+      </Paper>
+      <Trouble run={run} status={status} />
+      {warnings.map((warning) => (
+        <Alert key={warning.seq} color="yellow" variant="light" icon={<IconAlertTriangle size={18} />}>
+          {warning.message} {warning.next_step}
+        </Alert>
+      ))}
+    </Stack>
+  );
+}
+
+function etaText(run: RunDetail, status: RunStatus): string {
+  if (status === "running" && run.eta_s !== null) return `about ${roughly(run.eta_s)} left`;
+  return status === "running" ? "estimating" : "";
+}
+
+function Fact({
+  label,
+  hint,
+  wide,
+  children,
+}: {
+  label: string;
+  hint?: string | undefined;
+  wide?: boolean;
+  children: ReactNode;
+}) {
+  return (
+    <div className={wide ? "fact fact-wide" : "fact"}>
+      <Text size="xs" c="dimmed">
+        {label}
+      </Text>
+      <Text component="div" fw={600} size="sm" className="numbers clip">
+        {children}
+      </Text>
+      <Text size="xs" c="dimmed" className="numbers clip" title={hint}>
+        {hint ?? "\u00a0"}
+      </Text>
+    </div>
+  );
+}
+
+function Updated({ run }: { run: RunDetail }) {
+  const now = useServerNow();
+  return <span title={dateTime(run.updated_at)}>{age(run.updated_at, now)}</span>;
+}
+
+const connections: Record<Connection, { colour: string; words: string }> = {
+  connecting: { colour: "gray", words: "connecting" },
+  live: { colour: "teal", words: "live" },
+  reconnecting: { colour: "orange", words: "disconnected, reconnecting" },
+  ended: { colour: "gray", words: "complete" },
+};
+
+function ConnectionBadge({ connection }: { connection: Connection }) {
+  const { colour, words } = connections[connection];
+  return (
+    <Badge
+      variant="outline"
+      color={colour}
+      tt="none"
+      radius="sm"
+      fw={500}
+      data-testid="connection-state"
+      data-state={connection}
+      role="status"
+      style={{ flexShrink: 0 }}
+    >
+      {words}
+    </Badge>
+  );
+}
+
+/** Why it ended or waits, and what to do, in the server's words. */
+function Trouble({ run, status }: { run: RunDetail; status: RunStatus }) {
+  if (!run.message || status !== run.status) return null;
+  const isBad = status === "failed";
+  if (!isBad && status !== "interrupted" && status !== "stopped") return null;
+  return (
+    <Alert
+      color={isBad ? "red" : "orange"}
+      variant="light"
+      icon={<IconAlertTriangle size={18} />}
+      title={run.message}
+      data-testid="run-trouble"
+    >
+      {run.next_step}
+    </Alert>
+  );
+}

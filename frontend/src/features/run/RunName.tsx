@@ -1,0 +1,59 @@
+import { ActionIcon, Group, TextInput, Title } from "@mantine/core";
+import { IconCheck, IconPencil, IconX } from "@tabler/icons-react";
+import { type FormEvent, useState } from "react";
+import { useRunActions } from "@/components/use-run-actions";
+
+/** The title of the page; a pencil turns it into a field. */
+export function RunName({ run }: { run: { id: string; name: string } }) {
+  const [draft, setDraft] = useState<string | null>(null);
+  const { rename } = useRunActions();
+  if (draft === null) {
+    return (
+      <Group gap={4} wrap="nowrap" style={{ minWidth: 0 }}>
+        <Title order={1} size="h3" className="clip" title={run.name}>
+          {run.name}
+        </Title>
+        <ActionIcon variant="subtle" color="gray" aria-label="Rename" onClick={() => setDraft(run.name)}>
+          <IconPencil size={15} />
+        </ActionIcon>
+      </Group>
+    );
+  }
+  const save = (event: FormEvent) => {
+    event.preventDefault();
+    const name = draft.trim();
+    if (name && name !== run.name) rename.mutate({ id: run.id, name });
+    setDraft(null);
+  };
+  return (
+    <Group
+      component="form"
+      onSubmit={save}
+      gap={4}
+      wrap="nowrap"
+      style={{ flex: "1 1 260px", maxWidth: 520 }}
+    >
+      <TextInput
+        aria-label="Name of the run"
+        value={draft}
+        onChange={(event) => setDraft(event.currentTarget.value)}
+        onKeyDown={(event) => event.key === "Escape" && setDraft(null)}
+        maxLength={200}
+        autoFocus
+        style={{ flex: 1 }}
+      />
+      <ActionIcon type="submit" variant="light" size={34} aria-label="Save the name" disabled={!draft.trim()}>
+        <IconCheck size={16} />
+      </ActionIcon>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size={34}
+        aria-label="Keep the old name"
+        onClick={() => setDraft(null)}
+      >
+        <IconX size={16} />
+      </ActionIcon>
+    </Group>
+  );
+}

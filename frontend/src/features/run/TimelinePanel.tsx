@@ -1,0 +1,38 @@
+import { ScrollArea, Text } from "@mantine/core";
+import { clock, count, dateTime } from "@/components/format";
+import { Panel } from "@/components/Panel";
+import { type TimelineEvent, timelineSentence } from "./timeline";
+
+interface TimelinePanelProps {
+  events: readonly TimelineEvent[];
+  /** Set when the run has more events than were read. */
+  readTo: number | null;
+}
+
+export function TimelinePanel({ events, readTo }: TimelinePanelProps) {
+  return (
+    <Panel
+      title="Timeline"
+      note={
+        readTo === null
+          ? undefined
+          : `Of the first ${count(readTo)} events and those since the page was opened.`
+      }
+    >
+      <ScrollArea.Autosize mah="40vh">
+        <ul className="timeline">
+          {[...events].reverse().map((event) => (
+            <li key={event.seq}>
+              <Text span size="xs" c="dimmed" className="numbers" title={dateTime(event.time)}>
+                {clock(event.time)}
+              </Text>
+              <Text span size="sm" c={event.kind === "warning" ? "orange" : undefined}>
+                {timelineSentence(event)}
+              </Text>
+            </li>
+          ))}
+        </ul>
+      </ScrollArea.Autosize>
+    </Panel>
+  );
+}

@@ -1,0 +1,192 @@
+import { describe, expect, test } from "vitest";
+import type { RankFrame, RunDetail, RunEvent, Series } from "@/api/types";
+import { applyEvents, fromHistory, type LiveRun, reduceLive, thinFrames } from "./live-run";
+
+const detail = (last_seq: number, more: Partial<RunDetail> = {}): RunDetail =>
+  ({
+    status: "running",
+    phase: "training",
+    step: 0,
+    total_steps: 100,
+    attempt: 1,
+    modules: [],
+    width: 4,
+    last_seq,
+    ...more,
+  }) as RunDetail;
+
+const series = (name: string, last_seq: number, steps: number[], values: Series["values"]): Series => ({
+  name,
+  steps,
+  values,
+  total_points: steps.length,
+  is_reduced: false,
+  last_seq,
+});
+
+const frame = (step: number, more: Partial<RankFrame> = {}): RankFrame => ({
+  seq: step,
+  attempt: 1,
+  step,
+  budget: 8,
+  live: 8,
+  threshold: null,
+  pruning: false,
+  final: false,
+  mask: "",
+  scores: "",
+  ...more,
+});
+
+const start = (
+  last_seq = 0,
+  more: { frames?: RankFrame[]; series?: Series[]; ranksSeq?: number } = {},
+): LiveRun =>
+  fromHistory({
+    run: detail(last_seq),
+    ranks: {
+      modules: [],
+      width: 4,
+      frames: more.frames ?? [],
+      total_frames: more.frames?.length ?? 0,
+      is_reduced: false,
+      last_seq: more.ranksSeq ?? last_seq,
+    },
+    series: more.series ?? [],
+    namesSeq: last_seq,
+  });
+
+type Loose = { kind: RunEvent["kind"] } & Record<string, unknown>;
+const event = (seq: number, body: Loose, attempt = 1) =>
+  ({ seq, attempt, time: seq, ...body }) as unknown as RunEvent;
+const loss = (seq: number, step: number, value: number | string) =>
+  event(seq, { kind: "metric", name: "train_loss", step, value });
+const ranks = (seq: number, step: number, more = {}) =>
+  event(seq, { kind: "ranks", step, budget: 8, live: 8, mask: "", scores: "", ...more });
+
+describe("a reader of a run", () => {
+  test("sees every event once, however often it is sent", () => {
+    const events = [loss(1, 1, 0.9), loss(2, 2, 0.8), loss(3, 3, 0.7)];
+    let state = applyEvents(start(), events.slice(0, 2));
+    state = applyEvents(state, events);
+    state = applyEvents(state, events);
+    expect(state.series["train_loss"]).toMatchObject({ steps: [1, 2, 3], values: [0.9, 0.8, 0.7], total: 3 });
+    expect(state.lastSeq).toBe(3);
+  });
+
+  test("gets the same state from one batch as from many", () => {
+    const events = [
+      event(1, { kind: "status", status: "starting" }),
+      event(2, { kind: "modules", modules: [], width: 6, trained_parameters: 10, total_steps: 50 }),
+      ranks(3, 0),
+      loss(4, 1, 0.5),
+      event(5, { kind: "status", status: "starting", step: 0 }, 2),
+      loss(6, 1, 0.4),
+    ];
+    const atOnce = applyEvents(start(), events);
+    const oneByOne = events.reduce((state, one) => applyEvents(state, [one]), start());
+    expect(oneByOne).toEqual(atOnce);
+  });
+
+  test("does not change the state that it was given", () => {
+    const before = start(2, { series: [series("train_loss", 2, [1], [0.9])] });
+    const copy = structuredClone(before);
+    applyEvents(before, [loss(3, 2, 0.8), ranks(4, 2)]);
+    expect(before).toEqual(copy);
+  });
+
+  test("returns the same object when there is nothing new", () => {
+    const state = start(5);
+    expect(applyEvents(state, [loss(4, 1, 1)])).toBe(state);
+  });
+
+  test("takes nothing twice when parts of the history are newer than others", () => {
+    // The run was read at event 10, the loss at 12, the ranks at 13: the stream goes on after 10.
+    const state = start(10, {
+      series: [series("train_loss", 12, [1, 2], [0.9, 0.8])],
+      frames: [frame(2)],
+      ranksSeq: 13,
+    });
+    expect(state.lastSeq).toBe(10);
+    const next = applyEvents(state, [
+      event(11, { kind: "metric", name: "dem", step: 2, value: 1 }),
+      loss(12, 2, 0.8),
+      ranks(13, 2),
+      loss(14, 3, 0.7),
+      ranks(15, 3),
+    ]);
+    expect(next.series["train_loss"]?.steps).toEqual([1, 2, 3]);
+    expect(next.series["dem"]?.steps).toEqual([2]);
+    expect(next.frames.map((one) => one.step)).toEqual([2, 3]);
+    expect(next.totalFrames).toBe(2);
+  });
+
+  test("keeps numbers that are not finite", () => {
+    expect(
+      applyEvents(start(), [loss(1, 1, "NaN"), loss(2, 2, "Infinity")]).series["train_loss"]?.values,
+    ).toEqual(["NaN", "Infinity"]);
+  });
+});
+
+describe("a new attempt", () => {
+  test("replaces what older attempts recorded beyond the step that it goes on from", () => {
+    const state = applyEvents(start(), [
+      loss(1, 1, 0.9),
+      ranks(2, 1),
+      loss(3, 2, 0.8),
+      ranks(4, 2),
+      loss(5, 3, 0.7),
+    ]);
+    const next = applyEvents(state, [
+      event(6, { kind: "status", status: "starting", step: 1 }, 2),
+      loss(7, 2, 0.6),
+    ]);
+    expect(next.series["train_loss"]).toMatchObject({ steps: [1, 2], values: [0.9, 0.6], total: 2 });
+    expect(next.frames.map((one) => one.step)).toEqual([1]);
+    expect(next).toMatchObject({ attempt: 2, status: "starting", step: 1 + 1, totalFrames: 1 });
+  });
+
+  test("replaces nothing before it says where it starts", () => {
+    const state = applyEvents(start(), [
+      loss(1, 1, 0.9),
+      event(2, { kind: "status", status: "starting" }, 2),
+    ]);
+    expect(state.series["train_loss"]?.steps).toEqual([1]);
+  });
+
+  test("does not cut a series that was read after it had started", () => {
+    const state = start(5, { series: [series("train_loss", 9, [1, 2, 3], [0.9, 0.6, 0.5])] });
+    const next = applyEvents(state, [
+      event(6, { kind: "status", status: "starting", step: 1 }, 2),
+      loss(7, 2, 0.6),
+    ]);
+    expect(next.series["train_loss"]?.steps).toEqual([1, 2, 3]);
+  });
+
+  test("may repeat the snapshot of its first step: the newer one stands", () => {
+    const state = applyEvents(start(), [ranks(1, 5, { live: 8 }), ranks(2, 5, { live: 7 })]);
+    expect(state.frames.map((one) => one.live)).toEqual([7]);
+    expect(state.totalFrames).toBe(1);
+  });
+});
+
+test("the status is the server's last word, also when it is not expected", () => {
+  const state = applyEvents(start(), [
+    event(1, { kind: "status", status: "done" }),
+    event(2, { kind: "status", status: "queued" }),
+  ]);
+  expect(state.status).toBe("queued");
+});
+
+test("events before the history change nothing", () => {
+  expect(reduceLive(null, { type: "events", events: [loss(1, 1, 1)] })).toBeNull();
+});
+
+test("thinning keeps the first snapshot, prunings and the newest hundred", () => {
+  const frames = Array.from({ length: 400 }, (_, step) => frame(step, { pruning: step % 50 === 0 }));
+  const kept = thinFrames(frames).map((one) => one.step);
+  expect(kept.length).toBeLessThan(300);
+  expect(kept).toEqual(
+    expect.arrayContaining([0, 50, 100, 150, 200, 250, ...Array.from({ length: 100 }, (_, i) => 300 + i)]),
+  );
+});

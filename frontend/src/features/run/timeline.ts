@@ -1,0 +1,71 @@
+/** What happened to a run, in sentences: everything but the numbers, which are charts. */
+import { http, unwrap } from "@/api/client";
+import type { RunEvent } from "@/api/types";
+import { bytes, count } from "@/components/format";
+
+export type TimelineEvent = Extract<RunEvent, { kind: "status" | "warning" | "checkpoint" | "artifact" }>;
+
+export const isTimeline = (event: RunEvent): event is TimelineEvent =>
+  event.kind === "status" ||
+  event.kind === "warning" ||
+  event.kind === "checkpoint" ||
+  event.kind === "artifact";
+
+const pageSize = 2000;
+const mostPages = 5;
+
+export interface Timeline {
+  events: TimelineEvent[];
+  /** Events that were read; fewer than the run has when it is very long. */
+  readTo: number;
+  isWhole: boolean;
+}
+
+/** Status changes, warnings, checkpoints and results among the first events of a run. */
+export async function loadTimeline(id: string, signal: AbortSignal): Promise<Timeline> {
+  const events: TimelineEvent[] = [];
+  let after = 0;
+  for (let page = 0; page < mostPages; page++) {
+    const part = await unwrap(
+      http.GET("/api/v1/runs/{run_id}/events", {
+        signal,
+        params: { path: { run_id: id }, query: { after, limit: pageSize } },
+      }),
+    );
+    const read = part.items as unknown as RunEvent[];
+    events.push(...read.filter(isTimeline));
+    after = read.at(-1)?.seq ?? after;
+    if (!part.has_more) return { events, readTo: after, isWhole: true };
+  }
+  return { events, readTo: after, isWhole: false };
+}
+
+/** Both lists in order, each event once. */
+export function mergeTimeline(
+  past: readonly TimelineEvent[],
+  live: readonly TimelineEvent[],
+): TimelineEvent[] {
+  const bySeq = new Map([...past, ...live].map((event) => [event.seq, event]));
+  return [...bySeq.values()].sort((one, other) => one.seq - other.seq);
+}
+
+export function timelineSentence(event: TimelineEvent): string {
+  switch (event.kind) {
+    case "status":
+      return [
+        event.step === undefined
+          ? `Status: ${event.status}.`
+          : `Status: ${event.status}, from step ${count(event.step)}.`,
+        event.message,
+        event.next_step,
+      ]
+        .filter(Boolean)
+        .join(" ");
+    case "warning":
+      return ["Warning:", event.message, event.next_step].filter(Boolean).join(" ");
+    case "checkpoint":
+      return `Checkpoint at step ${count(event.step)} (${bytes(event.size_bytes)}).`;
+    case "artifact":
+      return `The ${event.name} was exported: ${count(event.kept_parameters)} parameters, ${bytes(event.size_bytes)}.`;
+  }
+}

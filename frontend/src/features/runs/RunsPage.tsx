@@ -1,0 +1,169 @@
+import { Box, Button, Container, Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { IconPlus } from "@tabler/icons-react";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import type { RowSelectionState } from "@tanstack/react-table";
+import { useMemo, useState } from "react";
+import { Link, useSearchParams } from "react-router";
+import { type RunFilter, runsQuery } from "@/api/queries";
+import { Confirm } from "@/components/Confirm";
+import { count } from "@/components/format";
+import { EmptyState, ErrorState } from "@/components/states";
+import { useRunActions } from "@/components/use-run-actions";
+import { useTitle } from "@/components/use-title";
+import { RunsTable } from "./RunsTable";
+import "./runs.css";
+import { FilterBar, SelectionBar } from "./RunsToolbar";
+import { SystemStrip } from "./SystemStrip";
+import { canDelete, canStop, filterFrom, isFiltered, paramsOf } from "./view";
+
+export function RunsPage() {
+  useTitle("Runs");
+  const [params, setParams] = useSearchParams();
+  const filter = useMemo(() => filterFrom(params), [params]);
+  const setFilter = (next: RunFilter) => setParams(paramsOf(next), { replace: true });
+  const query = useInfiniteQuery(runsQuery(filter));
+  const runs = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  const total = query.data?.pages[0]?.total;
+  const [selection, setSelection] = useState<RowSelectionState>({});
+  const selected = useMemo(() => runs.filter((run) => selection[run.id]), [runs, selection]);
+  const [asking, setAsking] = useState<"stop" | "delete" | null>(null);
+  const { stop, remove } = useRunActions();
+  const stoppable = selected.filter((run) => canStop(run.status));
+  const deletable = selected.filter((run) => canDelete(run.status));
+
+  const finish = () => {
+    setAsking(null);
+    setSelection({});
+  };
+
+  return (
+    <Container fluid maw={1680} px={{ base: "sm", sm: "lg" }} py="md">
+      <Stack gap="sm">
+        <Group justify="space-between" align="center">
+          <Group gap="sm" align="baseline">
+            <Title order={1} size="h3">
+              Runs
+            </Title>
+            <Text c="dimmed" size="sm" className="numbers">
+              {total === undefined ? "" : count(total)}
+            </Text>
+          </Group>
+          <Button component={Link} to="/new" leftSection={<IconPlus size={16} />}>
+            New run
+          </Button>
+        </Group>
+        <SystemStrip />
+        <Box mih={36}>
+          {selected.length > 0 ? (
+            <SelectionBar
+              selected={selected}
+              onClear={() => setSelection({})}
+              onStop={() => setAsking("stop")}
+              onDelete={() => setAsking("delete")}
+            />
+          ) : (
+            <FilterBar filter={filter} onFilter={setFilter} />
+          )}
+        </Box>
+        {query.error && query.data ? (
+          <ErrorState
+            error={query.error}
+            title="The list is not being updated"
+            onRetry={() => void query.refetch()}
+          />
+        ) : null}
+        <Paper withBorder radius="md" style={{ overflow: "clip" }}>
+          {query.isPending ? (
+            <LoadingRows />
+          ) : !query.data ? (
+            <Box p="md">
+              {query.error ? <ErrorState error={query.error} onRetry={() => void query.refetch()} /> : null}
+            </Box>
+          ) : runs.length === 0 ? (
+            <NoRuns isFiltered={isFiltered(filter)} onClear={() => setParams({})} />
+          ) : (
+            <RunsTable
+              runs={runs}
+              sort={filter.sort}
+              onSort={(sort) => setFilter({ ...filter, sort })}
+              selection={selection}
+              onSelection={setSelection}
+              onEnd={() => {
+                if (query.hasNextPage && !query.isFetchingNextPage) void query.fetchNextPage();
+              }}
+            />
+          )}
+        </Paper>
+        {query.hasNextPage ? (
+          <Text size="xs" c="dimmed" ta="center" className="numbers">
+            {count(runs.length)} of {count(total)} loaded; the rest comes as you scroll.
+          </Text>
+        ) : null}
+      </Stack>
+      <Confirm
+        opened={asking === "stop"}
+        title={`Stop ${stoppable.length === 1 ? "this run" : `${stoppable.length} runs`}?`}
+        action="Save and stop"
+        isBusy={stop.isPending}
+        onClose={() => setAsking(null)}
+        onConfirm={() => stop.mutate({ runs: stoppable, save: true }, { onSettled: finish })}
+      >
+        Running ones write a checkpoint first and can be resumed. Queued ones leave the queue.
+        {stoppable.length < selected.length
+          ? ` ${selected.length - stoppable.length} of the selected have ended already.`
+          : ""}
+      </Confirm>
+      <Confirm
+        opened={asking === "delete"}
+        title={`Delete ${deletable.length === 1 ? "this run" : `${deletable.length} runs`}?`}
+        action="Delete for good"
+        isBusy={remove.isPending}
+        onClose={() => setAsking(null)}
+        onConfirm={() => remove.mutate(deletable, { onSettled: finish })}
+      >
+        Their history, logs, checkpoints and adapters are removed. This cannot be undone.
+        {deletable.length < selected.length ? " Runs that are still going are kept: stop them first." : ""}
+      </Confirm>
+    </Container>
+  );
+}
+
+function LoadingRows() {
+  return (
+    <Stack gap={0} p="sm" aria-label="Loading" aria-busy>
+      {Array.from({ length: 8 }, (_, index) => (
+        <Skeleton key={index} height={33} my={10} radius="sm" />
+      ))}
+    </Stack>
+  );
+}
+
+function NoRuns({ isFiltered: hasFilter, onClear }: { isFiltered: boolean; onClear: () => void }) {
+  if (hasFilter) {
+    return (
+      <EmptyState
+        title="No run fits this view"
+        action={
+          <Button variant="default" onClick={onClear}>
+            Show all runs
+          </Button>
+        }
+      >
+        Change the words or the status above.
+      </EmptyState>
+    );
+  }
+  return (
+    <EmptyState
+      title="No runs yet"
+      action={
+        <Button component={Link} to="/new" leftSection={<IconPlus size={16} />}>
+          New run
+        </Button>
+      }
+    >
+      Launch one and watch the rank of every module move while it trains. The quick demo takes a few minutes
+      on two CPU cores.
+    </EmptyState>
+  );
+}

@@ -1,0 +1,163 @@
+import { Table, UnstyledButton } from "@mantine/core";
+import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
+import {
+  FlexRender,
+  type OnChangeFn,
+  type Row,
+  type RowSelectionState,
+  useTable,
+} from "@tanstack/react-table";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { memo, useEffect, useRef } from "react";
+import type { RunSummary } from "@/api/types";
+import { columns, features, looks } from "./columns";
+import { nextSort } from "./view";
+
+const rowHeight = 53;
+/** Below this many rows all are drawn: the browser's own search then finds every row. */
+const virtualFrom = 120;
+
+interface RunsTableProps {
+  runs: RunSummary[];
+  sort: string;
+  onSort: (sort: string) => void;
+  selection: RowSelectionState;
+  onSelection: OnChangeFn<RowSelectionState>;
+  /** Called when the end of the loaded rows comes into view. */
+  onEnd: () => void;
+}
+
+export function RunsTable({ runs, sort, onSort, selection, onSelection, onEnd }: RunsTableProps) {
+  const table = useTable({
+    features,
+    columns,
+    data: runs,
+    getRowId: (run) => run.id,
+    state: { rowSelection: selection },
+    onRowSelectionChange: onSelection,
+    enableRowSelection: true,
+  });
+  const rows = table.getRowModel().rows;
+  const body = useRef<HTMLDivElement>(null);
+  const isVirtual = rows.length > virtualFrom;
+  const virtualizer = useWindowVirtualizer({
+    count: rows.length,
+    estimateSize: () => rowHeight,
+    overscan: 12,
+    scrollMargin: body.current?.offsetTop ?? 0,
+    enabled: isVirtual,
+  });
+  const items = virtualizer.getVirtualItems();
+  const shown = isVirtual ? items.flatMap((item) => rows[item.index] ?? []) : rows;
+  const before = isVirtual ? (items[0]?.index ?? 0) * rowHeight : 0;
+  const after = isVirtual ? (rows.length - 1 - (items.at(-1)?.index ?? rows.length - 1)) * rowHeight : 0;
+
+  const end = useRef<HTMLDivElement>(null);
+  const reachEnd = useRef(onEnd);
+  reachEnd.current = onEnd;
+  useEffect(() => {
+    if (!end.current || !("IntersectionObserver" in window)) return;
+    const observer = new IntersectionObserver(
+      (entries) => {
+        if (entries.some((entry) => entry.isIntersecting)) reachEnd.current();
+      },
+      { rootMargin: "400px" },
+    );
+    observer.observe(end.current);
+    return () => observer.disconnect();
+  }, []);
+
+  return (
+    <div ref={body}>
+      <Table layout="fixed" highlightOnHover className="runs-table" aria-rowcount={rows.length + 1}>
+        <Table.Thead>
+          {table.getHeaderGroups().map((group) => (
+            <Table.Tr key={group.id}>
+              {group.headers.map((header) => (
+                <HeaderCell key={header.id} id={header.column.id} sort={sort} onSort={onSort}>
+                  <table.FlexRender header={header} />
+                </HeaderCell>
+              ))}
+            </Table.Tr>
+          ))}
+        </Table.Thead>
+        <Table.Tbody>
+          {before > 0 && <tr style={{ height: before }} aria-hidden />}
+          {shown.map((row) => (
+            <RunRow key={row.id} row={row} run={row.original} isSelected={row.getIsSelected()} />
+          ))}
+          {after > 0 && <tr style={{ height: after }} aria-hidden />}
+        </Table.Tbody>
+      </Table>
+      <div ref={end} />
+    </div>
+  );
+}
+
+interface RunRowProps {
+  row: Row<typeof features, RunSummary>;
+  run: RunSummary;
+  isSelected: boolean;
+}
+
+/** Drawn again only when its run or its selection changed: scrolling and polling leave the others alone. */
+const RunRow = memo(
+  function RunRow({ row, isSelected }: RunRowProps) {
+    return (
+      <Table.Tr
+        data-testid="run-row"
+        data-run={row.id}
+        aria-rowindex={row.index + 2}
+        bg={isSelected ? "var(--mantine-primary-color-light)" : undefined}
+        style={{ height: rowHeight }}
+      >
+        {row.getAllCells().map((cell) => (
+          <Table.Td key={cell.id} className={classOf(cell.column.id)} ta={looks[cell.column.id]?.align}>
+            <FlexRender cell={cell} />
+          </Table.Td>
+        ))}
+      </Table.Tr>
+    );
+  },
+  (before, after) => before.run === after.run && before.isSelected === after.isSelected,
+);
+
+function classOf(column: string): string {
+  const from = looks[column]?.from;
+  return `numbers col-${column}${from ? ` from-${from}` : ""}`;
+}
+
+interface HeaderCellProps {
+  id: string;
+  sort: string;
+  onSort: (sort: string) => void;
+  children: React.ReactNode;
+}
+
+function HeaderCell({ id, sort, onSort, children }: HeaderCellProps) {
+  const look = looks[id] ?? {};
+  const field = look.sort;
+  const direction = !field
+    ? undefined
+    : sort === field
+      ? ("ascending" as const)
+      : sort === `-${field}`
+        ? ("descending" as const)
+        : ("none" as const);
+  return (
+    <Table.Th className={classOf(id)} w={look.width} ta={look.align} aria-sort={direction} scope="col">
+      {field ? (
+        <UnstyledButton
+          className="sort-button"
+          onClick={() => onSort(nextSort(sort, field, look.startsDescending ?? false))}
+        >
+          {children}
+          {direction === "ascending" && <IconArrowUp size={13} aria-hidden />}
+          {direction === "descending" && <IconArrowDown size={13} aria-hidden />}
+        </UnstyledButton>
+      ) : (
+        children
+      )}
+    </Table.Th>
+  );
+}

@@ -1,0 +1,56 @@
+import { Alert, Group, Stack, Text } from "@mantine/core";
+import { IconAlertTriangle } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { healthQuery, workersQuery } from "@/api/queries";
+import { age, bytes } from "@/components/format";
+
+/** What is wrong with the installation and what to do; one quiet line of workers when nothing is. */
+export function SystemStrip() {
+  const health = useQuery(healthQuery);
+  const workers = useQuery(workersQuery);
+  const services = health.data ? [health.data.database, health.data.broker, health.data.workers] : [];
+  const troubles = services.filter((service) => !service.ok);
+  const present = (workers.data ?? []).filter((worker) => worker.status !== "stopped");
+  return (
+    <Stack gap="xs">
+      {troubles.length > 0 && (
+        <Alert
+          color="orange"
+          variant="light"
+          icon={<IconAlertTriangle size={18} />}
+          title="Not everything works"
+          data-testid="degraded"
+        >
+          <Stack gap={4}>
+            {troubles.map((service) => (
+              <Text size="sm" key={service.message}>
+                {service.message} {service.next_step}
+              </Text>
+            ))}
+          </Stack>
+        </Alert>
+      )}
+      {present.length > 0 && (
+        <Group gap="lg" aria-label="Workers">
+          {present.map((worker) => (
+            <Text size="xs" c="dimmed" key={worker.name} className="numbers">
+              <Text span fw={600} c={worker.status === "online" ? undefined : "orange"}>
+                {worker.name}
+              </Text>{" "}
+              {worker.status} · {worker.busy} of {worker.slots} busy ·{" "}
+              {worker.gpus.length ? worker.gpus.map(gpuText).join(", ") : "CPU"}
+              {worker.status !== "online" && health.data
+                ? ` · heard from ${age(worker.heartbeat_at, health.data.time)}`
+                : ""}
+            </Text>
+          ))}
+        </Group>
+      )}
+    </Stack>
+  );
+}
+
+function gpuText(gpu: Record<string, unknown>): string {
+  const free = gpu["free_bytes"];
+  return `${String(gpu["name"] ?? "GPU")}${typeof free === "number" ? ` (${bytes(free)} free)` : ""}`;
+}

@@ -1,0 +1,162 @@
+import { Checkbox, Group, Text, Tooltip } from "@mantine/core";
+import { createColumnHelper, rowSelectionFeature, tableFeatures } from "@tanstack/react-table";
+import { Link } from "react-router";
+import type { RunSummary } from "@/api/types";
+import { age, count, dateTime, methodName, metric, missing, roughly } from "@/components/format";
+import { StepProgress } from "@/components/Progress";
+import { StatusBadge } from "@/components/StatusBadge";
+import { useServerNow } from "@/components/use-server-now";
+
+export const features = tableFeatures({ rowSelectionFeature });
+
+interface ColumnLook {
+  /** The API's word for sorting by this column. */
+  sort?: string;
+  startsDescending?: boolean;
+  align?: "right";
+  /** From which width on the column is shown. */
+  from?: "sm" | "md" | "lg";
+  width?: number | string;
+}
+
+export const looks: Record<string, ColumnLook> = {
+  select: { width: 40 },
+  status: { sort: "status", width: 124 },
+  name: { sort: "name" },
+  method: { sort: "method", from: "md", width: 120 },
+  model: { sort: "model_id", from: "lg", width: 120 },
+  data: { sort: "data_id", from: "lg", width: 140 },
+  progress: { sort: "step", startsDescending: true, from: "sm", width: 170 },
+  accuracy: { align: "right", from: "sm", width: 96 },
+  live: { sort: "live", startsDescending: true, align: "right", from: "md", width: 76 },
+  meanRank: { align: "right", from: "md", width: 96 },
+  age: { sort: "created_at", startsDescending: true, align: "right", from: "sm", width: 96 },
+};
+
+const helper = createColumnHelper<typeof features, RunSummary>();
+
+export const columns = helper.columns([
+  helper.display({
+    id: "select",
+    header: ({ table }) => (
+      <Checkbox
+        size="xs"
+        aria-label="Select all runs shown"
+        checked={table.getIsAllRowsSelected()}
+        indeterminate={table.getIsSomeRowsSelected() && !table.getIsAllRowsSelected()}
+        onChange={table.getToggleAllRowsSelectedHandler()}
+      />
+    ),
+    cell: ({ row }) => (
+      <Checkbox
+        size="xs"
+        aria-label={`Select ${row.original.name}`}
+        checked={row.getIsSelected()}
+        onChange={row.getToggleSelectedHandler()}
+      />
+    ),
+  }),
+  helper.display({
+    id: "status",
+    header: "Status",
+    cell: ({ row: { original: run } }) => <StatusBadge status={run.status} position={run.queue_position} />,
+  }),
+  helper.display({ id: "name", header: "Run", cell: ({ row }) => <NameCell run={row.original} /> }),
+  helper.display({ id: "method", header: "Method", cell: ({ row }) => methodName(row.original.method) }),
+  helper.display({
+    id: "model",
+    header: "Model",
+    cell: ({ row }) => <div className="clip">{row.original.model_id}</div>,
+  }),
+  helper.display({
+    id: "data",
+    header: "Data",
+    cell: ({ row }) => <div className="clip">{row.original.data_id}</div>,
+  }),
+  helper.display({
+    id: "progress",
+    header: "Progress",
+    cell: ({ row }) => <ProgressCell run={row.original} />,
+  }),
+  helper.display({
+    id: "accuracy",
+    header: "Accuracy",
+    cell: ({ row }) => <AccuracyCell run={row.original} />,
+  }),
+  helper.display({ id: "live", header: "Live", cell: ({ row }) => count(row.original.live) }),
+  helper.display({
+    id: "meanRank",
+    header: "Mean rank",
+    cell: ({ row: { original: run } }) => (run.mean_rank === null ? missing : run.mean_rank.toFixed(2)),
+  }),
+  helper.display({
+    id: "age",
+    header: "Created",
+    cell: ({ row }) => <AgeCell time={row.original.created_at} />,
+  }),
+]);
+
+function NameCell({ run }: { run: RunSummary }) {
+  const trouble = run.status === "failed" || run.status === "interrupted" ? run.message : null;
+  return (
+    <div style={{ minWidth: 0 }}>
+      <Link
+        to={`/runs/${run.id}`}
+        className="plain-link clip"
+        style={{ display: "block", fontWeight: 600 }}
+        title={run.name}
+      >
+        {run.name}
+      </Link>
+      <Group gap={6} wrap="nowrap" style={{ overflow: "hidden" }}>
+        {trouble ? (
+          <Text size="xs" c="red" className="clip" title={trouble}>
+            {trouble}
+          </Text>
+        ) : (
+          <Text size="xs" c="dimmed" className="clip">
+            {[
+              run.phase && run.status !== "queued" ? run.phase : null,
+              run.id,
+              ...run.tags.map((tag) => `#${tag}`),
+            ]
+              .filter(Boolean)
+              .join(" · ")}
+          </Text>
+        )}
+      </Group>
+      {/* On a phone the columns to the right are hidden. */}
+      <Text size="xs" c="dimmed" hiddenFrom="sm" className="clip">
+        {count(run.step)} / {count(run.total_steps)} · accuracy {metric(run.metrics["eval_accuracy"]?.max)}
+      </Text>
+    </div>
+  );
+}
+
+function ProgressCell({ run }: { run: RunSummary }) {
+  const isMoving = run.status === "running" || run.status === "starting" || run.status === "stopping";
+  const hint =
+    run.eta_s !== null && isMoving
+      ? `~${roughly(run.eta_s)} left`
+      : run.status === "running"
+        ? "estimating"
+        : "";
+  return <StepProgress step={run.step} total={run.total_steps} isMoving={isMoving} hint={hint} />;
+}
+
+function AccuracyCell({ run }: { run: RunSummary }) {
+  const accuracy = run.metrics["eval_accuracy"];
+  if (!accuracy) return missing;
+  return (
+    <Tooltip
+      label={`Best evaluation accuracy, at step ${accuracy.max_step}. Last: ${metric(accuracy.last)}.`}
+    >
+      <span>{metric(accuracy.max)}</span>
+    </Tooltip>
+  );
+}
+
+function AgeCell({ time }: { time: number }) {
+  const now = useServerNow(10_000);
+  return <span title={dateTime(time)}>{age(time, now)}</span>;
+}

@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { filterFrom, nextSort, paramsOf } from "./view";
+
+test("a view comes back from its address", () => {
+  const filter = {
+    status: ["failed" as const, "done" as const],
+    method: ["lora"],
+    tag: ["a b"],
+    search: "seed 1",
+    sort: "name",
+  };
+  expect(filterFrom(new URLSearchParams(paramsOf(filter).toString()))).toEqual(filter);
+});
+
+test("the usual view has a clean address, and unknown words are left out", () => {
+  expect(paramsOf(filterFrom(new URLSearchParams("status=nonsense"))).toString()).toBe("");
+});
+
+test("sorting turns on the second click", () => {
+  expect(nextSort("-created_at", "name", false)).toBe("name");
+  expect(nextSort("name", "name", false)).toBe("-name");
+  expect(nextSort("name", "step", true)).toBe("-step");
+  expect(nextSort("-step", "step", true)).toBe("step");
+});

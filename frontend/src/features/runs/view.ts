@@ -1,0 +1,56 @@
+import type { RunFilter } from "@/api/queries";
+import type { RunStatus } from "@/api/types";
+
+export const statuses: readonly RunStatus[] = [
+  "queued",
+  "starting",
+  "running",
+  "stopping",
+  "done",
+  "stopped",
+  "interrupted",
+  "failed",
+];
+
+export const methods = ["dynamic_rank", "lora", "full"] as const;
+
+const defaultSort = "-created_at";
+
+/** The view of the table as the address says it; unknown words are left out. */
+export function filterFrom(params: URLSearchParams): RunFilter {
+  return {
+    status: params.getAll("status").filter((word): word is RunStatus => statuses.includes(word as RunStatus)),
+    method: params.getAll("method"),
+    tag: params.getAll("tag"),
+    search: params.get("search") ?? "",
+    sort: params.get("sort") ?? defaultSort,
+  };
+}
+
+/** The address of a view; what is as usual is not written. */
+export function paramsOf(filter: RunFilter): URLSearchParams {
+  const params = new URLSearchParams();
+  for (const name of ["status", "method", "tag"] as const) {
+    for (const word of filter[name]) params.append(name, word);
+  }
+  if (filter.search) params.set("search", filter.search);
+  if (filter.sort !== defaultSort) params.set("sort", filter.sort);
+  return params;
+}
+
+export const isFiltered = (filter: RunFilter): boolean =>
+  filter.status.length + filter.method.length + filter.tag.length > 0 || filter.search !== "";
+
+/** First click: the useful direction (numbers and times from the top); second click: the other. */
+export function nextSort(current: string, field: string, startsDescending: boolean): string {
+  if (current === `-${field}`) return field;
+  if (current === field) return `-${field}`;
+  return startsDescending ? `-${field}` : field;
+}
+
+const stoppable: readonly RunStatus[] = ["queued", "interrupted", "starting", "running"];
+const removable: readonly RunStatus[] = ["done", "stopped", "failed", "queued"];
+
+/** Only for offering buttons; the API decides. */
+export const canStop = (status: RunStatus) => stoppable.includes(status);
+export const canDelete = (status: RunStatus) => removable.includes(status);

@@ -1,0 +1,23 @@
+import { fileURLToPath } from "node:url";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  plugins: [react()],
+  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  server: { proxy: { "/api": process.env["RANKSCOPE_API"] ?? "http://127.0.0.1:8123" } },
+  build: {
+    outDir: "../backend/rankscope/static",
+    emptyOutDir: true,
+    // Plotly is one chunk of 1.4 MB by its nature; it is loaded only where a chart is drawn.
+    chunkSizeWarningLimit: 1600,
+    // Inlined fonts and pictures would need data: in the content security policy.
+    assetsInlineLimit: 0,
+  },
+  test: {
+    environment: "jsdom",
+    setupFiles: ["./src/test-setup.ts"],
+    include: ["src/**/*.test.{ts,tsx}"],
+    restoreMocks: true,
+  },
+});
