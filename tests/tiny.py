@@ -1,0 +1,42 @@
+"""A tiny random BERT with a tokenizer, and a data set that it can learn: for tests of wiring, not of learning."""
+
+import csv
+import os
+import random
+from pathlib import Path
+
+WORDS = {"fresh": ["good", "great", "fine", "warm", "bright"], "rotten": ["bad", "poor", "dull", "cold", "grim"]}
+FILLER = ["the", "film", "a", "plot", "is", "actor", "scene", "very", "music", "end"]
+
+
+def make_tiny_bert(folder: Path, *, hidden: int = 32, layers: int = 2, seed: int = 0) -> Path:
+    """Saves a BERT with random weights, `layers` blocks and a word-level vocabulary of the texts below."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *FILLER, *WORDS["fresh"], *WORDS["rotten"]]
+    BertTokenizerFast(vocab={word: number for number, word in enumerate(vocabulary)}).save_pretrained(folder)
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=2,
+        intermediate_size=2 * hidden, max_position_embeddings=64,
+    )  # fmt: skip
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def make_reviews(path: Path, *, rows: int = 240, seed: int = 0) -> Path:
+    """Saves a CSV with columns text and label; the label follows from one word of the text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chance = random.Random(seed)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for number in range(rows):
+            label = ("fresh", "rotten")[number % 2]
+            words = [*chance.choices(FILLER, k=7), chance.choice(WORDS[label])]
+            chance.shuffle(words)
+            writer.writerow([" ".join([*words, chance.choice(FILLER)]), label])
+    return path
