@@ -9,10 +9,20 @@ from transformers import Trainer, TrainerCallback
 
 from dynamic_rank import create_method, last_complete_checkpoint, make_trainer_class
 
+PATTERN = {
+    "bert.encoder.layer.0.attention.self.query": 3,
+    "bert.encoder.layer.0.output.dense": 0,
+    "bert.encoder.layer.1.attention.self.value": 1,
+}
 OPTIONS = {
     "dynamic_rank": {"target_rank": 2, "prune_interval": 2},
     "lora": {"rank": 2},
     "full": {},
+    "adalora": {"target_rank": 2, "prune_interval": 2},
+    "eva": {"rank": 2},
+    "lora_shrink": {"target_rank": 2, "shrink_at_ratio": 0.5},
+    "sora": {"rank": 3, "sparse_lambda": 5.0},
+    "control": {"rank_pattern": PATTERN},
 }
 
 
@@ -113,9 +123,23 @@ def test_resume_is_bit_identical_with_accumulated_gradients(tmp_path):
     assert_same_run(tmp_path, whole, "dynamic_rank", 5, **changes)
 
 
-@pytest.mark.parametrize("key", ["lora", "full"])
-def test_resume_of_the_baselines_is_bit_identical(tmp_path, key):
-    assert_same_run(tmp_path, run(tmp_path / "whole", key), key, 9)
+# adalora: inside the window, at its end, after it; lora_shrink: before and after the cut at step 10.
+@pytest.mark.parametrize(
+    ("key", "stops"),
+    [
+        ("lora", (9,)),
+        ("full", (9,)),
+        ("adalora", (1, 5, 6, 9, 10, 11, 17)),
+        ("eva", (9,)),
+        ("lora_shrink", (9, 10, 15)),
+        ("sora", (9, 18)),
+        ("control", (9,)),
+    ],
+)
+def test_resume_of_the_rivals_is_bit_identical(tmp_path, key, stops):
+    whole = run(tmp_path / "whole", key)
+    for stop_at in stops:
+        assert_same_run(tmp_path / str(stop_at), whole, key, stop_at)
 
 
 def test_a_run_resumed_twice_is_still_the_same(whole, tmp_path):

@@ -60,12 +60,23 @@ def test_config_round_trips_through_a_dict():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("dora", {}, "'dora' is no method; choose one of dynamic_rank, lora, full"),
+        ("dora", {}, "'dora' is no method; choose one of dynamic_rank, lora, adalora"),
         ("dynamic_rank", {"rank": 3}, "'rank' is no option of dynamic_rank"),
-        ("lora", {"target_rank": 3}, "'target_rank' is no option of lora; known are rank"),
+        ("lora", {"target_rank": 3}, "'target_rank' is no option of lora; known are lora_alpha"),
         ("lora", {"rank": 0}, "rank=0"),
         ("lora", {"lora_alpha": -1}, "lora_alpha=-1"),
         ("full", {"rank": 1}, "'rank' is no option of full"),
+        ("adalora", {"score": "norm"}, "'score' is no option of adalora; known are"),
+        ("adalora", {"beta2": 1.0}, "beta2=1.0"),
+        ("eva", {"rho": 0.5}, "rho=0.5 must be a number at least 1"),
+        ("lora_shrink", {"target_rank": 4, "initial_rank": 2}, "initial_rank=2 is below target_rank=4"),
+        ("lora_shrink", {"allocation": "best"}, "allocation='best' is unknown; choose one of uniform, global"),
+        ("sora", {"sparse_lambda": 0}, "sparse_lambda=0"),
+        ("control", {}, "control cannot work so: .*rank_pattern"),
+        ("control", {"rank_pattern": {}}, "names no module"),
+        ("control", {"rank_pattern": {"a": 0}}, "rank 0 for every module"),
+        ("control", {"rank_pattern": {"a": -1}}, r"rank_pattern\['a'\]=-1"),
+        ("control", {"rank_pattern": {"a": 1}, "target_modules": ["a"]}, "leave target_modules out"),
     ],
 )
 def test_create_method_refuses_unknown_names_and_options(name, options, words):

@@ -17,6 +17,7 @@ from .compaction import compact
 from .config import DynamicRankConfig
 from .export import export_lora
 from .methods import ParameterCount, RankMethod, create_method
+from .orthogonality import orthogonal_loss
 from .regularizer import dem_loss
 from .schedule import BudgetSchedule
 from .scores import component_norms, component_scores
@@ -47,5 +48,6 @@ __all__ = [
     "export_lora",
     "last_complete_checkpoint",
     "make_trainer_class",
+    "orthogonal_loss",
     "wrap",
 ]

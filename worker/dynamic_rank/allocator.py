@@ -15,14 +15,17 @@ from .config import DynamicRankConfig
 from .schedule import BudgetSchedule
 from .scores import component_norms, component_scores
 from .selection import Selection, select
+from .sensitivity import SmoothedSensitivity
 from .snapshot import BoolArray, ComponentChange, FloatArray, PruneDecision, Snapshot, to_host
+
+_SENSITIVITY = "sensitivity."
 
 
 class RankAllocator:
     """Gives the budget to the most important components of all modules together.
 
-    Call `step(t)` once after each optimizer step t = 1, 2, ..., `observe_gradients()` before it if score is
-    "sensitivity" and the gradients are gone by then. All steps but snapshots and prunings stay on the device.
+    Call `step(t)` once after each optimizer step t = 1, 2, ..., and `observe_gradients()` before each optimizer step if
+    the score is made of gradients ("sensitivity", "adalora"). All steps but snapshots and prunings stay on the device.
 
     ValueError if the model was not made by `wrap`, or `total_steps` cannot hold the pruning window.
     """
@@ -44,6 +47,10 @@ class RankAllocator:
         self._ema = torch.zeros(shape, device=self.device)
         self._groups = _same_shapes(self.layers, self.device)
         self._observed: Tensor | None = None
+        self._has_observed = False
+        self._sensitivity = (
+            SmoothedSensitivity(self._groups, config.beta, config.beta2) if config.score == "adalora" else None
+        )
         self._host: tuple[int, FloatArray, float | None] | None = None
         self._live_rows: list[Tensor] | None = None
 
@@ -73,13 +80,26 @@ class RankAllocator:
             self.last_step = step
             self._apply_mask()
             return None
-        self._ema.mul_(self.config.beta).add_(self._scores(step), alpha=1 - self.config.beta)
+        if self._sensitivity is not None:
+            if not self._has_observed:
+                self._sensitivity.observe()
+            self._has_observed = False
+            self._sensitivity.scores(out=self._ema)
+        else:
+            self._ema.mul_(self.config.beta).add_(self._scores(step), alpha=1 - self.config.beta)
         self.last_step = step
-        return self._prune(step) if self.schedule.is_pruning_step(step) else None
+        decision = self._prune(step) if self.schedule.is_pruning_step(step) else None
+        if self.is_final:
+            self._sensitivity = None
+        return decision
 
     @torch.no_grad()
     def observe_gradients(self) -> None:
-        """Note |c_i dL/dc_i| while the gradients are there: before the optimizer step, after clipping."""
+        """Note w dL/dw of the scales (for score "adalora" of all factors) before the optimizer step, after clipping."""
+        if self._sensitivity is not None:
+            self._sensitivity.observe()
+            self._has_observed = True
+            return
         missing = [layer.name for layer in self.layers if layer.c.grad is None]
         if missing:
             raise ValueError(
@@ -122,7 +142,9 @@ class RankAllocator:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on; tensors and JSON-ready values."""
+        sensitivity = {} if self._sensitivity is None else self._sensitivity.state_dict()
         return {
+            **{f"{_SENSITIVITY}{name}": tensor for name, tensor in sensitivity.items()},
             "ema": self._ema.clone(),
             "mask": torch.from_numpy(self.mask.copy()),
             "step": self.last_step,
@@ -155,6 +177,12 @@ class RankAllocator:
         self.prunings = int(state["prunings"])
         self.last_step = step
         self._host = self._live_rows = self._observed = None
+        if self.is_final:
+            self._sensitivity = None
+        elif self._sensitivity is not None:
+            self._sensitivity.load_state_dict(
+                {name.removeprefix(_SENSITIVITY): value for name, value in state.items() if isinstance(value, Tensor)}
+            )
 
     def _scores(self, step: int) -> Tensor:
         """Importance of this step (modules, width), before smoothing."""

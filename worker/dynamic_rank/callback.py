@@ -3,7 +3,7 @@
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback, Trainer and RankMethod)
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class DynamicRankCallback(TrainerCallback):
 
     `on_snapshot` gets a Snapshot at the begin of training, after every pruning, otherwise every `snapshot_every` steps,
     and at the end. `on_warning(code, message)` gets what is wrong but no reason to stop; without it `warnings.warn`
-    does. Codes: dem_missing, nan_scores, budget_unmoved, never_stepped, stopped_before_final_mask,
+    does. Codes: dem_missing, nan_scores, budget_unmoved, ranks_equal, never_stepped, stopped_before_final_mask,
     compaction_unavailable.
 
     The loss needs eta * dem_loss(model) as well, and a resume needs the checkpoint put back before the optimizer is
@@ -46,10 +46,11 @@ class DynamicRankCallback(TrainerCallback):
         self.snapshot_every = snapshot_every
         self.warn = Warner(on_warning)
         self.allocator: RankAllocator | None = None
+        self.on_resize: Callable[[], None] | None = None
         self.resume_state: Mapping[str, Any] | None = None
         self._first_step = 0
         self._reported = -1
-        self._dem_calls = 0
+        self._regularizer_calls = 0
 
     @property
     def is_settled(self) -> bool:
@@ -83,13 +84,13 @@ class DynamicRankCallback(TrainerCallback):
             )
         self._first_step = state.global_step
         self._reported = -1
-        self._dem_calls = self.allocator.components.dem_calls
+        self._regularizer_calls = self.allocator.components.regularizer_calls
         self._report(None)
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self.config.score == "sensitivity" and self.allocator is not None and not self.allocator.is_final:
+        if self.config.needs_gradients and self.allocator is not None and not self.allocator.is_final:
             self.allocator.observe_gradients()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -97,8 +98,9 @@ class DynamicRankCallback(TrainerCallback):
         was_final = allocator.is_final
         decision = allocator.step(state.global_step)
         if not was_final:
-            self._check_dem(allocator)
+            self._check_regularizer(allocator)
         if decision is not None and decision.is_final:
+            self._check_ranks(allocator)
             self._compact(kwargs["model"], kwargs.get("optimizer"), args)
         if decision is not None or state.global_step % self.snapshot_every == 0:
             self._report(decision)
@@ -134,31 +136,43 @@ class DynamicRankCallback(TrainerCallback):
             raise RuntimeError("DynamicRankCallback saw a step before on_train_begin; add it before calling train().")
         return self.allocator
 
-    def _check_dem(self, allocator: RankAllocator) -> None:
-        calls = allocator.components.dem_calls
-        if self.config.eta > 0 and calls == self._dem_calls:
+    def _check_regularizer(self, allocator: RankAllocator) -> None:
+        calls = allocator.components.regularizer_calls
+        if self.config.eta > 0 and calls == self._regularizer_calls:
             self.warn(
                 "dem_missing",
                 f"eta={self.config.eta} but the loss has no DEM term; use make_trainer_class(Trainer), or add "
                 "eta * dem_loss(model) to the loss, or set eta=0.",
             )
-        self._dem_calls = calls
+        self._regularizer_calls = calls
+
+    def _check_ranks(self, allocator: RankAllocator) -> None:
+        ranks = set(allocator.live_ranks().values())
+        if len(ranks) == 1 and len(allocator.layers) > 1 and allocator.schedule.initial > allocator.schedule.final:
+            self.warn(
+                "ranks_equal",
+                f"Every module ended at rank {ranks.pop()}: the scores did not tell modules apart, so this is plain "
+                "LoRA with a detour. Use another score (for example norm), a higher learning rate, or more steps.",
+            )
 
     def _compact(self, model: nn.Module, optimizer: Any, args: TrainingArguments) -> None:
         allocator = self._running()
         if not self.config.compact:
             return
-        if args.world_size > 1:
-            # DistributedDataParallel has sized its buckets; tensors may not shrink below them while it lives.
+        if args.world_size > 1 and self.on_resize is None:
             self.warn(
                 "compaction_unavailable",
-                "The tensors are not cut in a run of several processes: the final mask is re-applied after each step.",
+                "The tensors are not cut in a run of several processes without make_trainer_class(Trainer), which can "
+                "tell DistributedDataParallel about it: the final mask is re-applied after each step.",
             )
             return
         try:
             compact(model, allocator.masks(), optimizer)
         except ValueError as error:
             self.warn("compaction_unavailable", f"{error} The final mask is re-applied after each step instead.")
+            return
+        if self.on_resize is not None:
+            self.on_resize()
 
     def _report(self, decision: PruneDecision | None) -> None:
         allocator = self._running()

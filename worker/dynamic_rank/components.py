@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -55,22 +55,16 @@ class RankLayer:
     def hold(self, kept: Sequence[int]) -> None:
         """Record that the tensors now hold these components, and bypass the adapter where none is left."""
         self.kept = list(kept)
-        self.lora.lora_A[self.adapter].out_features = len(self.kept)
-        self.lora.lora_B[self.adapter].in_features = len(self.kept)
-        # PEFT's forward loops over the active adapters: with none active a rank-0 module runs its base layer alone.
-        self.lora.set_adapter([self.adapter] if self.kept else [])
-        for parameter, _ in self.resized():
-            # set_adapter([]) froze them; the optimizer's groups must list the same parameters after a resume.
-            parameter.requires_grad_(True)
+        fit_layer(self.lora, self.adapter, len(self.kept), (parameter for parameter, _ in self.resized()))
 
 
 @dataclass(eq=False)
 class Components:
-    """All layers of one wrapped model, in module order, and the DEM term last computed on it."""
+    """All layers of one wrapped model, in module order; how often a regulariser was computed on it, and DEM's value."""
 
     layers: list[RankLayer]
     dem_value: Tensor | None = None
-    dem_calls: int = 0
+    regularizer_calls: int = 0
     names: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +82,17 @@ class Components:
         for layer in self.layers:
             for parameter, _ in layer.resized():
                 yield parameter
+
+
+def fit_layer(lora: Any, adapter: str, rank: int, parameters: Iterable[nn.Parameter]) -> None:
+    """Tell PEFT's layer that its tensors now have `rank` components; with none left it runs its base layer alone."""
+    lora.lora_A[adapter].out_features = rank
+    lora.lora_B[adapter].in_features = rank
+    # PEFT's forward loops over the active adapters: with none active a rank-0 module runs its base layer alone.
+    lora.set_adapter([adapter] if rank else [])
+    for parameter in parameters:
+        # set_adapter([]) froze them; the optimizer's groups must list the same parameters after a resume.
+        parameter.requires_grad_(True)
 
 
 def unwrap(model: nn.Module) -> nn.Module:

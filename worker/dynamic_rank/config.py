@@ -8,14 +8,18 @@ from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
-Score = Literal["norm_share", "norm", "abs_c", "sensitivity", "random"]
-Init = Literal["paper", "zero_b"]
+from .checks import check_choice, check_number, check_truth, check_whole, target_tuple
+
+Score = Literal["norm_share", "norm", "abs_c", "sensitivity", "adalora", "random"]
+Init = Literal["paper", "zero_b", "gaussian"]
+Regularizer = Literal["dem", "orthogonal"]
 Schedule = Literal["slow_first", "fast_first", "linear"]
 BudgetUnit = Literal["components", "parameters"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "score": get_args(Score),
     "init": get_args(Init),
+    "regularizer": get_args(Regularizer),
     "schedule": get_args(Schedule),
     "budget_unit": get_args(BudgetUnit),
 }
@@ -32,12 +36,16 @@ class DynamicRankConfig:
     warmup_ratio     share of the steps before the first pruning (t_i)
     prune_end_ratio  share of the steps at which the mask becomes final (t_f)
     prune_interval   optimizer steps between two prunings
-    beta             weight of the past in the smoothed importance (Eq. 8)
+    beta             weight of the past in the smoothed importance (Eq. 8); AdaLoRA's beta1 with its score
+    beta2            weight of the past in the smoothed uncertainty of AdaLoRA's score
     eps              added to the norm of the module's update (Eq. 7)
-    eta              weight of the DEM regulariser (Eq. 10); 0 switches it off
+    eta              weight of the regulariser; 0 switches it off
+    regularizer      dem: Eq. 10, until pruning ends | orthogonal: AdaLoRA's, to the end of training
     score            norm_share: Eq. 7 | norm: Eq. 7 without its denominator | abs_c: |c_i| |
-                     sensitivity: |c_i dL/dc_i| | random: noise from `seed`
-    init             paper: A and B kaiming-uniform, c = 0 | zero_b: B = 0 and c = 1, as LoRA starts
+                     sensitivity: |c_i dL/dc_i| | adalora: smoothed sensitivity times uncertainty of the whole
+                     triplet | random: noise from `seed`
+    init             paper: A and B kaiming-uniform, c = 0 | zero_b: B = 0 and c = 1, as LoRA starts |
+                     gaussian: A and B normal with sd 0.02, c = 0, as AdaLoRA starts
     c_lr_scale       learning rate of c over that of A and B
     schedule         slow_first: Eq. 9 | fast_first: AdaLoRA's cubic | linear
     budget_unit      components: each costs 1 (the paper) | parameters: each costs in + out of its module
@@ -56,8 +64,10 @@ class DynamicRankConfig:
     prune_end_ratio: float = 0.5
     prune_interval: int = 100
     beta: float = 0.9
+    beta2: float = 0.85
     eps: float = 1e-8
     eta: float = 0.1
+    regularizer: Regularizer = "dem"
     score: Score = "norm_share"
     init: Init = "paper"
     c_lr_scale: float = 1.0
@@ -69,36 +79,40 @@ class DynamicRankConfig:
 
     def __post_init__(self) -> None:
         for name in ("target_rank", "prune_interval"):
-            _whole(name, getattr(self, name), least=1)
+            check_whole(name, getattr(self, name), least=1)
         if self.initial_rank is None:
             object.__setattr__(self, "initial_rank", math.ceil(1.5 * self.target_rank))
-        _whole("initial_rank", self.initial_rank, least=1)
+        check_whole("initial_rank", self.initial_rank, least=1)
         if self.width < self.target_rank:
             raise ValueError(
                 f"initial_rank={self.initial_rank} is below target_rank={self.target_rank}; "
                 f"raise initial_rank to at least {self.target_rank}, or leave it out for 1.5 times the target."
             )
-        _whole("seed", self.seed, least=0)
+        check_whole("seed", self.seed, least=0)
         for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} is unknown; choose one of {', '.join(allowed)}.")
-        _number("lora_alpha", self.lora_alpha, above=0)
-        _number("c_lr_scale", self.c_lr_scale, above=0)
-        _number("eps", self.eps, above=0)
-        _number("eta", self.eta, least=0)
-        _number("lora_dropout", self.lora_dropout, least=0, below=1)
-        _number("beta", self.beta, least=0, below=1)
-        _number("warmup_ratio", self.warmup_ratio, least=0, below=1)
-        _number("prune_end_ratio", self.prune_end_ratio, above=0, most=1)
+            check_choice(name, getattr(self, name), allowed)
+        check_number("lora_alpha", self.lora_alpha, above=0)
+        check_number("c_lr_scale", self.c_lr_scale, above=0)
+        check_number("eps", self.eps, above=0)
+        check_number("eta", self.eta, least=0)
+        check_number("lora_dropout", self.lora_dropout, least=0, below=1)
+        check_number("beta", self.beta, least=0, below=1)
+        check_number("beta2", self.beta2, least=0, below=1)
+        check_number("warmup_ratio", self.warmup_ratio, least=0, below=1)
+        check_number("prune_end_ratio", self.prune_end_ratio, above=0, most=1)
         if self.warmup_ratio >= self.prune_end_ratio:
             raise ValueError(
                 f"warmup_ratio={self.warmup_ratio} is not below prune_end_ratio={self.prune_end_ratio}, so there is no "
                 "window to prune in; lower warmup_ratio or raise prune_end_ratio."
             )
-        if not isinstance(self.compact, bool):
-            raise ValueError(f"compact={self.compact!r} is not a truth value; set it to true or false.")
+        check_truth("compact", self.compact)
         if self.target_modules is not None:
-            object.__setattr__(self, "target_modules", _names(self.target_modules))
+            object.__setattr__(self, "target_modules", target_tuple(self.target_modules))
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether the score is made of gradients, which must be observed before the optimizer step."""
+        return self.score in ("sensitivity", "adalora")
 
     @property
     def width(self) -> int:
@@ -114,7 +128,7 @@ class DynamicRankConfig:
 
     def check_schedule(self, total_steps: int) -> None:
         """Raise ValueError, with the fix, if a run of `total_steps` optimizer steps cannot hold the pruning window."""
-        _whole("total_steps", total_steps, least=1)
+        check_whole("total_steps", total_steps, least=1)
         t_i, t_f = self.window(total_steps)
         length = t_f - t_i
         if length >= self.prune_interval:
@@ -143,41 +157,3 @@ class DynamicRankConfig:
             if name not in known:
                 raise ValueError(f"{name!r} is no option of dynamic_rank; known are {', '.join(known)}.")
         return cls(**values)
-
-
-def _whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}; set {name} to {least} or more.")
-
-
-def _number(
-    name: str,
-    value: object,
-    *,
-    least: float | None = None,
-    above: float | None = None,
-    most: float | None = None,
-    below: float | None = None,
-) -> None:
-    limits = {"at least": least, "above": above, "at most": most, "below": below}
-    wanted = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if fits and isinstance(value, int | float):
-        fits = (
-            (least is None or value >= least)
-            and (above is None or value > above)
-            and (most is None or value <= most)
-            and (below is None or value < below)
-        )
-    if not fits:
-        raise ValueError(f"{name}={value!r} must be a number {wanted}; change {name}.")
-
-
-def _names(value: Iterable[str] | str) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value)
-    if not names or not all(isinstance(name, str) and name for name in names):
-        raise ValueError(
-            f"target_modules={value!r} names nothing; give module names such as ['query', 'value'], "
-            "or leave it out for every linear inside a numbered block."
-        )
-    return names

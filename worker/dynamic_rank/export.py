@@ -16,10 +16,8 @@ from torch import Tensor, nn
 
 from .checkpoint import Folder
 from .components import components_of, unwrap
-from .wrapping import ADAPTER
+from .wrapping import ADAPTER, PEFT_PREFIX
 
-# What PEFT puts before a base model's module names in a saved adapter.
-_BASE = "base_model.model."
 # module name -> (A (rank, in), B (out, rank)) with every scale folded into B: the update is B A
 Factors = Mapping[str, tuple[Tensor, Tensor]]
 
@@ -53,8 +51,8 @@ def write_lora(model: PeftModel, factors: Factors, folder: Folder) -> None:
         kept = {name: (A.new_zeros(1, A.shape[1]), B.new_zeros(B.shape[0], 1))}
     tensors = {}
     for name, (A, B) in kept.items():
-        tensors[f"{_BASE}{name}.lora_A.weight"] = A.float().cpu().contiguous().clone()
-        tensors[f"{_BASE}{name}.lora_B.weight"] = B.float().cpu().contiguous().clone()
+        tensors[f"{PEFT_PREFIX}{name}.lora_A.weight"] = A.float().cpu().contiguous().clone()
+        tensors[f"{PEFT_PREFIX}{name}.lora_B.weight"] = B.float().cpu().contiguous().clone()
     tensors |= head_tensors(model)
     pattern = {f"^{re.escape(name)}": A.shape[0] for name, (A, _) in kept.items()}
     trained = cast(LoraConfig, model.peft_config[ADAPTER])
@@ -64,7 +62,7 @@ def write_lora(model: PeftModel, factors: Factors, folder: Folder) -> None:
         lora_alpha=largest,
         lora_dropout=trained.lora_dropout,
         target_modules=list(kept),
-        modules_to_save=[name.removeprefix(_BASE) for name in _heads(model)] or None,
+        modules_to_save=[name.removeprefix(PEFT_PREFIX) for name in _heads(model)] or None,
         task_type=trained.task_type,
         base_model_name_or_path=trained.base_model_name_or_path,
         fan_in_fan_out=trained.fan_in_fan_out,

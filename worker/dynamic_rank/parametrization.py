@@ -28,14 +28,19 @@ class ScaledRows(nn.Module):
 def scale_rows(lora_A: nn.Linear, lora_B: nn.Linear, init: Init) -> None:
     """Parametrise `lora_A.weight` (r, in) as diag(c) A and draw the start values; the module's update starts at 0.
 
-    paper: B kaiming-uniform as A, c = 0. zero_b: B = 0, c = 1 (LoRA's own start).
+    paper: B kaiming-uniform as A, c = 0. zero_b: B = 0, c = 1 (LoRA's own start). gaussian: A and B normal with
+    standard deviation 0.02, c = 0 (AdaLoRA's).
     """
     with torch.no_grad():
-        if init == "paper":
-            nn.init.kaiming_uniform_(lora_B.weight, a=math.sqrt(5))
-        else:
-            nn.init.zeros_(lora_B.weight)
+        match init:
+            case "paper":
+                nn.init.kaiming_uniform_(lora_B.weight, a=math.sqrt(5))
+            case "zero_b":
+                nn.init.zeros_(lora_B.weight)
+            case "gaussian":
+                nn.init.normal_(lora_A.weight, std=0.02)
+                nn.init.normal_(lora_B.weight, std=0.02)
     A = lora_A.weight
-    start = torch.zeros if init == "paper" else torch.ones
+    start = torch.ones if init == "zero_b" else torch.zeros
     c = start(A.shape[0], dtype=A.dtype, device=A.device)
     parametrize.register_parametrization(lora_A, "weight", ScaledRows(c))

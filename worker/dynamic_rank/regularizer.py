@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from .components import components_of
 
@@ -11,25 +15,58 @@ from .components import components_of
 def dem_loss(model: nn.Module) -> Tensor:
     """R = mean, over all rows of A and columns of B of all modules, of their unbiased variance; a scalar with gradient.
 
-    Add eta * dem_loss(model) to the loss until pruning ends. Modules at rank 0 add nothing. Tensors of one shape are
-    stacked, so 72 modules cost a handful of kernels. ValueError if the model was not made by `wrap`.
+    Add eta * dem_loss(model) to the loss until pruning ends; computed before the forward pass its backward runs last,
+    when the activations are gone. Modules at rank 0 add nothing. Tensors of one shape are stacked, so 72 modules cost a
+    handful of kernels; the stacks do not outlive the call. ValueError if the model was not made by `wrap`.
     """
     components = components_of(model)
-    groups: dict[tuple[torch.Size, int, torch.device], list[Tensor]] = {}
-    for layer in components.layers:
-        if layer.kept:
-            groups.setdefault((layer.A.shape, -1, layer.A.device), []).append(layer.A)
-            groups.setdefault((layer.B.shape, -2, layer.B.device), []).append(layer.B)
-    device = components.layers[0].A.device
-    total = torch.zeros((), device=device)
-    vectors = 0
-    for (_, dim, _), tensors in groups.items():
-        # (modules, r, in) over its last, (modules, out, r) over its middle dimension: one variance a vector
-        variances = torch.stack(tensors).float().var(dim=dim, unbiased=True)
-        total = total + variances.sum().to(device)
-        vectors += variances.numel()
-    result = total / max(vectors, 1)
+    held = [layer for layer in components.layers if layer.kept]
+    tensors = [layer.A for layer in held] + [layer.B for layer in held]
+    # (r, in): a vector is a row; (out, r): a vector is a column
+    dims = (-1,) * len(held) + (-2,) * len(held)
+    if tensors:
+        result: Tensor = _MeanVariance.apply(dims, *tensors)  # type: ignore[no-untyped-call]
+    else:
+        result = torch.zeros((), device=components.layers[0].A.device)
     components.dem_value = result.detach()
     if torch.is_grad_enabled():
-        components.dem_calls += 1
+        components.regularizer_calls += 1
     return result
+
+
+class _MeanVariance(torch.autograd.Function):
+    """Mean unbiased variance of vectors along `dims`; the gradient of var(x) is 2 (x - mean(x)) / (n - 1)."""
+
+    @staticmethod
+    def forward(ctx: Any, dims: tuple[int, ...], *tensors: Tensor) -> Tensor:
+        ctx.dims = dims
+        ctx.save_for_backward(*tensors)
+        total = torch.zeros((), device=tensors[0].device)
+        vectors = 0
+        for dim, _, stack in _stacks(dims, tensors):
+            variances = stack.var(dim=dim, unbiased=True)
+            total = total + variances.sum().to(total.device)
+            vectors += variances.numel()
+        ctx.vectors = vectors
+        return total / vectors
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        tensors: tuple[Tensor, ...] = ctx.saved_tensors
+        result: list[Tensor | None] = [None] * len(tensors)
+        for dim, places, stack in _stacks(ctx.dims, tensors):
+            stack.sub_(stack.mean(dim=dim, keepdim=True))
+            stack.mul_(gradient.to(stack.device) * (2 / ((stack.shape[dim] - 1) * ctx.vectors)))
+            for place, part in zip(places, stack, strict=True):
+                result[place] = part.to(tensors[place].dtype)
+        return (None, *result)
+
+
+def _stacks(dims: Sequence[int], tensors: Sequence[Tensor]) -> Any:
+    """(dim, places, float32 stack) of the tensors of one shape, direction and device; a stack is the caller's own."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for place, (dim, tensor) in enumerate(zip(dims, tensors, strict=True)):
+        groups.setdefault((tensor.shape, dim, tensor.device), []).append(place)
+    for (_, dim, _), places in groups.items():
+        yield dim, places, torch.stack([tensors[place] for place in places]).float()

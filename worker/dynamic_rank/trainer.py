@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from transformers import Trainer
 
+from .distributed import rebuild_reducer
 from .methods.protocol import RankMethod
 
 # A mixin's super() is the Trainer that it is mixed into; for the type checker it is one.
@@ -29,14 +31,16 @@ class MethodTrainerMixin(_Base):
 
     def __init__(self, *args: Any, method: RankMethod, **kwargs: Any) -> None:
         self.method = method
+        self._is_initialized = False
         super().__init__(*args, **kwargs)
 
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Trainer's loss, in training plus the method's term."""
-        result: Any = super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
+        # Before the forward pass: then the term's backward runs after that of the model, whose activations are gone.
         term = self.method.loss_term() if model.training else None
+        result: Any = super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
         if term is None:
             return result
         loss, outputs = result if return_outputs else (result, None)
@@ -71,7 +75,16 @@ class MethodTrainerMixin(_Base):
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trainer's train. RuntimeError if the method's callbacks are not attached: its ranks would never move."""
         self.method.check_attached(self.callback_handler.callbacks)
+        self.method.bind(lambda: rebuild_reducer(self.model_wrapped))
+        if not resume_from_checkpoint:
+            self.initialize_method()
         return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def initialize_method(self) -> None:
+        """Show the method the training batches, once; `train` does it unless it resumes."""
+        if not self._is_initialized:
+            self._is_initialized = True
+            self.method.initialize(_OnDevice(self))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         self.method.load_state(resume_from_checkpoint)
@@ -91,6 +104,20 @@ class MethodTrainerMixin(_Base):
             return bool(self.loss_is_scaled_for_ga)
         by_model = self.model_accepts_loss_kwargs and num_items_in_batch is not None
         return bool(by_model or self.compute_loss_func is not None)
+
+
+class _OnDevice:
+    """A Trainer's training batches, as its model gets them."""
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+        self._loader = trainer.get_train_dataloader()
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return (self._trainer._prepare_inputs(batch) for batch in self._loader)
 
 
 def make_trainer_class(base: type[Trainer] = Trainer) -> type[Any]:

@@ -17,6 +17,8 @@ from .parametrization import scale_rows
 from .targets import forward_order, head_names, target_names, task_name
 
 ADAPTER = "default"
+# What PEFT puts before a base model's module names in a wrapped model and a saved adapter.
+PEFT_PREFIX = "base_model.model."
 
 
 def wrap(model: nn.Module, config: DynamicRankConfig, task_type: object = None) -> PeftModel:

@@ -7,44 +7,44 @@ from dataclasses import fields
 from typing import Any
 
 from ..config import DynamicRankConfig
+from .adalora import AdaLora, AdaLoraOptions
+from .control import Control, ControlOptions
 from .dynamic_rank import DynamicRank
-from .full import Full
+from .eva import Eva, EvaOptions
+from .full import Full, FullOptions
 from .lora import Lora, LoraOptions
+from .lora_shrink import LoraShrink, LoraShrinkOptions
 from .protocol import ParameterCount, RankMethod
+from .sora import Sora, SoraOptions
 
-
-def _dynamic_rank(options: Mapping[str, Any]) -> RankMethod:
-    return DynamicRank(DynamicRankConfig.from_dict(options))
-
-
-def _lora(options: Mapping[str, Any]) -> RankMethod:
-    _refuse_unknown("lora", options, [field.name for field in fields(LoraOptions)])
-    return Lora(LoraOptions(**options))
-
-
-def _full(options: Mapping[str, Any]) -> RankMethod:
-    _refuse_unknown("full", options, [])
-    return Full()
-
-
-METHODS: Mapping[str, Callable[[Mapping[str, Any]], RankMethod]] = {
-    "dynamic_rank": _dynamic_rank,
-    "lora": _lora,
-    "full": _full,
+METHODS: Mapping[str, tuple[Callable[[Any], RankMethod], type[Any]]] = {
+    "dynamic_rank": (DynamicRank, DynamicRankConfig),
+    "lora": (Lora, LoraOptions),
+    "adalora": (AdaLora, AdaLoraOptions),
+    "eva": (Eva, EvaOptions),
+    "lora_shrink": (LoraShrink, LoraShrinkOptions),
+    "sora": (Sora, SoraOptions),
+    "control": (Control, ControlOptions),
+    "full": (Full, FullOptions),
 }
+"""Method and the class of its options, by key."""
 
 
 def create_method(name: str, options: Mapping[str, Any] | None = None) -> RankMethod:
     """The method called `name`, with `options`. ValueError, naming what is known, for an unknown name or option."""
     if name not in METHODS:
         raise ValueError(f"{name!r} is no method; choose one of {', '.join(METHODS)}.")
-    return METHODS[name](options or {})
+    method, options_class = METHODS[name]
+    known = [field.name for field in fields(options_class)]
+    for option in options or {}:
+        if option not in known:
+            raise ValueError(f"{option!r} is no option of {name}; known are {', '.join(known) or 'none'}.")
+    try:
+        made = options_class(**(options or {}))
+    except TypeError as error:
+        # A field without a default was left out.
+        raise ValueError(f"{name} cannot work so: {str(error).partition(') ')[2] or error}.") from error
+    return method(made)
 
 
-def _refuse_unknown(method: str, options: Mapping[str, Any], known: list[str]) -> None:
-    for name in options:
-        if name not in known:
-            raise ValueError(f"{name!r} is no option of {method}; known are {', '.join(known) or 'none'}.")
-
-
-__all__ = ["METHODS", "DynamicRank", "Full", "Lora", "LoraOptions", "ParameterCount", "RankMethod", "create_method"]
+__all__ = ["METHODS", "ParameterCount", "RankMethod", "create_method"]

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from peft import PeftModel
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from ..callback import DynamicRankCallback
 from ..checkpoint import Folder
-from ..components import Components, components_of
 from ..config import DynamicRankConfig
-from ..export import export_lora
+from ..orthogonality import orthogonal_loss
 from ..regularizer import dem_loss
 from ..run_state import load_run_state, save_run_state
 from ..snapshot import OnSnapshot
-from ..targets import AdaptedModule, describe
 from ..warning import OnWarning
-from ..wrapping import wrap
-from .protocol import ParameterCount
+from .components import ComponentMethod
 
 
-class DynamicRank:
+class DynamicRank(ComponentMethod):
     """Ranks that move between modules while training; see DynamicRankConfig for the options."""
 
     key = "dynamic_rank"
 
     def __init__(self, config: DynamicRankConfig) -> None:
-        self.config = config
-        self._model: PeftModel | None = None
+        super().__init__(config)
         self._callback: DynamicRankCallback | None = None
         self._resume_state: Mapping[str, Any] | None = None
-        self._trained = ParameterCount(0, 0)
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -44,18 +38,15 @@ class DynamicRank:
         return self._callback is not None and self._callback.is_settled
 
     def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
-        self._model = wrap(model, self.config, task_type)
         self._callback = self._resume_state = None
-        self._trained = ParameterCount(sum(p.numel() for p in self._components.parameters()), self._head_size())
-        return self._model
+        return super().prepare(model, task_type)
+
+    def bind(self, on_resize: Callable[[], None]) -> None:
+        if self._callback is not None:
+            self._callback.on_resize = on_resize
 
     def check_schedule(self, total_steps: int) -> None:
         self.config.check_schedule(total_steps)
-
-    def modules(self) -> list[AdaptedModule]:
-        layers = self._components.layers
-        sizes = [(layer.lora.out_features, layer.lora.in_features) for layer in layers]
-        return describe([layer.name for layer in layers], sizes)
 
     def callbacks(
         self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1, on_warning: OnWarning | None = None
@@ -72,26 +63,18 @@ class DynamicRank:
             )
 
     def loss_term(self) -> Tensor | None:
-        if self.config.eta == 0 or self.is_settled:
+        if self.config.eta == 0:
             return None
-        return self.config.eta * dem_loss(self._wrapped)
+        if self.config.regularizer == "orthogonal":
+            return self.config.eta * orthogonal_loss(self._wrapped)
+        return None if self.is_settled else self.config.eta * dem_loss(self._wrapped)
 
-    def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
-        if self.config.c_lr_scale == 1:
-            return []
-        return [([layer.c for layer in self._components.layers], self.config.c_lr_scale)]
-
-    def trained_parameters(self) -> ParameterCount:
-        return self._trained
-
-    def kept_parameters(self) -> ParameterCount:
+    def live_ranks(self) -> dict[str, int]:
+        # By the latest pruning: between two of them a pruned scale may have moved away from zero.
         allocator = self._callback.allocator if self._callback is not None else None
-        layers = self._components.layers
-        ranks = allocator.live_ranks() if allocator is not None else {layer.name: len(layer.kept) for layer in layers}
-        return ParameterCount(sum(ranks[layer.name] * layer.cost for layer in layers), self._head_size())
-
-    def export(self, folder: Folder) -> None:
-        export_lora(self._wrapped, folder)
+        if allocator is not None:
+            return allocator.live_ranks()
+        return {layer.name: len(layer.kept) for layer in self._components.layers}
 
     def save_state(self, folder: Folder) -> None:
         allocator = self._callback.allocator if self._callback is not None else None
@@ -105,17 +88,3 @@ class DynamicRank:
         self._callback.resume_state = state
         if self._callback.allocator is not None and state is not None:
             self._callback.allocator.load_state_dict(state)
-
-    @property
-    def _wrapped(self) -> PeftModel:
-        if self._model is None:
-            raise RuntimeError("DynamicRank has no model yet; call prepare(model, task_type) first.")
-        return self._model
-
-    @property
-    def _components(self) -> Components:
-        return components_of(self._wrapped)
-
-    def _head_size(self) -> int:
-        own = {id(parameter) for parameter in self._components.parameters()}
-        return sum(p.numel() for p in self._wrapped.parameters() if p.requires_grad and id(p) not in own)

@@ -3,7 +3,8 @@
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback, Trainer and RankMethod)
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -14,7 +15,12 @@ from ..run_state import versions
 from ..snapshot import OnSnapshot
 from ..targets import AdaptedModule
 from ..warning import OnWarning
-from .protocol import ParameterCount
+from .protocol import Batches, ParameterCount
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullOptions:
+    """There are none: everything is trained."""
 
 
 class Full:
@@ -23,7 +29,7 @@ class Full:
     key = "full"
     is_settled = True
 
-    def __init__(self) -> None:
+    def __init__(self, options: FullOptions | None = None) -> None:
         self._model: nn.Module | None = None
 
     @property
@@ -34,6 +40,12 @@ class Full:
         model.requires_grad_(True)
         self._model = model
         return model
+
+    def initialize(self, batches: Batches) -> None:
+        """Nothing depends on the data."""
+
+    def bind(self, on_resize: Callable[[], None]) -> None:
+        """No tensor changes its shape."""
 
     def check_schedule(self, total_steps: int) -> None:
         """Any length of run works."""

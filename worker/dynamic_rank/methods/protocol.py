@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,8 +27,16 @@ class ParameterCount:
         return self.adapter + self.head
 
 
+class Batches(Protocol):
+    """Batches of model inputs that know their number and may be read more than once, as a DataLoader's."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]: ...
+
+
 class RankMethod(Protocol):
-    """One way to fine-tune. Order of use: prepare, callbacks, (load_state), train, export.
+    """One way to fine-tune. Order of use: prepare, initialize or load_state, callbacks, bind, train, export.
 
     Everything but `key` and `options` needs `prepare` first: RuntimeError otherwise.
     """
@@ -47,6 +55,17 @@ class RankMethod(Protocol):
 
     def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
         """The model to train; `model` itself is changed in place."""
+        ...
+
+    def initialize(self, batches: Batches) -> None:
+        """Let the data decide what it decides before training (eva's ranks); not after a resume.
+
+        `batches` are model inputs on the model's device, of which as many are read as it takes.
+        """
+        ...
+
+    def bind(self, on_resize: Callable[[], None]) -> None:
+        """`on_resize` is called on every rank after tensors changed their shape, before the next forward pass."""
         ...
 
     def check_schedule(self, total_steps: int) -> None:

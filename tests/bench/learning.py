@@ -1,0 +1,296 @@
+"""Which method learns most at an equal budget: `make bench-learning` (hours on two cores; goes on where it was cut off).
+
+MiniLM on Rotten Tomatoes, split by film: test films are never looked at while the learning rate of a method is chosen,
+on a validation part of the training films, over the same grid for all. Then five seeds of each method and budget.
+Every run is one line of results/learning_runs.jsonl; a run that stands there is not done again. The summary, with mean,
+standard deviation and the agreement of the final ranks between seeds, goes to results/learning.jsonl.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments, set_seed
+
+from dynamic_rank import Snapshot, create_method, make_trainer_class
+from rankscope.catalog import Catalog
+from rankscope.catalog.datasets import Row
+from rankscope.catalog.splits import Split, split
+from rankscope.contract.config import DataConfig
+from rankscope.settings import Settings
+from rankscope_worker.data import tokenized
+from rankscope_worker.metrics import classification_metrics
+from rankscope_worker.model import load_model, load_tokenizer
+
+from .rows import RESULTS, Rows
+
+RUNS = RESULTS / "learning_runs.jsonl"
+GRID = (1e-4, 1e-3, 3e-3, 1e-2)
+SEEDS = (0, 1, 2, 3, 4)
+TUNING_SEED = 100
+STEPS, BATCH, LENGTH = 100, 16, 32
+SCHEDULE: dict[str, Any] = {"warmup_ratio": 0.15, "prune_end_ratio": 0.5, "prune_interval": 5}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train: a method with its options, at a mean rank (None: no ranks)."""
+
+    name: str
+    method: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = STEPS
+
+    def options_at(self, rank: int) -> dict[str, Any]:
+        """The options that keep `rank` components a module on average."""
+        match self.method:
+            case "full":
+                return dict(self.options)
+            case "lora" | "eva":
+                return {"rank": rank, **self.options}
+            case "lora_shrink":
+                return {"target_rank": rank, "initial_rank": 4 * rank, **self.options}
+            case _:
+                return {"target_rank": rank, **SCHEDULE, **self.options}
+
+
+MAIN = [
+    Variant("lora", "lora"),
+    Variant("dynamic_rank", "dynamic_rank"),
+    Variant("full", "full"),
+    Variant("adalora", "adalora"),
+    Variant("eva", "eva"),
+    Variant("lora_shrink", "lora_shrink"),
+]
+SUSPECTS = [
+    Variant("dynamic_rank, zero_b", "dynamic_rank", {"init": "zero_b"}),
+    Variant("dynamic_rank, zero_b, norm", "dynamic_rank", {"init": "zero_b", "score": "norm"}),
+    Variant("dynamic_rank, zero_b, random", "dynamic_rank", {"init": "zero_b", "score": "random"}),
+    Variant("dynamic_rank, c_lr_scale 10", "dynamic_rank", {"c_lr_scale": 10.0}),
+    Variant(
+        "dynamic_rank, zero_b, norm, fast_first",
+        "dynamic_rank",
+        {"init": "zero_b", "score": "norm", "schedule": "fast_first"},
+    ),
+]
+LONG = [
+    Variant("lora, 3x steps", "lora", steps=3 * STEPS),
+    Variant("dynamic_rank, 3x steps", "dynamic_rank", {"prune_interval": 15}, steps=3 * STEPS),
+    Variant(
+        "dynamic_rank, zero_b, norm, 3x steps",
+        "dynamic_rank",
+        {"init": "zero_b", "score": "norm", "prune_interval": 15},
+        steps=3 * STEPS,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run. `part`: "tune" looks at validation films, "test" at test films after the learning rate was chosen."""
+
+    part: str
+    variant: Variant
+    rank: int | None
+    learning_rate: float
+    seed: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.part}|{self.variant.name}|{self.rank}|{self.learning_rate:g}|{self.seed}"
+
+
+class Bench:
+    """The data, the base model, and the runs done so far."""
+
+    def __init__(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            catalog = Catalog(Settings(data_dir=Path(folder)))
+            self.model_folder = catalog.model("minilm").folder
+            whole = split(catalog.dataset("rotten-tomatoes"), DataConfig(id="rotten-tomatoes"))
+        inner_train, validation = _by_film(whole.train)
+        self._tokenizer = load_tokenizer(self.model_folder)
+        self._labels = whole.labels
+        self._rows = {
+            "tune": tokenized(_with(whole, inner_train, validation), self._tokenizer, LENGTH),
+            "test": tokenized(whole, self._tokenizer, LENGTH),
+        }
+        self.done: dict[str, dict[str, Any]] = {}
+        if RUNS.exists():
+            lines = RUNS.read_text(encoding="utf-8").splitlines()
+            self.done = {run["key"]: run for run in map(json.loads, lines)}
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """The run's line, made now unless it stands in the file."""
+        if job.key not in self.done:
+            result = self._train(job)
+            self.done[job.key] = result
+            RUNS.parent.mkdir(exist_ok=True)
+            with RUNS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result) + "\n")
+            shown = {name: result[name] for name in ("key", "accuracy", "mcc", "kept_parameters", "seconds")}
+            print(json.dumps(shown), flush=True)
+        return self.done[job.key]
+
+    def _train(self, job: Job) -> dict[str, Any]:
+        set_seed(job.seed)
+        base, _ = load_model(self.model_folder, "minilm", self._labels, self._tokenizer)
+        options = job.variant.options_at(job.rank or 1)
+        method = create_method(job.variant.method, options)
+        model = method.prepare(base, "SEQ_CLS")
+        last: list[Snapshot] = []
+
+        def keep(snapshot: Snapshot) -> None:
+            last[:] = [snapshot]
+
+        train_rows, eval_rows = self._rows[job.part]
+        began = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = TrainingArguments(
+                output_dir=folder, max_steps=job.variant.steps, learning_rate=job.learning_rate, seed=job.seed,
+                per_device_train_batch_size=BATCH, per_device_eval_batch_size=64, weight_decay=0.01, warmup_steps=0.06,
+                max_grad_norm=1.0, lr_scheduler_type="linear", use_cpu=True, report_to=[], disable_tqdm=True,
+                save_strategy="no", eval_strategy="no", logging_strategy="no", label_names=["labels"],
+                remove_unused_columns=False, dataloader_pin_memory=False,
+            )  # fmt: skip
+            trainer = make_trainer_class(Trainer)(
+                model=model, args=arguments, method=method, train_dataset=train_rows, eval_dataset=eval_rows,
+                data_collator=DataCollatorWithPadding(self._tokenizer), compute_metrics=classification_metrics,
+                callbacks=method.callbacks(keep, job.variant.steps, lambda code, text: print(f"{code}: {text}")),
+            )  # fmt: skip
+            trainer.remove_callback(PrinterCallback)
+            trained = method.trained_parameters()
+            trainer.train()
+            metrics = trainer.evaluate()
+        kept = method.kept_parameters()
+        return {
+            "key": job.key, "part": job.part, "variant": job.variant.name, "method": job.variant.method,
+            "options": options, "rank": job.rank, "learning_rate": job.learning_rate, "seed": job.seed,
+            "steps": job.variant.steps, "batch": BATCH, "length": LENGTH,
+            "accuracy": metrics["eval_accuracy"], "mcc": metrics["eval_mcc"], "loss": metrics["eval_loss"],
+            "trained_parameters": trained.adapter, "kept_parameters": kept.adapter, "head_parameters": kept.head,
+            "ranks": last[0].ranks if last else [], "seconds": round(time.perf_counter() - began, 1),
+        }  # fmt: skip
+
+
+def best_rate(bench: Bench, variant: Variant, rank: int | None) -> float:
+    """The learning rate of the grid with the highest accuracy on the validation films; the lower one among equals."""
+    tried = {rate: bench.run(Job("tune", variant, rank, rate, TUNING_SEED))["accuracy"] for rate in GRID}
+    return max(GRID, key=lambda rate: (tried[rate], -rate))
+
+
+def plan() -> Iterator[tuple[Variant, tuple[int | None, ...], tuple[int, ...]]]:
+    """What is run, the most telling first."""
+    for variant in MAIN:
+        yield variant, (None,) if variant.method == "full" else (4, 2), SEEDS
+    for variant in SUSPECTS:
+        yield variant, (4,), SEEDS
+    for variant in LONG:
+        yield variant, (4,), SEEDS[:3]
+
+
+def tuned(variant: Variant) -> Variant:
+    """The variant whose learning rate is used: a longer run takes that of the short one, which tuning can afford."""
+    return next(
+        (one for one in [*MAIN, *SUSPECTS] if variant.name == f"{one.name}, 3x steps"),
+        variant,
+    )
+
+
+def agreement(ranks: list[list[int]]) -> float | None:
+    """Mean Spearman correlation of the final ranks over all pairs of seeds; None where ranks do not differ."""
+    values = [spearman(a, b) for a, b in combinations(ranks, 2) if len(set(a)) > 1 and len(set(b)) > 1]
+    return mean(values) if values else None
+
+
+def spearman(a: list[int], b: list[int]) -> float:
+    """Pearson's correlation of the places, ties sharing their mean place."""
+    return float(np.corrcoef(_places(a), _places(b))[0, 1])
+
+
+def _places(values: list[int]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    array = np.asarray(values)
+    below = (array[None, :] < array[:, None]).sum(axis=1)
+    equal = (array[None, :] == array[:, None]).sum(axis=1)
+    return np.asarray(below + (equal - 1) / 2, dtype=np.float64)
+
+
+def _by_film(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """Every tenth film of the training films, in the order of their names, is for validation."""
+    films = sorted({row["movie_name"] for row in rows})
+    held = set(films[::10])
+    return [row for row in rows if row["movie_name"] not in held], [row for row in rows if row["movie_name"] in held]
+
+
+def _with(whole: Split, train: list[Row], evaluation: list[Row]) -> Split:
+    return Split(train, evaluation, whole.text_columns, whole.label_column, whole.group_column, whole.labels)
+
+
+def summarise(bench: Bench) -> None:
+    """One row for accuracy and one for the agreement of ranks, for everything that has its seeds."""
+    rows = Rows("learning")
+    majority = 0.585
+    for variant, ranks, seeds in plan():
+        for rank in ranks:
+            found = [
+                run
+                for run in bench.done.values()
+                if run["part"] == "test" and run["variant"] == variant.name and run["rank"] == rank
+            ]
+            if len(found) < 2:
+                continue
+            scores = [run["accuracy"] for run in found]
+            at = "" if rank is None else f", mean rank {rank}"
+            kept = mean(run["kept_parameters"] for run in found)
+            against = (
+                f"sd {stdev(scores):.4f}, MCC {mean(run['mcc'] for run in found):.3f}, {len(found)} of {len(seeds)} seeds, "
+                f"lr {found[0]['learning_rate']:g}, trained {found[0]['trained_parameters']}, kept {kept:.0f}, "
+                f"{found[0]['steps']} steps of {BATCH}, majority {majority}"
+            )
+            rows.tell(f"accuracy on the test films: {variant.name}{at}", mean(scores), "share", against)
+            together = agreement([run["ranks"] for run in found])
+            if together is not None:
+                spread = mean(float(np.std(run["ranks"])) for run in found)
+                rows.tell(
+                    f"agreement of the final ranks between seeds: {variant.name}{at}",
+                    together, "Spearman", f"ranks spread by sd {spread:.2f}",
+                )  # fmt: skip
+    rows.store()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no further run after so long")
+    parser.add_argument("--only", help="names of variants, separated by ;")
+    parser.add_argument("--summary", action="store_true", help="no runs: only the rows of what is there")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    bench = Bench()
+    end = time.monotonic() + 60 * given.minutes
+    names = set(given.only.split(";")) if given.only else None
+    if not given.summary:
+        for variant, ranks, seeds in plan():
+            if names is not None and variant.name not in names:
+                continue
+            # The rate of mean rank 4 serves both budgets: the scale alpha / rank is the method's own.
+            rate = best_rate(bench, tuned(variant), None if variant.method == "full" else 4)
+            for rank in ranks:
+                for seed in seeds:
+                    if time.monotonic() > end:
+                        print("The time is over; the next call goes on here.", flush=True)
+                        return
+                    bench.run(Job("test", variant, rank, rate, seed))
+    summarise(bench)
+
+
+if __name__ == "__main__":
+    main()

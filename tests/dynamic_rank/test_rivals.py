@@ -1,0 +1,351 @@
+"""The methods beside dynamic_rank: each trains, shows its ranks, counts, exports; and does what its paper says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from peft import AdaLoraConfig, EvaConfig, LoraConfig, PeftModel, get_peft_model
+from peft.tuners.adalora.layer import RankAllocator as PeftAllocator
+from peft.tuners.lora import initialize_lora_eva_weights
+from safetensors.torch import load_file
+from tiny_models import Rows, arguments, batch, build, logits
+from transformers import Trainer
+
+from dynamic_rank import DynamicRankConfig, RankAllocator, create_method, make_trainer_class, orthogonal_loss, wrap
+from dynamic_rank.components import components_of
+from dynamic_rank.lora_pair import LoraPair
+from dynamic_rank.methods.lora_shrink import singular_directions
+
+PATTERN = {
+    "bert.encoder.layer.0.attention.self.query": 3,
+    "bert.encoder.layer.0.attention.self.key": 1,
+    "bert.encoder.layer.0.output.dense": 0,
+    "bert.encoder.layer.1.attention.self.value": 2,
+}
+OPTIONS = {
+    "dynamic_rank": {"target_rank": 2, "prune_interval": 2},
+    "lora": {"rank": 2},
+    "adalora": {"target_rank": 2, "prune_interval": 2},
+    "eva": {"rank": 2},
+    "lora_shrink": {"target_rank": 2, "allocation": "global"},
+    "sora": {"rank": 3, "sparse_lambda": 5.0},
+    "control": {"rank_pattern": PATTERN},
+}
+
+
+def train(folder, key, options=None, kind="bert", on_snapshot=None, **changes):
+    model, task = build(kind)
+    method = create_method(key, OPTIONS[key] | (options or {}))
+    model = method.prepare(model, task)
+    warned = []
+    trainer = make_trainer_class(Trainer)(
+        model=model,
+        args=arguments(folder, **changes),
+        method=method,
+        train_dataset=Rows(),
+        callbacks=method.callbacks(on_snapshot, 1, lambda code, _: warned.append(code)),
+    )
+    trainer.train()
+    return trainer, method, warned
+
+
+@pytest.mark.parametrize("key", OPTIONS)
+def test_every_method_shows_ranks_counts_and_exports_a_plain_lora(tmp_path, key):
+    snapshots = []
+    trainer, method, warned = train(tmp_path, key, on_snapshot=snapshots.append)
+    assert not warned
+    assert method.is_settled
+    assert [s.step for s in snapshots] == list(range(21))
+    last, modules = snapshots[-1], method.modules()
+    assert last.is_final
+    assert {s.mask.shape for s in snapshots} == {(len(modules), last.width)}
+    assert last.live == last.mask.sum()
+    assert np.isfinite(last.scores).all()
+    assert (last.scores[last.mask] > 0).any()
+
+    expected = logits(trainer.model, batch())
+    method.export(tmp_path / "adapter")
+    loaded = PeftModel.from_pretrained(build()[0], tmp_path / "adapter")
+    torch.testing.assert_close(logits(loaded, batch()), expected, rtol=1e-6, atol=1e-6)
+    assert not torch.equal(expected, logits(build()[0], batch()))
+    assert json.loads((tmp_path / "adapter" / "rank_pattern.json").read_text()) == {
+        module.name: rank for module, rank in zip(modules, last.ranks, strict=True)
+    }
+    tensors = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    lora = sum(tensor.numel() for name, tensor in tensors.items() if "lora_" in name)
+    assert method.kept_parameters().adapter == lora
+    assert method.kept_parameters().head == sum(t.numel() for n, t in tensors.items() if "lora_" not in n)
+    assert method.trained_parameters().adapter >= lora
+
+
+@pytest.mark.parametrize("kind", ["llama", "bart", "t5", "gpt2"])
+@pytest.mark.parametrize("key", ["adalora", "lora", "lora_shrink", "sora"])
+def test_every_method_takes_decoders_and_encoder_decoders(tmp_path, key, kind):
+    model, task = build(kind)
+    method = create_method(key, OPTIONS[key])
+    model = method.prepare(model, task)
+    before = logits(build(kind)[0], batch(kind))
+    assert torch.equal(logits(model, batch(kind)), before)
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    expected = logits(model, batch(kind))
+    method.export(tmp_path)
+    loaded = PeftModel.from_pretrained(build(kind)[0], tmp_path)
+    torch.testing.assert_close(logits(loaded, batch(kind)), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("key", ["adalora", "lora_shrink", "sora"])
+def test_a_trainer_without_the_methods_callback_is_refused(tmp_path, key):
+    model, task = build()
+    method = create_method(key, OPTIONS[key])
+    trainer = make_trainer_class(Trainer)(
+        model=method.prepare(model, task), args=arguments(tmp_path), method=method, train_dataset=Rows()
+    )
+    with pytest.raises(RuntimeError, match=r"callbacks=method.callbacks"):
+        trainer.train()
+
+
+# ---------------------------------------------------------------- adalora
+
+
+def test_adalora_scores_and_masks_are_those_of_pefts_allocator():
+    """Both get the same factors and gradients at every step; PEFT's budget is rounded down, so it is given ours."""
+    model, task = build()
+    config = create_method("adalora", {"target_rank": 2, "prune_interval": 2}).config
+    model = wrap(model, config, task)
+    ours = RankAllocator(model, config, 40)
+    theirs_model = get_peft_model(
+        build()[0],
+        AdaLoraConfig(
+            init_r=3, target_r=2, tinit=6, tfinal=20, deltaT=2, total_step=40, beta1=0.85, beta2=0.85,
+            target_modules=[layer.name for layer in ours.layers], task_type="SEQ_CLS",
+        ),
+    )  # fmt: skip
+    peft = PeftAllocator(theirs_model.base_model.model, theirs_model.peft_config["default"], "default")
+    layers = dict(theirs_model.get_base_model().named_modules())
+    generator = torch.Generator().manual_seed(0)
+    for step in range(1, 21):
+        for layer in ours.layers:
+            other = layers[layer.name]
+            pairs = [(layer.A, other.lora_A["default"]), (layer.B, other.lora_B["default"])]
+            for own, foreign in [*pairs, (layer.c, other.lora_E["default"])]:
+                values, gradient = (torch.randn(own.shape, generator=generator) for _ in range(2))
+                with torch.no_grad():
+                    own.copy_(values)
+                    foreign.copy_(values.reshape(foreign.shape))
+                own.grad, foreign.grad = gradient, gradient.reshape(foreign.shape).clone()
+        ours.observe_gradients()
+        decision = ours.step(step)
+        peft.update_ipt(theirs_model.base_model.model)
+        naive = torch.stack(
+            [
+                peft._element_score(f"{name}.lora_E.default").view(-1)
+                + peft._element_score(f"{name}.lora_A.default").mean(1)
+                + peft._element_score(f"{name}.lora_B.default").mean(0)
+                for name in ours.components.names
+            ]
+        )
+        torch.testing.assert_close(ours.scores(), naive, rtol=1e-5, atol=0)
+        if decision is not None:
+            assert abs(peft.budget_schedule(step)[0] - decision.budget) <= 1
+            pattern = peft.mask_to_budget(theirs_model.base_model.model, decision.budget)
+            masks = [pattern[f"{name}.lora_E.default"] for name in ours.components.names]
+            np.testing.assert_array_equal(ours.mask, np.array(masks))
+    assert ours.is_final
+    assert ours.live == 24
+
+
+def test_the_orthogonal_term_is_pefts():
+    model, task = build()
+    model = wrap(model, DynamicRankConfig(target_rank=2, init="gaussian"), task)
+    naive = []
+    for layer in components_of(model).layers:
+        for gram in (layer.A @ layer.A.T, layer.B.T @ layer.B):
+            naive.append(torch.norm(gram - torch.eye(3), p="fro"))
+    torch.testing.assert_close(orthogonal_loss(model), torch.stack(naive).mean())
+    orthogonal_loss(model).backward()
+    assert all(layer.A.grad.abs().sum() > 0 for layer in components_of(model).layers)
+
+
+def test_adalora_adds_its_term_in_training_only(tmp_path):
+    trainer, _, _ = train(tmp_path, "adalora", {"lora_dropout": 0.0})
+    inputs = batch() | {"labels": torch.tensor([0, 1, 0, 1])}
+    for module in trainer.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    trainer.model.eval()
+    plain = trainer.compute_loss(trainer.model, dict(inputs))
+    trainer.model.train()
+    expected = plain + 0.5 * orthogonal_loss(trainer.model)
+    torch.testing.assert_close(trainer.compute_loss(trainer.model, dict(inputs)), expected)
+
+
+def test_adalora_without_gradients_is_refused():
+    model, task = build()
+    config = create_method("adalora", {"target_rank": 2, "prune_interval": 2}).config
+    with pytest.raises(ValueError, match="observe_gradients"):
+        RankAllocator(wrap(model, config, task), config, 40).step(1)
+
+
+# ---------------------------------------------------------------- eva
+
+
+def test_eva_deals_out_the_ranks_that_peft_deals_out(tmp_path):
+    snapshots = []
+    _, method, _ = train(tmp_path, "eva", on_snapshot=snapshots.append, max_steps=2)
+    batches = [batch(seed=seed, size=8) for seed in range(8)]
+    again = create_method("eva", {"rank": 3})
+    again.prepare(*build())
+    again.initialize(batches)
+    names = [module.name for module in again.modules()]
+    theirs = get_peft_model(
+        build()[0],
+        LoraConfig(
+            r=3, lora_alpha=8, target_modules=names, init_lora_weights="eva",
+            eva_config=EvaConfig(use_label_mask=False), task_type="SEQ_CLS",
+        ),
+        low_cpu_mem_usage=True,
+    )  # fmt: skip
+    initialize_lora_eva_weights(theirs, batches, show_progress_bar=False)
+    layers = dict(theirs.get_base_model().named_modules())
+    for pair in again.pairs:
+        layer = layers[pair.name]
+        if pair.rank == 0:
+            assert not hasattr(layer, "lora_A")
+            continue
+        torch.testing.assert_close(pair.A, layer.lora_A["default"].weight)
+        assert pair.scaling == layer.scaling["default"] == 8 / 3
+    assert len({pair.rank for pair in again.pairs}) > 1
+    assert sum(pair.rank for pair in again.pairs) == 36
+    assert snapshots[0].ranks == snapshots[-1].ranks == [pair.rank for pair in method.pairs]
+
+
+def test_eva_in_a_plain_trainer_that_never_saw_the_data_is_refused(tmp_path):
+    method = create_method("eva", {"rank": 2})
+    model = method.prepare(*build())
+    trainer = Trainer(model=model, args=arguments(tmp_path), train_dataset=Rows(), callbacks=method.callbacks())
+    with pytest.raises(RuntimeError, match="not dealt out"):
+        trainer.train()
+
+
+# ---------------------------------------------------------------- lora_shrink
+
+
+def random_pairs(method):
+    generator = torch.Generator().manual_seed(2)
+    for pair in method.pairs:
+        scale = torch.rand((), generator=generator) + 0.1
+        pair.replace(
+            torch.randn(pair.A.shape, generator=generator) * scale, torch.randn(pair.B.shape, generator=generator)
+        )
+    return {pair.name: (pair.scaling * pair.B @ pair.A).detach() for pair in method.pairs}
+
+
+@pytest.mark.parametrize("allocation", ["uniform", "global"])
+def test_shrinking_keeps_the_strongest_singular_directions(allocation):
+    method = create_method("lora_shrink", {"target_rank": 2, "initial_rank": 4, "allocation": allocation})
+    method.prepare(*build())
+    updates = random_pairs(method)
+    decision = method.shrink(7)
+    strengths = torch.stack([torch.linalg.svdvals(update)[:4] for update in updates.values()])
+    if allocation == "uniform":
+        expected = [2] * 12
+    else:
+        threshold = strengths.flatten().sort(descending=True).values[23]
+        expected = (strengths >= threshold).sum(1).tolist()
+        assert len(set(expected)) > 1
+    assert [pair.rank for pair in method.pairs] == expected
+    assert decision.live == decision.budget == 24
+    assert len(decision.pruned) == 24
+    assert decision.is_final
+    for pair in method.pairs:
+        U, s, Vh = torch.linalg.svd(updates[pair.name])
+        rank = pair.rank
+        best = U[:, :rank] @ torch.diag(s[:rank]) @ Vh[:rank]
+        torch.testing.assert_close((pair.scaling * pair.B @ pair.A).detach(), best, rtol=1e-4, atol=1e-5)
+
+
+def test_singular_directions_need_no_whole_matrix_and_rebuild_the_update():
+    method = create_method("lora_shrink", {"target_rank": 1})
+    method.prepare(*build())
+    updates = random_pairs(method)
+    for pair in method.pairs:
+        U, s, Vh = singular_directions(LoraPair(pair.name, pair.lora))
+        torch.testing.assert_close(U @ torch.diag(s) @ Vh, updates[pair.name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(s, torch.linalg.svdvals(updates[pair.name])[:4], rtol=1e-4, atol=1e-5)
+
+
+def test_shrinking_happens_after_the_named_step_and_training_goes_on(tmp_path):
+    snapshots = []
+    trainer, method, _ = train(tmp_path, "lora_shrink", {"shrink_at_ratio": 0.6}, on_snapshot=snapshots.append)
+    assert [s.step for s in snapshots if s.is_pruning_step] == [12]
+    assert {s.live for s in snapshots if s.step < 12} == {12 * 8}
+    assert {s.live for s in snapshots if s.step >= 12} == {24}
+    pair = next(pair for pair in method.pairs if pair.rank)
+    assert trainer.optimizer.state[pair.A]["exp_avg"].shape == pair.A.shape
+    assert trainer.optimizer.state[pair.A]["step"] == 8
+
+
+def test_an_initial_rank_above_a_modules_size_is_refused():
+    with pytest.raises(ValueError, match="initial_rank=32 is above the size of"):
+        create_method("lora_shrink", {"target_rank": 8}).prepare(*build())
+
+
+# ---------------------------------------------------------------- sora
+
+
+def test_the_gates_take_the_proximal_step(tmp_path):
+    method = create_method("sora", {"rank": 3, "sparse_lambda": 5.0})
+    method.prepare(*build())
+    before = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for layer, row in zip(components_of(method._wrapped).layers, before, strict=True):
+            layer.c.copy_(row)
+    method.close_gates(0.1)
+    naive = before.sign() * (before.abs() - 0.5).clamp(min=0)
+    torch.testing.assert_close(method.gates(), naive)
+
+
+def test_gates_close_while_training_and_the_last_snapshot_lists_them(tmp_path):
+    snapshots = []
+    _, method, _ = train(tmp_path, "sora", on_snapshot=snapshots.append)
+    assert snapshots[0].live == 36
+    assert snapshots[-1].live < 36
+    decision = snapshots[-1].decision
+    assert len(decision.pruned) == 36 - snapshots[-1].live
+    assert sum(method.live_ranks().values()) == snapshots[-1].live
+
+
+def test_gates_that_never_close_are_reported(tmp_path):
+    _, _, warned = train(tmp_path, "sora", {"sparse_lambda": 1e-6})
+    assert warned == ["ranks_equal"]
+
+
+# ---------------------------------------------------------------- control
+
+
+def test_control_has_the_ranks_of_the_pattern_and_the_scale_of_the_mean_rank():
+    method = create_method("control", {"rank_pattern": PATTERN, "lora_alpha": 6})
+    model = method.prepare(*build())
+    assert {pair.name: pair.rank for pair in method.pairs} == PATTERN
+    assert {pair.scaling for pair in method.pairs} == {6 / 2}  # (3 + 1 + 0 + 2) / 4, rounded half to even
+    assert torch.equal(logits(model, batch()), logits(build()[0], batch()))
+    assert method.trained_parameters().adapter == 3 * 32 + 32 + 2 * 32
+
+
+def test_control_of_a_finished_run_has_its_kept_parameters(tmp_path):
+    _, first, _ = train(tmp_path, "dynamic_rank")
+    first.export(tmp_path / "adapter")
+    pattern = json.loads((tmp_path / "adapter" / "rank_pattern.json").read_text())
+    control = create_method("control", {"rank_pattern": pattern})
+    control.prepare(*build())
+    assert control.kept_parameters() == first.kept_parameters()
+
+
+def test_control_for_another_model_is_refused():
+    with pytest.raises(ValueError, match=r"rank_pattern names 'decoder\.q', which is no linear module"):
+        create_method("control", {"rank_pattern": {"decoder.q": 2}}).prepare(*build())

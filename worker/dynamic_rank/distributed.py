@@ -1,0 +1,27 @@
+"""DistributedDataParallel and tensors that change their shape."""
+
+from __future__ import annotations
+
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+def rebuild_reducer(model: nn.Module) -> None:
+    """Let DistributedDataParallel size its buckets anew, after tensors were cut; any other module is left as it is.
+
+    Empty tensors get no gradient, so they leave the reduction. Call it on every rank, after the optimizer step. This
+    goes through DistributedDataParallel's own pickling protocol, which makes a new reducer for the module as it is.
+    """
+    while (inner := getattr(model, "_orig_mod", None)) is not None:
+        model = inner
+    if not isinstance(model, DistributedDataParallel):
+        return
+    state = model.__getstate__()  # type: ignore[no-untyped-call]
+    empty = {name for name, parameter in model.module.named_parameters() if parameter.numel() == 0}
+    state["parameters_to_ignore"] = set(model.parameters_to_ignore) | empty
+    # The old reducer holds the gradient accumulators, which remember the old shapes: it must be gone first.
+    del model.reducer, model.logger
+    model.__setstate__(state)  # type: ignore[no-untyped-call]
+    for hook, hook_state in model._comm_hooks:
+        dist._register_comm_hook(model.reducer, hook_state, hook)  # type: ignore[attr-defined]

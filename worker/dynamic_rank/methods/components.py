@@ -1,0 +1,80 @@
+"""ComponentMethod: what the methods on rank-1 components share, whoever decides which of them live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from peft import PeftModel
+from torch import nn
+
+from ..checkpoint import Folder
+from ..components import Components, components_of
+from ..config import DynamicRankConfig
+from ..export import export_lora
+from ..targets import AdaptedModule, describe
+from ..wrapping import wrap
+from .protocol import Batches, ParameterCount
+
+
+class ComponentMethod:
+    """Wraps a model with `config`'s components; counts, describes and exports them."""
+
+    key: str
+
+    def __init__(self, config: DynamicRankConfig) -> None:
+        self.config = config
+        self._model: PeftModel | None = None
+        self._trained = ParameterCount(0, 0)
+
+    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
+        self._model = wrap(model, self.config, task_type)
+        self._trained = ParameterCount(sum(p.numel() for p in self._components.parameters()), self._head_size())
+        return self._model
+
+    def initialize(self, batches: Batches) -> None:
+        """Nothing depends on the data before training."""
+
+    def bind(self, on_resize: Callable[[], None]) -> None:
+        """No tensor changes its shape."""
+
+    def check_schedule(self, total_steps: int) -> None:
+        """Any length of run works."""
+
+    def modules(self) -> list[AdaptedModule]:
+        layers = self._components.layers
+        sizes = [(layer.lora.out_features, layer.lora.in_features) for layer in layers]
+        return describe([layer.name for layer in layers], sizes)
+
+    def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
+        if self.config.c_lr_scale == 1:
+            return []
+        return [([layer.c for layer in self._components.layers], self.config.c_lr_scale)]
+
+    def trained_parameters(self) -> ParameterCount:
+        return self._trained
+
+    def kept_parameters(self) -> ParameterCount:
+        ranks = self.live_ranks()
+        adapter = sum(ranks[layer.name] * layer.cost for layer in self._components.layers)
+        return ParameterCount(adapter, self._head_size())
+
+    def live_ranks(self) -> dict[str, int]:
+        """Components of each module that an export would have."""
+        return {layer.name: int((layer.c != 0).sum()) for layer in self._components.layers}
+
+    def export(self, folder: Folder) -> None:
+        export_lora(self._wrapped, folder)
+
+    @property
+    def _wrapped(self) -> PeftModel:
+        if self._model is None:
+            raise RuntimeError(f"{type(self).__name__} has no model yet; call prepare(model, task_type) first.")
+        return self._model
+
+    @property
+    def _components(self) -> Components:
+        return components_of(self._wrapped)
+
+    def _head_size(self) -> int:
+        own = {id(parameter) for parameter in self._components.parameters()}
+        return sum(p.numel() for p in self._wrapped.parameters() if p.requires_grad and id(p) not in own)

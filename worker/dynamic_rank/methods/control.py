@@ -1,0 +1,75 @@
+"""control: plain LoRA from scratch with a finished run's ranks. Does the learned allocation help by itself?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from peft import PeftModel
+from torch import nn
+
+from ..checks import check_whole
+from ..targets import is_linear
+from .plain import AdapterOptions, PlainLora
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlOptions(AdapterOptions):
+    """rank_pattern: rank of each adapted module by its full name, as in an export's rank_pattern.json; 0 adapts nothing.
+
+    Modules that it does not name are not adapted. scale_rank: the update of every module is scaled by
+    lora_alpha / scale_rank; None takes the mean rank, rounded, so that the scale is that of a LoRA at equal budget.
+    """
+
+    rank_pattern: Mapping[str, int]
+    scale_rank: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rank_pattern, Mapping) or not self.rank_pattern:
+            raise ValueError(
+                f"rank_pattern={self.rank_pattern!r} names no module; give the ranks of a finished run, "
+                "as in its rank_pattern.json."
+            )
+        for name, rank in self.rank_pattern.items():
+            check_whole(f"rank_pattern[{name!r}]", rank, least=0)
+        if not any(self.rank_pattern.values()):
+            raise ValueError("rank_pattern has rank 0 for every module, so there is nothing to train; raise some.")
+        if self.scale_rank is not None:
+            check_whole("scale_rank", self.scale_rank, least=1)
+        if self.target_modules is not None:
+            raise ValueError("target_modules are the names in rank_pattern here; leave target_modules out.")
+        super().__post_init__()
+
+
+class Control(PlainLora):
+    """Ranks from a pattern, fixed from start to end."""
+
+    key = "control"
+
+    def __init__(self, options: ControlOptions) -> None:
+        super().__init__(options)
+        self._pattern = dict(options.rank_pattern)
+        self._targets = tuple(self._pattern)
+        self.width = max(self._pattern.values())
+        mean = sum(self._pattern.values()) / len(self._pattern)
+        self._scale = options.lora_alpha / (options.scale_rank or max(1, round(mean)))
+
+    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
+        wrapped = super().prepare(model, task_type)
+        for pair in self.pairs:
+            rank = self._pattern[pair.name]
+            # The rows of A are drawn alike and B is zero: a part of a larger LoRA is a smaller LoRA.
+            pair.replace(pair.A[:rank], pair.B[:, :rank])
+            pair.scaling = self._scale
+        return wrapped
+
+    def _wrap(self, model: nn.Module, task_type: object, **options: Any) -> PeftModel:
+        linears = {name for name, module in model.named_modules() if is_linear(module)}
+        unknown = next((name for name in self._pattern if name not in linears), None)
+        if unknown is not None:
+            raise ValueError(
+                f"rank_pattern names {unknown!r}, which is no linear module of this model; use the model of the run "
+                "that the pattern comes from, and full module names."
+            )
+        return super()._wrap(model, task_type, **options)

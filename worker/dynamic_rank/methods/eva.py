@@ -1,0 +1,105 @@
+"""eva: LoRA whose ranks are dealt out once, at the start, by the activations' variance. Does *dynamic* help at all?"""
+
+# ruff: noqa: ARG002  (signatures are those of TrainerCallback and RankMethod)
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from peft import EvaConfig, LoraConfig
+from peft.tuners.lora.eva import get_eva_state_dict
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ..checks import check_number, check_whole
+from ..snapshot import OnSnapshot
+from ..targets import task_name
+from ..warning import OnWarning
+from ..wrapping import PEFT_PREFIX
+from .fixed_rank import FixedRankCallback
+from .plain import AdapterOptions, PlainLora
+from .protocol import Batches
+
+_LANGUAGE_MODELS = ("CAUSAL_LM", "SEQ_2_SEQ_LM")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaOptions(AdapterOptions):
+    """rank: mean rank of all modules. rho: a module gets at most rank * rho, 1 deals out evenly.
+
+    tau: cosine between two passes at which a direction counts as found.
+    """
+
+    rank: int = 8
+    rho: float = 2.0
+    tau: float = 0.99
+
+    def __post_init__(self) -> None:
+        check_whole("rank", self.rank, least=1)
+        check_number("rho", self.rho, least=1)
+        check_number("tau", self.tau, above=0, below=1)
+        super().__post_init__()
+
+
+class Eva(PlainLora):
+    """Explained Variance Adaptation (Paischer et al. 2024, arXiv 2410.07170), computed by PEFT.
+
+    A starts as the main directions of each module's inputs; the directions of all modules together that explain most
+    variance get the budget. B starts at zero, the scale stays lora_alpha / rank everywhere.
+    """
+
+    key = "eva"
+
+    def __init__(self, options: EvaOptions) -> None:
+        super().__init__(options)
+        self._eva = options
+        self.start_rank = options.rank
+        self.width = int(options.rank * options.rho)
+        self._task: str | None = None
+        self.is_initialized = False
+
+    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
+        self._task = task_name(task_type)
+        self.is_initialized = False
+        return super().prepare(model, task_type)
+
+    def initialize(self, batches: Batches) -> None:
+        """Deals out the ranks by as many of `batches` as it takes until the directions stand still.
+
+        ValueError if a batch has fewer tokens than a module may get components.
+        """
+        # Labels are one a token in language models, and one a text elsewhere: no mask of tokens can be made of them.
+        eva = EvaConfig(rho=self._eva.rho, tau=self._eva.tau, use_label_mask=self._task in _LANGUAGE_MODELS)
+        config = LoraConfig(r=self._eva.rank, init_lora_weights="eva", eva_config=eva)
+        found = get_eva_state_dict(self._wrapped, batches, config, show_progress_bar=False)
+        for pair in self.pairs:
+            directions = found[f"{PEFT_PREFIX}{pair.name}"]
+            pair.replace(directions, pair.B.new_zeros(pair.B.shape[0], directions.shape[0]))
+        self.is_initialized = True
+
+    def callbacks(
+        self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1, on_warning: OnWarning | None = None
+    ) -> list[TrainerCallback]:
+        return [EvaCallback(self, on_snapshot, snapshot_every)]
+
+    def _restore_extra(self, info: Mapping[str, Any]) -> None:
+        self.is_initialized = True
+
+
+class EvaCallback(FixedRankCallback):
+    """Refuses to train before the ranks were dealt out: that would be plain LoRA under another name."""
+
+    def __init__(self, method: Eva, on_snapshot: OnSnapshot | None, snapshot_every: int) -> None:
+        super().__init__(method.pairs, method.width, on_snapshot, snapshot_every)
+        self.method = method
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if not self.method.is_initialized:
+            raise RuntimeError(
+                "EVA's ranks were not dealt out; use make_trainer_class(Trainer), or call method.initialize(batches) "
+                "before the Trainer is made."
+            )
+        super().on_train_begin(args, state, control, **kwargs)

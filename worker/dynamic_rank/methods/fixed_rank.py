@@ -1,0 +1,110 @@
+"""Snapshots of methods without an allocator, so that their ranks stand on the same heatmap."""
+
+# ruff: noqa: ARG002  (signatures are those of TrainerCallback)
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ..lora_pair import LoraPair
+from ..scores import component_scores
+from ..snapshot import BoolArray, FloatArray, OnSnapshot, PruneDecision, Snapshot, to_host
+
+
+class SnapshotCallback(TrainerCallback):
+    """Reports a snapshot at the begin, every `snapshot_every` steps, at a step with a decision, and at the end."""
+
+    is_final = True
+    """Whether the ranks can no longer change."""
+    decision: PruneDecision | None = None
+    """What changed at the step at hand."""
+
+    def __init__(self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1) -> None:
+        if snapshot_every < 1:
+            raise ValueError(f"snapshot_every={snapshot_every} must be at least 1; set it to 1 for every step.")
+        self.on_snapshot = on_snapshot
+        self.snapshot_every = snapshot_every
+        self._reported = -1
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._report(state)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.decision is not None or state.global_step % self.snapshot_every == 0:
+            self._report(state)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self._reported != state.global_step:
+            self._report(state)
+
+    def _report(self, state: TrainerState) -> None:
+        self._reported = state.global_step
+        if self.on_snapshot is None:
+            return
+        mask, scores = self._read()
+        decision = self.decision
+        self.on_snapshot(
+            Snapshot(
+                step=state.global_step,
+                total_steps=state.max_steps,
+                budget=int(mask.sum()),
+                live=int(mask.sum()),
+                threshold=None if decision is None else decision.threshold,
+                is_pruning_step=decision is not None,
+                is_final=self.is_final,
+                n_modules=mask.shape[0],
+                width=mask.shape[1],
+                mask=mask,
+                scores=scores,
+                decision=decision,
+            )
+        )
+
+    def _read(self) -> tuple[BoolArray, FloatArray]:
+        """Mask and scores (modules, width) as they are now."""
+        raise TypeError(f"{type(self).__name__} does not say what its components are.")
+
+
+class FixedRankCallback(SnapshotCallback):
+    """The mask has the first `rank` components of each module, scores are each one's share in its module's update."""
+
+    def __init__(
+        self, pairs: Sequence[LoraPair], width: int, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1
+    ) -> None:
+        super().__init__(on_snapshot, snapshot_every)
+        self.pairs = pairs
+        self.width = width
+
+    def _read(self) -> tuple[BoolArray, FloatArray]:
+        """(modules, width): which components there are, and their scores; by one copy from the device."""
+        ranks = np.array([pair.rank for pair in self.pairs])
+        return np.arange(self.width)[None, :] < ranks[:, None], to_host(component_shares(self.pairs, self.width))
+
+
+@torch.no_grad()
+def component_shares(pairs: Sequence[LoraPair], width: int) -> Tensor:
+    """Each component's share in its module's update (modules, width), Eq. 7 with c = 1; 0 behind a module's rank.
+
+    Modules of one shape are one batched kernel.
+    """
+    groups: dict[Any, list[int]] = {}
+    for row, pair in enumerate(pairs):
+        groups.setdefault((pair.A.shape, pair.B.shape), []).append(row)
+    device = pairs[0].A.device
+    result = torch.zeros((len(pairs), width), device=device)
+    for rows in groups.values():
+        A = torch.stack([pairs[row].A for row in rows])
+        B = torch.stack([pairs[row].B for row in rows])
+        rank = A.shape[1]
+        shares = component_scores(A, B, A.new_ones(A.shape[:2])).float()
+        result[torch.tensor(rows, device=device)[:, None], torch.arange(rank, device=device)] = shares
+    return result

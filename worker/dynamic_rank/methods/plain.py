@@ -1,0 +1,152 @@
+"""PlainLora: what the methods on PEFT's plain LoRA share. Their ranks may differ, and may change once."""
+
+# ruff: noqa: ARG002  (signatures are those of RankMethod)
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from transformers import TrainerCallback
+
+from ..checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
+from ..checks import check_number, target_tuple
+from ..export import write_lora
+from ..lora_pair import LoraPair
+from ..run_state import versions
+from ..snapshot import OnSnapshot
+from ..targets import AdaptedModule, describe
+from ..warning import OnWarning
+from ..wrapping import lora_layers, wrap_lora
+from .fixed_rank import FixedRankCallback
+from .protocol import Batches, ParameterCount
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterOptions:
+    """Options of every adapter: scale, dropout on the input of A, and targets (None: as in dynamic_rank)."""
+
+    lora_alpha: float = 8
+    lora_dropout: float = 0.1
+    target_modules: Iterable[str] | str | None = None
+
+    def __post_init__(self) -> None:
+        check_number("lora_alpha", self.lora_alpha, above=0)
+        check_number("lora_dropout", self.lora_dropout, least=0, below=1)
+        if self.target_modules is not None:
+            object.__setattr__(self, "target_modules", list(target_tuple(self.target_modules)))
+
+
+class PlainLora:
+    """Wraps with PEFT's LoRA; a subclass names it and says what happens to the ranks."""
+
+    key: str
+    width: int
+    """Components of each module that snapshots have room for."""
+    start_rank: int | None = None
+    """Rank of every module at first; None is `width`."""
+
+    def __init__(self, options: AdapterOptions) -> None:
+        self._adapter = options
+        self._targets = options.target_modules
+        self._model: PeftModel | None = None
+        self._pairs: list[LoraPair] = []
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return asdict(self._adapter)
+
+    @property
+    def is_settled(self) -> bool:
+        return True
+
+    @property
+    def pairs(self) -> list[LoraPair]:
+        """The layers in forward-pass order."""
+        self._wrapped  # noqa: B018  (RuntimeError before prepare)
+        return self._pairs
+
+    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
+        self._model = self._wrap(model, task_type)
+        self._pairs = [LoraPair(name, lora) for name, lora in lora_layers(self._model)]
+        return self._model
+
+    def initialize(self, batches: Batches) -> None:
+        """Nothing of these methods depends on the data."""
+
+    def bind(self, on_resize: Callable[[], None]) -> None:
+        """No tensor changes its shape."""
+
+    def check_schedule(self, total_steps: int) -> None:
+        """Any length of run works."""
+
+    def modules(self) -> list[AdaptedModule]:
+        return describe([p.name for p in self.pairs], [(p.lora.out_features, p.lora.in_features) for p in self.pairs])
+
+    def callbacks(
+        self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1, on_warning: OnWarning | None = None
+    ) -> list[TrainerCallback]:
+        return [FixedRankCallback(self.pairs, self.width, on_snapshot, snapshot_every)]
+
+    def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
+        """Nothing depends on a callback."""
+
+    def loss_term(self) -> Tensor | None:
+        return None
+
+    def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
+        return []
+
+    def trained_parameters(self) -> ParameterCount:
+        return self.kept_parameters()
+
+    def kept_parameters(self) -> ParameterCount:
+        adapter = sum(pair.rank * pair.cost for pair in self.pairs)
+        own = {id(parameter) for pair in self.pairs for parameter in (pair.A, pair.B)}
+        head = sum(p.numel() for p in self._wrapped.parameters() if p.requires_grad and id(p) not in own)
+        return ParameterCount(adapter, head)
+
+    def export(self, folder: Folder) -> None:
+        with torch.no_grad():
+            factors = {pair.name: (pair.A, pair.B * pair.scaling) for pair in self.pairs}
+        write_lora(self._wrapped, factors, folder)
+
+    def save_state(self, folder: Folder) -> None:
+        info = {"method": self.key, "options": dict(self.options), "versions": versions(), **self._extra_state()}
+        save_state(folder, trained_tensors(self._wrapped), info)
+
+    def load_state(self, folder: Folder) -> None:
+        tensors, info = load_state(folder)
+        check_same(info, {"method": self.key}, "the")
+        check_same(info["options"], self.options, self.key)
+        restore_trained_tensors(self._wrapped, tensors)
+        for pair in self.pairs:
+            pair.fit()
+        self._restore_extra(info)
+
+    def _wrap(self, model: nn.Module, task_type: object, **options: Any) -> PeftModel:
+        adapter = self._adapter
+        return wrap_lora(
+            model,
+            rank=self.start_rank or self.width,
+            lora_alpha=adapter.lora_alpha,
+            lora_dropout=adapter.lora_dropout,
+            target_modules=self._targets,
+            task_type=task_type,
+            **options,
+        )
+
+    def _extra_state(self) -> dict[str, Any]:
+        return {}
+
+    def _restore_extra(self, info: Mapping[str, Any]) -> None:
+        """Nothing besides the tensors."""
+
+    @property
+    def _wrapped(self) -> PeftModel:
+        if self._model is None:
+            raise RuntimeError(f"{type(self).__name__} has no model yet; call prepare(model, task_type) first.")
+        return self._model
