@@ -124,6 +124,7 @@ class Bench:
             "tune": tokenized(_with(whole, inner_train, validation), self._tokenizer, LENGTH),
             "test": tokenized(whole, self._tokenizer, LENGTH),
         }
+        self.test_labels = [row[whole.label_column] for row in whole.evaluation]
         self.done: dict[str, dict[str, Any]] = {}
         if RUNS.exists():
             lines = RUNS.read_text(encoding="utf-8").splitlines()
@@ -238,7 +239,8 @@ def _with(whole: Split, train: list[Row], evaluation: list[Row]) -> Split:
 def summarise(bench: Bench) -> None:
     """One row for accuracy and one for the agreement of ranks, for everything that has its seeds."""
     rows = Rows("learning")
-    majority = 0.585
+    labels = list(bench.test_labels)
+    majority = max(labels.count(label) for label in set(labels)) / len(labels)
     for variant, ranks, seeds in plan():
         for rank in ranks:
             found = [
@@ -254,7 +256,7 @@ def summarise(bench: Bench) -> None:
             against = (
                 f"sd {stdev(scores):.4f}, MCC {mean(run['mcc'] for run in found):.3f}, {len(found)} of {len(seeds)} seeds, "
                 f"lr {found[0]['learning_rate']:g}, trained {found[0]['trained_parameters']}, kept {kept:.0f}, "
-                f"{found[0]['steps']} steps of {BATCH}, majority {majority}"
+                f"{found[0]['steps']} steps of {BATCH}, majority {majority:.3f}"
             )
             rows.tell(f"accuracy on the test films: {variant.name}{at}", mean(scores), "share", against)
             together = agreement([run["ranks"] for run in found])

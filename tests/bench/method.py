@@ -151,7 +151,14 @@ def _snapshot(rows: Rows, side: Side) -> None:
     rows.at_most(
         "one snapshot: mask and float16 scores", len(packed(snapshot)), SNAPSHOT_LIMIT, "bytes", f"{shape} components"
     )
-    rows.tell("one snapshot: float32 scores and DEM value, as copied to the host", reads.copied_bytes, "bytes")
+    rows.tell("one snapshot with a pruning: float32 scores and DEM value, as copied", reads.copied_bytes, "bytes")
+    with HostReads() as reads, patch.object(allocator_module, "to_host", reads.to_host):
+        # The step before the first pruning of a schedule that prunes every second step.
+        quiet = RankAllocator(side.model, replace(allocator.config, prune_interval=2), allocator.schedule.total_steps)
+        quiet.snapshot(quiet.step(1))
+    rows.at_most("one snapshot between prunings: copies to the host", reads.copies, COPY_LIMIT, "copies", "no pruning")
+    figure = "one snapshot between prunings: as copied to the host"
+    rows.at_most(figure, reads.copied_bytes, SNAPSHOT_LIMIT, "bytes", f"{shape} components")
 
 
 @dataclass(frozen=True)

@@ -36,3 +36,9 @@ def naive_keep(ema, budget):
     mask = np.zeros(len(flat), dtype=bool)
     mask[order[:budget]] = True
     return mask.reshape(ema.shape)
+
+
+def naive_authors_keep(ema, budget):
+    """The authors' program: everything at or below the threshold goes, and at least one component."""
+    threshold = torch.kthvalue(ema.flatten(), max(ema.numel() - budget, 1)).values
+    return (ema > threshold).numpy()

@@ -89,10 +89,29 @@ def test_snapshots_every_seven_steps_still_include_every_pruning(tmp_path):
 def test_a_snapshot_costs_one_copy_to_the_host(tmp_path, monkeypatch):
     copies = []
     original = snapshot.to_host
-    monkeypatch.setattr("dynamic_rank.allocator.to_host", lambda t: copies.append(t.numel()) or original(t))
+    monkeypatch.setattr("dynamic_rank.allocator.to_host", lambda t: copies.append(t.nbytes) or original(t))
     train(tmp_path, on_snapshot=lambda s: None)
-    # one a step from 0 to 10, prunings included; nothing changes after the final mask
-    assert copies == [36] + [37] * 10
+    # one a step from 0 to 10; two bytes a score, four where a pruning decides (4, 6, 8, 10), and four for the DEM value
+    between, pruning = 2 * 36 + 4, 4 * 36 + 4
+    assert copies == [2 * 36, *[between] * 3, pruning, *[between, pruning] * 3]
+
+
+def test_scores_between_prunings_are_the_allocators_in_float16(tmp_path):
+    seen = []
+
+    def look(snapshot):
+        seen.append((snapshot, method._callback.allocator.scores().numpy()))
+
+    model, task = build()
+    method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
+    model = method.prepare(model, task)
+    trainer = make_trainer_class(Trainer)(
+        model=model, args=arguments(tmp_path), method=method, train_dataset=Rows(), callbacks=method.callbacks(look)
+    )
+    trainer.train()
+    for s, scores in seen[:11]:
+        expected = scores if s.is_pruning_step else scores.astype(np.float16).astype(np.float32)
+        np.testing.assert_array_equal(s.scores, expected)
 
 
 def test_packed_snapshots_are_little_endian_halves_and_bits(tmp_path):
@@ -316,6 +335,19 @@ def test_a_budget_that_cannot_move_is_reported(tmp_path):
     assert [code for code, _ in warned] == ["budget_unmoved"]
 
 
+def test_modules_that_all_end_at_one_rank_are_reported(tmp_path):
+    class Even(TrainerCallback):
+        """Leaves the first two components of every module alone in having a size."""
+
+        def on_optimizer_step(self, args, state, control, model, **kwargs):
+            with torch.no_grad():
+                for layer in components_of(model).layers:
+                    layer.c.copy_(torch.tensor([1.0, 1.0, 0.0])[: len(layer.c)])
+
+    _, _, warned = train(tmp_path, options={"score": "abs_c"}, extra=[Even()])
+    assert [code for code, _ in warned] == ["ranks_equal"]
+
+
 def test_an_optimizer_that_cannot_be_cut_leaves_the_mask_applied(tmp_path):
     probe = Probe()
     _, _, warned = train(tmp_path, extra=[probe], optim="adafactor")
@@ -364,6 +396,20 @@ def test_activation_checkpointing_changes_no_rank(tmp_path, reentrant):
     options = {"activation_checkpointing": True, "activation_checkpointing_kwargs": {"use_reentrant": reentrant}}
     train(tmp_path, on_snapshot=recomputed.append, **options)
     assert recomputed[-1].ranks == plain[-1].ranks
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_a_compiled_model_takes_the_same_decisions_and_is_compacted(tmp_path, backend):
+    plain, compiled = [], []
+    options = {"target_rank": 1, "initial_rank": 4, "score": "norm", "lora_dropout": 0.0}
+    train(tmp_path, options=options, on_snapshot=plain.append)
+    torch._dynamo.reset()
+    trainer, _, warned = train(
+        tmp_path, options=options, on_snapshot=compiled.append, torch_compile=True, torch_compile_backend=backend
+    )
+    assert not warned
+    assert [s.ranks for s in compiled] == [s.ranks for s in plain]
+    assert [len(layer.kept) for layer in components_of(trainer.model).layers] == plain[-1].ranks
 
 
 def test_a_bf16_base_keeps_float32_components_and_exports(tmp_path):

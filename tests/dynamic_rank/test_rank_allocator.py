@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_equations import naive_budget, naive_keep, naive_scores
+from naive_equations import naive_authors_keep, naive_budget, naive_keep, naive_scores
 from tiny_models import build
 
 from dynamic_rank import DynamicRankConfig, RankAllocator, wrap
@@ -75,6 +75,33 @@ def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(sch
             live = np.stack([(layer.c != 0).numpy() for layer in allocator.layers])
             np.testing.assert_array_equal(live, mask)
     assert sum(allocator.live_ranks().values()) == 24
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_with_the_authors_choices_the_masks_are_those_of_their_rule(tied):
+    """Their scores, from whole matrices, and their threshold, over a whole schedule."""
+    model, config = wrapped(prune_interval=1, selection="threshold")
+    allocator = RankAllocator(model, config, 40)
+    ema = torch.zeros(12, 3)
+    missing = []
+    for step in range(1, 21):
+        shake(model, step)
+        if tied:
+            with torch.no_grad():  # two components of every module are the same
+                for layer in allocator.layers:
+                    layer.A[1], layer.B[:, 1], layer.c[1] = layer.A[0], layer.B[:, 0], layer.c[0]
+        now = torch.stack([naive_scores(layer.A, layer.B, layer.c) for layer in allocator.layers])
+        ema = 0.9 * ema + 0.1 * now
+        decision = allocator.step(step)
+        torch.testing.assert_close(allocator.scores(), ema, rtol=1e-4, atol=1e-7)
+        if decision is not None:
+            budget = naive_budget(step, 36, 24, 6, 20)
+            np.testing.assert_array_equal(allocator.mask, naive_authors_keep(allocator.scores(), budget))
+            # One is pruned even while the budget still holds all.
+            missing.append(min(budget, 35) - decision.live)
+    assert min(missing) == 0
+    # Ties at the threshold go together, so that fewer stay than the budget allows.
+    assert (max(missing) > 0) == tied
 
 
 def test_tied_components_really_tie_and_the_budget_is_still_exact():

@@ -30,6 +30,7 @@ def test_initial_rank_defaults_to_one_and_a_half_times_the_target_rounded_up():
         ({"target_modules": []}, "target_modules=\\[\\] names nothing"),
         ({"c_lr_scale": 0}, "c_lr_scale=0"),
         ({"seed": -1}, "seed=-1"),
+        ({"selection": "threshold", "budget_unit": "parameters"}, "counts components"),
     ],
 )
 def test_config_refuses_what_cannot_work_and_names_field_and_value(changes, words):

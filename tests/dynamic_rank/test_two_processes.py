@@ -1,4 +1,4 @@
-"""Two processes (gloo on the CPU) take the same decisions and hold the same weights."""
+"""Two processes (gloo on the CPU) take the same decisions, hold the same weights, and cut the same tensors."""
 
 import hashlib
 import json
@@ -9,35 +9,47 @@ from pathlib import Path
 
 import dynamic_rank
 
+CASES = {
+    "compacted": ("dynamic_rank", {"target_rank": 2, "prune_interval": 2}),
+    "not compacted": ("dynamic_rank", {"target_rank": 2, "prune_interval": 2, "compact": False}),
+    "rank 0": ("dynamic_rank", {"target_rank": 1, "initial_rank": 4, "prune_interval": 2, "score": "norm"}),
+    "adalora": ("adalora", {"target_rank": 2, "prune_interval": 2}),
+    "eva": ("eva", {"rank": 3}),
+    "lora_shrink": ("lora_shrink", {"target_rank": 2, "shrink_at_ratio": 0.5, "allocation": "global"}),
+    "sora": ("sora", {"rank": 3, "sparse_lambda": 5.0}),
+}
 
-def test_two_processes_agree_on_every_mask_and_weight(tmp_path):
+
+def test_two_processes_agree_on_every_mask_weight_and_shape(tmp_path):
     paths = [str(Path(dynamic_rank.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        __file__,
-        str(tmp_path),
-    ]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        [*command, __file__, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=280, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
-    assert sum(first["ranks"]) == 24
-    assert first["warned"] == ["compaction_unavailable"]
+    assert first.keys() == CASES.keys()
+    for name, report in first.items():
+        assert report["warned"] == [], name
+    for name in ("compacted", "rank 0", "adalora", "lora_shrink"):
+        assert first[name]["held"] == first[name]["ranks"], name
+    assert first["not compacted"]["held"] == [3] * 12
+    assert [sum(first[name]["ranks"]) for name in ("compacted", "not compacted", "adalora")] == [24] * 3
+    assert min(first["rank 0"]["ranks"]) == 0
+    # Cutting changes no decision and no loss, in two processes as in one.
+    assert first["compacted"]["ranks"] == first["not compacted"]["ranks"]
+    for a, b in zip(first["compacted"]["losses"], first["not compacted"]["losses"], strict=True):
+        assert abs(a - b) < 1e-5
 
 
-def one_process(folder: Path) -> None:
-    import torch
+def one_case(folder: Path, key: str, options: dict) -> dict:
     from tiny_models import Rows, arguments, build
     from transformers import Trainer
 
-    torch.set_num_threads(1)
     model, task = build()
-    method = dynamic_rank.create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
+    method = dynamic_rank.create_method(key, options)
     model = method.prepare(model, task)
     snapshots, warned = [], []
     trainer = dynamic_rank.make_trainer_class(Trainer)(
@@ -50,13 +62,25 @@ def one_process(folder: Path) -> None:
     trainer.train()
     weights = b"".join(p.detach().numpy().tobytes() for p in model.parameters() if p.requires_grad)
     seen = b"".join(snapshot.pack_mask() + snapshot.pack_scores() for snapshot in snapshots)
-    report = {
+    layers = [module for module in model.modules() if hasattr(module, "lora_B") and hasattr(module, "scaling")]
+    held = {id(layer): layer.lora_B["default"].weight.shape[1] for layer in layers}
+    named = dict(model.get_base_model().named_modules())
+    return {
         "weights": hashlib.sha256(weights).hexdigest(),
         "snapshots": hashlib.sha256(seen).hexdigest(),
         "ranks": snapshots[-1].ranks,
+        "held": [held[id(named[module.name])] for module in method.modules()],
+        "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
         "warned": warned,
     }
-    (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(report))
+
+
+def one_process(folder: Path) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    reports = {name: one_case(folder, key, options) for name, (key, options) in CASES.items()}
+    (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(reports))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,18 @@ from .components import RankLayer, components_of
 from .config import DynamicRankConfig
 from .schedule import BudgetSchedule
 from .scores import component_norms, component_scores
-from .selection import Selection, select
+from .selection import Selection, select, select_above_threshold
 from .sensitivity import SmoothedSensitivity
-from .snapshot import BoolArray, ComponentChange, FloatArray, PruneDecision, Snapshot, to_host
+from .snapshot import (
+    BoolArray,
+    ComponentChange,
+    FloatArray,
+    PruneDecision,
+    Snapshot,
+    pack_halves,
+    to_host,
+    unpack_halves,
+)
 
 _SENSITIVITY = "sensitivity."
 
@@ -211,8 +220,11 @@ class RankAllocator:
     def _prune(self, step: int) -> PruneDecision:
         scores, _ = self._read()
         budget = self.schedule.budget(step)
-        costs = self._costs.reshape(-1) if self.config.budget_unit == "parameters" else None
-        choice = select(scores.reshape(-1), budget, costs)
+        flat = scores.reshape(-1)
+        if self.config.selection == "threshold":
+            choice = select_above_threshold(flat, budget)
+        else:
+            choice = select(flat, budget, self._costs.reshape(-1) if self.config.budget_unit == "parameters" else None)
         before, self.mask = self.mask, choice.mask.reshape(self.mask.shape)
         self.threshold = choice.threshold
         self.prunings += 1
@@ -246,15 +258,21 @@ class RankAllocator:
         torch._foreach_mul_([layer.c.data for layer in self.layers], self._live_rows)
 
     def _read(self) -> tuple[FloatArray, float | None]:
-        """Smoothed scores and the DEM value on the host, copied together and at most once a step."""
+        """Smoothed scores and the DEM value on the host, copied together and at most once a step.
+
+        Where a pruning decides they come as they are, else as float16: half the bytes, and stored so anyway.
+        """
         if self._host is None or (self._host[0] != self.last_step and not self._is_frozen(self._host[0])):
             dem = self.components.dem_value
-            flat = self._ema.reshape(-1)
-            if dem is not None:
-                flat = torch.cat([flat, dem.detach().to(self.device, torch.float32).reshape(1)])
-            values = to_host(flat)
-            shown = float(values[-1]) if dem is not None else None
-            self._host = (self.last_step, values[: self.mask.size].reshape(self.mask.shape), shown)
+            if self.schedule.is_pruning_step(self.last_step):
+                flat = self._ema.reshape(-1)
+                if dem is not None:
+                    flat = torch.cat([flat, dem.detach().to(self.device, torch.float32).reshape(1)])
+                values = to_host(flat)
+                scores, shown = values[: self.mask.size], float(values[-1]) if dem is not None else None
+            else:
+                scores, shown = unpack_halves(to_host(pack_halves(self._ema, dem)), self.mask.size)
+            self._host = (self.last_step, scores.reshape(self.mask.shape), shown)
         return self._host[1], self._host[2] if self._host[0] == self.last_step else None
 
     def _is_frozen(self, step: int) -> bool:

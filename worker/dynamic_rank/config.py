@@ -15,6 +15,7 @@ Init = Literal["paper", "zero_b", "gaussian"]
 Regularizer = Literal["dem", "orthogonal"]
 Schedule = Literal["slow_first", "fast_first", "linear"]
 BudgetUnit = Literal["components", "parameters"]
+SelectionRule = Literal["exact", "threshold"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "score": get_args(Score),
@@ -22,6 +23,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "regularizer": get_args(Regularizer),
     "schedule": get_args(Schedule),
     "budget_unit": get_args(BudgetUnit),
+    "selection": get_args(SelectionRule),
 }
 
 
@@ -49,6 +51,8 @@ class DynamicRankConfig:
     c_lr_scale       learning rate of c over that of A and B
     schedule         slow_first: Eq. 9 | fast_first: AdaLoRA's cubic | linear
     budget_unit      components: each costs 1 (the paper) | parameters: each costs in + out of its module
+    selection        exact: live components equal the budget, ties included | threshold: the authors' program, which
+                     prunes all at or below the lowest score beyond the budget, at least one
     compact          cut the tensors down after the final mask; False re-applies the mask after every step
     target_modules   full names or dotted suffixes; None adapts every linear inside a numbered block
     seed             of the random score
@@ -73,6 +77,7 @@ class DynamicRankConfig:
     c_lr_scale: float = 1.0
     schedule: Schedule = "slow_first"
     budget_unit: BudgetUnit = "components"
+    selection: SelectionRule = "exact"
     compact: bool = True
     target_modules: Iterable[str] | str | None = None
     seed: int = 0
@@ -106,6 +111,11 @@ class DynamicRankConfig:
                 "window to prune in; lower warmup_ratio or raise prune_end_ratio."
             )
         check_truth("compact", self.compact)
+        if self.selection == "threshold" and self.budget_unit == "parameters":
+            raise ValueError(
+                "selection='threshold' counts components, and budget_unit='parameters' does not; "
+                "set selection='exact' or budget_unit='components'."
+            )
         if self.target_modules is not None:
             object.__setattr__(self, "target_modules", target_tuple(self.target_modules))
 

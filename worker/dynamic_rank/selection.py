@@ -25,10 +25,7 @@ def select(scores: npt.NDArray[np.floating], budget: int, costs: npt.NDArray[np.
     Without `costs` a component costs 1 and exactly min(budget, n) stay. With `costs` (n,) the components are taken in
     order of their score, passing over those that no longer fit.
     """
-    keys = np.where(np.isnan(scores), -np.inf, scores)
-    order = np.argsort(-keys, kind="stable")
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(1, len(order) + 1)
+    keys, order, place = _ordered(scores)
     mask = np.zeros(len(order), dtype=bool)
     if costs is None:
         mask[order[:budget]] = True
@@ -38,5 +35,30 @@ def select(scores: npt.NDArray[np.floating], budget: int, costs: npt.NDArray[np.
             if costs[index] <= left:
                 mask[index] = True
                 left -= int(costs[index])
-    threshold = float(keys[mask].min()) if mask.any() else None
-    return Selection(mask, place, threshold)
+    return Selection(mask, place, _lowest(keys, mask))
+
+
+def select_above_threshold(scores: npt.NDArray[np.floating], budget: int) -> Selection:
+    """The rule of the authors' program: prune all at or below the (n - budget)-th lowest score, at least the lowest.
+
+    Ties at the threshold go with it, so fewer than `budget` may stay. NaN counts as lowest.
+    """
+    keys, _, place = _ordered(scores)
+    beyond = max(len(keys) - budget, 1)
+    mask = keys > np.partition(keys, beyond - 1)[beyond - 1]
+    return Selection(mask, place, _lowest(keys, mask))
+
+
+def _ordered(
+    scores: npt.NDArray[np.floating],
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """Scores with NaN as lowest; their indices, highest first, the lower index first among equals; place of each."""
+    keys = np.where(np.isnan(scores), -np.inf, scores)
+    order = np.argsort(-keys, kind="stable")
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(1, len(order) + 1)
+    return keys, order, place
+
+
+def _lowest(keys: npt.NDArray[np.floating], mask: BoolArray) -> float | None:
+    return float(keys[mask].min()) if mask.any() else None

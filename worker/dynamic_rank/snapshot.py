@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 BoolArray = npt.NDArray[np.bool_]
@@ -48,7 +50,8 @@ class Snapshot:
     """Ranks and scores of every module right after optimizer step `step`. Rows are modules in forward-pass order.
 
     mask    (modules, width) bool: live components by the latest pruning, by their original index, all through the run
-    scores  (modules, width) float32: for dynamic_rank the smoothed importance; NaN stays NaN
+    scores  (modules, width) float32: for dynamic_rank the smoothed importance, at a pruning step the very numbers
+            that decided, between prunings rounded to float16 as they are stored; NaN stays NaN
     budget  units that the schedule allows at this step; live: units live since the latest pruning
     threshold, decision   of the latest pruning, and of a pruning at this very step
     dem     the DEM term R of the latest batch, before eta; None once pruning ended or where there is none
@@ -86,7 +89,21 @@ class Snapshot:
 OnSnapshot = Callable[[Snapshot], None]
 
 
-def to_host(tensor: Tensor) -> FloatArray:
-    """The tensor's values as a float32 array. This waits for the GPU: the only copy to the host of a snapshot."""
-    values: FloatArray = tensor.detach().float().cpu().numpy().copy()
+def to_host(tensor: Tensor) -> npt.NDArray[Any]:
+    """The tensor's values on the host, in its own dtype. This waits for the GPU: the only copy of a snapshot."""
+    values: npt.NDArray[Any] = tensor.detach().cpu().numpy().copy()
     return values
+
+
+def pack_halves(scores: Tensor, value: Tensor | None) -> Tensor:
+    """Scores as float16, as a snapshot travels, and behind them the bits of one float32: so that one copy takes both."""
+    halves = scores.detach().reshape(-1).half()
+    if value is None:
+        return halves
+    return torch.cat([halves, value.detach().to(halves.device, torch.float32).reshape(1).view(torch.float16)])
+
+
+def unpack_halves(packed: npt.NDArray[Any], count: int) -> tuple[FloatArray, float | None]:
+    """`count` scores as float32, and the value if there was one."""
+    value = float(packed[count:].view(np.float32)[0]) if packed.size > count else None
+    return packed[:count].astype(np.float32), value

@@ -1,0 +1,105 @@
+"""4-bit and 8-bit bases (bitsandbytes, here on the CPU): components on top train, prune, compact, resume and export."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from tiny_models import VOCABULARY, Rows, arguments, batch, logits
+from transformers import BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback
+
+from dynamic_rank import create_method, make_trainer_class
+from dynamic_rank.components import components_of
+
+# bitsandbytes' and torch's own, on the way into 4 and 8 bit on a CPU.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*MatMul8bitLt.*:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*CPU capability.*:UserWarning"),
+]
+QUANTISED = {
+    "4 bit": BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    ),
+    "8 bit": BitsAndBytesConfig(load_in_8bit=True),
+}
+METHODS = {
+    "dynamic_rank": {"target_rank": 2, "prune_interval": 2},
+    "adalora": {"target_rank": 2, "prune_interval": 2},
+    "lora_shrink": {"target_rank": 2},
+}
+
+
+class Sentences(Rows):
+    """The same rows with a label for each token."""
+
+    def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
+        tokens = super().__getitem__(row)
+        return tokens | {"labels": tokens["input_ids"]}
+
+
+class StopAt(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 12:
+            control.should_save = control.should_training_stop = True
+        return control
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A Llama whose sizes the 4-bit kernels take."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY, hidden_size=64, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
+        intermediate_size=128, max_position_embeddings=32, pad_token_id=1,
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("llama")
+    LlamaForCausalLM(config).save_pretrained(path)
+    return path
+
+
+def load(folder: Path, bits: str) -> torch.nn.Module:
+    return LlamaForCausalLM.from_pretrained(folder, quantization_config=QUANTISED[bits], device_map={"": "cpu"})
+
+
+def train(folder, bits, key, out, *extra, resume=None):
+    torch.manual_seed(1)
+    base = load(folder, bits)
+    method = create_method(key, METHODS[key])
+    model = method.prepare(base, "CAUSAL_LM")
+    trainer = make_trainer_class(Trainer)(
+        model=model, args=arguments(out), method=method, train_dataset=Sentences(),
+        callbacks=[*method.callbacks(), *extra],
+    )  # fmt: skip
+    trainer.train(resume_from_checkpoint=resume)
+    return model, method
+
+
+@pytest.mark.parametrize("bits", QUANTISED)
+@pytest.mark.parametrize("key", METHODS)
+def test_a_quantised_base_trains_resumes_and_exports_a_plain_lora(folder, tmp_path, key, bits):
+    assert type(load(folder, bits).model.layers[0].mlp.up_proj).__name__ in ("Linear4bit", "Linear8bitLt")
+    model, method = train(folder, bits, key, tmp_path / "whole")
+    expected = logits(model, batch("llama"))
+    assert not torch.equal(expected, logits(load(folder, bits), batch("llama")))
+    assert sum(module.rank for module in getattr(method, "pairs", [])) in (0, 14)
+    if key != "lora_shrink":
+        assert sum(len(layer.kept) for layer in components_of(model).layers) == 14
+    method.export(tmp_path / "adapter")
+    loaded = PeftModel.from_pretrained(load(folder, bits), tmp_path / "adapter")
+    torch.testing.assert_close(logits(loaded, batch("llama")), expected, rtol=1e-5, atol=1e-5)
+
+    train(folder, bits, key, tmp_path / "cut", StopAt())
+    again, _ = train(folder, bits, key, tmp_path / "cut", resume=str(tmp_path / "cut" / "checkpoint-12"))
+    assert torch.equal(logits(again, batch("llama")), expected)
+
+
+@pytest.mark.parametrize("bits", QUANTISED)
+def test_a_wrapped_quantised_model_starts_as_its_base(folder, bits):
+    torch.manual_seed(1)
+    base = load(folder, bits)
+    before = logits(base, batch("llama"))
+    model = create_method("dynamic_rank", METHODS["dynamic_rank"]).prepare(base, "CAUSAL_LM")
+    assert torch.equal(logits(model, batch("llama")), before)
