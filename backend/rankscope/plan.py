@@ -11,7 +11,17 @@ from rankscope import __version__
 from rankscope.catalog import Catalog, LinearModule, ModelEntry
 from rankscope.catalog.splits import Split, split
 from rankscope.contract.budget import planned_budget, pruning_steps, pruning_window
-from rankscope.contract.config import DynamicRankMethod, FullMethod, RunConfig, check_schedule
+from rankscope.contract.config import (
+    AnyMethod,
+    BudgetedMethod,
+    ControlMethod,
+    DynamicRankMethod,
+    FullMethod,
+    LoraShrinkMethod,
+    RunConfig,
+    SoraMethod,
+    check_schedule,
+)
 from rankscope.contract.errors import BadInput, FieldProblem
 
 
@@ -27,7 +37,8 @@ class RunPlan:
     trained_parameters: int
     """Adapter (full: the model) and head, at the start."""
     kept_parameters: int
-    """Adapter at the end, without the head (full: the model); for dynamic rank an estimate: every module at the mean rank."""
+    """Adapter at the end, without the head (full: the model). An estimate where ranks move: every module at the mean rank;
+    for sora, whose gates know no budget, the most that it can be."""
     model_parameters: int
     planned_budget: list[tuple[int, int]] = field(default_factory=list)
     """(step, live components that are allowed from then on)."""
@@ -45,15 +56,16 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     total_steps = _total_steps(config, len(parts.train))
     resolved = _resolve(config, parts, total_steps)
     head = (model.hidden_size or 0) * len(parts.labels) + len(parts.labels)
-    initial_rank, final_rank = _ranks(resolved)
-    per_rank = sum(module.out_features + module.in_features for module in modules)
     method = resolved.method
     if isinstance(method, FullMethod):
         trained = kept = model.body_parameters + head
     else:
-        # Dynamic rank trains a scale for each component besides; they are folded into B at the end.
-        scales = len(modules) * initial_rank if isinstance(method, DynamicRankMethod) else 0
-        trained, kept = per_rank * initial_rank + scales + head, per_rank * final_rank
+        start, end = _module_ranks(method, modules)
+        costs = [module.out_features + module.in_features for module in modules]
+        # Methods on rank-1 components train a scale for each besides; they are folded into B at the end.
+        has_scales = isinstance(method, BudgetedMethod | SoraMethod)
+        trained = sum(rank * (cost + has_scales) for rank, cost in zip(start, costs, strict=True)) + head
+        kept = sum(rank * cost for rank, cost in zip(end, costs, strict=True))
     curve, prunings = planned_curve(resolved, len(modules), total_steps)
     return RunPlan(
         config=resolved,
@@ -82,35 +94,45 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
 
 def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> tuple[list[tuple[int, int]], list[int]]:
     """The budget over the steps, and the steps at which components are pruned; both empty without ranks."""
-    initial_rank, final_rank = _ranks(config)
-    if not initial_rank or not n_modules:
+    method = config.method
+    if isinstance(method, FullMethod) or not n_modules:
         return [], []
-    b0, bT = n_modules * initial_rank, n_modules * final_rank
-    method = config.method
-    if not isinstance(method, DynamicRankMethod):
-        return [(0, b0), (total_steps, b0)], []
-    window = pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
-    prunings = pruning_steps(window, method.prune_interval)
-    curve = [(0, b0), *((step, planned_budget(step, window, b0, bT, method.schedule)) for step in prunings)]
-    return [*curve, (total_steps, bT)], prunings
+    if isinstance(method, BudgetedMethod):
+        b0, bT = n_modules * method.resolved_initial_rank, n_modules * method.target_rank
+        window = pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
+        prunings = pruning_steps(window, method.prune_interval)
+        shape = method.budget_schedule
+        curve = [(0, b0), *((step, planned_budget(step, window, b0, bT, shape)) for step in prunings)]
+        return [*curve, (total_steps, bT)], prunings
+    if isinstance(method, LoraShrinkMethod):
+        b0, bT = n_modules * method.resolved_initial_rank, n_modules * method.target_rank
+        cut = method.shrink_step(total_steps)
+        return [(0, b0), (cut, bT), (total_steps, bT)], [cut]
+    budget = sum(method.rank_pattern.values()) if isinstance(method, ControlMethod) else n_modules * method.rank
+    return [(0, budget), (total_steps, budget)], []
 
 
-def _ranks(config: RunConfig) -> tuple[int, int]:
-    """Mean rank at the start and at the end; zeros for full fine-tuning."""
-    method = config.method
-    match method.name:
-        case "dynamic_rank":
-            return method.resolved_initial_rank, method.target_rank
-        case "lora":
-            return method.rank, method.rank
+def _module_ranks(method: AnyMethod, modules: list[LinearModule]) -> tuple[list[int], list[int]]:
+    """Rank of each module at the start, and planned at the end: the mean where only that is known."""
+    match method:
+        case BudgetedMethod() | LoraShrinkMethod():
+            start, end = method.resolved_initial_rank, method.target_rank
+        case ControlMethod():
+            pattern = [method.rank_pattern[module.name] for module in modules]
+            return pattern, pattern
+        case FullMethod():
+            start = end = 0
         case _:
-            return 0, 0
+            start = end = method.rank
+    return [start] * len(modules), [end] * len(modules)
 
 
 def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
     method = config.method
     if isinstance(method, FullMethod):
         return []
+    if isinstance(method, ControlMethod):
+        return _named_modules(method, model)
     if method.target_modules is None:
         if not model.modules:
             raise BadInput(
@@ -141,6 +163,21 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
     return chosen
 
 
+def _named_modules(method: ControlMethod, model: ModelEntry) -> list[LinearModule]:
+    known = {module.name for module in model.modules}
+    problems = [
+        FieldProblem(
+            "config.method.rank_pattern", name, f"names {name!r}, which is no layer of {model.id}",
+            "Use the pattern of a run on this model, with full module names.",
+        )
+        for name in method.rank_pattern
+        if name not in known
+    ]  # fmt: skip
+    if problems:
+        raise BadInput(problems[:5])
+    return [module for module in model.modules if module.name in method.rank_pattern]
+
+
 def _total_steps(config: RunConfig, train_rows: int) -> int:
     training = config.training
     if training.max_steps is not None:
@@ -158,7 +195,7 @@ def _total_steps(config: RunConfig, train_rows: int) -> int:
 
 def _resolve(config: RunConfig, parts: Split, total_steps: int) -> RunConfig:
     method = config.method
-    if isinstance(method, DynamicRankMethod):
+    if isinstance(method, BudgetedMethod | LoraShrinkMethod):
         method = method.model_copy(update={"initial_rank": method.resolved_initial_rank})
     return config.model_copy(
         update={

@@ -19,7 +19,7 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, Print
 from dynamic_rank import RankMethod, create_method
 from rankscope.catalog.splits import Split
 from rankscope.contract.budget import PruningWindow, pruning_window
-from rankscope.contract.config import RunConfig
+from rankscope.contract.config import BudgetedMethod, RunConfig
 from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
 from rankscope.contract.status import Phase
 from rankscope_worker.callbacks import Reporter
@@ -113,8 +113,11 @@ def run_training(
     trainer.remove_callback(PrinterCallback)
     if should_stop():
         return Outcome("stopped", start_step, is_saved=resume_from is not None)
+    if resume_from is None:
+        with _causes():
+            trainer.initialize_method()
     on_ready(start_step)
-    record(_modules_event(method, config, total_steps))
+    record(_modules_event(method, total_steps))
     if start_step < total_steps:
         _log.info("Training from step %d to %d on %s.", start_step, total_steps, arguments.device)
         trainer.train(resume_from_checkpoint=str(resume_from.path) if resume_from else None)
@@ -198,19 +201,12 @@ def _working_folder(folder: Path) -> Path:
 
 def _window(config: RunConfig, total_steps: int) -> PruningWindow | None:
     method = config.method
-    if method.name != "dynamic_rank":
+    if not isinstance(method, BudgetedMethod):
         return None
     return pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
 
 
-def _modules_event(method: RankMethod, config: RunConfig, total_steps: int) -> ModulesEvent:
-    match config.method.name:
-        case "dynamic_rank":
-            width = config.method.resolved_initial_rank
-        case "lora":
-            width = config.method.rank
-        case _:
-            width = 0
+def _modules_event(method: RankMethod, total_steps: int) -> ModulesEvent:
     modules = [
         Module(
             name=module.name, layer=module.layer, kind=module.kind, stack=module.stack,
@@ -219,7 +215,10 @@ def _modules_event(method: RankMethod, config: RunConfig, total_steps: int) -> M
         for module in method.modules()
     ]  # fmt: skip
     return ModulesEvent(
-        modules=modules, width=width, trained_parameters=method.trained_parameters().total, total_steps=total_steps
+        modules=modules,
+        width=method.width,
+        trained_parameters=method.trained_parameters().total,
+        total_steps=total_steps,
     )
 
 

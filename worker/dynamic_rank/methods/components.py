@@ -26,6 +26,10 @@ class ComponentMethod:
         self._model: PeftModel | None = None
         self._trained = ParameterCount(0, 0)
 
+    @property
+    def width(self) -> int:
+        return self.config.width
+
     def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
         self._model = wrap(model, self.config, task_type)
         self._trained = ParameterCount(sum(p.numel() for p in self._components.parameters()), self._head_size())

@@ -27,6 +27,7 @@ class Full:
     """No adapter: no modules, no snapshots; the export is a model for `from_pretrained`."""
 
     key = "full"
+    width = 0
     is_settled = True
 
     def __init__(self, options: FullOptions | None = None) -> None:

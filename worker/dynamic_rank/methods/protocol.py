@@ -49,6 +49,11 @@ class RankMethod(Protocol):
         ...
 
     @property
+    def width(self) -> int:
+        """Components of a module that snapshots have room for: the length of their rows. 0 for `full`."""
+        ...
+
+    @property
     def is_settled(self) -> bool:
         """Whether the ranks are final, so that an evaluation counts for the best checkpoint."""
         ...
