@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         """Log, checkpoints and results of one attempt; nobody else writes there."""
         return self.runs_dir / run_id / f"attempt-{attempt}"
 
+    def checkpoint_dir(self, run_id: str, attempt: int, step: int) -> Path:
+        """A checkpoint that is whole once the folder is there; attempt 0 is what a fork has taken from its parent."""
+        return self.attempt_dir(run_id, attempt) / "checkpoints" / f"step-{step}"
+
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Writes a small file so that a reader sees the old text or the new one, never a part."""

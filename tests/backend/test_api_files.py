@@ -153,11 +153,24 @@ def test_adapter_comes_as_a_zip_of_its_folder_alone(
     assert len(files_within(folder)) == 4
 
 
-def test_checkpoints_are_listed_newest_last(api: httpx.Client, server: Server, run_id: str) -> None:
-    checkpoints = [CheckpointEvent(step=step, size_bytes=step) for step in (50, 100)]
-    append(server.app.state.resources.engine, Claim(run_id, 1, {}), checkpoints)
-    items = api.get(f"/api/v1/runs/{run_id}/checkpoints").json()["items"]
-    assert [(item["attempt"], item["step"], item["size_bytes"]) for item in items] == [(1, 50, 50), (1, 100, 100)]
+def test_checkpoints_that_are_kept_are_listed_newest_last_with_the_best_marked(
+    api: httpx.Client, server: Server, run_id: str, settings: Settings
+) -> None:
+    engine = server.app.state.resources.engine
+    mine = Claim(run_id, 1, {})
+    append(engine, mine, [CheckpointEvent(step=step, size_bytes=step) for step in (25, 50, 100)])
+    for step in (50, 100):  # that of step 25 was deleted since
+        settings.checkpoint_dir(run_id, 1, step).mkdir(parents=True)
+    append(engine, mine, [MetricEvent(name="eval_accuracy", step=25, value=0.9)])
+
+    def listed() -> list[tuple[int, int, bool]]:
+        items = api.get(f"/api/v1/runs/{run_id}/checkpoints").json()["items"]
+        return [(item["step"], item["size_bytes"], item["is_best"]) for item in items]
+
+    assert listed() == [(50, 50, False), (100, 100, False)]
+    final = PruneEvent(step=50, budget=8, total=12, threshold=0.1, final=True, pruned=[], regrown=[])
+    append(engine, mine, [final, MetricEvent(name="eval_accuracy", step=50, value=0.8)])
+    assert listed() == [(50, 50, True), (100, 100, False)]
 
 
 def test_metrics_keep_nan_and_are_reduced_only_when_asked(api: httpx.Client, server: Server, run_id: str) -> None:

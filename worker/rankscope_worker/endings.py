@@ -43,8 +43,13 @@ def classify(
     match return_code:
         case ExitCode.done:
             return Ending(RunStatus.done, None)
-        case ExitCode.bad_input | ExitCode.nan_loss if note:
+        case ExitCode.bad_input | ExitCode.nan_loss | ExitCode.disk_full if note:
             return Ending(RunStatus.failed, note.reason, note.message, note.next_step)
+        case ExitCode.disk_full:
+            return Ending(
+                RunStatus.failed, "disk_full", "The disk is full.",
+                "Free space in the data folder, then resume the run: it goes on from its newest checkpoint.",
+            )  # fmt: skip
         case ExitCode.out_of_memory:
             return Ending(
                 RunStatus.failed, "out_of_memory", note.message if note else "Out of memory.", _smaller_batch(config)

@@ -3,7 +3,7 @@
 Signals are caught before torch is imported, which takes seconds.
 """
 
-import errno
+import contextlib
 import logging
 import os
 import sys
@@ -20,6 +20,7 @@ from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading
 from rankscope.store.runs import get_run
+from rankscope_worker.disk import is_disk_full
 from rankscope_worker.exits import EndNote, ExitCode, write_note
 from rankscope_worker.patience import patiently
 from rankscope_worker.recorder import Recorder
@@ -47,9 +48,10 @@ def main(argv: list[str]) -> int:
         return ExitCode.lease_lost
     except BaseException as error:
         _log.exception("The attempt failed.")
-        code, note = _cause(error)
+        code, note = _cause(error, folder)
     recorder.close()
-    write_note(folder, note)
+    with contextlib.suppress(OSError):  # a full disk must not turn an ending into another one
+        write_note(folder, note)
     return code
 
 
@@ -82,6 +84,12 @@ def _attempt(
                 "nan_loss", f"The loss is no number since step {outcome.step}: the training has diverged.",
                 f"Lower learning_rate, for example to {config.training.learning_rate / 3:.1g}.", outcome.step,
             )  # fmt: skip
+        case "disk_full":
+            return ExitCode.disk_full, EndNote(
+                "disk_full", f"The disk is full: the checkpoint of step {outcome.step} found no room.",
+                "Free space in the data folder, then resume the run: it goes on from the checkpoint before.",
+                outcome.step,
+            )  # fmt: skip
         case "stopped":
             code = ExitCode.stopped_saved if outcome.is_saved else ExitCode.stopped_unsaved
             return code, EndNote("stopped", step=outcome.step)
@@ -108,7 +116,7 @@ def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
         )  # fmt: skip
 
 
-def _cause(error: BaseException) -> tuple[ExitCode, EndNote]:
+def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
     """Exit code and note of an attempt that ended by an exception."""
     text = " ".join(str(error).split())[:1000]
     if isinstance(error, RankScopeError):
@@ -121,8 +129,8 @@ def _cause(error: BaseException) -> tuple[ExitCode, EndNote]:
         return ExitCode.bad_input, EndNote("bad_input", text, "Change the configuration in a new run.")
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
         return ExitCode.out_of_memory, EndNote("out_of_memory", text)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ExitCode.error, EndNote("disk_full", text, "Free space in the data folder, then resume the run.")
+    if is_disk_full(error, folder):
+        return ExitCode.disk_full, EndNote("disk_full", text, "Free space in the data folder, then resume the run.")
     return ExitCode.error, EndNote("error", f"{type(error).__name__}: {text}", "See the end of the log.")
 
 

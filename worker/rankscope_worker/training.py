@@ -22,6 +22,8 @@ from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
 from rankscope.contract.status import Phase
+from rankscope_worker import checkpoint
+from rankscope_worker.best import Best
 from rankscope_worker.callbacks import Reporter
 from rankscope_worker.checkpoint import FOLDER, CheckpointFolder
 from rankscope_worker.data import tokenized
@@ -43,7 +45,7 @@ class CannotWork(Exception):
 class Outcome:
     """How an attempt ended by itself. `is_saved`: there is a checkpoint of exactly this step."""
 
-    kind: Literal["done", "stopped", "diverged"]
+    kind: Literal["done", "stopped", "diverged", "disk_full"]
     step: int
     is_saved: bool
 
@@ -86,13 +88,18 @@ def run_training(
         record(PhaseEvent(phase=Phase.tokenizing, step=start_step))
         train_rows, eval_rows = tokenized(split, tokenizer, config.training.max_length)
         arguments = training_arguments(config, folder, total_steps)
+    best = Best(config.training.best_metric, lambda: method.is_settled) if config.training.keep_best else None
+    if best and resume_from:
+        best.recall(checkpoint.read_notes(resume_from.path).get("best", {}))
     reporter = Reporter(
         record,
         should_stop,
         eval_every=config.training.eval_every,
         checkpoint_every=config.training.checkpoint_every,
+        checkpoint_minutes=config.training.checkpoint_minutes,
         window=_window(config, total_steps),
         start_step=start_step,
+        best=best,
     )
     frames_every = math.ceil(total_steps / _MAX_FRAMES)
     trainer = RunTrainer(
@@ -103,7 +110,7 @@ def run_training(
         record=record,
         make_safe=make_safe,
         folder=folder,
-        keep_checkpoints=config.training.keep_checkpoints,
+        policy=config.training,
         train_dataset=train_rows,
         eval_dataset=eval_rows,
         data_collator=DataCollatorWithPadding(tokenizer),
@@ -124,11 +131,17 @@ def run_training(
     shutil.rmtree(_working_folder(folder), ignore_errors=True)
     if reporter.has_diverged:
         return Outcome("diverged", step, is_saved=False)
+    is_saved = step == (start_step if trainer.saved_step is None else trainer.saved_step)
     if step < total_steps:
-        return Outcome("stopped", step, is_saved=True)
+        was_asked = reporter.is_stopping or not trainer.is_out_of_room
+        return Outcome("stopped" if was_asked else "disk_full", step, is_saved)
     reporter.enter(Phase.exporting)
     record(export(method, tokenizer, folder, step))
-    return Outcome("done", step, is_saved=True)
+    make_safe()
+    if config.training.after_done != "keep":
+        kept = best.step if best and config.training.after_done == "best" else None
+        checkpoint.clear(folder, kept)
+    return Outcome("done", step, is_saved)
 
 
 def steps_of(config: RunConfig, train_rows: int) -> int:

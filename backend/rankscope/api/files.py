@@ -9,6 +9,8 @@ from fastapi.responses import FileResponse, StreamingResponse
 from rankscope.api.archive import files_within, zip_of
 from rankscope.api.logs import read_part
 from rankscope.api.shapes import CheckpointList, CheckpointShape, LogPart
+from rankscope.contract.best import best_step
+from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Run
 from rankscope.deps import EngineDep, RunId, SettingsDep
@@ -67,12 +69,28 @@ def download_log(run_id: RunId, engine: EngineDep, settings: SettingsDep, attemp
 
 
 @router.get("/checkpoints")
-def list_checkpoints(run_id: RunId, engine: EngineDep) -> CheckpointList:
-    """Checkpoints from which the run can go on, newest last."""
+def list_checkpoints(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> CheckpointList:
+    """Checkpoints that are kept, from which the run can go on or be forked, newest last."""
     with reading(engine) as session:
-        runs.get_run(session, run_id)
+        run = runs.get_run(session, run_id)
+        session.expunge(run)
         rows = runs.checkpoints_of(session, run_id)
-    return CheckpointList(items=[CheckpointShape.model_validate(row.model_dump(exclude={"run_id"})) for row in rows])
+    best = _best_step(run)
+    return CheckpointList(
+        items=[
+            CheckpointShape.model_validate(row.model_dump(exclude={"run_id"}) | {"is_best": row.step == best})
+            for row in rows
+            if settings.checkpoint_dir(run_id, row.attempt, row.step).is_dir()
+        ]
+    )
+
+
+def _best_step(run: Run) -> int | None:
+    """Step of the best evaluation; None as long as evaluations belong to a larger model than the one that is kept."""
+    config = RunConfig.model_validate(run.config)
+    if run.method == "dynamic_rank" and run.settled_step is None:
+        return None
+    return best_step(run.metrics, config.training.best_metric)
 
 
 @router.get("/adapter", response_class=StreamingResponse, responses=_ZIP)

@@ -274,9 +274,12 @@ class LogPart(Shape):
 
 class CheckpointShape(Shape):
     attempt: int
+    """0: taken over from the run that this one was forked from."""
     step: int
     created_at: float
     size_bytes: int
+    is_best: bool
+    """Of the best evaluation by `config.training.best_metric`, once the ranks are final."""
 
 
 class CheckpointList(Shape):

@@ -277,8 +277,33 @@ class TrainingConfig(Part):
         description="Optimizer steps between checkpoints, from which a run resumes.",
         json_schema_extra={"x-unit": "steps", **_advanced()},
     )  # fmt: skip
+    checkpoint_minutes: float | None = Field(
+        default=None, gt=0, le=10_080, title="Checkpoint at least every",
+        description="For slow steps: a checkpoint also when so much time has passed since the last one. Empty: by steps alone.",
+        json_schema_extra={"x-unit": "minutes", **_advanced()},
+    )  # fmt: skip
     keep_checkpoints: int = Field(
         default=2, ge=1, le=1000, title="Keep checkpoints", description="The newest ones; older ones are deleted.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    keep_best: bool = Field(
+        default=True, title="Keep the best checkpoint",
+        description="Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    best_metric: str = Field(
+        default="eval_accuracy", pattern=r"^eval_[a-z0-9_]{1,60}$", title="Best by",
+        description="The metric that says which checkpoint is best: the lowest of a loss, the highest of anything else.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    on_disk_full: Literal["continue", "stop"] = Field(
+        default="continue", title="When the disk is full",
+        description="A checkpoint that finds no room: go on without it and say so, or stop at the one before.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    after_done: Literal["keep", "best", "delete"] = Field(
+        default="keep", title="Checkpoints after the end",
+        description="Once a run is done and its result is written: keep its checkpoints, only the best one, or none.",
         json_schema_extra=_advanced(),
     )  # fmt: skip
 

@@ -227,7 +227,7 @@ export interface paths {
         };
         /**
          * List Checkpoints
-         * @description Checkpoints from which the run can go on, newest last.
+         * @description Checkpoints that are kept, from which the run can go on or be forked, newest last.
          */
         get: operations["list_checkpoints"];
         put?: never;
@@ -603,10 +603,18 @@ export interface components {
         };
         /** CheckpointShape */
         CheckpointShape: {
-            /** Attempt */
+            /**
+             * Attempt
+             * @description 0: taken over from the run that this one was forked from.
+             */
             attempt: number;
             /** Created At */
             created_at: number;
+            /**
+             * Is Best
+             * @description Of the best evaluation by `config.training.best_metric`, once the ranks are final.
+             */
+            is_best: boolean;
             /** Size Bytes */
             size_bytes: number;
             /** Step */
@@ -1747,17 +1755,35 @@ export interface components {
         /** TrainingConfig */
         TrainingConfig: {
             /**
+             * Checkpoints after the end
+             * @description Once a run is done and its result is written: keep its checkpoints, only the best one, or none.
+             * @default keep
+             * @enum {string}
+             */
+            after_done: "keep" | "best" | "delete";
+            /**
              * Batch size
              * @description Rows in one forward pass.
              * @default 16
              */
             batch_size: number;
             /**
+             * Best by
+             * @description The metric that says which checkpoint is best: the lowest of a loss, the highest of anything else.
+             * @default eval_accuracy
+             */
+            best_metric: string;
+            /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.
              * @default 50
              */
             checkpoint_every: number;
+            /**
+             * Checkpoint at least every
+             * @description For slow steps: a checkpoint also when so much time has passed since the last one. Empty: by steps alone.
+             */
+            checkpoint_minutes?: number | null;
             /**
              * Epochs
              * @description Passes over the training rows. Used when steps is empty.
@@ -1775,6 +1801,12 @@ export interface components {
              * @default 1
              */
             gradient_accumulation: number;
+            /**
+             * Keep the best checkpoint
+             * @description Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.
+             * @default true
+             */
+            keep_best: boolean;
             /**
              * Keep checkpoints
              * @description The newest ones; older ones are deleted.
@@ -1810,6 +1842,13 @@ export interface components {
              * @description Optimizer steps. Give steps or epochs, not both.
              */
             max_steps?: number | null;
+            /**
+             * When the disk is full
+             * @description A checkpoint that finds no room: go on without it and say so, or stop at the one before.
+             * @default continue
+             * @enum {string}
+             */
+            on_disk_full: "continue" | "stop";
             /**
              * Seed
              * @description Start weights, order of the rows, dropout.
