@@ -25,7 +25,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.engine import writing
-from rankscope.store.queue import Claim
+from rankscope.store.queue import Claim, reap
 from tests.backend.conftest import Server
 from tests.backend.store_setup import append, begin, claim, modules
 
@@ -216,3 +216,26 @@ def test_ranks_and_ledger_name_their_modules(api: httpx.Client, server: Server, 
     assert api.get(f"/api/v1/runs/{run_id}/ranks/ledger?module=1").json()["items"] == []
     page = api.get(f"/api/v1/runs/{run_id}/events?after=3&limit=2").json()
     assert ([event["seq"] for event in page["items"]], page["has_more"], page["last_seq"]) == ([4, 5], True, 7)
+
+
+def test_the_tail_that_a_resume_has_cut_is_shown_as_a_ghost_when_asked(
+    api: httpx.Client, server: Server, run_id: str
+) -> None:
+    engine = server.app.state.resources.engine
+    losses = [MetricEvent(name="train_loss", step=step, value=step / 10) for step in range(1, 8)]
+    append(engine, Claim(run_id, 1, {}), [*losses, MetricEvent(name="train_loss", step=8, value=math.nan)])
+    for attempt, start, values in ((2, 4, {5: 50.0, 6: 60.0}), (3, 5, {6: 600.0})):
+        with writing(engine) as session:
+            reap(session, now=1e6 * attempt, max_lost_workers=9)
+        assert claim(engine, now=1e6 * attempt + 1) is not None
+        begin(engine, Claim(run_id, attempt, {}), start_step=start)
+        points = [MetricEvent(name="train_loss", step=step, value=value) for step, value in values.items()]
+        append(engine, Claim(run_id, attempt, {}), points)
+    plain = api.get(f"/api/v1/runs/{run_id}/metrics/train_loss").json()
+    assert (plain["steps"], plain["ghosts"]) == ([1, 2, 3, 4, 5, 6], [])
+    shown = api.get(f"/api/v1/runs/{run_id}/metrics/train_loss?ghost=true").json()
+    assert (shown["steps"], shown["values"][-2:]) == (plain["steps"], [50.0, 600.0])
+    assert shown["ghosts"] == [
+        {"attempt": 1, "steps": [5, 6, 7, 8], "values": [0.5, 0.6, 0.7, "NaN"]},
+        {"attempt": 2, "steps": [6], "values": [60.0]},
+    ]

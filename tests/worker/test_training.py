@@ -3,7 +3,7 @@
 import base64
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from rankscope.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.callbacks import Reporter
 from rankscope_worker.checkpoint import find_newest
+from rankscope_worker.inbox import SteerRequest
 from rankscope_worker.training import CannotWork, Outcome, method_options, run_training
 
 Plan = Callable[..., RunPlan]
@@ -43,8 +44,11 @@ class Life:
         self.model_folder = catalog.model(config.model.id).folder
         self.outcome: Outcome = run_training(
             config, self.model_folder, self.split, self.folder, self.events.append, self.should_stop,
-            find_newest(run, lambda _checkpoint, _why: None), self.ready.append,
+            find_newest(run, lambda _checkpoint, _why: None), self.ready.append, lambda: None, self.steer_requests,
         )  # fmt: skip
+
+    def steer_requests(self) -> Iterable[SteerRequest]:
+        return ()
 
     def should_stop(self) -> bool:
         # Trainer asks after it has recorded the step's metrics but for the loss.

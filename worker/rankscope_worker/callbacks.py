@@ -57,6 +57,7 @@ class Reporter(TrainerCallback):
         start_step: int = 0,
         checkpoint_minutes: float | None = None,
         best: Best | None = None,
+        is_fork: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._record = record
@@ -67,6 +68,7 @@ class Reporter(TrainerCallback):
         self._clock = clock
         self._saved_at = clock()
         self.best = best
+        self._is_fork = is_fork
         self._window = window
         self._phase: Phase | None = None
         self._start_step = self._step = start_step
@@ -144,7 +146,7 @@ class Reporter(TrainerCallback):
     # ------------------------------------------------------------ the method's side
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot.step == self._start_step > 0:
+        if snapshot.step == self._start_step > 0 and not self._is_fork:
             # The attempt before has recorded this step, and knows whether it ended with a pruning.
             return
         self._record(ranks_event(snapshot))

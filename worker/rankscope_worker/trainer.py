@@ -27,6 +27,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         make_safe: Callable[[], None],
         folder: Path,
         policy: TrainingConfig,
+        is_fork: bool = False,
         **kwargs: Any,
     ) -> None:
         self.reporter = reporter
@@ -34,6 +35,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         self.make_safe = make_safe
         self.folder = folder
         self.policy = policy
+        self.is_fork = is_fork
         self.saved_step: int | None = None
         """Of the newest checkpoint that this attempt has published."""
         self.is_out_of_room = False
@@ -44,6 +46,21 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         with self.reporter.phase(Phase.evaluating):
             return super().evaluate(*args, **kwargs)
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Puts moments and the schedule's place back; a fork keeps its own learning rate and weight decay."""
+        if not self.is_fork or self.optimizer is None or self.lr_scheduler is None:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        own = [(group["initial_lr"], group["weight_decay"]) for group in self.optimizer.param_groups]
+        super()._load_optimizer_and_scheduler(checkpoint)
+        self.lr_scheduler.base_lrs = [learning_rate for learning_rate, _ in own]
+        for group, (learning_rate, weight_decay) in zip(self.optimizer.param_groups, own, strict=True):
+            group["initial_lr"], group["weight_decay"] = learning_rate, weight_decay
+        # LambdaLR's own formula, at the place that was just put back.
+        for group, factor in zip(self.optimizer.param_groups, self.lr_scheduler.lr_lambdas, strict=True):
+            group["lr"] = group["initial_lr"] * factor(self.lr_scheduler.last_epoch)
+        self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step = self.state.global_step
         written = Path(self.args.output_dir or ".") / f"checkpoint-{step}"
@@ -52,7 +69,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
                 super()._save_checkpoint(model, trial)
                 self.make_safe()
                 best = self.reporter.best
-                notes = {"best": best.as_note()} if best else None
+                notes = {"is_settled": self.method.is_settled} | ({"best": best.as_note()} if best else {})
                 _, size_bytes = checkpoint.publish(written, self.folder, step, notes)
             except Exception as error:
                 if not is_disk_full(error, written):

@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from rankscope.api.archive import files_within, zip_of
 from rankscope.api.logs import read_part
 from rankscope.api.shapes import CheckpointList, CheckpointShape, LogPart
+from rankscope.api.views import kept_checkpoints
 from rankscope.contract.best import best_step
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
@@ -73,14 +74,13 @@ def list_checkpoints(run_id: RunId, engine: EngineDep, settings: SettingsDep) ->
     """Checkpoints that are kept, from which the run can go on or be forked, newest last."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
+        rows = kept_checkpoints(session, run, settings)
         session.expunge(run)
-        rows = runs.checkpoints_of(session, run_id)
     best = _best_step(run)
     return CheckpointList(
         items=[
             CheckpointShape.model_validate(row.model_dump(exclude={"run_id"}) | {"is_best": row.step == best})
             for row in rows
-            if settings.checkpoint_dir(run_id, row.attempt, row.step).is_dir()
         ]
     )
 

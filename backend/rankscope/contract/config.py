@@ -333,6 +333,27 @@ class HardwareConfig(Part):
     )  # fmt: skip
 
 
+SteerAction = Literal["hold", "release", "freeze", "target"]
+"""hold pruning, release it, freeze the mask as it is, or change the target rank."""
+
+
+class Steering(Part):
+    """What a person did to a running run, and before which optimizer step: a run with this list does the same again."""
+
+    step: int = Field(ge=1, description="Takes effect at the end of this optimizer step.")
+    action: SteerAction
+    target_rank: int | None = Field(default=None, ge=1, le=512, description="Of action target.")
+
+    @model_validator(mode="after")
+    def _target_has_a_rank(self) -> "Steering":
+        if (self.action == "target") != (self.target_rank is not None):
+            raise _refuse(
+                "target_rank", self.target_rank, f"does not fit action {self.action}",
+                "Give target_rank with action target, and with no other.",
+            )  # fmt: skip
+        return self
+
+
 class RunConfig(Part):
     """One fine-tuning run."""
 
@@ -341,6 +362,19 @@ class RunConfig(Part):
     method: MethodConfig = Field(title="Method")
     training: TrainingConfig = Field(title="Training")
     hardware: HardwareConfig = Field(default=HardwareConfig(), title="Hardware")
+    steering: list[Steering] = Field(
+        default=[], max_length=1000, title="Steering", json_schema_extra={"x-hidden": True},
+        description="What was done to the run while it trained; dynamic rank only.",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _only_dynamic_rank_is_steered(self) -> "RunConfig":
+        if self.steering and self.method.name != "dynamic_rank":
+            raise _refuse(
+                "steering", len(self.steering), f"does not fit method {self.method.name}, which prunes nothing",
+                "Leave steering out, or use method dynamic_rank.",
+            )  # fmt: skip
+        return self
 
     @model_validator(mode="after")
     def _schedule_fits_the_steps(self) -> "RunConfig":

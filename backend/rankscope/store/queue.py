@@ -47,7 +47,7 @@ def claim_next(session: Session, *, worker: str, has_gpu: bool, lease_s: float, 
         .where(col(Run.id) == best.scalar_subquery(), col(Run.status).in_(CLAIMABLE))
         .values(
             status=RunStatus.starting, attempt=Run.attempt + 1, worker=worker, lease_expires_at=now + lease_s,
-            attempt_started_at=now, updated_at=now, phase=None, reason=None, message=None, next_step=None,
+            attempt_started_at=now, updated_at=now, phase=None, reason=None, message=None, next_step=None, cause=None,
             stop_requested=None,
         )
         .returning(col(Run.id), col(Run.attempt), col(Run.config))
@@ -106,14 +106,22 @@ def begin_training(session: Session, run_id: str, attempt: int, *, start_step: i
 
 
 def give_up_lease(
-    session: Session, run: Run, *, now: float, reason: str, message: str, max_lost_workers: int | None = None
+    session: Session,
+    run: Run,
+    *,
+    now: float,
+    reason: str,
+    message: str,
+    max_lost_workers: int | None = None,
+    cause: str | None = None,
+    next_step: str | None = None,
 ) -> RunStatus:
     """A run without its worker: back to the waiting runs, stopped if a person wanted that, or failed if it loses every worker.
 
-    With `max_lost_workers` None (a drain) the loss is not counted.
+    With `max_lost_workers` None (a drain) the loss is not counted. `next_step`: what to do once it is failed.
     """
     if run.status == RunStatus.stopping:
-        runs.transition(session, run, RunStatus.stopped, now=now, reason=reason, message=message)
+        runs.transition(session, run, RunStatus.stopped, now=now, reason=reason, message=message, cause=cause)
         return RunStatus.stopped
     if max_lost_workers is not None:
         run.lost_workers += 1
@@ -122,12 +130,12 @@ def give_up_lease(
         if run.lost_workers > max_lost_workers:
             runs.transition(
                 session, run, RunStatus.failed, now=now, reason=reason,
-                message=f"{message} This has happened {run.lost_workers} times.",
-                next_step="Look at the log's end and at the worker's memory, then resume the run.",
+                message=f"{message} This has happened {run.lost_workers} times.", cause=cause,
+                next_step=next_step or "Look at the log's end and at the worker's memory, then resume the run.",
             )  # fmt: skip
             return RunStatus.failed
     runs.transition(
-        session, run, RunStatus.interrupted, now=now, reason=reason, message=message,
+        session, run, RunStatus.interrupted, now=now, reason=reason, message=message, cause=cause,
         next_step="Nothing to do: the next free worker resumes it from its newest checkpoint.",
     )  # fmt: skip
     return RunStatus.interrupted

@@ -124,6 +124,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Queue
+         * @description Every run that waits, the next one first; interrupted runs wait too.
+         */
+        get: operations["get_queue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queue/reorder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reorder Queue
+         * @description Puts waiting runs in this order, in the places that they have now; a run takes its new place's priority.
+         *
+         *     Refused as a whole when one of them does not wait any more.
+         */
+        post: operations["reorder_queue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -238,6 +280,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Edit Config
+         * @description Another configuration for a run that waits for its first start.
+         */
+        put: operations["edit_config"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/events": {
         parameters: {
             query?: never;
@@ -272,6 +334,29 @@ export interface paths {
         get: operations["stream_events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fork Run
+         * @description Queues a new run that begins with a checkpoint of this one, with changes of budget, schedule, learning rate, ...
+         *
+         *     The parent is left alone, whatever it does. What a checkpoint cannot carry (another model, a budget above what is
+         *     live after the final mask) is refused with the reason.
+         */
+        post: operations["fork_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -438,6 +523,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Run
+         * @description Queues a stopped or failed run again, in other pieces: half the batch with twice the accumulation, say.
+         *
+         *     It goes on from its newest checkpoint and keeps its history; only changes that leave it the same training are taken.
+         */
+        post: operations["retry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/steer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Steer Run
+         * @description Hold or release pruning, freeze the mask, or change the target rank.
+         *
+         *     The training takes it up within about a second, at the end of a step, and answers with an event `steer`. From then on
+         *     it is part of the run's configuration, and a resume or a run launched with it does the same at the same step.
+         */
+        post: operations["steer_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/stop": {
         parameters: {
             query?: never;
@@ -452,6 +582,26 @@ export interface paths {
          * @description Stops a run: at once while it waits, else its worker is asked to.
          */
         post: operations["stop_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Tree
+         * @description The run, what it was forked from, and what was forked from these.
+         */
+        get: operations["get_tree"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -655,6 +805,40 @@ export interface components {
              * @description One for each run, in the order asked for; null where the run has no such field.
              */
             values: unknown[];
+        };
+        /** ConfigEdit */
+        ConfigEdit: {
+            config: components["schemas"]["RunConfig"];
+        };
+        /**
+         * ConfigEvent
+         * @description Fields of the configuration changed, by a retry or while the run waited in the queue.
+         */
+        ConfigEvent: {
+            attempt: number;
+            /**
+             * Changes
+             * @description Dotted field -> [before, after].
+             */
+            changes: {
+                [key: string]: unknown[];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "config";
+            /** @description 1..n in each run, without gap. */
+            seq: number;
+            /** Step */
+            step?: number;
+            /** @description Seconds since 1970, UTC. */
+            time: number;
+            /**
+             * Why
+             * @enum {string}
+             */
+            why: "retry" | "edit";
         };
         /** DataConfig */
         DataConfig: {
@@ -878,6 +1062,47 @@ export interface components {
             /** Value */
             value: unknown;
         };
+        /** ForkRequest */
+        ForkRequest: {
+            /**
+             * Attempt
+             * @description Empty: the newest attempt that keeps a checkpoint of this step.
+             */
+            attempt?: number | null;
+            /**
+             * Changes
+             * @description Parts of the configuration that take the place of the parent's.
+             * @default {}
+             * @example {
+             *       "training": {
+             *         "learning_rate": 0.001
+             *       }
+             *     }
+             */
+            changes: {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @description Empty: the parent's name and the step.
+             */
+            name?: string | null;
+            /**
+             * Priority
+             * @default 0
+             */
+            priority: number;
+            /**
+             * Step
+             * @description Of a kept checkpoint; empty: the newest.
+             */
+            step?: number | null;
+            /**
+             * Tags
+             * @description Empty: the parent's.
+             */
+            tags?: string[] | null;
+        };
         /**
          * Full fine-tuning
          * @description Full fine-tuning: all weights are trained. The ceiling to compare with; there are no ranks to watch.
@@ -888,6 +1113,18 @@ export interface components {
              * @enum {string}
              */
             name: "full";
+        };
+        /**
+         * Ghost
+         * @description What an older attempt recorded beyond the step from which a later one went on.
+         */
+        Ghost: {
+            /** Attempt */
+            attempt: number;
+            /** Steps */
+            steps: number[];
+            /** Values */
+            values: (number | ("NaN" | "Infinity" | "-Infinity"))[];
         };
         /** HardwareConfig */
         HardwareConfig: {
@@ -1303,6 +1540,14 @@ export interface components {
             total: number;
         };
         /**
+         * Queue
+         * @description Runs that wait, the next one first.
+         */
+        Queue: {
+            /** Items */
+            items: components["schemas"]["RunSummary"][];
+        };
+        /**
          * RankFrame
          * @description One rank snapshot; `mask` and `scores` packed as in contract.events.RanksEvent.
          */
@@ -1392,6 +1637,76 @@ export interface components {
             /** Width */
             width: number;
         };
+        /** Relative */
+        Relative: {
+            /** Id */
+            id: string;
+            /** Metrics */
+            metrics: {
+                [key: string]: components["schemas"]["MetricSummary"];
+            };
+            /** Name */
+            name: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /** Parent Step */
+            parent_step: number | null;
+            status: components["schemas"]["RunStatus"];
+            /** Step */
+            step: number;
+            /** Total Steps */
+            total_steps: number | null;
+        };
+        /**
+         * Remedy
+         * @description What can be done about a run that has ended, as one call.
+         */
+        Remedy: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "resume" | "retry" | "fork";
+            /** Changes */
+            changes: {
+                [key: string]: unknown;
+            };
+            /**
+             * Label
+             * @example Retry with batch 8 and accumulation 2
+             */
+            label: string;
+            /**
+             * Step
+             * @description Of action fork.
+             */
+            step: number | null;
+        };
+        /** ReorderRequest */
+        ReorderRequest: {
+            /**
+             * Run Ids
+             * @description Waiting runs in the order wanted: they take the places that they have now among themselves.
+             */
+            run_ids: string[];
+        };
+        /** RetryRequest */
+        RetryRequest: {
+            /**
+             * Changes
+             * @description Parts of the configuration that take the place of the run's own; only what leaves it the same training.
+             * @default {}
+             * @example {
+             *       "training": {
+             *         "batch_size": 8,
+             *         "gradient_accumulation": 2
+             *       }
+             *     }
+             */
+            changes: {
+                [key: string]: unknown;
+            };
+        };
         /**
          * RunCheck
          * @description Body of POST /runs/validate: a draft, which may be anything.
@@ -1421,6 +1736,12 @@ export interface components {
             method: components["schemas"]["DynamicRankMethod"] | components["schemas"]["LoraMethod"] | components["schemas"]["FullMethod"];
             /** Model */
             model: components["schemas"]["ModelConfig"];
+            /**
+             * Steering
+             * @description What was done to the run while it trained; dynamic rank only.
+             * @default []
+             */
+            steering: components["schemas"]["Steering"][];
             /** Training */
             training: components["schemas"]["TrainingConfig"];
         };
@@ -1458,6 +1779,11 @@ export interface components {
             attempts: components["schemas"]["AttemptShape"][];
             /** Budget */
             budget: number | null;
+            /**
+             * Cause
+             * @description The log's line that tells why.
+             */
+            cause: string | null;
             config: components["schemas"]["RunConfig"];
             /** Created At */
             created_at: number;
@@ -1476,6 +1802,11 @@ export interface components {
             eta_s: number | null;
             /** Id */
             id: string;
+            /**
+             * Is Held
+             * @description A person holds pruning.
+             */
+            is_held: boolean;
             /** Kept Parameters */
             kept_parameters: number | null;
             /**
@@ -1518,6 +1849,13 @@ export interface components {
             next_step: string | null;
             /** Notes */
             notes: string;
+            /**
+             * Parent Id
+             * @description The run that this one was forked from; it may have been deleted since.
+             */
+            parent_id: string | null;
+            /** Parent Step */
+            parent_step: number | null;
             phase: components["schemas"]["Phase"] | null;
             /** Planned Budget */
             planned_budget: components["schemas"]["BudgetPoint"][];
@@ -1533,11 +1871,31 @@ export interface components {
              * @description 1 is next; null when the run does not wait in the queue.
              */
             queue_position: number | null;
-            /** Reason */
+            /**
+             * Reason
+             * @description A stable word for programs; see contract.reasons.
+             */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The same for a person.
+             */
+            reason_title: string | null;
+            /** @description For a run that has ended without being done; null when only another configuration helps. */
+            remedy: components["schemas"]["Remedy"] | null;
+            /**
+             * Settled Step
+             * @description Step of the final mask, once it is set.
+             */
+            settled_step: number | null;
             /** Started At */
             started_at: number | null;
             status: components["schemas"]["RunStatus"];
+            /**
+             * Steer Requests
+             * @description Asked for, and not answered by the training yet.
+             */
+            steer_requests: components["schemas"]["SteerRequestShape"][];
             /** Step */
             step: number;
             /** Tags */
@@ -1598,6 +1956,11 @@ export interface components {
             attempt: number;
             /** Budget */
             budget: number | null;
+            /**
+             * Cause
+             * @description The log's line that tells why.
+             */
+            cause: string | null;
             /** Created At */
             created_at: number;
             /** Data Id */
@@ -1639,6 +2002,13 @@ export interface components {
             name: string;
             /** Next Step */
             next_step: string | null;
+            /**
+             * Parent Id
+             * @description The run that this one was forked from; it may have been deleted since.
+             */
+            parent_id: string | null;
+            /** Parent Step */
+            parent_step: number | null;
             phase: components["schemas"]["Phase"] | null;
             /** Priority */
             priority: number;
@@ -1647,8 +2017,16 @@ export interface components {
              * @description 1 is next; null when the run does not wait in the queue.
              */
             queue_position: number | null;
-            /** Reason */
+            /**
+             * Reason
+             * @description A stable word for programs; see contract.reasons.
+             */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The same for a person.
+             */
+            reason_title: string | null;
             /** Started At */
             started_at: number | null;
             status: components["schemas"]["RunStatus"];
@@ -1669,10 +2047,24 @@ export interface components {
             worker: string | null;
         };
         /**
+         * RunTree
+         * @description A run, what it was forked from, and what was forked from these; parents before children.
+         */
+        RunTree: {
+            /** Items */
+            items: components["schemas"]["Relative"][];
+        };
+        /**
          * Series
          * @description One metric over the steps, without the parts of older attempts that a resume has replaced.
          */
         Series: {
+            /**
+             * Ghosts
+             * @description With ghost=true: the parts that are left out above, reduced alike.
+             * @default []
+             */
+            ghosts: components["schemas"]["Ghost"][];
             /**
              * Is Reduced
              * @description True: minimum and maximum of each bucket are kept; fetch with points=all for every point.
@@ -1718,6 +2110,11 @@ export interface components {
         StatusEvent: {
             attempt: number;
             /**
+             * Cause
+             * @description The log's line that tells why, word by word.
+             */
+            cause?: string;
+            /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
@@ -1742,6 +2139,87 @@ export interface components {
             /** @description Seconds since 1970, UTC. */
             time: number;
         };
+        /**
+         * SteerEvent
+         * @description A person's wish reached the training, and took effect at the end of optimizer step `step`, or was refused.
+         */
+        SteerEvent: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "hold" | "release" | "freeze" | "target";
+            attempt: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "steer";
+            /**
+             * Refused
+             * @description Why nothing was done.
+             */
+            refused?: string;
+            /**
+             * Request
+             * @description Which request this answers; null for what the configuration says or an earlier attempt did.
+             */
+            request?: string;
+            /** @description 1..n in each run, without gap. */
+            seq: number;
+            /** Step */
+            step: number;
+            /** Target Rank */
+            target_rank?: number;
+            /** @description Seconds since 1970, UTC. */
+            time: number;
+        };
+        /** SteerRequestShape */
+        SteerRequestShape: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "hold" | "release" | "freeze" | "target";
+            /** Id */
+            id: string;
+            /** Target Rank */
+            target_rank: number | null;
+            /** Time */
+            time: number;
+        };
+        /** SteerWish */
+        SteerWish: {
+            /**
+             * Action
+             * @description hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank.
+             * @enum {string}
+             */
+            action: "hold" | "release" | "freeze" | "target";
+            /** Target Rank */
+            target_rank?: number | null;
+        };
+        /**
+         * Steering
+         * @description What a person did to a running run, and before which optimizer step: a run with this list does the same again.
+         */
+        Steering: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "hold" | "release" | "freeze" | "target";
+            /**
+             * Step
+             * @description Takes effect at the end of this optimizer step.
+             */
+            step: number;
+            /**
+             * Target Rank
+             * @description Of action target.
+             */
+            target_rank?: number | null;
+        };
         /** StopRequest */
         StopRequest: {
             /**
@@ -1751,7 +2229,7 @@ export interface components {
              */
             save: boolean;
         };
-        StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"];
+        StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"] | components["schemas"]["SteerEvent"] | components["schemas"]["ConfigEvent"];
         /** TrainingConfig */
         TrainingConfig: {
             /**
@@ -2123,6 +2601,68 @@ export interface operations {
             };
         };
     };
+    get_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queue"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reorder_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReorderRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queue"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -2394,6 +2934,42 @@ export interface operations {
             };
         };
     };
+    edit_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_events: {
         parameters: {
             query?: {
@@ -2455,6 +3031,42 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    fork_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ForkRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
                 };
             };
             /** @description What went wrong, and what to do */
@@ -2581,6 +3193,8 @@ export interface operations {
                 from?: number | null;
                 /** @description Last step. */
                 to?: number | null;
+                /** @description Also what a resume has replaced. */
+                ghost?: boolean;
             };
             header?: never;
             path: {
@@ -2751,6 +3365,78 @@ export interface operations {
             };
         };
     };
+    retry_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RetryRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    steer_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SteerWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     stop_run: {
         parameters: {
             query?: never;
@@ -2774,6 +3460,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tree: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunTree"];
                 };
             };
             /** @description What went wrong, and what to do */
