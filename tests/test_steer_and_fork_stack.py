@@ -87,9 +87,9 @@ def test_what_was_steered_survives_a_kill_and_forks_go_on_from_there(stack: Stac
 
         # A fork without changes is the same run from there on; one with another budget is not.
         step = max(one["step"] for one in client.checkpoints(run_id)["items"] if one["step"] <= last)
-        with pytest.raises(ApiError, match="above the initial rank|must be at least|above") as refused:
+        with pytest.raises(ApiError) as refused:
             client.fork(run_id, step=step, changes={"method": {"target_rank": 9}})
-        assert "target_rank" in str(refused.value)
+        assert "is below target_rank 9" in str(refused.value)
         other = client.fork(run_id, step=step, changes={"method": {"target_rank": 2}})
         assert (other["parent_id"], other["parent_step"]) == (run_id, step)
         forked = until(client, other["id"], "the fork to be done", status="done")

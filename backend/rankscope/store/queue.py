@@ -4,8 +4,9 @@
 was frozen and wakes up after its run was taken over writes nothing.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, select, update
 from sqlmodel import Session, col
@@ -22,6 +23,14 @@ class Claim:
     run_id: str
     attempt: int
     config: dict[str, Any]
+
+
+class Lease(NamedTuple):
+    """Who may write to a run, and until when by its worker's clock; each renewal makes another one."""
+
+    run_id: str
+    attempt: int
+    expires_at: float | None
 
 
 def waiting(*columns: Any) -> Select[Any]:
@@ -141,17 +150,35 @@ def give_up_lease(
     return RunStatus.interrupted
 
 
-def reap(session: Session, *, now: float, max_lost_workers: int) -> list[str]:
-    """Takes runs with a lapsed lease from their workers; returns their ids."""
-    lapsed = session.scalars(
-        select(Run).where(col(Run.status).in_(OWNED), col(Run.lease_expires_at) < now).with_for_update(skip_locked=True)
-    ).all()
-    for run in lapsed:
+def held_leases(session: Session) -> list[Lease]:
+    """Every lease as it stands."""
+    rows = session.execute(
+        select(col(Run.id), col(Run.attempt), col(Run.lease_expires_at)).where(col(Run.status).in_(OWNED))
+    )
+    return [Lease(*row) for row in rows]
+
+
+def reap(session: Session, *, now: float, max_lost_workers: int, lapsed: Collection[Lease] | None = None) -> list[str]:
+    """Takes runs with a lapsed lease from their workers; returns their ids.
+
+    `lapsed`: leases that have not moved for too long, if they still stand so. None: those that `now` says are over.
+    """
+    query = select(Run).where(col(Run.status).in_(OWNED)).with_for_update(skip_locked=True)
+    if lapsed is None:
+        query = query.where(col(Run.lease_expires_at) < now)
+    else:
+        query = query.where(col(Run.id).in_([lease.run_id for lease in lapsed]))
+    found = [
+        run
+        for run in session.scalars(query)
+        if lapsed is None or Lease(run.id, run.attempt, run.lease_expires_at) in lapsed
+    ]
+    for run in found:
         give_up_lease(
             session, run, now=now, reason="worker_lost", max_lost_workers=max_lost_workers,
             message=f"Worker {run.worker} has not been heard of in time.",
         )  # fmt: skip
-    return [run.id for run in lapsed]
+    return [run.id for run in found]
 
 
 def release_worker(session: Session, worker: str, *, now: float, max_lost_workers: int) -> list[str]:
