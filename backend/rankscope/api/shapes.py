@@ -486,6 +486,7 @@ class Health(Shape):
     database: ServiceState
     broker: ServiceState
     workers: ServiceState
+    disk: ServiceState
     time: float
     """The server's clock, for ages in the page."""
 

@@ -1147,6 +1147,7 @@ export interface components {
         Health: {
             broker: components["schemas"]["ServiceState"];
             database: components["schemas"]["ServiceState"];
+            disk: components["schemas"]["ServiceState"];
             /**
              * Status
              * @enum {string}

@@ -23,8 +23,10 @@ const TextViews = lazy(() => import("./TextViews"));
 
 export function NewRunPage() {
   const [params] = useSearchParams();
-  const from = params.get("from");
-  useTitle(from ? "Duplicate a run" : "New run");
+  const edited = params.get("edit");
+  const from = edited ?? params.get("from");
+  const title = edited ? "Edit a queued run" : from ? "New run from an old one" : "New run";
+  useTitle(title);
   const schema = useQuery(configSchemaQuery);
   const presets = useQuery(presetsQuery);
   const origin = useQuery({
@@ -42,7 +44,7 @@ export function NewRunPage() {
   return (
     <Container fluid maw={1480} px={{ base: "sm", sm: "lg" }} py="md">
       <Title order={1} size="h3" mb="md">
-        {from ? "New run from an old one" : "New run"}
+        {title}
       </Title>
       {isReady ? (
         <Editor
@@ -50,7 +52,8 @@ export function NewRunPage() {
           sections={sections}
           start={(origin.data?.config ?? wanted?.config ?? defaultDraft(sections)) as ConfigDraft}
           origin={(origin.data?.config as ConfigDraft | undefined) ?? null}
-          startName={origin.data ? `${origin.data.name} (copy)` : ""}
+          startName={origin.data ? (edited ? origin.data.name : `${origin.data.name} (copy)`) : ""}
+          edited={edited}
         />
       ) : failed ? (
         <ErrorState
@@ -74,9 +77,11 @@ interface EditorProps {
   start: ConfigDraft;
   origin: ConfigDraft | null;
   startName: string;
+  /** The queued run whose configuration is written, in place of a new run's. */
+  edited: string | null;
 }
 
-function Editor({ sections, start, origin, startName }: EditorProps) {
+function Editor({ sections, start, origin, startName, edited }: EditorProps) {
   const [draft, setDraft] = useState<ConfigDraft>(start);
   const [name, setName] = useState(startName);
   const [tab, setTab] = useState<string | null>("form");
@@ -90,8 +95,16 @@ function Editor({ sections, start, origin, startName }: EditorProps) {
   const client = useQueryClient();
 
   const launch = useMutation({
-    mutationFn: () =>
-      unwrap(
+    mutationFn: async () => {
+      if (edited) {
+        const params = { path: { run_id: edited } };
+        const config = draft as unknown as RunConfig;
+        const run = await unwrap(http.PUT("/api/v1/runs/{run_id}/config", { params, body: { config } }));
+        const wanted = name.trim();
+        if (!wanted || wanted === startName) return run;
+        return unwrap(http.PATCH("/api/v1/runs/{run_id}", { params, body: { name: wanted } }));
+      }
+      return unwrap(
         http.POST("/api/v1/runs", {
           body: {
             config: draft as unknown as RunConfig,
@@ -101,10 +114,12 @@ function Editor({ sections, start, origin, startName }: EditorProps) {
             priority: 0,
           },
         }),
-      ),
+      );
+    },
     onSuccess: (run) => {
-      told(`${run.name}: launched.`);
+      told(edited ? `${run.name}: changed.` : `${run.name}: launched.`);
       void client.invalidateQueries({ queryKey: ["runs"] });
+      void client.invalidateQueries({ queryKey: ["run", run.id] });
       void navigate(`/runs/${run.id}`);
     },
   });
@@ -184,6 +199,7 @@ function Editor({ sections, start, origin, startName }: EditorProps) {
               problems={problems.length}
               isBusy={launch.isPending}
               onLaunch={() => launch.mutate()}
+              action={edited ? "Save changes" : "Launch run"}
             />
             {dataset ? <DataPreview dataset={dataset} /> : null}
             {origin && JSON.stringify(origin) !== JSON.stringify(draft) ? (
