@@ -19,12 +19,15 @@ from rankscope.api import (
     compare,
     events,
     files,
+    lineage,
     metrics,
     page,
     problems,
+    queue,
     ranks,
     runs,
     session,
+    steering,
     system,
     workers,
 )
@@ -42,7 +45,7 @@ from rankscope.store.engine import create_engine
 from rankscope.store.schema import migrate
 
 API = "/api/v1"
-_ROUTERS = (session, system, catalog, runs, events, metrics, ranks, files, compare, workers)
+_ROUTERS = (session, system, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, compare, workers)
 
 
 class App(FastAPI):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ Port = Annotated[
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Folder for database, runs and token. Default: RANKSCOPE_DATA_DIR.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="FIELD=VALUE, e.g. training.learning_rate=0.001; may be repeated.")
+]
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 RunId = Annotated[str, typer.Argument(help="A run's id, as `rankscope runs` shows it.", metavar="RUN")]
 
 
@@ -138,6 +143,96 @@ def resume(run: RunId, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def retry(run: RunId, change: Changes = None, as_json: AsJson = False) -> None:
+    """Queue a stopped or failed run again in other pieces, e.g. --set training.batch_size=8."""
+    with _client() as client:
+        answer = client.retry(run, _changes(change))
+    _show(answer, as_json, f"{run}  {answer['status']}")
+
+
+@app.command()
+def fork(
+    run: RunId,
+    step: Annotated[int | None, typer.Option(help="Of a kept checkpoint. Default: the newest.")] = None,
+    change: Changes = None,
+    name: Annotated[str | None, typer.Option(help="Name of the new run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a new run from a checkpoint of another, with changes."""
+    with _client() as client:
+        answer = client.fork(run, step=step, changes=_changes(change), name=name)
+    _show(answer, as_json, f"{answer['id']}  {answer['status']}  {answer['name']}")
+
+
+@app.command()
+def checkpoints(run: RunId, as_json: AsJson = False) -> None:
+    """List the checkpoints of a run that are kept."""
+    with _client() as client:
+        answer = client.checkpoints(run)
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+        return
+    for one in answer["items"]:
+        best = "  best" if one["is_best"] else ""
+        typer.echo(f"step {one['step']:>7}  attempt {one['attempt']}  {one['size_bytes']:>12,} bytes{best}")
+
+
+@app.command()
+def steer(
+    run: RunId,
+    action: Annotated[str, typer.Argument(help="hold, release, freeze or target.")],
+    target_rank: Annotated[int | None, typer.Argument(help="The new target rank, with action target.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold or release the pruning of a live run, freeze its mask, or change its target rank."""
+    with _client() as client:
+        answer = client.steer(run, action, target_rank=target_rank)
+    _show(answer, as_json, f"{run}  asked to {action}; the training answers at the end of a step")
+
+
+@app.command()
+def queue(
+    first: Annotated[
+        list[str] | None, typer.Option("--first", help="Put this run first; several keep the order given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the runs that wait, the next one first, or bring some to the front."""
+    with _client() as client:
+        answer = client.queue()
+        if first:
+            rest = [run["id"] for run in answer["items"] if run["id"] not in first]
+            answer = client.reorder([*first, *rest])
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+        return
+    for run in answer["items"]:
+        typer.echo(
+            f"#{run['queue_position']:<4} {run['id']}  {run['status']:<11}  priority {run['priority']:>3}  {run['name']}"
+        )
+
+
+@app.command()
+def edit(
+    run: RunId,
+    config: Annotated[Path, typer.Argument(help="YAML or JSON of the new configuration.", metavar="CONFIG.yaml")],
+    as_json: AsJson = False,
+) -> None:
+    """Give a run that waits for its first start another configuration."""
+    with _client() as client:
+        answer = client.edit(run, _read_config(config))
+    _show(answer, as_json, f"{run}  {answer['status']}  {answer['name']}")
+
+
+@app.command()
+def priority(run: RunId, value: Annotated[int, typer.Argument(min=-1000, max=1000)], as_json: AsJson = False) -> None:
+    """Set a run's priority: higher ones start first."""
+    with _client() as client:
+        answer = client.prioritize(run, value)
+    _show(answer, as_json, f"{run}  priority {answer['priority']}")
+
+
+@app.command()
 def export(
     run: RunId,
     output: Annotated[
@@ -171,12 +266,36 @@ def _event_line(event: dict[str, Any]) -> str | None:
             return f"{at}{step} {event['name']} {event['value']}"
         case "prune":
             return f"{at}{step} pruned {len(event['pruned'])}, back {len(event['regrown'])}, budget {event['budget']}"
+        case "steer":
+            done = f"refused: {event['refused']}" if event.get("refused") else "done"
+            target = f" {event['target_rank']}" if event.get("target_rank") else ""
+            return f"{at}{step} steering, {event['action']}{target}: {done}"
         case "warning":
             return f"{at}{step} warning: {event['message']} {event.get('next_step', '')}"
         case "artifact":
             return f"{at}{step} {event['name']} ready, {event['kept_parameters']:,} parameters"
         case _:
             return None
+
+
+def _changes(given: list[str] | None) -> dict[str, Any]:
+    """`training.batch_size=8` as `{"training": {"batch_size": 8}}`; values are YAML."""
+    changes: dict[str, Any] = {}
+    for text in given or []:
+        path, sign, value = text.partition("=")
+        if not sign or not all(path.split(".")):
+            _fail(f"--set {text} is no change: write FIELD=VALUE, for example training.learning_rate=0.001.")
+        *parents, name = path.split(".")
+        part = changes
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        try:
+            # YAML reads 1e-3 as text; a person means the number.
+            part[name] = yaml.safe_load(value)
+            part[name] = float(value) if isinstance(part[name], str) and _NUMBER.fullmatch(value) else part[name]
+        except yaml.YAMLError:
+            _fail(f"--set {text}: the value cannot be read.")
+    return changes
 
 
 def _show(value: Any, as_json: bool, line: str) -> None:

@@ -64,6 +64,42 @@ class Client:
     def resume(self, run_id: str) -> Json:
         return self._json("POST", f"/runs/{run_id}/resume")
 
+    def retry(self, run_id: str, changes: Json | None = None) -> Json:
+        """Queues a stopped or failed run again, with changes that leave it the same training."""
+        return self._json("POST", f"/runs/{run_id}/retry", json={"changes": changes or {}})
+
+    def fork(
+        self, run_id: str, *, step: int | None = None, changes: Json | None = None, name: str | None = None
+    ) -> Json:
+        """A new run that begins with the run's checkpoint of `step` (None: the newest), changed as given."""
+        return self._json("POST", f"/runs/{run_id}/fork", json={"step": step, "changes": changes or {}, "name": name})
+
+    def tree(self, run_id: str) -> Json:
+        """The run, what it was forked from, and what was forked from these."""
+        return self._json("GET", f"/runs/{run_id}/tree")
+
+    def checkpoints(self, run_id: str) -> Json:
+        return self._json("GET", f"/runs/{run_id}/checkpoints")
+
+    def steer(self, run_id: str, action: str, *, target_rank: int | None = None) -> Json:
+        """`hold`, `release` or `freeze` a live run's pruning, or give it another `target`."""
+        return self._json("POST", f"/runs/{run_id}/steer", json={"action": action, "target_rank": target_rank})
+
+    def queue(self) -> Json:
+        """Runs that wait, the next one first."""
+        return self._json("GET", "/queue")
+
+    def reorder(self, run_ids: list[str]) -> Json:
+        """These waiting runs take, in this order, the places that they have now."""
+        return self._json("POST", "/queue/reorder", json={"run_ids": run_ids})
+
+    def edit(self, run_id: str, config: Json) -> Json:
+        """Another configuration for a run that waits for its first start."""
+        return self._json("PUT", f"/runs/{run_id}/config", json={"config": config})
+
+    def prioritize(self, run_id: str, priority: int) -> Json:
+        return self._json("PATCH", f"/runs/{run_id}", json={"priority": priority})
+
     def health(self) -> Json:
         return self._json("GET", "/system/health")
 

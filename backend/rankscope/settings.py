@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import ByteSize, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     """A run whose worker has not renewed for this long goes back to the queue."""
     stop_grace_s: float = Field(default=60.0, gt=0)
     """After this long a child that was asked to stop is killed."""
+    max_runs_per_gpu: int = Field(default=1, ge=1, le=64)
+    """A worker trains so many runs on one GPU at a time, where memory allows."""
+    min_free_gpu_memory: ByteSize = ByteSize(2 << 30)
+    """A GPU with less free memory is taken by other programs: no run is started there. For example 8GiB."""
+    low_disk: ByteSize = ByteSize(2 << 30)
+    """With less room in the data folder the page warns."""
     max_lost_workers: int = Field(default=3, ge=0)
     """A run that has lost its worker more often than this is failed instead of queued again."""
     allowed_hosts: list[str] = ["127.0.0.1", "localhost", "[::1]"]
@@ -61,6 +67,10 @@ class Settings(BaseSettings):
     def attempt_dir(self, run_id: str, attempt: int) -> Path:
         """Log, checkpoints and results of one attempt; nobody else writes there."""
         return self.runs_dir / run_id / f"attempt-{attempt}"
+
+    def checkpoint_dir(self, run_id: str, attempt: int, step: int) -> Path:
+        """A checkpoint that is whole once the folder is there; attempt 0 is what a fork has taken from its parent."""
+        return self.attempt_dir(run_id, attempt) / "checkpoints" / f"step-{step}"
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:

@@ -25,7 +25,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.engine import writing
-from rankscope.store.queue import Claim
+from rankscope.store.queue import Claim, reap
 from tests.backend.conftest import Server
 from tests.backend.store_setup import append, begin, claim, modules
 
@@ -153,11 +153,24 @@ def test_adapter_comes_as_a_zip_of_its_folder_alone(
     assert len(files_within(folder)) == 4
 
 
-def test_checkpoints_are_listed_newest_last(api: httpx.Client, server: Server, run_id: str) -> None:
-    checkpoints = [CheckpointEvent(step=step, size_bytes=step) for step in (50, 100)]
-    append(server.app.state.resources.engine, Claim(run_id, 1, {}), checkpoints)
-    items = api.get(f"/api/v1/runs/{run_id}/checkpoints").json()["items"]
-    assert [(item["attempt"], item["step"], item["size_bytes"]) for item in items] == [(1, 50, 50), (1, 100, 100)]
+def test_checkpoints_that_are_kept_are_listed_newest_last_with_the_best_marked(
+    api: httpx.Client, server: Server, run_id: str, settings: Settings
+) -> None:
+    engine = server.app.state.resources.engine
+    mine = Claim(run_id, 1, {})
+    append(engine, mine, [CheckpointEvent(step=step, size_bytes=step) for step in (25, 50, 100)])
+    for step in (50, 100):  # that of step 25 was deleted since
+        settings.checkpoint_dir(run_id, 1, step).mkdir(parents=True)
+    append(engine, mine, [MetricEvent(name="eval_accuracy", step=25, value=0.9)])
+
+    def listed() -> list[tuple[int, int, bool]]:
+        items = api.get(f"/api/v1/runs/{run_id}/checkpoints").json()["items"]
+        return [(item["step"], item["size_bytes"], item["is_best"]) for item in items]
+
+    assert listed() == [(50, 50, False), (100, 100, False)]
+    final = PruneEvent(step=50, budget=8, total=12, threshold=0.1, final=True, pruned=[], regrown=[])
+    append(engine, mine, [final, MetricEvent(name="eval_accuracy", step=50, value=0.8)])
+    assert listed() == [(50, 50, True), (100, 100, False)]
 
 
 def test_metrics_keep_nan_and_are_reduced_only_when_asked(api: httpx.Client, server: Server, run_id: str) -> None:
@@ -203,3 +216,26 @@ def test_ranks_and_ledger_name_their_modules(api: httpx.Client, server: Server, 
     assert api.get(f"/api/v1/runs/{run_id}/ranks/ledger?module=1").json()["items"] == []
     page = api.get(f"/api/v1/runs/{run_id}/events?after=3&limit=2").json()
     assert ([event["seq"] for event in page["items"]], page["has_more"], page["last_seq"]) == ([4, 5], True, 7)
+
+
+def test_the_tail_that_a_resume_has_cut_is_shown_as_a_ghost_when_asked(
+    api: httpx.Client, server: Server, run_id: str
+) -> None:
+    engine = server.app.state.resources.engine
+    losses = [MetricEvent(name="train_loss", step=step, value=step / 10) for step in range(1, 8)]
+    append(engine, Claim(run_id, 1, {}), [*losses, MetricEvent(name="train_loss", step=8, value=math.nan)])
+    for attempt, start, values in ((2, 4, {5: 50.0, 6: 60.0}), (3, 5, {6: 600.0})):
+        with writing(engine) as session:
+            reap(session, now=1e6 * attempt, max_lost_workers=9)
+        assert claim(engine, now=1e6 * attempt + 1) is not None
+        begin(engine, Claim(run_id, attempt, {}), start_step=start)
+        points = [MetricEvent(name="train_loss", step=step, value=value) for step, value in values.items()]
+        append(engine, Claim(run_id, attempt, {}), points)
+    plain = api.get(f"/api/v1/runs/{run_id}/metrics/train_loss").json()
+    assert (plain["steps"], plain["ghosts"]) == ([1, 2, 3, 4, 5, 6], [])
+    shown = api.get(f"/api/v1/runs/{run_id}/metrics/train_loss?ghost=true").json()
+    assert (shown["steps"], shown["values"][-2:]) == (plain["steps"], [50.0, 600.0])
+    assert shown["ghosts"] == [
+        {"attempt": 1, "steps": [5, 6, 7, 8], "values": [0.5, 0.6, 0.7, "NaN"]},
+        {"attempt": 2, "steps": [6], "values": [60.0]},
+    ]

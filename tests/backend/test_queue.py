@@ -83,6 +83,19 @@ def test_lease_that_is_renewed_in_time_is_not_reaped(engine: Engine) -> None:
         assert queue.reap(session, now=131, max_lost_workers=3) == [claimed.run_id]
 
 
+def test_lease_that_was_renewed_since_it_was_looked_at_is_not_reaped(engine: Engine) -> None:
+    claimed = training_run(engine)
+    with reading(engine) as session:
+        seen = queue.held_leases(session)
+    assert [(lease.run_id, lease.attempt) for lease in seen] == [(claimed.run_id, 1)]
+    with writing(engine) as session:
+        assert queue.reap(session, now=1e9, max_lost_workers=3, lapsed=[]) == []
+        queue.renew_lease(session, claimed.run_id, 1, lease_s=30, now=5)
+        assert queue.reap(session, now=1e9, max_lost_workers=3, lapsed=seen) == []
+        still = queue.held_leases(session)
+        assert queue.reap(session, now=0, max_lost_workers=3, lapsed=still) == [claimed.run_id]
+
+
 def test_worker_reads_what_a_person_asked_for_when_it_renews(engine: Engine) -> None:
     claimed = training_run(engine)
     for save, wanted in ((True, "save"), (False, "now"), (True, "now")):

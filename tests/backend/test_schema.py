@@ -7,13 +7,17 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, select
 from sqlmodel import SQLModel
 
 from rankscope.contract import tables
 from rankscope.contract.errors import StartupError
 from rankscope.store.engine import create_engine
 from rankscope.store.schema import _config, migrate
+from tests.backend.store_setup import append, losses, modules, queued_run, read_run, training_run
+
+ADDED = {"run": {"cause", "parent_id", "parent_step", "steer_requests"}}
+"""Columns that not every revision has."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -46,6 +50,35 @@ def test_migrations_go_down_to_nothing_and_up_again(empty: Engine) -> None:
     assert set(inspect(empty).get_table_names()) <= {"alembic_version"}
     migrate(empty)
     assert {tables.Run.__tablename__, tables.Event.__tablename__} <= set(inspect(empty).get_table_names())
+
+
+def test_migrations_keep_every_row_on_their_way_down_and_up(empty: Engine) -> None:
+    migrate(empty)
+    claimed = training_run(empty)
+    append(empty, claimed, [*losses(1, 2, 3), modules()])
+    queued_run(empty, now=9)
+
+    def rows() -> dict[str, list[tuple[object, ...]]]:
+        kept = {}
+        with empty.connect() as connection:
+            for table in SQLModel.metadata.sorted_tables:
+                columns = [column for column in table.columns if column.name not in ADDED.get(table.name, ())]
+                kept[table.name] = sorted(map(tuple, connection.execute(select(*columns))), key=str)
+        return kept
+
+    before = rows()
+    assert [len(before[name]) for name in ("run", "attempt", "event")] == [2, 1, 8]
+    for revision in ("0001", "head", "0001", "head"):
+        config = _config()
+        with empty.execution_options(rankscope_write=True).begin() as connection:
+            config.attributes["connection"] = connection
+            (command.upgrade if revision == "head" else command.downgrade)(config, revision)
+        names = {column["name"] for column in inspect(empty).get_columns("run")}
+        assert ("steer_requests" in names) == (revision == "head")
+        assert rows() == before
+    run = read_run(empty, claimed.run_id)
+    assert (run.parent_id, run.steer_requests, run.cause) == (None, [], None)
+    append(empty, claimed, losses(4))
 
 
 def test_newer_schema_is_refused_in_one_sentence(empty: Engine) -> None:

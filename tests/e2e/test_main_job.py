@@ -98,7 +98,7 @@ def test_a_person_launches_watches_compares_and_downloads(
     # ------------------------------------------------ the heatmap changes while it trains
     heatmap, slider = page.get_by_test_id("rank-heatmap"), page.get_by_test_id("step-slider")
     expect(heatmap).to_be_visible(timeout=60_000)
-    expect(page.get_by_test_id("run-status")).to_have_text("running")
+    expect(page.get_by_test_id("run-status")).to_have_attribute("data-status", "running")
     start = number(heatmap, "data-live")
     wait_for("ranks to be pruned on the page", lambda: number(heatmap, "data-live") < start)
     expect(slider).to_be_visible()

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from rankscope_worker.checkpoint import CheckpointFolder, DamagedCheckpoint, find_newest, keep_newest, publish, verify
+from rankscope_worker.checkpoint import (
+    CheckpointFolder,
+    DamagedCheckpoint,
+    clear,
+    find_newest,
+    keep,
+    publish,
+    read_notes,
+    verify,
+)
 
 
 def write(run: Path, attempt: int, step: int) -> Path:
@@ -53,12 +62,53 @@ def test_a_damaged_checkpoint_is_passed_over_and_reported(tmp_path: Path, damage
     assert reported[0][1].startswith(("its manifest.json", "a.bin"))
 
 
-def test_only_the_newest_are_kept(tmp_path: Path) -> None:
-    for step in (5, 10, 100):
+def left(run: Path) -> dict[str, list[str]]:
+    return {
+        folder.name: sorted(path.name for path in (folder / "checkpoints").iterdir() if path.name != ".writing")
+        for folder in sorted(run.iterdir())
+    }
+
+
+def test_only_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
+    for step in (5, 10, 15, 100):
         write(tmp_path, 1, step)
-    keep_newest(tmp_path / "attempt-1", 2)
-    left = sorted(path.name for path in (tmp_path / "attempt-1" / "checkpoints").iterdir())
-    assert left == [".writing", "step-10", "step-100"]
+    keep(tmp_path / "attempt-1", 2, best_step=5)
+    assert left(tmp_path) == {"attempt-1": ["step-100", "step-15", "step-5"]}
+    keep(tmp_path / "attempt-1", 2)
+    assert left(tmp_path) == {"attempt-1": ["step-100", "step-15"]}
+
+
+def test_older_attempts_keep_theirs_until_the_new_one_has_enough_of_its_own(tmp_path: Path) -> None:
+    damaged = write(tmp_path, 1, 20)
+    (damaged / "a.bin").unlink()
+    for attempt, step in ((1, 10), (1, 12), (2, 14)):
+        write(tmp_path, attempt, step)
+    keep(tmp_path / "attempt-2", 2, best_step=10)
+    assert left(tmp_path) == {"attempt-1": ["step-10", "step-12", "step-20"], "attempt-2": ["step-14"]}
+    write(tmp_path, 2, 16)
+    # An attempt that was frozen and taken over touches nothing of the newer one's.
+    keep(tmp_path / "attempt-1", 3, best_step=10)
+    assert left(tmp_path)["attempt-2"] == ["step-14", "step-16"]
+    keep(tmp_path / "attempt-2", 2, best_step=10)
+    assert left(tmp_path) == {"attempt-1": ["step-10"], "attempt-2": ["step-14", "step-16"]}
+
+
+def test_a_run_that_is_done_may_keep_its_best_alone_or_nothing(tmp_path: Path) -> None:
+    for attempt, step in ((1, 10), (2, 14), (2, 16)):
+        write(tmp_path, attempt, step)
+    clear(tmp_path / "attempt-2", best_step=14)
+    assert left(tmp_path) == {"attempt-1": [], "attempt-2": ["step-14"]}
+    clear(tmp_path / "attempt-2")
+    assert left(tmp_path) == {"attempt-1": [], "attempt-2": []}
+
+
+def test_notes_are_read_back_and_a_checkpoint_without_any_has_none(tmp_path: Path) -> None:
+    written = tmp_path / "attempt-1" / "w"
+    written.mkdir(parents=True)
+    path, _ = publish(written, tmp_path / "attempt-1", 3, {"best": {"step": 2, "value": 0.5}})
+    verify(path)
+    assert read_notes(path) == {"best": {"step": 2, "value": 0.5}}
+    assert read_notes(write(tmp_path, 1, 4)) == {}
 
 
 def test_publishing_a_step_again_replaces_it(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rankscope.contract.batch import smaller_batch
 from rankscope.contract.status import RunStatus
 from rankscope.settings import Settings
 from rankscope_worker.celery_app import make_celery
 from rankscope_worker.endings import Asked, classify, last_error_line
 from rankscope_worker.exits import EndNote, ExitCode, read_note, write_note
-from rankscope_worker.gpus import Gpu, gpu_of_slot, parse, visible
+from rankscope_worker.gpus import Gpu, parse, visible
 from rankscope_worker.metrics import matthews
 from rankscope_worker.supervisor import child_environment
 
@@ -44,6 +45,9 @@ def test_supervising_modules_do_not_load_torch() -> None:
         (10, "nothing", EndNote("stopped", step=7), None, "child_stopped", True),
         (20, "nothing", EndNote("bad_input", "why"), RunStatus.failed, "bad_input", False),
         (21, "nothing", EndNote("out_of_memory", "why"), RunStatus.failed, "out_of_memory", False),
+        (21, "nothing", EndNote("out_of_gpu_memory", "why"), RunStatus.failed, "out_of_gpu_memory", False),
+        (23, "nothing", EndNote("disk_full", "why"), RunStatus.failed, "disk_full", False),
+        (23, "nothing", None, RunStatus.failed, "disk_full", False),
         (22, "by_person", EndNote("nan_loss", "why"), RunStatus.failed, "nan_loss", False),
         (-9, "nothing", None, None, "child_killed", True),
         (137, "nothing", None, None, "child_killed", True),
@@ -62,7 +66,24 @@ def test_every_end_has_a_meaning(
 
 def test_out_of_memory_says_what_to_do(tmp_path: Path) -> None:
     ending = classify(ExitCode.out_of_memory, "nothing", None, tmp_path, CONFIG, None)
-    assert ending.next_step == "Halve batch_size to 8 and set gradient_accumulation to 2."
+    assert ending.next_step == (
+        "Retry with batch_size 8 and gradient_accumulation 2: the same training in less memory."
+    )
+    assert smaller_batch({"training": {"batch_size": 9, "gradient_accumulation": 2}}) == (3, 6)
+    assert smaller_batch({"training": {"batch_size": 7}}) == (1, 7)
+    assert smaller_batch({"training": {"batch_size": 1}}) is None
+
+
+def test_an_end_that_nobody_asked_for_carries_the_logs_line(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("step 1\nTraceback\nKeyError: 'a'\n")
+    assert classify(-9, "nothing", None, log, CONFIG, None).cause == "KeyError: 'a'"
+    assert classify(21, "nothing", EndNote("out_of_gpu_memory", "CUDA out of memory."), log, CONFIG, None).cause
+    assert classify(1, "nothing", None, log, CONFIG, None).cause is None  # the message is that line already
+    assert classify(-9, "by_drain", None, log, CONFIG, None).cause is None
+    killed = classify(-9, "nothing", None, log, CONFIG, None, was_out_of_memory=True)
+    assert (killed.status, killed.reason, killed.counts) == (None, "out_of_memory", True)
+    assert classify(-11, "nothing", None, log, CONFIG, None, was_out_of_memory=True).reason == "child_killed"
 
 
 def test_a_child_that_had_to_be_killed_says_so(tmp_path: Path) -> None:
@@ -96,8 +117,6 @@ def test_gpus_are_read_filtered_and_shared_out() -> None:
     assert visible(gpus, None) == gpus
     assert [gpu.index for gpu in visible(gpus, "GPU-c,0,7")] == [2, 0]
     assert visible(gpus, "") == []
-    assert [gpu_of_slot(gpus, slot) for slot in range(3)] == [gpus[0], gpus[1], gpus[0]]
-    assert gpu_of_slot([], 0) is None
 
 
 def test_a_child_sees_its_gpu_alone_and_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from rankscope.store import events, queue, runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading, writing
 from rankscope_worker import supervisor as module
+from rankscope_worker.memory import oom_kills
 from rankscope_worker.supervisor import Supervisor
 from tests.stack import wait_for
 
@@ -168,9 +169,40 @@ def test_a_killed_child_is_retried_until_it_has_happened_too_often(case: Callabl
     supervisor.child.kill()
     run = one.end()
     assert (run.status, run.reason, run.lost_workers) == (RunStatus.failed, "child_killed", 1)
-    assert run.message == (
-        "The training process was killed by signal 9. Most likely the host ran out of memory. This has happened 1 times."
-    )
+    assert run.message == "The training process was killed by signal 9 (Killed). This has happened 1 times."
+    assert run.cause == "ready"  # the last line of its log
+
+
+def test_a_child_that_the_kernel_killed_for_memory_is_told_from_one_that_was_killed(
+    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = iter([3, 4])
+    monkeypatch.setattr(module, "oom_kills", lambda: next(kills))
+    one = case(max_lost_workers=0)
+    supervisor = one.start(WAIT)
+    one.until_ready()
+    supervisor.child.kill()
+    run = one.end()
+    assert (run.status, run.reason) == (RunStatus.failed, "out_of_memory")
+    assert (run.message or "").startswith("The host ran out of memory, and the kernel killed the training process.")
+    batch = run.config["training"]["batch_size"] // 2
+    assert (run.next_step or "").startswith(f"Retry with batch_size {batch} and gradient_accumulation 2")
+
+
+@pytest.mark.parametrize("version", ["group", "host"])
+def test_the_kernels_count_of_killed_processes_is_read(tmp_path: Path, version: str) -> None:
+    assert oom_kills(tmp_path) == 0
+    if version == "group":
+        (tmp_path / "proc" / "self").mkdir(parents=True)
+        (tmp_path / "proc/self/cgroup").write_text("0::/job\n")
+        group = tmp_path / "sys/fs/cgroup/job"
+        group.mkdir(parents=True)
+        (group / "memory.events").write_text("low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\noom_group_kill 0\n")
+    else:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc/vmstat").write_text("nr_free_pages 12\noom_kill 2\n")
+    assert oom_kills(tmp_path) == 2
+    assert oom_kills() >= 0
 
 
 def test_an_error_without_a_note_is_told_by_the_log(case: Callable[..., Case]) -> None:

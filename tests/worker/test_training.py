@@ -3,7 +3,7 @@
 import base64
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from rankscope.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.callbacks import Reporter
 from rankscope_worker.checkpoint import find_newest
+from rankscope_worker.inbox import SteerRequest
 from rankscope_worker.training import CannotWork, Outcome, method_options, run_training
 
 Plan = Callable[..., RunPlan]
@@ -43,8 +44,11 @@ class Life:
         self.model_folder = catalog.model(config.model.id).folder
         self.outcome: Outcome = run_training(
             config, self.model_folder, self.split, self.folder, self.events.append, self.should_stop,
-            find_newest(run, lambda _checkpoint, _why: None), self.ready.append,
+            find_newest(run, lambda _checkpoint, _why: None), self.ready.append, lambda: None, self.steer_requests,
         )  # fmt: skip
+
+    def steer_requests(self) -> Iterable[SteerRequest]:
+        return ()
 
     def should_stop(self) -> bool:
         # Trainer asks after it has recorded the step's metrics but for the loss.
@@ -80,7 +84,8 @@ def test_each_method_runs_to_done(data_dir: Path, plan: Plan, tmp_path: Path, me
     assert [step for name, step in life.metrics() if name == "train_loss"] == list(range(1, 21))
     assert [step for name, step in life.metrics() if name == "eval_mcc"] == [5, 10, 15, 20]
     assert [event.step for event in life.of("checkpoint")] == [5, 10, 15, 20]
-    assert sorted(path.name for path in (life.folder / "checkpoints").iterdir()) == ["step-15", "step-20"]
+    settled = 10 if method == "dynamic_rank" else 0
+    assert kept_steps(life) == {15, 20, best_step(life, settled)}
     (modules,) = life.of("modules")
     assert len(modules.modules) == made.n_modules
     if method == "lora":
@@ -91,6 +96,16 @@ def test_each_method_runs_to_done(data_dir: Path, plan: Plan, tmp_path: Path, me
     if method != "dynamic_rank":
         assert result.kept_parameters == life.of("modules")[0].trained_parameters - _head(life, method)
     assert life.of("warning") == []
+
+
+def kept_steps(life: Life) -> set[int]:
+    return {int(path.name.removeprefix("step-")) for path in (life.folder / "checkpoints").glob("step-*")}
+
+
+def best_step(life: Life, settled: int, metric: str = "eval_accuracy") -> int:
+    """The first of the highest evaluations from step `settled` on."""
+    points = [(step, value) for (name, step), value in life.metrics().items() if name == metric and step >= settled]
+    return max(points, key=lambda point: (point[1], -point[0]))[0]
 
 
 def _head(life: Life, method: str) -> int:

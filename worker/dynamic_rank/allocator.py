@@ -53,6 +53,7 @@ class RankAllocator:
         self.mask: BoolArray = np.ones(shape, dtype=bool)
         self.threshold: float | None = None
         self.prunings = 0
+        self._keeps_mask_at: int | None = None
         self._ema = torch.zeros(shape, device=self.device)
         self._groups = _same_shapes(self.layers, self.device)
         self._observed: Tensor | None = None
@@ -101,6 +102,34 @@ class RankAllocator:
         if self.is_final:
             self._sensitivity = None
         return decision
+
+    def hold(self) -> None:
+        """Prune nothing until `release`, not even at the end of the window. Called between two steps, as the next three.
+
+        All four raise ValueError once the mask is final. Given again before the same steps, they give the same run.
+        """
+        self._refuse_when_final("hold pruning")
+        self.schedule.hold()
+
+    def release(self) -> None:
+        """Prune again; if the window ended while held, the next step prunes to the final budget."""
+        self._refuse_when_final("release pruning")
+        self.schedule.release(self.last_step + 1)
+
+    def freeze(self) -> None:
+        """Make the mask as it is the final one, at the next step."""
+        self._refuse_when_final("freeze the mask")
+        self._keeps_mask_at = self.last_step + 1
+        self.schedule.settle(self.last_step + 1, self.live)
+
+    def set_target(self, target_rank: int) -> None:
+        """Prune to `target_rank` a module in the mean. ValueError beyond initial_rank."""
+        self._refuse_when_final("change the target rank")
+        if not 1 <= target_rank <= self.config.width:
+            raise ValueError(
+                f"target_rank={target_rank} is not within 1 and initial_rank={self.config.width}; choose one in between."
+            )
+        self.schedule.set_target(target_rank)
 
     @torch.no_grad()
     def observe_gradients(self) -> None:
@@ -160,12 +189,17 @@ class RankAllocator:
             "total_steps": self.schedule.total_steps,
             "threshold": self.threshold,
             "prunings": self.prunings,
+            "is_final": self.is_final,
+            "is_held": self.schedule.is_held,
+            "t_f": self.schedule.t_f,
+            "target_rank": self.schedule.target_rank,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict()`. ValueError if it belongs to other modules, or to a run of another length.
 
-        Another length is allowed once the mask is final: the schedule has nothing left to decide.
+        Another length is allowed once the mask is final: the schedule has nothing left to decide. A state whose
+        "total_steps" is None is a fork's: its own schedule takes over, and must end after the state's step.
         """
         ema, mask = state["ema"], state["mask"]
         if tuple(ema.shape) != self.mask.shape:
@@ -173,18 +207,29 @@ class RankAllocator:
                 f"The saved scores are for {tuple(ema.shape)} modules x components, this model has {self.mask.shape}; "
                 "resume with the model and the initial_rank of the saved run."
             )
-        step, total = int(state["step"]), self.schedule.total_steps
-        saved_final = step >= self.config.window(int(state["total_steps"]))[1]
-        if int(state["total_steps"]) != total and not (saved_final and self.schedule.is_final(step)):
+        step, total, saved_total = int(state["step"]), self.schedule.total_steps, state["total_steps"]
+        was_final = bool(state["is_final"])
+        if saved_total is not None and int(saved_total) != total and not was_final:
             raise ValueError(
-                f"The saved run has {state['total_steps']} steps, this one {total}; the budget of step {step} "
+                f"The saved run has {saved_total} steps, this one {total}; the budget of step {step} "
                 "depends on it. Resume with the same number of steps, or after the final mask."
+            )
+        if not was_final and not state["is_held"] and self.schedule.is_final(step):
+            raise ValueError(
+                f"The saved mask of step {step} is not final, and this schedule ends at step {self.schedule.t_f}: "
+                "raise prune_end_ratio or the number of steps, so that it ends later."
             )
         self._ema.copy_(ema)
         self.mask = mask.cpu().numpy().astype(bool)
         self.threshold = None if state["threshold"] is None else float(state["threshold"])
         self.prunings = int(state["prunings"])
         self.last_step = step
+        if state["target_rank"] is not None:
+            self.schedule.set_target(int(state["target_rank"]))
+        if was_final:
+            self.schedule.settle(int(state["t_f"]), self.live)
+        elif state["is_held"]:
+            self.schedule.hold()
         self._host = self._live_rows = self._observed = None
         if self.is_final:
             self._sensitivity = None
@@ -219,6 +264,8 @@ class RankAllocator:
 
     def _prune(self, step: int) -> PruneDecision:
         scores, _ = self._read()
+        if step == self._keeps_mask_at:
+            return self._keep_mask(step)
         budget = self.schedule.budget(step)
         flat = scores.reshape(-1)
         if self.config.selection == "threshold":
@@ -240,6 +287,20 @@ class RankAllocator:
             pruned=self._changes(before & ~self.mask, scores, choice),
             regrown=self._changes(self.mask & ~before, scores, choice),
         )
+
+    def _keep_mask(self, step: int) -> PruneDecision:
+        """The final pruning of a mask that was frozen: nothing changes."""
+        self.prunings += 1
+        self._apply_mask()
+        live, total = self.live, self.mask.size
+        return PruneDecision(step, live, live, self.threshold, is_final=True, total=total, pruned=(), regrown=())
+
+    def _refuse_when_final(self, wish: str) -> None:
+        if self.is_final:
+            raise ValueError(
+                f"It is too late to {wish}: the mask is final since step {self.schedule.t_f}. Fork the run from a "
+                "checkpoint before that step."
+            )
 
     def _changes(self, changed: BoolArray, scores: FloatArray, choice: Selection) -> tuple[ComponentChange, ...]:
         place = choice.place.reshape(self.mask.shape)

@@ -109,7 +109,8 @@ class DynamicRankCallback(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
-        if state.is_world_process_zero and not (folder / INFO).exists():
+        # A folder that is not there was published under another name, or given up.
+        if state.is_world_process_zero and folder.is_dir() and not (folder / INFO).exists():
             save_run_state(folder, kwargs["model"], "dynamic_rank", self.config.to_dict(), self.allocator)
 
     def on_train_end(

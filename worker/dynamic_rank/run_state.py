@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import peft
@@ -36,14 +36,18 @@ def save_run_state(
     save_state(folder, tensors, info)
 
 
-def load_run_state(folder: Folder, model: nn.Module, method: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
+def load_run_state(
+    folder: Folder, model: nn.Module, method: str, options: Mapping[str, Any], may_differ: Collection[str] = ()
+) -> dict[str, Any] | None:
     """Put the saved tensors into the model, in their saved shapes; the allocator's state, None if there was none.
 
-    ValueError if the checkpoint is incomplete, or was written by another method, other options or another model.
+    ValueError if the checkpoint is incomplete, or was written by another method, another model, or other options than
+    those that `may_differ`. With any of these the state is a fork's: its schedule is the present one, and a target that
+    was steered to holds unless the options name another.
     """
     tensors, info = load_state(folder)
     check_same(info, {"method": method}, "the")
-    check_same(info["options"], options, method)
+    check_same(info["options"], {name: value for name, value in options.items() if name not in may_differ}, method)
     components = components_of(model)
     if info["modules"] != components.names:
         raise ValueError(
@@ -57,7 +61,12 @@ def load_run_state(folder: Folder, model: nn.Module, method: str, options: Mappi
     if not info["allocator"]:
         return None
     state = {name.removeprefix(_PREFIX): value for name, value in tensors.items() if name.startswith(_PREFIX)}
-    return {**state, **info["allocator"]}
+    forked: dict[str, Any] = {}
+    if may_differ:
+        forked["total_steps"] = None
+        if info["options"]["target_rank"] != options["target_rank"]:
+            forked["target_rank"] = None
+    return {**state, **info["allocator"], **forked}
 
 
 def versions() -> dict[str, str]:

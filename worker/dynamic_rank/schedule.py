@@ -13,6 +13,8 @@ class BudgetSchedule:
     linear:                         b(t) = b0 - (b0 - bT) x          with x = (t - t_i) / (t_f - t_i)
 
     b0 up to t_i, bT from t_f on; a fraction of a unit is rounded up. All in integers, so no float decides a component.
+
+    A person may steer it: `hold` and `release` pruning, `settle` at once, `set_target`. RankAllocator says when.
     """
 
     initial: int
@@ -36,13 +38,15 @@ class BudgetSchedule:
         self.t_i, self.t_f = config.window(total_steps)
         self.initial = n_components
         self.final = n_components // config.width * config.target_rank
+        self.is_held = False
+        self.target_rank = config.target_rank
 
     def budget(self, step: int) -> int:
         """Units that may be live after optimizer step `step` (0 is before the first): b(t), never rising."""
-        if step <= self.t_i:
-            return self.initial
         if step >= self.t_f:
             return self.final
+        if step <= self.t_i:
+            return self.initial
         gap, done, length = self.initial - self.final, step - self.t_i, self.t_f - self.t_i
         if self.config.schedule == "fast_first":
             # ceil(bT + y) = bT - floor(-y)
@@ -54,11 +58,32 @@ class BudgetSchedule:
 
     def is_pruning_step(self, step: int) -> bool:
         """Whether the allocator prunes after step `step`: at multiples of the interval in the window, and at t_f."""
+        if self.is_held:
+            return False
         return step == self.t_f or (self.t_i < step < self.t_f and step % self.config.prune_interval == 0)
 
     def is_final(self, step: int) -> bool:
-        """Whether the mask is fixed once step `step` is over."""
-        return step >= self.t_f
+        """Whether the mask is fixed once step `step` is over; not while pruning is held."""
+        return step >= self.t_f and not self.is_held
+
+    def hold(self) -> None:
+        """No pruning until `release`, the final one included. The budget goes on as planned."""
+        self.is_held = True
+
+    def release(self, next_step: int) -> None:
+        """Prune again, from `next_step` on; if the window ended meanwhile, that step prunes to the final budget."""
+        self.is_held = False
+        self.t_f = max(self.t_f, next_step)
+
+    def settle(self, at_step: int, units: int) -> None:
+        """The mask becomes final at `at_step`, with `units` live."""
+        self.is_held = False
+        self.t_f, self.final = at_step, units
+
+    def set_target(self, target_rank: int) -> None:
+        """Another final budget, modules * target_rank; the curve bends towards it from the next pruning on."""
+        self.target_rank = target_rank
+        self.final = self.initial // self.config.width * target_rank
 
     def pruning_steps(self) -> list[int]:
         """All steps after which the allocator prunes, rising; the last is t_f."""

@@ -117,7 +117,7 @@ class _OnDevice:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        return (self._trainer._prepare_inputs(batch) for batch in self._loader)
+        return (dict(self._trainer._prepare_inputs(batch)) for batch in self._loader)
 
 
 def make_trainer_class(base: type[Trainer] = Trainer) -> type[Any]:

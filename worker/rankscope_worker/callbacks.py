@@ -25,6 +25,7 @@ from rankscope.contract.events import (
     WarningEvent,
 )
 from rankscope.contract.status import Phase
+from rankscope_worker.best import Best
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +41,9 @@ _QUIET_WHEN_STOPPING = frozenset({"never_stepped", "stopped_before_final_mask"})
 class Reporter(TrainerCallback):
     """Records metrics, phases, ranks and warnings of one attempt.
 
-    Evaluates every `eval_every` steps and at the last one, saves every `checkpoint_every` steps. When `should_stop()`
-    turns true, the step at hand is finished, a checkpoint written, and training ends.
+    Evaluates every `eval_every` steps and at the last one; saves every `checkpoint_every` steps, when the last save is
+    `checkpoint_minutes` ago, and at each new best evaluation. When `should_stop()` turns true, the step at hand is
+    finished, a checkpoint written, and training ends.
     """
 
     def __init__(
@@ -53,11 +55,20 @@ class Reporter(TrainerCallback):
         checkpoint_every: int,
         window: PruningWindow | None,
         start_step: int = 0,
+        checkpoint_minutes: float | None = None,
+        best: Best | None = None,
+        is_fork: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._record = record
         self._should_stop = should_stop
         self._eval_every = eval_every
         self._checkpoint_every = checkpoint_every
+        self._checkpoint_s = math.inf if checkpoint_minutes is None else 60 * checkpoint_minutes
+        self._clock = clock
+        self._saved_at = clock()
+        self.best = best
+        self._is_fork = is_fork
         self._window = window
         self._phase: Phase | None = None
         self._start_step = self._step = start_step
@@ -72,6 +83,7 @@ class Reporter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._step = state.global_step
+        self._saved_at = self._clock()
         self._enter_training()
         self._speed.start()
 
@@ -81,10 +93,26 @@ class Reporter(TrainerCallback):
         self._enter_training()
         is_last = step >= state.max_steps
         control.should_evaluate = is_last or step % self._eval_every == 0
-        control.should_save = is_last or step % self._checkpoint_every == 0
+        is_due = self._clock() - self._saved_at >= self._checkpoint_s
+        control.should_save = is_last or is_due or step % self._checkpoint_every == 0
         if not is_last and self._should_stop():
             self.is_stopping = True
             control.should_save = control.should_training_stop = True
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if self.best is not None and not self._bad_losses and self.best.see(state.global_step, metrics or {}):
+            control.should_save = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        # Also after a save that failed: a full disk is not tried again at every step.
+        self._saved_at = self._clock()
 
     def on_log(
         self,
@@ -118,7 +146,7 @@ class Reporter(TrainerCallback):
     # ------------------------------------------------------------ the method's side
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot.step == self._start_step > 0:
+        if snapshot.step == self._start_step > 0 and not self._is_fork:
             # The attempt before has recorded this step, and knows whether it ended with a pruning.
             return
         self._record(ranks_event(snapshot))

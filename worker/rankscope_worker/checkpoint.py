@@ -7,10 +7,11 @@ one rename publishes the folder. A reader believes only a folder whose files hav
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 FOLDER = "checkpoints"
 MANIFEST = "manifest.json"
@@ -28,17 +29,18 @@ class CheckpointFolder:
     step: int
 
 
-def publish(written: Path, attempt_folder: Path, step: int) -> tuple[Path, int]:
+def publish(written: Path, attempt_folder: Path, step: int, notes: Mapping[str, Any] | None = None) -> tuple[Path, int]:
     """Makes the folder `written` the checkpoint of `step`; its new path and size in bytes.
 
-    Every file is on disk before the rename, and the rename before this returns.
+    Every file is on disk before the rename, and the rename before this returns. `notes` go into the manifest.
     """
     files = {}
     for path in sorted(path for path in written.rglob("*") if path.is_file()):
         digest, size = _hash(path)
         files[path.relative_to(written).as_posix()] = {"sha256": digest, "bytes": size}
     manifest = written / MANIFEST
-    manifest.write_text(json.dumps({"format": _FORMAT, "step": step, "files": files}, indent=1), encoding="utf-8")
+    text = json.dumps({"format": _FORMAT, "step": step, "notes": dict(notes or {}), "files": files}, indent=1)
+    manifest.write_text(text, encoding="utf-8")
     _hash(manifest)
     _sync_folder(written)
     target = attempt_folder / FOLDER / f"step-{step}"
@@ -50,13 +52,43 @@ def publish(written: Path, attempt_folder: Path, step: int) -> tuple[Path, int]:
     return target, sum(file["bytes"] for file in files.values())  # type: ignore[misc]
 
 
-def keep_newest(attempt_folder: Path, count: int) -> None:
-    """Deletes all but the newest `count` checkpoints of one attempt."""
-    for checkpoint in _in_attempt(attempt_folder, 0)[count:]:
-        # Out of sight first: a reader must not find half of it.
-        hidden = checkpoint.path.with_name(f".deleted-{checkpoint.step}")
-        os.rename(checkpoint.path, hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
+def keep(attempt_folder: Path, newest: int, best_step: int | None = None) -> None:
+    """Deletes checkpoints of this attempt and those before it: all but this one's `newest` newest, and the best.
+
+    Older attempts keep theirs until this attempt has `newest` of its own: one of theirs may be damaged unnoticed.
+    """
+    number = int(attempt_folder.name.removeprefix("attempt-"))
+    every = [one for one in _of_run(attempt_folder.parent) if one.attempt <= number]
+    mine = [one for one in every if one.attempt == number]
+    kept = mine[:newest] if len(mine) >= newest else every
+    best = [one for one in every if one.step == best_step][:1]
+    for checkpoint in every:
+        if checkpoint not in kept and checkpoint not in best:
+            delete(checkpoint)
+
+
+def delete(checkpoint: CheckpointFolder) -> None:
+    """Removes it, out of sight first: a reader must not find half of it."""
+    hidden = checkpoint.path.with_name(f".deleted-{checkpoint.step}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    os.rename(checkpoint.path, hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def clear(attempt_folder: Path, best_step: int | None = None) -> None:
+    """Deletes the checkpoints of all attempts of a run that is done; of the step `best_step` one stays."""
+    best = best_step
+    for checkpoint in _of_run(attempt_folder.parent):
+        if checkpoint.step == best:
+            best = None
+        else:
+            delete(checkpoint)
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """What `publish` was told to note in the manifest of a checkpoint; empty for one without."""
+    notes: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("notes", {})
+    return notes
 
 
 def find_newest(run_folder: Path, on_damage: Callable[[CheckpointFolder, str], None]) -> CheckpointFolder | None:
@@ -64,12 +96,7 @@ def find_newest(run_folder: Path, on_damage: Callable[[CheckpointFolder, str], N
 
     `on_damage` hears of each newer one that was passed over, and why.
     """
-    found: list[CheckpointFolder] = []
-    for folder in run_folder.glob("attempt-*"):
-        number = folder.name.removeprefix("attempt-")
-        if number.isdigit():
-            found += _in_attempt(folder, int(number))
-    for checkpoint in sorted(found, key=lambda one: (one.step, one.attempt), reverse=True):
+    for checkpoint in sorted(_of_run(run_folder), key=lambda one: (one.step, one.attempt), reverse=True):
         try:
             verify(checkpoint.path)
         except DamagedCheckpoint as error:
@@ -93,6 +120,13 @@ def verify(path: Path) -> None:
             raise DamagedCheckpoint(f"{name} cannot be read") from error
         if digest != expected["sha256"]:
             raise DamagedCheckpoint(f"{name} is not what was written")
+
+
+def _of_run(run_folder: Path) -> list[CheckpointFolder]:
+    """Those of all attempts, the newest attempt's first, of each the newest first."""
+    numbers = [folder.name.removeprefix("attempt-") for folder in run_folder.glob("attempt-*")]
+    attempts = sorted((int(number) for number in numbers if number.isdigit()), reverse=True)
+    return [one for number in attempts for one in _in_attempt(run_folder / f"attempt-{number}", number)]
 
 
 def _in_attempt(attempt_folder: Path, number: int) -> list[CheckpointFolder]:

@@ -3,12 +3,13 @@
 import logging
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Engine
 
+from rankscope.contract.batch import smaller_batch
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
 from rankscope.store.engine import writing
@@ -29,6 +30,8 @@ class Ending:
     message: str | None = None
     next_step: str | None = None
     counts: bool = False
+    cause: str | None = None
+    """The log's line that tells why."""
 
 
 def classify(
@@ -38,17 +41,43 @@ def classify(
     log: Path,
     config: dict[str, Any],
     killed_after_s: float | None,
+    was_out_of_memory: bool = False,
 ) -> Ending:
-    """What the child's exit means. `killed_after_s`: the supervisor killed it after waiting for so long."""
+    """What the child's exit means. `killed_after_s`: the supervisor killed it after waiting for so long.
+
+    `was_out_of_memory`: the kernel has killed something for memory while the child ran.
+    """
+    ending = _classified(return_code, asked, note, log, config, killed_after_s, was_out_of_memory)
+    if ending.status in (RunStatus.done, RunStatus.stopped) or asked != "nothing":
+        return ending
+    line = last_error_line(log)
+    return ending if line is None or line in (ending.message or "") else replace(ending, cause=line)
+
+
+def _classified(
+    return_code: int,
+    asked: Asked,
+    note: EndNote | None,
+    log: Path,
+    config: dict[str, Any],
+    killed_after_s: float | None,
+    was_out_of_memory: bool,
+) -> Ending:
     match return_code:
         case ExitCode.done:
             return Ending(RunStatus.done, None)
-        case ExitCode.bad_input | ExitCode.nan_loss if note:
+        case ExitCode.bad_input | ExitCode.nan_loss | ExitCode.disk_full if note:
             return Ending(RunStatus.failed, note.reason, note.message, note.next_step)
+        case ExitCode.disk_full:
+            return Ending(
+                RunStatus.failed, "disk_full", "The disk is full.",
+                "Free space in the data folder, then resume the run: it goes on from its newest checkpoint.",
+            )  # fmt: skip
         case ExitCode.out_of_memory:
             return Ending(
-                RunStatus.failed, "out_of_memory", note.message if note else "Out of memory.", _smaller_batch(config)
-            )
+                RunStatus.failed, note.reason if note else "out_of_memory", note.message if note else "Out of memory.",
+                _smaller_batch(config),
+            )  # fmt: skip
     was_stopped = return_code in (ExitCode.stopped_saved, ExitCode.stopped_unsaved)
     was_killed = return_code < 0 or return_code == 128 + signal.SIGKILL
     if (was_stopped or was_killed) and asked == "by_drain":
@@ -59,9 +88,14 @@ def classify(
         return Ending(None, "child_stopped", "The training process was stopped from outside.", counts=True)
     if was_killed or return_code == ExitCode.lease_lost:
         number = -return_code if return_code < 0 else signal.SIGKILL
-        likely = " Most likely the host ran out of memory." if number == signal.SIGKILL else ""
+        if number == signal.SIGKILL and was_out_of_memory:
+            return Ending(
+                None, "out_of_memory", "The host ran out of memory, and the kernel killed the training process.",
+                _smaller_batch(config), counts=True,
+            )  # fmt: skip
+        what = signal.strsignal(number) or "unknown"
         return Ending(
-            None, "child_killed", f"The training process was killed by signal {int(number)}.{likely}", counts=True
+            None, "child_killed", f"The training process was killed by signal {int(number)} ({what}).", counts=True
         )
     if note and note.message:
         return Ending(RunStatus.failed, note.reason, note.message, note.next_step)
@@ -85,11 +119,12 @@ def _stopped(return_code: int, note: EndNote | None, killed_after_s: float | Non
 
 
 def _smaller_batch(config: dict[str, Any]) -> str:
-    training = config.get("training", {})
-    batch, accumulation = int(training.get("batch_size", 1)), int(training.get("gradient_accumulation", 1))
-    if batch < 2:
+    smaller = smaller_batch(config)
+    if smaller is None:
         return "Shorten max_length, or use a smaller model."
-    return f"Halve batch_size to {batch // 2} and set gradient_accumulation to {accumulation * 2}."
+    return (
+        f"Retry with batch_size {smaller[0]} and gradient_accumulation {smaller[1]}: the same training in less memory."
+    )
 
 
 def last_error_line(log: Path, tail_bytes: int = 20_000) -> str | None:
@@ -114,11 +149,12 @@ def write_ending(engine: Engine, claim: Claim, ending: Ending, max_lost_workers:
         if ending.status is None:
             queue.give_up_lease(
                 session, run, now=now, reason=ending.reason or "worker_lost", message=ending.message or "",
-                max_lost_workers=max_lost_workers if ending.counts else None,
+                max_lost_workers=max_lost_workers if ending.counts else None, cause=ending.cause,
+                next_step=ending.next_step,
             )  # fmt: skip
         else:
             runs.transition(
                 session, run, ending.status, now=now, reason=ending.reason, message=ending.message,
-                next_step=ending.next_step,
+                next_step=ending.next_step, cause=ending.cause,
             )  # fmt: skip
         return run.status, run.last_seq

@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     """Configuration or data: a retry cannot help."""
     out_of_memory = 21
     nan_loss = 22
+    disk_full = 23
     lease_lost = 30
 
 

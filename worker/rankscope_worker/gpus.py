@@ -3,11 +3,14 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 _FIELDS = "index,uuid,name,memory.total,memory.free"
 _MIB = 1 << 20
+SETTLE_S = 90.0
+"""After so long a run has loaded its model and shows in the GPU's memory."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,18 @@ def visible(gpus: list[Gpu], wanted: str | None) -> list[Gpu]:
     return [by_name[name.strip()] for name in wanted.split(",") if name.strip() in by_name]
 
 
-def gpu_of_slot(gpus: list[Gpu], slot: int) -> Gpu | None:
-    """Slots take the GPUs in turn; None on a host without any."""
-    return gpus[slot % len(gpus)] if gpus else None
+def choose(
+    gpus: Sequence[Gpu], runs: Mapping[str, Sequence[float]], *, most: int, min_free_bytes: int, now: float
+) -> Gpu | None:
+    """The GPU for the next run: the fewest runs of ours, then the most free memory; None when none has room.
+
+    `runs`: UUID -> when each of our runs there was started. One that is younger than `SETTLE_S` may not have taken its
+    memory yet, so that `min_free_bytes` are set aside for it. A GPU that another program fills has no room.
+    """
+
+    def room(gpu: Gpu) -> int:
+        young = sum(now - started < SETTLE_S for started in runs.get(gpu.uuid, ()))
+        return gpu.free_bytes - young * min_free_bytes
+
+    fits = [gpu for gpu in gpus if len(runs.get(gpu.uuid, ())) < most and room(gpu) >= min_free_bytes]
+    return min(fits, key=lambda gpu: (len(runs.get(gpu.uuid, ())), -room(gpu)), default=None)

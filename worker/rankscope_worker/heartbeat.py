@@ -3,16 +3,33 @@
 import logging
 import threading
 import time
+from collections.abc import Iterable
 
 from rankscope.store import workers
 from rankscope.store.engine import writing
-from rankscope.store.queue import reap
-from rankscope_worker.gpus import list_gpus
+from rankscope.store.queue import Lease, held_leases, reap
 from rankscope_worker.host import Host
 from rankscope_worker.patience import DATABASE_TROUBLE
 from rankscope_worker.tasks import nudge_if_waiting
 
 _log = logging.getLogger(__name__)
+
+
+class LeaseWatch:
+    """Which leases have not moved for a lease's time, by this process's own monotonic clock.
+
+    A renewal changes the row, so that no wall clock is needed to see it: hosts whose clocks differ, or jump, neither
+    take each other's runs nor leave a lost one alone.
+    """
+
+    def __init__(self, lease_s: float) -> None:
+        self._lease_s = lease_s
+        self._seen: dict[Lease, float] = {}
+
+    def lapsed(self, held: Iterable[Lease], now: float) -> list[Lease]:
+        """Those of `held` that were first seen, as they are, a lease's time ago. `now`: monotonic seconds."""
+        self._seen = {lease: self._seen.get(lease, now) for lease in held}
+        return [lease for lease, since in self._seen.items() if now - since > self._lease_s]
 
 
 class Heartbeat:
@@ -21,6 +38,7 @@ class Heartbeat:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._ended = threading.Event()
+        self._leases = LeaseWatch(host.settings.lease_s)
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -33,11 +51,12 @@ class Heartbeat:
     def beat(self) -> None:
         """One beat: report, reap, nudge."""
         host = self._host
-        gpus = [gpu.as_dict() for gpu in list_gpus()]
+        gpus = host.gpu_report()
         with writing(host.engine) as session:
             now = time.time()
             workers.heartbeat(session, host.name, now=now, gpus=gpus, is_draining=host.is_draining)
-            reaped = reap(session, now=now, max_lost_workers=host.settings.max_lost_workers)
+            lapsed = self._leases.lapsed(held_leases(session), time.monotonic())
+            reaped = reap(session, now=now, max_lost_workers=host.settings.max_lost_workers, lapsed=lapsed)
         for run_id in reaped:
             _log.warning("Run %s lost its worker; it waits to be resumed.", run_id)
         nudge_if_waiting(host)

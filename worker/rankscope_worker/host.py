@@ -2,7 +2,9 @@
 
 import os
 import threading
+import time
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from celery import Celery
 from sqlalchemy import Engine
@@ -10,8 +12,15 @@ from sqlalchemy import Engine
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope_worker.celery_app import Nudger
-from rankscope_worker.gpus import Gpu
+from rankscope_worker.gpus import Gpu, choose, list_gpus
 from rankscope_worker.supervisor import Supervisor
+
+
+class Slot(NamedTuple):
+    """Room for one run: which of the host's, and its GPU (None on a host without any)."""
+
+    number: int
+    gpu: Gpu | None
 
 
 @dataclass
@@ -26,6 +35,8 @@ class Host:
     slots: int
     gpus: list[Gpu]
     _free: list[int] = field(init=False)
+    _started: dict[int, tuple[str, float]] = field(default_factory=dict, init=False)
+    """Taken slot -> its GPU, and since when."""
     _busy: dict[int, Supervisor] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stops: int = field(default=0, init=False)
@@ -42,8 +53,9 @@ class Host:
         return self._stops > 0
 
     @property
-    def free_slots(self) -> int:
-        return len(self._free)
+    def has_room(self) -> bool:
+        """Whether a slot is free, and on a host with GPUs also memory for one more run."""
+        return bool(self._free) and not self.is_draining and (not self.gpus or self._choose_gpu() is not None)
 
     @property
     def threads_a_slot(self) -> int:
@@ -51,22 +63,56 @@ class Host:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, cores // self.slots)
 
-    def take_slot(self) -> int | None:
+    def take_slot(self) -> Slot | None:
+        """A free slot with a GPU that has room for one more run; None when there is none now."""
         with self._lock:
-            return self._free.pop(0) if self._free and not self.is_draining else None
+            if not self._free or self.is_draining:
+                return None
+            gpu = self._choose_gpu() if self.gpus else None
+            if self.gpus and gpu is None:
+                return None
+            number = self._free.pop(0)
+            if gpu:
+                self._started[number] = (gpu.uuid, time.monotonic())
+            return Slot(number, gpu)
 
-    def release_slot(self, slot: int) -> None:
+    def release_slot(self, slot: Slot) -> None:
         with self._lock:
-            self._busy.pop(slot, None)
-            self._free.append(slot)
+            self._busy.pop(slot.number, None)
+            self._started.pop(slot.number, None)
+            self._free.append(slot.number)
             self._free.sort()
 
-    def put_in_slot(self, slot: int, supervisor: Supervisor) -> None:
+    def put_in_slot(self, slot: Slot, supervisor: Supervisor) -> None:
         """From here on a stop of the worker reaches this run, also one that came a moment before."""
         with self._lock:
-            self._busy[slot] = supervisor
+            self._busy[slot.number] = supervisor
         if self.is_draining:
             supervisor.drain()
+
+    def gpu_report(self) -> list[dict[str, Any]]:
+        """Each GPU with its memory, our runs on it, and whether other programs leave no room for one."""
+        runs = self._runs_by_gpu()
+        report = []
+        for gpu in list_gpus():
+            mine = len(runs.get(gpu.uuid, ()))
+            is_filled = not mine and gpu.free_bytes < self.settings.min_free_gpu_memory
+            report.append(gpu.as_dict() | {"runs": mine, "is_filled": is_filled})
+        return report
+
+    def _choose_gpu(self) -> Gpu | None:
+        """By what nvidia-smi says now: memory of other programs changes at any time."""
+        settings = self.settings
+        return choose(
+            list_gpus(), self._runs_by_gpu(), most=settings.max_runs_per_gpu,
+            min_free_bytes=settings.min_free_gpu_memory, now=time.monotonic(),
+        )  # fmt: skip
+
+    def _runs_by_gpu(self) -> dict[str, list[float]]:
+        runs: dict[str, list[float]] = {}
+        for uuid, started in list(self._started.values()):
+            runs.setdefault(uuid, []).append(started)
+        return runs
 
     def stop(self) -> None:
         """First call: every child saves and leaves, nothing new is claimed. Second call: children are killed.

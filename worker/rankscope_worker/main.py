@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="rankscope_worker", description="Takes waiting runs and trains them.")
-    parser.add_argument("--slots", type=_positive, help="runs at a time; default: the number of GPUs, else 1")
+    parser.add_argument(
+        "--slots", type=_positive, help="runs at a time; default: RANKSCOPE_MAX_RUNS_PER_GPU for each GPU, else 1"
+    )
     parser.add_argument("--name", help="name of this worker, one of a kind; default: the host's name")
     return parser.parse_args(argv)
 
@@ -93,7 +95,7 @@ def _host(settings: Settings, name: str, slots: int | None) -> Host:
         doorbell=Doorbell(settings.broker_url),
         celery=make_celery(settings),
         nudger=Nudger(settings, own_queue(name)),
-        slots=slots or len(gpus) or 1,
+        slots=slots or len(gpus) * settings.max_runs_per_gpu or 1,
         gpus=gpus,
     )
     now = time.time()
@@ -101,7 +103,7 @@ def _host(settings: Settings, name: str, slots: int | None) -> Host:
         released = release_worker(session, name, now=now, max_lost_workers=settings.max_lost_workers)
         workers.register(
             session, name=name, host=socket.gethostname(), pid=os.getpid(), version=__version__, slots=host.slots,
-            gpus=[gpu.as_dict() for gpu in gpus], now=now,
+            gpus=host.gpu_report(), now=now,
         )  # fmt: skip
     for run_id in released:
         _log.warning("Run %s was left by an earlier worker %s; it waits to be resumed.", run_id, name)

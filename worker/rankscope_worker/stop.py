@@ -1,4 +1,4 @@
-"""How a child learns that it must stop: SIGTERM, SIGUSR1, or the end of its standard input."""
+"""How a child learns that it must stop: SIGTERM, SIGUSR1, or the end of its standard input. What comes there goes on."""
 
 import os
 import signal
@@ -27,15 +27,17 @@ class StopFlag:
         signal.signal(signal.SIGUSR1, self._on_now)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def watch_stdin(self, grace_s: float) -> None:
+    def watch_stdin(self, grace_s: float, on_data: Callable[[bytes], None] = lambda _data: None) -> None:
         """The supervisor holds our standard input open. When it ends, the supervisor is gone: save and leave in time.
+
+        What the supervisor says there goes to `on_data`, in a thread.
 
         After `grace_s` the lease has lapsed and another attempt may run: then this process ends as it is.
         """
 
         def watch() -> None:
-            while os.read(sys.stdin.fileno(), 1024):
-                pass
+            while data := os.read(sys.stdin.fileno(), 4096):
+                on_data(data)
             self.supervisor_is_gone = self._save = True
             threading.Event().wait(grace_s)
             os._exit(ExitCode.lease_lost)

@@ -24,6 +24,8 @@ from rankscope.store.queue import Claim, renew_lease
 from rankscope_worker.endings import Asked, Ending, classify, write_ending
 from rankscope_worker.exits import read_note
 from rankscope_worker.gpus import Gpu
+from rankscope_worker.inbox import SteerRequest
+from rankscope_worker.memory import oom_kills
 from rankscope_worker.patience import DATABASE_TROUBLE, patiently
 
 _log = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class Supervisor:
         self._kill_at = float("inf")
         self._asked: Asked = "nothing"
         self._killed_after_s: float | None = None
+        self._told: set[str] = set()
 
     def drain(self) -> None:
         """The worker ends: the child saves and leaves, the run goes back to the waiting ones."""
@@ -84,6 +87,7 @@ class Supervisor:
         if self._is_draining:
             return Ending(None, "worker_drained", "Its worker was shut down.")
         log = self._folder / "log.txt"
+        kills_before = oom_kills()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as output:
@@ -104,7 +108,10 @@ class Supervisor:
             code = child.wait()
             if child.stdin:
                 child.stdin.close()
-        return classify(code, self._asked, read_note(self._folder), log, self.claim.config, self._killed_after_s)
+        return classify(
+            code, self._asked, read_note(self._folder), log, self.claim.config, self._killed_after_s,
+            was_out_of_memory=oom_kills() > kills_before,
+        )  # fmt: skip
 
     def _start(self, output: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "rankscope_worker.train", self.claim.run_id, str(self.claim.attempt)]
@@ -136,7 +143,7 @@ class Supervisor:
                     self._hear(self._renew())
                     renewed_at, renew_at, look_at = now, now + renew_every_s, now + look_every_s
                 elif now >= look_at:
-                    self._hear(self._read_stop())
+                    self._hear(self._read_wishes(child))
                     look_at = now + look_every_s
             except DATABASE_TROUBLE as error:
                 if time.monotonic() > renewed_at + self._settings.lease_s:
@@ -152,10 +159,27 @@ class Supervisor:
                 session, self.claim.run_id, self.claim.attempt, lease_s=self._settings.lease_s, now=time.time()
             )
 
-    def _read_stop(self) -> str | None:
+    def _read_wishes(self, child: subprocess.Popen[bytes]) -> str | None:
+        """Passes new steering on to the child; the stop that a person asks for, or None."""
         with reading(self._engine) as session:
             run = runs.get_run(session, self.claim.run_id)
-            return run.stop_requested if run.attempt == self.claim.attempt else None
+            if run.attempt != self.claim.attempt:
+                return None
+            stop, requests = run.stop_requested, run.steer_requests
+        for request in requests:
+            if request["id"] not in self._told:
+                self._told.add(request["id"])
+                self._tell(child, SteerRequest(request["id"], request["action"], request.get("target_rank")))
+        return stop
+
+    def _tell(self, child: subprocess.Popen[bytes], request: SteerRequest) -> None:
+        if child.stdin is None:
+            return
+        try:
+            child.stdin.write(request.as_line())
+            child.stdin.flush()
+        except OSError as error:  # the child is ending; the request waits in the database for the next attempt
+            _log.info("Run %s no longer listens: %s", self.claim.run_id, error)
 
     def _hear(self, stop: str | None) -> None:
         self._wanted_by_person = {None: 0, "save": _SAVE, "now": _NOW}.get(stop, 0)

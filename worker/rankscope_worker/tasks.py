@@ -9,7 +9,6 @@ from rankscope.contract.tables import Run
 from rankscope.store.engine import reading, writing
 from rankscope.store.queue import Claim, claim_next, waiting
 from rankscope_worker.celery_app import NUDGE
-from rankscope_worker.gpus import gpu_of_slot
 from rankscope_worker.host import Host
 from rankscope_worker.patience import DATABASE_TROUBLE
 from rankscope_worker.supervisor import Supervisor
@@ -34,8 +33,7 @@ def work(host: Host) -> None:
             if claim is None:
                 return
             nudge_if_waiting(host)
-            gpu = gpu_of_slot(host.gpus, slot)
-            supervisor = Supervisor(host.engine, host.doorbell, host.settings, claim, gpu, host.threads_a_slot)
+            supervisor = Supervisor(host.engine, host.doorbell, host.settings, claim, slot.gpu, host.threads_a_slot)
             host.put_in_slot(slot, supervisor)
             supervisor.run()
         finally:
@@ -43,12 +41,12 @@ def work(host: Host) -> None:
 
 
 def nudge_if_waiting(host: Host) -> None:
-    """Nudges this very worker when a run that it could take waits and a slot is free."""
-    if host.is_draining or not host.free_slots:
+    """Nudges this very worker when a run that it could take waits and there is room for it."""
+    if host.is_draining:
         return
     with reading(host.engine) as session:
         is_needed = _waits(session, host.has_gpu)
-    if is_needed:
+    if is_needed and host.has_room:
         host.nudger.nudge()
 
 

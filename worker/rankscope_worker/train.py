@@ -3,7 +3,7 @@
 Signals are caught before torch is imported, which takes seconds.
 """
 
-import errno
+import contextlib
 import logging
 import os
 import sys
@@ -14,13 +14,15 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from rankscope.contract.config import RunConfig
-from rankscope.contract.errors import LeaseLost, RankScopeError
+from rankscope.contract.errors import BadInput, LeaseLost, RankScopeError
 from rankscope.contract.events import WarningEvent
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading
 from rankscope.store.runs import get_run
+from rankscope_worker.disk import is_disk_full
 from rankscope_worker.exits import EndNote, ExitCode, write_note
+from rankscope_worker.inbox import Inbox
 from rankscope_worker.patience import patiently
 from rankscope_worker.recorder import Recorder
 from rankscope_worker.stop import StopFlag
@@ -28,12 +30,20 @@ from rankscope_worker.stop import StopFlag
 _log = logging.getLogger("rankscope.train")
 
 
+_CHANGE = {
+    "bad_input": "Change the configuration in a new run.",
+    "missing_model": "Look at the model's folder, or choose another model in a new run.",
+    "bad_data": "Look at the data set's file, or choose another in a new run.",
+}
+
+
 def main(argv: list[str]) -> int:
     run_id, attempt = argv[0], int(argv[1])
     stop = StopFlag()
     stop.listen()
     settings = Settings()
-    stop.watch_stdin(settings.lease_s)
+    inbox = Inbox()
+    stop.watch_stdin(settings.lease_s, inbox.feed)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     folder = settings.attempt_dir(run_id, attempt)
     engine = create_engine(settings.resolved_database_url)
@@ -42,21 +52,22 @@ def main(argv: list[str]) -> int:
     )
     stop.when_now(partial(_leave_now, recorder, folder))
     try:
-        code, note = _attempt(settings, engine, recorder, stop, run_id, attempt)
+        code, note = _attempt(settings, engine, recorder, stop, inbox, run_id, attempt)
     except LeaseLost:
         return ExitCode.lease_lost
     except BaseException as error:
         _log.exception("The attempt failed.")
-        code, note = _cause(error)
+        code, note = _cause(error, folder)
     recorder.close()
-    write_note(folder, note)
+    with contextlib.suppress(OSError):  # a full disk must not turn an ending into another one
+        write_note(folder, note)
     return code
 
 
 def _attempt(
-    settings: Settings, engine: Engine, recorder: Recorder, stop: StopFlag, run_id: str, attempt: int
+    settings: Settings, engine: Engine, recorder: Recorder, stop: StopFlag, inbox: Inbox, run_id: str, attempt: int
 ) -> tuple[ExitCode, EndNote]:
-    config = patiently(partial(_load_config, engine, run_id, attempt), stop)
+    config, is_fork = patiently(partial(_load_config, engine, run_id, attempt), stop)
     # Imported here, not above: see the module's first lines.
     from rankscope.catalog import Catalog
     from rankscope.catalog.splits import split
@@ -71,9 +82,15 @@ def _attempt(
     resume_from = checkpoint.find_newest(folder.parent, partial(_report_damage, recorder))
     if resume_from:
         _log.info("Going on from step %d of attempt %d.", resume_from.step, resume_from.attempt)
+    elif is_fork:
+        return ExitCode.bad_input, EndNote(
+            "damaged_checkpoint", "The checkpoint that this run was forked from is missing or damaged.",
+            "Fork again, from another checkpoint.",
+        )  # fmt: skip
     outcome = run_training(
-        config, model.folder, rows, folder, recorder.record, stop, resume_from, recorder.begin_training, recorder.flush
-    )
+        config, model.folder, rows, folder, recorder.record, stop, resume_from, recorder.begin_training, recorder.flush,
+        inbox.take,
+    )  # fmt: skip
     match outcome.kind:
         case "done":
             return ExitCode.done, EndNote("done", step=outcome.step)
@@ -82,17 +99,24 @@ def _attempt(
                 "nan_loss", f"The loss is no number since step {outcome.step}: the training has diverged.",
                 f"Lower learning_rate, for example to {config.training.learning_rate / 3:.1g}.", outcome.step,
             )  # fmt: skip
+        case "disk_full":
+            return ExitCode.disk_full, EndNote(
+                "disk_full", f"The disk is full: the checkpoint of step {outcome.step} found no room.",
+                "Free space in the data folder, then resume the run: it goes on from the checkpoint before.",
+                outcome.step,
+            )  # fmt: skip
         case "stopped":
             code = ExitCode.stopped_saved if outcome.is_saved else ExitCode.stopped_unsaved
             return code, EndNote("stopped", step=outcome.step)
 
 
-def _load_config(engine: Engine, run_id: str, attempt: int) -> RunConfig:
+def _load_config(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, bool]:
+    """The run's configuration, and whether it begins with the checkpoint of another run."""
     with reading(engine) as session:
         run = get_run(session, run_id)
         if run.attempt != attempt:
             raise LeaseLost(f"Run {run_id} is at attempt {run.attempt}; this is {attempt}.")
-        return RunConfig.model_validate(run.config)
+        return RunConfig.model_validate(run.config), run.parent_id is not None
 
 
 def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
@@ -108,9 +132,12 @@ def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
         )  # fmt: skip
 
 
-def _cause(error: BaseException) -> tuple[ExitCode, EndNote]:
+def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
     """Exit code and note of an attempt that ended by an exception."""
     text = " ".join(str(error).split())[:1000]
+    if isinstance(error, BadInput) and error.problems[0].field.startswith(("config.model", "config.data")):
+        reason = "missing_model" if error.problems[0].field.startswith("config.model") else "bad_data"
+        return ExitCode.bad_input, EndNote(reason, text, error.next_step)
     if isinstance(error, RankScopeError):
         return ExitCode.bad_input, EndNote("bad_input", text, error.next_step)
     import torch
@@ -118,11 +145,13 @@ def _cause(error: BaseException) -> tuple[ExitCode, EndNote]:
     from rankscope_worker.training import CannotWork
 
     if isinstance(error, CannotWork):
-        return ExitCode.bad_input, EndNote("bad_input", text, "Change the configuration in a new run.")
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+        return ExitCode.bad_input, EndNote(error.reason, text, _CHANGE[error.reason])
+    if isinstance(error, torch.OutOfMemoryError) or "CUDA out of memory" in text:
+        return ExitCode.out_of_memory, EndNote("out_of_gpu_memory", text)
+    if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return ExitCode.out_of_memory, EndNote("out_of_memory", text)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ExitCode.error, EndNote("disk_full", text, "Free space in the data folder, then resume the run.")
+    if is_disk_full(error, folder):
+        return ExitCode.disk_full, EndNote("disk_full", text, "Free space in the data folder, then resume the run.")
     return ExitCode.error, EndNote("error", f"{type(error).__name__}: {text}", "See the end of the log.")
 
 

@@ -1,5 +1,6 @@
 """RunTrainer: transformers' Trainer with a rank method, which says what it does and publishes whole checkpoints."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 from transformers import Trainer
 
 from dynamic_rank import MethodTrainerMixin
-from rankscope.contract.events import CheckpointEvent, RunEvent
+from rankscope.contract.config import TrainingConfig
+from rankscope.contract.events import CheckpointEvent, RunEvent, WarningEvent
 from rankscope.contract.status import Phase
 from rankscope_worker import checkpoint
 from rankscope_worker.callbacks import Reporter
+from rankscope_worker.disk import is_disk_full
 
 
 class RunTrainer(MethodTrainerMixin, Trainer):
@@ -23,28 +26,81 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         record: Callable[[RunEvent], object],
         make_safe: Callable[[], None],
         folder: Path,
-        keep_checkpoints: int,
+        policy: TrainingConfig,
+        is_fork: bool = False,
         **kwargs: Any,
     ) -> None:
         self.reporter = reporter
         self.record = record
         self.make_safe = make_safe
         self.folder = folder
-        self.keep_checkpoints = keep_checkpoints
+        self.policy = policy
+        self.is_fork = is_fork
+        self.saved_step: int | None = None
+        """Of the newest checkpoint that this attempt has published."""
+        self.is_out_of_room = False
+        """The newest checkpoint failed because the disk is full."""
         super().__init__(*args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         with self.reporter.phase(Phase.evaluating):
             return super().evaluate(*args, **kwargs)
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Puts moments and the schedule's place back; a fork keeps its own learning rate and weight decay."""
+        if not self.is_fork or self.optimizer is None or self.lr_scheduler is None:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        own = [(group["initial_lr"], group["weight_decay"]) for group in self.optimizer.param_groups]
+        super()._load_optimizer_and_scheduler(checkpoint)
+        self.lr_scheduler.base_lrs = [learning_rate for learning_rate, _ in own]
+        for group, (learning_rate, weight_decay) in zip(self.optimizer.param_groups, own, strict=True):
+            group["initial_lr"], group["weight_decay"] = learning_rate, weight_decay
+        # LambdaLR's own formula, at the place that was just put back.
+        for group, factor in zip(self.optimizer.param_groups, self.lr_scheduler.lr_lambdas, strict=True):
+            group["lr"] = group["initial_lr"] * factor(self.lr_scheduler.last_epoch)
+        self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        step = self.state.global_step
+        written = Path(self.args.output_dir or ".") / f"checkpoint-{step}"
         with self.reporter.phase(Phase.saving):
-            super()._save_checkpoint(model, trial)
-            step = self.state.global_step
-            written = Path(self.args.output_dir or ".") / f"checkpoint-{step}"
-            self.make_safe()
-            _, size_bytes = checkpoint.publish(written, self.folder, step)
+            try:
+                super()._save_checkpoint(model, trial)
+                self.make_safe()
+                best = self.reporter.best
+                notes = {"is_settled": self.method.is_settled} | ({"best": best.as_note()} if best else {})
+                _, size_bytes = checkpoint.publish(written, self.folder, step, notes)
+            except Exception as error:
+                if not is_disk_full(error, written):
+                    raise
+                self._bear_full_disk(error, written, step)
+                return
+            self.saved_step, self.is_out_of_room = step, False
             self.record(CheckpointEvent(step=step, size_bytes=size_bytes))
             # Not while stopping: another attempt may already be reading the older ones.
             if not self.reporter.is_stopping:
-                checkpoint.keep_newest(self.folder, self.keep_checkpoints)
+                # What was recorded is stored only while the lease is ours: an attempt that lost it deletes nothing.
+                self.make_safe()
+                checkpoint.keep(self.folder, self.policy.keep_checkpoints, best.step if best else None)
+
+    def _bear_full_disk(self, error: Exception, written: Path, step: int) -> None:
+        """Frees what the half-written checkpoint takes, says so, and goes on or stops as the policy wants."""
+        shutil.rmtree(written, ignore_errors=True)
+        is_first, self.is_out_of_room = not self.is_out_of_room, True
+        must_stop = self.policy.on_disk_full == "stop"
+        if must_stop:
+            self.control.should_training_stop = True
+        if is_first:
+            before = (
+                "there is none before it" if self.saved_step is None else f"that of step {self.saved_step} is whole"
+            )
+            self.record(
+                WarningEvent(
+                    code="checkpoint_failed", step=step,
+                    message=f"The checkpoint of step {step} found no room on the disk; {before}. ({error})",
+                    next_step="Free space in the data folder" + (
+                        "." if must_stop else ": training goes on, and the next checkpoint tries again."
+                    ),
+                )
+            )  # fmt: skip

@@ -3,30 +3,37 @@
 With `record=events.append` on a list and `should_stop=lambda: False` this is the whole trainer.
 """
 
+import errno
 import logging
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments, set_seed
 
 from dynamic_rank import RankMethod, create_method
+from dynamic_rank.methods.dynamic_rank import DynamicRank
 from rankscope.catalog.splits import Split
 from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import BudgetedMethod, RunConfig
 from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
 from rankscope.contract.status import Phase
+from rankscope_worker import checkpoint
+from rankscope_worker.best import Best
 from rankscope_worker.callbacks import Reporter
 from rankscope_worker.checkpoint import FOLDER, CheckpointFolder
 from rankscope_worker.data import tokenized
+from rankscope_worker.inbox import SteerRequest
 from rankscope_worker.metrics import classification_metrics
 from rankscope_worker.model import load_model, load_tokenizer
+from rankscope_worker.steering import Steerer
 from rankscope_worker.trainer import RunTrainer
 
 _log = logging.getLogger(__name__)
@@ -36,14 +43,18 @@ _MAX_FRAMES = 1000
 
 
 class CannotWork(Exception):
-    """Configuration, model or data are such that another try would end the same way."""
+    """Configuration, model or data are such that another try would end the same way; `reason` says which of them."""
+
+    def __init__(self, message: str, reason: Literal["bad_input", "missing_model", "bad_data"] = "bad_input") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How an attempt ended by itself. `is_saved`: there is a checkpoint of exactly this step."""
 
-    kind: Literal["done", "stopped", "diverged"]
+    kind: Literal["done", "stopped", "diverged", "disk_full"]
     step: int
     is_saved: bool
 
@@ -58,6 +69,7 @@ def run_training(
     resume_from: CheckpointFolder | None = None,
     on_ready: Callable[[int], None] = lambda _start_step: None,
     make_safe: Callable[[], None] = lambda: None,
+    steer_requests: Callable[[], Iterable[SteerRequest]] = lambda: (),
 ) -> Outcome:
     """Trains, evaluates and exports into `folder` (the attempt's own); nothing outside of it is written.
 
@@ -65,6 +77,7 @@ def run_training(
     `on_ready` is called once with the first step when all is loaded, before the first event of training.
     `make_safe` is called before a checkpoint becomes visible, and returns when all that was recorded is stored: else a
     kill right after could lose events that the resumed attempt does not repeat.
+    `steer_requests` is asked after every optimizer step for what a person wants done to the ranks.
     On a CPU a run that was stopped and resumed gives the same events and the same adapter, bit for bit.
 
     Raises CannotWork for a configuration, a model or data that can never work.
@@ -74,25 +87,39 @@ def run_training(
     with _causes():
         set_seed(config.training.seed)
         record(PhaseEvent(phase=Phase.loading, step=start_step))
-        tokenizer = load_tokenizer(model_folder)
-        base, missing = load_model(model_folder, config.model.id, split.labels, tokenizer)
+        with _causes("missing_model"):
+            tokenizer = load_tokenizer(model_folder)
+            base, missing = load_model(model_folder, config.model.id, split.labels, tokenizer)
         if missing:
             record(_missing_weights(missing, start_step))
         method = create_method(config.method.name, method_options(config))
         method.check_schedule(total_steps)
+        is_fork = resume_from is not None and resume_from.attempt == 0
+        if isinstance(method, DynamicRank):
+            method.is_fork = is_fork
         model = method.prepare(base, "SEQ_CLS")
         if should_stop():
             return Outcome("stopped", start_step, is_saved=resume_from is not None)
         record(PhaseEvent(phase=Phase.tokenizing, step=start_step))
-        train_rows, eval_rows = tokenized(split, tokenizer, config.training.max_length)
+        with _causes("bad_data"):
+            train_rows, eval_rows = tokenized(split, tokenizer, config.training.max_length)
         arguments = training_arguments(config, folder, total_steps)
+    best = Best(config.training.best_metric, lambda: method.is_settled) if config.training.keep_best else None
+    if best and resume_from:
+        best.recall(checkpoint.read_notes(resume_from.path).get("best", {}))
     reporter = Reporter(
         record,
         should_stop,
         eval_every=config.training.eval_every,
         checkpoint_every=config.training.checkpoint_every,
+        checkpoint_minutes=config.training.checkpoint_minutes,
         window=_window(config, total_steps),
         start_step=start_step,
+        is_fork=is_fork,
+        best=best,
+    )
+    steerer = Steerer(
+        config.steering, steer_requests, lambda: method.allocator if isinstance(method, DynamicRank) else None, record
     )
     frames_every = math.ceil(total_steps / _MAX_FRAMES)
     trainer = RunTrainer(
@@ -103,12 +130,13 @@ def run_training(
         record=record,
         make_safe=make_safe,
         folder=folder,
-        keep_checkpoints=config.training.keep_checkpoints,
+        policy=config.training,
         train_dataset=train_rows,
         eval_dataset=eval_rows,
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=classification_metrics,
-        callbacks=[*method.callbacks(reporter.on_snapshot, frames_every, reporter.on_warning), reporter],
+        callbacks=[steerer, *method.callbacks(reporter.on_snapshot, frames_every, reporter.on_warning), reporter],
+        is_fork=is_fork,
     )
     trainer.remove_callback(PrinterCallback)
     if should_stop():
@@ -127,11 +155,17 @@ def run_training(
     shutil.rmtree(_working_folder(folder), ignore_errors=True)
     if reporter.has_diverged:
         return Outcome("diverged", step, is_saved=False)
+    is_saved = step == (start_step if trainer.saved_step is None else trainer.saved_step)
     if step < total_steps:
-        return Outcome("stopped", step, is_saved=True)
+        was_asked = reporter.is_stopping or not trainer.is_out_of_room
+        return Outcome("stopped" if was_asked else "disk_full", step, is_saved)
     reporter.enter(Phase.exporting)
     record(export(method, tokenizer, folder, step))
-    return Outcome("done", step, is_saved=True)
+    make_safe()
+    if config.training.after_done != "keep":
+        kept = best.step if best and config.training.after_done == "best" else None
+        checkpoint.clear(folder, kept)
+    return Outcome("done", step, is_saved)
 
 
 def steps_of(config: RunConfig, train_rows: int) -> int:
@@ -233,9 +267,11 @@ def _missing_weights(names: list[str], step: int) -> WarningEvent:
 
 
 @contextmanager
-def _causes() -> Iterator[None]:
-    """What goes wrong while preparing is the configuration's, the model's or the data's fault."""
+def _causes(reason: Literal["bad_input", "missing_model", "bad_data"] = "bad_input") -> Iterator[None]:
+    """What goes wrong while preparing is the configuration's, the model's or the data's fault; a full disk is not."""
     try:
         yield
-    except (ValueError, KeyError, OSError) as error:
-        raise CannotWork(str(error)) from error
+    except (ValueError, KeyError, OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.EIO):
+            raise
+        raise CannotWork(str(error), reason) from error

@@ -11,8 +11,8 @@ from rankscope.api.shapes import (
     ModelList,
     ModelShape,
     PresetList,
-    PresetShape,
 )
+from rankscope.api.views import preset_list
 from rankscope.catalog import DatasetEntry, ModelEntry
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound, UnknownName
@@ -31,12 +31,7 @@ def get_config_schema() -> dict[str, Any]:
 @router.get("/presets")
 def list_presets() -> PresetList:
     """Ready-made configurations."""
-    return PresetList(
-        items=[
-            PresetShape(key=preset.key, title=preset.title, description=preset.description, config=preset.config)
-            for preset in presets()
-        ]
-    )
+    return preset_list(presets())
 
 
 @router.get("/models")

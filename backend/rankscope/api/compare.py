@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from rankscope.api import views
 from rankscope.api.shapes import Comparison, ConfigDifference
+from rankscope.changes import flat
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.tables import Run
@@ -40,17 +41,10 @@ def compare_runs(
 
 def differences(configs: list[dict[str, Any]]) -> list[ConfigDifference]:
     """Fields with more than one value, by dotted name, in the order of the first run's configuration."""
-    flat = [_flatten(config) for config in configs]
-    fields = dict.fromkeys(field for each in flat for field in each)
-    rows = [ConfigDifference(field=field, values=[each.get(field) for each in flat]) for field in fields]
+    each_flat = [flat(config) for config in configs]
+    fields = dict.fromkeys(field for each in each_flat for field in each)
+    rows = [ConfigDifference(field=field, values=[each.get(field) for each in each_flat]) for field in fields]
     return [row for row in rows if any(value != row.values[0] for value in row.values)]
-
-
-def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
 
 
 def _kept(run: Run) -> tuple[str, int] | None:

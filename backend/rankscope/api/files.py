@@ -1,5 +1,6 @@
 """Files of a run: log, checkpoints, and the result to download."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,9 +9,13 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from rankscope.api.archive import files_within, zip_of
 from rankscope.api.logs import read_part
-from rankscope.api.shapes import CheckpointList, CheckpointShape, LogPart
+from rankscope.api.shapes import CheckpointList, CheckpointShape, LogPart, PresetList
+from rankscope.api.views import kept_checkpoints, preset_list
+from rankscope.contract.best import best_step
+from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Run
+from rankscope.controls import controls
 from rankscope.deps import EngineDep, RunId, SettingsDep
 from rankscope.settings import Settings
 from rankscope.store import runs
@@ -67,12 +72,27 @@ def download_log(run_id: RunId, engine: EngineDep, settings: SettingsDep, attemp
 
 
 @router.get("/checkpoints")
-def list_checkpoints(run_id: RunId, engine: EngineDep) -> CheckpointList:
-    """Checkpoints from which the run can go on, newest last."""
+def list_checkpoints(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> CheckpointList:
+    """Checkpoints that are kept, from which the run can go on or be forked, newest last."""
     with reading(engine) as session:
-        runs.get_run(session, run_id)
-        rows = runs.checkpoints_of(session, run_id)
-    return CheckpointList(items=[CheckpointShape.model_validate(row.model_dump(exclude={"run_id"})) for row in rows])
+        run = runs.get_run(session, run_id)
+        rows = kept_checkpoints(session, run, settings)
+        session.expunge(run)
+    best = _best_step(run)
+    return CheckpointList(
+        items=[
+            CheckpointShape.model_validate(row.model_dump(exclude={"run_id"}) | {"is_best": row.step == best})
+            for row in rows
+        ]
+    )
+
+
+def _best_step(run: Run) -> int | None:
+    """Step of the best evaluation; None as long as evaluations belong to a larger model than the one that is kept."""
+    config = RunConfig.model_validate(run.config)
+    if run.method == "dynamic_rank" and run.settled_step is None:
+        return None
+    return best_step(run.metrics, config.training.best_metric)
 
 
 @router.get("/adapter", response_class=StreamingResponse, responses=_ZIP)
@@ -90,13 +110,27 @@ def download_adapter(run_id: RunId, engine: EngineDep, settings: SettingsDep) ->
 @router.get("/rank_pattern.json", response_class=FileResponse, responses=_PATTERN)
 def get_rank_pattern(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> FileResponse:
     """Module name -> rank, as PEFT's LoraConfig takes it."""
+    return FileResponse(
+        _rank_pattern(settings, _run(engine, run_id)),
+        media_type="application/json",
+        filename="rank_pattern.json",
+        content_disposition_type="inline",
+    )
+
+
+@router.get("/controls")
+def list_controls(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> PresetList:
+    """What to launch beside a finished run to know what its ranks are worth: plain LoRA with them, and at their mean."""
     run = _run(engine, run_id)
+    ranks = json.loads(_rank_pattern(settings, run).read_text(encoding="utf-8"))
+    return preset_list(controls(RunConfig.model_validate(run.config), ranks))
+
+
+def _rank_pattern(settings: Settings, run: Run) -> Path:
     path = _artifact(settings, run, "adapter") / "rank_pattern.json"
     if not path.is_file():
-        raise NotFound(f"Run {run.id} has no rank pattern.", "Runs of the methods dynamic_rank and lora have one.")
-    return FileResponse(
-        path, media_type="application/json", filename="rank_pattern.json", content_disposition_type="inline"
-    )
+        raise NotFound(f"Run {run.id} has no rank pattern.", "Every method but full has one.")
+    return path
 
 
 def _run(engine: EngineDep, run_id: str) -> Run:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from rankscope.api.shapes import MetricNames, Series
+from rankscope.api.shapes import Ghost, MetricNames, Series
 from rankscope.deps import EngineDep, RunId
 from rankscope.store import runs, series
 from rankscope.store.engine import reading
@@ -33,18 +33,29 @@ def get_metric(
     ] = "2000",
     from_step: FromStep = None,
     to_step: ToStep = None,
+    ghost: Annotated[bool, Query(description="Also what a resume has replaced.")] = False,
 ) -> Series:
     """One metric; empty before its first point. Reduced so that every extreme stays."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         every = series.metric_points(session, run_id, name, from_step=from_step, to_step=to_step)
+        tails = series.ghost_points(session, run_id, name) if ghost else {}
         last_seq = run.last_seq
-    kept = every if points == "all" else series.reduce_points(every, int(points))
+
+    def reduced(points_of: list[series.Point]) -> list[series.Point]:
+        return points_of if points == "all" else series.reduce_points(points_of, int(points))
+
+    kept = reduced(every)
     return Series(
         name=name,
         steps=[point.step for point in kept],
         values=[point.value for point in kept],
         total_points=len(every),
         is_reduced=len(kept) < len(every),
+        ghosts=[
+            Ghost(attempt=attempt, steps=[point.step for point in tail], values=[point.value for point in tail])
+            for attempt, whole in tails.items()
+            for tail in [reduced(whole)]
+        ],
         last_seq=last_seq,
     )

@@ -42,6 +42,7 @@ def create_run(
     engine: EngineDep,
     catalog: CatalogDep,
     nudger: NudgerDep,
+    settings: SettingsDep,
     now: NowDep,
 ) -> RunDetail:
     """Queues a run with its fully resolved configuration.
@@ -55,7 +56,7 @@ def create_run(
             environment=plan.environment | {"n_modules": plan.n_modules}, total_steps=plan.total_steps,
         )  # fmt: skip
         session.refresh(run)
-        shape = views.detail(session, run, now=now)
+        shape = views.detail(session, run, settings, now=now)
     nudger.nudge()  # after the commit: a worker that wakes up at once finds the run
     response.headers["Location"] = f"/api/v1/runs/{run.id}"
     return shape
@@ -98,14 +99,14 @@ def list_runs(
 
 
 @router.get("/{run_id}")
-def get_run(run_id: RunId, engine: EngineDep, now: NowDep) -> RunDetail:
+def get_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunDetail:
     """One run with configuration, modules, plan and attempts."""
     with reading(engine) as session:
-        return views.detail(session, runs.get_run(session, run_id), now=now)
+        return views.detail(session, runs.get_run(session, run_id), settings, now=now)
 
 
 @router.patch("/{run_id}")
-def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, now: NowDep) -> RunDetail:
+def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunDetail:
     """Changes name, tags, notes or priority: the fields that are given."""
     changes = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
     with writing(engine) as session:
@@ -113,7 +114,7 @@ def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, now: NowDep) ->
         run.sqlmodel_update(changes)
         session.add(run)
         session.flush()
-        return views.detail(session, run, now=now)
+        return views.detail(session, run, settings, now=now)
 
 
 @router.delete("/{run_id}", status_code=204)
@@ -127,23 +128,30 @@ def delete_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell
 
 @router.post("/{run_id}/stop")
 def stop_run(
-    run_id: RunId, engine: EngineDep, doorbell: DoorbellDep, now: NowDep, body: StopRequest | None = None
+    run_id: RunId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    doorbell: DoorbellDep,
+    now: NowDep,
+    body: StopRequest | None = None,
 ) -> RunDetail:
     """Stops a run: at once while it waits, else its worker is asked to."""
     request = body or StopRequest()
     with writing(engine) as session:
         run = runs.request_stop(session, run_id, save=request.save, now=now)
         session.flush()
-        shape = views.detail(session, run, now=now)
+        shape = views.detail(session, run, settings, now=now)
     doorbell.ring(run_id, shape.last_seq)
     return shape
 
 
 @router.post("/{run_id}/resume")
-def resume_run(run_id: RunId, engine: EngineDep, doorbell: DoorbellDep, nudger: NudgerDep, now: NowDep) -> RunDetail:
+def resume_run(
+    run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, nudger: NudgerDep, now: NowDep
+) -> RunDetail:
     """Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint."""
     with writing(engine) as session:
-        shape = views.detail(session, runs.request_resume(session, run_id, now=now), now=now)
+        shape = views.detail(session, runs.request_resume(session, run_id, now=now), settings, now=now)
     doorbell.ring(run_id, shape.last_seq)
     nudger.nudge()
     return shape

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rankscope.contract.config import RunConfig
+from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.events import Module
 from rankscope.contract.status import Phase, RunStatus
 
@@ -102,8 +102,16 @@ class RunSummary(Shape):
     """Seconds to go, from this attempt's own steps; null before the tenth step of an attempt."""
     worker: str | None
     reason: str | None
+    """A stable word for programs; see contract.reasons."""
+    reason_title: str | None
+    """The same for a person."""
     message: str | None
     next_step: str | None
+    cause: str | None
+    """The log's line that tells why."""
+    parent_id: str | None
+    """The run that this one was forked from; it may have been deleted since."""
+    parent_step: int | None
     metrics: dict[str, MetricSummary]
     """Of eval_ metrics only what came after the final mask counts, once there is one."""
     live: int | None
@@ -125,6 +133,23 @@ class AttemptShape(Shape):
     outcome: str | None
 
 
+class Remedy(Shape):
+    """What can be done about a run that has ended, as one call."""
+
+    action: Literal["resume", "retry", "fork"]
+    label: str = Field(examples=["Retry with batch 8 and accumulation 2"])
+    step: int | None
+    """Of action fork."""
+    changes: dict[str, Any]
+
+
+class SteerRequestShape(Shape):
+    id: str
+    action: SteerAction
+    target_rank: int | None
+    time: float
+
+
 class RunDetail(RunSummary):
     notes: str
     config: RunConfig
@@ -140,12 +165,77 @@ class RunDetail(RunSummary):
     pruning_steps: list[int]
     """Planned; empty for methods that do not prune."""
     planned_budget: list["BudgetPoint"]
+    settled_step: int | None
+    """Step of the final mask, once it is set."""
+    is_held: bool
+    """A person holds pruning."""
+    steer_requests: list[SteerRequestShape]
+    """Asked for, and not answered by the training yet."""
+    remedy: Remedy | None
+    """For a run that has ended without being done; null when only another configuration helps."""
 
 
 class RunPage(Shape):
     items: list[RunSummary]
     next_cursor: str | None
     total: int
+
+
+class RetryRequest(Shape):
+    changes: dict[str, Any] = Field(default={}, examples=[{"training": {"batch_size": 8, "gradient_accumulation": 2}}])
+    """Parts of the configuration that take the place of the run's own; only what leaves it the same training."""
+
+
+class ForkRequest(Shape):
+    step: int | None = Field(default=None, ge=0)
+    """Of a kept checkpoint; empty: the newest."""
+    attempt: int | None = Field(default=None, ge=0)
+    """Empty: the newest attempt that keeps a checkpoint of this step."""
+    changes: dict[str, Any] = Field(default={}, examples=[{"training": {"learning_rate": 0.001}}])
+    """Parts of the configuration that take the place of the parent's."""
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    """Empty: the parent's name and the step."""
+    tags: list[Annotated[str, Field(min_length=1, max_length=50)]] | None = Field(default=None, max_length=50)
+    """Empty: the parent's."""
+    priority: int = Field(default=0, ge=-1000, le=1000)
+
+
+class SteerWish(Shape):
+    action: SteerAction
+    """hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank."""
+    target_rank: int | None = Field(default=None, ge=1)
+
+
+class ConfigEdit(Shape):
+    config: RunConfig
+
+
+class Relative(Shape):
+    id: str
+    name: str
+    status: RunStatus
+    parent_id: str | None
+    parent_step: int | None
+    step: int
+    total_steps: int | None
+    metrics: dict[str, MetricSummary]
+
+
+class RunTree(Shape):
+    """A run, what it was forked from, and what was forked from these; parents before children."""
+
+    items: list[Relative]
+
+
+class Queue(Shape):
+    """Runs that wait, the next one first."""
+
+    items: list[RunSummary]
+
+
+class ReorderRequest(Shape):
+    run_ids: list[Annotated[str, Field(pattern="^[a-z0-9]{1,16}$")]] = Field(min_length=1, max_length=1000)
+    """Waiting runs in the order wanted: they take the places that they have now among themselves."""
 
 
 class StopRequest(Shape):
@@ -205,6 +295,14 @@ class MetricNames(Shape):
     last_seq: int
 
 
+class Ghost(Shape):
+    """What an older attempt recorded beyond the step from which a later one went on."""
+
+    attempt: int
+    steps: list[int]
+    values: list[Number]
+
+
 class Series(Shape):
     """One metric over the steps, without the parts of older attempts that a resume has replaced."""
 
@@ -214,6 +312,8 @@ class Series(Shape):
     total_points: int
     is_reduced: bool
     """True: minimum and maximum of each bucket are kept; fetch with points=all for every point."""
+    ghosts: list[Ghost] = []
+    """With ghost=true: the parts that are left out above, reduced alike."""
     last_seq: int
 
 
@@ -274,9 +374,12 @@ class LogPart(Shape):
 
 class CheckpointShape(Shape):
     attempt: int
+    """0: taken over from the run that this one was forked from."""
     step: int
     created_at: float
     size_bytes: int
+    is_best: bool
+    """Of the best evaluation by `config.training.best_metric`, once the ranks are final."""
 
 
 class CheckpointList(Shape):
@@ -383,6 +486,7 @@ class Health(Shape):
     database: ServiceState
     broker: ServiceState
     workers: ServiceState
+    disk: ServiceState
     time: float
     """The server's clock, for ages in the page."""
 

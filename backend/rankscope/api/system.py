@@ -1,18 +1,26 @@
 """How the installation is doing."""
 
+import contextlib
+import shutil
+import sqlite3
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope import __version__
 from rankscope.api.gate import signed_in_by
 from rankscope.api.shapes import Health, ServiceState
 from rankscope.deps import NowDep, Resources, ResourcesDep
+from rankscope.settings import Settings
 from rankscope.store import workers
 from rankscope.store.engine import reading
 
 router = APIRouter(prefix="/system", tags=["system"])
+
+_LOCKED_AFTER_S = 1.0
+"""A write of ours takes milliseconds."""
 
 
 @router.get("/health", response_model=Health)
@@ -20,7 +28,8 @@ def get_health(request: Request, resources: ResourcesDep, now: NowDep) -> Health
     """Database, broker and workers, each with what to do. Without sign-in the answer has `status` alone."""
     database, online = _database_and_workers(resources, now)
     broker = _broker(resources)
-    is_ok = database.ok and broker.ok and online.ok
+    disk = _disk(resources.settings)
+    is_ok = database.ok and broker.ok and online.ok and disk.ok
     if not any(signed_in_by(request.headers, resources.gatekeeper)):
         return JSONResponse({"status": "ok" if is_ok else "degraded"})
     return Health(
@@ -29,6 +38,7 @@ def get_health(request: Request, resources: ResourcesDep, now: NowDep) -> Health
         database=database,
         broker=broker,
         workers=online,
+        disk=disk,
         time=now,
     )
 
@@ -47,9 +57,15 @@ def _database_and_workers(resources: Resources, now: float) -> tuple[ServiceStat
             ),
             ServiceState(ok=False, message="Unknown while the database does not answer."),
         )
+    if _is_locked(resources.engine):
+        database = ServiceState(
+            ok=False, message="The database is locked by another program. Runs go on; nothing can be changed meanwhile.",
+            next_step="Nothing is lost. If it stays so, look for a program that holds the file open, a backup for example.",
+        )  # fmt: skip
+    else:
+        database = ServiceState(ok=True, message=f"{resources.engine.dialect.name} answers.")
     states = [workers.state(worker, now=now, lost_after_s=resources.settings.lease_s) for worker in known]
     online = states.count("online")
-    database = ServiceState(ok=True, message=f"{resources.engine.dialect.name} answers.")
     if online:
         return database, ServiceState(ok=True, message=f"{online} online.")
     message = "No worker is online; queued runs wait."
@@ -61,6 +77,36 @@ def _broker(resources: Resources) -> ServiceState:
         return ServiceState(ok=True, message="The broker answers.")
     return ServiceState(
         ok=False,
-        message="The broker does not answer. Runs are accepted and wait; live pages lag by two seconds.",
+        message="The broker does not answer. Runs are accepted and start later, by themselves; live pages lag by two seconds.",
         next_step="Start Redis or Valkey at RANKSCOPE_BROKER_URL.",
     )
+
+
+def _is_locked(engine: Engine) -> bool:
+    """Whether another program keeps SQLite from writing (readers do not notice). PostgreSQL locks rows, not itself."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return False
+    with contextlib.closing(sqlite3.connect(engine.url.database, timeout=_LOCKED_AFTER_S)) as connection:
+        connection.isolation_level = None
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+def _disk(settings: Settings) -> ServiceState:
+    try:
+        free = shutil.disk_usage(settings.data_dir).free
+    except OSError as error:
+        return ServiceState(
+            ok=False, message=f"The data folder {settings.data_dir} cannot be read: {error.strerror}.",
+            next_step="Look at RANKSCOPE_DATA_DIR and its file system.",
+        )  # fmt: skip
+    if free >= settings.low_disk:
+        return ServiceState(ok=True, message=f"{free / 1e9:,.1f} GB free in the data folder.")
+    return ServiceState(
+        ok=False, message=f"The disk is nearly full: {free / 1e9:,.2f} GB free in the data folder. Checkpoints may fail.",
+        next_step="Delete old runs, or let runs keep fewer checkpoints (keep_checkpoints, after_done).",
+    )  # fmt: skip

@@ -1,20 +1,27 @@
 """From table rows to what the API gives."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session
 
-from rankscope.api.shapes import AttemptShape, BudgetPoint, Plan, RunDetail, RunSummary
+from rankscope.api.shapes import AttemptShape, BudgetPoint, Plan, PresetList, PresetShape, RunDetail, RunSummary
 from rankscope.contract.config import RunConfig
+from rankscope.contract.presets import Preset
+from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
-from rankscope.contract.tables import Run
+from rankscope.contract.tables import Checkpoint, Run
 from rankscope.plan import RunPlan, planned_curve
+from rankscope.remedy import remedy_of
+from rankscope.settings import Settings
 from rankscope.store import runs, series
+from rankscope.store.steering import is_held
 
 _COPIED = (
     "id", "name", "tags", "status", "phase", "priority", "method", "model_id", "data_id", "created_at", "started_at",
     "ended_at", "updated_at", "attempt", "step", "total_steps", "worker", "reason", "message", "next_step", "metrics",
-    "live", "budget", "n_modules", "trained_parameters", "kept_parameters", "artifact",
+    "live", "budget", "n_modules", "trained_parameters", "kept_parameters", "artifact", "cause", "parent_id",
+    "parent_step",
 )  # fmt: skip
 _STEPS_FOR_ETA = 10
 
@@ -28,7 +35,16 @@ def summaries(session: Session, found: list[Run], *, now: float) -> list[RunSumm
     return [summary(run, now=now, queue_position=positions.get(run.id)) for run in found]
 
 
-def detail(session: Session, run: Run, *, now: float) -> RunDetail:
+def kept_checkpoints(session: Session, run: Run, settings: Settings) -> list[Checkpoint]:
+    """Those that are still there: the worker deletes older ones, and may be on another host."""
+    return [
+        row
+        for row in runs.checkpoints_of(session, run.id)
+        if settings.checkpoint_dir(run.id, row.attempt, row.step).is_dir()
+    ]
+
+
+def detail(session: Session, run: Run, settings: Settings, *, now: float) -> RunDetail:
     config = RunConfig.model_validate(run.config)
     modules = series.modules_event(session, run.id) or {}
     curve, prunings = planned_budget(run, config)
@@ -48,6 +64,10 @@ def detail(session: Session, run: Run, *, now: float) -> RunDetail:
             "width": run.width,
             "pruning_steps": prunings,
             "planned_budget": curve,
+            "settled_step": run.settled_step,
+            "is_held": run.settled_step is None and is_held(run.config.get("steering", [])),
+            "steer_requests": run.steer_requests,
+            "remedy": remedy_of(run, [row.step for row in kept_checkpoints(session, run, settings)]),
         }
     )
 
@@ -89,9 +109,19 @@ def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[st
     return {name: getattr(run, name) for name in _COPIED} | {
         "queue_position": queue_position,
         "eta_s": eta_s(run, now),
+        "reason_title": None if run.reason is None else REASONS.get(run.reason, run.reason.replace("_", " ")),
         "mean_rank": run.live / run.n_modules if run.live is not None and run.n_modules else None,
     }
 
 
 def _points(curve: list[tuple[int, int]]) -> list[BudgetPoint]:
     return [BudgetPoint(step=step, budget=budget) for step, budget in curve]
+
+
+def preset_list(found: Sequence[Preset]) -> PresetList:
+    return PresetList(
+        items=[
+            PresetShape(key=preset.key, title=preset.title, description=preset.description, config=preset.config)
+            for preset in found
+        ]
+    )

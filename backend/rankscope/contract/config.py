@@ -437,8 +437,33 @@ class TrainingConfig(Part):
         description="Optimizer steps between checkpoints, from which a run resumes.",
         json_schema_extra={"x-unit": "steps", **_advanced()},
     )  # fmt: skip
+    checkpoint_minutes: float | None = Field(
+        default=None, gt=0, le=10_080, title="Checkpoint at least every",
+        description="For slow steps: a checkpoint also when so much time has passed since the last one. Empty: by steps alone.",
+        json_schema_extra={"x-unit": "minutes", **_advanced()},
+    )  # fmt: skip
     keep_checkpoints: int = Field(
         default=2, ge=1, le=1000, title="Keep checkpoints", description="The newest ones; older ones are deleted.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    keep_best: bool = Field(
+        default=True, title="Keep the best checkpoint",
+        description="Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    best_metric: str = Field(
+        default="eval_accuracy", pattern=r"^eval_[a-z0-9_]{1,60}$", title="Best by",
+        description="The metric that says which checkpoint is best: the lowest of a loss, the highest of anything else.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    on_disk_full: Literal["continue", "stop"] = Field(
+        default="continue", title="When the disk is full",
+        description="A checkpoint that finds no room: go on without it and say so, or stop at the one before.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+    after_done: Literal["keep", "best", "delete"] = Field(
+        default="keep", title="Checkpoints after the end",
+        description="Once a run is done and its result is written: keep its checkpoints, only the best one, or none.",
         json_schema_extra=_advanced(),
     )  # fmt: skip
 
@@ -468,6 +493,27 @@ class HardwareConfig(Part):
     )  # fmt: skip
 
 
+SteerAction = Literal["hold", "release", "freeze", "target"]
+"""hold pruning, release it, freeze the mask as it is, or change the target rank."""
+
+
+class Steering(Part):
+    """What a person did to a running run, and before which optimizer step: a run with this list does the same again."""
+
+    step: int = Field(ge=1, description="Takes effect at the end of this optimizer step.")
+    action: SteerAction
+    target_rank: int | None = Field(default=None, ge=1, le=512, description="Of action target.")
+
+    @model_validator(mode="after")
+    def _target_has_a_rank(self) -> "Steering":
+        if (self.action == "target") != (self.target_rank is not None):
+            raise _refuse(
+                "target_rank", self.target_rank, f"does not fit action {self.action}",
+                "Give target_rank with action target, and with no other.",
+            )  # fmt: skip
+        return self
+
+
 class RunConfig(Part):
     """One fine-tuning run."""
 
@@ -476,6 +522,19 @@ class RunConfig(Part):
     method: MethodConfig = Field(title="Method")
     training: TrainingConfig = Field(title="Training")
     hardware: HardwareConfig = Field(default=HardwareConfig(), title="Hardware")
+    steering: list[Steering] = Field(
+        default=[], max_length=1000, title="Steering", json_schema_extra={"x-hidden": True},
+        description="What was done to the run while it trained; dynamic rank only.",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _only_dynamic_rank_is_steered(self) -> "RunConfig":
+        if self.steering and self.method.name != "dynamic_rank":
+            raise _refuse(
+                "steering", len(self.steering), f"does not fit method {self.method.name}, which prunes nothing",
+                "Leave steering out, or use method dynamic_rank.",
+            )  # fmt: skip
+        return self
 
     @model_validator(mode="after")
     def _schedule_fits_the_steps(self) -> "RunConfig":

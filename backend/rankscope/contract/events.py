@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from rankscope.contract.config import SteerAction
 from rankscope.contract.status import Phase, RunStatus
 
 
@@ -25,6 +26,8 @@ class StatusEvent(EventBase):
     """Stable word for programs, for example `out_of_memory`, `worker_lost`, `cancelled`."""
     message: str | None = None
     next_step: str | None = None
+    cause: str | None = None
+    """The log's line that tells why, word by word."""
     step: int | None = None
     """With `starting` after a resume: the step that the attempt goes on from."""
 
@@ -150,6 +153,29 @@ class WarningEvent(EventBase):
     step: int | None = None
 
 
+class SteerEvent(EventBase):
+    """A person's wish reached the training, and took effect at the end of optimizer step `step`, or was refused."""
+
+    kind: Literal["steer"] = "steer"
+    step: int
+    action: SteerAction
+    target_rank: int | None = None
+    request: str | None = None
+    """Which request this answers; null for what the configuration says or an earlier attempt did."""
+    refused: str | None = None
+    """Why nothing was done."""
+
+
+class ConfigEvent(EventBase):
+    """Fields of the configuration changed, by a retry or while the run waited in the queue."""
+
+    kind: Literal["config"] = "config"
+    why: Literal["retry", "edit"]
+    changes: dict[str, list[Any]]
+    """Dotted field -> [before, after]."""
+    step: int | None = None
+
+
 RunEvent = Annotated[
     StatusEvent
     | PhaseEvent
@@ -159,7 +185,9 @@ RunEvent = Annotated[
     | PruneEvent
     | CheckpointEvent
     | ArtifactEvent
-    | WarningEvent,
+    | WarningEvent
+    | SteerEvent
+    | ConfigEvent,
     Field(discriminator="kind"),
 ]
 run_event: TypeAdapter[RunEvent] = TypeAdapter(RunEvent)

@@ -65,6 +65,40 @@ def presets() -> list[Preset]:
             ),
         ),
         Preset(
+            "adalora", "AdaLoRA at the demo's budget",
+            "The best-known rival: sensitivity scores, a budget that falls fast first.",
+            RunConfig.model_validate(
+                _DEMO | {"method": {"name": "adalora", "target_rank": 4, "prune_interval": 10}}
+            ),
+        ),
+        Preset(
+            "eva", "EVA at the demo's budget",
+            "Ranks are dealt out once, before training, by the texts alone. Does moving them while training help?",
+            RunConfig.model_validate(
+                _DEMO | {"method": {"name": "eva", "rank": 4}, "training": _DEMO["training"] | {"learning_rate": 3e-3}}
+            ),
+        ),
+        Preset(
+            "lora-shrink", "LoRA 16, shrunk to 4",
+            "Trains at rank 16 and keeps the largest singular values of all modules: the budget is met at the end.",
+            RunConfig.model_validate(
+                _DEMO | {
+                    "method": {"name": "lora_shrink", "target_rank": 4, "allocation": "global"},
+                    "training": _DEMO["training"] | {"learning_rate": 3e-3},
+                }
+            ),
+        ),
+        Preset(
+            "sora", "SoRA",
+            "A gate on each of 6 components closes by itself; no budget is set.",
+            RunConfig.model_validate(
+                _DEMO | {
+                    "method": {"name": "sora", "rank": 6, "sparse_lambda": 2.0},
+                    "training": _DEMO["training"] | {"learning_rate": 3e-3},
+                }
+            ),
+        ),
+        Preset(
             "full", "Full fine-tuning",
             "All weights are trained: the ceiling to compare with.",
             RunConfig.model_validate(

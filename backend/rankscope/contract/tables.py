@@ -16,6 +16,7 @@ class Run(SQLModel, table=True):
     __table_args__ = (
         Index("ix_run_queue", "status", "priority", "queue_order"),
         Index("ix_run_created", "created_at"),
+        Index("ix_run_parent", "parent_id"),
     )
 
     id: str = Field(primary_key=True, max_length=16)
@@ -62,6 +63,16 @@ class Run(SQLModel, table=True):
     reason: str | None = Field(default=None, max_length=40)
     message: str | None = None
     next_step: str | None = None
+    cause: str | None = None
+    """The log's line that tells why the run ended or was interrupted."""
+
+    parent_id: str | None = Field(default=None, max_length=16)
+    """The run that this one was forked from; it may have been deleted since."""
+    parent_step: int | None = None
+    steer_requests: list[dict[str, Any]] = Field(
+        default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
+    )
+    """What a person asked of the training and it has not answered yet: [{id, action, target_rank, time}]."""
 
     metrics: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     """By metric name: {last, last_step, min, min_step, max, max_step}; NaN and inf as strings."""

@@ -36,18 +36,25 @@ def _append(session: Session, run_id: str, batch: Sequence[RunEvent], now: float
         update(Run)
         .where(col(Run.id) == run_id, fence)
         .values(last_seq=Run.last_seq + len(batch), updated_at=now)
-        .returning(col(Run.last_seq), col(Run.attempt), col(Run.metrics), col(Run.settled_step))
+        .returning(
+            col(Run.last_seq),
+            col(Run.attempt),
+            col(Run.metrics),
+            col(Run.settled_step),
+            col(Run.config),
+            col(Run.steer_requests),
+        )
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if taken is None:
         raise LeaseLost(f"This attempt no longer owns run {run_id}.")
-    last_seq, attempt, metrics, settled_step = taken
+    last_seq, attempt, metrics, settled_step, config, requests = taken
     first_seq = last_seq - len(batch) + 1
     session.execute(
         insert(Event),
         [_row(event, run_id, first_seq + index, attempt, now) for index, event in enumerate(batch)],
     )
-    changes = _run_changes(batch, metrics, settled_step)
+    changes = _run_changes(batch, metrics, settled_step) | _steered(batch, config, requests)
     if changes:
         session.execute(
             update(Run).where(col(Run.id) == run_id).values(**changes).execution_options(synchronize_session=False)
@@ -96,15 +103,31 @@ def _run_changes(batch: Iterable[RunEvent], metrics: dict[str, Any], settled_ste
                     "trained_parameters": event.trained_parameters,
                 }  # fmt: skip
             case "ranks":
-                changes |= {"step": event.step, "budget": event.budget}
-                if event.pruning or event.final or event.step == 0:
-                    changes["live"] = event.live
+                # Between two prunings the mask does not change, so this is exact at every step.
+                changes |= {"step": event.step, "budget": event.budget, "live": event.live}
             case "prune" if event.final:
                 settled_step = event.step
                 changes["settled_step"] = settled_step
             case "artifact":
                 changes |= {"artifact": event.name, "kept_parameters": event.kept_parameters}
     return changes
+
+
+def _steered(batch: Iterable[RunEvent], config: dict[str, Any], requests: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was done to the training becomes part of the run's configuration, so that a resume does it again."""
+    done = [event for event in batch if event.kind == "steer"]
+    if not done:
+        return {}
+    known = list(config.get("steering", []))
+    for event in done:
+        entry = {"step": event.step, "action": event.action, "target_rank": event.target_rank}
+        if event.refused is None and entry not in known:
+            known.append(entry)
+    answered = {event.request for event in done}
+    return {
+        "config": config | {"steering": sorted(known, key=lambda entry: int(entry["step"]))},
+        "steer_requests": [request for request in requests if request["id"] not in answered],
+    }
 
 
 def _with_point(
@@ -180,6 +203,11 @@ def rebuild_metrics(session: Session, run_id: str) -> None:
         )
     )
     settled_step = next((step for step, payload in finals if payload["final"]), None)
+    if settled_step is None:
+        # A fork from a checkpoint with the final mask has no such pruning of its own.
+        settled_step = session.scalar(
+            select(col(Run.parent_step)).where(col(Run.id) == run_id, col(Run.settled_step) == col(Run.parent_step))
+        )
     metrics: dict[str, Any] = {}
     rows = session.execute(
         select(col(Event.name), col(Event.step), col(Event.value), col(Event.payload))

@@ -4,8 +4,9 @@
 was frozen and wakes up after its run was taken over writes nothing.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, select, update
 from sqlmodel import Session, col
@@ -22,6 +23,14 @@ class Claim:
     run_id: str
     attempt: int
     config: dict[str, Any]
+
+
+class Lease(NamedTuple):
+    """Who may write to a run, and until when by its worker's clock; each renewal makes another one."""
+
+    run_id: str
+    attempt: int
+    expires_at: float | None
 
 
 def waiting(*columns: Any) -> Select[Any]:
@@ -47,7 +56,7 @@ def claim_next(session: Session, *, worker: str, has_gpu: bool, lease_s: float, 
         .where(col(Run.id) == best.scalar_subquery(), col(Run.status).in_(CLAIMABLE))
         .values(
             status=RunStatus.starting, attempt=Run.attempt + 1, worker=worker, lease_expires_at=now + lease_s,
-            attempt_started_at=now, updated_at=now, phase=None, reason=None, message=None, next_step=None,
+            attempt_started_at=now, updated_at=now, phase=None, reason=None, message=None, next_step=None, cause=None,
             stop_requested=None,
         )
         .returning(col(Run.id), col(Run.attempt), col(Run.config))
@@ -106,14 +115,22 @@ def begin_training(session: Session, run_id: str, attempt: int, *, start_step: i
 
 
 def give_up_lease(
-    session: Session, run: Run, *, now: float, reason: str, message: str, max_lost_workers: int | None = None
+    session: Session,
+    run: Run,
+    *,
+    now: float,
+    reason: str,
+    message: str,
+    max_lost_workers: int | None = None,
+    cause: str | None = None,
+    next_step: str | None = None,
 ) -> RunStatus:
     """A run without its worker: back to the waiting runs, stopped if a person wanted that, or failed if it loses every worker.
 
-    With `max_lost_workers` None (a drain) the loss is not counted.
+    With `max_lost_workers` None (a drain) the loss is not counted. `next_step`: what to do once it is failed.
     """
     if run.status == RunStatus.stopping:
-        runs.transition(session, run, RunStatus.stopped, now=now, reason=reason, message=message)
+        runs.transition(session, run, RunStatus.stopped, now=now, reason=reason, message=message, cause=cause)
         return RunStatus.stopped
     if max_lost_workers is not None:
         run.lost_workers += 1
@@ -122,28 +139,46 @@ def give_up_lease(
         if run.lost_workers > max_lost_workers:
             runs.transition(
                 session, run, RunStatus.failed, now=now, reason=reason,
-                message=f"{message} This has happened {run.lost_workers} times.",
-                next_step="Look at the log's end and at the worker's memory, then resume the run.",
+                message=f"{message} This has happened {run.lost_workers} times.", cause=cause,
+                next_step=next_step or "Look at the log's end and at the worker's memory, then resume the run.",
             )  # fmt: skip
             return RunStatus.failed
     runs.transition(
-        session, run, RunStatus.interrupted, now=now, reason=reason, message=message,
+        session, run, RunStatus.interrupted, now=now, reason=reason, message=message, cause=cause,
         next_step="Nothing to do: the next free worker resumes it from its newest checkpoint.",
     )  # fmt: skip
     return RunStatus.interrupted
 
 
-def reap(session: Session, *, now: float, max_lost_workers: int) -> list[str]:
-    """Takes runs with a lapsed lease from their workers; returns their ids."""
-    lapsed = session.scalars(
-        select(Run).where(col(Run.status).in_(OWNED), col(Run.lease_expires_at) < now).with_for_update(skip_locked=True)
-    ).all()
-    for run in lapsed:
+def held_leases(session: Session) -> list[Lease]:
+    """Every lease as it stands."""
+    rows = session.execute(
+        select(col(Run.id), col(Run.attempt), col(Run.lease_expires_at)).where(col(Run.status).in_(OWNED))
+    )
+    return [Lease(*row) for row in rows]
+
+
+def reap(session: Session, *, now: float, max_lost_workers: int, lapsed: Collection[Lease] | None = None) -> list[str]:
+    """Takes runs with a lapsed lease from their workers; returns their ids.
+
+    `lapsed`: leases that have not moved for too long, if they still stand so. None: those that `now` says are over.
+    """
+    query = select(Run).where(col(Run.status).in_(OWNED)).with_for_update(skip_locked=True)
+    if lapsed is None:
+        query = query.where(col(Run.lease_expires_at) < now)
+    else:
+        query = query.where(col(Run.id).in_([lease.run_id for lease in lapsed]))
+    found = [
+        run
+        for run in session.scalars(query)
+        if lapsed is None or Lease(run.id, run.attempt, run.lease_expires_at) in lapsed
+    ]
+    for run in found:
         give_up_lease(
             session, run, now=now, reason="worker_lost", max_lost_workers=max_lost_workers,
             message=f"Worker {run.worker} has not been heard of in time.",
         )  # fmt: skip
-    return [run.id for run in lapsed]
+    return [run.id for run in found]
 
 
 def release_worker(session: Session, worker: str, *, now: float, max_lost_workers: int) -> list[str]:

@@ -45,10 +45,14 @@ def create_run(
     priority: int = 0,
     environment: dict[str, Any] | None = None,
     total_steps: int | None = None,
+    run_id: str | None = None,
+    parent: tuple[str, int] | None = None,
 ) -> Run:
-    """Stores a queued run with its fully resolved configuration."""
+    """Stores a queued run with its fully resolved configuration. `parent`: id and step that it was forked from."""
     run = Run(
-        id=new_run_id(),
+        id=run_id or new_run_id(),
+        parent_id=parent[0] if parent else None,
+        parent_step=parent[1] if parent else None,
         name=name or default_name(config),
         tags=list(tags),
         notes=notes,
@@ -149,6 +153,7 @@ def transition(
     reason: str | None = None,
     message: str | None = None,
     next_step: str | None = None,
+    cause: str | None = None,
     step: int | None = None,
 ) -> None:
     """Changes the status and appends its event; refuses what TRANSITIONS does not allow.
@@ -163,6 +168,7 @@ def transition(
         "reason": reason,
         "message": message,
         "next_step": next_step,
+        "cause": cause,
         "updated_at": now,
     }
     if to.is_terminal or to == RunStatus.interrupted:
@@ -176,6 +182,8 @@ def transition(
         )
     if to == RunStatus.queued:
         values |= {"ended_at": None, "lost_workers": 0, "stop_requested": None, "queue_order": now}
+    if to.is_terminal:
+        values["steer_requests"] = []
     changed = session.execute(
         update(Run)
         .where(col(Run.id) == run.id, col(Run.status) == before, col(Run.attempt) == run.attempt)
@@ -185,7 +193,7 @@ def transition(
     ).one_or_none()
     if changed is None:
         raise InvalidTransition(f"Run {run.id} changed while it was {before}.", "Reload it and try again.")
-    event = StatusEvent(status=to, reason=reason, message=message, next_step=next_step, step=step)
+    event = StatusEvent(status=to, reason=reason, message=message, next_step=next_step, cause=cause, step=step)
     events.append_unfenced(session, run.id, [event], now=now)
     session.refresh(run)
 
@@ -242,6 +250,21 @@ def delete_run(session: Session, run_id: str) -> Run:
         raise InvalidTransition(f"Run {run.id} changed while it was deleted.", "Reload it and try again.")
     session.expunge(run)
     return run
+
+
+def relatives(session: Session, run: Run) -> list[Run]:
+    """The run's tree: the oldest ancestor that is left, and all that was forked from it, parents before children."""
+    top, seen = run, {run.id}
+    while top.parent_id and top.parent_id not in seen and (parent := session.get(Run, top.parent_id)):
+        top = parent
+        seen.add(top.id)
+    tree, level = [top], [top.id]
+    while level:
+        query = select(Run).where(col(Run.parent_id).in_(level)).order_by(col(Run.created_at), col(Run.id))
+        children = [child for child in session.scalars(query) if all(child.id != one.id for one in tree)]
+        tree += children
+        level = [child.id for child in children]
+    return tree
 
 
 def queue_positions(session: Session) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import not_, select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Event
@@ -35,6 +35,22 @@ def metric_points(
         .order_by(col(Event.step), col(Event.seq))
     )
     return [Point(step, value if value is not None else payload["value"]) for step, value, payload in rows]
+
+
+def ghost_points(session: Session, run_id: str, name: str) -> dict[int, list[Point]]:
+    """Attempt -> what it recorded of a metric beyond the step from which a later attempt went on; by step."""
+    rows = session.execute(
+        select(col(Event.attempt), col(Event.step), col(Event.value), col(Event.payload))
+        .where(
+            col(Event.run_id) == run_id, col(Event.kind) == "metric", col(Event.name) == name,
+            not_(visible(session, run_id)),
+        )
+        .order_by(col(Event.attempt), col(Event.step), col(Event.seq))
+    )  # fmt: skip
+    ghosts: dict[int, list[Point]] = {}
+    for attempt, step, value, payload in rows:
+        ghosts.setdefault(attempt, []).append(Point(step, value if value is not None else payload["value"]))
+    return ghosts
 
 
 def reduce_points(points: list[Point], limit: int) -> list[Point]:

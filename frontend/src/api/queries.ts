@@ -88,6 +88,46 @@ export const ledgerQuery = (id: string, prunings: number) =>
       unwrap(http.GET("/api/v1/runs/{run_id}/ranks/ledger", { signal, params: { path: { run_id: id } } })),
   });
 
+export const ghostQuery = (id: string, name: string, isOn: boolean) =>
+  queryOptions({
+    queryKey: ["run", id, "ghost", name],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/metrics/{name}", {
+          signal,
+          params: { path: { run_id: id, name }, query: { ghost: true } },
+        }),
+      ),
+    enabled: isOn,
+  });
+
+export const checkpointsQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "checkpoints"],
+    queryFn: async ({ signal }) =>
+      (
+        await unwrap(
+          http.GET("/api/v1/runs/{run_id}/checkpoints", { signal, params: { path: { run_id: id } } }),
+        )
+      ).items,
+    refetchInterval: 5000,
+  });
+
+export const treeQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "tree"],
+    queryFn: async ({ signal }) =>
+      (await unwrap(http.GET("/api/v1/runs/{run_id}/tree", { signal, params: { path: { run_id: id } } })))
+        .items,
+    refetchInterval: 10_000,
+  });
+
+export const queueQuery = queryOptions({
+  queryKey: ["queue"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/queue", { signal }))).items,
+  refetchInterval: 2000,
+});
+
 export const compareQuery = (runs: string[]) =>
   queryOptions({
     queryKey: ["compare", runs],
@@ -108,6 +148,19 @@ export const presetsQuery = queryOptions({
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/presets", { signal }))).items,
   ...constant,
 });
+
+/** What to launch beside a finished run, at the same kept budget. */
+export const controlsQuery = (runId: string) =>
+  queryOptions({
+    queryKey: ["runs", runId, "controls"],
+    queryFn: async ({ signal }) =>
+      (
+        await unwrap(
+          http.GET("/api/v1/runs/{run_id}/controls", { params: { path: { run_id: runId } }, signal }),
+        )
+      ).items,
+    ...constant,
+  });
 
 export const modelsQuery = queryOptions({
   queryKey: ["models"],

@@ -124,6 +124,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Queue
+         * @description Every run that waits, the next one first; interrupted runs wait too.
+         */
+        get: operations["get_queue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queue/reorder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reorder Queue
+         * @description Puts waiting runs in this order, in the places that they have now; a run takes its new place's priority.
+         *
+         *     Refused as a whole when one of them does not wait any more.
+         */
+        post: operations["reorder_queue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -227,9 +269,49 @@ export interface paths {
         };
         /**
          * List Checkpoints
-         * @description Checkpoints from which the run can go on, newest last.
+         * @description Checkpoints that are kept, from which the run can go on or be forked, newest last.
          */
         get: operations["list_checkpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Edit Config
+         * @description Another configuration for a run that waits for its first start.
+         */
+        put: operations["edit_config"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/controls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Controls
+         * @description What to launch beside a finished run to know what its ranks are worth: plain LoRA with them, and at their mean.
+         */
+        get: operations["list_controls"];
         put?: never;
         post?: never;
         delete?: never;
@@ -272,6 +354,29 @@ export interface paths {
         get: operations["stream_events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fork Run
+         * @description Queues a new run that begins with a checkpoint of this one, with changes of budget, schedule, learning rate, ...
+         *
+         *     The parent is left alone, whatever it does. What a checkpoint cannot carry (another model, a budget above what is
+         *     live after the final mask) is refused with the reason.
+         */
+        post: operations["fork_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -438,6 +543,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Run
+         * @description Queues a stopped or failed run again, in other pieces: half the batch with twice the accumulation, say.
+         *
+         *     It goes on from its newest checkpoint and keeps its history; only changes that leave it the same training are taken.
+         */
+        post: operations["retry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/steer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Steer Run
+         * @description Hold or release pruning, freeze the mask, or change the target rank.
+         *
+         *     The training takes it up within about a second, at the end of a step, and answers with an event `steer`. From then on
+         *     it is part of the run's configuration, and a resume or a run launched with it does the same at the same step.
+         */
+        post: operations["steer_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/stop": {
         parameters: {
             query?: never;
@@ -452,6 +602,26 @@ export interface paths {
          * @description Stops a run: at once while it waits, else its worker is asked to.
          */
         post: operations["stop_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Tree
+         * @description The run, what it was forked from, and what was forked from these.
+         */
+        get: operations["get_tree"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -531,6 +701,87 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AdaLoRA
+         * @description Components scored by smoothed sensitivity and its uncertainty; the budget falls fast first (AdaLoRA, ICLR 2023).
+         */
+        AdaLoraMethod: {
+            /**
+             * Smoothing of sensitivity (beta1)
+             * @description How slowly the sensitivity follows the newest gradient.
+             * @default 0.85
+             */
+            beta1: number;
+            /**
+             * Smoothing of uncertainty (beta2)
+             * @description How slowly the uncertainty follows.
+             * @default 0.85
+             */
+            beta2: number;
+            /**
+             * Compact after pruning
+             * @description Cut pruned components out of tensors and optimizer after the final mask: less memory, same result.
+             * @default true
+             */
+            compact: boolean;
+            /**
+             * Initial rank
+             * @description Rank of every module at the start. Empty: 1.5 times the target rank, rounded up.
+             */
+            initial_rank?: number | null;
+            /**
+             * LoRA alpha
+             * @description The update is scaled by alpha / initial rank.
+             * @default 8
+             */
+            lora_alpha: number;
+            /**
+             * LoRA dropout
+             * @description Dropout on the adapter's input.
+             * @default 0.1
+             */
+            lora_dropout: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "adalora";
+            /**
+             * Orthogonality
+             * @description Weight of the term that keeps A and B orthonormal. 0: off.
+             * @default 0.5
+             */
+            orth_reg_weight: number;
+            /**
+             * Pruning ends at
+             * @description Share of the steps after which the ranks are final and training goes on with them.
+             * @default 0.5
+             */
+            prune_end_ratio: number;
+            /**
+             * Prune every
+             * @description Optimizer steps between two prunings.
+             * @default 100
+             */
+            prune_interval: number;
+            /**
+             * Target modules
+             * @description Names (or dotted name ends) of the linear layers to adapt, for example query, value. Empty: all linear layers in the model's blocks.
+             */
+            target_modules?: string[] | null;
+            /**
+             * Target rank
+             * @description Mean rank of all modules at the end: the parameter budget.
+             * @default 8
+             */
+            target_rank: number;
+            /**
+             * Pruning starts at
+             * @description Share of the steps before the first component may be pruned.
+             * @default 0.15
+             */
+            warmup_ratio: number;
+        };
+        /**
          * ArtifactEvent
          * @description A result that can be downloaded.
          */
@@ -603,10 +854,18 @@ export interface components {
         };
         /** CheckpointShape */
         CheckpointShape: {
-            /** Attempt */
+            /**
+             * Attempt
+             * @description 0: taken over from the run that this one was forked from.
+             */
             attempt: number;
             /** Created At */
             created_at: number;
+            /**
+             * Is Best
+             * @description Of the best evaluation by `config.training.best_metric`, once the ranks are final.
+             */
+            is_best: boolean;
             /** Size Bytes */
             size_bytes: number;
             /** Step */
@@ -647,6 +906,78 @@ export interface components {
              * @description One for each run, in the order asked for; null where the run has no such field.
              */
             values: unknown[];
+        };
+        /** ConfigEdit */
+        ConfigEdit: {
+            config: components["schemas"]["RunConfig"];
+        };
+        /**
+         * ConfigEvent
+         * @description Fields of the configuration changed, by a retry or while the run waited in the queue.
+         */
+        ConfigEvent: {
+            attempt: number;
+            /**
+             * Changes
+             * @description Dotted field -> [before, after].
+             */
+            changes: {
+                [key: string]: unknown[];
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "config";
+            /** @description 1..n in each run, without gap. */
+            seq: number;
+            /** Step */
+            step?: number;
+            /** @description Seconds since 1970, UTC. */
+            time: number;
+            /**
+             * Why
+             * @enum {string}
+             */
+            why: "retry" | "edit";
+        };
+        /**
+         * Control (ranks of a finished run)
+         * @description Plain LoRA from scratch with the ranks of a finished run: does the learned allocation help by itself?
+         */
+        ControlMethod: {
+            /**
+             * LoRA alpha
+             * @description The update is scaled by alpha / initial rank.
+             * @default 8
+             */
+            lora_alpha: number;
+            /**
+             * LoRA dropout
+             * @description Dropout on the adapter's input.
+             * @default 0.1
+             */
+            lora_dropout: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "control";
+            /**
+             * Rank of each module
+             * @description By full module name, as in a finished run's rank_pattern.json; 0 leaves a module out. The page of a finished run fills this in.
+             * @example {
+             *       "encoder.layer.0.attention.self.query": 4
+             *     }
+             */
+            rank_pattern: {
+                [key: string]: number;
+            };
+            /**
+             * Rank of the scale
+             * @description The update is scaled by alpha over this. Empty: the mean rank, as in a LoRA at equal budget.
+             */
+            scale_rank?: number | null;
         };
         /** DataConfig */
         DataConfig: {
@@ -838,6 +1169,52 @@ export interface components {
              */
             warmup_ratio: number;
         };
+        /**
+         * EVA (ranks by activations)
+         * @description LoRA whose ranks are dealt out once, at the start, by the variance of each module's inputs (EVA, 2024).
+         */
+        EvaMethod: {
+            /**
+             * LoRA alpha
+             * @description The update is scaled by alpha / initial rank.
+             * @default 8
+             */
+            lora_alpha: number;
+            /**
+             * LoRA dropout
+             * @description Dropout on the adapter's input.
+             * @default 0.1
+             */
+            lora_dropout: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "eva";
+            /**
+             * Mean rank
+             * @description Mean rank of all modules.
+             * @default 8
+             */
+            rank: number;
+            /**
+             * Spread (rho)
+             * @description A module gets at most rank times rho components. 1: the same for all.
+             * @default 2
+             */
+            rho: number;
+            /**
+             * Target modules
+             * @description Names (or dotted name ends) of the linear layers to adapt, for example query, value. Empty: all linear layers in the model's blocks.
+             */
+            target_modules?: string[] | null;
+            /**
+             * Convergence (tau)
+             * @description Cosine between two passes at which a direction counts as found.
+             * @default 0.99
+             */
+            tau: number;
+        };
         /** EventPage */
         EventPage: {
             /** Has More */
@@ -870,6 +1247,47 @@ export interface components {
             /** Value */
             value: unknown;
         };
+        /** ForkRequest */
+        ForkRequest: {
+            /**
+             * Attempt
+             * @description Empty: the newest attempt that keeps a checkpoint of this step.
+             */
+            attempt?: number | null;
+            /**
+             * Changes
+             * @description Parts of the configuration that take the place of the parent's.
+             * @default {}
+             * @example {
+             *       "training": {
+             *         "learning_rate": 0.001
+             *       }
+             *     }
+             */
+            changes: {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @description Empty: the parent's name and the step.
+             */
+            name?: string | null;
+            /**
+             * Priority
+             * @default 0
+             */
+            priority: number;
+            /**
+             * Step
+             * @description Of a kept checkpoint; empty: the newest.
+             */
+            step?: number | null;
+            /**
+             * Tags
+             * @description Empty: the parent's.
+             */
+            tags?: string[] | null;
+        };
         /**
          * Full fine-tuning
          * @description Full fine-tuning: all weights are trained. The ceiling to compare with; there are no ranks to watch.
@@ -880,6 +1298,18 @@ export interface components {
              * @enum {string}
              */
             name: "full";
+        };
+        /**
+         * Ghost
+         * @description What an older attempt recorded beyond the step from which a later one went on.
+         */
+        Ghost: {
+            /** Attempt */
+            attempt: number;
+            /** Steps */
+            steps: number[];
+            /** Values */
+            values: (number | ("NaN" | "Infinity" | "-Infinity"))[];
         };
         /** HardwareConfig */
         HardwareConfig: {
@@ -902,6 +1332,7 @@ export interface components {
         Health: {
             broker: components["schemas"]["ServiceState"];
             database: components["schemas"]["ServiceState"];
+            disk: components["schemas"]["ServiceState"];
             /**
              * Status
              * @enum {string}
@@ -1010,6 +1441,58 @@ export interface components {
              * @default false
              */
             use_rslora: boolean;
+        };
+        /**
+         * LoRA, shrunk at the end
+         * @description LoRA trained at a high rank, then cut down by singular value: cheap, and hard to beat.
+         */
+        LoraShrinkMethod: {
+            /**
+             * What stays
+             * @description uniform: every module keeps the target rank. global: the largest singular values of all modules.
+             * @default uniform
+             * @enum {string}
+             */
+            allocation: "uniform" | "global";
+            /**
+             * Initial rank
+             * @description Rank of every module before the cut. Empty: 4 times the target rank.
+             */
+            initial_rank?: number | null;
+            /**
+             * LoRA alpha
+             * @description The update is scaled by alpha / initial rank.
+             * @default 8
+             */
+            lora_alpha: number;
+            /**
+             * LoRA dropout
+             * @description Dropout on the adapter's input.
+             * @default 0.1
+             */
+            lora_dropout: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "lora_shrink";
+            /**
+             * Cut at
+             * @description Share of the steps after which it is cut. 1: at the end.
+             * @default 1
+             */
+            shrink_at_ratio: number;
+            /**
+             * Target modules
+             * @description Names (or dotted name ends) of the linear layers to adapt, for example query, value. Empty: all linear layers in the model's blocks.
+             */
+            target_modules?: string[] | null;
+            /**
+             * Target rank
+             * @description Mean rank of all modules after the cut.
+             * @default 8
+             */
+            target_rank: number;
         };
         /**
          * MetricEvent
@@ -1295,6 +1778,14 @@ export interface components {
             total: number;
         };
         /**
+         * Queue
+         * @description Runs that wait, the next one first.
+         */
+        Queue: {
+            /** Items */
+            items: components["schemas"]["RunSummary"][];
+        };
+        /**
          * RankFrame
          * @description One rank snapshot; `mask` and `scores` packed as in contract.events.RanksEvent.
          */
@@ -1384,6 +1875,76 @@ export interface components {
             /** Width */
             width: number;
         };
+        /** Relative */
+        Relative: {
+            /** Id */
+            id: string;
+            /** Metrics */
+            metrics: {
+                [key: string]: components["schemas"]["MetricSummary"];
+            };
+            /** Name */
+            name: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /** Parent Step */
+            parent_step: number | null;
+            status: components["schemas"]["RunStatus"];
+            /** Step */
+            step: number;
+            /** Total Steps */
+            total_steps: number | null;
+        };
+        /**
+         * Remedy
+         * @description What can be done about a run that has ended, as one call.
+         */
+        Remedy: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "resume" | "retry" | "fork";
+            /** Changes */
+            changes: {
+                [key: string]: unknown;
+            };
+            /**
+             * Label
+             * @example Retry with batch 8 and accumulation 2
+             */
+            label: string;
+            /**
+             * Step
+             * @description Of action fork.
+             */
+            step: number | null;
+        };
+        /** ReorderRequest */
+        ReorderRequest: {
+            /**
+             * Run Ids
+             * @description Waiting runs in the order wanted: they take the places that they have now among themselves.
+             */
+            run_ids: string[];
+        };
+        /** RetryRequest */
+        RetryRequest: {
+            /**
+             * Changes
+             * @description Parts of the configuration that take the place of the run's own; only what leaves it the same training.
+             * @default {}
+             * @example {
+             *       "training": {
+             *         "batch_size": 8,
+             *         "gradient_accumulation": 2
+             *       }
+             *     }
+             */
+            changes: {
+                [key: string]: unknown;
+            };
+        };
         /**
          * RunCheck
          * @description Body of POST /runs/validate: a draft, which may be anything.
@@ -1410,9 +1971,15 @@ export interface components {
              */
             hardware: components["schemas"]["HardwareConfig"];
             /** Method */
-            method: components["schemas"]["DynamicRankMethod"] | components["schemas"]["LoraMethod"] | components["schemas"]["FullMethod"];
+            method: components["schemas"]["DynamicRankMethod"] | components["schemas"]["LoraMethod"] | components["schemas"]["AdaLoraMethod"] | components["schemas"]["EvaMethod"] | components["schemas"]["LoraShrinkMethod"] | components["schemas"]["SoraMethod"] | components["schemas"]["ControlMethod"] | components["schemas"]["FullMethod"];
             /** Model */
             model: components["schemas"]["ModelConfig"];
+            /**
+             * Steering
+             * @description What was done to the run while it trained; dynamic rank only.
+             * @default []
+             */
+            steering: components["schemas"]["Steering"][];
             /** Training */
             training: components["schemas"]["TrainingConfig"];
         };
@@ -1450,6 +2017,11 @@ export interface components {
             attempts: components["schemas"]["AttemptShape"][];
             /** Budget */
             budget: number | null;
+            /**
+             * Cause
+             * @description The log's line that tells why.
+             */
+            cause: string | null;
             config: components["schemas"]["RunConfig"];
             /** Created At */
             created_at: number;
@@ -1468,6 +2040,11 @@ export interface components {
             eta_s: number | null;
             /** Id */
             id: string;
+            /**
+             * Is Held
+             * @description A person holds pruning.
+             */
+            is_held: boolean;
             /** Kept Parameters */
             kept_parameters: number | null;
             /**
@@ -1510,6 +2087,13 @@ export interface components {
             next_step: string | null;
             /** Notes */
             notes: string;
+            /**
+             * Parent Id
+             * @description The run that this one was forked from; it may have been deleted since.
+             */
+            parent_id: string | null;
+            /** Parent Step */
+            parent_step: number | null;
             phase: components["schemas"]["Phase"] | null;
             /** Planned Budget */
             planned_budget: components["schemas"]["BudgetPoint"][];
@@ -1525,11 +2109,31 @@ export interface components {
              * @description 1 is next; null when the run does not wait in the queue.
              */
             queue_position: number | null;
-            /** Reason */
+            /**
+             * Reason
+             * @description A stable word for programs; see contract.reasons.
+             */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The same for a person.
+             */
+            reason_title: string | null;
+            /** @description For a run that has ended without being done; null when only another configuration helps. */
+            remedy: components["schemas"]["Remedy"] | null;
+            /**
+             * Settled Step
+             * @description Step of the final mask, once it is set.
+             */
+            settled_step: number | null;
             /** Started At */
             started_at: number | null;
             status: components["schemas"]["RunStatus"];
+            /**
+             * Steer Requests
+             * @description Asked for, and not answered by the training yet.
+             */
+            steer_requests: components["schemas"]["SteerRequestShape"][];
             /** Step */
             step: number;
             /** Tags */
@@ -1590,6 +2194,11 @@ export interface components {
             attempt: number;
             /** Budget */
             budget: number | null;
+            /**
+             * Cause
+             * @description The log's line that tells why.
+             */
+            cause: string | null;
             /** Created At */
             created_at: number;
             /** Data Id */
@@ -1631,6 +2240,13 @@ export interface components {
             name: string;
             /** Next Step */
             next_step: string | null;
+            /**
+             * Parent Id
+             * @description The run that this one was forked from; it may have been deleted since.
+             */
+            parent_id: string | null;
+            /** Parent Step */
+            parent_step: number | null;
             phase: components["schemas"]["Phase"] | null;
             /** Priority */
             priority: number;
@@ -1639,8 +2255,16 @@ export interface components {
              * @description 1 is next; null when the run does not wait in the queue.
              */
             queue_position: number | null;
-            /** Reason */
+            /**
+             * Reason
+             * @description A stable word for programs; see contract.reasons.
+             */
             reason: string | null;
+            /**
+             * Reason Title
+             * @description The same for a person.
+             */
+            reason_title: string | null;
             /** Started At */
             started_at: number | null;
             status: components["schemas"]["RunStatus"];
@@ -1661,10 +2285,24 @@ export interface components {
             worker: string | null;
         };
         /**
+         * RunTree
+         * @description A run, what it was forked from, and what was forked from these; parents before children.
+         */
+        RunTree: {
+            /** Items */
+            items: components["schemas"]["Relative"][];
+        };
+        /**
          * Series
          * @description One metric over the steps, without the parts of older attempts that a resume has replaced.
          */
         Series: {
+            /**
+             * Ghosts
+             * @description With ghost=true: the parts that are left out above, reduced alike.
+             * @default []
+             */
+            ghosts: components["schemas"]["Ghost"][];
             /**
              * Is Reduced
              * @description True: minimum and maximum of each bucket are kept; fetch with points=all for every point.
@@ -1704,11 +2342,62 @@ export interface components {
             token: string;
         };
         /**
+         * SoRA (gates)
+         * @description A gate on each component, shrunk after every step until it closes; no budget, the gates find their ranks (SoRA).
+         */
+        SoraMethod: {
+            /**
+             * Learning rate of gates
+             * @description The gates learn at this multiple of the learning rate.
+             * @default 1
+             */
+            gate_lr_scale: number;
+            /**
+             * LoRA alpha
+             * @description The update is scaled by alpha / initial rank.
+             * @default 8
+             */
+            lora_alpha: number;
+            /**
+             * LoRA dropout
+             * @description Dropout on the adapter's input.
+             * @default 0.1
+             */
+            lora_dropout: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "sora";
+            /**
+             * Initial rank
+             * @description Rank of every module at the start.
+             * @default 8
+             */
+            rank: number;
+            /**
+             * Sparsity (lambda)
+             * @description After each step a gate shrinks by its learning rate times this. More closes more of them.
+             * @default 10
+             */
+            sparse_lambda: number;
+            /**
+             * Target modules
+             * @description Names (or dotted name ends) of the linear layers to adapt, for example query, value. Empty: all linear layers in the model's blocks.
+             */
+            target_modules?: string[] | null;
+        };
+        /**
          * StatusEvent
          * @description The run's status changed; the first event of an attempt is `starting`.
          */
         StatusEvent: {
             attempt: number;
+            /**
+             * Cause
+             * @description The log's line that tells why, word by word.
+             */
+            cause?: string;
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
@@ -1734,6 +2423,87 @@ export interface components {
             /** @description Seconds since 1970, UTC. */
             time: number;
         };
+        /**
+         * SteerEvent
+         * @description A person's wish reached the training, and took effect at the end of optimizer step `step`, or was refused.
+         */
+        SteerEvent: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "hold" | "release" | "freeze" | "target";
+            attempt: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "steer";
+            /**
+             * Refused
+             * @description Why nothing was done.
+             */
+            refused?: string;
+            /**
+             * Request
+             * @description Which request this answers; null for what the configuration says or an earlier attempt did.
+             */
+            request?: string;
+            /** @description 1..n in each run, without gap. */
+            seq: number;
+            /** Step */
+            step: number;
+            /** Target Rank */
+            target_rank?: number;
+            /** @description Seconds since 1970, UTC. */
+            time: number;
+        };
+        /** SteerRequestShape */
+        SteerRequestShape: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "hold" | "release" | "freeze" | "target";
+            /** Id */
+            id: string;
+            /** Target Rank */
+            target_rank: number | null;
+            /** Time */
+            time: number;
+        };
+        /** SteerWish */
+        SteerWish: {
+            /**
+             * Action
+             * @description hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank.
+             * @enum {string}
+             */
+            action: "hold" | "release" | "freeze" | "target";
+            /** Target Rank */
+            target_rank?: number | null;
+        };
+        /**
+         * Steering
+         * @description What a person did to a running run, and before which optimizer step: a run with this list does the same again.
+         */
+        Steering: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "hold" | "release" | "freeze" | "target";
+            /**
+             * Step
+             * @description Takes effect at the end of this optimizer step.
+             */
+            step: number;
+            /**
+             * Target Rank
+             * @description Of action target.
+             */
+            target_rank?: number | null;
+        };
         /** StopRequest */
         StopRequest: {
             /**
@@ -1743,9 +2513,16 @@ export interface components {
              */
             save: boolean;
         };
-        StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"];
+        StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"] | components["schemas"]["SteerEvent"] | components["schemas"]["ConfigEvent"];
         /** TrainingConfig */
         TrainingConfig: {
+            /**
+             * Checkpoints after the end
+             * @description Once a run is done and its result is written: keep its checkpoints, only the best one, or none.
+             * @default keep
+             * @enum {string}
+             */
+            after_done: "keep" | "best" | "delete";
             /**
              * Batch size
              * @description Rows in one forward pass.
@@ -1753,11 +2530,22 @@ export interface components {
              */
             batch_size: number;
             /**
+             * Best by
+             * @description The metric that says which checkpoint is best: the lowest of a loss, the highest of anything else.
+             * @default eval_accuracy
+             */
+            best_metric: string;
+            /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.
              * @default 50
              */
             checkpoint_every: number;
+            /**
+             * Checkpoint at least every
+             * @description For slow steps: a checkpoint also when so much time has passed since the last one. Empty: by steps alone.
+             */
+            checkpoint_minutes?: number | null;
             /**
              * Epochs
              * @description Passes over the training rows. Used when steps is empty.
@@ -1775,6 +2563,12 @@ export interface components {
              * @default 1
              */
             gradient_accumulation: number;
+            /**
+             * Keep the best checkpoint
+             * @description Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.
+             * @default true
+             */
+            keep_best: boolean;
             /**
              * Keep checkpoints
              * @description The newest ones; older ones are deleted.
@@ -1810,6 +2604,13 @@ export interface components {
              * @description Optimizer steps. Give steps or epochs, not both.
              */
             max_steps?: number | null;
+            /**
+             * When the disk is full
+             * @description A checkpoint that finds no room: go on without it and say so, or stop at the one before.
+             * @default continue
+             * @enum {string}
+             */
+            on_disk_full: "continue" | "stop";
             /**
              * Seed
              * @description Start weights, order of the rows, dropout.
@@ -2071,6 +2872,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PresetList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queue"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reorder_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReorderRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queue"];
                 };
             };
             /** @description What went wrong, and what to do */
@@ -2355,6 +3218,74 @@ export interface operations {
             };
         };
     };
+    edit_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_controls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_events: {
         parameters: {
             query?: {
@@ -2416,6 +3347,42 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    fork_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ForkRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
                 };
             };
             /** @description What went wrong, and what to do */
@@ -2542,6 +3509,8 @@ export interface operations {
                 from?: number | null;
                 /** @description Last step. */
                 to?: number | null;
+                /** @description Also what a resume has replaced. */
+                ghost?: boolean;
             };
             header?: never;
             path: {
@@ -2712,6 +3681,78 @@ export interface operations {
             };
         };
     };
+    retry_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RetryRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    steer_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SteerWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     stop_run: {
         parameters: {
             query?: never;
@@ -2735,6 +3776,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tree: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunTree"];
                 };
             };
             /** @description What went wrong, and what to do */

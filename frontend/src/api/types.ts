@@ -25,6 +25,11 @@ export type Preset = Shapes["PresetShape"];
 export type ModelInfo = Shapes["ModelShape"];
 export type DatasetInfo = Shapes["DatasetShape"];
 export type WorkerInfo = Shapes["WorkerShape"];
+export type CheckpointInfo = Shapes["CheckpointShape"];
+export type Remedy = Shapes["Remedy"];
+export type Relative = Shapes["Relative"];
+export type SteerAction = Shapes["SteerWish"]["action"];
+export type Ghost = Shapes["Ghost"];
 export type Health = Shapes["Health"];
 
 /** A number, or its name where JSON has none ("NaN", "Infinity", "-Infinity"). */
@@ -48,6 +53,7 @@ export type RunEvent = Stored &
         reason?: string;
         message?: string;
         next_step?: string;
+        cause?: string;
         step?: number;
       }
     | { kind: "phase"; phase: Phase; step?: number }
@@ -83,6 +89,8 @@ export type RunEvent = Stored &
         kept_parameters: number;
       }
     | { kind: "warning"; code: string; message: string; next_step?: string; step?: number }
+    | { kind: "steer"; step: number; action: SteerAction; target_rank?: number; refused?: string }
+    | { kind: "config"; why: "retry" | "edit"; changes: Record<string, [unknown, unknown]> }
   );
 
 export interface ComponentChange {

@@ -56,6 +56,7 @@ export function HealthPill() {
               <Service name="Database" {...health.data.database} />
               <Service name="Broker" {...health.data.broker} />
               <Service name="Workers" {...health.data.workers} />
+              <Service name="Disk" {...health.data.disk} />
               <Divider />
               {(workers.data ?? []).map((worker) => (
                 <Worker key={worker.name} worker={worker} now={health.data.time} />

@@ -1,5 +1,6 @@
 import { Badge } from "@mantine/core";
 import type { RunStatus } from "@/api/types";
+import { type RunState, stateWords } from "./run-state";
 
 const colours: Record<RunStatus, string> = {
   queued: "gray",
@@ -15,13 +16,14 @@ const colours: Record<RunStatus, string> = {
 const moving: readonly RunStatus[] = ["starting", "running", "stopping"];
 
 interface StatusBadgeProps {
-  status: RunStatus;
-  position?: number | null;
+  state: RunState;
   testId?: string;
 }
 
 /** The word always stands beside the colour. */
-export function StatusBadge({ status, position, testId }: StatusBadgeProps) {
+export function StatusBadge({ state, testId }: StatusBadgeProps) {
+  const { status } = state;
+  const words = stateWords(state);
   return (
     <Badge
       variant="light"
@@ -33,10 +35,10 @@ export function StatusBadge({ status, position, testId }: StatusBadgeProps) {
       className="status-badge"
       leftSection={<span className={moving.includes(status) ? "dot dot-moving" : "dot"} aria-hidden />}
       data-status={status}
+      title={words}
       {...(testId ? { "data-testid": testId } : {})}
     >
-      {status}
-      {position ? <span className="status-position"> #{position}</span> : null}
+      {words}
     </Badge>
   );
 }

@@ -74,6 +74,3 @@ export function configValue(value: unknown): string {
     return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
   return JSON.stringify(value);
 }
-
-const methodNames: Record<string, string> = { dynamic_rank: "Dynamic rank", lora: "LoRA", full: "Full" };
-export const methodName = (key: string): string => methodNames[key] ?? key;

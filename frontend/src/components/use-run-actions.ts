@@ -1,8 +1,17 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
+import { queueQuery } from "@/api/queries";
+import type { SteerAction } from "@/api/types";
 import { told, toldError } from "./toast";
 
 type Named = { id: string; name: string };
+
+interface ForkWish {
+  run: Named;
+  step: number | null;
+  changes: Record<string, unknown>;
+  name: string | null;
+}
 
 const path = (id: string) => ({ params: { path: { run_id: id } } });
 const several = (runs: Named[]) => (runs.length === 1 ? (runs[0]?.name ?? "") : `${runs.length} runs`);
@@ -14,7 +23,7 @@ async function each(runs: Named[], act: (run: Named) => Promise<unknown>) {
   if (refused) throw refused.reason;
 }
 
-/** Stop, resume, rename and delete, with what is told and what is read again after. */
+/** All that can be asked of runs, with what is told and what is read again after. */
 export function useRunActions() {
   const client = useQueryClient();
   const refresh = (runs: Named[]) =>
@@ -39,6 +48,45 @@ export function useRunActions() {
     onError: (error) => toldError("Could not resume", error),
     onSettled: (_, __, run) => refresh([run]),
   });
+  const retry = useMutation({
+    mutationFn: ({ run, changes }: { run: Named; changes: Record<string, unknown> }) =>
+      unwrap(http.POST("/api/v1/runs/{run_id}/retry", { ...path(run.id), body: { changes } })),
+    onSuccess: (_, { run }) => told(`${run.name}: waits to be retried.`),
+    onError: (error) => toldError("Could not retry", error),
+    onSettled: (_, __, { run }) => refresh([run]),
+  });
+  const fork = useMutation({
+    mutationFn: ({ run, step, changes, name }: ForkWish) =>
+      unwrap(
+        http.POST("/api/v1/runs/{run_id}/fork", {
+          ...path(run.id),
+          body: { step, changes, name, priority: 0 },
+        }),
+      ),
+    onSuccess: (child) => told(`${child.name}: queued.`),
+    onSettled: (_, __, { run }) => refresh([run]),
+  });
+  const steer = useMutation({
+    mutationFn: ({ run, action, targetRank }: { run: Named; action: SteerAction; targetRank?: number }) =>
+      unwrap(
+        http.POST("/api/v1/runs/{run_id}/steer", {
+          ...path(run.id),
+          body: { action, target_rank: targetRank ?? null },
+        }),
+      ),
+    onError: (error) => toldError("Could not steer", error),
+    onSettled: (_, __, { run }) => refresh([run]),
+  });
+  const reorder = useMutation({
+    mutationFn: (run_ids: string[]) => unwrap(http.POST("/api/v1/queue/reorder", { body: { run_ids } })),
+    onSuccess: ({ items }) => client.setQueryData(queueQuery.queryKey, items),
+    onError: (error) => toldError("Could not move", error),
+    onSettled: () =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: queueQuery.queryKey }),
+        client.invalidateQueries({ queryKey: ["runs"] }),
+      ]),
+  });
   const rename = useMutation({
     mutationFn: ({ id, name }: Named) =>
       unwrap(http.PATCH("/api/v1/runs/{run_id}", { ...path(id), body: { name } })),
@@ -52,5 +100,5 @@ export function useRunActions() {
     onError: (error) => toldError("Could not delete", error),
     onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }),
   });
-  return { stop, resume, rename, remove };
+  return { stop, resume, retry, fork, steer, reorder, rename, remove };
 }

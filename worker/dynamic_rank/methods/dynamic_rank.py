@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
+from ..allocator import RankAllocator
 from ..callback import DynamicRankCallback
 from ..checkpoint import Folder
 from ..config import DynamicRankConfig
@@ -23,11 +24,23 @@ class DynamicRank(ComponentMethod):
     """Ranks that move between modules while training; see DynamicRankConfig for the options."""
 
     key = "dynamic_rank"
+    schedule_options = frozenset(
+        {"target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "schedule", "beta", "eps", "eta", "score",
+         "c_lr_scale", "lora_dropout"}
+    )  # fmt: skip
+    """Options that a fork may change: they decide what comes, not what the tensors are."""
 
     def __init__(self, config: DynamicRankConfig) -> None:
         super().__init__(config)
         self._callback: DynamicRankCallback | None = None
         self._resume_state: Mapping[str, Any] | None = None
+        self.is_fork = False
+        """Set before `load_state`: the checkpoint is another run's, whose schedule_options may have been others."""
+
+    @property
+    def allocator(self) -> RankAllocator | None:
+        """What scores and prunes, and can be steered; None before training begins."""
+        return self._callback.allocator if self._callback is not None else None
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -81,7 +94,8 @@ class DynamicRank(ComponentMethod):
         save_run_state(folder, self._wrapped, self.key, self.options, allocator)
 
     def load_state(self, folder: Folder) -> None:
-        state = load_run_state(folder, self._wrapped, self.key, self.options)
+        may_differ = self.schedule_options if self.is_fork else frozenset()
+        state = load_run_state(folder, self._wrapped, self.key, self.options, may_differ)
         self._resume_state = state
         if self._callback is None:
             return

@@ -2,8 +2,10 @@ import { Group, Table } from "@mantine/core";
 import { Link } from "react-router";
 import type { RunSummary } from "@/api/types";
 import { colourOf, useLook } from "@/charts/look";
-import { count, methodName, metric, missing, shortCount } from "@/components/format";
+import { count, metric, missing, shortCount } from "@/components/format";
+import { methodName } from "@/components/methods";
 import { Panel } from "@/components/Panel";
+import { stateOf } from "@/components/run-state";
 import { StatusBadge } from "@/components/StatusBadge";
 
 /** One row a run; the best value of the accuracies is set in bold. */
@@ -48,7 +50,7 @@ export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
                     </Group>
                   </Table.Td>
                   <Table.Td>
-                    <StatusBadge status={run.status} />
+                    <StatusBadge state={stateOf(run)} />
                   </Table.Td>
                   <Table.Td>{methodName(run.method)}</Table.Td>
                   <Table.Td ta="right" fw={summary?.max === best ? 700 : 400}>

@@ -1,4 +1,4 @@
-import { MultiSelect, NumberInput, Select, Switch, TagsInput, TextInput } from "@mantine/core";
+import { JsonInput, MultiSelect, NumberInput, Select, Switch, TagsInput, TextInput } from "@mantine/core";
 import { DecimalInput } from "./DecimalInput";
 import type { FormField } from "./schema";
 
@@ -132,6 +132,18 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
         />
       );
     }
+    case "object":
+      return (
+        <JsonInput
+          {...common}
+          value={typeof value === "string" ? value : value ? JSON.stringify(value, null, 1) : ""}
+          onChange={(next) => onChange(parsedObject(next))}
+          autosize
+          minRows={3}
+          maxRows={12}
+          formatOnBlur
+        />
+      );
     default:
       return (
         <TextInput
@@ -140,6 +152,15 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
           onChange={(event) => onChange(event.currentTarget.value || (field.isNullable ? null : ""))}
         />
       );
+  }
+}
+
+/** The object that the text says; the text itself while it is no JSON, so that nothing typed is lost. */
+function parsedObject(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }
 

@@ -4,7 +4,14 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { ApiError, http, unwrap } from "@/api/client";
-import { configSchemaQuery, datasetsQuery, modelsQuery, presetsQuery, runQuery } from "@/api/queries";
+import {
+  configSchemaQuery,
+  controlsQuery,
+  datasetsQuery,
+  modelsQuery,
+  presetsQuery,
+  runQuery,
+} from "@/api/queries";
 import type { ConfigDraft, RunConfig } from "@/api/types";
 import { ErrorState } from "@/components/states";
 import { told } from "@/components/toast";
@@ -23,8 +30,10 @@ const TextViews = lazy(() => import("./TextViews"));
 
 export function NewRunPage() {
   const [params] = useSearchParams();
-  const from = params.get("from");
-  useTitle(from ? "Duplicate a run" : "New run");
+  const edited = params.get("edit");
+  const from = edited ?? params.get("from");
+  const title = edited ? "Edit a queued run" : from ? "New run from an old one" : "New run";
+  useTitle(title);
   const schema = useQuery(configSchemaQuery);
   const presets = useQuery(presetsQuery);
   const origin = useQuery({
@@ -32,31 +41,42 @@ export function NewRunPage() {
     enabled: from !== null,
     staleTime: Number.POSITIVE_INFINITY,
   });
+  const as = params.get("as");
+  const beside = useQuery({ ...controlsQuery(from ?? ""), enabled: from !== null && as !== null });
+  const control = beside.data?.find((one) => one.key === as);
   const sections = useMemo(
     () => (schema.data ? formSections(schema.data as JsonSchema) : null),
     [schema.data],
   );
-  const failed = schema.error ?? presets.error ?? (from ? origin.error : null);
-  const isReady = sections && presets.data && (from === null || origin.data);
+  const failed = schema.error ?? presets.error ?? (from ? origin.error : null) ?? (as ? beside.error : null);
+  const isReady = sections && presets.data && (from === null || origin.data) && (as === null || control);
   const wanted = presets.data?.find((preset) => preset.key === params.get("preset")) ?? presets.data?.[0];
   return (
     <Container fluid maw={1480} px={{ base: "sm", sm: "lg" }} py="md">
       <Title order={1} size="h3" mb="md">
-        {from ? "New run from an old one" : "New run"}
+        {title}
       </Title>
       {isReady ? (
         <Editor
-          key={from ?? "new"}
+          key={`${from ?? "new"} ${as ?? ""}`}
           sections={sections}
-          start={(origin.data?.config ?? wanted?.config ?? defaultDraft(sections)) as ConfigDraft}
+          start={
+            (control?.config ??
+              origin.data?.config ??
+              wanted?.config ??
+              defaultDraft(sections)) as ConfigDraft
+          }
           origin={(origin.data?.config as ConfigDraft | undefined) ?? null}
-          startName={origin.data ? `${origin.data.name} (copy)` : ""}
+          startName={
+            control ? "" : origin.data ? (edited ? origin.data.name : `${origin.data.name} (copy)`) : ""
+          }
+          edited={edited}
         />
       ) : failed ? (
         <ErrorState
           error={failed}
           onRetry={() => {
-            for (const query of [schema, presets, origin]) if (query.error) void query.refetch();
+            for (const query of [schema, presets, origin, beside]) if (query.error) void query.refetch();
           }}
         />
       ) : (
@@ -74,9 +94,11 @@ interface EditorProps {
   start: ConfigDraft;
   origin: ConfigDraft | null;
   startName: string;
+  /** The queued run whose configuration is written, in place of a new run's. */
+  edited: string | null;
 }
 
-function Editor({ sections, start, origin, startName }: EditorProps) {
+function Editor({ sections, start, origin, startName, edited }: EditorProps) {
   const [draft, setDraft] = useState<ConfigDraft>(start);
   const [name, setName] = useState(startName);
   const [tab, setTab] = useState<string | null>("form");
@@ -90,8 +112,16 @@ function Editor({ sections, start, origin, startName }: EditorProps) {
   const client = useQueryClient();
 
   const launch = useMutation({
-    mutationFn: () =>
-      unwrap(
+    mutationFn: async () => {
+      if (edited) {
+        const params = { path: { run_id: edited } };
+        const config = draft as unknown as RunConfig;
+        const run = await unwrap(http.PUT("/api/v1/runs/{run_id}/config", { params, body: { config } }));
+        const wanted = name.trim();
+        if (!wanted || wanted === startName) return run;
+        return unwrap(http.PATCH("/api/v1/runs/{run_id}", { params, body: { name: wanted } }));
+      }
+      return unwrap(
         http.POST("/api/v1/runs", {
           body: {
             config: draft as unknown as RunConfig,
@@ -101,10 +131,12 @@ function Editor({ sections, start, origin, startName }: EditorProps) {
             priority: 0,
           },
         }),
-      ),
+      );
+    },
     onSuccess: (run) => {
-      told(`${run.name}: launched.`);
+      told(edited ? `${run.name}: changed.` : `${run.name}: launched.`);
       void client.invalidateQueries({ queryKey: ["runs"] });
+      void client.invalidateQueries({ queryKey: ["run", run.id] });
       void navigate(`/runs/${run.id}`);
     },
   });
@@ -184,6 +216,7 @@ function Editor({ sections, start, origin, startName }: EditorProps) {
               problems={problems.length}
               isBusy={launch.isPending}
               onLaunch={() => launch.mutate()}
+              action={edited ? "Save changes" : "Launch run"}
             />
             {dataset ? <DataPreview dataset={dataset} /> : null}
             {origin && JSON.stringify(origin) !== JSON.stringify(draft) ? (

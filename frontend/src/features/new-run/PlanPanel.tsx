@@ -15,12 +15,14 @@ interface PlanPanelProps {
   problems: number;
   isBusy: boolean;
   onLaunch: () => void;
+  /** What the button says. */
+  action: string;
 }
 
 const curveHeight = 190;
 
 /** What the configuration would do, as the API works it out; and the button that does it. */
-export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch }: PlanPanelProps) {
+export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch, action }: PlanPanelProps) {
   const look = useLook();
   const figure = useMemo(
     () =>
@@ -90,7 +92,7 @@ export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch }: Plan
           disabled={problems > 0}
           data-testid="launch-run"
         >
-          Launch run
+          {action}
         </Button>
       </Stack>
     </Panel>

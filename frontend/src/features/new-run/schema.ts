@@ -26,9 +26,10 @@ export interface JsonSchema {
   "x-advanced"?: boolean;
   "x-unit"?: string;
   "x-options"?: string;
+  "x-hidden"?: boolean;
 }
 
-export type FieldKind = "integer" | "number" | "text" | "boolean" | "choice" | "list";
+export type FieldKind = "integer" | "number" | "text" | "boolean" | "choice" | "list" | "object";
 
 export interface FormField {
   /** Dotted, as in the API's errors without `config.`. */
@@ -70,7 +71,8 @@ export interface FormSection {
 /** The sections of a configuration, in the schema's order. */
 export function formSections(root: JsonSchema): FormSection[] {
   const find = (schema: JsonSchema): JsonSchema => resolve(root, schema);
-  return Object.entries(root.properties ?? {}).map(([name, property]) => {
+  const shown = Object.entries(root.properties ?? {}).filter(([, property]) => !property["x-hidden"]);
+  return shown.map(([name, property]) => {
     const schema = find(property);
     const title = property.title ?? schema.title ?? name;
     const options = schema.oneOf ?? schema.anyOf;
@@ -128,6 +130,7 @@ function fieldOf(
 function kindOf(schema: JsonSchema, choices: string[]): FieldKind {
   if (choices.length) return "choice";
   if (schema.type === "integer" || schema.type === "number" || schema.type === "boolean") return schema.type;
+  if (schema.type === "object") return "object";
   return schema.type === "array" ? "list" : "text";
 }
 

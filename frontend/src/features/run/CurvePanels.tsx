@@ -1,5 +1,8 @@
-import { Text } from "@mantine/core";
-import { useMemo } from "react";
+import { Group, Switch, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { ghostQuery } from "@/api/queries";
+import type { Ghost, RunDetail } from "@/api/types";
 import { type Curve, curvesFigure } from "@/charts/curves";
 import { colourOf, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
@@ -8,26 +11,42 @@ import { Panel } from "@/components/Panel";
 import type { LiveRun, Points } from "./live-run";
 
 interface CurvePanelProps {
+  run: RunDetail;
   series: LiveRun["series"];
   totalSteps: number | null;
   cursor: number | null;
 }
 
-export function LossPanel({ series, totalSteps, cursor }: CurvePanelProps) {
+export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) {
   const look = useLook();
   const train = series["train_loss"];
+  const [hasGhosts, ghosts, ghostSwitch] = useGhosts(run, "train_loss");
   const figure = useMemo(
     () =>
       curvesFigure({
-        curves: train ? [curve("train loss", train, colourOf(look, 0), { isSmoothed: true })] : [],
+        curves: train
+          ? [
+              ...ghosts.map((ghost) => ghostCurve(ghost, look.muted)),
+              curve("train loss", train, colourOf(look, 0), { isSmoothed: true }),
+            ]
+          : [],
         look,
         cursor,
         xRange: totalSteps ? [0, totalSteps] : undefined,
       }),
-    [train, look, cursor, totalSteps],
+    [train, ghosts, look, cursor, totalSteps],
   );
   return (
-    <Panel title="Train loss" actions={<Last points={train} />} note={reducedNote(train)}>
+    <Panel
+      title="Train loss"
+      actions={
+        <Group gap="md">
+          {hasGhosts ? ghostSwitch : null}
+          <Last points={train} />
+        </Group>
+      }
+      note={reducedNote(train)}
+    >
       <Plot
         figure={figure}
         height={210}
@@ -37,14 +56,16 @@ export function LossPanel({ series, totalSteps, cursor }: CurvePanelProps) {
   );
 }
 
-export function AccuracyPanel({ series, totalSteps, cursor }: CurvePanelProps) {
+export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelProps) {
   const look = useLook();
+  const [hasGhosts, ghosts, ghostSwitch] = useGhosts(run, "eval_accuracy");
   const accuracy = series["eval_accuracy"];
   const loss = series["eval_loss"];
   const figure = useMemo(
     () =>
       curvesFigure({
         curves: [
+          ...ghosts.map((ghost) => ghostCurve(ghost, look.muted)),
           ...(accuracy ? [curve("accuracy", accuracy, colourOf(look, 2), { hasMarkers: true })] : []),
           ...(loss
             ? [
@@ -62,10 +83,19 @@ export function AccuracyPanel({ series, totalSteps, cursor }: CurvePanelProps) {
         yTitle: "accuracy",
         xRange: totalSteps ? [0, totalSteps] : undefined,
       }),
-    [accuracy, loss, look, cursor, totalSteps],
+    [accuracy, loss, ghosts, look, cursor, totalSteps],
   );
   return (
-    <Panel title="Evaluation" actions={<Last points={accuracy} />} note={reducedNote(accuracy)}>
+    <Panel
+      title="Evaluation"
+      actions={
+        <Group gap="md">
+          {hasGhosts ? ghostSwitch : null}
+          <Last points={accuracy} />
+        </Group>
+      }
+      note={reducedNote(accuracy)}
+    >
       <Plot
         figure={figure}
         height={210}
@@ -74,6 +104,33 @@ export function AccuracyPanel({ series, totalSteps, cursor }: CurvePanelProps) {
     </Panel>
   );
 }
+
+const none: Ghost[] = [];
+
+/** Whether a resume has replaced anything, what it was, and the switch that shows it. */
+function useGhosts(run: RunDetail, name: string) {
+  const [isOn, setOn] = useState(false);
+  const ghosts = useQuery(ghostQuery(run.id, name, isOn));
+  const mayHave = run.attempts.filter((attempt) => attempt.start_step !== null).length > 1;
+  const control = (
+    <Switch
+      size="xs"
+      label="Cut parts"
+      title="What an earlier attempt recorded beyond the step from which a later one went on"
+      checked={isOn}
+      onChange={(event) => setOn(event.currentTarget.checked)}
+    />
+  );
+  return [mayHave, isOn ? (ghosts.data?.ghosts ?? none) : none, control] as const;
+}
+
+const ghostCurve = (ghost: Ghost, colour: string): Curve => ({
+  name: `attempt ${ghost.attempt}, cut`,
+  x: ghost.steps,
+  values: ghost.values,
+  colour,
+  dash: "dot",
+});
 
 const curve = (name: string, points: Points, colour: string, more: Partial<Curve>): Curve => ({
   name,

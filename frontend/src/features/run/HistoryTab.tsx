@@ -4,10 +4,13 @@ import { useState } from "react";
 import { ledgerQuery } from "@/api/queries";
 import type { RunDetail } from "@/api/types";
 import { count, dateTime, missing } from "@/components/format";
+import { prunes } from "@/components/methods";
 import { Panel } from "@/components/Panel";
 import { ErrorState } from "@/components/states";
+import { CheckpointsPanel } from "./CheckpointsPanel";
 import { type LiveRun, ledgerSentence } from "./live-run";
 import { TimelinePanel } from "./TimelinePanel";
+import { TreePanel } from "./TreePanel";
 import type { TimelineEvent } from "./timeline";
 
 const mostLines = 500;
@@ -24,7 +27,7 @@ export function HistoryTab({ run, live, timeline }: HistoryTabProps) {
   const ledger = useQuery({
     ...ledgerQuery(run.id, live.prunings),
     placeholderData: (previous) => previous,
-    enabled: run.method === "dynamic_rank",
+    enabled: prunes(run.method),
   });
   const lines = (ledger.data?.items ?? []).filter(
     (line) => module === null || line.module === Number(module),
@@ -36,12 +39,12 @@ export function HistoryTab({ run, live, timeline }: HistoryTabProps) {
         <Panel
           title="Ledger of components"
           note={
-            run.method === "dynamic_rank"
+            prunes(run.method)
               ? `${count(lines.length)} changes, newest first${lines.length > mostLines ? `; the newest ${mostLines} are shown` : ""}.`
               : "This method prunes nothing."
           }
           actions={
-            live.modules.length && run.method === "dynamic_rank" ? (
+            live.modules.length && prunes(run.method) ? (
               <Select
                 size="xs"
                 aria-label="Module"
@@ -77,6 +80,8 @@ export function HistoryTab({ run, live, timeline }: HistoryTabProps) {
       <Grid.Col span={{ base: 12, lg: 5 }}>
         <Stack gap="md">
           <TimelinePanel {...timeline} />
+          <CheckpointsPanel run={run} />
+          <TreePanel id={run.id} />
           <Panel title="Attempts" note="A run that is resumed goes on in a new attempt.">
             <Table.ScrollContainer minWidth={360}>
               <Table>

@@ -12,6 +12,7 @@ import { frameIndexAt } from "./frames";
 import type { LiveRun } from "./live-run";
 import { MetricPanel } from "./MetricPanel";
 import { RanksPanel } from "./RanksPanel";
+import { SteerPanel } from "./SteerPanel";
 import "./run.css";
 
 interface OverviewProps {
@@ -48,8 +49,8 @@ export function Overview({ run, live, status }: OverviewProps) {
   );
   const curves = (
     <>
-      <LossPanel series={live.series} totalSteps={totalSteps} cursor={cursor} />
-      <AccuracyPanel series={live.series} totalSteps={totalSteps} cursor={cursor} />
+      <LossPanel run={run} series={live.series} totalSteps={totalSteps} cursor={cursor} />
+      <AccuracyPanel run={run} series={live.series} totalSteps={totalSteps} cursor={cursor} />
     </>
   );
   if (isFull) {
@@ -61,10 +62,10 @@ export function Overview({ run, live, status }: OverviewProps) {
         </Alert>
         <Grid gap="md">
           <Grid.Col span={{ base: 12, md: 6 }}>
-            <LossPanel series={live.series} totalSteps={totalSteps} cursor={null} />
+            <LossPanel run={run} series={live.series} totalSteps={totalSteps} cursor={null} />
           </Grid.Col>
           <Grid.Col span={{ base: 12, md: 6 }}>
-            <AccuracyPanel series={live.series} totalSteps={totalSteps} cursor={null} />
+            <AccuracyPanel run={run} series={live.series} totalSteps={totalSteps} cursor={null} />
           </Grid.Col>
           <Grid.Col span={{ base: 12, md: 6 }}>
             <MetricPanel series={live.series} totalSteps={totalSteps} cursor={null} />
@@ -111,6 +112,7 @@ export function Overview({ run, live, status }: OverviewProps) {
               </Text>
             )}
           </Panel>
+          <SteerPanel run={run} status={status} />
           {curves}
         </Stack>
       </Grid.Col>

@@ -7,6 +7,7 @@ import { useLook } from "@/charts/look";
 import { moduleGrid } from "@/charts/module-grid";
 import { Plot } from "@/charts/Plot";
 import { count } from "@/components/format";
+import { methodName, prunes } from "@/components/methods";
 import { Panel } from "@/components/Panel";
 import type { LiveRun } from "./live-run";
 import { RankTable } from "./RankTable";
@@ -124,8 +125,8 @@ function note(run: RunDetail, value: HeatmapValue, modules: number): string {
   const parts =
     value === "importance"
       ? ["Mean smoothed score of a module's live components."]
-      : run.method === "lora"
-        ? ["LoRA: every module keeps its rank."]
+      : !prunes(run.method)
+        ? [`${methodName(run.method)}: every module keeps its rank.`]
         : ["Live components; × is a module without any."];
   if (modules > mostLabelledCells) parts.push("Point at a cell for its numbers.");
   return parts.join(" ");

@@ -1,26 +1,46 @@
 import { Button, Group, Menu } from "@mantine/core";
 import {
+  IconArrowFork,
   IconBraces,
   IconChevronDown,
   IconCopy,
   IconDeviceFloppy,
   IconDownload,
+  IconEdit,
   IconFileZip,
   IconPlayerPlay,
   IconPlayerStop,
+  IconRefresh,
+  IconScale,
   IconTrash,
 } from "@tabler/icons-react";
 import { useState } from "react";
 import { Link, useNavigate } from "react-router";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/Confirm";
+import { toldError } from "@/components/toast";
 import { useRunActions } from "@/components/use-run-actions";
+import { ForkDialog } from "./ForkDialog";
 
 /** What can be asked of a run now. The API has the last word; these only offer. */
 export function RunActions({ run, status }: { run: RunDetail; status: RunStatus }) {
-  const { stop, resume, remove } = useRunActions();
+  const { stop, resume, retry, fork, remove } = useRunActions();
   const navigate = useNavigate();
   const [isAsking, setAsking] = useState(false);
+  const [isForking, setForking] = useState(false);
+  // Only for the status that the row itself has: a remedy is about how that one ended.
+  const remedy = status === run.status && run.remedy?.action !== "resume" ? run.remedy : null;
+  const apply = () => {
+    if (remedy?.action === "retry") retry.mutate({ run, changes: remedy.changes });
+    if (remedy?.action === "fork")
+      fork.mutate(
+        { run, step: remedy.step, changes: remedy.changes, name: null },
+        {
+          onSuccess: (child) => void navigate(`/runs/${child.id}`),
+          onError: (error) => toldError("Could not fork", error),
+        },
+      );
+  };
   const isActive = status === "starting" || status === "running";
   const isWaiting = status === "queued" || status === "interrupted";
   const isOver = status === "done" || status === "stopped" || status === "failed";
@@ -49,8 +69,19 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           {isWaiting ? "Take out of the queue" : "Stop"}
         </Button>
       )}
+      {remedy && (
+        <Button
+          leftSection={<IconRefresh size={16} />}
+          onClick={apply}
+          loading={retry.isPending || fork.isPending}
+          data-testid="remedy"
+        >
+          {remedy.label}
+        </Button>
+      )}
       {(status === "stopped" || status === "failed") && (
         <Button
+          variant={remedy ? "default" : "filled"}
           leftSection={<IconPlayerPlay size={16} />}
           onClick={() => resume.mutate(run)}
           loading={resume.isPending}
@@ -70,6 +101,26 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           Download adapter
         </Button>
       )}
+      {status === "queued" && run.attempt === 0 && (
+        <Button
+          variant="default"
+          component={Link}
+          to={`/new?edit=${run.id}`}
+          leftSection={<IconEdit size={16} />}
+          data-testid="edit-run"
+        >
+          Edit
+        </Button>
+      )}
+      <Button
+        variant="default"
+        leftSection={<IconArrowFork size={16} />}
+        onClick={() => setForking(true)}
+        disabled={run.attempt === 0}
+        data-testid="fork-run"
+      >
+        Fork
+      </Button>
       <Button
         variant="default"
         component={Link}
@@ -95,6 +146,23 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
             rank_pattern.json
           </Menu.Item>
           <Menu.Item
+            component={Link}
+            to={`/new?from=${run.id}&as=control`}
+            leftSection={<IconScale size={15} />}
+            disabled={run.artifact !== "adapter"}
+            data-testid="launch-control"
+          >
+            Control with these ranks
+          </Menu.Item>
+          <Menu.Item
+            component={Link}
+            to={`/new?from=${run.id}&as=lora`}
+            leftSection={<IconScale size={15} />}
+            disabled={run.artifact !== "adapter"}
+          >
+            LoRA at this budget
+          </Menu.Item>
+          <Menu.Item
             component="a"
             href={file("log/download")}
             download
@@ -113,6 +181,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
+      {isForking && <ForkDialog run={run} onClose={() => setForking(false)} />}
       <Confirm
         opened={isAsking}
         title="Delete this run?"

@@ -4,17 +4,8 @@ import type { ReactNode } from "react";
 import { Link } from "react-router";
 import type { Connection } from "@/api/event-stream";
 import type { RunDetail, RunStatus } from "@/api/types";
-import {
-  age,
-  count,
-  dateTime,
-  duration,
-  methodName,
-  metric,
-  missing,
-  roughly,
-  shortCount,
-} from "@/components/format";
+import { age, count, dateTime, duration, metric, missing, roughly, shortCount } from "@/components/format";
+import { methodName } from "@/components/methods";
 import { StepProgress } from "@/components/Progress";
 import { StatusBadge } from "@/components/StatusBadge";
 import { useServerNow } from "@/components/use-server-now";
@@ -38,13 +29,35 @@ export function RunHeader({ run, live, status, connection, warnings }: RunHeader
   const phase = live.lastSeq >= run.last_seq ? live.phase : run.phase;
   return (
     <Stack gap="sm">
-      <Anchor component={Link} to="/" size="xs" c="dimmed" w="fit-content">
-        All runs
-      </Anchor>
+      <Group gap="md">
+        <Anchor component={Link} to="/" size="xs" c="dimmed" w="fit-content">
+          All runs
+        </Anchor>
+        {run.parent_id ? (
+          <Anchor
+            component={Link}
+            to={`/runs/${run.parent_id}`}
+            size="xs"
+            c="dimmed"
+            data-testid="forked-from"
+          >
+            Forked from {run.parent_id} at step {count(run.parent_step)}
+          </Anchor>
+        ) : null}
+      </Group>
       <Group justify="space-between" align="flex-start" gap="sm">
         <Group gap="sm" align="center" className="run-title">
           <RunName run={run} />
-          <StatusBadge status={status} position={run.queue_position} testId="run-status" />
+          <StatusBadge
+            state={{
+              status,
+              phase,
+              attempt: live.lastSeq >= run.last_seq ? live.attempt : run.attempt,
+              // The row is polled: its place and reason belong to its own status.
+              ...(status === run.status ? { position: run.queue_position, reason: run.reason_title } : {}),
+            }}
+            testId="run-status"
+          />
           <ConnectionBadge connection={connection} />
         </Group>
         <RunActions run={run} status={status} />
@@ -178,6 +191,17 @@ function Trouble({ run, status }: { run: RunDetail; status: RunStatus }) {
       title={run.message}
       data-testid="run-trouble"
     >
+      {run.cause ? (
+        <Text
+          component="pre"
+          size="xs"
+          m={0}
+          mb={4}
+          style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}
+        >
+          {run.cause}
+        </Text>
+      ) : null}
       {run.next_step}
     </Alert>
   );

@@ -21,6 +21,7 @@ const series = (name: string, last_seq: number, steps: number[], values: Series[
   values,
   total_points: steps.length,
   is_reduced: false,
+  ghosts: [],
   last_seq,
 });
 

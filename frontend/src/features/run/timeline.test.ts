@@ -22,3 +22,15 @@ test("says the cause and what to do in the server's words", () => {
     "Checkpoint at step 1,000 (3.4 MB).",
   );
 });
+
+test("tells steering and changed fields", () => {
+  const steer = (body: Record<string, unknown>) =>
+    timelineSentence(event(1, { kind: "steer", step: 7, ...body }));
+  expect(steer({ action: "hold" })).toBe("Steered at step 7: pruning is held.");
+  expect(steer({ action: "target", target_rank: 3 })).toBe("Steered at step 7: the target rank is 3.");
+  expect(steer({ action: "freeze", refused: "Too late." })).toBe("Steering refused at step 7: Too late.");
+  const changes = { "training.batch_size": [16, 8], "training.checkpoint_minutes": [null, 5] };
+  expect(timelineSentence(event(2, { kind: "config", why: "retry", changes }))).toBe(
+    "Retried with training.batch_size 8 in place of 16, training.checkpoint_minutes 5 in place of not set.",
+  );
+});

@@ -1,15 +1,14 @@
 /** What happened to a run, in sentences: everything but the numbers, which are charts. */
 import { http, unwrap } from "@/api/client";
-import type { RunEvent } from "@/api/types";
-import { bytes, count } from "@/components/format";
+import type { RunEvent, SteerAction } from "@/api/types";
+import { bytes, configValue, count } from "@/components/format";
 
-export type TimelineEvent = Extract<RunEvent, { kind: "status" | "warning" | "checkpoint" | "artifact" }>;
+const kinds = ["status", "warning", "checkpoint", "artifact", "steer", "config"] as const;
+
+export type TimelineEvent = Extract<RunEvent, { kind: (typeof kinds)[number] }>;
 
 export const isTimeline = (event: RunEvent): event is TimelineEvent =>
-  event.kind === "status" ||
-  event.kind === "warning" ||
-  event.kind === "checkpoint" ||
-  event.kind === "artifact";
+  (kinds as readonly string[]).includes(event.kind);
 
 const pageSize = 2000;
 const mostPages = 5;
@@ -49,6 +48,19 @@ export function mergeTimeline(
   return [...bySeq.values()].sort((one, other) => one.seq - other.seq);
 }
 
+export function steerWords(action: SteerAction, targetRank?: number | null): string {
+  switch (action) {
+    case "hold":
+      return "pruning is held";
+    case "release":
+      return "pruning goes on";
+    case "freeze":
+      return "the mask is frozen as it is";
+    case "target":
+      return `the target rank is ${targetRank}`;
+  }
+}
+
 export function timelineSentence(event: TimelineEvent): string {
   switch (event.kind) {
     case "status":
@@ -57,10 +69,21 @@ export function timelineSentence(event: TimelineEvent): string {
           ? `Status: ${event.status}.`
           : `Status: ${event.status}, from step ${count(event.step)}.`,
         event.message,
+        event.cause ? `The log says: ${event.cause}` : undefined,
         event.next_step,
       ]
         .filter(Boolean)
         .join(" ");
+    case "steer":
+      return event.refused
+        ? `Steering refused at step ${count(event.step)}: ${event.refused}`
+        : `Steered at step ${count(event.step)}: ${steerWords(event.action, event.target_rank)}.`;
+    case "config":
+      return `${event.why === "retry" ? "Retried" : "Edited"} with ${Object.entries(event.changes)
+        .map(
+          ([field, [before, after]]) => `${field} ${configValue(after)} in place of ${configValue(before)}`,
+        )
+        .join(", ")}.`;
     case "warning":
       return ["Warning:", event.message, event.next_step].filter(Boolean).join(" ");
     case "checkpoint":

@@ -10,6 +10,7 @@ import { count } from "@/components/format";
 import { EmptyState, ErrorState } from "@/components/states";
 import { useRunActions } from "@/components/use-run-actions";
 import { useTitle } from "@/components/use-title";
+import { QueuePanel } from "./QueuePanel";
 import { RunsTable } from "./RunsTable";
 import "./runs.css";
 import { FilterBar, SelectionBar } from "./RunsToolbar";
@@ -53,6 +54,7 @@ export function RunsPage() {
           </Button>
         </Group>
         <SystemStrip />
+        <QueuePanel />
         <Box mih={36}>
           {selected.length > 0 ? (
             <SelectionBar

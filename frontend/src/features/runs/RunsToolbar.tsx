@@ -5,8 +5,8 @@ import { useEffect, useState } from "react";
 import { Link } from "react-router";
 import type { RunFilter } from "@/api/queries";
 import type { RunStatus, RunSummary } from "@/api/types";
-import { methodName } from "@/components/format";
-import { canDelete, canStop, methods, statuses } from "./view";
+import { methodName, methods } from "@/components/methods";
+import { canDelete, canStop, statuses } from "./view";
 
 interface FilterBarProps {
   filter: RunFilter;

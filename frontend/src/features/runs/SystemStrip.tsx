@@ -8,7 +8,9 @@ import { age, bytes } from "@/components/format";
 export function SystemStrip() {
   const health = useQuery(healthQuery);
   const workers = useQuery(workersQuery);
-  const services = health.data ? [health.data.database, health.data.broker, health.data.workers] : [];
+  const services = health.data
+    ? [health.data.database, health.data.broker, health.data.workers, health.data.disk]
+    : [];
   const troubles = services.filter((service) => !service.ok);
   const present = (workers.data ?? []).filter((worker) => worker.status !== "stopped");
   return (
@@ -52,5 +54,6 @@ export function SystemStrip() {
 
 function gpuText(gpu: Record<string, unknown>): string {
   const free = gpu["free_bytes"];
-  return `${String(gpu["name"] ?? "GPU")}${typeof free === "number" ? ` (${bytes(free)} free)` : ""}`;
+  const filled = gpu["is_filled"] === true ? ", filled by other programs" : "";
+  return `${String(gpu["name"] ?? "GPU")}${typeof free === "number" ? ` (${bytes(free)} free${filled})` : ""}`;
 }

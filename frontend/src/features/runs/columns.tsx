@@ -2,8 +2,10 @@ import { Checkbox, Group, Text, Tooltip } from "@mantine/core";
 import { createColumnHelper, rowSelectionFeature, tableFeatures } from "@tanstack/react-table";
 import { Link } from "react-router";
 import type { RunSummary } from "@/api/types";
-import { age, count, dateTime, methodName, metric, missing, roughly } from "@/components/format";
+import { age, count, dateTime, metric, missing, roughly } from "@/components/format";
+import { methodName } from "@/components/methods";
 import { StepProgress } from "@/components/Progress";
+import { stateOf } from "@/components/run-state";
 import { StatusBadge } from "@/components/StatusBadge";
 import { useServerNow } from "@/components/use-server-now";
 
@@ -21,7 +23,7 @@ interface ColumnLook {
 
 export const looks: Record<string, ColumnLook> = {
   select: { width: 40 },
-  status: { sort: "status", width: 124 },
+  status: { sort: "status", width: 148 },
   name: { sort: "name" },
   method: { sort: "method", from: "md", width: 120 },
   model: { sort: "model_id", from: "lg", width: 120 },
@@ -59,7 +61,7 @@ export const columns = helper.columns([
   helper.display({
     id: "status",
     header: "Status",
-    cell: ({ row: { original: run } }) => <StatusBadge status={run.status} position={run.queue_position} />,
+    cell: ({ row: { original: run } }) => <StatusBadge state={stateOf(run)} />,
   }),
   helper.display({ id: "name", header: "Run", cell: ({ row }) => <NameCell run={row.original} /> }),
   helper.display({ id: "method", header: "Method", cell: ({ row }) => methodName(row.original.method) }),
@@ -116,7 +118,7 @@ function NameCell({ run }: { run: RunSummary }) {
         ) : (
           <Text size="xs" c="dimmed" className="clip">
             {[
-              run.phase && run.status !== "queued" ? run.phase : null,
+              run.parent_id ? `forked from ${run.parent_id}` : null,
               run.id,
               ...run.tags.map((tag) => `#${tag}`),
             ]

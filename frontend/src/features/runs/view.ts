@@ -12,8 +12,6 @@ export const statuses: readonly RunStatus[] = [
   "failed",
 ];
 
-export const methods = ["dynamic_rank", "lora", "full"] as const;
-
 const defaultSort = "-created_at";
 
 /** The view of the table as the address says it; unknown words are left out. */

@@ -1,0 +1,122 @@
+"""Runs that go on from what there is: retries with changes, forks from a checkpoint, and the tree of runs."""
+
+import shutil
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Response
+
+from rankscope.api import views
+from rankscope.api.shapes import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
+from rankscope.changes import changed, check_retry, differing
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import InvalidTransition
+from rankscope.contract.events import CheckpointEvent
+from rankscope.contract.status import RunStatus
+from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
+from rankscope.fork import find_origin, plan_fork, take_checkpoint
+from rankscope.plan import make_plan
+from rankscope.store import events, runs, waiting
+from rankscope.store.engine import reading, writing
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+
+@router.post("/{run_id}/retry")
+def retry_run(
+    run_id: RunId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    catalog: CatalogDep,
+    doorbell: DoorbellDep,
+    nudger: NudgerDep,
+    now: NowDep,
+    body: Annotated[RetryRequest | None, Body()] = None,
+) -> RunDetail:
+    """Queues a stopped or failed run again, in other pieces: half the batch with twice the accumulation, say.
+
+    It goes on from its newest checkpoint and keeps its history; only changes that leave it the same training are taken.
+    """
+    request = body or RetryRequest()
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+        old, status = run.config, run.status
+    if status not in (RunStatus.stopped, RunStatus.failed):
+        raise InvalidTransition(f"Run {run_id} is {status}; only stopped or failed runs can be retried.")
+    before, after = RunConfig.model_validate(old), changed(old, request.changes)
+    differences = differing(before.model_dump(mode="json"), after.model_dump(mode="json"))
+    check_retry(differences, before, after)
+    plan = make_plan(after, catalog)
+    with writing(engine) as session:
+        run = runs.get_run(session, run_id)
+        if run.config != old or run.status != status:
+            raise InvalidTransition(f"Run {run_id} changed meanwhile.", "Reload it and try again.")
+        waiting.change_config(
+            session, run, after, differences, why="retry", now=now, total_steps=plan.total_steps, environment={}
+        )
+        runs.transition(session, run, RunStatus.queued, now=now, reason="retried")
+        shape = views.detail(session, run, settings, now=now)
+    doorbell.ring(run_id, shape.last_seq)
+    nudger.nudge()
+    return shape
+
+
+@router.post("/{run_id}/fork", status_code=201)
+def fork_run(
+    run_id: RunId,
+    response: Response,
+    engine: EngineDep,
+    settings: SettingsDep,
+    catalog: CatalogDep,
+    nudger: NudgerDep,
+    now: NowDep,
+    body: Annotated[ForkRequest | None, Body()] = None,
+) -> RunDetail:
+    """Queues a new run that begins with a checkpoint of this one, with changes of budget, schedule, learning rate, ...
+
+    The parent is left alone, whatever it does. What a checkpoint cannot carry (another model, a budget above what is
+    live after the final mask) is refused with the reason.
+    """
+    request = body or ForkRequest()
+    with reading(engine) as session:
+        parent = runs.get_run(session, run_id)
+        session.expunge(parent)
+    origin = find_origin(settings, parent, request.step, request.attempt)
+    plan = plan_fork(parent, origin, request.changes, catalog)
+    child_id = runs.new_run_id()
+    # The files first: a run without its checkpoint could be claimed. Files without a run are in nobody's way.
+    target = settings.checkpoint_dir(child_id, 0, origin.step)
+    try:
+        size_bytes = take_checkpoint(origin, parent, target)
+        with writing(engine) as session:
+            child = runs.create_run(
+                session, plan.config, now=now, name=request.name or f"{parent.name} (from step {origin.step})"[:200],
+                tags=parent.tags if request.tags is None else request.tags, priority=request.priority,
+                environment=plan.environment | {"n_modules": plan.n_modules}, total_steps=plan.total_steps,
+                run_id=child_id, parent=(parent.id, origin.step),
+            )  # fmt: skip
+            child.step = origin.step
+            child.settled_step = origin.step if origin.is_settled and parent.method == "dynamic_rank" else None
+            session.add(child)
+            session.flush()
+            taken = CheckpointEvent(step=origin.step, size_bytes=size_bytes)
+            events.append_unfenced(session, child_id, [taken], now=now)
+            session.refresh(child)
+            shape = views.detail(session, child, settings, now=now)
+    except BaseException:
+        shutil.rmtree(settings.runs_dir / child_id, ignore_errors=True)
+        raise
+    nudger.nudge()
+    response.headers["Location"] = f"/api/v1/runs/{child_id}"
+    return shape
+
+
+@router.get("/{run_id}/tree")
+def get_tree(run_id: RunId, engine: EngineDep) -> RunTree:
+    """The run, what it was forked from, and what was forked from these."""
+    with reading(engine) as session:
+        tree = runs.relatives(session, runs.get_run(session, run_id))
+        return RunTree(
+            items=[
+                Relative.model_validate({name: getattr(one, name) for name in Relative.model_fields}) for one in tree
+            ]
+        )

@@ -1,0 +1,68 @@
+"""The queue: runs that wait, in the order in which they will start."""
+
+from fastapi import APIRouter
+
+from rankscope.api import views
+from rankscope.api.shapes import ConfigEdit, Queue, ReorderRequest, RunDetail
+from rankscope.changes import differing
+from rankscope.contract.errors import InvalidTransition
+from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
+from rankscope.plan import make_plan
+from rankscope.store import runs, waiting
+from rankscope.store.engine import reading, writing
+
+router = APIRouter(tags=["queue"])
+
+
+@router.get("/queue")
+def get_queue(engine: EngineDep, now: NowDep) -> Queue:
+    """Every run that waits, the next one first; interrupted runs wait too."""
+    with reading(engine) as session:
+        return Queue(items=views.summaries(session, waiting.waiting_runs(session), now=now))
+
+
+@router.post("/queue/reorder")
+def reorder_queue(body: ReorderRequest, engine: EngineDep, nudger: NudgerDep, now: NowDep) -> Queue:
+    """Puts waiting runs in this order, in the places that they have now; a run takes its new place's priority.
+
+    Refused as a whole when one of them does not wait any more.
+    """
+    with writing(engine) as session:
+        answer = Queue(items=views.summaries(session, waiting.reorder(session, body.run_ids), now=now))
+    nudger.nudge()
+    return answer
+
+
+@router.put("/runs/{run_id}/config")
+def edit_config(
+    run_id: RunId,
+    body: ConfigEdit,
+    engine: EngineDep,
+    settings: SettingsDep,
+    catalog: CatalogDep,
+    doorbell: DoorbellDep,
+    nudger: NudgerDep,
+    now: NowDep,
+) -> RunDetail:
+    """Another configuration for a run that waits for its first start."""
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+        waiting.check_editable(run)
+        old = run.config
+    plan = make_plan(body.config, catalog)
+    differences = differing(old, plan.config.model_dump(mode="json"))
+    with writing(engine) as session:
+        run = session.get(type(run), run_id, populate_existing=True, with_for_update=True) or runs.get_run(
+            session, run_id
+        )
+        waiting.check_editable(run)
+        if run.config != old:
+            raise InvalidTransition(f"Run {run_id} was edited meanwhile.", "Reload it and try again.")
+        waiting.change_config(
+            session, run, plan.config, differences, why="edit", now=now, total_steps=plan.total_steps,
+            environment=plan.environment | {"n_modules": plan.n_modules},
+        )  # fmt: skip
+        shape = views.detail(session, run, settings, now=now)
+    doorbell.ring(run_id, shape.last_seq)
+    nudger.nudge()
+    return shape

@@ -1,0 +1,27 @@
+"""Steering of a live run: what a person wants done to its ranks while it trains."""
+
+from fastapi import APIRouter
+
+from rankscope.api import views
+from rankscope.api.shapes import RunDetail, SteerWish
+from rankscope.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
+from rankscope.store import steering
+from rankscope.store.engine import writing
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+
+
+@router.post("/{run_id}/steer", status_code=202)
+def steer_run(
+    run_id: RunId, body: SteerWish, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, now: NowDep
+) -> RunDetail:
+    """Hold or release pruning, freeze the mask, or change the target rank.
+
+    The training takes it up within about a second, at the end of a step, and answers with an event `steer`. From then on
+    it is part of the run's configuration, and a resume or a run launched with it does the same at the same step.
+    """
+    with writing(engine) as session:
+        run = steering.request_steer(session, run_id, body.action, body.target_rank, now=now)
+        shape = views.detail(session, run, settings, now=now)
+    doorbell.ring(run_id, shape.last_seq)
+    return shape

@@ -1,0 +1,87 @@
+"""Changes to a run's configuration: merged in, compared, and refused where they would make it another training."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.problems import bad_input
+
+Changes = Mapping[str, Any]
+
+_RETRY_FIELDS = frozenset(
+    {
+        "training.batch_size", "training.gradient_accumulation", "training.checkpoint_every",
+        "training.checkpoint_minutes", "training.keep_checkpoints", "training.keep_best", "training.on_disk_full",
+        "training.after_done", "hardware.device",
+    }
+)  # fmt: skip
+"""What may change within one training: nothing that it computes, up to rounding and the draw of dropout."""
+
+
+def changed(config: Mapping[str, Any], changes: Changes) -> RunConfig:
+    """The configuration with these parts in place of its own: `{"training": {"batch_size": 8}}`.
+
+    Raises BadInput, with fields named `changes...`.
+    """
+    merged = _merge(config, changes)
+    training = changes.get("training")
+    if isinstance(training, Mapping) and training.get("epochs") is not None and "max_steps" not in training:
+        merged["training"]["max_steps"] = None
+    try:
+        return RunConfig.model_validate(merged)
+    except ValidationError as error:
+        raise bad_input(error, prefix="changes") from error
+
+
+def _merge(config: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    merged = dict(config)
+    for name, value in changes.items():
+        before = merged.get(name)
+        merged[name] = _merge(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted field -> value."""
+    fields: dict[str, Any] = {}
+    for name, value in config.items():
+        fields |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return fields
+
+
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Dotted field -> [before, after] of all fields that differ."""
+    old, new = flat(before), flat(after)
+    return {
+        field: [old.get(field), new.get(field)]
+        for field in dict.fromkeys([*old, *new])
+        if old.get(field) != new.get(field)
+    }
+
+
+def check_retry(differences: Mapping[str, list[Any]], before: RunConfig, after: RunConfig) -> None:
+    """Raises BadInput unless the changed run is still the same training, in other pieces or kept in another way."""
+    problems = [
+        FieldProblem(
+            f"changes.{field}", new, "cannot change in a retry: what comes after would be another training",
+            "Fork the run from a checkpoint, or launch a new one.",
+        )
+        for field, (_, new) in differences.items()
+        if field not in _RETRY_FIELDS
+    ]  # fmt: skip
+    rows = before.training.batch_size * before.training.gradient_accumulation
+    now = after.training.batch_size * after.training.gradient_accumulation
+    if now != rows:
+        problems.append(
+            FieldProblem(
+                "changes.training.batch_size", after.training.batch_size,
+                f"times gradient_accumulation {after.training.gradient_accumulation} is {now} rows a step; "
+                f"the run has {rows}",
+                f"Choose both so that their product is {rows}.",
+            )
+        )  # fmt: skip
+    if problems:
+        raise BadInput(problems)

@@ -1,0 +1,213 @@
+"""Forks: a new run that begins with a checkpoint of another, and goes on in its own way."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rankscope.catalog import Catalog
+from rankscope.changes import Changes, changed, differing
+from rankscope.contract.budget import pruning_window
+from rankscope.contract.config import DynamicRankMethod, RunConfig
+from rankscope.contract.errors import BadInput, FieldProblem, NotFound
+from rankscope.contract.tables import Run
+from rankscope.plan import RunPlan, make_plan
+from rankscope.settings import Settings
+
+MANIFEST = "manifest.json"
+
+_FREE = ("training.", "hardware.")
+_SCHEDULE = frozenset(
+    f"method.{name}"
+    for name in (
+        "target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "schedule", "beta", "eps", "eta", "score",
+        "c_lr_scale", "lora_dropout",
+    )
+)  # fmt: skip
+_AFTER_FINAL = frozenset({"method.lora_dropout", "method.c_lr_scale"})
+_WHY = {
+    "model": ("cannot change in a fork: the checkpoint's tensors belong to the parent's model", "Launch a new run."),
+    "data": ("cannot change in a fork: the checkpoint's place in the data is the parent's", "Launch a new run."),
+    "method": ("cannot change in a fork: the checkpoint's tensors were made with the parent's", "Launch a new run."),
+    "training.seed": ("cannot change in a fork: the order of the rows is the parent's", "Leave it as it is."),
+    "steering": (
+        "cannot be given in a fork: it says what was done up to the checkpoint",
+        "Steer the fork while it runs.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A checkpoint on disk. `is_settled`: the mask was final by then (for methods without ranks: always)."""
+
+    path: Path
+    attempt: int
+    step: int
+    is_settled: bool
+
+
+def find_origin(settings: Settings, run: Run, step: int | None, attempt: int | None) -> Origin:
+    """The kept checkpoint of `step` (None: the newest), of the newest attempt that has one. Raises NotFound."""
+    steps: list[tuple[int, int]] = []
+    for number in range(run.attempt, -1, -1):
+        if attempt in (None, number):
+            folder = settings.attempt_dir(run.id, number) / "checkpoints"
+            names = [path.name.removeprefix("step-") for path in folder.glob("step-*")]
+            steps += [(int(name), number) for name in names if name.isdigit()]
+    if not steps:
+        raise NotFound(
+            f"Run {run.id} has no checkpoint to fork from.", "One is written while it trains; see Checkpoints."
+        )
+    wanted = max(steps)[0] if step is None else step
+    numbers = [number for at, number in steps if at == wanted]
+    if not numbers:
+        kept = ", ".join(str(at) for at in sorted({at for at, _ in steps}))
+        raise NotFound(f"Run {run.id} keeps no checkpoint of step {wanted}.", f"There is one of step {kept}.")
+    path = settings.checkpoint_dir(run.id, max(numbers), wanted)
+    notes = _manifest(path, run).get("notes", {})
+    return Origin(path, max(numbers), wanted, bool(notes.get("is_settled", run.method != "dynamic_rank")))
+
+
+def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -> RunPlan:
+    """The child's plan. Raises BadInput, with fields named `changes...`, for what a checkpoint cannot carry."""
+    inherited = [entry for entry in parent.config.get("steering", []) if entry["step"] <= origin.step]
+    before = RunConfig.model_validate(parent.config | {"steering": inherited})
+    plain = before.model_dump(mode="json")
+    after = changed(plain, changes)
+    try:
+        plan = make_plan(after, catalog)
+    except BadInput as error:
+        renamed = [FieldProblem(_renamed(one.field), one.value, one.message, one.next_step) for one in error.problems]
+        raise BadInput(renamed) from error
+    differences = differing(plain, plan.config.model_dump(mode="json"))
+    problems = [problem for field in differences if (problem := _refusal(field, differences[field][1])) is not None]
+    problems += _step_problems(plan, origin)
+    if isinstance(before.method, DynamicRankMethod) and isinstance(plan.config.method, DynamicRankMethod):
+        problems += (
+            _final_mask_problems(differences, parent, origin)
+            if origin.is_settled
+            else _open_mask_problems(plan, plan.config.method, origin)
+        )
+    problems += _changed_files(parent.environment, plan.environment)
+    if problems:
+        raise BadInput(problems)
+    return plan
+
+
+def take_checkpoint(origin: Origin, parent: Run, target: Path) -> int:
+    """Puts the checkpoint's files at `target` and returns their size in bytes.
+
+    Hard links where the file system has them: a checkpoint's files never change, and it takes no time and no room.
+    Raises NotFound when the parent has deleted it meanwhile.
+    """
+    working = target.with_name(f".{target.name}")
+    shutil.rmtree(working, ignore_errors=True)
+    size_bytes = 0
+    try:
+        names = [*_manifest(origin.path, parent)["files"], MANIFEST]
+        for name in names:
+            (working / name).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(origin.path / name, working / name)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                shutil.copy2(origin.path / name, working / name)
+            size_bytes += (working / name).stat().st_size
+    except FileNotFoundError as error:
+        shutil.rmtree(working, ignore_errors=True)
+        raise _gone(origin.path, parent) from error
+    os.rename(working, target)
+    return size_bytes
+
+
+def _manifest(path: Path, run: Run) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _gone(path, run) from error
+    return manifest
+
+
+def _gone(path: Path, run: Run) -> NotFound:
+    return NotFound(
+        f"The checkpoint {path.name} of run {run.id} is gone or damaged.", "Choose another one: see Checkpoints."
+    )
+
+
+def _renamed(field: str) -> str:
+    return f"changes.{field.removeprefix('config.')}"
+
+
+def _refusal(field: str, value: object) -> FieldProblem | None:
+    if field in _SCHEDULE or (field.startswith(_FREE) and field not in _WHY):
+        return None
+    message, next_step = _WHY[field if field in _WHY else field.split(".", 1)[0]]
+    return FieldProblem(f"changes.{field}", value, message, next_step)
+
+
+def _step_problems(plan: RunPlan, origin: Origin) -> list[FieldProblem]:
+    if plan.total_steps > origin.step:
+        return []
+    return [
+        FieldProblem(
+            "changes.training.max_steps", plan.total_steps, f"is {plan.total_steps}: the checkpoint is of step {origin.step}",
+            f"Use more than {origin.step}, or fork from an earlier checkpoint.",
+        )
+    ]  # fmt: skip
+
+
+def _final_mask_problems(differences: Mapping[str, list[Any]], parent: Run, origin: Origin) -> list[FieldProblem]:
+    """After the final mask the ranks cannot move any more: what was pruned is cut off."""
+    problems = []
+    live = parent.live / parent.n_modules if parent.live is not None and parent.n_modules else None
+    for field, (_, new) in differences.items():
+        if field not in _SCHEDULE - _AFTER_FINAL:
+            continue
+        why = f"cannot change: the mask is final by step {origin.step}, and nothing is pruned any more"
+        if field == "method.target_rank" and live is not None and new > live:
+            why = f"is {new}, above the mean rank {live:.2f} that is live since the final mask; what was pruned is gone"
+        problems.append(
+            FieldProblem(
+                f"changes.{field}", new, why, "Fork from a checkpoint before the final mask, or launch a new run."
+            )
+        )
+    return problems
+
+
+def _open_mask_problems(plan: RunPlan, method: DynamicRankMethod, origin: Origin) -> list[FieldProblem]:
+    """The window must end after the checkpoint's step: else the mask would never become final."""
+    window = pruning_window(plan.total_steps, method.warmup_ratio, method.prune_end_ratio)
+    is_held = _is_held(plan.config)
+    if window.end > origin.step or is_held:
+        return []
+    return [
+        FieldProblem(
+            "changes.method.prune_end_ratio", method.prune_end_ratio,
+            f"ends the pruning at step {window.end}, and the checkpoint of step {origin.step} has no final mask yet",
+            "Raise prune_end_ratio or max_steps, or fork from another checkpoint.",
+        )
+    ]  # fmt: skip
+
+
+def _is_held(config: RunConfig) -> bool:
+    actions = [entry.action for entry in config.steering if entry.action != "target"]
+    return actions[-1:] == ["hold"]
+
+
+def _changed_files(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldProblem]:
+    """Model and data must be those that the parent was trained with, not only be called the same."""
+    return [
+        FieldProblem(
+            f"changes.{field}", after.get(name), f"has other {what} than when the parent was launched",
+            "Put the old ones back, or launch a new run.",
+        )
+        for name, field, what in (
+            ("model_fingerprint", "model.id", "files"), ("data_fingerprint", "data.id", "rows"),
+        )
+        if name in before and before[name] != after.get(name)
+    ]  # fmt: skip

@@ -1,0 +1,33 @@
+"""What a person can do about a run that has ended, as one click."""
+
+from collections.abc import Sequence
+
+from rankscope.api.shapes import Remedy
+from rankscope.contract.batch import smaller_batch
+from rankscope.contract.reasons import OUT_OF_MEMORY, UNCHANGED_WOULD_FAIL
+from rankscope.contract.status import RunStatus
+from rankscope.contract.tables import Run
+
+
+def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
+    """For a failed or stopped run; None when only a new configuration helps. `kept_steps`: of its checkpoints."""
+    if run.status not in (RunStatus.failed, RunStatus.stopped) or run.reason in UNCHANGED_WOULD_FAIL:
+        return None
+    if run.reason in OUT_OF_MEMORY:
+        smaller = smaller_batch(run.config)
+        if smaller is None:
+            return None
+        batch, accumulation = smaller
+        return Remedy(
+            action="retry", label=f"Retry with batch {batch} and accumulation {accumulation}", step=None,
+            changes={"training": {"batch_size": batch, "gradient_accumulation": accumulation}},
+        )  # fmt: skip
+    if run.reason == "nan_loss":
+        if not kept_steps:
+            return None
+        step, rate = max(kept_steps), float(f"{run.config['training']['learning_rate'] / 3:.1g}")
+        return Remedy(
+            action="fork", label=f"Fork from step {step} with learning rate {rate:g}", step=step,
+            changes={"training": {"learning_rate": rate}},
+        )  # fmt: skip
+    return Remedy(action="resume", label="Resume", step=None, changes={})

@@ -1,0 +1,68 @@
+"""What a person wants done to a running training: stored with the run until the training has answered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlmodel import Session
+
+from rankscope.contract.config import SteerAction
+from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
+from rankscope.contract.status import RunStatus
+from rankscope.contract.tables import Run
+from rankscope.store import runs
+
+_MOST = 20
+_LIVE = frozenset({RunStatus.starting, RunStatus.running, RunStatus.interrupted})
+
+
+def is_held(entries: Sequence[dict[str, Any]]) -> bool:
+    """Whether pruning is held after these actions, in their order."""
+    actions = [entry["action"] for entry in entries if entry["action"] != "target"]
+    return actions[-1:] == ["hold"]
+
+
+def request_steer(session: Session, run_id: str, action: SteerAction, target_rank: int | None, *, now: float) -> Run:
+    """Stores the wish; the training takes it up at the end of the step at hand. Raises for what cannot be."""
+    run = session.get(Run, run_id, populate_existing=True, with_for_update=True) or runs.get_run(session, run_id)
+    _check(run, action, target_rank)
+    request = {"id": runs.new_run_id(), "action": action, "target_rank": target_rank, "time": now}
+    run.steer_requests = [*run.steer_requests, request]
+    session.add(run)
+    session.flush()
+    return run
+
+
+def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
+    if run.method != "dynamic_rank":
+        raise InvalidTransition(
+            f"Run {run.id} has method {run.method}, which moves no ranks.", "Only dynamic_rank does."
+        )
+    if run.status not in _LIVE:
+        raise InvalidTransition(
+            f"Run {run.id} is {run.status}; only a live run can be steered.", "Fork it from a checkpoint instead."
+        )
+    if run.settled_step is not None:
+        raise InvalidTransition(
+            f"The mask of run {run.id} is final since step {run.settled_step}.",
+            "Fork it from a checkpoint before that step.",
+        )
+    if len(run.steer_requests) >= _MOST:
+        raise InvalidTransition(
+            f"Run {run.id} has {_MOST} wishes that wait for its next step.", "Wait until the training has answered."
+        )
+    held = is_held([*run.config.get("steering", []), *run.steer_requests])
+    if action == "release" and not held:
+        raise InvalidTransition(f"Pruning of run {run.id} is not held.", "Nothing to do.")
+    if action == "hold" and held:
+        raise InvalidTransition(f"Pruning of run {run.id} is held already.", "Nothing to do.")
+    if (action == "target") != (target_rank is not None):
+        raise BadInput(
+            [FieldProblem("target_rank", target_rank, f"does not fit action {action}",
+                          "Give target_rank with action target, and with no other.")]
+        )  # fmt: skip
+    highest = int(run.config["method"]["initial_rank"])
+    if target_rank is not None and target_rank > highest:
+        raise BadInput(
+            [FieldProblem("target_rank", target_rank, f"is {target_rank}, above the initial rank {highest}",
+                          f"Use {highest} or less.")]
+        )  # fmt: skip

@@ -1,0 +1,140 @@
+import { Alert, Button, Group, Modal, NumberInput, Select, Stack, Text, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useNavigate } from "react-router";
+import { ApiError } from "@/api/client";
+import { checkpointsQuery } from "@/api/queries";
+import type { RunDetail } from "@/api/types";
+import { count } from "@/components/format";
+import { useRunActions } from "@/components/use-run-actions";
+
+interface ForkDialogProps {
+  run: RunDetail;
+  /** The checkpoint to begin with; the newest when empty. */
+  step?: number;
+  onClose: () => void;
+}
+
+/** A new run from a checkpoint of this one. What cannot be is said by the server. */
+export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
+  const checkpoints = useQuery(checkpointsQuery(run.id));
+  const { fork } = useRunActions();
+  const navigate = useNavigate();
+  const method = run.config.method;
+  const startTarget = method.name === "dynamic_rank" ? (method.target_rank ?? null) : null;
+  const [chosen, setChosen] = useState<string | null>(step === undefined ? null : String(step));
+  const [steps, setSteps] = useState<number | string>(run.total_steps ?? "");
+  const [rate, setRate] = useState<number | string>(run.config.training.learning_rate ?? "");
+  const [target, setTarget] = useState<number | string>(startTarget ?? "");
+  const [name, setName] = useState("");
+  const choices = [...new Set((checkpoints.data ?? []).map((one) => one.step))].sort((a, b) => b - a);
+  const best = checkpoints.data?.find((one) => one.is_best)?.step;
+  const from = chosen ?? (choices[0] === undefined ? null : String(choices[0]));
+
+  const submit = () => {
+    const training = {
+      ...(steps !== run.total_steps && steps !== "" ? { max_steps: Number(steps) } : {}),
+      ...(rate !== run.config.training.learning_rate && rate !== "" ? { learning_rate: Number(rate) } : {}),
+    };
+    const budget = startTarget !== null && target !== startTarget && target !== "";
+    const changes = {
+      ...(Object.keys(training).length ? { training } : {}),
+      ...(budget ? { method: { target_rank: Number(target) } } : {}),
+    };
+    fork.mutate(
+      { run, step: from === null ? null : Number(from), changes, name: name.trim() || null },
+      { onSuccess: (child) => void navigate(`/runs/${child.id}`) },
+    );
+  };
+
+  return (
+    <Modal opened onClose={onClose} title="Fork this run" centered>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+      >
+        <Stack gap="sm">
+          <Text size="sm" c="dimmed">
+            A new run begins with a checkpoint of this one and goes on in its own way. This run is left alone.
+          </Text>
+          {checkpoints.data && choices.length === 0 ? (
+            <Alert color="orange" variant="light">
+              This run keeps no checkpoint yet.
+            </Alert>
+          ) : (
+            <Select
+              label="Checkpoint"
+              data={choices.map((one) => ({
+                value: String(one),
+                label: `step ${count(one)}${one === best ? " (best)" : ""}`,
+              }))}
+              value={from}
+              onChange={setChosen}
+              allowDeselect={false}
+            />
+          )}
+          <NumberInput label="Steps" value={steps} onChange={setSteps} min={1} allowDecimal={false} />
+          <NumberInput
+            label="Learning rate"
+            value={rate}
+            onChange={setRate}
+            min={0}
+            step={0.001}
+            decimalScale={8}
+          />
+          {startTarget !== null && (
+            <NumberInput
+              label="Target rank"
+              value={target}
+              onChange={setTarget}
+              min={1}
+              allowDecimal={false}
+              description={
+                run.settled_step === null
+                  ? undefined
+                  : `Only from a checkpoint before the final mask of step ${count(run.settled_step)}.`
+              }
+            />
+          )}
+          <TextInput
+            label="Name"
+            placeholder={`${run.name} (from step ${from ?? "…"})`}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            maxLength={200}
+          />
+          {fork.error ? <Refusal error={fork.error} /> : null}
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={onClose}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={fork.isPending} disabled={from === null} data-testid="fork-submit">
+              Fork
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+function Refusal({ error }: { error: Error }) {
+  const fields = error instanceof ApiError ? error.fields : [];
+  return (
+    <Alert color="red" variant="light" role="alert" title="This cannot be forked so">
+      {fields.length === 0 ? (
+        <Text size="sm">
+          {error.message} {error instanceof ApiError ? error.nextStep : ""}
+        </Text>
+      ) : (
+        fields.map((field) => (
+          <Text size="sm" key={`${field.field}${field.message}`}>
+            {field.field.replace("changes.", "")} {field.message}. {field.next_step}
+          </Text>
+        ))
+      )}
+    </Alert>
+  );
+}

@@ -1,0 +1,107 @@
+import { Button, Group, NumberInput, Stack, Text } from "@mantine/core";
+import { IconLock, IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
+import { useState } from "react";
+import type { RunDetail, RunStatus } from "@/api/types";
+import { Confirm } from "@/components/Confirm";
+import { Panel } from "@/components/Panel";
+import { useRunActions } from "@/components/use-run-actions";
+import { steerWords } from "./timeline";
+
+/** What can be done to the ranks while they still move; nothing for other runs. */
+export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus }) {
+  const { steer } = useRunActions();
+  const [isFreezing, setFreezing] = useState(false);
+  const method = run.config.method;
+  const [target, setTarget] = useState<number | string>("");
+  const isLive = status === "starting" || status === "running" || status === "interrupted";
+  if (method.name !== "dynamic_rank" || !isLive || run.settled_step !== null) return null;
+  const asked = run.config.steering?.filter((entry) => entry.action === "target").at(-1)?.target_rank;
+  const present = asked ?? method.target_rank ?? 1;
+  const waits = run.steer_requests.map((one) => steerWords(one.action, one.target_rank));
+  return (
+    <Panel
+      title="Steering"
+      note={
+        waits.length
+          ? `Asked, and done at the end of a step: ${waits.join("; ")}.`
+          : run.is_held
+            ? "Pruning is held: nothing is pruned until you release it."
+            : "Each act is recorded, and a resume does it again at the same step."
+      }
+    >
+      <Stack gap="sm">
+        <Group gap="xs">
+          {run.is_held ? (
+            <Button
+              size="xs"
+              leftSection={<IconPlayerPlay size={15} />}
+              onClick={() => steer.mutate({ run, action: "release" })}
+              loading={steer.isPending}
+              data-testid="steer-release"
+            >
+              Release pruning
+            </Button>
+          ) : (
+            <Button
+              size="xs"
+              variant="default"
+              leftSection={<IconPlayerPause size={15} />}
+              onClick={() => steer.mutate({ run, action: "hold" })}
+              loading={steer.isPending}
+              data-testid="steer-hold"
+            >
+              Hold pruning
+            </Button>
+          )}
+          <Button
+            size="xs"
+            variant="default"
+            leftSection={<IconLock size={15} />}
+            onClick={() => setFreezing(true)}
+            data-testid="steer-freeze"
+          >
+            Freeze the mask now
+          </Button>
+        </Group>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (target !== "") steer.mutate({ run, action: "target", targetRank: Number(target) });
+            setTarget("");
+          }}
+        >
+          <Group gap="xs" align="flex-end">
+            <NumberInput
+              size="xs"
+              label={`Target rank, now ${present}`}
+              placeholder={String(present)}
+              value={target}
+              onChange={setTarget}
+              min={1}
+              max={method.initial_rank ?? undefined}
+              allowDecimal={false}
+              w={150}
+            />
+            <Button size="xs" type="submit" variant="default" disabled={target === ""}>
+              Change
+            </Button>
+          </Group>
+        </form>
+        <Text size="xs" c="dimmed" hidden={run.steer_requests.length === 0} role="status">
+          The training answers within about a second.
+        </Text>
+      </Stack>
+      <Confirm
+        opened={isFreezing}
+        title="Freeze the mask now?"
+        action="Freeze"
+        isBusy={steer.isPending}
+        onClose={() => setFreezing(false)}
+        onConfirm={() => steer.mutate({ run, action: "freeze" }, { onSettled: () => setFreezing(false) })}
+      >
+        The components that are live now stay for good, and the others are cut off. This cannot be undone in
+        this run; a fork from an earlier checkpoint can go another way.
+      </Confirm>
+    </Panel>
+  );
+}

@@ -1,0 +1,99 @@
+import { ActionIcon, Group, Stack, Text } from "@mantine/core";
+import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import type { KeyboardEvent } from "react";
+import { Link } from "react-router";
+import { queueQuery } from "@/api/queries";
+import type { RunSummary } from "@/api/types";
+import { Panel } from "@/components/Panel";
+import { stateOf } from "@/components/run-state";
+import { StatusBadge } from "@/components/StatusBadge";
+import { useRunActions } from "@/components/use-run-actions";
+
+const shown = 8;
+
+/** Runs that wait, the next one first, to be put in order; nothing when there are fewer than two. */
+export function QueuePanel() {
+  const queue = useQuery(queueQuery);
+  const { reorder } = useRunActions();
+  const runs = queue.data ?? [];
+  if (runs.length < 2) return null;
+  const move = (index: number, by: -1 | 1) => {
+    const one = runs[index];
+    const other = runs[index + by];
+    if (!one || !other || reorder.isPending) return;
+    reorder.mutate(by < 0 ? [one.id, other.id] : [other.id, one.id]);
+  };
+  return (
+    <Panel
+      title="Queue"
+      note="The next run first. Move one by its arrows, or with Alt and the arrow keys while it has the focus."
+    >
+      <Stack gap={2} component="ol" m={0} pl={0} style={{ listStyle: "none" }} data-testid="queue">
+        {runs.slice(0, shown).map((run, index) => (
+          <QueueLine
+            key={run.id}
+            run={run}
+            isFirst={index === 0}
+            isLast={index === runs.length - 1}
+            onMove={(by) => move(index, by)}
+          />
+        ))}
+      </Stack>
+      {runs.length > shown ? (
+        <Text size="xs" c="dimmed" mt={4}>
+          and {runs.length - shown} more; `rankscope queue` lists and orders them all.
+        </Text>
+      ) : null}
+    </Panel>
+  );
+}
+
+interface QueueLineProps {
+  run: RunSummary;
+  isFirst: boolean;
+  isLast: boolean;
+  onMove: (by: -1 | 1) => void;
+}
+
+function QueueLine({ run, isFirst, isLast, onMove }: QueueLineProps) {
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (!event.altKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
+    event.preventDefault();
+    onMove(event.key === "ArrowUp" ? -1 : 1);
+  };
+  return (
+    <Group component="li" gap={8} wrap="nowrap" onKeyDown={onKeyDown} data-run={run.id}>
+      <ActionIcon
+        variant="subtle"
+        size="sm"
+        aria-label={`Move ${run.name} up`}
+        // Not `disabled`: a button that reaches the end by the keyboard would lose the focus.
+        aria-disabled={isFirst}
+        onClick={() => onMove(-1)}
+        style={isFirst ? { opacity: 0.35 } : undefined}
+      >
+        <IconArrowUp size={14} />
+      </ActionIcon>
+      <ActionIcon
+        variant="subtle"
+        size="sm"
+        aria-label={`Move ${run.name} down`}
+        aria-disabled={isLast}
+        onClick={() => onMove(1)}
+        style={isLast ? { opacity: 0.35 } : undefined}
+      >
+        <IconArrowDown size={14} />
+      </ActionIcon>
+      <StatusBadge state={stateOf(run)} />
+      <Link to={`/runs/${run.id}`} className="plain-link clip" style={{ fontSize: 14, minWidth: 0 }}>
+        {run.name}
+      </Link>
+      {run.priority ? (
+        <Text size="xs" c="dimmed" className="numbers" style={{ whiteSpace: "nowrap" }}>
+          priority {run.priority}
+        </Text>
+      ) : null}
+    </Group>
+  );
+}

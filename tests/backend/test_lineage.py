@@ -1,0 +1,215 @@
+"""Retries, forks and edits over the API: what changes, what stays, and what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from rankscope.contract.events import CheckpointEvent
+from rankscope.contract.status import RunStatus
+from rankscope.settings import Settings
+from rankscope.store import events, runs
+from rankscope.store.engine import writing
+from tests.backend.conftest import CONFIG, Server, config_with
+from tests.backend.store_setup import append, begin, claim, losses
+
+
+@pytest.fixture
+def engine(server: Server) -> Engine:
+    engine: Engine = server.app.state.resources.engine
+    return engine
+
+
+@pytest.fixture
+def settings(server: Server) -> Settings:
+    return server.settings
+
+
+def end(engine: Engine, run_id: str, status: RunStatus, reason: str, **fields: str) -> None:
+    """The run is claimed, trains, and ends so."""
+    claimed = claim(engine)
+    assert claimed is not None
+    assert claimed.run_id == run_id
+    begin(engine, claimed)
+    append(engine, claimed, losses(1, 2, 3))
+    with writing(engine) as session:
+        runs.transition(session, runs.get_run(session, run_id), status, now=9, reason=reason, **fields)  # type: ignore[arg-type]
+
+
+def checkpoint(engine: Engine, settings: Settings, run_id: str, step: int, *, is_settled: bool = False) -> Path:
+    """A checkpoint as the worker publishes it, with one file."""
+    folder = settings.checkpoint_dir(run_id, 1, step)
+    folder.mkdir(parents=True)
+    (folder / "state.bin").write_bytes(bytes(100))
+    notes = {"is_settled": is_settled}
+    (folder / "manifest.json").write_text(json.dumps({"step": step, "notes": notes, "files": {"state.bin": {}}}))
+    with writing(engine) as session:
+        events.append_unfenced(session, run_id, [CheckpointEvent(step=step, size_bytes=100)], now=5)
+    return folder
+
+
+def kinds(api: httpx.Client, run_id: str, kind: str) -> list[dict[str, object]]:
+    return [e for e in api.get(f"/api/v1/runs/{run_id}/events").json()["items"] if e["kind"] == kind]
+
+
+def test_out_of_memory_is_retried_with_half_the_batch_in_one_call(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine
+) -> None:
+    run_id = launch(config=config_with(**{"training.batch_size": 12}))
+    end(
+        engine,
+        run_id,
+        RunStatus.failed,
+        "out_of_gpu_memory",
+        message="CUDA out of memory.",
+        cause="OutOfMemoryError: x",
+    )
+    failed = api.get(f"/api/v1/runs/{run_id}").json()
+    assert (failed["reason_title"], failed["cause"]) == ("out of GPU memory", "OutOfMemoryError: x")
+    remedy = failed["remedy"]
+    assert (remedy["action"], remedy["label"]) == ("retry", "Retry with batch 6 and accumulation 2")
+    before = len(api.get(f"/api/v1/runs/{run_id}/events").json()["items"])
+    answer = api.post(f"/api/v1/runs/{run_id}/retry", json={"changes": remedy["changes"]})
+    assert answer.status_code == 200, answer.text
+    retried = answer.json()
+    assert (retried["status"], retried["remedy"], retried["cause"]) == ("queued", None, None)
+    training = retried["config"]["training"]
+    assert (training["batch_size"], training["gradient_accumulation"]) == (6, 2)
+    assert len(api.get(f"/api/v1/runs/{run_id}/events").json()["items"]) == before + 2
+    assert kinds(api, run_id, "config")[0]["changes"] == {
+        "training.batch_size": [12, 6], "training.gradient_accumulation": [1, 2],
+    }  # fmt: skip
+    assert getattr(claim(engine), "attempt", None) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"training": {"learning_rate": 0.5}}, "changes.training.learning_rate", "would be another training"),
+        ({"training": {"batch_size": 4}}, "changes.training.batch_size", "is 4 rows a step; the run has 8"),
+        ({"training": {"batch_size": 0}}, "changes.training.batch_size", "must be at least 1"),
+        ({"method": {"target_rank": 1}}, "changes.method.target_rank", "would be another training"),
+        ({"nothing": 1}, "changes.nothing", "is not a field"),
+    ],
+)
+def test_a_retry_that_would_be_another_training_is_refused(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine, changes: object, field: str, words: str
+) -> None:
+    run_id = launch()
+    end(engine, run_id, RunStatus.failed, "error")
+    answer = api.post(f"/api/v1/runs/{run_id}/retry", json={"changes": changes})
+    assert answer.status_code == 422
+    (problem,) = answer.json()["errors"]
+    assert problem["field"] == field
+    assert words in problem["message"]
+    assert api.get(f"/api/v1/runs/{run_id}").json()["status"] == "failed"
+
+
+def test_only_a_run_that_has_ended_without_being_done_is_retried(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine
+) -> None:
+    run_id = launch()
+    assert api.post(f"/api/v1/runs/{run_id}/retry").status_code == 409
+    end(engine, run_id, RunStatus.done, "done")
+    assert api.post(f"/api/v1/runs/{run_id}/retry").status_code == 409
+
+
+@pytest.mark.parametrize("reason", ["bad_data", "missing_model", "bad_input", "damaged_checkpoint"])
+def test_what_would_fail_again_unchanged_offers_no_click(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine, reason: str
+) -> None:
+    run_id = launch()
+    end(engine, run_id, RunStatus.failed, reason)
+    assert api.get(f"/api/v1/runs/{run_id}").json()["remedy"] is None
+
+
+def test_a_fork_is_a_child_with_its_own_copy_of_the_checkpoint(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
+) -> None:
+    parent = launch(name="parent", tags=["x"])
+    end(engine, parent, RunStatus.stopped, "stopped_saved")
+    folders = {step: checkpoint(engine, settings, parent, step) for step in (20, 30)}
+    answer = api.post(
+        f"/api/v1/runs/{parent}/fork", json={"step": 20, "changes": {"training": {"learning_rate": 0.002}}}
+    )
+    assert answer.status_code == 201, answer.text
+    child = answer.json()
+    assert (child["parent_id"], child["parent_step"], child["status"], child["attempt"]) == (parent, 20, "queued", 0)
+    assert (child["name"], child["tags"], child["step"]) == ("parent (from step 20)", ["x"], 20)
+    assert child["config"]["training"]["learning_rate"] == 0.002
+    assert answer.headers["Location"] == f"/api/v1/runs/{child['id']}"
+    assert (settings.checkpoint_dir(child["id"], 0, 20) / "state.bin").read_bytes() == bytes(100)
+    kept = api.get(f"/api/v1/runs/{child['id']}/checkpoints").json()["items"]
+    assert [(row["attempt"], row["step"]) for row in kept] == [(0, 20)]
+
+    newest = api.post(f"/api/v1/runs/{parent}/fork").json()
+    assert newest["parent_step"] == 30
+    grandchild = api.post(f"/api/v1/runs/{child['id']}/fork", json={"name": "deep"}).json()
+    tree = api.get(f"/api/v1/runs/{child['id']}/tree").json()["items"]
+    assert [(one["id"], one["parent_id"]) for one in tree] == [
+        (parent, None), (child["id"], parent), (newest["id"], parent), (grandchild["id"], child["id"]),
+    ]  # fmt: skip
+
+    assert api.delete(f"/api/v1/runs/{parent}").status_code == 204
+    assert not folders[20].exists()
+    assert (settings.checkpoint_dir(child["id"], 0, 20) / "manifest.json").is_file()
+    orphans = api.get(f"/api/v1/runs/{child['id']}/tree").json()["items"]
+    assert [one["id"] for one in orphans] == [child["id"], grandchild["id"]]
+
+
+def test_a_fork_without_a_checkpoint_or_that_cannot_be_leaves_nothing_behind(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
+) -> None:
+    parent = launch()
+    missing = api.post(f"/api/v1/runs/{parent}/fork")
+    assert missing.status_code == 404
+    assert "has no checkpoint to fork from" in missing.json()["detail"]
+    end(engine, parent, RunStatus.stopped, "stopped_saved")
+    folder = checkpoint(engine, settings, parent, 60, is_settled=True)
+    refused = api.post(f"/api/v1/runs/{parent}/fork", json={"changes": {"method": {"target_rank": 1}}})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "changes.method.target_rank"
+    (folder / "state.bin").unlink()
+    gone = api.post(f"/api/v1/runs/{parent}/fork")
+    assert gone.status_code == 404
+    assert "gone or damaged" in gone.json()["detail"]
+    assert [path.name for path in settings.runs_dir.iterdir()] == [parent]
+    assert api.get("/api/v1/runs").json()["total"] == 1
+
+
+def test_a_diverged_run_offers_a_fork_with_a_lower_rate(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
+) -> None:
+    run_id = launch(config=config_with(**{"training.learning_rate": 0.03}))
+    end(engine, run_id, RunStatus.failed, "nan_loss")
+    assert api.get(f"/api/v1/runs/{run_id}").json()["remedy"] is None
+    checkpoint(engine, settings, run_id, 20)
+    remedy = api.get(f"/api/v1/runs/{run_id}").json()["remedy"]
+    assert remedy["label"] == "Fork from step 20 with learning rate 0.01"
+    child = api.post(f"/api/v1/runs/{run_id}/fork", json={"step": remedy["step"], "changes": remedy["changes"]}).json()
+    assert child["config"]["training"]["learning_rate"] == 0.01
+
+
+def test_a_queued_run_is_edited_and_one_that_was_started_is_not(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine
+) -> None:
+    run_id = launch()
+    other = config_with(**{"training.max_steps": 200}) | {"method": {"name": "lora", "rank": 3}}
+    answer = api.put(f"/api/v1/runs/{run_id}/config", json={"config": other})
+    assert answer.status_code == 200, answer.text
+    edited = answer.json()
+    assert (edited["method"], edited["total_steps"], edited["status"]) == ("lora", 200, "queued")
+    assert edited["name"].startswith("LoRA 3")
+    changes = kinds(api, run_id, "config")[0]["changes"]
+    assert isinstance(changes, dict)
+    assert changes["training.max_steps"] == [100, 200]
+    bad = api.put(f"/api/v1/runs/{run_id}/config", json={"config": CONFIG | {"model": {"id": "local:none"}}})
+    assert bad.status_code == 422
+    assert api.get(f"/api/v1/runs/{run_id}").json()["method"] == "lora"
+    assert claim(engine) is not None
+    late = api.put(f"/api/v1/runs/{run_id}/config", json={"config": CONFIG})
+    assert late.status_code == 409
+    assert "only a run that was never started can be edited" in late.json()["detail"]

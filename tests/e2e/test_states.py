@@ -1,0 +1,155 @@
+"""What a person sees and does when a run waits, is steered, dies, fails and is forked: on the real stack."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from rankscope.contract.status import RunStatus
+from rankscope.store import queue, runs
+from rankscope.store.engine import create_engine, writing
+from tests.e2e.conftest import Console
+from tests.e2e.test_main_job import picture
+from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny import make_reviews, make_tiny_bert
+
+CONFIG = {
+    "model": {"id": "local:tiny-bert"},
+    "data": {"id": "local:reviews"},
+    "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 50, "prune_end_ratio": 0.95},
+    "training": {
+        "max_steps": 20_000, "batch_size": 8, "max_length": 16, "eval_every": 500, "learning_rate": 0.002,
+        "checkpoint_every": 100,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path / "data", lease_s=5)
+    make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=2)
+    make_reviews(stack.settings.datasets_dir / "reviews.csv")
+    try:
+        stack.start_valkey()
+        stack.start_api()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def fail(stack: Stack, run_id: str) -> None:
+    """Ends the run as a worker does whose child ran out of GPU memory."""
+    engine = create_engine(stack.settings.resolved_database_url)
+    with writing(engine) as session:
+        claim = queue.claim_next(session, worker="gpu-host", has_gpu=False, lease_s=60, now=time.time())
+        assert claim is not None
+        assert claim.run_id == run_id
+        runs.transition(
+            session, runs.get_run(session, run_id), RunStatus.failed, now=time.time(), reason="out_of_gpu_memory",
+            message="CUDA out of memory. Tried to allocate 2.00 GiB.",
+            next_step="Retry with batch_size 4 and gradient_accumulation 2: the same training in less memory.",
+            cause="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 79.1 GiB in use.",
+        )  # fmt: skip
+    engine.dispose()
+
+
+def kill_child(stack: Stack, run_id: str) -> None:
+    children = psutil.Process(stack.processes["test-worker"].pid).children()
+    next(child for child in children if run_id in child.cmdline()).kill()
+
+
+def test_states_are_shown_as_they_are_and_can_be_acted_on(stack: Stack, page: Page, console: Console) -> None:
+    with stack.client() as client:
+        failing, first, second, third = (
+            client.launch(CONFIG, name=name)["id"] for name in ("too large", "first", "second", "third")
+        )
+    page.goto(f"{stack.url}/?token={TOKEN}")
+    status = page.get_by_test_id("run-status")
+
+    # ------------------------------------------------ a run that ran out of memory: the cause, and one click
+    fail(stack, failing)
+    page.goto(f"{stack.url}/runs/{failing}")
+    expect(status).to_have_text("failed: out of GPU memory")
+    expect(page.get_by_test_id("run-trouble")).to_contain_text("GPU 0 has 79.1 GiB in use.")
+    picture(page, "run-failed")
+    page.get_by_role("button", name="Retry with batch 4 and accumulation 2").click()
+    expect(status).to_have_text("queued at #4")
+    page.get_by_role("tab", name="History").click()
+    expect(page.get_by_text("training.batch_size 4 in place of 8")).to_be_visible()
+
+    # ------------------------------------------------ the queue: no worker yet, order by button and by keyboard
+    page.goto(stack.url)
+    expect(page.get_by_test_id("degraded")).to_contain_text("No worker is online")
+    lines = page.get_by_test_id("queue").locator("[data-run]")
+    expect(lines).to_have_count(4)
+    page.get_by_role("button", name="Move third up").click()
+    expect(lines.nth(1)).to_have_attribute("data-run", third)
+    page.get_by_role("button", name="Move too large up").focus()
+    page.keyboard.press("Alt+ArrowUp")
+    expect(lines.nth(2)).to_have_attribute("data-run", failing)
+    picture(page, "queue")
+
+    # ------------------------------------------------ a run that waits is edited
+    page.goto(f"{stack.url}/runs/{second}")
+    expect(status).to_have_text("queued at #4")
+    page.get_by_test_id("edit-run").click()
+    expect(page.get_by_role("heading", name="Edit a queued run")).to_be_visible()
+    page.get_by_label("Steps", exact=True).fill("30000")
+    page.get_by_role("button", name="Save changes").click()
+    page.wait_for_url(f"**/runs/{second}")
+    with stack.client() as client:
+        assert client.run(second)["total_steps"] == 30_000
+
+    # ------------------------------------------------ training is steered
+    stack.start_worker()
+    page.goto(f"{stack.url}/runs/{first}")
+    expect(status).to_have_text("pruning", timeout=90_000)
+    page.get_by_test_id("steer-hold").click()
+    expect(page.get_by_text("Pruning is held")).to_be_visible(timeout=20_000)
+    page.get_by_label("Target rank, now 2").fill("1")
+    page.get_by_role("button", name="Change", exact=True).click()
+    expect(page.get_by_label("Target rank, now 1")).to_be_visible(timeout=20_000)
+    picture(page, "run-held")
+    page.get_by_test_id("steer-release").click()
+    expect(page.get_by_test_id("steer-hold")).to_be_visible(timeout=20_000)
+
+    # ------------------------------------------------ its process dies: it goes on by itself, the cut tail is a ghost
+    with stack.client() as client:
+        wait_for("some steps after a checkpoint", lambda: client.run(first)["step"] % 100 > 20, deadline_s=60)
+        kill_child(stack, first)
+        wait_for("attempt 2 to train", lambda: (r := client.run(first))["attempt"] == 2 and r["status"] == "running")
+    expect(status).to_have_text("pruning", timeout=60_000)
+    page.get_by_text("Cut parts").first.click()
+    expect(page.locator(".legendtext").filter(has_text="attempt 1, cut").first).to_be_visible()
+    picture(page, "run-resumed")
+
+    # ------------------------------------------------ stopped, and forked from one of its checkpoints
+    page.get_by_test_id("stop-save-run").click()
+    expect(status).to_have_text("stopped", timeout=60_000)
+    page.get_by_role("tab", name="History").click()
+    page.get_by_test_id("checkpoints").get_by_role("button").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Steps", exact=True).fill("10")
+    console.expects_failed_requests = True
+    dialog.get_by_test_id("fork-submit").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("the checkpoint is of step")
+    picture(page, "fork-refused")
+    console.expects_failed_requests = False
+    dialog.get_by_label("Steps", exact=True).fill("25000")
+    dialog.get_by_label("Learning rate", exact=True).fill("0.001")
+    dialog.get_by_test_id("fork-submit").click()
+    expect(page.get_by_test_id("forked-from")).to_be_visible()
+    child = page.url.split("?")[0].rsplit("/", 1)[-1]
+    with stack.client() as client:
+        made = client.run(child)
+        assert (made["parent_id"], made["config"]["training"]["learning_rate"]) == (first, 0.001)
+    page.get_by_role("tab", name="History").click()
+    expect(page.get_by_test_id("run-tree").locator("li")).to_have_count(2)
+    picture(page, "fork")
+    page.get_by_role("tab", name="Config").click()
+    expect(page.get_by_text("action: release")).to_be_visible()
+    assert os.path.isdir(stack.settings.attempt_dir(child, 0))

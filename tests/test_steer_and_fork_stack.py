@@ -1,0 +1,101 @@
+"""Steering, a kill, a retry and forks on the whole stack: what a person did is done again, bit for bit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rankscope.client import ApiError, Client
+from tests.stack import Stack, wait_for
+from tests.tiny import make_reviews, make_tiny_bert
+
+STEPS = 160
+CONFIG: dict[str, Any] = {
+    "model": {"id": "local:tiny-bert"},
+    "data": {"id": "local:reviews"},
+    "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 5, "prune_end_ratio": 0.9},
+    "training": {
+        "max_steps": STEPS, "batch_size": 8, "max_length": 16, "learning_rate": 0.01, "eval_every": 80,
+        "checkpoint_every": 20, "keep_checkpoints": 100,
+    },
+}  # fmt: skip
+ADAPTER = "adapter/adapter_model.safetensors"
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    stack = Stack(tmp_path / "data", lease_s=6)
+    make_tiny_bert(stack.settings.models_dir / "tiny-bert")
+    make_reviews(stack.settings.datasets_dir / "reviews.csv")
+    try:
+        stack.start_valkey()
+        stack.start_api()
+        stack.start_worker()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def until(client: Client, run_id: str, what: str, **wanted: Any) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        run = client.run(run_id)
+        assert run["status"] != "failed" or wanted.get("status") == "failed", run["message"]
+        return run if all(run[name] == value for name, value in wanted.items()) else None
+
+    found = wait_for(what, look, deadline_s=120)
+    assert found is not None
+    return found
+
+
+def kill_child(stack: Stack, run_id: str) -> None:
+    for process in psutil.Process(stack.processes["test-worker"].pid).children():
+        if run_id in process.cmdline():
+            process.kill()
+            return
+    raise AssertionError(f"run {run_id} has no child")
+
+
+def adapter(stack: Stack, run: dict[str, Any]) -> bytes:
+    return (stack.settings.attempt_dir(run["id"], run["attempt"]) / ADAPTER).read_bytes()
+
+
+def test_what_was_steered_survives_a_kill_and_forks_go_on_from_there(stack: Stack) -> None:
+    with stack.client() as client:
+        run_id = client.launch(CONFIG, name="steered")["id"]
+        wait_for("training to prune", lambda: client.run(run_id)["step"] >= 30, deadline_s=120)
+        client.steer(run_id, "hold")
+        until(client, run_id, "pruning to be held", is_held=True, steer_requests=[])
+        held_at = client.run(run_id)["config"]["steering"][0]["step"]
+        client.steer(run_id, "target", target_rank=1)
+        client.steer(run_id, "release")
+        released = until(client, run_id, "the release", is_held=False, steer_requests=[])
+        last = released["config"]["steering"][-1]["step"]
+        assert held_at < last
+        kill_child(stack, run_id)
+        done = until(client, run_id, "the run to be done", status="done")
+        assert done["attempt"] == 2
+        assert done["live"] == done["n_modules"]
+        assert [entry["action"] for entry in done["config"]["steering"]] == ["hold", "target", "release"]
+
+        # Launched with its configuration, the run does the same again, without a person and without a kill.
+        copy = client.launch(done["config"], name="copy")["id"]
+        copied = until(client, copy, "the copy to be done", status="done")
+        assert adapter(stack, copied) == adapter(stack, done)
+
+        # A fork without changes is the same run from there on; one with another budget is not.
+        step = max(one["step"] for one in client.checkpoints(run_id)["items"] if one["step"] <= last)
+        with pytest.raises(ApiError) as refused:
+            client.fork(run_id, step=step, changes={"method": {"target_rank": 9}})
+        assert "is below target_rank 9" in str(refused.value)
+        other = client.fork(run_id, step=step, changes={"method": {"target_rank": 2}})
+        assert (other["parent_id"], other["parent_step"]) == (run_id, step)
+        forked = until(client, other["id"], "the fork to be done", status="done")
+        assert forked["live"] == 2 * forked["n_modules"]
+        final = max(one["step"] for one in client.checkpoints(run_id)["items"] if one["step"] < STEPS)
+        same = client.fork(run_id, step=final)
+        again = until(client, same["id"], "the fork of the last part to be done", status="done")
+        assert adapter(stack, again) == adapter(stack, done)
+        assert [one["id"] for one in client.tree(again["id"])["items"]] == [run_id, other["id"], same["id"]]
