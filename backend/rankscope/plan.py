@@ -118,7 +118,7 @@ def _module_ranks(method: AnyMethod, modules: list[LinearModule]) -> tuple[list[
         case BudgetedMethod() | LoraShrinkMethod():
             start, end = method.resolved_initial_rank, method.target_rank
         case ControlMethod():
-            pattern = [method.rank_pattern[module.name] for module in modules]
+            pattern = list(method.rank_pattern.values())
             return pattern, pattern
         case FullMethod():
             start = end = 0
@@ -164,18 +164,25 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
 
 
 def _named_modules(method: ControlMethod, model: ModelEntry) -> list[LinearModule]:
-    known = {module.name for module in model.modules}
-    problems = [
-        FieldProblem(
-            "config.method.rank_pattern", name, f"names {name!r}, which is no layer of {model.id}",
-            "Use the pattern of a run on this model, with full module names.",
-        )
-        for name in method.rank_pattern
-        if name not in known
-    ]  # fmt: skip
+    """The layers that a rank pattern names, in its order. The model's files may lack the prefix of a full name."""
+    by_end = {module.name: module for module in model.modules}
+    chosen, problems = [], []
+    for name in method.rank_pattern:
+        parts = name.split(".")
+        ends = (".".join(parts[start:]) for start in range(len(parts)))
+        found = next((by_end[end] for end in ends if end in by_end), None)
+        if found is not None:
+            chosen.append(found)
+            continue
+        problems.append(
+            FieldProblem(
+                "config.method.rank_pattern", name, f"names {name!r}, which is no layer of {model.id}",
+                "Use the pattern of a run on this model, with full module names.",
+            )
+        )  # fmt: skip
     if problems:
         raise BadInput(problems[:5])
-    return [module for module in model.modules if module.name in method.rank_pattern]
+    return chosen
 
 
 def _total_steps(config: RunConfig, train_rows: int) -> int:

@@ -153,6 +153,31 @@ def test_adapter_comes_as_a_zip_of_its_folder_alone(
     assert len(files_within(folder)) == 4
 
 
+def test_the_controls_of_a_finished_run_are_ready_to_launch(
+    api: httpx.Client, server: Server, settings: Settings, run_id: str
+) -> None:
+    address = f"/api/v1/runs/{run_id}/controls"
+    assert api.get(address).status_code == 404
+    name = "bert.encoder.layer.0.attention.self"
+    ranks = {f"{name}.query": 5, f"{name}.key": 0, f"{name}.value": 3}
+    attempt_file(settings, run_id, "adapter/rank_pattern.json", json.dumps(ranks))
+    append(
+        server.app.state.resources.engine, Claim(run_id, 1, {}),
+        [ArtifactEvent(name="adapter", step=100, size_bytes=1, kept_parameters=9)],
+    )  # fmt: skip
+    end(server, run_id, RunStatus.done)
+    control, lora = api.get(address).json()["items"]
+    run = api.get(f"/api/v1/runs/{run_id}").json()["config"]
+    assert control["config"]["method"]["rank_pattern"] == ranks
+    assert lora["config"]["method"]["rank"] == 3  # 8 / 3, rounded
+    for one in (control, lora):
+        assert {part: one["config"][part] for part in ("model", "data", "training")} == {
+            part: run[part] for part in ("model", "data", "training")
+        }
+        assert one["title"]
+        assert one["description"]
+
+
 def test_checkpoints_that_are_kept_are_listed_newest_last_with_the_best_marked(
     api: httpx.Client, server: Server, run_id: str, settings: Settings
 ) -> None:

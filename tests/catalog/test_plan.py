@@ -41,6 +41,11 @@ def test_plan_counts_what_the_method_really_trains_and_keeps(catalog: Catalog, t
     for name, options in {
         "dynamic_rank": {"target_rank": 2, "initial_rank": 4, "prune_interval": 4},
         "lora": {"rank": 3},
+        "adalora": {"target_rank": 2, "prune_interval": 4},
+        "eva": {"rank": 2},
+        "lora_shrink": {"target_rank": 2},
+        "sora": {"rank": 3},
+        "control": {"rank_pattern": {"bert.encoder.layer.0.attention.self.query": 3}},
         "full": {},
     }.items():
         plan = make_plan(config({"name": name, **options}), catalog)
@@ -49,7 +54,7 @@ def test_plan_counts_what_the_method_really_trains_and_keeps(catalog: Catalog, t
         method.prepare(AutoModelForSequenceClassification.from_pretrained(entry.folder, num_labels=2), "SEQ_CLS")
         assert plan.n_modules == len(method.modules()), name
         assert plan.trained_parameters == method.trained_parameters().total, name
-        if name != "dynamic_rank":
+        if name in ("lora", "eva", "control", "full"):  # the others begin with more than they keep
             assert plan.kept_parameters == method.kept_parameters().adapter, name
 
 
@@ -70,9 +75,28 @@ def test_planned_budget_goes_from_all_components_to_the_target(catalog: Catalog)
     assert [step for step, _ in plan.planned_budget[1:-1]] == plan.pruning_steps == [8, 12, 16, 20]
 
 
+def test_a_rank_pattern_fits_a_model_whose_files_lack_the_prefix(tmp_path: Path) -> None:
+    """As the demo's: its files begin at `encoder`, the wrapped classifier's names at `bert.encoder`."""
+    method = {"name": "control", "rank_pattern": {"bert.encoder.layer.5.output.dense": 3}}
+    demo = next(one for one in presets() if one.key == "demo").config.model_dump()
+    plan = make_plan(RunConfig.model_validate(demo | {"method": method}), Catalog(Settings(data_dir=tmp_path)))
+    assert plan.kept_parameters == 3 * (384 + 1536)
+
+
+def test_planned_budget_of_a_cut_falls_at_once(catalog: Catalog) -> None:
+    method = {"name": "lora_shrink", "target_rank": 2, "shrink_at_ratio": 0.29}
+    plan = make_plan(config(method, max_steps=100), catalog)
+    assert plan.planned_budget == [(0, 12 * 8), (29, 12 * 2), (100, 12 * 2)]
+    assert plan.pruning_steps == [29]
+    assert plan.config.method.name == "lora_shrink"
+    assert plan.config.method.initial_rank == 8
+
+
 @pytest.mark.parametrize(
     ("method", "training", "field"),
     [
+        ({"name": "adalora", "prune_interval": 100}, {"epochs": 1}, "config.method.prune_interval"),
+        ({"name": "control", "rank_pattern": {"nothing": 2}}, {"max_steps": 5}, "config.method.rank_pattern"),
         ({"name": "dynamic_rank", "prune_interval": 100}, {"epochs": 1}, "config.method.prune_interval"),
         ({"name": "lora", "target_modules": ["query", "q_proj"]}, {"max_steps": 5}, "config.method.target_modules.1"),
     ],

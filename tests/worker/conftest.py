@@ -13,8 +13,17 @@ from rankscope.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 from tests.tiny import make_reviews, make_tiny_bert
 
+PATTERN = (("query", 3), ("key", 0), ("value", 1))
 METHODS: dict[str, dict[str, Any]] = {
     "dynamic_rank": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 2},
+    "adalora": {"name": "adalora", "target_rank": 2, "prune_interval": 2},
+    "eva": {"name": "eva", "rank": 2},
+    "lora_shrink": {"name": "lora_shrink", "target_rank": 2},
+    "sora": {"name": "sora", "rank": 3, "sparse_lambda": 5.0},
+    "control": {
+        "name": "control",
+        "rank_pattern": {f"bert.encoder.layer.0.attention.self.{name}": rank for name, rank in PATTERN},
+    },
     "lora": {"name": "lora", "rank": 2},
     "full": {"name": "full"},
 }

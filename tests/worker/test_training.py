@@ -74,8 +74,15 @@ def whole(data_dir: Path, plan: Plan, tmp_path_factory: pytest.TempPathFactory) 
     return Life(data_dir, plan().config, tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize(("method", "artifact"), [("dynamic_rank", "adapter"), ("lora", "adapter"), ("full", "model")])
-def test_each_method_runs_to_done(data_dir: Path, plan: Plan, tmp_path: Path, method: str, artifact: str) -> None:
+# The step from which the ranks are final, so that an evaluation is of the model that is kept.
+SETTLED = {
+    "dynamic_rank": 10, "lora": 0, "adalora": 10, "eva": 0, "lora_shrink": 20, "sora": 20, "control": 0, "full": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", SETTLED)
+def test_each_method_runs_to_done(data_dir: Path, plan: Plan, tmp_path: Path, method: str) -> None:
+    artifact = "model" if method == "full" else "adapter"
     made = plan(method)
     life = Life(data_dir, made.config, tmp_path)
     assert life.outcome == Outcome("done", 20, is_saved=True)
@@ -84,16 +91,17 @@ def test_each_method_runs_to_done(data_dir: Path, plan: Plan, tmp_path: Path, me
     assert [step for name, step in life.metrics() if name == "train_loss"] == list(range(1, 21))
     assert [step for name, step in life.metrics() if name == "eval_mcc"] == [5, 10, 15, 20]
     assert [event.step for event in life.of("checkpoint")] == [5, 10, 15, 20]
-    settled = 10 if method == "dynamic_rank" else 0
-    assert kept_steps(life) == {15, 20, best_step(life, settled)}
+    assert kept_steps(life) == {15, 20, best_step(life, SETTLED[method])}
     (modules,) = life.of("modules")
     assert len(modules.modules) == made.n_modules
-    if method == "lora":
+    if method != "eva":  # which deals the same number of components to modules of other sizes
         assert modules.trained_parameters == made.trained_parameters
     (result,) = life.of("artifact")
     assert result.name == artifact
     assert (life.folder / artifact / "tokenizer.json").is_file()
-    if method != "dynamic_rank":
+    finals = [event.step for event in life.of("prune") if event.final]
+    assert finals == ([SETTLED[method]] if SETTLED[method] else [])
+    if not finals:
         assert result.kept_parameters == life.of("modules")[0].trained_parameters - _head(life, method)
     assert life.of("warning") == []
 
@@ -157,7 +165,7 @@ def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(
     assert not (first.folder / "adapter").exists()
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("method", ["lora", "full", "eva", "sora"])
 def test_the_baselines_resume_exactly_too(data_dir: Path, plan: Plan, tmp_path: Path, method: str) -> None:
     config = plan(method, max_steps=8).config
     whole = Life(data_dir, config, tmp_path / "whole")
