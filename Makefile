@@ -7,7 +7,7 @@ STAMPS := .make
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: setup run dev check format test test-python test-page test-browser bench openapi clean help
+.PHONY: setup run dev check format test test-python test-page test-browser bench bench-method bench-learning openapi clean help
 
 help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
@@ -88,6 +88,10 @@ bench: bench-method
 
 bench-method: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.method
+
+# Hours on two cores; goes on where it was cut off. Not part of `bench`.
+bench-learning: $(STAMPS)/dev
+	$(BIN)/python -m tests.bench.learning
 
 clean:
 	rm -rf $(VENV) $(STAMPS) frontend/node_modules backend/rankscope/static

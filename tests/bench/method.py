@@ -1,9 +1,9 @@
 """What dynamic rank costs over PEFT's plain LoRA: `make bench-method`, or `python -m tests.bench.method --quick`.
 
-RoBERTa-base's shape with random weights. A step is a whole optimizer step of the library's Trainer: forward, backward
-with the DEM term, clip, AdamW, scheduler, then score, smooth, prune and one packed snapshot. Pruning happens at EVERY
-measured step of the window (by default it is every 100th), so the figures are those of the dearest step. LoRA runs the
-same Trainer without term, scores and snapshots.
+RoBERTa-base's shape with random weights; at the end a table of all methods. A step is a whole optimizer step of the
+library's Trainer: forward, backward with the DEM term, clip, AdamW, scheduler, then score, smooth, prune and one packed
+snapshot. Pruning happens at EVERY measured step of the window (by default it is every 100th), so the figures are those
+of the dearest step. LoRA runs the same Trainer without term, scores and snapshots.
 
 Each comparison runs in this process, A/B/A/B, and is judged by the ratio of the medians; the median of the paired
 ratios stands beside it under the same limit.
@@ -67,18 +67,20 @@ def measure(size: Size, rows: Rows) -> None:
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         _steps(rows, size, options, folder)
-        fresh = Side("dynamic_rank", options, size, 2 * size.window, folder)
+        fresh = Side("dynamic_rank", options, size, 2 * size.window, folder, reports=True)
         for _ in range(size.warmup):
             fresh.step()  # so that no scale is zero any more
         _window_memory(rows, fresh, size, folder)
         _allocators(rows, fresh, size)
         _snapshot(rows, fresh)
+        del fresh
+        _all_methods(rows, size, folder)
 
 
 def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None:
     """Time and memory of a step against LoRA, in the window and after compaction, of one dynamic-rank training."""
-    ours = Side("dynamic_rank", options, size, 2 * size.window, folder)
-    lora = Side("lora", {"rank": INITIAL_RANK}, size, 2 * size.window, folder)
+    ours = Side("dynamic_rank", options, size, 2 * size.window, folder, reports=True)
+    lora = Side("lora", {"rank": INITIAL_RANK}, size, 2 * size.window, folder, reports=False)
     allocator = ours.allocator
     with patch.object(allocator, "step", Stopwatch(allocator.step)) as allocation:
         pairs = _interleave(ours.step, lora.step, size.warmup, size.pairs)
@@ -92,7 +94,7 @@ def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None
     if not allocator.components.is_compacted:
         raise RuntimeError("The window is over and nothing was compacted: the schedule of the benchmark is off.")
     del lora
-    lora = Side("lora", {"rank": TARGET_RANK}, size, 2 * size.window, folder)
+    lora = Side("lora", {"rank": TARGET_RANK}, size, 2 * size.window, folder, reports=False)
     pairs = _interleave(ours.step, lora.step, size.warmup, size.pairs)
     against = _against(size, TARGET_RANK)
     _step_rows(rows, "step after compaction", pairs, against)
@@ -108,7 +110,7 @@ def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None
 
 def _window_memory(rows: Rows, ours: Side, size: Size, folder: str) -> None:
     """Apart from the timed steps: those run before a profiler was ever started in this process."""
-    lora = Side("lora", {"rank": INITIAL_RANK}, size, 2 * size.window, folder)
+    lora = Side("lora", {"rank": INITIAL_RANK}, size, 2 * size.window, folder, reports=False)
     for _ in range(size.warmup):
         lora.step()
     _peak_row(rows, "peak memory of a step in the window", ours, lora, _against(size, INITIAL_RANK))
@@ -159,6 +161,49 @@ def _snapshot(rows: Rows, side: Side) -> None:
     rows.at_most("one snapshot between prunings: copies to the host", reads.copies, COPY_LIMIT, "copies", "no pruning")
     figure = "one snapshot between prunings: as copied to the host"
     rows.at_most(figure, reads.copied_bytes, SNAPSHOT_LIMIT, "bytes", f"{shape} components")
+
+
+def _all_methods(rows: Rows, size: Size, folder: str) -> None:
+    """Every method in turn, a step each, with a snapshot a step; budgets fall and prune at every step that is timed."""
+    timed = 5
+    total = 2 * (size.warmup + timed)
+    window = {"target_rank": TARGET_RANK, "warmup_ratio": 0.0, "prune_end_ratio": 0.5, "prune_interval": 1}
+    options: dict[str, dict[str, Any]] = {
+        "lora": {"rank": TARGET_RANK},
+        "dynamic_rank": window,
+        "adalora": window,
+        "eva": {"rank": TARGET_RANK},
+        "lora_shrink": {"target_rank": TARGET_RANK},
+        "sora": {"rank": INITIAL_RANK},
+        "full": {},
+    }
+    sides = {key: Side(key, options[key], size, total, folder, reports=key != "full") for key in options}
+    ranks = sides["eva"].method
+    pattern = {module.name: 1 + index % (2 * TARGET_RANK - 1) for index, module in enumerate(ranks.modules())}
+    sides["control"] = Side("control", {"rank_pattern": pattern}, size, total, folder, reports=True)
+    trained = {key: side.method.trained_parameters().adapter for key, side in sides.items()}
+    watches = {key: Stopwatch(side.step) for key, side in sides.items()}
+    for _ in range(size.warmup + timed):
+        for watch in watches.values():
+            watch()
+    lora_s = median(watches["lora"].times_s[size.warmup :])
+    for key, side in sides.items():
+        step_s = median(watches[key].times_s[size.warmup :])
+        against = f"LoRA r {TARGET_RANK} {1e3 * lora_s:.4g} ms; median of {timed}, all methods in turn"
+        rows.tell(f"all methods, step of {key}", 1e3 * step_s, "ms", against)
+        rows.tell(
+            f"all methods, peak memory of a step of {key}",
+            side.peak_bytes() / 2**20,
+            "MiB",
+            f"{size.batch} x {size.length} tokens",
+        )
+        rows.tell(f"all methods, trained parameters of {key}", trained[key], "parameters", "without the head")
+        for _ in range(total - side.trainer.state.global_step):
+            side.step()
+        kept = side.method.kept_parameters().adapter
+        rows.tell(
+            f"all methods, kept parameters of {key}", kept, "parameters", f"after {total} steps, without the head"
+        )
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,16 @@ class Rows:
         self, figure: str, value: float, unit: str, limit: float | None, passes: bool | None, against: str
     ) -> None:
         # Judged in full, shown in five digits: a value just over its limit must not round down to it unseen.
-        row = Row(figure, float(f"{value:.5g}"), unit, limit, passes, against, self._machine, self._date)
+        row = Row(
+            figure,
+            float(f"{value:.5g}") if isinstance(value, float) else value,
+            unit,
+            limit,
+            passes,
+            against,
+            self._machine,
+            self._date,
+        )
         self.rows.append(row)
         print(_line(row), flush=True)
 

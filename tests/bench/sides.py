@@ -36,12 +36,15 @@ QUICK = Size(layers=2, hidden=64, vocabulary=500, batch=2, length=16, warmup=1, 
 class Side:
     """One method in a Trainer of its own, taken a step at a time through the parts of Trainer's loop, in its order."""
 
-    def __init__(self, key: str, options: dict[str, Any], size: Size, max_steps: int, folder: str) -> None:
+    def __init__(
+        self, key: str, options: dict[str, Any], size: Size, max_steps: int, folder: str, *, reports: bool
+    ) -> None:
+        """`reports`: every step packs a snapshot; a LoRA that reports nothing costs what PEFT alone costs."""
         torch.manual_seed(0)
         self.method: RankMethod = create_method(key, options)
         model = self.method.prepare(_roberta(size), "SEQ_CLS")
-        # LoRA reports nothing: its step is what PEFT alone costs.
-        callbacks = self.method.callbacks(on_snapshot=packed if key == "dynamic_rank" else None)
+        self.method.initialize([_batch(size)])
+        callbacks = self.method.callbacks(on_snapshot=packed if reports else None)
         arguments = TrainingArguments(
             output_dir=folder, max_steps=max_steps, learning_rate=1e-4, weight_decay=0.01, warmup_steps=0.06,
             max_grad_norm=1.0, use_cpu=True, report_to=[], disable_tqdm=True,
