@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +64,38 @@ def api(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
 def worker(context: typer.Context) -> None:
     """A worker of this host: takes queued runs and trains them (--slots N, --name NAME)."""
     os.execv(sys.executable, [sys.executable, "-m", "rankscope_worker", *context.args])
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write, for example rankscope.tar.gz.")],
+    files: Annotated[bool, typer.Option(help="Also logs, checkpoints and results of the runs.")] = True,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write database and runs into one file, while everything runs. Works on this machine's data folder and database."""
+    from rankscope.backup import write_backup
+
+    with _one_sentence():
+        note = write_backup(_settings(None, None, data_dir), file, with_files=files)
+    size = file.stat().st_size
+    line = f"{file}: {note.runs} runs, {note.events:,} events, {size / 1e6:,.1f} MB"
+    _show(asdict(note) | {"size_bytes": size}, as_json, line)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `rankscope backup` has written.")],
+    replace: Annotated[bool, typer.Option(help="Remove the runs that are there; their files are set aside.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a backup into this machine's database and data folder, which hold no runs yet."""
+    from rankscope.backup import restore_backup
+
+    with _one_sentence():
+        note = restore_backup(_settings(None, None, data_dir), file, replace=replace)
+    _show(asdict(note), as_json, f"{note.runs} runs and {note.events:,} events are back.")
 
 
 @app.command()

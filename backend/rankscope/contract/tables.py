@@ -121,7 +121,7 @@ class Event(SQLModel, table=True):
     name: str | None = Field(default=None, max_length=100)
     step: int | None = None
     value: float | None = None
-    payload: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+    payload: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     """The other fields of the event; null for a metric with a finite value."""
 
 

@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope.contract.errors import StartupError
 
@@ -31,6 +32,33 @@ def migrate(engine: Engine) -> None:
         if current != scripts.get_current_head():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def check_current(engine: Engine) -> None:
+    """StartupError, in one sentence, unless the database answers and has exactly this version's schema."""
+    where = engine.url.render_as_string(hide_password=True)
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except (SQLAlchemyError, OSError) as error:
+        cause = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise StartupError(
+            f"The database {where} cannot be reached ({cause}); start it, or set RANKSCOPE_DATABASE_URL."
+        ) from error
+    scripts = ScriptDirectory(str(_MIGRATIONS))
+    if current is None:
+        raise StartupError(
+            f"The database {where} has no tables yet; start the RankScope server once, which makes them."
+        )
+    if current not in {script.revision for script in scripts.walk_revisions()}:
+        raise StartupError(
+            f"The database {where} has schema {current}, which a newer RankScope wrote; start that version instead."
+        )
+    if current != scripts.get_current_head():
+        raise StartupError(
+            f"The database {where} has the older schema {current}; start this version of the RankScope server once, "
+            "which brings it up to date."
+        )
 
 
 def _config() -> Config:

@@ -77,8 +77,10 @@ export function useLiveRun(id: string) {
   const { refetch } = history;
   const goesOn = connection === "ended" && live && detail.data && detail.data.last_seq > live.lastSeq;
   useEffect(() => {
-    if (goesOn) void refetch();
-  }, [goesOn, refetch]);
+    if (!goesOn) return;
+    void refetch();
+    void client.invalidateQueries({ queryKey: ["run", id, "timeline"] });
+  }, [goesOn, refetch, client, id]);
 
   // Read after the charts: warnings and changes of status from before the page was opened.
   const timeline = useQuery({

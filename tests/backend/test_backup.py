@@ -1,0 +1,245 @@
+"""Backups: one moment of a database that is being written, readable by either kind, whole or refused."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from sqlalchemy import Engine, select
+from sqlmodel import SQLModel
+
+from rankscope.backup import restore_backup, write_backup
+from rankscope.contract.errors import StartupError
+from rankscope.contract.events import CheckpointEvent, MetricEvent
+from rankscope.contract.status import RunStatus
+from rankscope.settings import Settings
+from rankscope.store import runs
+from rankscope.store.engine import create_engine, writing
+from rankscope.store.schema import _config, migrate
+from tests.backend.store_setup import append, losses, modules, queued_run, read_run, sequence, training_run
+
+Make = Callable[[str], Settings]
+
+
+@pytest.fixture
+def make(tmp_path: Path, request: pytest.FixtureRequest) -> Make:
+    """Settings of an empty installation on either database."""
+    made: list[str] = []
+
+    def make(kind: str) -> Settings:
+        made.append(kind)
+        url = request.getfixturevalue("new_postgres")() if kind == "postgresql" else ""
+        folder = tmp_path / f"data{len(made)}"
+        folder.mkdir()
+        return Settings(_env_file=None, data_dir=folder, database_url=url)  # type: ignore[call-arg]
+
+    return make
+
+
+def fill(settings: Settings) -> tuple[str, str]:
+    """A run that trains, with files, and one that waits; their ids."""
+    engine = create_engine(settings.resolved_database_url)
+    migrate(engine)
+    claimed = training_run(engine)
+    odd = MetricEvent(name="eval_loss", step=3, value=float("nan"))
+    append(engine, claimed, [modules(), *losses(1, 2, 3), odd, CheckpointEvent(step=2, size_bytes=9)])
+    waiting = queued_run(engine, now=1234567890.123456, notes="ä\n€ \U0001f600", tags=["x"])
+    engine.dispose()
+    for step in (2, 4):  # step 4: published, and not recorded yet
+        folder = settings.checkpoint_dir(claimed.run_id, 1, step)
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(f'{{"step": {step}}}')
+    (settings.attempt_dir(claimed.run_id, 1) / "log.txt").write_text("line\n")
+    return claimed.run_id, waiting
+
+
+def rows(settings: Settings) -> dict[str, list[Any]]:
+    engine = create_engine(settings.resolved_database_url)
+    with engine.connect() as connection:
+        every = {
+            table.name: sorted(str(tuple(row)) for row in connection.execute(select(table)))
+            for table in SQLModel.metadata.sorted_tables
+        }
+        # A payload that is null is no JSON text `null`.
+        event = SQLModel.metadata.tables["event"]
+        every["null payloads"] = list(
+            connection.execute(
+                select(event.c.run_id, event.c.seq).where(event.c.payload.is_(None)).order_by(event.c.seq)
+            )
+        )
+    engine.dispose()
+    return every
+
+
+@pytest.mark.parametrize("source", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("target", ["sqlite", "postgresql"])
+def test_every_row_and_file_comes_back_on_either_database(make: Make, tmp_path: Path, source: str, target: str) -> None:
+    old, new, file = make(source), make(target), tmp_path / "b.tar.gz"
+    run_id, waiting = fill(old)
+    note = write_backup(old, file)
+    assert (note.runs, note.events) == (2, 10)
+    assert restore_backup(new, file) == note
+    assert rows(new) == rows(old)
+    assert len(rows(new)["null payloads"]) == 3
+    attempt = new.attempt_dir(run_id, 1)
+    assert (attempt / "log.txt").read_text() == "line\n"
+    assert [path.name for path in (attempt / "checkpoints").iterdir()] == ["step-2"]
+    assert [path.name for path in old.data_dir.iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in new.data_dir.iterdir() if path.name.startswith(".")] == []
+    engine = create_engine(new.resolved_database_url)
+    run = read_run(engine, waiting)
+    assert (run.notes, run.queue_order, run.status) == ("ä\n€ \U0001f600", 1234567890.123456, RunStatus.queued)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_made_while_events_are_written_has_no_gap(make: Make, tmp_path: Path, kind: str) -> None:
+    old, new, file = make(kind), make("sqlite"), tmp_path / "b.tar.gz"
+    engine = create_engine(old.resolved_database_url)
+    migrate(engine)
+    claimed = training_run(engine)
+    append(engine, claimed, losses(*range(1, 3000)))
+    ended = threading.Event()
+    written: list[int] = []
+
+    def write() -> None:
+        step = 3000
+        while not ended.is_set():
+            written.append(append(engine, claimed, losses(*range(step, step + 10))))
+            step += 10
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        note = write_backup(old, file)
+    finally:
+        ended.set()
+        writer.join()
+    assert len(written) > 1, "nothing was written meanwhile"
+    restore_backup(new, file)
+    restored = create_engine(new.resolved_database_url)
+    numbers = sequence(restored, claimed.run_id)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == note.events == read_run(restored, claimed.run_id).last_seq
+    # The run was on a worker that is not there any more: it is taken back and goes on.
+    restored.dispose()
+    engine.dispose()
+
+
+def test_an_installation_with_runs_is_only_replaced_on_demand_and_its_files_stay(make: Make, tmp_path: Path) -> None:
+    old, new, file = make("sqlite"), make("sqlite"), tmp_path / "b.tar.gz"
+    fill(old)
+    write_backup(old, file)
+    mine, other = fill(new)
+    with pytest.raises(StartupError, match=r"holds 2 run\(s\) already.*--replace"):
+        restore_backup(new, file)
+    with pytest.raises(StartupError, match=f"Run {mine} is on a worker; stop all workers"):
+        restore_backup(new, file, replace=True)
+    engine = create_engine(new.resolved_database_url)
+    with writing(engine) as session:
+        runs.transition(session, runs.get_run(session, mine), RunStatus.stopped, now=9)
+    engine.dispose()
+    restore_backup(new, file, replace=True)
+    assert rows(new) == rows(old)
+    (aside,) = new.data_dir.glob("runs-before-restore-*")
+    assert [path.name for path in aside.iterdir()] == [mine]
+    assert other not in str(rows(new))
+
+
+def test_what_is_no_whole_backup_is_refused_and_changes_nothing(make: Make, tmp_path: Path) -> None:
+    old, new, file = make("sqlite"), make("sqlite"), tmp_path / "b.tar.gz"
+    fill(old)
+    write_backup(old, file)
+    with pytest.raises(StartupError, match="exists already"):
+        write_backup(old, file)
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    other = tmp_path / "other.tar.gz"
+    with tarfile.open(other, "w:gz") as archive:
+        archive.add(__file__, "something.py")
+    tampered = tmp_path / "tampered.tar.gz"
+    with tarfile.open(file) as archive:
+        archive.extractall(tmp_path / "x", filter="data")
+    with (tmp_path / "x" / "database.db").open("ab") as database:
+        database.write(b"more")
+    with tarfile.open(tampered, "w:gz") as archive:
+        archive.add(tmp_path / "x", ".")
+    for broken, words in (
+        (cut, "no whole backup"),
+        (other, "no whole backup"),
+        (tampered, "is damaged"),
+        (tmp_path, "no whole backup"),
+    ):
+        with pytest.raises(StartupError, match=words):
+            restore_backup(new, broken)
+    assert rows(new)["run"] == []
+
+
+def test_a_backup_of_another_version_is_brought_up_to_date_or_refused(make: Make, tmp_path: Path) -> None:
+    old, file = make("sqlite"), tmp_path / "b.tar.gz"
+    fill(old)
+    write_backup(old, file)
+    with tarfile.open(file) as archive:
+        archive.extractall(tmp_path / "x", filter="data")
+
+    def repacked(change: Callable[[Engine], None], name: str) -> Path:
+        folder = tmp_path / name
+        shutil.copytree(tmp_path / "x", folder)
+        engine = create_engine(f"sqlite:///{folder / 'database.db'}")
+        change(engine)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
+        engine.dispose()
+        note = json.loads((folder / "backup.json").read_text())
+        note["sha256"] = hashlib.sha256((folder / "database.db").read_bytes()).hexdigest()
+        (folder / "backup.json").write_text(json.dumps(note))
+        with tarfile.open(tmp_path / f"{name}.tar.gz", "w:gz") as archive:
+            for path in folder.iterdir():
+                archive.add(path, path.name)
+        return tmp_path / f"{name}.tar.gz"
+
+    def back(engine: Engine) -> None:
+        config = _config()
+        with engine.execution_options(rankscope_write=True).begin() as connection:
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0001")
+
+    def ahead(engine: Engine) -> None:
+        with engine.execution_options(rankscope_write=True).begin() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    new = make("sqlite")
+    restore_backup(new, repacked(back, "older"))
+    assert rows(new) == rows(old)
+    with pytest.raises(StartupError, match="newer"):
+        restore_backup(make("sqlite"), repacked(ahead, "newer"))
+
+
+def test_the_commands_say_what_they_did_in_one_line(make: Make, tmp_path: Path) -> None:
+    old, new, file = make("sqlite"), make("sqlite"), tmp_path / "b.tar.gz"
+    fill(old)
+
+    def run(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "rankscope", *arguments], env=os.environ | settings.as_environment(),
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    assert run(old, "backup", str(file)).stdout.startswith(f"{file}: 2 runs, 10 events, ")
+    assert run(new, "restore", str(file)).stdout == "2 runs and 10 events are back.\n"
+    again = run(new, "restore", str(file))
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert "holds 2 run(s) already" in again.stderr
+    empty = run(make("sqlite"), "backup", str(tmp_path / "c.tar.gz"))
+    assert empty.returncode == 1
+    assert "has no tables yet" in empty.stderr
