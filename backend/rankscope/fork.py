@@ -74,8 +74,7 @@ def find_origin(settings: Settings, run: Run, step: int | None, attempt: int | N
 
 def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -> RunPlan:
     """The child's plan. Raises BadInput, with fields named `changes...`, for what a checkpoint cannot carry."""
-    inherited = [entry for entry in parent.config.get("steering", []) if entry["step"] <= origin.step]
-    before = RunConfig.model_validate(parent.config | {"steering": inherited})
+    before = RunConfig.model_validate(_as_steered(parent.config, origin.step))
     plain = before.model_dump(mode="json")
     after = changed(plain, changes)
     try:
@@ -96,6 +95,14 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
     if problems:
         raise BadInput(problems)
     return plan
+
+
+def _as_steered(config: Mapping[str, Any], step: int) -> dict[str, Any]:
+    """The configuration as it stands at a step: what was steered until then, and the target rank that holds."""
+    steering = [entry for entry in config.get("steering", []) if entry["step"] <= step]
+    targets = [entry["target_rank"] for entry in steering if entry["action"] == "target"]
+    method = config["method"] | ({"target_rank": targets[-1]} if targets else {})
+    return {**config, "steering": steering, "method": method}
 
 
 def take_checkpoint(origin: Origin, parent: Run, target: Path) -> int:

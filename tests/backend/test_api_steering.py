@@ -58,6 +58,19 @@ def test_a_wish_waits_until_the_training_answers_and_is_then_in_the_configuratio
     assert len(read_run(engine, run_id).config["steering"]) == 1
 
 
+def test_what_the_configuration_lists_for_later_has_not_been_done_yet(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine
+) -> None:
+    run_id = launch(config=config_with() | {"steering": [{"step": 40, "action": "hold"}]})
+    assert not api.get(f"/api/v1/runs/{run_id}").json()["is_held"]
+    claimed = claim(engine)
+    assert claimed is not None
+    begin(engine, claimed)
+    assert steer(api, run_id, "release").status_code == 409
+    append(engine, claimed, [SteerEvent(step=40, action="hold")])
+    assert api.get(f"/api/v1/runs/{run_id}").json()["is_held"]
+
+
 def test_what_cannot_be_steered_is_refused_with_the_reason(
     api: httpx.Client, training: Claim, launch: Callable[..., str], engine: Engine
 ) -> None:

@@ -2,11 +2,14 @@
 
 import json
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 import redis
+from sqlalchemy import make_url
 
 from rankscope.embedded import free_port
 from rankscope.enqueue import QUEUE, TASK, Nudger
@@ -64,3 +67,24 @@ def test_run_is_accepted_without_a_broker_and_health_says_so(catalogue: Settings
         health = client.get("/api/v1/system/health").json()
     assert (health["status"], health["broker"]["ok"], health["database"]["ok"]) == ("degraded", False, True)
     assert health["broker"]["next_step"]
+
+
+def test_health_tells_of_a_locked_database_and_of_a_disk_that_is_nearly_full(
+    catalogue: Settings, serve: Callable[..., Server]
+) -> None:
+    server = serve(catalogue)
+    database = str(make_url(catalogue.resolved_database_url).database)
+    with server.client() as client, closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        locked = client.get("/api/v1/system/health").json()
+        other.execute("ROLLBACK")
+        free = client.get("/api/v1/system/health").json()
+    assert (locked["status"], locked["database"]["ok"]) == ("degraded", False)
+    assert "locked by another program" in locked["database"]["message"]
+    assert (free["database"]["ok"], free["disk"]["ok"]) == (True, True)
+    short = serve(catalogue.model_copy(update={"low_disk": 1 << 60}))
+    with short.client() as client:
+        disk = client.get("/api/v1/system/health").json()["disk"]
+    assert not disk["ok"]
+    assert disk["message"].startswith("The disk is nearly full: ")
+    assert "keep_checkpoints" in disk["next_step"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rankscope.catalog import Catalog
-from rankscope.contract.config import RunConfig
+from rankscope.contract.config import RunConfig, Steering
 from rankscope.contract.errors import BadInput, NotFound
 from rankscope.contract.tables import Run
 from rankscope.fork import find_origin, plan_fork, take_checkpoint
@@ -118,6 +118,21 @@ def test_what_a_checkpoint_cannot_carry_is_refused_with_the_reason(family: Famil
     with pytest.raises(NotFound, match="keeps no checkpoint of step 99") as missing:
         find_origin(family.settings, family.parent, 99, None)
     assert missing.value.next_step.startswith("There is one of step 1, 2, 3")
+
+
+def test_a_fork_takes_over_the_target_that_was_steered_to_and_may_change_it_back(
+    data_dir: Path, plan: Plan, tmp_path: Path
+) -> None:
+    made = plan(checkpoint_every=1, keep_checkpoints=20, keep_best=False)
+    config = made.config.model_copy(update={"steering": [Steering(step=5, action="target", target_rank=1)]})
+    family = Family(data_dir, tmp_path, RunPlan(**vars(made) | {"config": config}))
+    assert family.life.ranks()[20].live == made.n_modules
+    same = family.fork(6, {}, "same")
+    assert (same.folder / NAME).read_bytes() == (family.life.folder / NAME).read_bytes()
+    assert family.plan(6, {}).method.model_dump()["target_rank"] == 1
+    back = family.fork(6, {"method": {"target_rank": 2}}, "back")
+    assert back.ranks()[20].live == 2 * made.n_modules
+    assert family.plan(4, {}).method.model_dump()["target_rank"] == 2
 
 
 def test_a_forks_checkpoint_outlives_its_parents(family: Family) -> None:

@@ -42,8 +42,7 @@ def load_run_state(
     """Put the saved tensors into the model, in their saved shapes; the allocator's state, None if there was none.
 
     ValueError if the checkpoint is incomplete, or was written by another method, another model, or other options than
-    those that `may_differ`. With any of these the state is a fork's: its schedule is the present one, and a target that
-    was steered to holds unless the options name another.
+    those that `may_differ`. With any of these the state is a fork's: schedule and target rank are those of the options.
     """
     tensors, info = load_state(folder)
     check_same(info, {"method": method}, "the")
@@ -61,11 +60,7 @@ def load_run_state(
     if not info["allocator"]:
         return None
     state = {name.removeprefix(_PREFIX): value for name, value in tensors.items() if name.startswith(_PREFIX)}
-    forked: dict[str, Any] = {}
-    if may_differ:
-        forked["total_steps"] = None
-        if info["options"]["target_rank"] != options["target_rank"]:
-            forked["target_rank"] = None
+    forked = {"total_steps": None, "target_rank": None} if may_differ else {}
     return {**state, **info["allocator"], **forked}
 
 

@@ -15,7 +15,7 @@ from rankscope.plan import RunPlan, planned_curve
 from rankscope.remedy import remedy_of
 from rankscope.settings import Settings
 from rankscope.store import runs, series
-from rankscope.store.steering import is_held
+from rankscope.store.steering import done_so_far, is_held
 
 _COPIED = (
     "id", "name", "tags", "status", "phase", "priority", "method", "model_id", "data_id", "created_at", "started_at",
@@ -65,7 +65,7 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
             "pruning_steps": prunings,
             "planned_budget": curve,
             "settled_step": run.settled_step,
-            "is_held": run.settled_step is None and is_held(run.config.get("steering", [])),
+            "is_held": run.settled_step is None and is_held(done_so_far(run)),
             "steer_requests": run.steer_requests,
             "remedy": remedy_of(run, [row.step for row in kept_checkpoints(session, run, settings)]),
         }

@@ -105,6 +105,8 @@ def _run_changes(batch: Iterable[RunEvent], metrics: dict[str, Any], settled_ste
             case "ranks":
                 # Between two prunings the mask does not change, so this is exact at every step.
                 changes |= {"step": event.step, "budget": event.budget, "live": event.live}
+            case "steer":
+                changes["step"] = event.step
             case "prune" if event.final:
                 settled_step = event.step
                 changes["settled_step"] = settled_step

@@ -15,6 +15,11 @@ _MOST = 20
 _LIVE = frozenset({RunStatus.starting, RunStatus.running, RunStatus.interrupted})
 
 
+def done_so_far(run: Run) -> list[dict[str, Any]]:
+    """What has been done to the run up to its step; its configuration may list more for later."""
+    return [entry for entry in run.config.get("steering", []) if entry["step"] <= run.step]
+
+
 def is_held(entries: Sequence[dict[str, Any]]) -> bool:
     """Whether pruning is held after these actions, in their order."""
     actions = [entry["action"] for entry in entries if entry["action"] != "target"]
@@ -50,7 +55,7 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
         raise InvalidTransition(
             f"Run {run.id} has {_MOST} wishes that wait for its next step.", "Wait until the training has answered."
         )
-    held = is_held([*run.config.get("steering", []), *run.steer_requests])
+    held = is_held([*done_so_far(run), *run.steer_requests])
     if action == "release" and not held:
         raise InvalidTransition(f"Pruning of run {run.id} is not held.", "Nothing to do.")
     if action == "hold" and held:
