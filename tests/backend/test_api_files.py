@@ -184,18 +184,23 @@ def test_checkpoints_that_are_kept_are_listed_newest_last_with_the_best_marked(
     engine = server.app.state.resources.engine
     mine = Claim(run_id, 1, {})
     append(engine, mine, [CheckpointEvent(step=step, size_bytes=step) for step in (25, 50, 100)])
-    for step in (50, 100):  # that of step 25 was deleted since
-        settings.checkpoint_dir(run_id, 1, step).mkdir(parents=True)
-    append(engine, mine, [MetricEvent(name="eval_accuracy", step=25, value=0.9)])
+    for step, best in ((50, {"step": 50, "value": 0.8}), (100, {"step": None, "value": None})):
+        # That of step 25 was deleted since.
+        folder = settings.checkpoint_dir(run_id, 1, step)
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"files": {}, "notes": {"best": best}}))
 
     def listed() -> list[tuple[int, int, bool]]:
         items = api.get(f"/api/v1/runs/{run_id}/checkpoints").json()["items"]
         return [(item["step"], item["size_bytes"], item["is_best"]) for item in items]
 
+    # The newest one knows: before the ranks are final there is no best.
     assert listed() == [(50, 50, False), (100, 100, False)]
-    final = PruneEvent(step=50, budget=8, total=12, threshold=0.1, final=True, pruned=[], regrown=[])
-    append(engine, mine, [final, MetricEvent(name="eval_accuracy", step=50, value=0.8)])
+    manifest = settings.checkpoint_dir(run_id, 1, 100) / "manifest.json"
+    manifest.write_text(json.dumps({"files": {}, "notes": {"best": {"step": 50, "value": 0.8}}}))
     assert listed() == [(50, 50, True), (100, 100, False)]
+    manifest.write_text("half")
+    assert listed() == [(50, 50, False), (100, 100, False)]
 
 
 def test_metrics_keep_nan_and_are_reduced_only_when_asked(api: httpx.Client, server: Server, run_id: str) -> None:

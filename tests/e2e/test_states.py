@@ -123,7 +123,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(stack: Stack, page: Pa
         kill_child(stack, first)
         wait_for("attempt 2 to train", lambda: (r := client.run(first))["attempt"] == 2 and r["status"] == "running")
     expect(status).to_have_text("pruning", timeout=60_000)
-    page.get_by_text("Cut parts").first.click()
+    page.get_by_role("switch", name="Cut parts").first.click()
     expect(page.locator(".legendtext").filter(has_text="attempt 1, cut").first).to_be_visible()
     picture(page, "run-resumed")
 

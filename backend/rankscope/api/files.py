@@ -11,10 +11,9 @@ from rankscope.api.archive import files_within, zip_of
 from rankscope.api.logs import read_part
 from rankscope.api.shapes import CheckpointList, CheckpointShape, LogPart, PresetList
 from rankscope.api.views import kept_checkpoints, preset_list
-from rankscope.contract.best import best_step
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
-from rankscope.contract.tables import Run
+from rankscope.contract.tables import Checkpoint, Run
 from rankscope.controls import controls
 from rankscope.deps import EngineDep, RunId, SettingsDep
 from rankscope.settings import Settings
@@ -75,24 +74,27 @@ def download_log(run_id: RunId, engine: EngineDep, settings: SettingsDep, attemp
 def list_checkpoints(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> CheckpointList:
     """Checkpoints that are kept, from which the run can go on or be forked, newest last."""
     with reading(engine) as session:
-        run = runs.get_run(session, run_id)
-        rows = kept_checkpoints(session, run, settings)
-        session.expunge(run)
-    best = _best_step(run)
-    return CheckpointList(
-        items=[
-            CheckpointShape.model_validate(row.model_dump(exclude={"run_id"}) | {"is_best": row.step == best})
-            for row in rows
-        ]
-    )
+        rows = kept_checkpoints(session, runs.get_run(session, run_id), settings)
+        best = _best_step(settings, rows)
+        return CheckpointList(
+            items=[
+                CheckpointShape.model_validate(row.model_dump(exclude={"run_id"}) | {"is_best": row.step == best})
+                for row in rows
+            ]
+        )
 
 
-def _best_step(run: Run) -> int | None:
-    """Step of the best evaluation; None as long as evaluations belong to a larger model than the one that is kept."""
-    config = RunConfig.model_validate(run.config)
-    if run.method == "dynamic_rank" and run.settled_step is None:
+def _best_step(settings: Settings, rows: list[Checkpoint]) -> int | None:
+    """Step of the best evaluation as the newest checkpoint notes it; None before the ranks are final."""
+    newest = max(rows, key=lambda row: (row.attempt, row.step), default=None)
+    if newest is None:
         return None
-    return best_step(run.metrics, config.training.best_metric)
+    manifest = settings.checkpoint_dir(newest.run_id, newest.attempt, newest.step) / "manifest.json"
+    try:
+        step = json.loads(manifest.read_text(encoding="utf-8"))["notes"]["best"]["step"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return step if isinstance(step, int) else None
 
 
 @router.get("/adapter", response_class=StreamingResponse, responses=_ZIP)
