@@ -133,7 +133,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(stack: Stack, page: Pa
     page.get_by_role("tab", name="History").click()
     page.get_by_test_id("checkpoints").get_by_role("button").first.click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Steps", exact=True).fill("10")
+    dialog.get_by_label("Steps", exact=True).fill("100")
     console.expects_failed_requests = True
     dialog.get_by_test_id("fork-submit").click()
     expect(dialog.get_by_role("alert")).to_contain_text("the checkpoint is of step")
