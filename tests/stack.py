@@ -36,6 +36,8 @@ class Stack:
             {"data_dir": data_dir, "database_url": database_url, "token": TOKEN, "port": free_port(), **settings}
         )
         data_dir.mkdir(parents=True, exist_ok=True)
+        self.environment: dict[str, str] = {}
+        """For every process of the stack, beside its settings."""
         self.valkey: Valkey | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -93,5 +95,5 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.settings.as_environment(),
+                env=os.environ | self.environment | self.settings.as_environment(),
             )
