@@ -11,14 +11,19 @@ from rankscope.store.engine import reading
 from tests.faults.installation import Installation
 from tests.faults.trace import Trace, trace
 
-Kind = Literal["lost run", "difference", "event", "executor", "viewer"]
+Kind = Literal["lost run", "difference", "event", "executor", "viewer", "order", "checkpoint", "leak"]
 KINDS: dict[Kind, str] = {
     "lost run": "runs that did not finish",
     "difference": "runs not bit-identical to the undisturbed one (losses, masks, metrics, adapter)",
     "event": "events lost, doubled or out of order",
     "executor": "attempts executed by more than one child",
     "viewer": "viewers that missed an event or saw one twice",
+    "order": "runs that started before one with a better place in the queue",
+    "checkpoint": "damaged or lost checkpoints that were not found, not told of or not passed over",
+    "leak": "processes, file handles, leases or memory that were left behind",
 }
+ALWAYS: tuple[Kind, ...] = ("lost run", "difference", "event", "executor", "viewer")
+"""Held of every run of every row."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.faults.checks import Breach, check_run
+from tests.faults.checks import ALWAYS, Breach, Kind, check_run
 from tests.faults.installation import Installation
 from tests.faults.subjects import SUBJECTS, make_catalogue
 from tests.faults.trace import Trace, trace
@@ -58,6 +58,8 @@ class Result:
     faults: Counter[str] = field(default_factory=Counter)
     """What was broken -> how often."""
     runs: int = 0
+    kinds: list[Kind] = field(default_factory=lambda: list(ALWAYS))
+    """Of what the row tells figures."""
     breaches: list[Breach] = field(default_factory=list)
     seconds: float = 0.0
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,9 +26,14 @@ HOOK = Path(__file__).parent / "hook"
 
 
 class Installation(Stack):
-    """In `folder`; models and data sets are those of `catalogue`, shared by all installations of one harness."""
+    """In `folder`; models and data sets are those of `catalogue`, shared by all installations of one harness.
 
-    def __init__(self, folder: Path, catalogue: Path, *, database_url: str = "", **settings: Any) -> None:
+    `broker_database`: the one of Valkey's databases that the API uses; workers use 0.
+    """
+
+    def __init__(
+        self, folder: Path, catalogue: Path, *, database_url: str = "", broker_database: int = 0, **settings: Any
+    ) -> None:
         defaults = {"lease_s": 6.0, "stop_grace_s": 60.0, "max_lost_workers": 100}
         super().__init__(folder, database_url=database_url, **defaults | settings)
         for name in ("models", "datasets"):
@@ -42,21 +48,26 @@ class Installation(Stack):
         }
         self.engine: Engine = create_engine(self.settings.resolved_database_url)
         self.slots = 1
+        self._broker_database = broker_database
         self.viewers: dict[str, list[Viewer]] = {}
-        self._restarting = threading.RLock()
+        self._workers, self._api, self._broker = threading.Lock(), threading.Lock(), threading.Lock()
 
     def start(self, workers: int, slots: int = 1) -> "Installation":
         self.slots = slots
         if not self.valkey:
             self.start_valkey()
+        with_workers = self.settings
+        url = self.settings.broker_url.rpartition("/")[0]
+        self.settings = with_workers.model_copy(update={"broker_url": f"{url}/{self._broker_database}"})
         self.start_api()
+        self.settings = with_workers
         for number in range(workers):
             self.start_worker(f"w{number}", slots)
         return self
 
     def launch(self, config: dict[str, Any], *, viewers: Sequence[int | None] = (None,), priority: int = 0) -> str:
         """Queues a run and opens its viewers; a number is after how many events a viewer leaves and comes back."""
-        with self.client() as client:
+        with self._api, self.client() as client:  # not while it is being restarted
             body = {"config": config, "priority": priority}
             run_id = str(client._json("POST", "/runs", json=body)["id"])
         self.viewers[run_id] = [Viewer(self.url, run_id, leave_after=leave_after) for leave_after in viewers]
@@ -119,22 +130,23 @@ class Installation(Stack):
 
     def restart_worker(self, name: str) -> None:
         """SIGKILL; its children live on until they notice. Then a new worker of the same name."""
-        with self._restarting:
+        with self._workers:
             self.kill(name)
             self.start_worker(name, self.slots)
 
     def restart_api(self) -> None:
-        with self._restarting:
+        with self._api:
             self.kill("api")
             self.start_api()
 
-    def restart_valkey(self) -> None:
-        """SIGKILL, and the same server again: same port, same password, what its file still has."""
-        with self._restarting:
+    def restart_valkey(self, away_s: float = 0.0) -> None:
+        """SIGKILL, and after `away_s` the same server again: same port, same password, what its file still has."""
+        with self._broker:
             assert self.valkey
             child = self.valkey.child
             child.process.kill()
             child.process.wait()
+            time.sleep(away_s)
             command = [str(argument) for argument in child.process.args]  # type: ignore[union-attr]
             self.valkey.child = start_child(self.settings, "valkey", command, {})
 
