@@ -54,7 +54,7 @@ class Stack:
 
     def start_api(self) -> None:
         self._start("api", [sys.executable, "-m", "rankscope", "api"])
-        wait_for("the API to answer", self._answers, deadline_s=30)
+        wait_for("the API to answer", self._answers, deadline_s=120)
 
     def start_worker(self, name: str = "test-worker", slots: int = 1) -> None:
         self._start(name, [sys.executable, "-m", "rankscope_worker", "--name", name, "--slots", str(slots)])

@@ -5,12 +5,14 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.rows import Rows
-from tests.faults.checks import KINDS
+from tests.faults.checks import KINDS, Breach
 from tests.faults.harness import Harness, Result
-from tests.faults.table import TABLE
+from tests.faults.table import TABLE, Row
 
 
 def main() -> int:
@@ -28,7 +30,7 @@ def main() -> int:
             continue
         count = arguments.count or row.count
         numbers = [int(case) for case in chosen if case] or list(range(count))
-        result = row.play(harness, numbers)
+        result = _play(row, harness, numbers)
         results.append(result)
         _tell(rows, result, arguments.seed)
     breaches = sum(len(result.breaches) for result in results)
@@ -38,6 +40,15 @@ def main() -> int:
     if not breaches:
         shutil.rmtree(folder)
     return 1 if breaches else 0
+
+
+def _play(row: Row, harness: Harness, numbers: Sequence[int]) -> Result:
+    """The row's result; a row that breaks down itself counts as a lost run, and the next row follows."""
+    try:
+        return row.play(harness, numbers)
+    except Exception:
+        traceback.print_exc()
+        return Result(row.key, breaches=[Breach("lost run", "", "the row broke down; its traceback stands above")])
 
 
 def _parse() -> argparse.Namespace:
@@ -60,6 +71,11 @@ def _tell(rows: Rows, result: Result, seed: int) -> None:
     for kind in result.kinds:
         count = sum(1 for breach in result.breaches if breach.kind == kind)
         rows.at_most(f"{result.row}: {KINDS[kind]}", count, 0, "count", against)
+    for figure, value, limit, unit, words in result.figures:
+        if limit is None:
+            rows.tell(f"{result.row}: {figure}", value, unit, words)
+        else:
+            rows.at_most(f"{result.row}: {figure}", value, limit, unit, words)
 
 
 def _print_table(results: list[Result], seconds: float) -> None:

@@ -6,21 +6,22 @@ from random import Random
 
 from rankscope_worker.checkpoint import MANIFEST
 from tests.faults.checks import Breach
-from tests.faults.harness import Case, Harness, Result
+from tests.faults.harness import Case, Disturb, Harness, Result
 from tests.faults.subjects import STEPS
 
 
 def damaged_checkpoints(harness: Harness, numbers: Sequence[int]) -> Result:
     found: list[Breach] = []
-
-    def damage(case: Case) -> str | None:
-        return _damage(case, found)
-
     with harness.installation(workers=2, slots=2) as installation:
-        result = harness.play("damage", installation, numbers, damage, at_a_time=4)
+        result = harness.play("damage", installation, numbers, make_damage(found), at_a_time=4)
     result.kinds.append("checkpoint")
     result.breaches += found
     return result
+
+
+def make_damage(found: list[Breach]) -> Disturb:
+    """A fault that adds to `found` what the resumed run did not notice."""
+    return lambda case: _damage(case, found)
 
 
 def _damage(case: Case, found: list[Breach]) -> str | None:

@@ -81,7 +81,8 @@ def _refuse(case: Case, found: list[Breach]) -> str | None:
 def _await_the_word(case: Case) -> str | None:
     """The event that says what is wrong: the run's failure, or a warning if it goes on."""
     event = case.viewer.wait_for(
-        lambda event: "disk" in str(event.get("code")) or event.get("status") in ("failed", "done", "stopped"), 120
+        lambda event: event.get("code") == "checkpoint_failed" or event.get("status") in ("failed", "done", "stopped"),
+        120,
     )
     return event and str(event.get("code") or event.get("reason"))
 
@@ -96,7 +97,7 @@ def _look_at_what_is_left(case: Case, newest: Path, found: list[Breach], told: s
             verify(path)
         except DamagedCheckpoint as error:
             found.append(Breach("checkpoint", case.run_id, f"{path.name} is damaged: {error}"))
-    if told is None or "disk" not in told:
+    if told not in ("checkpoint_failed", "disk_full"):
         found.append(Breach("checkpoint", case.run_id, f"the full disk was told as {told}"))
 
 

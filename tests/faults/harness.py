@@ -61,6 +61,8 @@ class Result:
     kinds: list[Kind] = field(default_factory=lambda: list(ALWAYS))
     """Of what the row tells figures."""
     breaches: list[Breach] = field(default_factory=list)
+    figures: list[tuple[str, float, float | None, str, str]] = field(default_factory=list)
+    """Of this row alone: figure, value, limit (None: it only tells), unit, against."""
     seconds: float = 0.0
 
 
@@ -72,6 +74,8 @@ class Harness:
         self.catalogue = make_catalogue(folder / "catalogue")
         self.undisturbed: dict[str, Trace] = {}
         self.journal = folder / "journal.jsonl"
+        self.breaches = 0
+        """Of all cases so far."""
         self._installations = 0
 
     def chance(self, row: str, number: int) -> Random:
@@ -81,12 +85,16 @@ class Harness:
     def installation(self, *, workers: int, slots: int = 1, **settings: Any) -> Iterator[Installation]:
         self._installations += 1
         made = Installation(self.folder / f"installation-{self._installations}", self.catalogue, **settings)
+        breaches_before = self.breaches
         try:
             yield made.start(workers, slots)
         except BaseException:
             made.close()  # its folder stays, to be looked into
             raise
-        made.discard()
+        if self.breaches > breaches_before:
+            made.close()
+        else:
+            made.discard()
 
     def train_undisturbed(self, installation: Installation, subjects: Sequence[str] = tuple(SUBJECTS)) -> Result:
         """The reference: each subject once, by the same stack, with nothing broken. It is held to the same checks."""
@@ -118,7 +126,7 @@ class Harness:
             for attempt in range(_TRIES):
                 chance = self.chance(row, number + 1000 * attempt)
                 case = Case(row, number, chance, chance.choice(subjects), installation)
-                if self._one(case, disturb, viewers, result):
+                if self.play_case(case, disturb, viewers, result):
                     return
             result.breaches.append(
                 Breach("lost run", "", f"case {row}:{number}: the fault came too late {_TRIES} times")
@@ -129,7 +137,8 @@ class Harness:
         result.seconds = time.monotonic() - began
         return result
 
-    def _one(self, case: Case, disturb: Disturb, viewers: Sequence[int | None], result: Result) -> bool:
+    def play_case(self, case: Case, disturb: Disturb, viewers: Sequence[int | None], result: Result) -> bool:
+        """Launch, disturb, wait for the end, check, write down. False when the fault came too late to be one."""
         done: str | None = None
         try:
             case.run_id = case.installation.launch(SUBJECTS[case.subject], viewers=viewers)
@@ -154,5 +163,6 @@ class Harness:
         }  # fmt: skip
         with self.journal.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(line)}\n")
+        self.breaches += len(breaches)
         if breaches:
             print(f"BREACH {json.dumps(line, indent=1)}", flush=True)

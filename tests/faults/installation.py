@@ -41,7 +41,7 @@ class Installation(Stack):
         self.faults = folder / "faults"
         (self.faults / "orders").mkdir(parents=True)
         self.environment |= {
-            "PYTHONPATH": str(HOOK),
+            "PYTHONPATH": os.pathsep.join([str(HOOK), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "RANKSCOPE_FAULTS": str(self.faults),
             # The same number of threads gives the same bits.
             "OMP_NUM_THREADS": "1",
@@ -134,6 +134,12 @@ class Installation(Stack):
             self.kill(name)
             self.start_worker(name, self.slots)
 
+    def drain_worker(self, name: str) -> None:
+        """SIGTERM: its children save and leave. Then a new worker of the same name."""
+        with self._workers:
+            self.kill(name, signal.SIGTERM)
+            self.start_worker(name, self.slots)
+
     def restart_api(self) -> None:
         with self._api:
             self.kill("api")
@@ -172,7 +178,7 @@ class Installation(Stack):
         shutil.rmtree(self.settings.data_dir, ignore_errors=True)
 
 
-def python_processes_of(data_dir: Path) -> list[psutil.Process]:
+def processes_of(data_dir: Path) -> list[psutil.Process]:
     """Every process whose environment names this installation: what leaks is found here."""
     found = []
     for process in psutil.process_iter():

@@ -1,23 +1,27 @@
 """SIGKILL of workers, of the API and of Valkey, each started again; and workers that freeze until their lease is gone."""
 
 import signal
+import sqlite3
+import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 
 from tests.faults.harness import Case, Harness, Result
+from tests.faults.installation import Installation
 from tests.faults.subjects import STEPS
 from tests.stack import wait_for
 
 
 def worker_kills(harness: Harness, numbers: Sequence[int]) -> Result:
     with harness.installation(workers=3) as installation:
-        return harness.play("worker", installation, numbers, _kill_its_worker, at_a_time=3)
+        return harness.play("worker", installation, numbers, kill_its_worker, at_a_time=3)
 
 
-def _kill_its_worker(case: Case) -> str | None:
+def kill_its_worker(case: Case) -> str | None:
     step = case.chance.randint(1, STEPS - 15)
     if not case.reaches(step):
         return None
@@ -31,10 +35,10 @@ def _kill_its_worker(case: Case) -> str | None:
 def api_kills(harness: Harness, numbers: Sequence[int]) -> Result:
     """Three viewers a run: one that stays, and two that leave and come back all the time."""
     with harness.installation(workers=1, slots=3) as installation:
-        return harness.play("api", installation, numbers, _kill_api, at_a_time=3, viewers=(None, 7, 40))
+        return harness.play("api", installation, numbers, kill_api, at_a_time=3, viewers=(None, 7, 40))
 
 
-def _kill_api(case: Case) -> str | None:
+def kill_api(case: Case) -> str | None:
     step = case.chance.randint(1, STEPS - 15)
     if not case.reaches(step):
         return None
@@ -44,10 +48,10 @@ def _kill_api(case: Case) -> str | None:
 
 def valkey_kills(harness: Harness, numbers: Sequence[int]) -> Result:
     with harness.installation(workers=2, slots=2) as installation:
-        return harness.play("valkey", installation, numbers, _kill_valkey, at_a_time=4)
+        return harness.play("valkey", installation, numbers, kill_valkey, at_a_time=4)
 
 
-def _kill_valkey(case: Case) -> str | None:
+def kill_valkey(case: Case) -> str | None:
     step, away_s = case.chance.randint(1, STEPS - 15), case.chance.uniform(0, 3)
     if not case.reaches(step):
         return None
@@ -57,11 +61,11 @@ def _kill_valkey(case: Case) -> str | None:
 
 def frozen_workers(harness: Harness, numbers: Sequence[int]) -> Result:
     with harness.installation(workers=3, lease_s=4.0) as installation:
-        return harness.play("freeze", installation, numbers, _freeze, at_a_time=2)
+        return harness.play("freeze", installation, numbers, freeze, at_a_time=2)
 
 
-def _freeze(case: Case) -> str | None:
-    """The worker freezes alone; or its child with it; or the child in the act of writing a checkpoint.
+def freeze(case: Case) -> str | None:
+    """By the case's number: the worker freezes alone; or its child with it; or the child in the act of writing a checkpoint.
 
     It wakes up when another worker's attempt is loading or trains. In the last case that attempt's child is killed
     then: the attempt after it must not build on what the frozen one has left behind.
@@ -69,19 +73,19 @@ def _freeze(case: Case) -> str | None:
     installation, kind = case.installation, case.number % 3
     if not case.reaches(case.chance.randint(1, STEPS - 20)):
         return None
-    worker = installation.processes.get(installation.run(case.run_id).worker or "")
-    child = installation.child(case.run_id, 1)
+    run = installation.run(case.run_id)
+    worker, child = installation.processes.get(run.worker or ""), installation.child(case.run_id, run.attempt)
     if worker is None or child is None:
         return None
     try:
-        if kind == 2 and not _stop_while_writing(child, installation.attempt_folder(case.run_id, 1)):
+        if kind == 2 and not _stop_while_writing(child, installation.attempt_folder(case.run_id, run.attempt)):
             return None
-        worker.send_signal(signal.SIGSTOP)
+        _stop_outside_of_a_write(installation, worker)
         if kind == 1:
             child.suspend()
         awaited = case.chance.choice(["starting", "running"]) if kind < 2 else "running"
         taken_over = case.viewer.wait_for(
-            lambda event: event["attempt"] > 1 and event.get("status") == awaited, 180
+            lambda event: event["attempt"] > run.attempt and event.get("status") == awaited, 180
         )  # fmt: skip
     finally:
         if child.is_running():
@@ -91,11 +95,23 @@ def _freeze(case: Case) -> str | None:
         worker.send_signal(signal.SIGCONT)
     if taken_over is None:
         return None
-    if kind == 2 and (successor := installation.child(case.run_id, 2)):
+    if kind == 2 and (successor := installation.child(case.run_id, run.attempt + 1)):
         wait_for("the frozen child to end", lambda: not child.is_running(), deadline_s=60)
         successor.kill()
     what = ("of a worker", "of a worker and its child", "of a worker and of its child in a checkpoint")[kind]
-    return f"SIGSTOP {what}: SIGCONT when attempt 2 was {awaited}"
+    return f"SIGSTOP {what}: SIGCONT when the next attempt was {awaited}"
+
+
+def _stop_outside_of_a_write(installation: Installation, worker: "subprocess.Popen[bytes]") -> None:
+    """SIGSTOP. SQLite has one writer: one that freezes in the middle of a write makes all others wait until it wakes up."""
+    while True:
+        worker.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(installation.settings.data_dir / "rankscope.db", timeout=2)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                worker.send_signal(signal.SIGCONT)
 
 
 def _stop_while_writing(child: psutil.Process, folder: Path) -> bool:

@@ -10,6 +10,7 @@ from tests.faults.full_disks import full_disks
 from tests.faults.harness import Harness, Result
 from tests.faults.messages import lost_and_doubled_messages
 from tests.faults.process_faults import api_kills, frozen_workers, valkey_kills, worker_kills
+from tests.faults.soak import soak
 
 
 @dataclass(frozen=True)
@@ -32,4 +33,6 @@ TABLE = [
     Row("messages", 200, lost_and_doubled_messages),
     Row("disk", 5, full_disks),
     Row("damage", 20, damaged_checkpoints),
+    # Minutes in place of cases.
+    Row("soak", 30, soak, is_in_the_table=False),
 ]
