@@ -54,7 +54,7 @@ class Stack:
 
     def start_api(self) -> None:
         self._start("api", [sys.executable, "-m", "rankscope", "api"])
-        wait_for("the API to answer", self._answers, deadline_s=120)
+        wait_for("the API to answer", self._answers, deadline_s=250)
 
     def start_worker(self, name: str = "test-worker", slots: int = 1) -> None:
         self._start(name, [sys.executable, "-m", "rankscope_worker", "--name", name, "--slots", str(slots)])
@@ -62,7 +62,7 @@ class Stack:
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         process = self.processes.pop(name)
         process.send_signal(how)
-        process.wait(60)
+        process.wait(600)
 
     def stop(self) -> None:
         for process in self.processes.values():

@@ -33,10 +33,10 @@ def main() -> int:
         result = _play(row, harness, numbers)
         results.append(result)
         _tell(rows, result, arguments.seed)
+        if not arguments.dry:
+            rows.store()
     breaches = sum(len(result.breaches) for result in results)
     _print_table(results, time.monotonic() - began)
-    if not arguments.dry:
-        rows.store()
     if not breaches:
         shutil.rmtree(folder)
     return 1 if breaches else 0

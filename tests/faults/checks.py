@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rankscope.contract.status import TRANSITIONS, RunStatus
 from rankscope.store import events
 from rankscope.store.engine import reading
-from tests.faults.installation import Installation
+from tests.faults.installation import DEADLINE_S, Installation
 from tests.faults.trace import Trace, trace
 
 Kind = Literal["lost run", "difference", "event", "executor", "viewer", "order", "checkpoint", "leak"]
@@ -47,7 +47,7 @@ def check_run(installation: Installation, run_id: str, undisturbed: Trace | None
         if (count := executors[run_id, attempt]) > 1:
             found.append(Breach("executor", run_id, f"attempt {attempt} had {count} children"))
     for number, viewer in enumerate(installation.viewers.get(run_id, []), start=1):
-        if run.status == RunStatus.done and not viewer.join(60):
+        if run.status == RunStatus.done and not viewer.join(DEADLINE_S):
             found.append(Breach("viewer", run_id, f"viewer {number} was not told of the end"))
         if viewer.events != recorded:
             seen = [event["seq"] for event in viewer.events]

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from tests.faults.harness import Case, Harness, Result
+from tests.faults.installation import DEADLINE_S
 from tests.faults.subjects import STEPS, WINDOW
 
 _COMPACTED = ("compacted", "accumulated")
@@ -53,7 +54,7 @@ def while_it_compacts(case: Case) -> str | None:
     done = case.installation.order(
         case.run_id, 1, module="dynamic_rank.compaction", function="_cut", call=call, do="kill"
     )
-    case.viewer.wait_for(lambda event: event.get("status") == "interrupted", 180)
+    case.viewer.wait_for(lambda event: event.get("status") == "interrupted", DEADLINE_S)
     return f"SIGKILL of the child while it compacts: at cut {call}" if done.exists() else None
 
 

@@ -7,6 +7,7 @@ from random import Random
 from rankscope_worker.checkpoint import MANIFEST
 from tests.faults.checks import Breach
 from tests.faults.harness import Case, Disturb, Harness, Result
+from tests.faults.installation import DEADLINE_S
 from tests.faults.subjects import STEPS
 
 
@@ -40,7 +41,7 @@ def _damage(case: Case, found: list[Breach]) -> str | None:
     child.kill()
     rest = checkpoints[count:]
     expected = step_of(rest[0]) if rest else 0
-    begun = case.viewer.wait_for(lambda event: event["attempt"] == 2 and event.get("status") == "running", 180)
+    begun = case.viewer.wait_for(lambda event: event["attempt"] == 2 and event.get("status") == "running", DEADLINE_S)
     warned = sorted(
         (event["step"] for event in case.viewer.events if event.get("code") == "checkpoint_damaged"), reverse=True
     )

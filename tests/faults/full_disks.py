@@ -11,6 +11,7 @@ from rankscope_worker.checkpoint import DamagedCheckpoint, verify
 from tests.faults.checks import Breach
 from tests.faults.damaged_checkpoints import published, step_of
 from tests.faults.harness import Case, Harness, Result
+from tests.faults.installation import DEADLINE_S
 from tests.faults.subjects import STEPS
 
 _SIZE_MIB = 32
@@ -82,7 +83,7 @@ def _await_the_word(case: Case) -> str | None:
     """The event that says what is wrong: the run's failure, or a warning if it goes on."""
     event = case.viewer.wait_for(
         lambda event: event.get("code") == "checkpoint_failed" or event.get("status") in ("failed", "done", "stopped"),
-        120,
+        DEADLINE_S,
     )
     return event and str(event.get("code") or event.get("reason"))
 

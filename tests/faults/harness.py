@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from tests.faults.checks import ALWAYS, Breach, Kind, check_run
-from tests.faults.installation import Installation
+from tests.faults.installation import DEADLINE_S, Installation
 from tests.faults.subjects import SUBJECTS, make_catalogue
 from tests.faults.trace import Trace, trace
 from tests.faults.viewers import Viewer
@@ -41,9 +41,9 @@ class Case:
     def viewer(self) -> Viewer:
         return self.installation.viewers[self.run_id][0]
 
-    def reaches(self, step: int, deadline_s: float = 180.0) -> bool:
+    def reaches(self, step: int) -> bool:
         """Waits until step `step` has been recorded; False when the run ends before."""
-        return self.viewer.wait_for(lambda event: event.get("step", -1) >= step, deadline_s) is not None
+        return self.viewer.wait_for(lambda event: event.get("step", -1) >= step, DEADLINE_S) is not None
 
 
 Disturb = Callable[[Case], str | None]

@@ -14,14 +14,17 @@ from typing import Any
 import psutil
 from sqlalchemy import Engine
 
+from rankscope.client import ApiError, Client
 from rankscope.contract.tables import Run
-from rankscope.embedded import start_child
+from rankscope.embedded import start_child, start_valkey
 from rankscope.store import runs
 from rankscope.store.engine import create_engine, reading
 from rankscope_worker.patience import patiently
 from tests.faults.viewers import Viewer
-from tests.stack import Stack, wait_for
+from tests.stack import TOKEN, Stack, wait_for
 
+DEADLINE_S = 1800.0
+"""Ends what hangs. Nothing is timed here, and other work may have the cores for minutes."""
 HOOK = Path(__file__).parent / "hook"
 
 
@@ -52,6 +55,13 @@ class Installation(Stack):
         self.viewers: dict[str, list[Viewer]] = {}
         self._workers, self._api, self._broker = threading.Lock(), threading.Lock(), threading.Lock()
 
+    def client(self) -> Client:
+        return Client(self.url, TOKEN, timeout_s=DEADLINE_S)
+
+    def start_valkey(self) -> None:
+        self.valkey = start_valkey(self.settings, timeout_s=DEADLINE_S)
+        self.settings = self.settings.model_copy(update={"broker_url": self.valkey.url})
+
     def start(self, workers: int, slots: int = 1) -> "Installation":
         self.slots = slots
         if not self.valkey:
@@ -67,9 +77,19 @@ class Installation(Stack):
 
     def launch(self, config: dict[str, Any], *, viewers: Sequence[int | None] = (None,), priority: int = 0) -> str:
         """Queues a run and opens its viewers; a number is after how many events a viewer leaves and comes back."""
-        with self._api, self.client() as client:  # not while it is being restarted
-            body = {"config": config, "priority": priority}
-            run_id = str(client._json("POST", "/runs", json=body)["id"])
+        body = {"config": config, "priority": priority}
+
+        def post() -> str | None:
+            try:
+                with self._api, self.client() as client:  # not while it is being restarted
+                    return str(client._json("POST", "/runs", json=body)["id"])
+            except ApiError as error:
+                if error.problem.get("status") != 503:
+                    raise
+                return None  # the database is away: nothing was stored
+
+        run_id = wait_for("the run to be accepted", post, deadline_s=DEADLINE_S, every_s=0.5)
+        assert run_id is not None
         self.viewers[run_id] = [Viewer(self.url, run_id, leave_after=leave_after) for leave_after in viewers]
         return run_id
 
@@ -86,7 +106,7 @@ class Installation(Stack):
 
         return patiently(read, lambda: False)
 
-    def until_ended(self, run_id: str, deadline_s: float = 240.0) -> Run:
+    def until_ended(self, run_id: str, deadline_s: float = DEADLINE_S) -> Run:
         wait_for(
             f"run {run_id} to end", lambda: self.run(run_id).status.is_terminal, deadline_s=deadline_s, every_s=0.3
         )

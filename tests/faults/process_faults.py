@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from tests.faults.harness import Case, Harness, Result
-from tests.faults.installation import Installation
+from tests.faults.installation import DEADLINE_S, Installation
 from tests.faults.subjects import STEPS
 from tests.stack import wait_for
 
@@ -85,7 +85,7 @@ def freeze(case: Case) -> str | None:
             child.suspend()
         awaited = case.chance.choice(["starting", "running"]) if kind < 2 else "running"
         taken_over = case.viewer.wait_for(
-            lambda event: event["attempt"] > run.attempt and event.get("status") == awaited, 180
+            lambda event: event["attempt"] > run.attempt and event.get("status") == awaited, DEADLINE_S
         )  # fmt: skip
     finally:
         if child.is_running():
@@ -96,7 +96,7 @@ def freeze(case: Case) -> str | None:
     if taken_over is None:
         return None
     if kind == 2 and (successor := installation.child(case.run_id, run.attempt + 1)):
-        wait_for("the frozen child to end", lambda: not child.is_running(), deadline_s=60)
+        wait_for("the frozen child to end", lambda: not child.is_running(), deadline_s=DEADLINE_S)
         successor.kill()
     what = ("of a worker", "of a worker and its child", "of a worker and of its child in a checkpoint")[kind]
     return f"SIGSTOP {what}: SIGCONT when the next attempt was {awaited}"
