@@ -32,7 +32,7 @@ def main() -> int:
         numbers = [int(case) for case in chosen if case] or list(range(count))
         result = _play(row, harness, numbers)
         results.append(result)
-        _tell(rows, result, arguments.seed)
+        _tell(rows, row, result, arguments.seed)
         if not arguments.dry:
             rows.store()
     breaches = sum(len(result.breaches) for result in results)
@@ -62,12 +62,16 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _tell(rows: Rows, result: Result, seed: int) -> None:
-    """The row's figures: what was done, and one line with limit 0 for each kind of breach."""
+def _tell(rows: Rows, row: Row, result: Result, seed: int) -> None:
+    """The row's figures: what was done, which falls short if it was less than the table's, and each kind of breach."""
     what = ", ".join(f"{count} x {fault}" for fault, count in sorted(result.faults.items()))
     against = f"{what}; seed {seed}"
-    rows.tell(f"{result.row}: faults", sum(result.faults.values()), "faults", against)
-    rows.tell(f"{result.row}: runs", result.runs, "runs", f"{result.seconds:.0f} s")
+    done = {"faults": float(sum(result.faults.values())), "runs": result.runs, "minutes": result.seconds / 60}
+    for unit, value in done.items():
+        if unit == row.unit:
+            rows.at_least(f"{result.row}: {unit}", value, row.count, unit, against)
+        else:
+            rows.tell(f"{result.row}: {unit}", value, unit, against)
     for kind in result.kinds:
         count = sum(1 for breach in result.breaches if breach.kind == kind)
         rows.at_most(f"{result.row}: {KINDS[kind]}", count, 0, "count", against)

@@ -18,6 +18,8 @@ class Row:
     key: str
     count: int
     play: Callable[[Harness, Sequence[int]], Result]
+    unit: str = "faults"
+    """Of `count`."""
     is_in_the_table: bool = True
     """False: only when asked for by `--only`."""
 
@@ -30,9 +32,8 @@ TABLE = [
     Row("freeze", 20, frozen_workers),
     Row("postgresql", 10, postgres_restarts),
     Row("sqlite", 10, sqlite_locks),
-    Row("messages", 200, lost_and_doubled_messages),
+    Row("messages", 200, lost_and_doubled_messages, unit="runs"),
     Row("disk", 5, full_disks),
     Row("damage", 20, damaged_checkpoints),
-    # Minutes in place of cases.
-    Row("soak", 30, soak, is_in_the_table=False),
+    Row("soak", 30, soak, unit="minutes", is_in_the_table=False),
 ]
