@@ -7,13 +7,14 @@ STAMPS := .make
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: setup run dev check format test test-python test-page test-browser bench bench-method bench-learning openapi clean help
+.PHONY: setup run dev check format test test-python test-page test-browser faults bench bench-method bench-learning openapi clean help
 
 help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
 	@echo "make dev     the same, with the page's sources served and reloaded by Vite"
 	@echo "make check   formatting, lint, types, drift of the generated API types"
 	@echo "make test    all tests: Python, page, browser"
+	@echo "make faults  kills, freezes and damages the running stack (about 40 minutes; ARGS='--only soak' for the soak)"
 	@echo "make bench   all benchmarks"
 
 # ---------------------------------------------------------------- what the commands need
@@ -83,6 +84,10 @@ test-page: $(STAMPS)/page
 
 test-browser: $(STAMPS)/dev $(PAGE)
 	$(BIN)/pytest -q tests/e2e
+
+# Breaks the real stack in every way of the table and holds that nothing is lost (ARGS='--only child:3 --seed 7'). Then a soak.
+faults: $(STAMPS)/dev
+	$(BIN)/python -m tests.faults $(ARGS)
 
 bench: bench-method
 

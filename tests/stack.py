@@ -36,6 +36,8 @@ class Stack:
             {"data_dir": data_dir, "database_url": database_url, "token": TOKEN, "port": free_port(), **settings}
         )
         data_dir.mkdir(parents=True, exist_ok=True)
+        self.environment: dict[str, str] = {}
+        """For every process of the stack, beside its settings."""
         self.valkey: Valkey | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -52,7 +54,7 @@ class Stack:
 
     def start_api(self) -> None:
         self._start("api", [sys.executable, "-m", "rankscope", "api"])
-        wait_for("the API to answer", self._answers, deadline_s=30)
+        wait_for("the API to answer", self._answers, deadline_s=250)
 
     def start_worker(self, name: str = "test-worker", slots: int = 1) -> None:
         self._start(name, [sys.executable, "-m", "rankscope_worker", "--name", name, "--slots", str(slots)])
@@ -60,7 +62,7 @@ class Stack:
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         process = self.processes.pop(name)
         process.send_signal(how)
-        process.wait(60)
+        process.wait(600)
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -93,5 +95,5 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.settings.as_environment(),
+                env=os.environ | self.environment | self.settings.as_environment(),
             )

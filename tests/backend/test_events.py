@@ -110,6 +110,48 @@ def test_resume_cuts_the_view_at_its_step_and_numbers_go_on(engine: Engine) -> N
     assert run.metrics["train_loss"]["max_step"] == 7
 
 
+def test_a_step_is_replaced_exactly_when_the_view_hides_it(engine: Engine) -> None:
+    """Attempts begin at 0, 5 and 2; each makes the six steps that follow. What the view shows says the same as the rule."""
+    starts = {1: 0, 2: 5, 3: 2}
+    training_run(engine)
+    made: set[tuple[int, int]] = set()
+    for number, start_step in starts.items():
+        claimed = queue.Claim(run_id := _only_run(engine), number, {})
+        if number > 1:
+            with writing(engine) as session:
+                queue.reap(session, now=1000.0 * number, max_lost_workers=9)
+            assert claim(engine, now=1000.0 * number + 1)
+            begin(engine, claimed, start_step=start_step)
+        steps = range(start_step + 1, start_step + 7)
+        append(engine, claimed, [MetricEvent(name="x", step=step, value=number) for step in steps])
+        made |= {(number, step) for step in steps}
+    with reading(engine) as session:
+        shown = {(point.value, point.step) for point in series.metric_points(session, run_id, "x")}
+    assert shown == {(attempt, step) for attempt, step in made if not events.is_replaced(starts, attempt, step)}
+
+
+def _only_run(engine: Engine) -> str:
+    with reading(engine) as session:
+        ((run,), _) = runs.list_runs(session)
+        return run.id
+
+
+def test_a_whole_batch_is_found_again_and_nothing_else(engine: Engine) -> None:
+    claimed = training_run(engine)
+    before = len(sequence(engine, claimed.run_id))
+    batch = [*losses(1, 2), MetricEvent(name="x", step=3, value=math.nan), modules()]
+    with reading(engine) as session:
+        assert events.find_batch(session, claimed.run_id, 1, batch, after=0) is None
+    last = append(engine, claimed, batch)
+    append(engine, claimed, losses(4))
+    with reading(engine) as session:
+        assert events.find_batch(session, claimed.run_id, 1, batch, after=before) == last
+        assert events.find_batch(session, claimed.run_id, 1, batch, after=before + 1) is None
+        assert events.find_batch(session, claimed.run_id, 2, batch, after=before) is None
+        assert events.find_batch(session, claimed.run_id, 1, [*batch, *losses(5)], after=before) is None
+        assert events.find_batch(session, claimed.run_id, 1, batch[1:3], after=before) == before + 3
+
+
 def test_reduced_series_keeps_ends_extremes_and_what_is_not_finite() -> None:
     points = [series.Point(step, math.sin(step / 50)) for step in range(10_000)]
     points[1234] = series.Point(1234, 50.0)

@@ -26,7 +26,7 @@ class Row:
 
 
 class Rows:
-    """Prints each figure as it comes; `store` appends all of them to the results of benchmark `name`."""
+    """Prints each figure as it comes; `store` appends those that are new to the results of benchmark `name`."""
 
     def __init__(self, name: str) -> None:
         self.path = RESULTS / f"{name}.jsonl"
@@ -47,6 +47,7 @@ class Rows:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.writelines(f"{_line(row)}\n" for row in self.rows)
+        self.rows.clear()
 
     def _add(
         self, figure: str, value: float, unit: str, limit: float | None, passes: bool | None, against: str

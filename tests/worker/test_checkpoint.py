@@ -1,9 +1,11 @@
 """A checkpoint is whole or not there."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from rankscope.store.events import is_replaced
 from rankscope_worker.checkpoint import (
     CheckpointFolder,
     DamagedCheckpoint,
@@ -60,6 +62,41 @@ def test_a_damaged_checkpoint_is_passed_over_and_reported(tmp_path: Path, damage
     assert found.path == older
     assert [step for step, _ in reported] == [20]
     assert reported[0][1].startswith(("its manifest.json", "a.bin"))
+
+
+def test_every_flipped_bit_and_every_cut_of_the_manifest_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path, 1, 10)
+    manifest = path / "manifest.json"
+    content = manifest.read_bytes()
+    for place in range(len(content)):
+        for bit in range(8):
+            manifest.write_bytes(content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :])
+            with pytest.raises(DamagedCheckpoint):
+                verify(path)
+        manifest.write_bytes(content[:place])
+        with pytest.raises(DamagedCheckpoint):
+            verify(path)
+    manifest.write_bytes(content)
+    verify(path)
+
+
+def test_a_whole_checkpoint_under_another_steps_name_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, 1, 10)
+    with pytest.raises(DamagedCheckpoint):
+        verify(path.rename(path.with_name("step-30")))
+
+
+def test_a_checkpoint_that_came_after_the_run_went_on_without_it_is_left_aside(tmp_path: Path) -> None:
+    """Attempt 1 was frozen while it wrote step 20; attempt 2 began at 10 and died at 15; then attempt 1 woke up."""
+    for attempt, step in ((1, 10), (1, 20), (2, 14)):
+        write(tmp_path, attempt, step)
+    found = find_newest(tmp_path, pytest.fail, partial(is_replaced, {1: 0, 2: 10, 3: None}))
+    assert found is not None
+    assert (found.attempt, found.step) == (2, 14)
+    (found.path / "a.bin").unlink()
+    older = find_newest(tmp_path, lambda _checkpoint, _why: None, partial(is_replaced, {1: 0, 2: 10, 3: None}))
+    assert older is not None
+    assert (older.attempt, older.step) == (1, 10)
 
 
 def left(run: Path) -> dict[str, list[str]]:

@@ -2,11 +2,17 @@
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import LeaseLost
@@ -16,6 +22,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.store import events, queue, runs
 from rankscope.store.engine import reading, writing
 from rankscope_worker import recorder as module
+from rankscope_worker.patience import patiently
 from rankscope_worker.recorder import Recorder
 from tests.stack import wait_for
 
@@ -76,30 +83,47 @@ def test_flush_returns_when_everything_is_committed(engine: Engine, claim: queue
     recorder.close()
 
 
-@pytest.mark.parametrize("fails", ["before the commit", "after the commit"])
-def test_database_trouble_neither_loses_nor_doubles_events(
-    engine: Engine, claim: queue.Claim, monkeypatch: pytest.MonkeyPatch, fails: str
+class Flaky:
+    """Takes the place of `writing`: breaks at random, before the commit or after it, and then stays away for a while."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = Random(seed)
+        self.away = 0
+        self.broken: Counter[str] = Counter()
+
+    @contextmanager
+    def __call__(self, engine: Engine) -> Iterator[Session]:
+        if self.away:
+            self.away -= 1
+            raise OperationalError("BEGIN", {}, Exception("the database system is starting up"))
+        breaks = self.chance.choice(["before the commit", "after the commit", "not"])
+        with writing(engine) as session:
+            yield session
+            if breaks == "before the commit":
+                self._break(breaks)
+        if breaks == "after the commit":
+            self._break(breaks)
+
+    def _break(self, when: str) -> None:
+        self.broken[when] += 1
+        self.away = self.chance.choice([0, 0, 1, 2])
+        raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_database_that_breaks_off_neither_loses_nor_doubles_events(
+    engine: Engine, claim: queue.Claim, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    real, failures = module.events.append, iter([True, True, False, True, True, True] + [False] * 1000)
-
-    def broken(*args: Any, **options: Any) -> int:
-        if not next(failures):
-            return real(*args, **options)
-        if fails == "after the commit":
-            with writing(engine) as session:
-                real(session, *args[1:], **options)
-        raise OperationalError("INSERT", {}, Exception("server closed the connection"))
-
-    # The worker's own session would hold SQLite's only write lock while the broken one commits behind it.
-    monkeypatch.setattr(module, "writing", reading if fails == "after the commit" else writing)
-    if fails == "after the commit":
-        failures = iter([True] * 1000)
-    monkeypatch.setattr(module.events, "append", broken)
-    recorder = make(engine, claim, batch_size=10)
-    for step in range(45):
-        recorder.record(metric(step))
+    flaky = Flaky(seed)
+    monkeypatch.setattr(module, "writing", flaky)
+    monkeypatch.setattr(module, "patiently", partial(patiently, longest_wait_s=0.001))
+    recorder = make(engine, claim, batch_size=5, batch_s=0.001)
+    for step in range(150):
+        # Equal batches too: a batch must not be taken for the one before it.
+        recorder.record(metric(step if step < 100 else 100))
     recorder.close()
-    assert stored_steps(engine, claim) == list(range(45))
+    assert stored_steps(engine, claim) == [*range(100), *[100] * 50]
+    assert min(flaky.broken["before the commit"], flaky.broken["after the commit"]) > 3
 
 
 def test_a_full_queue_makes_the_caller_wait_and_says_so(engine: Engine, claim: queue.Claim) -> None:
@@ -133,7 +157,8 @@ def test_a_writer_that_lost_its_lease_writes_nothing_and_is_told(engine: Engine,
         recorder.record(metric(step))
     with pytest.raises(LeaseLost):
         recorder.record(metric(9))
-    recorder.flush()
+    with pytest.raises(LeaseLost):
+        recorder.flush()
     recorder.close()
     assert stored_steps(engine, claim) == [1]
 

@@ -70,6 +70,8 @@ def write_lora(model: PeftModel, factors: Factors, folder: Folder) -> None:
         alpha_pattern=dict(pattern),
         inference_mode=True,
     )
+    # PEFT makes a set of them, whose order changes from process to process, and writes it as it comes.
+    config.target_modules = list(kept)
     save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(str(path))
     (path / "rank_pattern.json").write_text(json.dumps(ranks, indent=1) + "\n", encoding="utf-8")

@@ -39,8 +39,8 @@ def publish(written: Path, attempt_folder: Path, step: int, notes: Mapping[str, 
         digest, size = _hash(path)
         files[path.relative_to(written).as_posix()] = {"sha256": digest, "bytes": size}
     manifest = written / MANIFEST
-    text = json.dumps({"format": _FORMAT, "step": step, "notes": dict(notes or {}), "files": files}, indent=1)
-    manifest.write_text(text, encoding="utf-8")
+    content = {"format": _FORMAT, "step": step, "notes": dict(notes or {}), "files": files}
+    manifest.write_text(json.dumps(content | {"sha256": _digest(content)}, indent=1), encoding="utf-8")
     _hash(manifest)
     _sync_folder(written)
     target = attempt_folder / FOLDER / f"step-{step}"
@@ -91,12 +91,20 @@ def read_notes(path: Path) -> dict[str, Any]:
     return notes
 
 
-def find_newest(run_folder: Path, on_damage: Callable[[CheckpointFolder, str], None]) -> CheckpointFolder | None:
+def find_newest(
+    run_folder: Path,
+    on_damage: Callable[[CheckpointFolder, str], None],
+    is_replaced: Callable[[int, int], bool] = lambda _attempt, _step: False,
+) -> CheckpointFolder | None:
     """The checkpoint with the highest step over all attempts whose files are whole; None if there is none.
 
-    `on_damage` hears of each newer one that was passed over, and why.
+    `on_damage` hears of each newer one that was passed over, and why. `is_replaced(attempt, step)`: the run has gone on
+    from an earlier step since. Such a checkpoint is left aside: an attempt that was frozen while writing may publish it
+    long after its run was taken over, and what it recorded on the way there is no longer part of the run.
     """
     for checkpoint in sorted(_of_run(run_folder), key=lambda one: (one.step, one.attempt), reverse=True):
+        if is_replaced(checkpoint.attempt, checkpoint.step):
+            continue
         try:
             verify(checkpoint.path)
         except DamagedCheckpoint as error:
@@ -107,18 +115,21 @@ def find_newest(run_folder: Path, on_damage: Callable[[CheckpointFolder, str], N
 
 
 def verify(path: Path) -> None:
-    """Raises DamagedCheckpoint, with the reason, unless every file has the manifest's hash."""
+    """Raises DamagedCheckpoint, with the reason, unless the manifest is as it was written and every file has its hash."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        files = manifest["files"].items()
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        is_ours = content.pop("sha256") == _digest(content) and content["format"] == _FORMAT
+        files = [(name, file["sha256"], file["bytes"]) for name, file in content["files"].items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedCheckpoint(f"its {MANIFEST} cannot be read") from error
-    for name, expected in files:
+    if not is_ours or path.name != f"step-{content['step']}":
+        raise DamagedCheckpoint(f"its {MANIFEST} is not what was written")
+    for name, sha256_hex, size in files:
         try:
-            digest, _ = _hash(path / name)
+            found = _hash(path / name)
         except OSError as error:
             raise DamagedCheckpoint(f"{name} cannot be read") from error
-        if digest != expected["sha256"]:
+        if found != (sha256_hex, size):
             raise DamagedCheckpoint(f"{name} is not what was written")
 
 
@@ -127,6 +138,11 @@ def _of_run(run_folder: Path) -> list[CheckpointFolder]:
     numbers = [folder.name.removeprefix("attempt-") for folder in run_folder.glob("attempt-*")]
     attempts = sorted((int(number) for number in numbers if number.isdigit()), reverse=True)
     return [one for number in attempts for one in _in_attempt(run_folder / f"attempt-{number}", number)]
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """SHA-256 of a manifest without its own hash."""
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _in_attempt(attempt_folder: Path, number: int) -> list[CheckpointFolder]:

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 def patiently(action: Callable[[], Result], is_hopeless: Callable[[], bool], longest_wait_s: float = 2.0) -> Result:
     """Repeats `action` through database trouble, with growing waits, until it works or `is_hopeless()`: then raises."""
-    wait_s = 0.1
+    wait_s = min(0.1, longest_wait_s)
     while True:
         try:
             return action()

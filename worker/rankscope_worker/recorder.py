@@ -10,16 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy import Engine, func, select
-from sqlmodel import col
+from sqlalchemy import Engine
 
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import RunEvent, WarningEvent
-from rankscope.contract.tables import Event
 from rankscope.store import events
 from rankscope.store import queue as store_queue
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import reading, writing
+from rankscope.store.engine import writing
 from rankscope_worker.patience import DATABASE_TROUBLE, patiently
 
 _log = logging.getLogger(__name__)
@@ -48,7 +46,10 @@ class Recorder:
         self._batch_size = batch_size
         self._batch_s = batch_s
         self._waiting: queue.Queue[RunEvent] = queue.Queue(capacity)
-        self._stored = 0
+        self._last_seq = 0
+        """Of the newest batch that is known to be stored."""
+        self._is_unsure = False
+        """A commit broke off: its batch may be in the database or not."""
         self._has_blocked = False
         self._closing = threading.Event()
         self.lost = threading.Event()
@@ -74,9 +75,10 @@ class Recorder:
         patiently(begin, self.lost.is_set)
 
     def flush(self) -> None:
-        """Returns when everything recorded so far is committed, or the lease is lost."""
+        """Returns when everything recorded so far is committed; raises LeaseLost once the lease is lost."""
         with self._waiting.all_tasks_done:
-            while self._waiting.unfinished_tasks and not self.lost.is_set():
+            while self._waiting.unfinished_tasks:
+                self._check_lease()
                 self._waiting.all_tasks_done.wait(0.2)
 
     def close(self) -> None:
@@ -87,8 +89,7 @@ class Recorder:
     def _wait_and_put(self, event: RunEvent) -> None:
         began = time.monotonic()
         while True:
-            if self.lost.is_set():
-                raise LeaseLost(f"Attempt {self._attempt} no longer owns run {self._run_id}.")
+            self._check_lease()
             try:
                 self._waiting.put(event, timeout=0.2)
                 break
@@ -104,6 +105,10 @@ class Recorder:
                     next_step="Look at the database's disk and load; no event is lost.",
                 )
             )
+
+    def _check_lease(self) -> None:
+        if self.lost.is_set():
+            raise LeaseLost(f"Attempt {self._attempt} no longer owns run {self._run_id}.")
 
     def _write_all(self) -> None:
         while not self.lost.is_set():
@@ -123,7 +128,7 @@ class Recorder:
                 _log.exception("Events of run %s cannot be written.", self._run_id)
                 self._stop()
                 return
-            self._stored += len(batch)
+            self._last_seq = last_seq
             self._doorbell.ring(self._run_id, last_seq)
             for _ in batch:
                 self._waiting.task_done()
@@ -148,19 +153,20 @@ class Recorder:
         return batch
 
     def _append(self, batch: list[RunEvent]) -> int:
+        """Writes the batch once. A connection that breaks during COMMIT leaves open whether it is in: then looks first.
+
+        That look holds the run's row, so that a commit which the server has not finished yet is waited for.
+        """
         try:
             with writing(self._engine) as session:
-                return events.append(session, self._run_id, self._attempt, batch, now=time.time())
+                last_seq = None
+                if self._is_unsure:
+                    store_queue.owned_run(session, self._run_id, self._attempt)
+                    last_seq = events.find_batch(session, self._run_id, self._attempt, batch, after=self._last_seq)
+                if last_seq is None:
+                    last_seq = events.append(session, self._run_id, self._attempt, batch, now=time.time())
         except DATABASE_TROUBLE:
-            # A connection that breaks during COMMIT leaves open whether the batch is in: look before writing it again.
-            already = self._seq_if_stored(len(batch))
-            if already is None:
-                raise
-            return already
-
-    def _seq_if_stored(self, batch_length: int) -> int | None:
-        """The run's last number if the batch is in the database already; None if it is not."""
-        mine = (col(Event.run_id) == self._run_id, col(Event.attempt) == self._attempt, col(Event.kind) != "status")
-        with reading(self._engine) as session:
-            count, last = session.execute(select(func.count(), func.max(col(Event.seq))).where(*mine)).one()
-        return int(last) if count == self._stored + batch_length else None
+            self._is_unsure = True
+            raise
+        self._is_unsure = False
+        return last_seq

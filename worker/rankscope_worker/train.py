@@ -17,9 +17,10 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, LeaseLost, RankScopeError
 from rankscope.contract.events import WarningEvent
 from rankscope.settings import Settings
+from rankscope.store import events
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading
-from rankscope.store.runs import get_run
+from rankscope.store.runs import attempts_of, get_run
 from rankscope_worker.disk import is_disk_full
 from rankscope_worker.exits import EndNote, ExitCode, write_note
 from rankscope_worker.inbox import Inbox
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> int:
 def _attempt(
     settings: Settings, engine: Engine, recorder: Recorder, stop: StopFlag, inbox: Inbox, run_id: str, attempt: int
 ) -> tuple[ExitCode, EndNote]:
-    config, is_fork = patiently(partial(_load_config, engine, run_id, attempt), stop)
+    config, is_fork, starts = patiently(partial(_load, engine, run_id, attempt), stop)
     # Imported here, not above: see the module's first lines.
     from rankscope.catalog import Catalog
     from rankscope.catalog.splits import split
@@ -79,7 +80,9 @@ def _attempt(
     from rankscope_worker.training import run_training
 
     folder = settings.attempt_dir(run_id, attempt)
-    resume_from = checkpoint.find_newest(folder.parent, partial(_report_damage, recorder))
+    resume_from = checkpoint.find_newest(
+        folder.parent, partial(_report_damage, recorder), partial(events.is_replaced, starts)
+    )
     if resume_from:
         _log.info("Going on from step %d of attempt %d.", resume_from.step, resume_from.attempt)
     elif is_fork:
@@ -110,13 +113,14 @@ def _attempt(
             return code, EndNote("stopped", step=outcome.step)
 
 
-def _load_config(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, bool]:
-    """The run's configuration, and whether it begins with the checkpoint of another run."""
+def _load(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, bool, dict[int, int | None]]:
+    """The run's configuration, whether it begins with the checkpoint of another run, and where each attempt began."""
     with reading(engine) as session:
         run = get_run(session, run_id)
         if run.attempt != attempt:
             raise LeaseLost(f"Run {run_id} is at attempt {run.attempt}; this is {attempt}.")
-        return RunConfig.model_validate(run.config), run.parent_id is not None
+        starts = {earlier.number: earlier.start_step for earlier in attempts_of(session, run_id)}
+        return RunConfig.model_validate(run.config), run.parent_id is not None, starts
 
 
 def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
@@ -157,7 +161,10 @@ def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
 
 def _leave_now(recorder: Recorder, folder: Path) -> None:
     """Stops without a checkpoint: what is recorded is written, whatever the main thread does is left."""
-    recorder.flush()
+    try:
+        recorder.flush()
+    except LeaseLost:
+        os._exit(ExitCode.lease_lost)
     write_note(folder, EndNote("stopped"))
     os._exit(ExitCode.stopped_unsaved)
 

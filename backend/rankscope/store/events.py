@@ -7,7 +7,7 @@ commits of one run's events happen in the order of their numbers, so that a read
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, update
@@ -76,6 +76,23 @@ def _row(event: RunEvent, run_id: str, seq: int, attempt: int, now: float) -> di
     if event.kind == "metric" and math.isfinite(event.value):
         row["value"] = fields.pop("value")
     return row | {"payload": fields or None}
+
+
+def find_batch(session: Session, run_id: str, attempt: int, batch: Sequence[RunEvent], *, after: int) -> int | None:
+    """The last number of a batch of this attempt that stands somewhere after number `after`; None if it does not.
+
+    For a writer that cannot know whether its commit went through. Only whole batches are found: they were one insert.
+    """
+    own = ("kind", "name", "step", "value", "payload")
+    wanted = [tuple(_row(event, run_id, 0, attempt, 0)[name] for name in own) for event in batch]
+    rows = session.scalars(
+        select(Event).where(col(Event.run_id) == run_id, col(Event.seq) > after).order_by(col(Event.seq))
+    ).all()
+    there = [(row.attempt, *(getattr(row, name) for name in own)) for row in rows]
+    for start in range(len(rows) - len(wanted) + 1):
+        if all(found == (attempt, *row) for found, row in zip(there[start:], wanted, strict=False)):
+            return rows[start + len(wanted) - 1].seq
+    return None
 
 
 def stored(row: Event) -> StoredEvent:
@@ -194,6 +211,16 @@ def visible(session: Session, run_id: str) -> ColumnElement[bool]:
         if start_step is not None:
             cut = start_step if cut is None else min(cut, start_step)
     return or_(*conditions) if conditions else true()
+
+
+def is_replaced(starts: Mapping[int, int | None], attempt: int, step: int) -> bool:
+    """Whether `visible` hides what `attempt` did at `step`: a later attempt began before it.
+
+    `starts`: attempt -> the step that it began at, None while it has not.
+    """
+    return any(
+        number > attempt and start_step is not None and start_step < step for number, start_step in starts.items()
+    )
 
 
 def rebuild_metrics(session: Session, run_id: str) -> None:

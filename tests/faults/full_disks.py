@@ -1,0 +1,108 @@
+"""The disk is full when a checkpoint is to be written: a small file system of its own, else an error of our making."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rankscope_worker.checkpoint import DamagedCheckpoint, verify
+from tests.faults.checks import Breach
+from tests.faults.damaged_checkpoints import published, step_of
+from tests.faults.harness import Case, Harness, Result
+from tests.faults.installation import DEADLINE_S
+from tests.faults.subjects import STEPS
+
+_SIZE_MIB = 32
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """A file system of a few MiB at `folder`; yields False where this user may not mount one."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE_MIB}m", "none", str(folder)]
+    may_mount = os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield may_mount
+    finally:
+        if may_mount:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def full_disks(harness: Harness, numbers: Sequence[int]) -> Result:
+    found: list[Breach] = []
+    with (
+        harness.installation(workers=1) as installation,
+        small_disk(installation.settings.runs_dir) as is_small,
+    ):
+
+        def fill(case: Case) -> str | None:
+            return _fill(case, found) if is_small else _refuse(case, found)
+
+        result = harness.play("disk", installation, numbers, fill, at_a_time=1)
+    result.kinds.append("checkpoint")
+    result.breaches += found
+    return result
+
+
+def _fill(case: Case, found: list[Breach]) -> str | None:
+    """Leaves less room than a checkpoint takes, until the run has said so."""
+    runs_dir = case.installation.settings.runs_dir
+    folder = case.installation.attempt_folder(case.run_id, 1)
+    if not case.reaches(case.chance.randint(8, STEPS - 20)) or not (before := published(folder)):
+        return None
+    size = sum(path.stat().st_size for path in before[0].iterdir())
+    room = case.chance.randrange(size)
+    filler = runs_dir / "filler"
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(runs_dir).free - room))
+    told = _await_the_word(case)
+    _look_at_what_is_left(case, before[0], found, told)
+    filler.unlink()
+    _resume_if_it_failed(case)
+    return f"disk full at a checkpoint: {room} bytes left of {size}"
+
+
+def _refuse(case: Case, found: list[Breach]) -> str | None:
+    """Without a file system of our own: the n-th file of a checkpoint cannot be forced to disk."""
+    call = case.chance.randint(12, 60)
+    done = case.installation.order(
+        case.run_id, 1, module="rankscope_worker.checkpoint", function="_hash", call=call, do="enospc"
+    )
+    told = _await_the_word(case)
+    before = published(case.installation.attempt_folder(case.run_id, 1))
+    if not done.exists() or not before:
+        return None
+    _look_at_what_is_left(case, before[0], found, told)
+    _resume_if_it_failed(case)
+    return f"disk full at a checkpoint (injected): call {call}"
+
+
+def _await_the_word(case: Case) -> str | None:
+    """The event that says what is wrong: the run's failure, or a warning if it goes on."""
+    event = case.viewer.wait_for(
+        lambda event: event.get("code") == "checkpoint_failed" or event.get("status") in ("failed", "done", "stopped"),
+        DEADLINE_S,
+    )
+    return event and str(event.get("code") or event.get("reason"))
+
+
+def _look_at_what_is_left(case: Case, newest: Path, found: list[Breach], told: str | None) -> None:
+    folder = case.installation.attempt_folder(case.run_id, 1)
+    left = published(folder)
+    if newest not in left and not any(step_of(path) > step_of(newest) for path in left):
+        found.append(Breach("checkpoint", case.run_id, f"{newest.name} is gone"))
+    for path in left:
+        try:
+            verify(path)
+        except DamagedCheckpoint as error:
+            found.append(Breach("checkpoint", case.run_id, f"{path.name} is damaged: {error}"))
+    if told not in ("checkpoint_failed", "disk_full"):
+        found.append(Breach("checkpoint", case.run_id, f"the full disk was told as {told}"))
+
+
+def _resume_if_it_failed(case: Case) -> None:
+    if case.installation.run(case.run_id).status == "failed":
+        with case.installation.client() as client:
+            client.resume(case.run_id)

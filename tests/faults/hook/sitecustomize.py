@@ -1,0 +1,76 @@
+"""In every Python process of a stack under faults (by PYTHONPATH); acts in training children alone.
+
+It counts executors: one line `RUN ATTEMPT PID` a child, appended to $RANKSCOPE_FAULTS/executions. And it carries out an order
+`$RANKSCOPE_FAULTS/orders/RUN-ATTEMPT.json`, for moments that no one can hit from outside: at the n-th call of a function the
+child kills itself with SIGKILL, or finds the disk full. The product knows nothing of this.
+"""
+
+import errno
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_CHILD = "rankscope_worker.train"
+
+
+def _act(folder: Path, run_id: str, attempt: str) -> None:
+    line = f"{run_id} {attempt} {os.getpid()}\n".encode()
+    descriptor = os.open(folder / "executions", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(descriptor, line)
+    os.close(descriptor)
+    sys.meta_path.insert(0, _Finder(folder / "orders" / f"{run_id}-{attempt}.json"))
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Wraps the ordered function once its module has been imported: seconds after the start, so the order lies there."""
+
+    def __init__(self, order: Path) -> None:
+        self._order = order
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name == "rankscope_worker.training" and os.environ.get("RANKSCOPE_FAULTS_TRAINING") == "short":
+            return importlib.machinery.PathFinder.find_spec("short_training", [str(Path(__file__).parent)])
+        if not name.startswith(("dynamic_rank.", "rankscope_worker.")) or not self._order.is_file():
+            return None
+        order = json.loads(self._order.read_text(encoding="utf-8"))
+        if name != order["module"]:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_wrap(module: ModuleType) -> None:
+                execute(module)
+                setattr(module, order["function"], _ordered(getattr(module, order["function"]), order))
+
+            spec.loader.exec_module = execute_and_wrap  # type: ignore[method-assign]
+        return spec
+
+
+def _ordered(function: Callable[..., Any], order: dict[str, Any]) -> Callable[..., Any]:
+    calls = 0
+
+    def wrapped(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls != order["call"]:
+            return function(*args, **options)
+        Path(order["done"]).touch()
+        if order["do"] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return wrapped
+
+
+if sys.orig_argv[-3:-2] == [_CHILD] and "RANKSCOPE_FAULTS" in os.environ:
+    _act(Path(os.environ["RANKSCOPE_FAULTS"]), *sys.orig_argv[-2:])

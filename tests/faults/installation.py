@@ -1,0 +1,210 @@
+"""Installation: one whole RankScope under faults. Valkey, API and workers, with the means to kill, freeze and restart each."""
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import Engine
+
+from rankscope.client import ApiError, Client
+from rankscope.contract.tables import Run
+from rankscope.embedded import start_child, start_valkey
+from rankscope.store import runs
+from rankscope.store.engine import create_engine, reading
+from rankscope_worker.patience import patiently
+from tests.faults.viewers import Viewer
+from tests.stack import TOKEN, Stack, wait_for
+
+DEADLINE_S = 1800.0
+"""Ends what hangs. Nothing is timed here, and other work may have the cores for minutes."""
+HOOK = Path(__file__).parent / "hook"
+
+
+class Installation(Stack):
+    """In `folder`; models and data sets are those of `catalogue`, shared by all installations of one harness.
+
+    `broker_database`: the one of Valkey's databases that the API uses; workers use 0.
+    """
+
+    def __init__(
+        self, folder: Path, catalogue: Path, *, database_url: str = "", broker_database: int = 0, **settings: Any
+    ) -> None:
+        defaults = {"lease_s": 6.0, "stop_grace_s": 60.0, "max_lost_workers": 100}
+        super().__init__(folder, database_url=database_url, **defaults | settings)
+        for name in ("models", "datasets"):
+            (folder / name).symlink_to(catalogue / name)
+        self.faults = folder / "faults"
+        (self.faults / "orders").mkdir(parents=True)
+        self.environment |= {
+            "PYTHONPATH": os.pathsep.join([str(HOOK), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "RANKSCOPE_FAULTS": str(self.faults),
+            # The same number of threads gives the same bits.
+            "OMP_NUM_THREADS": "1",
+        }
+        self.engine: Engine = create_engine(self.settings.resolved_database_url)
+        self.slots = 1
+        self._broker_database = broker_database
+        self.viewers: dict[str, list[Viewer]] = {}
+        self._workers, self._api, self._broker = threading.Lock(), threading.Lock(), threading.Lock()
+
+    def client(self) -> Client:
+        return Client(self.url, TOKEN, timeout_s=DEADLINE_S)
+
+    def start_valkey(self) -> None:
+        self.valkey = start_valkey(self.settings, timeout_s=DEADLINE_S)
+        self.settings = self.settings.model_copy(update={"broker_url": self.valkey.url})
+
+    def start(self, workers: int, slots: int = 1) -> "Installation":
+        self.slots = slots
+        if not self.valkey:
+            self.start_valkey()
+        with_workers = self.settings
+        url = self.settings.broker_url.rpartition("/")[0]
+        self.settings = with_workers.model_copy(update={"broker_url": f"{url}/{self._broker_database}"})
+        self.start_api()
+        self.settings = with_workers
+        for number in range(workers):
+            self.start_worker(f"w{number}", slots)
+        return self
+
+    def launch(self, config: dict[str, Any], *, viewers: Sequence[int | None] = (None,), priority: int = 0) -> str:
+        """Queues a run and opens its viewers; a number is after how many events a viewer leaves and comes back."""
+        body = {"config": config, "priority": priority}
+
+        def post() -> str | None:
+            try:
+                with self._api, self.client() as client:  # not while it is being restarted
+                    return str(client._json("POST", "/runs", json=body)["id"])
+            except ApiError as error:
+                if error.problem.get("status") != 503:
+                    raise
+                return None  # the database is away: nothing was stored
+
+        run_id = wait_for("the run to be accepted", post, deadline_s=DEADLINE_S, every_s=0.5)
+        assert run_id is not None
+        self.viewers[run_id] = [Viewer(self.url, run_id, leave_after=leave_after) for leave_after in viewers]
+        return run_id
+
+    # ------------------------------------------------------------ looking
+
+    def run(self, run_id: str) -> Run:
+        """The run's row as it is now; waits for a database that is away."""
+
+        def read() -> Run:
+            with reading(self.engine) as session:
+                run = runs.get_run(session, run_id)
+                session.expunge(run)
+                return run
+
+        return patiently(read, lambda: False)
+
+    def until_ended(self, run_id: str, deadline_s: float = DEADLINE_S) -> Run:
+        wait_for(
+            f"run {run_id} to end", lambda: self.run(run_id).status.is_terminal, deadline_s=deadline_s, every_s=0.3
+        )
+        return self.run(run_id)
+
+    def executors(self) -> Counter[tuple[str, int]]:
+        """How many processes have executed each attempt: (run, attempt) -> count."""
+        return Counter((run_id, attempt) for run_id, attempt, _pid in self._executions())
+
+    def child(self, run_id: str, attempt: int | None = None) -> psutil.Process | None:
+        """The newest training process of a run (of one attempt), None once it is gone."""
+        for run, number, pid in reversed(self._executions()):
+            if run == run_id and attempt in (None, number):
+                try:
+                    process = psutil.Process(pid)
+                    return process if run_id in process.cmdline() else None
+                except psutil.Error:
+                    return None
+        return None
+
+    def attempt_folder(self, run_id: str, attempt: int) -> Path:
+        return self.settings.attempt_dir(run_id, attempt)
+
+    def _executions(self) -> list[tuple[str, int, int]]:
+        path = self.faults / "executions"
+        if not path.exists():
+            return []
+        lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+        return [(run_id, int(attempt), int(pid)) for run_id, attempt, pid in lines]
+
+    # ------------------------------------------------------------ breaking
+
+    def order(self, run_id: str, attempt: int, *, module: str, function: str, call: int, do: str) -> Path:
+        """Has the child do something to itself at a call of a function; returns a file that then exists."""
+        path = self.faults / "orders" / f"{run_id}-{attempt}.json"
+        done = path.with_suffix(".done")
+        text = json.dumps({"module": module, "function": function, "call": call, "do": do, "done": str(done)})
+        path.with_suffix(".new").write_text(text, encoding="utf-8")
+        path.with_suffix(".new").rename(path)
+        return done
+
+    def restart_worker(self, name: str) -> None:
+        """SIGKILL; its children live on until they notice. Then a new worker of the same name."""
+        with self._workers:
+            self.kill(name)
+            self.start_worker(name, self.slots)
+
+    def drain_worker(self, name: str) -> None:
+        """SIGTERM: its children save and leave. Then a new worker of the same name."""
+        with self._workers:
+            self.kill(name, signal.SIGTERM)
+            self.start_worker(name, self.slots)
+
+    def restart_api(self) -> None:
+        with self._api:
+            self.kill("api")
+            self.start_api()
+
+    def restart_valkey(self, away_s: float = 0.0) -> None:
+        """SIGKILL, and after `away_s` the same server again: same port, same password, what its file still has."""
+        with self._broker:
+            assert self.valkey
+            child = self.valkey.child
+            child.process.kill()
+            child.process.wait()
+            time.sleep(away_s)
+            command = [str(argument) for argument in child.process.args]  # type: ignore[union-attr]
+            self.valkey.child = start_child(self.settings, "valkey", command, {})
+
+    def close(self) -> None:
+        """Ends everything; children of killed workers too."""
+        for run_viewers in self.viewers.values():
+            for viewer in run_viewers:
+                viewer.close()
+        for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
+        self.stop()
+        for _run, _attempt, pid in self._executions():
+            try:
+                process = psutil.Process(pid)
+                if "rankscope_worker.train" in process.cmdline():
+                    process.kill()
+            except psutil.Error:
+                continue
+        self.engine.dispose()
+
+    def discard(self) -> None:
+        self.close()
+        shutil.rmtree(self.settings.data_dir, ignore_errors=True)
+
+
+def processes_of(data_dir: Path) -> list[psutil.Process]:
+    """Every process whose environment names this installation: what leaks is found here."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("RANKSCOPE_DATA_DIR") == str(data_dir.absolute()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found

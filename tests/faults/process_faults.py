@@ -1,0 +1,129 @@
+"""SIGKILL of workers, of the API and of Valkey, each started again; and workers that freeze until their lease is gone."""
+
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+
+from tests.faults.harness import Case, Harness, Result
+from tests.faults.installation import DEADLINE_S, Installation
+from tests.faults.subjects import STEPS
+from tests.stack import wait_for
+
+
+def worker_kills(harness: Harness, numbers: Sequence[int]) -> Result:
+    with harness.installation(workers=3) as installation:
+        return harness.play("worker", installation, numbers, kill_its_worker, at_a_time=3)
+
+
+def kill_its_worker(case: Case) -> str | None:
+    step = case.chance.randint(1, STEPS - 15)
+    if not case.reaches(step):
+        return None
+    worker = case.installation.run(case.run_id).worker
+    if worker is None:
+        return None
+    case.installation.restart_worker(worker)
+    return f"SIGKILL of a worker: {worker} after step {step}"
+
+
+def api_kills(harness: Harness, numbers: Sequence[int]) -> Result:
+    """Three viewers a run: one that stays, and two that leave and come back all the time."""
+    with harness.installation(workers=1, slots=3) as installation:
+        return harness.play("api", installation, numbers, kill_api, at_a_time=3, viewers=(None, 7, 40))
+
+
+def kill_api(case: Case) -> str | None:
+    step = case.chance.randint(1, STEPS - 15)
+    if not case.reaches(step):
+        return None
+    case.installation.restart_api()
+    return f"SIGKILL of the API: after step {step}"
+
+
+def valkey_kills(harness: Harness, numbers: Sequence[int]) -> Result:
+    with harness.installation(workers=2, slots=2) as installation:
+        return harness.play("valkey", installation, numbers, kill_valkey, at_a_time=4)
+
+
+def kill_valkey(case: Case) -> str | None:
+    step, away_s = case.chance.randint(1, STEPS - 15), case.chance.uniform(0, 3)
+    if not case.reaches(step):
+        return None
+    case.installation.restart_valkey(away_s)
+    return f"SIGKILL of Valkey: away for {away_s:.1f} s from step {step} on"
+
+
+def frozen_workers(harness: Harness, numbers: Sequence[int]) -> Result:
+    with harness.installation(workers=3, lease_s=4.0) as installation:
+        return harness.play("freeze", installation, numbers, freeze, at_a_time=2)
+
+
+def freeze(case: Case) -> str | None:
+    """By the case's number: the worker freezes alone; or its child with it; or the child in the act of writing a checkpoint.
+
+    It wakes up when another worker's attempt is loading or trains. In the last case that attempt's child is killed
+    then: the attempt after it must not build on what the frozen one has left behind.
+    """
+    installation, kind = case.installation, case.number % 3
+    if not case.reaches(case.chance.randint(1, STEPS - 20)):
+        return None
+    run = installation.run(case.run_id)
+    worker, child = installation.processes.get(run.worker or ""), installation.child(case.run_id, run.attempt)
+    if worker is None or child is None:
+        return None
+    try:
+        if kind == 2 and not _stop_while_writing(child, installation.attempt_folder(case.run_id, run.attempt)):
+            return None
+        _stop_outside_of_a_write(installation, worker)
+        if kind == 1:
+            child.suspend()
+        awaited = case.chance.choice(["starting", "running"]) if kind < 2 else "running"
+        taken_over = case.viewer.wait_for(
+            lambda event: event["attempt"] > run.attempt and event.get("status") == awaited, DEADLINE_S
+        )  # fmt: skip
+    finally:
+        if child.is_running():
+            child.resume()
+        if kind == 2:
+            time.sleep(case.chance.uniform(0, 0.3))  # a head start for the child, before its supervisor ends it
+        worker.send_signal(signal.SIGCONT)
+    if taken_over is None:
+        return None
+    if kind == 2 and (successor := installation.child(case.run_id, run.attempt + 1)):
+        wait_for("the frozen child to end", lambda: not child.is_running(), deadline_s=DEADLINE_S)
+        successor.kill()
+    what = ("of a worker", "of a worker and its child", "of a worker and of its child in a checkpoint")[kind]
+    return f"SIGSTOP {what}: SIGCONT when the next attempt was {awaited}"
+
+
+def _stop_outside_of_a_write(installation: Installation, worker: "subprocess.Popen[bytes]") -> None:
+    """SIGSTOP. SQLite has one writer: one that freezes in the middle of a write makes all others wait until it wakes up."""
+    while True:
+        worker.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(installation.settings.data_dir / "rankscope.db", timeout=2)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                worker.send_signal(signal.SIGCONT)
+
+
+def _stop_while_writing(child: psutil.Process, folder: Path) -> bool:
+    writing = folder / "checkpoints" / ".writing"
+    try:
+        while child.is_running():
+            if list(writing.glob("checkpoint-*/trainer_state.json")):
+                child.suspend()
+                if list(writing.glob("checkpoint-*/trainer_state.json")):
+                    return True
+                child.resume()
+            time.sleep(0.001)  # nothing tells of a file that is being written
+    except psutil.NoSuchProcess:
+        return False
+    return False

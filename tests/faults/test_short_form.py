@@ -1,0 +1,42 @@
+"""The short form of `make faults`: one case of each quick kind, several at a time, through two installations."""
+
+import pytest
+
+from tests.faults.child_kills import MOMENTS
+from tests.faults.damaged_checkpoints import make_damage
+from tests.faults.harness import Case, Harness, Result
+from tests.faults.process_faults import freeze, kill_api, kill_its_worker, kill_valkey
+
+_SUBJECT = ("compacted",)
+
+
+@pytest.fixture(scope="module")
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
+    return Harness(tmp_path_factory.mktemp("faults"), seed=0)
+
+
+@pytest.mark.timeout(1200)  # a run waits for cores, which other work may have
+def test_nothing_is_lost_whatever_is_killed(harness: Harness) -> None:
+    damage = make_damage(breaches := [])
+    # Alone with its run: each of these counts on being the only one that ends its attempts.
+    private = [*MOMENTS, damage]
+    # These hit every run of a process, or of all.
+    shared = [kill_its_worker, kill_api, kill_valkey, freeze]
+
+    def disturb(case: Case) -> str | None:
+        return (private if case.row == "private" else shared)[case.number](case)
+
+    with harness.installation(workers=2, slots=2, lease_s=5.0) as installation:
+        results = [harness.train_undisturbed(installation, _SUBJECT)]
+        for row, faults in (("private", private), ("shared", shared)):
+            numbers = range(len(faults))
+            viewers = (None, 7)
+            results.append(
+                harness.play(row, installation, numbers, disturb, at_a_time=4, subjects=_SUBJECT, viewers=viewers)
+            )
+    assert breaches + [breach for result in results for breach in result.breaches] == []
+    assert _faults(results) == len(private) + len(shared)
+
+
+def _faults(results: list[Result]) -> int:
+    return sum(sum(result.faults.values()) for result in results)
