@@ -22,6 +22,8 @@ from tests.faults.subjects import SUBJECTS, make_catalogue
 from tests.faults.trace import Trace, trace
 from tests.faults.viewers import Viewer
 
+NOTHING = "nothing"
+"""What a fault is called that leaves its run alone, on purpose."""
 _TRIES = 4
 """A run can be over before its fault comes; then the case is played again."""
 
@@ -47,7 +49,7 @@ class Case:
 
 
 Disturb = Callable[[Case], str | None]
-"""Breaks something while the case's run is in progress; says what it broke, None when it came too late."""
+"""Breaks something while the case's run is in progress; None when it came too late, else what it broke: `WHAT; WHAT: details`."""
 
 
 @dataclass
@@ -150,7 +152,7 @@ class Harness:
         result.runs += 1
         result.breaches += breaches
         if done:
-            result.faults[done.partition(":")[0]] += 1
+            result.faults.update(what for what in done.partition(":")[0].split("; ") if what != NOTHING)
         self._write(case, done, breaches)
         return done is not None or bool(breaches)
 

@@ -18,7 +18,7 @@ from rankscope.contract.status import OWNED
 from rankscope.contract.tables import Run
 from rankscope.store.engine import reading
 from tests.faults.checks import Breach
-from tests.faults.harness import Case, Harness, Result
+from tests.faults.harness import NOTHING, Case, Harness, Result
 from tests.faults.installation import Installation, processes_of
 from tests.faults.subjects import STEPS, SUBJECTS
 from tests.stack import wait_for
@@ -95,7 +95,7 @@ def _disturb(case: Case) -> str:
             with suppress(ApiError):  # it was over before the wish came
                 action(case)
                 done.append(action.__name__.strip("_").replace("_", " "))
-    return ", ".join(done) or "left alone"
+    return "; ".join(done) or NOTHING
 
 
 def _stop_and_resume(case: Case) -> None:
