@@ -285,11 +285,12 @@ def test_without_a_hook_warnings_are_python_warnings(tmp_path):
 
 def test_a_plain_trainer_with_eta_zero_is_quiet_and_checkpoints_our_state(tmp_path):
     config = DynamicRankConfig(target_rank=2, prune_interval=2, eta=0)
-    trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config))
+    trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config), save_strategy="steps", save_steps=20)
     trainer.train()
-    trainer.args.save_strategy = "steps"
-    trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
     assert (tmp_path / "checkpoint-20" / "rank_state.json").is_file()
+    # What a plain Trainer saves of the model is a plain LoRA too.
+    loaded = PeftModel.from_pretrained(build()[0], tmp_path / "checkpoint-20")
+    torch.testing.assert_close(logits(loaded, batch()), logits(trainer.model, batch()), rtol=1e-6, atol=1e-6)
 
 
 def test_a_callback_on_a_model_that_was_not_wrapped_is_refused(tmp_path):

@@ -9,6 +9,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+ADAPTER = "default"
+# What PEFT puts before a base model's module names in a wrapped model and a saved adapter.
+PEFT_PREFIX = "base_model.model."
 _ATTRIBUTE = "_rank_components"
 
 

@@ -15,8 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .checkpoint import Folder
-from .components import components_of, unwrap
-from .wrapping import ADAPTER, PEFT_PREFIX
+from .components import ADAPTER, PEFT_PREFIX, components_of, unwrap
 
 # module name -> (A (rank, in), B (out, rank)) with every scale folded into B: the update is B A
 Factors = Mapping[str, tuple[Tensor, Tensor]]

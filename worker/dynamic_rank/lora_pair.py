@@ -8,8 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from .components import fit_layer, replace_data
-from .wrapping import ADAPTER
+from .components import ADAPTER, fit_layer, replace_data
 
 
 @dataclass(eq=False)

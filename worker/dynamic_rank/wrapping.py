@@ -11,21 +11,19 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from .components import RankLayer, attach
+from .components import ADAPTER, RankLayer, attach
 from .config import DynamicRankConfig
+from .export import export_lora
 from .parametrization import scale_rows
 from .targets import forward_order, head_names, target_names, task_name
-
-ADAPTER = "default"
-# What PEFT puts before a base model's module names in a wrapped model and a saved adapter.
-PEFT_PREFIX = "base_model.model."
 
 
 def wrap(model: nn.Module, config: DynamicRankConfig, task_type: object = None) -> PeftModel:
     """The model with frozen base weights and initial_rank components on each target; it computes what `model` computed.
 
     `task_type` as in PEFT ("SEQ_CLS", "CAUSAL_LM", ...): with a task that has a head of its own, that head is trained
-    fully. `model` is changed in place, as by PEFT. ValueError if a target module name matches nothing.
+    fully. `model` is changed in place, as by PEFT; the result's `save_pretrained` is `export_lora`. ValueError if a
+    target module name matches nothing.
     """
     wrapped = wrap_lora(
         model,
@@ -40,6 +38,8 @@ def wrap(model: nn.Module, config: DynamicRankConfig, task_type: object = None) 
         scale_rows(lora.lora_A[ADAPTER], lora.lora_B[ADAPTER], config.init)
         layers.append(RankLayer(name, lora, ADAPTER, config.width, list(range(config.width))))
     attach(wrapped, layers)
+    # PEFT's own would write the parametrised names, which no reader of LoRA knows.
+    object.__setattr__(wrapped, "save_pretrained", lambda folder, **_options: export_lora(wrapped, folder))
     return wrapped
 
 

@@ -13,10 +13,10 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ..checks import check_number, check_whole
+from ..components import PEFT_PREFIX
 from ..snapshot import OnSnapshot
 from ..targets import task_name
 from ..warning import OnWarning
-from ..wrapping import PEFT_PREFIX
 from .fixed_rank import FixedRankCallback
 from .plain import AdapterOptions, PlainLora
 from .protocol import Batches
