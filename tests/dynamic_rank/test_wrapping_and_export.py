@@ -62,8 +62,22 @@ def test_export_reproduces_the_logits_of_any_state(tmp_path_factory, seed, rank,
     fill(model, seed, zero)
     export_lora(model, folder)
     loaded = PeftModel.from_pretrained(build(kind)[0], folder)
+    # The update of every module, to the last bits of float32: only c and the scaling were multiplied in.
+    modules = dict(loaded.get_base_model().named_modules())
+    for layer in components_of(model).layers:
+        update = layer.scaling * (layer.B.double() * layer.c.double()) @ layer.A.double()
+        written = torch.zeros_like(update)
+        if hasattr(modules[layer.name], "lora_A"):
+            lora = modules[layer.name]
+            written = (
+                lora.scaling["default"]
+                * lora.lora_B["default"].weight.double()
+                @ lora.lora_A["default"].weight.double()
+            )
+        assert torch.linalg.matrix_norm(written - update) <= 1e-6 * torch.linalg.matrix_norm(update)
+    # The logits, with room for what rounding becomes in a random model that a random update has made chaotic.
     expected = logits(model, batch(kind))
-    assert (logits(loaded, batch(kind)) - expected).abs().max() <= 1e-6 * max(1.0, expected.abs().max().item())
+    assert (logits(loaded, batch(kind)) - expected).abs().max() <= 1e-3 * max(1.0, expected.abs().max().item())
     ranks = json.loads((folder / "rank_pattern.json").read_text())
     assert ranks == {layer.name: int((layer.c != 0).sum()) for layer in components_of(model).layers}
 
