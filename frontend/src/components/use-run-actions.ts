@@ -78,7 +78,16 @@ export function useRunActions() {
     onSettled: (_, __, { run }) => refresh([run]),
   });
   const reorder = useMutation({
+    // One after the other, and shown at once: a second move must not be lost while the first is under way.
+    scope: { id: "queue" },
     mutationFn: (run_ids: string[]) => unwrap(http.POST("/api/v1/queue/reorder", { body: { run_ids } })),
+    onMutate: (run_ids) =>
+      void client.setQueryData(queueQuery.queryKey, (items) => {
+        const waiting = (items ?? []).filter((run) => run_ids.includes(run.id));
+        const moved = run_ids.map((id) => waiting.find((run) => run.id === id) ?? null);
+        if (moved.includes(null)) return items;
+        return items?.map((run) => (run_ids.includes(run.id) ? (moved.shift() ?? run) : run));
+      }),
     onSuccess: ({ items }) => client.setQueryData(queueQuery.queryKey, items),
     onError: (error) => toldError("Could not move", error),
     onSettled: () =>

@@ -21,7 +21,7 @@ export function QueuePanel() {
   const move = (index: number, by: -1 | 1) => {
     const one = runs[index];
     const other = runs[index + by];
-    if (!one || !other || reorder.isPending) return;
+    if (!one || !other) return;
     reorder.mutate(by < 0 ? [one.id, other.id] : [other.id, one.id]);
   };
   return (
