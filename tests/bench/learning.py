@@ -1,9 +1,9 @@
 """Which method learns most at an equal budget: `make bench-learning` (hours on two cores; goes on where it was cut off).
 
 MiniLM on Rotten Tomatoes, split by film: test films are never looked at while the learning rate of a method is chosen,
-on a validation part of the training films, over the same grid and by the same rule for all. Then five seeds of each method and budget.
-Every run is one line of results/learning_runs.jsonl; a run that stands there is not done again. The summary, with mean,
-standard deviation and the agreement of the final ranks between seeds, goes to results/learning.jsonl.
+on a validation part of the training films, over the same grid and by the same rule for all. Then five seeds of each
+method and budget. Every run is one line of results/learning_runs.jsonl; a run that stands there is not done again. The
+summary, with mean, standard deviation and the agreement of the final ranks between seeds, goes to results/learning.jsonl.
 """
 
 import argparse
