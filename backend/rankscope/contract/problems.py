@@ -1,14 +1,16 @@
 """From pydantic's errors to sentences for a person: field, value, what is wrong, what to do."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from rankscope.contract.config import AnyMethod
 from rankscope.contract.errors import BadInput, FieldProblem
 
 # Names that pydantic puts in a location for the chosen member of a union; a person did not write them.
-_UNION_TAGS = frozenset({"dynamic_rank", "lora", "full", "float", "int", "str", "none", "list[str]"})
+_METHODS = frozenset(method.model_fields["name"].default for method in get_args(AnyMethod))
+_UNION_TAGS = _METHODS | {"float", "int", "str", "none", "list[str]"}
 
 _NEXT_STEP = {
     "int_type": "Send a whole number.",

@@ -142,6 +142,8 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
           minRows={3}
           maxRows={12}
           formatOnBlur
+          // JSON needs the room of both columns.
+          style={{ gridColumn: "1 / -1" }}
         />
       );
     default:
