@@ -101,6 +101,37 @@ export const ghostQuery = (id: string, name: string, isOn: boolean) =>
     enabled: isOn,
   });
 
+interface SeriesWish {
+  smooth: number;
+  ghost: boolean;
+  /** A new attempt cuts the old one's end away, so it has a history of its own. */
+  attempt: number;
+}
+
+/** All metrics of a run, each reduced to what a chart can show. */
+export const seriesListQuery = (id: string, { smooth, ghost, attempt }: SeriesWish) =>
+  queryOptions({
+    queryKey: ["run", id, "series", { smooth, ghost, attempt }],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/series", {
+          signal,
+          params: { path: { run_id: id }, query: { points: "600", times: true, smooth, ghost } },
+        }),
+      ),
+    placeholderData: (previous) => previous,
+    staleTime: 30_000,
+  });
+
+/** What looks wrong with a run; asked again while it moves. */
+export const runHealthQuery = (id: string, isMoving: boolean) =>
+  queryOptions({
+    queryKey: ["run", id, "health"],
+    queryFn: ({ signal }) =>
+      unwrap(http.GET("/api/v1/runs/{run_id}/health", { signal, params: { path: { run_id: id } } })),
+    refetchInterval: isMoving ? 5000 : false,
+  });
+
 export const checkpointsQuery = (id: string) =>
   queryOptions({
     queryKey: ["run", id, "checkpoints"],

@@ -15,6 +15,7 @@ export type MetricSummary = Shapes["MetricSummary"];
 export type Plan = Shapes["Plan"];
 export type BudgetPoint = Shapes["BudgetPoint"];
 export type Series = Shapes["Series"];
+export type SeriesList = Shapes["SeriesList"];
 export type RankFrame = Shapes["RankFrame"];
 export type RankFrames = Shapes["RankFrames"];
 export type Module = Shapes["Module"];
@@ -31,6 +32,8 @@ export type Relative = Shapes["Relative"];
 export type SteerAction = Shapes["SteerWish"]["action"];
 export type Ghost = Shapes["Ghost"];
 export type Health = Shapes["Health"];
+export type HealthItem = Shapes["RunHealth"]["items"][number];
+export type Prediction = Shapes["Prediction"];
 
 /** A number, or its name where JSON has none ("NaN", "Infinity", "-Infinity"). */
 export type Num = Series["values"][number];

@@ -11,6 +11,8 @@ export interface Curve {
   dash?: "solid" | "dot" | "dash";
   /** Draws the raw points faint and their running mean strong. */
   isSmoothed?: boolean;
+  /** The mean to draw instead of one over the drawn points: of the full data, for reduced curves. */
+  smoothed?: readonly Num[];
   hasMarkers?: boolean;
   onSecondAxis?: boolean;
 }
@@ -27,17 +29,19 @@ export interface CurvesInput {
   xFormat?: string;
   yFormat?: string;
   isLog?: boolean;
+  /** Thin lines with a word: where an attempt went on. */
+  marks?: readonly { x: number; text: string }[];
 }
 
 export function curvesFigure(input: CurvesInput): Figure {
-  const { curves, look } = input;
+  const { curves, look, marks = [] } = input;
   const isEmpty = curves.every((curve) => curve.x.length === 0);
   const hasSecond = curves.some((curve) => curve.onSecondAxis);
   return {
     data: curves.flatMap((curve) => traces(curve, look, input.xFormat ?? "step %{x}")),
     layout: baseLayout(look, {
       hovermode: "x unified",
-      showlegend: curves.length > 1 || curves.some((curve) => curve.isSmoothed),
+      showlegend: curves.length > 1 || curves.some(isSmooth),
       margin: { l: 48, r: hasSecond ? 46 : 12, t: 8, b: 36 },
       xaxis: axis(look, {
         title: { text: input.xTitle ?? "step", font: { size: 11, color: look.muted }, standoff: 4 },
@@ -64,8 +68,11 @@ export function curvesFigure(input: CurvesInput): Figure {
             } as never,
           }
         : {}),
-      annotations: isEmpty ? [nothingYet(look)] : [],
-      shapes: typeof input.cursor === "number" ? [cursorLine(input.cursor, look)] : [],
+      annotations: isEmpty ? [nothingYet(look)] : marks.map((mark) => markText(mark, look)),
+      shapes: [
+        ...marks.map((mark) => markLine(mark.x, look)),
+        ...(typeof input.cursor === "number" ? [cursorLine(input.cursor, look)] : []),
+      ],
     }),
   };
 }
@@ -93,11 +100,38 @@ export function cursorLine(x: number, look: Look) {
   } as const;
 }
 
+const markLine = (x: number, look: Look) =>
+  ({
+    type: "line",
+    x0: x,
+    x1: x,
+    yref: "paper",
+    y0: 0,
+    y1: 1,
+    line: { color: look.grid, width: 1.5 },
+    layer: "below",
+  }) as const;
+
+const markText = (mark: { x: number; text: string }, look: Look) =>
+  ({
+    text: mark.text,
+    x: mark.x,
+    yref: "paper",
+    y: 1,
+    yanchor: "top",
+    xanchor: "left",
+    showarrow: false,
+    font: { size: 10, color: look.muted },
+  }) as const;
+
+const isSmooth = (curve: Curve): boolean =>
+  (curve.smoothed?.length ?? 0) > 0 || (Boolean(curve.isSmoothed) && curve.values.length > 20);
+
 function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
   const numbers = curve.values.map(toNumber);
-  const drawn = numbers.map((value) => (Number.isFinite(value) ? value : null));
+  const drawn = numbers.map(finiteOrNull);
   const yaxis = curve.onSecondAxis ? "y2" : "y";
-  const smooth = curve.isSmoothed && numbers.length > 20;
+  const smooth = isSmooth(curve);
   const line = {
     type: "scatter",
     x: curve.x,
@@ -122,7 +156,7 @@ function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
       ...line,
       mode: "lines",
       name: "smoothed",
-      y: runningMean(drawn),
+      y: curve.smoothed?.length ? curve.smoothed.map(finiteOrNull) : runningMean(drawn),
       line: { color: curve.colour, width: 2, dash: curve.dash ?? "solid" },
       hovertemplate: "%{y:.4~g}<extra>smoothed</extra>",
     } as Figure["data"][number]);
@@ -143,6 +177,11 @@ function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
     } as unknown as Figure["data"][number]);
   }
   return result;
+}
+
+function finiteOrNull(value: Num): number | null {
+  const number = toNumber(value);
+  return Number.isFinite(number) ? number : null;
 }
 
 /** NaN and infinities have no place on the axis: they are marked at the height of the last finite value before them. */

@@ -1,0 +1,54 @@
+import { SimpleGrid, Skeleton, Stack } from "@mantine/core";
+import type { RunDetail, RunStatus } from "@/api/types";
+import { EmptyState, ErrorState } from "@/components/states";
+import { CurvePanel } from "./CurvePanel";
+import { isHardware } from "./metric-groups";
+import { useCurves } from "./use-curves";
+
+const gigabytes = { by: 1e9, unit: "GB" };
+const percent = { by: 1, unit: "%" };
+
+/** What the training takes of its machine, over the time. */
+export function HardwareTab({
+  run,
+  status,
+  attempt,
+}: {
+  run: RunDetail;
+  status: RunStatus;
+  attempt: number;
+}) {
+  const { past, curves } = useCurves(run.id, {
+    beta: 0,
+    hasGhosts: false,
+    attempt,
+    isMoving: status === "running",
+  });
+  if (past.error) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
+  if (!past.data) return <Skeleton height={260} />;
+  const shown = curves.filter(({ name }) => isHardware(name) || name.endsWith("_per_second"));
+  if (shown.length === 0) {
+    return (
+      <EmptyState title="Nothing measured yet">
+        Memory, CPU and GPU are measured every few seconds while the run trains.
+      </EmptyState>
+    );
+  }
+  return (
+    <Stack gap="md">
+      <SimpleGrid cols={{ base: 1, md: 2, xl: 3 }} spacing="md">
+        {shown.map((curve) => (
+          <CurvePanel
+            key={curve.name}
+            run={run}
+            curve={curve}
+            axis="time"
+            isLog={false}
+            {...(curve.name.endsWith("_bytes") ? { scale: gigabytes } : {})}
+            {...(curve.name.endsWith("percent") ? { scale: percent } : {})}
+          />
+        ))}
+      </SimpleGrid>
+    </Stack>
+  );
+}

@@ -1,0 +1,60 @@
+import { Text, Textarea } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { http, unwrap } from "@/api/client";
+import { runQuery } from "@/api/queries";
+import type { RunDetail } from "@/api/types";
+import { Panel } from "@/components/Panel";
+
+const waitMs = 800;
+const mostCharacters = 100_000;
+
+/** What a person wants to remember about the run; saved while it is written. */
+export function NotesTab({ run }: { run: RunDetail }) {
+  const client = useQueryClient();
+  /** null: nothing was written here yet, so the server's text is shown. */
+  const [draft, setDraft] = useState<string | null>(null);
+  const save = useMutation({
+    // One after the other: an older text must not overtake a newer one.
+    scope: { id: `notes-${run.id}` },
+    mutationFn: (notes: string) =>
+      unwrap(http.PATCH("/api/v1/runs/{run_id}", { params: { path: { run_id: run.id } }, body: { notes } })),
+    onSuccess: () => client.invalidateQueries({ queryKey: runQuery(run.id).queryKey, exact: true }),
+  });
+  const later = useDebouncedCallback((notes: string) => save.mutate(notes), {
+    delay: waitMs,
+    flushOnUnmount: true,
+  });
+  const isDirty = draft !== null && (draft !== run.notes || save.isPending);
+  return (
+    <Panel
+      title="Notes"
+      actions={
+        <Text size="xs" c={save.isError ? "red" : "dimmed"} role="status" data-testid="notes-state">
+          {save.isError
+            ? `Not saved: ${save.error.message} It is tried again with the next change.`
+            : isDirty
+              ? "Saving"
+              : draft === null
+                ? ""
+                : "Saved"}
+        </Text>
+      }
+    >
+      <Textarea
+        aria-label="Notes"
+        placeholder="What was tried, what was seen, what comes next"
+        autosize
+        minRows={10}
+        maxRows={36}
+        maxLength={mostCharacters}
+        value={draft ?? run.notes}
+        onChange={(event) => {
+          setDraft(event.currentTarget.value);
+          later(event.currentTarget.value);
+        }}
+      />
+    </Panel>
+  );
+}
