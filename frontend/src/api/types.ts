@@ -15,8 +15,8 @@ export type MetricSummary = Shapes["MetricSummary"];
 export type Plan = Shapes["Plan"];
 export type BudgetPoint = Shapes["BudgetPoint"];
 export type Series = Shapes["Series"];
-export type RankFrame = Shapes["RankFrame"];
-export type RankFrames = Shapes["RankFrames"];
+export type SeriesList = Shapes["SeriesList"];
+export type RankHistory = Shapes["RankHistory"];
 export type Module = Shapes["Module"];
 export type LedgerLine = Shapes["LedgerLine"];
 export type LogPart = Shapes["LogPart"];
@@ -57,7 +57,7 @@ export type RunEvent = Stored &
         step?: number;
       }
     | { kind: "phase"; phase: Phase; step?: number }
-    | { kind: "metric"; name: string; step: number; value: Num }
+    | { kind: "metrics"; step: number; values: Record<string, Num> }
     | { kind: "modules"; modules: Module[]; width: number; trained_parameters: number; total_steps: number }
     | {
         kind: "ranks";
@@ -67,8 +67,11 @@ export type RunEvent = Stored &
         threshold?: Num;
         pruning?: boolean;
         final?: boolean;
+        modules: number;
+        width: number;
         mask: string;
         scores: string;
+        raw_scores?: string;
       }
     | {
         kind: "prune";
@@ -92,6 +95,8 @@ export type RunEvent = Stored &
     | { kind: "steer"; step: number; action: SteerAction; target_rank?: number; refused?: string }
     | { kind: "config"; why: "retry" | "edit"; changes: Record<string, [unknown, unknown]> }
   );
+
+export type RanksEvent = Extract<RunEvent, { kind: "ranks" }>;
 
 export interface ComponentChange {
   module: number;
