@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { fromFloat16, moduleStates, unpackMask, unpackScores } from "./packed";
+import { frameOfEvent, framesOf, fromFloat16, moduleStates, unpackFloat16, unpackMask } from "./packed";
+import type { RankHistory, RanksEvent } from "./types";
 
 const base64 = (bytes: number[]) => btoa(String.fromCharCode(...bytes));
 
@@ -40,25 +41,50 @@ describe("fromFloat16", () => {
   });
 });
 
-test("scores are little-endian, row-major", () => {
-  expect([...unpackScores(base64([0x00, 0x3c, 0x00, 0xc0]), 1, 2)]).toEqual([1, -2]);
+test("scores are little-endian", () => {
+  expect([...unpackFloat16(base64([0x00, 0x3c, 0x00, 0xc0]))]).toEqual([1, -2]);
 });
 
-describe("moduleStates", () => {
-  test("counts live components and takes the mean of their scores only", () => {
-    const frame = {
-      mask: packbits([1, 0, 1, 0, 0, 0]),
-      scores: base64([0, 0x3c, 0, 0x44, 0, 0x42, 0, 0, 0, 0, 0, 0]),
-    };
+const snapshot = (modules: number, width: number, mask: string, scores: string) =>
+  ({
+    ...{ kind: "ranks", seq: 1, attempt: 1, time: 1, step: 20, budget: 2, live: 2 },
+    ...{ modules, width, mask, scores },
+  }) as RanksEvent;
+
+describe("a snapshot of the stream", () => {
+  test("has live components, and the mean and largest of their scores only", () => {
     // Scores 1, 4, 3 of the first module; the 4 belongs to a component that is not live.
-    expect(moduleStates(frame, 2, 3)).toEqual([
+    const scores = base64([0, 0x3c, 0, 0x44, 0, 0x42, 0, 0, 0, 0, 0, 0]);
+    const frame = frameOfEvent(snapshot(2, 3, packbits([1, 0, 1, 0, 0, 0]), scores));
+    expect([...frame.importanceMax]).toEqual([3, 0]);
+    expect(moduleStates(frame)).toEqual([
       { rank: 2, importance: 2 },
       { rank: 0, importance: null },
     ]);
   });
 
   test("a score that is NaN makes the importance NaN, not a smaller number", () => {
-    const frame = { mask: packbits([1, 1]), scores: base64([0x00, 0x7e, 0, 0x3c]) };
-    expect(moduleStates(frame, 1, 2)[0]?.importance).toBeNaN();
+    const frame = frameOfEvent(snapshot(1, 2, packbits([1, 1]), base64([0x00, 0x7e, 0, 0x3c])));
+    expect(moduleStates(frame)[0]?.importance).toBeNaN();
+    expect(frame.importanceMax[0]).toBeNaN();
   });
+});
+
+test("the history's columns are cut into snapshots", () => {
+  const history = {
+    ...{ modules: [{}, {}], width: 3, steps: [0, 20], attempts: [1, 2], budget: [6, 2], live: [6, 2] },
+    ...{ threshold: [null, "NaN"], pruning: [false, true], final: [false, true] },
+    ranks: base64([3, 0, 3, 0, 2, 0, 0, 1]),
+    importance_mean: base64([0, 0x3c, 0, 0x40, 0, 0x42, 0, 0]),
+    importance_max: base64([0, 0x3c, 0, 0x40, 0, 0x44, 0, 0]),
+  } as unknown as RankHistory;
+  const [first, second] = framesOf(history);
+  expect(first).toMatchObject({ step: 0, attempt: 1, budget: 6, live: 6, threshold: null, pruning: false });
+  expect(second).toMatchObject({ step: 20, attempt: 2, threshold: "NaN", pruning: true, final: true });
+  expect([first?.ranks, second?.ranks].map((one) => [...(one ?? [])])).toEqual([
+    [3, 3],
+    [2, 256],
+  ]);
+  expect([...(second?.importanceMean ?? [])]).toEqual([3, 0]);
+  expect([...(second?.importanceMax ?? [])]).toEqual([4, 0]);
 });

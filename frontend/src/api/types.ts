@@ -16,8 +16,7 @@ export type Plan = Shapes["Plan"];
 export type BudgetPoint = Shapes["BudgetPoint"];
 export type Series = Shapes["Series"];
 export type SeriesList = Shapes["SeriesList"];
-export type RankFrame = Shapes["RankFrame"];
-export type RankFrames = Shapes["RankFrames"];
+export type RankHistory = Shapes["RankHistory"];
 export type Module = Shapes["Module"];
 export type LedgerLine = Shapes["LedgerLine"];
 export type LogPart = Shapes["LogPart"];
@@ -60,7 +59,7 @@ export type RunEvent = Stored &
         step?: number;
       }
     | { kind: "phase"; phase: Phase; step?: number }
-    | { kind: "metric"; name: string; step: number; value: Num }
+    | { kind: "metrics"; step: number; values: Record<string, Num> }
     | { kind: "modules"; modules: Module[]; width: number; trained_parameters: number; total_steps: number }
     | {
         kind: "ranks";
@@ -70,8 +69,11 @@ export type RunEvent = Stored &
         threshold?: Num;
         pruning?: boolean;
         final?: boolean;
+        modules: number;
+        width: number;
         mask: string;
         scores: string;
+        raw_scores?: string;
       }
     | {
         kind: "prune";
@@ -95,6 +97,8 @@ export type RunEvent = Stored &
     | { kind: "steer"; step: number; action: SteerAction; target_rank?: number; refused?: string }
     | { kind: "config"; why: "retry" | "edit"; changes: Record<string, [unknown, unknown]> }
   );
+
+export type RanksEvent = Extract<RunEvent, { kind: "ranks" }>;
 
 export interface ComponentChange {
   module: number;

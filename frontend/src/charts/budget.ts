@@ -1,11 +1,12 @@
-import type { BudgetPoint, RankFrame } from "@/api/types";
+import type { ModuleFrame } from "@/api/packed";
+import type { BudgetPoint } from "@/api/types";
 import { cursorLine } from "./curves";
 import { axis, baseLayout, type Figure } from "./figure";
 import { colourOf, type Look } from "./look";
 
 export interface BudgetInput {
   planned: readonly BudgetPoint[];
-  frames: readonly Pick<RankFrame, "step" | "live" | "pruning" | "final">[];
+  frames: readonly Pick<ModuleFrame, "step" | "live" | "pruning" | "final">[];
   look: Look;
   totalSteps: number | null;
   cursor?: number | null;

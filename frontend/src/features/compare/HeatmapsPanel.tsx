@@ -1,9 +1,9 @@
 import { SegmentedControl, SimpleGrid, Skeleton, Text } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { type ModuleState, moduleStates } from "@/api/packed";
-import { rankFramesQuery } from "@/api/queries";
-import type { RankFrame, RankFrames, RunSummary } from "@/api/types";
+import { framesOf, type ModuleFrame, type ModuleState, moduleStates } from "@/api/packed";
+import { ranksQuery } from "@/api/queries";
+import type { RankHistory, RunSummary } from "@/api/types";
 import { type HeatmapValue, heatmapFigure, heatmapHeight } from "@/charts/heatmap";
 import { useLook } from "@/charts/look";
 import { moduleGrid } from "@/charts/module-grid";
@@ -12,8 +12,8 @@ import { Panel } from "@/components/Panel";
 
 interface Shown {
   run: RunSummary;
-  ranks: RankFrames;
-  frame: RankFrame;
+  ranks: RankHistory;
+  frame: ModuleFrame;
   states: ModuleState[];
 }
 
@@ -24,7 +24,7 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   const without = runs.length - ranked.length;
   const frames = useQueries({
     queries: ranked.map((run) => ({
-      ...rankFramesQuery(run.id, 1),
+      ...ranksQuery(run.id, 1),
       refetchInterval: run.ended_at === null ? 3000 : (false as const),
     })),
     combine: (results) => results.map((result) => ({ data: result.data, isPending: result.isPending })),
@@ -32,11 +32,9 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   const shown = useMemo(
     () =>
       frames.map(({ data }, index): Shown | null => {
-        const frame = data?.frames.at(-1);
+        const frame = data && framesOf(data).at(-1);
         const run = ranked[index];
-        return data && frame && run
-          ? { run, ranks: data, frame, states: moduleStates(frame, data.modules.length, data.width) }
-          : null;
+        return data && frame && run ? { run, ranks: data, frame, states: moduleStates(frame) } : null;
       }),
     [frames, ranked],
   );

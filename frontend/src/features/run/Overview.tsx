@@ -27,10 +27,7 @@ export function Overview({ run, live, status }: OverviewProps) {
   const [at, setAt] = useState<number | null>(null);
   const index = frameIndexAt(live.frames, at);
   const frame = live.frames[index];
-  const states = useMemo(
-    () => (frame ? moduleStates(frame, live.modules.length, live.width) : []),
-    [frame, live.modules.length, live.width],
-  );
+  const states = useMemo(() => (frame ? moduleStates(frame) : []), [frame]);
   const totalSteps = live.totalSteps ?? run.total_steps;
   const cursor = at === null ? null : (frame?.step ?? null);
   const isFull = run.method === "full";

@@ -172,12 +172,12 @@ function WaitingForRanks({ status, height }: { status: RunStatus; height: number
 }
 
 /** The largest importance in any of some twenty snapshots and the newest: the scale's end, which moves rarely. */
-function highestImportance({ frames, modules, width }: LiveRun): number {
+function highestImportance({ frames }: LiveRun): number {
   const stride = Math.max(1, Math.floor(frames.length / 20));
   let highest = 0;
   frames.forEach((frame, index) => {
     if (index % stride !== 0 && index !== frames.length - 1) return;
-    for (const state of moduleStates(frame, modules.length, width)) {
+    for (const state of moduleStates(frame)) {
       if (state.importance !== null && Number.isFinite(state.importance))
         highest = Math.max(highest, state.importance);
     }

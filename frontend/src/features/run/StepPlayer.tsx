@@ -6,14 +6,14 @@ import {
   IconPlayerSkipForward,
 } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
-import type { RankFrame } from "@/api/types";
+import type { ModuleFrame } from "@/api/packed";
 import { nextPruning } from "./frames";
 
 const playMs = 220;
 const mostMarks = 60;
 
 interface StepPlayerProps {
-  frames: readonly RankFrame[];
+  frames: readonly ModuleFrame[];
   index: number;
   isFollowing: boolean;
   onGo: (index: number) => void;

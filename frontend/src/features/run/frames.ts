@@ -1,6 +1,6 @@
-import type { RankFrame } from "@/api/types";
+import type { ModuleFrame } from "@/api/packed";
 
-type Stepped = Pick<RankFrame, "step" | "pruning">;
+type Stepped = Pick<ModuleFrame, "step" | "pruning">;
 
 /** The snapshot that was newest at a step; null: the newest of all. -1 when there is none. */
 export function frameIndexAt(frames: readonly Stepped[], at: number | null): number {

@@ -1,15 +1,15 @@
 /** What the page knows of one run: history first, then events. Pure: the same events give the same state. */
+import { frameOfEvent, framesOf, type ModuleFrame } from "@/api/packed";
 import type {
   LedgerLine,
   Module,
   Num,
   Phase,
-  RankFrame,
-  RankFrames,
+  RankHistory,
   RunDetail,
   RunEvent,
   RunStatus,
-  Series,
+  SeriesList,
 } from "@/api/types";
 import { isTimeline, type TimelineEvent } from "./timeline";
 
@@ -30,7 +30,7 @@ export interface LiveRun {
   attempt: number;
   modules: Module[];
   width: number;
-  frames: RankFrame[];
+  frames: ModuleFrame[];
   totalFrames: number;
   series: Record<string, Points>;
   /** Prunings since the page was opened; the ledger is read again when it grows. */
@@ -38,15 +38,13 @@ export interface LiveRun {
   /** Status changes, warnings, checkpoints and results since the page was opened. */
   timeline: TimelineEvent[];
   /** Up to which event each part came with the history; the stream repeats some of them. */
-  known: { run: number; ranks: number; series: Record<string, number> };
+  known: { run: number; ranks: number; series: number };
 }
 
 export interface History {
   run: RunDetail;
-  ranks: RankFrames;
-  series: Series[];
-  /** Last event that the list of metric names has seen. */
-  namesSeq: number;
+  ranks: RankHistory;
+  series: SeriesList;
 }
 
 export type LiveAction =
@@ -56,9 +54,9 @@ export type LiveAction =
 /** More snapshots than this are thinned while watching; those of prunings stay. */
 export const mostFrames = 800;
 
-export function fromHistory({ run, ranks, series, namesSeq }: History): LiveRun {
+export function fromHistory({ run, ranks, series }: History): LiveRun {
   return {
-    lastSeq: Math.min(run.last_seq, ranks.last_seq, namesSeq, ...series.map((one) => one.last_seq)),
+    lastSeq: Math.min(run.last_seq, ranks.last_seq, series.last_seq),
     status: run.status,
     phase: run.phase,
     step: run.step,
@@ -66,21 +64,17 @@ export function fromHistory({ run, ranks, series, namesSeq }: History): LiveRun 
     attempt: run.attempt,
     modules: ranks.modules.length ? ranks.modules : run.modules,
     width: ranks.width || (run.width ?? 0),
-    frames: ranks.frames,
+    frames: framesOf(ranks),
     totalFrames: ranks.total_frames,
     series: Object.fromEntries(
-      series.map((one) => [
+      series.items.map((one) => [
         one.name,
         { steps: one.steps, values: one.values, total: one.total_points, isReduced: one.is_reduced },
       ]),
     ),
     prunings: 0,
     timeline: [],
-    known: {
-      run: run.last_seq,
-      ranks: ranks.last_seq,
-      series: Object.fromEntries(series.map((one) => [one.name, one.last_seq])),
-    },
+    known: { run: run.last_seq, ranks: ranks.last_seq, series: series.last_seq },
   };
 }
 
@@ -129,9 +123,11 @@ function take(run: LiveRun, event: RunEvent): void {
     case "phase":
       if (isNews) run.phase = event.phase;
       return;
-    case "metric":
+    case "metrics":
       if (isNews) run.step = event.step;
-      if (event.seq > (run.known.series[event.name] ?? 0)) addPoint(run, event.name, event.step, event.value);
+      if (event.seq > run.known.series) {
+        for (const [name, value] of Object.entries(event.values)) addPoint(run, name, event.step, value);
+      }
       return;
     case "modules":
       run.modules = event.modules;
@@ -140,7 +136,7 @@ function take(run: LiveRun, event: RunEvent): void {
       return;
     case "ranks":
       if (isNews) run.step = event.step;
-      if (event.seq > run.known.ranks) addFrame(run, frameOf(event));
+      if (event.seq > run.known.ranks) addFrame(run, frameOfEvent(event));
       return;
     case "prune":
       run.prunings += 1;
@@ -153,8 +149,7 @@ function take(run: LiveRun, event: RunEvent): void {
 /** A new attempt goes on from `step`: what older attempts recorded beyond it is replaced by what comes. */
 function cutAt(run: LiveRun, step: number, seq: number): void {
   if (seq > run.known.run) run.step = step;
-  for (const [name, points] of Object.entries(run.series)) {
-    if (seq <= (run.known.series[name] ?? 0)) continue;
+  for (const points of seq > run.known.series ? Object.values(run.series) : []) {
     const kept = points.steps.findIndex((at) => at > step);
     if (kept === -1) continue;
     points.total -= points.steps.length - kept;
@@ -179,31 +174,15 @@ function addPoint(run: LiveRun, name: string, step: number, value: Num): void {
   points.total += 1;
 }
 
-function frameOf(event: Extract<RunEvent, { kind: "ranks" }>): RankFrame {
-  const { seq, attempt, step, budget, live, mask, scores } = event;
-  return {
-    seq,
-    attempt,
-    step,
-    budget,
-    live,
-    mask,
-    scores,
-    threshold: event.threshold ?? null,
-    pruning: event.pruning ?? false,
-    final: event.final ?? false,
-  };
-}
-
 /** A resumed attempt repeats the snapshot of the step that it starts from: the newer one stands. */
-function addFrame(run: LiveRun, frame: RankFrame): void {
+function addFrame(run: LiveRun, frame: ModuleFrame): void {
   if (run.frames.at(-1)?.step === frame.step) run.frames.pop();
   else run.totalFrames += 1;
   run.frames.push(frame);
 }
 
 /** Every second snapshot that is neither a pruning nor one of the newest hundred. */
-export function thinFrames(frames: readonly RankFrame[]): RankFrame[] {
+export function thinFrames(frames: readonly ModuleFrame[]): ModuleFrame[] {
   return frames.filter(
     (frame, index) => index === 0 || frame.pruning || index >= frames.length - 100 || index % 2 === 1,
   );
