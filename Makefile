@@ -7,7 +7,7 @@ STAMPS := .make
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: setup run dev check format test test-python test-page test-browser faults bench bench-method bench-learning openapi clean help
+.PHONY: setup run dev check format test test-python test-page test-browser faults bench bench-method bench-live bench-learning openapi clean help
 
 help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
@@ -89,10 +89,20 @@ test-browser: $(STAMPS)/dev $(PAGE)
 faults: $(STAMPS)/dev
 	$(BIN)/python -m tests.faults $(ARGS)
 
-bench: bench-method
+bench: bench-method bench-live
 
 bench-method: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.method
+
+# The trackers to compare with stand in an environment of their own: their dependencies are not ours.
+$(STAMPS)/trackers:
+	mkdir -p $(STAMPS)
+	$(PYTHON) -m venv $(STAMPS)/trackers-venv
+	$(STAMPS)/trackers-venv/bin/pip install --quiet --disable-pip-version-check trackio==0.43.0 tensorboard==2.21.0
+	touch $@
+
+bench-live: $(STAMPS)/dev $(PAGE) $(STAMPS)/trackers
+	$(BIN)/python -m tests.bench.live --trackers $(STAMPS)/trackers-venv/bin/python $(ARGS)
 
 # Hours on two cores; goes on where it was cut off. Not part of `bench`.
 bench-learning: $(STAMPS)/dev

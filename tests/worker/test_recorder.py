@@ -117,7 +117,7 @@ def test_a_database_that_breaks_off_neither_loses_nor_doubles_events(
     flaky = Flaky(seed)
     monkeypatch.setattr(module, "writing", flaky)
     monkeypatch.setattr(module, "patiently", partial(patiently, longest_wait_s=0.001))
-    recorder = make(engine, claim, batch_size=5, batch_s=0.001)
+    recorder = make(engine, claim, batch_size=5, pause_s=0.001)
     for step in range(150):
         # Equal batches too: a batch must not be taken for the one before it.
         recorder.record(metric(step if step < 100 else 100))
@@ -129,7 +129,7 @@ def test_a_database_that_breaks_off_neither_loses_nor_doubles_events(
 def test_a_full_queue_makes_the_caller_wait_and_says_so(engine: Engine, claim: queue.Claim) -> None:
     with writing(engine) as session:
         queue.owned_run(session, claim.run_id, claim.attempt)  # locks the run's row; SQLite: the whole file
-        recorder = make(engine, claim, capacity=5, batch_size=2, batch_s=0.01)
+        recorder = make(engine, claim, capacity=5, batch_size=2, pause_s=0.01)
         writer = threading.Thread(target=lambda: [recorder.record(metric(step)) for step in range(20)])
         writer.start()
         wait_for("the queue to be full", recorder._waiting.full)

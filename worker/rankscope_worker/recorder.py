@@ -36,7 +36,7 @@ class Recorder:
         on_lost: Callable[[], None] = lambda: None,
         capacity: int = 10_000,
         batch_size: int = 500,
-        batch_s: float = 0.1,
+        pause_s: float = 0.02,
     ) -> None:
         self._engine = engine
         self._doorbell = doorbell
@@ -44,8 +44,10 @@ class Recorder:
         self._attempt = attempt
         self._on_lost = on_lost
         self._batch_size = batch_size
-        self._batch_s = batch_s
+        self._pause_s = pause_s
         self._waiting: queue.Queue[RunEvent] = queue.Queue(capacity)
+        self._begun_at = 0.0
+        """When the newest batch was taken."""
         self._last_seq = 0
         """Of the newest batch that is known to be stored."""
         self._is_unsure = False
@@ -138,16 +140,21 @@ class Recorder:
         self._on_lost()
 
     def _next_batch(self) -> list[RunEvent]:
-        """Up to `batch_size` events: what comes within `batch_s` after the first one."""
+        """Up to `batch_size` events: what has come while the batch before was written, or the next one as it comes.
+
+        An event after a quiet moment is written at once. Batches begin at least `pause_s` apart, so that a fast trainer
+        costs the database a bounded number of transactions.
+        """
+        if not self._closing.is_set():
+            self._closing.wait(self._begun_at + self._pause_s - time.monotonic())
         try:
-            batch = [self._waiting.get(timeout=self._batch_s)]
+            batch = [self._waiting.get(timeout=0.1)]
         except queue.Empty:
             return []
-        until = time.monotonic() + self._batch_s
+        self._begun_at = time.monotonic()
         while len(batch) < self._batch_size:
-            wait_s = 0.0 if self._closing.is_set() else until - time.monotonic()
             try:
-                batch.append(self._waiting.get(timeout=wait_s) if wait_s > 0 else self._waiting.get_nowait())
+                batch.append(self._waiting.get_nowait())
             except queue.Empty:
                 break
         return batch

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from rankscope.api.compression import accepts_gzip, gzipped
 from rankscope.api.shapes import EventPage
+from rankscope.contract.events import EventKind
 from rankscope.deps import EngineDep, FeedsDep, RunId
 from rankscope.store import events
 from rankscope.store.engine import reading
@@ -24,9 +26,12 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, content: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, content: AsyncGenerator[bytes, None], *, is_gzipped: bool = False) -> None:
         # X-Accel-Buffering: nginx would otherwise hold events back.
-        super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept-Encoding"}
+        if is_gzipped:
+            headers["Content-Encoding"] = "gzip"
+        super().__init__(gzipped(content) if is_gzipped else content, headers=headers)
         self._events = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,13 +41,19 @@ class EventStream(StreamingResponse):
 
 @router.get("")
 def list_events(
-    run_id: RunId, engine: EngineDep, after: After = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 1000
+    run_id: RunId,
+    engine: EngineDep,
+    after: After = 0,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    kinds: Annotated[
+        list[EventKind] | None, Query(alias="kind", max_length=20, description="Only these; none: every kind.")
+    ] = None,
 ) -> EventPage:
     """One page of events, in order."""
     with reading(engine) as session:
         last_seq = events.last_seq(session, run_id)
-        page = events.read_after(session, run_id, after, limit)
-    return EventPage(items=page, last_seq=last_seq, has_more=bool(page) and page[-1]["seq"] < last_seq)
+        page = events.read_after(session, run_id, after, limit + 1, kinds)
+    return EventPage(items=page[:limit], last_seq=last_seq, has_more=len(page) > limit)
 
 
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -61,6 +72,7 @@ async def stream_events(
     feeds: FeedsDep,
     after: After = 0,
     last_event_id: Annotated[str | None, Header(description="Sent by browsers when they reconnect; wins.")] = None,
+    accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> EventStream:
     """The run's events as they come, from the given number on."""
     if last_event_id is not None and last_event_id.isdecimal() and len(last_event_id) < 17:
@@ -72,4 +84,4 @@ async def stream_events(
 
     # A number from the future (a database was restored) would wait for ever.
     after = min(after, await asyncio.to_thread(newest))
-    return EventStream(feeds.stream(run_id, after))
+    return EventStream(feeds.stream(run_id, after), is_gzipped=accepts_gzip(accept_encoding))

@@ -195,6 +195,9 @@ RunEvent = Annotated[
     | ConfigEvent,
     Field(discriminator="kind"),
 ]
+EventKind = Literal[
+    "status", "phase", "metrics", "modules", "ranks", "prune", "checkpoint", "artifact", "warning", "steer", "config"
+]
 run_event: TypeAdapter[RunEvent] = TypeAdapter(RunEvent)
 
 StoredEvent = dict[str, Any]

@@ -123,11 +123,14 @@ def _steered(batch: Iterable[RunEvent], config: dict[str, Any], requests: list[d
     }
 
 
-def read_after(session: Session, run_id: str, after: int, limit: int = 1000) -> list[StoredEvent]:
-    """Events with seq > `after`, in order."""
-    rows = session.scalars(
-        select(Event).where(col(Event.run_id) == run_id, col(Event.seq) > after).order_by(col(Event.seq)).limit(limit)
-    )
+def read_after(
+    session: Session, run_id: str, after: int, limit: int = 1000, kinds: Sequence[str] | None = None
+) -> list[StoredEvent]:
+    """Events with seq > `after`, in order; of these kinds only, when some are given."""
+    where = [col(Event.run_id) == run_id, col(Event.seq) > after]
+    if kinds:
+        where.append(col(Event.kind).in_(kinds))
+    rows = session.scalars(select(Event).where(*where).order_by(col(Event.seq)).limit(limit))
     return [stored(row) for row in rows]
 
 

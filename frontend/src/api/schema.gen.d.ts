@@ -3538,6 +3538,8 @@ export interface operations {
                 /** @description Events with a number above this. */
                 after?: number;
                 limit?: number;
+                /** @description Only these; none: every kind. */
+                kind?: ("status" | "phase" | "metrics" | "modules" | "ranks" | "prune" | "checkpoint" | "artifact" | "warning" | "steer" | "config")[] | null;
             };
             header?: never;
             path: {

@@ -73,9 +73,7 @@ def long_run(stage: Stage) -> Claim:
         batch.append(MetricsEvent(step=step, values=dict(zip(names, random.random(METRICS).tolist(), strict=True))))
         if step % every == 0:
             share = max(0.5, 1 - step / STEPS)
-            batch.append(
-                ranks_event(step, modules=MODULES, width=WIDTH, share=share, pruning=step % (10 * every) == 0)
-            )
+            batch.append(ranks_event(step, modules=MODULES, width=WIDTH, share=share, pruning=step % (10 * every) == 0))
         if len(batch) >= 1000 or step == STEPS:
             with writing(stage.engine) as session:
                 events.append(session, claimed.run_id, claimed.attempt, batch, now=time.time())
@@ -92,7 +90,9 @@ def open_long_run(rows: Rows, stage: Stage, claimed: Claim) -> None:
         answers = [one for one in opened.requests.values() if "/api/" in one.url and "/stream" not in one.url]
         served = _server_ms(stage, answers_once(opened))
         asked = ", ".join(sorted({urlsplit(one.url).path.rpartition(claimed.run_id)[2] or "/" for one in answers}))
-        rows.at_most("opening a long run: server time of all requests", sum(served.values()), 300, "ms", f"{against}; {asked}")
+        rows.at_most(
+            "opening a long run: server time of all requests", sum(served.values()), 300, "ms", f"{against}; {asked}"
+        )
         size = sum(one.bytes for one in opened.requests.values() if "/api/" in one.url)
         rows.at_most("opening a long run: bytes of the API", size / 1e6, 1.5, "MB", against)
         rows.at_most("opening a long run: first chart painted", first_chart / 1000, 2, "s", against)
@@ -135,7 +135,13 @@ def _slide(rows: Rows, opened: Tab) -> None:
 def first_paint(rows: Rows, stage: Stage) -> None:
     """The page's own bytes, and how soon it shows something on a warm server."""
     before, plotly = script_bytes(Path(rankscope.__file__).parent / "static")
-    rows.at_most("scripts of the page before Plotly, gzip", before / 1000, 250, "kB", f"all chunks but Plotly's {plotly / 1000:.0f} kB")
+    rows.at_most(
+        "scripts of the page before Plotly, gzip",
+        before / 1000,
+        250,
+        "kB",
+        f"all chunks but Plotly's {plotly / 1000:.0f} kB",
+    )
     with tab(stage) as opened:
         paints = []
         for _ in range(5):
@@ -143,4 +149,6 @@ def first_paint(rows: Rows, stage: Stage) -> None:
             paints.append(
                 opened.page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0].startTime")
             )
-    rows.at_most("first paint on a warm server", float(np.median(paints)) / 1000, 1, "s", "median of 5, no browser cache")
+    rows.at_most(
+        "first paint on a warm server", float(np.median(paints)) / 1000, 1, "s", "median of 5, no browser cache"
+    )

@@ -45,5 +45,3 @@ def intake(rows: Rows, stage: Stage) -> None:
         f"points taken in through the recorder, {stage.database}", STEPS * WIDTH / took, 50_000, "points/s",
         f"{STEPS} steps of {WIDTH} values, until all are committed",
     )  # fmt: skip
-
-

@@ -40,7 +40,9 @@ def step_to_paint(rows: Rows, stage: Stage) -> None:
     against = f"{SECONDS} snapshots of 72 x 12 and ten metrics, one of each a second; {stage.database}"
     rows.at_most("step to paint in the browser, p95", float(np.quantile(delays, 0.95)), 250, "ms", against)
     rows.tell("step to paint in the browser, p50", float(np.quantile(delays, 0.5)), "ms", against)
-    rows.at_most("bytes to watch a run, everything that the page asks for", watched / seconds / 1000, 20, "kB/s", against)
+    rows.at_most(
+        "bytes to watch a run, everything that the page asks for", watched / seconds / 1000, 20, "kB/s", against
+    )
 
 
 def heap_over_hours(rows: Rows, stage: Stage) -> None:
@@ -63,4 +65,10 @@ def heap_over_hours(rows: Rows, stage: Stage) -> None:
                 settle(opened.page, 3)
                 heaps.append(opened.heap_bytes())
     against = "MB after each hour: " + ", ".join(f"{heap / 1e6:.1f}" for heap in heaps)
-    rows.at_most("heap of the page, largest after the first hour / after the first", max(heaps[1:]) / heaps[0], 1.2, "ratio", against)
+    rows.at_most(
+        "heap of the page, largest after the first hour / after the first",
+        max(heaps[1:]) / heaps[0],
+        1.2,
+        "ratio",
+        against,
+    )

@@ -7,7 +7,6 @@ import { count, dateTime, missing } from "@/components/format";
 import { prunes } from "@/components/methods";
 import { Panel } from "@/components/Panel";
 import { ErrorState } from "@/components/states";
-import { CheckpointsPanel } from "./CheckpointsPanel";
 import { type LiveRun, ledgerSentence } from "./live-run";
 import { TimelinePanel } from "./TimelinePanel";
 import { TreePanel } from "./TreePanel";
@@ -80,7 +79,6 @@ export function HistoryTab({ run, live, timeline }: HistoryTabProps) {
       <Grid.Col span={{ base: 12, lg: 5 }}>
         <Stack gap="md">
           <TimelinePanel {...timeline} />
-          <CheckpointsPanel run={run} />
           <TreePanel id={run.id} />
           <Panel title="Attempts" note="A run that is resumed goes on in a new attempt.">
             <Table.ScrollContainer minWidth={360}>

@@ -3,16 +3,33 @@ import { lazy, Suspense } from "react";
 import { useParams, useSearchParams } from "react-router";
 import { ErrorState } from "@/components/states";
 import { useTitle } from "@/components/use-title";
+import { CurvesTab } from "./CurvesTab";
+import { ExportTab } from "./ExportTab";
+import { HardwareTab } from "./HardwareTab";
+import { HealthPanel } from "./HealthPanel";
 import { HistoryTab } from "./HistoryTab";
 import { LogTab } from "./LogTab";
+import { NotesTab } from "./NotesTab";
 import { Overview } from "./Overview";
 import { RunHeader } from "./RunHeader";
+import { TryTab } from "./TryTab";
 import { useLiveRun } from "./use-live-run";
 
 // With the YAML library, which no other tab needs.
 const ConfigTab = lazy(() => import("./ConfigTab"));
 
-const tabs = ["ranks", "log", "history", "config"] as const;
+/** In the order in which a run is read; the first is the page without a word in its address. */
+const tabs = [
+  ["ranks", "Ranks"],
+  ["curves", "Curves"],
+  ["log", "Log"],
+  ["hardware", "Hardware"],
+  ["history", "History"],
+  ["config", "Config"],
+  ["export", "Checkpoints and export"],
+  ["try", "Try it"],
+  ["notes", "Notes"],
+] as const;
 
 export function RunPage() {
   const { id = "" } = useParams();
@@ -25,7 +42,7 @@ function RunView({ id }: { id: string }) {
   const { live, detail, history, connection, timeline } = useLiveRun(id);
   const run = detail.data;
   useTitle(run?.name ?? "Run");
-  const tab = tabs.find((name) => name === params.get("tab")) ?? "ranks";
+  const tab = tabs.find(([name]) => name === params.get("tab"))?.[0] ?? "ranks";
 
   if (!run || !live) {
     const error = detail.error ?? history.error;
@@ -58,22 +75,50 @@ function RunView({ id }: { id: string }) {
           connection={connection}
           warnings={timeline.events.filter((event) => event.kind === "warning")}
         />
+        <HealthPanel id={id} status={status} />
         <Tabs
           value={tab}
-          onChange={(next) => setParams(next && next !== "ranks" ? { tab: next } : {}, { replace: true })}
+          onChange={(next) =>
+            setParams(
+              (before) => {
+                // The step and the module that are looked at stay in the address.
+                const after = new URLSearchParams(before);
+                if (next && next !== "ranks") after.set("tab", next);
+                else after.delete("tab");
+                return after;
+              },
+              { replace: true },
+            )
+          }
           keepMounted={false}
         >
           <Tabs.List mb="md">
-            <Tabs.Tab value="ranks">Ranks and curves</Tabs.Tab>
-            <Tabs.Tab value="log">Log</Tabs.Tab>
-            <Tabs.Tab value="history">History</Tabs.Tab>
-            <Tabs.Tab value="config">Config</Tabs.Tab>
+            {tabs.map(([name, title]) => (
+              <Tabs.Tab key={name} value={name}>
+                {title}
+              </Tabs.Tab>
+            ))}
           </Tabs.List>
           <Tabs.Panel value="ranks">
             <Overview run={run} live={live} status={status} />
           </Tabs.Panel>
           <Tabs.Panel value="log">
-            <LogTab id={id} status={status} />
+            <LogTab run={run} status={status} />
+          </Tabs.Panel>
+          <Tabs.Panel value="curves">
+            <CurvesTab run={run} status={status} attempt={live.attempt} />
+          </Tabs.Panel>
+          <Tabs.Panel value="hardware">
+            <HardwareTab run={run} status={status} attempt={live.attempt} />
+          </Tabs.Panel>
+          <Tabs.Panel value="export">
+            <ExportTab run={run} />
+          </Tabs.Panel>
+          <Tabs.Panel value="try">
+            <TryTab run={run} />
+          </Tabs.Panel>
+          <Tabs.Panel value="notes">
+            <NotesTab run={run} />
           </Tabs.Panel>
           <Tabs.Panel value="history">
             <HistoryTab run={run} live={live} timeline={timeline} />

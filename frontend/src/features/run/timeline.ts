@@ -28,7 +28,7 @@ export async function loadTimeline(id: string, signal: AbortSignal): Promise<Tim
     const part = await unwrap(
       http.GET("/api/v1/runs/{run_id}/events", {
         signal,
-        params: { path: { run_id: id }, query: { after, limit: pageSize } },
+        params: { path: { run_id: id }, query: { after, limit: pageSize, kind: [...kinds] } },
       }),
     );
     const read = part.items as unknown as RunEvent[];
