@@ -29,6 +29,7 @@ from rankscope.api import (
     session,
     steering,
     system,
+    takeaway,
     workers,
 )
 from rankscope.api.auth import AttemptLimit, Gatekeeper, load_or_create_token
@@ -45,7 +46,22 @@ from rankscope.store.engine import create_engine
 from rankscope.store.schema import migrate
 
 API = "/api/v1"
-_ROUTERS = (session, system, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, compare, workers)
+_ROUTERS = (
+    session,
+    system,
+    catalog,
+    runs,
+    lineage,
+    steering,
+    queue,
+    events,
+    metrics,
+    ranks,
+    files,
+    takeaway,
+    compare,
+    workers,
+)
 
 
 class App(FastAPI):

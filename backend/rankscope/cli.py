@@ -280,6 +280,21 @@ def export(
     _show({"file": str(target), "size_bytes": target.stat().st_size}, as_json, str(target))
 
 
+@app.command()
+def bundle(
+    run: RunId,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write. Default: RUN-bundle.zip.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download everything of a run as a zip: events, metrics, ledger, logs, report, result."""
+    target = output or Path(f"{run}-bundle.zip")
+    with _client() as client:
+        client.bundle(run, target)
+    _show({"file": str(target), "size_bytes": target.stat().st_size}, as_json, str(target))
+
+
 def _watch(client: Client, run_id: str, as_json: bool) -> None:
     for event in client.watch(run_id):
         if as_json:

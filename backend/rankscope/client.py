@@ -135,7 +135,14 @@ class Client:
 
     def export(self, run_id: str, target: Path) -> Path:
         """Writes the adapter's zip to `target`."""
-        with self._http.stream("GET", f"/runs/{run_id}/adapter") as answer:
+        return self._download(f"/runs/{run_id}/adapter", target)
+
+    def bundle(self, run_id: str, target: Path) -> Path:
+        """Writes a zip with everything of the run to `target`: events, metrics, ledger, logs, report, result."""
+        return self._download(f"/runs/{run_id}/bundle", target)
+
+    def _download(self, path: str, target: Path) -> Path:
+        with self._http.stream("GET", path) as answer:
             if answer.is_error:
                 answer.read()
                 self._refuse(answer)

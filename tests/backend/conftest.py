@@ -195,3 +195,11 @@ def launch(api: httpx.Client) -> Callable[..., str]:
         return run_id
 
     return launch
+
+
+def attempt_file(settings: Settings, run_id: str, name: str, text: str, attempt: int = 1) -> Path:
+    """Writes a file of an attempt, as a worker would."""
+    path = settings.attempt_dir(run_id, attempt) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -26,7 +26,7 @@ from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.engine import writing
 from rankscope.store.queue import Claim, reap
-from tests.backend.conftest import Server
+from tests.backend.conftest import Server, attempt_file
 from tests.backend.store_setup import append, begin, claim, metric, modules
 
 SNAPSHOT = {"budget": 12, "modules": 4, "width": 3, "mask": "/w8=", "scores": base64.b64encode(bytes(24)).decode()}
@@ -50,13 +50,6 @@ def settings(server: Server) -> Settings:
 def end(server: Server, run_id: str, status: RunStatus) -> None:
     with writing(server.app.state.resources.engine) as session:
         runs.transition(session, runs.get_run(session, run_id), status, now=9)
-
-
-def attempt_file(settings: Settings, run_id: str, name: str, text: str, attempt: int = 1) -> Path:
-    path = settings.attempt_dir(run_id, attempt) / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def test_log_is_empty_before_it_begins(api: httpx.Client, run_id: str) -> None:

@@ -1,11 +1,22 @@
-"""A folder as a zip, made while it is sent: no temporary file, no copy in memory."""
+"""A zip that is made while it is sent: no temporary file, no copy in memory."""
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of the zip. `parts` is read when its turn comes."""
+
+    name: str
+    parts: Iterable[bytes]
+    is_deflated: bool = False
+    """Text gets much smaller; weights do not."""
 
 
 class _Outbox(io.RawIOBase):
@@ -37,14 +48,29 @@ def files_within(folder: Path) -> list[Path]:
     )
 
 
-def zip_of(folder: Path, files: list[Path]) -> Iterator[bytes]:
-    """The zip's bytes. Stored, not deflated: weights do not get smaller."""
-    root, outbox = folder.resolve(), _Outbox()
+def members_of(folder: Path, prefix: str = "") -> list[Member]:
+    """The folder's plain files, their names below `prefix`."""
+    root = folder.resolve()
+    return [Member(prefix + path.relative_to(root).as_posix(), _parts_of(path)) for path in files_within(folder)]
+
+
+def zip_of(members: Iterable[Member]) -> Iterator[bytes]:
+    """The zip's bytes."""
+    outbox = _Outbox()
     with zipfile.ZipFile(outbox, "w", zipfile.ZIP_STORED) as archive:
-        for path in files:
-            entry = zipfile.ZipInfo.from_file(path, path.relative_to(root).as_posix())
-            with path.open("rb") as source, archive.open(entry, "w") as target:
-                while chunk := source.read(_CHUNK):
-                    target.write(chunk)
+        for member in members:
+            entry = zipfile.ZipInfo(member.name)
+            entry.compress_type = zipfile.ZIP_DEFLATED if member.is_deflated else zipfile.ZIP_STORED
+            entry.external_attr = 0o644 << 16
+            # Its size is not known before it is read: zip64, so that it may be large.
+            with archive.open(entry, "w", force_zip64=True) as target:
+                for part in member.parts:
+                    target.write(part)
                     yield outbox.take()
     yield outbox.take()
+
+
+def _parts_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as source:
+        while chunk := source.read(_CHUNK):
+            yield chunk

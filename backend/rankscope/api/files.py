@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
-from rankscope.api.archive import files_within, zip_of
+from rankscope.api.archive import members_of, zip_of
 from rankscope.api.log_search import search
 from rankscope.api.logs import read_part
 from rankscope.api.shapes import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart, PresetList
@@ -123,7 +123,7 @@ def download_adapter(run_id: RunId, engine: EngineDep, settings: SettingsDep) ->
     run = _run(engine, run_id)
     folder = _artifact(settings, run, "model" if run.method == "full" else "adapter")
     return StreamingResponse(
-        zip_of(folder, files_within(folder)),
+        zip_of(members_of(folder)),
         media_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{run.id}-{folder.name}.zip"'},
     )

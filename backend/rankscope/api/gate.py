@@ -35,7 +35,9 @@ class Gate:
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SAFE_HEADERS)
+                answered = MutableHeaders(scope=message)
+                for name, value in SAFE_HEADERS.items():
+                    answered.setdefault(name, value)  # an answer may be stricter by itself
             await send(message)
 
         try:

@@ -27,16 +27,7 @@ def rank_frames(
 
     When thinned: the last one and those of pruning steps come first, the rest is spread evenly.
     """
-    where = [col(Event.run_id) == run_id, col(Event.kind) == "ranks", visible(session, run_id)]
-    if from_step is not None:
-        where.append(col(Event.step) >= from_step)
-    if to_step is not None:
-        where.append(col(Event.step) <= to_step)
-    heads = session.execute(
-        select(col(Event.seq), col(Event.step)).where(*where).order_by(col(Event.step), col(Event.seq))
-    ).all()
-    # A resumed attempt repeats the snapshot of the step it starts from: the newer one stands.
-    newest = {step: seq for seq, step in heads}
+    newest = _newest(session, run_id, from_step, to_step)
     steps = sorted(newest)
     if len(steps) > limit:
         prunings = session.scalars(
@@ -51,6 +42,24 @@ def rank_frames(
         .order_by(col(Event.step))
     )
     return [stored(row) for row in rows], len(newest)
+
+
+def rank_steps(session: Session, run_id: str) -> list[int]:
+    """The steps that have a snapshot, in order."""
+    return sorted(_newest(session, run_id))
+
+
+def _newest(session: Session, run_id: str, from_step: int | None = None, to_step: int | None = None) -> dict[int, int]:
+    """Step -> number of its snapshot. A resumed attempt repeats that of the step it starts from: the newer one stands."""
+    where = [col(Event.run_id) == run_id, col(Event.kind) == "ranks", visible(session, run_id)]
+    if from_step is not None:
+        where.append(col(Event.step) >= from_step)
+    if to_step is not None:
+        where.append(col(Event.step) <= to_step)
+    heads = session.execute(
+        select(col(Event.seq), col(Event.step)).where(*where).order_by(col(Event.step), col(Event.seq))
+    )
+    return {step: seq for seq, step in heads if step is not None}
 
 
 def _thin(steps: list[int], important: set[int], limit: int) -> list[int]:

@@ -1,0 +1,106 @@
+"""Everything of a run in one zip: what happened, in files that a spreadsheet or a script reads, and the result."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from rankscope.api.archive import Member, members_of
+from rankscope.api.shapes import RunDetail
+from rankscope.store import events, series, snapshots
+from rankscope.store.engine import reading
+from rankscope.store.rank_columns import module_columns
+from rankscope.takeaway.report import report
+
+_PAGE = 1000
+_FRAMES_A_READ = 100
+_EVERY_FRAME = 1_000_000
+
+
+def bundle(engine: Engine, run: RunDetail, logs: dict[int, Path], result: Path | None) -> Iterator[Member]:
+    """`logs`: attempt -> its log file. `result`: the folder of the adapter or model, None before there is one."""
+
+    def text(name: str, parts: Iterable[str]) -> Member:
+        return Member(f"{run.id}/{name}", (part.encode() for part in parts), is_deflated=True)
+
+    def read(make: Callable[[Session], str]) -> Iterator[str]:
+        with reading(engine) as session:
+            yield make(session)
+
+    yield text("run.json", [run.model_dump_json(indent=1)])
+    yield text("config.yaml", [yaml.safe_dump(run.config.model_dump(mode="json"), sort_keys=False)])
+    yield text("report.html", read(lambda session: report(session, run)))
+    yield text("metrics.csv", _metrics(engine, run.id))
+    yield text("ledger.csv", _ledger(engine, run))
+    yield text("ranks.csv", _ranks(engine, run))
+    yield text("events.jsonl", _events(engine, run.id))
+    for attempt, path in sorted(logs.items()):
+        yield Member(f"{run.id}/logs/attempt-{attempt}.txt", _file(path), is_deflated=True)
+    if result is not None:
+        yield from members_of(result, f"{run.id}/{result.name}/")
+
+
+def _events(engine: Engine, run_id: str) -> Iterator[str]:
+    after = 0
+    while True:
+        with reading(engine) as session:
+            page = events.read_after(session, run_id, after, _PAGE)
+        if not page:
+            return
+        after = page[-1]["seq"]
+        yield "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in page)
+
+
+def _metrics(engine: Engine, run_id: str) -> Iterator[str]:
+    """metric, step, time (seconds since 1970), value."""
+    with reading(engine) as session:
+        names = list(series.read_curves(session, run_id, limit=4))
+    yield _lines([["metric", "step", "time", "value"]])
+    for name in names:
+        with reading(engine) as session:
+            found = series.read_curves(session, run_id, [name])[name].points
+        columns = zip(found.steps.tolist(), found.times.tolist(), found.values.tolist(), strict=True)
+        yield _lines([name, step, time, value] for step, time, value in columns)
+
+
+def _ledger(engine: Engine, run: RunDetail) -> Iterator[str]:
+    fields = ["step", "change", "module", "component", "score", "order", "total", "threshold", "budget"]
+    with reading(engine) as session:
+        lines = snapshots.ledger(session, run.id)
+    yield _lines([[*fields, "module_name"]])
+    yield _lines([*(line[field] for field in fields), run.modules[line["module"]].name] for line in lines)
+
+
+def _ranks(engine: Engine, run: RunDetail) -> Iterator[str]:
+    """A line a snapshot: step, budget, then the live rank of each module by its name."""
+    yield _lines([["step", "budget", *(module.name for module in run.modules)]])
+    if not run.modules or run.width is None:
+        return
+    with reading(engine) as session:
+        steps = snapshots.rank_steps(session, run.id)
+    for start in range(0, len(steps), _FRAMES_A_READ):
+        part = steps[start : start + _FRAMES_A_READ]
+        with reading(engine) as session:
+            frames, _ = snapshots.rank_frames(session, run.id, from_step=part[0], to_step=part[-1], limit=_EVERY_FRAME)
+        ranks = module_columns(frames, len(run.modules), run.width).ranks
+        yield _lines(
+            [frame["step"], frame["budget"], *line] for frame, line in zip(frames, ranks.tolist(), strict=True)
+        )
+
+
+def _lines(rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def _file(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as source:
+        while chunk := source.read(1 << 20):
+            yield chunk
