@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { healthQuery, workersQuery } from "@/api/queries";
 import type { WorkerInfo } from "@/api/types";
 import { age } from "@/components/format";
+import { Words } from "@/components/Words";
 
 /** Workers and services at a glance; what is wrong and what to do on demand. */
 export function HealthPill() {
@@ -96,7 +97,7 @@ function Service({
         </Badge>
       </Group>
       <Text size="xs" c="dimmed">
-        {message} {next_step}
+        <Words>{[message, next_step]}</Words>
       </Text>
     </div>
   );

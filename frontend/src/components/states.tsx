@@ -2,6 +2,7 @@ import { Alert, Button, Group, Stack, Text, Title } from "@mantine/core";
 import { IconAlertTriangle, IconRefresh } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { ApiError } from "@/api/client";
+import { Words } from "./Words";
 
 interface ErrorStateProps {
   error: Error;
@@ -14,8 +15,14 @@ export function ErrorState({ error, title = "This could not be loaded", onRetry 
   return (
     <Alert color="red" variant="light" icon={<IconAlertTriangle size={18} />} title={title} role="alert">
       <Stack gap="xs" align="flex-start">
-        <Text size="sm">{error.message}</Text>
-        {error instanceof ApiError && error.nextStep ? <Text size="sm">{error.nextStep}</Text> : null}
+        <Text size="sm">
+          <Words>{error.message}</Words>
+        </Text>
+        {error instanceof ApiError && error.nextStep ? (
+          <Text size="sm">
+            <Words>{error.nextStep}</Words>
+          </Text>
+        ) : null}
         {onRetry ? (
           <Button size="xs" variant="default" leftSection={<IconRefresh size={14} />} onClick={onRetry}>
             Try again

@@ -1,4 +1,16 @@
-import { Alert, Container, Grid, Group, Skeleton, Stack, Tabs, Text, TextInput, Title } from "@mantine/core";
+import {
+  Alert,
+  Container,
+  Grid,
+  Group,
+  NumberInput,
+  Skeleton,
+  Stack,
+  Tabs,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
@@ -70,6 +82,7 @@ export function NewRunPage() {
           startName={
             control ? "" : origin.data ? (edited ? origin.data.name : `${origin.data.name} (copy)`) : ""
           }
+          startPriority={edited ? (origin.data?.priority ?? 0) : 0}
           edited={edited}
         />
       ) : failed ? (
@@ -94,13 +107,15 @@ interface EditorProps {
   start: ConfigDraft;
   origin: ConfigDraft | null;
   startName: string;
+  startPriority: number;
   /** The queued run whose configuration is written, in place of a new run's. */
   edited: string | null;
 }
 
-function Editor({ sections, start, origin, startName, edited }: EditorProps) {
+function Editor({ sections, start, origin, startName, startPriority, edited }: EditorProps) {
   const [draft, setDraft] = useState<ConfigDraft>(start);
   const [name, setName] = useState(startName);
+  const [priority, setPriority] = useState(startPriority);
   const [tab, setTab] = useState<string | null>("form");
   const [checked] = useDebouncedValue(draft, 350);
   const plan = usePlan(checked);
@@ -117,9 +132,9 @@ function Editor({ sections, start, origin, startName, edited }: EditorProps) {
         const params = { path: { run_id: edited } };
         const config = draft as unknown as RunConfig;
         const run = await unwrap(http.PUT("/api/v1/runs/{run_id}/config", { params, body: { config } }));
-        const wanted = name.trim();
-        if (!wanted || wanted === startName) return run;
-        return unwrap(http.PATCH("/api/v1/runs/{run_id}", { params, body: { name: wanted } }));
+        const wanted = name.trim() || startName;
+        if (wanted === startName && priority === startPriority) return run;
+        return unwrap(http.PATCH("/api/v1/runs/{run_id}", { params, body: { name: wanted, priority } }));
       }
       return unwrap(
         http.POST("/api/v1/runs", {
@@ -128,7 +143,7 @@ function Editor({ sections, start, origin, startName, edited }: EditorProps) {
             name: name.trim() || null,
             tags: [],
             notes: "",
-            priority: 0,
+            priority,
           },
         }),
       );
@@ -157,14 +172,27 @@ function Editor({ sections, start, origin, startName, edited }: EditorProps) {
       <Grid gap="md">
         <Grid.Col span={{ base: 12, md: 7 }}>
           <Stack gap="md">
-            <TextInput
-              label="Name"
-              placeholder="Made from method, model and data"
-              value={name}
-              onChange={(event) => setName(event.currentTarget.value)}
-              maxLength={200}
-              error={nameError}
-            />
+            <Group gap="md" align="flex-start" wrap="nowrap">
+              <TextInput
+                label="Name"
+                placeholder="Made from method, model and data"
+                value={name}
+                onChange={(event) => setName(event.currentTarget.value)}
+                maxLength={200}
+                error={nameError}
+                flex={1}
+              />
+              <NumberInput
+                label="Priority"
+                title="Higher runs first; equal ones in the order in which they were queued."
+                value={priority}
+                onChange={(next) => setPriority(Number(next) || 0)}
+                min={-1000}
+                max={1000}
+                allowDecimal={false}
+                w={96}
+              />
+            </Group>
             {others.length > 0 || isElsewhere ? (
               <Alert color="red" variant="light" role="alert" title="The configuration cannot work yet">
                 {others.map((sentence) => (

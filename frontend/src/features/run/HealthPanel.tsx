@@ -3,6 +3,7 @@ import { IconAlertTriangle, IconInfoCircle } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { runHealthQuery } from "@/api/queries";
 import type { HealthItem, RunStatus } from "@/api/types";
+import { Words } from "@/components/Words";
 
 const colours: Record<HealthItem["severity"], string> = { error: "red", warning: "yellow", info: "gray" };
 
@@ -23,7 +24,9 @@ export function HealthPanel({ id, status }: { id: string; status: RunStatus }) {
           title={item.message}
           data-testid={`health-${item.code}`}
         >
-          <Text size="sm">{item.next_step}</Text>
+          <Text size="sm">
+            <Words>{item.next_step}</Words>
+          </Text>
         </Alert>
       ))}
     </Stack>

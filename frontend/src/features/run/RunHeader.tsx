@@ -9,6 +9,7 @@ import { methodName } from "@/components/methods";
 import { StepProgress } from "@/components/Progress";
 import { StatusBadge } from "@/components/StatusBadge";
 import { useServerNow } from "@/components/use-server-now";
+import { Words } from "@/components/Words";
 import type { LiveRun } from "./live-run";
 import { RunActions } from "./RunActions";
 import { RunName } from "./RunName";
@@ -109,7 +110,7 @@ export function RunHeader({ run, live, status, connection, warnings }: RunHeader
       <Trouble run={run} status={status} />
       {warnings.map((warning) => (
         <Alert key={warning.seq} color="yellow" variant="light" icon={<IconAlertTriangle size={18} />}>
-          {warning.message} {warning.next_step}
+          <Words>{[warning.message, warning.next_step]}</Words>
         </Alert>
       ))}
     </Stack>
@@ -202,7 +203,7 @@ function Trouble({ run, status }: { run: RunDetail; status: RunStatus }) {
           {run.cause}
         </Text>
       ) : null}
-      {run.next_step}
+      <Words>{[run.next_step]}</Words>
     </Alert>
   );
 }

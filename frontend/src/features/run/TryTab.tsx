@@ -5,6 +5,7 @@ import { http, unwrap } from "@/api/client";
 import type { Prediction, RunDetail } from "@/api/types";
 import { Panel } from "@/components/Panel";
 import { EmptyState, ErrorState } from "@/components/states";
+import { Words } from "@/components/Words";
 
 const mostCharacters = 5000;
 const pollMs = 700;
@@ -82,7 +83,7 @@ export function TryTab({ run }: { run: RunDetail }) {
       {answer.error ? <ErrorState title="The answer was lost" error={answer.error} /> : null}
       {answer.data?.status === "failed" ? (
         <Alert color="red" variant="light" title={answer.data.message ?? "The model could not answer."}>
-          {answer.data.next_step}
+          <Words>{[answer.data.next_step]}</Words>
         </Alert>
       ) : null}
       {answer.data?.status === "done" ? <Answers answer={answer.data} /> : null}

@@ -9,6 +9,7 @@ import { Panel } from "@/components/Panel";
 import { stateOf } from "@/components/run-state";
 import { StatusBadge } from "@/components/StatusBadge";
 import { useRunActions } from "@/components/use-run-actions";
+import { Words } from "@/components/Words";
 
 const shown = 8;
 
@@ -42,7 +43,7 @@ export function QueuePanel() {
       </Stack>
       {runs.length > shown ? (
         <Text size="xs" c="dimmed" mt={4}>
-          and {runs.length - shown} more; `rankscope queue` lists and orders them all.
+          <Words>{`and ${runs.length - shown} more; \`rankscope queue\` lists and orders them all.`}</Words>
         </Text>
       ) : null}
     </Panel>

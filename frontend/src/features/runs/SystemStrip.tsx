@@ -3,6 +3,7 @@ import { IconAlertTriangle } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { healthQuery, workersQuery } from "@/api/queries";
 import { age, bytes } from "@/components/format";
+import { Words } from "@/components/Words";
 
 /** What is wrong with the installation and what to do; one quiet line of workers when nothing is. */
 export function SystemStrip() {
@@ -26,7 +27,7 @@ export function SystemStrip() {
           <Stack gap={4}>
             {troubles.map((service) => (
               <Text size="sm" key={service.message}>
-                {service.message} {service.next_step}
+                <Words>{[service.message, service.next_step]}</Words>
               </Text>
             ))}
           </Stack>

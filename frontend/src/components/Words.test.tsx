@@ -1,0 +1,14 @@
+import { MantineProvider } from "@mantine/core";
+import { render } from "@testing-library/react";
+import { expect, test } from "vitest";
+import { Words } from "./Words";
+
+test("what stands between backticks is code, and empty sentences are left out", () => {
+  const { container } = render(
+    <MantineProvider>
+      <Words>{["No worker is online.", null, "Start one with `rankscope worker`."]}</Words>
+    </MantineProvider>,
+  );
+  expect(container.querySelector("code")?.textContent).toBe("rankscope worker");
+  expect(container.textContent).toContain("No worker is online. Start one with rankscope worker.");
+});
