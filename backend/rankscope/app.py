@@ -22,6 +22,7 @@ from rankscope.api import (
     lineage,
     metrics,
     page,
+    predictions,
     problems,
     queue,
     ranks,
@@ -43,10 +44,14 @@ from rankscope.settings import Settings
 from rankscope.store.chunks import pack_old_runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine
+from rankscope.store.predictions import PredictionBoard
 from rankscope.store.schema import migrate
 
 API = "/api/v1"
-_ROUTERS = (session, system, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, compare, workers)
+_ROUTERS = (
+    session, system, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, predictions, compare,
+    workers,
+)  # fmt: skip
 
 
 class App(FastAPI):
@@ -66,12 +71,14 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
         pack_old_runs(engine)
         feeds = Feeds(engine)
         nudger, doorbell = Nudger(settings.broker_url), Doorbell(settings.broker_url)
+        board = PredictionBoard(settings.broker_url)
         app.state.resources = Resources(
             settings=settings,
             engine=engine,
             catalog=Catalog(settings),
             nudger=nudger,
             doorbell=doorbell,
+            predictions=board,
             feeds=feeds,
             gatekeeper=Gatekeeper(load_or_create_token(settings)),
             attempt_limit=AttemptLimit(),
@@ -88,6 +95,7 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
                 await listener
             nudger.close()
             doorbell.close()
+            board.close()
             engine.dispose()
 
     app = App(

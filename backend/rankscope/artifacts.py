@@ -1,0 +1,22 @@
+"""Where a run's result lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rankscope.contract.tables import Run
+from rankscope.settings import Settings
+
+
+@dataclass(frozen=True)
+class Artifact:
+    attempt: int
+    folder: Path
+    """An adapter as PEFT loads it; for full fine-tuning a model."""
+
+
+def find_artifact(settings: Settings, run: Run) -> Artifact | None:
+    """The newest attempt's result, once the run has said that it is complete; None before."""
+    if run.artifact is None:
+        return None
+    folders = ((number, settings.attempt_dir(run.id, number) / run.artifact) for number in range(run.attempt, 0, -1))
+    return next((Artifact(number, folder) for number, folder in folders if folder.is_dir()), None)
