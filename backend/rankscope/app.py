@@ -19,6 +19,7 @@ from rankscope.api import (
     compare,
     events,
     files,
+    health,
     lineage,
     metrics,
     page,
@@ -49,7 +50,7 @@ from rankscope.store.schema import migrate
 
 API = "/api/v1"
 _ROUTERS = (
-    session, system, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, predictions, compare,
+    session, system, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, health, predictions, compare,
     workers,
 )  # fmt: skip
 
