@@ -77,14 +77,15 @@ def get_prediction(
         raise NotFound(
             f"Run {run_id} has no prediction {prediction_id!r}; answers are kept for ten minutes.", "Ask again."
         )
-    if found.status != "waiting":
+    if found.status in ("done", "failed"):
         return found
     with reading(engine) as session:
         states = [
-            workers.state(worker, now=now, lost_after_s=settings.lease_s) for worker, _ in workers.list_workers(session)
+            workers.state(one, now=now, lost_after_s=settings.lease_s) for one, _ in workers.list_workers(session)
         ]
     if "online" in states:
-        return found.model_copy(update={"message": "It waits for a worker to take it."})
+        message = "It waits for a worker to take it." if found.status == "waiting" else "A worker loads the models."
+        return found.model_copy(update={"message": message})
     return found.model_copy(
         update={
             "message": "No worker is there to answer.",
