@@ -24,7 +24,7 @@ ALLOWED = {
     "dynamic_rank": {"dynamic_rank"},
 }  # fmt: skip
 # The worker's modules that run in the supervising process: they must start fast and survive what kills a child.
-SUPERVISING = ["celery_app", "tasks", "supervisor", "gpus"]
+SUPERVISING = ["celery_app", "tasks", "supervisor", "gpus", "predictor"]
 HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate"}
 
 

@@ -19,9 +19,11 @@ from rankscope.api import (
     compare,
     events,
     files,
+    health,
     lineage,
     metrics,
     page,
+    predictions,
     problems,
     queue,
     ranks,
@@ -41,27 +43,17 @@ from rankscope.catalog import Catalog
 from rankscope.deps import Resources
 from rankscope.enqueue import Nudger
 from rankscope.settings import Settings
+from rankscope.store.chunks import pack_old_runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine
+from rankscope.store.predictions import PredictionBoard
 from rankscope.store.schema import migrate
 
 API = "/api/v1"
 _ROUTERS = (
-    session,
-    system,
-    catalog,
-    runs,
-    lineage,
-    steering,
-    queue,
-    events,
-    metrics,
-    ranks,
-    files,
-    takeaway,
-    compare,
-    workers,
-)
+    session, system, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, takeaway, health, predictions,
+    compare, workers,
+)  # fmt: skip
 
 
 class App(FastAPI):
@@ -78,14 +70,17 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = create_engine(settings.resolved_database_url)
         migrate(engine)
+        pack_old_runs(engine)
         feeds = Feeds(engine)
         nudger, doorbell = Nudger(settings.broker_url), Doorbell(settings.broker_url)
+        board = PredictionBoard(settings.broker_url)
         app.state.resources = Resources(
             settings=settings,
             engine=engine,
             catalog=Catalog(settings),
             nudger=nudger,
             doorbell=doorbell,
+            predictions=board,
             feeds=feeds,
             gatekeeper=Gatekeeper(load_or_create_token(settings)),
             attempt_limit=AttemptLimit(),
@@ -102,6 +97,7 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
                 await listener
             nudger.close()
             doorbell.close()
+            board.close()
             engine.dispose()
 
     app = App(

@@ -15,7 +15,7 @@ _RETRY_FIELDS = frozenset(
     {
         "training.batch_size", "training.gradient_accumulation", "training.checkpoint_every",
         "training.checkpoint_minutes", "training.keep_checkpoints", "training.keep_best", "training.on_disk_full",
-        "training.after_done", "hardware.device",
+        "training.after_done", "training.raw_scores", "hardware.device",
     }
 )  # fmt: skip
 """What may change within one training: nothing that it computes, up to rounding and the draw of dropout."""

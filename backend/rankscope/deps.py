@@ -15,6 +15,7 @@ from rankscope.catalog import Catalog
 from rankscope.enqueue import Nudger
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
+from rankscope.store.predictions import PredictionBoard
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Resources:
     catalog: Catalog
     nudger: Nudger
     doorbell: Doorbell
+    predictions: PredictionBoard
     feeds: Feeds
     gatekeeper: Gatekeeper
     attempt_limit: AttemptLimit
@@ -58,6 +60,10 @@ def _doorbell(resources: ResourcesDep) -> Doorbell:
     return resources.doorbell
 
 
+def _predictions(resources: ResourcesDep) -> PredictionBoard:
+    return resources.predictions
+
+
 def _feeds(resources: ResourcesDep) -> Feeds:
     return resources.feeds
 
@@ -71,6 +77,7 @@ EngineDep = Annotated[Engine, Depends(_engine)]
 CatalogDep = Annotated[Catalog, Depends(_catalog)]
 NudgerDep = Annotated[Nudger, Depends(_nudger)]
 DoorbellDep = Annotated[Doorbell, Depends(_doorbell)]
+PredictionsDep = Annotated[PredictionBoard, Depends(_predictions)]
 FeedsDep = Annotated[Feeds, Depends(_feeds)]
 NowDep = Annotated[float, Depends(_now)]
 """Seconds since 1970; a test overrides it."""

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     """A worker trains so many runs on one GPU at a time, where memory allows."""
     min_free_gpu_memory: ByteSize = ByteSize(2 << 30)
     """A GPU with less free memory is taken by other programs: no run is started there. For example 8GiB."""
+    hardware_every_s: float = Field(default=5.0, ge=0)
+    """A training records memory and load of its host, its process and its GPUs so often. 0: never."""
     low_disk: ByteSize = ByteSize(2 << 30)
     """With less room in the data folder the page warns."""
     max_lost_workers: int = Field(default=3, ge=0)

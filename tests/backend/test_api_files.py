@@ -231,9 +231,7 @@ def test_ranks_and_ledger_name_their_modules(api: httpx.Client, server: Server, 
     )
     ranks = api.get(f"/api/v1/runs/{run_id}/ranks").json()
     assert (len(ranks["modules"]), ranks["width"], ranks["total_frames"], ranks["is_reduced"]) == (4, 3, 2, False)
-    assert [(frame["step"], frame["live"], frame["threshold"]) for frame in ranks["frames"]] == [
-        (0, 12, None), (20, 11, "NaN"),
-    ]  # fmt: skip
+    assert (ranks["steps"], ranks["live"], ranks["threshold"]) == ([0, 20], [12, 11], [None, "NaN"])
     (line,) = api.get(f"/api/v1/runs/{run_id}/ranks/ledger").json()["items"]
     assert (line["module_name"], line["score"], line["change"]) == ("layer.2.query", "NaN", "pruned")
     assert api.get(f"/api/v1/runs/{run_id}/ranks/ledger?module=1").json()["items"] == []

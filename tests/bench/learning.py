@@ -137,7 +137,7 @@ class Bench:
 
     def _train(self, job: Job) -> dict[str, Any]:
         set_seed(job.seed)
-        base, _ = load_model(self.model_folder, "minilm", self._labels, self._tokenizer)
+        base = load_model(self.model_folder, "minilm", self._labels, self._tokenizer).model
         options = job.variant.options_at(job.rank or 1)
         method = create_method(job.variant.method, options)
         model = method.prepare(base, "SEQ_CLS")

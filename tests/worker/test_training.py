@@ -19,6 +19,7 @@ from rankscope.catalog.splits import Split, split
 from rankscope.contract.budget import planned_budget, pruning_steps, pruning_window
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RanksEvent, RunEvent
+from rankscope.contract.metric_names import is_of_the_machine
 from rankscope.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.callbacks import Reporter
@@ -27,7 +28,6 @@ from rankscope_worker.inbox import SteerRequest
 from rankscope_worker.training import CannotWork, Outcome, method_options, run_training
 
 Plan = Callable[..., RunPlan]
-NOT_TRAINING = {"steps_per_second"}
 
 
 class Life:
@@ -61,7 +61,7 @@ class Life:
             for event in self.events
             if event.kind == "metrics"
             for name, value in event.values.items()
-            if name not in NOT_TRAINING
+            if not is_of_the_machine(name)
         }
 
     def ranks(self) -> dict[int, RanksEvent]:
@@ -145,6 +145,30 @@ def test_scores_of_components_that_are_gone_for_good_are_zero(whole: Life) -> No
     assert last.final
     assert (scores[~mask] == 0).all()
     assert (scores[mask] > 0).all()
+
+
+def test_raw_scores_are_recorded_when_asked_for_and_smooth_to_the_scores(
+    whole: Life, data_dir: Path, plan: Plan, tmp_path: Path
+) -> None:
+    assert all(event.raw_scores is None for event in whole.of("ranks"))
+    made = plan("dynamic_rank", raw_scores=True)
+    life = Life(data_dir, made.config, tmp_path)
+
+    def unpacked(packed: str) -> Any:
+        return np.frombuffer(base64.b64decode(packed), dtype="<f2").astype(np.float32)
+
+    assert made.config.method.name == "dynamic_rank"
+    beta, smoothed = made.config.method.beta, np.float32(0)
+    for event in life.of("ranks"):
+        if not 0 < event.step <= SETTLED["dynamic_rank"]:
+            assert event.raw_scores is None  # no step was scored
+            continue
+        smoothed = beta * smoothed + (1 - beta) * unpacked(event.raw_scores)
+        if not event.final:  # which shows nothing of what was pruned for good
+            np.testing.assert_allclose(unpacked(event.scores), smoothed, rtol=5e-3, atol=1e-4)
+    assert life.metrics() == whole.metrics()
+    plain = {step: event.model_copy(update={"raw_scores": None}) for step, event in life.ranks().items()}
+    assert plain == whole.ranks()
 
 
 # Window 3 to 10, pruning at 4, 6, 8, 10; evaluation and checkpoint at 5.

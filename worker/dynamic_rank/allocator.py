@@ -53,6 +53,9 @@ class RankAllocator:
         self.mask: BoolArray = np.ones(shape, dtype=bool)
         self.threshold: float | None = None
         self.prunings = 0
+        self.keeps_raw_scores = False
+        """Whether snapshots have the scores of their step alone too: one more copy from the device each."""
+        self._raw: Tensor | None = None
         self._keeps_mask_at: int | None = None
         self._ema = torch.zeros(shape, device=self.device)
         self._groups = _same_shapes(self.layers, self.device)
@@ -86,6 +89,7 @@ class RankAllocator:
                 f"RankAllocator.step({step}) after step {self.last_step}: call it once after every optimizer step, "
                 "or load_state_dict() of the step before."
             )
+        self._raw = None
         if self.is_final:
             self.last_step = step
             self._apply_mask()
@@ -96,7 +100,9 @@ class RankAllocator:
             self._has_observed = False
             self._sensitivity.scores(out=self._ema)
         else:
-            self._ema.mul_(self.config.beta).add_(self._scores(step), alpha=1 - self.config.beta)
+            raw = self._scores(step)
+            self._ema.mul_(self.config.beta).add_(raw, alpha=1 - self.config.beta)
+            self._raw = raw if self.keeps_raw_scores else None
         self.last_step = step
         decision = self._prune(step) if self.schedule.is_pruning_step(step) else None
         if self.is_final:
@@ -176,6 +182,7 @@ class RankAllocator:
             scores=scores.copy(),
             decision=decision,
             dem=dem,
+            raw_scores=None if self._raw is None else to_host(self._raw),
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class DynamicRankCallback(TrainerCallback):
         self.on_snapshot = on_snapshot
         self.snapshot_every = snapshot_every
         self.warn = Warner(on_warning)
+        self.keeps_raw_scores = False
+        """Set before training begins: snapshots have the scores before smoothing too."""
         self.allocator: RankAllocator | None = None
         self.on_resize: Callable[[], None] | None = None
         self.resume_state: Mapping[str, Any] | None = None
@@ -66,6 +68,7 @@ class DynamicRankCallback(TrainerCallback):
                 "Dynamic rank scores whole tensors, which FSDP and DeepSpeed shard; train in one process or with DDP."
             )
         self.allocator = RankAllocator(model, self.config, state.max_steps)
+        self.allocator.keeps_raw_scores = self.keeps_raw_scores
         if self.resume_state is not None:
             self.allocator.load_state_dict(self.resume_state)
             self.resume_state = None

@@ -55,6 +55,8 @@ class Snapshot:
     budget  units that the schedule allows at this step; live: units live since the latest pruning
     threshold, decision   of the latest pruning, and of a pruning at this very step
     dem     the DEM term R of the latest batch, before eta; None once pruning ended or where there is none
+    raw_scores  (modules, width) float32: importance of this step alone, before smoothing; None unless asked for, where
+            no step was scored (before the first one, after the final mask), and for scores without such a form
     """
 
     step: int
@@ -70,6 +72,7 @@ class Snapshot:
     scores: FloatArray
     decision: PruneDecision | None = None
     dem: float | None = None
+    raw_scores: FloatArray | None = None
 
     @property
     def ranks(self) -> list[int]:

@@ -14,6 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from dynamic_rank import ComponentChange as Change
 from dynamic_rank import PruneDecision, Snapshot
+from dynamic_rank.snapshot import FloatArray
 from rankscope.contract.budget import PruningWindow
 from rankscope.contract.events import (
     ComponentChange,
@@ -24,6 +25,7 @@ from rankscope.contract.events import (
     RunEvent,
     WarningEvent,
 )
+from rankscope.contract.metric_names import SAMPLES_PER_SECOND, STEPS_PER_SECOND
 from rankscope.contract.status import Phase
 from rankscope_worker.best import Best
 
@@ -128,7 +130,8 @@ class Reporter(TrainerCallback):
         values = {_NAMES[name]: float(value) for name, value in logs.items() if name in _NAMES}
         rate = self._speed.rate() if "loss" in logs else None
         if rate is not None:
-            values["steps_per_second"] = rate
+            rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+            values |= {STEPS_PER_SECOND: rate, SAMPLES_PER_SECOND: rate * rows}
         if values:
             self._record(MetricsEvent(step=state.global_step, values=values))
         if "loss" in logs:
@@ -232,9 +235,7 @@ class Stopwatch:
 
 def ranks_event(snapshot: Snapshot) -> RanksEvent:
     """The snapshot, packed; scores of components that are gone for good are 0."""
-    scores = np.where(snapshot.mask, snapshot.scores, 0) if snapshot.is_final else snapshot.scores
-    with np.errstate(over="ignore"):
-        packed = scores.astype("<f2").tobytes()
+    raw = snapshot.raw_scores
     return RanksEvent(
         step=snapshot.step,
         budget=snapshot.budget,
@@ -245,8 +246,15 @@ def ranks_event(snapshot: Snapshot) -> RanksEvent:
         modules=snapshot.n_modules,
         width=snapshot.width,
         mask=base64.b64encode(snapshot.pack_mask()).decode(),
-        scores=base64.b64encode(packed).decode(),
+        scores=_packed(snapshot, snapshot.scores),
+        raw_scores=None if raw is None else _packed(snapshot, raw),
     )
+
+
+def _packed(snapshot: Snapshot, scores: FloatArray) -> str:
+    kept = np.where(snapshot.mask, scores, 0) if snapshot.is_final else scores
+    with np.errstate(over="ignore"):
+        return base64.b64encode(kept.astype("<f2").tobytes()).decode()
 
 
 def prune_event(decision: PruneDecision) -> PruneEvent:

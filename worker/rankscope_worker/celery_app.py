@@ -1,4 +1,4 @@
-"""The Celery application: one task without arguments, whose loss or doubling does no harm."""
+"""The Celery application: one task without arguments, whose loss or doubling does no harm; and predictions (`predictor`)."""
 
 import logging
 
@@ -12,6 +12,8 @@ _log = logging.getLogger(__name__)
 QUEUE = "rankscope"
 NUDGE = "rankscope.nudge"
 """The task: "claim what you can do". Which run that is, the database says."""
+PREDICTIONS_QUEUE = "rankscope.predictions"
+"""Messages with the ids of a run and of a question to it; `predictor` takes them."""
 
 
 def own_queue(worker: str) -> str:

@@ -30,6 +30,7 @@ from rankscope_worker.gpus import list_gpus
 from rankscope_worker.heartbeat import Heartbeat
 from rankscope_worker.host import Host
 from rankscope_worker.patience import DATABASE_TROUBLE
+from rankscope_worker.predictor import Predictor
 from rankscope_worker.tasks import register
 
 _log = logging.getLogger(__name__)
@@ -126,14 +127,16 @@ def _work(host: Host) -> int:
     )
     # In place of Celery's own handlers, which end threads differently for TERM, INT and a second INT.
     worker.install_platform_tweaks = lambda _worker: _on_signals(host)
-    heartbeat = Heartbeat(host)
+    heartbeat, predictor = Heartbeat(host), Predictor(host)
     heartbeat.start()
+    predictor.start()
     _log.info("Worker %s takes runs: %d slot(s), %d GPU(s).", host.name, host.slots, len(host.gpus))
     try:
         worker.start()
     finally:
         host.stop()
         heartbeat.stop()
+        predictor.stop()
         with contextlib.suppress(*DATABASE_TROUBLE), writing(host.engine) as session:
             workers.mark_stopped(session, host.name, now=time.time())
         host.engine.dispose()

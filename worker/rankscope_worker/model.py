@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from transformers import (
@@ -25,13 +26,16 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(
-    folder: Path, name: str, labels: list[str], tokenizer: PreTrainedTokenizerBase
-) -> tuple[PreTrainedModel, list[str]]:
-    """The folder's model with a classification head, in float32, and the names of weights that start from random values.
+class LoadedModel(NamedTuple):
+    model: PreTrainedModel
+    missing: list[str]
+    """Names of the body's weights that the files lack, so that they start from random values."""
+    has_new_head: bool
+    """The classification head starts from random values: it is meant to be missing from the files."""
 
-    A new head is meant to be missing from the files, so it is not among the names.
-    """
+
+def load_model(folder: Path, name: str, labels: list[str], tokenizer: PreTrainedTokenizerBase) -> LoadedModel:
+    """The folder's model with a classification head, in float32."""
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity(logging.ERROR)
@@ -56,4 +60,5 @@ def load_model(
     prefix = f"{model.base_model_prefix}."
     # Mismatched entries are (name, shape in the file, shape in the model).
     random = {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
-    return model, sorted(name for name in random if name.startswith(prefix))
+    missing = sorted(name for name in random if name.startswith(prefix))
+    return LoadedModel(model, missing, has_new_head=len(missing) < len(random))

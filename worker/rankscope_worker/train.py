@@ -92,7 +92,7 @@ def _attempt(
         )  # fmt: skip
     outcome = run_training(
         config, model.folder, rows, folder, recorder.record, stop, resume_from, recorder.begin_training, recorder.flush,
-        inbox.take,
+        inbox.take, settings.hardware_every_s,
     )  # fmt: skip
     match outcome.kind:
         case "done":

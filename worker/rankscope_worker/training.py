@@ -30,6 +30,7 @@ from rankscope_worker.best import Best
 from rankscope_worker.callbacks import Reporter
 from rankscope_worker.checkpoint import FOLDER, CheckpointFolder
 from rankscope_worker.data import tokenized
+from rankscope_worker.hardware import HardwareSampler
 from rankscope_worker.inbox import SteerRequest
 from rankscope_worker.metrics import classification_metrics
 from rankscope_worker.model import load_model, load_tokenizer
@@ -70,6 +71,7 @@ def run_training(
     on_ready: Callable[[int], None] = lambda _start_step: None,
     make_safe: Callable[[], None] = lambda: None,
     steer_requests: Callable[[], Iterable[SteerRequest]] = lambda: (),
+    hardware_every_s: float = 0.0,
 ) -> Outcome:
     """Trains, evaluates and exports into `folder` (the attempt's own); nothing outside of it is written.
 
@@ -78,7 +80,9 @@ def run_training(
     `make_safe` is called before a checkpoint becomes visible, and returns when all that was recorded is stored: else a
     kill right after could lose events that the resumed attempt does not repeat.
     `steer_requests` is asked after every optimizer step for what a person wants done to the ranks.
-    On a CPU a run that was stopped and resumed gives the same events and the same adapter, bit for bit.
+    While it trains, memory and load are recorded every `hardware_every_s` seconds; 0: never.
+    On a CPU a run that was stopped and resumed gives the same adapter and the same events, bit for bit, but for metrics of
+    the machine (`contract.metric_names`).
 
     Raises CannotWork for a configuration, a model or data that can never work.
     """
@@ -89,15 +93,16 @@ def run_training(
         record(PhaseEvent(phase=Phase.loading, step=start_step))
         with _causes("missing_model"):
             tokenizer = load_tokenizer(model_folder)
-            base, missing = load_model(model_folder, config.model.id, split.labels, tokenizer)
-        if missing:
-            record(_missing_weights(missing, start_step))
+            base = load_model(model_folder, config.model.id, split.labels, tokenizer)
+        if base.missing:
+            record(_missing_weights(base.missing, start_step))
         method = create_method(config.method.name, method_options(config))
         method.check_schedule(total_steps)
         is_fork = resume_from is not None and resume_from.attempt == 0
         if isinstance(method, DynamicRank):
             method.is_fork = is_fork
-        model = method.prepare(base, "SEQ_CLS")
+            method.keeps_raw_scores = config.training.raw_scores
+        model = method.prepare(base.model, "SEQ_CLS")
         if should_stop():
             return Outcome("stopped", start_step, is_saved=resume_from is not None)
         record(PhaseEvent(phase=Phase.tokenizing, step=start_step))
@@ -148,7 +153,8 @@ def run_training(
     record(_modules_event(method, total_steps))
     if start_step < total_steps:
         _log.info("Training from step %d to %d on %s.", start_step, total_steps, arguments.device)
-        trainer.train(resume_from_checkpoint=str(resume_from.path) if resume_from else None)
+        with HardwareSampler(record, lambda: trainer.state.global_step, hardware_every_s):
+            trainer.train(resume_from_checkpoint=str(resume_from.path) if resume_from else None)
     else:
         method.load_state(str(resume_from.path) if resume_from else "")
     step = max(trainer.state.global_step, start_step)

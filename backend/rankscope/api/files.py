@@ -12,6 +12,7 @@ from rankscope.api.log_search import search
 from rankscope.api.logs import read_part
 from rankscope.api.shapes import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart, PresetList
 from rankscope.api.views import kept_checkpoints, preset_list
+from rankscope.artifacts import find_artifact
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Checkpoint, Run
@@ -183,9 +184,9 @@ def _has(settings: Settings, run: Run, attempt: int, name: str) -> bool:
 
 def _artifact(settings: Settings, run: Run, name: Literal["adapter", "model"]) -> Path:
     """The folder with the result, once the run has said that it is complete."""
-    number = _newest_with(settings, run, name) if run.artifact is not None else None
-    if number is None:
+    found = find_artifact(settings, run)
+    if found is None or found.folder.name != name:
         raise NotFound(
             f"Run {run.id} has no {name} to download; it is {run.status}.", "It is written when training ends."
         )
-    return settings.attempt_dir(run.id, number) / name
+    return found.folder

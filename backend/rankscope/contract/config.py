@@ -467,6 +467,13 @@ class TrainingConfig(Part):
         json_schema_extra=_advanced(),
     )  # fmt: skip
 
+    raw_scores: bool = Field(
+        default=False, title="Keep raw scores",
+        description="Record with each rank snapshot also the importance of that step alone, before smoothing: about half "
+        "as much again to store. Dynamic rank only.",
+        json_schema_extra=_advanced(),
+    )  # fmt: skip
+
     @model_validator(mode="after")
     def _one_length(self) -> "TrainingConfig":
         if self.max_steps is not None and self.epochs is not None:

@@ -26,6 +26,8 @@ _NEXT_STEP = {
     "string_too_short": "Send more text.",
     "string_too_long": "Send less text.",
     "list_type": "Send a list.",
+    "too_short": "Send more entries.",
+    "too_long": "Send fewer entries.",
     "missing": "Add the field.",
     "extra_forbidden": "Remove it, or correct its name.",
     "json_invalid": "Send a JSON object with the header Content-Type: application/json.",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, insert, select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Chunk, Event, Run
@@ -95,6 +95,6 @@ def _pack_on(engine: Engine, run_id: str) -> bool:
         run = session.get(Run, run_id, with_for_update=True)
         if run is None:
             return False
-        packed = pack_events(session, run_id, run.chunked_seq, run.last_seq)
-        session.execute(update(Run).where(col(Run.id) == run_id).values(chunked_seq=packed))
-        return packed > run.chunked_seq
+        before = run.chunked_seq
+        run.chunked_seq = pack_events(session, run_id, before, run.last_seq)
+        return run.chunked_seq > before

@@ -403,6 +403,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Run Health
+         * @description Looks at the run as it is now: ranks, budget, scores, loss, speed, and its worker.
+         */
+        get: operations["get_run_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/log": {
         parameters: {
             query?: never;
@@ -495,6 +515,46 @@ export interface paths {
          * @description One metric; empty before its first point. Reduced so that every extreme stays.
          */
         get: operations["get_metric"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/predictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Predict
+         * @description Asks both models about the texts. The answer is kept for ten minutes under the id.
+         */
+        post: operations["predict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/predictions/{prediction_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Prediction
+         * @description The answer, or how far it is. The first one takes some seconds: a process loads the model.
+         */
+        get: operations["get_prediction"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1467,6 +1527,24 @@ export interface components {
             /** Values */
             values: (number | ("NaN" | "Infinity" | "-Infinity"))[];
         };
+        /**
+         * Guess
+         * @description What one model says of one text.
+         */
+        Guess: {
+            /**
+             * Label
+             * @description The most probable class.
+             */
+            label: string;
+            /**
+             * Probabilities
+             * @description By class, in the run's order; they sum to 1.
+             */
+            probabilities: {
+                [key: string]: number;
+            };
+        };
         /** HardwareConfig */
         HardwareConfig: {
             /**
@@ -1502,6 +1580,31 @@ export interface components {
             /** Version */
             version: string;
             workers: components["schemas"]["ServiceState"];
+        };
+        /** HealthItem */
+        HealthItem: {
+            /**
+             * Code
+             * @enum {string}
+             */
+            code: "ranks_never_move" | "budget_out_of_reach" | "module_at_rank_0" | "scores_equal" | "scores_nan" | "loss_nan" | "loss_diverging" | "throughput_collapse" | "heartbeat_late";
+            /**
+             * Message
+             * @description What was seen, with its numbers.
+             */
+            message: string;
+            /** Next Step */
+            next_step: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "error" | "warning" | "info";
+            /**
+             * Step
+             * @description Where to look in the curves.
+             */
+            step: number | null;
         };
         /** Ledger */
         Ledger: {
@@ -1924,6 +2027,69 @@ export interface components {
             trained_parameters: number;
             /** Warnings */
             warnings: string[];
+        };
+        /** Prediction */
+        Prediction: {
+            /**
+             * Attempt
+             * @description The attempt whose result answers.
+             */
+            attempt: number;
+            /** Id */
+            id: string;
+            /**
+             * Items
+             * @description One a text, in order, once it is done.
+             * @default []
+             */
+            items: components["schemas"]["PredictionItem"][];
+            /**
+             * Message
+             * @description Why it failed, or what it waits for.
+             */
+            message?: string | null;
+            /** Next Step */
+            next_step?: string | null;
+            /**
+             * Note
+             * @description What to know when reading the items, for example that the base model's head is untrained.
+             */
+            note?: string | null;
+            /** Run Id */
+            run_id: string;
+            /**
+             * Status
+             * @default waiting
+             * @enum {string}
+             */
+            status: "waiting" | "running" | "done" | "failed";
+            /** Texts */
+            texts: string[];
+        };
+        /** PredictionAccepted */
+        PredictionAccepted: {
+            /** Id */
+            id: string;
+        };
+        /** PredictionItem */
+        PredictionItem: {
+            /** @description The model before training. */
+            base: components["schemas"]["Guess"];
+            /** Text */
+            text: string;
+            /** @description The run's result: base model and adapter, or for full fine-tuning the trained model. */
+            tuned: components["schemas"]["Guess"];
+        };
+        /** PredictionRequest */
+        PredictionRequest: {
+            /**
+             * Texts
+             * @example [
+             *       "a warm and funny film",
+             *       "two hours that I want back"
+             *     ]
+             */
+            texts: string[];
         };
         /** PresetList */
         PresetList: {
@@ -2426,6 +2592,19 @@ export interface components {
             /** Worker */
             worker: string | null;
         };
+        /** RunHealth */
+        RunHealth: {
+            /**
+             * Checked At
+             * @description By the server's clock.
+             */
+            checked_at: number;
+            /**
+             * Items
+             * @description Errors first; empty: nothing was found.
+             */
+            items: components["schemas"]["HealthItem"][];
+        };
         /** RunPage */
         RunPage: {
             /** Items */
@@ -2897,6 +3076,12 @@ export interface components {
              * @enum {string}
              */
             on_disk_full: "continue" | "stop";
+            /**
+             * Keep raw scores
+             * @description Record with each rank snapshot also the importance of that step alone, before smoothing: about half as much again to store. Dynamic rank only.
+             * @default false
+             */
+            raw_scores: boolean;
             /**
              * Seed
              * @description Start weights, order of the rows, dropout.
@@ -3716,6 +3901,38 @@ export interface operations {
             };
         };
     };
+    get_run_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunHealth"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_log: {
         parameters: {
             query?: {
@@ -3893,6 +4110,75 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MetricSeries"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    predict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PredictionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PredictionAccepted"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_prediction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+                prediction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prediction"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -36,6 +36,8 @@ class DynamicRank(ComponentMethod):
         self._resume_state: Mapping[str, Any] | None = None
         self.is_fork = False
         """Set before `load_state`: the checkpoint is another run's, whose schedule_options may have been others."""
+        self.keeps_raw_scores = False
+        """Set before `callbacks`: snapshots have the scores before smoothing too."""
 
     @property
     def allocator(self) -> RankAllocator | None:
@@ -65,6 +67,7 @@ class DynamicRank(ComponentMethod):
         self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1, on_warning: OnWarning | None = None
     ) -> list[TrainerCallback]:
         self._callback = DynamicRankCallback(self.config, on_snapshot, snapshot_every, on_warning)
+        self._callback.keeps_raw_scores = self.keeps_raw_scores
         self._callback.resume_state = self._resume_state
         return [self._callback]
 

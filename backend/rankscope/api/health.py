@@ -1,0 +1,133 @@
+"""Health of a run: what is wrong, or may be, and what to do about it."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from sqlmodel import Session
+
+from rankscope.api.shapes import Shape
+from rankscope.contract.budget import PruningWindow, pruning_window
+from rankscope.contract.config import AnyMethod, BudgetedMethod, RunConfig, SteerAction
+from rankscope.contract.metric_names import STEPS_PER_SECOND
+from rankscope.contract.status import Phase, RunStatus
+from rankscope.contract.tables import Run
+from rankscope.deps import EngineDep, NowDep, RunId, SettingsDep
+from rankscope.health import Code, Facts, NewestRanks, Severity, Warned, check
+from rankscope.store import runs, vitals
+from rankscope.store.engine import reading
+from rankscope.store.series import Curve, read_curves
+from rankscope.store.snapshots import modules_event
+from rankscope.store.steering import done_so_far
+
+router = APIRouter(prefix="/runs/{run_id}/health", tags=["health"])
+
+_LOSS = "train_loss"
+_POINTS = 600
+_STEPPING = (Phase.training, Phase.pruning)
+
+
+class HealthItem(Shape):
+    code: Code
+    severity: Severity
+    message: str
+    """What was seen, with its numbers."""
+    next_step: str
+    step: int | None
+    """Where to look in the curves."""
+
+
+class RunHealth(Shape):
+    items: list[HealthItem]
+    """Errors first; empty: nothing was found."""
+    checked_at: float
+    """By the server's clock."""
+
+
+@router.get("")
+def get_run_health(run_id: RunId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunHealth:
+    """Looks at the run as it is now: ranks, budget, scores, loss, speed, and its worker."""
+    with reading(engine) as session:
+        facts = _facts(session, runs.get_run(session, run_id), lease_s=settings.lease_s, now=now)
+    return RunHealth(
+        items=[
+            HealthItem(
+                code=found.code, severity=found.severity, message=found.message, next_step=found.next_step,
+                step=found.step,
+            )
+            for found in check(facts)
+        ],
+        checked_at=now,
+    )  # fmt: skip
+
+
+def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
+    method = RunConfig.model_validate(run.config).method
+    steering = done_so_far(run)
+    curves = read_curves(session, run.id, [_LOSS, STEPS_PER_SECOND], limit=_POINTS)
+    losses, speeds = curves[_LOSS].points, curves[STEPS_PER_SECOND].points
+    return Facts(
+        status=run.status,
+        method=method,
+        step=run.step,
+        total_steps=run.total_steps,
+        window=_window(method, run.total_steps),
+        settled_step=run.settled_step,
+        held_since=_last_act(steering, "hold") if run.settled_step is None else None,
+        frozen_at=_last_act(steering, "freeze"),
+        target_rank=_target_rank(method, steering),
+        live=run.live,
+        budget=run.budget,
+        has_pruned=vitals.has_pruned(session, run.id),
+        ranks=_newest_ranks(session, run.id),
+        losses=list(zip(losses.steps.tolist(), losses.values.tolist(), strict=True)),
+        speeds=speeds.values[speeds.steps > run.attempt_start_step].tolist(),
+        loss_age_s=_loss_age_s(run, curves[_LOSS], now),
+        worker=run.worker,
+        lease_s=lease_s,
+        lease_age_s=None if run.lease_expires_at is None else now - (run.lease_expires_at - lease_s),
+        warnings=[
+            Warned(event["code"], event["message"], event.get("next_step", ""), event.get("step"))
+            for event in vitals.warnings(session, run.id)
+        ],
+    )
+
+
+def _last_act(steering: list[dict[str, Any]], action: SteerAction) -> int | None:
+    """The step of this action, if nothing but changes of the target came after it."""
+    acts = [entry for entry in steering if entry["action"] != "target"]
+    return int(acts[-1]["step"]) if acts and acts[-1]["action"] == action else None
+
+
+def _window(method: AnyMethod, total_steps: int | None) -> PruningWindow | None:
+    if total_steps is None or not isinstance(method, BudgetedMethod):
+        return None
+    return pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
+
+
+def _target_rank(method: AnyMethod, steering: list[dict[str, Any]]) -> int | None:
+    """The target rank that holds after all that was steered; None for methods without one."""
+    steered = [entry["target_rank"] for entry in steering if entry["action"] == "target"]
+    if steered:
+        return int(steered[-1])
+    return method.target_rank if isinstance(method, BudgetedMethod) else None
+
+
+def _newest_ranks(session: Session, run_id: str) -> NewestRanks | None:
+    modules, found = modules_event(session, run_id), vitals.newest_ranks(session, run_id)
+    if modules is None or found is None:
+        return None
+    return NewestRanks(
+        step=found.step,
+        is_final=found.is_final,
+        names=[module["name"] for module in modules["modules"]],
+        ranks=found.mask.sum(axis=1).tolist(),
+        scores=found.scores[found.mask].tolist(),
+        width=found.mask.shape[1],
+    )
+
+
+def _loss_age_s(run: Run, losses: Curve, now: float) -> float | None:
+    """Since the newest loss of a run that makes steps right now; loading and tokenizing are no steps."""
+    if run.status != RunStatus.running or run.phase not in _STEPPING or not len(losses.points):
+        return None
+    return now - max(float(losses.points.times[-1]), run.attempt_started_at or 0.0)

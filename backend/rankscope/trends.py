@@ -1,0 +1,62 @@
+"""Where a noisy curve is going: medians of stretches, so that no single step decides."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+_FEWEST = 30
+_STRETCHES = 20
+_SHORTEST = 5
+_LOST_SHARE = 0.25
+"""Of what the loss had gained since the start."""
+_ABOVE_BEST = 0.5
+"""Of the best itself; decides where the loss has never fallen."""
+_ERRORS_LOST, _ERRORS_FALLEN = 6.0, 4.0
+"""Standard errors of a stretch's median that noise does not reach."""
+_MAD_TO_SD = 1.4826
+_MEDIAN_ERROR = 1.2533
+"""Standard error of a median over that of a mean, for normal noise."""
+
+
+@dataclass(frozen=True)
+class LossTrend:
+    """Medians of stretches of equal length: the first, the best and the newest."""
+
+    best: float
+    best_step: int
+    recent: float
+    step: int
+    is_diverging: bool
+
+
+def loss_trend(points: Sequence[tuple[int, float]]) -> LossTrend | None:
+    """The trend of (step, loss) in order of steps; None while there are too few finite points to tell.
+
+    Diverging: the newest stretch lies above the best one by more than noise can explain, by half of the best, and by a
+    quarter of what had been gained; and it does not fall.
+    """
+    finite = [(step, loss) for step, loss in points if math.isfinite(loss)]
+    if len(finite) < _FEWEST:
+        return None
+    size = max(_SHORTEST, len(finite) // _STRETCHES)
+    # From the end on, so that the newest stretch is whole.
+    ends = range(len(finite), size - 1, -size)
+    stretches = [finite[end - size : end] for end in reversed(ends)]
+    middles = [median(loss for _, loss in stretch) for stretch in stretches]
+    spread = median(
+        abs(loss - middle) for stretch, middle in zip(stretches, middles, strict=True) for _, loss in stretch
+    )
+    error = _MEDIAN_ERROR * _MAD_TO_SD * spread / math.sqrt(size)
+    best = min(middles)
+    at = middles.index(best)
+    recent, previous = middles[-1], middles[-2]
+    lost = recent - best
+    needed = max(_ERRORS_LOST * error, _ABOVE_BEST * abs(best), _LOST_SHARE * (middles[0] - best))
+    return LossTrend(
+        best=best,
+        best_step=stretches[at][size // 2][0],
+        recent=recent,
+        step=finite[-1][0],
+        is_diverging=lost > needed and recent >= previous - _ERRORS_FALLEN * error,
+    )

@@ -1,0 +1,168 @@
+"""Health over the API, on each kind of database: conditions of machine, loss and ranks as events bring them about."""
+
+import base64
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from sqlalchemy import Engine
+
+from rankscope.contract.events import MetricsEvent, PhaseEvent, PruneEvent, RanksEvent, RunEvent, WarningEvent
+from rankscope.contract.status import Phase
+from rankscope.store.queue import Claim
+from tests.backend.conftest import Server, config_with
+from tests.backend.store_setup import append, begin, claim, modules
+
+LORA = config_with(method={"name": "lora", "rank": 3})
+
+
+@pytest.fixture
+def engine(server: Server) -> Engine:
+    engine: Engine = server.app.state.resources.engine
+    return engine
+
+
+@pytest.fixture
+def start(launch: Callable[..., str], engine: Engine) -> Callable[..., Claim]:
+    """Launches a run that a worker takes and begins to train, by default just now."""
+
+    def start(age_s: float = 0.0, **fields: Any) -> Claim:
+        launch(**fields)
+        then = time.time() - age_s
+        claimed = claim(engine, worker="w1", now=then)
+        assert claimed
+        begin(engine, claimed, now=then)
+        append(engine, claimed, [PhaseEvent(phase=Phase.training, step=0)], now=then)
+        return claimed
+
+    return start
+
+
+def health(api: httpx.Client, run_id: str) -> dict[str, dict[str, Any]]:
+    answer = api.get(f"/api/v1/runs/{run_id}/health")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert abs(body["checked_at"] - time.time()) < 60
+    assert all(item["message"] and item["next_step"] for item in body["items"])
+    return {item["code"]: item for item in body["items"]}
+
+
+def snapshot(step: int, mask: list[list[int]], score: float | None = None, **fields: Any) -> RanksEvent:
+    bits = np.array(mask, bool)
+    scores = np.full(bits.shape, score) if score is not None else np.arange(1, bits.size + 1).reshape(bits.shape)
+    known = {"budget": int(bits.sum()), "live": int(bits.sum())}
+    return RanksEvent(
+        step=step, modules=bits.shape[0], width=bits.shape[1], **{**known, **fields},
+        mask=base64.b64encode(np.packbits(bits.reshape(-1), bitorder="little").tobytes()).decode(),
+        scores=base64.b64encode(scores.astype("<f2").tobytes()).decode(),
+    )  # fmt: skip
+
+
+def losses(values: list[float]) -> list[RunEvent]:
+    return [MetricsEvent(step=step, values={"train_loss": value}) for step, value in enumerate(values, start=1)]
+
+
+WHOLE = [[1, 1, 1]] * 4
+
+
+def test_a_run_that_waits_or_does_well_has_no_findings(
+    api: httpx.Client, launch: Callable[..., str], start: Callable[..., Claim], engine: Engine
+) -> None:
+    assert health(api, launch(priority=-1)) == {}
+    run = start()
+    append(engine, run, [modules(), snapshot(5, WHOLE), *losses([0.7, 0.6])], now=time.time())
+    assert health(api, run.run_id) == {}
+    assert api.get("/api/v1/runs/nothere/health").status_code == 404
+
+
+def test_ranks_that_never_move_and_scores_that_are_equal(
+    api: httpx.Client, start: Callable[..., Claim], engine: Engine
+) -> None:
+    run = start()
+    append(engine, run, [modules(), snapshot(60, WHOLE, score=0.5, budget=8)], now=time.time())
+    found = health(api, run.run_id)
+    assert found.keys() == {"ranks_never_move", "budget_out_of_reach", "scores_equal"}
+    assert found["ranks_never_move"]["severity"] == "error"
+    assert "All 4 modules still have rank 3 at step 60: nothing has been pruned" in found["ranks_never_move"]["message"]
+    assert "All 12 live components have the score 0.5 at step 60" in found["scores_equal"]["message"]
+    assert found["budget_out_of_reach"]["message"].startswith("Pruning ended at step 50, and 12 components are live")
+
+
+def test_more_components_than_the_budget_after_a_pruning(
+    api: httpx.Client, start: Callable[..., Claim], engine: Engine
+) -> None:
+    run = start()
+    mask = [[1, 1, 1], [1, 1, 1], [1, 1, 1], [0, 0, 0]]
+    change = {"module": 3, "component": 0, "score": 0.1, "order": 12}
+    pruning = PruneEvent.model_validate(
+        {"step": 40, "budget": 8, "total": 12, "threshold": 0.2, "final": False, "pruned": [change], "regrown": []}
+    )
+    append(engine, run, [modules(), snapshot(40, mask, budget=8, pruning=True), pruning], now=time.time())
+    found = health(api, run.run_id)
+    assert found.keys() == {"budget_out_of_reach", "module_at_rank_0"}
+    assert (
+        "9 components are live at step 40, and the budget of this step is 8" in found["budget_out_of_reach"]["message"]
+    )
+    assert "1 of 4 modules have rank 0 at step 40: layer.3.query" in found["module_at_rank_0"]["message"]
+
+
+def test_scores_and_losses_that_are_no_numbers(api: httpx.Client, start: Callable[..., Claim], engine: Engine) -> None:
+    run = start()
+    nan = float("nan")
+    append(engine, run, [modules(), snapshot(5, WHOLE, score=nan), *losses([0.7, nan])], now=time.time())
+    found = health(api, run.run_id)
+    assert (found["scores_nan"]["step"], found["loss_nan"]["step"]) == (5, 2)
+    assert found["loss_nan"]["message"] == "The loss is nan at step 2."
+    words = WarningEvent(code="nan_loss", message="As the training says it.", next_step="Do this.", step=2)
+    append(engine, run, [words], now=time.time())
+    told = health(api, run.run_id)["loss_nan"]
+    assert (told["message"], told["next_step"]) == ("As the training says it.", "Do this.")
+    append(engine, run, [MetricsEvent(step=3, values={"train_loss": 0.6})], now=time.time())
+    assert health(api, run.run_id)["loss_nan"]["severity"] == "info"
+
+
+def test_a_loss_that_diverges_within_many_chunks(
+    api: httpx.Client, start: Callable[..., Claim], engine: Engine
+) -> None:
+    run = start(config=LORA)
+    falling = [0.7 / (1 + step / 200) + 0.05 * (-1) ** step for step in range(4000)]
+    append(engine, run, losses(falling), now=time.time())
+    assert health(api, run.run_id) == {}
+    rising = [MetricsEvent(step=4001 + step, values={"train_loss": 0.1 + step / 500}) for step in range(1500)]
+    append(engine, run, rising, now=time.time())
+    found = health(api, run.run_id)
+    assert found.keys() == {"loss_diverging"}
+    assert found["loss_diverging"]["severity"] == "warning"
+
+
+def test_a_speed_that_collapses_and_a_training_that_stands_still(
+    api: httpx.Client, start: Callable[..., Claim], engine: Engine
+) -> None:
+    run = start(config=LORA)
+    speeds = [4.0] * 30 + [0.8] * 6
+    batch = [
+        MetricsEvent(step=step, values={"train_loss": 0.5, "steps_per_second": speed})
+        for step, speed in enumerate(speeds, start=1)
+    ]
+    append(engine, run, batch, now=time.time())
+    slow = health(api, run.run_id)["throughput_collapse"]
+    assert slow["message"].startswith("0.8 steps a second at step 36; the median of this attempt is 4")
+    still = start(age_s=25.0, config=LORA)
+    append(engine, still, batch[:20], now=time.time() - 25)
+    assert "throughput_collapse" not in health(api, still.run_id)
+    long_ago = start(age_s=300.0, config=LORA)
+    append(engine, long_ago, batch[:20], now=time.time() - 300)
+    found = health(api, long_ago.run_id)
+    assert found["throughput_collapse"]["message"].startswith("No step has ended for 30")
+    # Its worker is not heard of either.
+    assert found["heartbeat_late"]["severity"] == "error"
+
+
+def test_a_worker_that_does_not_renew_its_lease(api: httpx.Client, start: Callable[..., Claim]) -> None:
+    late = health(api, start(age_s=20.0).run_id)["heartbeat_late"]
+    assert late["severity"] == "warning"
+    assert late["message"].startswith("Worker w1 last renewed its lease 2")
+    assert health(api, start(age_s=5.0).run_id) == {}

@@ -1,0 +1,188 @@
+"""Each rule of a run's health, over plain facts: when it speaks, what it says, and when it is silent."""
+
+import math
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rankscope.contract.budget import PruningWindow
+from rankscope.contract.config import DynamicRankMethod, LoraMethod, SoraMethod
+from rankscope.contract.status import RunStatus
+from rankscope.health import Facts, Finding, NewestRanks, Warned, check
+from rankscope.trends import loss_trend
+
+METHOD = DynamicRankMethod(target_rank=2, initial_rank=3, prune_interval=10)
+NAMES = [f"layer.{index}.query" for index in range(4)]
+
+
+def ranks(step: int, *each: int, scores: list[float] | None = None, final: bool = False) -> NewestRanks:
+    some = [0.1 * index for index in range(1, sum(each) + 1)]
+    return NewestRanks(step, final, NAMES[: len(each)], each, some if scores is None else scores, width=3)
+
+
+def facts(**fields: Any) -> Facts:
+    """A run of 100 steps that prunes from step 15 to 50, at its best."""
+    whole: dict[str, Any] = {
+        "status": RunStatus.running, "method": METHOD, "step": 60, "total_steps": 100, "window": PruningWindow(15, 50),
+        "settled_step": 50, "target_rank": 2, "live": 8, "budget": 8, "has_pruned": True,
+        "ranks": ranks(60, 3, 2, 2, 1, final=True),
+    }  # fmt: skip
+    return Facts(**{**whole, **fields})
+
+
+def only(found: list[Finding]) -> Finding:
+    (finding,) = found
+    return finding
+
+
+def test_a_run_that_does_well_has_no_findings() -> None:
+    losses = [(step, 1 / (1 + step)) for step in range(60)]
+    assert check(facts(losses=losses, speeds=[3.0] * 30, loss_age_s=1.0, lease_age_s=5.0)) == []
+    assert check(facts(method=LoraMethod(rank=3), window=None, target_rank=None, ranks=ranks(60, 3, 3, 3, 3))) == []
+    assert check(Facts(status=RunStatus.queued, method=METHOD)) == []
+
+
+def test_ranks_that_never_move_are_a_warning_in_the_window_and_an_error_after_it() -> None:
+    still = {"live": 12, "settled_step": None, "has_pruned": False}
+    # b(20) = 12 - floor(4 * (5/35)^3) = 12: so early the plan takes nothing; b(40) = 12 - floor(4 * (25/35)^3) = 11.
+    assert check(facts(**still, budget=12, step=20, ranks=ranks(20, 3, 3, 3, 3))) == []
+    found = only(check(facts(**still, budget=11, step=40, ranks=ranks(40, 3, 3, 3, 3))))
+    assert (found.code, found.severity, found.step) == ("ranks_never_move", "warning", 40)
+    assert "nothing has been pruned, though components were to go from step 40 on" in found.message
+    codes = {one.code: one.severity for one in check(facts(**still, step=60, ranks=ranks(60, 3, 3, 3, 3)))}
+    assert codes["ranks_never_move"] == "error"
+    assert check(facts(**still, budget=12, step=14, ranks=ranks(14, 3, 3, 3, 3))) == []
+
+
+def test_gates_that_never_close_are_a_warning_from_half_of_the_steps_on() -> None:
+    sora = facts(method=SoraMethod(rank=3), window=None, target_rank=None, has_pruned=False, settled_step=None)
+    assert check(replace(sora, ranks=ranks(49, 3, 3, 3, 3))) == []
+    assert only(check(replace(sora, ranks=ranks(50, 3, 3, 3, 3)))).message.startswith("No gate has closed by step 50")
+
+
+@pytest.mark.parametrize("code", ["budget_unmoved", "ranks_equal"])
+def test_a_stored_warning_speaks_for_the_rule(code: str) -> None:
+    found = only(check(facts(warnings=[Warned(code, "The training's own words.", "Do this.", 7)])))
+    assert found == Finding("ranks_never_move", "warning", "The training's own words.", "Do this.", 7)
+
+
+def test_a_budget_out_of_reach_says_why() -> None:
+    above = {"live": 11, "ranks": ranks(60, 3, 3, 3, 2)}
+    held = only(check(facts(**above, settled_step=None, held_since=30)))
+    assert (held.code, held.severity, held.step) == ("budget_out_of_reach", "warning", 30)
+    assert "11 components are live, and the target rank 2 allows 8" in held.message
+    assert "up to the last step, 100" in held.message
+    over = only(check(facts(**above, settled_step=None, held_since=30, status=RunStatus.done)))
+    assert over.severity == "error"
+    frozen = only(check(facts(**above, frozen_at=40, settled_step=40)))
+    assert (frozen.severity, frozen.step) == ("info", 40)
+    broken = only(check(facts(**above)))
+    assert broken.severity == "error"
+    assert broken.message.startswith("Pruning ended at step 50, and 11 components are live")
+    early = only(check(facts(live=11, budget=10, settled_step=None, step=40, ranks=ranks(40, 3, 3, 3, 2))))
+    assert "11 components are live at step 40, and the budget of this step is 10" in early.message
+    # A target that was raised while it ran is met.
+    assert check(facts(live=11, target_rank=3, ranks=ranks(60, 3, 3, 3, 2))) == []
+
+
+def test_modules_at_rank_0_are_named_and_judged() -> None:
+    few = only(check(facts(ranks=ranks(60, 3, 3, 2, 0, final=True))))
+    assert few.severity == "info"
+    assert "1 of 4 modules have rank 0 at step 60: layer.3.query. That is fine" in few.message
+    assert "An export leaves them out" in few.message
+    early = only(check(facts(ranks=ranks(40, 3, 3, 2, 0), settled_step=None)))
+    assert "They may come back" in early.message
+    assert only(check(facts(live=3, ranks=ranks(60, 3, 0, 0, 0, final=True)))).severity == "warning"
+    nothing = only(check(facts(live=0, ranks=ranks(60, 0, 0, 0, 0, final=True))))
+    assert nothing.severity == "error"
+    assert "Nothing is adapted" in nothing.message
+
+
+def test_scores_that_are_all_equal_or_no_numbers() -> None:
+    def with_scores(*scores: float, step: int = 60) -> list[Finding]:
+        return check(facts(ranks=ranks(step, 2, 2, 2, 2, scores=list(scores))))
+
+    assert only(with_scores(*[0.5] * 8)).code == "scores_equal"
+    assert "nothing has been learned yet" in only(with_scores(*[0.0] * 8)).message
+    assert with_scores(*[0.5] * 7, 0.25) == []
+    assert with_scores(*[0.0] * 8, step=14) == []
+    bad = only(with_scores(*[0.5] * 6, math.nan, math.inf))
+    assert (bad.code, bad.severity) == ("scores_nan", "error")
+    assert "2 of 8 live components have no finite score" in bad.message
+    warning = Warned("nan_scores", "Scores are NaN at step 55: the training has diverged.", "", 55)
+    again = only(check(facts(warnings=[warning])))
+    assert (again.severity, again.step) == ("info", 55)
+    assert again.message == f"{warning.message} They are numbers again at step 60."
+
+
+def test_a_loss_that_is_no_number_is_an_error_until_it_recovers() -> None:
+    good = [(step, 0.5) for step in range(40)]
+    bad = only(check(facts(losses=[*good, (40, math.nan), (41, math.nan)])))
+    assert (bad.code, bad.severity, bad.step) == ("loss_nan", "error", 40)
+    assert "2 losses since step 40" in bad.message
+    warning = Warned("nan_loss", "The loss is nan at step 40.", "Lower learning_rate, or max_grad_norm.", 40)
+    told = only(check(facts(losses=[*good, (40, math.nan)], warnings=[warning])))
+    assert (told.message, told.next_step) == (warning.message, warning.next_step)
+    assert only(check(facts(losses=[*good, (40, math.nan), (41, 0.5)]))).severity == "info"
+
+
+def noisy(shape: Any, noise: float, seed: int, steps: int = 400) -> list[tuple[int, float]]:
+    chance = random.Random(seed)
+    return [(step, shape(step / steps) + chance.gauss(0, noise)) for step in range(1, steps + 1)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("noise", [0.0, 0.05, 0.2])
+def test_a_diverging_loss_is_told_from_a_noisy_one(seed: int, noise: float) -> None:
+    healthy = {
+        "falling": lambda x: 0.2 + 0.5 * math.exp(-5 * x),
+        "flat": lambda _x: 0.69,
+        "overfitted": lambda x: 0.7 * math.exp(-20 * x),
+        "a hump that is over": lambda x: 0.4 + 0.6 * math.exp(-((x - 0.5) ** 2) / 0.005) - 0.1 * x,
+    }
+    for name, shape in healthy.items():
+        trend = loss_trend(noisy(shape, noise, seed))
+        assert trend is not None
+        assert not trend.is_diverging, name
+    ill = {
+        "rising at the end": lambda x: 0.2 + 0.5 * math.exp(-8 * x) + 3 * max(0.0, x - 0.8),
+        "stuck high": lambda x: 0.3 if x < 0.6 else 2.5,
+    }
+    for name, shape in ill.items():
+        trend = loss_trend(noisy(shape, noise, seed))
+        assert trend is not None
+        assert trend.is_diverging, name
+
+
+def test_a_diverging_loss_is_a_finding_with_its_numbers() -> None:
+    losses = noisy(lambda x: 0.2 + 0.5 * math.exp(-8 * x) + 3 * max(0.0, x - 0.8), 0.05, 0)
+    found = only(check(facts(losses=losses)))
+    assert (found.code, found.step) == ("loss_diverging", 400)
+    assert check(facts(losses=losses[:20])) == []
+
+
+def test_a_collapse_of_the_speed_and_a_stall() -> None:
+    slow = only(check(facts(speeds=[3.0] * 20 + [0.5] * 5)))
+    assert (slow.code, slow.severity) == ("throughput_collapse", "warning")
+    assert slow.message.startswith("0.5 steps a second at step 60; the median of this attempt is 3")
+    assert check(facts(speeds=[3.0] * 20 + [0.5] * 2 + [3.0] * 3)) == []
+    assert check(facts(speeds=[3.0] * 20 + [0.5] * 5, status=RunStatus.done)) == []
+    stalled = only(check(facts(speeds=[3.0], loss_age_s=61.0)))
+    assert stalled.message.startswith("No step has ended for 61 s, since step 60")
+    assert check(facts(speeds=[0.1], loss_age_s=400.0)) == []  # fifty steps would take 500 s
+
+
+def test_a_late_heartbeat_counts_only_while_a_lease_is_held() -> None:
+    late = only(check(facts(worker="w1", lease_age_s=16.0)))
+    assert (late.code, late.severity) == ("heartbeat_late", "warning")
+    assert late.message.startswith("Worker w1 last renewed its lease 16 s ago")
+    assert only(check(facts(lease_age_s=31.0))).severity == "error"
+    assert check(facts(lease_age_s=14.0)) == []
+    assert check(facts(lease_age_s=999.0, status=RunStatus.stopped)) == []
+
+
+def test_errors_come_first() -> None:
+    found = check(facts(lease_age_s=99.0, ranks=ranks(60, 3, 3, 2, 0, final=True), speeds=[3.0] * 20 + [0.5] * 5))
+    assert [one.severity for one in found] == ["error", "warning", "info"]

@@ -1,0 +1,165 @@
+"""Try it, on the whole stack: API, Valkey, a Celery worker, and the child that loads the models."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny import make_reviews, make_tiny_bert
+
+TEXTS = ["a very good film", "the plot is dull and the end is grim"]
+LABELS = ["fresh", "rotten"]
+
+
+def config(method: dict[str, Any], model: str = "local:tiny-bert") -> dict[str, Any]:
+    return {
+        "model": {"id": model},
+        "data": {"id": "local:reviews"},
+        "method": method,
+        "training": {"max_steps": 12, "batch_size": 8, "max_length": 16, "eval_every": 12, "learning_rate": 0.01},
+    }
+
+
+DYNAMIC = config({"name": "dynamic_rank", "target_rank": 2, "prune_interval": 2})
+LONG = DYNAMIC | {"training": DYNAMIC["training"] | {"max_steps": 1_000_000, "eval_every": 1_000_000}}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("stack") / "data", lease_s=6)
+    make_tiny_bert(stack.settings.models_dir / "tiny-bert")
+    without_head(make_tiny_bert(stack.settings.models_dir / "tiny-body"))
+    make_reviews(stack.settings.datasets_dir / "reviews.csv")
+    try:
+        stack.start_valkey()
+        stack.start_api()
+        stack.start_worker()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def without_head(folder: Path) -> None:
+    """Leaves of a saved model what a pretrained one has: all but the classifier."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    body = {name: tensor for name, tensor in load_file(file).items() if not name.startswith("classifier.")}
+    save_file(body, file, metadata={"format": "pt"})
+
+
+@pytest.fixture(scope="module")
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(base_url=f"{stack.url}/api/v1", headers=headers, timeout=20, verify=False) as client:
+        yield client
+
+
+def finished(stack: Stack, wanted: dict[str, Any]) -> dict[str, Any]:
+    with stack.client() as client:
+        run_id = client.launch(wanted)["id"]
+        run = wait_for(
+            "the run to end", lambda: r if (r := client.run(run_id))["status"] in ("done", "failed") else None,
+            deadline_s=240,
+        )  # fmt: skip
+    assert run is not None
+    assert run["status"] == "done", run["message"]
+    return run
+
+
+def ask(api: httpx.Client, run_id: str, texts: list[str] = TEXTS) -> str:
+    answer = api.post(f"/runs/{run_id}/predictions", json={"texts": texts})
+    assert answer.status_code == 202, answer.text
+    prediction_id: str = answer.json()["id"]
+    return prediction_id
+
+
+def answered(api: httpx.Client, run_id: str, prediction_id: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = api.get(f"/runs/{run_id}/predictions/{prediction_id}").json()
+        return found if found["status"] in ("done", "failed") else None
+
+    found = wait_for("an answer", look, deadline_s=240, every_s=0.2)
+    assert found is not None
+    return found
+
+
+def probabilities(model: Any, tokenizer: Any) -> list[dict[str, float]]:
+    inputs = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        rows = torch.softmax(model.eval()(**inputs).logits.double(), -1).tolist()
+    return [dict(zip(LABELS, row, strict=True)) for row in rows]
+
+
+def assert_says(items: list[dict[str, Any]], which: str, expected: list[dict[str, float]]) -> None:
+    for item, wanted in zip(items, expected, strict=True):
+        assert item[which]["probabilities"] == pytest.approx(wanted, abs=1e-6)
+        assert item[which]["label"] == max(wanted, key=lambda label: wanted[label])
+
+
+@pytest.mark.timeout(900)  # three short trainings and four answers, each with an import of torch
+def test_base_and_tuned_model_say_what_peft_and_transformers_say(stack: Stack, api: httpx.Client) -> None:
+    run = finished(stack, DYNAMIC)
+    found = answered(api, run["id"], ask(api, run["id"]))
+    assert found["status"] == "done", found["message"]
+    assert [item["text"] for item in found["items"]] == TEXTS
+    assert found["note"] is None
+    folder = stack.settings.models_dir / "tiny-bert"
+    adapter = stack.settings.attempt_dir(run["id"], run["attempt"]) / "adapter"
+    tokenizer = AutoTokenizer.from_pretrained(adapter)
+    base = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
+    assert_says(found["items"], "base", probabilities(base, tokenizer))
+    assert_says(found["items"], "tuned", probabilities(PeftModel.from_pretrained(base, adapter), tokenizer))
+    assert found["items"][0]["base"] != found["items"][0]["tuned"]
+
+    full = finished(stack, config({"name": "full"}))
+    found = answered(api, full["id"], ask(api, full["id"]))
+    model = stack.settings.attempt_dir(full["id"], 1) / "model"
+    whole = AutoModelForSequenceClassification.from_pretrained(model)
+    assert_says(found["items"], "tuned", probabilities(whole, AutoTokenizer.from_pretrained(model)))
+
+    headless = finished(stack, config({"name": "lora", "rank": 2}, "local:tiny-body"))
+    found = answered(api, headless["id"], ask(api, headless["id"], ["good " * 40]))
+    assert "no trained classification head" in found["note"]
+    assert "Text 1 was cut at 16 tokens" in found["note"]
+
+
+@pytest.mark.timeout(600)
+def test_an_answer_comes_while_every_slot_trains_and_what_cannot_be_is_said(stack: Stack, api: httpx.Client) -> None:
+    run = finished(stack, DYNAMIC)
+    with stack.client() as client:
+        busy = client.launch(LONG)["id"]
+        wait_for("training to begin", lambda: client.run(busy)["status"] == "running", deadline_s=240)
+        refused = api.post(f"/runs/{busy}/predictions", json={"texts": TEXTS})
+        assert refused.status_code == 409
+        assert "no result to ask yet; it is running" in refused.json()["detail"]
+        assert refused.json()["next_step"] == "Wait until it is done."
+        assert answered(api, run["id"], ask(api, run["id"]))["status"] == "done"
+
+        adapter = stack.settings.attempt_dir(run["id"], run["attempt"]) / "adapter" / "adapter_model.safetensors"
+        whole = adapter.read_bytes()
+        adapter.write_bytes(whole[: len(whole) // 2])
+        failed = answered(api, run["id"], ask(api, run["id"]))
+        adapter.write_bytes(whole)
+        assert failed["status"] == "failed"
+        assert failed["message"].startswith("The model cannot be loaded: ")
+        assert failed["next_step"]
+
+        stack.kill("test-worker")
+        lost = ask(api, run["id"])
+        waiting = wait_for("the worker to count as lost", lambda: no_worker(api, run["id"], lost), deadline_s=60)
+        assert waiting["next_step"].startswith("Start one with")
+        stack.start_worker()
+        assert answered(api, run["id"], lost)["status"] == "done"
+
+
+def no_worker(api: httpx.Client, run_id: str, prediction_id: str) -> dict[str, Any] | None:
+    found: dict[str, Any] = api.get(f"/runs/{run_id}/predictions/{prediction_id}").json()
+    assert found["status"] == "waiting"
+    return found if found["message"] == "No worker is there to answer." else None

@@ -1,0 +1,80 @@
+"""The predictor without a worker around it: whatever happens to its child stands on the board."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rankscope.contract.predictions import Prediction
+from rankscope.settings import Settings
+from rankscope.store.doorbell import Doorbell
+from rankscope.store.engine import create_engine
+from rankscope.store.predictions import PredictionBoard
+from rankscope_worker.celery_app import Nudger, make_celery
+from rankscope_worker.host import Host
+from rankscope_worker.predictor import Predictor
+
+
+@pytest.fixture
+def database_kind() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+def host(settings: Settings, database_url: str) -> Iterator[Host]:
+    engine = create_engine(database_url)
+    yield Host(
+        name="w", settings=settings, engine=engine, doorbell=Doorbell(settings.broker_url), celery=make_celery(settings),
+        nudger=Nudger(settings), gpus=[], slots=1,
+    )  # fmt: skip
+    engine.dispose()
+
+
+@pytest.fixture
+def answered(host: Host) -> Iterator[Callable[..., Prediction]]:
+    """Asks about a run that is not there, and returns what then stands on the board."""
+    board = PredictionBoard(host.settings.broker_url)
+
+    def ask(predictor: Predictor, status: str = "waiting") -> Prediction:
+        question = Prediction.model_validate(
+            {"id": "question", "run_id": "nothere", "attempt": 1, "status": status, "texts": ["a film"]}
+        )
+        board.put(question)
+        predictor.answer("nothere", "question")
+        found = board.get("nothere", "question")
+        assert found is not None
+        return found
+
+    yield ask
+    board.close()
+
+
+def test_what_the_child_cannot_do_it_says_by_itself(host: Host, answered: Callable[..., Prediction]) -> None:
+    found = answered(Predictor(host))
+    assert (found.status, found.message) == ("failed", "There is no run 'nothere'.")
+    assert found.next_step
+
+
+def test_a_child_that_breaks_is_reported_with_its_last_line(host: Host, answered: Callable[..., Prediction]) -> None:
+    host.settings = host.settings.model_copy(update={"database_url": "nonsense"})
+    found = answered(Predictor(host))
+    assert found.status == "failed"
+    assert found.message is not None
+    assert found.message.startswith("The process that loads the model failed: ")
+    assert "nonsense" in found.message
+    assert found.next_step
+
+
+def test_a_child_that_takes_too_long_is_ended(host: Host, answered: Callable[..., Prediction]) -> None:
+    found = answered(Predictor(host, timeout_s=0.05))
+    assert (found.status, found.message, found.next_step) == ("failed", "There was no answer within 0 s.", "Ask again.")
+
+
+def test_a_worker_that_drains_answers_nothing_more(host: Host, answered: Callable[..., Prediction]) -> None:
+    host.stop()
+    found = answered(Predictor(host))
+    assert (found.status, found.message) == ("failed", "The worker was shut down before it could answer.")
+
+
+def test_a_message_that_comes_twice_is_answered_once(host: Host, answered: Callable[..., Prediction]) -> None:
+    assert answered(Predictor(host), "running").status == "running"
+    Predictor(host).answer("nothere", "expired")  # nobody waits any more

@@ -1,0 +1,113 @@
+"""Health of real trainings: each goes wrong in its own way, through the real recorder into a real database."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sqlalchemy import Engine
+
+from rankscope.api.health import HealthItem, get_run_health
+from rankscope.catalog import Catalog
+from rankscope.catalog.splits import split
+from rankscope.contract.config import RunConfig, Steering
+from rankscope.plan import RunPlan
+from rankscope.settings import Settings
+from rankscope.store import queue, runs
+from rankscope.store.doorbell import Doorbell
+from rankscope.store.engine import writing
+from rankscope_worker.recorder import Recorder
+from rankscope_worker.training import run_training
+
+Plan = Callable[..., RunPlan]
+
+
+@pytest.fixture
+def database_kind() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+def train(engine: Engine, settings: Settings, data_dir: Path, tmp_path: Path) -> Callable[..., dict[str, HealthItem]]:
+    """Trains a configuration as a worker's child does, and returns what its health says, by code."""
+
+    def train(config: RunConfig, model: Path | None = None) -> dict[str, HealthItem]:
+        catalog = Catalog(Settings(data_dir=data_dir))
+        with writing(engine) as session:
+            run_id = runs.create_run(session, config, now=time.time(), total_steps=config.training.max_steps).id
+            claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=30, now=time.time())
+        assert claim
+        recorder = Recorder(engine, Doorbell(settings.broker_url), run_id, claim.attempt)
+        run_training(
+            config, model or catalog.model(config.model.id).folder, split(catalog.dataset(config.data.id), config.data),
+            settings.attempt_dir(run_id, claim.attempt), recorder.record, lambda: False, None, recorder.begin_training,
+            recorder.flush,
+        )  # fmt: skip
+        recorder.close()
+        with writing(engine) as session:
+            queue.renew_lease(session, run_id, claim.attempt, lease_s=settings.lease_s, now=time.time())
+        found = get_run_health(run_id, engine, settings, time.time())
+        assert len({item.code for item in found.items}) == len(found.items)
+        return {item.code: item for item in found.items}
+
+    return train
+
+
+def steered(plan: RunPlan, *actions: Steering) -> RunConfig:
+    return plan.config.model_copy(update={"steering": list(actions)})
+
+
+def test_a_run_that_does_well_has_no_findings(train: Callable[..., Any], plan: Plan) -> None:
+    assert train(plan("dynamic_rank").config) == {}
+    assert train(plan("lora").config) == {}
+
+
+def test_ranks_that_cannot_move(train: Callable[..., Any], plan: Plan) -> None:
+    found = train(plan("dynamic_rank", {"initial_rank": 2}).config)
+    assert found.keys() == {"ranks_never_move"}
+    assert "initial_rank=2 equals target_rank" in found["ranks_never_move"].message
+
+
+def test_scores_that_nothing_has_moved(train: Callable[..., Any], plan: Plan) -> None:
+    found = train(plan("dynamic_rank", {"init": "zero_b"}, learning_rate=1e-20).config)
+    assert "nothing has been learned yet" in found["scores_equal"].message
+    assert found["scores_equal"].step == 20
+
+
+def test_a_loss_and_scores_that_are_no_numbers(
+    train: Callable[..., Any], plan: Plan, data_dir: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(data_dir / "models" / "tiny-bert", broken)
+    tensors = load_file(broken / "model.safetensors")
+    tensors["classifier.weight"] = torch.full_like(tensors["classifier.weight"], float("nan"))
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    found = train(plan("dynamic_rank").config, broken)
+    assert found["loss_nan"].severity == "error"
+    assert found["loss_nan"].message.startswith("The loss is nan at step 1. 3 losses since step 1")
+    assert found["loss_nan"].next_step == "Lower learning_rate, or max_grad_norm."
+    assert "Scores are NaN at step 1" in found["scores_nan"].message
+    assert found.keys() == {"loss_nan", "scores_nan"}
+
+
+def test_modules_that_have_lost_every_component(train: Callable[..., Any], plan: Plan) -> None:
+    found = train(plan("dynamic_rank", {"target_rank": 1, "initial_rank": 4, "score": "random"}).config)
+    assert found.keys() == {"module_at_rank_0"}
+    item = found["module_at_rank_0"]
+    assert item.severity == "info"
+    assert "bert.encoder.layer." in item.message
+    assert "That is fine" in item.message
+
+
+def test_a_budget_that_a_hold_keeps_out_of_reach(train: Callable[..., Any], plan: Plan) -> None:
+    found = train(steered(plan("dynamic_rank"), Steering(step=7, action="hold")))
+    assert found.keys() == {"budget_out_of_reach"}
+    assert found["budget_out_of_reach"].message.startswith("Pruning is held since step 7: ")
+    found = train(steered(plan("dynamic_rank"), Steering(step=7, action="freeze")))
+    assert found["budget_out_of_reach"].severity == "info"
+    released = Steering(step=12, action="release")
+    assert train(steered(plan("dynamic_rank"), Steering(step=7, action="hold"), released)) == {}

@@ -1,0 +1,75 @@
+"""HardwareSampler: memory and load of host, process and GPUs every few seconds, beside the training."""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
+
+import psutil
+
+from rankscope.contract.errors import LeaseLost
+from rankscope.contract.events import MetricsEvent, RunEvent
+from rankscope.contract.metric_names import CPU, HOST_MEMORY, PROCESS_MEMORY, gpu_memory, gpu_utilization
+from rankscope_worker.nvml import Nvml
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE_S = 2.0
+"""A driver that hangs must not hold up the end of a run."""
+
+
+class HardwareSampler:
+    """Within its `with` block a thread records one event every `every_s` seconds, at the step that `step()` gives.
+
+    host_memory_bytes: taken on the host, without what caches would give back. process_memory_bytes: resident, of this
+    process. cpu_percent: of all cores together, by all programs, since the last sample. gpuN_...: of the whole GPU, N
+    counting those that this process may use. What has no source on this machine is left out. `every_s` 0: no thread.
+    """
+
+    def __init__(self, record: Callable[[RunEvent], object], step: Callable[[], int], every_s: float) -> None:
+        self._record = record
+        self._step = step
+        self._every_s = every_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample_on, name="hardware", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._every_s > 0:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(_PATIENCE_S)
+
+    def _sample_on(self) -> None:
+        try:
+            gpus = Nvml()
+            process = psutil.Process()
+            psutil.cpu_percent()  # the first call only starts the measurement
+            while not self._ended.wait(self._every_s):
+                values = read(process, gpus)
+                if values and not self._ended.is_set():
+                    self._record(MetricsEvent(step=self._step(), values=values))
+        except LeaseLost:
+            return  # the training's own next record says so
+        except Exception:
+            _log.warning("Memory and load are not recorded any more; training goes on.", exc_info=True)
+
+
+def read(process: psutil.Process, gpus: Nvml) -> dict[str, float]:
+    """One sample: metric name -> value."""
+    values: dict[str, float | None] = {}
+    with suppress(OSError, psutil.Error):
+        memory = psutil.virtual_memory()
+        values[HOST_MEMORY] = memory.total - memory.available
+    with suppress(OSError, psutil.Error):
+        values[PROCESS_MEMORY] = process.memory_info().rss
+    with suppress(OSError, psutil.Error):
+        values[CPU] = psutil.cpu_percent()
+    for index in range(len(gpus)):
+        values[gpu_memory(index)] = gpus.memory_bytes(index)
+        values[gpu_utilization(index)] = gpus.utilization_percent(index)
+    return {name: float(value) for name, value in values.items() if value is not None}
