@@ -29,6 +29,10 @@ export interface CurvesInput {
   xFormat?: string;
   yFormat?: string;
   isLog?: boolean;
+  /** The legend is there when there is something to tell apart; false: never. */
+  hasLegend?: boolean;
+  /** The vertical axis begins at zero: amounts of something. */
+  isFromZero?: boolean;
   /** Thin lines with a word: where an attempt went on. */
   marks?: readonly { x: number; text: string }[];
 }
@@ -41,7 +45,7 @@ export function curvesFigure(input: CurvesInput): Figure {
     data: curves.flatMap((curve) => traces(curve, look, input.xFormat ?? "step %{x}")),
     layout: baseLayout(look, {
       hovermode: "x unified",
-      showlegend: curves.length > 1 || curves.some(isSmooth),
+      showlegend: input.hasLegend ?? (curves.length > 1 || curves.some(isSmooth)),
       margin: { l: 48, r: hasSecond ? 46 : 12, t: 8, b: 36 },
       xaxis: axis(look, {
         title: { text: input.xTitle ?? "step", font: { size: 11, color: look.muted }, standoff: 4 },
@@ -55,6 +59,8 @@ export function curvesFigure(input: CurvesInput): Figure {
           : {}),
         ...(input.yFormat ? { tickformat: input.yFormat } : {}),
         ...(input.isLog ? { type: "log" } : {}),
+        ...(input.isFromZero ? { rangemode: "tozero" } : {}),
+        ...flatRange(curves, input),
         nticks: 6,
         visible: !isEmpty,
       }),
@@ -75,6 +81,25 @@ export function curvesFigure(input: CurvesInput): Figure {
       ],
     }),
   };
+}
+
+/** Room around values that are all but equal: else the axis shows the last digits of their rounding. */
+function flatRange(curves: readonly Curve[], { isLog, isFromZero }: CurvesInput) {
+  if (isLog || isFromZero) return {};
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const curve of curves) {
+    if (curve.onSecondAxis) continue;
+    for (const raw of curve.values) {
+      const value = toNumber(raw);
+      if (!Number.isFinite(value)) continue;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+  }
+  const room = 0.05 * Math.abs(high);
+  if (!(low <= high) || room === 0 || high - low > 1e-6 * Math.abs(high)) return {};
+  return { range: [low - room, high + room] as [number, number] };
 }
 
 const nothingYet = (look: Look) =>

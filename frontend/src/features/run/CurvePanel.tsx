@@ -12,13 +12,22 @@ import { metricTitle } from "./metric-groups";
 
 const height = 200;
 
+export interface Amount {
+  by: number;
+  unit: string;
+  decimals: number;
+}
+
+/** A mean over fewer points says nothing that the points do not. */
+const fewestSmoothed = 20;
+
 interface CurvePanelProps {
   run: RunDetail;
   curve: CurveData;
   axis: CurveAxis;
   isLog: boolean;
-  /** What a value is divided by, and its unit. */
-  scale?: { by: number; unit: string };
+  /** An amount: what a value is divided by, its unit, and how many decimals say enough. */
+  scale?: Amount;
 }
 
 const axisTitles: Record<CurveAxis, string> = { step: "step", time: "minutes", progress: "progress" };
@@ -59,13 +68,15 @@ export function CurvePanel({ run, curve, axis, isLog, scale }: CurvePanelProps) 
           name: metricTitle(curve.name),
           x,
           values: scaled(curve.values),
-          smoothed: scaled(curve.smoothed),
+          smoothed: x.length > fewestSmoothed ? scaled(curve.smoothed) : [],
           colour: colourOf(look, 0),
           hasMarkers: x.length < 40,
         },
       ],
       look,
       isLog,
+      hasLegend: ghosts.length > 0,
+      isFromZero: scale !== undefined,
       xTitle: axisTitles[axis],
       xFormat: axisFormats[axis],
       ...(scale ? { yTitle: scale.unit } : {}),
@@ -81,7 +92,9 @@ export function CurvePanel({ run, curve, axis, isLog, scale }: CurvePanelProps) 
         order={3}
         actions={
           <Text size="sm" fw={600} className="numbers">
-            {metric(shown)} {scale?.unit ?? ""}
+            {scale && typeof shown === "number"
+              ? `${shown.toFixed(scale.decimals)} ${scale.unit}`
+              : metric(shown)}
           </Text>
         }
         note={

@@ -86,6 +86,7 @@ function OfferLine({ run, offer }: { run: RunDetail; offer: Offer }) {
         download={offer.file === "rank_pattern.json" ? `${run.id}-rank_pattern.json` : true}
         variant="default"
         size="xs"
+        style={{ flexShrink: 0 }}
         leftSection={<IconDownload size={14} />}
         aria-label={`Download ${offer.name}`}
         data-testid={`export-${offer.file}`}
@@ -110,7 +111,7 @@ function UsePanel({ run }: { run: RunDetail }) {
   return (
     <Panel
       title="Use it"
-      note="Unpack the zip beside the script; `model_id` stands for the folder or hub name of the base model."
+      note="Unpack the zip beside the script; the base model is named by its folder or its name on a hub."
       actions={
         <CopyButton value={code}>
           {({ copied, copy }) => (

@@ -1,12 +1,13 @@
 import { SimpleGrid, Skeleton, Stack } from "@mantine/core";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { EmptyState, ErrorState } from "@/components/states";
-import { CurvePanel } from "./CurvePanel";
+import { type Amount, CurvePanel } from "./CurvePanel";
 import { isHardware } from "./metric-groups";
 import { useCurves } from "./use-curves";
 
-const gigabytes = { by: 1e9, unit: "GB" };
-const percent = { by: 1, unit: "%" };
+const gigabytes: Amount = { by: 1e9, unit: "GB", decimals: 2 };
+const percent: Amount = { by: 1, unit: "%", decimals: 0 };
+const rate: Amount = { by: 1, unit: "/s", decimals: 1 };
 
 /** What the training takes of its machine, over the time. */
 export function HardwareTab({
@@ -44,11 +45,15 @@ export function HardwareTab({
             curve={curve}
             axis="time"
             isLog={false}
-            {...(curve.name.endsWith("_bytes") ? { scale: gigabytes } : {})}
-            {...(curve.name.endsWith("percent") ? { scale: percent } : {})}
+            scale={amountOf(curve.name)}
           />
         ))}
       </SimpleGrid>
     </Stack>
   );
+}
+
+function amountOf(name: string): Amount {
+  if (name.endsWith("_bytes")) return gigabytes;
+  return name.endsWith("percent") ? percent : rate;
 }
