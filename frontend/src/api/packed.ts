@@ -1,4 +1,4 @@
-/** Rank snapshots travel packed (contract/events.py, RanksEvent). Here they become arrays. */
+/** Rank records travel packed (contract/events.py, RanksEvent). Here they become arrays. */
 
 function bytesOf(base64: string): Uint8Array {
   const text = atob(base64);
@@ -7,12 +7,14 @@ function bytesOf(base64: string): Uint8Array {
   return bytes;
 }
 
-/** Live components, row-major (modules x width), 1 or 0. Bits stand in little order within each byte. */
-export function unpackMask(base64: string, modules: number, width: number): Uint8Array {
+const word = (bytes: Uint8Array, index: number): number =>
+  (bytes[2 * index] ?? 0) | ((bytes[2 * index + 1] ?? 0) << 8);
+
+/** `length` booleans as 1 or 0. Bits stand in little order within each byte. */
+export function unpackMask(base64: string, length: number): Uint8Array {
   const bytes = bytesOf(base64);
-  const mask = new Uint8Array(modules * width);
-  for (let index = 0; index < mask.length; index++)
-    mask[index] = ((bytes[index >> 3] ?? 0) >> (index & 7)) & 1;
+  const mask = new Uint8Array(length);
+  for (let index = 0; index < length; index++) mask[index] = ((bytes[index >> 3] ?? 0) >> (index & 7)) & 1;
   return mask;
 }
 
@@ -26,39 +28,60 @@ export function fromFloat16(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** Importance of every component, row-major, from little-endian float16. */
-export function unpackScores(base64: string, modules: number, width: number): Float32Array {
+/** `length` numbers from little-endian float16. */
+export function unpackFloat16(base64: string, length: number): Float32Array {
   const bytes = bytesOf(base64);
-  const scores = new Float32Array(modules * width);
-  for (let index = 0; index < scores.length; index++) {
-    scores[index] = fromFloat16((bytes[2 * index] ?? 0) | ((bytes[2 * index + 1] ?? 0) << 8));
-  }
-  return scores;
+  const numbers = new Float32Array(length);
+  for (let index = 0; index < length; index++) numbers[index] = fromFloat16(word(bytes, index));
+  return numbers;
 }
 
-export interface ModuleState {
+/** `length` numbers from little-endian uint16. */
+export function unpackUint16(base64: string, length: number): Uint16Array {
+  const bytes = bytesOf(base64);
+  const numbers = new Uint16Array(length);
+  for (let index = 0; index < length; index++) numbers[index] = word(bytes, index);
+  return numbers;
+}
+
+/** What a snapshot says of each module, by module index. */
+export interface ModuleLevels {
   /** Live components. */
-  rank: number;
-  /** Mean score of the live components; null at rank 0. NaN when a score is. */
-  importance: number | null;
+  ranks: Uint16Array;
+  /** Mean score of the live components: 0 at rank 0, NaN when a live score is NaN. */
+  mean: Float32Array;
+  /** Largest score of the live components, under the same rules. */
+  max: Float32Array;
 }
 
-/** Rank and importance of each module in one snapshot. */
-export function moduleStates(
+/** The components of one snapshot summed up by module. */
+export function moduleLevels(
   frame: { mask: string; scores: string },
   modules: number,
   width: number,
-): ModuleState[] {
-  const mask = unpackMask(frame.mask, modules, width);
-  const scores = unpackScores(frame.scores, modules, width);
-  return Array.from({ length: modules }, (_, module) => {
+): ModuleLevels {
+  const mask = unpackMask(frame.mask, modules * width);
+  const scores = unpackFloat16(frame.scores, modules * width);
+  const levels: ModuleLevels = {
+    ranks: new Uint16Array(modules),
+    mean: new Float32Array(modules),
+    max: new Float32Array(modules),
+  };
+  for (let module = 0; module < modules; module++) {
     let rank = 0;
     let sum = 0;
+    let max = Number.NEGATIVE_INFINITY;
     for (let index = module * width; index < (module + 1) * width; index++) {
       if (!mask[index]) continue;
+      const score = scores[index] ?? 0;
       rank += 1;
-      sum += scores[index] ?? 0;
+      sum += score;
+      // Math.max gives NaN as soon as one score is.
+      max = Math.max(max, score);
     }
-    return { rank, importance: rank ? sum / rank : null };
-  });
+    levels.ranks[module] = rank;
+    levels.mean[module] = rank ? sum / rank : 0;
+    levels.max[module] = rank ? max : 0;
+  }
+  return levels;
 }

@@ -17,6 +17,8 @@ export type BudgetPoint = Shapes["BudgetPoint"];
 export type Series = Shapes["Series"];
 export type RankFrame = Shapes["RankFrame"];
 export type RankFrames = Shapes["RankFrames"];
+export type RankHistory = Shapes["RankHistory"];
+export type ComponentHistory = Shapes["ComponentHistory"];
 export type Module = Shapes["Module"];
 export type LedgerLine = Shapes["LedgerLine"];
 export type LogPart = Shapes["LogPart"];
@@ -28,6 +30,7 @@ export type WorkerInfo = Shapes["WorkerShape"];
 export type CheckpointInfo = Shapes["CheckpointShape"];
 export type Remedy = Shapes["Remedy"];
 export type Relative = Shapes["Relative"];
+export type Steering = NonNullable<RunConfig["steering"]>[number];
 export type SteerAction = Shapes["SteerWish"]["action"];
 export type Ghost = Shapes["Ghost"];
 export type Health = Shapes["Health"];
@@ -57,7 +60,7 @@ export type RunEvent = Stored &
         step?: number;
       }
     | { kind: "phase"; phase: Phase; step?: number }
-    | { kind: "metric"; name: string; step: number; value: Num }
+    | { kind: "metrics"; step: number; values: Record<string, Num> }
     | { kind: "modules"; modules: Module[]; width: number; trained_parameters: number; total_steps: number }
     | {
         kind: "ranks";
@@ -67,6 +70,8 @@ export type RunEvent = Stored &
         threshold?: Num;
         pruning?: boolean;
         final?: boolean;
+        modules: number;
+        width: number;
         mask: string;
         scores: string;
       }
