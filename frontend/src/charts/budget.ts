@@ -19,13 +19,13 @@ export interface BudgetInput {
   /** The plan that is in force: bent by what a person did. */
   planned: readonly BudgetPoint[];
   frames: readonly Counted[];
-  steering: readonly SteeringMark[];
+  steering?: readonly SteeringMark[];
   look: Look;
   totalSteps: number | null;
 }
 
 /** Planned and actual number of live components. Between prunings components may come back, so only exact counts are drawn. */
-export function budgetFigure({ planned, frames, steering, look, totalSteps }: BudgetInput): Figure {
+export function budgetFigure({ planned, frames, steering = [], look, totalSteps }: BudgetInput): Figure {
   const exact = frames.filter((frame) => frame.pruning || frame.final || frame.step === 0);
   // The number holds until the next pruning: the line goes on to the newest snapshot.
   const newest = frames.at(-1);

@@ -22,8 +22,6 @@ export interface CurvesInput {
   yTitle?: string;
   secondTitle?: string;
   xRange?: [number, number] | undefined;
-  /** A vertical line: the step that the heatmap shows. */
-  cursor?: number | null;
   xFormat?: string;
   yFormat?: string;
   isLog?: boolean;
@@ -65,7 +63,6 @@ export function curvesFigure(input: CurvesInput): Figure {
           }
         : {}),
       annotations: isEmpty ? [nothingYet(look)] : [],
-      shapes: typeof input.cursor === "number" ? [cursorLine(input.cursor, look)] : [],
     }),
   };
 }
@@ -80,18 +77,6 @@ const nothingYet = (look: Look) =>
     y: 0.5,
     font: { size: 12, color: look.muted },
   }) as const;
-
-export function cursorLine(x: number, look: Look) {
-  return {
-    type: "line",
-    x0: x,
-    x1: x,
-    yref: "paper",
-    y0: 0,
-    y1: 1,
-    line: { color: look.muted, width: 1, dash: "dot" },
-  } as const;
-}
 
 function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
   const numbers = curve.values.map(toNumber);

@@ -1,121 +1,109 @@
-import { Alert, Grid, Stack, Text } from "@mantine/core";
-import { useMemo, useState } from "react";
-import { moduleStates } from "@/api/packed";
+import { Alert, Grid, Stack } from "@mantine/core";
+import { useDeferredValue, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { budgetFigure } from "@/charts/budget";
-import { distributionFigure } from "@/charts/distribution";
-import { useLook } from "@/charts/look";
-import { Plot } from "@/charts/Plot";
-import { Panel } from "@/components/Panel";
+import { prunes } from "@/components/methods";
+import { BudgetPanel } from "./BudgetPanel";
 import { AccuracyPanel, LossPanel } from "./CurvePanels";
-import { frameIndexAt } from "./frames";
+import { DistributionPanel } from "./DistributionPanel";
+import { frameIndexAt, nearestIndex } from "./frames";
 import type { LiveRun } from "./live-run";
 import { MetricPanel } from "./MetricPanel";
+import { ModuleDrawer } from "./ModuleDrawer";
 import { RanksPanel } from "./RanksPanel";
 import { SteerPanel } from "./SteerPanel";
+import type { StepCursor } from "./step-cursor";
+import { useRankSettings } from "./use-rank-settings";
 import "./run.css";
 
-interface OverviewProps {
+interface RanksTabProps {
   run: RunDetail;
   live: LiveRun;
   status: RunStatus;
 }
 
-export function Overview({ run, live, status }: OverviewProps) {
-  const look = useLook();
-  /** The step that a person looks at; null follows the newest snapshot. */
-  const [at, setAt] = useState<number | null>(null);
-  const index = frameIndexAt(live.frames, at);
-  const frame = live.frames[index];
-  const states = useMemo(
-    () => (frame ? moduleStates(frame, live.modules.length, live.width) : []),
-    [frame, live.modules.length, live.width],
-  );
+export function RanksTab({ run, live, status }: RanksTabProps) {
+  return run.method === "full" ? <CurvesAlone run={run} live={live} /> : <Ranks run={run} live={live} status={status} />;
+}
+
+function Ranks({ run, live, status }: RanksTabProps) {
+  const { snapshots } = live;
+  const [settings, change] = useRankSettings();
+  /** A step that a person points at in a chart: shown as long as the pointer is there. */
+  const [pointed, setPointed] = useState<number | null>(null);
+  const index = pointed === null ? frameIndexAt(snapshots, settings.at) : nearestIndex(snapshots, pointed);
+  // Charts are drawn after the slider has moved, and only for the step that is wanted last.
+  const drawn = Math.min(useDeferredValue(index), snapshots.length - 1);
   const totalSteps = live.totalSteps ?? run.total_steps;
-  const cursor = at === null ? null : (frame?.step ?? null);
-  const isFull = run.method === "full";
-  const budget = useMemo(
-    () => budgetFigure({ planned: run.planned_budget, frames: live.frames, look, totalSteps, cursor }),
-    [run.planned_budget, live.frames, look, totalSteps, cursor],
-  );
-  const distribution = useMemo(
-    () =>
-      distributionFigure(
-        states.map((state) => state.rank),
-        live.width,
-        look,
-      ),
-    [states, live.width, look],
-  );
-  const curves = (
+  const isFollowing = settings.at === null && pointed === null;
+  const cursor: StepCursor = {
+    step: isFollowing ? null : (snapshots[index]?.step ?? null),
+    preview: setPointed,
+    pin: (step) => {
+      const at = nearestIndex(snapshots, step);
+      change({ at: at === snapshots.length - 1 ? null : (snapshots[at]?.step ?? null) });
+    },
+  };
+  const curves = { run, series: live.series, totalSteps, cursor };
+  return (
     <>
-      <LossPanel run={run} series={live.series} totalSteps={totalSteps} cursor={cursor} />
-      <AccuracyPanel run={run} series={live.series} totalSteps={totalSteps} cursor={cursor} />
+      <Grid gap="md">
+        <Grid.Col span={{ base: 12, lg: 7 }}>
+          <Stack gap="md">
+            <RanksPanel
+              run={run}
+              live={live}
+              status={status}
+              index={index}
+              drawn={drawn}
+              settings={settings}
+              onSettings={change}
+            />
+            <DistributionPanel modules={live.modules} width={live.width} snapshot={snapshots[drawn]} />
+          </Stack>
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, lg: 5 }}>
+          <Stack gap="md">
+            <BudgetPanel run={run} snapshots={snapshots} totalSteps={totalSteps} cursor={cursor} />
+            <SteerPanel run={run} status={status} />
+            <LossPanel {...curves} />
+            <AccuracyPanel {...curves} />
+            <MetricPanel series={live.series} totalSteps={totalSteps} cursor={cursor} />
+          </Stack>
+        </Grid.Col>
+      </Grid>
+      <ModuleDrawer
+        runId={run.id}
+        live={live}
+        module={settings.module}
+        cursor={cursor}
+        isMoving={status === "running"}
+        hasLedger={prunes(run.method)}
+        onClose={() => change({ module: null })}
+      />
     </>
   );
-  if (isFull) {
-    return (
-      <Stack gap="md">
-        <Alert color="gray" variant="light">
-          Full fine-tuning trains every weight: there are no ranks to watch. Launch the same data with dynamic
-          rank or LoRA to compare it at a budget.
-        </Alert>
-        <Grid gap="md">
-          <Grid.Col span={{ base: 12, md: 6 }}>
-            <LossPanel run={run} series={live.series} totalSteps={totalSteps} cursor={null} />
-          </Grid.Col>
-          <Grid.Col span={{ base: 12, md: 6 }}>
-            <AccuracyPanel run={run} series={live.series} totalSteps={totalSteps} cursor={null} />
-          </Grid.Col>
-          <Grid.Col span={{ base: 12, md: 6 }}>
-            <MetricPanel series={live.series} totalSteps={totalSteps} cursor={null} />
-          </Grid.Col>
-        </Grid>
-      </Stack>
-    );
-  }
+}
+
+/** Full fine-tuning has no ranks. */
+function CurvesAlone({ run, live }: Pick<RanksTabProps, "run" | "live">) {
+  const curves = { run, series: live.series, totalSteps: live.totalSteps ?? run.total_steps, cursor: null };
   return (
-    <Grid gap="md">
-      <Grid.Col span={{ base: 12, lg: 7 }}>
-        <Stack gap="md">
-          <RanksPanel
-            run={run}
-            live={live}
-            status={status}
-            index={index}
-            states={states}
-            at={at}
-            onAt={setAt}
-          />
-          <Panel title="Modules at each rank" note={frame ? `At step ${frame.step}.` : "\u00a0"}>
-            <Plot
-              figure={distribution}
-              height={170}
-              label={`Number of modules at each rank from 0 to ${live.width}.`}
-            />
-          </Panel>
-          <MetricPanel series={live.series} totalSteps={totalSteps} cursor={cursor} />
-        </Stack>
-      </Grid.Col>
-      <Grid.Col span={{ base: 12, lg: 5 }}>
-        <Stack gap="md">
-          <Panel title="Budget">
-            {run.planned_budget.length || live.frames.length ? (
-              <Plot
-                figure={budget}
-                height={210}
-                label={`Planned and actual number of live components by step; ${run.live ?? 0} live now.`}
-              />
-            ) : (
-              <Text size="sm" c="dimmed">
-                The plan appears when the number of steps is known.
-              </Text>
-            )}
-          </Panel>
-          <SteerPanel run={run} status={status} />
-          {curves}
-        </Stack>
-      </Grid.Col>
-    </Grid>
+    <Stack gap="md">
+      <Alert color="gray" variant="light">
+        Full fine-tuning trains every weight: there are no ranks to watch. Launch the same data with dynamic
+        rank or LoRA to compare it at a budget.
+      </Alert>
+      <Grid gap="md">
+        <Grid.Col span={{ base: 12, md: 6 }}>
+          <LossPanel {...curves} />
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, md: 6 }}>
+          <AccuracyPanel {...curves} />
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, md: 6 }}>
+          <MetricPanel series={live.series} totalSteps={curves.totalSteps} cursor={null} />
+        </Grid.Col>
+      </Grid>
+    </Stack>
   );
 }

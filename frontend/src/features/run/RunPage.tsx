@@ -5,7 +5,7 @@ import { ErrorState } from "@/components/states";
 import { useTitle } from "@/components/use-title";
 import { HistoryTab } from "./HistoryTab";
 import { LogTab } from "./LogTab";
-import { Overview } from "./Overview";
+import { RanksTab } from "./RanksTab";
 import { RunHeader } from "./RunHeader";
 import { useLiveRun } from "./use-live-run";
 
@@ -70,7 +70,7 @@ function RunView({ id }: { id: string }) {
             <Tabs.Tab value="config">Config</Tabs.Tab>
           </Tabs.List>
           <Tabs.Panel value="ranks">
-            <Overview run={run} live={live} status={status} />
+            <RanksTab run={run} live={live} status={status} />
           </Tabs.Panel>
           <Tabs.Panel value="log">
             <LogTab id={id} status={status} />
