@@ -25,7 +25,7 @@ ALLOWED = {
 }  # fmt: skip
 # The worker's modules that run in the supervising process: they must start fast and survive what kills a child.
 SUPERVISING = ["celery_app", "tasks", "supervisor", "gpus"]
-HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate", "numpy"}
+HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -31,8 +31,8 @@ from rankscope.store.engine import create_engine, reading, writing
 
 _FORMAT = 1
 _NOTE, _DATABASE, _RUNS = "backup.json", "database.db", "runs"
-_BATCH = 2000
-_TABLES = [SQLModel.metadata.tables[name] for name in ("run", "worker", "attempt", "checkpoint", "event")]
+_BATCH = 1000
+_TABLES = [SQLModel.metadata.tables[name] for name in ("run", "worker", "attempt", "checkpoint", "event", "chunk")]
 
 
 @dataclass(frozen=True)

@@ -295,8 +295,9 @@ def _event_line(event: dict[str, Any]) -> str | None:
     match event["kind"]:
         case "status":
             return f"{at}{step} {event['status']}" + (f": {event['message']}" if event.get("message") else "")
-        case "metric" if event["name"].startswith("eval_"):
-            return f"{at}{step} {event['name']} {event['value']}"
+        case "metrics":
+            evaluated = [f"{name} {value}" for name, value in event["values"].items() if name.startswith("eval_")]
+            return f"{at}{step} {' '.join(evaluated)}" if evaluated else None
         case "prune":
             return f"{at}{step} pruned {len(event['pruned'])}, back {len(event['regrown'])}, budget {event['budget']}"
         case "steer":

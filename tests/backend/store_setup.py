@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from rankscope.contract.config import RunConfig
-from rankscope.contract.events import MetricEvent, Module, ModulesEvent, RunEvent
+from rankscope.contract.events import MetricsEvent, Module, ModulesEvent, RunEvent
 from rankscope.contract.tables import Run
 from rankscope.store import events, queue, runs
 from rankscope.store.engine import reading, writing
+from rankscope.store.points import marked
+from rankscope.store.series import read_curves
 from tests.backend.conftest import CONFIG
 
 RUN_CONFIG = RunConfig.model_validate(CONFIG)
@@ -43,8 +45,12 @@ def append(engine: Engine, claimed: queue.Claim, batch: Sequence[RunEvent], *, n
         return events.append(session, claimed.run_id, claimed.attempt, batch, now=now)
 
 
+def metric(name: str, step: int, value: float) -> MetricsEvent:
+    return MetricsEvent(step=step, values={name: value})
+
+
 def losses(*steps: int) -> list[RunEvent]:
-    return [MetricEvent(name="train_loss", step=step, value=1 / (step + 1)) for step in steps]
+    return [metric("train_loss", step, 1 / (step + 1)) for step in steps]
 
 
 def modules(count: int = 4, width: int = 3) -> ModulesEvent:
@@ -65,3 +71,10 @@ def read_run(engine: Engine, run_id: str) -> Run:
 def sequence(engine: Engine, run_id: str) -> list[int]:
     with reading(engine) as session:
         return [event["seq"] for event in events.read_after(session, run_id, 0, 100_000)]
+
+
+def points_of(engine: Engine, run_id: str, name: str) -> list[tuple[int, float | str]]:
+    """(step, value) of every visible point of a metric."""
+    with reading(engine) as session:
+        of = read_curves(session, run_id, [name])[name].points
+    return list(zip(of.steps.tolist(), marked(of.values), strict=True))

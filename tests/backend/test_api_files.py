@@ -1,5 +1,6 @@
 """Logs by byte offset, checkpoints, the adapter's zip, and numbers over the steps."""
 
+import base64
 import io
 import json
 import math
@@ -17,7 +18,6 @@ from rankscope.contract.events import (
     ArtifactEvent,
     CheckpointEvent,
     ComponentChange,
-    MetricEvent,
     PruneEvent,
     RanksEvent,
 )
@@ -27,9 +27,9 @@ from rankscope.store import runs
 from rankscope.store.engine import writing
 from rankscope.store.queue import Claim, reap
 from tests.backend.conftest import Server
-from tests.backend.store_setup import append, begin, claim, modules
+from tests.backend.store_setup import append, begin, claim, metric, modules
 
-SNAPSHOT = {"budget": 12, "modules": 4, "width": 3, "mask": "/w8=", "scores": "AAAA"}
+SNAPSHOT = {"budget": 12, "modules": 4, "width": 3, "mask": "/w8=", "scores": base64.b64encode(bytes(24)).decode()}
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_metrics_keep_nan_and_are_reduced_only_when_asked(api: httpx.Client, ser
     append(
         server.app.state.resources.engine,
         Claim(run_id, 1, {}),
-        [MetricEvent(name="eval/accuracy", step=step, value=value) for step, value in enumerate(values)],
+        [metric("eval/accuracy", step, value) for step, value in enumerate(values)],
     )
     names = api.get(f"/api/v1/runs/{run_id}/metrics").json()
     assert names["items"]["eval/accuracy"]["max"] == 49
@@ -252,14 +252,14 @@ def test_the_tail_that_a_resume_has_cut_is_shown_as_a_ghost_when_asked(
     api: httpx.Client, server: Server, run_id: str
 ) -> None:
     engine = server.app.state.resources.engine
-    losses = [MetricEvent(name="train_loss", step=step, value=step / 10) for step in range(1, 8)]
-    append(engine, Claim(run_id, 1, {}), [*losses, MetricEvent(name="train_loss", step=8, value=math.nan)])
+    losses = [metric("train_loss", step, step / 10) for step in range(1, 8)]
+    append(engine, Claim(run_id, 1, {}), [*losses, metric("train_loss", 8, math.nan)])
     for attempt, start, values in ((2, 4, {5: 50.0, 6: 60.0}), (3, 5, {6: 600.0})):
         with writing(engine) as session:
             reap(session, now=1e6 * attempt, max_lost_workers=9)
         assert claim(engine, now=1e6 * attempt + 1) is not None
         begin(engine, Claim(run_id, attempt, {}), start_step=start)
-        points = [MetricEvent(name="train_loss", step=step, value=value) for step, value in values.items()]
+        points = [metric("train_loss", step, value) for step, value in values.items()]
         append(engine, Claim(run_id, attempt, {}), points)
     plain = api.get(f"/api/v1/runs/{run_id}/metrics/train_loss").json()
     assert (plain["steps"], plain["ghosts"]) == ([1, 2, 3, 4, 5, 6], [])

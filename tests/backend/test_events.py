@@ -3,6 +3,7 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 
@@ -10,15 +11,26 @@ from rankscope.contract.errors import NotFound
 from rankscope.contract.events import (
     CheckpointEvent,
     ComponentChange,
-    MetricEvent,
+    MetricsEvent,
     PruneEvent,
     RanksEvent,
     WarningEvent,
 )
 from rankscope.contract.status import RunStatus
-from rankscope.store import events, queue, runs, series
+from rankscope.store import events, points, queue, runs, snapshots
 from rankscope.store.engine import reading, writing
-from tests.backend.store_setup import append, begin, claim, losses, modules, read_run, sequence, training_run
+from tests.backend.store_setup import (
+    append,
+    begin,
+    claim,
+    losses,
+    metric,
+    modules,
+    points_of,
+    read_run,
+    sequence,
+    training_run,
+)
 
 
 def test_numbers_have_no_gap_under_eight_concurrent_writers_and_readers_never_skip(engine: Engine) -> None:
@@ -46,11 +58,15 @@ def test_numbers_have_no_gap_under_eight_concurrent_writers_and_readers_never_sk
 def test_nan_and_inf_come_back_as_marked_text_and_never_as_null(engine: Engine) -> None:
     claimed = training_run(engine)
     values = [0.5, math.nan, math.inf, -math.inf, 0.25]
-    append(engine, claimed, [MetricEvent(name="x", step=step, value=value) for step, value in enumerate(values)])
+    append(engine, claimed, [metric("x", step, value) for step, value in enumerate(values)])
     with reading(engine) as session:
-        points = series.metric_points(session, claimed.run_id, "x")
-        stored = [event["value"] for event in events.read_after(session, claimed.run_id, 0) if event.get("name") == "x"]
-    assert [point.value for point in points] == stored == [0.5, "NaN", "Infinity", "-Infinity", 0.25]
+        every = events.read_after(session, claimed.run_id, 0)
+    stored = [event["values"]["x"] for event in every if event["kind"] == "metrics"]
+    assert (
+        [value for _, value in points_of(engine, claimed.run_id, "x")]
+        == stored
+        == [0.5, "NaN", "Infinity", "-Infinity", 0.25]
+    )
     summary = read_run(engine, claimed.run_id).metrics["x"]
     assert summary == {"last": 0.25, "last_step": 4, "min": 0.25, "min_step": 4, "max": 0.5, "max_step": 0}
 
@@ -61,7 +77,7 @@ def test_nan_in_a_threshold_and_a_score_survives_too(engine: Engine) -> None:
     prune = PruneEvent(step=20, budget=11, total=12, threshold=math.nan, final=False, pruned=[change], regrown=[])
     append(engine, claimed, [modules(), prune])
     with reading(engine) as session:
-        (line,) = series.ledger(session, claimed.run_id)
+        (line,) = snapshots.ledger(session, claimed.run_id)
     assert (line["score"], line["threshold"], line["change"]) == ("NaN", "NaN", "pruned")
 
 
@@ -97,12 +113,11 @@ def test_resume_cuts_the_view_at_its_step_and_numbers_go_on(engine: Engine) -> N
     assert second is not None
     append(engine, second, [WarningEvent(code="x", message="before the child has loaded")])
     begin(engine, second, start_step=5, now=1002)
-    append(engine, second, [MetricEvent(name="train_loss", step=step, value=100 + step) for step in (6, 7)])
-    with reading(engine) as session:
-        points = series.metric_points(session, first.run_id, "train_loss")
-        numbers = sequence(engine, first.run_id)
-    assert [point.step for point in points] == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert [point.value for point in points][-2:] == [106, 107]
+    append(engine, second, [metric("train_loss", step, 100 + step) for step in (6, 7)])
+    shown = points_of(engine, first.run_id, "train_loss")
+    numbers = sequence(engine, first.run_id)
+    assert [step for step, _ in shown] == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert [value for _, value in shown[-2:]] == [106, 107]
     assert numbers == list(range(1, len(numbers) + 1))
     run = read_run(engine, first.run_id)
     assert (run.status, run.step, run.attempt_start_step) == (RunStatus.running, 7, 5)
@@ -123,10 +138,9 @@ def test_a_step_is_replaced_exactly_when_the_view_hides_it(engine: Engine) -> No
             assert claim(engine, now=1000.0 * number + 1)
             begin(engine, claimed, start_step=start_step)
         steps = range(start_step + 1, start_step + 7)
-        append(engine, claimed, [MetricEvent(name="x", step=step, value=number) for step in steps])
+        append(engine, claimed, [metric("x", step, number) for step in steps])
         made |= {(number, step) for step in steps}
-    with reading(engine) as session:
-        shown = {(point.value, point.step) for point in series.metric_points(session, run_id, "x")}
+    shown = {(value, step) for step, value in points_of(engine, run_id, "x")}
     assert shown == {(attempt, step) for attempt, step in made if not events.is_replaced(starts, attempt, step)}
 
 
@@ -139,7 +153,7 @@ def _only_run(engine: Engine) -> str:
 def test_a_whole_batch_is_found_again_and_nothing_else(engine: Engine) -> None:
     claimed = training_run(engine)
     before = len(sequence(engine, claimed.run_id))
-    batch = [*losses(1, 2), MetricEvent(name="x", step=3, value=math.nan), modules()]
+    batch = [*losses(1, 2), metric("x", 3, math.nan), modules()]
     with reading(engine) as session:
         assert events.find_batch(session, claimed.run_id, 1, batch, after=0) is None
     last = append(engine, claimed, batch)
@@ -153,14 +167,13 @@ def test_a_whole_batch_is_found_again_and_nothing_else(engine: Engine) -> None:
 
 
 def test_reduced_series_keeps_ends_extremes_and_what_is_not_finite() -> None:
-    points = [series.Point(step, math.sin(step / 50)) for step in range(10_000)]
-    points[1234] = series.Point(1234, 50.0)
-    points[4321] = series.Point(4321, "NaN")
-    kept = series.reduce_points(points, 400)
+    values = np.sin(np.arange(10_000) / 50)
+    values[1234], values[4321] = 50.0, math.nan
+    kept = points.reduced(values, 400).tolist()
     assert len(kept) <= 410
-    assert kept == sorted(kept, key=lambda point: point.step)
-    assert {points[0], points[-1], points[1234], points[4321]} <= set(kept)
-    assert series.reduce_points(points[:100], 400) == points[:100]
+    assert kept == sorted(kept)
+    assert {0, 9999, 1234, 4321} <= set(kept)
+    assert points.reduced(values[:100], 400).tolist() == list(range(100))
 
 
 def test_thinned_frames_keep_prunings_and_the_last_one(engine: Engine) -> None:
@@ -170,8 +183,8 @@ def test_thinned_frames_keep_prunings_and_the_last_one(engine: Engine) -> None:
     append(engine, claimed, [RanksEvent(step=step, pruning=step in (33, 77), **snapshot) for step in range(101)])
     append(engine, claimed, [PruneEvent(step=step, **prune) for step in (33, 77)])
     with reading(engine) as session:
-        frames, total = series.rank_frames(session, claimed.run_id, limit=10)
-        inside, _ = series.rank_frames(session, claimed.run_id, from_step=40, to_step=42)
+        frames, total = snapshots.rank_frames(session, claimed.run_id, limit=10)
+        inside, _ = snapshots.rank_frames(session, claimed.run_id, from_step=40, to_step=42)
     steps = [frame["step"] for frame in frames]
     assert total == 101
     assert len(steps) == 10
@@ -186,8 +199,8 @@ def test_unknown_run_is_named(engine: Engine) -> None:
 
 
 def test_best_evaluation_counts_only_from_the_final_mask_on_also_after_a_resume(engine: Engine) -> None:
-    def accuracy(step: int, value: float) -> MetricEvent:
-        return MetricEvent(name="eval_accuracy", step=step, value=value)
+    def accuracy(step: int, value: float) -> MetricsEvent:
+        return metric("eval_accuracy", step, value)
 
     def final_mask(step: int) -> PruneEvent:
         return PruneEvent(step=step, budget=8, total=12, threshold=0.1, final=True, pruned=[], regrown=[])

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Engine
 
 from rankscope import openapi
-from rankscope.contract.events import MetricEvent, RanksEvent, WarningEvent
+from rankscope.contract.events import RanksEvent, WarningEvent
 from rankscope.store import events
 from rankscope.store.engine import reading
-from tests.backend.store_setup import append, modules, training_run
+from tests.backend.store_setup import append, metric, modules, training_run
 
 
 def test_committed_document_is_up_to_date() -> None:
@@ -44,7 +44,7 @@ def test_stored_events_fit_their_described_shape(engine: Engine) -> None:
     claimed = training_run(engine)
     snapshot = RanksEvent(step=0, budget=12, live=12, modules=4, width=3, mask="", scores="", threshold=float("nan"))
     warning = WarningEvent(code="x", message="y")
-    append(engine, claimed, [modules(), snapshot, MetricEvent(name="x", step=1, value=float("inf")), warning])
+    append(engine, claimed, [modules(), snapshot, metric("x", 1, float("inf")), warning])
     components = json.loads(openapi.text())["components"]
     with reading(engine) as session:
         found = events.read_after(session, claimed.run_id, 0)

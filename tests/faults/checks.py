@@ -67,7 +67,10 @@ def _event_breaches(recorded: list[dict[str, Any]], last_seq: int) -> list[str]:
             found.append(f"attempt {before} was followed by a write of attempt {after}")
     # Within an attempt every point is made once: a late writer or a batch written twice shows here.
     points = Counter(
-        (event["attempt"], event["name"], event["step"]) for event in recorded if event["kind"] == "metric"
+        (event["attempt"], name, event["step"])
+        for event in recorded
+        if event["kind"] == "metrics"
+        for name in event["values"]
     )
     found += [f"attempt {attempt} has {name} of step {step} {count} times"
               for (attempt, name, step), count in points.items() if count > 1]  # fmt: skip

@@ -8,8 +8,10 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from rankscope.contract.tables import Event
-from rankscope.store import events, series
+from rankscope.store import events, snapshots
 from rankscope.store.engine import reading
+from rankscope.store.points import marked
+from rankscope.store.series import read_curves
 from tests.faults.installation import Installation
 
 _CLOCK = {"steps_per_second"}
@@ -54,15 +56,12 @@ def _first_difference(mine: list[Any], theirs: list[Any]) -> str:
 def trace(installation: Installation, run_id: str) -> Trace:
     run = installation.run(run_id)
     with reading(installation.engine) as session:
-        names = session.scalars(
-            select(col(Event.name)).where(col(Event.run_id) == run_id, col(Event.kind) == "metric").distinct()
-        ).all()
         metrics = {
-            name: [tuple(point) for point in series.metric_points(session, run_id, name)]
-            for name in names
-            if name is not None and name not in _CLOCK
+            name: list(zip(curve.points.steps.tolist(), marked(curve.points.values), strict=True))
+            for name, curve in read_curves(session, run_id).items()
+            if name not in _CLOCK
         }
-        frames, _ = series.rank_frames(session, run_id, limit=1_000_000)
+        frames, _ = snapshots.rank_frames(session, run_id, limit=1_000_000)
         shown = session.scalars(
             select(Event)
             .where(col(Event.run_id) == run_id, col(Event.kind) == "prune", events.visible(session, run_id))
@@ -75,7 +74,7 @@ def trace(installation: Installation, run_id: str) -> Trace:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    return Trace(metrics, [_placeless(frame) for frame in frames], prunings, files)  # type: ignore[arg-type]
+    return Trace(metrics, [_placeless(frame) for frame in frames], prunings, files)
 
 
 def _placeless(event: dict[str, Any]) -> dict[str, Any]:

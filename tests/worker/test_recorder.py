@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import LeaseLost
-from rankscope.contract.events import MetricEvent
+from rankscope.contract.events import MetricsEvent
 from rankscope.contract.presets import presets
 from rankscope.contract.status import RunStatus
 from rankscope.store import events, queue, runs
@@ -51,15 +51,15 @@ def make(engine: Engine, claim: queue.Claim, **options: Any) -> Recorder:
     return Recorder(engine, options.pop("bell", Bell()), claim.run_id, claim.attempt, **options)
 
 
-def metric(step: int) -> MetricEvent:
-    return MetricEvent(name="m", step=step, value=float(step))
+def metric(step: int) -> MetricsEvent:
+    return MetricsEvent(step=step, values={"m": float(step)})
 
 
 def stored_steps(engine: Engine, claim: queue.Claim) -> list[int]:
     with reading(engine) as session:
         found = events.read_after(session, claim.run_id, 0, limit=100_000)
     assert [event["seq"] for event in found] == list(range(1, len(found) + 1))
-    return [event["step"] for event in found if event["kind"] == "metric"]
+    return [event["step"] for event in found if event["kind"] == "metrics"]
 
 
 def test_events_are_stored_in_order_and_the_bell_rings_after_the_commit(engine: Engine, claim: queue.Claim) -> None:
@@ -171,5 +171,5 @@ def test_begin_training_stands_after_what_was_recorded_before(engine: Engine, cl
     with reading(engine) as session:
         found = events.read_after(session, claim.run_id, 0)
         run = runs.get_run(session, claim.run_id)
-    assert [event.get("status", event["kind"]) for event in found] == ["queued", "starting", "metric", "running"]
+    assert [event.get("status", event["kind"]) for event in found] == ["queued", "starting", "metrics", "running"]
     assert (run.status, run.step, run.attempt_start_step) == (RunStatus.running, 7, 7)

@@ -34,7 +34,7 @@ class SteeredLife(Life):
         super().__init__(data_dir, config, run, attempt, stop_at)
 
     def steer_requests(self) -> Iterable[SteerRequest]:
-        losses = [event.step for event in self.events if event.kind == "metric" and event.name == "train_loss"]
+        losses = [event.step for event in self.events if event.kind == "metrics" and "train_loss" in event.values]
         # The loss of the step at hand is recorded after this question; a resumed attempt's first step has none before.
         return self.wishes.get((losses[-1] if losses else self.ready[-1]) + 1, [])
 

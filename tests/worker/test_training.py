@@ -57,9 +57,11 @@ class Life:
 
     def metrics(self) -> dict[tuple[str, int], float]:
         return {
-            (event.name, event.step): event.value
+            (name, event.step): value
             for event in self.events
-            if event.kind == "metric" and event.name not in NOT_TRAINING
+            if event.kind == "metrics"
+            for name, value in event.values.items()
+            if name not in NOT_TRAINING
         }
 
     def ranks(self) -> dict[int, RanksEvent]:
@@ -267,6 +269,6 @@ def test_losses_that_are_no_numbers_warn_once_keep_old_checkpoints_and_end_the_r
     assert ended == [False, False, False, True]
     assert reporter.has_diverged
     assert [event.code for event in events if event.kind == "warning"] == ["nan_loss"]
-    assert [str(event.value) for event in events if event.kind == "metric" and event.name == "train_loss"] == [
+    assert [str(event.values["train_loss"]) for event in events if event.kind == "metrics"] == [
         "0.5", "nan", "inf", "nan",
     ]  # fmt: skip

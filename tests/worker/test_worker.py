@@ -21,7 +21,7 @@ from rankscope.settings import Settings
 from rankscope.store import events, runs, workers
 from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.schema import migrate
-from rankscope.store.series import metric_points
+from rankscope.store.series import read_curves
 from rankscope_worker.celery_app import Nudger
 from tests.conftest import Broker
 from tests.stack import Stack, wait_for
@@ -166,9 +166,9 @@ def test_a_run_survives_a_stop_a_drain_and_kills_of_child_and_worker_bit_for_bit
     assert_numbered_without_gap(recorded)
     for metric in ("train_loss", "grad_norm", "learning_rate", "dem", "eval_loss", "eval_accuracy"):
         with reading(bench.engine) as session:
-            points = metric_points(session, run_id, metric)
+            points = read_curves(session, run_id, [metric])[metric].points
         expected = [(step, value) for (name, step), value in whole.metrics().items() if name == metric]
-        assert [(point.step, point.value) for point in points] == expected, metric
+        assert list(zip(points.steps.tolist(), points.values.tolist(), strict=True)) == expected, metric
     assert all(event["live"] == event["budget"] for event in recorded if event["kind"] == "ranks" and event["pruning"])
     statuses = [event["status"] for event in recorded if event["kind"] == "status"]
     assert statuses == [

@@ -17,7 +17,7 @@ from dynamic_rank import PruneDecision, Snapshot
 from rankscope.contract.budget import PruningWindow
 from rankscope.contract.events import (
     ComponentChange,
-    MetricEvent,
+    MetricsEvent,
     PhaseEvent,
     PruneEvent,
     RanksEvent,
@@ -125,14 +125,15 @@ class Reporter(TrainerCallback):
         logs = logs or {}
         # Everything is recorded as events; Trainer would write its own list into every checkpoint.
         state.log_history.clear()
-        for name, value in logs.items():
-            if name in _NAMES:
-                self._record(MetricEvent(name=_NAMES[name], step=state.global_step, value=float(value)))
+        values = {_NAMES[name]: float(value) for name, value in logs.items() if name in _NAMES}
+        rate = self._speed.rate() if "loss" in logs else None
+        if rate is not None:
+            values["steps_per_second"] = rate
+        if values:
+            self._record(MetricsEvent(step=state.global_step, values=values))
         if "loss" in logs:
             self._watch_loss(float(logs["loss"]), state.global_step, control)
-            rate = self._speed.rate()
             if rate is not None:
-                self._record(MetricEvent(name="steps_per_second", step=state.global_step, value=rate))
                 _log.info(
                     "step %d/%d  loss %.4f  learning rate %.3g  %.2f steps/s",
                     state.global_step, state.max_steps, logs["loss"], logs["learning_rate"], rate,
@@ -151,7 +152,7 @@ class Reporter(TrainerCallback):
             return
         self._record(ranks_event(snapshot))
         if snapshot.dem is not None:
-            self._record(MetricEvent(name="dem", step=snapshot.step, value=snapshot.dem))
+            self._record(MetricsEvent(step=snapshot.step, values={"dem": snapshot.dem}))
         if snapshot.decision is not None:
             self._record(prune_event(snapshot.decision))
 

@@ -66,6 +66,8 @@ def _as_sent(field: dict[str, Any]) -> dict[str, Any]:
     options = [option for option in field.pop("anyOf", []) if option != {"type": "null"}]
     if len(options) == 1:
         field |= options[0]
+    if isinstance(each := field.get("additionalProperties"), dict):
+        field["additionalProperties"] = _as_sent(each)
     if field.get("type") == "number" and field != _STAMP["time"]:
         del field["type"]
         field |= _NUMBER

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
 from rankscope.api.archive import files_within, zip_of
+from rankscope.api.log_search import search
 from rankscope.api.logs import read_part
-from rankscope.api.shapes import CheckpointList, CheckpointShape, LogPart, PresetList
+from rankscope.api.shapes import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart, PresetList
 from rankscope.api.views import kept_checkpoints, preset_list
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
@@ -51,12 +52,31 @@ def get_log(
 ) -> LogPart:
     """A part of the log, cut at line ends; empty as long as there is none."""
     run = _run(engine, run_id)
-    number = attempt or _newest_with(settings, run, "log.txt") or run.attempt
-    path = settings.attempt_dir(run.id, number) / "log.txt"
+    number, path = _log(settings, run, attempt)
     if not path.is_file():
         return LogPart(attempt=number, text="", offset=0, next_offset=0, size=0)
-    part = read_part(path, offset, is_growing=run.status.is_owned and number == run.attempt)
+    part = read_part(path, offset, is_growing=_is_growing(run, number))
     return LogPart(attempt=number, text=part.text, offset=part.offset, next_offset=part.next_offset, size=part.size)
+
+
+@router.get("/log/search")
+def search_log(
+    run_id: RunId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    q: Annotated[str, Query(min_length=1, max_length=200, description="Plain text, whatever its case.")],
+    start: Annotated[int, Query(alias="from", ge=0, le=2**53, description="Byte to begin at.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    attempt: Attempt = None,
+) -> LogMatches:
+    """Lines of the log that contain a text; none as long as there is no log."""
+    run = _run(engine, run_id)
+    number, path = _log(settings, run, attempt)
+    if not path.is_file():
+        return LogMatches(attempt=number, items=[], next_from=None, size=0)
+    found = search(path, q, start=start, limit=limit, is_growing=_is_growing(run, number))
+    items = [LogLine(offset=offset, line=line) for offset, line in found.lines]
+    return LogMatches(attempt=number, items=items, next_from=found.next_from, size=found.size)
 
 
 @router.get("/log/download", response_class=FileResponse, responses=_TEXT)
@@ -140,6 +160,16 @@ def _run(engine: EngineDep, run_id: str) -> Run:
         run = runs.get_run(session, run_id)
         session.expunge(run)
     return run
+
+
+def _log(settings: Settings, run: Run, attempt: int | None) -> tuple[int, Path]:
+    """Number and log file of that attempt, or of the newest one that has a log."""
+    number = attempt or _newest_with(settings, run, "log.txt") or run.attempt
+    return number, settings.attempt_dir(run.id, number) / "log.txt"
+
+
+def _is_growing(run: Run, attempt: int) -> bool:
+    return run.status.is_owned and attempt == run.attempt
 
 
 def _newest_with(settings: Settings, run: Run, name: str) -> int | None:

@@ -1,21 +1,28 @@
 """Numbers over the steps."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from rankscope.api.shapes import Ghost, MetricNames, Series
+from rankscope.api.shapes import MetricNames, MetricSeries, SeriesList
 from rankscope.deps import EngineDep, RunId
-from rankscope.store import runs, series
+from rankscope.store import runs
 from rankscope.store.engine import reading
+from rankscope.store.points import Points, marked
+from rankscope.store.series import EVERY_STEP, Curve, Steps, read_curves
 
-router = APIRouter(prefix="/runs/{run_id}/metrics", tags=["metrics"])
+router = APIRouter(prefix="/runs/{run_id}", tags=["metrics"])
 
+MetricName = Annotated[str, Query(min_length=1, max_length=100)]
 FromStep = Annotated[int | None, Query(alias="from", ge=0, le=2**31 - 1, description="First step.")]
 ToStep = Annotated[int | None, Query(alias="to", ge=0, le=2**31 - 1, description="Last step.")]
+PointLimit = Annotated[str, Query(pattern=r"^(all|[1-9][0-9]{0,6})$", description="At most about so many, or all.")]
+Smooth = Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0: none.")]
+WithGhosts = Annotated[bool, Query(alias="ghost", description="Also what a resume has replaced.")]
+WithTimes = Annotated[bool, Query(alias="times", description="Also when each point was recorded.")]
 
 
-@router.get("")
+@router.get("/metrics")
 def list_metrics(run_id: RunId, engine: EngineDep) -> MetricNames:
     """Every metric with its last, smallest and largest value."""
     with reading(engine) as session:
@@ -23,39 +30,71 @@ def list_metrics(run_id: RunId, engine: EngineDep) -> MetricNames:
         return MetricNames.model_validate({"items": run.metrics, "last_seq": run.last_seq})
 
 
-@router.get("/{name:path}")
+@router.get("/series")
+def get_series(
+    run_id: RunId,
+    engine: EngineDep,
+    names: Annotated[list[MetricName] | None, Query(max_length=1000, description="None: every metric.")] = None,
+    points: PointLimit = "600",
+    from_step: FromStep = None,
+    to_step: ToStep = None,
+    smooth: Smooth = 0.0,
+    with_ghosts: WithGhosts = False,
+    with_times: WithTimes = False,
+) -> SeriesList:
+    """Many metrics at once. Reduced so that every extreme stays; exact where the steps asked for hold few points."""
+    with reading(engine) as session:
+        last_seq = runs.get_run(session, run_id).last_seq
+        curves = read_curves(
+            session, run_id, names, limit=_limit(points), within=_within(from_step, to_step), smooth=smooth,
+            with_ghosts=with_ghosts,
+        )  # fmt: skip
+    items = [_series(name, curve, with_times) for name, curve in curves.items()]
+    return SeriesList.model_validate({"items": items, "last_seq": last_seq})
+
+
+@router.get("/metrics/{name:path}")
 def get_metric(
     run_id: RunId,
     name: Annotated[str, Path(min_length=1, max_length=100, examples=["train_loss"])],
     engine: EngineDep,
-    points: Annotated[
-        str, Query(pattern=r"^(all|[1-9][0-9]{0,6})$", description="At most about so many, or all.")
-    ] = "2000",
+    points: PointLimit = "2000",
     from_step: FromStep = None,
     to_step: ToStep = None,
-    ghost: Annotated[bool, Query(description="Also what a resume has replaced.")] = False,
-) -> Series:
+    smooth: Smooth = 0.0,
+    with_ghosts: WithGhosts = False,
+    with_times: WithTimes = False,
+) -> MetricSeries:
     """One metric; empty before its first point. Reduced so that every extreme stays."""
     with reading(engine) as session:
-        run = runs.get_run(session, run_id)
-        every = series.metric_points(session, run_id, name, from_step=from_step, to_step=to_step)
-        tails = series.ghost_points(session, run_id, name) if ghost else {}
-        last_seq = run.last_seq
+        last_seq = runs.get_run(session, run_id).last_seq
+        curves = read_curves(
+            session, run_id, [name], limit=_limit(points), within=_within(from_step, to_step), smooth=smooth,
+            with_ghosts=with_ghosts,
+        )  # fmt: skip
+    return MetricSeries.model_validate(_series(name, curves[name], with_times) | {"last_seq": last_seq})
 
-    def reduced(points_of: list[series.Point]) -> list[series.Point]:
-        return points_of if points == "all" else series.reduce_points(points_of, int(points))
 
-    kept = reduced(every)
-    return Series(
-        name=name,
-        steps=[point.step for point in kept],
-        values=[point.value for point in kept],
-        total_points=len(every),
-        is_reduced=len(kept) < len(every),
-        ghosts=[
-            Ghost(attempt=attempt, steps=[point.step for point in tail], values=[point.value for point in tail])
-            for attempt, whole in tails.items()
-            for tail in [reduced(whole)]
-        ],
-        last_seq=last_seq,
-    )
+def _limit(points: str) -> int | None:
+    return None if points == "all" else int(points)
+
+
+def _within(from_step: int | None, to_step: int | None) -> Steps:
+    first, last = EVERY_STEP
+    return Steps(first if from_step is None else from_step, last if to_step is None else to_step)
+
+
+def _series(name: str, curve: Curve, with_times: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        **_columns(curve.points),
+        "times": curve.points.times.tolist() if with_times else None,
+        "smoothed": None if curve.smoothed is None else marked(curve.smoothed),
+        "total_points": curve.total,
+        "is_reduced": len(curve.points) < curve.total,
+        "ghosts": [{"attempt": attempt, **_columns(ghost)} for attempt, ghost in curve.ghosts],
+    }
+
+
+def _columns(of: Points) -> dict[str, Any]:
+    return {"steps": of.steps.tolist(), "values": marked(of.values)}

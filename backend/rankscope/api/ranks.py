@@ -1,37 +1,112 @@
 """Which components live: snapshots over the steps, and the ledger of what was pruned and came back."""
 
-from typing import Annotated
+import base64
+from typing import Annotated, Any
 
+import numpy as np
+import numpy.typing as npt
 from fastapi import APIRouter, Query
+from sqlmodel import Session
 
 from rankscope.api.metrics import FromStep, ToStep
-from rankscope.api.shapes import Ledger, LedgerLine, RankFrame, RankFrames
+from rankscope.api.shapes import ComponentHistory, Ledger, LedgerLine, RankFrame, RankFrames, RankHistory
+from rankscope.contract.errors import NotFound
 from rankscope.deps import EngineDep, RunId
-from rankscope.store import runs, series
+from rankscope.store import runs, snapshots
 from rankscope.store.engine import reading
+from rankscope.store.rank_columns import component_columns, module_columns
 
 router = APIRouter(prefix="/runs/{run_id}/ranks", tags=["ranks"])
 
-_FRAME_FIELDS = ("seq", "attempt", "step", "budget", "live", "threshold", "pruning", "final", "mask", "scores")
+_FRAME_FIELDS = (
+    "seq", "attempt", "step", "budget", "live", "threshold", "pruning", "final", "mask", "scores", "raw_scores",
+)  # fmt: skip
+FrameLimit = Annotated[int, Query(ge=1, le=5000, description="At most so many snapshots.")]
+Module = Annotated[int, Query(ge=0, le=100_000, description="Index in the list of modules.")]
 
 
 @router.get("")
 def get_ranks(
+    run_id: RunId, engine: EngineDep, from_step: FromStep = None, to_step: ToStep = None, frames: FrameLimit = 400
+) -> RankHistory:
+    """Rank and importance of every module over the steps; empty before the model is loaded."""
+    with reading(engine) as session:
+        last_seq = runs.get_run(session, run_id).last_seq
+        modules, width = _modules(session, run_id)
+        found, total = snapshots.rank_frames(session, run_id, from_step=from_step, to_step=to_step, limit=frames)
+    columns = module_columns(found, len(modules), width)
+    return RankHistory(
+        modules=modules,
+        width=width,
+        steps=[frame["step"] for frame in found],
+        attempts=[frame["attempt"] for frame in found],
+        budget=[frame["budget"] for frame in found],
+        live=[frame["live"] for frame in found],
+        threshold=[frame.get("threshold") for frame in found],
+        pruning=[frame["pruning"] for frame in found],
+        final=[frame["final"] for frame in found],
+        ranks=_base64(columns.ranks),
+        importance_mean=_base64(columns.mean),
+        importance_max=_base64(columns.max),
+        total_frames=total,
+        is_reduced=len(found) < total,
+        last_seq=last_seq,
+    )
+
+
+@router.get("/frames")
+def get_rank_frames(
     run_id: RunId,
     engine: EngineDep,
     from_step: FromStep = None,
     to_step: ToStep = None,
-    frames: Annotated[int, Query(ge=1, le=5000, description="At most so many.")] = 400,
+    frames: Annotated[int, Query(ge=1, le=200, description="At most so many.")] = 100,
 ) -> RankFrames:
-    """Rank snapshots with the modules that their rows belong to; empty before the model is loaded."""
+    """Rank snapshots with every component, as they were recorded."""
     with reading(engine) as session:
         last_seq = runs.get_run(session, run_id).last_seq
-        modules = series.modules_event(session, run_id) or {"modules": [], "width": 0}
-        found, total = series.rank_frames(session, run_id, from_step=from_step, to_step=to_step, limit=frames)
+        modules, width = _modules(session, run_id)
+        found, total = snapshots.rank_frames(session, run_id, from_step=from_step, to_step=to_step, limit=frames)
     return RankFrames(
-        modules=modules["modules"],
-        width=modules["width"],
+        modules=modules,
+        width=width,
         frames=[RankFrame.model_validate({name: event.get(name) for name in _FRAME_FIELDS}) for event in found],
+        total_frames=total,
+        is_reduced=len(found) < total,
+        last_seq=last_seq,
+    )
+
+
+@router.get("/components")
+def get_components(
+    run_id: RunId,
+    engine: EngineDep,
+    module: Module,
+    from_step: FromStep = None,
+    to_step: ToStep = None,
+    frames: FrameLimit = 400,
+) -> ComponentHistory:
+    """The components of one module over the steps."""
+    with reading(engine) as session:
+        last_seq = runs.get_run(session, run_id).last_seq
+        modules, width = _modules(session, run_id)
+        if module >= len(modules):
+            raise NotFound(
+                f"Run {run_id} has no module {module}; it has {len(modules)}, counted from 0.",
+                "Use an index of `modules` from GET /ranks.",
+            )
+        found, total = snapshots.rank_frames(session, run_id, from_step=from_step, to_step=to_step, limit=frames)
+    columns = component_columns(found, len(modules), width, module)
+    return ComponentHistory(
+        module=module,
+        name=modules[module]["name"],
+        width=width,
+        steps=[frame["step"] for frame in found],
+        attempts=[frame["attempt"] for frame in found],
+        pruning=[frame["pruning"] for frame in found],
+        mask=_base64(np.packbits(columns.live, bitorder="little")),
+        scores=_base64(columns.scores),
+        raw_scores=None if columns.raw_scores is None else _base64(columns.raw_scores),
         total_frames=total,
         is_reduced=len(found) < total,
         last_seq=last_seq,
@@ -45,6 +120,16 @@ def get_ledger(
     """One line for each component pruned or regrown, in order of time."""
     with reading(engine) as session:
         runs.get_run(session, run_id)
-        modules = (series.modules_event(session, run_id) or {"modules": []})["modules"]
-        lines = series.ledger(session, run_id, module=module)
+        modules, _ = _modules(session, run_id)
+        lines = snapshots.ledger(session, run_id, module=module)
     return Ledger(items=[LedgerLine(**line, module_name=modules[line["module"]]["name"]) for line in lines])
+
+
+def _modules(session: Session, run_id: str) -> tuple[list[dict[str, Any]], int]:
+    """The adapted modules and the row length of snapshots; none before the model is loaded."""
+    event = snapshots.modules_event(session, run_id) or {"modules": [], "width": 0}
+    return event["modules"], event["width"]
+
+
+def _base64(column: npt.NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(column).tobytes()).decode()

@@ -309,11 +309,71 @@ class Series(Shape):
     name: str
     steps: list[int]
     values: list[Number]
+    times: list[float] | None = None
+    """With times=true: when each point was recorded, in seconds since 1970 (UTC)."""
+    smoothed: list[Number] | None = None
+    """With smooth above 0: the bias-corrected moving average over all points, those that are left out too."""
     total_points: int
     is_reduced: bool
     """True: minimum and maximum of each bucket are kept; fetch with points=all for every point."""
     ghosts: list[Ghost] = []
     """With ghost=true: the parts that are left out above, reduced alike."""
+
+
+class MetricSeries(Series):
+    last_seq: int
+
+
+class SeriesList(Shape):
+    items: list[Series]
+    last_seq: int
+
+
+class RankHistory(Shape):
+    """Rank and importance of every module over the steps, in columns; one entry a snapshot.
+
+    `ranks`: base64 of little-endian uint16[snapshots, modules]: live components. `importance_mean` and `importance_max`:
+    base64 of little-endian float16[snapshots, modules]: over the live components; NaN where one of their scores is, 0 at
+    rank 0.
+    """
+
+    modules: list[Module]
+    width: int
+    steps: list[int]
+    attempts: list[int]
+    budget: list[int]
+    live: list[int]
+    threshold: list[Number | None]
+    pruning: list[bool]
+    final: list[bool]
+    ranks: str
+    importance_mean: str
+    importance_max: str
+    total_frames: int
+    is_reduced: bool
+    """True: evenly thinned; all snapshots at pruning steps and the last one are kept first."""
+    last_seq: int
+
+
+class ComponentHistory(Shape):
+    """The components of one module over the steps.
+
+    `mask`: base64 of numpy.packbits(bool[snapshots, width], bitorder="little"), flattened: live components. `scores`,
+    `raw_scores`: base64 of little-endian float16[snapshots, width].
+    """
+
+    module: int
+    name: str
+    width: int
+    steps: list[int]
+    attempts: list[int]
+    pruning: list[bool]
+    mask: str
+    scores: str
+    raw_scores: str | None
+    """Before smoothing; NaN in snapshots without. Null when the run records none."""
+    total_frames: int
+    is_reduced: bool
     last_seq: int
 
 
@@ -330,6 +390,7 @@ class RankFrame(Shape):
     final: bool
     mask: str
     scores: str
+    raw_scores: str | None
 
 
 class RankFrames(Shape):
@@ -369,6 +430,23 @@ class LogPart(Shape):
     """Byte offset of the text's start."""
     next_offset: int
     """Ask with this offset for what comes after."""
+    size: int
+
+
+class LogLine(Shape):
+    offset: int
+    """Byte offset of the line's start."""
+    line: str
+    """A line that is longer than 2,000 bytes: the part around the match."""
+
+
+class LogMatches(Shape):
+    """Lines of the log that contain the text, in order."""
+
+    attempt: int
+    items: list[LogLine]
+    next_from: int | None
+    """Go on from this byte for more; null: the whole log was searched."""
     size: int
 
 

@@ -14,7 +14,7 @@ from rankscope.contract.tables import Checkpoint, Run
 from rankscope.plan import RunPlan, planned_curve
 from rankscope.remedy import remedy_of
 from rankscope.settings import Settings
-from rankscope.store import runs, series
+from rankscope.store import runs, snapshots
 from rankscope.store.steering import done_so_far, is_held
 
 _COPIED = (
@@ -46,7 +46,7 @@ def kept_checkpoints(session: Session, run: Run, settings: Settings) -> list[Che
 
 def detail(session: Session, run: Run, settings: Settings, *, now: float) -> RunDetail:
     config = RunConfig.model_validate(run.config)
-    modules = series.modules_event(session, run.id) or {}
+    modules = snapshots.modules_event(session, run.id) or {}
     curve, prunings = planned_budget(run, config)
     return RunDetail.model_validate(
         _summary_fields(run, now, runs.queue_positions(session).get(run.id))

@@ -7,7 +7,7 @@ A worker makes events without `seq`, `attempt` and `time`; the store adds them w
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from rankscope.contract.config import SteerAction
 from rankscope.contract.status import Phase, RunStatus
@@ -40,13 +40,16 @@ class PhaseEvent(EventBase):
     step: int | None = None
 
 
-class MetricEvent(EventBase):
-    """One number of one series at one optimizer step."""
+MetricName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
-    kind: Literal["metric"] = "metric"
-    name: str = Field(min_length=1, max_length=100)
-    step: int = Field(ge=0)
-    value: float
+
+class MetricsEvent(EventBase):
+    """Numbers of one optimizer step: all that were logged together, so that a step costs one row and one message."""
+
+    kind: Literal["metrics"] = "metrics"
+    step: int = Field(ge=0, le=2**31 - 1)
+    values: dict[MetricName, float] = Field(min_length=1, max_length=1000)
+    """By metric name."""
 
 
 class Module(BaseModel):
@@ -82,6 +85,7 @@ class RanksEvent(EventBase):
 
     `mask`: base64 of numpy.packbits(bool[modules, width], bitorder="little"): live components.
     `scores`: base64 of little-endian float16[modules, width], row-major: importance (0 for what was pruned for good).
+    `raw_scores`: packed alike: importance of this step alone, before smoothing; null unless the run asked for it.
     A module's live rank is the number of set bits in its row of the mask.
     """
 
@@ -98,6 +102,7 @@ class RanksEvent(EventBase):
     width: int
     mask: str
     scores: str
+    raw_scores: str | None = None
 
 
 class ComponentChange(BaseModel):
@@ -179,7 +184,7 @@ class ConfigEvent(EventBase):
 RunEvent = Annotated[
     StatusEvent
     | PhaseEvent
-    | MetricEvent
+    | MetricsEvent
     | ModulesEvent
     | RanksEvent
     | PruneEvent

@@ -5,7 +5,7 @@ Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations 
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Enum, Index
+from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from rankscope.contract.status import RunStatus
@@ -49,6 +49,8 @@ class Run(SQLModel, table=True):
     attempt_started_at: float | None = None
     attempt_start_step: int = 0
     last_seq: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, default=0))
+    chunked_seq: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, default=0, server_default="0"))
+    """Metrics up to this event stand in chunks too."""
     step: int = 0
     total_steps: int | None = None
 
@@ -105,24 +107,42 @@ class Attempt(SQLModel, table=True):
 
 
 class Event(SQLModel, table=True):
-    """One row an event. A metric's name, step and value have columns of their own, so that a series is an index scan.
-
-    `value` is null for NaN and inf, which then stand in `payload` (SQLite would store NaN as null in silence).
-    """
+    """One row an event, whole in `payload` but for what every reader asks for."""
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_series", "run_id", "kind", "name", "step"),)
+    __table_args__ = (Index("ix_event_kind", "run_id", "kind", "seq"),)
 
     run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     attempt: int
     time: float
     kind: str = Field(max_length=16)
-    name: str | None = Field(default=None, max_length=100)
     step: int | None = None
-    value: float | None = None
     payload: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
-    """The other fields of the event; null for a metric with a finite value."""
+    """The other fields of the event."""
+
+
+class Chunk(SQLModel, table=True):
+    """The points of one metric in a stretch of one attempt's events, packed (store/points.py): what charts read.
+
+    Made from the events, which stay. `reduced` stands before `exact`, so that SQLite need not walk through the latter.
+    """
+
+    __tablename__ = "chunk"
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
+    name: str = Field(primary_key=True, max_length=100)
+    first_seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    """Where the stretch of events begins; the same for all metrics in it."""
+    attempt: int = Field(primary_key=True)
+    first_step: int
+    """Smallest step; `last_step`: the largest."""
+    last_step: int
+    n: int
+    """Points in `exact`."""
+    reduced: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """About 64 of them: first, last, smallest and largest of each bucket, and all that are not finite."""
+    exact: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class Checkpoint(SQLModel, table=True):

@@ -15,7 +15,7 @@ from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import StatusEvent
 from rankscope.contract.status import CLAIMABLE, OWNED, RunStatus
 from rankscope.contract.tables import Attempt, Run
-from rankscope.store import events, runs
+from rankscope.store import events, rebuild, runs
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def begin_training(session: Session, run_id: str, attempt: int, *, start_step: i
     session.add(run)
     session.flush()
     if start_step or attempt > 1:
-        events.rebuild_metrics(session, run_id)
+        rebuild.rebuild_metrics(session, run_id)
     if run.status == RunStatus.starting:
         runs.transition(session, run, RunStatus.running, now=now, step=start_step)
 

@@ -1,150 +1,221 @@
-"""What charts read: one metric over the steps, rank snapshots, and the ledger of prunings."""
+"""What curves are drawn from: chunks, and the few events after them. One read for all metrics, never all events.
 
-from typing import Any, NamedTuple
+A chunk that is shown as a whole gives its reduced form; one over the edge of what is shown is cut from its exact form.
+"""
 
-from sqlalchemy import not_, select
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import select
 from sqlmodel import Session, col
 
-from rankscope.contract.tables import Event
-from rankscope.store.events import stored, visible
+from rankscope.contract.tables import Chunk, Run
+from rankscope.store.chunks import REDUCED_POINTS, recorded
+from rankscope.store.events import cuts
+from rankscope.store.points import NONE, Bools, Floats, Points, joined, reduced, smoothed, unpack
+
+_MOST_KEYS = 5000
+"""In one query."""
 
 
-class Point(NamedTuple):
-    step: int
-    value: float | str
-    """A finite number, or "NaN", "Infinity", "-Infinity"."""
+class Steps(NamedTuple):
+    """A range of steps, both ends included."""
+
+    first: int = 0
+    last: int = 2**31 - 1
+
+    def upto(self, cut: int | None) -> "Steps":
+        return self if cut is None else Steps(self.first, min(self.last, cut))
+
+    def beyond(self, cut: int | None) -> "Steps":
+        return Steps(1, 0) if cut is None else Steps(max(self.first, cut + 1), self.last)
+
+    def holds(self, of: Points) -> Bools:
+        return (of.steps >= self.first) & (of.steps <= self.last)
 
 
-def metric_points(
-    session: Session, run_id: str, name: str, *, from_step: int | None = None, to_step: int | None = None
-) -> list[Point]:
-    """All visible points of a metric, by step."""
-    where = [
-        col(Event.run_id) == run_id,
-        col(Event.kind) == "metric",
-        col(Event.name) == name,
-        visible(session, run_id),
-    ]
-    if from_step is not None:
-        where.append(col(Event.step) >= from_step)
-    if to_step is not None:
-        where.append(col(Event.step) <= to_step)
-    rows = session.execute(
-        select(col(Event.step), col(Event.value), col(Event.payload))
-        .where(*where)
-        .order_by(col(Event.step), col(Event.seq))
-    )
-    return [Point(step, value if value is not None else payload["value"]) for step, value, payload in rows]
+EVERY_STEP = Steps()
 
 
-def ghost_points(session: Session, run_id: str, name: str) -> dict[int, list[Point]]:
-    """Attempt -> what it recorded of a metric beyond the step from which a later attempt went on; by step."""
-    rows = session.execute(
-        select(col(Event.attempt), col(Event.step), col(Event.value), col(Event.payload))
-        .where(
-            col(Event.run_id) == run_id, col(Event.kind) == "metric", col(Event.name) == name,
-            not_(visible(session, run_id)),
+@dataclass(frozen=True)
+class Curve:
+    """A metric as it is drawn: by step, reduced if there are more points than asked for."""
+
+    points: Points
+    smoothed: Floats | None
+    """At the same steps, over all points from the run's first on; None: not asked for."""
+    total: int
+    """Points that the range has."""
+    ghosts: list[tuple[int, Points]]
+    """(attempt, what it recorded beyond the step from which a later one went on), reduced alike."""
+
+
+def read_curves(
+    session: Session,
+    run_id: str,
+    names: Sequence[str] | None = None,
+    *,
+    limit: int | None = None,
+    within: Steps = EVERY_STEP,
+    smooth: float = 0.0,
+    with_ghosts: bool = False,
+) -> dict[str, Curve]:
+    """Name -> curve of at most about `limit` points (None: all); every metric of the run where `names` is None.
+
+    `smooth`: weight of the moving average, 0 <= smooth < 1; 0: none.
+    """
+    reader = _Reader(session, run_id, names)
+    shown = reader.select(lambda cut: (Steps(0, within.last) if smooth else within).upto(cut))
+    ghosts = reader.select(within.beyond) if with_ghosts else {}
+    for pieces in (*shown.values(), *ghosts.values()):
+        if smooth or limit is None or sum(one.drawn() for one in pieces) < limit:
+            reader.deepen(pieces)
+        reader.cut(pieces)
+    curves: dict[str, Curve] = {}
+    for name in reader.names:
+        points, total = _joined(shown.get(name, []))
+        average = None
+        if smooth:
+            average = smoothed(points.values, smooth)
+            inside = within.holds(points)
+            points, average, total = points.at(inside), average[inside], int(inside.sum())
+        kept = reduced(points.values, limit or total)
+        curves[name] = Curve(
+            points.at(kept),
+            None if average is None else average[kept],
+            total,
+            [
+                (one.attempt, ghost.at(reduced(ghost.values, limit or len(ghost))))
+                for one in ghosts.get(name, [])
+                for ghost, _ in [_joined([one])]
+                if len(ghost)
+            ],
         )
-        .order_by(col(Event.attempt), col(Event.step), col(Event.seq))
-    )  # fmt: skip
-    ghosts: dict[int, list[Point]] = {}
-    for attempt, step, value, payload in rows:
-        ghosts.setdefault(attempt, []).append(Point(step, value if value is not None else payload["value"]))
-    return ghosts
+    return curves
 
 
-def reduce_points(points: list[Point], limit: int) -> list[Point]:
-    """At most about `limit` points: of each bucket the first, last, smallest and largest, and all that are not finite.
-
-    The shape of the curve and every extreme stay; what is left out lies between points that are kept.
-    """
-    if len(points) <= limit or limit < 4:
-        return points
-    size = -(-len(points) * 4 // limit)
-    kept: list[Point] = []
-    for start in range(0, len(points), size):
-        bucket = points[start : start + size]
-        finite = [index for index, point in enumerate(bucket) if not isinstance(point.value, str)]
-        chosen = {0, len(bucket) - 1} | (set(range(len(bucket))) - set(finite))
-        if finite:
-            chosen |= {
-                min(finite, key=lambda index: bucket[index].value),
-                max(finite, key=lambda index: bucket[index].value),
-            }
-        kept += [bucket[index] for index in sorted(chosen)]
-    return kept
+def drawn_points(session: Session, run_id: str, *, is_exact: Callable[[str], bool]) -> dict[str, Points]:
+    """Name -> the visible points of every metric: all where `is_exact(name)`, else of each chunk its reduced form."""
+    reader = _Reader(session, run_id, None)
+    shown = reader.select(EVERY_STEP.upto)
+    for name, pieces in shown.items():
+        if is_exact(name):
+            reader.deepen(pieces)
+        reader.cut(pieces)
+    return {name: _joined(pieces)[0] for name, pieces in shown.items()}
 
 
-def modules_event(session: Session, run_id: str) -> dict[str, Any] | None:
-    """The newest list of adapted modules, or None before the model was loaded."""
-    row = session.scalars(
-        select(Event)
-        .where(col(Event.run_id) == run_id, col(Event.kind) == "modules")
-        .order_by(col(Event.seq).desc())
-        .limit(1)
-    ).one_or_none()
-    return stored(row) if row else None
+class _Head(NamedTuple):
+    """A chunk without its exact form."""
+
+    first_seq: int
+    first_step: int
+    last_step: int
+    n: int
+    reduced: bytes
 
 
-def rank_frames(
-    session: Session, run_id: str, *, from_step: int | None = None, to_step: int | None = None, limit: int = 400
-) -> tuple[list[dict[str, Any]], int]:
-    """At most `limit` rank snapshots by step, and how many there are.
+@dataclass
+class _Pieces:
+    """What an attempt has of one metric within some steps: chunks in the order of their events, then the tail."""
 
-    When thinned: the last one and those of pruning steps come first, the rest is spread evenly.
-    """
-    where = [col(Event.run_id) == run_id, col(Event.kind) == "ranks", visible(session, run_id)]
-    if from_step is not None:
-        where.append(col(Event.step) >= from_step)
-    if to_step is not None:
-        where.append(col(Event.step) <= to_step)
-    heads = session.execute(
-        select(col(Event.seq), col(Event.step)).where(*where).order_by(col(Event.step), col(Event.seq))
-    ).all()
-    # A resumed attempt repeats the snapshot of the step it starts from: the newer one stands.
-    newest = {step: seq for seq, step in heads}
-    steps = sorted(newest)
-    if len(steps) > limit:
-        prunings = session.scalars(
-            select(col(Event.step)).where(
-                col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id)
+    name: str
+    attempt: int
+    steps: Steps
+    chunks: list[_Head]
+    tail: Points
+    exact: dict[int, Points] = field(default_factory=dict)
+    """By `first_seq`: the chunks of which the exact form was read."""
+
+    def drawn(self) -> int:
+        """Points that the reduced forms give, about."""
+        return sum(min(head.n, REDUCED_POINTS) for head in self.chunks)
+
+    def is_whole(self, head: _Head) -> bool:
+        return self.steps.first <= head.first_step and head.last_step <= self.steps.last
+
+    def parts(self) -> Iterable[tuple[Points, int]]:
+        """Points within the steps, and how many there are before reduction."""
+        for head in self.chunks:
+            if head.first_seq in self.exact:
+                part = self._within(self.exact[head.first_seq])
+                yield part, len(part)
+            else:
+                yield unpack(head.reduced), head.n
+        tail = self._within(self.tail)
+        yield tail, len(tail)
+
+    def _within(self, of: Points) -> Points:
+        inside = self.steps.holds(of)
+        return of if inside.all() else of.at(inside)
+
+
+def _joined(pieces: Sequence[_Pieces]) -> tuple[Points, int]:
+    """By step, and how many there are before reduction."""
+    parts = [part for one in pieces for part in one.parts()]
+    return joined(points for points, _ in parts).by_step(), sum(n for _, n in parts)
+
+
+class _Reader:
+    """Chunks and tail of some metrics; the session sees one moment of them."""
+
+    def __init__(self, session: Session, run_id: str, names: Sequence[str] | None) -> None:
+        self._session, self._run_id = session, run_id
+        chunked_seq, metrics = session.execute(
+            select(col(Run.chunked_seq), col(Run.metrics)).where(col(Run.id) == run_id)
+        ).one()
+        self.names = sorted(metrics) if names is None else list(dict.fromkeys(names))
+        self._cuts = cuts(session, run_id)
+        self._tail = recorded(session, run_id, after=chunked_seq)
+        self._heads: dict[tuple[str, int], list[_Head]] = defaultdict(list)
+        where = [col(Chunk.run_id) == run_id]
+        if names is not None:
+            where.append(col(Chunk.name).in_(self.names))
+        rows = session.execute(
+            select(
+                col(Chunk.name), col(Chunk.attempt), col(Chunk.first_seq), col(Chunk.first_step), col(Chunk.last_step),
+                col(Chunk.n), col(Chunk.reduced),
+            ).where(*where).order_by(col(Chunk.name), col(Chunk.first_seq))
+        )  # fmt: skip
+        for name, attempt, *head in rows:
+            self._heads[name, attempt].append(_Head(*head))
+
+    def select(self, steps_of: Callable[[int | None], Steps]) -> dict[str, list[_Pieces]]:
+        """Name -> what each attempt has within `steps_of(the attempt's cut)`, in the order of attempts."""
+        found: dict[str, list[_Pieces]] = {name: [] for name in self.names}
+        for name, attempt in sorted(self._heads.keys() | {(name, attempt) for attempt, name in self._tail}):
+            if name not in found:
+                continue
+            steps = steps_of(self._cuts.get(attempt))
+            chunks = [
+                head
+                for head in self._heads.get((name, attempt), [])
+                if head.first_step <= steps.last and head.last_step >= steps.first
+            ]
+            found[name].append(_Pieces(name, attempt, steps, chunks, self._tail.get((attempt, name), NONE)))
+        return found
+
+    def deepen(self, pieces: Sequence[_Pieces]) -> None:
+        """Reads the exact form of every chunk whose reduced form leaves points out."""
+        for one in pieces:
+            self._read_exact(one, [head for head in one.chunks if head.n > REDUCED_POINTS])
+
+    def cut(self, pieces: Sequence[_Pieces]) -> None:
+        """Reads the exact form of every chunk that is over an edge of the steps."""
+        for one in pieces:
+            self._read_exact(one, [head for head in one.chunks if not one.is_whole(head)])
+
+    def _read_exact(self, one: _Pieces, heads: Sequence[_Head]) -> None:
+        missing = [head.first_seq for head in heads if head.first_seq not in one.exact]
+        for start in range(0, len(missing), _MOST_KEYS):
+            rows = self._session.execute(
+                select(col(Chunk.first_seq), col(Chunk.exact)).where(
+                    col(Chunk.run_id) == self._run_id,
+                    col(Chunk.name) == one.name,
+                    col(Chunk.attempt) == one.attempt,
+                    col(Chunk.first_seq).in_(missing[start : start + _MOST_KEYS]),
+                )
             )
-        )
-        steps = _thin(steps, {step for step in prunings if step is not None}, limit)
-    rows = session.scalars(
-        select(Event)
-        .where(col(Event.run_id) == run_id, col(Event.seq).in_([newest[step] for step in steps]))
-        .order_by(col(Event.step))
-    )
-    return [stored(row) for row in rows], len(newest)
-
-
-def _thin(steps: list[int], important: set[int], limit: int) -> list[int]:
-    first = [step for step in steps if step in important or step == steps[-1]]
-    if len(first) > limit:
-        stride = len(first) / limit
-        return sorted({first[int(index * stride)] for index in range(limit - 1)} | {steps[-1]})
-    rest = [step for step in steps if step not in set(first)]
-    room = limit - len(first)
-    stride = len(rest) / room if room else 1
-    return sorted({*first, *(rest[int(index * stride)] for index in range(room))})
-
-
-def ledger(session: Session, run_id: str, *, module: int | None = None) -> list[dict[str, Any]]:
-    """One line for each component pruned or regrown, in order of time."""
-    rows = session.scalars(
-        select(Event)
-        .where(col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id))
-        .order_by(col(Event.seq))
-    )
-    return [
-        {
-            "seq": event["seq"], "step": event["step"], "change": change, "module": line["module"],
-            "component": line["component"], "score": line["score"], "order": line["order"], "total": event["total"],
-            "threshold": event["threshold"], "budget": event["budget"],
-        }
-        for event in map(stored, rows)
-        for change in ("pruned", "regrown")
-        for line in event[change]
-        if module is None or line["module"] == module
-    ]  # fmt: skip
+            one.exact |= {first_seq: unpack(exact) for first_seq, exact in rows}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { fromFloat16, moduleStates, unpackMask, unpackScores } from "./packed";
+import { fromFloat16, unpackFloat16, unpackMask, unpackUint16 } from "./packed";
 
 const base64 = (bytes: number[]) => btoa(String.fromCharCode(...bytes));
 
@@ -15,11 +15,11 @@ function packbits(bits: number[]): string {
 describe("unpackMask", () => {
   test("reads bits in little order, across the borders of bytes and rows", () => {
     const bits = [1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0];
-    expect([...unpackMask(packbits(bits), 3, 5)]).toEqual(bits);
+    expect([...unpackMask(packbits(bits), 15)]).toEqual(bits);
   });
 
   test("is what numpy packs: [[1,1,0],[0,0,1]] is the byte 0b100011", () => {
-    expect([...unpackMask(base64([0b100011]), 2, 3)]).toEqual([1, 1, 0, 0, 0, 1]);
+    expect([...unpackMask(base64([0b100011]), 6)]).toEqual([1, 1, 0, 0, 0, 1]);
   });
 });
 
@@ -40,25 +40,10 @@ describe("fromFloat16", () => {
   });
 });
 
-test("scores are little-endian, row-major", () => {
-  expect([...unpackScores(base64([0x00, 0x3c, 0x00, 0xc0]), 1, 2)]).toEqual([1, -2]);
+test("scores are little-endian", () => {
+  expect([...unpackFloat16(base64([0x00, 0x3c, 0x00, 0xc0]), 2)]).toEqual([1, -2]);
 });
 
-describe("moduleStates", () => {
-  test("counts live components and takes the mean of their scores only", () => {
-    const frame = {
-      mask: packbits([1, 0, 1, 0, 0, 0]),
-      scores: base64([0, 0x3c, 0, 0x44, 0, 0x42, 0, 0, 0, 0, 0, 0]),
-    };
-    // Scores 1, 4, 3 of the first module; the 4 belongs to a component that is not live.
-    expect(moduleStates(frame, 2, 3)).toEqual([
-      { rank: 2, importance: 2 },
-      { rank: 0, importance: null },
-    ]);
-  });
-
-  test("a score that is NaN makes the importance NaN, not a smaller number", () => {
-    const frame = { mask: packbits([1, 1]), scores: base64([0x00, 0x7e, 0, 0x3c]) };
-    expect(moduleStates(frame, 1, 2)[0]?.importance).toBeNaN();
-  });
+test("ranks are little-endian, also above 255", () => {
+  expect([...unpackUint16(base64([2, 0, 0, 1]), 2)]).toEqual([2, 256]);
 });

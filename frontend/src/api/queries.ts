@@ -52,13 +52,6 @@ export const runQuery = (id: string) =>
       unwrap(http.GET("/api/v1/runs/{run_id}", { signal, params: { path: { run_id: id } } })),
   });
 
-export const metricNamesQuery = (id: string) =>
-  queryOptions({
-    queryKey: ["run", id, "metrics"],
-    queryFn: ({ signal }) =>
-      unwrap(http.GET("/api/v1/runs/{run_id}/metrics", { signal, params: { path: { run_id: id } } })),
-  });
-
 export const seriesQuery = (id: string, name: string) =>
   queryOptions({
     queryKey: ["run", id, "metrics", name],
@@ -68,7 +61,7 @@ export const seriesQuery = (id: string, name: string) =>
       ),
   });
 
-export const rankFramesQuery = (id: string, frames: number) =>
+export const ranksQuery = (id: string, frames: number) =>
   queryOptions({
     queryKey: ["run", id, "ranks", frames],
     queryFn: ({ signal }) =>

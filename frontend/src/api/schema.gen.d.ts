@@ -423,6 +423,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/log/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Log
+         * @description Lines of the log that contain a text; none as long as there is no log.
+         */
+        get: operations["search_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/metrics": {
         parameters: {
             query?: never;
@@ -492,9 +512,49 @@ export interface paths {
         };
         /**
          * Get Ranks
-         * @description Rank snapshots with the modules that their rows belong to; empty before the model is loaded.
+         * @description Rank and importance of every module over the steps; empty before the model is loaded.
          */
         get: operations["get_ranks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/ranks/components": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Components
+         * @description The components of one module over the steps.
+         */
+        get: operations["get_components"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/ranks/frames": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Rank Frames
+         * @description Rank snapshots with every component, as they were recorded.
+         */
+        get: operations["get_rank_frames"];
         put?: never;
         post?: never;
         delete?: never;
@@ -559,6 +619,26 @@ export interface paths {
          *     It goes on from its newest checkpoint and keeps its history; only changes that leave it the same training are taken.
          */
         post: operations["retry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Series
+         * @description Many metrics at once. Reduced so that every extreme stays; exact where the steps asked for hold few points.
+         */
+        get: operations["get_series"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -896,6 +976,42 @@ export interface components {
             order: number;
             /** Score */
             score: number | ("NaN" | "Infinity" | "-Infinity");
+        };
+        /**
+         * ComponentHistory
+         * @description The components of one module over the steps.
+         *
+         *     `mask`: base64 of numpy.packbits(bool[snapshots, width], bitorder="little"), flattened: live components. `scores`,
+         *     `raw_scores`: base64 of little-endian float16[snapshots, width].
+         */
+        ComponentHistory: {
+            /** Attempts */
+            attempts: number[];
+            /** Is Reduced */
+            is_reduced: boolean;
+            /** Last Seq */
+            last_seq: number;
+            /** Mask */
+            mask: string;
+            /** Module */
+            module: number;
+            /** Name */
+            name: string;
+            /** Pruning */
+            pruning: boolean[];
+            /**
+             * Raw Scores
+             * @description Before smoothing; NaN in snapshots without. Null when the run records none.
+             */
+            raw_scores: string | null;
+            /** Scores */
+            scores: string;
+            /** Steps */
+            steps: number[];
+            /** Total Frames */
+            total_frames: number;
+            /** Width */
+            width: number;
         };
         /** ConfigDifference */
         ConfigDifference: {
@@ -1380,6 +1496,36 @@ export interface components {
             /** Total */
             total: number;
         };
+        /** LogLine */
+        LogLine: {
+            /**
+             * Line
+             * @description A line that is longer than 2,000 bytes: the part around the match.
+             */
+            line: string;
+            /**
+             * Offset
+             * @description Byte offset of the line's start.
+             */
+            offset: number;
+        };
+        /**
+         * LogMatches
+         * @description Lines of the log that contain the text, in order.
+         */
+        LogMatches: {
+            /** Attempt */
+            attempt: number;
+            /** Items */
+            items: components["schemas"]["LogLine"][];
+            /**
+             * Next From
+             * @description Go on from this byte for more; null: the whole log was searched.
+             */
+            next_from: number | null;
+            /** Size */
+            size: number;
+        };
         /**
          * LogPart
          * @description A part of the newest attempt's log file, cut at line ends.
@@ -1494,28 +1640,6 @@ export interface components {
              */
             target_rank: number;
         };
-        /**
-         * MetricEvent
-         * @description One number of one series at one optimizer step.
-         */
-        MetricEvent: {
-            attempt: number;
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            kind: "metric";
-            /** Name */
-            name: string;
-            /** @description 1..n in each run, without gap. */
-            seq: number;
-            /** Step */
-            step: number;
-            /** @description Seconds since 1970, UTC. */
-            time: number;
-            /** Value */
-            value: number | ("NaN" | "Infinity" | "-Infinity");
-        };
         /** MetricNames */
         MetricNames: {
             /** Items */
@@ -1524,6 +1648,40 @@ export interface components {
             };
             /** Last Seq */
             last_seq: number;
+        };
+        /** MetricSeries */
+        MetricSeries: {
+            /**
+             * Ghosts
+             * @description With ghost=true: the parts that are left out above, reduced alike.
+             * @default []
+             */
+            ghosts: components["schemas"]["Ghost"][];
+            /**
+             * Is Reduced
+             * @description True: minimum and maximum of each bucket are kept; fetch with points=all for every point.
+             */
+            is_reduced: boolean;
+            /** Last Seq */
+            last_seq: number;
+            /** Name */
+            name: string;
+            /**
+             * Smoothed
+             * @description With smooth above 0: the bias-corrected moving average over all points, those that are left out too.
+             */
+            smoothed?: (number | ("NaN" | "Infinity" | "-Infinity"))[] | null;
+            /** Steps */
+            steps: number[];
+            /**
+             * Times
+             * @description With times=true: when each point was recorded, in seconds since 1970 (UTC).
+             */
+            times?: number[] | null;
+            /** Total Points */
+            total_points: number;
+            /** Values */
+            values: (number | ("NaN" | "Infinity" | "-Infinity"))[];
         };
         /** MetricSummary */
         MetricSummary: {
@@ -1539,6 +1697,31 @@ export interface components {
             min: number | ("NaN" | "Infinity" | "-Infinity");
             /** Min Step */
             min_step: number;
+        };
+        /**
+         * MetricsEvent
+         * @description Numbers of one optimizer step: all that were logged together, so that a step costs one row and one message.
+         */
+        MetricsEvent: {
+            attempt: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "metrics";
+            /** @description 1..n in each run, without gap. */
+            seq: number;
+            /** Step */
+            step: number;
+            /** @description Seconds since 1970, UTC. */
+            time: number;
+            /**
+             * Values
+             * @description By metric name.
+             */
+            values: {
+                [key: string]: number | ("NaN" | "Infinity" | "-Infinity");
+            };
         };
         /** ModelConfig */
         ModelConfig: {
@@ -1802,6 +1985,8 @@ export interface components {
             mask: string;
             /** Pruning */
             pruning: boolean;
+            /** Raw Scores */
+            raw_scores: string | null;
             /** Scores */
             scores: string;
             /** Seq */
@@ -1830,11 +2015,55 @@ export interface components {
             width: number;
         };
         /**
+         * RankHistory
+         * @description Rank and importance of every module over the steps, in columns; one entry a snapshot.
+         *
+         *     `ranks`: base64 of little-endian uint16[snapshots, modules]: live components. `importance_mean` and `importance_max`:
+         *     base64 of little-endian float16[snapshots, modules]: over the live components; NaN where one of their scores is, 0 at
+         *     rank 0.
+         */
+        RankHistory: {
+            /** Attempts */
+            attempts: number[];
+            /** Budget */
+            budget: number[];
+            /** Final */
+            final: boolean[];
+            /** Importance Max */
+            importance_max: string;
+            /** Importance Mean */
+            importance_mean: string;
+            /**
+             * Is Reduced
+             * @description True: evenly thinned; all snapshots at pruning steps and the last one are kept first.
+             */
+            is_reduced: boolean;
+            /** Last Seq */
+            last_seq: number;
+            /** Live */
+            live: number[];
+            /** Modules */
+            modules: components["schemas"]["Module"][];
+            /** Pruning */
+            pruning: boolean[];
+            /** Ranks */
+            ranks: string;
+            /** Steps */
+            steps: number[];
+            /** Threshold */
+            threshold: (number | ("NaN" | "Infinity" | "-Infinity") | null)[];
+            /** Total Frames */
+            total_frames: number;
+            /** Width */
+            width: number;
+        };
+        /**
          * RanksEvent
          * @description A snapshot of all modules after an optimizer step, packed.
          *
          *     `mask`: base64 of numpy.packbits(bool[modules, width], bitorder="little"): live components.
          *     `scores`: base64 of little-endian float16[modules, width], row-major: importance (0 for what was pruned for good).
+         *     `raw_scores`: packed alike: importance of this step alone, before smoothing; null unless the run asked for it.
          *     A module's live rank is the number of set bits in its row of the mask.
          */
         RanksEvent: {
@@ -1862,6 +2091,8 @@ export interface components {
              * @description This step ended with a pruning; the live rank is exact.
              */
             pruning: boolean;
+            /** Raw Scores */
+            raw_scores?: string;
             /** Scores */
             scores: string;
             /** @description 1..n in each run, without gap. */
@@ -2308,16 +2539,31 @@ export interface components {
              * @description True: minimum and maximum of each bucket are kept; fetch with points=all for every point.
              */
             is_reduced: boolean;
-            /** Last Seq */
-            last_seq: number;
             /** Name */
             name: string;
+            /**
+             * Smoothed
+             * @description With smooth above 0: the bias-corrected moving average over all points, those that are left out too.
+             */
+            smoothed?: (number | ("NaN" | "Infinity" | "-Infinity"))[] | null;
             /** Steps */
             steps: number[];
+            /**
+             * Times
+             * @description With times=true: when each point was recorded, in seconds since 1970 (UTC).
+             */
+            times?: number[] | null;
             /** Total Points */
             total_points: number;
             /** Values */
             values: (number | ("NaN" | "Infinity" | "-Infinity"))[];
+        };
+        /** SeriesList */
+        SeriesList: {
+            /** Items */
+            items: components["schemas"]["Series"][];
+            /** Last Seq */
+            last_seq: number;
         };
         /** ServiceState */
         ServiceState: {
@@ -2513,7 +2759,7 @@ export interface components {
              */
             save: boolean;
         };
-        StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"] | components["schemas"]["SteerEvent"] | components["schemas"]["ConfigEvent"];
+        StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricsEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"] | components["schemas"]["SteerEvent"] | components["schemas"]["ConfigEvent"];
         /** TrainingConfig */
         TrainingConfig: {
             /**
@@ -3468,6 +3714,46 @@ export interface operations {
             };
         };
     };
+    search_log: {
+        parameters: {
+            query: {
+                /** @description Plain text, whatever its case. */
+                q: string;
+                /** @description Byte to begin at. */
+                from?: number;
+                limit?: number;
+                /** @description Empty: the newest that has one. */
+                attempt?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogMatches"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_metrics: {
         parameters: {
             query?: never;
@@ -3509,8 +3795,12 @@ export interface operations {
                 from?: number | null;
                 /** @description Last step. */
                 to?: number | null;
+                /** @description Weight of the moving average; 0: none. */
+                smooth?: number;
                 /** @description Also what a resume has replaced. */
                 ghost?: boolean;
+                /** @description Also when each point was recorded. */
+                times?: boolean;
             };
             header?: never;
             path: {
@@ -3528,7 +3818,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Series"];
+                    "application/json": components["schemas"]["MetricSeries"];
                 };
             };
             /** @description What went wrong, and what to do */
@@ -3577,6 +3867,86 @@ export interface operations {
         };
     };
     get_ranks: {
+        parameters: {
+            query?: {
+                /** @description First step. */
+                from?: number | null;
+                /** @description Last step. */
+                to?: number | null;
+                /** @description At most so many snapshots. */
+                frames?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RankHistory"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_components: {
+        parameters: {
+            query: {
+                /** @description Index in the list of modules. */
+                module: number;
+                /** @description First step. */
+                from?: number | null;
+                /** @description Last step. */
+                to?: number | null;
+                /** @description At most so many snapshots. */
+                frames?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComponentHistory"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_rank_frames: {
         parameters: {
             query?: {
                 /** @description First step. */
@@ -3704,6 +4074,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_series: {
+        parameters: {
+            query?: {
+                /** @description None: every metric. */
+                names?: string[] | null;
+                /** @description At most about so many, or all. */
+                points?: string;
+                /** @description First step. */
+                from?: number | null;
+                /** @description Last step. */
+                to?: number | null;
+                /** @description Weight of the moving average; 0: none. */
+                smooth?: number;
+                /** @description Also what a resume has replaced. */
+                ghost?: boolean;
+                /** @description Also when each point was recorded. */
+                times?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesList"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -15,8 +15,7 @@ export type MetricSummary = Shapes["MetricSummary"];
 export type Plan = Shapes["Plan"];
 export type BudgetPoint = Shapes["BudgetPoint"];
 export type Series = Shapes["Series"];
-export type RankFrame = Shapes["RankFrame"];
-export type RankFrames = Shapes["RankFrames"];
+export type SeriesList = Shapes["SeriesList"];
 export type RankHistory = Shapes["RankHistory"];
 export type ComponentHistory = Shapes["ComponentHistory"];
 export type Module = Shapes["Module"];
@@ -30,7 +29,6 @@ export type WorkerInfo = Shapes["WorkerShape"];
 export type CheckpointInfo = Shapes["CheckpointShape"];
 export type Remedy = Shapes["Remedy"];
 export type Relative = Shapes["Relative"];
-export type Steering = NonNullable<RunConfig["steering"]>[number];
 export type SteerAction = Shapes["SteerWish"]["action"];
 export type Ghost = Shapes["Ghost"];
 export type Health = Shapes["Health"];
@@ -74,6 +72,7 @@ export type RunEvent = Stored &
         width: number;
         mask: string;
         scores: string;
+        raw_scores?: string;
       }
     | {
         kind: "prune";
@@ -97,6 +96,8 @@ export type RunEvent = Stored &
     | { kind: "steer"; step: number; action: SteerAction; target_rank?: number; refused?: string }
     | { kind: "config"; why: "retry" | "edit"; changes: Record<string, [unknown, unknown]> }
   );
+
+export type RanksEvent = Extract<RunEvent, { kind: "ranks" }>;
 
 export interface ComponentChange {
   module: number;

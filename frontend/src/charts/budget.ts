@@ -79,7 +79,12 @@ function steeringTrace(steering: readonly SteeringMark[], planned: readonly Budg
     x: steering.map((mark) => mark.step),
     y: steering.map((mark) => budgetAt(mark.step)),
     text: steering.map((mark) => mark.words),
-    marker: { symbol: "triangle-down", size: 11, color: colourOf(look, 1), line: { width: 1, color: look.surface } },
+    marker: {
+      symbol: "triangle-down",
+      size: 11,
+      color: colourOf(look, 1),
+      line: { width: 1, color: look.surface },
+    },
     hovertemplate: "%{text}<extra></extra>",
   };
 }

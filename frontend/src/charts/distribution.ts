@@ -146,9 +146,18 @@ export function rankGroupsFigure(
         range: [-0.6, groups.length - 0.4],
         showgrid: false,
       }),
-      yaxis: axis(look, { title: titleOf("live components", look, 6), range: [0, largest * 1.05], nticks: 5 }),
+      yaxis: axis(look, {
+        title: titleOf("live components", look, 6),
+        range: [0, largest * 1.05],
+        nticks: 5,
+      }),
       yaxis2: {
-        ...axis(look, { title: titleOf("mean rank", look, 6), range: [0, width * 1.05], nticks: 5, showgrid: false }),
+        ...axis(look, {
+          title: titleOf("mean rank", look, 6),
+          range: [0, width * 1.05],
+          nticks: 5,
+          showgrid: false,
+        }),
         overlaying: "y",
         side: "right",
       } as never,

@@ -1,6 +1,6 @@
 import type { Figure } from "./figure";
-import type { Look } from "./look";
 import { loadPlotly } from "./load-plotly";
+import type { Look } from "./look";
 
 export interface ImageSize {
   width: number;

@@ -42,7 +42,11 @@ export async function filmOf(input: FilmInput): Promise<Blob> {
   return new Blob([gif.bytes()], { type: "image/gif" });
 }
 
-async function pixelsOf(input: FilmInput, frame: number, canvas: HTMLCanvasElement): Promise<Uint8ClampedArray> {
+async function pixelsOf(
+  input: FilmInput,
+  frame: number,
+  canvas: HTMLCanvasElement,
+): Promise<Uint8ClampedArray> {
   const { width, height, look, signal } = input;
   signal.throwIfAborted();
   const image = new Image();

@@ -1,10 +1,18 @@
 import type { Module } from "@/api/types";
-import { type ColourScale, colourAt, darkScale, darkSigned, inkOn, lightScale, lightSigned } from "./colour-scale";
+import {
+  type ColourScale,
+  colourAt,
+  darkScale,
+  darkSigned,
+  inkOn,
+  lightScale,
+  lightSigned,
+} from "./colour-scale";
 import { axis, baseLayout, type Figure } from "./figure";
 import { heatmapHover } from "./heatmap-hover";
 import type { Look } from "./look";
 import { type ModuleGrid, moduleGrid } from "./module-grid";
-import { type Colouring, meanings, type RankView, signed, valueOf, valueText } from "./rank-values";
+import { type Colouring, colourValue, meanings, type RankView, signed, valueText } from "./rank-values";
 
 export interface HeatmapInput {
   modules: readonly Module[];
@@ -52,7 +60,7 @@ export function heatmapFigure(input: HeatmapInput): Figure {
     (body.hover[row] as (string | null)[])[column] = heatmapHover(module, view, index);
     (body.module[row] as (number | null)[])[column] = index;
     const place = { pane, x: column, y: row };
-    const value = valueOf(view, colouring, index);
+    const value = colourValue(view, colouring, index);
     if ((view.levels.ranks[index] ?? 0) === 0) {
       emptyRow[column] = 1;
       crosses.push({ ...place, text: "" });
@@ -62,7 +70,8 @@ export function heatmapFigure(input: HeatmapInput): Figure {
     } else {
       zRow[column] = value;
       const text = isLabelled(value);
-      if (text === "sign") labels[ink(scale, value, low, top)].push({ ...place, text: signed(value).charAt(0) });
+      if (text === "sign")
+        labels[ink(scale, value, low, top)].push({ ...place, text: signed(value).charAt(0) });
       if (text === "number")
         labels[ink(scale, value, low, top)].push({ ...place, text: valueText(value, colouring) });
     }
@@ -96,7 +105,10 @@ export function heatmapFigure(input: HeatmapInput): Figure {
       labelTrace(onPane(labels.muted, pane), pane, look.emptyInk),
     ];
   });
-  return { data: data as unknown as Figure["data"], layout: layoutOf(input, grid, { scale, low, top, hasScale }) };
+  return {
+    data: data as unknown as Figure["data"],
+    layout: layoutOf(input, grid, { scale, low, top, hasScale }),
+  };
 }
 
 interface Mark {
@@ -158,14 +170,27 @@ function layoutOf(input: HeatmapInput, grid: ModuleGrid, { scale, low, top, hasS
   const { look, colouring, title } = input;
   const { isScore, unit } = meanings[colouring];
   const ticks = isScore ? undefined : wholeTicks(low, top);
-  const place = input.selected === null || input.selected === undefined ? undefined : grid.places[input.selected];
+  const place =
+    input.selected === null || input.selected === undefined ? undefined : grid.places[input.selected];
   const layout = baseLayout(look, {
     margin: { l: 30, r: hasScale ? 8 : 6, t: (title ? 34 : 4) + (grid.panes[0]?.title ? 20 : 0), b: 26 },
     ...(title
-      ? { title: { text: title, font: { size: 13, color: look.ink }, x: 0, xref: "paper", y: 1, yanchor: "top", pad: { t: 8 } } }
+      ? {
+          title: {
+            text: title,
+            font: { size: 13, color: look.ink },
+            x: 0,
+            xref: "paper",
+            y: 1,
+            yanchor: "top",
+            pad: { t: 8 },
+          },
+        }
       : {}),
     shapes: place ? [outline(place, look)] : [],
-    annotations: grid.panes.flatMap((pane, index) => (pane.title ? [paneTitle(pane.title, index, look)] : [])),
+    annotations: grid.panes.flatMap((pane, index) =>
+      pane.title ? [paneTitle(pane.title, index, look)] : [],
+    ),
   } as never);
   const domains = paneDomains(grid);
   const axes: Record<string, unknown> = {
@@ -247,7 +272,15 @@ const outline = ({ pane, row, column }: { pane: number; row: number; column: num
 function wholeTicks(low: number, top: number): number[] {
   const stride = Math.max(1, Math.ceil((top - low) / 8));
   const ticks = Array.from({ length: Math.floor(top / stride) + 1 }, (_, index) => index * stride);
-  return low < 0 ? [...ticks.slice(1).map((tick) => -tick).reverse(), ...ticks] : ticks;
+  return low < 0
+    ? [
+        ...ticks
+          .slice(1)
+          .map((tick) => -tick)
+          .reverse(),
+        ...ticks,
+      ]
+    : ticks;
 }
 
 function everyName(names: readonly string[], most: number): { tickvals: number[]; ticktext: string[] } {

@@ -8,11 +8,7 @@ import type { Look } from "./look";
  * The components of one module over the steps: a lane each, its score as shade while it lives, grey while it does not.
  * Crosses mark where it was pruned, triangles where it came back.
  */
-export function lanesFigure(
-  history: ComponentHistory,
-  changes: readonly LedgerLine[],
-  look: Look,
-): Figure {
+export function lanesFigure(history: ComponentHistory, changes: readonly LedgerLine[], look: Look): Figure {
   const { width, steps } = history;
   const cells = steps.length * width;
   const mask = unpackMask(history.mask, cells);
@@ -88,7 +84,10 @@ function edges(steps: readonly number[]): number[] {
 }
 
 const highestLive = (scores: Float32Array, mask: Uint8Array): number =>
-  scores.reduce((most, score, index) => (mask[index] && Number.isFinite(score) ? Math.max(most, score) : most), 0);
+  scores.reduce(
+    (most, score, index) => (mask[index] && Number.isFinite(score) ? Math.max(most, score) : most),
+    0,
+  );
 
 function change(changes: readonly LedgerLine[], kind: LedgerLine["change"], marker: object) {
   const own = changes.filter((line) => line.change === kind);

@@ -68,7 +68,7 @@ export const meanings: Record<Colouring, Meaning> = {
 };
 
 /** The number behind a module's colour; NaN when a score is, null when it has no live component to score. */
-export function valueOf(view: RankView, colouring: Colouring, module: number): number | null {
+export function colourValue(view: RankView, colouring: Colouring, module: number): number | null {
   const { ranks, mean, max } = view.levels;
   const rank = ranks[module] ?? 0;
   switch (colouring) {

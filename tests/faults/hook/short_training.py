@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from rankscope.catalog.splits import Split
 from rankscope.contract.config import RunConfig
-from rankscope.contract.events import ArtifactEvent, MetricEvent, PhaseEvent, RunEvent
+from rankscope.contract.events import ArtifactEvent, MetricsEvent, PhaseEvent, RunEvent
 from rankscope.contract.status import Phase
 
 
@@ -51,7 +51,7 @@ def run_training(
             if sign * sum(weights[word] for word in words) <= 0:
                 mistakes += 1
                 weights.update(dict.fromkeys(words, sign))
-        record(MetricEvent(name="train_loss", step=step, value=mistakes / len(split.train)))
+        record(MetricsEvent(step=step, values={"train_loss": mistakes / len(split.train)}))
         if should_stop():
             return Outcome("stopped", step, is_saved=False)
     target = folder / "adapter"

@@ -1,11 +1,11 @@
 import { Text } from "@mantine/core";
 import { useMemo } from "react";
+import type { Snapshot } from "@/api/snapshots";
 import type { RunDetail } from "@/api/types";
 import { budgetFigure } from "@/charts/budget";
 import { useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { Panel } from "@/components/Panel";
-import type { Snapshot } from "./snapshots";
 import { cursorOf, type StepCursor } from "./step-cursor";
 import { steerWords } from "./timeline";
 
@@ -33,10 +33,7 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
     [run.planned_budget, snapshots, marks, look, totalSteps],
   );
   return (
-    <Panel
-      title="Budget"
-      note={marks.length ? `The plan in force: ${marks.at(-1)?.words}.` : undefined}
-    >
+    <Panel title="Budget" note={marks.length ? `The plan in force: ${marks.at(-1)?.words}.` : undefined}>
       {run.planned_budget.length || snapshots.length ? (
         <Plot
           figure={figure}

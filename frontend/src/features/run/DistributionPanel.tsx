@@ -1,11 +1,11 @@
 import { SegmentedControl } from "@mantine/core";
 import { useMemo, useState } from "react";
+import type { Snapshot } from "@/api/snapshots";
 import type { Module } from "@/api/types";
 import { type Grouping, rankCountsFigure, rankGroups, rankGroupsFigure } from "@/charts/distribution";
 import { useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { Panel } from "@/components/Panel";
-import type { Snapshot } from "./snapshots";
 
 interface DistributionPanelProps {
   modules: readonly Module[];

@@ -1,6 +1,6 @@
 import { Text } from "@mantine/core";
+import type { Snapshot } from "@/api/snapshots";
 import { count } from "@/components/format";
-import type { Snapshot } from "./snapshots";
 
 interface FrameLineProps {
   snapshot: Snapshot;

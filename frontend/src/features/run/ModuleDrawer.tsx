@@ -84,7 +84,9 @@ function ModuleView({ runId, live, module, shown, cursor, isMoving, hasLedger }:
       ) : (
         <Skeleton height={height} />
       )}
-      {hasLedger ? <Ledger lines={lines} module={shown} step={cursor.step} isRead={ledger.isSuccess} /> : null}
+      {hasLedger ? (
+        <Ledger lines={lines} module={shown} step={cursor.step} isRead={ledger.isSuccess} />
+      ) : null}
     </Stack>
   );
 }

@@ -1,6 +1,7 @@
 import { ActionIcon, Button, Group, Menu, Modal, Progress, Text, Tooltip } from "@mantine/core";
 import { IconCheck, IconDownload } from "@tabler/icons-react";
 import { useRef, useState } from "react";
+import type { Snapshot } from "@/api/snapshots";
 import type { Figure } from "@/charts/figure";
 import { darkLook, type Look, lightLook, useLook } from "@/charts/look";
 import { count } from "@/components/format";
@@ -8,7 +9,6 @@ import { dataToBlob, fileName, saveFile } from "@/components/save-file";
 import { toldError } from "@/components/toast";
 import { filmFrames } from "./film-frames";
 import { csvOf, jsonOf } from "./rank-rows";
-import type { Snapshot } from "./snapshots";
 
 const pictureWidth = 1000;
 
@@ -68,7 +68,8 @@ export function RankExport({ name, snapshots, index, height, figureAt, rows, abo
       setFilm(null);
     }
   };
-  const tell = (work: Promise<void>) => void work.catch((error: unknown) => toldError("The file could not be made", error));
+  const tell = (work: Promise<void>) =>
+    void work.catch((error: unknown) => toldError("The file could not be made", error));
 
   return (
     <>

@@ -2,7 +2,7 @@ import { Table, UnstyledButton } from "@mantine/core";
 import type { ReactNode } from "react";
 import type { Module } from "@/api/types";
 import type { GridPane, ModuleGrid } from "@/charts/module-grid";
-import { type Colouring, meanings, type RankView, valueOf, valueText } from "@/charts/rank-values";
+import { type Colouring, colourValue, meanings, type RankView, valueText } from "@/charts/rank-values";
 import { moduleWords } from "./ledger-words";
 
 interface RankTableProps {
@@ -25,7 +25,7 @@ export function RankTable({ grid, modules, view, colouring, step, corner, onOpen
     const index = cells.get(`${pane}/${row}/${column}`);
     const module = index === undefined ? undefined : modules[index];
     if (index === undefined || !module) return "not adapted";
-    const text = valueText(valueOf(view, colouring, index), colouring);
+    const text = valueText(colourValue(view, colouring, index), colouring);
     return (
       <UnstyledButton
         fz="sm"

@@ -5,13 +5,13 @@ import { heatmapFigure, heatmapHeight, mostLabelledCells } from "@/charts/heatma
 import { type Look, useLook } from "@/charts/look";
 import { moduleGrid } from "@/charts/module-grid";
 import { Plot } from "@/charts/Plot";
-import { meanings, valueOf, valueText } from "@/charts/rank-values";
+import { colourValue, meanings, valueText } from "@/charts/rank-values";
 import { count } from "@/components/format";
 import { methodName, prunes } from "@/components/methods";
 import { Panel } from "@/components/Panel";
 import { FrameLine } from "./FrameLine";
-import type { LiveRun } from "./live-run";
 import { moduleWords } from "./ledger-words";
+import type { LiveRun } from "./live-run";
 import { RankControls } from "./RankControls";
 import { RankExport } from "./RankExport";
 import { RankTable } from "./RankTable";
@@ -51,7 +51,10 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
   const height = heatmapHeight(grid);
   const figureOf = (at: number, shown: Look, title?: string) => {
     const there = rankViewAt(snapshots, at);
-    return there && heatmapFigure({ modules, grid, view: there, colouring, top, look: shown, ...(title ? { title } : {}) });
+    return (
+      there &&
+      heatmapFigure({ modules, grid, view: there, colouring, top, look: shown, ...(title ? { title } : {}) })
+    );
   };
   const figure = useMemo(
     () => view && heatmapFigure({ modules, grid, view, colouring, top, look, selected }),
@@ -59,7 +62,8 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
   );
 
   const last = snapshots.length - 1;
-  const show = (to: number) => onSettings({ at: to >= last ? null : (snapshots[Math.max(0, to)]?.step ?? null) });
+  const show = (to: number) =>
+    onSettings({ at: to >= last ? null : (snapshots[Math.max(0, to)]?.step ?? null) });
   // A film that has reached the newest snapshot stays there and does not begin to follow.
   const film = useFilm({ index, last, onShow: show });
   const go = (to: number) => {
@@ -74,7 +78,8 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
     if (event.target !== event.currentTarget) return;
     const to = steppedTo(event, snapshots, index);
     if (to !== null) go(to);
-    else if (event.key === "ArrowDown" || event.key === "ArrowUp") setChosen(nextModule(grid.reading, selected, event.key));
+    else if (event.key === "ArrowDown" || event.key === "ArrowUp")
+      setChosen(nextModule(grid.reading, selected, event.key));
     else if (event.key === "Enter" && selected !== null) open(selected);
     else return;
     event.preventDefault();
@@ -93,7 +98,10 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
             index={drawn}
             height={height}
             figureAt={(at, shown) =>
-              figureOf(at, shown, titleOf(run.name, meanings[colouring].title, snapshots[at])) ?? { data: [], layout: {} }
+              figureOf(at, shown, titleOf(run.name, meanings[colouring].title, snapshots[at])) ?? {
+                data: [],
+                layout: {},
+              }
             }
             rows={() => rankRows(modules, view, snapshot.step)}
             about={() => ({
@@ -144,7 +152,7 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
           </div>
           <VisuallyHidden role="status">
             {selectedModule && selected !== null
-              ? `${moduleWords(selectedModule)}: ${valueText(valueOf(view, colouring, selected), colouring)}, rank ${view.levels.ranks[selected]}`
+              ? `${moduleWords(selectedModule)}: ${valueText(colourValue(view, colouring, selected), colouring)}, rank ${view.levels.ranks[selected]}`
               : ""}
           </VisuallyHidden>
           <StepPlayer
@@ -168,9 +176,18 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
 }
 
 /** One on or back as one reads, from the first or last when none is chosen. */
-function nextModule(reading: readonly number[], selected: number | null, key: "ArrowDown" | "ArrowUp"): number | null {
+function nextModule(
+  reading: readonly number[],
+  selected: number | null,
+  key: "ArrowDown" | "ArrowUp",
+): number | null {
   const at = selected === null ? -1 : reading.indexOf(selected);
-  const to = key === "ArrowDown" ? Math.min(reading.length - 1, at + 1) : at < 0 ? reading.length - 1 : Math.max(0, at - 1);
+  const to =
+    key === "ArrowDown"
+      ? Math.min(reading.length - 1, at + 1)
+      : at < 0
+        ? reading.length - 1
+        : Math.max(0, at - 1);
   return reading[to] ?? null;
 }
 

@@ -22,7 +22,11 @@ interface RanksTabProps {
 }
 
 export function RanksTab({ run, live, status }: RanksTabProps) {
-  return run.method === "full" ? <CurvesAlone run={run} live={live} /> : <Ranks run={run} live={live} status={status} />;
+  return run.method === "full" ? (
+    <CurvesAlone run={run} live={live} />
+  ) : (
+    <Ranks run={run} live={live} status={status} />
+  );
 }
 
 function Ranks({ run, live, status }: RanksTabProps) {

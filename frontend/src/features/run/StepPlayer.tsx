@@ -6,8 +6,8 @@ import {
   IconPlayerSkipForward,
 } from "@tabler/icons-react";
 import type { KeyboardEvent, ReactNode } from "react";
+import type { Snapshot } from "@/api/snapshots";
 import { nextPruning } from "./frames";
-import type { Snapshot } from "./snapshots";
 import { steppedTo } from "./step-keys";
 import { type Film, speeds } from "./use-film";
 
@@ -91,7 +91,8 @@ export function StepPlayer({ snapshots, index, isFollowing, film, onGo, onFollow
         </Button>
       </Group>
       <Text size="xs" c="dimmed" mt={4} visibleFrom="sm">
-        Keys: ← → pruning by pruning, with Shift each snapshot, Home and End; ↑ ↓ choose a module, Enter opens it.
+        Keys: ← → pruning by pruning, with Shift each snapshot, Home and End; ↑ ↓ choose a module, Enter opens
+        it.
       </Text>
     </>
   );

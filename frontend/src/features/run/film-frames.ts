@@ -1,4 +1,4 @@
-import type { Snapshot } from "./snapshots";
+import type { Snapshot } from "@/api/snapshots";
 
 export const mostFilmFrames = 60;
 
@@ -20,4 +20,7 @@ export function filmFrames(
 const spread = (places: readonly number[], most: number): number[] =>
   places.length <= most
     ? [...places]
-    : Array.from({ length: Math.max(0, most) }, (_, at) => places[Math.floor((at * places.length) / most)] ?? 0);
+    : Array.from(
+        { length: Math.max(0, most) },
+        (_, at) => places[Math.floor((at * places.length) / most)] ?? 0,
+      );

@@ -29,7 +29,8 @@ export function nearestIndex(frames: readonly Stepped[], at: number): number {
  * that never prunes are gone through one by one.
  */
 export function nextPruning(frames: readonly Stepped[], from: number, direction: 1 | -1): number {
-  if (!frames.some((frame) => frame.pruning)) return Math.min(frames.length - 1, Math.max(0, from + direction));
+  if (!frames.some((frame) => frame.pruning))
+    return Math.min(frames.length - 1, Math.max(0, from + direction));
   for (let index = from + direction; index >= 0 && index < frames.length; index += direction) {
     if (frames[index]?.pruning) return index;
   }

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { RankFrame, RunDetail, RunEvent, Series } from "@/api/types";
-import { applyEvents, fromHistory, type LiveRun, reduceLive, thinFrames } from "./live-run";
+import type { RunDetail, RunEvent, Series } from "@/api/types";
+import { applyEvents, fromHistory, type LiveRun, reduceLive } from "./live-run";
+import { mostPoints } from "./points";
+import { mostSnapshots } from "./thin-snapshots";
 
 const detail = (last_seq: number, more: Partial<RunDetail> = {}): RunDetail =>
   ({
@@ -15,55 +17,62 @@ const detail = (last_seq: number, more: Partial<RunDetail> = {}): RunDetail =>
     ...more,
   }) as RunDetail;
 
-const series = (name: string, last_seq: number, steps: number[], values: Series["values"]): Series => ({
+const series = (name: string, steps: number[], values: Series["values"]): Series => ({
   name,
   steps,
   values,
   total_points: steps.length,
   is_reduced: false,
   ghosts: [],
-  last_seq,
 });
 
-const frame = (step: number, more: Partial<RankFrame> = {}): RankFrame => ({
-  seq: step,
-  attempt: 1,
-  step,
-  budget: 8,
-  live: 8,
-  threshold: null,
-  pruning: false,
-  final: false,
-  mask: "",
-  scores: "",
-  ...more,
-});
-
+/** A run as the history shows it; `seqs`: up to which event its parts go. */
 const start = (
   last_seq = 0,
-  more: { frames?: RankFrame[]; series?: Series[]; ranksSeq?: number } = {},
-): LiveRun =>
-  fromHistory({
+  more: { steps?: number[]; series?: Series[] } = {},
+  seqs: { ranks?: number; series?: number } = {},
+): LiveRun => {
+  const steps = more.steps ?? [];
+  return fromHistory({
     run: detail(last_seq),
     ranks: {
       modules: [],
       width: 4,
-      frames: more.frames ?? [],
-      total_frames: more.frames?.length ?? 0,
+      steps,
+      attempts: steps.map(() => 1),
+      budget: steps.map(() => 8),
+      live: steps.map(() => 8),
+      threshold: steps.map(() => null),
+      pruning: steps.map(() => false),
+      final: steps.map(() => false),
+      ranks: "",
+      importance_mean: "",
+      importance_max: "",
+      total_frames: steps.length,
       is_reduced: false,
-      last_seq: more.ranksSeq ?? last_seq,
+      last_seq: seqs.ranks ?? last_seq,
     },
-    series: more.series ?? [],
-    namesSeq: last_seq,
+    series: { items: more.series ?? [], last_seq: seqs.series ?? last_seq },
   });
+};
 
 type Loose = { kind: RunEvent["kind"] } & Record<string, unknown>;
 const event = (seq: number, body: Loose, attempt = 1) =>
   ({ seq, attempt, time: seq, ...body }) as unknown as RunEvent;
 const loss = (seq: number, step: number, value: number | string) =>
-  event(seq, { kind: "metric", name: "train_loss", step, value });
+  event(seq, { kind: "metrics", step, values: { train_loss: value } });
 const ranks = (seq: number, step: number, more = {}) =>
-  event(seq, { kind: "ranks", step, budget: 8, live: 8, mask: "", scores: "", ...more });
+  event(seq, {
+    kind: "ranks",
+    step,
+    budget: 8,
+    live: 8,
+    modules: 0,
+    width: 4,
+    mask: "",
+    scores: "",
+    ...more,
+  });
 
 describe("a reader of a run", () => {
   test("sees every event once, however often it is sent", () => {
@@ -90,7 +99,7 @@ describe("a reader of a run", () => {
   });
 
   test("does not change the state that it was given", () => {
-    const before = start(2, { series: [series("train_loss", 2, [1], [0.9])] });
+    const before = start(2, { series: [series("train_loss", [1], [0.9])] });
     const copy = structuredClone(before);
     applyEvents(before, [loss(3, 2, 0.8), ranks(4, 2)]);
     expect(before).toEqual(copy);
@@ -103,23 +112,22 @@ describe("a reader of a run", () => {
 
   test("takes nothing twice when parts of the history are newer than others", () => {
     // The run was read at event 10, the loss at 12, the ranks at 13: the stream goes on after 10.
-    const state = start(10, {
-      series: [series("train_loss", 12, [1, 2], [0.9, 0.8])],
-      frames: [frame(2)],
-      ranksSeq: 13,
-    });
+    const state = start(
+      10,
+      { series: [series("train_loss", [1, 2], [0.9, 0.8])], steps: [2] },
+      { series: 12, ranks: 13 },
+    );
     expect(state.lastSeq).toBe(10);
     const next = applyEvents(state, [
-      event(11, { kind: "metric", name: "dem", step: 2, value: 1 }),
       loss(12, 2, 0.8),
       ranks(13, 2),
-      loss(14, 3, 0.7),
+      event(14, { kind: "metrics", step: 3, values: { train_loss: 0.7, dem: 1 } }),
       ranks(15, 3),
     ]);
     expect(next.series["train_loss"]?.steps).toEqual([1, 2, 3]);
-    expect(next.series["dem"]?.steps).toEqual([2]);
-    expect(next.frames.map((one) => one.step)).toEqual([2, 3]);
-    expect(next.totalFrames).toBe(2);
+    expect(next.series["dem"]?.steps).toEqual([3]);
+    expect(next.snapshots.map((one) => one.step)).toEqual([2, 3]);
+    expect(next.totalSnapshots).toBe(2);
   });
 
   test("keeps numbers that are not finite", () => {
@@ -143,8 +151,8 @@ describe("a new attempt", () => {
       loss(7, 2, 0.6),
     ]);
     expect(next.series["train_loss"]).toMatchObject({ steps: [1, 2], values: [0.9, 0.6], total: 2 });
-    expect(next.frames.map((one) => one.step)).toEqual([1]);
-    expect(next).toMatchObject({ attempt: 2, status: "starting", step: 1 + 1, totalFrames: 1 });
+    expect(next.snapshots.map((one) => one.step)).toEqual([1]);
+    expect(next).toMatchObject({ attempt: 2, status: "starting", step: 1 + 1, totalSnapshots: 1 });
   });
 
   test("replaces nothing before it says where it starts", () => {
@@ -156,7 +164,7 @@ describe("a new attempt", () => {
   });
 
   test("does not cut a series that was read after it had started", () => {
-    const state = start(5, { series: [series("train_loss", 9, [1, 2, 3], [0.9, 0.6, 0.5])] });
+    const state = start(5, { series: [series("train_loss", [1, 2, 3], [0.9, 0.6, 0.5])] }, { series: 9 });
     const next = applyEvents(state, [
       event(6, { kind: "status", status: "starting", step: 1 }, 2),
       loss(7, 2, 0.6),
@@ -166,8 +174,8 @@ describe("a new attempt", () => {
 
   test("may repeat the snapshot of its first step: the newer one stands", () => {
     const state = applyEvents(start(), [ranks(1, 5, { live: 8 }), ranks(2, 5, { live: 7 })]);
-    expect(state.frames.map((one) => one.live)).toEqual([7]);
-    expect(state.totalFrames).toBe(1);
+    expect(state.snapshots.map((one) => one.live)).toEqual([7]);
+    expect(state.totalSnapshots).toBe(1);
   });
 });
 
@@ -183,11 +191,27 @@ test("events before the history change nothing", () => {
   expect(reduceLive(null, { type: "events", events: [loss(1, 1, 1)] })).toBeNull();
 });
 
-test("thinning keeps the first snapshot, prunings and the newest hundred", () => {
-  const frames = Array.from({ length: 400 }, (_, step) => frame(step, { pruning: step % 50 === 0 }));
-  const kept = thinFrames(frames).map((one) => one.step);
-  expect(kept.length).toBeLessThan(300);
-  expect(kept).toEqual(
-    expect.arrayContaining([0, 50, 100, 150, 200, 250, ...Array.from({ length: 100 }, (_, i) => 300 + i)]),
-  );
+describe("eight hours of watching", () => {
+  test("leave the page with a bounded number of snapshots and points, and no packed components", () => {
+    const base64 = (bytes: number[]) => btoa(String.fromCharCode(...bytes));
+    let state = start();
+    for (let step = 1; step <= 40_000; step += 500) {
+      const events = Array.from({ length: 500 }, (_, at) => [
+        loss(2 * (step + at), step + at, 1),
+        ranks(2 * (step + at) + 1, step + at, {
+          modules: 1,
+          mask: base64([0b0111]),
+          scores: base64([0, 0x3c, 0, 0x3c, 0, 0x3c, 0, 0]),
+          pruning: (step + at) % 20 === 0,
+        }),
+      ]).flat();
+      state = applyEvents(state, events);
+    }
+    expect(state.snapshots.length).toBeLessThanOrEqual(mostSnapshots);
+    expect(state.series["train_loss"]?.steps.length).toBeLessThanOrEqual(mostPoints);
+    expect(state).toMatchObject({ totalSnapshots: 40_000, step: 40_000 });
+    expect(state.series["train_loss"]?.total).toBe(40_000);
+    expect(state.snapshots.at(-1)).toMatchObject({ step: 40_000, ranks: new Uint16Array([3]) });
+    expect(Object.values(state.snapshots[0] ?? {}).some((value) => typeof value === "string")).toBe(false);
+  });
 });

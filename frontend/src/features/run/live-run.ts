@@ -1,7 +1,17 @@
 /** What the page knows of one run: history first, then events. Pure: the same events give the same state. */
-import type { Module, Num, Phase, RankHistory, RunDetail, RunEvent, RunStatus, Series } from "@/api/types";
+import { type Snapshot, snapshotOf, snapshotsOf } from "@/api/snapshots";
+import type {
+  Module,
+  Num,
+  Phase,
+  RankHistory,
+  RunDetail,
+  RunEvent,
+  RunStatus,
+  SeriesList,
+} from "@/api/types";
 import { addPoint, cutPoints, type Points } from "./points";
-import { mostSnapshots, type Snapshot, snapshotOf, snapshotsOf, thinSnapshots } from "./snapshots";
+import { mostSnapshots, thinSnapshots } from "./thin-snapshots";
 import { isTimeline, type TimelineEvent } from "./timeline";
 
 export interface LiveRun {
@@ -27,18 +37,16 @@ export interface LiveRun {
 export interface History {
   run: RunDetail;
   ranks: RankHistory;
-  series: Series[];
-  /** Last event that the series have seen. */
-  seriesSeq: number;
+  series: SeriesList;
 }
 
 export type LiveAction =
   | { type: "history"; history: History }
   | { type: "events"; events: readonly RunEvent[] };
 
-export function fromHistory({ run, ranks, series, seriesSeq }: History): LiveRun {
+export function fromHistory({ run, ranks, series }: History): LiveRun {
   return {
-    lastSeq: Math.min(run.last_seq, ranks.last_seq, seriesSeq),
+    lastSeq: Math.min(run.last_seq, ranks.last_seq, series.last_seq),
     status: run.status,
     phase: run.phase,
     step: run.step,
@@ -49,14 +57,14 @@ export function fromHistory({ run, ranks, series, seriesSeq }: History): LiveRun
     snapshots: snapshotsOf(ranks),
     totalSnapshots: ranks.total_frames,
     series: Object.fromEntries(
-      series.map((one) => [
+      series.items.map((one) => [
         one.name,
         { steps: one.steps, values: one.values, total: one.total_points, isReduced: one.is_reduced },
       ]),
     ),
     prunings: 0,
     timeline: [],
-    known: { run: run.last_seq, ranks: ranks.last_seq, series: seriesSeq },
+    known: { run: run.last_seq, ranks: ranks.last_seq, series: series.last_seq },
   };
 }
 

@@ -1,7 +1,7 @@
 import { http, unwrap } from "@/api/client";
 import type { History } from "./live-run";
 
-const points = "2000";
+const points = "600";
 const frames = 400;
 
 /** Everything that the page draws of what has happened so far. Each part says up to which event it goes. */
@@ -12,5 +12,5 @@ export async function loadHistory(id: string, signal: AbortSignal): Promise<Hist
     unwrap(http.GET("/api/v1/runs/{run_id}/series", { signal, params: { path, query: { points } } })),
     unwrap(http.GET("/api/v1/runs/{run_id}/ranks", { signal, params: { path, query: { frames } } })),
   ]);
-  return { run, ranks, series: series.items, seriesSeq: series.last_seq };
+  return { run, ranks, series };
 }

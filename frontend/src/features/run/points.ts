@@ -1,6 +1,7 @@
 /** One series as the page keeps it: exact while it is short, reduced when it grows long. */
 import { toNumber } from "@/api/numbers";
 import type { Num } from "@/api/types";
+import { stretchOf } from "./stretch";
 
 export interface Points {
   steps: number[];
@@ -31,14 +32,13 @@ export function cutPoints(points: Points, step: number): void {
 }
 
 /**
- * Of each of 400 equal stretches of steps the first and last point, the smallest and largest, and the first and last
- * that are not finite: at most 2,400, and every extreme stays.
+ * Of each of at most 400 equal stretches of steps the first and last point, the smallest and largest, and the first and
+ * last that are not finite: at most 2,400, and every extreme stays.
  */
 function reduce(points: Points): void {
   const { steps, values } = points;
-  const from = steps[0] ?? 0;
-  const length = ((steps.at(-1) ?? 0) - from + 1) / stretches;
-  const place = (index: number) => Math.floor(((steps[index] ?? 0) - from) / length);
+  const length = stretchOf((steps.at(-1) ?? 0) - (steps[0] ?? 0), stretches);
+  const place = (index: number) => Math.floor((steps[index] ?? 0) / length);
   const kept: number[] = [];
   for (let start = 0; start < steps.length; ) {
     let end = start + 1;

@@ -1,6 +1,6 @@
 /** What the heatmap shows, as a table for other programs. */
 import type { Module } from "@/api/types";
-import { type RankView, valueOf } from "@/charts/rank-values";
+import { colourValue, type RankView } from "@/charts/rank-values";
 
 export interface RankRow {
   name: string;
@@ -28,18 +28,20 @@ export const rankRows = (modules: readonly Module[], view: RankView, step: numbe
       step,
       rank,
       start_rank: view.start[index] ?? rank,
-      importance_mean: valueOf(view, "mean", index),
-      importance_max: valueOf(view, "max", index),
-      importance_sum: valueOf(view, "sum", index),
-      change_since_start: valueOf(view, "change", index) ?? 0,
-      change_by_last_pruning: valueOf(view, "difference", index) ?? 0,
+      importance_mean: colourValue(view, "mean", index),
+      importance_max: colourValue(view, "max", index),
+      importance_sum: colourValue(view, "sum", index),
+      change_since_start: colourValue(view, "change", index) ?? 0,
+      change_by_last_pruning: colourValue(view, "difference", index) ?? 0,
     };
   });
 
 /** RFC 4180; NaN by name, nothing for what there is not. */
 export function csvOf(rows: readonly object[]): string {
   const names = Object.keys(rows[0] ?? {});
-  const lines = rows.map((row) => names.map((name) => field((row as Record<string, unknown>)[name])).join(","));
+  const lines = rows.map((row) =>
+    names.map((name) => field((row as Record<string, unknown>)[name])).join(","),
+  );
   return `${[names.join(","), ...lines].join("\r\n")}\r\n`;
 }
 

@@ -1,6 +1,6 @@
-import { type Colouring, meanings, valueOf } from "@/charts/rank-values";
+import type { Snapshot } from "@/api/snapshots";
+import { type Colouring, colourValue, meanings } from "@/charts/rank-values";
 import { previousPruning } from "./frames";
-import type { Snapshot } from "./snapshots";
 
 /** The end of the colour scale over the whole run, so that a colour means the same at every step. */
 export function scaleTop(snapshots: readonly Snapshot[], colouring: Colouring, width: number): number {
@@ -10,7 +10,7 @@ export function scaleTop(snapshots: readonly Snapshot[], colouring: Colouring, w
     if (colouring === "difference" && !levels.pruning) return;
     const before = snapshots[previousPruning(snapshots, index)]?.ranks ?? levels.ranks;
     for (let module = 0; module < levels.ranks.length; module++) {
-      const value = Math.abs(valueOf({ levels, start: levels.ranks, before }, colouring, module) ?? 0);
+      const value = Math.abs(colourValue({ levels, start: levels.ranks, before }, colouring, module) ?? 0);
       // NaN and infinities are larger than nothing.
       if (value > highest && Number.isFinite(value)) highest = value;
     }

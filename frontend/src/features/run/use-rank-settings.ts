@@ -29,7 +29,8 @@ export function readSettings(params: URLSearchParams): RankSettings {
 /** The other parts of the address stay; what is as it always is, is left out. */
 export function writeSettings(params: URLSearchParams, settings: RankSettings): URLSearchParams {
   const next = new URLSearchParams(params);
-  const put = (name: string, value: string | null) => (value === null ? next.delete(name) : next.set(name, value));
+  const put = (name: string, value: string | null) =>
+    value === null ? next.delete(name) : next.set(name, value);
   put("step", settings.at === null ? null : String(settings.at));
   put("colour", settings.colouring === "rank" ? null : settings.colouring);
   put("order", settings.order === "layer" ? null : settings.order);

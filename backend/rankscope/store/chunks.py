@@ -1,0 +1,100 @@
+"""Chunks: the points of every metric, packed while events are appended, so that no reader goes through all events."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine, insert, select, update
+from sqlmodel import Session, col
+
+from rankscope.contract.tables import Chunk, Event, Run
+from rankscope.store.engine import reading, writing
+from rankscope.store.points import Points, number, pack, points, reduced
+
+EVENTS_A_CHUNK = 1024
+"""A stretch of a run is packed once it has so many events; up to that many wait for the next one."""
+REDUCED_POINTS = 64
+_MOST_EVENTS = 2 * EVENTS_A_CHUNK
+_MOST_STRETCHES = 8
+"""In one transaction: a run that has never been packed is worked off little by little."""
+
+
+@dataclass
+class _Column:
+    steps: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+
+def pack_events(session: Session, run_id: str, chunked_seq: int, last_seq: int) -> int:
+    """Packs the metrics after event `chunked_seq` when there are enough; returns up to which event they are packed now.
+
+    The caller holds the run's row and stores that number in it.
+    """
+    for _ in range(_MOST_STRETCHES):
+        if last_seq - chunked_seq < EVENTS_A_CHUNK:
+            break
+        upto = min(last_seq, chunked_seq + _MOST_EVENTS)
+        rows = [
+            _row(run_id, chunked_seq + 1, attempt, name, one)
+            for (attempt, name), one in recorded(session, run_id, after=chunked_seq, upto=upto).items()
+        ]
+        if rows:
+            session.execute(insert(Chunk), rows)
+        chunked_seq = upto
+    return chunked_seq
+
+
+def recorded(session: Session, run_id: str, *, after: int, upto: int | None = None) -> dict[tuple[int, str], Points]:
+    """(attempt, name) -> points of the events after number `after`, in the order of their numbers."""
+    where = [col(Event.run_id) == run_id, col(Event.kind) == "metrics", col(Event.seq) > after]
+    if upto is not None:
+        where.append(col(Event.seq) <= upto)
+    rows = session.execute(
+        select(col(Event.attempt), col(Event.step), col(Event.time), col(Event.payload))
+        .where(*where)
+        .order_by(col(Event.seq))
+    )
+    return {key: points(one.steps, one.times, one.values) for key, one in _columns(rows).items()}
+
+
+def _columns(rows: Iterable[Any]) -> dict[tuple[int, str], _Column]:
+    columns: dict[tuple[int, str], _Column] = {}
+    for attempt, step, time, payload in rows:
+        for name, value in payload["values"].items():
+            column = columns.get((attempt, name))
+            if column is None:
+                column = columns[attempt, name] = _Column()
+            column.steps.append(step)
+            column.times.append(time)
+            column.values.append(number(value))
+    return columns
+
+
+def _row(run_id: str, first_seq: int, attempt: int, name: str, of: Points) -> dict[str, Any]:
+    return {
+        "run_id": run_id, "name": name, "first_seq": first_seq, "attempt": attempt, "n": len(of),
+        "first_step": int(of.steps.min()), "last_step": int(of.steps.max()),
+        "reduced": pack(of.at(reduced(of.values, REDUCED_POINTS))), "exact": pack(of),
+    }  # fmt: skip
+
+
+def pack_old_runs(engine: Engine) -> None:
+    """Packs runs that were recorded before there were chunks; each transaction a few thousand events."""
+    with reading(engine) as session:
+        run_ids = session.scalars(
+            select(col(Run.id)).where(col(Run.last_seq) - col(Run.chunked_seq) >= _MOST_EVENTS)
+        ).all()
+    for run_id in run_ids:
+        while _pack_on(engine, run_id):
+            pass
+
+
+def _pack_on(engine: Engine, run_id: str) -> bool:
+    with writing(engine) as session:
+        run = session.get(Run, run_id, with_for_update=True)
+        if run is None:
+            return False
+        packed = pack_events(session, run_id, run.chunked_seq, run.last_seq)
+        session.execute(update(Run).where(col(Run.id) == run_id).values(chunked_seq=packed))
+        return packed > run.chunked_seq

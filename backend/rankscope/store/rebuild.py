@@ -1,0 +1,39 @@
+"""A run's metric summaries made anew, after a resume has cut some of its points away."""
+
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlmodel import Session, col
+
+from rankscope.contract.tables import Event, Run
+from rankscope.store.events import visible
+from rankscope.store.series import drawn_points
+from rankscope.store.summary import summary_of
+
+
+def rebuild_metrics(session: Session, run_id: str) -> None:
+    """Stores the summaries of what is shown now, and the step of the final mask."""
+    settled_step = _settled_step(session, run_id)
+    # A chunk's reduced form has its first, last, smallest and largest point: the summary is the same. Not so that of
+    # evaluations, which may begin anew within a chunk.
+    metrics: dict[str, Any] = {
+        name: summary_of(of, name, settled_step)
+        for name, of in drawn_points(session, run_id, is_exact=lambda name: name.startswith("eval_")).items()
+        if len(of)
+    }
+    session.execute(update(Run).where(col(Run.id) == run_id).values(metrics=metrics, settled_step=settled_step))
+
+
+def _settled_step(session: Session, run_id: str) -> int | None:
+    finals = session.execute(
+        select(col(Event.step), col(Event.payload))
+        .where(col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id))
+        .order_by(col(Event.seq))
+    )
+    step = next((step for step, payload in finals if payload["final"]), None)
+    if step is not None:
+        return int(step)
+    # A fork from a checkpoint with the final mask has no such pruning of its own.
+    return session.scalar(
+        select(col(Run.parent_step)).where(col(Run.id) == run_id, col(Run.settled_step) == col(Run.parent_step))
+    )

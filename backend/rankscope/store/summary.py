@@ -1,0 +1,67 @@
+"""What events change in a run's own row, which lists show without reading events."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from rankscope.contract.events import RunEvent
+from rankscope.store.points import Points, mark
+
+
+def run_changes(batch: Iterable[RunEvent], metrics: dict[str, Any], settled_step: int | None) -> dict[str, Any]:
+    """Column -> new value, after these events. `metrics`: the summaries before them, which stay as they are."""
+    changes: dict[str, Any] = {}
+    metrics = {name: dict(summary) for name, summary in metrics.items()}
+    for event in batch:
+        match event.kind:
+            case "metrics":
+                for name, value in event.values.items():
+                    _add(metrics, settled_step, name, event.step, value)
+                changes |= {"metrics": metrics, "step": event.step}
+            case "phase":
+                changes["phase"] = event.phase
+            case "modules":
+                changes |= {
+                    "n_modules": len(event.modules), "width": event.width, "total_steps": event.total_steps,
+                    "trained_parameters": event.trained_parameters,
+                }  # fmt: skip
+            case "ranks":
+                # Between two prunings the mask does not change, so this is exact at every step.
+                changes |= {"step": event.step, "budget": event.budget, "live": event.live}
+            case "steer":
+                changes["step"] = event.step
+            case "prune" if event.final:
+                settled_step = event.step
+                changes["settled_step"] = settled_step
+            case "artifact":
+                changes |= {"artifact": event.name, "kept_parameters": event.kept_parameters}
+    return changes
+
+
+def _add(metrics: dict[str, Any], settled_step: int | None, name: str, step: int, value: float) -> None:
+    """One more point. Evaluations before the final mask are of a larger model than the one that is kept: the first one
+    after it starts the summary anew, so that "best" is never a model that nobody can download.
+    """
+    before = metrics.get(name)
+    if before and settled_step is not None and name.startswith("eval_") and before["last_step"] < settled_step <= step:
+        before = None
+    text = mark(value)
+    if before is None or isinstance(before["min"], str):
+        metrics[name] = {"last": text, "last_step": step, "min": text, "min_step": step, "max": text, "max_step": step}
+        return
+    # NaN and inf are shown as last, never as min or max.
+    before["last"], before["last_step"] = text, step
+    if math.isfinite(value):
+        if value < before["min"]:
+            before["min"], before["min_step"] = value, step
+        if value > before["max"]:
+            before["max"], before["max_step"] = value, step
+
+
+def summary_of(of: Points, name: str, settled_step: int | None) -> dict[str, Any]:
+    """The summary that these points (at least one, by step) leave when they come one by one."""
+    metrics: dict[str, Any] = {}
+    for step, value in zip(of.steps.tolist(), of.values.tolist(), strict=True):
+        _add(metrics, settled_step, name, step, value)
+    summary: dict[str, Any] = metrics[name]
+    return summary
