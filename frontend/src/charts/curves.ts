@@ -55,7 +55,7 @@ export function curvesFigure(input: CurvesInput): Figure {
       ...(hasSecond
         ? {
             yaxis2: {
-              ...axis(look, { showgrid: false, nticks: 5, tickformat: ".3~g" }),
+              ...axis(look, { showgrid: false, nticks: 5, tickmode: "auto", tickformat: ".3~g" }),
               title: { text: input.secondTitle ?? "", font: { size: 11, color: look.muted }, standoff: 6 },
               overlaying: "y",
               side: "right",

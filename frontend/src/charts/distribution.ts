@@ -107,7 +107,7 @@ export function rankGroupsFigure(
     const own = places.filter((index) => groups[index]?.stack === stack);
     return {
       type: "bar",
-      name: stack || "live components",
+      name: stacks.length > 1 ? stack || "other" : "live components",
       x: own,
       y: own.map((index) => groups[index]?.live ?? 0),
       text: own.map((index) => hover[index] ?? ""),
@@ -155,6 +155,8 @@ export function rankGroupsFigure(
         ...axis(look, {
           title: titleOf("mean rank", look, 6),
           range: [0, width * 1.05],
+          // Its own round numbers: in step with the other axis they would be fractions.
+          tickmode: "auto",
           nticks: 5,
           showgrid: false,
         }),

@@ -10,8 +10,8 @@ import {
 } from "./colour-scale";
 import { axis, baseLayout, type Figure } from "./figure";
 import { heatmapHover } from "./heatmap-hover";
-import type { Look } from "./look";
-import { type ModuleGrid, moduleGrid } from "./module-grid";
+import { colourOf, type Look } from "./look";
+import { type ModuleGrid, moduleGrid, type Place } from "./module-grid";
 import { type Colouring, colourValue, meanings, type RankView, signed, valueText } from "./rank-values";
 
 export interface HeatmapInput {
@@ -187,7 +187,7 @@ function layoutOf(input: HeatmapInput, grid: ModuleGrid, { scale, low, top, hasS
           },
         }
       : {}),
-    shapes: place ? [outline(place, look)] : [],
+    shapes: place ? outline(place, look) : [],
     annotations: grid.panes.flatMap((pane, index) =>
       pane.title ? [paneTitle(pane.title, index, look)] : [],
     ),
@@ -258,16 +258,22 @@ const paneTitle = (text: string, pane: number, look: Look) => ({
   font: { size: 12, color: look.ink },
 });
 
-const outline = ({ pane, row, column }: { pane: number; row: number; column: number }, look: Look) => ({
-  type: "rect",
-  xref: axesOf(pane).xaxis,
-  yref: axesOf(pane).yaxis,
-  x0: column - 0.5,
-  x1: column + 0.5,
-  y0: row - 0.5,
-  y1: row + 0.5,
-  line: { color: look.alarm, width: 2 },
-});
+/** Seen on every colour of the scales: a bright line on a broader one of the page. */
+function outline({ pane, row, column }: Place, look: Look) {
+  const frame = {
+    type: "rect",
+    xref: axesOf(pane).xaxis,
+    yref: axesOf(pane).yaxis,
+    x0: column - 0.5,
+    x1: column + 0.5,
+    y0: row - 0.5,
+    y1: row + 0.5,
+  };
+  return [
+    { ...frame, line: { color: look.surface, width: 6 } },
+    { ...frame, line: { color: colourOf(look, 1), width: 3 } },
+  ];
+}
 
 function wholeTicks(low: number, top: number): number[] {
   const stride = Math.max(1, Math.ceil((top - low) / 8));

@@ -36,7 +36,7 @@ export function ModuleDrawer({ live, module, onClose, ...rest }: ModuleDrawerPro
       onClose={onClose}
       position="right"
       size={isNarrow ? "100%" : 720}
-      title={shown ? capitalised(moduleWords(shown)) : ""}
+      title={shown ? capitalised(moduleWords(shown, live.modules)) : ""}
       closeButtonProps={{ "aria-label": "Close" }}
       overlayProps={{ backgroundOpacity: 0.25 }}
     >
@@ -78,14 +78,19 @@ function ModuleView({ runId, live, module, shown, cursor, isMoving, hasLedger }:
         <Plot
           figure={figure}
           height={height}
-          label={`Components of ${moduleWords(shown)} over the steps: ${lines.length} changes, listed below.`}
+          label={`Components of ${moduleWords(shown, live.modules)} over the steps: ${lines.length} changes, listed below.`}
           {...cursorOf(cursor)}
         />
       ) : (
         <Skeleton height={height} />
       )}
       {hasLedger ? (
-        <Ledger lines={lines} module={shown} step={cursor.step} isRead={ledger.isSuccess} />
+        <Ledger
+          lines={lines}
+          module={moduleWords(shown, live.modules)}
+          step={cursor.step}
+          isRead={ledger.isSuccess}
+        />
       ) : null}
     </Stack>
   );
@@ -95,7 +100,8 @@ const none: LedgerLine[] = [];
 
 interface LedgerProps {
   lines: readonly LedgerLine[];
-  module: Module;
+  /** In words. */
+  module: string;
   /** Changes after it are pale: they have not happened yet at the step that is shown. */
   step: number | null;
   isRead: boolean;

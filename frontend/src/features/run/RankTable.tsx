@@ -31,7 +31,7 @@ export function RankTable({ grid, modules, view, colouring, step, corner, onOpen
         fz="sm"
         className="cell-button"
         title={module.name}
-        aria-label={`${moduleWords(module)}: ${text}`}
+        aria-label={`${moduleWords(module, modules)}: ${text}`}
         onClick={() => onOpen(index)}
       >
         {text}

@@ -152,7 +152,7 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
           </div>
           <VisuallyHidden role="status">
             {selectedModule && selected !== null
-              ? `${moduleWords(selectedModule)}: ${valueText(colourValue(view, colouring, selected), colouring)}, rank ${view.levels.ranks[selected]}`
+              ? `${moduleWords(selectedModule, modules)}: ${valueText(colourValue(view, colouring, selected), colouring)}, rank ${view.levels.ranks[selected]}`
               : ""}
           </VisuallyHidden>
           <StepPlayer

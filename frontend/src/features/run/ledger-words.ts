@@ -2,16 +2,19 @@
 import type { LedgerLine, Module, Num } from "@/api/types";
 import { count } from "@/components/format";
 
-/** Layer 3 key, decoder layer 0 value; the whole name outside of layers. */
-export function moduleWords(module: Module): string {
+/** layer 3 key; with more than one stack, decoder layer 0 value; the whole name outside of layers. */
+export function moduleWords(module: Module, modules: readonly Module[]): string {
   if (module.layer === null) return module.name;
-  return [module.stack, "layer", module.layer, module.kind].filter((part) => part !== "").join(" ");
+  const isAlone = modules.every((other) => other.stack === module.stack);
+  return [isAlone ? "" : module.stack, "layer", module.layer, module.kind]
+    .filter((part) => part !== "")
+    .join(" ");
 }
 
 /** What happened: component, step, and the numbers that decided. */
-export function ledgerSentence(line: LedgerLine, module?: Module): string {
+export function ledgerSentence(line: LedgerLine, module: string = line.module_name): string {
   const verb = line.change === "pruned" ? "was pruned" : "came back";
-  return `Component ${line.component} of ${module ? moduleWords(module) : line.module_name} ${verb} at step ${line.step}: score ${number(line.score)}, rank ${line.order} of ${line.total}, threshold ${number(line.threshold)}, budget ${line.budget}.`;
+  return `Component ${line.component} of ${module} ${verb} at step ${line.step}: score ${number(line.score)}, rank ${line.order} of ${line.total}, threshold ${number(line.threshold)}, budget ${line.budget}.`;
 }
 
 /** Why: the components with the highest scores stay, as many as the budget allows. */
