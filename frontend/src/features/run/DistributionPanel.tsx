@@ -1,5 +1,5 @@
 import { SegmentedControl } from "@mantine/core";
-import { useMemo, useState } from "react";
+import { memo, useMemo, useState } from "react";
 import type { Snapshot } from "@/api/snapshots";
 import type { Module } from "@/api/types";
 import { type Grouping, rankCountsFigure, rankGroups, rankGroupsFigure } from "@/charts/distribution";
@@ -20,7 +20,11 @@ const titles: Record<Grouping, string> = {
 };
 
 /** Where the model spends its rank. */
-export function DistributionPanel({ modules, width, snapshot }: DistributionPanelProps) {
+export const DistributionPanel = memo(function DistributionPanel({
+  modules,
+  width,
+  snapshot,
+}: DistributionPanelProps) {
   const look = useLook();
   const [grouping, setGrouping] = useState<Grouping>("layer");
   const ranks = snapshot?.ranks;
@@ -55,4 +59,4 @@ export function DistributionPanel({ modules, width, snapshot }: DistributionPane
       <Plot figure={figure} height={230} label={`${titles[grouping]} at step ${snapshot.step}.`} />
     </Panel>
   );
-}
+});

@@ -1,18 +1,25 @@
 import { Group, NativeSelect, SegmentedControl, Switch } from "@mantine/core";
+import { memo } from "react";
 import type { ModuleOrder } from "@/charts/module-grid";
 import { type Colouring, meanings } from "@/charts/rank-values";
 import type { RankSettings } from "./use-rank-settings";
 
 interface RankControlsProps {
-  settings: RankSettings;
+  colouring: Colouring;
+  order: ModuleOrder;
   onChange: (change: Partial<RankSettings>) => void;
   isTable: boolean;
   onTable: (isTable: boolean) => void;
 }
 
 /** What the colour stands for, and how the modules are ordered. */
-export function RankControls({ settings, onChange, isTable, onTable }: RankControlsProps) {
-  const { colouring, order } = settings;
+export const RankControls = memo(function RankControls({
+  colouring,
+  order,
+  onChange,
+  isTable,
+  onTable,
+}: RankControlsProps) {
   const isScore = meanings[colouring].isScore;
   return (
     <Group gap="xs" mb="xs" justify="space-between">
@@ -64,4 +71,4 @@ export function RankControls({ settings, onChange, isTable, onTable }: RankContr
       </Group>
     </Group>
   );
-}
+});

@@ -116,7 +116,13 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
         ) : undefined
       }
     >
-      <RankControls settings={settings} onChange={onSettings} isTable={isTable} onTable={setTable} />
+      <RankControls
+        colouring={colouring}
+        order={order}
+        onChange={onSettings}
+        isTable={isTable}
+        onTable={setTable}
+      />
       {snapshot && view && figure ? (
         <>
           {/* biome-ignore lint/a11y/useSemanticElements: a drawing with keys of its own has no element */}

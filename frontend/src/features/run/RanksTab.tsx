@@ -37,6 +37,8 @@ function Ranks({ run, live, status }: RanksTabProps) {
   const index = pointed === null ? frameIndexAt(snapshots, settings.at) : nearestIndex(snapshots, pointed);
   // Charts are drawn after the slider has moved, and only for the step that is wanted last.
   const drawn = Math.min(useDeferredValue(index), snapshots.length - 1);
+  // The bars come after the heatmap, once a person rests.
+  const rested = Math.min(useDeferredValue(drawn), snapshots.length - 1);
   const totalSteps = live.totalSteps ?? run.total_steps;
   const isFollowing = settings.at === null && pointed === null;
   const cursor: StepCursor = {
@@ -62,7 +64,7 @@ function Ranks({ run, live, status }: RanksTabProps) {
               settings={settings}
               onSettings={change}
             />
-            <DistributionPanel modules={live.modules} width={live.width} snapshot={snapshots[drawn]} />
+            <DistributionPanel modules={live.modules} width={live.width} snapshot={snapshots[rested]} />
           </Stack>
         </Grid.Col>
         <Grid.Col span={{ base: 12, lg: 5 }}>

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useSearchParams } from "react-router";
 import type { ModuleOrder } from "@/charts/module-grid";
 import { type Colouring, colourings } from "@/charts/rank-values";
@@ -51,7 +51,10 @@ export function useRankSettings(): [RankSettings, (change: Partial<RankSettings>
     }, restMs);
     return () => clearTimeout(timer);
   }, [settings]);
-  const change = (part: Partial<RankSettings>) => setSettings((before) => ({ ...before, ...part }));
+  const change = useCallback(
+    (part: Partial<RankSettings>) => setSettings((before) => ({ ...before, ...part })),
+    [],
+  );
   return [settings, change];
 }
 
