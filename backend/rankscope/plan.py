@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from rankscope import __version__
 from rankscope.catalog import Catalog, LinearModule, ModelEntry
 from rankscope.catalog.splits import Split, split
-from rankscope.contract.budget import planned_budget, pruning_steps, pruning_window
+from rankscope.contract.budget import pruning_window
 from rankscope.contract.config import (
     AnyMethod,
     BudgetedMethod,
@@ -23,6 +23,7 @@ from rankscope.contract.config import (
     check_schedule,
 )
 from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.steered_budget import BudgetPlan, steered_curve
 
 
 @dataclass(frozen=True)
@@ -93,17 +94,23 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
 
 
 def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> tuple[list[tuple[int, int]], list[int]]:
-    """The budget over the steps, and the steps at which components are pruned; both empty without ranks."""
+    """The budget over the steps, and the steps at which components are pruned; both empty without ranks.
+
+    `config.steering` is part of the plan: after a person's act the rest of the curve is what is in force now.
+    """
     method = config.method
     if isinstance(method, FullMethod) or not n_modules:
         return [], []
     if isinstance(method, BudgetedMethod):
-        b0, bT = n_modules * method.resolved_initial_rank, n_modules * method.target_rank
-        window = pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
-        prunings = pruning_steps(window, method.prune_interval)
-        shape = method.budget_schedule
-        curve = [(0, b0), *((step, planned_budget(step, window, b0, bT, shape)) for step in prunings)]
-        return [*curve, (total_steps, bT)], prunings
+        plan = BudgetPlan(
+            modules=n_modules,
+            initial_rank=method.resolved_initial_rank,
+            target_rank=method.target_rank,
+            window=pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio),
+            interval=method.prune_interval,
+            shape=method.budget_schedule,
+        )
+        return steered_curve(plan, total_steps, config.steering)
     if isinstance(method, LoraShrinkMethod):
         b0, bT = n_modules * method.resolved_initial_rank, n_modules * method.target_rank
         cut = method.shrink_step(total_steps)

@@ -5,8 +5,9 @@ from hypothesis import strategies as some
 
 from dynamic_rank import DynamicRankConfig
 from dynamic_rank.schedule import BudgetSchedule
-from rankscope.contract.budget import planned_budget, pruning_steps, pruning_window
-from rankscope.contract.config import DynamicRankMethod, check_schedule
+from rankscope.contract.budget import PruningWindow, planned_budget, pruning_steps, pruning_window
+from rankscope.contract.config import DynamicRankMethod, Steering, check_schedule
+from rankscope.contract.steered_budget import BudgetPlan, steered_curve
 
 ratios = some.integers(0, 100).map(lambda percent: percent / 100)
 
@@ -55,3 +56,72 @@ def test_ratio_reads_as_it_is_written():
 def test_curve_holds_its_ends_outside_the_window():
     window = pruning_window(1000, 0.15, 0.5)
     assert [planned_budget(step, window, 300, 200) for step in (0, 150, 500, 1000)] == [300, 300, 200, 200]
+
+
+def taught(schedule: BudgetSchedule, total_steps: int, steering: list[Steering]) -> list[tuple[int, int]]:
+    """(step, budget) of every pruning when the training library's schedule is walked step by step, as the worker does."""
+    prunings: list[tuple[int, int]] = []
+    live = schedule.initial
+    for step in range(1, total_steps + 1):
+        if not (prunings and prunings[-1][0] == schedule.t_f):
+            for entry in (one for one in steering if one.step == step):
+                match entry.action:
+                    case "hold":
+                        schedule.hold()
+                    case "release":
+                        schedule.release(step)
+                    case "freeze":
+                        schedule.settle(step, live)
+                    case "target":
+                        assert entry.target_rank is not None
+                        schedule.set_target(entry.target_rank)
+        if schedule.is_pruning_step(step):
+            live = schedule.budget(step)
+            prunings.append((step, live))
+    return prunings
+
+
+acts = some.builds(
+    lambda step, action, target: Steering(step=step, action=action, target_rank=target if action == "target" else None),
+    step=some.integers(1, 120),
+    action=some.sampled_from(["hold", "release", "target", "freeze"]),
+    target=some.integers(1, 9),
+)
+
+
+@given(
+    steering=some.lists(acts, max_size=5).map(lambda found: sorted(found, key=lambda one: one.step)),
+    ends=some.tuples(some.integers(0, 60), some.integers(70, 100)),
+    interval=some.integers(1, 10),
+    shape=some.sampled_from(["slow_first", "fast_first", "linear"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_steered_curve_is_what_the_training_library_does(steering, ends, interval, shape):
+    warmup_ratio, prune_end_ratio = (end / 100 for end in ends)
+    config = DynamicRankConfig(
+        target_rank=4, initial_rank=9, warmup_ratio=warmup_ratio, prune_end_ratio=prune_end_ratio,
+        prune_interval=interval, schedule=shape,
+    )  # fmt: skip
+    plan = BudgetPlan(10, 9, 4, pruning_window(120, warmup_ratio, prune_end_ratio), interval, shape)
+    curve, prunings = steered_curve(plan, 120, steering)
+    expected = taught(BudgetSchedule(config, 90, 120), 120, steering)
+    assert [point for point in curve if point[0] in prunings][: len(prunings)] == expected
+    assert (curve[0], curve[-1]) == ((0, 90), (120, curve[-2][1]))
+
+
+def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_release():
+    plan = BudgetPlan(10, 9, 4, PruningWindow(10, 50), 10)
+    held = [Steering(step=25, action="hold")]
+    curve, prunings = steered_curve(plan, 100, held)
+    assert prunings == [20]
+    assert curve == [(0, 90), (20, planned_budget(20, plan.window, 90, 40)), (100, curve[1][1])]
+    released = [*held, Steering(step=60, action="target", target_rank=3), Steering(step=70, action="release")]
+    assert steered_curve(plan, 100, released) == ([*curve[:2], (70, 30), (100, 30)], [20, 70])
+
+
+def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_hears_nothing_more():
+    plan = BudgetPlan(10, 9, 4, PruningWindow(10, 50), 10)
+    steering = [Steering(step=33, action="freeze"), Steering(step=40, action="target", target_rank=2)]
+    curve, prunings = steered_curve(plan, 100, steering)
+    assert prunings == [20, 30, 33]
+    assert [budget for _, budget in curve[2:]] == [planned_budget(30, plan.window, 90, 40)] * 3

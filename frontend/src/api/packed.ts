@@ -1,5 +1,4 @@
-/** Rank snapshots travel packed (contract/events.py, RanksEvent; RankHistory). Here they become arrays. */
-import type { Num, RankHistory, RanksEvent } from "./types";
+/** Rank records travel packed (contract/events.py, RanksEvent). Here they become arrays. */
 
 function bytesOf(base64: string): Uint8Array {
   const text = atob(base64);
@@ -8,12 +7,14 @@ function bytesOf(base64: string): Uint8Array {
   return bytes;
 }
 
-/** Live components, row-major (modules x width), 1 or 0. Bits stand in little order within each byte. */
-export function unpackMask(base64: string, modules: number, width: number): Uint8Array {
+const word = (bytes: Uint8Array, index: number): number =>
+  (bytes[2 * index] ?? 0) | ((bytes[2 * index + 1] ?? 0) << 8);
+
+/** `length` booleans as 1 or 0. Bits stand in little order within each byte. */
+export function unpackMask(base64: string, length: number): Uint8Array {
   const bytes = bytesOf(base64);
-  const mask = new Uint8Array(modules * width);
-  for (let index = 0; index < mask.length; index++)
-    mask[index] = ((bytes[index >> 3] ?? 0) >> (index & 7)) & 1;
+  const mask = new Uint8Array(length);
+  for (let index = 0; index < length; index++) mask[index] = ((bytes[index >> 3] ?? 0) >> (index & 7)) & 1;
   return mask;
 }
 
@@ -27,110 +28,60 @@ export function fromFloat16(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** Float16 numbers, little-endian. */
-export function unpackFloat16(base64: string): Float32Array {
+/** `length` numbers from little-endian float16. */
+export function unpackFloat16(base64: string, length: number): Float32Array {
   const bytes = bytesOf(base64);
-  const numbers = new Float32Array(bytes.length / 2);
-  for (let index = 0; index < numbers.length; index++) {
-    numbers[index] = fromFloat16((bytes[2 * index] ?? 0) | ((bytes[2 * index + 1] ?? 0) << 8));
-  }
+  const numbers = new Float32Array(length);
+  for (let index = 0; index < length; index++) numbers[index] = fromFloat16(word(bytes, index));
   return numbers;
 }
 
-export function unpackUint16(base64: string): Uint16Array {
+/** `length` numbers from little-endian uint16. */
+export function unpackUint16(base64: string, length: number): Uint16Array {
   const bytes = bytesOf(base64);
-  const numbers = new Uint16Array(bytes.length / 2);
-  for (let index = 0; index < numbers.length; index++)
-    numbers[index] = (bytes[2 * index] ?? 0) | ((bytes[2 * index + 1] ?? 0) << 8);
+  const numbers = new Uint16Array(length);
+  for (let index = 0; index < length; index++) numbers[index] = word(bytes, index);
   return numbers;
 }
 
-/** One rank snapshot, by module. */
-export interface ModuleFrame {
-  step: number;
-  attempt: number;
-  budget: number;
-  live: number;
-  threshold: Num | null;
-  /** The step ended with a pruning: the live ranks are exact. */
-  pruning: boolean;
-  final: boolean;
+/** What a snapshot says of each module, by module index. */
+export interface ModuleLevels {
+  /** Live components. */
   ranks: Uint16Array;
-  /** Mean score of the live components; NaN when one of them is; 0 at rank 0. `importanceMax`: the largest. */
-  importanceMean: Float32Array;
-  importanceMax: Float32Array;
+  /** Mean score of the live components: 0 at rank 0, NaN when a live score is NaN. */
+  mean: Float32Array;
+  /** Largest score of the live components, under the same rules. */
+  max: Float32Array;
 }
 
-/** The snapshots of a history; their columns are views into one array each. */
-export function framesOf(history: RankHistory): ModuleFrame[] {
-  const modules = history.modules.length;
-  const ranks = unpackUint16(history.ranks);
-  const mean = unpackFloat16(history.importance_mean);
-  const max = unpackFloat16(history.importance_max);
-  return history.steps.map((step, index) => {
-    const [from, to] = [index * modules, (index + 1) * modules];
-    return {
-      step,
-      attempt: history.attempts[index] ?? 0,
-      budget: history.budget[index] ?? 0,
-      live: history.live[index] ?? 0,
-      threshold: history.threshold[index] ?? null,
-      pruning: history.pruning[index] ?? false,
-      final: history.final[index] ?? false,
-      ranks: ranks.subarray(from, to),
-      importanceMean: mean.subarray(from, to),
-      importanceMax: max.subarray(from, to),
-    };
-  });
-}
-
-/** The same of a snapshot as it comes in the stream. */
-export function frameOfEvent(event: RanksEvent): ModuleFrame {
-  const { modules, width } = event;
-  const mask = unpackMask(event.mask, modules, width);
-  const scores = unpackFloat16(event.scores);
-  const ranks = new Uint16Array(modules);
-  const importanceMean = new Float32Array(modules);
-  const importanceMax = new Float32Array(modules);
+/** The components of one snapshot summed up by module. */
+export function moduleLevels(
+  frame: { mask: string; scores: string },
+  modules: number,
+  width: number,
+): ModuleLevels {
+  const mask = unpackMask(frame.mask, modules * width);
+  const scores = unpackFloat16(frame.scores, modules * width);
+  const levels: ModuleLevels = {
+    ranks: new Uint16Array(modules),
+    mean: new Float32Array(modules),
+    max: new Float32Array(modules),
+  };
   for (let module = 0; module < modules; module++) {
     let rank = 0;
     let sum = 0;
-    let highest = Number.NEGATIVE_INFINITY;
+    let max = Number.NEGATIVE_INFINITY;
     for (let index = module * width; index < (module + 1) * width; index++) {
       if (!mask[index]) continue;
+      const score = scores[index] ?? 0;
       rank += 1;
-      sum += scores[index] ?? 0;
-      highest = Math.max(highest, scores[index] ?? 0);
+      sum += score;
+      // Math.max gives NaN as soon as one score is.
+      max = Math.max(max, score);
     }
-    ranks[module] = rank;
-    importanceMean[module] = rank ? sum / rank : 0;
-    importanceMax[module] = rank ? highest : 0;
+    levels.ranks[module] = rank;
+    levels.mean[module] = rank ? sum / rank : 0;
+    levels.max[module] = rank ? max : 0;
   }
-  return {
-    step: event.step,
-    attempt: event.attempt,
-    budget: event.budget,
-    live: event.live,
-    threshold: event.threshold ?? null,
-    pruning: event.pruning ?? false,
-    final: event.final ?? false,
-    ranks,
-    importanceMean,
-    importanceMax,
-  };
-}
-
-export interface ModuleState {
-  /** Live components. */
-  rank: number;
-  /** Mean score of the live components; null at rank 0. NaN when a score is. */
-  importance: number | null;
-}
-
-/** Rank and importance of each module in one snapshot. */
-export function moduleStates(frame: ModuleFrame): ModuleState[] {
-  return Array.from(frame.ranks, (rank, module) => ({
-    rank,
-    importance: rank ? (frame.importanceMean[module] ?? null) : null,
-  }));
+  return levels;
 }

@@ -81,6 +81,32 @@ export const ledgerQuery = (id: string, prunings: number) =>
       unwrap(http.GET("/api/v1/runs/{run_id}/ranks/ledger", { signal, params: { path: { run_id: id } } })),
   });
 
+/** The changes of one module; `prunings` as above. */
+export const moduleLedgerQuery = (id: string, module: number, prunings: number) =>
+  queryOptions({
+    queryKey: ["run", id, "ledger", prunings, module],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/ranks/ledger", {
+          signal,
+          params: { path: { run_id: id }, query: { module } },
+        }),
+      ),
+  });
+
+/** The components of one module over the steps; `prunings` as above. */
+export const componentsQuery = (id: string, module: number, prunings: number) =>
+  queryOptions({
+    queryKey: ["run", id, "components", module, prunings],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/ranks/components", {
+          signal,
+          params: { path: { run_id: id }, query: { module, frames: 400 } },
+        }),
+      ),
+  });
+
 export const ghostQuery = (id: string, name: string, isOn: boolean) =>
   queryOptions({
     queryKey: ["run", id, "ghost", name],

@@ -17,6 +17,7 @@ export type BudgetPoint = Shapes["BudgetPoint"];
 export type Series = Shapes["Series"];
 export type SeriesList = Shapes["SeriesList"];
 export type RankHistory = Shapes["RankHistory"];
+export type ComponentHistory = Shapes["ComponentHistory"];
 export type Module = Shapes["Module"];
 export type LedgerLine = Shapes["LedgerLine"];
 export type LogPart = Shapes["LogPart"];

@@ -2,8 +2,8 @@ import { Skeleton } from "@mantine/core";
 import type { Config, PlotlyHTMLElement } from "plotly.js-dist-min";
 import { useEffect, useRef, useState } from "react";
 import type { Figure } from "./figure";
-
-type Plotly = typeof import("plotly.js-dist-min");
+import { loadPlotly, type Plotly } from "./load-plotly";
+import "./plot.css";
 
 const config: Partial<Config> = {
   displaylogo: false,
@@ -12,25 +12,33 @@ const config: Partial<Config> = {
   doubleClick: "reset",
 };
 
-let loading: Promise<Plotly> | undefined;
-/** Plotly is most of the page's bytes: it comes with the first chart and not before. */
-const loadPlotly = (): Promise<Plotly> => {
-  loading ??= import("plotly.js-cartesian-dist-min").then((module) => module.default);
-  return loading;
-};
+/** What a person points at. */
+export interface PlotPoint {
+  x: number;
+  y: number;
+  customdata?: unknown;
+}
 
 interface PlotProps {
   figure: Figure;
   /** Said to people who do not see the drawing. */
   label: string;
   height: number;
+  /** A vertical line at this x. It lies over the drawing: moving it draws nothing anew. */
+  cursor?: number | null | undefined;
+  /** Pointed at, anywhere in the drawing: its nearest point; null when the pointer leaves. */
+  onHover?: ((point: PlotPoint | null) => void) | undefined;
+  onClick?: ((point: PlotPoint) => void) | undefined;
 }
 
-/** The only place that calls Plotly: one react() in flight, the newest figure wins, always purged on unmount. */
-export function Plot({ figure, label, height }: PlotProps) {
+/** The only place that draws with Plotly: one react() in flight, the newest figure wins, always purged on unmount. */
+export function Plot({ figure, label, height, cursor = null, onHover, onClick }: PlotProps) {
   const element = useRef<HTMLDivElement>(null);
+  const line = useRef<HTMLDivElement>(null);
   const draw = useRef<(figure: Figure) => void>(undefined);
   const [isDrawn, setDrawn] = useState(false);
+  const present = useRef({ cursor, onHover, onClick });
+  present.current = { cursor, onHover, onClick };
 
   useEffect(() => {
     const root = element.current;
@@ -48,10 +56,21 @@ export function Plot({ figure, label, height }: PlotProps) {
         const { data, layout } = waiting;
         waiting = undefined;
         // Plotly writes into the layout that it gets, so it gets a copy.
-        await plotly.react(root, data as never, { ...layout }, config);
+        await plotly.react(root, data as never, { ...layout, ...reachOf(present.current) }, config);
+        listen(root as unknown as PlotlyHTMLElement);
         setDrawn(true);
       }
       isBusy = false;
+    };
+    let hasEars = false;
+    const listen = (plot: PlotlyHTMLElement) => {
+      if (hasEars || isGone || !("on" in plot)) return;
+      hasEars = true;
+      plot.on("plotly_hover", ({ points }) => present.current.onHover?.(points[0] as unknown as PlotPoint));
+      plot.on("plotly_unhover", () => present.current.onHover?.(null));
+      plot.on("plotly_click", ({ points }) => present.current.onClick?.(points[0] as unknown as PlotPoint));
+      plot.on("plotly_afterplot", () => placeLine(root, line.current, present.current.cursor));
+      placeLine(root, line.current, present.current.cursor);
     };
     draw.current = (newest) => {
       waiting = newest;
@@ -71,11 +90,43 @@ export function Plot({ figure, label, height }: PlotProps) {
   }, []);
 
   useEffect(() => draw.current?.(figure), [figure]);
+  useEffect(() => {
+    if (element.current) placeLine(element.current, line.current, cursor);
+  }, [cursor]);
 
   return (
     <div style={{ position: "relative", height }}>
       {!isDrawn && <Skeleton height={height} radius="sm" style={{ position: "absolute", inset: 0 }} />}
-      <div ref={element} role="img" aria-label={label} style={{ height, width: "100%" }} />
+      <div
+        ref={element}
+        role="img"
+        aria-label={label}
+        className={onClick ? "plot-clickable" : undefined}
+        style={{ height, width: "100%" }}
+      />
+      <div ref={line} className="plot-cursor" hidden />
     </div>
   );
+}
+
+/** A chart that sets the step answers wherever one points, not only near a point. */
+const reachOf = ({ onHover }: Pick<PlotProps, "onHover">) => (onHover ? { hoverdistance: -1 } : {});
+
+interface Drawn {
+  _fullLayout?: {
+    xaxis?: { _offset: number; _length: number; d2p: (value: number) => number };
+    _size: { t: number; h: number };
+  };
+}
+
+/** Puts the cursor where x is now: zoom and size are Plotly's, which tells them only in its full layout. */
+function placeLine(root: HTMLElement, line: HTMLElement | null, x: number | null): void {
+  const drawn = (root as unknown as Drawn)._fullLayout;
+  if (!line) return;
+  const axis = drawn?.xaxis;
+  const place = axis && x !== null ? axis.d2p(x) : Number.NaN;
+  line.hidden = !(drawn && axis && place >= 0 && place <= axis._length);
+  if (line.hidden || !drawn || !axis) return;
+  line.style.transform = `translate(${Math.round(axis._offset + place)}px, ${drawn._size.t}px)`;
+  line.style.height = `${drawn._size.h}px`;
 }

@@ -1,29 +1,41 @@
-import type { ModuleFrame } from "@/api/packed";
 import type { BudgetPoint } from "@/api/types";
-import { cursorLine } from "./curves";
 import { axis, baseLayout, type Figure } from "./figure";
 import { colourOf, type Look } from "./look";
 
+interface Counted {
+  step: number;
+  live: number;
+  pruning: boolean;
+  final: boolean;
+}
+
+/** Something that a person did to the run. */
+export interface SteeringMark {
+  step: number;
+  words: string;
+}
+
 export interface BudgetInput {
+  /** The plan that is in force: bent by what a person did. */
   planned: readonly BudgetPoint[];
-  frames: readonly Pick<ModuleFrame, "step" | "live" | "pruning" | "final">[];
+  frames: readonly Counted[];
+  steering?: readonly SteeringMark[];
   look: Look;
   totalSteps: number | null;
-  cursor?: number | null;
 }
 
 /** Planned and actual number of live components. Between prunings components may come back, so only exact counts are drawn. */
-export function budgetFigure({ planned, frames, look, totalSteps, cursor }: BudgetInput): Figure {
+export function budgetFigure({ planned, frames, steering = [], look, totalSteps }: BudgetInput): Figure {
   const exact = frames.filter((frame) => frame.pruning || frame.final || frame.step === 0);
   // The number holds until the next pruning: the line goes on to the newest snapshot.
   const newest = frames.at(-1);
   const lastExact = exact.at(-1);
   if (newest && lastExact && newest.step > lastExact.step) exact.push({ ...newest, live: lastExact.live });
   const highest = Math.max(1, ...planned.map((point) => point.budget), ...exact.map((frame) => frame.live));
-  const step = { type: "scatter", mode: "lines", line: { shape: "hv" } } as const;
-  const data = [
+  const stairs = { type: "scatter", mode: "lines" };
+  const data: unknown[] = [
     {
-      ...step,
+      ...stairs,
       name: "planned",
       x: planned.map((point) => point.step),
       y: planned.map((point) => point.budget),
@@ -33,16 +45,17 @@ export function budgetFigure({ planned, frames, look, totalSteps, cursor }: Budg
   ];
   if (exact.length) {
     data.push({
-      ...step,
+      ...stairs,
       name: "live",
       x: exact.map((frame) => frame.step),
       y: exact.map((frame) => frame.live),
       line: { shape: "hv", color: colourOf(look, 0), width: 2.2 },
       hovertemplate: "%{y} live<extra></extra>",
-    } as never);
+    });
   }
+  if (steering.length) data.push(steeringTrace(steering, planned, look));
   return {
-    data: data as unknown as Figure["data"],
+    data: data as Figure["data"],
     layout: baseLayout(look, {
       hovermode: "x unified",
       showlegend: exact.length > 0,
@@ -51,8 +64,27 @@ export function budgetFigure({ planned, frames, look, totalSteps, cursor }: Budg
         showgrid: false,
         ...(totalSteps ? { range: [0, totalSteps] } : {}),
       }),
-      yaxis: axis(look, { range: [0, highest * 1.08], nticks: 5 }),
-      shapes: typeof cursor === "number" ? [cursorLine(cursor, look)] : [],
+      yaxis: axis(look, { range: [0, highest * 1.12], nticks: 5 }),
     }),
+  };
+}
+
+/** A triangle on the plan at each act; what it was stands in the hover. */
+function steeringTrace(steering: readonly SteeringMark[], planned: readonly BudgetPoint[], look: Look) {
+  const budgetAt = (step: number) => planned.findLast((point) => point.step <= step)?.budget ?? 0;
+  return {
+    type: "scatter",
+    mode: "markers",
+    name: "steered",
+    x: steering.map((mark) => mark.step),
+    y: steering.map((mark) => budgetAt(mark.step)),
+    text: steering.map((mark) => mark.words),
+    marker: {
+      symbol: "triangle-down",
+      size: 11,
+      color: colourOf(look, 1),
+      line: { width: 1, color: look.surface },
+    },
+    hovertemplate: "%{text}<extra></extra>",
   };
 }

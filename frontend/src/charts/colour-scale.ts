@@ -26,6 +26,32 @@ export const darkScale: ColourScale = [
   [1, "#fde725"],
 ];
 
+/** Less is orange, more is blue (ColorBrewer PuOr turned to blue): told apart with every common kind of colour blindness. */
+export const lightSigned: ColourScale = [
+  [0, "#7f3b08"],
+  [0.125, "#b35806"],
+  [0.25, "#e08214"],
+  [0.375, "#fdc98a"],
+  [0.5, "#fbfaf7"],
+  [0.625, "#a9cfe8"],
+  [0.75, "#4a90c4"],
+  [0.875, "#1f5f9e"],
+  [1, "#0b2f5c"],
+];
+
+/** The same two colours, brighter the further from 0. */
+export const darkSigned: ColourScale = [
+  [0, "#ffd08a"],
+  [0.125, "#f5a742"],
+  [0.25, "#c97a1e"],
+  [0.375, "#7d4c17"],
+  [0.5, "#20252b"],
+  [0.625, "#1d4a73"],
+  [0.75, "#2f7cba"],
+  [0.875, "#5cacea"],
+  [1, "#b3dcff"],
+];
+
 type Rgb = [number, number, number];
 
 const rgb = (hex: string): Rgb => [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)) as Rgb;

@@ -24,8 +24,6 @@ export interface CurvesInput {
   yTitle?: string;
   secondTitle?: string;
   xRange?: [number, number] | undefined;
-  /** A vertical line: the step that the heatmap shows. */
-  cursor?: number | null;
   xFormat?: string;
   yFormat?: string;
   isLog?: boolean;
@@ -67,7 +65,7 @@ export function curvesFigure(input: CurvesInput): Figure {
       ...(hasSecond
         ? {
             yaxis2: {
-              ...axis(look, { showgrid: false, nticks: 5, tickformat: ".3~g" }),
+              ...axis(look, { showgrid: false, nticks: 5, tickmode: "auto", tickformat: ".3~g" }),
               title: { text: input.secondTitle ?? "", font: { size: 11, color: look.muted }, standoff: 6 },
               overlaying: "y",
               side: "right",
@@ -75,10 +73,7 @@ export function curvesFigure(input: CurvesInput): Figure {
           }
         : {}),
       annotations: isEmpty ? [nothingYet(look)] : marks.map((mark) => markText(mark, look)),
-      shapes: [
-        ...marks.map((mark) => markLine(mark.x, look)),
-        ...(typeof input.cursor === "number" ? [cursorLine(input.cursor, look)] : []),
-      ],
+      shapes: marks.map((mark) => markLine(mark.x, look)),
     }),
   };
 }
@@ -112,18 +107,6 @@ const nothingYet = (look: Look) =>
     y: 0.5,
     font: { size: 12, color: look.muted },
   }) as const;
-
-export function cursorLine(x: number, look: Look) {
-  return {
-    type: "line",
-    x0: x,
-    x1: x,
-    yref: "paper",
-    y0: 0,
-    y1: 1,
-    line: { color: look.muted, width: 1, dash: "dot" },
-  } as const;
-}
 
 const markLine = (x: number, look: Look) =>
   ({

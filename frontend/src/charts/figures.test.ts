@@ -1,117 +1,14 @@
 import { describe, expect, test } from "vitest";
-import type { Module } from "@/api/types";
 import { budgetFigure } from "./budget";
-import { colourAt, darkScale, inkOn, lightScale, luminance } from "./colour-scale";
+import { colourAt, darkScale, darkSigned, inkOn, lightScale, lightSigned, luminance } from "./colour-scale";
 import { curvesFigure, runningMean } from "./curves";
-import { rankCounts } from "./distribution";
-import { heatmapFigure, mostLabelledCells } from "./heatmap";
-import { darkLook, lightLook } from "./look";
-import { moduleGrid } from "./module-grid";
-
-const module = (layer: number | null, kind: string, stack = ""): Module => ({
-  name: `${stack}${layer}.${kind}`,
-  layer,
-  kind,
-  stack,
-  out_features: 8,
-  in_features: 4,
-});
+import { lightLook } from "./look";
 
 // biome-ignore lint/suspicious/noExplicitAny: figures are looked into as plain data
 type Trace = any;
 
-describe("moduleGrid", () => {
-  test("puts layers down and kinds across in the order of the forward pass", () => {
-    const grid = moduleGrid([
-      module(0, "query"),
-      module(0, "value"),
-      module(1, "query"),
-      module(null, "pooler"),
-    ]);
-    expect(grid.rows).toEqual(["0", "1", "other"]);
-    expect(grid.columns).toEqual(["query", "value", "pooler"]);
-    expect(grid.places[3]).toEqual({ row: 2, column: 2 });
-  });
-
-  test("keeps encoder and decoder apart, and twins of one kind in one layer", () => {
-    const grid = moduleGrid([
-      module(0, "up", "encoder"),
-      module(0, "up", "decoder"),
-      module(0, "up", "decoder"),
-    ]);
-    expect(grid.rows).toEqual(["encoder 0", "decoder 0"]);
-    expect(grid.columns).toEqual(["up", "up (2)"]);
-  });
-});
-
-describe("heatmapFigure", () => {
-  const modules = [module(0, "query"), module(0, "value"), module(1, "query")];
-  const figure = heatmapFigure({
-    modules,
-    states: [
-      { rank: 4, importance: 0.5 },
-      { rank: 0, importance: null },
-      { rank: 2, importance: 0.25 },
-    ],
-    value: "rank",
-    top: 6,
-    look: lightLook,
-  });
-  const [heat, empty, black, white, muted] = figure.data as Trace[];
-
-  test("colours from 0 to the initial rank at every step", () => {
-    expect([heat.zmin, heat.zmax]).toEqual([0, 6]);
-  });
-
-  test("leaves rank 0 out of the scale and marks it with an x; what is not adapted stays empty", () => {
-    expect(heat.z).toEqual([
-      [4, null],
-      [2, null],
-    ]);
-    expect(empty.z).toEqual([
-      [null, 1],
-      [null, null],
-    ]);
-    expect(muted.text).toEqual(["×"]);
-  });
-
-  test("writes every other rank once, in black or white", () => {
-    expect([...black.text, ...white.text].sort()).toEqual(["2", "4"]);
-  });
-
-  test("names module, rank and importance on hover", () => {
-    expect(heat.text[0][0]).toContain("0.query");
-    expect(heat.text[0][0]).toContain("rank 4 · importance 0.50");
-    expect(empty.text[0][1]).toContain("no live component");
-  });
-
-  test("draws layer 0 at the top", () => {
-    expect(figure.layout.yaxis?.range).toEqual([1.5, -0.5]);
-  });
-
-  test("has no numbers above the limit", () => {
-    const many = Array.from({ length: mostLabelledCells + 1 }, (_, layer) => module(layer, "query"));
-    const states = many.map(() => ({ rank: 3, importance: 1 }));
-    const large = heatmapFigure({ modules: many, states, value: "rank", top: 6, look: darkLook })
-      .data as Trace[];
-    expect(large.slice(2).every((trace) => trace.text.length === 0)).toBe(true);
-  });
-
-  test("marks an importance that is NaN in place of giving it a colour", () => {
-    const data = heatmapFigure({
-      modules: [module(0, "query")],
-      states: [{ rank: 3, importance: Number.NaN }],
-      value: "importance",
-      top: 1,
-      look: lightLook,
-    }).data as Trace[];
-    expect(data[0].z).toEqual([[null]]);
-    expect(data[4].text).toEqual(["NaN"]);
-  });
-});
-
 test("numbers on the scales have a contrast of at least 4.5 everywhere", () => {
-  for (const scale of [lightScale, darkScale]) {
+  for (const scale of [lightScale, darkScale, lightSigned, darkSigned]) {
     for (let share = 0; share <= 1; share += 0.01) {
       const colour = colourAt(scale, share);
       const under = luminance(colour);
@@ -183,11 +80,22 @@ describe("budgetFigure", () => {
     expect(data[1].y).toEqual([8, 4, 4]);
   });
 
+  test("marks what a person did on the plan, in words", () => {
+    const steering = [{ step: 12, words: "step 12: pruning is held" }];
+    const data = budgetFigure({ planned, frames: [], steering, look: lightLook, totalSteps: 20 })
+      .data as Trace[];
+    expect(data.at(-1)).toMatchObject({ x: [12], y: [4], text: ["step 12: pruning is held"] });
+  });
+
   test("is only the plan before the run", () => {
     expect(budgetFigure({ planned, frames: [], look: lightLook, totalSteps: 20 }).data).toHaveLength(1);
   });
 });
 
-test("counts the modules at every rank, also at none", () => {
-  expect(rankCounts([0, 2, 2, 3], 4)).toEqual([1, 0, 2, 1, 0]);
+test("the scale of changes is neutral at 0, and equal steps from it are equally far in lightness", () => {
+  for (const scale of [lightSigned, darkSigned]) {
+    const at = (share: number) => luminance(colourAt(scale, share));
+    for (const away of [0.125, 0.25, 0.375, 0.5])
+      expect(Math.abs(at(0.5 + away) - at(0.5 - away))).toBeLessThan(0.12);
+  }
 });

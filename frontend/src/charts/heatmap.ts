@@ -1,90 +1,98 @@
-import type { ModuleState } from "@/api/packed";
 import type { Module } from "@/api/types";
-import { colourAt, darkScale, inkOn, lightScale } from "./colour-scale";
+import {
+  type ColourScale,
+  colourAt,
+  darkScale,
+  darkSigned,
+  inkOn,
+  lightScale,
+  lightSigned,
+} from "./colour-scale";
 import { axis, baseLayout, type Figure } from "./figure";
-import type { Look } from "./look";
-import { moduleGrid } from "./module-grid";
-
-export type HeatmapValue = "rank" | "importance";
+import { heatmapHover } from "./heatmap-hover";
+import { colourOf, type Look } from "./look";
+import { type ModuleGrid, moduleGrid, type Place } from "./module-grid";
+import { type Colouring, colourValue, meanings, type RankView, signed, valueText } from "./rank-values";
 
 export interface HeatmapInput {
   modules: readonly Module[];
-  states: readonly ModuleState[];
-  value: HeatmapValue;
-  /** Upper end of the scale: the initial rank, or the largest importance seen. Fixed, so that colours do not jump. */
+  grid?: ModuleGrid;
+  view: RankView;
+  colouring: Colouring;
+  /** Upper end of the scale; a signed one goes from -top to top. Fixed, so that colours do not jump. */
   top: number;
   look: Look;
+  /** Gets an outline. */
+  selected?: number | null;
   /** Off for small multiples that share one scale. */
   hasScale?: boolean;
+  /** A line above the drawing, for pictures that leave the page. */
+  title?: string;
 }
 
 /** Above this many cells numbers take longer to draw than a person waits (measured: 7,168 cells 1.8 s). */
 export const mostLabelledCells = 300;
 
-type Grid<T> = (T | null)[][];
+/** Pixels between two panes: the names of the columns and the title of the next. */
+const betweenPanes = 62;
 
-export function heatmapFigure({ modules, states, value, top, look, hasScale = true }: HeatmapInput): Figure {
-  const { rows, columns, places } = moduleGrid(modules);
-  const blank = <T>(): Grid<T> => rows.map(() => columns.map(() => null));
-  const z = blank<number>();
-  const zero = blank<number>();
-  const hover = blank<string>();
-  const labels: Record<"black" | "white" | "empty", Label[]> = { black: [], white: [], empty: [] };
-  const scale = look.isDark ? darkScale : lightScale;
-  const isLabelled = modules.length <= mostLabelledCells;
+export function heatmapFigure(input: HeatmapInput): Figure {
+  const { modules, view, colouring, look, hasScale = true } = input;
+  const grid = input.grid ?? moduleGrid(modules);
+  const { isSigned } = meanings[colouring];
+  const top = input.top || 1;
+  const low = isSigned ? -top : 0;
+  const scale = scaleOf(isSigned, look);
+  const bodies = grid.panes.map(({ rows, columns }) => {
+    const blank = <T>() => rows.map(() => new Array<T | null>(columns.length).fill(null));
+    return { z: blank<number>(), empty: blank<number>(), hover: blank<string>(), module: blank<number>() };
+  });
+  const labels: Record<"black" | "white" | "muted", Mark[]> = { black: [], white: [], muted: [] };
+  const crosses: Mark[] = [];
+  const isLabelled = labelRule(modules.length, isSigned);
 
-  places.forEach(({ row, column }, index) => {
+  grid.places.forEach(({ pane, row, column }, index) => {
     const module = modules[index];
-    const state = states[index];
-    const zRow = z[row];
-    const zeroRow = zero[row];
-    const hoverRow = hover[row];
-    if (!module || !state || !zRow || !zeroRow || !hoverRow) return;
-    hoverRow[column] = describe(module, state);
-    if (state.rank === 0) {
-      zeroRow[column] = 1;
-      labels.empty.push({ x: column, y: row, text: "×" });
-      return;
+    const body = bodies[pane];
+    const zRow = body?.z[row];
+    const emptyRow = body?.empty[row];
+    if (!module || !body || !zRow || !emptyRow) return;
+    (body.hover[row] as (string | null)[])[column] = heatmapHover(module, view, index);
+    (body.module[row] as (number | null)[])[column] = index;
+    const place = { pane, x: column, y: row };
+    const value = colourValue(view, colouring, index);
+    if ((view.levels.ranks[index] ?? 0) === 0) {
+      emptyRow[column] = 1;
+      crosses.push({ ...place, text: "" });
+    } else if (value === null || !Number.isFinite(value)) {
+      emptyRow[column] = 1;
+      labels.muted.push({ ...place, text: String(value) });
+    } else {
+      zRow[column] = value;
+      const text = isLabelled(value);
+      if (text === "sign")
+        labels[ink(scale, value, low, top)].push({ ...place, text: signed(value).charAt(0) });
+      if (text === "number")
+        labels[ink(scale, value, low, top)].push({ ...place, text: valueText(value, colouring) });
     }
-    const shown = value === "rank" ? state.rank : state.importance;
-    if (shown === null || !Number.isFinite(shown)) {
-      zeroRow[column] = 1;
-      labels.empty.push({ x: column, y: row, text: "NaN" });
-      return;
-    }
-    zRow[column] = shown;
-    if (!isLabelled) return;
-    const ink = inkOn(colourAt(scale, shown / (top || 1)));
-    labels[ink].push({ x: column, y: row, text: value === "rank" ? String(shown) : importanceText(shown) });
   });
 
   const common = { type: "heatmap", xgap: 1, ygap: 1, hoverongaps: false } as const;
-  return {
-    data: [
+  const data = bodies.flatMap((body, pane) => {
+    const told = {
+      ...common,
+      ...axesOf(pane),
+      text: body.hover,
+      customdata: body.module,
+      hovertemplate: "%{text}<extra></extra>",
+    };
+    return [
+      { ...told, z: body.z, coloraxis: "coloraxis" },
       {
-        ...common,
-        z,
-        zmin: 0,
-        zmax: top || 1,
-        colorscale: scale as never,
-        showscale: hasScale,
-        colorbar: {
-          thickness: 10,
-          outlinewidth: 0,
-          tickfont: { size: 11, color: look.muted },
-          title: {
-            text: value === "rank" ? "rank" : "importance",
-            font: { size: 11, color: look.muted },
-            side: "right",
-          },
-          ...(value === "rank" ? { tickvals: rankTicks(top) } : {}),
-        },
-        text: hover as never,
-        hovertemplate: "%{text}<extra></extra>",
-      },
-      {
-        ...common,
-        z: zero,
+        ...told,
+        z: body.empty,
+        // A picture of its own, as costly as the coloured one: only when a module is empty.
+        visible: body.empty.some((row) => row.includes(1)),
         zmin: 0,
         zmax: 1,
         colorscale: [
@@ -92,82 +100,207 @@ export function heatmapFigure({ modules, states, value, top, look, hasScale = tr
           [1, look.empty],
         ],
         showscale: false,
-        text: hover as never,
-        hovertemplate: "%{text}<extra></extra>",
       },
-      labelTrace(labels.black, "#10181f"),
-      labelTrace(labels.white, "#ffffff"),
-      labelTrace(labels.empty, look.emptyInk),
-    ] as Figure["data"],
-    layout: baseLayout(look, {
-      margin: { l: 30, r: hasScale ? 8 : 6, t: 4, b: 26 },
-      xaxis: axis(look, {
-        tickvals: columns.map((_, index) => index),
-        ticktext: columns,
-        range: [-0.5, columns.length - 0.5],
-        showgrid: false,
-        ticks: "",
-        fixedrange: columns.length <= 24,
-      }),
-      yaxis: axis(look, {
-        title: { text: "layer", font: { size: 11, color: look.muted }, standoff: 6 },
-        ...yTicks(rows),
-        // Layer 0 at the top, as one reads.
-        range: [rows.length - 0.5, -0.5],
-        showgrid: false,
-        ticks: "",
-        fixedrange: rows.length <= 24,
-      }),
-    }),
+      crossTrace(onPane(crosses, pane), pane, look.emptyInk),
+      labelTrace(onPane(labels.black, pane), pane, "#10181f"),
+      labelTrace(onPane(labels.white, pane), pane, "#ffffff"),
+      labelTrace(onPane(labels.muted, pane), pane, look.emptyInk),
+    ];
+  });
+  return {
+    data: data as unknown as Figure["data"],
+    layout: layoutOf(input, grid, { scale, low, top, hasScale }),
   };
 }
 
-interface Label {
+interface Mark {
+  pane: number;
   x: number;
   y: number;
   text: string;
 }
 
-function labelTrace(labels: Label[], color: string): Figure["data"][number] {
-  return {
-    type: "scatter",
-    mode: "text",
-    x: labels.map((label) => label.x),
-    y: labels.map((label) => label.y),
-    text: labels.map((label) => label.text),
-    textfont: { color, size: 12 },
-    hoverinfo: "skip",
-    showlegend: false,
-    cliponaxis: true,
-  } as Figure["data"][number];
+const scaleOf = (isSigned: boolean, look: Look): ColourScale =>
+  isSigned ? (look.isDark ? darkSigned : lightSigned) : look.isDark ? darkScale : lightScale;
+
+/** What is written into a cell: its number, or on a large map only the sign of a change. */
+function labelRule(cells: number, isSigned: boolean): (value: number) => "number" | "sign" | "" {
+  if (cells <= mostLabelledCells) return () => "number";
+  let left = mostLabelledCells;
+  return (value) => (isSigned && value !== 0 && left-- > 0 ? "sign" : "");
 }
 
-function describe(module: Module, state: ModuleState): string {
-  const importance =
-    state.importance === null ? "no live component" : `importance ${importanceText(state.importance)}`;
-  return `<b>${module.name}</b><br>rank ${state.rank} · ${importance}<br>${module.out_features} × ${module.in_features}`;
+const ink = (scale: ColourScale, value: number, low: number, top: number) =>
+  inkOn(colourAt(scale, (value - low) / (top - low)));
+
+const onPane = (marks: readonly Mark[], pane: number) => marks.filter((mark) => mark.pane === pane);
+
+const axesOf = (pane: number) =>
+  pane === 0 ? { xaxis: "x", yaxis: "y" } : { xaxis: `x${pane + 1}`, yaxis: `y${pane + 1}` };
+
+const marksTrace = (marks: readonly Mark[], pane: number) => ({
+  type: "scatter",
+  ...axesOf(pane),
+  x: marks.map((mark) => mark.x),
+  y: marks.map((mark) => mark.y),
+  hoverinfo: "skip",
+  showlegend: false,
+  cliponaxis: true,
+});
+
+const labelTrace = (marks: readonly Mark[], pane: number, color: string) => ({
+  ...marksTrace(marks, pane),
+  mode: "text",
+  text: marks.map((mark) => mark.text),
+  textfont: { color, size: 12 },
+});
+
+const crossTrace = (marks: readonly Mark[], pane: number, color: string) => ({
+  ...marksTrace(marks, pane),
+  mode: "markers",
+  marker: { symbol: "x-thin", size: 7, line: { width: 1.6, color } },
+});
+
+interface ScaleRange {
+  scale: ColourScale;
+  low: number;
+  top: number;
+  hasScale: boolean;
 }
 
-export const importanceText = (value: number): string =>
-  !Number.isFinite(value)
-    ? String(value)
-    : value === 0
-      ? "0"
-      : value < 0.001
-        ? value.toExponential(0)
-        : value.toPrecision(2);
-
-function rankTicks(top: number): number[] {
-  const stride = Math.max(1, Math.ceil(top / 8));
-  return Array.from({ length: Math.floor(top / stride) + 1 }, (_, index) => index * stride);
+function layoutOf(input: HeatmapInput, grid: ModuleGrid, { scale, low, top, hasScale }: ScaleRange) {
+  const { look, colouring, title } = input;
+  const { isScore, unit } = meanings[colouring];
+  const ticks = isScore ? undefined : wholeTicks(low, top);
+  const place =
+    input.selected === null || input.selected === undefined ? undefined : grid.places[input.selected];
+  const layout = baseLayout(look, {
+    margin: { l: 30, r: hasScale ? 8 : 6, t: (title ? 34 : 4) + (grid.panes[0]?.title ? 20 : 0), b: 26 },
+    ...(title
+      ? {
+          title: {
+            text: title,
+            font: { size: 13, color: look.ink },
+            x: 0,
+            xref: "paper",
+            y: 1,
+            yanchor: "top",
+            pad: { t: 8 },
+          },
+        }
+      : {}),
+    shapes: place ? outline(place, look) : [],
+    annotations: grid.panes.flatMap((pane, index) =>
+      pane.title ? [paneTitle(pane.title, index, look)] : [],
+    ),
+  } as never);
+  const domains = paneDomains(grid);
+  const axes: Record<string, unknown> = {
+    coloraxis: {
+      cmin: low,
+      cmax: top,
+      colorscale: scale,
+      showscale: hasScale,
+      colorbar: {
+        thickness: 10,
+        outlinewidth: 0,
+        tickfont: { size: 11, color: look.muted },
+        title: { text: unit, font: { size: 11, color: look.muted }, side: "right" },
+        ...(ticks ? { tickvals: ticks, ticktext: ticks.map(low < 0 ? signed : String) } : {}),
+      },
+    },
+  };
+  grid.panes.forEach(({ rows, columns }, index) => {
+    const suffix = index === 0 ? "" : String(index + 1);
+    axes[`xaxis${suffix}`] = axis(look, {
+      ...everyName(columns, 40),
+      range: [-0.5, columns.length - 0.5],
+      anchor: `y${suffix}` as never,
+      showgrid: false,
+      ticks: "",
+      fixedrange: columns.length <= 40,
+    });
+    axes[`yaxis${suffix}`] = axis(look, {
+      ...everyName(rows, 32),
+      domain: domains[index] ?? [0, 1],
+      // Layer 0 at the top, as one reads.
+      range: [rows.length - 0.5, -0.5],
+      anchor: `x${suffix}` as never,
+      showgrid: false,
+      ticks: "",
+      fixedrange: rows.length <= 40,
+    });
+  });
+  return { ...layout, ...axes } as Figure["layout"];
 }
 
-function yTicks(rows: string[]): { tickvals: number[]; ticktext: string[] } {
-  const stride = Math.max(1, Math.ceil(rows.length / 32));
-  const shown = rows.map((_, index) => index).filter((index) => index % stride === 0);
-  return { tickvals: shown, ticktext: shown.map((index) => rows[index] ?? "") };
+/** Each pane's share of the height, the first at the top. */
+function paneDomains(grid: ModuleGrid): [number, number][] {
+  const height = heatmapHeight(grid);
+  const gap = betweenPanes / height;
+  const rows = rowsOf(grid);
+  let upper = 1;
+  return grid.panes.map((pane) => {
+    const share = (1 - gap * (grid.panes.length - 1)) * (pane.rows.length / rows);
+    const domain: [number, number] = [Math.max(0, upper - share), upper];
+    upper -= share + gap;
+    return domain;
+  });
 }
+
+const paneTitle = (text: string, pane: number, look: Look) => ({
+  text,
+  showarrow: false,
+  xref: "paper",
+  x: 0,
+  xanchor: "left",
+  yref: `y${pane === 0 ? "" : pane + 1} domain`,
+  y: 1,
+  yanchor: "bottom",
+  font: { size: 12, color: look.ink },
+});
+
+/** Seen on every colour of the scales: a bright line on a broader one of the page. */
+function outline({ pane, row, column }: Place, look: Look) {
+  const frame = {
+    type: "rect",
+    xref: axesOf(pane).xaxis,
+    yref: axesOf(pane).yaxis,
+    x0: column - 0.5,
+    x1: column + 0.5,
+    y0: row - 0.5,
+    y1: row + 0.5,
+  };
+  return [
+    { ...frame, line: { color: look.surface, width: 6 } },
+    { ...frame, line: { color: colourOf(look, 1), width: 3 } },
+  ];
+}
+
+function wholeTicks(low: number, top: number): number[] {
+  const stride = Math.max(1, Math.ceil((top - low) / 8));
+  const ticks = Array.from({ length: Math.floor(top / stride) + 1 }, (_, index) => index * stride);
+  return low < 0
+    ? [
+        ...ticks
+          .slice(1)
+          .map((tick) => -tick)
+          .reverse(),
+        ...ticks,
+      ]
+    : ticks;
+}
+
+function everyName(names: readonly string[], most: number): { tickvals: number[]; ticktext: string[] } {
+  const stride = Math.max(1, Math.ceil(names.length / most));
+  const shown = names.map((_, index) => index).filter((index) => index % stride === 0);
+  return { tickvals: shown, ticktext: shown.map((index) => names[index] ?? "") };
+}
+
+const rowsOf = (grid: ModuleGrid): number => grid.panes.reduce((sum, pane) => sum + pane.rows.length, 0);
 
 /** Pixels: rows of a comfortable height for few layers, and all of them on a screen for many. */
-export const heatmapHeight = (rows: number): number =>
-  Math.round(Math.min(820, Math.max(260, rows * 62)) + 48);
+export function heatmapHeight(grid: ModuleGrid): number {
+  const extra = betweenPanes * (grid.panes.length - 1) + (grid.panes[0]?.title ? 20 : 0);
+  return Math.round(Math.min(820, Math.max(220, rowsOf(grid) * 54)) + 48 + extra);
+}

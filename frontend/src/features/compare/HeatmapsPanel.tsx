@@ -1,25 +1,28 @@
 import { SegmentedControl, SimpleGrid, Skeleton, Text } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { framesOf, type ModuleFrame, type ModuleState, moduleStates } from "@/api/packed";
 import { ranksQuery } from "@/api/queries";
+import { type Snapshot, snapshotsOf } from "@/api/snapshots";
 import type { RankHistory, RunSummary } from "@/api/types";
-import { type HeatmapValue, heatmapFigure, heatmapHeight } from "@/charts/heatmap";
+import { heatmapFigure, heatmapHeight } from "@/charts/heatmap";
 import { useLook } from "@/charts/look";
 import { moduleGrid } from "@/charts/module-grid";
 import { Plot } from "@/charts/Plot";
+import { meanings, type RankView } from "@/charts/rank-values";
 import { Panel } from "@/components/Panel";
+
+type Colouring = "rank" | "mean";
 
 interface Shown {
   run: RunSummary;
   ranks: RankHistory;
-  frame: ModuleFrame;
-  states: ModuleState[];
+  frame: Snapshot;
+  view: RankView;
 }
 
 /** The newest ranks of every run side by side, under one scale. */
 export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
-  const [value, setValue] = useState<HeatmapValue>("rank");
+  const [value, setValue] = useState<Colouring>("rank");
   const ranked = runs.filter((run) => run.method !== "full");
   const without = runs.length - ranked.length;
   const frames = useQueries({
@@ -32,9 +35,9 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   const shown = useMemo(
     () =>
       frames.map(({ data }, index): Shown | null => {
-        const frame = data && framesOf(data).at(-1);
+        const frame = data && snapshotsOf(data).at(-1);
         const run = ranked[index];
-        return data && frame && run ? { run, ranks: data, frame, states: moduleStates(frame) } : null;
+        return data && frame && run ? { run, ranks: data, frame, view: viewOf(frame, data.width) } : null;
       }),
     [frames, ranked],
   );
@@ -42,12 +45,7 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   const top =
     value === "rank"
       ? Math.max(1, ...present.map((one) => one.ranks.width))
-      : Math.max(
-          0,
-          ...present
-            .flatMap((one) => one.states.map((state) => state.importance ?? 0))
-            .filter(Number.isFinite),
-        );
+      : Math.max(0, ...present.flatMap((one) => [...one.frame.mean]).filter(Number.isFinite));
 
   return (
     <Panel
@@ -58,10 +56,10 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
           size="xs"
           aria-label="What the colour shows"
           value={value}
-          onChange={(next) => setValue(next as HeatmapValue)}
+          onChange={(next) => setValue(next as Colouring)}
           data={[
             { value: "rank", label: "Rank" },
-            { value: "importance", label: "Importance" },
+            { value: "mean", label: "Importance" },
           ]}
         />
       }
@@ -94,19 +92,23 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   );
 }
 
-function OneHeatmap({ shown, value, top }: { shown: Shown; value: HeatmapValue; top: number }) {
+function OneHeatmap({ shown, value, top }: { shown: Shown; value: Colouring; top: number }) {
   const look = useLook();
-  const { ranks, states, run, frame } = shown;
+  const { ranks, view, run, frame } = shown;
   const figure = useMemo(
-    () => heatmapFigure({ modules: ranks.modules, states, value, top, look }),
-    [ranks.modules, states, value, top, look],
+    () => heatmapFigure({ modules: ranks.modules, view, colouring: value, top, look }),
+    [ranks.modules, view, value, top, look],
   );
-  const rows = moduleGrid(ranks.modules).rows.length;
   return (
     <Plot
       figure={figure}
-      height={Math.round(heatmapHeight(rows) * 0.85)}
-      label={`${value} of each module of ${run.name} at step ${frame.step}: ${frame.live} live components.`}
+      height={Math.round(heatmapHeight(moduleGrid(ranks.modules)) * 0.85)}
+      label={`${meanings[value].title} of ${run.name} at step ${frame.step}: ${frame.live} live components.`}
     />
   );
+}
+
+/** The newest snapshot alone: it tells no change, and every module began at the full width. */
+function viewOf(levels: Snapshot, width: number): RankView {
+  return { levels, start: new Uint16Array(levels.ranks.length).fill(width), before: levels.ranks };
 }

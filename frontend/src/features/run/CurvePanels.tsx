@@ -8,13 +8,15 @@ import { colourOf, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { count, metric } from "@/components/format";
 import { Panel } from "@/components/Panel";
-import type { LiveRun, Points } from "./live-run";
+import type { LiveRun } from "./live-run";
+import type { Points } from "./points";
+import { cursorOf, type StepCursor } from "./step-cursor";
 
 interface CurvePanelProps {
   run: RunDetail;
   series: LiveRun["series"];
   totalSteps: number | null;
-  cursor: number | null;
+  cursor: StepCursor | null;
 }
 
 export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) {
@@ -31,10 +33,9 @@ export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) 
             ]
           : [],
         look,
-        cursor,
         xRange: totalSteps ? [0, totalSteps] : undefined,
       }),
-    [train, ghosts, look, cursor, totalSteps],
+    [train, ghosts, look, totalSteps],
   );
   return (
     <Panel
@@ -51,6 +52,7 @@ export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) 
         figure={figure}
         height={210}
         label={`Train loss by step; last ${metric(train?.values.at(-1))}.`}
+        {...cursorOf(cursor)}
       />
     </Panel>
   );
@@ -78,12 +80,11 @@ export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelPro
             : []),
         ],
         look,
-        cursor,
         secondTitle: "loss",
         yTitle: "accuracy",
         xRange: totalSteps ? [0, totalSteps] : undefined,
       }),
-    [accuracy, loss, ghosts, look, cursor, totalSteps],
+    [accuracy, loss, ghosts, look, totalSteps],
   );
   return (
     <Panel
@@ -100,6 +101,7 @@ export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelPro
         figure={figure}
         height={210}
         label={`Evaluation accuracy and loss by step; last accuracy ${metric(accuracy?.values.at(-1))}.`}
+        {...cursorOf(cursor)}
       />
     </Panel>
   );

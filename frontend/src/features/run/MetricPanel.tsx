@@ -6,13 +6,14 @@ import { Plot } from "@/charts/Plot";
 import { metric } from "@/components/format";
 import { Panel } from "@/components/Panel";
 import type { LiveRun } from "./live-run";
+import { cursorOf, type StepCursor } from "./step-cursor";
 
 const drawnElsewhere = new Set(["train_loss", "eval_loss", "eval_accuracy"]);
 
 interface MetricPanelProps {
   series: LiveRun["series"];
   totalSteps: number | null;
-  cursor: number | null;
+  cursor: StepCursor | null;
 }
 
 /** Any other series that the run records. */
@@ -28,11 +29,10 @@ export function MetricPanel({ series, totalSteps, cursor }: MetricPanelProps) {
       curvesFigure({
         curves: points ? [{ name, x: points.steps, values: points.values, colour: colourOf(look, 3) }] : [],
         look,
-        cursor,
         isLog,
         xRange: totalSteps ? [0, totalSteps] : undefined,
       }),
-    [points, name, look, cursor, isLog, totalSteps],
+    [points, name, look, isLog, totalSteps],
   );
   if (names.length === 0) return null;
   return (
@@ -59,7 +59,12 @@ export function MetricPanel({ series, totalSteps, cursor }: MetricPanelProps) {
         </Group>
       }
     >
-      <Plot figure={figure} height={190} label={`${name} by step; last ${metric(points?.values.at(-1))}.`} />
+      <Plot
+        figure={figure}
+        height={190}
+        label={`${name} by step; last ${metric(points?.values.at(-1))}.`}
+        {...cursorOf(cursor)}
+      />
     </Panel>
   );
 }

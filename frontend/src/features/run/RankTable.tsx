@@ -1,60 +1,91 @@
-import { Table } from "@mantine/core";
-import type { ModuleState } from "@/api/packed";
+import { Table, UnstyledButton } from "@mantine/core";
+import type { ReactNode } from "react";
 import type { Module } from "@/api/types";
-import { type HeatmapValue, importanceText } from "@/charts/heatmap";
-import type { ModuleGrid } from "@/charts/module-grid";
+import type { GridPane, ModuleGrid } from "@/charts/module-grid";
+import { type Colouring, colourValue, meanings, type RankView, valueText } from "@/charts/rank-values";
+import { moduleWords } from "./ledger-words";
 
 interface RankTableProps {
   grid: ModuleGrid;
   modules: readonly Module[];
-  states: readonly ModuleState[];
-  value: HeatmapValue;
+  view: RankView;
+  colouring: Colouring;
   step: number;
+  /** What the rows are: Layer or Kind. */
+  corner: string;
+  onOpen: (module: number) => void;
 }
 
-/** The heatmap in numbers. */
-export function RankTable({ grid, modules, states, value, step }: RankTableProps) {
-  const cells = new Map(grid.places.map(({ row, column }, index) => [`${row}/${column}`, index]));
+/** The heatmap in numbers; each opens its module. */
+export function RankTable({ grid, modules, view, colouring, step, corner, onOpen }: RankTableProps) {
+  const cells = new Map(
+    grid.places.map(({ pane, row, column }, index) => [`${pane}/${row}/${column}`, index]),
+  );
+  const cell = (pane: number, row: number, column: number) => {
+    const index = cells.get(`${pane}/${row}/${column}`);
+    const module = index === undefined ? undefined : modules[index];
+    if (index === undefined || !module) return "not adapted";
+    const text = valueText(colourValue(view, colouring, index), colouring);
+    return (
+      <UnstyledButton
+        fz="sm"
+        className="cell-button"
+        title={module.name}
+        aria-label={`${moduleWords(module, modules)}: ${text}`}
+        onClick={() => onOpen(index)}
+      >
+        {text}
+      </UnstyledButton>
+    );
+  };
   return (
     <Table.ScrollContainer minWidth={420} maxHeight={640}>
-      <Table withColumnBorders stickyHeader aria-label={`${value} of each module at step ${step}`}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th scope="col">Layer</Table.Th>
-            {grid.columns.map((column) => (
-              <Table.Th key={column} scope="col" ta="right">
-                {column}
-              </Table.Th>
-            ))}
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {grid.rows.map((row, rowIndex) => (
-            <Table.Tr key={row}>
-              <Table.Th scope="row">{row}</Table.Th>
-              {grid.columns.map((column, columnIndex) => {
-                const index = cells.get(`${rowIndex}/${columnIndex}`);
-                const state = index === undefined ? undefined : states[index];
-                return (
-                  <Table.Td
-                    key={column}
-                    ta="right"
-                    className="numbers"
-                    title={index === undefined ? undefined : modules[index]?.name}
-                  >
-                    {state ? text(state, value) : "not adapted"}
-                  </Table.Td>
-                );
-              })}
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
+      {grid.panes.map((pane, index) => (
+        <PaneTable
+          key={pane.title}
+          pane={pane}
+          label={`${meanings[colouring].title} at step ${step}${pane.title ? `, ${pane.title}` : ""}`}
+          corner={corner}
+          cell={(row, column) => cell(index, row, column)}
+        />
+      ))}
     </Table.ScrollContainer>
   );
 }
 
-function text(state: ModuleState, value: HeatmapValue): string {
-  if (value === "rank") return String(state.rank);
-  return state.importance === null ? "no component" : importanceText(state.importance);
+interface PaneTableProps {
+  pane: GridPane;
+  label: string;
+  /** Of the first column. */
+  corner: string;
+  cell: (row: number, column: number) => ReactNode;
+}
+
+function PaneTable({ pane, label, corner, cell }: PaneTableProps) {
+  return (
+    <Table withColumnBorders stickyHeader aria-label={label} mb="xs">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th scope="col">{pane.title || corner}</Table.Th>
+          {pane.columns.map((column) => (
+            <Table.Th key={column} scope="col" ta="right">
+              {column}
+            </Table.Th>
+          ))}
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {pane.rows.map((row, rowIndex) => (
+          <Table.Tr key={row}>
+            <Table.Th scope="row">{row}</Table.Th>
+            {pane.columns.map((column, columnIndex) => (
+              <Table.Td key={column} ta="right" className="numbers">
+                {cell(rowIndex, columnIndex)}
+              </Table.Td>
+            ))}
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
 }

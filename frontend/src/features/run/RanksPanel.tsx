@@ -1,157 +1,212 @@
-import { Group, SegmentedControl, Skeleton, Switch, Text } from "@mantine/core";
+import { Skeleton, Text, VisuallyHidden } from "@mantine/core";
 import { type KeyboardEvent, useMemo, useState } from "react";
-import { type ModuleState, moduleStates } from "@/api/packed";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { type HeatmapValue, heatmapFigure, heatmapHeight, mostLabelledCells } from "@/charts/heatmap";
-import { useLook } from "@/charts/look";
+import { heatmapFigure, heatmapHeight, mostLabelledCells } from "@/charts/heatmap";
+import { type Look, useLook } from "@/charts/look";
 import { moduleGrid } from "@/charts/module-grid";
 import { Plot } from "@/charts/Plot";
+import { colourValue, meanings, valueText } from "@/charts/rank-values";
 import { count } from "@/components/format";
 import { methodName, prunes } from "@/components/methods";
 import { Panel } from "@/components/Panel";
+import { FrameLine } from "./FrameLine";
+import { moduleWords } from "./ledger-words";
 import type { LiveRun } from "./live-run";
+import { RankControls } from "./RankControls";
+import { RankExport } from "./RankExport";
 import { RankTable } from "./RankTable";
+import { rankRows } from "./rank-rows";
+import { rankViewAt } from "./rank-view";
 import { StepPlayer } from "./StepPlayer";
+import { scaleTop } from "./scale-top";
+import { steppedTo } from "./step-keys";
+import { useFilm } from "./use-film";
+import type { RankSettings } from "./use-rank-settings";
 
 interface RanksPanelProps {
   run: RunDetail;
   live: LiveRun;
   status: RunStatus;
-  /** Snapshot that is shown. */
+  /** Snapshot that is wanted; the player stands there. */
   index: number;
-  states: ModuleState[];
-  at: number | null;
-  onAt: (step: number | null) => void;
+  /** Snapshot that is drawn: the same, or the one before while the newest is being drawn. */
+  drawn: number;
+  settings: RankSettings;
+  onSettings: (change: Partial<RankSettings>) => void;
 }
 
-export function RanksPanel({ run, live, status, index, states, at, onAt }: RanksPanelProps) {
+export function RanksPanel({ run, live, status, index, drawn, settings, onSettings }: RanksPanelProps) {
   const look = useLook();
-  const [value, setValue] = useState<HeatmapValue>("rank");
   const [isTable, setTable] = useState(false);
-  const { frames, modules, width } = live;
-  const frame = frames[index];
-  const grid = useMemo(() => moduleGrid(modules), [modules]);
-  const highest = useMemo(
-    () => (value === "importance" ? highestImportance(live) : width),
-    [value, live, width],
-  );
+  const [chosen, setChosen] = useState<number | null>(null);
+  const { snapshots, modules, width } = live;
+  const { colouring, order } = settings;
+  const snapshot = snapshots[drawn];
+  // Ordered by the newest ranks: cells stay where they are while a person goes through time.
+  const newest = order === "rank" ? snapshots.at(-1)?.ranks : undefined;
+  const grid = useMemo(() => moduleGrid(modules, order, newest), [modules, order, newest]);
+  const top = useMemo(() => scaleTop(snapshots, colouring, width), [snapshots, colouring, width]);
+  const view = useMemo(() => rankViewAt(snapshots, drawn), [snapshots, drawn]);
+  const selected = chosen ?? settings.module;
+  const height = heatmapHeight(grid);
+  const figureOf = (at: number, shown: Look, title?: string) => {
+    const there = rankViewAt(snapshots, at);
+    return (
+      there &&
+      heatmapFigure({ modules, grid, view: there, colouring, top, look: shown, ...(title ? { title } : {}) })
+    );
+  };
   const figure = useMemo(
-    () => heatmapFigure({ modules, states, value, top: highest, look }),
-    [modules, states, value, highest, look],
+    () => view && heatmapFigure({ modules, grid, view, colouring, top, look, selected }),
+    [modules, grid, view, colouring, top, look, selected],
   );
+
+  const last = snapshots.length - 1;
+  const show = (to: number) =>
+    onSettings({ at: to >= last ? null : (snapshots[Math.max(0, to)]?.step ?? null) });
+  // A film that has reached the newest snapshot stays there and does not begin to follow.
+  const film = useFilm({ index, last, onShow: show });
   const go = (to: number) => {
-    const last = frames.length - 1;
-    onAt(to >= last ? null : (frames[Math.max(0, to)]?.step ?? null));
+    film.stop();
+    show(to);
+  };
+  const open = (module: number) => {
+    setChosen(module);
+    onSettings({ module });
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    const moves: Record<string, number> = {
-      ArrowLeft: index - 1,
-      ArrowRight: index + 1,
-      Home: 0,
-      End: frames.length,
-    };
-    const to = moves[event.key];
-    if (to === undefined || event.target !== event.currentTarget) return;
+    if (event.target !== event.currentTarget) return;
+    const to = steppedTo(event, snapshots, index);
+    if (to !== null) go(to);
+    else if (event.key === "ArrowDown" || event.key === "ArrowUp")
+      setChosen(nextModule(grid.reading, selected, event.key));
+    else if (event.key === "Enter" && selected !== null) open(selected);
+    else return;
     event.preventDefault();
-    go(to);
   };
+  const selectedModule = selected === null ? undefined : modules[selected];
 
   return (
     <Panel
-      title={value === "rank" ? "Rank of each module" : "Importance of each module"}
-      note={note(run, value, modules.length)}
+      title={meanings[colouring].title}
+      note={note(run, meanings[colouring].note, modules.length)}
       actions={
-        <Group gap="md">
-          <Switch
-            size="xs"
-            label="Table"
-            checked={isTable}
-            onChange={(event) => setTable(event.currentTarget.checked)}
+        snapshot && view ? (
+          <RankExport
+            name={`${run.name} ${colouring}`}
+            snapshots={snapshots}
+            index={drawn}
+            height={height}
+            figureAt={(at, shown) =>
+              figureOf(at, shown, titleOf(run.name, meanings[colouring].title, snapshots[at])) ?? {
+                data: [],
+                layout: {},
+              }
+            }
+            rows={() => rankRows(modules, view, snapshot.step)}
+            about={() => ({
+              run: run.id,
+              name: run.name,
+              step: snapshot.step,
+              live: snapshot.live,
+              budget: snapshot.budget,
+              width,
+            })}
           />
-          <SegmentedControl
-            size="xs"
-            aria-label="What the colour shows"
-            value={value}
-            onChange={(next) => setValue(next as HeatmapValue)}
-            data={[
-              { value: "rank", label: "Rank" },
-              { value: "importance", label: "Importance" },
-            ]}
-          />
-        </Group>
+        ) : undefined
       }
     >
-      {frame ? (
+      <RankControls
+        colouring={colouring}
+        order={order}
+        onChange={onSettings}
+        isTable={isTable}
+        onTable={setTable}
+      />
+      {snapshot && view && figure ? (
         <>
           {/* biome-ignore lint/a11y/useSemanticElements: a drawing with keys of its own has no element */}
           <div
             role="group"
-            aria-label="Heatmap of layers and modules; arrow keys step through time"
+            aria-label="Heatmap of layers and modules; left and right go from pruning to pruning, up and down choose a module, Enter opens it"
             // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys step through the snapshots
             tabIndex={0}
             onKeyDown={onKeyDown}
             data-testid="rank-heatmap"
-            data-step={frame.step}
-            data-live={frame.live}
+            data-step={snapshot.step}
+            data-live={snapshot.live}
             className="heatmap"
           >
             {isTable ? (
-              <RankTable grid={grid} modules={modules} states={states} value={value} step={frame.step} />
+              <RankTable
+                grid={grid}
+                modules={modules}
+                view={view}
+                colouring={colouring}
+                step={snapshot.step}
+                corner={order === "kind" ? "Kind" : "Layer"}
+                onOpen={open}
+              />
             ) : (
               <Plot
                 figure={figure}
-                height={heatmapHeight(grid.rows.length)}
-                label={`${value} of ${modules.length} modules at step ${frame.step}: ${frame.live} live components. The table shows the numbers.`}
+                height={height}
+                label={`${meanings[colouring].title}, ${modules.length} modules at step ${snapshot.step}: ${snapshot.live} live components. The table shows the numbers.`}
+                onClick={({ customdata }) => typeof customdata === "number" && open(customdata)}
               />
             )}
           </div>
+          <VisuallyHidden role="status">
+            {selectedModule && selected !== null
+              ? `${moduleWords(selectedModule, modules)}: ${valueText(colourValue(view, colouring, selected), colouring)}, rank ${view.levels.ranks[selected]}`
+              : ""}
+          </VisuallyHidden>
           <StepPlayer
-            frames={frames}
+            snapshots={snapshots}
             index={index}
-            isFollowing={at === null}
+            isFollowing={settings.at === null}
+            film={film}
             onGo={go}
-            onFollow={() => onAt(null)}
+            onFollow={() => {
+              film.stop();
+              onSettings({ at: null });
+            }}
           />
-          <FrameLine live={live} index={index} states={states} />
+          <FrameLine snapshot={snapshot} kept={snapshots.length} total={live.totalSnapshots} />
         </>
       ) : (
-        <WaitingForRanks status={status} height={heatmapHeight(6)} />
+        <WaitingForRanks status={status} height={320} />
       )}
     </Panel>
   );
 }
 
-function note(run: RunDetail, value: HeatmapValue, modules: number): string {
-  const parts =
-    value === "importance"
-      ? ["Mean smoothed score of a module's live components."]
-      : !prunes(run.method)
-        ? [`${methodName(run.method)}: every module keeps its rank.`]
-        : ["Live components; × is a module without any."];
-  if (modules > mostLabelledCells) parts.push("Point at a cell for its numbers.");
-  return parts.join(" ");
+/** One on or back as one reads, from the first or last when none is chosen. */
+function nextModule(
+  reading: readonly number[],
+  selected: number | null,
+  key: "ArrowDown" | "ArrowUp",
+): number | null {
+  const at = selected === null ? -1 : reading.indexOf(selected);
+  const to =
+    key === "ArrowDown"
+      ? Math.min(reading.length - 1, at + 1)
+      : at < 0
+        ? reading.length - 1
+        : Math.max(0, at - 1);
+  return reading[to] ?? null;
 }
 
-/** One line of numbers about the snapshot; of constant height. */
-function FrameLine({ live, index, states }: { live: LiveRun; index: number; states: ModuleState[] }) {
-  const frame = live.frames[index];
-  if (!frame) return null;
-  const ranks = states.map((state) => state.rank);
-  const mean = frame.live / Math.max(1, ranks.length);
-  const parts = [
-    `step ${count(frame.step)}`,
-    `${count(frame.live)} live, budget ${count(frame.budget)}`,
-    `rank ${Math.min(...ranks)} to ${Math.max(...ranks)}, mean ${mean.toFixed(2)}`,
-    frame.final ? "mask final" : frame.pruning ? "pruned at this step" : "",
-  ];
-  return (
-    <Text size="xs" c="dimmed" className="numbers" mt={4}>
-      {parts.filter(Boolean).join(" · ")}
-      {live.frames.length < live.totalFrames
-        ? ` · ${count(live.frames.length)} of ${count(live.totalFrames)} snapshots, every pruning kept`
-        : ""}
-    </Text>
-  );
+function titleOf(name: string, title: string, snapshot: { step: number; live: number } | undefined): string {
+  return `${name} · ${title} · step ${count(snapshot?.step)}, ${count(snapshot?.live)} live`;
+}
+
+function note(run: RunDetail, what: string, modules: number): string {
+  const parts = [what];
+  if (!prunes(run.method)) parts.push(`${methodName(run.method)}: every module keeps its rank.`);
+  parts.push("× is a module without any; click one for its components.");
+  if (modules > mostLabelledCells) parts.push("Point at a cell for its numbers.");
+  return parts.join(" ");
 }
 
 function WaitingForRanks({ status, height }: { status: RunStatus; height: number }) {
@@ -169,21 +224,4 @@ function WaitingForRanks({ status, height }: { status: RunStatus; height: number
       </Text>
     </div>
   );
-}
-
-/** The largest importance in any of some twenty snapshots and the newest: the scale's end, which moves rarely. */
-function highestImportance({ frames }: LiveRun): number {
-  const stride = Math.max(1, Math.floor(frames.length / 20));
-  let highest = 0;
-  frames.forEach((frame, index) => {
-    if (index % stride !== 0 && index !== frames.length - 1) return;
-    for (const state of moduleStates(frame)) {
-      if (state.importance !== null && Number.isFinite(state.importance))
-        highest = Math.max(highest, state.importance);
-    }
-  });
-  // Up to the next of 1, 1.5, 2, 3, 5, 7 times a power of ten: small growth leaves the colours as they are.
-  const power = 10 ** Math.floor(Math.log10(highest || 1));
-  const ends = [1, 1.5, 2, 3, 5, 7, 10];
-  return (ends.find((end) => end * power >= highest) ?? 10) * power;
 }

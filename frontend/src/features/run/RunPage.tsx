@@ -10,7 +10,7 @@ import { HealthPanel } from "./HealthPanel";
 import { HistoryTab } from "./HistoryTab";
 import { LogTab } from "./LogTab";
 import { NotesTab } from "./NotesTab";
-import { Overview } from "./Overview";
+import { RanksTab } from "./RanksTab";
 import { RunHeader } from "./RunHeader";
 import { TryTab } from "./TryTab";
 import { useLiveRun } from "./use-live-run";
@@ -100,7 +100,7 @@ function RunView({ id }: { id: string }) {
             ))}
           </Tabs.List>
           <Tabs.Panel value="ranks">
-            <Overview run={run} live={live} status={status} />
+            <RanksTab run={run} live={live} status={status} />
           </Tabs.Panel>
           <Tabs.Panel value="log">
             <LogTab run={run} status={status} />

@@ -1,115 +1,116 @@
-import { ActionIcon, Button, Group, Slider, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Group, NativeSelect, Slider, Text, Tooltip } from "@mantine/core";
 import {
   IconPlayerPause,
   IconPlayerPlay,
   IconPlayerSkipBack,
   IconPlayerSkipForward,
 } from "@tabler/icons-react";
-import { useEffect, useRef, useState } from "react";
-import type { ModuleFrame } from "@/api/packed";
+import type { KeyboardEvent, ReactNode } from "react";
+import type { Snapshot } from "@/api/snapshots";
 import { nextPruning } from "./frames";
+import { steppedTo } from "./step-keys";
+import { type Film, speeds } from "./use-film";
 
-const playMs = 220;
 const mostMarks = 60;
 
 interface StepPlayerProps {
-  frames: readonly ModuleFrame[];
+  snapshots: readonly Snapshot[];
   index: number;
   isFollowing: boolean;
+  film: Film;
   onGo: (index: number) => void;
   onFollow: () => void;
 }
 
 /** Moves through the snapshots: by hand, from pruning to pruning, as a film, or along with the run. */
-export function StepPlayer({ frames, index, isFollowing, onGo, onFollow }: StepPlayerProps) {
-  const [isPlaying, setPlaying] = useState(false);
-  const last = frames.length - 1;
-  const place = useRef({ index, last, onGo });
-  place.current = { index, last, onGo };
-
-  useEffect(() => {
-    if (!isPlaying) return;
-    const timer = setInterval(() => {
-      const now = place.current;
-      if (now.index >= now.last) setPlaying(false);
-      else now.onGo(now.index + 1);
-    }, playMs);
-    return () => clearInterval(timer);
-  }, [isPlaying]);
-
-  const togglePlay = () => {
-    if (!isPlaying && index >= last) onGo(0);
-    setPlaying(!isPlaying);
-  };
-  const byHand = (to: number) => {
-    setPlaying(false);
+export function StepPlayer({ snapshots, index, isFollowing, film, onGo, onFollow }: StepPlayerProps) {
+  const last = snapshots.length - 1;
+  const onKeyDownCapture = (event: KeyboardEvent) => {
+    const to = steppedTo(event, snapshots, index);
+    if (to === null) return;
+    event.preventDefault();
+    event.stopPropagation();
     onGo(to);
   };
-  const prunings = frames.flatMap((frame, at) => (frame.pruning ? [{ value: at }] : []));
-  const stepOf = (at: number) => `step ${frames[at]?.step ?? 0}`;
+  const prunings = snapshots.flatMap((snapshot, at) => (snapshot.pruning ? [{ value: at }] : []));
+  const stepOf = (at: number) => `step ${snapshots[at]?.step ?? 0}`;
 
   return (
-    <Group gap="xs" wrap="nowrap" mt="xs" align="center">
-      <Tooltip label={isPlaying ? "Pause" : "Play"}>
-        <ActionIcon
-          variant="default"
-          size={30}
-          aria-label={isPlaying ? "Pause" : "Play"}
-          onClick={togglePlay}
-          disabled={last < 1}
-        >
-          {isPlaying ? <IconPlayerPause size={15} /> : <IconPlayerPlay size={15} />}
-        </ActionIcon>
-      </Tooltip>
-      <Tooltip label="Pruning before">
-        <ActionIcon
-          variant="default"
-          size={30}
-          aria-label="To the pruning before"
-          onClick={() => byHand(nextPruning(frames, index, -1))}
+    <>
+      <Group gap="xs" wrap="nowrap" mt="xs" align="center">
+        <PlayerButton label={film.isPlaying ? "Pause" : "Play"} onClick={film.toggle} disabled={last < 1}>
+          {film.isPlaying ? <IconPlayerPause size={15} /> : <IconPlayerPlay size={15} />}
+        </PlayerButton>
+        <PlayerButton
+          label="To the pruning before"
+          onClick={() => onGo(nextPruning(snapshots, index, -1))}
           disabled={index <= 0}
         >
           <IconPlayerSkipBack size={15} />
-        </ActionIcon>
-      </Tooltip>
-      <Slider
-        data-testid="step-slider"
-        style={{ flex: 1, minWidth: 60 }}
-        size={4}
-        thumbSize={16}
-        min={0}
-        max={Math.max(1, last)}
-        disabled={last < 1}
-        value={Math.max(0, index)}
-        onChange={byHand}
-        label={stepOf}
-        marks={prunings.length <= mostMarks ? prunings : []}
-        thumbLabel="Snapshot"
-        thumbProps={{ "aria-valuetext": stepOf(index) } as never}
-      />
-      <Tooltip label="Pruning after">
-        <ActionIcon
-          variant="default"
-          size={30}
-          aria-label="To the pruning after"
-          onClick={() => byHand(nextPruning(frames, index, 1))}
+        </PlayerButton>
+        <Slider
+          data-testid="step-slider"
+          style={{ flex: 1, minWidth: 60 }}
+          size={4}
+          thumbSize={16}
+          min={0}
+          max={Math.max(1, last)}
+          disabled={last < 1}
+          value={Math.max(0, index)}
+          onChange={onGo}
+          onKeyDownCapture={onKeyDownCapture}
+          label={stepOf}
+          marks={prunings.length <= mostMarks ? prunings : []}
+          thumbLabel="Snapshot"
+          thumbProps={{ "aria-valuetext": stepOf(index) } as never}
+        />
+        <PlayerButton
+          label="To the pruning after"
+          onClick={() => onGo(nextPruning(snapshots, index, 1))}
           disabled={index >= last}
         >
           <IconPlayerSkipForward size={15} />
-        </ActionIcon>
-      </Tooltip>
-      <Button
-        size="compact-sm"
-        variant={isFollowing && !isPlaying ? "light" : "default"}
-        aria-pressed={isFollowing}
-        h={30}
-        onClick={() => {
-          setPlaying(false);
-          onFollow();
-        }}
-      >
-        Now
-      </Button>
-    </Group>
+        </PlayerButton>
+        <NativeSelect
+          size="xs"
+          w={66}
+          aria-label="Speed"
+          value={film.speed}
+          onChange={(event) => film.setSpeed(event.currentTarget.value)}
+          data={speeds.map((value) => ({ value, label: `${value}×` }))}
+        />
+        <Button
+          size="compact-sm"
+          variant={isFollowing && !film.isPlaying ? "light" : "default"}
+          aria-pressed={isFollowing}
+          h={30}
+          style={{ flexShrink: 0 }}
+          onClick={onFollow}
+        >
+          Now
+        </Button>
+      </Group>
+      <Text size="xs" c="dimmed" mt={4} visibleFrom="sm">
+        Keys: ← → pruning by pruning, with Shift each snapshot, Home and End; ↑ ↓ choose a module, Enter opens
+        it.
+      </Text>
+    </>
+  );
+}
+
+interface PlayerButtonProps {
+  label: string;
+  onClick: () => void;
+  disabled: boolean;
+  children: ReactNode;
+}
+
+function PlayerButton({ label, onClick, disabled, children }: PlayerButtonProps) {
+  return (
+    <Tooltip label={label}>
+      <ActionIcon variant="default" size={30} aria-label={label} onClick={onClick} disabled={disabled}>
+        {children}
+      </ActionIcon>
+    </Tooltip>
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { frameIndexAt, nextPruning } from "./frames";
+import { frameIndexAt, nearestIndex, nextPruning, previousPruning } from "./frames";
 
 const frames = [0, 5, 10, 15, 20].map((step) => ({ step, pruning: step === 10 || step === 20 }));
 
@@ -19,4 +19,19 @@ test("goes from pruning to pruning, then to the ends", () => {
   expect(nextPruning(frames, 4, 1)).toBe(4);
   expect(nextPruning(frames, 4, -1)).toBe(2);
   expect(nextPruning(frames, 2, -1)).toBe(0);
+});
+
+test("a run that never prunes is gone through snapshot by snapshot", () => {
+  const calm = frames.map((frame) => ({ ...frame, pruning: false }));
+  expect([nextPruning(calm, 1, 1), nextPruning(calm, 1, -1), nextPruning(calm, 0, -1)]).toEqual([2, 0, 0]);
+});
+
+test("a step that is pointed at leads to the nearest snapshot", () => {
+  expect([-5, 2, 3, 7.5, 19, 400].map((at) => nearestIndex(frames, at))).toEqual([0, 0, 1, 1, 4, 4]);
+  expect(nearestIndex([], 3)).toBe(-1);
+});
+
+test("what a pruning did is told until the next one", () => {
+  // Prunings at places 2 and 4: place 3 still shows what that of place 2 did to the start.
+  expect([0, 1, 2, 3, 4].map((at) => previousPruning(frames, at))).toEqual([0, 0, 0, 0, 2]);
 });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { ModuleFrame } from "@/api/packed";
 import type { RunDetail, RunEvent, Series } from "@/api/types";
-import { applyEvents, fromHistory, type LiveRun, reduceLive, thinFrames } from "./live-run";
+import { applyEvents, fromHistory, type LiveRun, reduceLive } from "./live-run";
+import { mostPoints } from "./points";
+import { mostSnapshots } from "./thin-snapshots";
 
 const detail = (last_seq: number, more: Partial<RunDetail> = {}): RunDetail =>
   ({
@@ -23,20 +24,6 @@ const series = (name: string, steps: number[], values: Series["values"]): Series
   total_points: steps.length,
   is_reduced: false,
   ghosts: [],
-});
-
-const frame = (step: number, more: Partial<ModuleFrame> = {}): ModuleFrame => ({
-  step,
-  attempt: 1,
-  budget: 8,
-  live: 8,
-  threshold: null,
-  pruning: false,
-  final: false,
-  ranks: new Uint16Array(),
-  importanceMean: new Float32Array(),
-  importanceMax: new Float32Array(),
-  ...more,
 });
 
 /** A run as the history shows it; `seqs`: up to which event its parts go. */
@@ -139,8 +126,8 @@ describe("a reader of a run", () => {
     ]);
     expect(next.series["train_loss"]?.steps).toEqual([1, 2, 3]);
     expect(next.series["dem"]?.steps).toEqual([3]);
-    expect(next.frames.map((one) => one.step)).toEqual([2, 3]);
-    expect(next.totalFrames).toBe(2);
+    expect(next.snapshots.map((one) => one.step)).toEqual([2, 3]);
+    expect(next.totalSnapshots).toBe(2);
   });
 
   test("keeps numbers that are not finite", () => {
@@ -164,8 +151,8 @@ describe("a new attempt", () => {
       loss(7, 2, 0.6),
     ]);
     expect(next.series["train_loss"]).toMatchObject({ steps: [1, 2], values: [0.9, 0.6], total: 2 });
-    expect(next.frames.map((one) => one.step)).toEqual([1]);
-    expect(next).toMatchObject({ attempt: 2, status: "starting", step: 1 + 1, totalFrames: 1 });
+    expect(next.snapshots.map((one) => one.step)).toEqual([1]);
+    expect(next).toMatchObject({ attempt: 2, status: "starting", step: 1 + 1, totalSnapshots: 1 });
   });
 
   test("replaces nothing before it says where it starts", () => {
@@ -187,8 +174,8 @@ describe("a new attempt", () => {
 
   test("may repeat the snapshot of its first step: the newer one stands", () => {
     const state = applyEvents(start(), [ranks(1, 5, { live: 8 }), ranks(2, 5, { live: 7 })]);
-    expect(state.frames.map((one) => one.live)).toEqual([7]);
-    expect(state.totalFrames).toBe(1);
+    expect(state.snapshots.map((one) => one.live)).toEqual([7]);
+    expect(state.totalSnapshots).toBe(1);
   });
 });
 
@@ -204,11 +191,27 @@ test("events before the history change nothing", () => {
   expect(reduceLive(null, { type: "events", events: [loss(1, 1, 1)] })).toBeNull();
 });
 
-test("thinning keeps the first snapshot, prunings and the newest hundred", () => {
-  const frames = Array.from({ length: 400 }, (_, step) => frame(step, { pruning: step % 50 === 0 }));
-  const kept = thinFrames(frames).map((one) => one.step);
-  expect(kept.length).toBeLessThan(300);
-  expect(kept).toEqual(
-    expect.arrayContaining([0, 50, 100, 150, 200, 250, ...Array.from({ length: 100 }, (_, i) => 300 + i)]),
-  );
+describe("eight hours of watching", () => {
+  test("leave the page with a bounded number of snapshots and points, and no packed components", () => {
+    const base64 = (bytes: number[]) => btoa(String.fromCharCode(...bytes));
+    let state = start();
+    for (let step = 1; step <= 40_000; step += 500) {
+      const events = Array.from({ length: 500 }, (_, at) => [
+        loss(2 * (step + at), step + at, 1),
+        ranks(2 * (step + at) + 1, step + at, {
+          modules: 1,
+          mask: base64([0b0111]),
+          scores: base64([0, 0x3c, 0, 0x3c, 0, 0x3c, 0, 0]),
+          pruning: (step + at) % 20 === 0,
+        }),
+      ]).flat();
+      state = applyEvents(state, events);
+    }
+    expect(state.snapshots.length).toBeLessThanOrEqual(mostSnapshots);
+    expect(state.series["train_loss"]?.steps.length).toBeLessThanOrEqual(mostPoints);
+    expect(state).toMatchObject({ totalSnapshots: 40_000, step: 40_000 });
+    expect(state.series["train_loss"]?.total).toBe(40_000);
+    expect(state.snapshots.at(-1)).toMatchObject({ step: 40_000, ranks: new Uint16Array([3]) });
+    expect(Object.values(state.snapshots[0] ?? {}).some((value) => typeof value === "string")).toBe(false);
+  });
 });

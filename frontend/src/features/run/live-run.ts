@@ -1,7 +1,6 @@
 /** What the page knows of one run: history first, then events. Pure: the same events give the same state. */
-import { frameOfEvent, framesOf, type ModuleFrame } from "@/api/packed";
+import { type Snapshot, snapshotOf, snapshotsOf } from "@/api/snapshots";
 import type {
-  LedgerLine,
   Module,
   Num,
   Phase,
@@ -11,15 +10,9 @@ import type {
   RunStatus,
   SeriesList,
 } from "@/api/types";
+import { addPoint, cutPoints, type Points } from "./points";
+import { mostSnapshots, thinSnapshots } from "./thin-snapshots";
 import { isTimeline, type TimelineEvent } from "./timeline";
-
-export interface Points {
-  steps: number[];
-  values: Num[];
-  /** Points that the run has; more than are here when the history came reduced. */
-  total: number;
-  isReduced: boolean;
-}
 
 export interface LiveRun {
   lastSeq: number;
@@ -30,8 +23,8 @@ export interface LiveRun {
   attempt: number;
   modules: Module[];
   width: number;
-  frames: ModuleFrame[];
-  totalFrames: number;
+  snapshots: Snapshot[];
+  totalSnapshots: number;
   series: Record<string, Points>;
   /** Prunings since the page was opened; the ledger is read again when it grows. */
   prunings: number;
@@ -51,9 +44,6 @@ export type LiveAction =
   | { type: "history"; history: History }
   | { type: "events"; events: readonly RunEvent[] };
 
-/** More snapshots than this are thinned while watching; those of prunings stay. */
-export const mostFrames = 800;
-
 export function fromHistory({ run, ranks, series }: History): LiveRun {
   return {
     lastSeq: Math.min(run.last_seq, ranks.last_seq, series.last_seq),
@@ -64,8 +54,8 @@ export function fromHistory({ run, ranks, series }: History): LiveRun {
     attempt: run.attempt,
     modules: ranks.modules.length ? ranks.modules : run.modules,
     width: ranks.width || (run.width ?? 0),
-    frames: framesOf(ranks),
-    totalFrames: ranks.total_frames,
+    snapshots: snapshotsOf(ranks),
+    totalSnapshots: ranks.total_frames,
     series: Object.fromEntries(
       series.items.map((one) => [
         one.name,
@@ -87,30 +77,36 @@ export function reduceLive(state: LiveRun | null, action: LiveAction): LiveRun |
 export function applyEvents(state: LiveRun, events: readonly RunEvent[]): LiveRun {
   const fresh = events.filter((event) => event.seq > state.lastSeq);
   if (fresh.length === 0) return state;
-  // One copy a batch, changed in place while it is still ours alone.
+  // Lists are copied once a batch, and of the series only those that change: then they are ours to change in place.
   const next: LiveRun = {
     ...state,
-    frames: [...state.frames],
-    series: Object.fromEntries(Object.entries(state.series).map(([name, points]) => [name, copyOf(points)])),
+    snapshots: [...state.snapshots],
+    series: { ...state.series },
     timeline: [...state.timeline],
   };
+  const mine = new Set<string>();
   for (const event of fresh) {
     if (event.seq <= next.lastSeq) continue;
     next.lastSeq = event.seq;
     if (isTimeline(event)) next.timeline.push(event);
-    take(next, event);
+    take(next, event, mine);
   }
-  if (next.frames.length > mostFrames) next.frames = thinFrames(next.frames);
+  if (next.snapshots.length > mostSnapshots) next.snapshots = thinSnapshots(next.snapshots);
   return next;
 }
 
-const copyOf = (points: Points): Points => ({
-  ...points,
-  steps: [...points.steps],
-  values: [...points.values],
-});
+/** The series by that name, once a batch a copy of the state's; new when there is none. */
+function ownPoints(run: LiveRun, name: string, mine: Set<string>): Points {
+  let points = run.series[name] ?? { steps: [], values: [], total: 0, isReduced: false };
+  if (!mine.has(name)) {
+    points = { ...points, steps: [...points.steps], values: [...points.values] };
+    run.series[name] = points;
+    mine.add(name);
+  }
+  return points;
+}
 
-function take(run: LiveRun, event: RunEvent): void {
+function take(run: LiveRun, event: RunEvent, mine: Set<string>): void {
   const isNews = event.seq > run.known.run;
   switch (event.kind) {
     case "status":
@@ -118,16 +114,14 @@ function take(run: LiveRun, event: RunEvent): void {
         run.status = event.status;
         run.attempt = event.attempt;
       }
-      if (event.status === "starting" && event.step !== undefined) cutAt(run, event.step, event.seq);
+      if (event.status === "starting" && event.step !== undefined) cutAt(run, event.step, event.seq, mine);
       return;
     case "phase":
       if (isNews) run.phase = event.phase;
       return;
     case "metrics":
       if (isNews) run.step = event.step;
-      if (event.seq > run.known.series) {
-        for (const [name, value] of Object.entries(event.values)) addPoint(run, name, event.step, value);
-      }
+      if (event.seq > run.known.series) addPoints(run, event.step, event.values, mine);
       return;
     case "modules":
       run.modules = event.modules;
@@ -136,7 +130,7 @@ function take(run: LiveRun, event: RunEvent): void {
       return;
     case "ranks":
       if (isNews) run.step = event.step;
-      if (event.seq > run.known.ranks) addFrame(run, frameOfEvent(event));
+      if (event.seq > run.known.ranks) addSnapshot(run, snapshotOf(event));
       return;
     case "prune":
       run.prunings += 1;
@@ -147,51 +141,25 @@ function take(run: LiveRun, event: RunEvent): void {
 }
 
 /** A new attempt goes on from `step`: what older attempts recorded beyond it is replaced by what comes. */
-function cutAt(run: LiveRun, step: number, seq: number): void {
+function cutAt(run: LiveRun, step: number, seq: number, mine: Set<string>): void {
   if (seq > run.known.run) run.step = step;
-  for (const points of seq > run.known.series ? Object.values(run.series) : []) {
-    const kept = points.steps.findIndex((at) => at > step);
-    if (kept === -1) continue;
-    points.total -= points.steps.length - kept;
-    points.steps.length = kept;
-    points.values.length = kept;
+  if (seq > run.known.series) {
+    for (const name of Object.keys(run.series)) cutPoints(ownPoints(run, name, mine), step);
   }
   if (seq > run.known.ranks) {
-    const kept = run.frames.filter((frame) => frame.step <= step);
-    run.totalFrames -= run.frames.length - kept.length;
-    run.frames = kept;
+    const kept = run.snapshots.filter((one) => one.step <= step);
+    run.totalSnapshots -= run.snapshots.length - kept.length;
+    run.snapshots = kept;
   }
 }
 
-function addPoint(run: LiveRun, name: string, step: number, value: Num): void {
-  let points = run.series[name];
-  if (!points) {
-    points = { steps: [], values: [], total: 0, isReduced: false };
-    run.series[name] = points;
-  }
-  points.steps.push(step);
-  points.values.push(value);
-  points.total += 1;
+function addPoints(run: LiveRun, step: number, values: Record<string, Num>, mine: Set<string>): void {
+  for (const [name, value] of Object.entries(values)) addPoint(ownPoints(run, name, mine), step, value);
 }
 
 /** A resumed attempt repeats the snapshot of the step that it starts from: the newer one stands. */
-function addFrame(run: LiveRun, frame: ModuleFrame): void {
-  if (run.frames.at(-1)?.step === frame.step) run.frames.pop();
-  else run.totalFrames += 1;
-  run.frames.push(frame);
-}
-
-/** Every second snapshot that is neither a pruning nor one of the newest hundred. */
-export function thinFrames(frames: readonly ModuleFrame[]): ModuleFrame[] {
-  return frames.filter(
-    (frame, index) => index === 0 || frame.pruning || index >= frames.length - 100 || index % 2 === 1,
-  );
-}
-
-/** Prunings in sentences. */
-export function ledgerSentence(line: LedgerLine): string {
-  const score = typeof line.score === "number" ? line.score.toPrecision(3) : line.score;
-  const threshold = typeof line.threshold === "number" ? line.threshold.toPrecision(3) : line.threshold;
-  const verb = line.change === "pruned" ? "was pruned" : "came back";
-  return `Component ${line.component} of ${line.module_name} ${verb} at step ${line.step}: score ${score}, rank ${line.order} of ${line.total}, threshold ${threshold}, budget ${line.budget}.`;
+function addSnapshot(run: LiveRun, snapshot: Snapshot): void {
+  if (run.snapshots.at(-1)?.step === snapshot.step) run.snapshots.pop();
+  else run.totalSnapshots += 1;
+  run.snapshots.push(snapshot);
 }

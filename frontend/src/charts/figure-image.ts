@@ -1,0 +1,22 @@
+import type { Figure } from "./figure";
+import { loadPlotly } from "./load-plotly";
+import type { Look } from "./look";
+
+export interface ImageSize {
+  width: number;
+  height: number;
+  /** Pixels of the picture to one of the size; drawings need none. */
+  scale?: number;
+}
+
+/** A figure as a picture on the look's own background, as a data: address. */
+export async function figureImage(
+  figure: Figure,
+  format: "png" | "svg",
+  look: Look,
+  { width, height, scale = 1 }: ImageSize,
+): Promise<string> {
+  const plotly = await loadPlotly();
+  const layout = { ...figure.layout, autosize: false, width, height, paper_bgcolor: look.surface };
+  return plotly.toImage({ data: figure.data as never, layout } as never, { format, width, height, scale });
+}

@@ -1,0 +1,14 @@
+import type { Module } from "@/api/types";
+import { importanceText, type RankView, signed } from "./rank-values";
+
+/** What a cell tells when one points at it. */
+export function heatmapHover(module: Module, view: RankView, index: number): string {
+  const { ranks, mean, max } = view.levels;
+  const rank = ranks[index] ?? 0;
+  const start = view.start[index] ?? rank;
+  const importance = rank
+    ? `importance mean ${importanceText(mean[index] ?? 0)}, max ${importanceText(max[index] ?? 0)}`
+    : "no live component";
+  const changes = `${signed(rank - start)} since the start, ${signed(rank - (view.before[index] ?? rank))} by the last pruning`;
+  return `<b>${module.name}</b><br>rank ${rank} of ${start}<br>${importance}<br>${changes}<br>${module.out_features} × ${module.in_features}`;
+}

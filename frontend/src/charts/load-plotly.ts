@@ -1,0 +1,11 @@
+type Plotly = typeof import("plotly.js-dist-min");
+
+let loading: Promise<Plotly> | undefined;
+
+/** Plotly is most of the page's bytes: it comes with the first chart and not before. */
+export const loadPlotly = (): Promise<Plotly> => {
+  loading ??= import("plotly.js-cartesian-dist-min").then((module) => module.default);
+  return loading;
+};
+
+export type { Plotly };

@@ -1,0 +1,51 @@
+import { Text } from "@mantine/core";
+import { useMemo } from "react";
+import type { Snapshot } from "@/api/snapshots";
+import type { RunDetail } from "@/api/types";
+import { budgetFigure } from "@/charts/budget";
+import { useLook } from "@/charts/look";
+import { Plot } from "@/charts/Plot";
+import { Panel } from "@/components/Panel";
+import { cursorOf, type StepCursor } from "./step-cursor";
+import { steerWords } from "./timeline";
+
+interface BudgetPanelProps {
+  run: RunDetail;
+  snapshots: readonly Snapshot[];
+  totalSteps: number | null;
+  cursor: StepCursor;
+}
+
+/** Planned and actual live components, with what a person did to the plan. */
+export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelProps) {
+  const look = useLook();
+  const steering = run.config.steering;
+  const marks = useMemo(
+    () =>
+      (steering ?? []).map((entry) => ({
+        step: entry.step,
+        words: `step ${entry.step}: ${steerWords(entry.action, entry.target_rank)}`,
+      })),
+    [steering],
+  );
+  const figure = useMemo(
+    () => budgetFigure({ planned: run.planned_budget, frames: snapshots, steering: marks, look, totalSteps }),
+    [run.planned_budget, snapshots, marks, look, totalSteps],
+  );
+  return (
+    <Panel title="Budget" note={marks.length ? `The plan in force: ${marks.at(-1)?.words}.` : undefined}>
+      {run.planned_budget.length || snapshots.length ? (
+        <Plot
+          figure={figure}
+          height={210}
+          label={`Planned and actual number of live components by step; ${run.live ?? 0} live now.${marks.length ? ` Steered: ${marks.map((mark) => mark.words).join("; ")}.` : ""}`}
+          {...cursorOf(cursor)}
+        />
+      ) : (
+        <Text size="sm" c="dimmed">
+          The plan appears when the number of steps is known.
+        </Text>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,27 @@
+import { Text } from "@mantine/core";
+import type { Snapshot } from "@/api/snapshots";
+import { count } from "@/components/format";
+
+interface FrameLineProps {
+  snapshot: Snapshot;
+  kept: number;
+  total: number;
+}
+
+/** One line of numbers about the snapshot; of constant height. */
+export function FrameLine({ snapshot, kept, total }: FrameLineProps) {
+  const { ranks } = snapshot;
+  const mean = snapshot.live / Math.max(1, ranks.length);
+  const parts = [
+    `step ${count(snapshot.step)}`,
+    `${count(snapshot.live)} live, budget ${count(snapshot.budget)}`,
+    `rank ${Math.min(...ranks)} to ${Math.max(...ranks)}, mean ${mean.toFixed(2)}`,
+    snapshot.final ? "mask final" : snapshot.pruning ? "pruned at this step" : "",
+    kept < total ? `${count(kept)} of ${count(total)} snapshots, prunings first` : "",
+  ];
+  return (
+    <Text size="xs" c="dimmed" className="numbers" mt={4}>
+      {parts.filter(Boolean).join(" · ")}
+    </Text>
+  );
+}

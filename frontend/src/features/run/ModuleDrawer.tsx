@@ -1,0 +1,155 @@
+import { Drawer, ScrollArea, SegmentedControl, Skeleton, Stack, Text } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { componentsQuery, moduleLedgerQuery } from "@/api/queries";
+import type { LedgerLine, Module } from "@/api/types";
+import { lanesFigure, lanesHeight } from "@/charts/lanes";
+import { useLook } from "@/charts/look";
+import { Plot } from "@/charts/Plot";
+import { count } from "@/components/format";
+import { ErrorState } from "@/components/states";
+import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-words";
+import type { LiveRun } from "./live-run";
+import { cursorOf, type StepCursor } from "./step-cursor";
+
+const mostLines = 200;
+
+interface ModuleDrawerProps {
+  runId: string;
+  live: LiveRun;
+  /** Index of the module; null: closed. */
+  module: number | null;
+  cursor: StepCursor;
+  isMoving: boolean;
+  hasLedger: boolean;
+  onClose: () => void;
+}
+
+/** One module: its components over the steps, and why each was pruned or came back. */
+export function ModuleDrawer({ live, module, onClose, ...rest }: ModuleDrawerProps) {
+  const isNarrow = useMediaQuery("(max-width: 48em)");
+  const shown = module === null ? undefined : live.modules[module];
+  return (
+    <Drawer
+      opened={shown !== undefined}
+      onClose={onClose}
+      position="right"
+      size={isNarrow ? "100%" : 720}
+      title={shown ? capitalised(moduleWords(shown, live.modules)) : ""}
+      closeButtonProps={{ "aria-label": "Close" }}
+      overlayProps={{ backgroundOpacity: 0.25 }}
+    >
+      {shown && module !== null ? <ModuleView {...rest} live={live} module={module} shown={shown} /> : null}
+    </Drawer>
+  );
+}
+
+interface ModuleViewProps extends Omit<ModuleDrawerProps, "module" | "onClose"> {
+  module: number;
+  shown: Module;
+}
+
+function ModuleView({ runId, live, module, shown, cursor, isMoving, hasLedger }: ModuleViewProps) {
+  const look = useLook();
+  const components = useQuery({
+    ...componentsQuery(runId, module, live.prunings),
+    placeholderData: (before) => (before?.module === module ? before : undefined),
+    refetchInterval: isMoving ? 5000 : false,
+  });
+  const ledger = useQuery({
+    ...moduleLedgerQuery(runId, module, live.prunings),
+    placeholderData: (before) => (before?.items[0]?.module === module ? before : undefined),
+    enabled: hasLedger,
+  });
+  const lines = ledger.data?.items ?? none;
+  const history = components.data;
+  const figure = useMemo(() => (history ? lanesFigure(history, lines, look) : null), [history, lines, look]);
+  const height = lanesHeight(live.width);
+  const error = components.error ?? ledger.error;
+  return (
+    <Stack gap="sm">
+      <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
+        {shown.name} · {count(shown.out_features)} × {count(shown.in_features)} · rank{" "}
+        {live.snapshots.at(-1)?.ranks[module] ?? 0} of {live.width}
+      </Text>
+      {error ? <ErrorState error={error} onRetry={() => void components.refetch()} /> : null}
+      {figure ? (
+        <Plot
+          figure={figure}
+          height={height}
+          label={`Components of ${moduleWords(shown, live.modules)} over the steps: ${lines.length} changes, listed below.`}
+          {...cursorOf(cursor)}
+        />
+      ) : (
+        <Skeleton height={height} />
+      )}
+      {hasLedger ? (
+        <Ledger
+          lines={lines}
+          module={moduleWords(shown, live.modules)}
+          step={cursor.step}
+          isRead={ledger.isSuccess}
+        />
+      ) : null}
+    </Stack>
+  );
+}
+
+const none: LedgerLine[] = [];
+
+interface LedgerProps {
+  lines: readonly LedgerLine[];
+  /** In words. */
+  module: string;
+  /** Changes after it are pale: they have not happened yet at the step that is shown. */
+  step: number | null;
+  isRead: boolean;
+}
+
+function Ledger({ lines, module, step, isRead }: LedgerProps) {
+  const [only, setOnly] = useState("all");
+  const wanted = lines.filter((line) => only === "all" || line.change === only);
+  const shown = wanted.slice(-mostLines).reverse();
+  if (isRead && lines.length === 0) return <Text size="sm">No component of this module was pruned.</Text>;
+  return (
+    <>
+      <SegmentedControl
+        size="xs"
+        aria-label="Which changes"
+        value={only}
+        onChange={setOnly}
+        style={{ alignSelf: "flex-start" }}
+        data={[
+          { value: "all", label: "All changes" },
+          { value: "pruned", label: "Pruned" },
+          { value: "regrown", label: "Came back" },
+        ]}
+      />
+      <ScrollArea.Autosize mah="50vh">
+        <ul className="ledger" aria-label="Changes, newest first">
+          {shown.map((line) => (
+            <li
+              key={`${line.seq}-${line.component}`}
+              data-future={step !== null && line.step > step ? true : undefined}
+            >
+              <Text size="sm" className="numbers">
+                {ledgerSentence(line, module)}
+              </Text>
+              <Text size="xs" c="dimmed" className="numbers">
+                {ledgerReason(line)}
+              </Text>
+            </li>
+          ))}
+        </ul>
+      </ScrollArea.Autosize>
+      {wanted.length > shown.length ? (
+        <Text size="xs" c="dimmed">
+          The newest {mostLines} of {count(wanted.length)} changes.
+        </Text>
+      ) : null}
+    </>
+  );
+}
+
+const capitalised = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

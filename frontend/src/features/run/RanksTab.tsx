@@ -1,0 +1,115 @@
+import { Alert, Grid, Stack } from "@mantine/core";
+import { useDeferredValue, useState } from "react";
+import type { RunDetail, RunStatus } from "@/api/types";
+import { prunes } from "@/components/methods";
+import { BudgetPanel } from "./BudgetPanel";
+import { AccuracyPanel, LossPanel } from "./CurvePanels";
+import { DistributionPanel } from "./DistributionPanel";
+import { frameIndexAt, nearestIndex } from "./frames";
+import type { LiveRun } from "./live-run";
+import { MetricPanel } from "./MetricPanel";
+import { ModuleDrawer } from "./ModuleDrawer";
+import { RanksPanel } from "./RanksPanel";
+import { SteerPanel } from "./SteerPanel";
+import type { StepCursor } from "./step-cursor";
+import { useRankSettings } from "./use-rank-settings";
+import "./run.css";
+
+interface RanksTabProps {
+  run: RunDetail;
+  live: LiveRun;
+  status: RunStatus;
+}
+
+export function RanksTab({ run, live, status }: RanksTabProps) {
+  return run.method === "full" ? (
+    <CurvesAlone run={run} live={live} />
+  ) : (
+    <Ranks run={run} live={live} status={status} />
+  );
+}
+
+function Ranks({ run, live, status }: RanksTabProps) {
+  const { snapshots } = live;
+  const [settings, change] = useRankSettings();
+  /** A step that a person points at in a chart: shown as long as the pointer is there. */
+  const [pointed, setPointed] = useState<number | null>(null);
+  const index = pointed === null ? frameIndexAt(snapshots, settings.at) : nearestIndex(snapshots, pointed);
+  // Charts are drawn after the slider has moved, and only for the step that is wanted last.
+  const drawn = Math.min(useDeferredValue(index), snapshots.length - 1);
+  // The bars come after the heatmap, once a person rests.
+  const rested = Math.min(useDeferredValue(drawn), snapshots.length - 1);
+  const totalSteps = live.totalSteps ?? run.total_steps;
+  const isFollowing = settings.at === null && pointed === null;
+  const cursor: StepCursor = {
+    step: isFollowing ? null : (snapshots[index]?.step ?? null),
+    preview: setPointed,
+    pin: (step) => {
+      const at = nearestIndex(snapshots, step);
+      change({ at: at === snapshots.length - 1 ? null : (snapshots[at]?.step ?? null) });
+    },
+  };
+  const curves = { run, series: live.series, totalSteps, cursor };
+  return (
+    <>
+      <Grid gap="md">
+        <Grid.Col span={{ base: 12, lg: 7 }}>
+          <Stack gap="md">
+            <RanksPanel
+              run={run}
+              live={live}
+              status={status}
+              index={index}
+              drawn={drawn}
+              settings={settings}
+              onSettings={change}
+            />
+            <DistributionPanel modules={live.modules} width={live.width} snapshot={snapshots[rested]} />
+          </Stack>
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, lg: 5 }}>
+          <Stack gap="md">
+            <BudgetPanel run={run} snapshots={snapshots} totalSteps={totalSteps} cursor={cursor} />
+            <SteerPanel run={run} status={status} />
+            <LossPanel {...curves} />
+            <AccuracyPanel {...curves} />
+            <MetricPanel series={live.series} totalSteps={totalSteps} cursor={cursor} />
+          </Stack>
+        </Grid.Col>
+      </Grid>
+      <ModuleDrawer
+        runId={run.id}
+        live={live}
+        module={settings.module}
+        cursor={cursor}
+        isMoving={status === "running"}
+        hasLedger={prunes(run.method)}
+        onClose={() => change({ module: null })}
+      />
+    </>
+  );
+}
+
+/** Full fine-tuning has no ranks. */
+function CurvesAlone({ run, live }: Pick<RanksTabProps, "run" | "live">) {
+  const curves = { run, series: live.series, totalSteps: live.totalSteps ?? run.total_steps, cursor: null };
+  return (
+    <Stack gap="md">
+      <Alert color="gray" variant="light">
+        Full fine-tuning trains every weight: there are no ranks to watch. Launch the same data with dynamic
+        rank or LoRA to compare it at a budget.
+      </Alert>
+      <Grid gap="md">
+        <Grid.Col span={{ base: 12, md: 6 }}>
+          <LossPanel {...curves} />
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, md: 6 }}>
+          <AccuracyPanel {...curves} />
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, md: 6 }}>
+          <MetricPanel series={live.series} totalSteps={curves.totalSteps} cursor={null} />
+        </Grid.Col>
+      </Grid>
+    </Stack>
+  );
+}

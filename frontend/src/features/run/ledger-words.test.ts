@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import type { LedgerLine, Module } from "@/api/types";
+import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-words";
+
+const line: LedgerLine = {
+  seq: 9,
+  step: 420,
+  change: "pruned",
+  module: 3,
+  module_name: "bert.encoder.layer.3.attention.self.key",
+  component: 5,
+  score: 0.031,
+  order: 812,
+  total: 864,
+  threshold: 0.034,
+  budget: 640,
+};
+const key: Module = {
+  name: line.module_name,
+  layer: 3,
+  kind: "key",
+  stack: "encoder",
+  out_features: 8,
+  in_features: 8,
+};
+
+test("says which component was pruned, and the numbers that decided", () => {
+  expect(ledgerSentence(line, moduleWords(key, [key]))).toBe(
+    "Component 5 of layer 3 key was pruned at step 420: score 0.0310, rank 812 of 864, threshold 0.0340, budget 640.",
+  );
+  expect(ledgerReason(line)).toBe("811 components were more important, and the budget allowed 640.");
+});
+
+test("says why a component came back", () => {
+  const back: LedgerLine = { ...line, change: "regrown", order: 600 };
+  expect(ledgerSentence(back)).toContain("bert.encoder.layer.3.attention.self.key came back at step 420");
+  expect(ledgerReason(back)).toContain("only 599 components were more important");
+});
+
+test("names the stack where there are two, and modules outside of layers in full", () => {
+  expect(moduleWords(key, [key, { ...key, stack: "decoder" }])).toBe("encoder layer 3 key");
+  expect(moduleWords({ ...key, layer: null }, [key])).toBe(line.module_name);
+});

@@ -1,0 +1,72 @@
+/** One series as the page keeps it: exact while it is short, reduced when it grows long. */
+import { toNumber } from "@/api/numbers";
+import type { Num } from "@/api/types";
+import { stretchOf } from "./stretch";
+
+export interface Points {
+  steps: number[];
+  values: Num[];
+  /** Points that the run has; more than are here when they are reduced. */
+  total: number;
+  isReduced: boolean;
+}
+
+/** More points than this are reduced while watching. */
+export const mostPoints = 4000;
+const stretches = 400;
+
+export function addPoint(points: Points, step: number, value: Num): void {
+  points.steps.push(step);
+  points.values.push(value);
+  points.total += 1;
+  if (points.steps.length > mostPoints) reduce(points);
+}
+
+/** Leaves the points up to a step: a new attempt replaces the others. */
+export function cutPoints(points: Points, step: number): void {
+  const kept = points.steps.findIndex((at) => at > step);
+  if (kept === -1) return;
+  points.total -= points.steps.length - kept;
+  points.steps.length = kept;
+  points.values.length = kept;
+}
+
+/**
+ * Of each of at most 400 equal stretches of steps the first and last point, the smallest and largest, and the first and
+ * last that are not finite: at most 2,400, and every extreme stays.
+ */
+function reduce(points: Points): void {
+  const { steps, values } = points;
+  const length = stretchOf((steps.at(-1) ?? 0) - (steps[0] ?? 0), stretches);
+  const place = (index: number) => Math.floor((steps[index] ?? 0) / length);
+  const kept: number[] = [];
+  for (let start = 0; start < steps.length; ) {
+    let end = start + 1;
+    while (end < steps.length && place(end) === place(start)) end += 1;
+    kept.push(...telling(values, start, end));
+    start = end;
+  }
+  points.steps = kept.map((index) => steps[index] ?? 0);
+  points.values = kept.map((index) => values[index] ?? 0);
+  points.isReduced = true;
+}
+
+/** The places in start..end that a reduced curve needs, rising. */
+function telling(values: readonly Num[], start: number, end: number): number[] {
+  let [low, high, firstBroken, lastBroken] = [-1, -1, -1, -1];
+  for (let index = start; index < end; index++) {
+    const value = at(values, index);
+    if (!Number.isFinite(value)) {
+      if (firstBroken === -1) firstBroken = index;
+      lastBroken = index;
+      continue;
+    }
+    if (low === -1 || value < at(values, low)) low = index;
+    if (high === -1 || value > at(values, high)) high = index;
+  }
+  const chosen = new Set([start, low, high, firstBroken, lastBroken, end - 1]);
+  chosen.delete(-1);
+  return [...chosen].sort((one, other) => one - other);
+}
+
+const at = (values: readonly Num[], index: number): number => toNumber(values[index] ?? 0);

@@ -1,0 +1,37 @@
+import { stretchOf } from "./stretch";
+
+/** More snapshots than this are thinned while watching. */
+export const mostSnapshots = 1000;
+const newestKept = 100;
+
+/**
+ * At most about 600 snapshots: the first, the newest hundred, at most 300 prunings, and the others evenly over the steps.
+ *
+ * Done again and again it stays even, because what is kept depends on steps and not on places in the list.
+ */
+export function thinSnapshots<T extends { step: number; pruning: boolean }>(snapshots: readonly T[]): T[] {
+  const older = snapshots.slice(0, Math.max(1, snapshots.length - newestKept));
+  const prunings = older.filter((one) => one.pruning);
+  const kept = new Set<T>([
+    ...older.slice(0, 1),
+    ...evenly(prunings, 300),
+    ...evenly(
+      older.filter((one) => !one.pruning),
+      Math.max(100, 400 - prunings.length),
+    ),
+  ]);
+  return [...older.filter((one) => kept.has(one)), ...snapshots.slice(older.length)];
+}
+
+/** At most `most`, the first of every stretch of steps; all when there are no more than that. */
+function evenly<T extends { step: number }>(snapshots: readonly T[], most: number): T[] {
+  if (snapshots.length <= most) return [...snapshots];
+  const length = stretchOf((snapshots.at(-1)?.step ?? 0) - (snapshots[0]?.step ?? 0), most);
+  let last = -1;
+  return snapshots.filter(({ step }) => {
+    const place = Math.floor(step / length);
+    if (place === last) return false;
+    last = place;
+    return true;
+  });
+}

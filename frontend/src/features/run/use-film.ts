@@ -1,0 +1,60 @@
+import { useEffect, useRef, useState } from "react";
+
+/** Snapshots a second at speed 1. */
+const snapshotsPerSecond = 5;
+
+export const speeds = ["0.5", "1", "2", "4", "8"] as const;
+
+/** The snapshot that a film shows `elapsed` milliseconds after it stood at `from`: drawing that is slow leaves some out. */
+export const playedTo = (from: number, elapsed: number, speed: number, last: number): number =>
+  Math.min(last, from + Math.floor((Math.max(0, elapsed) / 1000) * snapshotsPerSecond * speed));
+
+export interface Film {
+  isPlaying: boolean;
+  speed: string;
+  setSpeed: (speed: string) => void;
+  /** From the start when it stands at the end. */
+  toggle: () => void;
+  stop: () => void;
+}
+
+interface FilmOptions {
+  index: number;
+  last: number;
+  onShow: (index: number) => void;
+}
+
+/** Goes on by the clock and not by a count of frames: when drawing is slow, snapshots are left out and none waits. */
+export function useFilm({ index, last, onShow }: FilmOptions): Film {
+  const [isPlaying, setPlaying] = useState(false);
+  const [speed, setSpeed] = useState("1");
+  const present = useRef({ index, last, onShow });
+  present.current = { index, last, onShow };
+
+  useEffect(() => {
+    if (!isPlaying) return;
+    const from = present.current.index;
+    const begun = performance.now();
+    let shown = from;
+    let request = requestAnimationFrame(function tick(now) {
+      const { last: end, onShow: show } = present.current;
+      const to = playedTo(from, now - begun, Number(speed), end);
+      if (to > shown) show(to);
+      shown = to;
+      if (to >= end) setPlaying(false);
+      else request = requestAnimationFrame(tick);
+    });
+    return () => cancelAnimationFrame(request);
+  }, [isPlaying, speed]);
+
+  return {
+    isPlaying,
+    speed,
+    setSpeed,
+    toggle: () => {
+      if (!isPlaying && index >= last) onShow(0);
+      setPlaying(!isPlaying);
+    },
+    stop: () => setPlaying(false),
+  };
+}

@@ -1,0 +1,63 @@
+import { useCallback, useEffect, useRef, useState } from "react";
+import { useSearchParams } from "react-router";
+import type { ModuleOrder } from "@/charts/module-grid";
+import { type Colouring, colourings } from "@/charts/rank-values";
+
+/** What a person looks at in the Ranks tab. It stands in the address, so that a link shows the same. */
+export interface RankSettings {
+  /** Step of the snapshot; null follows the newest. */
+  at: number | null;
+  colouring: Colouring;
+  order: ModuleOrder;
+  /** Index of the module whose drawer is open. */
+  module: number | null;
+}
+
+const orders: readonly ModuleOrder[] = ["layer", "kind", "rank"];
+/** The address follows when a person rests: browsers refuse hundreds of changes in a row. */
+const restMs = 300;
+
+export function readSettings(params: URLSearchParams): RankSettings {
+  return {
+    at: wholeNumber(params.get("step")),
+    colouring: colourings.find((one) => one === params.get("colour")) ?? "rank",
+    order: orders.find((one) => one === params.get("order")) ?? "layer",
+    module: wholeNumber(params.get("module")),
+  };
+}
+
+/** The other parts of the address stay; what is as it always is, is left out. */
+export function writeSettings(params: URLSearchParams, settings: RankSettings): URLSearchParams {
+  const next = new URLSearchParams(params);
+  const put = (name: string, value: string | null) =>
+    value === null ? next.delete(name) : next.set(name, value);
+  put("step", settings.at === null ? null : String(settings.at));
+  put("colour", settings.colouring === "rank" ? null : settings.colouring);
+  put("order", settings.order === "layer" ? null : settings.order);
+  put("module", settings.module === null ? null : String(settings.module));
+  return next;
+}
+
+export function useRankSettings(): [RankSettings, (change: Partial<RankSettings>) => void] {
+  const [params, setParams] = useSearchParams();
+  const [settings, setSettings] = useState(() => readSettings(params));
+  const address = useRef({ params, setParams });
+  address.current = { params, setParams };
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      const { params: now, setParams: go } = address.current;
+      const next = writeSettings(now, settings);
+      if (next.toString() !== now.toString()) go(next, { replace: true, preventScrollReset: true });
+    }, restMs);
+    return () => clearTimeout(timer);
+  }, [settings]);
+  const change = useCallback(
+    (part: Partial<RankSettings>) => setSettings((before) => ({ ...before, ...part })),
+    [],
+  );
+  return [settings, change];
+}
+
+function wholeNumber(text: string | null): number | null {
+  return text !== null && /^\d{1,12}$/.test(text) ? Number(text) : null;
+}
