@@ -130,7 +130,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(stack: Stack, page: Pa
     # ------------------------------------------------ stopped, and forked from one of its checkpoints
     page.get_by_test_id("stop-save-run").click()
     expect(status).to_have_text("stopped", timeout=60_000)
-    page.get_by_role("tab", name="History").click()
+    page.get_by_role("tab", name="Checkpoints and export").click()
     page.get_by_test_id("checkpoints").get_by_role("button").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Steps", exact=True).fill("100")

@@ -1,0 +1,300 @@
+"""Every part of the live view on a run that trains: ranks in time, curves, log, hardware, export, try it, notes, health."""
+
+import csv
+import io
+import json
+import signal
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.axe import serious_issues
+from tests.e2e.conftest import Console
+from tests.e2e.test_main_job import number, picture
+from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny import make_reviews, make_tiny_bert
+
+CONFIG = {
+    "model": {"id": "local:tiny-bert"},
+    "data": {"id": "local:reviews"},
+    "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 20, "prune_end_ratio": 0.6},
+    "training": {
+        "max_steps": 200, "batch_size": 8, "max_length": 16, "eval_every": 40, "learning_rate": 0.002,
+        "checkpoint_every": 50,
+    },
+}  # fmt: skip
+LONG = CONFIG | {
+    "method": CONFIG["method"] | {"prune_interval": 40, "prune_end_ratio": 0.95},
+    "training": CONFIG["training"] | {"max_steps": 100_000, "eval_every": 2000, "checkpoint_every": 2000},
+}
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    # Half of the lease without a sign of life is late.
+    stack = Stack(tmp_path / "data", lease_s=24)
+    make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=3)
+    make_reviews(stack.settings.datasets_dir / "reviews.csv")
+    try:
+        stack.start_valkey()
+        stack.start_api()
+        stack.start_worker()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def downloaded(page: Page, menu_item: str) -> bytes:
+    page.get_by_test_id("export-ranks").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("menuitem", name=menu_item, exact=True).click()
+    return Path(waiting.value.path()).read_bytes()
+
+
+def segment(page: Page, group: str, option: str) -> None:
+    page.get_by_role("radiogroup", name=group).get_by_text(option, exact=True).click()
+
+
+def test_every_part_of_the_live_view(stack: Stack, page: Page, console: Console) -> None:
+    with stack.client() as client:
+        short = client.launch(CONFIG, name="finished run")["id"]
+        live = client.launch(LONG, name="live run")["id"]
+    page.goto(f"{stack.url}/?token={TOKEN}")
+    with stack.client() as client:
+        wait_for("the short run to be done", lambda: client.run(short)["status"] == "done", deadline_s=120)
+
+    _ranks_in_time(stack, page, live)
+    _module(stack, page, live)
+    _exports(page, stack, live)
+    _curves(stack, page, live)
+    _log(stack, page, live)
+    _hardware_and_config(stack, page, live)
+    _takeaway(stack, page, short)
+    _try_it(stack, page, short)
+    _notes(stack, page, live)
+    _health(stack, page, live)
+    _disconnected(stack, page, live, console)
+
+
+def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}")
+    heatmap = page.get_by_test_id("rank-heatmap")
+    wait_for("some prunings", lambda: number(heatmap, "data-step") > 200, deadline_s=120)
+    for option in ("Importance", "Since start", "Last pruning", "Rank"):
+        segment(page, "What the colour shows", option)
+        expect(heatmap.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+        if option == "Importance":
+            for which in ("Max", "Sum", "Mean"):
+                segment(page, "Importance of a module", which)
+        picture(page, f"ranks-{option.lower().replace(' ', '-')}")
+    for order in ("By kind", "By rank", "By layer"):
+        segment(page, "Order of the modules", order)
+
+    # Arrow keys go from pruning to pruning, with Shift over every snapshot; the address holds the step.
+    heatmap.focus()
+    page.keyboard.press("Home")
+    expect(heatmap).to_have_attribute("data-step", "0")
+    page.keyboard.press("ArrowRight")
+    wait_for("the first pruning", lambda: number(heatmap, "data-step") > 0)
+    first_pruning = number(heatmap, "data-step")
+    page.keyboard.press("ArrowRight")
+    wait_for("the second pruning", lambda: number(heatmap, "data-step") > first_pruning)
+    page.keyboard.press("Shift+ArrowLeft")
+    stopped_at = number(heatmap, "data-step")
+    wait_for("the step to stand in the address", lambda: f"step={number(heatmap, 'data-step')}" in page.url)
+    page.reload()
+    expect(heatmap).to_have_attribute("data-step", str(number(heatmap, "data-step")))
+    assert stopped_at >= first_pruning
+
+    # Play moves on by itself; Now follows the run.
+    page.get_by_label("Speed", exact=True).select_option(label="8×")
+    before = number(heatmap, "data-step")
+    page.get_by_role("button", name="Play", exact=True).click()
+    wait_for("the film to move", lambda: number(heatmap, "data-step") > before)
+    page.get_by_role("button", name="Now", exact=True).click()
+    newest = number(heatmap, "data-step")
+    wait_for("the newest snapshot to be followed", lambda: number(heatmap, "data-step") > newest, deadline_s=60)
+
+    # The cursor is shared: a click in the budget chart sets the step, wherever it snaps to.
+    chart = page.get_by_role("img", name="Planned and actual").first
+    box = chart.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] * 0.12, box["y"] + box["height"] * 0.4)
+    wait_for("the step to come from the chart", lambda: "step=" in page.url)
+    for grouping in ("By kind", "By rank", "By layer"):
+        segment(page, "Distribution of the ranks", grouping)
+    page.get_by_role("switch", name="Table").check()
+    expect(page.get_by_role("table").first).to_be_visible()
+    assert serious_issues(page) == []
+    page.get_by_role("switch", name="Table").uncheck()
+    page.get_by_role("button", name="Now", exact=True).click()
+
+
+def _module(stack: Stack, page: Page, run: str) -> None:
+    """A module that lost components opens by keyboard, with a sentence on each."""
+    with stack.client() as client:
+        ledger = client._json("GET", f"/runs/{run}/ranks/ledger")["items"]
+    module = ledger[0]["module"]
+    page.goto(f"{stack.url}/runs/{run}?module={module}")
+    drawer = page.get_by_role("dialog")
+    expect(drawer.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    expect(drawer.get_by_role("list", name="Changes, newest first")).to_contain_text("was pruned at step")
+    assert serious_issues(page) == []
+    picture(page, "module")
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    heatmap = page.get_by_test_id("rank-heatmap")
+    heatmap.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(drawer).to_be_visible()
+    page.keyboard.press("Escape")
+
+
+def _exports(page: Page, stack: Stack, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}")
+    expect(page.get_by_test_id("export-ranks")).to_be_visible()
+    assert downloaded(page, "PNG").startswith(b"\x89PNG")
+    assert b"<svg" in downloaded(page, "SVG")[:2000]
+    lines = list(csv.DictReader(io.StringIO(downloaded(page, "CSV").decode("utf-8-sig"))))
+    assert len(lines) == 18
+    assert json.loads(downloaded(page, "JSON"))["run"] == run
+    page.get_by_test_id("export-ranks").click()
+    with page.expect_download(timeout=120_000) as film:
+        page.get_by_role("menuitem", name="GIF").click()
+    assert Path(film.value.path()).read_bytes().startswith(b"GIF89a")
+
+
+def _curves(stack: Stack, page: Page, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}?tab=curves")
+    loss = page.get_by_test_id("curve-train_loss")
+    expect(loss.locator(".main-svg").first).to_be_visible()
+    points = number(loss, "data-points")
+    wait_for("new points", lambda: number(loss, "data-points") > points, deadline_s=60)
+    for option in ("Time", "Progress", "Step"):
+        segment(page, "Horizontal axis", option)
+        expect(loss.locator(".xtitle").first).to_have_text({"Time": "minutes"}.get(option, option.lower()))
+    page.get_by_role("switch", name="Log scale").check()
+    page.get_by_role("slider").first.press("End")
+    expect(loss.locator(".main-svg").first).to_be_visible()
+    picture(page, "curves")
+    page.get_by_label("Search metrics").fill("gradient")
+    expect(page.get_by_test_id("curve-grad_norm")).to_be_visible()
+    expect(loss).to_have_count(0)
+    assert serious_issues(page) == []
+
+
+def _log(stack: Stack, page: Page, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}?tab=log")
+    expect(page.get_by_test_id("log")).to_contain_text("steps/s")
+    page.get_by_label("Search the log").fill("LOSS")
+    page.get_by_label("Search the log").press("Enter")
+    expect(page.get_by_test_id("log-hits")).to_contain_text("1 of")
+    expect(page.get_by_test_id("log-hit")).to_contain_text("loss")
+    page.get_by_role("button", name="Next hit").click()
+    expect(page.get_by_test_id("log-hits")).to_contain_text("2 of")
+    expect(page.get_by_role("switch", name="Follow")).not_to_be_checked()
+    picture(page, "log")
+    page.get_by_label("Search the log").fill("no such words")
+    page.get_by_label("Search the log").press("Enter")
+    expect(page.get_by_test_id("log-hits")).to_have_text("not found")
+    assert serious_issues(page) == []
+    page.get_by_role("switch", name="Follow").check()
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert b"steps/s" in Path(waiting.value.path()).read_bytes()
+
+
+def _hardware_and_config(stack: Stack, page: Page, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}?tab=hardware")
+    expect(page.get_by_test_id("curve-process_memory_bytes").locator(".main-svg").first).to_be_visible(timeout=60_000)
+    picture(page, "hardware")
+    assert serious_issues(page) == []
+    page.get_by_role("tab", name="Config").click()
+    expect(page.get_by_text("prune_interval: 40")).to_be_visible()
+    assert serious_issues(page) == []
+    page.get_by_role("tab", name="History").click()
+    expect(page.get_by_text("was pruned at step").first).to_be_visible()
+    assert serious_issues(page) == []
+
+
+def _takeaway(stack: Stack, page: Page, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}?tab=export")
+    expect(page.get_by_test_id("checkpoints")).to_contain_text("step 200")
+    assert serious_issues(page) == []
+    picture(page, "export")
+    for file in ("adapter", "bundle"):
+        with page.expect_download() as waiting:
+            page.get_by_test_id(f"export-{file}").click()
+        with zipfile.ZipFile(waiting.value.path()) as archive:
+            assert archive.testzip() is None
+            assert any(name.endswith("adapter_model.safetensors") for name in archive.namelist())
+    page.goto(f"{stack.url}/api/v1/runs/{run}/report.html")
+    expect(page.get_by_role("heading", name="finished run")).to_be_visible()
+    expect(page.locator("svg").first).to_be_visible()
+    picture(page, "report")
+
+
+def _try_it(stack: Stack, page: Page, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}?tab=try")
+    page.get_by_test_id("try-text").fill("a warm and funny film\na dull one")
+    page.get_by_test_id("try-run").click()
+    answers = page.get_by_test_id("try-answers")
+    expect(answers).to_contain_text("a dull one", timeout=120_000)
+    expect(answers.get_by_role("progressbar")).to_have_count(8)
+    picture(page, "try-it")
+    assert serious_issues(page) == []
+
+
+def _notes(stack: Stack, page: Page, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}?tab=notes")
+    page.get_by_label("Notes").last.fill("The value of layer 2 lost its rank first.")
+    expect(page.get_by_test_id("notes-state")).to_have_text("Saved")
+    page.reload()
+    expect(page.get_by_label("Notes").last).to_have_value("The value of layer 2 lost its rank first.")
+    assert serious_issues(page) == []
+
+
+def _health(stack: Stack, page: Page, run: str) -> None:
+    """A worker and its child that stand still are late; the page says so, and takes it back."""
+    page.goto(f"{stack.url}/runs/{run}")
+    expect(page.get_by_test_id("run-status")).to_contain_text("pruning", timeout=60_000)
+    worker = psutil.Process(stack.processes["test-worker"].pid)
+    still = [worker, *worker.children(recursive=True)]
+    for process in still:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        expect(page.get_by_test_id("health-heartbeat_late")).to_be_visible(timeout=22_000)
+        picture(page, "health")
+        assert serious_issues(page) == []
+    finally:
+        for process in still:
+            process.send_signal(signal.SIGCONT)
+    expect(page.get_by_test_id("health-heartbeat_late")).to_be_hidden(timeout=60_000)
+
+
+def _disconnected(stack: Stack, page: Page, run: str, console: Console) -> None:
+    """The server goes away and comes back: the page says so and goes on by itself."""
+    console.expects_failed_requests = True
+    state = page.get_by_test_id("connection-state")
+    expect(state).to_have_attribute("data-state", "live", timeout=30_000)
+    stack.kill("api")
+    expect(state).to_have_attribute("data-state", "reconnecting", timeout=30_000)
+    expect(state).to_contain_text("disconnected")
+    stack.start_api()
+    expect(state).to_have_attribute("data-state", "live", timeout=60_000)
+    step = number(page.get_by_test_id("run-step"), "data-step")
+    wait_for("steps to come again", lambda: number(page.get_by_test_id("run-step"), "data-step") > step, deadline_s=60)
+    page.goto(stack.url)
+    expect(page.get_by_role("table").first).to_be_visible()
+    assert serious_issues(page) == []
+    page.goto(f"{stack.url}/new")
+    expect(page.get_by_role("button", name="Launch run")).to_be_visible()
+    assert serious_issues(page) == []
+    page.goto(f"{stack.url}/compare?runs={run}")
+    page.wait_for_load_state("networkidle")
+    assert serious_issues(page) == []
