@@ -105,7 +105,7 @@ describe("heatmapFigure", () => {
     expect([...last.black.text, ...last.white.text].sort()).toEqual(["+1", "0"]);
   });
 
-  test("has no numbers above the limit, and of changes the signs only", () => {
+  test("has no numbers above the limit, but a plus where a module gained", () => {
     const many = Array.from({ length: mostLabelledCells + 1 }, (_, layer) => module(layer, "query"));
     const ranks = many.map((_, index) => 3 + (index % 2));
     const large = {

@@ -49,7 +49,6 @@ export function heatmapFigure(input: HeatmapInput): Figure {
   });
   const labels: Record<"black" | "white" | "muted", Mark[]> = { black: [], white: [], muted: [] };
   const crosses: Mark[] = [];
-  const isLabelled = labelRule(modules.length, isSigned);
 
   grid.places.forEach(({ pane, row, column }, index) => {
     const module = modules[index];
@@ -69,11 +68,8 @@ export function heatmapFigure(input: HeatmapInput): Figure {
       labels.muted.push({ ...place, text: String(value) });
     } else {
       zRow[column] = value;
-      const text = isLabelled(value);
-      if (text === "sign")
-        labels[ink(scale, value, low, top)].push({ ...place, text: signed(value).charAt(0) });
-      if (text === "number")
-        labels[ink(scale, value, low, top)].push({ ...place, text: valueText(value, colouring) });
+      const text = cellText(value, colouring, modules.length);
+      if (text) labels[ink(scale, value, low, top)].push({ ...place, text });
     }
   });
 
@@ -123,11 +119,10 @@ interface Mark {
 const scaleOf = (isSigned: boolean, look: Look): ColourScale =>
   isSigned ? (look.isDark ? darkSigned : lightSigned) : look.isDark ? darkScale : lightScale;
 
-/** What is written into a cell: its number, or on a large map only the sign of a change. */
-function labelRule(cells: number, isSigned: boolean): (value: number) => "number" | "sign" | "" {
-  if (cells <= mostLabelledCells) return () => "number";
-  let left = mostLabelledCells;
-  return (value) => (isSigned && value !== 0 && left-- > 0 ? "sign" : "");
+/** What is written into a cell: its number, or on a large map a plus where a module gained. */
+function cellText(value: number, colouring: Colouring, cells: number): string {
+  if (cells <= mostLabelledCells) return valueText(value, colouring);
+  return meanings[colouring].isSigned && value > 0 ? "+" : "";
 }
 
 const ink = (scale: ColourScale, value: number, low: number, top: number) =>

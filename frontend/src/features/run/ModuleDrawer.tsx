@@ -85,12 +85,7 @@ function ModuleView({ runId, live, module, shown, cursor, isMoving, hasLedger }:
         <Skeleton height={height} />
       )}
       {hasLedger ? (
-        <Ledger
-          lines={lines}
-          module={moduleWords(shown, live.modules)}
-          step={cursor.step}
-          isRead={ledger.isSuccess}
-        />
+        <Ledger lines={lines} module={moduleWords(shown, live.modules)} isRead={ledger.isSuccess} />
       ) : null}
     </Stack>
   );
@@ -102,12 +97,10 @@ interface LedgerProps {
   lines: readonly LedgerLine[];
   /** In words. */
   module: string;
-  /** Changes after it are pale: they have not happened yet at the step that is shown. */
-  step: number | null;
   isRead: boolean;
 }
 
-function Ledger({ lines, module, step, isRead }: LedgerProps) {
+function Ledger({ lines, module, isRead }: LedgerProps) {
   const [only, setOnly] = useState("all");
   const wanted = lines.filter((line) => only === "all" || line.change === only);
   const shown = wanted.slice(-mostLines).reverse();
@@ -129,10 +122,7 @@ function Ledger({ lines, module, step, isRead }: LedgerProps) {
       <ScrollArea.Autosize mah="50vh">
         <ul className="ledger" aria-label="Changes, newest first">
           {shown.map((line) => (
-            <li
-              key={`${line.seq}-${line.component}`}
-              data-future={step !== null && line.step > step ? true : undefined}
-            >
+            <li key={`${line.seq}-${line.component}`}>
               <Text size="sm" className="numbers">
                 {ledgerSentence(line, module)}
               </Text>

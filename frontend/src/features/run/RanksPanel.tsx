@@ -205,7 +205,7 @@ function note(run: RunDetail, what: string, modules: number): string {
   const parts = [what];
   if (!prunes(run.method)) parts.push(`${methodName(run.method)}: every module keeps its rank.`);
   parts.push("× is a module without any; click one for its components.");
-  if (modules > mostLabelledCells) parts.push("Point at a cell for its numbers.");
+  if (modules > mostLabelledCells) parts.push("Point at a cell for its numbers; + in a cell is a gain.");
   return parts.join(" ");
 }
 
