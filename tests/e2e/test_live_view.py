@@ -83,6 +83,7 @@ def test_every_part_of_the_live_view(stack: Stack, page: Page, console: Console)
 def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
     page.goto(f"{stack.url}/runs/{run}")
     heatmap = page.get_by_test_id("rank-heatmap")
+    expect(heatmap).to_be_visible(timeout=120_000)
     wait_for("some prunings", lambda: number(heatmap, "data-step") > 200, deadline_s=120)
     for option in ("Importance", "Since start", "Last pruning", "Rank"):
         segment(page, "What the colour shows", option)

@@ -9,7 +9,7 @@ import { loadHistory } from "./load-history";
 import { loadTimeline, mergeTimeline } from "./timeline";
 
 /** Charts are drawn at most this often while events come. */
-const flushMs = 350;
+const flushMs = 100;
 
 /** History, then the stream from where the history ends; again when a run that had ended goes on. */
 export function useLiveRun(id: string) {
