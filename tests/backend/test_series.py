@@ -17,7 +17,7 @@ from rankscope.contract.status import Phase
 from rankscope.contract.tables import Chunk, Event, Run
 from rankscope.store import chunks, events, queue
 from rankscope.store.engine import reading, writing
-from rankscope.store.points import Points, marked, pack, points, smoothed, unpack
+from rankscope.store.points import Points, marked, pack, smoothed, unpack
 from rankscope.store.rebuild import rebuild_metrics
 from rankscope.store.series import Curve, Steps, read_curves
 from tests.backend.store_setup import append, begin, claim, metric, points_of, read_run, training_run
@@ -210,7 +210,8 @@ def test_smoothing_equals_a_naive_loop_over_many_blocks(weight: float) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 2**31 - 1), st.floats(0, 2e9), st.floats(width=64)), max_size=50))
 def test_packed_points_come_back_to_the_bit(every: list[tuple[int, float, float]]) -> None:
-    of = points(*[[one[column] for one in every] for column in range(3)])  # type: ignore[arg-type]
+    steps, times, values = ([one[column] for one in every] for column in range(3))
+    of = Points(np.array(steps, np.int32), np.array(times, np.float64), np.array(values, np.float64))
     back = unpack(pack(of))
     assert len(pack(of)) == 20 * len(every)
     for column in ("steps", "times", "values"):
