@@ -32,7 +32,7 @@ LONG = DYNAMIC | {"training": DYNAMIC["training"] | {"max_steps": 1_000_000, "ev
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack") / "data", lease_s=6)
+    stack = Stack(tmp_path_factory.mktemp("stack") / "data", lease_s=6, hardware_every_s=0.5)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     without_head(make_tiny_bert(stack.settings.models_dir / "tiny-body"))
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
@@ -135,7 +135,7 @@ def test_an_answer_comes_while_every_slot_trains_and_what_cannot_be_is_said(stac
     run = finished(stack, DYNAMIC)
     with stack.client() as client:
         busy = client.launch(LONG)["id"]
-        wait_for("training to begin", lambda: client.run(busy)["status"] == "running", deadline_s=240)
+        wait_for("memory to be recorded", lambda: "host_memory_bytes" in client.run(busy)["metrics"], deadline_s=240)
         refused = api.post(f"/runs/{busy}/predictions", json={"texts": TEXTS})
         assert refused.status_code == 409
         assert "no result to ask yet; it is running" in refused.json()["detail"]

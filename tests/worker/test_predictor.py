@@ -1,10 +1,13 @@
 """The predictor without a worker around it: whatever happens to its child stands on the board."""
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from rankscope.contract.predictions import Prediction
+from rankscope.embedded import free_port
+from rankscope.enqueue import Nudger as ApiNudger
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine
@@ -12,6 +15,8 @@ from rankscope.store.predictions import PredictionBoard
 from rankscope_worker.celery_app import Nudger, make_celery
 from rankscope_worker.host import Host
 from rankscope_worker.predictor import Predictor
+from tests.conftest import Broker
+from tests.stack import wait_for
 
 
 @pytest.fixture
@@ -55,12 +60,12 @@ def test_what_the_child_cannot_do_it_says_by_itself(host: Host, answered: Callab
 
 
 def test_a_child_that_breaks_is_reported_with_its_last_line(host: Host, answered: Callable[..., Prediction]) -> None:
-    host.settings = host.settings.model_copy(update={"database_url": "nonsense"})
+    nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    host.settings = host.settings.model_copy(update={"database_url": nobody})
     found = answered(Predictor(host))
     assert found.status == "failed"
     assert found.message is not None
-    assert found.message.startswith("The process that loads the model failed: ")
-    assert "nonsense" in found.message
+    assert found.message.startswith("The process that loads the models failed: sqlalchemy.exc.OperationalError: ")
     assert found.next_step
 
 
@@ -78,3 +83,25 @@ def test_a_worker_that_drains_answers_nothing_more(host: Host, answered: Callabl
 def test_a_message_that_comes_twice_is_answered_once(host: Host, answered: Callable[..., Prediction]) -> None:
     assert answered(Predictor(host), "running").status == "running"
     Predictor(host).answer("nothere", "expired")  # nobody waits any more
+
+
+def test_questions_are_taken_again_once_the_broker_is_back(host: Host, own_broker: Broker) -> None:
+    host.settings = host.settings.model_copy(update={"broker_url": own_broker.url})
+    predictor, board, nudger = Predictor(host), PredictionBoard(own_broker.url), ApiNudger(own_broker.url)
+    predictor.start()
+    own_broker.stop()
+    own_broker.start()
+    question = Prediction(id="question", run_id="nothere", attempt=1, texts=["a film"])
+    board.put(question)
+    assert nudger.predict("nothere", "question")
+
+    def is_answered() -> bool:
+        found = board.get("nothere", "question")
+        return found is not None and found.status == "failed"
+
+    wait_for("an answer", is_answered, deadline_s=120)
+    host.stop()
+    predictor.stop()
+    assert not any(thread.name == "predictor" for thread in threading.enumerate())
+    nudger.close()
+    board.close()

@@ -11,14 +11,16 @@ import sys
 import tempfile
 import threading
 import time
-from typing import IO
+from pathlib import Path
 
 from kombu.exceptions import KombuError
+from redis import RedisError
 
 from rankscope.contract.errors import ServiceDown
 from rankscope.contract.predictions import Prediction
 from rankscope.store.predictions import PredictionBoard
 from rankscope_worker.celery_app import PREDICTIONS_QUEUE, make_celery
+from rankscope_worker.endings import last_error_line
 from rankscope_worker.host import Host
 from rankscope_worker.supervisor import child_environment
 
@@ -54,7 +56,7 @@ class Predictor:
         while not self._host.is_draining:
             try:
                 self._take_and_answer()
-            except (KombuError, OSError) as error:
+            except (KombuError, RedisError, OSError) as error:
                 _log.info("No predictions now: the broker is out of reach (%s).", error)
             except Exception:
                 _log.exception("A prediction failed; the next one follows.")
@@ -94,7 +96,7 @@ class Predictor:
 
     def _failure(self, question: Prediction) -> tuple[str, str] | None:
         """Runs the child. None when it has answered; else what went wrong, and what to do."""
-        with tempfile.TemporaryFile() as output:
+        with tempfile.NamedTemporaryFile() as output:
             child = subprocess.Popen(
                 [sys.executable, "-m", "rankscope_worker.predict", question.run_id, question.id],
                 env=child_environment(self._host.settings, None, self._host.threads_a_slot),
@@ -112,13 +114,9 @@ class Predictor:
                 return why, "Ask again."
             if code == 0:
                 return None
-            text = _tail(output)
-            _log.warning("The process of prediction %s ended with %d:\n%s", question.id, code, text)
-        cause = text.splitlines()[-1] if text else f"it ended with code {code}"
-        return (
-            f"The process that loads the model failed: {cause}",
-            "Look at the worker's log and at the host's free memory, then ask again.",
-        )
+            cause = last_error_line(Path(output.name)) or f"it ended with code {code}"
+        _log.warning("The process of prediction %s failed: %s", question.id, cause)
+        return f"The process that loads the models failed: {cause}", "Look at the worker's free memory, then ask again."
 
     def _wait(self, child: "subprocess.Popen[bytes]") -> str | None:
         """Until the child ends (None), or must be ended: why."""
@@ -130,8 +128,3 @@ class Predictor:
                 return f"There was no answer within {self._timeout_s:.0f} s."
             time.sleep(_LOOK_EVERY_S)
         return None
-
-
-def _tail(output: IO[bytes], size: int = 4000) -> str:
-    output.seek(0)
-    return output.read().decode("utf-8", "replace").strip()[-size:]
