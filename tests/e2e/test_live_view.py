@@ -93,7 +93,7 @@ def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
                 segment(page, "Importance of a module", which)
         picture(page, f"ranks-{option.lower().replace(' ', '-')}")
     for order in ("By kind", "By rank", "By layer"):
-        segment(page, "Order of the modules", order)
+        page.get_by_label("Order of the modules").select_option(label=order)
 
     # Arrow keys go from pruning to pruning, with Shift over every snapshot; the address holds the step.
     heatmap.focus()
