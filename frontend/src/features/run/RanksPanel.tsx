@@ -1,7 +1,8 @@
 import { Skeleton, Text, VisuallyHidden } from "@mantine/core";
 import { type KeyboardEvent, useMemo, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { heatmapFigure, heatmapHeight, mostLabelledCells } from "@/charts/heatmap";
+import { heatmapFigure, mostLabelledCells } from "@/charts/heatmap";
+import { heatmapHeight } from "@/charts/heatmap-layout";
 import { type Look, useLook } from "@/charts/look";
 import { moduleGrid } from "@/charts/module-grid";
 import { Plot } from "@/charts/Plot";
