@@ -40,6 +40,7 @@ from rankscope.catalog import Catalog
 from rankscope.deps import Resources
 from rankscope.enqueue import Nudger
 from rankscope.settings import Settings
+from rankscope.store.chunks import pack_old_runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine
 from rankscope.store.schema import migrate
@@ -62,6 +63,7 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = create_engine(settings.resolved_database_url)
         migrate(engine)
+        pack_old_runs(engine)
         feeds = Feeds(engine)
         nudger, doorbell = Nudger(settings.broker_url), Doorbell(settings.broker_url)
         app.state.resources = Resources(

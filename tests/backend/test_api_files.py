@@ -18,6 +18,7 @@ from rankscope.contract.events import (
     ArtifactEvent,
     CheckpointEvent,
     ComponentChange,
+    MetricsEvent,
     PruneEvent,
     RanksEvent,
 )
@@ -238,9 +239,7 @@ def test_ranks_and_ledger_name_their_modules(api: httpx.Client, server: Server, 
     )
     ranks = api.get(f"/api/v1/runs/{run_id}/ranks").json()
     assert (len(ranks["modules"]), ranks["width"], ranks["total_frames"], ranks["is_reduced"]) == (4, 3, 2, False)
-    assert [(frame["step"], frame["live"], frame["threshold"]) for frame in ranks["frames"]] == [
-        (0, 12, None), (20, 11, "NaN"),
-    ]  # fmt: skip
+    assert (ranks["steps"], ranks["live"], ranks["threshold"]) == ([0, 20], [12, 11], [None, "NaN"])
     (line,) = api.get(f"/api/v1/runs/{run_id}/ranks/ledger").json()["items"]
     assert (line["module_name"], line["score"], line["change"]) == ("layer.2.query", "NaN", "pruned")
     assert api.get(f"/api/v1/runs/{run_id}/ranks/ledger?module=1").json()["items"] == []
@@ -269,3 +268,36 @@ def test_the_tail_that_a_resume_has_cut_is_shown_as_a_ghost_when_asked(
         {"attempt": 1, "steps": [5, 6, 7, 8], "values": [0.5, 0.6, 0.7, "NaN"]},
         {"attempt": 2, "steps": [6], "values": [60.0]},
     ]
+
+
+def test_many_series_come_at_once_smoothed_and_with_times_when_asked(
+    api: httpx.Client, server: Server, run_id: str
+) -> None:
+    engine = server.app.state.resources.engine
+    values = [{"loss": step / 4, "odd": math.nan if step == 2 else 1.0} for step in range(4)]
+    batch = [MetricsEvent(step=step, values=one) for step, one in enumerate(values)]
+    append(engine, Claim(run_id, 1, {}), batch, now=77.0)
+    address = f"/api/v1/runs/{run_id}/series"
+    every = api.get(address).json()
+    assert [(one["name"], one["steps"]) for one in every["items"]] == [("loss", [0, 1, 2, 3]), ("odd", [0, 1, 2, 3])]
+    assert every["last_seq"] == api.get(f"/api/v1/runs/{run_id}").json()["last_seq"]
+    assert [(one["times"], one["smoothed"]) for one in every["items"]] == [(None, None)] * 2
+    (odd,) = api.get(address, params={"names": ["odd"], "smooth": 0.5, "times": True}).json()["items"]
+    assert (odd["values"], odd["smoothed"], odd["times"]) == ([1.0, 1.0, "NaN", 1.0], [1.0] * 4, [77.0] * 4)
+    loss, nothing = api.get(address, params={"names": ["loss", "nothing"], "from": 2, "to": 2}).json()["items"]
+    assert (loss["steps"], loss["values"], loss["total_points"]) == ([2], [0.5], 1)
+    assert (nothing["name"], nothing["steps"], nothing["total_points"]) == ("nothing", [], 0)
+    for wrong in ({"smooth": 1}, {"points": "few"}, {"names": [""]}):
+        assert api.get(address, params=wrong).status_code == 422
+
+
+def test_the_log_is_searched_in_the_newest_attempt_that_has_one(api: httpx.Client, server: Server, run_id: str) -> None:
+    address = f"/api/v1/runs/{run_id}/log/search"
+    assert api.get(address, params={"q": "loss"}).json() == {"attempt": 1, "items": [], "next_from": None, "size": 0}
+    folder = server.settings.attempt_dir(run_id, 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log.txt").write_text("first\nLOSS is NaN\nloss again\n")
+    found = api.get(address, params={"q": "loss", "limit": 1}).json()
+    assert found == {"attempt": 1, "items": [{"offset": 6, "line": "LOSS is NaN"}], "next_from": 18, "size": 29}
+    assert api.get(address, params={"q": "loss", "from": 18}).json()["items"] == [{"offset": 18, "line": "loss again"}]
+    assert api.get(address, params={"q": ""}).status_code == 422

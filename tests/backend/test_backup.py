@@ -23,10 +23,13 @@ from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
 from rankscope.settings import Settings
 from rankscope.store import runs
+from rankscope.store.chunks import EVENTS_A_CHUNK
 from rankscope.store.engine import create_engine, writing
 from rankscope.store.schema import _config, migrate
 from tests.backend.store_setup import append, losses, metric, modules, queued_run, read_run, sequence, training_run
 
+CHUNKED = 2 * EVENTS_A_CHUNK
+"""More events than wait to be packed."""
 Make = Callable[[str], Settings]
 
 
@@ -45,13 +48,15 @@ def make(tmp_path: Path, request: pytest.FixtureRequest) -> Make:
     return make
 
 
-def fill(settings: Settings) -> tuple[str, str]:
+def fill(settings: Settings, *, with_chunks: bool = False) -> tuple[str, str]:
     """A run that trains, with files, and one that waits; their ids."""
     engine = create_engine(settings.resolved_database_url)
     migrate(engine)
     claimed = training_run(engine)
     odd = metric("eval_loss", 3, float("nan"))
     append(engine, claimed, [modules(), *losses(1, 2, 3), odd, CheckpointEvent(step=2, size_bytes=9)])
+    if with_chunks:
+        append(engine, claimed, [metric("grad_norm", step, step / 7) for step in range(CHUNKED)])
     waiting = queued_run(engine, now=1234567890.123456, notes="ä\n€ \U0001f600", tags=["x"])
     engine.dispose()
     for step in (2, 4):  # step 4: published, and not recorded yet
@@ -77,11 +82,12 @@ def rows(settings: Settings) -> dict[str, list[Any]]:
 @pytest.mark.parametrize("target", ["sqlite", "postgresql"])
 def test_every_row_and_file_comes_back_on_either_database(make: Make, tmp_path: Path, source: str, target: str) -> None:
     old, new, file = make(source), make(target), tmp_path / "b.tar.gz"
-    run_id, waiting = fill(old)
+    run_id, waiting = fill(old, with_chunks=True)
     note = write_backup(old, file)
-    assert (note.runs, note.events) == (2, 10)
+    assert (note.runs, note.events) == (2, 10 + CHUNKED)
     assert restore_backup(new, file) == note
     assert rows(new) == rows(old)
+    assert len(rows(new)["chunk"]) == 3
     attempt = new.attempt_dir(run_id, 1)
     assert (attempt / "log.txt").read_text() == "line\n"
     assert [path.name for path in (attempt / "checkpoints").iterdir()] == ["step-2"]

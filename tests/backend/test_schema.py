@@ -1,22 +1,30 @@
 """Migrations: both ways, on both databases, equal to the tables."""
 
+import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, inspect, select, text
 from sqlmodel import SQLModel
 
 from rankscope.contract import tables
 from rankscope.contract.errors import StartupError
-from rankscope.store.engine import create_engine
+from rankscope.contract.events import ArtifactEvent, MetricsEvent
+from rankscope.store import chunks, events
+from rankscope.store.engine import create_engine, reading
 from rankscope.store.schema import _config, migrate
-from tests.backend.store_setup import append, losses, modules, queued_run, read_run, training_run
+from tests.backend.store_setup import append, losses, metric, modules, points_of, queued_run, read_run, training_run
 
-ADDED = {"run": {"cause", "parent_id", "parent_step", "steer_requests"}}
+ADDED = {
+    "run": {"cause", "parent_id", "parent_step", "steer_requests", "chunked_seq"},
+    "event": {"name", "value"},
+}
 """Columns that not every revision has."""
 
 
@@ -52,33 +60,97 @@ def test_migrations_go_down_to_nothing_and_up_again(empty: Engine) -> None:
     assert {tables.Run.__tablename__, tables.Event.__tablename__} <= set(inspect(empty).get_table_names())
 
 
+def go_to(engine: Engine, revision: str) -> None:
+    config = _config()
+    with engine.execution_options(rankscope_write=True).begin() as connection:
+        config.attributes["connection"] = connection
+        (command.upgrade if revision == "head" else command.downgrade)(config, revision)
+
+
 def test_migrations_keep_every_row_on_their_way_down_and_up(empty: Engine) -> None:
     migrate(empty)
     claimed = training_run(empty)
-    append(empty, claimed, [*losses(1, 2, 3), modules()])
+    odd = [metric("x", 4, value) for value in (math.nan, math.inf, 0.1 + 0.2, 5e-324)]
+    wide = MetricsEvent(step=5, values={"x": 1.0, "y": math.nan})
+    artifact = ArtifactEvent(name="adapter", step=5, size_bytes=1, kept_parameters=2)
+    append(empty, claimed, [*losses(1, 2, 3), *odd, wide, modules(), artifact])
     queued_run(empty, now=9)
 
     def rows() -> dict[str, list[tuple[object, ...]]]:
         kept = {}
         with empty.connect() as connection:
             for table in SQLModel.metadata.sorted_tables:
+                if table.name in ("chunk", "event"):
+                    continue
                 columns = [column for column in table.columns if column.name not in ADDED.get(table.name, ())]
                 kept[table.name] = sorted(map(tuple, connection.execute(select(*columns))), key=str)
         return kept
 
-    before = rows()
-    assert [len(before[name]) for name in ("run", "attempt", "event")] == [2, 1, 8]
-    for revision in ("0001", "head", "0001", "head"):
-        config = _config()
-        with empty.execution_options(rankscope_write=True).begin() as connection:
-            config.attributes["connection"] = connection
-            (command.upgrade if revision == "head" else command.downgrade)(config, revision)
+    def recorded() -> list[dict[str, Any]]:
+        with reading(empty) as session:
+            return events.read_after(session, claimed.run_id, 0)
+
+    before, events_before = rows(), recorded()
+    assert [len(before[name]) for name in ("run", "attempt")] == [2, 1]
+    assert len(events_before) == 13
+    for revision in ("0001", "head", "0002", "head"):
+        go_to(empty, revision)
+        is_head = revision == "head"
         names = {column["name"] for column in inspect(empty).get_columns("run")}
-        assert ("steer_requests" in names) == (revision == "head")
+        assert ("steer_requests" in names) == (revision != "0001")
+        assert ("chunked_seq" in names) == inspect(empty).has_table("chunk") == is_head
+        columns = {column["name"] for column in inspect(empty).get_columns("event")}
+        assert ({"name", "value"} <= columns) == (not is_head)
         assert rows() == before
+        if is_head:
+            assert recorded() == events_before
     run = read_run(empty, claimed.run_id)
-    assert (run.parent_id, run.steer_requests, run.cause) == (None, [], None)
+    assert (run.parent_id, run.steer_requests, run.cause, run.chunked_seq) == (None, [], None, 0)
     append(empty, claimed, losses(4))
+
+
+def test_rows_of_one_number_become_wide_and_go_back_to_the_bit(empty: Engine) -> None:
+    migrate(empty)
+    claimed = training_run(empty)
+    values = [math.nan, math.inf, -math.inf, 0.1 + 0.2, 5e-324, 1.0]
+    append(empty, claimed, [metric("x", step, value) for step, value in enumerate(values)])
+    append(empty, claimed, [ArtifactEvent(name="adapter", step=5, size_bytes=1, kept_parameters=2)])
+    append(empty, claimed, [MetricsEvent(step=6, values={"x": 1.0, "y": 2.0})])
+    go_to(empty, "0002")
+    query = text(
+        "SELECT kind, name, step, value, payload FROM event WHERE kind IN ('metric', 'metrics', 'artifact') ORDER BY seq"
+    )
+
+    def payload(stored: Any) -> Any:
+        return json.loads(stored) if isinstance(stored, str) else stored
+
+    with empty.connect() as connection:
+        rows = [(*row[:4], payload(row[4])) for row in connection.execute(query)]
+    assert rows == [
+        ("metric", "x", 0, None, {"value": "NaN"}),
+        ("metric", "x", 1, None, {"value": "Infinity"}),
+        ("metric", "x", 2, None, {"value": "-Infinity"}),
+        *[("metric", "x", step, values[step], None) for step in (3, 4, 5)],
+        ("artifact", "adapter", 5, None, {"size_bytes": 1, "kept_parameters": 2}),
+        ("metrics", None, 6, None, {"values": {"x": 1.0, "y": 2.0}}),
+    ]
+    go_to(empty, "head")
+    expected = ["NaN", "Infinity", "-Infinity", *values[3:], 1.0]
+    assert points_of(empty, claimed.run_id, "x") == list(enumerate(expected))
+
+
+def test_a_run_from_before_chunks_is_packed_when_the_server_starts(empty: Engine) -> None:
+    migrate(empty)
+    claimed = training_run(empty)
+    append(empty, claimed, [metric("x", step, step / 7) for step in range(20_000)])
+    go_to(empty, "0002")
+    go_to(empty, "head")
+    assert read_run(empty, claimed.run_id).chunked_seq == 0
+    whole = points_of(empty, claimed.run_id, "x")
+    chunks.pack_old_runs(empty)
+    run = read_run(empty, claimed.run_id)
+    assert run.last_seq - chunks.EVENTS_A_CHUNK < run.chunked_seq <= run.last_seq
+    assert points_of(empty, claimed.run_id, "x") == whole == [(step, step / 7) for step in range(20_000)]
 
 
 def test_newer_schema_is_refused_in_one_sentence(empty: Engine) -> None:

@@ -1,15 +1,17 @@
 """Chunks: the points of every metric, packed while events are appended, so that no reader goes through all events."""
 
-from collections.abc import Iterable
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Engine, insert, select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Chunk, Event, Run
 from rankscope.store.engine import reading, writing
-from rankscope.store.points import Points, number, pack, points, reduced
+from rankscope.store.points import Points, joined, pack, reduced
 
 EVENTS_A_CHUNK = 1024
 """A stretch of a run is packed once it has so many events; up to that many wait for the next one."""
@@ -17,13 +19,6 @@ REDUCED_POINTS = 64
 _MOST_EVENTS = 2 * EVENTS_A_CHUNK
 _MOST_STRETCHES = 8
 """In one transaction: a run that has never been packed is worked off little by little."""
-
-
-@dataclass
-class _Column:
-    steps: list[int] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
 
 
 def pack_events(session: Session, run_id: str, chunked_seq: int, last_seq: int) -> int:
@@ -51,24 +46,45 @@ def recorded(session: Session, run_id: str, *, after: int, upto: int | None = No
     if upto is not None:
         where.append(col(Event.seq) <= upto)
     rows = session.execute(
-        select(col(Event.attempt), col(Event.step), col(Event.time), col(Event.payload))
+        select(col(Event.seq), col(Event.attempt), col(Event.step), col(Event.time), col(Event.payload))
         .where(*where)
         .order_by(col(Event.seq))
     )
-    return {key: points(one.steps, one.times, one.values) for key, one in _columns(rows).items()}
+    tables: dict[tuple[int, tuple[str, ...]], _Table] = {}
+    for seq, attempt, step, time, payload in rows:
+        values = payload["values"]
+        table = tables.setdefault((attempt, tuple(values)), _Table())
+        table.seqs.append(seq)
+        table.steps.append(step)
+        table.times.append(time)
+        table.rows.append(tuple(values.values()))
+    return _by_name(tables)
 
 
-def _columns(rows: Iterable[Any]) -> dict[tuple[int, str], _Column]:
-    columns: dict[tuple[int, str], _Column] = {}
-    for attempt, step, time, payload in rows:
-        for name, value in payload["values"].items():
-            column = columns.get((attempt, name))
-            if column is None:
-                column = columns[attempt, name] = _Column()
-            column.steps.append(step)
-            column.times.append(time)
-            column.values.append(number(value))
-    return columns
+@dataclass
+class _Table:
+    """Events of one attempt that have the same names: columns, not cells, are what costs time afterwards."""
+
+    seqs: list[int] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    rows: list[tuple[float | str, ...]] = field(default_factory=list)
+
+
+def _by_name(tables: dict[tuple[int, tuple[str, ...]], _Table]) -> dict[tuple[int, str], Points]:
+    parts: dict[tuple[int, str], list[tuple[npt.NDArray[np.int64], Points]]] = defaultdict(list)
+    for (attempt, names), table in tables.items():
+        seqs, steps, times = np.array(table.seqs), np.array(table.steps, np.int32), np.array(table.times, np.float64)
+        # numpy reads "NaN", "Infinity" and "-Infinity" as the numbers that they are.
+        columns = np.array(table.rows, np.float64).T
+        for name, values in zip(names, columns, strict=True):
+            parts[attempt, name].append((seqs, Points(steps, times, np.ascontiguousarray(values))))
+    return {
+        key: joined(points for _, points in some).at(np.argsort(np.concatenate([seqs for seqs, _ in some])))
+        if len(some) > 1
+        else some[0][1]
+        for key, some in parts.items()
+    }
 
 
 def _row(run_id: str, first_seq: int, attempt: int, name: str, of: Points) -> dict[str, Any]:
@@ -95,6 +111,6 @@ def _pack_on(engine: Engine, run_id: str) -> bool:
         run = session.get(Run, run_id, with_for_update=True)
         if run is None:
             return False
-        packed = pack_events(session, run_id, run.chunked_seq, run.last_seq)
-        session.execute(update(Run).where(col(Run.id) == run_id).values(chunked_seq=packed))
-        return packed > run.chunked_seq
+        before = run.chunked_seq
+        run.chunked_seq = pack_events(session, run_id, before, run.last_seq)
+        return run.chunked_seq > before

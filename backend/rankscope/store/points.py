@@ -1,7 +1,7 @@
 """Points of one metric as columns: packed into bytes, reduced for a chart, smoothed."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ Indices = npt.NDArray[np.intp]
 
 _POINT_BYTES = 4 + 8 + 8
 _SMOOTHING_BLOCK = 128
-_NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,6 @@ class Points:
 NONE = Points(np.empty(0, np.int32), np.empty(0), np.empty(0))
 
 
-def points(steps: Sequence[int], times: Sequence[float], values: Sequence[float]) -> Points:
-    return Points(np.array(steps, np.int32), np.array(times, np.float64), np.array(values, np.float64))
-
-
 def joined(parts: Iterable[Points]) -> Points:
     every = list(parts)
     if len(every) <= 1:
@@ -68,11 +63,6 @@ def unpack(packed: bytes) -> Points:
         np.frombuffer(packed, "<f8", n, 4 * n),
         np.frombuffer(packed, "<f8", n, 12 * n),
     )
-
-
-def number(stored: float | str) -> float:
-    """The number that an event's JSON stands for."""
-    return _NAMES[stored] if isinstance(stored, str) else float(stored)
 
 
 def marked(values: npt.NDArray[Any]) -> list[float | str]:

@@ -70,9 +70,9 @@ def read_curves(
     shown = reader.select(lambda cut: (Steps(0, within.last) if smooth else within).upto(cut))
     ghosts = reader.select(within.beyond) if with_ghosts else {}
     for pieces in (*shown.values(), *ghosts.values()):
+        reader.cut(pieces)
         if smooth or limit is None or sum(one.drawn() for one in pieces) < limit:
             reader.deepen(pieces)
-        reader.cut(pieces)
     curves: dict[str, Curve] = {}
     for name in reader.names:
         points, total = _joined(shown.get(name, []))
@@ -130,8 +130,8 @@ class _Pieces:
     """By `first_seq`: the chunks of which the exact form was read."""
 
     def drawn(self) -> int:
-        """Points that the reduced forms give, about."""
-        return sum(min(head.n, REDUCED_POINTS) for head in self.chunks)
+        """Points that there are to draw, by what was read so far."""
+        return sum(len(part) for part, _ in self.parts())
 
     def is_whole(self, head: _Head) -> bool:
         return self.steps.first <= head.first_step and head.last_step <= self.steps.last

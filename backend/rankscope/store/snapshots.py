@@ -45,12 +45,13 @@ def rank_frames(
             )
         )
         steps = _thin(steps, {step for step in prunings if step is not None}, limit)
-    rows = session.scalars(
-        select(Event)
-        .where(col(Event.run_id) == run_id, col(Event.seq).in_([newest[step] for step in steps]))
-        .order_by(col(Event.step))
-    )
-    return [stored(row) for row in rows], len(newest)
+    wanted = [newest[step] for step in steps]
+    # Put in order here: a database would carry every packed score through its sorting.
+    rows = {
+        row.seq: row
+        for row in session.scalars(select(Event).where(col(Event.run_id) == run_id, col(Event.seq).in_(wanted)))
+    }
+    return [stored(rows[seq]) for seq in wanted], len(newest)
 
 
 def _thin(steps: list[int], important: set[int], limit: int) -> list[int]:
