@@ -31,21 +31,21 @@ export const meanings: Record<Colouring, Meaning> = {
     note: "Live components.",
   },
   mean: {
-    title: "Mean importance of each module",
+    title: "Mean importance by module",
     unit: "importance",
     isSigned: false,
     isScore: true,
     note: "Mean smoothed score of a module's live components.",
   },
   max: {
-    title: "Largest importance in each module",
+    title: "Largest importance by module",
     unit: "importance",
     isSigned: false,
     isScore: true,
     note: "Largest smoothed score of a module's live components.",
   },
   sum: {
-    title: "Summed importance of each module",
+    title: "Summed importance by module",
     unit: "importance",
     isSigned: false,
     isScore: true,
@@ -59,7 +59,7 @@ export const meanings: Record<Colouring, Meaning> = {
     note: "Live components more (+) or less (−) than at the first snapshot.",
   },
   difference: {
-    title: "Change of rank by the last pruning",
+    title: "Change by the last pruning",
     unit: "change",
     isSigned: true,
     isScore: false,

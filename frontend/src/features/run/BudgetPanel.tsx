@@ -33,7 +33,10 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
     [run.planned_budget, snapshots, marks, look, totalSteps],
   );
   return (
-    <Panel title="Budget" note={marks.length ? `The plan in force: ${marks.at(-1)?.words}.` : undefined}>
+    <Panel
+      title="Budget"
+      note={marks.length ? `The plan as steered, last at ${marks.at(-1)?.words}.` : undefined}
+    >
       {run.planned_budget.length || snapshots.length ? (
         <Plot
           figure={figure}

@@ -1,11 +1,12 @@
 import { Skeleton, Text, VisuallyHidden } from "@mantine/core";
 import { type KeyboardEvent, useMemo, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { heatmapFigure, heatmapHeight, mostLabelledCells } from "@/charts/heatmap";
+import { heatmapFigure, mostLabelledCells } from "@/charts/heatmap";
+import { heatmapHeight } from "@/charts/heatmap-layout";
 import { type Look, useLook } from "@/charts/look";
 import { moduleGrid } from "@/charts/module-grid";
 import { Plot } from "@/charts/Plot";
-import { colourValue, meanings, valueText } from "@/charts/rank-values";
+import { type Colouring, colourValue, meanings, valueText } from "@/charts/rank-values";
 import { count } from "@/components/format";
 import { methodName, prunes } from "@/components/methods";
 import { Panel } from "@/components/Panel";
@@ -64,7 +65,6 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
   const last = snapshots.length - 1;
   const show = (to: number) =>
     onSettings({ at: to >= last ? null : (snapshots[Math.max(0, to)]?.step ?? null) });
-  // A film that has reached the newest snapshot stays there and does not begin to follow.
   const film = useFilm({ index, last, onShow: show });
   const go = (to: number) => {
     film.stop();
@@ -89,7 +89,7 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
   return (
     <Panel
       title={meanings[colouring].title}
-      note={note(run, meanings[colouring].note, modules.length)}
+      note={note(run, colouring, modules.length)}
       actions={
         snapshot && view ? (
           <RankExport
@@ -201,8 +201,9 @@ function titleOf(name: string, title: string, snapshot: { step: number; live: nu
   return `${name} · ${title} · step ${count(snapshot?.step)}, ${count(snapshot?.live)} live`;
 }
 
-function note(run: RunDetail, what: string, modules: number): string {
-  const parts = [what];
+function note(run: RunDetail, colouring: Colouring, modules: number): string {
+  const parts = [meanings[colouring].note];
+  if (meanings[colouring].isScore) parts.push("The highest 2% of the run share the last colour.");
   if (!prunes(run.method)) parts.push(`${methodName(run.method)}: every module keeps its rank.`);
   parts.push("× is a module without any; click one for its components.");
   if (modules > mostLabelledCells) parts.push("Point at a cell for its numbers; + in a cell is a gain.");

@@ -1,5 +1,5 @@
 import { Alert, Grid, Stack } from "@mantine/core";
-import { useDeferredValue, useState } from "react";
+import { useCallback, useDeferredValue, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { prunes } from "@/components/methods";
 import { BudgetPanel } from "./BudgetPanel";
@@ -12,7 +12,7 @@ import { ModuleDrawer } from "./ModuleDrawer";
 import { RanksPanel } from "./RanksPanel";
 import { SteerPanel } from "./SteerPanel";
 import type { StepCursor } from "./step-cursor";
-import { useRankSettings } from "./use-rank-settings";
+import { type RankSettings, useRankSettings } from "./use-rank-settings";
 import "./run.css";
 
 interface RanksTabProps {
@@ -34,6 +34,14 @@ function Ranks({ run, live, status }: RanksTabProps) {
   const [settings, change] = useRankSettings();
   /** A step that a person points at in a chart: shown as long as the pointer is there. */
   const [pointed, setPointed] = useState<number | null>(null);
+  // Whatever a person chooses wins over where the pointer happens to rest.
+  const choose = useCallback(
+    (part: Partial<RankSettings>) => {
+      setPointed(null);
+      change(part);
+    },
+    [change],
+  );
   const index = pointed === null ? frameIndexAt(snapshots, settings.at) : nearestIndex(snapshots, pointed);
   // Charts are drawn after the slider has moved, and only for the step that is wanted last.
   const drawn = Math.min(useDeferredValue(index), snapshots.length - 1);
@@ -46,7 +54,7 @@ function Ranks({ run, live, status }: RanksTabProps) {
     preview: setPointed,
     pin: (step) => {
       const at = nearestIndex(snapshots, step);
-      change({ at: at === snapshots.length - 1 ? null : (snapshots[at]?.step ?? null) });
+      choose({ at: at === snapshots.length - 1 ? null : (snapshots[at]?.step ?? null) });
     },
   };
   const curves = { run, series: live.series, totalSteps, cursor };
@@ -62,7 +70,7 @@ function Ranks({ run, live, status }: RanksTabProps) {
               index={index}
               drawn={drawn}
               settings={settings}
-              onSettings={change}
+              onSettings={choose}
             />
             <DistributionPanel modules={live.modules} width={live.width} snapshot={snapshots[rested]} />
           </Stack>
@@ -84,7 +92,7 @@ function Ranks({ run, live, status }: RanksTabProps) {
         cursor={cursor}
         isMoving={status === "running"}
         hasLedger={prunes(run.method)}
-        onClose={() => change({ module: null })}
+        onClose={() => choose({ module: null })}
       />
     </>
   );

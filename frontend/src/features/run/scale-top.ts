@@ -1,21 +1,41 @@
 import type { Snapshot } from "@/api/snapshots";
 import { type Colouring, colourValue, meanings } from "@/charts/rank-values";
-import { previousPruning } from "./frames";
+import { rankViewAt } from "./rank-view";
+
+const mostSamples = 30_000;
+/** Share of the scores that the scale tells apart; a few early peaks would make all else one colour. */
+const told = 0.98;
 
 /** The end of the colour scale over the whole run, so that a colour means the same at every step. */
 export function scaleTop(snapshots: readonly Snapshot[], colouring: Colouring, width: number): number {
   if (colouring === "rank" || colouring === "change") return width;
-  let highest = 0;
-  snapshots.forEach((levels, index) => {
-    if (colouring === "difference" && !levels.pruning) return;
-    const before = snapshots[previousPruning(snapshots, index)]?.ranks ?? levels.ranks;
-    for (let module = 0; module < levels.ranks.length; module++) {
-      const value = Math.abs(colourValue({ levels, start: levels.ranks, before }, colouring, module) ?? 0);
-      // NaN and infinities are larger than nothing.
-      if (value > highest && Number.isFinite(value)) highest = value;
+  if (meanings[colouring].isScore) return roundEnd(scoreEnd(snapshots, colouring));
+  const prunings = snapshots.map((_, index) => index).filter((index) => snapshots[index]?.pruning);
+  return Math.max(2, ...prunings.map((index) => largest(snapshots, index, colouring)));
+}
+
+function largest(snapshots: readonly Snapshot[], index: number, colouring: Colouring): number {
+  const view = rankViewAt(snapshots, index);
+  if (!view) return 0;
+  return view.levels.ranks.reduce(
+    (most, _, module) => Math.max(most, Math.abs(colourValue(view, colouring, module) ?? 0)),
+    0,
+  );
+}
+
+function scoreEnd(snapshots: readonly Snapshot[], colouring: Colouring): number {
+  const modules = snapshots[0]?.ranks.length ?? 0;
+  const stride = Math.ceil((snapshots.length * modules) / mostSamples) || 1;
+  const scores: number[] = [];
+  for (let index = snapshots.length - 1; index >= 0; index -= stride) {
+    const view = rankViewAt(snapshots, index);
+    for (let module = 0; view && module < modules; module++) {
+      const score = colourValue(view, colouring, module);
+      if (score !== null && Number.isFinite(score)) scores.push(score);
     }
-  });
-  return meanings[colouring].isScore ? roundEnd(highest) : Math.max(2, highest);
+  }
+  scores.sort((one, other) => one - other);
+  return scores[Math.floor(told * (scores.length - 1))] ?? 0;
 }
 
 /** Up to the next of 1, 1.5, 2, 3, 5, 7 times a power of ten: small growth leaves the colours as they are. */
