@@ -1,8 +1,5 @@
-"""Every part of the live view on a run that trains: ranks in time, curves, log, hardware, export, try it, notes, health."""
+"""Every tab of a run while it trains (what a person does with the ranks of a finished one: test_ranks_view.py)."""
 
-import csv
-import io
-import json
 import signal
 import zipfile
 from collections.abc import Iterator
@@ -48,13 +45,6 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         stack.stop()
 
 
-def downloaded(page: Page, menu_item: str) -> bytes:
-    page.get_by_test_id("export-ranks").click()
-    with page.expect_download() as waiting:
-        page.get_by_role("menuitem", name=menu_item, exact=True).click()
-    return Path(waiting.value.path()).read_bytes()
-
-
 def segment(page: Page, group: str, option: str) -> None:
     page.get_by_role("radiogroup", name=group).get_by_text(option, exact=True).click()
 
@@ -69,7 +59,6 @@ def test_every_part_of_the_live_view(stack: Stack, page: Page, console: Console)
 
     _ranks_in_time(stack, page, live)
     _module(stack, page, live)
-    _exports(page, stack, live)
     _curves(stack, page, live)
     _log(stack, page, live)
     _hardware_and_config(stack, page, live)
@@ -95,44 +84,22 @@ def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
     for order in ("By kind", "By rank", "By layer"):
         page.get_by_label("Order of the modules").select_option(label=order)
 
-    # Arrow keys go from pruning to pruning, with Shift over every snapshot; the address holds the step.
+    # Back to the start and through the film; Now follows the run again, while it goes on.
     heatmap.focus()
     page.keyboard.press("Home")
     expect(heatmap).to_have_attribute("data-step", "0")
-    page.keyboard.press("ArrowRight")
-    wait_for("the first pruning", lambda: number(heatmap, "data-step") > 0)
-    first_pruning = number(heatmap, "data-step")
-    page.keyboard.press("ArrowRight")
-    wait_for("the second pruning", lambda: number(heatmap, "data-step") > first_pruning)
-    page.keyboard.press("Shift+ArrowLeft")
-    stopped_at = number(heatmap, "data-step")
-    wait_for("the step to stand in the address", lambda: f"step={number(heatmap, 'data-step')}" in page.url)
-    page.reload()
-    expect(heatmap).to_have_attribute("data-step", str(number(heatmap, "data-step")))
-    assert stopped_at >= first_pruning
-
-    # Play moves on by itself; Now follows the run.
     page.get_by_label("Speed", exact=True).select_option(label="8×")
-    before = number(heatmap, "data-step")
     page.get_by_role("button", name="Play", exact=True).click()
-    wait_for("the film to move", lambda: number(heatmap, "data-step") > before)
+    wait_for("the film to move", lambda: number(heatmap, "data-step") > 0)
     page.get_by_role("button", name="Now", exact=True).click()
     newest = number(heatmap, "data-step")
     wait_for("the newest snapshot to be followed", lambda: number(heatmap, "data-step") > newest, deadline_s=60)
-
-    # The cursor is shared: a click in the budget chart sets the step, wherever it snaps to.
-    chart = page.get_by_role("img", name="Planned and actual").first
-    box = chart.bounding_box()
-    assert box
-    page.mouse.click(box["x"] + box["width"] * 0.12, box["y"] + box["height"] * 0.4)
-    wait_for("the step to come from the chart", lambda: "step=" in page.url)
     for grouping in ("By kind", "By rank", "By layer"):
         segment(page, "Distribution of the ranks", grouping)
     page.get_by_role("switch", name="Table").check()
     expect(page.get_by_role("table").first).to_be_visible()
     assert serious_issues(page) == []
     page.get_by_role("switch", name="Table").uncheck()
-    page.get_by_role("button", name="Now", exact=True).click()
 
 
 def _module(stack: Stack, page: Page, run: str) -> None:
@@ -154,20 +121,6 @@ def _module(stack: Stack, page: Page, run: str) -> None:
     page.keyboard.press("Enter")
     expect(drawer).to_be_visible()
     page.keyboard.press("Escape")
-
-
-def _exports(page: Page, stack: Stack, run: str) -> None:
-    page.goto(f"{stack.url}/runs/{run}")
-    expect(page.get_by_test_id("export-ranks")).to_be_visible()
-    assert downloaded(page, "PNG").startswith(b"\x89PNG")
-    assert b"<svg" in downloaded(page, "SVG")[:2000]
-    lines = list(csv.DictReader(io.StringIO(downloaded(page, "CSV").decode("utf-8-sig"))))
-    assert len(lines) == 18
-    assert json.loads(downloaded(page, "JSON"))["run"] == run
-    page.get_by_test_id("export-ranks").click()
-    with page.expect_download(timeout=120_000) as film:
-        page.get_by_role("menuitem", name="GIF").click()
-    assert Path(film.value.path()).read_bytes().startswith(b"GIF89a")
 
 
 def _curves(stack: Stack, page: Page, run: str) -> None:

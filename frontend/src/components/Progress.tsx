@@ -13,14 +13,14 @@ export function StepProgress({ step, total, isMoving, hint }: ProgressProps) {
   const share = total ? Math.min(100, (100 * step) / total) : 0;
   return (
     <Box>
-      <Bar
-        value={share}
-        size={5}
-        radius="xl"
-        color={isMoving ? "brand" : "gray.5"}
-        aria-label="Progress"
-        aria-valuetext={total ? `step ${step} of ${total}` : `step ${step}`}
-      />
+      <Bar.Root size={5} radius="xl">
+        <Bar.Section
+          value={share}
+          color={isMoving ? "brand" : "gray.5"}
+          aria-label="Progress"
+          aria-valuetext={total ? `step ${step} of ${total}` : `step ${step}`}
+        />
+      </Bar.Root>
       <Group justify="space-between" gap={6} wrap="nowrap" mt={3}>
         <Text size="xs" className="numbers" c="dimmed" style={{ whiteSpace: "nowrap" }}>
           {count(step)} / {count(total)}

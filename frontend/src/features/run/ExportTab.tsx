@@ -2,6 +2,7 @@ import { Button, Code, CopyButton, Grid, Group, Stack, Text } from "@mantine/cor
 import { IconCheck, IconCopy, IconDownload } from "@tabler/icons-react";
 import type { RunDetail } from "@/api/types";
 import { Panel } from "@/components/Panel";
+import { scrolledByKeys } from "@/components/scroll";
 import { CheckpointsPanel } from "./CheckpointsPanel";
 
 interface Offer {
@@ -127,7 +128,9 @@ function UsePanel({ run }: { run: RunDetail }) {
         </CopyButton>
       }
     >
-      <Code block>{code}</Code>
+      <Code block {...scrolledByKeys}>
+        {code}
+      </Code>
       <Text size="xs" c="dimmed" mt={6}>
         The same from a terminal: <Code>rankscope export {run.id}</Code>.
       </Text>

@@ -6,6 +6,7 @@ import type { RunDetail } from "@/api/types";
 import { count, dateTime, missing } from "@/components/format";
 import { prunes } from "@/components/methods";
 import { Panel } from "@/components/Panel";
+import { scrolledByKeys } from "@/components/scroll";
 import { ErrorState } from "@/components/states";
 import { ledgerSentence } from "./ledger-words";
 import type { LiveRun } from "./live-run";
@@ -60,7 +61,7 @@ export function HistoryTab({ run, live, timeline }: HistoryTabProps) {
           }
         >
           {ledger.error ? <ErrorState error={ledger.error} onRetry={() => void ledger.refetch()} /> : null}
-          <ScrollArea.Autosize mah="64vh">
+          <ScrollArea.Autosize mah="64vh" viewportProps={scrolledByKeys}>
             <Stack gap={6} component="ul" m={0} pl={0} style={{ listStyle: "none" }}>
               {shown.map((line) => (
                 <Text

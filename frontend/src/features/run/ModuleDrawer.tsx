@@ -8,6 +8,7 @@ import { lanesFigure, lanesHeight } from "@/charts/lanes";
 import { useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { count } from "@/components/format";
+import { scrolledByKeys } from "@/components/scroll";
 import { ErrorState } from "@/components/states";
 import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-words";
 import type { LiveRun } from "./live-run";
@@ -119,7 +120,7 @@ function Ledger({ lines, module, isRead }: LedgerProps) {
           { value: "regrown", label: "Came back" },
         ]}
       />
-      <ScrollArea.Autosize mah="50vh">
+      <ScrollArea.Autosize mah="50vh" viewportProps={scrolledByKeys}>
         <ul className="ledger" aria-label="Changes, newest first">
           {shown.map((line) => (
             <li key={`${line.seq}-${line.component}`}>

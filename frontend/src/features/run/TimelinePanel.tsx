@@ -1,6 +1,7 @@
 import { ScrollArea, Text } from "@mantine/core";
 import { clock, count, dateTime } from "@/components/format";
 import { Panel } from "@/components/Panel";
+import { scrolledByKeys } from "@/components/scroll";
 import { type TimelineEvent, timelineSentence } from "./timeline";
 
 interface TimelinePanelProps {
@@ -19,7 +20,7 @@ export function TimelinePanel({ events, readTo }: TimelinePanelProps) {
           : `Of the first ${count(readTo)} events and those since the page was opened.`
       }
     >
-      <ScrollArea.Autosize mah="40vh">
+      <ScrollArea.Autosize mah="40vh" viewportProps={scrolledByKeys}>
         <ul className="timeline">
           {[...events].reverse().map((event) => (
             <li key={event.seq}>
