@@ -9,9 +9,7 @@ export interface Curve {
   values: readonly Num[];
   colour: string;
   dash?: "solid" | "dot" | "dash";
-  /** Draws the raw points faint and their running mean strong. */
-  isSmoothed?: boolean;
-  /** The mean to draw instead of one over the drawn points: of the full data, for reduced curves. */
+  /** A mean over the full data, drawn strong over the faint points. */
   smoothed?: readonly Num[];
   hasMarkers?: boolean;
   onSecondAxis?: boolean;
@@ -132,8 +130,7 @@ const markText = (mark: { x: number; text: string }, look: Look) =>
     font: { size: 10, color: look.muted },
   }) as const;
 
-const isSmooth = (curve: Curve): boolean =>
-  (curve.smoothed?.length ?? 0) > 0 || (Boolean(curve.isSmoothed) && curve.values.length > 20);
+const isSmooth = (curve: Curve): boolean => (curve.smoothed?.length ?? 0) > 0;
 
 function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
   const numbers = curve.values.map(toNumber);
@@ -164,7 +161,7 @@ function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
       ...line,
       mode: "lines",
       name: "smoothed",
-      y: curve.smoothed?.length ? curve.smoothed.map(finiteOrNull) : runningMean(drawn),
+      y: (curve.smoothed ?? []).map(finiteOrNull),
       line: { color: curve.colour, width: 2, dash: curve.dash ?? "solid" },
       hovertemplate: "%{y:.4~g}<extra>smoothed</extra>",
     } as Figure["data"][number]);
@@ -206,16 +203,4 @@ function notFinite(x: readonly number[], values: readonly number[]) {
     result.words.push(String(value));
   });
   return result;
-}
-
-/** Exponential mean, corrected at the start as Adam does; gaps stay gaps. */
-export function runningMean(values: readonly (number | null)[], beta = 0.9): (number | null)[] {
-  let mean = 0;
-  let weight = 0;
-  return values.map((value) => {
-    if (value === null) return null;
-    mean = beta * mean + (1 - beta) * value;
-    weight = beta * weight + (1 - beta);
-    return mean / weight;
-  });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { budgetFigure } from "./budget";
 import { colourAt, darkScale, darkSigned, inkOn, lightScale, lightSigned, luminance } from "./colour-scale";
-import { curvesFigure, runningMean } from "./curves";
+import { curvesFigure } from "./curves";
 import { lightLook } from "./look";
 
 // biome-ignore lint/suspicious/noExplicitAny: figures are looked into as plain data
@@ -46,20 +46,12 @@ describe("curvesFigure", () => {
   test("shows the raw points behind the smoothed ones", () => {
     const x = Array.from({ length: 50 }, (_, at) => at);
     const data = curvesFigure({
-      curves: [{ name: "loss", x, values: x.map(() => 2), colour: "#000", isSmoothed: true }],
+      curves: [{ name: "loss", x, values: x, smoothed: x.map(() => 2), colour: "#000" }],
       look: lightLook,
     }).data as Trace[];
     expect(data.map((trace) => trace.name)).toEqual(["loss", "smoothed"]);
     expect(data[1].y[49]).toBeCloseTo(2);
   });
-});
-
-test("the running mean starts at the first value and follows slowly", () => {
-  const [first, gap, last] = runningMean([1, null, 3], 0.5);
-  expect(first).toBeCloseTo(1);
-  expect(gap).toBeNull();
-  // Weights 0.25 and 0.5 of the values 1 and 3.
-  expect(last).toBeCloseTo((0.25 * 1 + 0.5 * 3) / 0.75);
 });
 
 describe("budgetFigure", () => {

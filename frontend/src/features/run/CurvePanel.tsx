@@ -1,5 +1,5 @@
 import { Text } from "@mantine/core";
-import { useInViewport } from "@mantine/hooks";
+import { useIntersection } from "@mantine/hooks";
 import { useMemo, useRef } from "react";
 import type { RunDetail } from "@/api/types";
 import { type Curve, curvesFigure } from "@/charts/curves";
@@ -37,12 +37,12 @@ const axisFormats: Record<CurveAxis, string> = {
   progress: "%{x:.0%}",
 };
 
-/** One metric in a card. It is drawn when it comes into view, so that a hundred of them cost nothing. */
+/** One metric in a card. It is drawn when it comes near the view, so that a hundred of them cost nothing. */
 export function CurvePanel({ run, curve, axis, isLog, scale }: CurvePanelProps) {
   const look = useLook();
-  const { ref, inViewport } = useInViewport();
+  const { ref, entry } = useIntersection({ rootMargin: "400px" });
   const wasSeen = useRef(false);
-  if (inViewport) wasSeen.current = true;
+  if (entry?.isIntersecting) wasSeen.current = true;
   const place = useMemo(
     () => ({ startedAt: run.started_at, totalSteps: run.total_steps }),
     [run.started_at, run.total_steps],

@@ -12,6 +12,9 @@ import type { LiveRun } from "./live-run";
 import type { Points } from "./points";
 import { cursorOf, type StepCursor } from "./step-cursor";
 
+/** A mean over fewer points says nothing that the points do not. */
+const fewestSmoothed = 20;
+
 interface CurvePanelProps {
   run: RunDetail;
   series: LiveRun["series"];
@@ -29,7 +32,9 @@ export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) 
         curves: train
           ? [
               ...ghosts.map((ghost) => ghostCurve(ghost, look.muted)),
-              curve("train loss", train, colourOf(look, 0), { isSmoothed: true }),
+              curve("train loss", train, colourOf(look, 0), {
+                smoothed: train.steps.length > fewestSmoothed ? (train.smooth?.values ?? []) : [],
+              }),
             ]
           : [],
         look,

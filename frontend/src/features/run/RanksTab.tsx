@@ -7,7 +7,6 @@ import { AccuracyPanel, LossPanel } from "./CurvePanels";
 import { DistributionPanel } from "./DistributionPanel";
 import { frameIndexAt, nearestIndex } from "./frames";
 import type { LiveRun } from "./live-run";
-import { MetricPanel } from "./MetricPanel";
 import { ModuleDrawer } from "./ModuleDrawer";
 import { RanksPanel } from "./RanksPanel";
 import { SteerPanel } from "./SteerPanel";
@@ -81,7 +80,6 @@ function Ranks({ run, live, status }: RanksTabProps) {
             <SteerPanel run={run} status={status} />
             <LossPanel {...curves} />
             <AccuracyPanel {...curves} />
-            <MetricPanel series={live.series} totalSteps={totalSteps} cursor={cursor} />
           </Stack>
         </Grid.Col>
       </Grid>
@@ -113,9 +111,6 @@ function CurvesAlone({ run, live }: Pick<RanksTabProps, "run" | "live">) {
         </Grid.Col>
         <Grid.Col span={{ base: 12, md: 6 }}>
           <AccuracyPanel {...curves} />
-        </Grid.Col>
-        <Grid.Col span={{ base: 12, md: 6 }}>
-          <MetricPanel series={live.series} totalSteps={curves.totalSteps} cursor={null} />
         </Grid.Col>
       </Grid>
     </Stack>

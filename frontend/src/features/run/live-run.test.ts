@@ -53,6 +53,10 @@ const start = (
       last_seq: seqs.ranks ?? last_seq,
     },
     series: { items: more.series ?? [], last_seq: seqs.series ?? last_seq },
+    smoothed: {
+      items: (more.series ?? []).filter((one) => one.name === "train_loss"),
+      last_seq: seqs.series ?? last_seq,
+    },
   });
 };
 

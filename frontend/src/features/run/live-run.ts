@@ -2,15 +2,16 @@
 import { type Snapshot, snapshotOf, snapshotsOf } from "@/api/snapshots";
 import type {
   Module,
-  Num,
   Phase,
   RankHistory,
   RunDetail,
   RunEvent,
   RunStatus,
+  Series,
   SeriesList,
 } from "@/api/types";
-import { addPoint, cutPoints, type Points } from "./points";
+import { addPoint, copyPoints, cutPoints, emptyPoints, type Points } from "./points";
+import { meanStateAfter } from "./smoothing";
 import { mostSnapshots, thinSnapshots } from "./thin-snapshots";
 import { isTimeline, type TimelineEvent } from "./timeline";
 
@@ -31,22 +32,28 @@ export interface LiveRun {
   /** Status changes, warnings, checkpoints and results since the page was opened. */
   timeline: TimelineEvent[];
   /** Up to which event each part came with the history; the stream repeats some of them. */
-  known: { run: number; ranks: number; series: number };
+  known: { run: number; ranks: number; series: number; smoothed: number };
 }
+
+/** What is drawn with its mean beside the ranks; the Curves tab smooths the others. */
+export const smoothedMetric = "train_loss";
+export const smoothedBeta = 0.9;
 
 export interface History {
   run: RunDetail;
   ranks: RankHistory;
   series: SeriesList;
+  /** `smoothedMetric` alone, with its mean over the full data. */
+  smoothed: SeriesList;
 }
 
 export type LiveAction =
   | { type: "history"; history: History }
   | { type: "events"; events: readonly RunEvent[] };
 
-export function fromHistory({ run, ranks, series }: History): LiveRun {
+export function fromHistory({ run, ranks, series, smoothed }: History): LiveRun {
   return {
-    lastSeq: Math.min(run.last_seq, ranks.last_seq, series.last_seq),
+    lastSeq: Math.min(run.last_seq, ranks.last_seq, series.last_seq, smoothed.last_seq),
     status: run.status,
     phase: run.phase,
     step: run.step,
@@ -57,16 +64,30 @@ export function fromHistory({ run, ranks, series }: History): LiveRun {
     snapshots: snapshotsOf(ranks),
     totalSnapshots: ranks.total_frames,
     series: Object.fromEntries(
-      series.items.map((one) => [
+      [...series.items.filter((one) => one.name !== smoothedMetric), ...smoothed.items].map((one) => [
         one.name,
-        { steps: one.steps, values: one.values, total: one.total_points, isReduced: one.is_reduced },
+        pointsOf(one),
       ]),
     ),
     prunings: 0,
     timeline: [],
-    known: { run: run.last_seq, ranks: ranks.last_seq, series: series.last_seq },
+    known: { run: run.last_seq, ranks: ranks.last_seq, series: series.last_seq, smoothed: smoothed.last_seq },
   };
 }
+
+const pointsOf = (one: Series): Points => ({
+  steps: one.steps,
+  values: one.values,
+  total: one.total_points,
+  isReduced: one.is_reduced,
+  smooth: one.smoothed
+    ? {
+        beta: smoothedBeta,
+        values: one.smoothed,
+        state: meanStateAfter(one.smoothed.at(-1), one.total_points, smoothedBeta),
+      }
+    : null,
+});
 
 export function reduceLive(state: LiveRun | null, action: LiveAction): LiveRun | null {
   if (action.type === "history") return fromHistory(action.history);
@@ -97,9 +118,9 @@ export function applyEvents(state: LiveRun, events: readonly RunEvent[]): LiveRu
 
 /** The series by that name, once a batch a copy of the state's; new when there is none. */
 function ownPoints(run: LiveRun, name: string, mine: Set<string>): Points {
-  let points = run.series[name] ?? { steps: [], values: [], total: 0, isReduced: false };
+  let points = run.series[name] ?? emptyPoints(name === smoothedMetric ? smoothedBeta : null);
   if (!mine.has(name)) {
-    points = { ...points, steps: [...points.steps], values: [...points.values] };
+    points = copyPoints(points);
     run.series[name] = points;
     mine.add(name);
   }
@@ -121,7 +142,7 @@ function take(run: LiveRun, event: RunEvent, mine: Set<string>): void {
       return;
     case "metrics":
       if (isNews) run.step = event.step;
-      if (event.seq > run.known.series) addPoints(run, event.step, event.values, mine);
+      addPoints(run, event, mine);
       return;
     case "modules":
       run.modules = event.modules;
@@ -143,8 +164,8 @@ function take(run: LiveRun, event: RunEvent, mine: Set<string>): void {
 /** A new attempt goes on from `step`: what older attempts recorded beyond it is replaced by what comes. */
 function cutAt(run: LiveRun, step: number, seq: number, mine: Set<string>): void {
   if (seq > run.known.run) run.step = step;
-  if (seq > run.known.series) {
-    for (const name of Object.keys(run.series)) cutPoints(ownPoints(run, name, mine), step);
+  for (const name of Object.keys(run.series)) {
+    if (seq > knownTo(run, name)) cutPoints(ownPoints(run, name, mine), step);
   }
   if (seq > run.known.ranks) {
     const kept = run.snapshots.filter((one) => one.step <= step);
@@ -153,8 +174,13 @@ function cutAt(run: LiveRun, step: number, seq: number, mine: Set<string>): void
   }
 }
 
-function addPoints(run: LiveRun, step: number, values: Record<string, Num>, mine: Set<string>): void {
-  for (const [name, value] of Object.entries(values)) addPoint(ownPoints(run, name, mine), step, value);
+const knownTo = (run: LiveRun, name: string): number =>
+  name === smoothedMetric ? run.known.smoothed : run.known.series;
+
+function addPoints(run: LiveRun, event: Extract<RunEvent, { kind: "metrics" }>, mine: Set<string>): void {
+  for (const [name, value] of Object.entries(event.values)) {
+    if (event.seq > knownTo(run, name)) addPoint(ownPoints(run, name, mine), event.step, value);
+  }
 }
 
 /** A resumed attempt repeats the snapshot of the step that it starts from: the newer one stands. */

@@ -1,5 +1,5 @@
 import { http, unwrap } from "@/api/client";
-import type { History } from "./live-run";
+import { type History, smoothedBeta, smoothedMetric } from "./live-run";
 
 const points = "600";
 const frames = 400;
@@ -7,10 +7,12 @@ const frames = 400;
 /** Everything that the page draws of what has happened so far. Each part says up to which event it goes. */
 export async function loadHistory(id: string, signal: AbortSignal): Promise<History> {
   const path = { run_id: id };
-  const [run, series, ranks] = await Promise.all([
+  const one = { names: [smoothedMetric], points, smooth: smoothedBeta };
+  const [run, series, smoothed, ranks] = await Promise.all([
     unwrap(http.GET("/api/v1/runs/{run_id}", { signal, params: { path } })),
     unwrap(http.GET("/api/v1/runs/{run_id}/series", { signal, params: { path, query: { points } } })),
+    unwrap(http.GET("/api/v1/runs/{run_id}/series", { signal, params: { path, query: one } })),
     unwrap(http.GET("/api/v1/runs/{run_id}/ranks", { signal, params: { path, query: { frames } } })),
   ]);
-  return { run, ranks, series };
+  return { run, ranks, series, smoothed };
 }

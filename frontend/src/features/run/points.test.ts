@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { addPoint, cutPoints, mostPoints, type Points } from "./points";
+import { addPoint, cutPoints, emptyPoints, mostPoints, type Points } from "./points";
+import { smoothOn } from "./smoothing";
 
-const none = (): Points => ({ steps: [], values: [], total: 0, isReduced: false });
+const none = (): Points => emptyPoints(null);
 
 function long(count: number, value: (step: number) => Points["values"][number]): Points {
   const points = none();
@@ -35,4 +36,21 @@ test("is cut where a new attempt goes on", () => {
   const points = long(5, (step) => step);
   cutPoints(points, 3);
   expect(points).toMatchObject({ steps: [1, 2, 3], values: [1, 2, 3], total: 3 });
+});
+
+test("the mean is over every point, also over those that were reduced away", () => {
+  const values = Array.from({ length: 9000 }, (_, index) => Math.sin(index) + index / 5000);
+  const points = emptyPoints(0.9);
+  values.forEach((value, index) => {
+    addPoint(points, index + 1, value);
+  });
+  const { smoothed } = smoothOn({ mean: 0, weight: 0 }, values, 0.9);
+  expect(points.isReduced).toBe(true);
+  points.steps.forEach((step, index) => {
+    expect(points.smooth?.values[index]).toBeCloseTo(smoothed[step - 1] ?? Number.NaN, 10);
+  });
+  cutPoints(points, 6000);
+  addPoint(points, 6001, 2);
+  const after = smoothOn({ mean: 0, weight: 0 }, [...values.slice(0, points.steps.at(-2)), 2], 0.9).smoothed;
+  expect(points.smooth?.values.at(-1)).toBeCloseTo(after.at(-1) ?? Number.NaN, 6);
 });

@@ -1,6 +1,7 @@
 /** One series as the page keeps it: exact while it is short, reduced when it grows long. */
 import { toNumber } from "@/api/numbers";
 import type { Num } from "@/api/types";
+import { type MeanState, meanStateAfter, smoothOn } from "./smoothing";
 import { stretchOf } from "./stretch";
 
 export interface Points {
@@ -9,7 +10,25 @@ export interface Points {
   /** Points that the run has; more than are here when they are reduced. */
   total: number;
   isReduced: boolean;
+  /** The mean over every point that there was, at those that are kept; null for a series that is drawn as it is. */
+  smooth: { beta: number; values: Num[]; state: MeanState } | null;
 }
+
+export const emptyPoints = (beta: number | null): Points => ({
+  steps: [],
+  values: [],
+  total: 0,
+  isReduced: false,
+  smooth: beta === null ? null : { beta, values: [], state: { mean: 0, weight: 0 } },
+});
+
+/** A copy whose lists may be changed in place. */
+export const copyPoints = (points: Points): Points => ({
+  ...points,
+  steps: [...points.steps],
+  values: [...points.values],
+  smooth: points.smooth && { ...points.smooth, values: [...points.smooth.values] },
+});
 
 /** More points than this are reduced while watching. */
 export const mostPoints = 4000;
@@ -19,6 +38,11 @@ export function addPoint(points: Points, step: number, value: Num): void {
   points.steps.push(step);
   points.values.push(value);
   points.total += 1;
+  if (points.smooth) {
+    const { smoothed, state } = smoothOn(points.smooth.state, [value], points.smooth.beta);
+    points.smooth.values.push(smoothed[0] ?? Number.NaN);
+    points.smooth.state = state;
+  }
   if (points.steps.length > mostPoints) reduce(points);
 }
 
@@ -29,6 +53,10 @@ export function cutPoints(points: Points, step: number): void {
   points.total -= points.steps.length - kept;
   points.steps.length = kept;
   points.values.length = kept;
+  if (points.smooth) {
+    points.smooth.values.length = kept;
+    points.smooth.state = meanStateAfter(points.smooth.values.at(-1), points.total, points.smooth.beta);
+  }
 }
 
 /**
@@ -48,6 +76,8 @@ function reduce(points: Points): void {
   }
   points.steps = kept.map((index) => steps[index] ?? 0);
   points.values = kept.map((index) => values[index] ?? 0);
+  const { smooth } = points;
+  if (smooth) smooth.values = kept.map((index) => smooth.values[index] ?? Number.NaN);
   points.isReduced = true;
 }
 
