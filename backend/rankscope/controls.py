@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from rankscope.contract.config import ControlMethod, FullMethod, LoraMethod, RunConfig
+from rankscope.contract.config import RunConfig
+from rankscope.contract.methods import ControlMethod, FullMethod, LoraMethod
 from rankscope.contract.presets import Preset
 
 

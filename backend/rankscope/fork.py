@@ -11,8 +11,9 @@ from typing import Any
 from rankscope.catalog import Catalog
 from rankscope.changes import Changes, changed, differing
 from rankscope.contract.budget import pruning_window
-from rankscope.contract.config import DynamicRankMethod, RunConfig
+from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, NotFound
+from rankscope.contract.methods import DynamicRankMethod
 from rankscope.contract.tables import Run
 from rankscope.plan import RunPlan, make_plan
 from rankscope.settings import Settings

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Literal
 
 from rankscope.contract.budget import PruningWindow, planned_budget, pruning_steps
-from rankscope.contract.config import AnyMethod, BudgetedMethod, SoraMethod
+from rankscope.contract.methods import AnyMethod, BudgetedMethod, SoraMethod
 from rankscope.contract.status import RunStatus
 from rankscope.trends import LossTrend, loss_trend
 

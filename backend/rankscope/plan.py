@@ -11,18 +11,18 @@ from rankscope import __version__
 from rankscope.catalog import Catalog, LinearModule, ModelEntry
 from rankscope.catalog.splits import Split, split
 from rankscope.contract.budget import pruning_window
-from rankscope.contract.config import (
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.methods import (
     AnyMethod,
     BudgetedMethod,
     ControlMethod,
     DynamicRankMethod,
     FullMethod,
     LoraShrinkMethod,
-    RunConfig,
     SoraMethod,
     check_schedule,
 )
-from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.steered_budget import BudgetPlan, steered_curve
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as some
 from dynamic_rank import DynamicRankConfig
 from dynamic_rank.schedule import BudgetSchedule
 from rankscope.contract.budget import PruningWindow, planned_budget, pruning_steps, pruning_window
-from rankscope.contract.config import DynamicRankMethod, Steering, check_schedule
+from rankscope.contract.config import Steering
+from rankscope.contract.methods import DynamicRankMethod, check_schedule
 from rankscope.contract.steered_budget import BudgetPlan, steered_curve
 
 ratios = some.integers(0, 100).map(lambda percent: percent / 100)

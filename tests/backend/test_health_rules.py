@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rankscope.contract.budget import PruningWindow
-from rankscope.contract.config import DynamicRankMethod, LoraMethod, SoraMethod
+from rankscope.contract.methods import DynamicRankMethod, LoraMethod, SoraMethod
 from rankscope.contract.status import RunStatus
 from rankscope.health import Facts, Finding, NewestRanks, Warned, check
 from rankscope.trends import loss_trend

@@ -24,8 +24,10 @@ CONFIG = {
         "checkpoint_every": 50,
     },
 }  # fmt: skip
+# Prunes from its first steps on, and trains for as long as anybody watches.
 LONG = CONFIG | {
-    "method": CONFIG["method"] | {"prune_interval": 40, "prune_end_ratio": 0.95},
+    "method": CONFIG["method"]
+    | {"warmup_ratio": 0.0005, "prune_interval": 40, "prune_end_ratio": 0.2, "schedule": "fast_first"},
     "training": CONFIG["training"] | {"max_steps": 100_000, "eval_every": 2000, "checkpoint_every": 2000},
 }
 
@@ -49,10 +51,12 @@ def segment(page: Page, group: str, option: str) -> None:
     page.get_by_role("radiogroup", name=group).get_by_text(option, exact=True).click()
 
 
+@pytest.mark.timeout(1200)
 def test_every_part_of_the_live_view(stack: Stack, page: Page, console: Console) -> None:
     with stack.client() as client:
         short = client.launch(CONFIG, name="finished run")["id"]
         live = client.launch(LONG, name="live run")["id"]
+    expect.set_options(timeout=30_000)
     page.goto(f"{stack.url}/?token={TOKEN}")
     with stack.client() as client:
         wait_for("the short run to be done", lambda: client.run(short)["status"] == "done", deadline_s=120)
@@ -105,8 +109,12 @@ def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
 def _module(stack: Stack, page: Page, run: str) -> None:
     """A module that lost components opens by keyboard, with a sentence on each."""
     with stack.client() as client:
-        ledger = client._json("GET", f"/runs/{run}/ranks/ledger")["items"]
-    module = ledger[0]["module"]
+        lines = wait_for(
+            "a component to be pruned",
+            lambda: client._json("GET", f"/runs/{run}/ranks/ledger")["items"],
+            deadline_s=120,
+        )
+    module = lines[0]["module"]
     page.goto(f"{stack.url}/runs/{run}?module={module}")
     drawer = page.get_by_role("dialog")
     expect(drawer.locator(".js-plotly-plot .main-svg").first).to_be_visible()

@@ -22,8 +22,9 @@ from dynamic_rank import RankMethod, create_method
 from dynamic_rank.methods.dynamic_rank import DynamicRank
 from rankscope.catalog.splits import Split
 from rankscope.contract.budget import PruningWindow, pruning_window
-from rankscope.contract.config import BudgetedMethod, RunConfig
+from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
+from rankscope.contract.methods import BudgetedMethod
 from rankscope.contract.status import Phase
 from rankscope_worker import checkpoint
 from rankscope_worker.best import Best

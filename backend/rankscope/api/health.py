@@ -7,7 +7,8 @@ from sqlmodel import Session
 
 from rankscope.api.shapes import Shape
 from rankscope.contract.budget import PruningWindow, pruning_window
-from rankscope.contract.config import AnyMethod, BudgetedMethod, RunConfig, SteerAction
+from rankscope.contract.config import RunConfig, SteerAction
+from rankscope.contract.methods import AnyMethod, BudgetedMethod
 from rankscope.contract.metric_names import STEPS_PER_SECOND
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.tables import Run

@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from rankscope.contract.config import AnyMethod
 from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.methods import AnyMethod
 
 # Names that pydantic puts in a location for the chosen member of a union; a person did not write them.
 _METHODS = frozenset(method.model_fields["name"].default for method in get_args(AnyMethod))

@@ -1,0 +1,24 @@
+"""What every part of the configuration is made of."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
+
+
+class Part(BaseModel):
+    """A part of the configuration: unknown names are refused, so that a typing error cannot pass in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def advanced() -> dict[str, Any]:
+    return {"x-advanced": True}
+
+
+def refuse(field: str, value: object, message: str, next_step: str, at: tuple[str, ...] = ()) -> PydanticCustomError:
+    """An error that carries its own field (`contract.problems` moves it there) and what to do about it."""
+    return PydanticCustomError(
+        "cannot_work", "{message}",
+        {"field": [*at, field], "value": value, "message": message, "next_step": next_step},
+    )  # fmt: skip
