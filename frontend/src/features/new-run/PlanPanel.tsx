@@ -45,7 +45,10 @@ export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch, action
     ["Kept, about", shortCount(plan?.kept_parameters)],
   ];
   return (
-    <Panel title="Plan" actions={isChecking ? <Loader size={16} aria-label="Checking" /> : undefined}>
+    <Panel
+      title="Plan"
+      actions={isChecking ? <Loader size={16} role="status" aria-label="Checking" /> : undefined}
+    >
       <Stack gap="sm" style={{ opacity: problems ? 0.55 : 1 }}>
         <dl className="plan-facts numbers">
           {facts.map(([label, value]) => (
