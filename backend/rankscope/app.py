@@ -119,7 +119,7 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(page.router)
-    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=2)
     app.add_middleware(Gate, allowed_hosts=settings.allowed_hosts)
     return app
 

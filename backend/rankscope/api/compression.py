@@ -21,7 +21,7 @@ def accepts_gzip(accept_encoding: str) -> bool:
 async def gzipped(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes]:
     """The parts, compressed with the memory of those before; each is flushed, so that it is readable at once."""
     # 16 more: with gzip's header.
-    packer = zlib.compressobj(level=6, wbits=16 + _WINDOW_BITS, memLevel=_MEMORY_LEVEL)
+    packer = zlib.compressobj(level=1, wbits=16 + _WINDOW_BITS, memLevel=_MEMORY_LEVEL)
     async with aclosing(parts):
         async for part in parts:
             yield packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)

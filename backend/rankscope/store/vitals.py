@@ -26,7 +26,7 @@ def newest_ranks(session: Session, run_id: str) -> UnpackedRanks | None:
     row = session.scalars(
         select(Event)
         .where(col(Event.run_id) == run_id, col(Event.kind) == "ranks", visible(session, run_id))
-        .order_by(col(Event.step).desc(), col(Event.seq).desc())
+        .order_by(col(Event.seq).desc())  # of what is visible the newest event has the highest step
         .limit(1)
     ).one_or_none()
     if row is None:

@@ -1,12 +1,10 @@
 """Chromium on the run page of a stage, and what it has fetched."""
 
-import gzip
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
@@ -42,21 +40,23 @@ requestAnimationFrame(look);
 
 @dataclass
 class Fetched:
-    """One finished request of the page."""
+    """One request of the page, with its head. `bytes`: on the wire, compressed."""
 
     url: str
-    kind: str
     bytes: int
 
 
 @dataclass
 class Tab:
-    """A page with its requests. Bytes are those on the wire, compressed."""
+    """A page with its requests."""
 
     page: Page
     stage: Stage
     requests: dict[str, Fetched] = field(default_factory=dict)
-    wire_bytes: int = 0
+
+    @property
+    def wire_bytes(self) -> int:
+        return sum(one.bytes for one in self.requests.values())
 
     def open_run(self, run_id: str) -> None:
         self.page.goto(f"{self.stage.stack.url}/runs/{run_id}", wait_until="commit")
@@ -108,17 +108,20 @@ def _listen(opened: Tab) -> None:
     session.send("Network.setCacheDisabled", {"cacheDisabled": True})
 
     def sent(event: dict[str, Any]) -> None:
-        opened.requests[event["requestId"]] = Fetched(event["request"]["url"], event.get("type", ""), 0)
+        opened.requests[event["requestId"]] = Fetched(event["request"]["url"], 0)
 
     def received(event: dict[str, Any]) -> None:
-        # A stream that has not ended tells no compressed size; it is not compressed.
-        size = event["encodedDataLength"] or event["dataLength"]
-        opened.wire_bytes += size
+        # What a stream has brought so far; it never ends, and Chromium may not tell its compressed size.
         if event["requestId"] in opened.requests:
-            opened.requests[event["requestId"]].bytes += size
+            opened.requests[event["requestId"]].bytes += event["encodedDataLength"] or event["dataLength"]
+
+    def finished(event: dict[str, Any]) -> None:
+        if event["requestId"] in opened.requests:
+            opened.requests[event["requestId"]].bytes = int(event["encodedDataLength"])
 
     session.on("Network.requestWillBeSent", sent)
     session.on("Network.dataReceived", received)
+    session.on("Network.loadingFinished", finished)
 
 
 def settle(page: Page, seconds: float) -> None:
@@ -128,8 +131,6 @@ def settle(page: Page, seconds: float) -> None:
         page.wait_for_timeout(min(250, 1000 * left))
 
 
-def script_bytes(static: Path) -> tuple[int, int]:
-    """Gzipped bytes of the built page's scripts: those that come before Plotly, and Plotly's own chunk."""
-    sizes = {path.name: len(gzip.compress(path.read_bytes(), 6)) for path in static.rglob("*.js")}
-    plotly = sum(size for name, size in sizes.items() if "plotly" in name)
-    return sum(sizes.values()) - plotly, plotly
+def scripts_before_plotly(opened: Tab) -> int:
+    """Bytes on the wire of the scripts that the page has fetched, but Plotly's own chunk."""
+    return sum(one.bytes for one in opened.requests.values() if one.url.endswith(".js") and "plotly" not in one.url)

@@ -27,7 +27,7 @@ interface CurvesTabProps {
 }
 
 /** Every number that the run records, by what it is about. */
-export function CurvesTab({ run, status, attempt }: CurvesTabProps) {
+export default function CurvesTab({ run, status, attempt }: CurvesTabProps) {
   const [axis, setAxis] = useLocalStorage<CurveAxis>({ key: "rankscope-curve-axis", defaultValue: "step" });
   const [beta, setBeta] = useLocalStorage({ key: "rankscope-smoothing", defaultValue: 0.6 });
   const [isLog, setLog] = useState(false);

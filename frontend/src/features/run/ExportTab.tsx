@@ -14,7 +14,7 @@ interface Offer {
 }
 
 /** What can be taken away from a run, and what it can go on from. */
-export function ExportTab({ run }: { run: RunDetail }) {
+export default function ExportTab({ run }: { run: RunDetail }) {
   return (
     <Grid gap="md">
       <Grid.Col span={{ base: 12, lg: 6 }}>

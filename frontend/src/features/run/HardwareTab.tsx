@@ -10,7 +10,7 @@ const percent: Amount = { by: 1, unit: "%", decimals: 0 };
 const rate: Amount = { by: 1, unit: "/s", decimals: 1 };
 
 /** What the training takes of its machine, over the time. */
-export function HardwareTab({
+export default function HardwareTab({
   run,
   status,
   attempt,

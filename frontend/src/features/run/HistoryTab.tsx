@@ -23,7 +23,7 @@ interface HistoryTabProps {
   timeline: { events: TimelineEvent[]; readTo: number | null };
 }
 
-export function HistoryTab({ run, live, timeline }: HistoryTabProps) {
+export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
   const [module, setModule] = useState<string | null>(null);
   const ledger = useQuery({
     ...ledgerQuery(run.id, live.prunings),

@@ -11,7 +11,7 @@ import { hitsText, useLogSearch } from "./use-log-search";
 /** More text is read when the end of what is there comes so near, in pixels. */
 const nearPx = 400;
 
-export function LogTab({ run, status }: { run: RunDetail; status: RunStatus }) {
+export default function LogTab({ run, status }: { run: RunDetail; status: RunStatus }) {
   const isOver = status === "done" || status === "stopped" || status === "failed";
   const [attempt, setAttempt] = useState<number | null>(null);
   const [isFollowing, setFollowing] = useState(true);

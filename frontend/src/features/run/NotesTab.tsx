@@ -11,7 +11,7 @@ const waitMs = 800;
 const mostCharacters = 100_000;
 
 /** What a person wants to remember about the run; saved while it is written. */
-export function NotesTab({ run }: { run: RunDetail }) {
+export default function NotesTab({ run }: { run: RunDetail }) {
   const client = useQueryClient();
   /** null: nothing was written here yet, so the server's text is shown. */
   const [draft, setDraft] = useState<string | null>(null);

@@ -1,22 +1,23 @@
 import { Container, Skeleton, Stack, Tabs } from "@mantine/core";
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import { useParams, useSearchParams } from "react-router";
+import { loadPlotly } from "@/charts/load-plotly";
 import { ErrorState } from "@/components/states";
 import { useTitle } from "@/components/use-title";
-import { CurvesTab } from "./CurvesTab";
-import { ExportTab } from "./ExportTab";
-import { HardwareTab } from "./HardwareTab";
 import { HealthPanel } from "./HealthPanel";
-import { HistoryTab } from "./HistoryTab";
-import { LogTab } from "./LogTab";
-import { NotesTab } from "./NotesTab";
 import { RanksTab } from "./RanksTab";
 import { RunHeader } from "./RunHeader";
-import { TryTab } from "./TryTab";
 import { useLiveRun } from "./use-live-run";
 
-// With the YAML library, which no other tab needs.
+// A tab comes when it is opened first: the ranks are what a run's page is opened for.
+const CurvesTab = lazy(() => import("./CurvesTab"));
+const LogTab = lazy(() => import("./LogTab"));
+const HardwareTab = lazy(() => import("./HardwareTab"));
+const HistoryTab = lazy(() => import("./HistoryTab"));
 const ConfigTab = lazy(() => import("./ConfigTab"));
+const ExportTab = lazy(() => import("./ExportTab"));
+const TryTab = lazy(() => import("./TryTab"));
+const NotesTab = lazy(() => import("./NotesTab"));
 
 /** In the order in which a run is read; the first is the page without a word in its address. */
 const tabs = [
@@ -38,6 +39,8 @@ export function RunPage() {
 }
 
 function RunView({ id }: { id: string }) {
+  // The charts' library is on its way while the history is being read.
+  useEffect(() => void loadPlotly(), []);
   const [params, setParams] = useSearchParams();
   const { live, detail, history, connection, timeline } = useLiveRun(id);
   const run = detail.data;
@@ -99,35 +102,35 @@ function RunView({ id }: { id: string }) {
               </Tabs.Tab>
             ))}
           </Tabs.List>
-          <Tabs.Panel value="ranks">
-            <RanksTab run={run} live={live} status={status} />
-          </Tabs.Panel>
-          <Tabs.Panel value="log">
-            <LogTab run={run} status={status} />
-          </Tabs.Panel>
-          <Tabs.Panel value="curves">
-            <CurvesTab run={run} status={status} attempt={live.attempt} />
-          </Tabs.Panel>
-          <Tabs.Panel value="hardware">
-            <HardwareTab run={run} status={status} attempt={live.attempt} />
-          </Tabs.Panel>
-          <Tabs.Panel value="export">
-            <ExportTab run={run} />
-          </Tabs.Panel>
-          <Tabs.Panel value="try">
-            <TryTab run={run} />
-          </Tabs.Panel>
-          <Tabs.Panel value="notes">
-            <NotesTab run={run} />
-          </Tabs.Panel>
-          <Tabs.Panel value="history">
-            <HistoryTab run={run} live={live} timeline={timeline} />
-          </Tabs.Panel>
-          <Tabs.Panel value="config">
-            <Suspense fallback={<Skeleton height={420} />}>
+          <Suspense fallback={<Skeleton height={420} />}>
+            <Tabs.Panel value="ranks">
+              <RanksTab run={run} live={live} status={status} />
+            </Tabs.Panel>
+            <Tabs.Panel value="log">
+              <LogTab run={run} status={status} />
+            </Tabs.Panel>
+            <Tabs.Panel value="curves">
+              <CurvesTab run={run} status={status} attempt={live.attempt} />
+            </Tabs.Panel>
+            <Tabs.Panel value="hardware">
+              <HardwareTab run={run} status={status} attempt={live.attempt} />
+            </Tabs.Panel>
+            <Tabs.Panel value="export">
+              <ExportTab run={run} />
+            </Tabs.Panel>
+            <Tabs.Panel value="try">
+              <TryTab run={run} />
+            </Tabs.Panel>
+            <Tabs.Panel value="notes">
+              <NotesTab run={run} />
+            </Tabs.Panel>
+            <Tabs.Panel value="history">
+              <HistoryTab run={run} live={live} timeline={timeline} />
+            </Tabs.Panel>
+            <Tabs.Panel value="config">
               <ConfigTab run={run} />
-            </Suspense>
-          </Tabs.Panel>
+            </Tabs.Panel>
+          </Suspense>
         </Tabs>
       </Stack>
     </Container>

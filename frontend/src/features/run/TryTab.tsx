@@ -11,7 +11,7 @@ const mostCharacters = 5000;
 const pollMs = 700;
 
 /** A text of one's own in; what the base model says and what the tuned one says, out. */
-export function TryTab({ run }: { run: RunDetail }) {
+export default function TryTab({ run }: { run: RunDetail }) {
   const [text, setText] = useState("");
   const ask = useMutation({
     mutationFn: (texts: string[]) =>

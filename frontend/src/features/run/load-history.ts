@@ -2,7 +2,7 @@ import { http, unwrap } from "@/api/client";
 import { type History, smoothedBeta, smoothedMetric } from "./live-run";
 
 const points = "600";
-const frames = 400;
+const frames = 300;
 
 /** Everything that the page draws of what has happened so far. Each part says up to which event it goes. */
 export async function loadHistory(id: string, signal: AbortSignal): Promise<History> {

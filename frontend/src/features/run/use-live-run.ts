@@ -8,8 +8,9 @@ import { fromHistory, reduceLive } from "./live-run";
 import { loadHistory } from "./load-history";
 import { loadTimeline, mergeTimeline } from "./timeline";
 
-/** Charts are drawn at most this often while events come. */
-const flushMs = 100;
+/** Charts are drawn at most this often while events come; after a quiet moment, as soon as its events are together. */
+const flushMs = 250;
+const joinMs = 10;
 
 /** History, then the stream from where the history ends; again when a run that had ended goes on. */
 export function useLiveRun(id: string) {
@@ -42,8 +43,10 @@ export function useLiveRun(id: string) {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let lastSeq = fromHistory(past).lastSeq;
     dispatch({ type: "history", history: past });
+    let flushedAt = Number.NEGATIVE_INFINITY;
     const flush = () => {
       timer = undefined;
+      flushedAt = performance.now();
       const events = waiting;
       waiting = [];
       dispatch({ type: "events", events });
@@ -64,7 +67,7 @@ export function useLiveRun(id: string) {
         if (event.seq <= lastSeq) return;
         lastSeq = event.seq;
         waiting.push(event);
-        timer ??= setTimeout(flush, flushMs);
+        timer ??= setTimeout(flush, Math.max(joinMs, flushedAt + flushMs - performance.now()));
       },
     });
     return () => {
