@@ -20,7 +20,9 @@ from tests.tiny import make_reviews, make_tiny_bert
 CONFIG = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
-    "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 50, "prune_end_ratio": 0.95},
+    "method": {
+        "name": "dynamic_rank", "target_rank": 2, "prune_interval": 50, "warmup_ratio": 0.02, "prune_end_ratio": 0.95,
+    },
     "training": {
         "max_steps": 20_000, "batch_size": 8, "max_length": 16, "eval_every": 500, "learning_rate": 0.002,
         "checkpoint_every": 100,

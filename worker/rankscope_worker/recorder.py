@@ -36,7 +36,7 @@ class Recorder:
         on_lost: Callable[[], None] = lambda: None,
         capacity: int = 10_000,
         batch_size: int = 500,
-        pause_s: float = 0.02,
+        pause_s: float = 0.045,
     ) -> None:
         self._engine = engine
         self._doorbell = doorbell
