@@ -5,8 +5,16 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _CHUNK = 1 << 20
+ZIP_RESPONSE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A zip file.",
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+"""What a route that answers with a zip says of it in the API's document."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ def files_within(folder: Path) -> list[Path]:
 def members_of(folder: Path, prefix: str = "") -> list[Member]:
     """The folder's plain files, their names below `prefix`."""
     root = folder.resolve()
-    return [Member(prefix + path.relative_to(root).as_posix(), _parts_of(path)) for path in files_within(folder)]
+    return [Member(prefix + path.relative_to(root).as_posix(), parts_of(path)) for path in files_within(folder)]
 
 
 def zip_of(members: Iterable[Member]) -> Iterator[bytes]:
@@ -70,7 +78,8 @@ def zip_of(members: Iterable[Member]) -> Iterator[bytes]:
     yield outbox.take()
 
 
-def _parts_of(path: Path) -> Iterator[bytes]:
+def parts_of(path: Path) -> Iterator[bytes]:
+    """The file's bytes, a MiB at a time; it is opened when the first is asked for."""
     with path.open("rb") as source:
         while chunk := source.read(_CHUNK):
             yield chunk

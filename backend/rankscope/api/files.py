@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
-from rankscope.api.archive import members_of, zip_of
+from rankscope.api.archive import ZIP_RESPONSE, members_of, zip_of
 from rankscope.api.log_search import search
 from rankscope.api.logs import read_part
 from rankscope.api.shapes import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart, PresetList
@@ -25,12 +25,6 @@ from rankscope.store.engine import reading
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 
 Attempt = Annotated[int | None, Query(ge=1, le=100_000, description="Empty: the newest that has one.")]
-_ZIP: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A zip file.",
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole log.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
@@ -118,7 +112,7 @@ def _best_step(settings: Settings, rows: list[Checkpoint]) -> int | None:
     return step if isinstance(step, int) else None
 
 
-@router.get("/adapter", response_class=StreamingResponse, responses=_ZIP)
+@router.get("/adapter", response_class=StreamingResponse, responses=ZIP_RESPONSE)
 def download_adapter(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> StreamingResponse:
     """The trained adapter as a zip (full fine-tuning: the model), as PEFT and transformers load it."""
     run = _run(engine, run_id)

@@ -1,13 +1,12 @@
 """A run to take away: a report of one page, and a bundle with everything."""
 
 import time
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlmodel import Session
 
-from rankscope.api.archive import zip_of
+from rankscope.api.archive import ZIP_RESPONSE, zip_of
 from rankscope.api.shapes import RunDetail
 from rankscope.api.views import detail
 from rankscope.artifacts import find_artifact
@@ -19,13 +18,6 @@ from rankscope.takeaway.bundle import bundle
 from rankscope.takeaway.report import report
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
-
-_ZIP: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A zip file.",
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 
 
 @router.get("/report.html", response_class=HTMLResponse)
@@ -43,7 +35,7 @@ def get_report(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> HTMLR
     )
 
 
-@router.get("/bundle", response_class=StreamingResponse, responses=_ZIP)
+@router.get("/bundle", response_class=StreamingResponse, responses=ZIP_RESPONSE)
 def download_bundle(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> StreamingResponse:
     """Everything of the run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one."""
     with reading(engine) as session:

@@ -11,7 +11,7 @@ import yaml
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from rankscope.api.archive import Member, members_of
+from rankscope.api.archive import Member, members_of, parts_of
 from rankscope.api.shapes import RunDetail
 from rankscope.store import events, series, snapshots
 from rankscope.store.engine import reading
@@ -41,7 +41,7 @@ def bundle(engine: Engine, run: RunDetail, logs: dict[int, Path], result: Path |
     yield text("ranks.csv", _ranks(engine, run))
     yield text("events.jsonl", _events(engine, run.id))
     for attempt, path in sorted(logs.items()):
-        yield Member(f"{run.id}/logs/attempt-{attempt}.txt", _file(path), is_deflated=True)
+        yield Member(f"{run.id}/logs/attempt-{attempt}.txt", parts_of(path), is_deflated=True)
     if result is not None:
         yield from members_of(result, f"{run.id}/{result.name}/")
 
@@ -98,9 +98,3 @@ def _lines(rows: Iterable[Iterable[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue()
-
-
-def _file(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as source:
-        while chunk := source.read(1 << 20):
-            yield chunk

@@ -85,9 +85,8 @@ def open_long_run(rows: Rows, stage: Stage, claimed: Claim) -> None:
         opened.open_run(claimed.run_id)
         first_chart = opened.first_chart_ms()
         settle(opened.page, 3)
-        answers = [one for one in opened.requests.values() if "/api/" in one.url and "/stream" not in one.url]
-        served = _server_ms(stage, answers_once(opened))
-        asked = ", ".join(sorted({urlsplit(one.url).path.rpartition(claimed.run_id)[2] or "/" for one in answers}))
+        served = _server_ms(stage, _asked(opened))
+        asked = ", ".join(sorted({urlsplit(one).path.rpartition(claimed.run_id)[2] or "/" for one in served}))
         rows.at_most(
             "opening a long run: server time of all requests", sum(served.values()), 300, "ms", f"{against}; {asked}"
         )
@@ -97,7 +96,7 @@ def open_long_run(rows: Rows, stage: Stage, claimed: Claim) -> None:
         _slide(rows, opened)
 
 
-def answers_once(opened: Tab) -> list[str]:
+def _asked(opened: Tab) -> list[str]:
     """The addresses that opening has asked for, without what is asked again and again."""
     urls = [one.url for one in opened.requests.values() if "/api/" in one.url and "/stream" not in one.url]
     return list(dict.fromkeys(urls))
