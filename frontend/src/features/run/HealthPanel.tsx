@@ -4,15 +4,25 @@ import { useQuery } from "@tanstack/react-query";
 import { runHealthQuery } from "@/api/queries";
 import type { HealthItem, RunStatus } from "@/api/types";
 import { Words } from "@/components/Words";
+import type { WarningEvent } from "./timeline";
 
 const colours: Record<HealthItem["severity"], string> = { error: "red", warning: "yellow", info: "gray" };
 
+interface HealthPanelProps {
+  id: string;
+  status: RunStatus;
+  warnings: readonly WarningEvent[];
+}
+
 /** What looks wrong with the run, each with what to do; nothing when nothing does. */
-export function HealthPanel({ id, status }: { id: string; status: RunStatus }) {
+export function HealthPanel({ id, status, warnings }: HealthPanelProps) {
   const isMoving = status === "running" || status === "starting" || status === "stopping";
   const health = useQuery(runHealthQuery(id, isMoving));
   const items = health.data?.items ?? [];
-  if (items.length === 0) return null;
+  // Where the training has warned of a condition, the server uses its words: they stand here once.
+  const told = new Set(items.map((item) => item.message));
+  const others = warnings.filter((warning) => !told.has(warning.message));
+  if (items.length + others.length === 0) return null;
   return (
     <Stack gap="xs" data-testid="health">
       {items.map((item) => (
@@ -27,6 +37,11 @@ export function HealthPanel({ id, status }: { id: string; status: RunStatus }) {
           <Text size="sm">
             <Words>{item.next_step}</Words>
           </Text>
+        </Alert>
+      ))}
+      {others.map((warning) => (
+        <Alert key={warning.seq} color="yellow" variant="light" icon={<IconAlertTriangle size={18} />}>
+          <Words>{[warning.message, warning.next_step]}</Words>
         </Alert>
       ))}
     </Stack>

@@ -13,17 +13,15 @@ import { Words } from "@/components/Words";
 import type { LiveRun } from "./live-run";
 import { RunActions } from "./RunActions";
 import { RunName } from "./RunName";
-import type { TimelineEvent } from "./timeline";
 
 interface RunHeaderProps {
   run: RunDetail;
   live: LiveRun;
   status: RunStatus;
   connection: Connection;
-  warnings: Extract<TimelineEvent, { kind: "warning" }>[];
 }
 
-export function RunHeader({ run, live, status, connection, warnings }: RunHeaderProps) {
+export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
   const isMoving = status === "running" || status === "starting" || status === "stopping";
   const step = Math.max(live.lastSeq >= run.last_seq ? live.step : run.step, 0);
   const accuracy = run.metrics["eval_accuracy"];
@@ -108,11 +106,6 @@ export function RunHeader({ run, live, status, connection, warnings }: RunHeader
         </div>
       </Paper>
       <Trouble run={run} status={status} />
-      {warnings.map((warning) => (
-        <Alert key={warning.seq} color="yellow" variant="light" icon={<IconAlertTriangle size={18} />}>
-          <Words>{[warning.message, warning.next_step]}</Words>
-        </Alert>
-      ))}
     </Stack>
   );
 }

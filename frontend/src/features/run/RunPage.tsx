@@ -7,6 +7,7 @@ import { useTitle } from "@/components/use-title";
 import { HealthPanel } from "./HealthPanel";
 import { RanksTab } from "./RanksTab";
 import { RunHeader } from "./RunHeader";
+import { standingWarnings } from "./timeline";
 import { useLiveRun } from "./use-live-run";
 
 // A tab comes when it is opened first: the ranks are what a run's page is opened for.
@@ -71,14 +72,8 @@ function RunView({ id }: { id: string }) {
   return (
     <Container fluid maw={1680} px={{ base: "sm", sm: "lg" }} py="md">
       <Stack gap="md">
-        <RunHeader
-          run={run}
-          live={live}
-          status={status}
-          connection={connection}
-          warnings={timeline.events.filter((event) => event.kind === "warning")}
-        />
-        <HealthPanel id={id} status={status} />
+        <RunHeader run={run} live={live} status={status} connection={connection} />
+        <HealthPanel id={id} status={status} warnings={standingWarnings(timeline.events)} />
         <Tabs
           value={tab}
           onChange={(next) =>

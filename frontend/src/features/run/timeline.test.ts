@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mergeTimeline, type TimelineEvent, timelineSentence } from "./timeline";
+import { mergeTimeline, standingWarnings, type TimelineEvent, timelineSentence } from "./timeline";
 
 const event = (seq: number, body: Record<string, unknown>) =>
   ({ seq, attempt: 1, time: seq, ...body }) as unknown as TimelineEvent;
@@ -21,6 +21,16 @@ test("says the cause and what to do in the server's words", () => {
   expect(timelineSentence(event(2, { kind: "checkpoint", step: 1000, size_bytes: 3_400_000 }))).toBe(
     "Checkpoint at step 1,000 (3.4 MB).",
   );
+});
+
+test("a checkpoint takes the warning of a failed one back, and no other", () => {
+  const events = [
+    event(1, { kind: "warning", code: "checkpoint_failed", message: "Full." }),
+    event(2, { kind: "warning", code: "nan_loss", message: "NaN." }),
+    event(3, { kind: "checkpoint", step: 10, size_bytes: 1 }),
+    event(4, { kind: "warning", code: "checkpoint_failed", message: "Full again." }),
+  ];
+  expect(standingWarnings(events).map((warning) => warning.seq)).toEqual([2, 4]);
 });
 
 test("tells steering and changed fields", () => {

@@ -48,6 +48,16 @@ export function mergeTimeline(
   return [...bySeq.values()].sort((one, other) => one.seq - other.seq);
 }
 
+export type WarningEvent = Extract<TimelineEvent, { kind: "warning" }>;
+
+/** Warnings that still hold: a checkpoint that was written since takes the one of a failed checkpoint back. */
+export function standingWarnings(events: readonly TimelineEvent[]): WarningEvent[] {
+  const lastCheckpoint = events.findLast((event) => event.kind === "checkpoint")?.seq ?? 0;
+  return events
+    .filter((event) => event.kind === "warning")
+    .filter((event) => event.code !== "checkpoint_failed" || event.seq > lastCheckpoint);
+}
+
 export function steerWords(action: SteerAction, targetRank?: number | null): string {
   switch (action) {
     case "hold":
