@@ -1,12 +1,14 @@
 """The disk is full when a checkpoint is to be written: a small file system of its own, else an error of our making."""
 
-import errno
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from rankscope_worker.checkpoint import DamagedCheckpoint, verify
 from tests.faults.checks import Breach
@@ -49,32 +51,44 @@ def full_disks(harness: Harness, numbers: Sequence[int]) -> Result:
 
 def _fill(case: Case, found: list[Breach]) -> str | None:
     """Leaves less room than a checkpoint takes, until the run has said so."""
-    runs_dir = case.installation.settings.runs_dir
-    folder = case.installation.attempt_folder(case.run_id, 1)
-    if not case.reaches(case.chance.randint(8, STEPS - 20)) or not (before := published(folder)):
+    filler = case.installation.settings.runs_dir / "filler"
+    if not case.reaches(case.chance.randint(8, STEPS - 20)):
         return None
-    size = sum(path.stat().st_size for path in before[0].iterdir())
+    child = case.installation.child(case.run_id)
+    if child is None or (newest := _hold_between_checkpoints(case, child)) is None:
+        return None
+    # The last step saves in any case: from here on a checkpoint must fail.
+    size = sum(path.stat().st_size for path in newest.iterdir())
     room = case.chance.randrange(size)
-    filler = runs_dir / "filler"
-    _fill_up(filler, room)
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(filler.parent).free - room))
+    child.resume()
     told = _await_the_word(case)
-    _look_at_what_is_left(case, before[0], found, told)
+    _look_at_what_is_left(case, newest, found, told)
     filler.unlink()
     _resume_if_it_failed(case)
     return f"disk full at a checkpoint: {room} bytes left of {size}"
 
 
-def _fill_up(filler: Path, room: int) -> None:
-    """Takes what is free but `room`; the training writes meanwhile, so that it may have to be counted again."""
-    with filler.open("wb") as file:
-        for _ in range(100):
-            try:
-                os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(filler.parent).free - room))
-                return
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-    raise RuntimeError("the small disk could not be filled: something writes faster than it is counted")
+def _hold_between_checkpoints(case: Case, child: psutil.Process) -> Path | None:
+    """Suspends the child where it neither writes a checkpoint nor takes an old one away, which would make room.
+
+    Returns its newest checkpoint; None when the training ends before.
+    """
+    folder = case.installation.attempt_folder(case.run_id, 1)
+    try:
+        while child.is_running():
+            child.suspend()
+            newest = next(iter(published(folder)), None)
+            is_saving = any((folder / "checkpoints" / ".writing").glob("checkpoint-*"))
+            # A step is recorded after the save of the one before, and the taking away of old ones, is over.
+            if newest and not is_saving and step_of(newest) < case.viewer.step < STEPS:
+                return newest
+            child.resume()
+            time.sleep(0.01)  # nothing tells of a file that is being written
+    except psutil.NoSuchProcess:
+        return None
+    return None
 
 
 def _refuse(case: Case, found: list[Breach]) -> str | None:

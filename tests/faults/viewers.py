@@ -26,6 +26,11 @@ class Viewer:
         self._thread = threading.Thread(target=self._follow, name=f"viewer-{run_id}", daemon=True)
         self._thread.start()
 
+    @property
+    def step(self) -> int:
+        """The highest step seen so far; -1 before the first."""
+        return max((event.get("step", -1) for event in list(self.events)), default=-1)
+
     def wait_for(self, is_it: Callable[[Event], bool], deadline_s: float) -> Event | None:
         """The first event, also of those that came before, for which `is_it` holds; None after the deadline or the end."""
         place = 0
