@@ -1,21 +1,36 @@
 import { Center, Container, Loader } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
 import { Outlet } from "react-router";
 import { ApiError } from "@/api/client";
 import { sessionQuery } from "@/api/queries";
 import { ErrorState } from "@/components/states";
-import { SignInPage } from "@/features/sign-in/SignInPage";
+import { CrashBoundary } from "./CrashBoundary";
 import { Shell } from "./Shell";
+
+const SignInPage = lazy(async () => ({
+  default: (await import("@/features/sign-in/SignInPage")).SignInPage,
+}));
 
 /** Sign-in before anything else; then the shell with the page in it. */
 export function Root() {
   const session = useQuery({ ...sessionQuery, retry: 5 });
   const isRefused = session.error instanceof ApiError && session.error.status === 401;
-  if (session.data?.signed_in === false || isRefused) return <SignInPage />;
+  if (session.data?.signed_in === false || isRefused) {
+    return (
+      <Suspense fallback={<Loading />}>
+        <SignInPage />
+      </Suspense>
+    );
+  }
   if (session.data) {
     return (
       <Shell>
-        <Outlet />
+        <CrashBoundary>
+          <Suspense fallback={<Loading />}>
+            <Outlet />
+          </Suspense>
+        </CrashBoundary>
       </Shell>
     );
   }
@@ -30,6 +45,10 @@ export function Root() {
       </Container>
     );
   }
+  return <Loading />;
+}
+
+function Loading() {
   return (
     <Center h="100vh">
       <Loader role="status" aria-label="Loading" />

@@ -6,9 +6,10 @@ import { Notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { RouterProvider } from "react-router/dom";
+import { BrowserRouter } from "react-router";
+import { CrashBoundary } from "./CrashBoundary";
 import { createQueryClient } from "./query-client";
-import { router } from "./router";
+import { AppRoutes } from "./routes";
 import { theme } from "./theme";
 
 const root = document.getElementById("root");
@@ -19,7 +20,11 @@ createRoot(root).render(
     <MantineProvider theme={theme} defaultColorScheme="auto">
       <Notifications position="bottom-right" limit={4} />
       <QueryClientProvider client={createQueryClient()}>
-        <RouterProvider router={router} />
+        <BrowserRouter>
+          <CrashBoundary>
+            <AppRoutes />
+          </CrashBoundary>
+        </BrowserRouter>
       </QueryClientProvider>
     </MantineProvider>
   </StrictMode>,

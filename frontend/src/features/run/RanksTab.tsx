@@ -1,5 +1,5 @@
 import { Alert, Grid, Stack } from "@mantine/core";
-import { useCallback, useDeferredValue, useState } from "react";
+import { lazy, Suspense, useCallback, useDeferredValue, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { prunes } from "@/components/methods";
 import { BudgetPanel } from "./BudgetPanel";
@@ -7,12 +7,14 @@ import { AccuracyPanel, LossPanel } from "./CurvePanels";
 import { DistributionPanel } from "./DistributionPanel";
 import { frameIndexAt, nearestIndex } from "./frames";
 import type { LiveRun } from "./live-run";
-import { ModuleDrawer } from "./ModuleDrawer";
 import { RanksPanel } from "./RanksPanel";
 import { SteerPanel } from "./SteerPanel";
 import type { StepCursor } from "./step-cursor";
 import { type RankSettings, useRankSettings } from "./use-rank-settings";
 import "./run.css";
+
+// It comes when a module is opened first.
+const ModuleDrawer = lazy(async () => ({ default: (await import("./ModuleDrawer")).ModuleDrawer }));
 
 interface RanksTabProps {
   run: RunDetail;
@@ -31,6 +33,8 @@ export function RanksTab({ run, live, status }: RanksTabProps) {
 function Ranks({ run, live, status }: RanksTabProps) {
   const { snapshots } = live;
   const [settings, change] = useRankSettings();
+  const [hasOpened, setHasOpened] = useState(settings.module !== null);
+  if (!hasOpened && settings.module !== null) setHasOpened(true);
   /** A step that a person points at in a chart: shown as long as the pointer is there. */
   const [pointed, setPointed] = useState<number | null>(null);
   // Whatever a person chooses wins over where the pointer happens to rest.
@@ -83,15 +87,19 @@ function Ranks({ run, live, status }: RanksTabProps) {
           </Stack>
         </Grid.Col>
       </Grid>
-      <ModuleDrawer
-        runId={run.id}
-        live={live}
-        module={settings.module}
-        cursor={cursor}
-        isMoving={status === "running"}
-        hasLedger={prunes(run.method)}
-        onClose={() => choose({ module: null })}
-      />
+      {hasOpened ? (
+        <Suspense>
+          <ModuleDrawer
+            runId={run.id}
+            live={live}
+            module={settings.module}
+            cursor={cursor}
+            isMoving={status === "running"}
+            hasLedger={prunes(run.method)}
+            onClose={() => choose({ module: null })}
+          />
+        </Suspense>
+      ) : null}
     </>
   );
 }

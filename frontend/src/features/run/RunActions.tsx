@@ -14,13 +14,14 @@ import {
   IconScale,
   IconTrash,
 } from "@tabler/icons-react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/Confirm";
 import { toldError } from "@/components/toast";
 import { useRunActions } from "@/components/use-run-actions";
-import { ForkDialog } from "./ForkDialog";
+
+const ForkDialog = lazy(async () => ({ default: (await import("./ForkDialog")).ForkDialog }));
 
 /** What can be asked of a run now. The API has the last word; these only offer. */
 export function RunActions({ run, status }: { run: RunDetail; status: RunStatus }) {
@@ -181,7 +182,11 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      {isForking && <ForkDialog run={run} onClose={() => setForking(false)} />}
+      {isForking && (
+        <Suspense>
+          <ForkDialog run={run} onClose={() => setForking(false)} />
+        </Suspense>
+      )}
       <Confirm
         opened={isAsking}
         title="Delete this run?"

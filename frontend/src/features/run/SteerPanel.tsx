@@ -1,4 +1,4 @@
-import { Button, Group, NumberInput, Stack, Text } from "@mantine/core";
+import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { IconLock, IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
 import { useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
@@ -12,7 +12,7 @@ export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus 
   const { steer } = useRunActions();
   const [isFreezing, setFreezing] = useState(false);
   const method = run.config.method;
-  const [target, setTarget] = useState<number | string>("");
+  const [target, setTarget] = useState("");
   const isLive = status === "starting" || status === "running" || status === "interrupted";
   if (method.name !== "dynamic_rank" || !isLive || run.settled_step !== null) return null;
   const asked = run.config.steering?.filter((entry) => entry.action === "target").at(-1)?.target_rank;
@@ -71,15 +71,16 @@ export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus 
           }}
         >
           <Group gap="xs" align="flex-end">
-            <NumberInput
+            <TextInput
+              type="number"
               size="xs"
               label={`Target rank, now ${present}`}
               placeholder={String(present)}
               value={target}
-              onChange={setTarget}
+              onChange={(event) => setTarget(event.currentTarget.value)}
               min={1}
               max={method.initial_rank ?? undefined}
-              allowDecimal={false}
+              step={1}
               w={150}
             />
             <Button size="xs" type="submit" variant="default" disabled={target === ""}>
