@@ -1,6 +1,7 @@
 import { Skeleton } from "@mantine/core";
 import type { Config, PlotlyHTMLElement } from "plotly.js-dist-min";
 import { useEffect, useRef, useState } from "react";
+import { drawLabels } from "./cell-labels";
 import type { Figure } from "./figure";
 import { loadPlotly, type Plotly } from "./load-plotly";
 import "./plot.css";
@@ -45,6 +46,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick }:
     if (!root) return;
     let plotly: Plotly | undefined;
     let waiting: Figure | undefined;
+    let labels: Figure["labels"];
     let isBusy = false;
     let isGone = false;
 
@@ -54,6 +56,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick }:
       plotly ??= await loadPlotly();
       while (waiting && !isGone) {
         const { data, layout } = waiting;
+        labels = waiting.labels;
         waiting = undefined;
         // Plotly writes into the layout that it gets, so it gets a copy.
         await plotly.react(root, data as never, { ...layout, ...reachOf(present.current) }, config);
@@ -69,8 +72,12 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick }:
       plot.on("plotly_hover", ({ points }) => present.current.onHover?.(points[0] as unknown as PlotPoint));
       plot.on("plotly_unhover", () => present.current.onHover?.(null));
       plot.on("plotly_click", ({ points }) => present.current.onClick?.(points[0] as unknown as PlotPoint));
-      plot.on("plotly_afterplot", () => placeLine(root, line.current, present.current.cursor));
-      placeLine(root, line.current, present.current.cursor);
+      const finish = () => {
+        placeLine(root, line.current, present.current.cursor);
+        drawLabels(root, labels ?? []);
+      };
+      plot.on("plotly_afterplot", finish);
+      finish();
     };
     draw.current = (newest) => {
       waiting = newest;

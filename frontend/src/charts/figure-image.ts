@@ -1,3 +1,4 @@
+import { labelTraces } from "./cell-labels";
 import type { Figure } from "./figure";
 import { loadPlotly } from "./load-plotly";
 import type { Look } from "./look";
@@ -18,5 +19,6 @@ export async function figureImage(
 ): Promise<string> {
   const plotly = await loadPlotly();
   const layout = { ...figure.layout, autosize: false, width, height, paper_bgcolor: look.surface };
-  return plotly.toImage({ data: figure.data as never, layout } as never, { format, width, height, scale });
+  const data = [...figure.data, ...labelTraces(figure.labels ?? [])];
+  return plotly.toImage({ data, layout } as never, { format, width, height, scale });
 }

@@ -1,9 +1,12 @@
 import type { Data, Layout } from "plotly.js-dist-min";
+import type { CellLabel } from "./cell-labels";
 import type { Look } from "./look";
 
 export interface Figure {
   data: Partial<Data>[];
   layout: Partial<Layout>;
+  /** Words in cells. */
+  labels?: readonly CellLabel[];
 }
 
 export const fontFamily =

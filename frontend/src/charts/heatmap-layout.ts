@@ -1,3 +1,4 @@
+import { axesOf } from "./axes";
 import type { ColourScale } from "./colour-scale";
 import { axis, baseLayout, type Figure } from "./figure";
 import { colourOf, type Look } from "./look";
@@ -6,10 +7,6 @@ import { type Colouring, meanings, signed } from "./rank-values";
 
 /** Pixels between two panes: the names of the columns and the title of the next. */
 const betweenPanes = 62;
-
-/** Names of the axes of a pane, as Plotly counts them. */
-export const axesOf = (pane: number) =>
-  pane === 0 ? { xaxis: "x", yaxis: "y" } : { xaxis: `x${pane + 1}`, yaxis: `y${pane + 1}` };
 
 export interface HeatmapLayoutInput {
   grid: ModuleGrid;
@@ -45,7 +42,10 @@ export function heatmapLayout(input: HeatmapLayoutInput): Figure["layout"] {
           },
         }
       : {}),
-    shapes: place ? outline(place, look) : [],
+    shapes: [
+      ...grid.panes.map((pane, index) => linesBetween(pane.rows.length, pane.columns.length, index, look)),
+      ...(place ? outline(place, look) : []),
+    ],
     annotations: grid.panes.flatMap((pane, index) =>
       pane.title ? [paneTitle(pane.title, index, look)] : [],
     ),
@@ -115,6 +115,24 @@ const paneTitle = (text: string, pane: number, look: Look) => ({
   yanchor: "bottom",
   font: { size: 12, color: look.ink },
 });
+
+/** The lines between the cells of a pane, as one path. */
+function linesBetween(rows: number, columns: number, pane: number, look: Look) {
+  const right = columns - 0.5;
+  const bottom = rows - 0.5;
+  const across = Array.from({ length: rows - 1 }, (_, row) => `M-0.5,${row + 0.5}L${right},${row + 0.5}`);
+  const down = Array.from(
+    { length: columns - 1 },
+    (_, column) => `M${column + 0.5},-0.5L${column + 0.5},${bottom}`,
+  );
+  return {
+    type: "path",
+    path: [...across, ...down].join("") || "M0,0",
+    xref: axesOf(pane).xaxis,
+    yref: axesOf(pane).yaxis,
+    line: { color: look.surface, width: 1 },
+  };
+}
 
 /** Seen on every colour of the scales: a bright line on a broader one of the page. */
 function outline({ pane, row, column }: Place, look: Look) {

@@ -1,4 +1,6 @@
 import type { Module } from "@/api/types";
+import { axesOf } from "./axes";
+import type { CellLabel } from "./cell-labels";
 import {
   type ColourScale,
   colourAt,
@@ -10,9 +12,9 @@ import {
 } from "./colour-scale";
 import type { Figure } from "./figure";
 import { heatmapHover } from "./heatmap-hover";
-import { axesOf, heatmapLayout } from "./heatmap-layout";
+import { heatmapLayout } from "./heatmap-layout";
 import type { Look } from "./look";
-import { type ModuleGrid, moduleGrid } from "./module-grid";
+import { type ModuleGrid, moduleGrid, type Place } from "./module-grid";
 import { type Colouring, colourValue, meanings, type RankView, valueText } from "./rank-values";
 
 export interface HeatmapInput {
@@ -45,10 +47,11 @@ export function heatmapFigure(input: HeatmapInput): Figure {
     const blank = <T>() => rows.map(() => new Array<T | null>(columns.length).fill(null));
     return { z: blank<number>(), empty: blank<number>(), hover: blank<string>(), module: blank<number>() };
   });
-  const labels: Record<"black" | "white" | "muted", Mark[]> = { black: [], white: [], muted: [] };
-  const crosses: Mark[] = [];
+  const labels: CellLabel[] = [];
+  const crosses: Place[] = [];
 
-  grid.places.forEach(({ pane, row, column }, index) => {
+  grid.places.forEach((at, index) => {
+    const { pane, row, column } = at;
     const module = modules[index];
     const body = bodies[pane];
     const zRow = body?.z[row];
@@ -56,22 +59,23 @@ export function heatmapFigure(input: HeatmapInput): Figure {
     if (!module || !body || !zRow || !emptyRow) return;
     (body.hover[row] as (string | null)[])[column] = heatmapHover(module, view, index);
     (body.module[row] as (number | null)[])[column] = index;
-    const place = { pane, x: column, y: row };
+    const label = { pane, x: column, y: row };
     const value = colourValue(view, colouring, index);
     if ((view.levels.ranks[index] ?? 0) === 0) {
       emptyRow[column] = 1;
-      crosses.push({ ...place, text: "" });
+      crosses.push(at);
     } else if (value === null || !Number.isFinite(value)) {
       emptyRow[column] = 1;
-      labels.muted.push({ ...place, text: String(value) });
+      labels.push({ ...label, text: String(value), color: look.emptyInk });
     } else {
       zRow[column] = value;
       const text = cellText(value, colouring, modules.length);
-      if (text) labels[ink(scale, value, low, top)].push({ ...place, text });
+      if (text) labels.push({ ...label, text, color: ink(scale, value, low, top) });
     }
   });
 
-  const common = { type: "heatmap", xgap: 1, ygap: 1, hoverongaps: false } as const;
+  // Without gaps Plotly draws one pixel a cell and lets the browser enlarge it; the lines between cells are a shape.
+  const common = { type: "heatmap", hoverongaps: false } as const;
   const data = bodies.flatMap((body, pane) => {
     const told = {
       ...common,
@@ -95,27 +99,18 @@ export function heatmapFigure(input: HeatmapInput): Figure {
         ],
         showscale: false,
       },
-      crossTrace(onPane(crosses, pane), pane, look.emptyInk),
-      labelTrace(onPane(labels.black, pane), pane, "#10181f"),
-      labelTrace(onPane(labels.white, pane), pane, "#ffffff"),
-      labelTrace(onPane(labels.muted, pane), pane, look.emptyInk),
+      crossTrace(crosses, pane, look.emptyInk),
     ];
   });
   return {
     data: data as unknown as Figure["data"],
+    labels,
     layout: heatmapLayout({
       ...{ grid, colouring, look, scale, low, top, hasScale },
       selected: input.selected ?? null,
       title: input.title,
     }),
   };
-}
-
-interface Mark {
-  pane: number;
-  x: number;
-  y: number;
-  text: string;
 }
 
 const scaleOf = (isSigned: boolean, look: Look): ColourScale =>
@@ -128,29 +123,19 @@ function cellText(value: number, colouring: Colouring, cells: number): string {
 }
 
 const ink = (scale: ColourScale, value: number, low: number, top: number) =>
-  inkOn(colourAt(scale, (value - low) / (top - low)));
+  inkOn(colourAt(scale, (value - low) / (top - low))) === "white" ? "#ffffff" : "#10181f";
 
-const onPane = (marks: readonly Mark[], pane: number) => marks.filter((mark) => mark.pane === pane);
-
-const marksTrace = (marks: readonly Mark[], pane: number) => ({
-  type: "scatter",
-  ...axesOf(pane),
-  x: marks.map((mark) => mark.x),
-  y: marks.map((mark) => mark.y),
-  hoverinfo: "skip",
-  showlegend: false,
-  cliponaxis: true,
-});
-
-const labelTrace = (marks: readonly Mark[], pane: number, color: string) => ({
-  ...marksTrace(marks, pane),
-  mode: "text",
-  text: marks.map((mark) => mark.text),
-  textfont: { color, size: 12 },
-});
-
-const crossTrace = (marks: readonly Mark[], pane: number, color: string) => ({
-  ...marksTrace(marks, pane),
-  mode: "markers",
-  marker: { symbol: "x-thin", size: 7, line: { width: 1.6, color } },
-});
+function crossTrace(crosses: readonly Place[], pane: number, color: string) {
+  const mine = crosses.filter((place) => place.pane === pane);
+  return {
+    type: "scatter",
+    mode: "markers",
+    ...axesOf(pane),
+    x: mine.map((place) => place.column),
+    y: mine.map((place) => place.row),
+    marker: { symbol: "x-thin", size: 7, line: { width: 1.6, color } },
+    hoverinfo: "skip",
+    showlegend: false,
+    cliponaxis: true,
+  };
+}

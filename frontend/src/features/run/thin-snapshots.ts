@@ -1,11 +1,11 @@
 import { stretchOf } from "./stretch";
 
 /** More snapshots than this are thinned while watching. */
-export const mostSnapshots = 1000;
+export const mostSnapshots = 700;
 const newestKept = 100;
 
 /**
- * At most about 600 snapshots: the first, the newest hundred, at most 300 prunings, and the others evenly over the steps.
+ * At most about 500 snapshots: the first, the newest hundred, at most 300 prunings, and the others evenly over the steps.
  *
  * Done again and again it stays even, because what is kept depends on steps and not on places in the list.
  */
