@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 
 from rankscope.contract.config import RunConfig
-from rankscope.contract.methods import ControlMethod, FullMethod, LoraMethod
+from rankscope.contract.methods import AdaLoraMethod, ControlMethod, DynamicRankMethod, FullMethod, LoraMethod
 from rankscope.contract.presets import Preset
+
+_HIGHEST_RATE = 3e-3
+"""Plain LoRA's own best in short runs; the paper's start and AdaLoRA want more (docs/method.md)."""
 
 
 def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
@@ -15,20 +18,30 @@ def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
     mean = sum(ranks.values()) / len(ranks)
     even = max(1, round(mean))
     adapter = {"lora_alpha": method.lora_alpha, "lora_dropout": method.lora_dropout}
+    rate = _rate(config)
+    own = config.training.learning_rate
+    told = "" if rate == own else f" At learning rate {rate:g}: this run's {own:g} is too high for plain LoRA."
     targets = None if isinstance(method, ControlMethod) else method.target_modules
     return [
         Preset(
             "control", "Control: plain LoRA with these ranks",
-            "From scratch with the ranks that this run ended with: does its allocation help by itself?",
-            _with(config, ControlMethod(rank_pattern=dict(ranks), **adapter)),
+            f"From scratch with the ranks that this run ended with: does its allocation help by itself?{told}",
+            _with(config, ControlMethod(rank_pattern=dict(ranks), **adapter), rate),
         ),
         Preset(
             "lora", f"LoRA at this budget (rank {even})",
-            f"Every module has rank {even}; this run kept {mean:.3g} in the mean.",
-            _with(config, LoraMethod(rank=even, target_modules=targets, **adapter)),
+            f"Every module has rank {even}; this run kept {mean:.3g} in the mean.{told}",
+            _with(config, LoraMethod(rank=even, target_modules=targets, **adapter), rate),
         ),
     ]  # fmt: skip
 
 
-def _with(config: RunConfig, method: ControlMethod | LoraMethod) -> RunConfig:
-    return config.model_copy(update={"method": method, "steering": []})
+def _rate(config: RunConfig) -> float:
+    method, rate = config.method, config.training.learning_rate
+    is_slow = isinstance(method, AdaLoraMethod) or (isinstance(method, DynamicRankMethod) and method.init == "paper")
+    return min(rate, _HIGHEST_RATE) if is_slow else rate
+
+
+def _with(config: RunConfig, method: ControlMethod | LoraMethod, learning_rate: float) -> RunConfig:
+    training = config.training.model_copy(update={"learning_rate": learning_rate})
+    return config.model_copy(update={"method": method, "training": training, "steering": []})

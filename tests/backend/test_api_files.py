@@ -8,12 +8,14 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from rankscope.api.archive import files_within
 from rankscope.api.logs import PART_BYTES, read_part
+from rankscope.contract.config import RunConfig
 from rankscope.contract.events import (
     ArtifactEvent,
     CheckpointEvent,
@@ -22,7 +24,9 @@ from rankscope.contract.events import (
     PruneEvent,
     RanksEvent,
 )
+from rankscope.contract.presets import Preset
 from rankscope.contract.status import RunStatus
+from rankscope.controls import controls
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.engine import writing
@@ -170,6 +174,29 @@ def test_the_controls_of_a_finished_run_are_ready_to_launch(
         }
         assert one["title"]
         assert one["description"]
+
+
+def test_a_control_is_given_a_learning_rate_that_lora_bears_and_says_so() -> None:
+    def offered(method: dict[str, Any], learning_rate: float) -> Preset:
+        config = RunConfig.model_validate(
+            {
+                "model": {"id": "m"},
+                "data": {"id": "d"},
+                "method": method,
+                "training": {"epochs": 1, "learning_rate": learning_rate},
+            }
+        )
+        return controls(config, {"a": 2})[0]
+
+    def rate(method: dict[str, Any], learning_rate: float) -> float:
+        return offered(method, learning_rate).config.training.learning_rate
+
+    assert rate({"name": "dynamic_rank"}, 1e-2) == 3e-3
+    assert "At learning rate 0.003: this run's 0.01" in offered({"name": "dynamic_rank"}, 1e-2).description
+    assert rate({"name": "dynamic_rank"}, 1e-4) == 1e-4
+    assert "learning rate" not in offered({"name": "dynamic_rank"}, 1e-4).description
+    assert rate({"name": "dynamic_rank", "init": "zero_b"}, 1e-2) == 1e-2
+    assert rate({"name": "adalora"}, 1e-2) == 3e-3
 
 
 def test_checkpoints_that_are_kept_are_listed_newest_last_with_the_best_marked(

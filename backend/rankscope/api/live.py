@@ -12,8 +12,9 @@ import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
 
 from rankscope.contract.events import StoredEvent
 from rankscope.contract.status import RunStatus
@@ -52,7 +53,9 @@ class Batch:
 def read_batch(engine: Engine, run_id: str, after: int) -> Batch:
     """One page of events after `after`; whether the run has ended is read at the same moment."""
     with reading(engine) as session:
-        run = session.get(Run, run_id)
+        run = session.execute(
+            select(col(Run.status), col(Run.last_seq)).where(col(Run.id) == run_id)  # not its whole configuration
+        ).one_or_none()
         page = events.read_after(session, run_id, after, PAGE)
     parts = [_encode(event) for event in page]
     last = page[-1]["seq"] if page else after

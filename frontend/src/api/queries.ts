@@ -142,6 +142,48 @@ export const seriesListQuery = (id: string, { smooth, ghost, attempt }: SeriesWi
     staleTime: 30_000,
   });
 
+/** The same of a run that is shown beside another: up to a step (null: all), without times. */
+export const kinSeriesQuery = (
+  id: string,
+  { smooth, upTo, isMoving }: { smooth: number; upTo: number | null; isMoving: boolean },
+) =>
+  queryOptions({
+    queryKey: ["run", id, "kin", { smooth, upTo }],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/series", {
+          signal,
+          params: {
+            path: { run_id: id },
+            query: { points: "600", smooth, ...(upTo === null ? {} : { to: upTo }) },
+          },
+        }),
+      ),
+    placeholderData: (previous) => previous,
+    refetchInterval: isMoving ? 5000 : false,
+  });
+
+interface Stretch {
+  /** Steps, both ends included. */
+  from: number;
+  to: number;
+}
+
+/** One metric between two steps: exact where they hold few enough points. */
+export const stretchQuery = (id: string, name: string, stretch: Stretch | null, smooth: number) =>
+  queryOptions({
+    queryKey: ["run", id, "stretch", name, { ...stretch, smooth }],
+    queryFn: async ({ signal }) => {
+      const { from, to } = stretch ?? { from: 0, to: 0 };
+      const query = { from, to, smooth, times: true, points: "2000" };
+      const path = "/api/v1/runs/{run_id}/metrics/{name}";
+      const series = await unwrap(http.GET(path, { signal, params: { path: { run_id: id, name }, query } }));
+      return { from, to, series };
+    },
+    placeholderData: (previous) => previous,
+    enabled: stretch !== null,
+  });
+
 /** What looks wrong with a run; asked again while it moves. */
 export const runHealthQuery = (id: string, isMoving: boolean) =>
   queryOptions({

@@ -30,16 +30,18 @@ interface PlotProps {
   /** Pointed at, anywhere in the drawing: its nearest point; null when the pointer leaves. */
   onHover?: ((point: PlotPoint | null) => void) | undefined;
   onClick?: ((point: PlotPoint) => void) | undefined;
+  /** Zoomed to a range of x; null: back to the whole. */
+  onZoom?: ((range: [number, number] | null) => void) | undefined;
 }
 
 /** The only place that draws with Plotly: one react() in flight, the newest figure wins, always purged on unmount. */
-export function Plot({ figure, label, height, cursor = null, onHover, onClick }: PlotProps) {
+export function Plot({ figure, label, height, cursor = null, onHover, onClick, onZoom }: PlotProps) {
   const element = useRef<HTMLDivElement>(null);
   const line = useRef<HTMLDivElement>(null);
   const draw = useRef<(figure: Figure) => void>(undefined);
   const [isDrawn, setDrawn] = useState(false);
-  const present = useRef({ cursor, onHover, onClick });
-  present.current = { cursor, onHover, onClick };
+  const present = useRef({ cursor, onHover, onClick, onZoom });
+  present.current = { cursor, onHover, onClick, onZoom };
 
   useEffect(() => {
     const root = element.current;
@@ -72,6 +74,10 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick }:
       plot.on("plotly_hover", ({ points }) => present.current.onHover?.(points[0] as unknown as PlotPoint));
       plot.on("plotly_unhover", () => present.current.onHover?.(null));
       plot.on("plotly_click", ({ points }) => present.current.onClick?.(points[0] as unknown as PlotPoint));
+      plot.on("plotly_relayout", (change) => {
+        const range = zoomOf({ ...change });
+        if (range !== undefined) present.current.onZoom?.(range);
+      });
       const finish = () => {
         placeLine(root, line.current, present.current.cursor);
         drawLabels(root, labels ?? []);
@@ -118,6 +124,15 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick }:
 
 /** A chart that sets the step answers wherever one points, not only near a point. */
 const reachOf = ({ onHover }: Pick<PlotProps, "onHover">) => (onHover ? { hoverdistance: -1 } : {});
+
+/** Where a person has zoomed to; undefined when the change is of another sort. */
+function zoomOf(change: Record<string, unknown>): [number, number] | null | undefined {
+  if (change["xaxis.autorange"] === true) return null;
+  const [low, high] = [change["xaxis.range[0]"], change["xaxis.range[1]"]].map(Number) as [number, number];
+  return Number.isFinite(low) && Number.isFinite(high)
+    ? [Math.min(low, high), Math.max(low, high)]
+    : undefined;
+}
 
 interface Drawn {
   _fullLayout?: {

@@ -1,14 +1,18 @@
 import { Text } from "@mantine/core";
 import { useIntersection } from "@mantine/hooks";
-import { useMemo, useRef } from "react";
-import type { RunDetail } from "@/api/types";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useRef, useState } from "react";
+import { stretchQuery } from "@/api/queries";
+import type { Num, RunDetail, Series } from "@/api/types";
 import { type Curve, curvesFigure } from "@/charts/curves";
 import { colourOf, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { count, metric } from "@/components/format";
 import { Panel } from "@/components/Panel";
-import { type CurveAxis, type CurveData, placesOf } from "./curve-data";
+import { type CurveAxis, type CurveData, placesOf, stretchBetween, withDetail } from "./curve-data";
+import type { ForkMark } from "./kin";
 import { metricTitle } from "./metric-groups";
+import type { KinCurve } from "./use-kin-curves";
 
 const height = 200;
 
@@ -26,6 +30,11 @@ interface CurvePanelProps {
   curve: CurveData;
   axis: CurveAxis;
   isLog: boolean;
+  /** Weight of the mean that the curve came with; 0: none. */
+  beta?: number;
+  /** Of runs that this one was forked from, or that were forked from it. */
+  kin?: readonly KinCurve[] | undefined;
+  forks?: readonly ForkMark[];
   /** An amount: what a value is divided by, its unit, and how many decimals say enough. */
   scale?: Amount;
 }
@@ -37,8 +46,20 @@ const axisFormats: Record<CurveAxis, string> = {
   progress: "%{x:.0%}",
 };
 
+const noKin: KinCurve[] = [];
+const noForks: ForkMark[] = [];
+
 /** One metric in a card. It is drawn when it comes near the view, so that a hundred of them cost nothing. */
-export function CurvePanel({ run, curve, axis, isLog, scale }: CurvePanelProps) {
+export function CurvePanel({
+  run,
+  curve,
+  axis,
+  isLog,
+  beta = 0,
+  kin = noKin,
+  forks = noForks,
+  scale,
+}: CurvePanelProps) {
   const look = useLook();
   const { ref, entry } = useIntersection({ rootMargin: "400px" });
   const wasSeen = useRef(false);
@@ -47,44 +68,63 @@ export function CurvePanel({ run, curve, axis, isLog, scale }: CurvePanelProps) 
     () => ({ startedAt: run.started_at, totalSteps: run.total_steps }),
     [run.started_at, run.total_steps],
   );
+  const [stretch, setStretch] = useState<{ from: number; to: number } | null>(null);
+  const exact = useQuery(stretchQuery(run.id, curve.name, curve.isReduced ? stretch : null, beta));
+  const detail = stretch && curve.isReduced ? exact.data : undefined;
+  const shown = useMemo(() => (detail ? withDetail(curve, detail) : curve), [curve, detail]);
   const figure = useMemo(() => {
-    const scaled = (values: CurveData["values"]) =>
-      scale ? values.map((value) => (typeof value === "number" ? value / scale.by : value)) : values;
-    const x = placesOf(curve, axis, place);
-    const ghosts: Curve[] =
+    const scaled = (values: readonly Num[]) =>
+      scale ? values.map((value) => (typeof value === "number" ? value / scale.by : value)) : [...values];
+    const x = placesOf(shown, axis, place);
+    // Runs and attempts beside this one have clocks of their own.
+    const beside = (steps: readonly number[], values: readonly Num[], more: Omit<Curve, "x" | "values">) => ({
+      x: axis === "progress" ? steps.map((step) => step / (place.totalSteps ?? 1)) : steps,
+      values: scaled(values),
+      ...more,
+    });
+    const others: Curve[] =
       axis === "time"
         ? []
-        : curve.ghosts.map((ghost) => ({
-            name: `attempt ${ghost.attempt}, cut`,
-            x: axis === "progress" ? ghost.steps.map((step) => step / (place.totalSteps ?? 1)) : ghost.steps,
-            values: scaled(ghost.values),
-            colour: look.muted,
-            dash: "dot",
-          }));
+        : [
+            ...shown.ghosts.map((ghost) =>
+              beside(ghost.steps, ghost.values, {
+                name: `attempt ${ghost.attempt}, cut`,
+                colour: look.muted,
+                dash: "dot",
+              }),
+            ),
+            ...kin.map(({ name, steps, values, isAncestor, order }) =>
+              beside(steps, values, {
+                name,
+                colour: isAncestor ? look.muted : colourOf(look, order + 1),
+                dash: "dash",
+              }),
+            ),
+          ];
     return curvesFigure({
       curves: [
-        ...ghosts,
+        ...others,
         {
-          name: metricTitle(curve.name),
+          name: others.length && kin.length ? "this run" : metricTitle(shown.name),
           x,
-          values: scaled(curve.values),
-          smoothed: x.length > fewestSmoothed ? scaled(curve.smoothed) : [],
+          values: scaled(shown.values),
+          smoothed: x.length > fewestSmoothed ? scaled(shown.smoothed) : [],
           colour: colourOf(look, 0),
           hasMarkers: x.length < 40,
         },
       ],
       look,
       isLog,
-      hasLegend: ghosts.length > 0,
+      hasLegend: others.length > 0,
       isFromZero: scale !== undefined,
       xTitle: axisTitles[axis],
       xFormat: axisFormats[axis],
       ...(scale ? { yTitle: scale.unit } : {}),
-      marks: marksOf(run, axis, place),
+      marks: marksOf(run, axis, place, forks),
     });
-  }, [curve, axis, isLog, scale, look, run, place]);
+  }, [shown, axis, isLog, scale, look, run, place, kin, forks]);
   const last = curve.values.at(-1);
-  const shown = scale && typeof last === "number" ? last / scale.by : last;
+  const value = scale && typeof last === "number" ? last / scale.by : last;
   return (
     <div ref={ref} data-testid={`curve-${curve.name}`} data-points={curve.total}>
       <Panel
@@ -92,22 +132,21 @@ export function CurvePanel({ run, curve, axis, isLog, scale }: CurvePanelProps) 
         order={3}
         actions={
           <Text size="sm" fw={600} className="numbers">
-            {scale && typeof shown === "number"
-              ? `${shown.toFixed(scale.decimals)} ${scale.unit}`
-              : metric(shown)}
+            {scale && typeof value === "number"
+              ? `${value.toFixed(scale.decimals)} ${scale.unit}`
+              : metric(value)}
           </Text>
         }
-        note={
-          curve.isReduced
-            ? `${count(curve.steps.length)} of ${count(curve.total)} points; minima, maxima and NaN are kept.`
-            : undefined
-        }
+        note={noteOf(curve, detail?.series)}
       >
         {wasSeen.current ? (
           <Plot
             figure={figure}
             height={height}
-            label={`${metricTitle(curve.name)} by ${axisTitles[axis]}; last ${metric(shown)}.`}
+            label={`${metricTitle(curve.name)} by ${axisTitles[axis]}; last ${metric(value)}.`}
+            onZoom={(range) =>
+              setStretch(range && stretchBetween(curve, placesOf(curve, axis, place), range))
+            }
           />
         ) : (
           <div style={{ height }} />
@@ -117,13 +156,28 @@ export function CurvePanel({ run, curve, axis, isLog, scale }: CurvePanelProps) 
   );
 }
 
-/** Where attempts after the first went on. */
+function noteOf(curve: CurveData, zoomed: Series | undefined): string | undefined {
+  if (zoomed) {
+    return zoomed.is_reduced
+      ? `${count(zoomed.steps.length)} of ${count(zoomed.total_points)} points in view; zoom on for all of them.`
+      : `All ${count(zoomed.total_points)} points in view.`;
+  }
+  if (!curve.isReduced) return undefined;
+  return `${count(curve.steps.length)} of ${count(curve.total)} points; minima, maxima and NaN are kept.`;
+}
+
+/** Where attempts after the first went on, and where runs part. */
 function marksOf(
   run: RunDetail,
   axis: CurveAxis,
   { startedAt, totalSteps }: { startedAt: number | null; totalSteps: number | null },
+  forks: readonly ForkMark[],
 ): { x: number; text: string }[] {
-  return run.attempts.slice(1).flatMap((attempt) => {
+  const parted =
+    axis === "time" || (axis === "progress" && !totalSteps)
+      ? []
+      : forks.map(({ step, text }) => ({ x: axis === "progress" ? step / (totalSteps ?? 1) : step, text }));
+  const attempts = run.attempts.slice(1).flatMap((attempt) => {
     if (attempt.start_step === null) return [];
     const x =
       axis === "time"
@@ -133,4 +187,5 @@ function marksOf(
           : attempt.start_step;
     return Number.isFinite(x) ? [{ x, text: `attempt ${attempt.number}` }] : [];
   });
+  return [...attempts, ...parted];
 }

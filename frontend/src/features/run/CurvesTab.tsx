@@ -19,6 +19,7 @@ import { CurvePanel } from "./CurvePanel";
 import type { CurveAxis } from "./curve-data";
 import { metricGroups, metricTitle } from "./metric-groups";
 import { useCurves } from "./use-curves";
+import { useKinCurves } from "./use-kin-curves";
 
 interface CurvesTabProps {
   run: RunDetail;
@@ -32,8 +33,10 @@ export default function CurvesTab({ run, status, attempt }: CurvesTabProps) {
   const [beta, setBeta] = useLocalStorage({ key: "rankscope-smoothing", defaultValue: 0.6 });
   const [isLog, setLog] = useState(false);
   const [hasGhosts, setGhosts] = useState(false);
+  const [hasForks, setForks] = useState(false);
   const [search, setSearch] = useState("");
   const { past, curves } = useCurves(run.id, { beta, hasGhosts, attempt, isMoving: status === "running" });
+  const kin = useKinCurves(run.id, { beta, isOn: hasForks });
 
   if (past.error) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
   if (!past.data) return <Loading />;
@@ -99,6 +102,15 @@ export default function CurvesTab({ run, status, attempt }: CurvesTabProps) {
             onChange={(event) => setGhosts(event.currentTarget.checked)}
           />
         ) : null}
+        {kin.hasKin ? (
+          <Switch
+            size="xs"
+            label="Forks"
+            title="The curves of the run that this one was forked from, and of those that were forked from it; by step or progress"
+            checked={hasForks}
+            onChange={(event) => setForks(event.currentTarget.checked)}
+          />
+        ) : null}
       </Group>
       {groups.length === 0 ? (
         <EmptyState title={wanted ? "No metric has this name" : "Nothing measured yet"}>
@@ -116,7 +128,16 @@ export default function CurvesTab({ run, status, attempt }: CurvesTabProps) {
             {group.names.map((name) => {
               const curve = byName.get(name);
               return curve ? (
-                <CurvePanel key={name} run={run} curve={curve} axis={axis} isLog={isLog} />
+                <CurvePanel
+                  key={name}
+                  run={run}
+                  curve={curve}
+                  axis={axis}
+                  isLog={isLog}
+                  beta={beta}
+                  kin={kin.curves.get(name)}
+                  forks={kin.marks}
+                />
               ) : null;
             })}
           </SimpleGrid>

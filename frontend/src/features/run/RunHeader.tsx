@@ -98,7 +98,7 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
             label={run.ended_at ? "Took" : "Updated"}
             hint={run.ended_at ? dateTime(run.ended_at) : undefined}
           >
-            {run.ended_at && run.started_at ? duration(run.ended_at - run.started_at) : <Updated run={run} />}
+            {run.ended_at ? duration(tookSeconds(run, run.ended_at)) : <Updated run={run} />}
           </Fact>
           <Fact label="Method" hint={`${run.model_id} · ${run.data_id}`}>
             {methodName(run.method)}
@@ -200,3 +200,7 @@ function Trouble({ run, status }: { run: RunDetail; status: RunStatus }) {
     </Alert>
   );
 }
+
+/** Of all attempts; not the time in which the run waited between them. */
+const tookSeconds = (run: RunDetail, endedAt: number): number =>
+  run.attempts.reduce((sum, attempt) => sum + (attempt.ended_at ?? endedAt) - attempt.started_at, 0);

@@ -74,6 +74,48 @@ export function withLater(set: CurveSet, later: SeriesList, beta: number): Curve
   return { curves: [...grown.values()], lastSeq: later.last_seq, added, means };
 }
 
+/** Steps a person has zoomed to, both ends included, and what the server has there. */
+export interface Detail {
+  from: number;
+  to: number;
+  series: Series;
+}
+
+/** The curve with what is known exactly in place of what it has between the same steps. */
+export function withDetail(curve: CurveData, { from, to, series }: Detail): CurveData {
+  const before = curve.steps.findIndex((step) => step >= from);
+  const start = before === -1 ? curve.steps.length : before;
+  const after = curve.steps.findIndex((step) => step > to);
+  const end = after === -1 ? curve.steps.length : after;
+  const spliced = <T>(list: readonly T[], inside: readonly T[]) => [
+    ...list.slice(0, start),
+    ...inside,
+    ...list.slice(end),
+  ];
+  return {
+    ...curve,
+    steps: spliced(curve.steps, series.steps),
+    values: spliced(curve.values, series.values),
+    times: spliced(curve.times, series.times ?? []),
+    smoothed: curve.smoothed.length ? spliced(curve.smoothed, series.smoothed ?? []) : [],
+  };
+}
+
+/** The steps that lie between two places on the axis, with one point more at each end; `places` rise. */
+export function stretchBetween(
+  curve: CurveData,
+  places: readonly number[],
+  [low, high]: readonly [number, number],
+): { from: number; to: number } | null {
+  const first = places.findIndex((place) => place >= low);
+  if (first === -1) return null;
+  const beyond = places.findIndex((place) => place > high);
+  const last = beyond === -1 ? places.length - 1 : beyond;
+  const from = curve.steps[Math.max(0, first - 1)];
+  const to = curve.steps[last];
+  return from === undefined || to === undefined || to <= from ? null : { from, to };
+}
+
 const emptyCurve = (name: string): CurveData => ({
   name,
   steps: [],

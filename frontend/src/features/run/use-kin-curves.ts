@@ -1,0 +1,49 @@
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { kinSeriesQuery, treeQuery } from "@/api/queries";
+import type { Num, Relative } from "@/api/types";
+import { forkMarks, kinOf } from "./kin";
+
+/** A metric of a related run. */
+export interface KinCurve {
+  name: string;
+  steps: readonly number[];
+  values: readonly Num[];
+  isAncestor: boolean;
+  /** Place among those of its sort, for a colour. */
+  order: number;
+}
+
+const noRuns: Relative[] = [];
+
+/** Forks of a run: where they are, and, when asked for, the curves of its ancestors and children by metric. */
+export function useKinCurves(id: string, { beta, isOn }: { beta: number; isOn: boolean }) {
+  const tree = useQuery(treeQuery(id));
+  const runs = tree.data ?? noRuns;
+  const kin = useMemo(() => kinOf(runs, id), [runs, id]);
+  const read = useQueries({
+    queries: kin.map(({ run, upTo }) => ({
+      ...kinSeriesQuery(run.id, { smooth: beta, upTo, isMoving: run.status === "running" }),
+      enabled: isOn,
+    })),
+    combine: (results) => results.map((one) => one.data),
+  });
+  const curves = useMemo(() => {
+    const found = new Map<string, KinCurve[]>();
+    if (!isOn) return found;
+    kin.forEach(({ run, upTo }, index) => {
+      const isAncestor = upTo !== null;
+      const order = kin.slice(0, index).filter((one) => (one.upTo !== null) === isAncestor).length;
+      for (const one of read[index]?.items ?? []) {
+        const values = one.smoothed ?? one.values;
+        const name = isAncestor ? `before the fork: ${run.name}` : run.name;
+        found.set(one.name, [
+          ...(found.get(one.name) ?? []),
+          { name, steps: one.steps, values, isAncestor, order },
+        ]);
+      }
+    });
+    return found;
+  }, [isOn, kin, read]);
+  return { hasKin: kin.length > 0, marks: useMemo(() => forkMarks(runs, id), [runs, id]), curves };
+}
