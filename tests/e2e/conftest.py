@@ -2,10 +2,15 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.stack import Stack
+from tests.tiny import make_reviews, make_tiny_bert
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 # Chromium asks its vendor's hosts for updates otherwise, which a closed network refuses many times over.
@@ -16,6 +21,22 @@ QUIET = [
     "--no-first-run",
     "--disable-quic",
 ]
+
+
+@contextmanager
+def tiny_stack(folder: Path, *, layers: int, has_worker: bool = True, **settings: Any) -> Iterator[Stack]:
+    """Valkey, API and a worker in `folder`, with the model tiny-bert and the data set reviews."""
+    stack = Stack(folder, **settings)
+    make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=layers)
+    make_reviews(stack.settings.datasets_dir / "reviews.csv")
+    try:
+        stack.start_valkey()
+        stack.start_api()
+        if has_worker:
+            stack.start_worker()
+        yield stack
+    finally:
+        stack.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Every tab of a run while it trains (what a person does with the ranks of a finished one: test_ranks_view.py)."""
 
+import re
 import signal
 import zipfile
 from collections.abc import Iterator
@@ -7,13 +8,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.axe import serious_issues
-from tests.e2e.conftest import Console
+from tests.e2e.conftest import Console, tiny_stack
 from tests.e2e.test_main_job import number, picture
 from tests.stack import TOKEN, Stack, wait_for
-from tests.tiny import make_reviews, make_tiny_bert
 
 CONFIG = {
     "model": {"id": "local:tiny-bert"},
@@ -35,16 +35,8 @@ LONG = CONFIG | {
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     # Half of the lease without a sign of life is late.
-    stack = Stack(tmp_path / "data", lease_s=24)
-    make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=3)
-    make_reviews(stack.settings.datasets_dir / "reviews.csv")
-    try:
-        stack.start_valkey()
-        stack.start_api()
-        stack.start_worker()
+    with tiny_stack(tmp_path / "data", layers=3, lease_s=24) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 def segment(page: Page, group: str, option: str) -> None:
@@ -144,10 +136,31 @@ def _curves(stack: Stack, page: Page, run: str) -> None:
     page.get_by_role("slider").first.press("End")
     expect(loss.locator(".main-svg").first).to_be_visible()
     picture(page, "curves")
+    _zoom(page, loss)
     page.get_by_label("Search metrics").fill("gradient")
     expect(page.get_by_test_id("curve-grad_norm")).to_be_visible()
     expect(loss).to_have_count(0)
     assert serious_issues(page) == []
+
+
+def _zoom(page: Page, curve: Locator) -> None:
+    """A stretch of a long curve is drawn with every point of it; a double click takes it back."""
+    wait_for("more points than are drawn", lambda: number(curve, "data-points") > 1000, deadline_s=120)
+    page.reload()
+    expect(curve).to_contain_text("minima, maxima and NaN are kept")
+    area = curve.locator(".nsewdrag").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.4 * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], middle, steps=5)
+    page.mouse.up()
+    expect(curve).to_contain_text(re.compile(r"All [\d,]+ points in view"))
+    picture(page, "curves-zoomed")
+    area.dblclick()
+    expect(curve).to_contain_text("minima, maxima and NaN are kept")
 
 
 def _log(stack: Stack, page: Page, run: str) -> None:

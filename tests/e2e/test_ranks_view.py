@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import tiny_stack
 from tests.e2e.test_main_job import number, picture
 from tests.stack import TOKEN, Stack, wait_for
-from tests.tiny import make_reviews, make_tiny_bert
 
 CONFIG = {
     "model": {"id": "local:tiny-bert"},
@@ -21,16 +21,8 @@ CONFIG = {
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path / "data")
-    make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=2)
-    make_reviews(stack.settings.datasets_dir / "reviews.csv")
-    try:
-        stack.start_valkey()
-        stack.start_api()
-        stack.start_worker()
+    with tiny_stack(tmp_path / "data", layers=2) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 def test_a_person_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp_path: Path) -> None:

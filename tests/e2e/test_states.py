@@ -1,6 +1,7 @@
 """What a person sees and does when a run waits, is steered, dies, fails and is forked: on the real stack."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +13,16 @@ from playwright.sync_api import Page, expect
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
 from rankscope.store.engine import create_engine, writing
-from tests.e2e.conftest import Console
+from tests.e2e.conftest import Console, tiny_stack
 from tests.e2e.test_main_job import picture
+from tests.faults.orders import hooked, order
 from tests.stack import TOKEN, Stack, wait_for
-from tests.tiny import make_reviews, make_tiny_bert
 
 CONFIG = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
     "method": {
-        "name": "dynamic_rank", "target_rank": 2, "prune_interval": 50, "warmup_ratio": 0.02, "prune_end_ratio": 0.95,
+        "name": "dynamic_rank", "target_rank": 2, "prune_interval": 50, "warmup_ratio": 0.1, "prune_end_ratio": 0.95,
     },
     "training": {
         "max_steps": 20_000, "batch_size": 8, "max_length": 16, "eval_every": 500, "learning_rate": 0.002,
@@ -32,15 +33,8 @@ CONFIG = {
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path / "data", lease_s=5)
-    make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=2)
-    make_reviews(stack.settings.datasets_dir / "reviews.csv")
-    try:
-        stack.start_valkey()
-        stack.start_api()
+    with tiny_stack(tmp_path / "data", layers=2, has_worker=False, lease_s=5) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 def fail(stack: Stack, run_id: str) -> None:
@@ -64,7 +58,9 @@ def kill_child(stack: Stack, run_id: str) -> None:
     next(child for child in children if run_id in child.cmdline()).kill()
 
 
-def test_states_are_shown_as_they_are_and_can_be_acted_on(stack: Stack, page: Page, console: Console) -> None:
+def test_states_are_shown_as_they_are_and_can_be_acted_on(
+    stack: Stack, page: Page, console: Console, tmp_path: Path
+) -> None:
     with stack.client() as client:
         failing, first, second, third = (
             client.launch(CONFIG, name=name)["id"] for name in ("too large", "first", "second", "third")
@@ -94,6 +90,9 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(stack: Stack, page: Pa
     page.keyboard.press("Alt+ArrowUp")
     expect(lines.nth(2)).to_have_attribute("data-run", failing)
     picture(page, "queue")
+    page.goto(f"{stack.url}/runs/{failing}")
+    expect(status).to_have_text("queued at #3")
+    picture(page, "state-queued")
 
     # ------------------------------------------------ a run that waits is edited
     page.goto(f"{stack.url}/runs/{second}")
@@ -106,10 +105,24 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(stack: Stack, page: Pa
     with stack.client() as client:
         assert client.run(second)["total_steps"] == 30_000
 
-    # ------------------------------------------------ training is steered
-    stack.start_worker()
+    # ------------------------------------------------ it starts, writes a checkpoint for as long as we hold it, trains
+    faults = tmp_path / "faults"
+    stack.environment |= hooked(faults)
+    written = order(faults, first, 1, module="rankscope_worker.checkpoint", function="_hash", call=1, do="wait")
     page.goto(f"{stack.url}/runs/{first}")
+    stack.start_worker()
+    expect(status).to_have_text("starting")
+    picture(page, "state-starting")
+    expect(status).to_have_text("checkpointing", timeout=90_000)
+    picture(page, "state-checkpointing")
+    expect(status).to_have_text("checkpointing")
+    written.unlink()
+    expect(status).to_have_text("training")
+    picture(page, "state-training")
+
+    # ------------------------------------------------ training is steered
     expect(status).to_have_text("pruning", timeout=90_000)
+    picture(page, "state-pruning")
     page.get_by_test_id("steer-hold").click()
     expect(page.get_by_text("Pruning is held")).to_be_visible(timeout=20_000)
     page.get_by_label("Target rank, now 2").fill("1")
@@ -119,14 +132,23 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(stack: Stack, page: Pa
     page.get_by_test_id("steer-release").click()
     expect(page.get_by_test_id("steer-hold")).to_be_visible(timeout=20_000)
 
+    # ------------------------------------------------ its worker is told to end: another goes on
+    stack.kill("test-worker", signal.SIGTERM)
+    expect(status).to_have_text("interrupted, #1 to go on")
+    picture(page, "state-interrupted")
+    stack.start_worker()
+    expect(status).to_have_text("resuming, attempt 2", timeout=60_000)
+    picture(page, "state-resuming")
+    expect(status).to_have_text("pruning", timeout=60_000)
+
     # ------------------------------------------------ its process dies: it goes on by itself, the cut tail is a ghost
     with stack.client() as client:
         wait_for("some steps after a checkpoint", lambda: client.run(first)["step"] % 100 > 20, deadline_s=60)
         kill_child(stack, first)
-        wait_for("attempt 2 to train", lambda: (r := client.run(first))["attempt"] == 2 and r["status"] == "running")
+        wait_for("attempt 3 to train", lambda: (r := client.run(first))["attempt"] == 3 and r["status"] == "running")
     expect(status).to_have_text("pruning", timeout=60_000)
     page.get_by_role("switch", name="Cut parts").first.click()
-    expect(page.locator(".legendtext").filter(has_text="attempt 1, cut").first).to_be_visible()
+    expect(page.locator(".legendtext").filter(has_text="attempt 2, cut").first).to_be_visible()
     picture(page, "run-resumed")
 
     # ------------------------------------------------ stopped, and forked from one of its checkpoints
@@ -152,6 +174,14 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(stack: Stack, page: Pa
     page.get_by_role("tab", name="History").click()
     expect(page.get_by_test_id("run-tree").locator("li")).to_have_count(2)
     picture(page, "fork")
-    page.get_by_role("tab", name="Config").click()
+    page.get_by_role("tab", name="Curves").click()
+    page.get_by_role("switch", name="Forks").click()
+    loss = page.get_by_test_id("curve-train_loss")
+    expect(loss.locator(".legendtext").filter(has_text="before the fork: first")).to_be_visible(timeout=60_000)
+    expect(loss.get_by_text("forked here")).to_be_visible()
+    picture(page, "fork-curves")
+    page.goto(f"{stack.url}/runs/{first}?tab=curves")
+    expect(loss.get_by_text("fork", exact=True)).to_be_visible()
+    page.goto(f"{stack.url}/runs/{child}?tab=config")
     expect(page.get_by_text("action: release")).to_be_visible()
     assert os.path.isdir(stack.settings.attempt_dir(child, 0))

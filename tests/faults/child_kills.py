@@ -8,6 +8,7 @@ import psutil
 
 from tests.faults.harness import Case, Harness, Result
 from tests.faults.installation import DEADLINE_S
+from tests.faults.orders import order
 from tests.faults.subjects import STEPS, WINDOW
 
 _COMPACTED = ("compacted", "accumulated")
@@ -51,9 +52,8 @@ def in_the_pruning_window(case: Case) -> str | None:
 def while_it_compacts(case: Case) -> str | None:
     """Between two of the cuts (A, c and B of twelve modules): part of the model is cut, part is not."""
     call = case.chance.randint(1, 30)
-    done = case.installation.order(
-        case.run_id, 1, module="dynamic_rank.compaction", function="_cut", call=call, do="kill"
-    )
+    faults = case.installation.faults
+    done = order(faults, case.run_id, 1, module="dynamic_rank.compaction", function="_cut", call=call, do="kill")
     case.viewer.wait_for(lambda event: event.get("status") == "interrupted", DEADLINE_S)
     return f"SIGKILL of the child while it compacts: at cut {call}" if done.exists() else None
 

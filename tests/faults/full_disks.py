@@ -15,6 +15,7 @@ from tests.faults.checks import Breach
 from tests.faults.damaged_checkpoints import published, step_of
 from tests.faults.harness import Case, Harness, Result
 from tests.faults.installation import DEADLINE_S
+from tests.faults.orders import order
 from tests.faults.subjects import STEPS
 
 _SIZE_MIB = 32
@@ -94,9 +95,8 @@ def _hold_between_checkpoints(case: Case, child: psutil.Process) -> Path | None:
 def _refuse(case: Case, found: list[Breach]) -> str | None:
     """Without a file system of our own: the n-th file of a checkpoint cannot be forced to disk."""
     call = case.chance.randint(12, 60)
-    done = case.installation.order(
-        case.run_id, 1, module="rankscope_worker.checkpoint", function="_hash", call=call, do="enospc"
-    )
+    faults, module = case.installation.faults, "rankscope_worker.checkpoint"
+    done = order(faults, case.run_id, 1, module=module, function="_hash", call=call, do="enospc")
     told = _await_the_word(case)
     before = published(case.installation.attempt_folder(case.run_id, 1))
     if not done.exists() or not before:

@@ -1,6 +1,5 @@
 """Installation: one whole RankScope under faults. Valkey, API and workers, with the means to kill, freeze and restart each."""
 
-import json
 import os
 import shutil
 import signal
@@ -20,12 +19,12 @@ from rankscope.embedded import start_child, start_valkey
 from rankscope.store import runs
 from rankscope.store.engine import create_engine, reading
 from rankscope_worker.patience import patiently
+from tests.faults.orders import hooked
 from tests.faults.viewers import Viewer
 from tests.stack import TOKEN, Stack, wait_for
 
 DEADLINE_S = 1800.0
 """Ends what hangs. Nothing is timed here, and other work may have the cores for minutes."""
-HOOK = Path(__file__).parent / "hook"
 
 
 class Installation(Stack):
@@ -42,13 +41,8 @@ class Installation(Stack):
         for name in ("models", "datasets"):
             (folder / name).symlink_to(catalogue / name)
         self.faults = folder / "faults"
-        (self.faults / "orders").mkdir(parents=True)
-        self.environment |= {
-            "PYTHONPATH": os.pathsep.join([str(HOOK), *filter(None, [os.environ.get("PYTHONPATH")])]),
-            "RANKSCOPE_FAULTS": str(self.faults),
-            # The same number of threads gives the same bits.
-            "OMP_NUM_THREADS": "1",
-        }
+        # The same number of threads gives the same bits.
+        self.environment |= hooked(self.faults) | {"OMP_NUM_THREADS": "1"}
         self.engine: Engine = create_engine(self.settings.resolved_database_url)
         self.slots = 1
         self._broker_database = broker_database
@@ -138,15 +132,6 @@ class Installation(Stack):
         return [(run_id, int(attempt), int(pid)) for run_id, attempt, pid in lines]
 
     # ------------------------------------------------------------ breaking
-
-    def order(self, run_id: str, attempt: int, *, module: str, function: str, call: int, do: str) -> Path:
-        """Has the child do something to itself at a call of a function; returns a file that then exists."""
-        path = self.faults / "orders" / f"{run_id}-{attempt}.json"
-        done = path.with_suffix(".done")
-        text = json.dumps({"module": module, "function": function, "call": call, "do": do, "done": str(done)})
-        path.with_suffix(".new").write_text(text, encoding="utf-8")
-        path.with_suffix(".new").rename(path)
-        return done
 
     def restart_worker(self, name: str) -> None:
         """SIGKILL; its children live on until they notice. Then a new worker of the same name."""

@@ -26,7 +26,7 @@ export function stateWords({ status, phase, attempt, position, reason }: RunStat
     case "starting":
       return attempt > 1 ? `resuming, attempt ${attempt}` : "starting";
     case "running":
-      return phase ?? "running";
+      return phase === "saving" ? "checkpointing" : (phase ?? "running");
     case "stopping":
       return phase === "saving" ? "stopping, saving" : "stopping";
     case "failed":

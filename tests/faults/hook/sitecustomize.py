@@ -2,7 +2,7 @@
 
 It counts executors: one line `RUN ATTEMPT PID` a child, appended to $RANKSCOPE_FAULTS/executions. And it carries out an order
 `$RANKSCOPE_FAULTS/orders/RUN-ATTEMPT.json`, for moments that no one can hit from outside: at the n-th call of a function the
-child kills itself with SIGKILL, or finds the disk full. The product knows nothing of this.
+child kills itself with SIGKILL, finds the disk full, or waits. The product knows nothing of this.
 """
 
 import errno
@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -67,6 +68,10 @@ def _ordered(function: Callable[..., Any], order: dict[str, Any]) -> Callable[..
         Path(order["done"]).touch()
         if order["do"] == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if order["do"] == "wait":
+            while Path(order["done"]).exists():
+                time.sleep(0.05)
+            return function(*args, **options)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     return wrapped

@@ -1,0 +1,31 @@
+"""Orders to a training child, for moments that no one can hit from outside (hook/sitecustomize.py carries them out)."""
+
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+HOOK = Path(__file__).parent / "hook"
+
+
+def hooked(faults: Path) -> dict[str, str]:
+    """Makes the folder, and returns the environment in which every Python process looks there for orders."""
+    (faults / "orders").mkdir(parents=True)
+    path = os.pathsep.join([str(HOOK), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {"PYTHONPATH": path, "RANKSCOPE_FAULTS": str(faults)}
+
+
+def order(
+    faults: Path, run_id: str, attempt: int, *, module: str, function: str, call: int,
+    do: Literal["kill", "enospc", "wait"],
+) -> Path:  # fmt: skip
+    """Has the child do something to itself at a call of a function; returns a file that then exists.
+
+    It must be given before the child has imported the module. "wait": until that file is deleted.
+    """
+    path = faults / "orders" / f"{run_id}-{attempt}.json"
+    done = path.with_suffix(".done")
+    text = json.dumps({"module": module, "function": function, "call": call, "do": do, "done": str(done)})
+    path.with_suffix(".new").write_text(text, encoding="utf-8")
+    path.with_suffix(".new").rename(path)
+    return done
