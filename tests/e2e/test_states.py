@@ -58,6 +58,7 @@ def kill_child(stack: Stack, run_id: str) -> None:
     next(child for child in children if run_id in child.cmdline()).kill()
 
 
+@pytest.mark.timeout(1200)
 def test_states_are_shown_as_they_are_and_can_be_acted_on(
     stack: Stack, page: Page, console: Console, tmp_path: Path
 ) -> None:

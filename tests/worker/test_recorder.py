@@ -141,6 +141,26 @@ def test_a_full_queue_makes_the_caller_wait_and_says_so(engine: Engine, claim: q
     assert [event["code"] for event in found if event["kind"] == "warning"] == ["events_blocked"]
 
 
+def test_an_event_has_the_time_at_which_it_was_recorded_however_late_it_is_written(
+    engine: Engine, claim: queue.Claim
+) -> None:
+    times = []
+    with writing(engine) as session:
+        queue.owned_run(session, claim.run_id, claim.attempt)  # nothing is written before this block ends
+        recorder = make(engine, claim)
+        for step in range(3):
+            before = time.time()
+            recorder.record(metric(step))
+            times.append((before, time.time()))
+            time.sleep(0.02)
+    recorder.close()
+    with reading(engine) as session:
+        found = [event["time"] for event in events.read_after(session, claim.run_id, 0) if event["kind"] == "metrics"]
+    assert len(found) == 3
+    for (before, after), at in zip(times, found, strict=True):
+        assert before <= at <= after
+
+
 def test_a_writer_that_lost_its_lease_writes_nothing_and_is_told(engine: Engine, claim: queue.Claim) -> None:
     told = threading.Event()
     recorder = make(engine, claim, capacity=3, on_lost=told.set)

@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -21,6 +22,12 @@ from rankscope.store.engine import writing
 from rankscope_worker.patience import DATABASE_TROUBLE, patiently
 
 _log = logging.getLogger(__name__)
+
+
+class _Recorded(NamedTuple):
+    event: RunEvent
+    at: float
+    """Seconds since 1970: when it was recorded, however long the database is out of reach."""
 
 
 class Recorder:
@@ -45,7 +52,7 @@ class Recorder:
         self._on_lost = on_lost
         self._batch_size = batch_size
         self._pause_s = pause_s
-        self._waiting: queue.Queue[RunEvent] = queue.Queue(capacity)
+        self._waiting: queue.Queue[_Recorded] = queue.Queue(capacity)
         self._begun_at = 0.0
         """When the newest batch was taken."""
         self._last_seq = 0
@@ -61,10 +68,11 @@ class Recorder:
 
     def record(self, event: RunEvent) -> None:
         """Hands one event over. Returns at once unless the queue is full; raises LeaseLost once the lease is lost."""
+        recorded = _Recorded(event, time.time())
         try:
-            self._waiting.put_nowait(event)
+            self._waiting.put_nowait(recorded)
         except queue.Full:
-            self._wait_and_put(event)
+            self._wait_and_put(recorded)
 
     def begin_training(self, start_step: int) -> None:
         """Marks the run as running from `start_step` on, after all events recorded so far."""
@@ -88,25 +96,24 @@ class Recorder:
         self._closing.set()
         self._thread.join()
 
-    def _wait_and_put(self, event: RunEvent) -> None:
+    def _wait_and_put(self, recorded: _Recorded) -> None:
         began = time.monotonic()
         while True:
             self._check_lease()
             try:
-                self._waiting.put(event, timeout=0.2)
+                self._waiting.put(recorded, timeout=0.2)
                 break
             except queue.Full:
                 continue
         if not self._has_blocked:
             self._has_blocked = True
             waited_s = time.monotonic() - began
-            self._wait_and_put(
-                WarningEvent(
-                    code="events_blocked",
-                    message=f"Training waited {waited_s:.1f} s because the database takes events too slowly.",
-                    next_step="Look at the database's disk and load; no event is lost.",
-                )
+            warning = WarningEvent(
+                code="events_blocked",
+                message=f"Training waited {waited_s:.1f} s because the database takes events too slowly.",
+                next_step="Look at the database's disk and load; no event is lost.",
             )
+            self._wait_and_put(_Recorded(warning, time.time()))
 
     def _check_lease(self) -> None:
         if self.lost.is_set():
@@ -139,7 +146,7 @@ class Recorder:
         self.lost.set()
         self._on_lost()
 
-    def _next_batch(self) -> list[RunEvent]:
+    def _next_batch(self) -> list[_Recorded]:
         """Up to `batch_size` events: what has come while the batch before was written, or the next one as it comes.
 
         An event after a quiet moment is written at once. Batches begin at least `pause_s` apart, so that a fast trainer
@@ -159,19 +166,21 @@ class Recorder:
                 break
         return batch
 
-    def _append(self, batch: list[RunEvent]) -> int:
+    def _append(self, batch: list[_Recorded]) -> int:
         """Writes the batch once. A connection that breaks during COMMIT leaves open whether it is in: then looks first.
 
         That look holds the run's row, so that a commit which the server has not finished yet is waited for.
         """
+        new, times = [recorded.event for recorded in batch], [recorded.at for recorded in batch]
         try:
             with writing(self._engine) as session:
                 last_seq = None
                 if self._is_unsure:
                     store_queue.owned_run(session, self._run_id, self._attempt)
-                    last_seq = events.find_batch(session, self._run_id, self._attempt, batch, after=self._last_seq)
+                    last_seq = events.find_batch(session, self._run_id, self._attempt, new, after=self._last_seq)
                 if last_seq is None:
-                    last_seq = events.append(session, self._run_id, self._attempt, batch, now=time.time())
+                    now = time.time()
+                    last_seq = events.append(session, self._run_id, self._attempt, new, now=now, times=times)
         except DATABASE_TROUBLE:
             self._is_unsure = True
             raise

@@ -23,9 +23,16 @@ from rankscope.store.summary import run_changes
 _COLUMNS = ("kind", "step")
 
 
-def append(session: Session, run_id: str, attempt: int, batch: Sequence[RunEvent], *, now: float) -> int:
-    """Appends a worker's events and returns the last number; LeaseLost when the attempt no longer owns the run."""
-    return _append(session, run_id, batch, now, and_(col(Run.attempt) == attempt, col(Run.status).in_(OWNED)))
+def append(
+    session: Session, run_id: str, attempt: int, batch: Sequence[RunEvent], *, now: float,
+    times: Sequence[float] | None = None,
+) -> int:  # fmt: skip
+    """Appends a worker's events and returns the last number; LeaseLost when the attempt no longer owns the run.
+
+    `times`: when each of them happened, None: now.
+    """
+    fence = and_(col(Run.attempt) == attempt, col(Run.status).in_(OWNED))
+    return _append(session, run_id, batch, now, fence, times)
 
 
 def append_unfenced(session: Session, run_id: str, batch: Sequence[RunEvent], *, now: float) -> int:
@@ -33,7 +40,10 @@ def append_unfenced(session: Session, run_id: str, batch: Sequence[RunEvent], *,
     return _append(session, run_id, batch, now, true())
 
 
-def _append(session: Session, run_id: str, batch: Sequence[RunEvent], now: float, fence: ColumnElement[bool]) -> int:
+def _append(
+    session: Session, run_id: str, batch: Sequence[RunEvent], now: float, fence: ColumnElement[bool],
+    times: Sequence[float] | None = None,
+) -> int:  # fmt: skip
     taken = session.execute(
         update(Run)
         .where(col(Run.id) == run_id, fence)
@@ -55,7 +65,10 @@ def _append(session: Session, run_id: str, batch: Sequence[RunEvent], now: float
     first_seq = last_seq - len(batch) + 1
     session.execute(
         insert(Event),
-        [_row(event, run_id, first_seq + index, attempt, now) for index, event in enumerate(batch)],
+        [
+            _row(event, run_id, first_seq + index, attempt, now if times is None else times[index])
+            for index, event in enumerate(batch)
+        ],
     )
     changes = run_changes(batch, metrics, settled_step) | _steered(batch, config, requests)
     packed_seq = pack_events(session, run_id, chunked_seq, last_seq)
@@ -73,10 +86,10 @@ def _append(session: Session, run_id: str, batch: Sequence[RunEvent], now: float
     return int(last_seq)
 
 
-def _row(event: RunEvent, run_id: str, seq: int, attempt: int, now: float) -> dict[str, Any]:
+def _row(event: RunEvent, run_id: str, seq: int, attempt: int, at: float) -> dict[str, Any]:
     # Not through the TypeAdapter: it would not use the model's own setting for NaN and inf, and write null.
     fields = {name: value for name, value in json.loads(event.model_dump_json()).items() if value is not None}
-    row: dict[str, Any] = {"run_id": run_id, "seq": seq, "attempt": attempt, "time": now}
+    row: dict[str, Any] = {"run_id": run_id, "seq": seq, "attempt": attempt, "time": at}
     for name in _COLUMNS:
         row[name] = fields.pop(name, None)
     return row | {"payload": fields or None}
