@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 
 from rankscope.contract.events import MetricsEvent, PhaseEvent, PruneEvent, RanksEvent, RunEvent, WarningEvent
 from rankscope.contract.status import Phase
-from rankscope.store.queue import Claim
+from rankscope.store.engine import writing
+from rankscope.store.queue import Claim, reap
 from tests.backend.conftest import Server, config_with
 from tests.backend.store_setup import append, begin, claim, modules
 
@@ -150,6 +151,11 @@ def test_a_speed_that_collapses_and_a_training_that_stands_still(
     append(engine, run, batch, now=time.time())
     slow = health(api, run.run_id)["throughput_collapse"]
     assert slow["message"].startswith("0.8 steps a second at step 36; the median of this attempt is 4")
+    # The next attempt is not judged by the speeds of this one.
+    with writing(engine) as session:
+        assert reap(session, now=time.time() + 1000, max_lost_workers=3) == [run.run_id]
+    assert claim(engine).run_id == run.run_id
+    assert "throughput_collapse" not in health(api, run.run_id)
     still = start(age_s=25.0, config=LORA)
     append(engine, still, batch[:20], now=time.time() - 25)
     assert "throughput_collapse" not in health(api, still.run_id)

@@ -81,7 +81,10 @@ def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
         has_pruned=vitals.has_pruned(session, run.id),
         ranks=_newest_ranks(session, run.id),
         losses=list(zip(losses.steps.tolist(), losses.values.tolist(), strict=True)),
-        speeds=speeds.values[speeds.steps > run.attempt_start_step].tolist(),
+        # An attempt that starts has none yet; what there is was the speed of those before it.
+        speeds=()
+        if run.status == RunStatus.starting
+        else speeds.values[speeds.steps > run.attempt_start_step].tolist(),
         loss_age_s=_loss_age_s(run, curves[_LOSS], now),
         worker=run.worker,
         lease_s=lease_s,

@@ -184,13 +184,14 @@ export const stretchQuery = (id: string, name: string, stretch: Stretch | null, 
     enabled: stretch !== null,
   });
 
-/** What looks wrong with a run; asked again while it moves. */
-export const runHealthQuery = (id: string, isMoving: boolean) =>
+/** What looks wrong with a run; asked again while it moves, and when its status changes. */
+export const runHealthQuery = (id: string, status: RunStatus) =>
   queryOptions({
-    queryKey: ["run", id, "health"],
+    queryKey: ["run", id, "health", status],
     queryFn: ({ signal }) =>
       unwrap(http.GET("/api/v1/runs/{run_id}/health", { signal, params: { path: { run_id: id } } })),
-    refetchInterval: isMoving ? 5000 : false,
+    placeholderData: (previous) => previous,
+    refetchInterval: status === "running" || status === "starting" || status === "stopping" ? 5000 : false,
   });
 
 export const checkpointsQuery = (id: string) =>

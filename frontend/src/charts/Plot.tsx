@@ -89,9 +89,14 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
       waiting = newest;
       void next();
     };
-    const observer = new ResizeObserver(() => {
-      // A hidden tab has no size; it is drawn anew when it opens.
-      if (plotly && !isGone && root.clientWidth > 0 && "layout" in root) plotly.Plots.resize(root);
+    // A hidden tab has no size; it is drawn anew when it opens.
+    const canResize = () => !isGone && root.clientWidth > 0 && "layout" in root;
+    const observer = new ResizeObserver(async () => {
+      if (!plotly || !canResize()) return;
+      const top = topOf(root);
+      await plotly.Plots.resize(root);
+      // A legend that now takes fewer lines has made the margin smaller, and stands where it did.
+      if (canResize() && topOf(root) !== top) await plotly.redraw(root);
     });
     observer.observe(root);
     return () => {
@@ -140,6 +145,8 @@ interface Drawn {
     _size: { t: number; h: number };
   };
 }
+
+const topOf = (root: HTMLElement): number | undefined => (root as unknown as Drawn)._fullLayout?._size.t;
 
 /** Puts the cursor where x is now: zoom and size are Plotly's, which tells them only in its full layout. */
 function placeLine(root: HTMLElement, line: HTMLElement | null, x: number | null): void {

@@ -17,6 +17,8 @@ export const stateOf = (run: RunSummary): RunState => ({
   reason: run.reason_title,
 });
 
+export const phaseWord = (phase: Phase): string => (phase === "saving" ? "checkpointing" : phase);
+
 export function stateWords({ status, phase, attempt, position, reason }: RunState): string {
   switch (status) {
     case "queued":
@@ -26,7 +28,7 @@ export function stateWords({ status, phase, attempt, position, reason }: RunStat
     case "starting":
       return attempt > 1 ? `resuming, attempt ${attempt}` : "starting";
     case "running":
-      return phase === "saving" ? "checkpointing" : (phase ?? "running");
+      return phase ? phaseWord(phase) : "running";
     case "stopping":
       return phase === "saving" ? "stopping, saving" : "stopping";
     case "failed":

@@ -16,8 +16,7 @@ interface HealthPanelProps {
 
 /** What looks wrong with the run, each with what to do; nothing when nothing does. */
 export function HealthPanel({ id, status, warnings }: HealthPanelProps) {
-  const isMoving = status === "running" || status === "starting" || status === "stopping";
-  const health = useQuery(runHealthQuery(id, isMoving));
+  const health = useQuery(runHealthQuery(id, status));
   const items = health.data?.items ?? [];
   // Where the training has warned of a condition, the server uses its words: they stand here once.
   const told = new Set(items.map((item) => item.message));

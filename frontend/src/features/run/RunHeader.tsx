@@ -7,6 +7,7 @@ import type { RunDetail, RunStatus } from "@/api/types";
 import { age, count, dateTime, duration, metric, missing, roughly, shortCount } from "@/components/format";
 import { methodName } from "@/components/methods";
 import { StepProgress } from "@/components/Progress";
+import { phaseWord } from "@/components/run-state";
 import { StatusBadge } from "@/components/StatusBadge";
 import { useServerNow } from "@/components/use-server-now";
 import { Words } from "@/components/Words";
@@ -73,7 +74,7 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
               />
             </span>
           </Fact>
-          <Fact label="Phase">{isMoving ? (phase ?? missing) : missing}</Fact>
+          <Fact label="Phase">{isMoving && phase ? phaseWord(phase) : missing}</Fact>
           <Fact label="Best accuracy" hint={accuracy ? `step ${accuracy.max_step}` : undefined}>
             {metric(accuracy?.max)}
           </Fact>
