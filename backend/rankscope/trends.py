@@ -44,13 +44,13 @@ def loss_trend(points: Sequence[tuple[int, float]]) -> LossTrend | None:
     ends = range(len(finite), size - 1, -size)
     stretches = [finite[end - size : end] for end in reversed(ends)]
     middles = [median(loss for _, loss in stretch) for stretch in stretches]
-    spread = median(
-        abs(loss - middle) for stretch, middle in zip(stretches, middles, strict=True) for _, loss in stretch
-    )
-    error = _MEDIAN_ERROR * _MAD_TO_SD * spread / math.sqrt(size)
     best = min(middles)
     at = middles.index(best)
     recent, previous = middles[-1], middles[-2]
+    spreads = [_spread(stretch) for stretch in stretches]
+    # At least that since the best: a curve may be smooth while nothing is learned, and noisy afterwards.
+    spread = max(median(spreads), median(spreads[at:]))
+    error = _MEDIAN_ERROR * _MAD_TO_SD * spread / math.sqrt(size)
     lost = recent - best
     needed = max(_ERRORS_LOST * error, _ABOVE_BEST * abs(best), _LOST_SHARE * (middles[0] - best))
     return LossTrend(
@@ -60,3 +60,9 @@ def loss_trend(points: Sequence[tuple[int, float]]) -> LossTrend | None:
         step=finite[-1][0],
         is_diverging=lost > needed and recent >= previous - _ERRORS_FALLEN * error,
     )
+
+
+def _spread(stretch: Sequence[tuple[int, float]]) -> float:
+    """Median absolute deviation."""
+    middle = median(loss for _, loss in stretch)
+    return median(abs(loss - middle) for _, loss in stretch)

@@ -156,6 +156,16 @@ def test_a_diverging_loss_is_told_from_a_noisy_one(seed: int, noise: float) -> N
         assert trend.is_diverging, name
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_loss_that_is_smooth_before_it_falls_and_noisy_afterwards_does_not_diverge(seed: int) -> None:
+    chance = random.Random(seed)
+    flat = [(step, chance.gauss(0.69, 0.005)) for step in range(360)]
+    fallen = [(step, abs(chance.gauss(0.3, 0.3))) for step in range(360, 600)]
+    trend = loss_trend(flat + fallen)
+    assert trend is not None
+    assert not trend.is_diverging
+
+
 def test_a_diverging_loss_is_a_finding_with_its_numbers() -> None:
     losses = noisy(lambda x: 0.2 + 0.5 * math.exp(-8 * x) + 3 * max(0.0, x - 0.8), 0.05, 0)
     found = only(check(facts(losses=losses)))
