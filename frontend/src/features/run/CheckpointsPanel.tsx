@@ -29,7 +29,7 @@ export function CheckpointsPanel({ run }: { run: RunDetail }) {
           None yet.
         </Text>
       ) : (
-        <Table data-testid="checkpoints">
+        <Table data-testid="checkpoints" horizontalSpacing={6} style={{ whiteSpace: "nowrap" }}>
           <Table.Tbody>
             {rows.map((one) => (
               <Table.Tr key={`${one.attempt}-${one.step}`}>

@@ -4,6 +4,7 @@ import { stringify } from "yaml";
 import type { RunDetail } from "@/api/types";
 import { configValue } from "@/components/format";
 import { Panel } from "@/components/Panel";
+import { Words } from "@/components/Words";
 
 export default function ConfigTab({ run }: { run: RunDetail }) {
   const yaml = stringify(run.config);
@@ -12,7 +13,7 @@ export default function ConfigTab({ run }: { run: RunDetail }) {
       <Grid.Col span={{ base: 12, md: 7 }}>
         <Panel
           title="Config"
-          note="Every default filled in; `rankscope launch` takes this file."
+          note={<Words>Every default filled in; `rankscope launch` takes this file.</Words>}
           actions={
             <CopyButton value={yaml}>
               {({ copied, copy }) => (

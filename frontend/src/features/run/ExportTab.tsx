@@ -102,11 +102,13 @@ function OfferLine({ run, offer }: { run: RunDetail; offer: Offer }) {
 const prevent = (event: { preventDefault: () => void }) => event.preventDefault();
 
 function UsePanel({ run }: { run: RunDetail }) {
+  const names = run.environment["labels"];
+  const labels = Array.isArray(names) ? names.length : "NUMBER_OF_LABELS";
   const code = [
     "from peft import PeftModel",
     "from transformers import AutoModelForSequenceClassification",
     "",
-    `base = AutoModelForSequenceClassification.from_pretrained("${run.model_id}", num_labels=NUMBER_OF_LABELS)`,
+    `base = AutoModelForSequenceClassification.from_pretrained("${run.model_id}", num_labels=${labels})`,
     `model = PeftModel.from_pretrained(base, "${run.id}-adapter").merge_and_unload()`,
   ].join("\n");
   return (

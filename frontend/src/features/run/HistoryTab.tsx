@@ -40,9 +40,11 @@ export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
         <Panel
           title="Ledger of components"
           note={
-            prunes(run.method)
-              ? `${count(lines.length)} changes, newest first${lines.length > mostLines ? `; the newest ${mostLines} are shown` : ""}.`
-              : "This method prunes nothing."
+            !prunes(run.method)
+              ? "This method prunes nothing."
+              : lines.length === 0
+                ? "Nothing has been pruned yet."
+                : `${count(lines.length)} changes, newest first${lines.length > mostLines ? `; the newest ${mostLines} are shown` : ""}.`
           }
           actions={
             live.modules.length && prunes(run.method) ? (

@@ -17,7 +17,7 @@ const titles: Record<string, string> = {
   samples_per_second: "Samples per second",
   host_memory_bytes: "Memory of the host",
   process_memory_bytes: "Memory of the training process",
-  cpu_percent: "CPU of the training process",
+  cpu_percent: "CPU of the host",
 };
 
 export const metricTitle = (name: string): string => {
