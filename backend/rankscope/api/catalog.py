@@ -4,14 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from rankscope.api.shapes import (
-    DatasetList,
-    DatasetPreview,
-    DatasetShape,
-    ModelList,
-    ModelShape,
-    PresetList,
-)
+from rankscope.api.shapes import DatasetList, DatasetPreview, DatasetShape, ModelList, ModelShape, PresetList
 from rankscope.api.views import preset_list
 from rankscope.catalog import DatasetEntry, ModelEntry
 from rankscope.contract.config import RunConfig

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from rankscope.api import views
-from rankscope.api.shapes import Comparison, ConfigDifference
+from rankscope.api.run_shapes import Comparison, ConfigDifference
 from rankscope.changes import flat
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem

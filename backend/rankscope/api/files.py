@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
 from rankscope.api.archive import ZIP_RESPONSE, members_of, zip_of
+from rankscope.api.history_shapes import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart
 from rankscope.api.log_search import search
 from rankscope.api.logs import read_part
-from rankscope.api.shapes import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart, PresetList
+from rankscope.api.shapes import PresetList
 from rankscope.api.views import kept_checkpoints, preset_list
 from rankscope.artifacts import find_artifact
 from rankscope.contract.config import RunConfig

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from rankscope.api import views
-from rankscope.api.shapes import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
+from rankscope.api.run_shapes import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
 from rankscope.changes import changed, check_retry, differing
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition

@@ -1,10 +1,12 @@
 """Numbers over the steps."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
+from sqlmodel import Session
 
-from rankscope.api.shapes import MetricNames, MetricSeries, SeriesList
+from rankscope.api.history_shapes import MetricNames, MetricSeries, SeriesList
 from rankscope.deps import EngineDep, RunId
 from rankscope.store import runs
 from rankscope.store.engine import reading
@@ -17,9 +19,32 @@ MetricName = Annotated[str, Query(min_length=1, max_length=100)]
 FromStep = Annotated[int | None, Query(alias="from", ge=0, le=2**31 - 1, description="First step.")]
 ToStep = Annotated[int | None, Query(alias="to", ge=0, le=2**31 - 1, description="Last step.")]
 PointLimit = Annotated[str, Query(pattern=r"^(all|[1-9][0-9]{0,6})$", description="At most about so many, or all.")]
-Smooth = Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0: none.")]
-WithGhosts = Annotated[bool, Query(alias="ghost", description="Also what a resume has replaced.")]
-WithTimes = Annotated[bool, Query(alias="times", description="Also when each point was recorded.")]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What of a metric is asked for."""
+
+    from_step: FromStep = None
+    to_step: ToStep = None
+    smooth: Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0: none.")] = 0.0
+    with_ghosts: Annotated[bool, Query(alias="ghost", description="Also what a resume has replaced.")] = False
+    with_times: Annotated[bool, Query(alias="times", description="Also when each point was recorded.")] = False
+
+    def read(self, session: Session, run_id: str, names: list[str] | None, points: str) -> list[dict[str, Any]]:
+        """A series for each name."""
+        first, last = EVERY_STEP
+        within = Steps(
+            first if self.from_step is None else self.from_step, last if self.to_step is None else self.to_step
+        )
+        curves = read_curves(
+            session, run_id, names, limit=None if points == "all" else int(points), within=within, smooth=self.smooth,
+            with_ghosts=self.with_ghosts,
+        )  # fmt: skip
+        return [_series(name, curve, self.with_times) for name, curve in curves.items()]
+
+
+WishDep = Annotated[Wish, Depends()]
 
 
 @router.get("/metrics")
@@ -34,22 +59,14 @@ def list_metrics(run_id: RunId, engine: EngineDep) -> MetricNames:
 def get_series(
     run_id: RunId,
     engine: EngineDep,
+    wish: WishDep,
     names: Annotated[list[MetricName] | None, Query(max_length=1000, description="None: every metric.")] = None,
     points: PointLimit = "600",
-    from_step: FromStep = None,
-    to_step: ToStep = None,
-    smooth: Smooth = 0.0,
-    with_ghosts: WithGhosts = False,
-    with_times: WithTimes = False,
 ) -> SeriesList:
     """Many metrics at once. Reduced so that every extreme stays; exact where the steps asked for hold few points."""
     with reading(engine) as session:
         last_seq = runs.get_run(session, run_id).last_seq
-        curves = read_curves(
-            session, run_id, names, limit=_limit(points), within=_within(from_step, to_step), smooth=smooth,
-            with_ghosts=with_ghosts,
-        )  # fmt: skip
-    items = [_series(name, curve, with_times) for name, curve in curves.items()]
+        items = wish.read(session, run_id, names, points)
     return SeriesList.model_validate({"items": items, "last_seq": last_seq})
 
 
@@ -58,30 +75,14 @@ def get_metric(
     run_id: RunId,
     name: Annotated[str, Path(min_length=1, max_length=100, examples=["train_loss"])],
     engine: EngineDep,
+    wish: WishDep,
     points: PointLimit = "2000",
-    from_step: FromStep = None,
-    to_step: ToStep = None,
-    smooth: Smooth = 0.0,
-    with_ghosts: WithGhosts = False,
-    with_times: WithTimes = False,
 ) -> MetricSeries:
     """One metric; empty before its first point. Reduced so that every extreme stays."""
     with reading(engine) as session:
         last_seq = runs.get_run(session, run_id).last_seq
-        curves = read_curves(
-            session, run_id, [name], limit=_limit(points), within=_within(from_step, to_step), smooth=smooth,
-            with_ghosts=with_ghosts,
-        )  # fmt: skip
-    return MetricSeries.model_validate(_series(name, curves[name], with_times) | {"last_seq": last_seq})
-
-
-def _limit(points: str) -> int | None:
-    return None if points == "all" else int(points)
-
-
-def _within(from_step: int | None, to_step: int | None) -> Steps:
-    first, last = EVERY_STEP
-    return Steps(first if from_step is None else from_step, last if to_step is None else to_step)
+        (series,) = wish.read(session, run_id, [name], points)
+    return MetricSeries.model_validate(series | {"last_seq": last_seq})
 
 
 def _series(name: str, curve: Curve, with_times: bool) -> dict[str, Any]:

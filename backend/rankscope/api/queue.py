@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from rankscope.api import views
-from rankscope.api.shapes import ConfigEdit, Queue, ReorderRequest, RunDetail
+from rankscope.api.run_shapes import ConfigEdit, Queue, ReorderRequest, RunDetail
 from rankscope.changes import differing
 from rankscope.contract.errors import InvalidTransition
 from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep

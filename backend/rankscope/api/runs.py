@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rankscope.api import views
 from rankscope.api.paging import decode_cursor, encode_cursor
 from rankscope.api.problems import field_shapes
-from rankscope.api.shapes import RunCheck, RunCreate, RunDetail, RunPage, RunPatch, StopRequest, Verdict
+from rankscope.api.run_shapes import RunCheck, RunCreate, RunDetail, RunPage, RunPatch, StopRequest, Verdict
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.presets import presets

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from rankscope.api import views
-from rankscope.api.shapes import RunDetail, SteerWish
+from rankscope.api.run_shapes import RunDetail, SteerWish
 from rankscope.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.store import steering
 from rankscope.store.engine import writing

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlmodel import Session
 
 from rankscope.api.archive import ZIP_RESPONSE, zip_of
-from rankscope.api.shapes import RunDetail
+from rankscope.api.run_shapes import RunDetail
 from rankscope.api.views import detail
 from rankscope.artifacts import find_artifact
 from rankscope.deps import EngineDep, RunId, SettingsDep

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlmodel import Session
 
-from rankscope.api.shapes import AttemptShape, BudgetPoint, Plan, PresetList, PresetShape, RunDetail, RunSummary
+from rankscope.api.run_shapes import AttemptShape, BudgetPoint, Plan, RunDetail, RunSummary
+from rankscope.api.shapes import PresetList, PresetShape
 from rankscope.contract.config import RunConfig
 from rankscope.contract.presets import Preset
 from rankscope.contract.reasons import REASONS

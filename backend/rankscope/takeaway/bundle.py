@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from rankscope.api.archive import Member, members_of, parts_of
-from rankscope.api.shapes import RunDetail
+from rankscope.api.run_shapes import RunDetail
 from rankscope.store import events, series, snapshots
 from rankscope.store.engine import reading
 from rankscope.store.rank_columns import module_columns

@@ -8,7 +8,7 @@ import yaml
 from sqlmodel import Session
 
 from rankscope import __version__
-from rankscope.api.shapes import RunDetail
+from rankscope.api.run_shapes import RunDetail
 from rankscope.contract.events import Module
 from rankscope.store import events, series, snapshots
 from rankscope.store.rank_columns import module_columns

@@ -58,6 +58,8 @@ export function curvesFigure(input: CurvesInput): Figure {
         ...(input.isFromZero ? { rangemode: "tozero" } : {}),
         ...flatRange(curves, input),
         nticks: 6,
+        // Learning rates are read as 4e-4, not as 400µ.
+        exponentformat: "e",
         visible: !isEmpty,
       }),
       ...(hasSecond

@@ -1,0 +1,260 @@
+"""What the API takes and gives of runs: drafts, rows, actions, trees, comparisons."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from rankscope.api.shapes import FieldProblemShape, Number, Shape
+from rankscope.contract.config import RunConfig, SteerAction
+from rankscope.contract.events import Module
+from rankscope.contract.status import Phase, RunStatus
+
+
+class RunCreate(Shape):
+    config: RunConfig
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    """Empty: made from method, model and data."""
+    tags: list[Annotated[str, Field(min_length=1, max_length=50)]] = Field(default=[], max_length=50)
+    notes: str = Field(default="", max_length=100_000)
+    priority: int = Field(default=0, ge=-1000, le=1000)
+
+
+class RunPatch(Shape):
+    """Only the fields that are given change."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    tags: list[Annotated[str, Field(min_length=1, max_length=50)]] | None = Field(default=None, max_length=50)
+    notes: str | None = Field(default=None, max_length=100_000)
+    priority: int | None = Field(default=None, ge=-1000, le=1000)
+
+
+class RunCheck(Shape):
+    """Body of POST /runs/validate: a draft, which may be anything."""
+
+    config: dict[str, Any]
+
+
+class MetricSummary(Shape):
+    last: Number
+    last_step: int
+    min: Number
+    min_step: int
+    max: Number
+    max_step: int
+
+
+class RunSummary(Shape):
+    """One row of the list of runs."""
+
+    id: str
+    name: str
+    tags: list[str]
+    status: RunStatus
+    phase: Phase | None
+    priority: int
+    queue_position: int | None
+    """1 is next; null when the run does not wait in the queue."""
+    method: str
+    model_id: str
+    data_id: str
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    updated_at: float
+    """When the run last wrote anything."""
+    attempt: int
+    step: int
+    total_steps: int | None
+    eta_s: float | None
+    """Seconds to go, from this attempt's own steps; null before the tenth step of an attempt."""
+    worker: str | None
+    reason: str | None
+    """A stable word for programs; see contract.reasons."""
+    reason_title: str | None
+    """The same for a person."""
+    message: str | None
+    next_step: str | None
+    cause: str | None
+    """The log's line that tells why."""
+    parent_id: str | None
+    """The run that this one was forked from; it may have been deleted since."""
+    parent_step: int | None
+    metrics: dict[str, MetricSummary]
+    """Of eval_ metrics only what came after the final mask counts, once there is one."""
+    live: int | None
+    budget: int | None
+    n_modules: int | None
+    mean_rank: float | None
+    """live / n_modules, after the last pruning."""
+    trained_parameters: int | None
+    kept_parameters: int | None
+    artifact: Literal["adapter", "model"] | None
+
+
+class AttemptShape(Shape):
+    number: int
+    worker: str
+    started_at: float
+    ended_at: float | None
+    start_step: int | None
+    outcome: str | None
+
+
+class Remedy(Shape):
+    """What can be done about a run that has ended, as one call."""
+
+    action: Literal["resume", "retry", "fork"]
+    label: str = Field(examples=["Retry with batch 8 and accumulation 2"])
+    step: int | None
+    """Of action fork."""
+    changes: dict[str, Any]
+
+
+class SteerRequestShape(Shape):
+    id: str
+    action: SteerAction
+    target_rank: int | None
+    time: float
+
+
+class RunDetail(RunSummary):
+    notes: str
+    config: RunConfig
+    environment: dict[str, Any]
+    last_seq: int
+    """Stream from here after having read the history."""
+    lease_expires_at: float | None
+    attempts: list[AttemptShape]
+    modules: list[Module]
+    """Empty before the model is loaded, and for full fine-tuning."""
+    width: int | None
+    """Components of each module at the start."""
+    pruning_steps: list[int]
+    """Planned; empty for methods that do not prune."""
+    planned_budget: list["BudgetPoint"]
+    settled_step: int | None
+    """Step of the final mask, once it is set."""
+    is_held: bool
+    """A person holds pruning."""
+    steer_requests: list[SteerRequestShape]
+    """Asked for, and not answered by the training yet."""
+    remedy: Remedy | None
+    """For a run that has ended without being done; null when only another configuration helps."""
+
+
+class RunPage(Shape):
+    items: list[RunSummary]
+    next_cursor: str | None
+    total: int
+
+
+class RetryRequest(Shape):
+    changes: dict[str, Any] = Field(default={}, examples=[{"training": {"batch_size": 8, "gradient_accumulation": 2}}])
+    """Parts of the configuration that take the place of the run's own; only what leaves it the same training."""
+
+
+class ForkRequest(Shape):
+    step: int | None = Field(default=None, ge=0)
+    """Of a kept checkpoint; empty: the newest."""
+    attempt: int | None = Field(default=None, ge=0)
+    """Empty: the newest attempt that keeps a checkpoint of this step."""
+    changes: dict[str, Any] = Field(default={}, examples=[{"training": {"learning_rate": 0.001}}])
+    """Parts of the configuration that take the place of the parent's."""
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    """Empty: the parent's name and the step."""
+    tags: list[Annotated[str, Field(min_length=1, max_length=50)]] | None = Field(default=None, max_length=50)
+    """Empty: the parent's."""
+    priority: int = Field(default=0, ge=-1000, le=1000)
+
+
+class SteerWish(Shape):
+    action: SteerAction
+    """hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank."""
+    target_rank: int | None = Field(default=None, ge=1)
+
+
+class ConfigEdit(Shape):
+    config: RunConfig
+
+
+class Relative(Shape):
+    id: str
+    name: str
+    status: RunStatus
+    parent_id: str | None
+    parent_step: int | None
+    step: int
+    total_steps: int | None
+    metrics: dict[str, MetricSummary]
+
+
+class RunTree(Shape):
+    """A run, what it was forked from, and what was forked from these; parents before children."""
+
+    items: list[Relative]
+
+
+class Queue(Shape):
+    """Runs that wait, the next one first."""
+
+    items: list[RunSummary]
+
+
+class ReorderRequest(Shape):
+    run_ids: list[Annotated[str, Field(pattern="^[a-z0-9]{1,16}$")]] = Field(min_length=1, max_length=1000)
+    """Waiting runs in the order wanted: they take the places that they have now among themselves."""
+
+
+class StopRequest(Shape):
+    save: bool = True
+    """True: write a checkpoint first, so that the run can be resumed where it was."""
+
+
+class BudgetPoint(Shape):
+    step: int
+    budget: int
+
+
+class Plan(Shape):
+    """What a configuration would do, without starting anything."""
+
+    config: RunConfig
+    """With every default filled in."""
+    total_steps: int
+    train_rows: int
+    eval_rows: int
+    n_modules: int
+    trained_parameters: int
+    """Adapter and head (full: everything) at the start."""
+    kept_parameters: int
+    """Adapter parameters at the end, at the planned budget, without the head; an estimate for dynamic rank, because a
+    component's size depends on the module that keeps it."""
+    model_parameters: int
+    planned_budget: list[BudgetPoint]
+    """Corner points and one point a pruning step; hold the value between them. Empty without ranks."""
+    pruning_steps: list[int]
+    warnings: list[str]
+
+
+class Verdict(Shape):
+    """Whether a draft can run: what would be refused, or the plan.
+
+    The question is answered either way, so the status is 200: a form asks while a person types. Launching refuses the
+    same problems with 422.
+    """
+
+    problems: list[FieldProblemShape]
+    plan: Plan | None
+
+
+class ConfigDifference(Shape):
+    field: str
+    values: list[Any]
+    """One for each run, in the order asked for; null where the run has no such field."""
+
+
+class Comparison(Shape):
+    runs: list[RunSummary]
+    differences: list[ConfigDifference]
+    equal_budget: bool
+    """All runs keep the same number of components (or parameters, for runs without components)."""
