@@ -2,11 +2,9 @@
 
 import signal
 import sqlite3
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 import psutil
 
@@ -78,11 +76,11 @@ def freeze(case: Case) -> str | None:
     if worker is None or child is None:
         return None
     try:
-        if kind == 2 and not _stop_while_writing(child, installation.attempt_folder(case.run_id, run.attempt)):
+        if kind == 2 and not _stop_while_writing(installation, child, case.run_id, run.attempt):
             return None
-        _stop_outside_of_a_write(installation, worker)
+        _stop_outside_of_a_write(installation, psutil.Process(worker.pid))
         if kind == 1:
-            child.suspend()
+            _stop_outside_of_a_write(installation, child)
         awaited = case.chance.choice(["starting", "running"]) if kind < 2 else "running"
         taken_over = case.viewer.wait_for(
             lambda event: event["attempt"] > run.attempt and event.get("status") == awaited, DEADLINE_S
@@ -102,25 +100,33 @@ def freeze(case: Case) -> str | None:
     return f"SIGSTOP {what}: SIGCONT when the next attempt was {awaited}"
 
 
-def _stop_outside_of_a_write(installation: Installation, worker: "subprocess.Popen[bytes]") -> None:
+def _stop_outside_of_a_write(installation: Installation, process: psutil.Process) -> None:
     """SIGSTOP. SQLite has one writer: one that freezes in the middle of a write makes all others wait until it wakes up."""
-    while True:
-        worker.send_signal(signal.SIGSTOP)
-        with closing(sqlite3.connect(installation.settings.data_dir / "rankscope.db", timeout=2)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError:
-                worker.send_signal(signal.SIGCONT)
+    process.suspend()
+    while _is_locked(installation):
+        process.resume()
+        time.sleep(0.001)
+        process.suspend()
 
 
-def _stop_while_writing(child: psutil.Process, folder: Path) -> bool:
-    writing = folder / "checkpoints" / ".writing"
+def _is_locked(installation: Installation) -> bool:
+    """Whether somebody still writes after two seconds."""
+    with closing(sqlite3.connect(installation.settings.data_dir / "rankscope.db", timeout=2)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+def _stop_while_writing(installation: Installation, child: psutil.Process, run_id: str, attempt: int) -> bool:
+    """Suspends the child while files of a checkpoint are being written, and no transaction; False when it ends before."""
+    writing = installation.attempt_folder(run_id, attempt) / "checkpoints" / ".writing"
     try:
         while child.is_running():
             if list(writing.glob("checkpoint-*/trainer_state.json")):
                 child.suspend()
-                if list(writing.glob("checkpoint-*/trainer_state.json")):
+                if list(writing.glob("checkpoint-*/trainer_state.json")) and not _is_locked(installation):
                     return True
                 child.resume()
             time.sleep(0.001)  # nothing tells of a file that is being written
