@@ -163,16 +163,18 @@ export const kinSeriesQuery = (
     refetchInterval: isMoving ? 5000 : false,
   });
 
-interface Stretch {
-  /** Steps, both ends included. */
-  from: number;
-  to: number;
+interface StretchWish {
+  /** Steps, both ends included; null: none. */
+  stretch: { from: number; to: number } | null;
+  smooth: number;
+  /** A new attempt cuts the old one's end away. */
+  attempt: number;
 }
 
 /** One metric between two steps: exact where they hold few enough points. */
-export const stretchQuery = (id: string, name: string, stretch: Stretch | null, smooth: number) =>
+export const stretchQuery = (id: string, name: string, { stretch, smooth, attempt }: StretchWish) =>
   queryOptions({
-    queryKey: ["run", id, "stretch", name, { ...stretch, smooth }],
+    queryKey: ["run", id, "stretch", name, { ...stretch, smooth, attempt }],
     queryFn: async ({ signal }) => {
       const { from, to } = stretch ?? { from: 0, to: 0 };
       const query = { from, to, smooth, times: true, points: "2000" };

@@ -69,7 +69,8 @@ export function CurvePanel({
     [run.started_at, run.total_steps],
   );
   const [stretch, setStretch] = useState<{ from: number; to: number } | null>(null);
-  const exact = useQuery(stretchQuery(run.id, curve.name, curve.isReduced ? stretch : null, beta));
+  const wished = { stretch: curve.isReduced ? stretch : null, smooth: beta, attempt: run.attempt };
+  const exact = useQuery(stretchQuery(run.id, curve.name, wished));
   const detail = stretch && curve.isReduced ? exact.data : undefined;
   const shown = useMemo(() => (detail ? withDetail(curve, detail) : curve), [curve, detail]);
   const figure = useMemo(() => {
