@@ -1,6 +1,6 @@
 """The server's copy of the budget equation against the training library's."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from dynamic_rank import DynamicRankConfig
@@ -90,6 +90,10 @@ acts = some.builds(
 )
 
 
+@example(
+    steering=[Steering(step=1, action="freeze"), Steering(step=1, action="target", target_rank=1)],
+    ends=(1, 70), interval=1, shape="slow_first",
+)  # fmt: skip
 @given(
     steering=some.lists(acts, max_size=5).map(lambda found: sorted(found, key=lambda one: one.step)),
     ends=some.tuples(some.integers(0, 60), some.integers(70, 100)),

@@ -39,10 +39,11 @@ def planned_budget(step: int, window: PruningWindow, b0: int, bT: int, shape: Sc
     slow_first: b0 - (b0 - bT) * x^3, the paper. fast_first: bT + (b0 - bT) * (1 - x)^3, AdaLoRA. linear: between.
     `x` is the share of the window that has passed. All in integers, so that no float decides a component.
     """
-    if step <= window.start:
-        return b0
+    # The end first: a mask that is frozen at the window's first step leaves a window without length.
     if step >= window.end:
         return bT
+    if step <= window.start:
+        return b0
     gap, done, length = b0 - bT, step - window.start, window.length
     if shape == "fast_first":
         return bT - (-gap * (length - done) ** 3) // length**3  # ceil(bT + y) = bT - floor(-y)

@@ -1,0 +1,55 @@
+"""Many viewers of one run while the server is killed and started again."""
+
+import time
+from pathlib import Path
+
+from rankscope.contract.config import RunConfig
+from rankscope.contract.events import MetricsEvent
+from rankscope.contract.status import RunStatus
+from rankscope.store import events, queue, runs
+from rankscope.store.doorbell import Doorbell
+from rankscope.store.engine import create_engine, reading, writing
+from rankscope_worker.recorder import Recorder
+from tests.backend.conftest import CONFIG
+from tests.faults.viewers import Viewer
+from tests.stack import Stack, wait_for
+
+VIEWERS = 50
+
+
+def test_fifty_viewers_see_every_event_once_though_the_server_is_killed_twice(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "data")
+    try:
+        stack.start_valkey()
+        stack.start_api()
+        engine = create_engine(stack.settings.resolved_database_url)
+        with writing(engine) as session:
+            run_id = runs.create_run(session, RunConfig.model_validate(CONFIG), now=time.time()).id
+        with writing(engine) as session:
+            claimed = queue.claim_next(session, worker="w", has_gpu=False, lease_s=600, now=time.time())
+        assert claimed is not None
+        recorder = Recorder(engine, Doorbell(stack.settings.broker_url), run_id, claimed.attempt)
+        recorder.begin_training(0)
+        viewers = [Viewer(stack.url, run_id) for _ in range(VIEWERS)]
+        for step in range(300):
+            recorder.record(MetricsEvent(step=step, values={"train_loss": 1.0}))
+            if step in (100, 200):
+                recorder.flush()
+                seen = step
+                wait_for("all to watch", lambda seen=seen: all(viewer.step >= seen for viewer in viewers))
+                stack.kill("api")
+            if step in (150, 250):
+                stack.start_api()
+        recorder.close()
+        with writing(engine) as session:
+            runs.transition(session, runs.get_run(session, run_id), RunStatus.done, now=time.time())
+        assert all(viewer.join(60) for viewer in viewers)
+        with reading(engine) as session:
+            recorded = events.read_after(session, run_id, 0)
+        engine.dispose()
+        assert len(recorded) > 300
+        for viewer in viewers:
+            assert viewer.events == recorded
+            assert viewer.connections >= 3
+    finally:
+        stack.stop()
