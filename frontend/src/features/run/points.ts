@@ -31,7 +31,7 @@ export const copyPoints = (points: Points): Points => ({
 });
 
 /** More points than this are reduced while watching. */
-export const mostPoints = 4000;
+export const mostPoints = 3000;
 const stretches = 400;
 
 export function addPoint(points: Points, step: number, value: Num): void {

@@ -1,11 +1,11 @@
 import { stretchOf } from "./stretch";
 
 /** More snapshots than this are thinned while watching. */
-export const mostSnapshots = 700;
-const newestKept = 100;
+export const mostSnapshots = 500;
+const newestKept = 60;
 
 /**
- * At most about 500 snapshots: the first, the newest hundred, at most 300 prunings, and the others evenly over the steps.
+ * At most about 350 snapshots: the first, the newest sixty, at most 200 prunings, and the others evenly over the steps.
  *
  * Done again and again it stays even, because what is kept depends on steps and not on places in the list.
  */
@@ -14,10 +14,10 @@ export function thinSnapshots<T extends { step: number; pruning: boolean }>(snap
   const prunings = older.filter((one) => one.pruning);
   const kept = new Set<T>([
     ...older.slice(0, 1),
-    ...evenly(prunings, 300),
+    ...evenly(prunings, 200),
     ...evenly(
       older.filter((one) => !one.pruning),
-      Math.max(100, 400 - prunings.length),
+      Math.max(80, 280 - prunings.length),
     ),
   ]);
   return [...older.filter((one) => kept.has(one)), ...snapshots.slice(older.length)];
