@@ -175,6 +175,12 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     page.get_by_role("tab", name="History").click()
     expect(page.get_by_test_id("run-tree").locator("li")).to_have_count(2)
     picture(page, "fork")
+
+    # ------------------------------------------------ once it trains, its curves stand beside its parent's
+    with stack.client() as client:
+        for other in (failing, second, third):
+            client.stop(other, save=False)
+        wait_for("the fork to train", lambda: client.run(child)["step"] > made["step"], deadline_s=120)
     page.get_by_role("tab", name="Curves").click()
     page.get_by_role("switch", name="Forks").click()
     loss = page.get_by_test_id("curve-train_loss")
