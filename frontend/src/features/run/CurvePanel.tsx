@@ -98,7 +98,6 @@ export function CurvePanel({
               beside(steps, values, {
                 name,
                 colour: isAncestor ? look.muted : colourOf(look, order + 1),
-                dash: "dash",
               }),
             ),
           ];
