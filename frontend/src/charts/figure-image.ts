@@ -19,6 +19,10 @@ export async function figureImage(
 ): Promise<string> {
   const plotly = await loadPlotly();
   const layout = { ...figure.layout, autosize: false, width, height, paper_bgcolor: look.surface };
-  const data = [...figure.data, ...labelTraces(figure.labels ?? [])];
+  // With a gap Plotly draws cells at their size: what shows an SVG may blur a picture of one pixel a cell.
+  const cells = figure.data.map((trace) =>
+    trace.type === "heatmap" ? { ...trace, xgap: 1, ygap: 1 } : trace,
+  );
+  const data = [...cells, ...labelTraces(figure.labels ?? [])];
   return plotly.toImage({ data, layout } as never, { format, width, height, scale });
 }
