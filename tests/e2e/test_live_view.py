@@ -144,11 +144,39 @@ def _curves(stack: Stack, page: Page, run: str) -> None:
 
 
 def _zoom(page: Page, curve: Locator) -> None:
-    """A stretch of a long curve is drawn with every point of it; a double click takes it back."""
+    """A stretch of a long curve is drawn with every point of it; a button or a double click takes it back."""
     wait_for("more points than are drawn", lambda: number(curve, "data-points") > 1000, deadline_s=120)
     page.reload()
     expect(curve).to_contain_text("minima, maxima and NaN are kept")
     area = curve.locator(".nsewdrag").first
+    zoom_out = curve.get_by_role("button", name="Zoom out")
+
+    _zoom_in(page, curve, area)
+    picture(page, "curves-zoomed")
+    assert serious_issues(page) == []
+    points = number(curve, "data-points")
+    wait_for("points that come meanwhile", lambda: number(curve, "data-points") > points, deadline_s=60)
+    expect(zoom_out).to_be_visible()
+    assert _first_step(curve) > 100
+    expect(curve).to_contain_text(re.compile(r"All [\d,]+ points in view"))
+    zoom_out.click()
+    expect(curve).to_contain_text("minima, maxima and NaN are kept")
+    expect(zoom_out).to_have_count(0)
+    wait_for("the whole curve", lambda: _first_step(curve) < 100, deadline_s=10)
+
+    _zoom_in(page, curve, area)
+    area.dblclick()
+    expect(curve).to_contain_text("minima, maxima and NaN are kept")
+    expect(zoom_out).to_have_count(0)
+    wait_for("the whole curve", lambda: _first_step(curve) < 100, deadline_s=10)
+
+
+def _first_step(curve: Locator) -> float:
+    drawn = curve.locator(".js-plotly-plot")
+    return float(drawn.evaluate("plot => plot._fullLayout.xaxis.range[0]"))
+
+
+def _zoom_in(page: Page, curve: Locator, area: Locator) -> None:
     area.scroll_into_view_if_needed()
     box = area.bounding_box()
     assert box is not None
@@ -158,9 +186,6 @@ def _zoom(page: Page, curve: Locator) -> None:
     page.mouse.move(box["x"] + 0.5 * box["width"], middle, steps=5)
     page.mouse.up()
     expect(curve).to_contain_text(re.compile(r"All [\d,]+ points in view"))
-    picture(page, "curves-zoomed")
-    area.dblclick()
-    expect(curve).to_contain_text("minima, maxima and NaN are kept")
 
 
 def _log(stack: Stack, page: Page, run: str) -> None:

@@ -1,4 +1,4 @@
-import { Skeleton } from "@mantine/core";
+import { Button, Skeleton } from "@mantine/core";
 import type { Config, PlotlyHTMLElement } from "plotly.js-dist-min";
 import { useEffect, useRef, useState } from "react";
 import { drawLabels } from "./cell-labels";
@@ -11,6 +11,8 @@ const config: Partial<Config> = {
   responsive: false,
   displayModeBar: false,
   doubleClick: "reset",
+  // Its hint on the way back from a zoom fades before it is read; a button stays.
+  showTips: false,
 };
 
 /** What a person points at. */
@@ -40,6 +42,8 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
   const line = useRef<HTMLDivElement>(null);
   const draw = useRef<(figure: Figure) => void>(undefined);
   const [isDrawn, setDrawn] = useState(false);
+  const [isZoomed, setZoomed] = useState(false);
+  const zoomOut = useRef<() => void>(undefined);
   const present = useRef({ cursor, onHover, onClick, onZoom });
   present.current = { cursor, onHover, onClick, onZoom };
 
@@ -48,7 +52,9 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
     if (!root) return;
     let plotly: Plotly | undefined;
     let waiting: Figure | undefined;
+    let newest: Figure | undefined;
     let labels: Figure["labels"];
+    let timesZoomedOut = 0;
     let isBusy = false;
     let isGone = false;
 
@@ -60,8 +66,14 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
         const { data, layout } = waiting;
         labels = waiting.labels;
         waiting = undefined;
-        // Plotly writes into the layout that it gets, so it gets a copy.
-        await plotly.react(root, data as never, { ...layout, ...reachOf(present.current) }, config);
+        // Plotly writes into the layout that it gets, down to its axes, so it gets a copy.
+        const own = {
+          ...structuredClone(layout),
+          ...reachOf(present.current),
+          // While it stays the same, a person's zoom stays too.
+          uirevision: `zoomed out ${timesZoomedOut} times`,
+        };
+        await plotly.react(root, data as never, own, config);
         listen(root as unknown as PlotlyHTMLElement);
         setDrawn(true);
       }
@@ -74,9 +86,16 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
       plot.on("plotly_hover", ({ points }) => present.current.onHover?.(points[0] as unknown as PlotPoint));
       plot.on("plotly_unhover", () => present.current.onHover?.(null));
       plot.on("plotly_click", ({ points }) => present.current.onClick?.(points[0] as unknown as PlotPoint));
+      let isWayBack = false;
+      plot.on("plotly_doubleclick", () => {
+        isWayBack = true;
+      });
       plot.on("plotly_relayout", (change) => {
-        const range = zoomOf({ ...change });
-        if (range !== undefined) present.current.onZoom?.(range);
+        if (isWayBack) toWhole();
+        else if (Object.keys(change).some((key) => key.includes(".range"))) setZoomed(true);
+        const range = isWayBack ? undefined : zoomOf({ ...change });
+        isWayBack = false;
+        if (range) present.current.onZoom?.(range);
       });
       const finish = () => {
         placeLine(root, line.current, present.current.cursor);
@@ -85,9 +104,19 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
       plot.on("plotly_afterplot", finish);
       finish();
     };
-    draw.current = (newest) => {
-      waiting = newest;
+    draw.current = (figure) => {
+      newest = figure;
+      waiting = figure;
       void next();
+    };
+    const toWhole = () => {
+      setZoomed(false);
+      present.current.onZoom?.(null);
+    };
+    zoomOut.current = () => {
+      timesZoomedOut += 1;
+      toWhole();
+      if (newest) draw.current?.(newest);
     };
     // A hidden tab has no size; it is drawn anew when it opens.
     const canResize = () => !isGone && root.clientWidth > 0 && "layout" in root;
@@ -123,6 +152,17 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
         style={{ height, width: "100%" }}
       />
       <div ref={line} className="plot-cursor" hidden />
+      {isZoomed && (
+        <Button
+          variant="default"
+          size="compact-xs"
+          title="Or double-click the chart"
+          className="plot-zoom-out"
+          onClick={() => zoomOut.current?.()}
+        >
+          Zoom out
+        </Button>
+      )}
     </div>
   );
 }
@@ -131,8 +171,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
 const reachOf = ({ onHover }: Pick<PlotProps, "onHover">) => (onHover ? { hoverdistance: -1 } : {});
 
 /** Where a person has zoomed to; undefined when the change is of another sort. */
-function zoomOf(change: Record<string, unknown>): [number, number] | null | undefined {
-  if (change["xaxis.autorange"] === true) return null;
+function zoomOf(change: Record<string, unknown>): [number, number] | undefined {
   const [low, high] = [change["xaxis.range[0]"], change["xaxis.range[1]"]].map(Number) as [number, number];
   return Number.isFinite(low) && Number.isFinite(high)
     ? [Math.min(low, high), Math.max(low, high)]

@@ -27,11 +27,10 @@ export function axis(look: Look, more: Partial<Axis> = {}): Partial<Axis> {
   } as Partial<Axis>;
 }
 
-/** What all figures share. The constant uirevision keeps a person's zoom through every update. */
+/** What all figures share. */
 export function baseLayout(look: Look, more: Partial<Layout> = {}): Partial<Layout> {
   return {
     autosize: true,
-    uirevision: "keep",
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: fontFamily, size: 12, color: look.ink },
