@@ -1,5 +1,6 @@
 """Chromium on the run page of a stage, and what it has fetched."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -78,6 +79,19 @@ class Tab:
         used = session.send("Runtime.getHeapUsage")["usedSize"]
         session.detach()
         return int(used)
+
+    def compiled_bytes(self) -> int:
+        """What of the heap is code that the browser has compiled, and its bookkeeping."""
+        session = self.page.context.new_cdp_session(self.page)
+        parts: list[str] = []
+        session.on("HeapProfiler.addHeapSnapshotChunk", lambda event: parts.append(event["chunk"]))
+        session.send("HeapProfiler.takeHeapSnapshot", {"reportProgress": False})
+        session.detach()
+        heap = json.loads("".join(parts))
+        fields, types = heap["snapshot"]["meta"]["node_fields"], heap["snapshot"]["meta"]["node_types"][0]
+        nodes, code = heap["nodes"], types.index("code")
+        kinds, sizes = nodes[fields.index("type") :: len(fields)], nodes[fields.index("self_size") :: len(fields)]
+        return sum(size for kind, size in zip(kinds, sizes, strict=True) if kind == code)
 
 
 @contextmanager
