@@ -4,6 +4,10 @@ import csv
 import os
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 WORDS = {"fresh": ["good", "great", "fine", "warm", "bright"], "rotten": ["bad", "poor", "dull", "cold", "grim"]}
 FILLER = ["the", "film", "a", "plot", "is", "actor", "scene", "very", "music", "end"]
@@ -13,17 +17,43 @@ def make_tiny_bert(folder: Path, *, hidden: int = 32, layers: int = 2, seed: int
     """Saves a BERT with random weights, `layers` blocks and a word-level vocabulary of the texts below."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    from transformers import BertConfig, BertForSequenceClassification
 
-    folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *FILLER, *WORDS["fresh"], *WORDS["rotten"]]
-    BertTokenizerFast(vocab={word: number for number, word in enumerate(vocabulary)}).save_pretrained(folder)
+    tokenizer = _save_tokenizer(folder)
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=2,
+        vocab_size=len(tokenizer), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=2,
         intermediate_size=2 * hidden, max_position_embeddings=64,
     )  # fmt: skip
     BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def _save_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
+    from transformers import BertTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *FILLER, *WORDS["fresh"], *WORDS["rotten"]]
+    tokenizer = BertTokenizerFast(vocab={word: number for number, word in enumerate(vocabulary)})
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def make_tiny_bart(folder: Path, *, seed: int = 0) -> Path:
+    """Saves a BART with random weights, an encoder and a decoder of one block each, and the vocabulary of `make_tiny_bert`."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import torch
+    from transformers import BartConfig, BartForSequenceClassification
+
+    tokenizer = _save_tokenizer(folder)
+    torch.manual_seed(seed)
+    config = BartConfig(
+        vocab_size=len(tokenizer), d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=64,
+        pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.cls_token_id, eos_token_id=tokenizer.sep_token_id,
+        decoder_start_token_id=tokenizer.sep_token_id, forced_eos_token_id=None,
+    )  # fmt: skip
+    BartForSequenceClassification(config).save_pretrained(folder)
     return folder
 
 

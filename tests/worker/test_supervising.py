@@ -86,6 +86,17 @@ def test_an_end_that_nobody_asked_for_carries_the_logs_line(tmp_path: Path) -> N
     assert classify(-11, "nothing", None, log, CONFIG, None, was_out_of_memory=True).reason == "child_killed"
 
 
+def test_a_child_that_said_why_it_ended_carries_what_it_warned_of(tmp_path: Path) -> None:
+    log, note = tmp_path / "log.txt", EndNote("nan_loss", "The loss is no number since step 4.")
+    lines = [
+        "2026-11-25 07:16:10,298 WARNING The loss is nan at step 4.", "2026-11-25 07:16:13,355 INFO Ended: nan loss.",
+    ]  # fmt: skip
+    log.write_text("\n".join(lines))
+    assert classify(ExitCode.nan_loss, "nothing", note, log, CONFIG, None).cause == lines[0]
+    log.write_text(lines[1])
+    assert classify(ExitCode.nan_loss, "nothing", note, log, CONFIG, None).cause is None
+
+
 def test_a_child_that_had_to_be_killed_says_so(tmp_path: Path) -> None:
     ending = classify(-9, "by_person", None, tmp_path, CONFIG, 60.0)
     assert ending.message == "It did not stop within 60 s and was killed."

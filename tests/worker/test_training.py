@@ -291,7 +291,7 @@ def test_losses_that_are_no_numbers_warn_once_keep_old_checkpoints_and_end_the_r
         assert control.should_save == math.isfinite(loss)
         ended.append(control.should_training_stop)
     assert ended == [False, False, False, True]
-    assert reporter.has_diverged
+    assert reporter.diverged_at == 2
     assert [event.code for event in events if event.kind == "warning"] == ["nan_loss"]
     assert [str(event.values["train_loss"]) for event in events if event.kind == "metrics"] == [
         "0.5", "nan", "inf", "nan",

@@ -38,6 +38,7 @@ _NAMES = {
 _DIVERGED_AFTER = 3
 """Losses in a row that are no number: the weights are lost, and going on is a waste."""
 _QUIET_WHEN_STOPPING = frozenset({"never_stepped", "stopped_before_final_mask"})
+"""Warnings of a training that ended early, which say nothing when the end was asked for or has its own cause."""
 
 
 class Reporter(TrainerCallback):
@@ -75,9 +76,11 @@ class Reporter(TrainerCallback):
         self._phase: Phase | None = None
         self._start_step = self._step = start_step
         self._bad_losses = 0
+        self._first_bad_step = 0
         self._speed = Stopwatch()
         self.is_stopping = False
-        self.has_diverged = False
+        self.diverged_at: int | None = None
+        """First step of the losses that ended the training because they are no numbers."""
 
     # ------------------------------------------------------------ Trainer's side
 
@@ -160,7 +163,8 @@ class Reporter(TrainerCallback):
             self._record(prune_event(snapshot.decision))
 
     def on_warning(self, code: str, message: str) -> None:
-        if not (self.is_stopping and code in _QUIET_WHEN_STOPPING):
+        is_early_end = self.is_stopping or self.diverged_at is not None
+        if not (is_early_end and code in _QUIET_WHEN_STOPPING):
             self._record(WarningEvent(code=code, message=message, step=self._step))
 
     # ------------------------------------------------------------ phases
@@ -194,6 +198,7 @@ class Reporter(TrainerCallback):
         # What is broken now must not replace the last good checkpoint.
         control.should_save = False
         if self._bad_losses == 1:
+            self._first_bad_step = step
             self._record(
                 WarningEvent(
                     code="nan_loss", message=f"The loss is {loss} at step {step}.", step=step,
@@ -201,7 +206,8 @@ class Reporter(TrainerCallback):
                 )
             )  # fmt: skip
         if self._bad_losses >= _DIVERGED_AFTER:
-            self.has_diverged = control.should_training_stop = True
+            self.diverged_at = self._first_bad_step
+            control.should_training_stop = True
 
 
 class Stopwatch:

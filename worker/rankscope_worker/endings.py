@@ -1,6 +1,7 @@
 """How an attempt ended, in words for a person; and writing that to the run."""
 
 import logging
+import re
 import signal
 import time
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from rankscope.store.queue import Claim
 from rankscope_worker.exits import EndNote, ExitCode
 
 _log = logging.getLogger(__name__)
+
+_WARNING = re.compile(r"\S+ \S+ (WARNING|ERROR|CRITICAL) ")
 
 Asked = Literal["nothing", "by_person", "by_drain"]
 
@@ -50,7 +53,8 @@ def classify(
     ending = _classified(return_code, asked, note, log, config, killed_after_s, was_out_of_memory)
     if ending.status in (RunStatus.done, RunStatus.stopped) or asked != "nothing":
         return ending
-    line = last_error_line(log)
+    # A child that ended by itself has said why: its log ends with that, and the cause is what it warned of before.
+    line = last_error_line(log, or_warning=note is not None)
     return ending if line is None or line in (ending.message or "") else replace(ending, cause=line)
 
 
@@ -127,8 +131,11 @@ def _smaller_batch(config: dict[str, Any]) -> str:
     )
 
 
-def last_error_line(log: Path, tail_bytes: int = 20_000) -> str | None:
-    """The last line of the log that looks like the end of a traceback, else its last line."""
+def last_error_line(log: Path, tail_bytes: int = 20_000, *, or_warning: bool = False) -> str | None:
+    """The last line of the log that looks like the end of a traceback, else its last line.
+
+    `or_warning`: else the last that was logged as a warning or an error, and if there is none, none.
+    """
     try:
         with log.open("rb") as file:
             file.seek(0, 2)
@@ -137,7 +144,8 @@ def last_error_line(log: Path, tail_bytes: int = 20_000) -> str | None:
     except OSError:
         return None
     errors = [line for line in lines if "Error" in line.split(":", 1)[0] and " " not in line.split(":", 1)[0]]
-    line = errors[-1] if errors else (lines[-1] if lines else None)
+    others = [line for line in lines if _WARNING.match(line)] if or_warning else lines
+    line = next((found[-1] for found in (errors, others) if found), None)
     return line[:1000] if line else None
 
 

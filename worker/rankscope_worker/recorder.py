@@ -69,6 +69,8 @@ class Recorder:
     def record(self, event: RunEvent) -> None:
         """Hands one event over. Returns at once unless the queue is full; raises LeaseLost once the lease is lost."""
         recorded = _Recorded(event, time.time())
+        if isinstance(event, WarningEvent):
+            _log.warning("%s", " ".join(filter(None, (event.message, event.next_step))))
         try:
             self._waiting.put_nowait(recorded)
         except queue.Full:

@@ -100,7 +100,8 @@ def _attempt(
         case "diverged":
             return ExitCode.nan_loss, EndNote(
                 "nan_loss", f"The loss is no number since step {outcome.step}: the training has diverged.",
-                f"Lower learning_rate, for example to {config.training.learning_rate / 3:.1g}.", outcome.step,
+                f"Lower learning_rate, for example to {config.training.learning_rate / 3:.1g}: "
+                "fork the run from a checkpoint before that step, or duplicate it.", outcome.step,
             )  # fmt: skip
         case "disk_full":
             return ExitCode.disk_full, EndNote(

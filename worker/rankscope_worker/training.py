@@ -160,8 +160,8 @@ def run_training(
         method.load_state(str(resume_from.path) if resume_from else "")
     step = max(trainer.state.global_step, start_step)
     shutil.rmtree(_working_folder(folder), ignore_errors=True)
-    if reporter.has_diverged:
-        return Outcome("diverged", step, is_saved=False)
+    if reporter.diverged_at is not None:
+        return Outcome("diverged", reporter.diverged_at, is_saved=False)
     is_saved = step == (start_step if trainer.saved_step is None else trainer.saved_step)
     if step < total_steps:
         was_asked = reporter.is_stopping or not trainer.is_out_of_room

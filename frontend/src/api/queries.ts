@@ -52,18 +52,35 @@ export const runQuery = (id: string) =>
       unwrap(http.GET("/api/v1/runs/{run_id}", { signal, params: { path: { run_id: id } } })),
   });
 
-export const seriesQuery = (id: string, name: string) =>
+interface Moving {
+  /** What of the key must be the same for the answer before to stand in until the new one is there. */
+  key: readonly string[];
+  /** What of the key may differ. */
+  also?: readonly unknown[];
+  isMoving: boolean;
+  everyMs: number;
+}
+
+/** What is asked again while a run moves, and once more when it has come to rest: its last numbers come at its end. */
+const moving = ({ key, also = [], isMoving, everyMs }: Moving) => ({
+  queryKey: [...key, ...also, isMoving ? "moves" : "rests"],
+  placeholderData: <T>(before: T | undefined, query: { queryKey: readonly unknown[] } | undefined) =>
+    key.every((part, place) => query?.queryKey[place] === part) ? before : undefined,
+  refetchInterval: isMoving ? everyMs : (false as const),
+});
+
+export const seriesQuery = (id: string, name: string, isMoving: boolean) =>
   queryOptions({
-    queryKey: ["run", id, "metrics", name],
+    ...moving({ key: ["run", id, "metrics", name], isMoving, everyMs: 3000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/metrics/{name}", { signal, params: { path: { run_id: id, name } } }),
       ),
   });
 
-export const ranksQuery = (id: string, frames: number) =>
+export const ranksQuery = (id: string, frames: number, isMoving: boolean) =>
   queryOptions({
-    queryKey: ["run", id, "ranks", frames],
+    ...moving({ key: ["run", id, "ranks", String(frames)], isMoving, everyMs: 3000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/ranks", {
@@ -95,9 +112,9 @@ export const moduleLedgerQuery = (id: string, module: number, prunings: number) 
   });
 
 /** The components of one module over the steps; `prunings` as above. */
-export const componentsQuery = (id: string, module: number, prunings: number) =>
+export const componentsQuery = (id: string, module: number, prunings: number, isMoving: boolean) =>
   queryOptions({
-    queryKey: ["run", id, "components", module, prunings],
+    ...moving({ key: ["run", id, "components", String(module)], also: [prunings], isMoving, everyMs: 5000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/ranks/components", {
@@ -125,12 +142,14 @@ interface SeriesWish {
   ghost: boolean;
   /** A new attempt cuts the old one's end away, so it has a history of its own. */
   attempt: number;
+  /** Read anew when it changes: a run's last numbers come at its end. */
+  status: RunStatus;
 }
 
 /** All metrics of a run, each reduced to what a chart can show. */
-export const seriesListQuery = (id: string, { smooth, ghost, attempt }: SeriesWish) =>
+export const seriesListQuery = (id: string, { smooth, ghost, attempt, status }: SeriesWish) =>
   queryOptions({
-    queryKey: ["run", id, "series", { smooth, ghost, attempt }],
+    queryKey: ["run", id, "series", { smooth, ghost, attempt, status }],
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/series", {
@@ -148,7 +167,7 @@ export const kinSeriesQuery = (
   { smooth, upTo, isMoving }: { smooth: number; upTo: number | null; isMoving: boolean },
 ) =>
   queryOptions({
-    queryKey: ["run", id, "kin", { smooth, upTo }],
+    ...moving({ key: ["run", id, "kin"], also: [{ smooth, upTo }], isMoving, everyMs: 5000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/series", {
@@ -159,8 +178,6 @@ export const kinSeriesQuery = (
           },
         }),
       ),
-    placeholderData: (previous) => previous,
-    refetchInterval: isMoving ? 5000 : false,
   });
 
 interface StretchWish {

@@ -21,9 +21,8 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
   const name = chosen ?? firstNames.find((one) => names.includes(one)) ?? names[0] ?? "";
   const series = useQueries({
     queries: runs.map((run) => ({
-      ...seriesQuery(run.id, name),
+      ...seriesQuery(run.id, name, run.ended_at === null),
       enabled: name !== "" && name in run.metrics,
-      refetchInterval: run.ended_at === null ? 3000 : (false as const),
     })),
     combine: (results) => results.map((result) => result.data),
   });

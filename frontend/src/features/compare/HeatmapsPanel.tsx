@@ -27,10 +27,7 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   const ranked = runs.filter((run) => run.method !== "full");
   const without = runs.length - ranked.length;
   const frames = useQueries({
-    queries: ranked.map((run) => ({
-      ...ranksQuery(run.id, 1),
-      refetchInterval: run.ended_at === null ? 3000 : (false as const),
-    })),
+    queries: ranked.map((run) => ranksQuery(run.id, 1, run.ended_at === null)),
     combine: (results) => results.map((result) => ({ data: result.data, isPending: result.isPending })),
   });
   const shown = useMemo(

@@ -137,7 +137,7 @@ export function CurvePanel({
               : metric(value)}
           </Text>
         }
-        note={noteOf(curve, detail?.series)}
+        note={noteOf(shown, detail?.series)}
       >
         {wasSeen.current ? (
           <Plot
@@ -157,6 +157,10 @@ export function CurvePanel({
 }
 
 function noteOf(curve: CurveData, zoomed: Series | undefined): string | undefined {
+  return [pointsNote(curve, zoomed), brokenNote(curve)].filter(Boolean).join(" ") || undefined;
+}
+
+function pointsNote(curve: CurveData, zoomed: Series | undefined): string | undefined {
   if (zoomed) {
     return zoomed.is_reduced
       ? `${count(zoomed.steps.length)} of ${count(zoomed.total_points)} points in view; zoom on for all of them.`
@@ -164,6 +168,16 @@ function noteOf(curve: CurveData, zoomed: Series | undefined): string | undefine
   }
   if (!curve.isReduced) return undefined;
   return `${count(curve.steps.length)} of ${count(curve.total)} points; minima, maxima and NaN are kept.`;
+}
+
+/** What the red crosses are, for whoever does not point at them. */
+function brokenNote({ steps, values }: CurveData): string | undefined {
+  const broken = steps.filter((_, index) => typeof values[index] === "string");
+  const [first, last] = [broken[0], broken.at(-1)];
+  if (first === undefined || last === undefined) return undefined;
+  return first === last
+    ? `Not a finite number at step ${count(first)} (×).`
+    : `Not finite numbers between steps ${count(first)} and ${count(last)} (×).`;
 }
 
 /** Where attempts after the first went on, and where runs part. */

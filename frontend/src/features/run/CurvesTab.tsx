@@ -35,7 +35,7 @@ export default function CurvesTab({ run, status, attempt }: CurvesTabProps) {
   const [hasGhosts, setGhosts] = useState(false);
   const [hasForks, setForks] = useState(false);
   const [search, setSearch] = useState("");
-  const { past, curves } = useCurves(run.id, { beta, hasGhosts, attempt, isMoving: status === "running" });
+  const { past, curves } = useCurves(run.id, { beta, hasGhosts, attempt, status });
   const kin = useKinCurves(run.id, { beta, isOn: hasForks });
 
   if (past.error) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;

@@ -23,7 +23,7 @@ export default function HardwareTab({
     beta: 0,
     hasGhosts: false,
     attempt,
-    isMoving: status === "running",
+    status,
   });
   if (past.error) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
   if (!past.data) return <Skeleton height={260} />;

@@ -11,16 +11,18 @@ const colours: Record<HealthItem["severity"], string> = { error: "red", warning:
 interface HealthPanelProps {
   id: string;
   status: RunStatus;
+  /** Why the run ended, which stands above. */
+  endedBy: string | null;
   warnings: readonly WarningEvent[];
 }
 
 /** What looks wrong with the run, each with what to do; nothing when nothing does. */
-export function HealthPanel({ id, status, warnings }: HealthPanelProps) {
+export function HealthPanel({ id, status, endedBy, warnings }: HealthPanelProps) {
   const health = useQuery(runHealthQuery(id, status));
-  const items = health.data?.items ?? [];
-  // Where the training has warned of a condition, the server uses its words: they stand here once.
-  const told = new Set(items.map((item) => item.message));
-  const others = warnings.filter((warning) => !told.has(warning.message));
+  const found = health.data?.items ?? [];
+  const items = found.filter((item) => item.code !== "loss_nan" || endedBy !== "nan_loss");
+  // Where the training has warned of a condition, the server begins with its words: they stand here once.
+  const others = warnings.filter(({ message }) => !found.some((item) => item.message.startsWith(message)));
   if (items.length + others.length === 0) return null;
   return (
     <Stack gap="xs" data-testid="health">

@@ -53,11 +53,7 @@ interface ModuleViewProps extends Omit<ModuleDrawerProps, "module" | "onClose"> 
 
 function ModuleView({ runId, live, module, shown, cursor, isMoving, hasLedger }: ModuleViewProps) {
   const look = useLook();
-  const components = useQuery({
-    ...componentsQuery(runId, module, live.prunings),
-    placeholderData: (before) => (before?.module === module ? before : undefined),
-    refetchInterval: isMoving ? 5000 : false,
-  });
+  const components = useQuery(componentsQuery(runId, module, live.prunings, isMoving));
   const ledger = useQuery({
     ...moduleLedgerQuery(runId, module, live.prunings),
     placeholderData: (before) => (before?.items[0]?.module === module ? before : undefined),

@@ -82,7 +82,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
       )}
       {(status === "stopped" || status === "failed") && (
         <Button
-          variant={remedy ? "default" : "filled"}
+          variant={run.remedy?.action === "resume" ? "filled" : "default"}
           leftSection={<IconPlayerPlay size={16} />}
           onClick={() => resume.mutate(run)}
           loading={resume.isPending}

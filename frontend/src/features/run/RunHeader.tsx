@@ -147,14 +147,15 @@ function Updated({ run }: { run: RunDetail }) {
   return <span title={dateTime(run.updated_at)}>{age(run.updated_at, now)}</span>;
 }
 
-const connections: Record<Connection, { colour: string; words: string }> = {
+const connections: Record<Exclude<Connection, "ended">, { colour: string; words: string }> = {
   connecting: { colour: "gray", words: "connecting" },
   live: { colour: "teal", words: "live" },
   reconnecting: { colour: "orange", words: "disconnected, reconnecting" },
-  ended: { colour: "gray", words: "complete" },
 };
 
 function ConnectionBadge({ connection }: { connection: Connection }) {
+  // A run that has ended has no stream: its status says so.
+  if (connection === "ended") return null;
   const { colour, words } = connections[connection];
   return (
     <Badge

@@ -73,7 +73,12 @@ function RunView({ id }: { id: string }) {
     <Container fluid maw={1680} px={{ base: "sm", sm: "lg" }} py="md">
       <Stack gap="md">
         <RunHeader run={run} live={live} status={status} connection={connection} />
-        <HealthPanel id={id} status={status} warnings={standingWarnings(timeline.events)} />
+        <HealthPanel
+          id={id}
+          status={status}
+          endedBy={run.reason}
+          warnings={standingWarnings(timeline.events)}
+        />
         <Tabs
           value={tab}
           onChange={(next) =>

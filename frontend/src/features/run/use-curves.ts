@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { http, unwrap } from "@/api/client";
 import { seriesListQuery } from "@/api/queries";
+import type { RunStatus } from "@/api/types";
 import { type CurveSet, curveSet, newestStep, withLater } from "./curve-data";
 
 const pollMs = 1500;
@@ -14,12 +15,13 @@ export interface CurvesWish {
   hasGhosts: boolean;
   /** Another attempt has cut something away: read anew. */
   attempt: number;
-  isMoving: boolean;
+  status: RunStatus;
 }
 
 /** All metrics of a run, smoothed over their full data on the server, and kept up to date at their ends. */
-export function useCurves(id: string, { beta, hasGhosts, attempt, isMoving }: CurvesWish) {
-  const past = useQuery(seriesListQuery(id, { smooth: beta, ghost: hasGhosts, attempt }));
+export function useCurves(id: string, { beta, hasGhosts, attempt, status }: CurvesWish) {
+  const isMoving = status === "running" || status === "stopping";
+  const past = useQuery(seriesListQuery(id, { smooth: beta, ghost: hasGhosts, attempt, status }));
   const [grown, setGrown] = useState<{ from: typeof past.data; set: CurveSet } | null>(null);
   const base = past.data;
   const { refetch } = past;

@@ -1,0 +1,107 @@
+"""What most runs never show: two stacks, a loss that is no number, and a log of 100 MB, on real runs in the browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Response, expect
+from safetensors.torch import load_file, save_file
+
+from tests.e2e.axe import serious_issues
+from tests.e2e.conftest import tiny_stack
+from tests.e2e.test_main_job import number, picture
+from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny import make_reviews, make_tiny_bart, make_tiny_bert
+
+METHOD = {
+    "name": "dynamic_rank", "target_rank": 2, "warmup_ratio": 0.0005, "prune_interval": 20, "prune_end_ratio": 0.2,
+    "schedule": "fast_first",
+}  # fmt: skip
+TRAINING = {"max_steps": 100_000, "batch_size": 8, "max_length": 16, "eval_every": 5000, "learning_rate": 0.002}
+TWO_STACKS = {
+    "model": {"id": "local:tiny-bart"}, "data": {"id": "local:reviews"}, "method": METHOD, "training": TRAINING,
+}  # fmt: skip
+DIVERGING = TWO_STACKS | {"model": {"id": "local:holed-bert"}, "data": {"id": "local:holed"}}
+LINE = b"step 12345: loss 0.6931, 41.2 steps/s, nothing that anybody would search for\n"
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with tiny_stack(tmp_path / "data", layers=1) as stack:
+        make_tiny_bart(stack.settings.models_dir / "tiny-bart")
+        _make_holed(stack.settings.models_dir / "holed-bert", stack.settings.datasets_dir / "holed.csv")
+        yield stack
+
+
+def _make_holed(model: Path, data: Path) -> None:
+    """A BERT whose word for what it does not know is NaN, and texts of which few say what it does not know."""
+    weights = make_tiny_bert(model, layers=1) / "model.safetensors"
+    tensors = load_file(weights)
+    tensors["bert.embeddings.word_embeddings.weight"][1] = float("nan")
+    save_file(tensors, weights, metadata={"format": "pt"})
+    make_reviews(data)
+    with data.open("a", encoding="utf-8") as file:
+        file.writelines(f"something unheard of,{label}\n" for label in ("fresh", "rotten") * 3)
+
+
+@pytest.mark.timeout(600)
+def test_two_stacks_a_loss_that_is_no_number_and_a_long_log(stack: Stack, page: Page) -> None:
+    with stack.client() as client:
+        diverging = client.launch(DIVERGING, name="diverging")["id"]
+        live = client.launch(TWO_STACKS, name="encoder and decoder")["id"]
+    expect.set_options(timeout=30_000)
+    page.goto(f"{stack.url}/?token={TOKEN}")
+    _loss_is_no_number(stack, page, diverging)
+    _encoder_and_decoder(stack, page, live)
+    _long_log(stack, page, live)
+
+
+def _loss_is_no_number(stack: Stack, page: Page, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}?tab=curves")
+    expect(page.get_by_test_id("run-status")).to_contain_text("failed", timeout=120_000)
+    loss = page.get_by_test_id("curve-train_loss")
+    expect(loss).to_contain_text(re.compile(r"Not finite numbers between steps \d+ and \d+ \(×\)"))
+    crosses = "plot => plot.data.filter(trace => trace.marker?.symbol === 'x').map(trace => trace.x.length)"
+    assert loss.locator(".js-plotly-plot").evaluate(crosses) == [3]
+    picture(page, "curves-nan")
+    page.get_by_role("tab", name="Ranks").click()
+    expect(page.get_by_test_id("health-scores_nan")).to_be_visible()
+    alerts = page.get_by_role("alert")
+    expect(alerts).to_have_count(2)
+    trouble = page.get_by_test_id("run-trouble")
+    expect(trouble).to_contain_text(re.compile(r"The loss is no number since step \d+"))
+    expect(trouble).to_contain_text(re.compile(r"WARNING Scores are NaN at step \d+"))
+    assert serious_issues(page) == []
+
+
+def _encoder_and_decoder(stack: Stack, page: Page, run: str) -> None:
+    page.goto(f"{stack.url}/runs/{run}")
+    heatmap = page.get_by_test_id("rank-heatmap")
+    wait_for("some prunings", lambda: heatmap.count() and number(heatmap, "data-step") > 100, deadline_s=120)
+    for name in ("encoder", "decoder"):
+        expect(heatmap.locator(".annotation-text").filter(has_text=re.compile(f"^{name}$"))).to_be_visible()
+    picture(page, "ranks-two-stacks")
+    assert serious_issues(page) == []
+
+
+def _long_log(stack: Stack, page: Page, run: str) -> None:
+    """A log of 100 MB that still grows opens at its end, and costs the lines that are seen."""
+    log = stack.settings.attempt_dir(run, 1) / "log.txt"
+    with log.open("ab") as file:
+        for _ in range(100):
+            file.write(LINE * (1_000_000 // len(LINE)))
+        file.write(b"the needle of this log\n")
+    read = 0
+
+    def weigh(response: Response) -> None:
+        nonlocal read
+        if "/log?" in response.url:
+            read += len(response.body())
+
+    page.on("response", weigh)
+    page.goto(f"{stack.url}/runs/{run}?tab=log")
+    shown = page.get_by_test_id("log")
+    expect(shown).to_contain_text("the needle of this log")
+    expect(shown).to_contain_text("steps/s")
+    assert 0 < read < 2_000_000
