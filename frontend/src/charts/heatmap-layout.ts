@@ -5,9 +5,6 @@ import { colourOf, type Look } from "./look";
 import type { ModuleGrid, Place } from "./module-grid";
 import { type Colouring, meanings, signed } from "./rank-values";
 
-/** Pixels between two panes: the names of the columns and the title of the next. */
-const betweenPanes = 62;
-
 export interface HeatmapLayoutInput {
   grid: ModuleGrid;
   colouring: Colouring;
@@ -93,7 +90,7 @@ export function heatmapLayout(input: HeatmapLayoutInput): Figure["layout"] {
 /** Each pane's share of the height, the first at the top. */
 function paneDomains(grid: ModuleGrid): [number, number][] {
   const height = heatmapHeight(grid);
-  const gap = betweenPanes / height;
+  const gap = betweenPanes(grid) / height;
   const rows = rowsOf(grid);
   let upper = 1;
   return grid.panes.map((pane) => {
@@ -171,10 +168,17 @@ function everyName(names: readonly string[], most: number): { tickvals: number[]
   return { tickvals: shown, ticktext: shown.map((index) => names[index] ?? "") };
 }
 
+/** Pixels between two panes: the names of the upper one's columns, upright on a phone, and the title of the next. */
+function betweenPanes(grid: ModuleGrid): number {
+  const upper = grid.panes.slice(0, -1).flatMap((pane) => pane.columns);
+  const longest = Math.max(0, ...upper.map((name) => name.length));
+  return Math.max(62, 30 + 6.5 * longest);
+}
+
 const rowsOf = (grid: ModuleGrid): number => grid.panes.reduce((sum, pane) => sum + pane.rows.length, 0);
 
 /** Pixels: rows of a comfortable height for few layers, and all of them on a screen for many. */
 export function heatmapHeight(grid: ModuleGrid): number {
-  const extra = betweenPanes * (grid.panes.length - 1) + (grid.panes[0]?.title ? 20 : 0);
+  const extra = betweenPanes(grid) * (grid.panes.length - 1) + (grid.panes[0]?.title ? 20 : 0);
   return Math.round(Math.min(820, Math.max(220, rowsOf(grid) * 54)) + 48 + extra);
 }
