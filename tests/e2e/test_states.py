@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
@@ -51,6 +51,10 @@ def fail(stack: Stack, run_id: str) -> None:
             cause="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 79.1 GiB in use.",
         )  # fmt: skip
     engine.dispose()
+
+
+def top_of(chart: Locator) -> float:
+    return float(chart.evaluate("plot => plot._fullLayout.yaxis.range[1]"))
 
 
 def kill_child(stack: Stack, run_id: str) -> None:
@@ -119,6 +123,8 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     expect(status).to_have_text("checkpointing")
     written.unlink()
     expect(status).to_have_text("training")
+    loss = page.get_by_role("img", name="Train loss by step")
+    wait_for("a scale of the loss's own, which was empty", lambda: top_of(loss) < 2, deadline_s=20)
     picture(page, "state-training")
 
     # ------------------------------------------------ training is steered

@@ -23,6 +23,8 @@ export function axis(look: Look, more: Partial<Axis> = {}): Partial<Axis> {
     automargin: true,
     // Asking whether each label fits costs a third of a redraw; the margins make them fit.
     ticklabeloverflow: "allow",
+    // Said and not left out: Plotly would stay at a range that was asked for once, and no longer is.
+    ...(more.range ? {} : { autorange: true }),
     ...more,
   } as Partial<Axis>;
 }

@@ -43,6 +43,14 @@ describe("curvesFigure", () => {
     expect(data[1].name).toContain("(2)");
   });
 
+  test("gives values that are all but equal some room, and says when the axis is Plotly's again", () => {
+    const yaxis = (values: number[]) =>
+      curvesFigure({ curves: [{ ...curve, values }], look: lightLook }).layout.yaxis;
+    expect(yaxis([2, 2, 2, 2])?.range).toEqual([1.9, 2.1]);
+    expect(yaxis([2, 2, 2, 2])?.autorange).toBeUndefined();
+    expect(yaxis([2, 2, 2, 3])?.autorange).toBe(true);
+  });
+
   test("shows the raw points behind the smoothed ones", () => {
     const x = Array.from({ length: 50 }, (_, at) => at);
     const data = curvesFigure({
