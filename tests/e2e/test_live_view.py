@@ -141,6 +141,7 @@ def _curves(stack: Stack, page: Page, run: str) -> None:
     expect(page.get_by_test_id("curve-grad_norm")).to_be_visible()
     expect(loss).to_have_count(0)
     assert serious_issues(page) == []
+    _save(page, page.get_by_test_id("curve-grad_norm"))
 
 
 def _zoom(page: Page, curve: Locator) -> None:
@@ -169,6 +170,18 @@ def _zoom(page: Page, curve: Locator) -> None:
     expect(curve).to_contain_text("minima, maxima and NaN are kept")
     expect(zoom_out).to_have_count(0)
     wait_for("the whole curve", lambda: _first_step(curve) < 100, deadline_s=10)
+
+
+def _save(page: Page, curve: Locator) -> None:
+    """A curve as a picture, and every point of it as a table."""
+    for item, beginning in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"step,time,grad_norm\r\n1,")):
+        curve.get_by_role("button", name="Save Gradient norm").click()
+        with page.expect_download() as waiting:
+            page.get_by_role("menuitem", name=item, exact=True).click()
+        saved = Path(waiting.value.path()).read_bytes()
+        assert saved.startswith(beginning)
+    assert waiting.value.suggested_filename == "live-run-grad-norm.csv"
+    assert saved.count(b"\n") > 1000
 
 
 def _first_step(curve: Locator) -> float:

@@ -56,3 +56,19 @@ export function baseLayout(look: Look, more: Partial<Layout> = {}): Partial<Layo
     ...more,
   } as Partial<Layout>;
 }
+
+/** The figure under a title, with the room for it: for a picture that stands alone. */
+export function titled(figure: Figure, text: string, look: Look): Figure {
+  const { margin, ...layout } = figure.layout;
+  const title = {
+    text,
+    font: { size: 13, color: look.ink },
+    x: 0,
+    xref: "paper",
+    y: 1,
+    yanchor: "top",
+    pad: { t: 8 },
+  };
+  const roomier = { ...margin, t: (margin?.t ?? 0) + 30 };
+  return { ...figure, layout: { ...layout, title, margin: roomier } as Figure["layout"] };
+}

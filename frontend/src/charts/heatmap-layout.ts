@@ -15,30 +15,16 @@ export interface HeatmapLayoutInput {
   top: number;
   hasScale: boolean;
   selected: number | null;
-  title: string | undefined;
 }
 
 /** Axes of every pane, the scale that they share, the outline of the chosen module and the titles. */
 export function heatmapLayout(input: HeatmapLayoutInput): Figure["layout"] {
-  const { grid, look, colouring, title, scale, low, top, hasScale } = input;
+  const { grid, look, colouring, scale, low, top, hasScale } = input;
   const { isScore, unit } = meanings[colouring];
   const ticks = isScore ? undefined : wholeTicks(low, top);
   const place = input.selected === null ? undefined : grid.places[input.selected];
   const layout = baseLayout(look, {
-    margin: { l: 30, r: hasScale ? 8 : 6, t: (title ? 34 : 4) + (grid.panes[0]?.title ? 20 : 0), b: 26 },
-    ...(title
-      ? {
-          title: {
-            text: title,
-            font: { size: 13, color: look.ink },
-            x: 0,
-            xref: "paper",
-            y: 1,
-            yanchor: "top",
-            pad: { t: 8 },
-          },
-        }
-      : {}),
+    margin: { l: 30, r: hasScale ? 8 : 6, t: 4 + (grid.panes[0]?.title ? 20 : 0), b: 26 },
     shapes: [
       ...grid.panes.map((pane, index) => linesBetween(pane.rows.length, pane.columns.length, index, look)),
       ...(place ? outline(place, look) : []),

@@ -29,8 +29,6 @@ export interface HeatmapInput {
   selected?: number | null;
   /** Off for small multiples that share one scale. */
   hasScale?: boolean;
-  /** A line above the drawing, for pictures that leave the page. */
-  title?: string;
 }
 
 /** Above this many cells numbers take longer to draw than a person waits (measured: 7,168 cells 1.8 s). */
@@ -108,7 +106,6 @@ export function heatmapFigure(input: HeatmapInput): Figure {
     layout: heatmapLayout({
       ...{ grid, colouring, look, scale, low, top, hasScale },
       selected: input.selected ?? null,
-      title: input.title,
     }),
   };
 }

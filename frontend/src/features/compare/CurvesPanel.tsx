@@ -1,12 +1,13 @@
 import { Group, SegmentedControl, Select } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { seriesQuery } from "@/api/queries";
 import type { RunSummary, Series } from "@/api/types";
 import { type Curve, curvesFigure } from "@/charts/curves";
 import { colourOf, type Look, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { Panel } from "@/components/Panel";
+import { SaveMenu } from "@/components/SaveMenu";
 
 type Axis = "step" | "progress";
 
@@ -26,8 +27,8 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
     })),
     combine: (results) => results.map((result) => result.data),
   });
-  const figure = useMemo(
-    () =>
+  const figureOf = useCallback(
+    (look: Look) =>
       curvesFigure({
         curves: runs.flatMap((run, index) => {
           const one = series[index];
@@ -37,8 +38,9 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
         xTitle: axis,
         xFormat: axis === "step" ? "step %{x}" : "%{x:.1%}",
       }),
-    [runs, series, axis, look],
+    [runs, series, axis],
   );
+  const figure = useMemo(() => figureOf(look), [figureOf, look]);
   return (
     <Panel
       title="Curves"
@@ -63,6 +65,12 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
               { value: "step", label: "Step" },
               { value: "progress", label: "Progress" },
             ]}
+          />
+          <SaveMenu
+            label="Save the curves"
+            file={`compare ${name} ${runs.length} runs`}
+            title={`${name} of ${runs.length} runs`}
+            figureOf={figureOf}
           />
         </Group>
       }

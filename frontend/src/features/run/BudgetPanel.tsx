@@ -1,11 +1,12 @@
 import { Text } from "@mantine/core";
-import { useMemo } from "react";
+import { useCallback, useMemo } from "react";
 import type { Snapshot } from "@/api/snapshots";
 import type { RunDetail } from "@/api/types";
 import { budgetFigure } from "@/charts/budget";
-import { useLook } from "@/charts/look";
+import { type Look, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { Panel } from "@/components/Panel";
+import { SaveMenu } from "@/components/SaveMenu";
 import { cursorOf, type StepCursor } from "./step-cursor";
 import { steerWords } from "./timeline";
 
@@ -28,13 +29,23 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
       })),
     [steering],
   );
-  const figure = useMemo(
-    () => budgetFigure({ planned: run.planned_budget, frames: snapshots, steering: marks, look, totalSteps }),
-    [run.planned_budget, snapshots, marks, look, totalSteps],
+  const figureOf = useCallback(
+    (look: Look) =>
+      budgetFigure({ planned: run.planned_budget, frames: snapshots, steering: marks, look, totalSteps }),
+    [run.planned_budget, snapshots, marks, totalSteps],
   );
+  const figure = useMemo(() => figureOf(look), [figureOf, look]);
   return (
     <Panel
       title="Budget"
+      actions={
+        <SaveMenu
+          label="Save budget"
+          file={`${run.name} budget`}
+          title={`${run.name} · Budget`}
+          figureOf={figureOf}
+        />
+      }
       note={marks.length ? `The plan as steered, last at ${marks.at(-1)?.words}.` : undefined}
     >
       {run.planned_budget.length || snapshots.length ? (

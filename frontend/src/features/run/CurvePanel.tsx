@@ -1,15 +1,17 @@
-import { Text } from "@mantine/core";
+import { Group, Text } from "@mantine/core";
 import { useIntersection } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { stretchQuery } from "@/api/queries";
 import type { Num, RunDetail, Series } from "@/api/types";
 import { type Curve, curvesFigure } from "@/charts/curves";
-import { colourOf, useLook } from "@/charts/look";
+import { colourOf, type Look, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { count, metric } from "@/components/format";
 import { Panel } from "@/components/Panel";
+import { SaveMenu } from "@/components/SaveMenu";
 import { type CurveAxis, type CurveData, placesOf, stretchBetween, withDetail } from "./curve-data";
+import { everyPoint } from "./every-point";
 import type { ForkMark } from "./kin";
 import { metricTitle } from "./metric-groups";
 import type { KinCurve } from "./use-kin-curves";
@@ -73,56 +75,64 @@ export function CurvePanel({
   const exact = useQuery(stretchQuery(run.id, curve.name, wished));
   const detail = stretch && curve.isReduced ? exact.data : undefined;
   const shown = useMemo(() => (detail ? withDetail(curve, detail) : curve), [curve, detail]);
-  const figure = useMemo(() => {
-    const scaled = (values: readonly Num[]) =>
-      scale ? values.map((value) => (typeof value === "number" ? value / scale.by : value)) : [...values];
-    const x = placesOf(shown, axis, place);
-    // Runs and attempts beside this one have clocks of their own.
-    const beside = (steps: readonly number[], values: readonly Num[], more: Omit<Curve, "x" | "values">) => ({
-      x: axis === "progress" ? steps.map((step) => step / (place.totalSteps ?? 1)) : steps,
-      values: scaled(values),
-      ...more,
-    });
-    const others: Curve[] =
-      axis === "time"
-        ? []
-        : [
-            ...shown.ghosts.map((ghost) =>
-              beside(ghost.steps, ghost.values, {
-                name: `attempt ${ghost.attempt}, cut`,
-                colour: look.muted,
-                dash: "dot",
-              }),
-            ),
-            ...kin.map(({ name, steps, values, isAncestor, order }) =>
-              beside(steps, values, {
-                name,
-                colour: isAncestor ? look.muted : colourOf(look, order + 1),
-              }),
-            ),
-          ];
-    return curvesFigure({
-      curves: [
-        ...others,
-        {
-          name: others.length && kin.length ? "this run" : metricTitle(shown.name),
-          x,
-          values: scaled(shown.values),
-          smoothed: x.length > fewestSmoothed ? scaled(shown.smoothed) : [],
-          colour: colourOf(look, 0),
-          hasMarkers: x.length < 40,
-        },
-      ],
-      look,
-      isLog,
-      hasLegend: others.length > 0,
-      isFromZero: scale !== undefined,
-      xTitle: axisTitles[axis],
-      xFormat: axisFormats[axis],
-      ...(scale ? { yTitle: scale.unit } : {}),
-      marks: marksOf(run, axis, place, forks),
-    });
-  }, [shown, axis, isLog, scale, look, run, place, kin, forks]);
+  const figureOf = useCallback(
+    (look: Look) => {
+      const scaled = (values: readonly Num[]) =>
+        scale ? values.map((value) => (typeof value === "number" ? value / scale.by : value)) : [...values];
+      const x = placesOf(shown, axis, place);
+      // Runs and attempts beside this one have clocks of their own.
+      const beside = (
+        steps: readonly number[],
+        values: readonly Num[],
+        more: Omit<Curve, "x" | "values">,
+      ) => ({
+        x: axis === "progress" ? steps.map((step) => step / (place.totalSteps ?? 1)) : steps,
+        values: scaled(values),
+        ...more,
+      });
+      const others: Curve[] =
+        axis === "time"
+          ? []
+          : [
+              ...shown.ghosts.map((ghost) =>
+                beside(ghost.steps, ghost.values, {
+                  name: `attempt ${ghost.attempt}, cut`,
+                  colour: look.muted,
+                  dash: "dot",
+                }),
+              ),
+              ...kin.map(({ name, steps, values, isAncestor, order }) =>
+                beside(steps, values, {
+                  name,
+                  colour: isAncestor ? look.muted : colourOf(look, order + 1),
+                }),
+              ),
+            ];
+      return curvesFigure({
+        curves: [
+          ...others,
+          {
+            name: others.length && kin.length ? "this run" : metricTitle(shown.name),
+            x,
+            values: scaled(shown.values),
+            smoothed: x.length > fewestSmoothed ? scaled(shown.smoothed) : [],
+            colour: colourOf(look, 0),
+            hasMarkers: x.length < 40,
+          },
+        ],
+        look,
+        isLog,
+        hasLegend: others.length > 0,
+        isFromZero: scale !== undefined,
+        xTitle: axisTitles[axis],
+        xFormat: axisFormats[axis],
+        ...(scale ? { yTitle: scale.unit } : {}),
+        marks: marksOf(run, axis, place, forks),
+      });
+    },
+    [shown, axis, isLog, scale, run, place, kin, forks],
+  );
+  const figure = useMemo(() => figureOf(look), [figureOf, look]);
   const last = curve.values.at(-1);
   const value = scale && typeof last === "number" ? last / scale.by : last;
   return (
@@ -131,11 +141,20 @@ export function CurvePanel({
         title={metricTitle(curve.name)}
         order={3}
         actions={
-          <Text size="sm" fw={600} className="numbers">
-            {scale && typeof value === "number"
-              ? `${value.toFixed(scale.decimals)} ${scale.unit}`
-              : metric(value)}
-          </Text>
+          <Group gap={6} wrap="nowrap">
+            <Text size="sm" fw={600} className="numbers">
+              {scale && typeof value === "number"
+                ? `${value.toFixed(scale.decimals)} ${scale.unit}`
+                : metric(value)}
+            </Text>
+            <SaveMenu
+              label={`Save ${metricTitle(curve.name)}`}
+              file={`${run.name} ${curve.name}`}
+              title={`${run.name} · ${metricTitle(curve.name)}`}
+              figureOf={figureOf}
+              rows={() => everyPoint(run.id, curve.name)}
+            />
+          </Group>
         }
         note={noteOf(shown, detail?.series)}
       >

@@ -1,16 +1,20 @@
 import { Group, Switch, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { ghostQuery } from "@/api/queries";
 import type { Ghost, RunDetail } from "@/api/types";
 import { type Curve, curvesFigure } from "@/charts/curves";
-import { colourOf, useLook } from "@/charts/look";
+import { colourOf, type Look, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { count, metric } from "@/components/format";
 import { Panel } from "@/components/Panel";
+import { SaveMenu } from "@/components/SaveMenu";
+import { everyPoint } from "./every-point";
 import type { LiveRun } from "./live-run";
 import type { Points } from "./points";
 import { cursorOf, type StepCursor } from "./step-cursor";
+
+const height = 210;
 
 /** A mean over fewer points says nothing that the points do not. */
 const fewestSmoothed = 20;
@@ -26,8 +30,8 @@ export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) 
   const look = useLook();
   const train = series["train_loss"];
   const [hasGhosts, ghosts, ghostSwitch] = useGhosts(run, "train_loss");
-  const figure = useMemo(
-    () =>
+  const figureOf = useCallback(
+    (look: Look) =>
       curvesFigure({
         curves: train
           ? [
@@ -40,22 +44,32 @@ export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) 
         look,
         xRange: totalSteps ? [0, totalSteps] : undefined,
       }),
-    [train, ghosts, look, totalSteps],
+    [train, ghosts, totalSteps],
   );
+  const figure = useMemo(() => figureOf(look), [figureOf, look]);
   return (
     <Panel
       title="Train loss"
       actions={
         <Group gap="md">
           {hasGhosts ? ghostSwitch : null}
-          <Last points={train} />
+          <Group gap={6} wrap="nowrap">
+            <Last points={train} />
+            <SaveMenu
+              label="Save train loss"
+              file={`${run.name} train loss`}
+              title={`${run.name} · Train loss`}
+              figureOf={figureOf}
+              rows={() => everyPoint(run.id, "train_loss")}
+            />
+          </Group>
         </Group>
       }
       note={reducedNote(train)}
     >
       <Plot
         figure={figure}
-        height={210}
+        height={height}
         label={`Train loss by step; last ${metric(train?.values.at(-1))}.`}
         {...cursorOf(cursor)}
       />
@@ -68,8 +82,8 @@ export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelPro
   const [hasGhosts, ghosts, ghostSwitch] = useGhosts(run, "eval_accuracy");
   const accuracy = series["eval_accuracy"];
   const loss = series["eval_loss"];
-  const figure = useMemo(
-    () =>
+  const figureOf = useCallback(
+    (look: Look) =>
       curvesFigure({
         curves: [
           ...ghosts.map((ghost) => ghostCurve(ghost, look.muted)),
@@ -89,22 +103,31 @@ export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelPro
         yTitle: "accuracy",
         xRange: totalSteps ? [0, totalSteps] : undefined,
       }),
-    [accuracy, loss, ghosts, look, totalSteps],
+    [accuracy, loss, ghosts, totalSteps],
   );
+  const figure = useMemo(() => figureOf(look), [figureOf, look]);
   return (
     <Panel
       title="Evaluation"
       actions={
         <Group gap="md">
           {hasGhosts ? ghostSwitch : null}
-          <Last points={accuracy} />
+          <Group gap={6} wrap="nowrap">
+            <Last points={accuracy} />
+            <SaveMenu
+              label="Save evaluation"
+              file={`${run.name} evaluation`}
+              title={`${run.name} · Evaluation`}
+              figureOf={figureOf}
+            />
+          </Group>
         </Group>
       }
       note={reducedNote(accuracy)}
     >
       <Plot
         figure={figure}
-        height={210}
+        height={height}
         label={`Evaluation accuracy and loss by step; last accuracy ${metric(accuracy?.values.at(-1))}.`}
         {...cursorOf(cursor)}
       />

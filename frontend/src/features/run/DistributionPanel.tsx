@@ -1,13 +1,17 @@
-import { SegmentedControl } from "@mantine/core";
-import { memo, useMemo, useState } from "react";
+import { Group, SegmentedControl } from "@mantine/core";
+import { memo, useCallback, useMemo, useState } from "react";
 import type { Snapshot } from "@/api/snapshots";
 import type { Module } from "@/api/types";
 import { type Grouping, rankCountsFigure, rankGroups, rankGroupsFigure } from "@/charts/distribution";
-import { useLook } from "@/charts/look";
+import type { Figure } from "@/charts/figure";
+import { type Look, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { Panel } from "@/components/Panel";
+import { SaveMenu } from "@/components/SaveMenu";
 
 interface DistributionPanelProps {
+  /** Of the run: names the files. */
+  name: string;
   modules: readonly Module[];
   width: number;
   snapshot: Snapshot | undefined;
@@ -21,6 +25,7 @@ const titles: Record<Grouping, string> = {
 
 /** Where the model spends its rank. */
 export const DistributionPanel = memo(function DistributionPanel({
+  name,
   modules,
   width,
   snapshot,
@@ -28,12 +33,16 @@ export const DistributionPanel = memo(function DistributionPanel({
   const look = useLook();
   const [grouping, setGrouping] = useState<Grouping>("layer");
   const ranks = snapshot?.ranks;
-  const figure = useMemo(() => {
-    if (!ranks) return null;
-    if (grouping === "rank") return rankCountsFigure(ranks, width, look);
-    return rankGroupsFigure(rankGroups(modules, ranks, grouping), width, grouping, look);
-  }, [ranks, grouping, modules, width, look]);
-  if (!snapshot || !figure) return null;
+  const figureOf = useCallback(
+    (look: Look): Figure => {
+      if (!ranks) return { data: [], layout: {} };
+      if (grouping === "rank") return rankCountsFigure(ranks, width, look);
+      return rankGroupsFigure(rankGroups(modules, ranks, grouping), width, grouping, look);
+    },
+    [ranks, grouping, modules, width],
+  );
+  const figure = useMemo(() => figureOf(look), [figureOf, look]);
+  if (!snapshot) return null;
   return (
     <Panel
       title={titles[grouping]}
@@ -43,17 +52,25 @@ export const DistributionPanel = memo(function DistributionPanel({
           : `At step ${snapshot.step}; dots are the mean rank and its standard deviation.`
       }
       actions={
-        <SegmentedControl
-          size="xs"
-          aria-label="Distribution of the ranks"
-          value={grouping}
-          onChange={(next) => setGrouping(next as Grouping)}
-          data={[
-            { value: "layer", label: "By layer" },
-            { value: "kind", label: "By kind" },
-            { value: "rank", label: "By rank" },
-          ]}
-        />
+        <Group gap={6} wrap="nowrap">
+          <SegmentedControl
+            size="xs"
+            aria-label="Distribution of the ranks"
+            value={grouping}
+            onChange={(next) => setGrouping(next as Grouping)}
+            data={[
+              { value: "layer", label: "By layer" },
+              { value: "kind", label: "By kind" },
+              { value: "rank", label: "By rank" },
+            ]}
+          />
+          <SaveMenu
+            label={`Save ${titles[grouping].toLowerCase()}`}
+            file={`${name} ${titles[grouping]} step ${snapshot.step}`}
+            title={`${name} · ${titles[grouping]} at step ${snapshot.step}`}
+            figureOf={figureOf}
+          />
+        </Group>
       }
     >
       <Plot figure={figure} height={230} label={`${titles[grouping]} at step ${snapshot.step}.`} />

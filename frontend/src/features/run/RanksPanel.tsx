@@ -1,6 +1,7 @@
 import { Skeleton, Text, VisuallyHidden } from "@mantine/core";
 import { type KeyboardEvent, useMemo, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
+import { type Figure, titled } from "@/charts/figure";
 import { heatmapFigure, mostLabelledCells } from "@/charts/heatmap";
 import { heatmapHeight } from "@/charts/heatmap-layout";
 import { type Look, useLook } from "@/charts/look";
@@ -50,12 +51,11 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
   const view = useMemo(() => rankViewAt(snapshots, drawn), [snapshots, drawn]);
   const selected = chosen ?? settings.module;
   const height = heatmapHeight(grid);
-  const figureOf = (at: number, shown: Look, title?: string) => {
+  const figureAt = (at: number, shown: Look): Figure => {
     const there = rankViewAt(snapshots, at);
-    return (
-      there &&
-      heatmapFigure({ modules, grid, view: there, colouring, top, look: shown, ...(title ? { title } : {}) })
-    );
+    if (!there) return { data: [], layout: {} };
+    const drawnThere = heatmapFigure({ modules, grid, view: there, colouring, top, look: shown });
+    return titled(drawnThere, titleOf(run.name, meanings[colouring].title, snapshots[at]), shown);
   };
   const figure = useMemo(
     () => view && heatmapFigure({ modules, grid, view, colouring, top, look, selected }),
@@ -97,12 +97,7 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
             snapshots={snapshots}
             index={drawn}
             height={height}
-            figureAt={(at, shown) =>
-              figureOf(at, shown, titleOf(run.name, meanings[colouring].title, snapshots[at])) ?? {
-                data: [],
-                layout: {},
-              }
-            }
+            figureAt={figureAt}
             rows={() => rankRows(modules, view, snapshot.step)}
             about={() => ({
               run: run.id,

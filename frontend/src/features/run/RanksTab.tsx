@@ -75,7 +75,12 @@ function Ranks({ run, live, status }: RanksTabProps) {
               settings={settings}
               onSettings={choose}
             />
-            <DistributionPanel modules={live.modules} width={live.width} snapshot={snapshots[rested]} />
+            <DistributionPanel
+              name={run.name}
+              modules={live.modules}
+              width={live.width}
+              snapshot={snapshots[rested]}
+            />
           </Stack>
         </Grid.Col>
         <Grid.Col span={{ base: 12, lg: 5 }}>

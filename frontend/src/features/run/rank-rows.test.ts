@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Module } from "@/api/types";
 import { filmFrames } from "./film-frames";
-import { csvOf, jsonOf, rankRows } from "./rank-rows";
+import { rankRows } from "./rank-rows";
 
 test("a row a module, with what every colour shows", () => {
   const module = { name: "layer.0.query", layer: 0, kind: "query", stack: "" } as Module;
@@ -17,16 +17,6 @@ test("a row a module, with what every colour shows", () => {
     change_since_start: -4,
     change_by_last_pruning: -1,
   });
-});
-
-test("CSV quotes what needs it, and leaves out what there is not", () => {
-  expect(csvOf([{ name: 'a "b", c', value: null, other: Number.NaN }])).toBe(
-    'name,value,other\r\n"a ""b"", c",,NaN\r\n',
-  );
-});
-
-test("JSON keeps what is not finite by name", () => {
-  expect(JSON.parse(jsonOf({ a: Number.NaN, b: [1] }))).toEqual({ a: "NaN", b: [1] });
 });
 
 test("a film has both ends, then the prunings, then others, sixty at most", () => {

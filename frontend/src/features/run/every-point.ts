@@ -1,0 +1,11 @@
+import { http, unwrap } from "@/api/client";
+
+/** All that a run recorded of a metric, however little of it is drawn: one row a point. */
+export async function everyPoint(id: string, name: string): Promise<object[]> {
+  const { steps, values, times } = await unwrap(
+    http.GET("/api/v1/runs/{run_id}/metrics/{name}", {
+      params: { path: { run_id: id, name }, query: { points: "all", times: true } },
+    }),
+  );
+  return steps.map((step, index) => ({ step, time: times?.[index] ?? null, [name]: values[index] ?? null }));
+}
