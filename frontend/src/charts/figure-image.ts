@@ -19,9 +19,9 @@ export async function figureImage(
 ): Promise<string> {
   const plotly = await loadPlotly();
   const layout = { ...figure.layout, autosize: false, width, height, paper_bgcolor: look.surface };
-  // With a gap Plotly draws cells at their size: what shows an SVG may blur a picture of one pixel a cell.
+  // With a gap Plotly draws the cells of a grid at their size: what shows an SVG may blur a picture of one pixel a cell.
   const cells = figure.data.map((trace) =>
-    trace.type === "heatmap" ? { ...trace, xgap: 1, ygap: 1 } : trace,
+    trace.type === "heatmap" && !("x" in trace) ? { ...trace, xgap: 1, ygap: 1 } : trace,
   );
   const data = [...cells, ...labelTraces(figure.labels ?? [])];
   return plotly.toImage({ data, layout } as never, { format, width, height, scale });

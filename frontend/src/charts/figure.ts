@@ -69,6 +69,6 @@ export function titled(figure: Figure, text: string, look: Look): Figure {
     yanchor: "top",
     pad: { t: 8 },
   };
-  const roomier = { ...margin, t: (margin?.t ?? 0) + 30 };
+  const roomier = { ...margin, t: (margin?.t ?? 0) + 36 };
   return { ...figure, layout: { ...layout, title, margin: roomier } as Figure["layout"] };
 }

@@ -4,6 +4,18 @@ import { darkScale, lightScale } from "./colour-scale";
 import { axis, baseLayout, type Figure } from "./figure";
 import type { Look } from "./look";
 
+/** What the lanes show: a row for each component at each step; no score where it does not live. */
+export function laneRows({ width, steps, mask, scores }: ComponentHistory): object[] {
+  const cells = steps.length * width;
+  const [alive, values] = [unpackMask(mask, cells), unpackFloat16(scores, cells)];
+  return Array.from({ length: cells }, (_, cell) => ({
+    step: steps[Math.floor(cell / width)],
+    component: cell % width,
+    is_live: Boolean(alive[cell]),
+    score: alive[cell] ? values[cell] : null,
+  }));
+}
+
 /**
  * The components of one module over the steps: a lane each, its score as shade while it lives, grey while it does not.
  * Crosses mark where it was pruned, triangles where it came back.

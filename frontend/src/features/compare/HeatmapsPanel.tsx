@@ -1,4 +1,4 @@
-import { SegmentedControl, SimpleGrid, Skeleton, Text } from "@mantine/core";
+import { Group, SegmentedControl, SimpleGrid, Skeleton, Text } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { ranksQuery } from "@/api/queries";
@@ -6,11 +6,13 @@ import { type Snapshot, snapshotsOf } from "@/api/snapshots";
 import type { RankHistory, RunSummary } from "@/api/types";
 import { heatmapFigure } from "@/charts/heatmap";
 import { heatmapHeight } from "@/charts/heatmap-layout";
-import { useLook } from "@/charts/look";
+import { type Look, useLook } from "@/charts/look";
 import { moduleGrid } from "@/charts/module-grid";
 import { Plot } from "@/charts/Plot";
+import { rankRows } from "@/charts/rank-rows";
 import { meanings, type RankView } from "@/charts/rank-values";
 import { Panel } from "@/components/Panel";
+import { SaveMenu } from "@/components/SaveMenu";
 
 type Colouring = "rank" | "mean";
 
@@ -67,9 +69,12 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
           const one = shown[index];
           return (
             <div key={run.id} data-testid="compare-heatmap" data-run={run.id}>
-              <Text size="sm" fw={600} className="clip" title={run.name}>
-                {run.name}
-              </Text>
+              <Group justify="space-between" wrap="nowrap" gap="xs">
+                <Text size="sm" fw={600} className="clip" title={run.name}>
+                  {run.name}
+                </Text>
+                {one ? <SaveHeatmap shown={one} value={value} top={top} /> : null}
+              </Group>
               <Text size="xs" c="dimmed" className="numbers" mb={4}>
                 {one ? `step ${one.frame.step} · ${one.frame.live} live` : "\u00a0"}
               </Text>
@@ -90,17 +95,44 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   );
 }
 
-function OneHeatmap({ shown, value, top }: { shown: Shown; value: Colouring; top: number }) {
-  const look = useLook();
-  const { ranks, view, run, frame } = shown;
-  const figure = useMemo(
-    () => heatmapFigure({ modules: ranks.modules, view, colouring: value, top, look }),
-    [ranks.modules, view, value, top, look],
+interface HeatmapProps {
+  shown: Shown;
+  value: Colouring;
+  top: number;
+}
+
+const figureOf = ({ shown, value, top }: HeatmapProps, look: Look) =>
+  heatmapFigure({ modules: shown.ranks.modules, view: shown.view, colouring: value, top, look });
+
+const heightOf = ({ ranks }: Shown) => Math.round(heatmapHeight(moduleGrid(ranks.modules)) * 0.85);
+
+function SaveHeatmap(props: HeatmapProps) {
+  const { run, frame, ranks, view } = props.shown;
+  return (
+    <SaveMenu
+      label={`Save the heatmap of ${run.name}`}
+      file={`${run.name} ${props.value} step ${frame.step}`}
+      title={`${run.name} · ${meanings[props.value].title} · step ${frame.step}`}
+      height={heightOf(props.shown)}
+      figureOf={(look) => figureOf(props, look)}
+      // The newest snapshot alone tells no change.
+      rows={() =>
+        rankRows(ranks.modules, view, frame.step).map(
+          ({ start_rank, change_since_start, change_by_last_pruning, ...row }) => row,
+        )
+      }
+    />
   );
+}
+
+function OneHeatmap({ shown, value, top }: HeatmapProps) {
+  const look = useLook();
+  const { run, frame } = shown;
+  const figure = useMemo(() => figureOf({ shown, value, top }, look), [shown, value, top, look]);
   return (
     <Plot
       figure={figure}
-      height={Math.round(heatmapHeight(moduleGrid(ranks.modules)) * 0.85)}
+      height={heightOf(shown)}
       label={`${meanings[value].title} of ${run.name} at step ${frame.step}: ${frame.live} live components.`}
     />
   );

@@ -1,13 +1,14 @@
-import { Drawer, ScrollArea, SegmentedControl, Skeleton, Stack, Text } from "@mantine/core";
+import { Drawer, Group, ScrollArea, SegmentedControl, Skeleton, Stack, Text } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { componentsQuery, moduleLedgerQuery } from "@/api/queries";
 import type { LedgerLine, Module } from "@/api/types";
-import { lanesFigure, lanesHeight } from "@/charts/lanes";
+import { laneRows, lanesFigure, lanesHeight } from "@/charts/lanes";
 import { useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { count } from "@/components/format";
+import { SaveMenu } from "@/components/SaveMenu";
 import { scrolledByKeys } from "@/components/scroll";
 import { ErrorState } from "@/components/states";
 import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-words";
@@ -62,28 +63,39 @@ function ModuleView({ runId, live, module, shown, cursor, isMoving, hasLedger }:
   const lines = ledger.data?.items ?? none;
   const history = components.data;
   const figure = useMemo(() => (history ? lanesFigure(history, lines, look) : null), [history, lines, look]);
+  const words = moduleWords(shown, live.modules);
   const height = lanesHeight(live.width);
   const error = components.error ?? ledger.error;
   return (
     <Stack gap="sm">
-      <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
-        {shown.name} · {count(shown.out_features)} × {count(shown.in_features)} · rank{" "}
-        {live.snapshots.at(-1)?.ranks[module] ?? 0} of {live.width}
-      </Text>
+      <Group justify="space-between" wrap="nowrap" align="flex-start">
+        <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
+          {shown.name} · {count(shown.out_features)} × {count(shown.in_features)} · rank{" "}
+          {live.snapshots.at(-1)?.ranks[module] ?? 0} of {live.width}
+        </Text>
+        {history ? (
+          <SaveMenu
+            label="Save the components"
+            file={`${runId} ${shown.name}`}
+            title={`Components of ${words}`}
+            height={height}
+            figureOf={(chosen) => lanesFigure(history, lines, chosen)}
+            rows={() => laneRows(history)}
+          />
+        ) : null}
+      </Group>
       {error ? <ErrorState error={error} onRetry={() => void components.refetch()} /> : null}
       {figure ? (
         <Plot
           figure={figure}
           height={height}
-          label={`Components of ${moduleWords(shown, live.modules)} over the steps: ${lines.length} changes, listed below.`}
+          label={`Components of ${words} over the steps: ${lines.length} changes, listed below.`}
           {...cursorOf(cursor)}
         />
       ) : (
         <Skeleton height={height} />
       )}
-      {hasLedger ? (
-        <Ledger lines={lines} module={moduleWords(shown, live.modules)} isRead={ledger.isSuccess} />
-      ) : null}
+      {hasLedger ? <Ledger lines={lines} module={words} isRead={ledger.isSuccess} /> : null}
     </Stack>
   );
 }

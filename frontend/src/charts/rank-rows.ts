@@ -1,6 +1,6 @@
 /** What the heatmap shows, as a table for other programs. */
 import type { Module } from "@/api/types";
-import { colourValue, type RankView } from "@/charts/rank-values";
+import { colourValue, type RankView } from "./rank-values";
 
 export interface RankRow {
   name: string;

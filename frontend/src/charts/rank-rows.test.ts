@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import type { Module } from "@/api/types";
-import { filmFrames } from "./film-frames";
 import { rankRows } from "./rank-rows";
 
 test("a row a module, with what every colour shows", () => {
@@ -17,13 +16,4 @@ test("a row a module, with what every colour shows", () => {
     change_since_start: -4,
     change_by_last_pruning: -1,
   });
-});
-
-test("a film has both ends, then the prunings, then others, sixty at most", () => {
-  const snapshots = Array.from({ length: 500 }, (_, at) => ({ pruning: at % 20 === 19 }));
-  const frames = filmFrames(snapshots);
-  expect(frames).toHaveLength(60);
-  expect(frames).toEqual(expect.arrayContaining([0, 499, 19, 39, 239, 459, 479]));
-  expect(frames).toEqual([...frames].sort((one, other) => one - other));
-  expect(filmFrames(snapshots.slice(0, 3))).toEqual([0, 1, 2]);
 });
