@@ -171,6 +171,14 @@ def _zoom(page: Page, curve: Locator) -> None:
     expect(zoom_out).to_have_count(0)
     wait_for("the whole curve", lambda: _first_step(curve) < 100, deadline_s=10)
 
+    _zoom_in(page, curve, area)
+    segment(page, "Horizontal axis", "Progress")  # which has no such steps
+    expect(curve).to_contain_text("minima, maxima and NaN are kept")
+    expect(zoom_out).to_have_count(0)
+    wait_for("the whole curve by progress", lambda: _first_step(curve) < 0.001, deadline_s=10)
+    segment(page, "Horizontal axis", "Step")
+    expect(curve.locator(".xtitle").first).to_have_text("step")
+
 
 def _save(page: Page, curve: Locator) -> None:
     """A curve as a picture, and every point of it as a table."""

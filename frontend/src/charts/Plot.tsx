@@ -55,6 +55,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
     let newest: Figure | undefined;
     let labels: Figure["labels"];
     let timesZoomedOut = 0;
+    let axes: string | undefined;
     let isBusy = false;
     let isGone = false;
 
@@ -66,12 +67,15 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
         const { data, layout } = waiting;
         labels = waiting.labels;
         waiting = undefined;
+        // A stretch of other axes says nothing on these.
+        if (axes !== undefined && axes !== layout.uirevision) toWhole();
+        axes = String(layout.uirevision);
         // Plotly writes into the layout that it gets, down to its axes, so it gets a copy.
         const own = {
           ...structuredClone(layout),
           ...reachOf(present.current),
           // While it stays the same, a person's zoom stays too.
-          uirevision: `zoomed out ${timesZoomedOut} times`,
+          uirevision: `${axes}, zoomed out ${timesZoomedOut} times`,
         };
         await plotly.react(root, data as never, own, config);
         listen(root as unknown as PlotlyHTMLElement);

@@ -40,6 +40,7 @@ export function curvesFigure(input: CurvesInput): Figure {
   return {
     data: curves.flatMap((curve) => traces(curve, look, input.xFormat ?? "step %{x}")),
     layout: baseLayout(look, {
+      uirevision: `${input.xTitle ?? "step"} ${input.isLog ? "log" : "linear"}`,
       hovermode: "x unified",
       showlegend: input.hasLegend ?? (curves.length > 1 || curves.some(isSmooth)),
       margin: { l: 48, r: hasSecond ? 46 : 12, t: 8, b: 36 },

@@ -29,10 +29,11 @@ export function axis(look: Look, more: Partial<Axis> = {}): Partial<Axis> {
   } as Partial<Axis>;
 }
 
-/** What all figures share. */
+/** What all figures share. A person's zoom stays as long as `uirevision` does: other axes need another. */
 export function baseLayout(look: Look, more: Partial<Layout> = {}): Partial<Layout> {
   return {
     autosize: true,
+    uirevision: "axes",
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: fontFamily, size: 12, color: look.ink },
