@@ -182,7 +182,7 @@ def _zoom(page: Page, curve: Locator) -> None:
 
 def _save(page: Page, curve: Locator) -> None:
     """A curve as a picture, and every point of it as a table."""
-    for item, beginning in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"step,time,grad_norm\r\n1,")):
+    for item, beginning in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"metric,step,time,value\r\ngrad_norm,1,")):
         curve.get_by_role("button", name="Save Gradient norm").click()
         with page.expect_download() as waiting:
             page.get_by_role("menuitem", name=item, exact=True).click()

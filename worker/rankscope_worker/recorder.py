@@ -115,7 +115,7 @@ class Recorder:
                 message=f"Training waited {waited_s:.1f} s because the database takes events too slowly.",
                 next_step="Look at the database's disk and load; no event is lost.",
             )
-            self._wait_and_put(_Recorded(warning, time.time()))
+            self.record(warning)
 
     def _check_lease(self) -> None:
         if self.lost.is_set():

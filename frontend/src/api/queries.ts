@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { http, unwrap } from "./client";
+import { isMoving } from "./moving";
 import type { RunStatus } from "./types";
 
 export interface RunFilter {
@@ -57,30 +58,31 @@ interface Moving {
   key: readonly string[];
   /** What of the key may differ. */
   also?: readonly unknown[];
-  isMoving: boolean;
-  everyMs: number;
+  status: RunStatus;
+  /** Left out: only when the status changes. */
+  everyMs?: number;
 }
 
-/** What is asked again while a run moves, and once more when it has come to rest: its last numbers come at its end. */
-const moving = ({ key, also = [], isMoving, everyMs }: Moving) => ({
-  queryKey: [...key, ...also, isMoving ? "moves" : "rests"],
+/** What is asked again while a run moves, and when its status changes: its last numbers come at its end. */
+const whileMoving = ({ key, also = [], status, everyMs }: Moving) => ({
+  queryKey: [...key, ...also, status],
   placeholderData: <T>(before: T | undefined, query: { queryKey: readonly unknown[] } | undefined) =>
     key.every((part, place) => query?.queryKey[place] === part) ? before : undefined,
-  refetchInterval: isMoving ? everyMs : (false as const),
+  refetchInterval: isMoving(status) && everyMs ? everyMs : (false as const),
 });
 
-export const seriesQuery = (id: string, name: string, isMoving: boolean) =>
+export const seriesQuery = (id: string, name: string, status: RunStatus) =>
   queryOptions({
-    ...moving({ key: ["run", id, "metrics", name], isMoving, everyMs: 3000 }),
+    ...whileMoving({ key: ["run", id, "metrics", name], status, everyMs: 3000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/metrics/{name}", { signal, params: { path: { run_id: id, name } } }),
       ),
   });
 
-export const ranksQuery = (id: string, frames: number, isMoving: boolean) =>
+export const ranksQuery = (id: string, frames: number, status: RunStatus) =>
   queryOptions({
-    ...moving({ key: ["run", id, "ranks", String(frames)], isMoving, everyMs: 3000 }),
+    ...whileMoving({ key: ["run", id, "ranks", String(frames)], status, everyMs: 3000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/ranks", {
@@ -112,9 +114,14 @@ export const moduleLedgerQuery = (id: string, module: number, prunings: number) 
   });
 
 /** The components of one module over the steps; `prunings` as above. */
-export const componentsQuery = (id: string, module: number, prunings: number, isMoving: boolean) =>
+export const componentsQuery = (id: string, module: number, prunings: number, status: RunStatus) =>
   queryOptions({
-    ...moving({ key: ["run", id, "components", String(module)], also: [prunings], isMoving, everyMs: 5000 }),
+    ...whileMoving({
+      key: ["run", id, "components", String(module)],
+      also: [prunings],
+      status,
+      everyMs: 5000,
+    }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/ranks/components", {
@@ -142,14 +149,13 @@ interface SeriesWish {
   ghost: boolean;
   /** A new attempt cuts the old one's end away, so it has a history of its own. */
   attempt: number;
-  /** Read anew when it changes: a run's last numbers come at its end. */
   status: RunStatus;
 }
 
 /** All metrics of a run, each reduced to what a chart can show. */
 export const seriesListQuery = (id: string, { smooth, ghost, attempt, status }: SeriesWish) =>
   queryOptions({
-    queryKey: ["run", id, "series", { smooth, ghost, attempt, status }],
+    ...whileMoving({ key: ["run", id, "series"], also: [{ smooth, ghost, attempt }], status }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/series", {
@@ -157,17 +163,16 @@ export const seriesListQuery = (id: string, { smooth, ghost, attempt, status }: 
           params: { path: { run_id: id }, query: { points: "600", times: true, smooth, ghost } },
         }),
       ),
-    placeholderData: (previous) => previous,
     staleTime: 30_000,
   });
 
 /** The same of a run that is shown beside another: up to a step (null: all), without times. */
 export const kinSeriesQuery = (
   id: string,
-  { smooth, upTo, isMoving }: { smooth: number; upTo: number | null; isMoving: boolean },
+  { smooth, upTo, status }: { smooth: number; upTo: number | null; status: RunStatus },
 ) =>
   queryOptions({
-    ...moving({ key: ["run", id, "kin"], also: [{ smooth, upTo }], isMoving, everyMs: 5000 }),
+    ...whileMoving({ key: ["run", id, "kin"], also: [{ smooth, upTo }], status, everyMs: 5000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/series", {
@@ -203,14 +208,12 @@ export const stretchQuery = (id: string, name: string, { stretch, smooth, attemp
     enabled: stretch !== null,
   });
 
-/** What looks wrong with a run; asked again while it moves, and when its status changes. */
+/** What looks wrong with a run. */
 export const runHealthQuery = (id: string, status: RunStatus) =>
   queryOptions({
-    queryKey: ["run", id, "health", status],
+    ...whileMoving({ key: ["run", id, "health"], status, everyMs: 5000 }),
     queryFn: ({ signal }) =>
       unwrap(http.GET("/api/v1/runs/{run_id}/health", { signal, params: { path: { run_id: id } } })),
-    placeholderData: (previous) => previous,
-    refetchInterval: status === "running" || status === "starting" || status === "stopping" ? 5000 : false,
   });
 
 export const checkpointsQuery = (id: string) =>

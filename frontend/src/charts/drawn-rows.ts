@@ -4,13 +4,10 @@ interface Line {
   name?: string;
   x?: ArrayLike<unknown>;
   y?: ArrayLike<unknown>;
-  z?: unknown;
 }
 
-/** A row for each point that a figure draws: the series, and both coordinates; a gap has no y. Cells of a heatmap are left out. */
+/** A row for each point that a figure draws: the series, and both coordinates; a gap has no y. */
 export const drawnRows = (figure: Figure): object[] =>
-  (figure.data as Line[]).flatMap(({ name, x, y, z }) =>
-    x && y && !z
-      ? Array.from(x, (place, index) => ({ series: name ?? "", x: place, y: y[index] ?? null }))
-      : [],
+  (figure.data as Line[]).flatMap(({ name, x, y }) =>
+    x && y ? Array.from(x, (place, index) => ({ series: name ?? "", x: place, y: y[index] ?? null })) : [],
   );

@@ -1,4 +1,5 @@
 import { Badge } from "@mantine/core";
+import { isMoving } from "@/api/moving";
 import type { RunStatus } from "@/api/types";
 import { type RunState, stateWords } from "./run-state";
 
@@ -12,8 +13,6 @@ const colours: Record<RunStatus, string> = {
   interrupted: "orange",
   failed: "red",
 };
-
-const moving: readonly RunStatus[] = ["starting", "running", "stopping"];
 
 interface StatusBadgeProps {
   state: RunState;
@@ -33,7 +32,7 @@ export function StatusBadge({ state, testId }: StatusBadgeProps) {
       tt="none"
       fw={600}
       className="status-badge"
-      leftSection={<span className={moving.includes(status) ? "dot dot-moving" : "dot"} aria-hidden />}
+      leftSection={<span className={isMoving(status) ? "dot dot-moving" : "dot"} aria-hidden />}
       data-status={status}
       title={words}
       {...(testId ? { "data-testid": testId } : {})}

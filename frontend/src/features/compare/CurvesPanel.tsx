@@ -1,6 +1,7 @@
 import { Group, SegmentedControl, Select } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
+import { everyPoint } from "@/api/every-point";
 import { seriesQuery } from "@/api/queries";
 import type { RunSummary, Series } from "@/api/types";
 import { type Curve, curvesFigure } from "@/charts/curves";
@@ -22,7 +23,7 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
   const name = chosen ?? firstNames.find((one) => names.includes(one)) ?? names[0] ?? "";
   const series = useQueries({
     queries: runs.map((run) => ({
-      ...seriesQuery(run.id, name, run.ended_at === null),
+      ...seriesQuery(run.id, name, run.status),
       enabled: name !== "" && name in run.metrics,
     })),
     combine: (results) => results.map((result) => result.data),
@@ -71,6 +72,7 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
             file={`compare ${name} ${runs.length} runs`}
             title={`${name} of ${runs.length} runs`}
             figureOf={figureOf}
+            rows={() => everyPointOf(runs, name)}
           />
         </Group>
       }
@@ -78,6 +80,13 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
       <Plot figure={figure} height={340} label={`${name} of ${runs.length} runs by ${axis}.`} />
     </Panel>
   );
+}
+
+/** Of every run that has the metric, under its name. */
+async function everyPointOf(runs: readonly RunSummary[], name: string): Promise<object[]> {
+  const having = runs.filter((run) => name in run.metrics);
+  const points = await Promise.all(having.map((run) => everyPoint(run.id, name)));
+  return having.flatMap((run, index) => (points[index] ?? []).map((point) => ({ run: run.name, ...point })));
 }
 
 function curveOf(run: RunSummary, series: Series, index: number, axis: Axis, look: Look): Curve {

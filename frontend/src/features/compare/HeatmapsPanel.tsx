@@ -29,7 +29,7 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   const ranked = runs.filter((run) => run.method !== "full");
   const without = runs.length - ranked.length;
   const frames = useQueries({
-    queries: ranked.map((run) => ranksQuery(run.id, 1, run.ended_at === null)),
+    queries: ranked.map((run) => ranksQuery(run.id, 1, run.status)),
     combine: (results) => results.map((result) => ({ data: result.data, isPending: result.isPending })),
   });
   const shown = useMemo(

@@ -1,6 +1,7 @@
 import { Group, Switch, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
+import { everyPoint } from "@/api/every-point";
 import { ghostQuery } from "@/api/queries";
 import type { Ghost, RunDetail } from "@/api/types";
 import { type Curve, curvesFigure } from "@/charts/curves";
@@ -9,7 +10,6 @@ import { Plot } from "@/charts/Plot";
 import { count, metric } from "@/components/format";
 import { Panel } from "@/components/Panel";
 import { SaveMenu } from "@/components/SaveMenu";
-import { everyPoint } from "./every-point";
 import type { LiveRun } from "./live-run";
 import type { Points } from "./points";
 import { cursorOf, type StepCursor } from "./step-cursor";
@@ -119,6 +119,10 @@ export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelPro
               file={`${run.name} evaluation`}
               title={`${run.name} · Evaluation`}
               figureOf={figureOf}
+              rows={async () => {
+                const drawn = ["eval_accuracy", "eval_loss"].filter((name) => name in series);
+                return (await Promise.all(drawn.map((name) => everyPoint(run.id, name)))).flat();
+              }}
             />
           </Group>
         </Group>

@@ -3,7 +3,7 @@ import { useMediaQuery } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { componentsQuery, moduleLedgerQuery } from "@/api/queries";
-import type { LedgerLine, Module } from "@/api/types";
+import type { LedgerLine, Module, RunStatus } from "@/api/types";
 import { laneRows, lanesFigure, lanesHeight } from "@/charts/lanes";
 import { useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
@@ -23,7 +23,7 @@ interface ModuleDrawerProps {
   /** Index of the module; null: closed. */
   module: number | null;
   cursor: StepCursor;
-  isMoving: boolean;
+  status: RunStatus;
   hasLedger: boolean;
   onClose: () => void;
 }
@@ -52,9 +52,9 @@ interface ModuleViewProps extends Omit<ModuleDrawerProps, "module" | "onClose"> 
   shown: Module;
 }
 
-function ModuleView({ runId, live, module, shown, cursor, isMoving, hasLedger }: ModuleViewProps) {
+function ModuleView({ runId, live, module, shown, cursor, status, hasLedger }: ModuleViewProps) {
   const look = useLook();
-  const components = useQuery(componentsQuery(runId, module, live.prunings, isMoving));
+  const components = useQuery(componentsQuery(runId, module, live.prunings, status));
   const ledger = useQuery({
     ...moduleLedgerQuery(runId, module, live.prunings),
     placeholderData: (before) => (before?.items[0]?.module === module ? before : undefined),

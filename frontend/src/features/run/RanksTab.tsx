@@ -99,7 +99,7 @@ function Ranks({ run, live, status }: RanksTabProps) {
             live={live}
             module={settings.module}
             cursor={cursor}
-            isMoving={status === "running"}
+            status={status}
             hasLedger={prunes(run.method)}
             onClose={() => choose({ module: null })}
           />

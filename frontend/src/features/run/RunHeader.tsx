@@ -3,6 +3,7 @@ import { IconAlertTriangle } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { Link } from "react-router";
 import type { Connection } from "@/api/event-stream";
+import { isMoving } from "@/api/moving";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { age, count, dateTime, duration, metric, missing, roughly, shortCount } from "@/components/format";
 import { methodName } from "@/components/methods";
@@ -23,7 +24,6 @@ interface RunHeaderProps {
 }
 
 export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
-  const isMoving = status === "running" || status === "starting" || status === "stopping";
   const step = Math.max(live.lastSeq >= run.last_seq ? live.step : run.step, 0);
   const accuracy = run.metrics["eval_accuracy"];
   const phase = live.lastSeq >= run.last_seq ? live.phase : run.phase;
@@ -69,12 +69,12 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
               <StepProgress
                 step={step}
                 total={live.totalSteps ?? run.total_steps}
-                isMoving={isMoving}
+                isMoving={isMoving(status)}
                 hint={etaText(run, status)}
               />
             </span>
           </Fact>
-          <Fact label="Phase">{isMoving && phase ? phaseWord(phase) : missing}</Fact>
+          <Fact label="Phase">{isMoving(status) && phase ? phaseWord(phase) : missing}</Fact>
           <Fact label="Best accuracy" hint={accuracy ? `step ${accuracy.max_step}` : undefined}>
             {metric(accuracy?.max)}
           </Fact>

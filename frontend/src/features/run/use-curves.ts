@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { http, unwrap } from "@/api/client";
+import { isMoving } from "@/api/moving";
 import { seriesListQuery } from "@/api/queries";
 import type { RunStatus } from "@/api/types";
 import { type CurveSet, curveSet, newestStep, withLater } from "./curve-data";
@@ -20,14 +21,14 @@ export interface CurvesWish {
 
 /** All metrics of a run, smoothed over their full data on the server, and kept up to date at their ends. */
 export function useCurves(id: string, { beta, hasGhosts, attempt, status }: CurvesWish) {
-  const isMoving = status === "running" || status === "stopping";
+  const isGrowing = isMoving(status);
   const past = useQuery(seriesListQuery(id, { smooth: beta, ghost: hasGhosts, attempt, status }));
   const [grown, setGrown] = useState<{ from: typeof past.data; set: CurveSet } | null>(null);
   const base = past.data;
   const { refetch } = past;
 
   useEffect(() => {
-    if (!base || !isMoving) return;
+    if (!base || !isGrowing) return;
     const controller = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     let set = curveSet(base, beta);
@@ -54,7 +55,7 @@ export function useCurves(id: string, { beta, hasGhosts, attempt, status }: Curv
       controller.abort();
       clearTimeout(timer);
     };
-  }, [base, beta, id, isMoving, refetch]);
+  }, [base, beta, id, isGrowing, refetch]);
 
   return {
     past,

@@ -23,7 +23,7 @@ export function useKinCurves(id: string, { beta, isOn }: { beta: number; isOn: b
   const kin = useMemo(() => kinOf(runs, id), [runs, id]);
   const read = useQueries({
     queries: kin.map(({ run, upTo }) => ({
-      ...kinSeriesQuery(run.id, { smooth: beta, upTo, isMoving: run.status === "running" }),
+      ...kinSeriesQuery(run.id, { smooth: beta, upTo, status: run.status }),
       enabled: isOn,
     })),
     combine: (results) => results.map((one) => one.data),

@@ -1,6 +1,7 @@
 import { Checkbox, Group, Text, Tooltip } from "@mantine/core";
 import { createColumnHelper, rowSelectionFeature, tableFeatures } from "@tanstack/react-table";
 import { Link } from "react-router";
+import { isMoving } from "@/api/moving";
 import type { RunSummary } from "@/api/types";
 import { age, count, dateTime, metric, missing, roughly } from "@/components/format";
 import { methodName } from "@/components/methods";
@@ -136,14 +137,13 @@ function NameCell({ run }: { run: RunSummary }) {
 }
 
 function ProgressCell({ run }: { run: RunSummary }) {
-  const isMoving = run.status === "running" || run.status === "starting" || run.status === "stopping";
   const hint =
-    run.eta_s !== null && isMoving
+    run.eta_s !== null && isMoving(run.status)
       ? `~${roughly(run.eta_s)} left`
       : run.status === "running"
         ? "estimating"
         : "";
-  return <StepProgress step={run.step} total={run.total_steps} isMoving={isMoving} hint={hint} />;
+  return <StepProgress step={run.step} total={run.total_steps} isMoving={isMoving(run.status)} hint={hint} />;
 }
 
 function AccuracyCell({ run }: { run: RunSummary }) {

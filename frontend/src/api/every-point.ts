@@ -1,4 +1,4 @@
-import { http, unwrap } from "@/api/client";
+import { http, unwrap } from "./client";
 
 /** All that a run recorded of a metric, however little of it is drawn: one row a point. */
 export async function everyPoint(id: string, name: string): Promise<object[]> {
@@ -7,5 +7,10 @@ export async function everyPoint(id: string, name: string): Promise<object[]> {
       params: { path: { run_id: id, name }, query: { points: "all", times: true } },
     }),
   );
-  return steps.map((step, index) => ({ step, time: times?.[index] ?? null, [name]: values[index] ?? null }));
+  return steps.map((step, index) => ({
+    metric: name,
+    step,
+    time: times?.[index] ?? null,
+    value: values[index] ?? null,
+  }));
 }
