@@ -189,6 +189,31 @@ def test_feed_ends_with_its_last_viewer(server: Server) -> None:
         wait_for("the feed to end", lambda: len(feeds) == 0, deadline_s=5)
 
 
+def test_feed_that_breaks_sends_its_viewers_to_another_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    feeds: Feeds = server.app.state.resources.feeds
+    has_broken = threading.Event()
+
+    def broken_once(engine: Engine, run_id: str, after: int) -> Batch:
+        if any(feed.viewers for feed in feeds._feeds.values()) and not has_broken.is_set():
+            has_broken.set()
+            raise RuntimeError("a fault of the reader itself")
+        return read_batch(engine, run_id, after)
+
+    monkeypatch.setattr(live, "read_batch", broken_once)
+    with engine_of(server.settings) as engine:
+        claimed = training_run(engine)
+        follower = Follower(server.url, claimed.run_id)
+        assert has_broken.wait(10)
+        append(engine, claimed, losses(0))
+        finish(engine, claimed.run_id)
+        follower.join()
+        assert follower.sequence == sequence(engine, claimed.run_id)
+    assert follower.connections > 1
+    assert "its viewers come back to another one" in caplog.text
+
+
 def test_finished_run_is_told_and_ended_and_a_resumed_one_streams_again(
     api: httpx.Client, launch: Callable[..., str], server: Server
 ) -> None:

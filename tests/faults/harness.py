@@ -167,4 +167,7 @@ class Harness:
             file.write(f"{json.dumps(line)}\n")
         self.breaches += len(breaches)
         if breaches:
-            print(f"BREACH {json.dumps(line, indent=1)}", flush=True)
+            print(
+                f"BREACH {json.dumps(line, indent=1)}\n{case.run_id and case.installation.describe(case.run_id)}",
+                flush=True,
+            )

@@ -1,5 +1,6 @@
 """Installation: one whole RankScope under faults. Valkey, API and workers, with the means to kill, freeze and restart each."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import redis
 from sqlalchemy import Engine
 
 from rankscope.client import ApiError, Client
 from rankscope.contract.tables import Run
 from rankscope.embedded import start_child, start_valkey
-from rankscope.store import runs
+from rankscope.store import events, runs
 from rankscope.store.engine import create_engine, reading
 from rankscope_worker.patience import patiently
-from tests.faults.orders import hooked
+from tests.faults.orders import STACKS, hooked
 from tests.faults.viewers import Viewer
 from tests.stack import TOKEN, Stack, wait_for
 
-DEADLINE_S = 1800.0
+DEADLINE_S = 600.0
 """Ends what hangs. Nothing is timed here, and other work may have the cores for minutes."""
+_TAIL_LINES = 60
+"""Of each log in a description."""
 
 
 class Installation(Stack):
@@ -131,6 +135,29 @@ class Installation(Stack):
         lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
         return [(run_id, int(attempt), int(pid)) for run_id, attempt, pid in lines]
 
+    def describe(self, run_id: str) -> str:
+        """Where a run stands that should have moved: its row, its last events, and each process with its stacks and log."""
+        run = self.run(run_id)
+        with reading(self.engine) as session:
+            last = events.read_after(session, run_id, max(0, run.last_seq - 10), limit=10)
+        parts = [f"run {run_id}: {run.status} in attempt {run.attempt} of worker {run.worker}, step {run.step}"]
+        parts += [f"  event {event}" for event in last]
+        found = processes_of(self.settings.data_dir)
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                parts.append(f"process {process.pid}, {process.status()}: {' '.join(process.cmdline())}")
+                if self.faults.is_dir() and "valkey" not in process.name():
+                    process.send_signal(STACKS)
+        time.sleep(2)  # for the stacks, which each process writes into its log
+        logs = [
+            *self.settings.data_dir.glob("*.out"), *self.settings.data_dir.glob("logs/*"),
+            *self.settings.attempt_dir(run_id, 1).parent.glob("*/log.txt"),
+        ]  # fmt: skip
+        for log in logs:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            parts += [f"--- {log.relative_to(self.settings.data_dir)}", *lines[-_TAIL_LINES:]]
+        return "\n".join(parts)
+
     # ------------------------------------------------------------ breaking
 
     def restart_worker(self, name: str) -> None:
@@ -160,6 +187,17 @@ class Installation(Stack):
             time.sleep(away_s)
             command = [str(argument) for argument in child.process.args]  # type: ignore[union-attr]
             self.valkey.child = start_child(self.settings, "valkey", command, {})
+            wait_for("Valkey to answer", self._broker_answers, deadline_s=DEADLINE_S)
+
+    def _broker_answers(self) -> bool:
+        assert self.valkey
+        process = self.valkey.child.process
+        assert process.poll() is None, f"Valkey ended with {process.returncode}; see {self.valkey.child.log}"
+        with redis.Redis.from_url(self.valkey.url, socket_timeout=1, socket_connect_timeout=1) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
 
     def close(self) -> None:
         """Ends everything; children of killed workers too."""

@@ -2,10 +2,13 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Literal
 
 HOOK = Path(__file__).parent / "hook"
+STACKS = signal.SIGUSR2
+"""Makes a hooked process write the stacks of its threads to its log."""
 
 
 def hooked(faults: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ import pytest
 from tests.faults.child_kills import MOMENTS
 from tests.faults.damaged_checkpoints import make_damage
 from tests.faults.harness import Case, Harness, Result
+from tests.faults.installation import DEADLINE_S
 from tests.faults.process_faults import freeze, kill_api, kill_its_worker, kill_valkey
 
 _SUBJECT = ("compacted",)
@@ -15,7 +16,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
     return Harness(tmp_path_factory.mktemp("faults"), seed=0)
 
 
-@pytest.mark.timeout(1200)  # a run waits for cores, which other work may have
+@pytest.mark.timeout(3 * DEADLINE_S)  # above what the harness waits for: it says what it waited for, and how all stood
 def test_nothing_is_lost_whatever_is_killed(harness: Harness) -> None:
     damage = make_damage(breaches := [])
     # Alone with its run: each of these counts on being the only one that ends its attempts.

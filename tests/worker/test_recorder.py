@@ -183,6 +183,23 @@ def test_a_writer_that_lost_its_lease_writes_nothing_and_is_told(engine: Engine,
     assert stored_steps(engine, claim) == [1]
 
 
+def test_a_fault_of_its_own_stops_the_training_instead_of_leaving_it_to_wait(
+    engine: Engine, claim: queue.Claim, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Bell):
+        def ring(self, run_id: str, seq: int) -> None:
+            raise RuntimeError("not of the broker's kind")
+
+    stopped = threading.Event()
+    recorder = make(engine, claim, bell=Broken(), on_lost=stopped.set)
+    recorder.record(metric(1))
+    with pytest.raises(LeaseLost):
+        recorder.flush()
+    assert stopped.wait(10)
+    recorder.close()
+    assert "cannot be written" in caplog.text
+
+
 def test_begin_training_stands_after_what_was_recorded_before(engine: Engine, claim: queue.Claim) -> None:
     recorder = make(engine, claim)
     recorder.record(metric(0))

@@ -129,7 +129,8 @@ class Recorder:
                     return
                 continue
             try:
-                last_seq = patiently(lambda batch=batch: self._append(batch), self.lost.is_set)  # type: ignore[misc]
+                self._last_seq = patiently(lambda batch=batch: self._append(batch), self.lost.is_set)  # type: ignore[misc]
+                self._doorbell.ring(self._run_id, self._last_seq)
             except LeaseLost:
                 _log.error("Run %s belongs to another attempt now; this one stops.", self._run_id)
                 self._stop()
@@ -139,8 +140,6 @@ class Recorder:
                 _log.exception("Events of run %s cannot be written.", self._run_id)
                 self._stop()
                 return
-            self._last_seq = last_seq
-            self._doorbell.ring(self._run_id, last_seq)
             for _ in batch:
                 self._waiting.task_done()
 

@@ -105,7 +105,17 @@ class Feed:
         """Everything up to this number has been handed to the viewers that were there."""
         self.viewers: set[Viewer] = set()
         self.bell = asyncio.Event()
-        self.task = asyncio.create_task(self._read_on(), name=f"feed-{run_id}")
+        self.task = asyncio.create_task(self._live(), name=f"feed-{run_id}")
+
+    async def _live(self) -> None:
+        try:
+            await self._read_on()
+        except Exception:
+            # A feed without its reader would look like a run in which nothing happens.
+            logger.exception("The feed of run %s broke; its viewers come back to another one.", self._run_id)
+            self._feeds.forget(self._run_id, self)
+            for viewer in self.viewers:
+                viewer.close()
 
     async def _read_on(self) -> None:
         while True:

@@ -1,11 +1,13 @@
-"""In every Python process of a stack under faults (by PYTHONPATH); acts in training children alone.
+"""In every Python process of a stack under faults (by PYTHONPATH); counts and orders are of training children alone.
 
 It counts executors: one line `RUN ATTEMPT PID` a child, appended to $RANKSCOPE_FAULTS/executions. And it carries out an order
 `$RANKSCOPE_FAULTS/orders/RUN-ATTEMPT.json`, for moments that no one can hit from outside: at the n-th call of a function the
-child kills itself with SIGKILL, finds the disk full, or waits. The product knows nothing of this.
+child kills itself with SIGKILL, finds the disk full, or waits. On SIGUSR2 any of the processes writes its threads' stacks
+to its log. The product knows nothing of this.
 """
 
 import errno
+import faulthandler
 import importlib.abc
 import importlib.machinery
 import json
@@ -77,5 +79,7 @@ def _ordered(function: Callable[..., Any], order: dict[str, Any]) -> Callable[..
     return wrapped
 
 
+if "RANKSCOPE_FAULTS" in os.environ:
+    faulthandler.register(signal.SIGUSR2)
 if sys.orig_argv[-3:-2] == [_CHILD] and "RANKSCOPE_FAULTS" in os.environ:
     _act(Path(os.environ["RANKSCOPE_FAULTS"]), *sys.orig_argv[-2:])
