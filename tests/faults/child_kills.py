@@ -9,6 +9,7 @@ import psutil
 from tests.faults.harness import Case, Harness, Result
 from tests.faults.installation import DEADLINE_S
 from tests.faults.orders import order
+from tests.faults.stillness import hold_still
 from tests.faults.subjects import STEPS, WINDOW
 
 _COMPACTED = ("compacted", "accumulated")
@@ -70,7 +71,7 @@ def _kill_when(case: Case, is_moment: Callable[[], str | None], delay_s: float) 
         while child is not None and child.is_running():
             if is_moment():
                 time.sleep(delay_s)  # to land anywhere within it
-                child.suspend()
+                hold_still(child)
                 if found := is_moment():
                     child.kill()
                     return found

@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+import psutil
+
 from rankscope_worker.checkpoint import MANIFEST
 from tests.faults.checks import Breach
 from tests.faults.harness import Case, Disturb, Harness, Result
 from tests.faults.installation import DEADLINE_S
+from tests.faults.stillness import hold_still
 from tests.faults.subjects import STEPS
 
 
@@ -30,7 +33,10 @@ def _damage(case: Case, found: list[Breach]) -> str | None:
     chance = case.chance
     if not case.reaches(chance.randint(14, STEPS - 15)) or (child := case.installation.child(case.run_id)) is None:
         return None
-    child.suspend()
+    try:
+        hold_still(child)
+    except psutil.NoSuchProcess:
+        return None
     checkpoints = published(case.installation.attempt_folder(case.run_id, 1))
     if len(checkpoints) < 2:
         child.kill()

@@ -16,6 +16,7 @@ from tests.faults.damaged_checkpoints import published, step_of
 from tests.faults.harness import Case, Harness, Result
 from tests.faults.installation import DEADLINE_S
 from tests.faults.orders import order
+from tests.faults.stillness import hold_still
 from tests.faults.subjects import STEPS
 
 _SIZE_MIB = 32
@@ -79,7 +80,7 @@ def _hold_between_checkpoints(case: Case, child: psutil.Process) -> Path | None:
     folder = case.installation.attempt_folder(case.run_id, 1)
     try:
         while child.is_running():
-            child.suspend()
+            hold_still(child)
             newest = next(iter(published(folder)), None)
             is_saving = any((folder / "checkpoints" / ".writing").glob("checkpoint-*"))
             # A step is recorded after the save of the one before, and the taking away of old ones, is over.

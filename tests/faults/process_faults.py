@@ -10,6 +10,7 @@ import psutil
 
 from tests.faults.harness import Case, Harness, Result
 from tests.faults.installation import DEADLINE_S, Installation
+from tests.faults.stillness import hold_still
 from tests.faults.subjects import STEPS
 from tests.stack import wait_for
 
@@ -85,6 +86,8 @@ def freeze(case: Case) -> str | None:
         taken_over = case.viewer.wait_for(
             lambda event: event["attempt"] > run.attempt and event.get("status") == awaited, DEADLINE_S
         )  # fmt: skip
+    except psutil.NoSuchProcess:  # another fault was faster
+        return None
     finally:
         if child.is_running():
             child.resume()
@@ -102,11 +105,11 @@ def freeze(case: Case) -> str | None:
 
 def _stop_outside_of_a_write(installation: Installation, process: psutil.Process) -> None:
     """SIGSTOP. SQLite has one writer: one that freezes in the middle of a write makes all others wait until it wakes up."""
-    process.suspend()
+    hold_still(process)
     while _is_locked(installation):
         process.resume()
         time.sleep(0.001)
-        process.suspend()
+        hold_still(process)
 
 
 def _is_locked(installation: Installation) -> bool:
@@ -125,7 +128,7 @@ def _stop_while_writing(installation: Installation, child: psutil.Process, run_i
     try:
         while child.is_running():
             if list(writing.glob("checkpoint-*/trainer_state.json")):
-                child.suspend()
+                hold_still(child)
                 if list(writing.glob("checkpoint-*/trainer_state.json")) and not _is_locked(installation):
                     return True
                 child.resume()
