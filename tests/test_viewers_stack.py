@@ -18,7 +18,7 @@ VIEWERS = 50
 
 
 def test_fifty_viewers_see_every_event_once_though_the_server_is_killed_twice(tmp_path: Path) -> None:
-    stack = Stack(tmp_path / "data")
+    stack = Stack(tmp_path / "data", lease_s=600)
     try:
         stack.start_valkey()
         stack.start_api()

@@ -42,6 +42,7 @@ from rankscope.api.live import Feeds
 from rankscope.catalog import Catalog
 from rankscope.deps import Resources
 from rankscope.enqueue import Nudger
+from rankscope.reaper import Reaper
 from rankscope.settings import Settings
 from rankscope.store.chunks import pack_old_runs
 from rankscope.store.doorbell import Doorbell
@@ -86,15 +87,19 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
             attempt_limit=AttemptLimit(),
             static_dir=static_dir or Path(__file__).parent / "static",
         )
-        listener = asyncio.create_task(listen(settings.broker_url, feeds), name="doorbell")
+        tasks = [
+            asyncio.create_task(listen(settings.broker_url, feeds), name="doorbell"),
+            asyncio.create_task(Reaper(engine, settings, feeds.ring).reap_on(), name="reaper"),
+        ]
         try:
             with _before_shutdown(feeds.close):
                 yield
         finally:
             feeds.close()
-            listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listener
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             nudger.close()
             doorbell.close()
             board.close()

@@ -158,6 +158,13 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     expect(page.locator(".legendtext").filter(has_text="attempt 2, cut").first).to_be_visible()
     picture(page, "run-resumed")
 
+    # ------------------------------------------------ its host goes dark: no worker is left to notice it, the server does
+    stack.kill("test-worker")
+    expect(status).to_have_text("interrupted, #1 to go on", timeout=60_000)
+    picture(page, "state-worker-lost")
+    stack.start_worker()
+    expect(status).to_have_text("pruning", timeout=90_000)
+
     # ------------------------------------------------ stopped, and forked from one of its checkpoints
     page.get_by_test_id("stop-save-run").click()
     expect(status).to_have_text("stopped", timeout=60_000)

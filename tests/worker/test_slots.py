@@ -11,10 +11,8 @@ from rankscope.settings import Settings
 from rankscope.store import workers
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading
-from rankscope.store.queue import Lease
 from rankscope_worker.celery_app import Nudger, make_celery
 from rankscope_worker.gpus import SETTLE_S, Gpu, choose, list_gpus
-from rankscope_worker.heartbeat import LeaseWatch
 from rankscope_worker.host import Host
 from tests.stack import Stack, wait_for
 from tests.worker.test_worker import Bench
@@ -160,16 +158,3 @@ def test_a_queued_run_waits_for_a_filled_gpu_and_starts_when_it_is_free(
     finally:
         bench.stack.stop()
         bench.engine.dispose()
-
-
-def test_leases_lapse_by_what_is_seen_and_not_by_any_clock_on_the_wall() -> None:
-    watch = LeaseWatch(lease_s=10)
-    # The other host's clock is a day behind: its leases look long over, and are not.
-    renewed = [Lease("a", 1, 100.0 + beat) for beat in range(8)]
-    for beat, lease in enumerate(renewed):
-        assert watch.lapsed([lease], now=1000.0 + 5 * beat) == []
-    last, lost = renewed[-1], Lease("b", 2, 9e9)  # and this one a day ahead
-    assert watch.lapsed([last, lost], now=1040.0) == []
-    assert watch.lapsed([last, lost], now=1046.0) == [last]
-    assert watch.lapsed([lost], now=1051.0) == [lost]
-    assert watch.lapsed([lost._replace(attempt=3)], now=1052.0) == []

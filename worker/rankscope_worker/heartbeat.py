@@ -3,33 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable
 
 from rankscope.store import workers
 from rankscope.store.engine import writing
-from rankscope.store.queue import Lease, held_leases, reap
+from rankscope.store.lease_watch import LeaseWatch
+from rankscope.store.queue import held_leases, reap
 from rankscope_worker.host import Host
 from rankscope_worker.patience import DATABASE_TROUBLE
 from rankscope_worker.tasks import nudge_if_waiting
 
 _log = logging.getLogger(__name__)
-
-
-class LeaseWatch:
-    """Which leases have not moved for a lease's time, by this process's own monotonic clock.
-
-    A renewal changes the row, so that no wall clock is needed to see it: hosts whose clocks differ, or jump, neither
-    take each other's runs nor leave a lost one alone.
-    """
-
-    def __init__(self, lease_s: float) -> None:
-        self._lease_s = lease_s
-        self._seen: dict[Lease, float] = {}
-
-    def lapsed(self, held: Iterable[Lease], now: float) -> list[Lease]:
-        """Those of `held` that were first seen, as they are, a lease's time ago. `now`: monotonic seconds."""
-        self._seen = {lease: self._seen.get(lease, now) for lease in held}
-        return [lease for lease, since in self._seen.items() if now - since > self._lease_s]
 
 
 class Heartbeat:

@@ -23,6 +23,8 @@ from tests.faults.database_faults import Postgres
 from tests.stack import Stack
 
 DATABASES = ("sqlite", "postgresql")
+_LEASE_S = 1e7
+"""No worker renews what the benchmark claims."""
 KINDS = ("query", "key", "value", "attention.output", "intermediate", "output", "gate")
 
 
@@ -45,7 +47,7 @@ class Stage:
         with writing(self.engine) as session:
             runs.create_run(session, config, now=now, name=f"{modules} modules of width {width}")
         with writing(self.engine) as session:
-            claimed = queue.claim_next(session, worker="bench", has_gpu=False, lease_s=1e7, now=now)
+            claimed = queue.claim_next(session, worker="bench", has_gpu=False, lease_s=_LEASE_S, now=now)
         assert claimed is not None
         with writing(self.engine) as session:
             queue.begin_training(session, claimed.run_id, claimed.attempt, start_step=0, now=now)
@@ -68,7 +70,7 @@ def stage(database: str) -> Iterator[Stage]:
     """`database`: "sqlite" or "postgresql"."""
     folder = Path(tempfile.mkdtemp(prefix="rankscope-bench-live-"))
     url = Postgres(folder).url if database == "postgresql" else ""
-    stack = Stack(folder / "data", database_url=url)
+    stack = Stack(folder / "data", database_url=url, lease_s=_LEASE_S)
     try:
         stack.start_valkey()
         stack.start_api()

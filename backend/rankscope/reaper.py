@@ -1,0 +1,61 @@
+"""The server's reaper: takes runs from workers that have gone, when there is no other worker that does it.
+
+Workers do it at every heartbeat, after one lease. The server waits for two, so that it acts only where nobody else has:
+without it, a run whose only worker is gone would say "running" until a worker comes.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from rankscope.settings import Settings
+from rankscope.store.engine import reading, writing
+from rankscope.store.lease_watch import LeaseWatch
+from rankscope.store.queue import held_leases, reap
+
+logger = logging.getLogger(__name__)
+
+_LEASES = 2
+
+
+class Reaper:
+    """`ring` is called in the event loop with the id of each run that was taken back."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        ring: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._ring = ring
+        self._clock = clock
+        self._watch = LeaseWatch(_LEASES * settings.lease_s)
+
+    async def reap_on(self) -> None:
+        """Looks six times a lease, until cancelled; a database that is away is asked again."""
+        while True:
+            await asyncio.sleep(self._settings.lease_s / 6)
+            try:
+                reaped = await asyncio.to_thread(self.reap)
+            except SQLAlchemyError as error:
+                logger.warning("The database does not answer, so no lease is looked at now: %s", error)
+                continue
+            for run_id in reaped:
+                logger.warning("Run %s lost its worker, and no other worker is here; it waits to be resumed.", run_id)
+                self._ring(run_id)
+
+    def reap(self) -> list[str]:
+        """One look; returns the runs that were taken back. Nothing is written when there are none."""
+        with reading(self._engine) as session:
+            lapsed = self._watch.lapsed(held_leases(session), self._clock())
+        if not lapsed:
+            return []
+        with writing(self._engine) as session:
+            return reap(session, now=time.time(), max_lost_workers=self._settings.max_lost_workers, lapsed=lapsed)

@@ -1,0 +1,98 @@
+"""Runs whose worker is gone: by what is seen of their leases, and by the server where no other worker is left."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from rankscope.contract.errors import LeaseLost
+from rankscope.reaper import Reaper
+from rankscope.settings import Settings
+from rankscope.store import queue, runs
+from rankscope.store.engine import create_engine, writing
+from rankscope.store.lease_watch import LeaseWatch
+from rankscope.store.queue import Lease
+from tests.backend.conftest import start_server
+from tests.backend.store_setup import append, losses, read_run, training_run
+from tests.stack import wait_for
+
+
+def test_leases_lapse_by_what_is_seen_and_not_by_any_clock_on_the_wall() -> None:
+    watch = LeaseWatch(after_s=10)
+    # The other host's clock is a day behind: its leases look long over, and are not.
+    renewed = [Lease("a", 1, 100.0 + beat) for beat in range(8)]
+    for beat, lease in enumerate(renewed):
+        assert watch.lapsed([lease], now=1000.0 + 5 * beat) == []
+    last, lost = renewed[-1], Lease("b", 2, 9e9)  # and this one a day ahead
+    assert watch.lapsed([last, lost], now=1040.0) == []
+    assert watch.lapsed([last, lost], now=1046.0) == [last]
+    assert watch.lapsed([lost], now=1051.0) == [lost]
+    assert watch.lapsed([lost._replace(attempt=3)], now=1052.0) == []
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_server_takes_a_run_back_that_no_worker_has_taken_for_two_leases(engine: Engine) -> None:
+    clock = Clock()
+    reaper = Reaper(engine, Settings(lease_s=30), lambda _run_id: None, clock)
+    lost, renewed = training_run(engine), training_run(engine)
+
+    def renew() -> None:
+        with writing(engine) as session:
+            queue.renew_lease(session, renewed.run_id, renewed.attempt, lease_s=30, now=clock.now)
+
+    for _ in range(4):
+        assert reaper.reap() == []
+        renew()
+        clock.now += 20
+    assert reaper.reap() == [lost.run_id]
+    run = read_run(engine, lost.run_id)
+    assert (run.status, run.reason, run.lost_workers) == ("interrupted", "worker_lost", 1)
+    assert read_run(engine, renewed.run_id).status == "running"
+    with pytest.raises(LeaseLost):
+        append(engine, lost, losses(1))
+    assert reaper.reap() == []
+
+
+def test_stop_of_a_run_whose_worker_is_gone_comes_to_its_end(engine: Engine) -> None:
+    clock = Clock()
+    reaper = Reaper(engine, Settings(lease_s=30), lambda _run_id: None, clock)
+    lost = training_run(engine)
+    with writing(engine) as session:
+        runs.request_stop(session, lost.run_id, now=5, save=True)
+    assert reaper.reap() == []
+    clock.now += 61
+    assert reaper.reap() == [lost.run_id]
+    assert read_run(engine, lost.run_id).status == "stopped"
+
+
+def test_server_reaps_by_itself_and_through_trouble_with_the_database(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reap: Callable[[Reaper], list[str]] = Reaper.reap
+    looks = 0
+
+    def flaky(self: Reaper) -> list[str]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise OperationalError("SELECT", {}, Exception("the database is away"))
+        return reap(self)
+
+    monkeypatch.setattr(Reaper, "reap", flaky)
+    server = start_server(settings.model_copy(update={"lease_s": 0.3}))
+    engine = create_engine(settings.resolved_database_url)
+    try:
+        run_id = training_run(engine).run_id
+        wait_for("the run to be taken back", lambda: read_run(engine, run_id).status == "interrupted", deadline_s=20)
+    finally:
+        server.stop()
+        engine.dispose()
+    assert "no lease is looked at now" in caplog.text
