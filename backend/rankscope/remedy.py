@@ -23,11 +23,12 @@ def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
             changes={"training": {"batch_size": batch, "gradient_accumulation": accumulation}},
         )  # fmt: skip
     if run.reason == "nan_loss":
+        rate = float(f"{run.config['training']['learning_rate'] / 3:.1g}")
+        changes = {"training": {"learning_rate": rate}}
         if not kept_steps:
-            return None
-        step, rate = max(kept_steps), float(f"{run.config['training']['learning_rate'] / 3:.1g}")
+            return Remedy(action="launch", label=f"Start anew with learning rate {rate:g}", step=None, changes=changes)
+        step = max(kept_steps)
         return Remedy(
-            action="fork", label=f"Fork from step {step} with learning rate {rate:g}", step=step,
-            changes={"training": {"learning_rate": rate}},
-        )  # fmt: skip
+            action="fork", label=f"Fork from step {step} with learning rate {rate:g}", step=step, changes=changes
+        )
     return Remedy(action="resume", label="Resume", step=None, changes={})

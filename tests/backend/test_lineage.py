@@ -180,12 +180,18 @@ def test_a_fork_without_a_checkpoint_or_that_cannot_be_leaves_nothing_behind(
     assert api.get("/api/v1/runs").json()["total"] == 1
 
 
-def test_a_diverged_run_offers_a_fork_with_a_lower_rate(
+def test_a_diverged_run_offers_a_lower_rate_from_a_checkpoint_or_else_from_the_start(
     api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
 ) -> None:
     run_id = launch(config=config_with(**{"training.learning_rate": 0.03}))
     end(engine, run_id, RunStatus.failed, "nan_loss")
-    assert api.get(f"/api/v1/runs/{run_id}").json()["remedy"] is None
+    failed = api.get(f"/api/v1/runs/{run_id}").json()
+    assert failed["remedy"] == {
+        "action": "launch", "label": "Start anew with learning rate 0.01", "step": None,
+        "changes": {"training": {"learning_rate": 0.01}},
+    }  # fmt: skip
+    anew = failed["config"] | {"training": failed["config"]["training"] | failed["remedy"]["changes"]["training"]}
+    assert api.post("/api/v1/runs", json={"config": anew}).status_code == 201
     checkpoint(engine, settings, run_id, 20)
     remedy = api.get(f"/api/v1/runs/{run_id}").json()["remedy"]
     assert remedy["label"] == "Fork from step 20 with learning rate 0.01"

@@ -103,7 +103,8 @@ class AttemptShape(Shape):
 class Remedy(Shape):
     """What can be done about a run that has ended, as one call."""
 
-    action: Literal["resume", "retry", "fork"]
+    action: Literal["resume", "retry", "fork", "launch"]
+    """Launch: a run of its own, by `POST /runs` with this one's configuration and the changes merged into it."""
     label: str = Field(examples=["Retry with batch 8 and accumulation 2"])
     step: int | None
     """Of action fork."""

@@ -2339,9 +2339,10 @@ export interface components {
         Remedy: {
             /**
              * Action
+             * @description Launch: a run of its own, by `POST /runs` with this one's configuration and the changes merged into it.
              * @enum {string}
              */
-            action: "resume" | "retry" | "fork";
+            action: "resume" | "retry" | "fork" | "launch";
             /** Changes */
             changes: {
                 [key: string]: unknown;

@@ -11,6 +11,7 @@ export type RunSummary = Shapes["RunSummary"];
 export type RunDetail = Shapes["RunDetail"];
 export type RunPage = Shapes["RunPage"];
 export type RunConfig = RunDetail["config"];
+export type RunCreate = Shapes["RunCreate"];
 export type MetricSummary = Shapes["MetricSummary"];
 export type Plan = Shapes["Plan"];
 export type BudgetPoint = Shapes["BudgetPoint"];

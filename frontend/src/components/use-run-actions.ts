@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
 import { queueQuery } from "@/api/queries";
-import type { SteerAction } from "@/api/types";
+import type { RunCreate, SteerAction } from "@/api/types";
 import { told, toldError } from "./toast";
 
 type Named = { id: string; name: string };
@@ -66,6 +66,12 @@ export function useRunActions() {
     onSuccess: (child) => told(`${child.name}: queued.`),
     onSettled: (_, __, { run }) => refresh([run]),
   });
+  const launch = useMutation({
+    mutationFn: (body: RunCreate) => unwrap(http.POST("/api/v1/runs", { body })),
+    onSuccess: (run) => told(`${run.name}: queued.`),
+    onError: (error) => toldError("Could not launch", error),
+    onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }),
+  });
   const steer = useMutation({
     mutationFn: ({ run, action, targetRank }: { run: Named; action: SteerAction; targetRank?: number }) =>
       unwrap(
@@ -109,5 +115,5 @@ export function useRunActions() {
     onError: (error) => toldError("Could not delete", error),
     onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }),
   });
-  return { stop, resume, retry, fork, steer, reorder, rename, remove };
+  return { stop, resume, retry, fork, launch, steer, reorder, rename, remove };
 }

@@ -16,28 +16,48 @@ import {
 } from "@tabler/icons-react";
 import { lazy, Suspense, useState } from "react";
 import { Link, useNavigate } from "react-router";
-import type { RunDetail, RunStatus } from "@/api/types";
+import type { ConfigDraft, Remedy, RunConfig, RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/Confirm";
 import { toldError } from "@/components/toast";
 import { useRunActions } from "@/components/use-run-actions";
 
 const ForkDialog = lazy(async () => ({ default: (await import("./ForkDialog")).ForkDialog }));
 
+/** A configuration with some fields of its sections replaced: `{training: {learning_rate: 0.01}}`. */
+function withChanges(config: RunConfig, changes: Remedy["changes"]): RunConfig {
+  const merged: ConfigDraft = { ...config };
+  for (const [section, fields] of Object.entries(changes))
+    merged[section] = { ...(merged[section] as object), ...(fields as object) };
+  return merged as unknown as RunConfig;
+}
+
 /** What can be asked of a run now. The API has the last word; these only offer. */
 export function RunActions({ run, status }: { run: RunDetail; status: RunStatus }) {
-  const { stop, resume, retry, fork, remove } = useRunActions();
+  const { stop, resume, retry, fork, launch, remove } = useRunActions();
   const navigate = useNavigate();
   const [isAsking, setAsking] = useState(false);
   const [isForking, setForking] = useState(false);
   // Only for the status that the row itself has: a remedy is about how that one ended.
   const remedy = status === run.status && run.remedy?.action !== "resume" ? run.remedy : null;
+  const goTo = (made: { id: string }) => void navigate(`/runs/${made.id}`);
   const apply = () => {
+    if (remedy?.action === "launch")
+      launch.mutate(
+        {
+          config: withChanges(run.config, remedy.changes),
+          name: run.name,
+          tags: run.tags,
+          notes: `${remedy.label}, after run ${run.id}.`,
+          priority: run.priority,
+        },
+        { onSuccess: goTo },
+      );
     if (remedy?.action === "retry") retry.mutate({ run, changes: remedy.changes });
     if (remedy?.action === "fork")
       fork.mutate(
         { run, step: remedy.step, changes: remedy.changes, name: null },
         {
-          onSuccess: (child) => void navigate(`/runs/${child.id}`),
+          onSuccess: goTo,
           onError: (error) => toldError("Could not fork", error),
         },
       );
@@ -74,7 +94,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
         <Button
           leftSection={<IconRefresh size={16} />}
           onClick={apply}
-          loading={retry.isPending || fork.isPending}
+          loading={retry.isPending || fork.isPending || launch.isPending}
           data-testid="remedy"
         >
           {remedy.label}
