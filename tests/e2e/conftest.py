@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.stack import Stack
 from tests.tiny import make_reviews, make_tiny_bert
@@ -75,7 +75,8 @@ def console() -> Console:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     opened = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="light", accept_downloads=True)
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)  # nothing is timed here, and other work may have the cores
     yield opened
     opened.close()
 

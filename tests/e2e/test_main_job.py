@@ -118,7 +118,7 @@ def test_a_person_launches_watches_compares_and_downloads(
     before = number(heatmap, "data-step")
     picture(page, "run-disconnected")
     stack.start_api()
-    expect(page.get_by_test_id("connection-state")).to_have_attribute("data-state", "live", timeout=30_000)
+    expect(page.get_by_test_id("connection-state")).to_have_attribute("data-state", "live")
     console.expects_failed_requests = False
     wait_for("the heatmap to go on after the restart", lambda: number(heatmap, "data-step") > before)
     with stack.client() as client:
@@ -133,7 +133,7 @@ def test_a_person_launches_watches_compares_and_downloads(
         wait_for("the first run to be done", lambda: client.run(run_id)["status"] == "done", deadline_s=180)
         wait_for("the second run to train", lambda: client.run(other)["step"] > 100)
     page.get_by_test_id("stop-save-run").click()
-    expect(page.get_by_test_id("run-status")).to_have_text("stopped", timeout=30_000)
+    expect(page.get_by_test_id("run-status")).to_have_text("stopped")
 
     # ------------------------------------------------ both in Compare
     page.goto(stack.url)

@@ -29,7 +29,6 @@ def test_a_person_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp
     with stack.client() as client:
         run_id = client.launch(CONFIG, name="ranks")["id"]
         wait_for("the run to be done", lambda: client.run(run_id)["status"] == "done", deadline_s=180)
-    expect.set_options(timeout=30_000)
     page.goto(f"{stack.url}/?token={TOKEN}")
     page.goto(f"{stack.url}/runs/{run_id}")
     heatmap = page.get_by_test_id("rank-heatmap")

@@ -131,13 +131,13 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     expect(status).to_have_text("pruning", timeout=90_000)
     picture(page, "state-pruning")
     page.get_by_test_id("steer-hold").click()
-    expect(page.get_by_text("Pruning is held")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Pruning is held")).to_be_visible()
     page.get_by_label("Target rank, now 2").fill("1")
     page.get_by_role("button", name="Change", exact=True).click()
-    expect(page.get_by_label("Target rank, now 1")).to_be_visible(timeout=20_000)
+    expect(page.get_by_label("Target rank, now 1")).to_be_visible()
     picture(page, "run-held")
     page.get_by_test_id("steer-release").click()
-    expect(page.get_by_test_id("steer-hold")).to_be_visible(timeout=20_000)
+    expect(page.get_by_test_id("steer-hold")).to_be_visible()
 
     # ------------------------------------------------ its worker is told to end: another goes on
     stack.kill("test-worker", signal.SIGTERM)

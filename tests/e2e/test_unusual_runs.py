@@ -50,7 +50,6 @@ def test_two_stacks_a_loss_that_is_no_number_and_a_long_log(stack: Stack, page: 
     with stack.client() as client:
         diverging = client.launch(DIVERGING, name="diverging")["id"]
         live = client.launch(TWO_STACKS, name="encoder and decoder")["id"]
-    expect.set_options(timeout=30_000)
     page.goto(f"{stack.url}/?token={TOKEN}")
     _loss_is_no_number(stack, page, diverging)
     _encoder_and_decoder(stack, page, live)
