@@ -14,7 +14,7 @@ help:
 	@echo "make dev     the same, with the page's sources served and reloaded by Vite"
 	@echo "make check   formatting, lint, types, drift of the generated API types"
 	@echo "make test    all tests: Python, page, browser"
-	@echo "make faults  kills, freezes and damages the running stack (about 40 minutes; ARGS='--only soak' for the soak)"
+	@echo "make faults  kills, freezes and damages the running stack (about an hour, half of it the soak; ARGS='--only child,worker' for some rows)"
 	@echo "make bench   all benchmarks"
 
 # ---------------------------------------------------------------- what the commands need
@@ -85,7 +85,7 @@ test-page: $(STAMPS)/page
 test-browser: $(STAMPS)/dev $(PAGE)
 	$(BIN)/pytest -q tests/e2e
 
-# Breaks the real stack in every way of the table and holds that nothing is lost (ARGS='--only child:3 --seed 7'). Then a soak.
+# Breaks the real stack in every way of the table, the soak included, and holds that nothing is lost (ARGS='--only child:3 --seed 7').
 faults: $(STAMPS)/dev
 	$(BIN)/python -m tests.faults $(ARGS)
 
