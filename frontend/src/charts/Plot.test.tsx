@@ -41,15 +41,26 @@ test("gives Plotly a copy of the layout, which it writes into", async () => {
   expect(plotly.react.mock.calls[0]?.[2]).not.toBe(one.layout);
 });
 
-test("frees what Plotly holds, and draws nothing after", async () => {
+test("frees what Plotly holds once Plotly has finished with it, and draws nothing after", async () => {
   const { rerender, unmount } = render(view(figure("first")));
   await settle();
   rerender(view(figure("second")));
   unmount();
+  await settle();
+  expect(plotly.purge).not.toHaveBeenCalled();
   finish[0]?.();
   await settle();
   expect(plotly.purge).toHaveBeenCalledOnce();
   expect(drawn()).toEqual(["first"]);
+});
+
+test("frees a chart at rest at once", async () => {
+  const { unmount } = render(view(figure("first")));
+  await settle();
+  finish[0]?.();
+  await settle();
+  unmount();
+  expect(plotly.purge).toHaveBeenCalledOnce();
 });
 
 test("says in words what is drawn", async () => {

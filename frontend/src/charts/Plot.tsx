@@ -36,7 +36,7 @@ interface PlotProps {
   onZoom?: ((range: [number, number] | null) => void) | undefined;
 }
 
-/** The only place that draws with Plotly: one react() in flight, the newest figure wins, always purged on unmount. */
+/** The only place that draws with Plotly: one react() in flight, the newest figure wins, always purged after unmount. */
 export function Plot({ figure, label, height, cursor = null, onHover, onClick, onZoom }: PlotProps) {
   const element = useRef<HTMLDivElement>(null);
   const line = useRef<HTMLDivElement>(null);
@@ -58,6 +58,18 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
     let axes: string | undefined;
     let isBusy = false;
     let isGone = false;
+    let atWork = 0;
+    /** A chart that is purged while Plotly is at work on it makes that fail: it is let to its end. */
+    const finished = async (work: unknown) => {
+      atWork += 1;
+      await Promise.resolve(work).finally(() => {
+        atWork -= 1;
+        purgeIfGone();
+      });
+    };
+    const purgeIfGone = () => {
+      if (isGone && atWork === 0) plotly?.purge(root as unknown as PlotlyHTMLElement);
+    };
 
     const next = async () => {
       if (isBusy) return;
@@ -77,7 +89,8 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
           // While it stays the same, a person's zoom stays too.
           uirevision: `${axes}, zoomed out ${timesZoomedOut} times`,
         };
-        await plotly.react(root, data as never, own, config);
+        await finished(plotly.react(root, data as never, own, config));
+        if (isGone) return;
         listen(root as unknown as PlotlyHTMLElement);
         setDrawn(true);
       }
@@ -85,7 +98,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
     };
     let hasEars = false;
     const listen = (plot: PlotlyHTMLElement) => {
-      if (hasEars || isGone || !("on" in plot)) return;
+      if (hasEars || !("on" in plot)) return;
       hasEars = true;
       plot.on("plotly_hover", ({ points }) => present.current.onHover?.(points[0] as unknown as PlotPoint));
       plot.on("plotly_unhover", () => present.current.onHover?.(null));
@@ -102,6 +115,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
         if (range) present.current.onZoom?.(range);
       });
       const finish = () => {
+        if (isGone) return;
         placeLine(root, line.current, present.current.cursor);
         drawLabels(root, labels ?? []);
       };
@@ -127,16 +141,16 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
     const observer = new ResizeObserver(async () => {
       if (!plotly || !canResize()) return;
       const top = topOf(root);
-      await plotly.Plots.resize(root);
+      await finished(plotly.Plots.resize(root));
       // A legend that now takes fewer lines has made the margin smaller, and stands where it did.
-      if (canResize() && topOf(root) !== top) await plotly.redraw(root);
+      if (canResize() && topOf(root) !== top) await finished(plotly.redraw(root));
     });
     observer.observe(root);
     return () => {
       isGone = true;
       draw.current = undefined;
       observer.disconnect();
-      plotly?.purge(root as unknown as PlotlyHTMLElement);
+      purgeIfGone();
     };
   }, []);
 
