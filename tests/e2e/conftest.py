@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from tests.stack import Stack
 from tests.tiny import make_reviews, make_tiny_bert
 
+PATIENCE_MS, PATIENCE_S = 300_000, 300
+"""For what has to be loaded or trained first: nothing is timed here, and other work may have the cores."""
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 # Chromium asks its vendor's hosts for updates otherwise, which a closed network refuses many times over.
 QUIET = [
@@ -67,6 +69,13 @@ class Console:
             self.problems.append(f"{message.type}: {message.text} ({message.location})")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each of these is a whole job of a person's, in one test."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture
 def console() -> Console:
     return Console()
@@ -76,7 +85,7 @@ def console() -> Console:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     opened = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="light", accept_downloads=True)
     opened.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)  # nothing is timed here, and other work may have the cores
+    expect.set_options(timeout=30_000)
     yield opened
     opened.close()
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.axe import serious_issues
-from tests.e2e.conftest import Console, tiny_stack
+from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
 from tests.e2e.test_main_job import number, picture
 from tests.stack import TOKEN, Stack, wait_for
 
@@ -43,14 +43,13 @@ def segment(page: Page, group: str, option: str) -> None:
     page.get_by_role("radiogroup", name=group).get_by_text(option, exact=True).click()
 
 
-@pytest.mark.timeout(1200)
 def test_every_part_of_the_live_view(stack: Stack, page: Page, console: Console) -> None:
     with stack.client() as client:
         short = client.launch(CONFIG, name="finished run")["id"]
         live = client.launch(LONG, name="live run")["id"]
     page.goto(f"{stack.url}/?token={TOKEN}")
     with stack.client() as client:
-        wait_for("the short run to be done", lambda: client.run(short)["status"] == "done", deadline_s=120)
+        wait_for("the short run to be done", lambda: client.run(short)["status"] == "done", deadline_s=PATIENCE_S)
 
     _ranks_in_time(stack, page, live)
     _module(stack, page, live)
@@ -67,8 +66,8 @@ def test_every_part_of_the_live_view(stack: Stack, page: Page, console: Console)
 def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
     page.goto(f"{stack.url}/runs/{run}")
     heatmap = page.get_by_test_id("rank-heatmap")
-    expect(heatmap).to_be_visible(timeout=120_000)
-    wait_for("some prunings", lambda: number(heatmap, "data-step") > 200, deadline_s=120)
+    expect(heatmap).to_be_visible(timeout=PATIENCE_MS)
+    wait_for("some prunings", lambda: number(heatmap, "data-step") > 200, deadline_s=PATIENCE_S)
     for option in ("Importance", "Since start", "Last pruning", "Rank"):
         segment(page, "What the colour shows", option)
         expect(heatmap.locator(".js-plotly-plot .main-svg").first).to_be_visible()
@@ -88,7 +87,7 @@ def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
     wait_for("the film to move", lambda: number(heatmap, "data-step") > 0)
     page.get_by_role("button", name="Now", exact=True).click()
     newest = number(heatmap, "data-step")
-    wait_for("the newest snapshot to be followed", lambda: number(heatmap, "data-step") > newest, deadline_s=60)
+    wait_for("the newest snapshot to be followed", lambda: number(heatmap, "data-step") > newest, deadline_s=PATIENCE_S)
     for grouping in ("By kind", "By rank", "By layer"):
         segment(page, "Distribution of the ranks", grouping)
     page.get_by_role("switch", name="Table").check()
@@ -103,7 +102,7 @@ def _module(stack: Stack, page: Page, run: str) -> None:
         lines = wait_for(
             "a component to be pruned",
             lambda: client._json("GET", f"/runs/{run}/ranks/ledger")["items"],
-            deadline_s=120,
+            deadline_s=PATIENCE_S,
         )
     module = lines[0]["module"]
     page.goto(f"{stack.url}/runs/{run}?module={module}")
@@ -127,7 +126,7 @@ def _curves(stack: Stack, page: Page, run: str) -> None:
     loss = page.get_by_test_id("curve-train_loss")
     expect(loss.locator(".main-svg").first).to_be_visible()
     points = number(loss, "data-points")
-    wait_for("new points", lambda: number(loss, "data-points") > points, deadline_s=60)
+    wait_for("new points", lambda: number(loss, "data-points") > points, deadline_s=PATIENCE_S)
     for option in ("Time", "Progress", "Step"):
         segment(page, "Horizontal axis", option)
         expect(loss.locator(".xtitle").first).to_have_text({"Time": "minutes"}.get(option, option.lower()))
@@ -145,7 +144,7 @@ def _curves(stack: Stack, page: Page, run: str) -> None:
 
 def _zoom(page: Page, curve: Locator) -> None:
     """A stretch of a long curve is drawn with every point of it; a button or a double click takes it back."""
-    wait_for("more points than are drawn", lambda: number(curve, "data-points") > 1000, deadline_s=120)
+    wait_for("more points than are drawn", lambda: number(curve, "data-points") > 1000, deadline_s=PATIENCE_S)
     page.reload()
     expect(curve).to_contain_text("minima, maxima and NaN are kept")
     area = curve.locator(".nsewdrag").first
@@ -155,7 +154,7 @@ def _zoom(page: Page, curve: Locator) -> None:
     picture(page, "curves-zoomed")
     assert serious_issues(page) == []
     points = number(curve, "data-points")
-    wait_for("points that come meanwhile", lambda: number(curve, "data-points") > points, deadline_s=60)
+    wait_for("points that come meanwhile", lambda: number(curve, "data-points") > points, deadline_s=PATIENCE_S)
     expect(zoom_out).to_be_visible()
     assert _first_step(curve) > 100
     expect(curve).to_contain_text(re.compile(r"All [\d,]+ points in view"))
@@ -231,7 +230,9 @@ def _log(stack: Stack, page: Page, run: str) -> None:
 
 def _hardware_and_config(stack: Stack, page: Page, run: str) -> None:
     page.goto(f"{stack.url}/runs/{run}?tab=hardware")
-    expect(page.get_by_test_id("curve-process_memory_bytes").locator(".main-svg").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("curve-process_memory_bytes").locator(".main-svg").first).to_be_visible(
+        timeout=PATIENCE_MS
+    )
     picture(page, "hardware")
     assert serious_issues(page) == []
     page.get_by_role("tab", name="Config").click()
@@ -264,7 +265,7 @@ def _try_it(stack: Stack, page: Page, run: str) -> None:
     page.get_by_test_id("try-text").fill("a warm and funny film\na dull one")
     page.get_by_test_id("try-run").click()
     answers = page.get_by_test_id("try-answers")
-    expect(answers).to_contain_text("a dull one", timeout=120_000)
+    expect(answers).to_contain_text("a dull one", timeout=PATIENCE_MS)
     expect(answers.get_by_role("progressbar")).to_have_count(8)
     picture(page, "try-it")
     assert serious_issues(page) == []
@@ -282,7 +283,7 @@ def _notes(stack: Stack, page: Page, run: str) -> None:
 def _health(stack: Stack, page: Page, run: str) -> None:
     """A worker and its child that stand still are late; the page says so, and takes it back."""
     page.goto(f"{stack.url}/runs/{run}")
-    expect(page.get_by_test_id("run-status")).to_contain_text("pruning", timeout=60_000)
+    expect(page.get_by_test_id("run-status")).to_contain_text("pruning", timeout=PATIENCE_MS)
     worker = psutil.Process(stack.processes["test-worker"].pid)
     still = [worker, *worker.children(recursive=True)]
     for process in still:
@@ -294,7 +295,7 @@ def _health(stack: Stack, page: Page, run: str) -> None:
     finally:
         for process in still:
             process.send_signal(signal.SIGCONT)
-    expect(page.get_by_test_id("health-heartbeat_late")).to_be_hidden(timeout=60_000)
+    expect(page.get_by_test_id("health-heartbeat_late")).to_be_hidden(timeout=PATIENCE_MS)
 
 
 def _disconnected(stack: Stack, page: Page, run: str, console: Console) -> None:
@@ -306,9 +307,13 @@ def _disconnected(stack: Stack, page: Page, run: str, console: Console) -> None:
     expect(state).to_have_attribute("data-state", "reconnecting")
     expect(state).to_contain_text("disconnected")
     stack.start_api()
-    expect(state).to_have_attribute("data-state", "live", timeout=60_000)
+    expect(state).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
     step = number(page.get_by_test_id("run-step"), "data-step")
-    wait_for("steps to come again", lambda: number(page.get_by_test_id("run-step"), "data-step") > step, deadline_s=60)
+    wait_for(
+        "steps to come again",
+        lambda: number(page.get_by_test_id("run-step"), "data-step") > step,
+        deadline_s=PATIENCE_S,
+    )
     page.goto(stack.url)
     expect(page.get_by_role("table").first).to_be_visible()
     assert serious_issues(page) == []

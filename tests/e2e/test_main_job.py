@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import SCREENSHOTS, Console
+from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, SCREENSHOTS, Console
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -97,7 +97,7 @@ def test_a_person_launches_watches_compares_and_downloads(
 
     # ------------------------------------------------ the heatmap changes while it trains
     heatmap, slider = page.get_by_test_id("rank-heatmap"), page.get_by_test_id("step-slider")
-    expect(heatmap).to_be_visible(timeout=60_000)
+    expect(heatmap).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_test_id("run-status")).to_have_attribute("data-status", "running")
     start = number(heatmap, "data-live")
     wait_for("ranks to be pruned on the page", lambda: number(heatmap, "data-live") < start)
@@ -130,7 +130,7 @@ def test_a_person_launches_watches_compares_and_downloads(
         other = client.launch(LORA, name="a LoRA beside it")["id"]
     page.goto(f"{stack.url}/runs/{other}")
     with stack.client() as client:
-        wait_for("the first run to be done", lambda: client.run(run_id)["status"] == "done", deadline_s=180)
+        wait_for("the first run to be done", lambda: client.run(run_id)["status"] == "done", deadline_s=PATIENCE_S)
         wait_for("the second run to train", lambda: client.run(other)["step"] > 100)
     page.get_by_test_id("stop-save-run").click()
     expect(page.get_by_test_id("run-status")).to_have_text("stopped")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import tiny_stack
+from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, tiny_stack
 from tests.e2e.test_main_job import number, picture
 from tests.stack import TOKEN, Stack, wait_for
 
@@ -28,7 +28,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 def test_a_person_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp_path: Path) -> None:
     with stack.client() as client:
         run_id = client.launch(CONFIG, name="ranks")["id"]
-        wait_for("the run to be done", lambda: client.run(run_id)["status"] == "done", deadline_s=180)
+        wait_for("the run to be done", lambda: client.run(run_id)["status"] == "done", deadline_s=PATIENCE_S)
     page.goto(f"{stack.url}/?token={TOKEN}")
     page.goto(f"{stack.url}/runs/{run_id}")
     heatmap = page.get_by_test_id("rank-heatmap")
@@ -49,7 +49,7 @@ def test_a_person_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp
     page.wait_for_url("**step=**")
     page.get_by_label("Speed").select_option("8")
     page.get_by_role("button", name="Play").click()
-    expect(heatmap).to_have_attribute("data-step", "200", timeout=60_000)
+    expect(heatmap).to_have_attribute("data-step", "200", timeout=PATIENCE_MS)
 
     # ------------------------------------------------ colour and order; a link shows the same again
     page.get_by_text("Last pruning", exact=True).click()
@@ -107,7 +107,7 @@ def test_a_person_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp
         ("CSV", b"name,stack,layer"),
     ):
         page.get_by_test_id("export-ranks").click()
-        with page.expect_download(timeout=120_000) as download:
+        with page.expect_download(timeout=PATIENCE_MS) as download:
             page.get_by_role("menuitem", name=item, exact=True).click()
         download.value.save_as(tmp_path / item)
         assert (tmp_path / item).read_bytes().startswith(beginning)

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
 from rankscope.store.engine import create_engine, writing
-from tests.e2e.conftest import Console, tiny_stack
+from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
 from tests.e2e.test_main_job import picture
 from tests.faults.orders import hooked, order
 from tests.stack import TOKEN, Stack, wait_for
@@ -62,7 +62,6 @@ def kill_child(stack: Stack, run_id: str) -> None:
     next(child for child in children if run_id in child.cmdline()).kill()
 
 
-@pytest.mark.timeout(1200)
 def test_states_are_shown_as_they_are_and_can_be_acted_on(
     stack: Stack, page: Page, console: Console, tmp_path: Path
 ) -> None:
@@ -118,7 +117,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     stack.start_worker()
     expect(status).to_have_text("starting")
     picture(page, "state-starting")
-    expect(status).to_have_text("checkpointing", timeout=90_000)
+    expect(status).to_have_text("checkpointing", timeout=PATIENCE_MS)
     picture(page, "state-checkpointing")
     expect(status).to_have_text("checkpointing")
     written.unlink()
@@ -128,7 +127,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     picture(page, "state-training")
 
     # ------------------------------------------------ training is steered
-    expect(status).to_have_text("pruning", timeout=90_000)
+    expect(status).to_have_text("pruning", timeout=PATIENCE_MS)
     picture(page, "state-pruning")
     page.get_by_test_id("steer-hold").click()
     expect(page.get_by_text("Pruning is held")).to_be_visible()
@@ -144,30 +143,34 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     expect(status).to_have_text("interrupted, #1 to go on")
     picture(page, "state-interrupted")
     stack.start_worker()
-    expect(status).to_have_text("resuming, attempt 2", timeout=60_000)
+    expect(status).to_have_text("resuming, attempt 2", timeout=PATIENCE_MS)
     picture(page, "state-resuming")
-    expect(status).to_have_text("pruning", timeout=60_000)
+    expect(status).to_have_text("pruning", timeout=PATIENCE_MS)
 
     # ------------------------------------------------ its process dies: it goes on by itself, the cut tail is a ghost
     with stack.client() as client:
-        wait_for("some steps after a checkpoint", lambda: client.run(first)["step"] % 100 > 20, deadline_s=60)
+        wait_for("some steps after a checkpoint", lambda: client.run(first)["step"] % 100 > 20, deadline_s=PATIENCE_S)
         kill_child(stack, first)
-        wait_for("attempt 3 to train", lambda: (r := client.run(first))["attempt"] == 3 and r["status"] == "running")
-    expect(status).to_have_text("pruning", timeout=60_000)
+        wait_for(
+            "attempt 3 to train",
+            lambda: (r := client.run(first))["attempt"] == 3 and r["status"] == "running",
+            deadline_s=PATIENCE_S,
+        )
+    expect(status).to_have_text("pruning", timeout=PATIENCE_MS)
     page.get_by_role("switch", name="Cut parts").first.click()
     expect(page.locator(".legendtext").filter(has_text="attempt 2, cut").first).to_be_visible()
     picture(page, "run-resumed")
 
     # ------------------------------------------------ its host goes dark: no worker is left to notice it, the server does
     stack.kill("test-worker")
-    expect(status).to_have_text("interrupted, #1 to go on", timeout=60_000)
+    expect(status).to_have_text("interrupted, #1 to go on", timeout=PATIENCE_MS)
     picture(page, "state-worker-lost")
     stack.start_worker()
-    expect(status).to_have_text("pruning", timeout=90_000)
+    expect(status).to_have_text("pruning", timeout=PATIENCE_MS)
 
     # ------------------------------------------------ stopped, and forked from one of its checkpoints
     page.get_by_test_id("stop-save-run").click()
-    expect(status).to_have_text("stopped", timeout=60_000)
+    expect(status).to_have_text("stopped", timeout=PATIENCE_MS)
     page.get_by_role("tab", name="Checkpoints and export").click()
     page.get_by_test_id("checkpoints").get_by_role("button").first.click()
     dialog = page.get_by_role("dialog")
@@ -193,11 +196,11 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     with stack.client() as client:
         for other in (failing, second, third):
             client.stop(other, save=False)
-        wait_for("the fork to train", lambda: client.run(child)["step"] > made["step"], deadline_s=120)
+        wait_for("the fork to train", lambda: client.run(child)["step"] > made["step"], deadline_s=PATIENCE_S)
     page.get_by_role("tab", name="Curves").click()
     page.get_by_role("switch", name="Forks").click()
     loss = page.get_by_test_id("curve-train_loss")
-    expect(loss.locator(".legendtext").filter(has_text="before the fork: first")).to_be_visible(timeout=60_000)
+    expect(loss.locator(".legendtext").filter(has_text="before the fork: first")).to_be_visible(timeout=PATIENCE_MS)
     expect(loss.get_by_text("forked here")).to_be_visible()
     picture(page, "fork-curves")
     page.goto(f"{stack.url}/runs/{first}?tab=curves")

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Response, expect
 from safetensors.torch import load_file, save_file
 
 from tests.e2e.axe import serious_issues
-from tests.e2e.conftest import tiny_stack
+from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, tiny_stack
 from tests.e2e.test_main_job import number, picture
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bart, make_tiny_bert
@@ -45,7 +45,6 @@ def _make_holed(model: Path, data: Path) -> None:
         file.writelines(f"something unheard of,{label}\n" for label in ("fresh", "rotten") * 3)
 
 
-@pytest.mark.timeout(600)
 def test_two_stacks_a_loss_that_is_no_number_and_a_long_log(stack: Stack, page: Page) -> None:
     with stack.client() as client:
         diverging = client.launch(DIVERGING, name="diverging")["id"]
@@ -58,7 +57,7 @@ def test_two_stacks_a_loss_that_is_no_number_and_a_long_log(stack: Stack, page: 
 
 def _loss_is_no_number(stack: Stack, page: Page, run: str) -> None:
     page.goto(f"{stack.url}/runs/{run}?tab=curves")
-    expect(page.get_by_test_id("run-status")).to_contain_text("failed", timeout=120_000)
+    expect(page.get_by_test_id("run-status")).to_contain_text("failed", timeout=PATIENCE_MS)
     loss = page.get_by_test_id("curve-train_loss")
     expect(loss).to_contain_text(re.compile(r"Not finite numbers between steps \d+ and \d+ \(×\)"))
     crosses = "plot => plot.data.filter(trace => trace.marker?.symbol === 'x').map(trace => trace.x.length)"
@@ -86,7 +85,7 @@ def _loss_is_no_number(stack: Stack, page: Page, run: str) -> None:
 def _encoder_and_decoder(stack: Stack, page: Page, run: str) -> None:
     page.goto(f"{stack.url}/runs/{run}")
     heatmap = page.get_by_test_id("rank-heatmap")
-    wait_for("some prunings", lambda: heatmap.count() and number(heatmap, "data-step") > 100, deadline_s=120)
+    wait_for("some prunings", lambda: heatmap.count() and number(heatmap, "data-step") > 100, deadline_s=PATIENCE_S)
     for name in ("encoder", "decoder"):
         expect(heatmap.locator(".annotation-text").filter(has_text=re.compile(f"^{name}$"))).to_be_visible()
     picture(page, "ranks-two-stacks")
