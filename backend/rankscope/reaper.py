@@ -47,6 +47,9 @@ class Reaper:
             except SQLAlchemyError as error:
                 logger.warning("The database does not answer, so no lease is looked at now: %s", error)
                 continue
+            except Exception:
+                logger.exception("A look at the leases failed; the next one follows.")
+                continue
             for run_id in reaped:
                 logger.warning("Run %s lost its worker, and no other worker is here; it waits to be resumed.", run_id)
                 self._ring(run_id)

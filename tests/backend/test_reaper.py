@@ -73,7 +73,7 @@ def test_stop_of_a_run_whose_worker_is_gone_comes_to_its_end(engine: Engine) -> 
     assert read_run(engine, lost.run_id).status == "stopped"
 
 
-def test_server_reaps_by_itself_and_through_trouble_with_the_database(
+def test_server_reaps_by_itself_whatever_goes_wrong_with_a_look(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     reap: Callable[[Reaper], list[str]] = Reaper.reap
@@ -84,6 +84,8 @@ def test_server_reaps_by_itself_and_through_trouble_with_the_database(
         looks += 1
         if looks == 1:
             raise OperationalError("SELECT", {}, Exception("the database is away"))
+        if looks == 2:
+            raise RuntimeError("a fault of its own")
         return reap(self)
 
     monkeypatch.setattr(Reaper, "reap", flaky)
@@ -96,3 +98,4 @@ def test_server_reaps_by_itself_and_through_trouble_with_the_database(
         server.stop()
         engine.dispose()
     assert "no lease is looked at now" in caplog.text
+    assert "A look at the leases failed" in caplog.text

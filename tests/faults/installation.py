@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import redis
 from sqlalchemy import Engine
 
 from rankscope.client import ApiError, Client
 from rankscope.contract.tables import Run
 from rankscope.embedded import start_child, start_valkey
 from rankscope.store import events, runs
+from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading
 from rankscope_worker.patience import patiently
 from tests.faults.orders import STACKS, hooked
@@ -193,11 +193,8 @@ class Installation(Stack):
         assert self.valkey
         process = self.valkey.child.process
         assert process.poll() is None, f"Valkey ended with {process.returncode}; see {self.valkey.child.log}"
-        with redis.Redis.from_url(self.valkey.url, socket_timeout=1, socket_connect_timeout=1) as client:
-            try:
-                return bool(client.ping())
-            except redis.RedisError:
-                return False
+        with contextlib.closing(Doorbell(self.valkey.url)) as bell:
+            return bell.ping()
 
     def close(self) -> None:
         """Ends everything; children of killed workers too."""
