@@ -5,12 +5,13 @@ the same condition, the warning's own words are taken, so that nothing is said t
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from rankscope.contract.budget import PruningWindow, planned_budget, pruning_steps
+from rankscope.contract.budget import PruningWindow, planned_budget, regular_prunings
 from rankscope.contract.methods import AnyMethod, BudgetedMethod, SoraMethod
 from rankscope.contract.status import RunStatus
 from rankscope.trends import LossTrend, loss_trend
@@ -122,30 +123,31 @@ def ranks_never_move(facts: Facts) -> Finding | None:
             f"No gate has closed by step {ranks.step} of {facts.total_steps}: every module still has rank {ranks.width}.",
             "Fork or launch again with a larger sparse_lambda or learning_rate.", ranks.step,
         )  # fmt: skip
-    due = _prunings_due(facts, ranks)
-    if not due:
+    due = _first_pruning_due(facts, ranks)
+    if due is None:
         return None
     is_over = facts.window is not None and ranks.step >= facts.window.end
     happened = "pruning has changed nothing" if facts.has_pruned else "nothing has been pruned"
     return Finding(
         "ranks_never_move", "error" if is_over else "warning",
         f"All {len(ranks.ranks)} modules still have rank {ranks.width} at step {ranks.step}: {happened}, though "
-        f"components were to go from step {due[0]} on.",
+        f"components were to go from step {due} on.",
         "Look at the log for warnings of the method; resume the run from a checkpoint before that step.", ranks.step,
     )  # fmt: skip
 
 
-def _prunings_due(facts: Facts, ranks: NewestRanks) -> list[int]:
-    """Planned pruning steps up to the newest snapshot that the budget says take something away."""
+def _first_pruning_due(facts: Facts, ranks: NewestRanks) -> int | None:
+    """The first planned pruning step that takes something away by the budget, if the newest snapshot is past it."""
     method, window = facts.method, facts.window
     if not isinstance(method, BudgetedMethod) or window is None or facts.target_rank is None:
-        return []
+        return None
     b0, bT = len(ranks.ranks) * ranks.width, len(ranks.ranks) * facts.target_rank
-    return [
-        step
-        for step in pruning_steps(window, method.prune_interval)
-        if step <= ranks.step and planned_budget(step, window, b0, bT, method.budget_schedule) < b0
-    ]
+    shape = method.budget_schedule
+    regular = regular_prunings(window, method.prune_interval)
+    # The budget never rises, so the first step below b0 is found by halving, however many prunings there are.
+    first = bisect_left(regular, True, key=lambda step: planned_budget(step, window, b0, bT, shape) < b0)
+    due = regular[first] if first < len(regular) else window.end
+    return due if due <= ranks.step and bT < b0 else None
 
 
 def budget_out_of_reach(facts: Facts) -> Finding | None:

@@ -11,7 +11,7 @@ from rankscope import __version__
 from rankscope.catalog import Catalog, LinearModule, ModelEntry
 from rankscope.catalog.splits import Split, split
 from rankscope.contract.budget import pruning_window
-from rankscope.contract.config import RunConfig
+from rankscope.contract.config import MOST_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.methods import (
     AnyMethod,
@@ -23,7 +23,7 @@ from rankscope.contract.methods import (
     SoraMethod,
     check_schedule,
 )
-from rankscope.contract.steered_budget import BudgetPlan, steered_curve
+from rankscope.contract.steered_budget import BudgetPlan, PlannedCurve, steered_curve
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class RunPlan:
     """Adapter at the end, without the head (full: the model). An estimate where ranks move: every module at the mean rank;
     for sora, whose gates know no budget, the most that it can be."""
     model_parameters: int
-    planned_budget: list[tuple[int, int]] = field(default_factory=list)
-    """(step, live components that are allowed from then on)."""
-    pruning_steps: list[int] = field(default_factory=list)
+    curve: PlannedCurve
+    """Live components that are allowed from each pruning on; without points where there are no ranks."""
     warnings: list[str] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=dict)
 
@@ -67,7 +66,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         has_scales = isinstance(method, BudgetedMethod | SoraMethod)
         trained = sum(rank * (cost + has_scales) for rank, cost in zip(start, costs, strict=True)) + head
         kept = sum(rank * cost for rank, cost in zip(end, costs, strict=True))
-    curve, prunings = planned_curve(resolved, len(modules), total_steps)
+    curve = planned_curve(resolved, len(modules), total_steps)
     return RunPlan(
         config=resolved,
         total_steps=total_steps,
@@ -77,8 +76,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         trained_parameters=trained,
         kept_parameters=kept,
         model_parameters=model.parameters,
-        planned_budget=curve,
-        pruning_steps=prunings,
+        curve=curve,
         warnings=_warnings(resolved, parts, total_steps),
         environment={
             "rankscope": __version__,
@@ -93,14 +91,14 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     )
 
 
-def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> tuple[list[tuple[int, int]], list[int]]:
-    """The budget over the steps, and the steps at which components are pruned; both empty without ranks.
+def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> PlannedCurve:
+    """The budget over the steps, and the steps at which components are pruned; empty without ranks.
 
-    `config.steering` is part of the plan: after a person's act the rest of the curve is what is in force now.
+    `config.steering` is part of the plan: after an act of steering the rest of the curve is what is in force now.
     """
     method = config.method
     if isinstance(method, FullMethod) or not n_modules:
-        return [], []
+        return PlannedCurve([], [], 0)
     if isinstance(method, BudgetedMethod):
         plan = BudgetPlan(
             modules=n_modules,
@@ -114,9 +112,9 @@ def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> tuple[
     if isinstance(method, LoraShrinkMethod):
         b0, bT = n_modules * method.resolved_initial_rank, n_modules * method.target_rank
         cut = method.shrink_step(total_steps)
-        return [(0, b0), (cut, bT), (total_steps, bT)], [cut]
+        return PlannedCurve([(0, b0), (cut, bT), (total_steps, bT)], [cut], 1)
     budget = sum(method.rank_pattern.values()) if isinstance(method, ControlMethod) else n_modules * method.rank
-    return [(0, budget), (total_steps, budget)], []
+    return PlannedCurve([(0, budget), (total_steps, budget)], [], 0)
 
 
 def _module_ranks(method: AnyMethod, modules: list[LinearModule]) -> tuple[list[int], list[int]]:
@@ -198,6 +196,16 @@ def _total_steps(config: RunConfig, train_rows: int) -> int:
         return training.max_steps
     batches = math.ceil(train_rows / training.batch_size)
     total = math.ceil((training.epochs or 0) * math.ceil(batches / training.gradient_accumulation))
+    if total > MOST_STEPS:
+        raise BadInput(
+            [
+                FieldProblem(
+                    "config.training.epochs", training.epochs,
+                    f"is {total:,} optimizer steps with {train_rows:,} training rows; a run has at most {MOST_STEPS:,}",
+                    "Lower epochs, or raise batch_size or gradient_accumulation.",
+                )
+            ]
+        )  # fmt: skip
     try:
         check_schedule(config.method, total)
     except PydanticCustomError as error:

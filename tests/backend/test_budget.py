@@ -1,14 +1,16 @@
 """The server's copy of the budget equation against the training library's."""
 
+import itertools
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from dynamic_rank import DynamicRankConfig
 from dynamic_rank.schedule import BudgetSchedule
-from rankscope.contract.budget import PruningWindow, planned_budget, pruning_steps, pruning_window
+from rankscope.contract.budget import PruningWindow, planned_budget, pruning_window, regular_prunings
 from rankscope.contract.config import Steering
 from rankscope.contract.methods import DynamicRankMethod, check_schedule
-from rankscope.contract.steered_budget import BudgetPlan, steered_curve
+from rankscope.contract.steered_budget import MOST_POINTS, BudgetPlan, steered_curve
 
 ratios = some.integers(0, 100).map(lambda percent: percent / 100)
 
@@ -44,7 +46,7 @@ def test_planned_budget_equals_the_training_librarys_at_every_step(
         return
     assert schedule is not None
     assert (window.start, window.end) == (schedule.t_i, schedule.t_f)
-    assert pruning_steps(window, interval) == schedule.pruning_steps()
+    assert [*regular_prunings(window, interval), window.end] == schedule.pruning_steps()
     for step in range(total_steps + 1):
         assert planned_budget(step, window, b0, bT, shape) == schedule.budget(step)
 
@@ -108,25 +110,56 @@ def test_steered_curve_is_what_the_training_library_does(steering, ends, interva
         prune_interval=interval, schedule=shape,
     )  # fmt: skip
     plan = BudgetPlan(10, 9, 4, pruning_window(120, warmup_ratio, prune_end_ratio), interval, shape)
-    curve, prunings = steered_curve(plan, 120, steering)
+    curve = steered_curve(plan, 120, steering)
     expected = taught(BudgetSchedule(config, 90, 120), 120, steering)
-    assert [point for point in curve if point[0] in prunings][: len(prunings)] == expected
-    assert (curve[0], curve[-1]) == ((0, 90), (120, curve[-2][1]))
+    assert curve.points[1:-1] == expected
+    assert curve.prunings == [step for step, _ in expected]
+    assert curve.pruning_count == len(expected)
+    assert (curve.points[0], curve.points[-1]) == ((0, 90), (120, curve.points[-2][1]))
+    short = steered_curve(plan, 120, steering, most=12)
+    assert len(short.points) <= 12
+    assert short.pruning_count == len(expected)
+    assert set(short.points) <= set(curve.points)
+    assert (short.points[0], short.points[-1]) == (curve.points[0], curve.points[-1])
+    assert (short.prunings[:1], short.prunings[-1:]) == (curve.prunings[:1], curve.prunings[-1:])
+    if len(expected) <= 10:
+        assert short == curve
 
 
 def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_release():
     plan = BudgetPlan(10, 9, 4, PruningWindow(10, 50), 10)
     held = [Steering(step=25, action="hold")]
-    curve, prunings = steered_curve(plan, 100, held)
-    assert prunings == [20]
+    curve = steered_curve(plan, 100, held).points
+    assert steered_curve(plan, 100, held).prunings == [20]
     assert curve == [(0, 90), (20, planned_budget(20, plan.window, 90, 40)), (100, curve[1][1])]
     released = [*held, Steering(step=60, action="target", target_rank=3), Steering(step=70, action="release")]
-    assert steered_curve(plan, 100, released) == ([*curve[:2], (70, 30), (100, 30)], [20, 70])
+    assert steered_curve(plan, 100, released).points == [*curve[:2], (70, 30), (100, 30)]
 
 
 def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_hears_nothing_more():
     plan = BudgetPlan(10, 9, 4, PruningWindow(10, 50), 10)
     steering = [Steering(step=33, action="freeze"), Steering(step=40, action="target", target_rank=2)]
-    curve, prunings = steered_curve(plan, 100, steering)
-    assert prunings == [20, 30, 33]
-    assert [budget for _, budget in curve[2:]] == [planned_budget(30, plan.window, 90, 40)] * 3
+    curve = steered_curve(plan, 100, steering)
+    assert curve.prunings == [20, 30, 33]
+    assert [budget for _, budget in curve.points[2:]] == [planned_budget(30, plan.window, 90, 40)] * 3
+
+
+def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_steered():
+    window = PruningWindow(1_500_000, 5_000_000)
+    plan = BudgetPlan(10_000, 512, 1, window, 1)
+    steering = [Steering(step=2_000_000, action="hold"), Steering(step=3_000_000, action="release")]
+    curve = steered_curve(plan, 10_000_000, steering)
+    assert curve.pruning_count == 3_500_000 - 1_000_000
+    assert MOST_POINTS - 4 <= len(curve.points) <= MOST_POINTS
+    assert {1_500_001, 1_999_999, 3_000_000, 5_000_000} <= set(curve.prunings)
+    assert all(budget == plan.budget(step) for step, budget in curve.points[:-1])
+    gaps = [later - step for step, later in itertools.pairwise(curve.prunings) if step != 1_999_999]
+    assert max(gaps) <= curve.pruning_count / 490
+
+
+def test_curve_of_a_thousand_acts_in_ten_million_steps_is_bounded():
+    plan = BudgetPlan(10_000, 512, 1, PruningWindow(0, 10_000_000), 1)
+    steering = [Steering(step=1 + 9_999 * place, action="target", target_rank=1 + place % 9) for place in range(1000)]
+    curve = steered_curve(plan, 10_000_000, steering)
+    assert (curve.pruning_count, curve.prunings[0], curve.prunings[-1]) == (10_000_000, 1, 10_000_000)
+    assert len(curve.points) <= MOST_POINTS

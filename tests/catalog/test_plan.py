@@ -70,9 +70,9 @@ def test_epochs_become_steps_and_every_default_is_filled_in(catalog: Catalog) ->
 
 def test_planned_budget_goes_from_all_components_to_the_target(catalog: Catalog) -> None:
     plan = make_plan(config({"name": "dynamic_rank", "target_rank": 2, "prune_interval": 4}), catalog)
-    assert plan.planned_budget[0] == (0, 12 * 3)
-    assert plan.planned_budget[-1] == (40, 12 * 2)
-    assert [step for step, _ in plan.planned_budget[1:-1]] == plan.pruning_steps == [8, 12, 16, 20]
+    assert plan.curve.points[0] == (0, 12 * 3)
+    assert plan.curve.points[-1] == (40, 12 * 2)
+    assert [step for step, _ in plan.curve.points[1:-1]] == plan.curve.prunings == [8, 12, 16, 20]
 
 
 def test_a_rank_pattern_fits_a_model_whose_files_lack_the_prefix(tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_a_rank_pattern_fits_a_model_whose_files_lack_the_prefix(tmp_path: Path)
 def test_planned_budget_of_a_cut_falls_at_once(catalog: Catalog) -> None:
     method = {"name": "lora_shrink", "target_rank": 2, "shrink_at_ratio": 0.29}
     plan = make_plan(config(method, max_steps=100), catalog)
-    assert plan.planned_budget == [(0, 12 * 8), (29, 12 * 2), (100, 12 * 2)]
-    assert plan.pruning_steps == [29]
+    assert plan.curve.points == [(0, 12 * 8), (29, 12 * 2), (100, 12 * 2)]
+    assert plan.curve.prunings == [29]
     assert plan.config.method.name == "lora_shrink"
     assert plan.config.method.initial_rank == 8
 
@@ -116,3 +116,12 @@ def test_every_preset_can_be_planned(key: str, tmp_path: Path) -> None:
     plan = make_plan(preset.config, Catalog(Settings(data_dir=tmp_path)))
     assert plan.warnings == [] or key == "paper"
     assert plan.n_modules == (0 if key == "full" else 36)
+
+
+def test_epochs_that_make_more_steps_than_a_run_may_have_are_refused(catalog: Catalog, tmp_path: Path) -> None:
+    make_reviews(tmp_path / "datasets" / "many.csv", rows=1300)
+    long = config({"name": "full"}, epochs=10_000, batch_size=1).model_copy(
+        update={"data": config({"name": "full"}).data.model_copy(update={"id": "local:many"})}
+    )
+    with pytest.raises(BadInput, match="a run has at most 10,000,000"):
+        make_plan(long, catalog)

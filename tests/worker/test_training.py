@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from dynamic_rank import create_method
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import Split, split
-from rankscope.contract.budget import planned_budget, pruning_steps, pruning_window
+from rankscope.contract.budget import planned_budget, pruning_window, regular_prunings
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RanksEvent, RunEvent
 from rankscope.contract.metric_names import is_of_the_machine
@@ -129,7 +129,8 @@ def test_live_components_equal_the_budget_at_every_pruning_step(whole: Life, pla
     n_modules = plan().n_modules
     b0, bT = n_modules * config.method.resolved_initial_rank, n_modules * config.method.target_rank
     pruned = [event for event in whole.of("ranks") if event.pruning]
-    assert [event.step for event in pruned] == pruning_steps(window, config.method.prune_interval)
+    steps = [*regular_prunings(window, config.method.prune_interval), window.end]
+    assert [event.step for event in pruned] == steps
     for event in pruned:
         bits = np.unpackbits(np.frombuffer(base64.b64decode(event.mask), dtype=np.uint8), bitorder="little")
         assert int(bits.sum()) == event.live == event.budget == planned_budget(event.step, window, b0, bT)

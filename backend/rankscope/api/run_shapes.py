@@ -131,8 +131,11 @@ class RunDetail(RunSummary):
     width: int | None
     """Components of each module at the start."""
     pruning_steps: list[int]
-    """Planned; empty for methods that do not prune."""
+    """Planned; empty for methods that do not prune. Of more than about 500 an even choice, with the first and the last."""
+    pruning_count: int
+    """All of them. Above the length of `pruning_steps`: that list and `planned_budget` are reduced."""
     planned_budget: list["BudgetPoint"]
+    """At most 500 points; each is exact, and holds until the next pruning."""
     settled_step: int | None
     """Step of the final mask, once it is set."""
     is_held: bool
@@ -232,8 +235,11 @@ class Plan(Shape):
     component's size depends on the module that keeps it."""
     model_parameters: int
     planned_budget: list[BudgetPoint]
-    """Corner points and one point a pruning step; hold the value between them. Empty without ranks."""
+    """Corner points and one point a pruning step; hold the value between them. Empty without ranks. At most 500 points."""
     pruning_steps: list[int]
+    """Of more than about 500 an even choice, with the first and the last."""
+    pruning_count: int
+    """All of them. Above the length of `pruning_steps`: that list and `planned_budget` are reduced."""
     warnings: list[str]
 
 

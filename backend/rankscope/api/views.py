@@ -11,6 +11,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.presets import Preset
 from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
+from rankscope.contract.steered_budget import PlannedCurve
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.plan import RunPlan, planned_curve
 from rankscope.remedy import remedy_of
@@ -48,7 +49,7 @@ def kept_checkpoints(session: Session, run: Run, settings: Settings) -> list[Che
 def detail(session: Session, run: Run, settings: Settings, *, now: float) -> RunDetail:
     config = RunConfig.model_validate(run.config)
     modules = snapshots.modules_event(session, run.id) or {}
-    curve, prunings = planned_budget(run, config)
+    curve = planned_budget(run, config)
     return RunDetail.model_validate(
         _summary_fields(run, now, runs.queue_positions(session).get(run.id))
         | {
@@ -63,8 +64,9 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
             ],
             "modules": modules.get("modules", []),
             "width": run.width,
-            "pruning_steps": prunings,
-            "planned_budget": curve,
+            "pruning_steps": curve.prunings,
+            "pruning_count": curve.pruning_count,
+            "planned_budget": _points(curve.points),
             "settled_step": run.settled_step,
             "is_held": run.settled_step is None and is_held(done_so_far(run)),
             "steer_requests": run.steer_requests,
@@ -83,19 +85,19 @@ def plan_shape(plan: RunPlan) -> Plan:
         trained_parameters=plan.trained_parameters,
         kept_parameters=plan.kept_parameters,
         model_parameters=plan.model_parameters,
-        planned_budget=_points(plan.planned_budget),
-        pruning_steps=plan.pruning_steps,
+        planned_budget=_points(plan.curve.points),
+        pruning_steps=plan.curve.prunings,
+        pruning_count=plan.curve.pruning_count,
         warnings=plan.warnings,
     )
 
 
-def planned_budget(run: Run, config: RunConfig) -> tuple[list[BudgetPoint], list[int]]:
-    """The planned curve and pruning steps; empty as long as nobody knows how many modules there are."""
+def planned_budget(run: Run, config: RunConfig) -> PlannedCurve:
+    """The planned curve; empty as long as nobody knows how many modules there are."""
     n_modules = run.n_modules or run.environment.get("n_modules")
     if not n_modules or not run.total_steps:
-        return [], []
-    curve, prunings = planned_curve(config, n_modules, run.total_steps)
-    return _points(curve), prunings
+        return PlannedCurve([], [], 0)
+    return planned_curve(config, n_modules, run.total_steps)
 
 
 def eta_s(run: Run, now: float) -> float | None:

@@ -52,7 +52,9 @@ def planned_budget(step: int, window: PruningWindow, b0: int, bT: int, shape: Sc
     return b0 - gone  # ceil(b0 - y) = b0 - floor(y)
 
 
-def pruning_steps(window: PruningWindow, interval: int) -> list[int]:
-    """The steps at which components are pruned: the multiples of `interval` inside the window, and its last step."""
-    first = (window.start // interval + 1) * interval
-    return [*range(first, window.end, interval), window.end]
+def regular_prunings(window: PruningWindow, interval: int) -> range:
+    """The steps at which components are pruned before the window's last one: the multiples of `interval` inside it.
+
+    A range, however long the run is: ten million steps with an interval of one are no more work than ten.
+    """
+    return range((window.start // interval + 1) * interval, window.end, interval)

@@ -11,6 +11,9 @@ from pydantic import Field, model_validator
 from rankscope.contract.methods import MethodConfig, check_schedule
 from rankscope.contract.parts import Part, advanced, refuse
 
+MOST_STEPS = 10_000_000
+"""Optimizer steps of a run."""
+
 
 class ModelConfig(Part):
     id: str = Field(
@@ -86,7 +89,7 @@ class DataConfig(Part):
 
 class TrainingConfig(Part):
     max_steps: int | None = Field(
-        default=None, ge=1, le=10_000_000, title="Steps",
+        default=None, ge=1, le=MOST_STEPS, title="Steps",
         description="Optimizer steps. Give steps or epochs, not both.",
     )  # fmt: skip
     epochs: float | None = Field(

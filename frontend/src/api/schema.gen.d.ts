@@ -2011,10 +2011,18 @@ export interface components {
             n_modules: number;
             /**
              * Planned Budget
-             * @description Corner points and one point a pruning step; hold the value between them. Empty without ranks.
+             * @description Corner points and one point a pruning step; hold the value between them. Empty without ranks. At most 500 points.
              */
             planned_budget: components["schemas"]["BudgetPoint"][];
-            /** Pruning Steps */
+            /**
+             * Pruning Count
+             * @description All of them. Above the length of `pruning_steps`: that list and `planned_budget` are reduced.
+             */
+            pruning_count: number;
+            /**
+             * Pruning Steps
+             * @description Of more than about 500 an even choice, with the first and the last.
+             */
             pruning_steps: number[];
             /** Total Steps */
             total_steps: number;
@@ -2533,13 +2541,21 @@ export interface components {
             /** Parent Step */
             parent_step: number | null;
             phase: components["schemas"]["Phase"] | null;
-            /** Planned Budget */
+            /**
+             * Planned Budget
+             * @description At most 500 points; each is exact, and holds until the next pruning.
+             */
             planned_budget: components["schemas"]["BudgetPoint"][];
             /** Priority */
             priority: number;
             /**
+             * Pruning Count
+             * @description All of them. Above the length of `pruning_steps`: that list and `planned_budget` are reduced.
+             */
+            pruning_count: number;
+            /**
              * Pruning Steps
-             * @description Planned; empty for methods that do not prune.
+             * @description Planned; empty for methods that do not prune. Of more than about 500 an even choice, with the first and the last.
              */
             pruning_steps: number[];
             /**

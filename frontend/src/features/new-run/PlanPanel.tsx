@@ -39,7 +39,7 @@ export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch, action
     ["Training rows", count(plan?.train_rows)],
     ["Evaluation rows", count(plan?.eval_rows)],
     ["Modules", count(plan?.n_modules)],
-    ["Prunings", plan ? count(plan.pruning_steps.length) : missing],
+    ["Prunings", plan ? count(plan.pruning_count) : missing],
     ["Model parameters", shortCount(plan?.model_parameters)],
     ["Trained at the start", shortCount(plan?.trained_parameters)],
     ["Kept, about", shortCount(plan?.kept_parameters)],
@@ -61,6 +61,9 @@ export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch, action
         <div>
           <Text size="xs" c="dimmed" mb={4}>
             Live components, planned
+            {plan && plan.pruning_count > plan.pruning_steps.length
+              ? `; ${count(plan.pruning_steps.length)} of ${count(plan.pruning_count)} prunings shown`
+              : ""}
           </Text>
           {!plan ? (
             <Skeleton height={curveHeight} animate={isChecking} />

@@ -5,6 +5,7 @@ import type { RunDetail } from "@/api/types";
 import { budgetFigure } from "@/charts/budget";
 import { type Look, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
+import { count } from "@/components/format";
 import { Panel } from "@/components/Panel";
 import { SaveMenu } from "@/components/SaveMenu";
 import { cursorOf, type StepCursor } from "./step-cursor";
@@ -35,6 +36,14 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
     [run.planned_budget, snapshots, marks, totalSteps],
   );
   const figure = useMemo(() => figureOf(look), [figureOf, look]);
+  const notes = [
+    ...(marks.length ? [`The plan as steered, last at ${marks.at(-1)?.words}.`] : []),
+    ...(run.pruning_count > run.pruning_steps.length
+      ? [
+          `The planned curve shows ${count(run.pruning_steps.length)} of ${count(run.pruning_count)} prunings.`,
+        ]
+      : []),
+  ];
   return (
     <Panel
       title="Budget"
@@ -46,7 +55,7 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
           figureOf={figureOf}
         />
       }
-      note={marks.length ? `The plan as steered, last at ${marks.at(-1)?.words}.` : undefined}
+      note={notes.length ? notes.join(" ") : undefined}
     >
       {run.planned_budget.length || snapshots.length ? (
         <Plot
