@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 
 from rankscope.contract.config import RunConfig
-from rankscope.contract.methods import AdaLoraMethod, ControlMethod, DynamicRankMethod, FullMethod, LoraMethod
+from rankscope.contract.methods import ControlMethod, FullMethod, LoraMethod
 from rankscope.contract.presets import Preset
-
-_HIGHEST_RATE = 3e-3
-"""Plain LoRA's own best in short runs; the paper's start and AdaLoRA want more (docs/method.md)."""
 
 
 def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
@@ -38,8 +35,8 @@ def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
 
 def _rate(config: RunConfig) -> float:
     method, rate = config.method, config.training.learning_rate
-    is_slow = isinstance(method, AdaLoraMethod) or (isinstance(method, DynamicRankMethod) and method.init == "paper")
-    return min(rate, _HIGHEST_RATE) if is_slow else rate
+    wants_more = method.own_rate(method.model_dump()) > LoraMethod.learning_rate
+    return min(rate, LoraMethod.learning_rate) if wants_more else rate
 
 
 def _with(config: RunConfig, method: ControlMethod | LoraMethod, learning_rate: float) -> RunConfig:

@@ -7,6 +7,7 @@ from pydantic import Field
 from rankscope.api.shapes import FieldProblemShape, Number, Shape
 from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.events import Module
+from rankscope.contract.methods import MethodName
 from rankscope.contract.status import Phase, RunStatus
 
 
@@ -32,6 +33,34 @@ class RunCheck(Shape):
     """Body of POST /runs/validate: a draft, which may be anything."""
 
     config: dict[str, Any]
+
+
+class MethodSwitch(Shape):
+    """Body of POST /runs/switch-method: a draft, which may be anything, and the method that it is to have."""
+
+    config: dict[str, Any]
+    method: MethodName
+    earlier: dict[str, Any] | None = None
+    """This method's options from before another was chosen; they come back, except for the budget."""
+    budget: float | None = Field(default=None, gt=0, le=10_000)
+    """Mean rank to use when the draft's present method has none (full fine-tuning)."""
+    total_steps: int | None = Field(default=None, ge=1, le=10_000_000)
+    """Where the draft gives epochs: the steps that POST /runs/validate found."""
+
+
+class SwitchedFieldShape(Shape):
+    field: str = Field(examples=["training.learning_rate"])
+    before: Any
+    after: Any
+    reason: str
+
+
+class SwitchedMethod(Shape):
+    config: dict[str, Any]
+    changes: list[SwitchedFieldShape]
+    """What changed outside the method's own options, and why."""
+    budget: float | None
+    """Mean rank that was carried over."""
 
 
 class MetricSummary(Shape):

@@ -1,6 +1,7 @@
 """Launch, find, change, stop and delete runs."""
 
 import shutil
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response
@@ -10,13 +11,25 @@ from pydantic import ValidationError
 from rankscope.api import views
 from rankscope.api.paging import decode_cursor, encode_cursor
 from rankscope.api.problems import field_shapes
-from rankscope.api.run_shapes import RunCheck, RunCreate, RunDetail, RunPage, RunPatch, StopRequest, Verdict
+from rankscope.api.run_shapes import (
+    MethodSwitch,
+    RunCheck,
+    RunCreate,
+    RunDetail,
+    RunPage,
+    RunPatch,
+    StopRequest,
+    SwitchedFieldShape,
+    SwitchedMethod,
+    Verdict,
+)
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.presets import presets
 from rankscope.contract.problems import bad_input
 from rankscope.contract.status import RunStatus
 from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
+from rankscope.method_switch import switch_method
 from rankscope.plan import make_plan
 from rankscope.store import runs
 from rankscope.store.engine import reading, writing
@@ -72,6 +85,19 @@ def validate_run(body: Annotated[RunCheck, Body(openapi_examples=_examples())], 
     except BadInput as error:
         return Verdict(problems=field_shapes(error.problems), plan=None)
     return Verdict(problems=[], plan=views.plan_shape(plan))
+
+
+@router.post("/switch-method")
+def switch_run_method(body: MethodSwitch) -> SwitchedMethod:
+    """The draft with another method at the same budget, at that method's own learning rate; reports what changed."""
+    switched = switch_method(
+        body.config, body.method, earlier=body.earlier, budget=body.budget, total_steps=body.total_steps
+    )
+    return SwitchedMethod(
+        config=switched.config,
+        changes=[SwitchedFieldShape(**asdict(change)) for change in switched.changes],
+        budget=switched.budget,
+    )
 
 
 @router.get("")

@@ -1,8 +1,9 @@
 """The methods of a run and their options, told apart by `name`."""
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -32,8 +33,36 @@ LoraDropout = Annotated[
 ]  # fmt: skip
 
 
-class BudgetedMethod(Part):
+class Method(Part):
+    """What the rest of the product asks a method about itself."""
+
+    learning_rate: ClassVar[float] = 3e-3
+    """Where this method learned best in short runs of the demo (docs/method.md); the form proposes it."""
+    has_budget: ClassVar[bool] = True
+    """Whether a mean rank says how much it keeps."""
+    can_be_steered: ClassVar[bool] = False
+
+    @classmethod
+    def own_rate(cls, options: Mapping[str, Any]) -> float:  # noqa: ARG003
+        """The learning rate to propose for these options, which may be incomplete."""
+        return cls.learning_rate
+
+    @classmethod
+    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
+        """Mean rank kept at the end with these options; None where they do not say. TypeError for a wrong type."""
+        rank = options.get("rank")
+        return None if rank is None else float(rank)
+
+    @classmethod
+    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
+        """The options that keep `mean_rank` components a module."""
+        return {"rank": mean_rank}
+
+
+class BudgetedMethod(Method):
     """What dynamic rank and AdaLoRA share: a budget that falls within a window of the steps."""
+
+    learning_rate: ClassVar[float] = 1e-2
 
     target_rank: int = Field(
         default=8, ge=1, le=256, title="Target rank",
@@ -55,6 +84,15 @@ class BudgetedMethod(Part):
         default=100, ge=1, title="Prune every",
         description="Optimizer steps between two prunings.", json_schema_extra={"x-unit": "steps"},
     )  # fmt: skip
+
+    @classmethod
+    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
+        rank = options.get("target_rank")
+        return None if rank is None else float(rank)
+
+    @classmethod
+    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
+        return {"target_rank": mean_rank}
 
     @property
     def resolved_initial_rank(self) -> int:
@@ -88,6 +126,7 @@ class DynamicRankMethod(BudgetedMethod):
     """LoRA split into rank-1 components that are scored and pruned while training (DoRA, Mao et al., ACL 2024)."""
 
     model_config = ConfigDict(title="Dynamic rank (DoRA, ACL 2024)")
+    can_be_steered: ClassVar[bool] = True
 
     name: Literal["dynamic_rank"] = "dynamic_rank"
     beta: float = Field(
@@ -127,12 +166,17 @@ class DynamicRankMethod(BudgetedMethod):
     lora_dropout: LoraDropout = 0.1
     target_modules: TargetModules = None
 
+    @classmethod
+    def own_rate(cls, options: Mapping[str, Any]) -> float:
+        # B zero and c one start like LoRA, and learn at its rate.
+        return LoraMethod.learning_rate if options.get("init") == "zero_b" else cls.learning_rate
+
     @property
     def budget_schedule(self) -> ScheduleShape:
         return self.schedule
 
 
-class LoraMethod(Part):
+class LoraMethod(Method):
     """Plain LoRA: every module has the same rank from start to end."""
 
     model_config = ConfigDict(title="LoRA (fixed rank)")
@@ -176,7 +220,7 @@ class AdaLoraMethod(BudgetedMethod):
         return "fast_first"
 
 
-class EvaMethod(Part):
+class EvaMethod(Method):
     """LoRA whose ranks are dealt out once, at the start, by the variance of each module's inputs (EVA, 2024)."""
 
     model_config = ConfigDict(title="EVA (ranks by activations)")
@@ -196,7 +240,7 @@ class EvaMethod(Part):
     target_modules: TargetModules = None
 
 
-class LoraShrinkMethod(Part):
+class LoraShrinkMethod(Method):
     """LoRA trained at a high rank, then cut down by singular value: cheap, and hard to beat."""
 
     model_config = ConfigDict(title="LoRA, shrunk at the end")
@@ -220,6 +264,15 @@ class LoraShrinkMethod(Part):
     lora_dropout: LoraDropout = 0.1
     target_modules: TargetModules = None
 
+    @classmethod
+    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
+        rank = options.get("target_rank")
+        return None if rank is None else float(rank)
+
+    @classmethod
+    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
+        return {"target_rank": mean_rank}
+
     @property
     def resolved_initial_rank(self) -> int:
         return self.initial_rank if self.initial_rank is not None else 4 * self.target_rank
@@ -234,7 +287,7 @@ class LoraShrinkMethod(Part):
         return self
 
 
-class SoraMethod(Part):
+class SoraMethod(Method):
     """A gate on each component, shrunk after every step until it closes; no budget, the gates find their ranks (SoRA)."""
 
     model_config = ConfigDict(title="SoRA (gates)")
@@ -254,8 +307,18 @@ class SoraMethod(Part):
     lora_dropout: LoraDropout = 0.1
     target_modules: TargetModules = None
 
+    @classmethod
+    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
+        # Gates know no budget. As in dynamic rank, two thirds of what it starts with is the guess to compare at.
+        rank = options.get("rank")
+        return None if rank is None else max(1.0, float(rank) / 1.5)
 
-class ControlMethod(Part):
+    @classmethod
+    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
+        return {"rank": math.ceil(1.5 * mean_rank)}
+
+
+class ControlMethod(Method):
     """Plain LoRA from scratch with the ranks of a finished run: does the learned allocation help by itself?"""
 
     model_config = ConfigDict(title="Control (ranks of a finished run)")
@@ -275,6 +338,15 @@ class ControlMethod(Part):
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
 
+    @classmethod
+    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
+        pattern = options.get("rank_pattern")
+        return sum(pattern.values()) / len(pattern) if isinstance(pattern, Mapping) and pattern else None
+
+    @classmethod
+    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:  # noqa: ARG003
+        return {}  # its ranks are those of a finished run
+
     @model_validator(mode="after")
     def _something_is_adapted(self) -> Self:
         if not any(self.rank_pattern.values()):
@@ -285,12 +357,18 @@ class ControlMethod(Part):
         return self
 
 
-class FullMethod(Part):
+class FullMethod(Method):
     """Full fine-tuning: all weights are trained. The ceiling to compare with; there are no ranks to watch."""
 
     model_config = ConfigDict(title="Full fine-tuning")
 
     name: Literal["full"] = "full"
+    learning_rate: ClassVar[float] = 5e-5
+    has_budget: ClassVar[bool] = False
+
+    @classmethod
+    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:  # noqa: ARG003
+        return {}
 
 
 AnyMethod = (
@@ -304,6 +382,14 @@ AnyMethod = (
     | FullMethod
 )
 MethodConfig = Annotated[AnyMethod, Field(discriminator="name")]
+MethodName = Literal["dynamic_rank", "lora", "adalora", "eva", "lora_shrink", "sora", "control", "full"]
+METHODS: dict[str, type[AnyMethod]] = {
+    str(kind.model_fields["name"].default): kind
+    for kind in (
+        DynamicRankMethod, LoraMethod, AdaLoraMethod, EvaMethod, LoraShrinkMethod, SoraMethod, ControlMethod, FullMethod,
+    )
+}  # fmt: skip
+"""By name, in the order of the form."""
 
 
 def check_schedule(method: AnyMethod, total_steps: int) -> None:

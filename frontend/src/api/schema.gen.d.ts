@@ -192,6 +192,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/switch-method": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Switch Run Method
+         * @description The draft with another method at the same budget, at that method's own learning rate; reports what changed.
+         */
+        post: operations["switch_run_method"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/validate": {
         parameters: {
             query?: never;
@@ -1783,6 +1803,38 @@ export interface components {
              */
             target_rank: number;
         };
+        /**
+         * MethodSwitch
+         * @description Body of POST /runs/switch-method: a draft, which may be anything, and the method that it is to have.
+         */
+        MethodSwitch: {
+            /**
+             * Budget
+             * @description Mean rank to use when the draft's present method has none (full fine-tuning).
+             */
+            budget?: number | null;
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+            /**
+             * Earlier
+             * @description This method's options from before another was chosen; they come back, except for the budget.
+             */
+            earlier?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "dynamic_rank" | "lora" | "adalora" | "eva" | "lora_shrink" | "sora" | "control" | "full";
+            /**
+             * Total Steps
+             * @description Where the draft gives epochs: the steps that POST /runs/validate found.
+             */
+            total_steps?: number | null;
+        };
         /** MetricNames */
         MetricNames: {
             /** Items */
@@ -2996,6 +3048,37 @@ export interface components {
             save: boolean;
         };
         StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricsEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"] | components["schemas"]["SteerEvent"] | components["schemas"]["ConfigEvent"];
+        /** SwitchedFieldShape */
+        SwitchedFieldShape: {
+            /** After */
+            after: unknown;
+            /** Before */
+            before: unknown;
+            /**
+             * Field
+             * @example training.learning_rate
+             */
+            field: string;
+            /** Reason */
+            reason: string;
+        };
+        /** SwitchedMethod */
+        SwitchedMethod: {
+            /**
+             * Budget
+             * @description Mean rank that was carried over.
+             */
+            budget: number | null;
+            /**
+             * Changes
+             * @description What changed outside the method's own options, and why.
+             */
+            changes: components["schemas"]["SwitchedFieldShape"][];
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+        };
         /** TrainingConfig */
         TrainingConfig: {
             /**
@@ -3498,6 +3581,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    switch_run_method: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MethodSwitch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SwitchedMethod"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -1,0 +1,141 @@
+"""Another method in a configuration: the budget stays, the learning rate becomes that method's own, and all is reported."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rankscope.contract.budget import pruning_window
+from rankscope.contract.methods import METHODS, AnyMethod, BudgetedMethod
+
+_RANK_FIELDS = frozenset({"rank", "target_rank", "initial_rank", "rank_pattern", "scale_rank"})
+_PRUNINGS = 7
+"""How many prunings a window gets whose default interval is longer than it is."""
+
+
+@dataclass(frozen=True)
+class SwitchedField:
+    """`field` is dotted, as in the configuration; `reason` is a sentence for the form."""
+
+    field: str
+    before: Any
+    after: Any
+    reason: str
+
+
+@dataclass(frozen=True)
+class Switched:
+    config: dict[str, Any]
+    changes: list[SwitchedField]
+    """Outside the method's own options, and options whose default does not fit this run."""
+    budget: float | None
+    """Mean rank that was carried over; None where neither method has one."""
+
+
+def switch_method(
+    config: Mapping[str, Any],
+    name: str,
+    *,
+    earlier: Mapping[str, Any] | None = None,
+    budget: float | None = None,
+    total_steps: int | None = None,
+) -> Switched:
+    """The draft `config` with method `name`. A draft may be incomplete or wrong: what cannot be read is left to validation.
+
+    earlier: what this method's options were before another method was chosen; they come back, but for the budget.
+    budget: the mean rank to use when the draft's present method has none (full fine-tuning).
+    total_steps: optimizer steps of the run, where the caller knows them; else `training.max_steps` counts.
+    """
+    before = _mapping(config.get("method"))
+    training = _mapping(config.get("training"))
+    old, new = METHODS.get(str(before.get("name"))), METHODS[name]
+    mean = budget_of(before) or budget or budget_of(earlier or {})
+    options = {key: value for key, value in (earlier or {}).items() if key in new.model_fields}
+    options |= _carried(before, old, new)
+    if mean is not None:
+        options |= new.options_at_budget(max(1, round(mean)))
+    method = _with_defaults(new, options | {"name": name})
+    changes: list[SwitchedField] = []
+
+    steps = total_steps if total_steps is not None else _positive_int(training.get("max_steps"))
+    interval = _interval_that_fits(new, method, steps)
+    if interval is not None:
+        changes.append(
+            SwitchedField(
+                "method.prune_interval", method["prune_interval"], interval,
+                f"{steps:,} steps leave no room for a pruning every {method['prune_interval']} steps.",
+            )
+        )  # fmt: skip
+        method["prune_interval"] = interval
+
+    rate, own_rate = training.get("learning_rate"), new.own_rate(method)
+    if old is not new and rate != own_rate:
+        changes.append(
+            SwitchedField("training.learning_rate", rate, own_rate, f"{_title(new)} has a learning rate of its own.")
+        )
+        training = {**training, "learning_rate": own_rate}
+
+    switched = {**config, "method": method, "training": training}
+    if config.get("steering") and not new.can_be_steered:
+        changes.append(
+            SwitchedField("steering", config["steering"], [], f"{_title(new)} has no pruning that could be steered.")
+        )
+        switched["steering"] = []
+    return Switched(switched, changes, mean if mean is not None and new.has_budget else None)
+
+
+def budget_of(method: Mapping[str, Any]) -> float | None:
+    """Mean rank that a method's options stand for; None without one, or while it is not a number yet."""
+    kind = METHODS.get(str(method.get("name")))
+    if kind is None:
+        return None
+    try:
+        mean = kind.mean_budget(method)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return mean if mean is not None and math.isfinite(mean) and mean > 0 else None
+
+
+def _carried(before: Mapping[str, Any], old: type[AnyMethod] | None, new: type[AnyMethod]) -> dict[str, Any]:
+    """Options that mean the same in both methods. Ranks do so only between methods with a falling budget."""
+    is_same_kind = old is not None and issubclass(old, BudgetedMethod) and issubclass(new, BudgetedMethod)
+    own_meaning = _RANK_FIELDS - ({"initial_rank"} if is_same_kind else set())
+    return {key: value for key, value in before.items() if key in new.model_fields and key not in own_meaning}
+
+
+def _with_defaults(kind: type[AnyMethod], options: dict[str, Any]) -> dict[str, Any]:
+    """The options in the order of the class, the rest at their defaults; a required one that is missing stays out."""
+    filled = {}
+    for key, field in kind.model_fields.items():
+        if key in options:
+            filled[key] = options[key]
+        elif not field.is_required():
+            filled[key] = field.get_default(call_default_factory=True)
+    return filled
+
+
+def _interval_that_fits(kind: type[AnyMethod], method: Mapping[str, Any], steps: int | None) -> int | None:
+    """A shorter prune_interval where the present one is longer than the window; None where nothing has to change."""
+    if not issubclass(kind, BudgetedMethod) or steps is None:
+        return None
+    interval = _positive_int(method.get("prune_interval"))
+    start, end = method.get("warmup_ratio"), method.get("prune_end_ratio")
+    if interval is None or not isinstance(start, int | float) or not isinstance(end, int | float):
+        return None
+    if not 0 <= start < end <= 1:
+        return None
+    length = pruning_window(steps, start, end).length
+    return max(1, length // _PRUNINGS) if 1 <= length < interval else None
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _positive_int(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+
+def _title(kind: type[AnyMethod]) -> str:
+    title = str(kind.model_config.get("title", kind.__name__))
+    return title.split(" (")[0]
