@@ -2,13 +2,15 @@
 
 import math
 import platform
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 
 from rankscope import __version__
-from rankscope.catalog import Catalog, LinearModule, ModelEntry
+from rankscope.catalog import Catalog, DatasetEntry, LinearModule, ModelEntry
+from rankscope.catalog.datasets import LeftOut
 from rankscope.catalog.splits import Split, split
 from rankscope.contract.budget import pruning_window
 from rankscope.contract.config import MOST_STEPS, RunConfig
@@ -27,10 +29,33 @@ from rankscope.contract.steered_budget import BudgetPlan, PlannedCurve, steered_
 
 
 @dataclass(frozen=True)
+class ClassUse:
+    label: str
+    train_rows: int
+    eval_rows: int
+
+
+@dataclass(frozen=True)
+class DataUse:
+    """How the data set is used: its columns, its classes, and what is left out."""
+
+    id: str
+    rows: int
+    text_columns: tuple[str, ...]
+    label_column: str
+    group_column: str | None
+    classes: tuple[ClassUse, ...]
+    left_out: tuple[LeftOut, ...]
+    separator: str | None
+    encoding: str | None
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """`config` has every default filled in, so that it says alone what will be computed."""
 
     config: RunConfig
+    data: DataUse
     total_steps: int
     train_rows: int
     eval_rows: int
@@ -69,6 +94,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     curve = planned_curve(resolved, len(modules), total_steps)
     return RunPlan(
         config=resolved,
+        data=_data_use(dataset, parts),
         total_steps=total_steps,
         train_rows=len(parts.train),
         eval_rows=len(parts.evaluation),
@@ -88,6 +114,21 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
             "labels": parts.labels,
             "n_modules": len(modules),
         },
+    )
+
+
+def _data_use(dataset: DatasetEntry, parts: Split) -> DataUse:
+    train, evaluation = (Counter(row[parts.label_column] for row in rows) for rows in (parts.train, parts.evaluation))
+    return DataUse(
+        id=dataset.id,
+        rows=dataset.rows,
+        text_columns=tuple(parts.text_columns),
+        label_column=parts.label_column,
+        group_column=parts.group_column,
+        classes=tuple(ClassUse(label, train[label], evaluation[label]) for label in parts.labels),
+        left_out=dataset.left_out,
+        separator=dataset.separator,
+        encoding=dataset.encoding,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from rankscope.api.shapes import DatasetList, DatasetPreview, DatasetShape, ModelList, ModelShape, PresetList
-from rankscope.api.views import preset_list
+from rankscope.api.views import left_out_shapes, preset_list
 from rankscope.catalog import DatasetEntry, ModelEntry
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound, UnknownName
@@ -78,5 +78,12 @@ def _dataset(entry: DatasetEntry) -> DatasetShape:
         label_column=entry.label_column,
         group_column=entry.group_column,
         rows=entry.rows,
-        labels=entry.labels(entry.label_column) if entry.label_column else {},
+        size_bytes=entry.size_bytes,
+        labels=(labels := entry.labels(entry.label_column) if entry.label_column else {}),
+        n_classes=len(labels),
+        left_out=left_out_shapes(entry.left_out),
+        separator=entry.separator,
+        encoding=entry.encoding,
+        problem=entry.problem,
+        next_step=entry.next_step,
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rankscope.api.shapes import FieldProblemShape, Number, Shape
+from rankscope.api.shapes import FieldProblemShape, LeftOutShape, Number, Shape
 from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.events import Module
 from rankscope.contract.methods import MethodName
@@ -248,11 +248,38 @@ class BudgetPoint(Shape):
     budget: int
 
 
+class ClassShape(Shape):
+    label: str
+    train_rows: int
+    eval_rows: int
+
+
+class DataPlan(Shape):
+    """How a data set would be used."""
+
+    id: str
+    """Of the data set, in full: a short form such as `local:reviews` becomes `local:reviews.csv`."""
+    rows: int
+    """All rows of the file."""
+    text_columns: list[str]
+    label_column: str
+    group_column: str | None
+    classes: list[ClassShape]
+    """The 50 largest, with the rows that training and evaluation use."""
+    n_classes: int
+    """All of them."""
+    left_out: list[LeftOutShape]
+    separator: str | None
+    """Between the columns of a CSV file, as it was detected; null for other formats."""
+    encoding: str | None
+
+
 class Plan(Shape):
     """What a configuration would do, without starting anything."""
 
     config: RunConfig
     """With every default filled in."""
+    data: DataPlan
     total_steps: int
     train_rows: int
     eval_rows: int

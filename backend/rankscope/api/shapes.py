@@ -70,17 +70,41 @@ class ModelList(Shape):
     items: list[ModelShape]
 
 
+class LeftOutShape(Shape):
+    """Rows of a data set that are not used."""
+
+    reason: str = Field(examples=["no label in column 'label'"])
+    rows: int
+    first_lines: list[int]
+    """Line numbers in the file of the first few of them."""
+
+
 class DatasetShape(Shape):
     id: str
     name: str
     description: str
+    problem: str | None
+    """Why this data set cannot be used; null for one that can. A sentence."""
+    next_step: str | None
+    """What to do about the problem."""
     columns: list[str]
     text_columns: list[str]
+    """Used unless the configuration names others; empty when you have to choose."""
     label_column: str | None
+    """Used unless the configuration names another; null when you have to choose."""
     group_column: str | None
-    rows: int
+    rows: int | None
+    """All rows of the file, those that are left out included; null while a large file is being read for the first time."""
+    size_bytes: int
     labels: dict[str, int]
-    """Class -> rows, of the default label column."""
+    """Class -> rows, of the default label column: the 50 largest classes."""
+    n_classes: int
+    """Of the default label column, all of them."""
+    left_out: list[LeftOutShape]
+    """With the default columns."""
+    separator: str | None
+    """Between the columns of a CSV file, as it was detected; null for other formats."""
+    encoding: str | None
 
 
 class DatasetList(Shape):
@@ -90,6 +114,7 @@ class DatasetList(Shape):
 class DatasetPreview(Shape):
     columns: list[str]
     rows: list[dict[str, str]]
+    """The first rows. A missing value is an empty text, a long one is cut and ends with "…"."""
     total_rows: int
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlmodel import Session
 
-from rankscope.api.run_shapes import AttemptShape, BudgetPoint, Plan, RunDetail, RunSummary
-from rankscope.api.shapes import PresetList, PresetShape
+from rankscope.api.run_shapes import AttemptShape, BudgetPoint, ClassShape, DataPlan, Plan, RunDetail, RunSummary
+from rankscope.api.shapes import LeftOutShape, PresetList, PresetShape
+from rankscope.catalog.datasets import LeftOut
 from rankscope.contract.config import RunConfig
 from rankscope.contract.presets import Preset
 from rankscope.contract.reasons import REASONS
@@ -26,6 +27,7 @@ _COPIED = (
     "parent_step",
 )  # fmt: skip
 _STEPS_FOR_ETA = 10
+_CLASSES_SHOWN = 50
 
 
 def summary(run: Run, *, now: float, queue_position: int | None) -> RunSummary:
@@ -78,6 +80,7 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
 def plan_shape(plan: RunPlan) -> Plan:
     return Plan(
         config=plan.config,
+        data=_data_plan(plan),
         total_steps=plan.total_steps,
         train_rows=plan.train_rows,
         eval_rows=plan.eval_rows,
@@ -90,6 +93,30 @@ def plan_shape(plan: RunPlan) -> Plan:
         pruning_count=plan.curve.pruning_count,
         warnings=plan.warnings,
     )
+
+
+def _data_plan(plan: RunPlan) -> DataPlan:
+    use = plan.data
+    classes = sorted(use.classes, key=lambda each: (-each.train_rows - each.eval_rows, each.label))
+    return DataPlan(
+        id=use.id,
+        rows=use.rows,
+        text_columns=list(use.text_columns),
+        label_column=use.label_column,
+        group_column=use.group_column,
+        classes=[
+            ClassShape(label=each.label, train_rows=each.train_rows, eval_rows=each.eval_rows)
+            for each in classes[:_CLASSES_SHOWN]
+        ],
+        n_classes=len(classes),
+        left_out=left_out_shapes(use.left_out),
+        separator=use.separator,
+        encoding=use.encoding,
+    )
+
+
+def left_out_shapes(left_out: Sequence[LeftOut]) -> list[LeftOutShape]:
+    return [LeftOutShape(reason=each.reason, rows=each.rows, first_lines=list(each.first_lines)) for each in left_out]
 
 
 def planned_budget(run: Run, config: RunConfig) -> PlannedCurve:

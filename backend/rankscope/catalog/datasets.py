@@ -22,6 +22,15 @@ csv.field_size_limit(2**24)
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Rows that are not used, and why."""
+
+    reason: str
+    rows: int
+    first_lines: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class DatasetEntry:
     id: str
     name: str
@@ -34,6 +43,12 @@ class DatasetEntry:
     rows: int
     fingerprint: str
     """SHA-256 of the file."""
+    size_bytes: int = 0
+    separator: str | None = None
+    encoding: str | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    problem: str | None = None
+    next_step: str | None = None
 
     def read(self) -> tuple[Row, ...]:
         """All rows, every value as text. Kept in memory until the file changes."""
@@ -83,6 +98,7 @@ def _entry(dataset_id: str, name: str, description: str, path: Path) -> DatasetE
         group_column="movie_name" if dataset_id == "rotten-tomatoes" else None,
         rows=len(rows),
         fingerprint=_fingerprint(path, path.stat().st_mtime_ns),
+        size_bytes=path.stat().st_size,
     )
 
 

@@ -1071,6 +1071,15 @@ export interface components {
             /** Step */
             step: number;
         };
+        /** ClassShape */
+        ClassShape: {
+            /** Eval Rows */
+            eval_rows: number;
+            /** Label */
+            label: string;
+            /** Train Rows */
+            train_rows: number;
+        };
         /** Comparison */
         Comparison: {
             /** Differences */
@@ -1261,6 +1270,47 @@ export interface components {
              */
             text_columns?: string[] | null;
         };
+        /**
+         * DataPlan
+         * @description How a data set would be used.
+         */
+        DataPlan: {
+            /**
+             * Classes
+             * @description The 50 largest, with the rows that training and evaluation use.
+             */
+            classes: components["schemas"]["ClassShape"][];
+            /** Encoding */
+            encoding: string | null;
+            /** Group Column */
+            group_column: string | null;
+            /**
+             * Id
+             * @description Of the data set, in full: a short form such as `local:reviews` becomes `local:reviews.csv`.
+             */
+            id: string;
+            /** Label Column */
+            label_column: string;
+            /** Left Out */
+            left_out: components["schemas"]["LeftOutShape"][];
+            /**
+             * N Classes
+             * @description All of them.
+             */
+            n_classes: number;
+            /**
+             * Rows
+             * @description All rows of the file.
+             */
+            rows: number;
+            /**
+             * Separator
+             * @description Between the columns of a CSV file, as it was detected; null for other formats.
+             */
+            separator: string | null;
+            /** Text Columns */
+            text_columns: string[];
+        };
         /** DatasetList */
         DatasetList: {
             /** Items */
@@ -1270,7 +1320,10 @@ export interface components {
         DatasetPreview: {
             /** Columns */
             columns: string[];
-            /** Rows */
+            /**
+             * Rows
+             * @description The first rows. A missing value is an empty text, a long one is cut and ends with "…".
+             */
             rows: {
                 [key: string]: string;
             }[];
@@ -1283,24 +1336,62 @@ export interface components {
             columns: string[];
             /** Description */
             description: string;
+            /** Encoding */
+            encoding: string | null;
             /** Group Column */
             group_column: string | null;
             /** Id */
             id: string;
-            /** Label Column */
+            /**
+             * Label Column
+             * @description Used unless the configuration names another; null when you have to choose.
+             */
             label_column: string | null;
             /**
              * Labels
-             * @description Class -> rows, of the default label column.
+             * @description Class -> rows, of the default label column: the 50 largest classes.
              */
             labels: {
                 [key: string]: number;
             };
+            /**
+             * Left Out
+             * @description With the default columns.
+             */
+            left_out: components["schemas"]["LeftOutShape"][];
+            /**
+             * N Classes
+             * @description Of the default label column, all of them.
+             */
+            n_classes: number;
             /** Name */
             name: string;
-            /** Rows */
-            rows: number;
-            /** Text Columns */
+            /**
+             * Next Step
+             * @description What to do about the problem.
+             */
+            next_step: string | null;
+            /**
+             * Problem
+             * @description Why this data set cannot be used; null for one that can. A sentence.
+             */
+            problem: string | null;
+            /**
+             * Rows
+             * @description All rows of the file, those that are left out included; null while a large file is being read for the first time.
+             */
+            rows: number | null;
+            /**
+             * Separator
+             * @description Between the columns of a CSV file, as it was detected; null for other formats.
+             */
+            separator: string | null;
+            /** Size Bytes */
+            size_bytes: number;
+            /**
+             * Text Columns
+             * @description Used unless the configuration names others; empty when you have to choose.
+             */
             text_columns: string[];
         };
         /**
@@ -1658,6 +1749,24 @@ export interface components {
             threshold: number | ("NaN" | "Infinity" | "-Infinity");
             /** Total */
             total: number;
+        };
+        /**
+         * LeftOutShape
+         * @description Rows of a data set that are not used.
+         */
+        LeftOutShape: {
+            /**
+             * First Lines
+             * @description Line numbers in the file of the first few of them.
+             */
+            first_lines: number[];
+            /**
+             * Reason
+             * @example no label in column 'label'
+             */
+            reason: string;
+            /** Rows */
+            rows: number;
         };
         /** LogLine */
         LogLine: {
@@ -2049,6 +2158,7 @@ export interface components {
         Plan: {
             /** @description With every default filled in. */
             config: components["schemas"]["RunConfig"];
+            data: components["schemas"]["DataPlan"];
             /** Eval Rows */
             eval_rows: number;
             /**
