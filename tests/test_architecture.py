@@ -73,6 +73,44 @@ def test_module_imports_only_along_the_arrows(module: str, path: Path) -> None:
     assert not foreign, f"{module} must not import {sorted(foreign)}"
 
 
+def writes(path: Path) -> Iterator[ast.With]:
+    """Every `with writing(...)` block of a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.With) and any("writing(" in ast.unparse(item.context_expr) for item in node.items):
+            yield node
+
+
+def calls_in_a_write(block: ast.With) -> Iterator[str]:
+    """What is called in the block, as dotted names, but for the errors that it raises."""
+    raised = {id(node.exc) for node in ast.walk(block) if isinstance(node, ast.Raise)}
+    for statement in block.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and id(node) not in raised:
+                yield ast.unparse(node.func)
+
+
+@pytest.mark.parametrize(
+    ("module", "path"),
+    [
+        pytest.param(module, path, id=module)
+        for module, path in modules()
+        if any(writes(path)) and not is_within(module, {"rankscope.store", "rankscope.backup"})
+    ],
+)
+def test_only_functions_of_the_store_are_called_within_a_write_transaction(module: str, path: Path) -> None:
+    """It holds the database's one lock: no answer is built in it, no file is read, nobody is asked."""
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and is_within(str(node.module), {"rankscope.store"})
+        for alias in node.names
+    }
+    allowed = names | {"session", "run", "time", "type", "set", "list", "dict", "len"}
+    called = {name for block in writes(path) for name in calls_in_a_write(block)}
+    foreign = {name for name in called if name.split(".")[0] not in allowed}
+    assert not foreign, f"{module} calls {sorted(foreign)} within `with writing(...)`; do it before or after"
+
+
 def test_only_the_training_child_imports_the_method() -> None:
     users = {
         module

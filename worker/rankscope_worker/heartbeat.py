@@ -5,7 +5,7 @@ import threading
 import time
 
 from rankscope.store import workers
-from rankscope.store.engine import writing
+from rankscope.store.engine import reading, writing
 from rankscope.store.lease_watch import LeaseWatch
 from rankscope.store.queue import held_leases, reap
 from rankscope_worker.host import Host
@@ -35,10 +35,11 @@ class Heartbeat:
         """One beat: report, reap, nudge."""
         host = self._host
         gpus = host.gpu_report()
+        with reading(host.engine) as session:
+            lapsed = self._leases.lapsed(held_leases(session), time.monotonic())
         with writing(host.engine) as session:
             now = time.time()
             workers.heartbeat(session, host.name, now=now, gpus=gpus, is_draining=host.is_draining)
-            lapsed = self._leases.lapsed(held_leases(session), time.monotonic())
             reaped = reap(session, now=now, max_lost_workers=host.settings.max_lost_workers, lapsed=lapsed)
         for run_id in reaped:
             _log.warning("Run %s lost its worker; it waits to be resumed.", run_id)

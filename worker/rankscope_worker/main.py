@@ -100,11 +100,12 @@ def _host(settings: Settings, name: str, slots: int | None) -> Host:
         gpus=gpus,
     )
     now = time.time()
+    pid, host_name, report = os.getpid(), socket.gethostname(), host.gpu_report()
     with writing(engine) as session:
         released = release_worker(session, name, now=now, max_lost_workers=settings.max_lost_workers)
         workers.register(
-            session, name=name, host=socket.gethostname(), pid=os.getpid(), version=__version__, slots=host.slots,
-            gpus=host.gpu_report(), now=now,
+            session, name=name, host=host_name, pid=pid, version=__version__, slots=host.slots,
+            gpus=report, now=now,
         )  # fmt: skip
     for run_id in released:
         _log.warning("Run %s was left by an earlier worker %s; it waits to be resumed.", run_id, name)

@@ -51,13 +51,12 @@ def retry_run(
         if run.config != old or run.status != status:
             raise InvalidTransition(f"Run {run_id} changed meanwhile.", "Reload it and try again.")
         waiting.change_config(
-            session, run, after, differences, why="retry", now=now, total_steps=plan.total_steps, environment={}
+            session, run, before, after, differences, why="retry", now=now, total_steps=plan.total_steps, environment={}
         )
         runs.transition(session, run, RunStatus.queued, now=now, reason="retried")
-        shape = views.detail(session, run, settings, now=now)
-    doorbell.ring(run_id, shape.last_seq)
+    doorbell.ring(run_id, run.last_seq)
     nudger.nudge()
-    return shape
+    return views.read_detail(engine, run_id, settings, now=now)
 
 
 @router.post("/{run_id}/fork", status_code=201)
@@ -86,7 +85,7 @@ def fork_run(
     # The files first: a run without its checkpoint could be claimed. Files without a run are in nobody's way.
     target = settings.checkpoint_dir(child_id, 0, origin.step)
     try:
-        size_bytes = take_checkpoint(origin, parent, target)
+        taken = CheckpointEvent(step=origin.step, size_bytes=take_checkpoint(origin, parent, target))
         with writing(engine) as session:
             child = runs.create_run(
                 session, plan.config, now=now, name=request.name or f"{parent.name} (from step {origin.step})"[:200],
@@ -98,16 +97,13 @@ def fork_run(
             child.settled_step = origin.step if origin.is_settled and parent.method == "dynamic_rank" else None
             session.add(child)
             session.flush()
-            taken = CheckpointEvent(step=origin.step, size_bytes=size_bytes)
             events.append_unfenced(session, child_id, [taken], now=now)
-            session.refresh(child)
-            shape = views.detail(session, child, settings, now=now)
     except BaseException:
         shutil.rmtree(settings.runs_dir / child_id, ignore_errors=True)
         raise
     nudger.nudge()
     response.headers["Location"] = f"/api/v1/runs/{child_id}"
-    return shape
+    return views.read_detail(engine, child_id, settings, now=now)
 
 
 @router.get("/{run_id}/tree")

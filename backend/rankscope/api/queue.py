@@ -1,10 +1,12 @@
 """The queue: runs that wait, in the order in which they will start."""
 
 from fastapi import APIRouter
+from sqlalchemy import Engine
 
 from rankscope.api import views
 from rankscope.api.run_shapes import ConfigEdit, Queue, ReorderRequest, RunDetail
 from rankscope.changes import differing
+from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.plan import make_plan
@@ -17,8 +19,7 @@ router = APIRouter(tags=["queue"])
 @router.get("/queue")
 def get_queue(engine: EngineDep, now: NowDep) -> Queue:
     """Every run that waits, the next one first; interrupted runs wait too."""
-    with reading(engine) as session:
-        return Queue(items=views.summaries(session, waiting.waiting_runs(session), now=now))
+    return _queue(engine, now)
 
 
 @router.post("/queue/reorder")
@@ -28,9 +29,9 @@ def reorder_queue(body: ReorderRequest, engine: EngineDep, nudger: NudgerDep, no
     Refused as a whole when one of them does not wait any more.
     """
     with writing(engine) as session:
-        answer = Queue(items=views.summaries(session, waiting.reorder(session, body.run_ids), now=now))
+        waiting.reorder(session, body.run_ids)
     nudger.nudge()
-    return answer
+    return _queue(engine, now)
 
 
 @router.put("/runs/{run_id}/config")
@@ -49,7 +50,7 @@ def edit_config(
         run = runs.get_run(session, run_id)
         waiting.check_editable(run)
         old = run.config
-    plan = make_plan(body.config, catalog)
+    before, plan = RunConfig.model_validate(old), make_plan(body.config, catalog)
     differences = differing(old, plan.config.model_dump(mode="json"))
     with writing(engine) as session:
         run = session.get(type(run), run_id, populate_existing=True, with_for_update=True) or runs.get_run(
@@ -59,10 +60,14 @@ def edit_config(
         if run.config != old:
             raise InvalidTransition(f"Run {run_id} was edited meanwhile.", "Reload it and try again.")
         waiting.change_config(
-            session, run, plan.config, differences, why="edit", now=now, total_steps=plan.total_steps,
+            session, run, before, plan.config, differences, why="edit", now=now, total_steps=plan.total_steps,
             environment=plan.environment | {"n_modules": plan.n_modules},
         )  # fmt: skip
-        shape = views.detail(session, run, settings, now=now)
-    doorbell.ring(run_id, shape.last_seq)
+    doorbell.ring(run_id, run.last_seq)
     nudger.nudge()
-    return shape
+    return views.read_detail(engine, run_id, settings, now=now)
+
+
+def _queue(engine: Engine, now: float) -> Queue:
+    with reading(engine) as session:
+        return Queue(items=views.summaries(session, waiting.waiting_runs(session), now=now))

@@ -68,11 +68,9 @@ def create_run(
             session, plan.config, now=now, name=body.name, tags=body.tags, notes=body.notes, priority=body.priority,
             environment=plan.environment | {"n_modules": plan.n_modules}, total_steps=plan.total_steps,
         )  # fmt: skip
-        session.refresh(run)
-        shape = views.detail(session, run, settings, now=now)
     nudger.nudge()  # after the commit: a worker that wakes up at once finds the run
     response.headers["Location"] = f"/api/v1/runs/{run.id}"
-    return shape
+    return views.read_detail(engine, run.id, settings, now=now)
 
 
 @router.post("/validate")
@@ -127,8 +125,7 @@ def list_runs(
 @router.get("/{run_id}")
 def get_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunDetail:
     """One run with configuration, modules, plan and attempts."""
-    with reading(engine) as session:
-        return views.detail(session, runs.get_run(session, run_id), settings, now=now)
+    return views.read_detail(engine, run_id, settings, now=now)
 
 
 @router.patch("/{run_id}")
@@ -139,8 +136,7 @@ def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, settings: Setti
         run = runs.get_run(session, run_id)
         run.sqlmodel_update(changes)
         session.add(run)
-        session.flush()
-        return views.detail(session, run, settings, now=now)
+    return views.read_detail(engine, run_id, settings, now=now)
 
 
 @router.delete("/{run_id}", status_code=204)
@@ -165,10 +161,8 @@ def stop_run(
     request = body or StopRequest()
     with writing(engine) as session:
         run = runs.request_stop(session, run_id, save=request.save, now=now)
-        session.flush()
-        shape = views.detail(session, run, settings, now=now)
-    doorbell.ring(run_id, shape.last_seq)
-    return shape
+    doorbell.ring(run_id, run.last_seq)
+    return views.read_detail(engine, run_id, settings, now=now)
 
 
 @router.post("/{run_id}/resume")
@@ -177,7 +171,7 @@ def resume_run(
 ) -> RunDetail:
     """Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint."""
     with writing(engine) as session:
-        shape = views.detail(session, runs.request_resume(session, run_id, now=now), settings, now=now)
-    doorbell.ring(run_id, shape.last_seq)
+        run = runs.request_resume(session, run_id, now=now)
+    doorbell.ring(run_id, run.last_seq)
     nudger.nudge()
-    return shape
+    return views.read_detail(engine, run_id, settings, now=now)

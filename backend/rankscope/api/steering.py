@@ -22,6 +22,5 @@ def steer_run(
     """
     with writing(engine) as session:
         run = steering.request_steer(session, run_id, body.action, body.target_rank, now=now)
-        shape = views.detail(session, run, settings, now=now)
-    doorbell.ring(run_id, shape.last_seq)
-    return shape
+    doorbell.ring(run_id, run.last_seq)
+    return views.read_detail(engine, run_id, settings, now=now)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from rankscope.api.run_shapes import AttemptShape, BudgetPoint, ClassShape, DataPlan, Plan, RunDetail, RunSummary
@@ -18,6 +19,7 @@ from rankscope.plan import RunPlan, planned_curve
 from rankscope.remedy import remedy_of
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots
+from rankscope.store.engine import reading
 from rankscope.store.steering import done_so_far, is_held
 
 _COPIED = (
@@ -46,6 +48,12 @@ def kept_checkpoints(session: Session, run: Run, settings: Settings) -> list[Che
         for row in runs.checkpoints_of(session, run.id)
         if settings.checkpoint_dir(run.id, row.attempt, row.step).is_dir()
     ]
+
+
+def read_detail(engine: Engine, run_id: str, settings: Settings, *, now: float) -> RunDetail:
+    """The run as it is in the database now, in a session of its own: never call this within a write transaction."""
+    with reading(engine) as session:
+        return detail(session, runs.get_run(session, run_id), settings, now=now)
 
 
 def detail(session: Session, run: Run, settings: Settings, *, now: float) -> RunDetail:

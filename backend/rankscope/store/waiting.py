@@ -53,6 +53,7 @@ def reorder(session: Session, run_ids: Sequence[str]) -> list[Run]:
 def change_config(
     session: Session,
     run: Run,
+    before: RunConfig,
     config: RunConfig,
     differences: Mapping[str, list[Any]],
     *,
@@ -61,12 +62,12 @@ def change_config(
     total_steps: int,
     environment: Mapping[str, Any],
 ) -> None:
-    """Gives a run that no worker has another configuration, and records what changed."""
+    """Gives a run that no worker has another configuration than `before`, and records what changed."""
     if run.status.is_owned:
         raise InvalidTransition(f"Run {run.id} is {run.status}; its configuration is in use.", "Stop it first.")
     if not differences:
         return
-    was_default = run.name == runs.default_name(RunConfig.model_validate(run.config))
+    was_default = run.name == runs.default_name(before)
     run.config = config.model_dump(mode="json")
     run.total_steps = total_steps
     run.environment = {**run.environment, **environment}
