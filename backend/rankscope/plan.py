@@ -65,7 +65,11 @@ class RunPlan:
     kept_parameters: int
     """Adapter at the end, without the head (full: the model). An estimate where ranks move: every module at the mean rank;
     for sora, whose gates know no budget, the most that it can be."""
+    is_estimate: bool
+    """Whether n_modules and trained_parameters may differ from the run's: the model's files do not settle them."""
     model_parameters: int
+    context_length: int | None
+    """Most tokens that the model takes in one text; None where it has no limit."""
     curve: PlannedCurve
     """Live components that are allowed from each pruning on; without points where there are no ranks."""
     warnings: list[str] = field(default_factory=list)
@@ -101,7 +105,9 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         n_modules=len(modules),
         trained_parameters=trained,
         kept_parameters=kept,
+        is_estimate=False,
         model_parameters=model.parameters,
+        context_length=model.context_length,
         curve=curve,
         warnings=_warnings(resolved, parts, total_steps),
         environment={

@@ -57,12 +57,15 @@ def _model(entry: ModelEntry) -> ModelShape:
     return ModelShape(
         id=entry.id,
         name=entry.name,
+        problem=entry.problem,
+        next_step=entry.next_step,
         architecture=entry.architecture,
         parameters=entry.parameters,
         layers=entry.layers,
         n_modules=len(entry.modules),
         # The last part of a name is what PEFT matches in target_modules.
         module_kinds=list(dict.fromkeys(module.name.rsplit(".", 1)[-1] for module in entry.modules)),
+        context_length=entry.context_length,
         size_bytes=entry.size_bytes,
         description=entry.description,
     )

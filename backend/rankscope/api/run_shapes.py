@@ -289,7 +289,11 @@ class Plan(Shape):
     kept_parameters: int
     """Adapter parameters at the end, at the planned budget, without the head; an estimate for dynamic rank, because a
     component's size depends on the module that keeps it."""
+    is_estimate: bool
+    """Whether n_modules and trained_parameters may differ from the run's: the model's files do not settle them."""
     model_parameters: int
+    context_length: int | None
+    """Most tokens that the model takes in one text; null where it has no limit."""
     planned_budget: list[BudgetPoint]
     """Corner points and one point a pruning step; hold the value between them. Empty without ranks. At most 500 points."""
     pruning_steps: list[int]

@@ -53,8 +53,14 @@ class PresetList(Shape):
 
 
 class ModelShape(Shape):
+    """A model, or what looks like one and cannot be used: then `problem` says why, and the numbers may be 0."""
+
     id: str
     name: str
+    problem: str | None = Field(examples=["has no tokenizer file"])
+    """Why no run can use it; null for a model that can be used."""
+    next_step: str | None
+    """What to do about the problem."""
     architecture: str
     parameters: int
     layers: int | None
@@ -62,6 +68,8 @@ class ModelShape(Shape):
     """Linear layers that are adapted when target_modules is empty."""
     module_kinds: list[str]
     """Names to choose target_modules from."""
+    context_length: int | None
+    """Most tokens that it takes in one text; null where its positions have no limit or its files do not say."""
     size_bytes: int
     description: str
 

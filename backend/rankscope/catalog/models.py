@@ -51,6 +51,12 @@ class ModelEntry:
     modules: tuple[LinearModule, ...]
     fingerprint: str
     """SHA-256 over config.json and each weight file's header and size: changes when the weights' shapes or files do."""
+    context_length: int | None = None
+    """Most tokens in one text; None where there is no limit."""
+    problem: str | None = None
+    """Why no run can use it; None for a model that can be used."""
+    next_step: str | None = None
+    """What to do about the problem."""
 
 
 def find_models(models_dir: Path) -> list[ModelEntry]:

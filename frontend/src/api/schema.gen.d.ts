@@ -2041,10 +2041,18 @@ export interface components {
             /** Items */
             items: components["schemas"]["ModelShape"][];
         };
-        /** ModelShape */
+        /**
+         * ModelShape
+         * @description A model, or what looks like one and cannot be used: then `problem` says why, and the numbers may be 0.
+         */
         ModelShape: {
             /** Architecture */
             architecture: string;
+            /**
+             * Context Length
+             * @description Most tokens that it takes in one text; null where its positions have no limit or its files do not say.
+             */
+            context_length: number | null;
             /** Description */
             description: string;
             /** Id */
@@ -2063,8 +2071,19 @@ export interface components {
             n_modules: number;
             /** Name */
             name: string;
+            /**
+             * Next Step
+             * @description What to do about the problem.
+             */
+            next_step: string | null;
             /** Parameters */
             parameters: number;
+            /**
+             * Problem
+             * @description Why no run can use it; null for a model that can be used.
+             * @example has no tokenizer file
+             */
+            problem: string | null;
             /** Size Bytes */
             size_bytes: number;
         };
@@ -2158,9 +2177,19 @@ export interface components {
         Plan: {
             /** @description With every default filled in. */
             config: components["schemas"]["RunConfig"];
+            /**
+             * Context Length
+             * @description Most tokens that the model takes in one text; null where it has no limit.
+             */
+            context_length: number | null;
             data: components["schemas"]["DataPlan"];
             /** Eval Rows */
             eval_rows: number;
+            /**
+             * Is Estimate
+             * @description Whether n_modules and trained_parameters may differ from the run's: the model's files do not settle them.
+             */
+            is_estimate: boolean;
             /**
              * Kept Parameters
              * @description Adapter parameters at the end, at the planned budget, without the head; an estimate for dynamic rank, because a
