@@ -100,9 +100,9 @@ def queue_demo(settings: Settings, *, engine_has_runs: bool) -> None:
 def _has_runs(settings: Settings) -> bool:
     engine = create_engine(settings.resolved_database_url)
     with reading(engine) as session:
-        _, total = runs.list_runs(session, limit=1)
+        has_runs = runs.has_any(session)
     engine.dispose()
-    return total > 0
+    return has_runs
 
 
 class WorkerKeeper:

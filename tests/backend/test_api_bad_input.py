@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as some
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from rankscope.api.gate import MAX_BODY_BYTES
+from rankscope.api.problems import is_out_of_reach
+from rankscope.store.engine import create_engine, reading
 from tests.backend.conftest import CONFIG, Server, config_with
 
 
@@ -151,7 +154,7 @@ def test_unexpected_error_says_little_and_is_logged(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("rankscope.store.runs.list_runs", fail)
+    monkeypatch.setattr("rankscope.store.run_list.list_runs", fail)
     answer = api.get("/api/v1/runs")
     assert "secret" not in problem_of(answer, 500)["detail"]
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -176,3 +179,20 @@ def test_database_out_of_reach_is_a_503_with_a_next_step(
 def test_text_that_no_database_can_hold_is_no_server_error(api: httpx.Client, name: str) -> None:
     answer = api.post("/api/v1/runs", content=json.dumps({"config": CONFIG, "name": name}), headers=JSON)
     assert answer.status_code in (201, 422)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_statement_that_the_database_refuses_is_not_taken_for_a_database_that_is_away(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    """On the real databases: a statement beyond their limits, and a database that is gone."""
+    sqlite: Any = request.getfixturevalue("sqlite_url")
+    engine = create_engine(sqlite if kind == "sqlite" else request.getfixturevalue("new_postgres")())
+    with reading(engine) as session, pytest.raises(OperationalError) as refused:
+        session.execute(text("SELECT " + "1+" * 100_000 + "1"))
+    assert not is_out_of_reach(refused.value)
+    engine.dispose()
+    gone = "sqlite:////proc/none.db" if kind == "sqlite" else "postgresql://nobody@127.0.0.1:1/none"
+    with pytest.raises((OperationalError, OSError)) as away:
+        create_engine(gone).connect()
+    assert is_out_of_reach(away.value)

@@ -17,7 +17,7 @@ from rankscope.contract.events import (
     WarningEvent,
 )
 from rankscope.contract.status import RunStatus
-from rankscope.store import events, points, queue, runs, snapshots
+from rankscope.store import events, points, queue, run_list, runs, snapshots
 from rankscope.store.engine import reading, writing
 from tests.backend.store_setup import (
     append,
@@ -146,7 +146,7 @@ def test_a_step_is_replaced_exactly_when_the_view_hides_it(engine: Engine) -> No
 
 def _only_run(engine: Engine) -> str:
     with reading(engine) as session:
-        ((run,), _) = runs.list_runs(session)
+        (run,) = run_list.list_runs(session, run_list.Filter()).runs
         return run.id
 
 

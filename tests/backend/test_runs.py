@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import Engine, update
 from sqlmodel import col
 
-from rankscope.contract.errors import BadInput, InvalidTransition, NotFound
+from rankscope.contract.errors import InvalidTransition, NotFound
 from rankscope.contract.status import CLAIMABLE, OWNED, TERMINAL, TRANSITIONS, RunStatus
 from rankscope.contract.tables import Run
 from rankscope.store import events, runs
 from rankscope.store.engine import reading, writing
-from tests.backend.store_setup import append, claim, losses, queued_run, read_run, training_run
+from tests.backend.store_setup import append, losses, queued_run, read_run, training_run
 
 
 def put(engine: Engine, run_id: str, status: RunStatus) -> None:
@@ -101,28 +101,3 @@ def test_deleted_run_leaves_no_row_behind(engine: Engine) -> None:
         assert runs.attempts_of(session, claimed.run_id) == []
         with pytest.raises(NotFound):
             runs.get_run(session, claimed.run_id)
-
-
-def test_list_filters_searches_and_sorts(engine: Engine) -> None:
-    a = queued_run(engine, now=1, name="Alpha 100%", tags=["x", "y"])
-    b = queued_run(engine, now=2, name="beta", tags=["y"], priority=3)
-    c = queued_run(engine, now=3, name="gamma_")
-    assert claim(engine) is not None
-
-    def ids(**query: object) -> list[str]:
-        with reading(engine) as session:
-            return [run.id for run in runs.list_runs(session, **query)[0]]  # type: ignore[arg-type]
-
-    assert ids() == [c, b, a]
-    assert ids(sort="name") == [a, b, c]
-    assert ids(sort="-priority")[0] == b
-    assert ids(statuses=["starting"]) == [b]
-    assert ids(tags=["y"]) == [b, a]
-    assert ids(tags=["x", "y"]) == [a]
-    assert ids(methods=["lora"]) == []
-    assert ids(search="ALPHA 0%") == [a]
-    assert ids(search="_") == [c]
-    assert ids(search="beta local:tiny") == [b]
-    assert ids(limit=1, offset=1) == [b]
-    with pytest.raises(BadInput, match="sort"):
-        ids(sort="notes")

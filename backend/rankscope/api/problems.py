@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import sqlite3
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
@@ -135,13 +136,28 @@ async def _http(request: Request, error: Exception) -> Response:
     )
 
 
-async def _database(_request: Request, error: Exception) -> Response:
+async def _database(request: Request, error: Exception) -> Response:
+    if not is_out_of_reach(error):
+        return await _unexpected(request, error)
     logger.error("The database is out of reach: %s", error)
     return problem_response(
         ServiceDown(
             "The database is out of reach.", "Nothing is lost. Try again; if it stays so, look at the database."
         )
     )
+
+
+def is_out_of_reach(error: Exception) -> bool:
+    """Whether the database cannot answer now, whatever it is asked; False when it refused one statement.
+
+    Both are an OperationalError to the drivers: a server that is gone, and a statement with too many conditions.
+    """
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        # SQLITE_ERROR: it does not understand the statement, or the statement is beyond its limits.
+        return getattr(cause, "sqlite_errorcode", None) not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG)
+    # Class 54 of PostgreSQL: "program limit exceeded".
+    return not str(getattr(cause, "sqlstate", None) or "").startswith("54")
 
 
 async def _data(_request: Request, error: Exception) -> Response:

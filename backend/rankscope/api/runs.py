@@ -9,7 +9,6 @@ from fastapi.openapi.models import Example
 from pydantic import ValidationError
 
 from rankscope.api import views
-from rankscope.api.paging import decode_cursor, encode_cursor
 from rankscope.api.problems import field_shapes
 from rankscope.api.run_shapes import (
     MethodSwitch,
@@ -31,10 +30,15 @@ from rankscope.contract.status import RunStatus
 from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.method_switch import switch_method
 from rankscope.plan import make_plan
-from rankscope.store import runs
+from rankscope.store import run_list, runs
 from rankscope.store.engine import reading, writing
 
 router = APIRouter(prefix="/runs", tags=["runs"])
+
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL cannot hold the character NUL, not even to compare with it."""
+Tag = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
+MethodName = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
 
 
 def _examples(**more: object) -> dict[str, Example]:
@@ -102,24 +106,27 @@ def switch_run_method(body: MethodSwitch) -> SwitchedMethod:
 def list_runs(
     engine: EngineDep,
     now: NowDep,
-    status: Annotated[list[RunStatus] | None, Query(description="Any of these.")] = None,
-    tag: Annotated[list[str] | None, Query(description="All of these.")] = None,
-    method: Annotated[list[str] | None, Query(description="Any of these.")] = None,
-    search: Annotated[str, Query(max_length=200, description="Words in name, id, model or data set.")] = "",
-    sort: Annotated[str, Query(max_length=50, description="A column, with - in front to reverse.")] = "-created_at",
+    status: Annotated[list[RunStatus] | None, Query(max_length=20, description="Any of these.")] = None,
+    tag: Annotated[
+        list[Tag] | None,
+        Query(max_length=50, description="All of these, exactly as written, upper and lower case included."),
+    ] = None,
+    method: Annotated[list[MethodName] | None, Query(max_length=20, description="Any of these.")] = None,
+    search: Annotated[
+        str, Query(max_length=200, pattern=NO_NUL, description="Words in name, id, model or data set, in any case.")
+    ] = "",
+    sort: Annotated[
+        str, Query(max_length=50, description="A column, with - in front to reverse. Runs without a value come last.")
+    ] = "-created_at",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: Annotated[str | None, Query(max_length=100, description="next_cursor of the page before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=4000, description="next_cursor of the page before.")] = None,
 ) -> RunPage:
-    """One page of runs."""
-    offset = decode_cursor(cursor)
+    """One page of runs. A page begins after the last run of the page before: runs launched meanwhile shift nothing."""
+    wanted = run_list.Filter(statuses=status or (), tags=tag or (), methods=method or (), search=search)
     with reading(engine) as session:
-        found, total = runs.list_runs(
-            session, statuses=status or (), tags=tag or (), methods=method or (), search=search, sort=sort,
-            limit=limit, offset=offset,
-        )  # fmt: skip
-        items = views.summaries(session, found, now=now)
-    is_last = offset + len(items) >= total or not items
-    return RunPage(items=items, total=total, next_cursor=None if is_last else encode_cursor(offset + len(items)))
+        page = run_list.list_runs(session, wanted, sort=sort, limit=limit, cursor=cursor)
+        items = views.summaries(session, page.runs, now=now)
+    return RunPage(items=items, total=page.total, next_cursor=page.next_cursor)
 
 
 @router.get("/{run_id}")

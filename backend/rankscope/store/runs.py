@@ -4,29 +4,17 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, func, or_, select, update
+from sqlalchemy import select, update
 from sqlmodel import Session, col, delete
 
 from rankscope.contract.config import RunConfig
-from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound
+from rankscope.contract.errors import InvalidTransition, NotFound
 from rankscope.contract.events import StatusEvent
 from rankscope.contract.status import TRANSITIONS, RunStatus
 from rankscope.contract.tables import Attempt, Checkpoint, Run
 from rankscope.store import events
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-
-SORTS: dict[str, Any] = {
-    "created_at": Run.created_at,
-    "name": Run.name,
-    "status": Run.status,
-    "method": Run.method,
-    "model_id": Run.model_id,
-    "data_id": Run.data_id,
-    "step": Run.step,
-    "live": Run.live,
-    "priority": Run.priority,
-}
 
 
 def new_run_id() -> str:
@@ -104,44 +92,8 @@ def get_run(session: Session, run_id: str) -> Run:
     return run
 
 
-def list_runs(
-    session: Session,
-    *,
-    statuses: Sequence[str] = (),
-    tags: Sequence[str] = (),
-    methods: Sequence[str] = (),
-    search: str = "",
-    sort: str = "-created_at",
-    limit: int = 100,
-    offset: int = 0,
-) -> tuple[list[Run], int]:
-    """One page of runs and how many fit the filter in all."""
-    where: list[ColumnElement[bool]] = []
-    if statuses:
-        where.append(col(Run.status).in_(statuses))
-    if methods:
-        where.append(col(Run.method).in_(methods))
-    for tag in tags:
-        where.append(cast(Run.tags, String).contains(f'"{tag}"', autoescape=True))
-    for word in search.split():
-        where.append(
-            or_(
-                *(
-                    col(field).icontains(word, autoescape=True)
-                    for field in (Run.name, Run.id, Run.model_id, Run.data_id)
-                )
-            )
-        )
-    field = sort.removeprefix("-")
-    if field not in SORTS:
-        raise BadInput(
-            [FieldProblem("sort", sort, f"is {sort!r}", f"Use one of {', '.join(SORTS)}, with - in front to reverse.")]
-        )
-    column = col(SORTS[field])
-    order = column.desc().nulls_last() if sort.startswith("-") else column.asc().nulls_last()
-    rows = session.scalars(select(Run).where(*where).order_by(order, col(Run.id)).limit(limit).offset(offset)).all()
-    total = session.scalar(select(func.count()).select_from(Run).where(*where)) or 0
-    return list(rows), total
+def has_any(session: Session) -> bool:
+    return session.scalar(select(col(Run.id)).limit(1)) is not None
 
 
 def transition(

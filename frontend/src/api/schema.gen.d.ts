@@ -175,7 +175,7 @@ export interface paths {
         };
         /**
          * List Runs
-         * @description One page of runs.
+         * @description One page of runs. A page begins after the last run of the page before: runs launched meanwhile shift nothing.
          */
         get: operations["list_runs"];
         put?: never;
@@ -3662,13 +3662,13 @@ export interface operations {
             query?: {
                 /** @description Any of these. */
                 status?: components["schemas"]["RunStatus"][] | null;
-                /** @description All of these. */
+                /** @description All of these, exactly as written, upper and lower case included. */
                 tag?: string[] | null;
                 /** @description Any of these. */
                 method?: string[] | null;
-                /** @description Words in name, id, model or data set. */
+                /** @description Words in name, id, model or data set, in any case. */
                 search?: string;
-                /** @description A column, with - in front to reverse. */
+                /** @description A column, with - in front to reverse. Runs without a value come last. */
                 sort?: string;
                 limit?: number;
                 /** @description next_cursor of the page before. */
