@@ -51,6 +51,7 @@ from rankscope.store.predictions import PredictionBoard
 from rankscope.store.schema import migrate
 
 API = "/api/v1"
+_PATIENCE_S = 10.0  # of a request, for a data file that nobody has read yet
 _ROUTERS = (
     session, system, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, takeaway, health, predictions,
     compare, workers,
@@ -78,7 +79,7 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
         app.state.resources = Resources(
             settings=settings,
             engine=engine,
-            catalog=Catalog(settings),
+            catalog=Catalog(settings, patience_s=_PATIENCE_S),
             nudger=nudger,
             doorbell=doorbell,
             predictions=board,

@@ -83,7 +83,8 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
     except BadInput as error:
         renamed = [FieldProblem(_renamed(one.field), one.value, one.message, one.next_step) for one in error.problems]
         raise BadInput(renamed) from error
-    differences = differing(plain, plan.config.model_dump(mode="json"))
+    # The data as it was asked for: a plan names the data set and its columns in full, and an older parent does not.
+    differences = differing(plain, plan.config.model_copy(update={"data": after.data}).model_dump(mode="json"))
     problems = [problem for field in differences if (problem := _refusal(field, differences[field][1])) is not None]
     problems += _step_problems(plan, origin)
     if isinstance(before.method, DynamicRankMethod) and isinstance(plan.config.method, DynamicRankMethod):

@@ -2,7 +2,6 @@
 
 import math
 import platform
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from rankscope import __version__
 from rankscope.catalog import Catalog, DatasetEntry, LinearModule, ModelEntry
-from rankscope.catalog.datasets import LeftOut
-from rankscope.catalog.splits import Split, split
+from rankscope.catalog.splits import SplitCounts
 from rankscope.contract.budget import pruning_window
 from rankscope.contract.config import MOST_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
@@ -29,33 +27,13 @@ from rankscope.contract.steered_budget import BudgetPlan, PlannedCurve, steered_
 
 
 @dataclass(frozen=True)
-class ClassUse:
-    label: str
-    train_rows: int
-    eval_rows: int
-
-
-@dataclass(frozen=True)
-class DataUse:
-    """How the data set is used: its columns, its classes, and what is left out."""
-
-    id: str
-    rows: int
-    text_columns: tuple[str, ...]
-    label_column: str
-    group_column: str | None
-    classes: tuple[ClassUse, ...]
-    left_out: tuple[LeftOut, ...]
-    separator: str | None
-    encoding: str | None
-
-
-@dataclass(frozen=True)
 class RunPlan:
     """`config` has every default filled in, so that it says alone what will be computed."""
 
     config: RunConfig
-    data: DataUse
+    dataset: DatasetEntry
+    split: SplitCounts
+    """How the data set is used: its columns, its classes, and what is left out."""
     total_steps: int
     train_rows: int
     eval_rows: int
@@ -80,10 +58,10 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     """Resolves a configuration against this installation; BadInput names the field that cannot work."""
     model = catalog.model(config.model.id)
     dataset = catalog.dataset(config.data.id)
-    parts = split(dataset, config.data)
+    parts = catalog.count_split(dataset, config.data)
     modules = _target_modules(config, model)
-    total_steps = _total_steps(config, len(parts.train))
-    resolved = _resolve(config, parts, total_steps)
+    total_steps = _total_steps(config, parts.train_rows)
+    resolved = _resolve(config, dataset, parts, total_steps)
     head = (model.hidden_size or 0) * len(parts.labels) + len(parts.labels)
     method = resolved.method
     if isinstance(method, FullMethod):
@@ -98,10 +76,11 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     curve = planned_curve(resolved, len(modules), total_steps)
     return RunPlan(
         config=resolved,
-        data=_data_use(dataset, parts),
+        dataset=dataset,
+        split=parts,
         total_steps=total_steps,
-        train_rows=len(parts.train),
-        eval_rows=len(parts.evaluation),
+        train_rows=parts.train_rows,
+        eval_rows=parts.eval_rows,
         n_modules=len(modules),
         trained_parameters=trained,
         kept_parameters=kept,
@@ -115,26 +94,11 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
             "python": platform.python_version(),
             "model_fingerprint": model.fingerprint,
             "data_fingerprint": dataset.fingerprint,
-            "train_rows": len(parts.train),
-            "eval_rows": len(parts.evaluation),
+            "train_rows": parts.train_rows,
+            "eval_rows": parts.eval_rows,
             "labels": parts.labels,
             "n_modules": len(modules),
         },
-    )
-
-
-def _data_use(dataset: DatasetEntry, parts: Split) -> DataUse:
-    train, evaluation = (Counter(row[parts.label_column] for row in rows) for rows in (parts.train, parts.evaluation))
-    return DataUse(
-        id=dataset.id,
-        rows=dataset.rows,
-        text_columns=tuple(parts.text_columns),
-        label_column=parts.label_column,
-        group_column=parts.group_column,
-        classes=tuple(ClassUse(label, train[label], evaluation[label]) for label in parts.labels),
-        left_out=dataset.left_out,
-        separator=dataset.separator,
-        encoding=dataset.encoding,
     )
 
 
@@ -262,7 +226,7 @@ def _total_steps(config: RunConfig, train_rows: int) -> int:
     return total
 
 
-def _resolve(config: RunConfig, parts: Split, total_steps: int) -> RunConfig:
+def _resolve(config: RunConfig, dataset: DatasetEntry, parts: SplitCounts, total_steps: int) -> RunConfig:
     method = config.method
     if isinstance(method, BudgetedMethod | LoraShrinkMethod):
         method = method.model_copy(update={"initial_rank": method.resolved_initial_rank})
@@ -270,7 +234,8 @@ def _resolve(config: RunConfig, parts: Split, total_steps: int) -> RunConfig:
         update={
             "data": config.data.model_copy(
                 update={
-                    "text_columns": parts.text_columns,
+                    "id": dataset.id,
+                    "text_columns": list(parts.text_columns),
                     "label_column": parts.label_column,
                     "group_column": parts.group_column,
                 }
@@ -281,13 +246,13 @@ def _resolve(config: RunConfig, parts: Split, total_steps: int) -> RunConfig:
     )
 
 
-def _warnings(config: RunConfig, parts: Split, total_steps: int) -> list[str]:
-    warnings = []
+def _warnings(config: RunConfig, parts: SplitCounts, total_steps: int) -> list[str]:
+    warnings = list(parts.warnings)
     method, training = config.method, config.training
     rows_a_step = training.batch_size * training.gradient_accumulation
-    if rows_a_step > len(parts.train):
+    if rows_a_step > parts.train_rows:
         warnings.append(
-            f"One step takes {rows_a_step} rows, and there are only {len(parts.train)} training rows: "
+            f"One step takes {rows_a_step} rows, and there are only {parts.train_rows} training rows: "
             "lower batch_size or gradient_accumulation."
         )
     if (
@@ -304,6 +269,6 @@ def _warnings(config: RunConfig, parts: Split, total_steps: int) -> list[str]:
         warnings.append(
             f"eval_every {training.eval_every} is above the {total_steps} steps: there is one evaluation, at the end."
         )
-    if len(parts.evaluation) < 100:
-        warnings.append(f"Only {len(parts.evaluation)} evaluation rows: differences in accuracy will be mostly noise.")
+    if parts.eval_rows < 100:
+        warnings.append(f"Only {parts.eval_rows} evaluation rows: differences in accuracy will be mostly noise.")
     return warnings

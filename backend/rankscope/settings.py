@@ -55,7 +55,7 @@ class Settings(BaseSettings):
 
     @property
     def datasets_dir(self) -> Path:
-        """Each .csv or .jsonl file is a data set `local:<file name without ending>`."""
+        """Each .csv, .tsv or .jsonl file is a data set `local:<file name>`."""
         return self.data_dir / "datasets"
 
     def as_environment(self) -> dict[str, str]:

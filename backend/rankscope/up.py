@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.util
+import logging
 import signal
 import threading
 import time
@@ -20,6 +21,8 @@ from rankscope.serve import bound_socket, prepare_data_dir, serve, sign_in_link
 from rankscope.settings import Settings
 from rankscope.store import runs, schema
 from rankscope.store.engine import create_engine, reading, writing
+
+_log = logging.getLogger(__name__)
 
 
 def up(settings: Settings, *, with_demo: bool = True, echo: Callable[[str], None] = print) -> None:
@@ -86,6 +89,10 @@ def queue_demo(settings: Settings, *, engine_has_runs: bool) -> None:
         plan = make_plan(demo.config, Catalog(settings))
     except RankScopeError:
         return  # the demo's packages are not installed; the page then starts empty and says how to launch a run
+    except Exception:
+        # A start without the demo is better than none.
+        _log.exception("The demo run could not be queued.")
+        return
     engine = create_engine(settings.resolved_database_url)
     with writing(engine) as session:
         runs.create_run(

@@ -196,7 +196,8 @@ def test_every_preset_fits_the_schema_that_the_form_is_drawn_from(api: httpx.Cli
 def test_catalogue_lists_models_and_data_sets_by_id(api: httpx.Client) -> None:
     (model,) = [item for item in api.get("/api/v1/models").json()["items"] if item["id"] == "local:tiny"]
     assert (model["n_modules"], model["module_kinds"], model["layers"]) == (4, ["query", "value"], 2)
-    (data,) = [item for item in api.get("/api/v1/datasets").json()["items"] if item["id"] == "local:reviews"]
+    (data,) = [item for item in api.get("/api/v1/datasets").json()["items"] if item["id"] == "local:reviews.csv"]
+    assert (data["short_id"], data["problem"], data["n_classes"]) == ("local:reviews", None, 2)
     assert (data["rows"], data["labels"]) == (240, {"fresh": 120, "rotten": 120})
     preview = api.get("/api/v1/datasets/local:reviews/preview?rows=3").json()
     assert (preview["columns"], len(preview["rows"]), preview["total_rows"]) == (["text", "label"], 3, 240)

@@ -50,7 +50,7 @@ def preview_dataset(
         entry = catalog.dataset(dataset_id, field="dataset_id")
     except UnknownName as error:
         raise NotFound(f"There is no data set {dataset_id!r}.", error.next_step) from error
-    return DatasetPreview(columns=list(entry.columns), rows=list(entry.read()[:rows]), total_rows=entry.rows)
+    return DatasetPreview(columns=list(entry.columns), rows=entry.first_rows(rows), total_rows=entry.rows or 0)
 
 
 def _model(entry: ModelEntry) -> ModelShape:
@@ -74,6 +74,7 @@ def _model(entry: ModelEntry) -> ModelShape:
 def _dataset(entry: DatasetEntry) -> DatasetShape:
     return DatasetShape(
         id=entry.id,
+        short_id=entry.short_id,
         name=entry.name,
         description=entry.description,
         columns=list(entry.columns),
@@ -82,8 +83,8 @@ def _dataset(entry: DatasetEntry) -> DatasetShape:
         group_column=entry.group_column,
         rows=entry.rows,
         size_bytes=entry.size_bytes,
-        labels=(labels := entry.labels(entry.label_column) if entry.label_column else {}),
-        n_classes=len(labels),
+        labels=dict(entry.classes),
+        n_classes=entry.n_classes,
         left_out=left_out_shapes(entry.left_out),
         separator=entry.separator,
         encoding=entry.encoding,

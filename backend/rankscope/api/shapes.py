@@ -89,6 +89,8 @@ class LeftOutShape(Shape):
 
 class DatasetShape(Shape):
     id: str
+    short_id: str | None
+    """Means the same data set, in configurations of earlier versions: `local:reviews` for `local:reviews.csv`."""
     name: str
     description: str
     problem: str | None

@@ -8,7 +8,8 @@ from sqlmodel import Session
 
 from rankscope.api.run_shapes import AttemptShape, BudgetPoint, ClassShape, DataPlan, Plan, RunDetail, RunSummary
 from rankscope.api.shapes import LeftOutShape, PresetList, PresetShape
-from rankscope.catalog.datasets import LeftOut
+from rankscope.catalog.labels import LeftOut
+from rankscope.catalog.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig
 from rankscope.contract.presets import Preset
 from rankscope.contract.reasons import REASONS
@@ -29,7 +30,6 @@ _COPIED = (
     "parent_step",
 )  # fmt: skip
 _STEPS_FOR_ETA = 10
-_CLASSES_SHOWN = 50
 
 
 def summary(run: Run, *, now: float, queue_position: int | None) -> RunSummary:
@@ -106,22 +106,22 @@ def plan_shape(plan: RunPlan) -> Plan:
 
 
 def _data_plan(plan: RunPlan) -> DataPlan:
-    use = plan.data
+    use = plan.split
     classes = sorted(use.classes, key=lambda each: (-each.train_rows - each.eval_rows, each.label))
     return DataPlan(
-        id=use.id,
-        rows=use.rows,
+        id=plan.dataset.id,
+        rows=plan.dataset.rows or 0,
         text_columns=list(use.text_columns),
         label_column=use.label_column,
         group_column=use.group_column,
         classes=[
             ClassShape(label=each.label, train_rows=each.train_rows, eval_rows=each.eval_rows)
-            for each in classes[:_CLASSES_SHOWN]
+            for each in classes[:CLASSES_KEPT]
         ],
         n_classes=len(classes),
         left_out=left_out_shapes(use.left_out),
-        separator=use.separator,
-        encoding=use.encoding,
+        separator=plan.dataset.separator,
+        encoding=plan.dataset.encoding,
     )
 
 

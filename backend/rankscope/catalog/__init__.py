@@ -7,12 +7,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-from rankscope.catalog.datasets import DatasetEntry, find_datasets
+from rankscope.catalog.datasets import DatasetEntry, Datasets
 from rankscope.catalog.models import LinearModule, ModelEntry, find_models
+from rankscope.catalog.readings import Readings, StillReading
+from rankscope.catalog.splits import SplitCounts, count_split
+from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import FieldProblem, UnknownName
 from rankscope.settings import Settings
 
 __all__ = ["Catalog", "DatasetEntry", "LinearModule", "ModelEntry"]
+
+
+_SPLITS_KEPT = 64
 
 
 class _Named(Protocol):
@@ -26,23 +32,34 @@ Entry = TypeVar("Entry", bound=_Named)
 class Catalog:
     """The models and data sets of one installation; looks at the folders on each call, so new files appear at once."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, patience_s: float | None = None) -> None:
+        """`patience_s`: a large data file that takes longer to read is refused until it is read; None: waits for it."""
         self._find_models: Callable[[], list[ModelEntry]] = partial(find_models, settings.models_dir)
-        self._find_datasets: Callable[[], list[DatasetEntry]] = partial(find_datasets, settings.datasets_dir)
+        self._datasets = Datasets(settings.datasets_dir, patience_s)
+        self._patience_s = patience_s
+        self._splits: Readings[SplitCounts] = Readings(_SPLITS_KEPT)
 
     def models(self) -> list[ModelEntry]:
         return self._find_models()
 
     def datasets(self) -> list[DatasetEntry]:
-        return self._find_datasets()
+        return self._datasets.all()
 
     def model(self, model_id: str, field: str = "config.model.id") -> ModelEntry:
         """The model with this id; UnknownName that lists what there is."""
         return _pick(self.models(), model_id, field, "model", "data folder's models/")
 
-    def dataset(self, dataset_id: str, field: str = "config.data.id") -> DatasetEntry:
-        """The data set with this id; UnknownName that lists what there is."""
-        return _pick(self.datasets(), dataset_id, field, "data set", "data folder's datasets/")
+    def dataset(self, dataset_id: str, field: str = "config.data.id", fingerprint: str | None = None) -> DatasetEntry:
+        """The data set with this id; UnknownName that lists what there is, BadInput that says why it cannot be used."""
+        return self._datasets.find(dataset_id, field, fingerprint)
+
+    def count_split(self, entry: DatasetEntry, data: DataConfig) -> SplitCounts:
+        """How many rows of which class are on each side; kept, because a form asks at every change of any field."""
+        key = (entry.path, entry.fingerprint, data.model_copy(update={"id": entry.id}).model_dump_json())
+        try:
+            return self._splits.get(key, partial(count_split, entry, data), entry.size_bytes, self._patience_s)
+        except StillReading as error:
+            raise entry.still_reading() from error
 
 
 def _pick(entries: Sequence[Entry], wanted: str, field: str, what: str, where: str) -> Entry:

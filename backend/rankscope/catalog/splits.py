@@ -1,20 +1,31 @@
 """Training and evaluation rows of a data set: the same in server and worker, for as long as the file is the same."""
 
+import json
 import random
-from dataclasses import dataclass
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
+from rankscope.catalog.columns import Columns, find_column
+from rankscope.catalog.data_files import BrokenFile, ChangedFile
 from rankscope.catalog.datasets import DatasetEntry, Row
+from rankscope.catalog.labels import MOST_CLASSES, LeavingOut, LeftOut, doubts, one_spelling, why_no_classes
+from rankscope.catalog.profiles import no_label, no_text
+from rankscope.catalog.tables import NotText, Record, Table
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 
-_MAX_CLASSES = 1000
+_MOST_COUNTED = 100_000
 
 
 @dataclass(frozen=True)
 class Split:
     train: list[Row]
     evaluation: list[Row]
+    """Of each row, the columns that are used."""
     text_columns: list[str]
     label_column: str
     group_column: str | None
@@ -22,72 +33,241 @@ class Split:
     """Classes in a fixed order; a class's number is its place here."""
 
 
+@dataclass(frozen=True)
+class ClassRows:
+    label: str
+    train_rows: int
+    eval_rows: int
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """A split without its rows: what a plan says about it."""
+
+    text_columns: tuple[str, ...]
+    label_column: str
+    group_column: str | None
+    train_rows: int
+    eval_rows: int
+    classes: tuple[ClassRows, ...]
+    """In the order of Split.labels."""
+    left_out: tuple[LeftOut, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        return [each.label for each in self.classes]
+
+
+@dataclass
+class _Side:
+    spellings: "array[int]" = field(default_factory=lambda: array("l"))
+    """Of each row's label, its number in the order of their first rows."""
+    rows: list[Row] = field(default_factory=list)
+    """Empty where only counts are wanted."""
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """The whole data set, divided; before classes are merged and rows are drawn."""
+
+    columns: Columns
+    label: str
+    train: _Side
+    evaluation: _Side
+    spellings: list[str]
+    classes: dict[str, str]
+    """Spelling -> class."""
+    leaving: LeavingOut
+    no_group: int
+
+
 def split(entry: DatasetEntry, data: DataConfig) -> Split:
     """Splits by a hash of the group (or of the texts), so that a row's side does not depend on the other rows.
 
-    Raises BadInput for a column that is not there, fewer than two classes, or a side without rows.
+    Raises BadInput for a column that is not there or holds no classes, or a side without rows.
     """
-    text_columns = _text_columns(entry, data)
-    label_column = _column(entry, data.label_column or entry.label_column, "label_column")
-    group_column = data.group_column or entry.group_column
-    if group_column is not None:
-        _column(entry, group_column, "group_column")
-    if label_column in text_columns:
-        raise _refuse(
-            "label_column", label_column, "is a text column too: the model would see the answer", "Use another column."
-        )
-    train: list[Row] = []
-    evaluation: list[Row] = []
-    for row in entry.read():
-        key = row[group_column] if group_column else "\x1f".join(row[column] for column in text_columns)
-        (evaluation if _share(key, data.split_seed) < data.eval_fraction else train).append(row)
-    labels = sorted({row[label_column] for row in entry.read()})
-    if len(labels) < 2:
-        raise _refuse(
-            "label_column", label_column, f"has {len(labels)} class(es)", "Choose a column with two classes or more."
-        )
-    if len(labels) > _MAX_CLASSES:
-        raise _refuse(
-            "label_column", label_column, f"has {len(labels)} different values; at most {_MAX_CLASSES} classes work",
-            "Choose the column that holds the class.",
-        )  # fmt: skip
-    for rows, side in ((train, "training"), (evaluation, "evaluation")):
-        if not rows:
-            raise _refuse(
-                "eval_fraction",
-                data.eval_fraction,
-                f"leaves no {side} rows of {entry.rows}",
-                "Change it, or use more data.",
-            )
+    sides = _divide(entry, data, keep_rows=True)
     return Split(
-        _sample(train, data.max_train_rows, data.split_seed),
-        _sample(evaluation, data.max_eval_rows, data.split_seed),
-        text_columns,
-        label_column,
-        group_column,
-        labels,
+        _drawn_rows(sides, sides.train, data.max_train_rows, data.split_seed),
+        _drawn_rows(sides, sides.evaluation, data.max_eval_rows, data.split_seed),
+        list(sides.columns.text),
+        sides.label,
+        sides.columns.group,
+        sorted(set(sides.classes.values())),
     )
 
 
-def _text_columns(entry: DatasetEntry, data: DataConfig) -> list[str]:
-    columns = list(data.text_columns or entry.text_columns)
-    if not columns:
+def count_split(entry: DatasetEntry, data: DataConfig) -> SplitCounts:
+    """The same split, counted; reads the file without keeping its rows."""
+    sides = _divide(entry, data, keep_rows=False)
+    train, evaluation = (
+        _drawn_classes(sides, side, at_most, data.split_seed)
+        for side, at_most in ((sides.train, data.max_train_rows), (sides.evaluation, data.max_eval_rows))
+    )
+    labels = sorted(set(sides.classes.values()))
+    warnings = doubts(sides.label, sides.classes, train + evaluation, train)
+    if sides.no_group:
+        warnings.append(f"{sides.no_group:,} rows have no {sides.columns.group!r}: they are split as one group.")
+    return SplitCounts(
+        sides.columns.text,
+        sides.label,
+        sides.columns.group,
+        train.total(),
+        evaluation.total(),
+        tuple(ClassRows(label, train[label], evaluation[label]) for label in labels),
+        sides.leaving.all(),
+        tuple(warnings),
+    )
+
+
+def what_changed(before: Mapping[str, Any], labels: Sequence[str], train_rows: int, eval_rows: int) -> str | None:
+    """How a data set's classes and rows differ from those that a run was launched with, as a sentence; None if not.
+
+    `before` is the run's environment. A file with the same bytes can differ: earlier versions made a class of an empty label.
+    """
+    names = before.get("labels")
+    if names is not None and list(names) != list(labels):
+        return f"The run was launched with the classes {_listed(names)}, and the data set has {_listed(labels)} now."
+    for name, rows, side in (("train_rows", train_rows, "training"), ("eval_rows", eval_rows, "evaluation")):
+        if before.get(name, rows) != rows:
+            return f"The run was launched with {before[name]:,} {side} rows, and the data set has {rows:,} now."
+    return None
+
+
+def _divide(entry: DatasetEntry, data: DataConfig, *, keep_rows: bool) -> _Sides:
+    columns = _columns(entry, data)
+    assert columns.label is not None
+    used = dict.fromkeys([*columns.text, columns.label, *([columns.group] if columns.group else [])])
+    numbers: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    more: set[int] = set()
+    train, evaluation, leaving = _Side(), _Side(), LeavingOut()
+    no_group, is_one_text, first_key = 0, True, None
+    try:
+        with entry.open() as table:
+            for line, record in table.records:
+                texts = [_text(table, record, column, "text_columns", line) for column in columns.text]
+                label = _text(table, record, columns.label, "label_column", line)
+                if None in texts:
+                    leaving.add(no_text(columns.text), line)
+                    continue
+                if label is None:
+                    leaving.add(no_label(columns.label), line)
+                    continue
+                label = label.strip()
+                if label not in numbers:
+                    if len(numbers) > MOST_CLASSES:  # refused below: from here on, only counted
+                        if len(more) < _MOST_COUNTED:
+                            more.add(hash(label))
+                        counts[""] += 1
+                        continue
+                    numbers[label] = len(numbers)
+                counts[label] += 1
+                if columns.group:
+                    key = _plain(table, record.get(columns.group))
+                    no_group += key in ("", "null")
+                else:
+                    key = "\x1f".join(text for text in texts if text is not None)
+                first_key = key if first_key is None else first_key
+                is_one_text = is_one_text and key == first_key
+                side = evaluation if _share(key, data.split_seed) < data.eval_fraction else train
+                side.spellings.append(numbers[label])
+                if keep_rows:
+                    row = {column: _plain(table, record.get(column)) for column in used}
+                    row[columns.label] = label
+                    side.rows.append(row)
+            if table.fingerprint() != entry.fingerprint:
+                raise ChangedFile
+    except BrokenFile as error:
+        raise entry.refusal(f"which cannot be used. {error.problem}", error.next_step) from error
+    except FileNotFoundError as error:
+        raise entry.refusal("which has just been removed", "Put the file back, or use another data set.") from error
+    classes = one_spelling(numbers)
+    _check_classes(columns.label, counts, classes, len(more))
+    _check_sides(data, columns, train, evaluation, is_one_text)
+    return _Sides(columns, columns.label, train, evaluation, list(numbers), classes, leaving, no_group)
+
+
+def _check_classes(column: str, counts: Counter[str], classes: Mapping[str, str], n_more: int) -> None:
+    by_class: Counter[str] = Counter()
+    for label, count in counts.items():
+        by_class[classes.get(label, label)] += count
+    n_different = len(set(classes.values())) + n_more
+    found = why_no_classes(column, by_class, n_different, n_more < _MOST_COUNTED)
+    if found is not None:
+        raise _refuse("label_column", column, *found)
+
+
+def _check_sides(data: DataConfig, columns: Columns, train: _Side, evaluation: _Side, is_one_text: bool) -> None:
+    rows = len(train.spellings) + len(evaluation.spellings)
+    for side, name in ((train, "training"), (evaluation, "evaluation")):
+        if side.spellings:
+            continue
+        if is_one_text and rows > 1:
+            what = columns.group or " and ".join(columns.text)
+            field = "group_column" if columns.group else "text_columns"
+            raise _refuse(
+                field, what, f"is {what!r}, which is the same in all {rows:,} rows: they cannot be split",
+                "Use another column.",
+            )  # fmt: skip
         raise _refuse(
-            "text_columns", None, f"is empty, and {entry.id} has no usual text column", f"Use {_known(entry)}."
+            "eval_fraction", data.eval_fraction, f"leaves no {name} rows of {rows:,}", "Change it, or use more data."
         )
-    return [_column(entry, column, "text_columns") for column in columns]
 
 
-def _column(entry: DatasetEntry, column: str | None, field: str) -> str:
-    if column is None:
-        raise _refuse(field, None, f"is empty, and {entry.id} has no usual one", f"Use {_known(entry)}.")
-    if column not in entry.columns:
+def _columns(entry: DatasetEntry, data: DataConfig) -> Columns:
+    texts = list(data.text_columns or entry.text_columns)
+    if not texts:
+        raise _refuse(
+            "text_columns", None, f"is empty, and no column of {entry.id} is clearly the text", f"Use {_known(entry)}."
+        )
+    text = tuple(_column(entry, column, "text_columns") for column in texts)
+    if len(set(text)) < len(text):
+        raise _refuse("text_columns", list(text), f"has {text[0]!r} twice", "Use two columns, or one.")
+    wanted = data.label_column or entry.label_column
+    if wanted is None:
+        raise _refuse(
+            "label_column", None, f"is empty, and no column of {entry.id} has a usual name for the class",
+            f"Use {_known(entry)}.",
+        )  # fmt: skip
+    label = _column(entry, wanted, "label_column")
+    if label in text:
+        raise _refuse(
+            "label_column", label, f"is {label!r}, a text column too: the model would see the answer",
+            "Use another column.",
+        )  # fmt: skip
+    group = data.group_column or entry.group_column
+    return Columns(text, label, None if group is None else _column(entry, group, "group_column"))
+
+
+def _column(entry: DatasetEntry, column: str, field: str) -> str:
+    found = find_column(entry.columns, column)
+    if found is None:
         raise _refuse(field, column, f"is {column!r}, which {entry.id} does not have", f"Use {_known(entry)}.")
-    return column
+    return found
 
 
 def _known(entry: DatasetEntry) -> str:
-    return f"one of its columns: {', '.join(entry.columns)}"
+    more = f" and {len(entry.columns) - 30} more" if len(entry.columns) > 30 else ""
+    return f"one of its columns: {', '.join(column[:100] for column in entry.columns[:30])}{more}"
+
+
+def _text(table: Table, record: Record, column: str, field: str, line: int) -> str | None:
+    try:
+        return table.text(record.get(column))
+    except NotText:
+        raise _refuse(
+            field, column, f"is {column!r}, which holds a list or an object on line {line}",
+            "Use another column, or write a single text or number there.",
+        ) from None  # fmt: skip
+
+
+def _plain(table: Table, value: object) -> str:
+    """A value as text, a missing one included: the rows without a group are one group."""
+    if isinstance(value, str):
+        return value if table.separator is None else value.strip()
+    return json.dumps(value)
 
 
 def _share(key: str, seed: int) -> float:
@@ -95,11 +275,31 @@ def _share(key: str, seed: int) -> float:
     return int.from_bytes(sha256(f"{seed}:{key}".encode()).digest()[:8], "big") / 2**64
 
 
-def _sample(rows: list[Row], at_most: int | None, seed: int) -> list[Row]:
-    if at_most is None or len(rows) <= at_most:
-        return rows
-    chosen = sorted(random.Random(seed).sample(range(len(rows)), at_most))
-    return [rows[index] for index in chosen]
+def _drawn(count: int, at_most: int | None, seed: int) -> Sequence[int]:
+    """Which of the rows are used."""
+    if at_most is None or count <= at_most:
+        return range(count)
+    return sorted(random.Random(seed).sample(range(count), at_most))
+
+
+def _drawn_rows(sides: _Sides, side: _Side, at_most: int | None, seed: int) -> list[Row]:
+    rows = [side.rows[index] for index in _drawn(len(side.rows), at_most, seed)]
+    for row in rows:
+        row[sides.label] = sides.classes[row[sides.label]]
+    return rows
+
+
+def _drawn_classes(sides: _Sides, side: _Side, at_most: int | None, seed: int) -> Counter[str]:
+    numbers = Counter(side.spellings[index] for index in _drawn(len(side.spellings), at_most, seed))
+    rows: Counter[str] = Counter()
+    for number, count in numbers.items():
+        rows[sides.classes[sides.spellings[number]]] += count
+    return rows
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(repr(str(name)[:60]) for name in names[:8]) + more
 
 
 def _refuse(field: str, value: object, message: str, next_step: str) -> BadInput:

@@ -1386,6 +1386,11 @@ export interface components {
              * @description Between the columns of a CSV file, as it was detected; null for other formats.
              */
             separator: string | null;
+            /**
+             * Short Id
+             * @description Means the same data set, in configurations of earlier versions: `local:reviews` for `local:reviews.csv`.
+             */
+            short_id: string | null;
             /** Size Bytes */
             size_bytes: number;
             /**

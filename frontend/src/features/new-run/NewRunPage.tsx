@@ -29,9 +29,9 @@ import { ErrorState } from "@/components/states";
 import { told } from "@/components/toast";
 import { useTitle } from "@/components/use-title";
 import { DataPreview } from "./DataPreview";
-import { allPaths, defaultDraft, problemsByField, valueAt } from "./draft";
+import { allPaths, defaultDraft, problemsByField } from "./draft";
 import "./new-run.css";
-import { optionsFor } from "./options";
+import { datasetOf, optionsFor } from "./options";
 import { PlanPanel } from "./PlanPanel";
 import { PresetCards } from "./PresetCards";
 import { SchemaForm } from "./SchemaForm";
@@ -164,7 +164,7 @@ function Editor({ sections, start, origin, startName, startPriority, edited }: E
   const { fields: errors, others } = problemsByField(problems, paths);
   const nameError = problems.find((problem) => problem.field === "name")?.message;
   const isElsewhere = refusal && problems.length === 0;
-  const dataset = datasets.data?.find((one) => one.id === valueAt(draft, "data.id"));
+  const dataset = datasetOf(datasets.data, draft);
 
   return (
     <Stack gap="md">

@@ -14,15 +14,25 @@ export function optionsFor(
     case "models":
       return models?.map((model) => ({ value: model.id, label: `${model.name} (${model.id})` }));
     case "datasets":
-      return datasets?.map((dataset) => ({ value: dataset.id, label: `${dataset.name} (${dataset.id})` }));
+      return datasets?.map((dataset) => ({
+        // A draft may name it by its short id; another value here would show as nothing chosen.
+        value: dataset === datasetOf(datasets, draft) ? String(valueAt(draft, "data.id")) : dataset.id,
+        label: `${dataset.name} (${dataset.id})`,
+      }));
     case "columns":
-      return datasets
-        ?.find((dataset) => dataset.id === valueAt(draft, "data.id"))
-        ?.columns.map((column) => ({ value: column, label: column }));
+      return datasetOf(datasets, draft)?.columns.map((column) => ({ value: column, label: column }));
     default:
       if (!field.path.endsWith("target_modules")) return undefined;
       return models
         ?.find((model) => model.id === valueAt(draft, "model.id"))
         ?.module_kinds.map((kind) => ({ value: kind, label: kind }));
   }
+}
+
+/** The data set that a draft names, by its id or by its short id. */
+export function datasetOf(datasets: DatasetInfo[] | undefined, draft: ConfigDraft): DatasetInfo | undefined {
+  const id = valueAt(draft, "data.id");
+  return (
+    datasets?.find((one) => one.id === id) ?? datasets?.find((one) => one.short_id === id && id !== null)
+  );
 }

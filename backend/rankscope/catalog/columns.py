@@ -1,0 +1,89 @@
+"""Which columns of a data set are the text and the class, where nobody has said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rankscope.catalog.tables import NotText, Record, Table
+
+_TEXT_NAMES = ("text", "sentence", "review", "content", "document", "question")
+_LABEL_NAMES = ("label", "category", "class", "sentiment", "target")
+_ID_NAMES = frozenset({"id", "index", "idx", "row", "nr", "no", "number", "uuid", "guid", "key", "column 1"})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Empty or None where there is no clear choice."""
+
+    text: tuple[str, ...]
+    label: str | None
+    group: str | None = None
+
+
+def find_column(columns: Sequence[str], wanted: str) -> str | None:
+    """The column of this name; spaces around it and capitals do not count where only one fits."""
+    if wanted in columns:
+        return wanted
+    fits = [column for column in columns if column.strip().casefold() == wanted.strip().casefold()]
+    return fits[0] if len(fits) == 1 else None
+
+
+def usual_columns(table: Table, sample: Sequence[Record]) -> Columns:
+    """Text and class by their usual names; without such a name, the text is the one column of long texts, if it is clear."""
+    values = {column: _texts(table, sample, column) for column in table.columns}
+    flat = [column for column in table.columns if values[column] is not None]
+    label = _named(flat, _LABEL_NAMES)
+    rest = [column for column in flat if column != label]
+    text = _named(rest, _TEXT_NAMES) or _longest({column: values[column] or [] for column in rest})
+    return Columns((text,) if text else (), label)
+
+
+def _named(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    for name in names:
+        fits = [column for column in columns if column.strip().casefold() == name]
+        if fits:
+            return name if name in fits else fits[0]
+    return None
+
+
+def _texts(table: Table, sample: Sequence[Record], column: str) -> list[str] | None:
+    """What the column holds, without what is missing; None where it holds lists or objects."""
+    try:
+        texts = [table.text(record.get(column)) for record in sample]
+    except NotText:
+        return None
+    return [text for text in texts if text is not None]
+
+
+def _longest(values: dict[str, list[str]]) -> str | None:
+    """The column of the longest texts, when it is at least twice as long as the next: ids, numbers and dates are no texts."""
+    lengths = {
+        column: sum(map(len, texts)) / len(texts)
+        for column, texts in values.items()
+        if texts and not _is_id(column) and not _are_numbers(texts) and not _are_codes(texts)
+    }
+    ranked = sorted(lengths, key=lambda column: -lengths[column])
+    if not ranked or (len(ranked) > 1 and lengths[ranked[1]] * 2 > lengths[ranked[0]]):
+        return None
+    return ranked[0]
+
+
+def _is_id(column: str) -> bool:
+    name = column.strip().casefold()
+    return name in _ID_NAMES or name.endswith(("_id", " id", "-id"))
+
+
+def _are_numbers(texts: Sequence[str]) -> bool:
+    return sum(is_number(text) for text in texts) >= 0.9 * len(texts)
+
+
+def _are_codes(texts: Sequence[str]) -> bool:
+    """Long, of one length, without a space: checksums, UUIDs, dates."""
+    return len(texts) > 1 and len({len(text) for text in texts}) == 1 and not any(" " in text for text in texts)
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,133 @@
+"""What may be a class: values that are spelled in several ways, and columns that hold no classes at all."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rankscope.catalog.columns import is_number
+
+MOST_CLASSES = 1000
+_LONGEST_LABEL = 1000
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+# Words that may mean "missing" and may be a class: kept, and said.
+_DOUBTFUL = frozenset({"none", "n/a", "na", "nan", "null", "nil", "<na>", "#n/a", "-", "?", "unknown"})
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that are not used, and why."""
+
+    reason: str
+    rows: int
+    first_lines: tuple[int, ...]
+
+
+class LeavingOut:
+    """Counts the rows that are left out, by reason."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[int]] = {}
+        self._rows: dict[str, int] = {}
+
+    def add(self, reason: str, line: int) -> None:
+        self._rows[reason] = self._rows.get(reason, 0) + 1
+        lines = self._lines.setdefault(reason, [])
+        if len(lines) < 5:
+            lines.append(line)
+
+    def all(self) -> tuple[LeftOut, ...]:
+        return tuple(LeftOut(reason, self._rows[reason], tuple(lines)) for reason, lines in self._lines.items())
+
+
+def one_spelling(labels: Iterable[str]) -> dict[str, str]:
+    """Label -> class. Numbers that are equal are one class, spelled as the shortest: 1.0 and 1.00 become 1.
+
+    A number that is spelled in one way only keeps it.
+    """
+    spellings: defaultdict[Decimal, list[str]] = defaultdict(list)
+    classes = {}
+    for label in labels:
+        classes[label] = label
+        if _NUMBER.fullmatch(label):
+            spellings[Decimal(label)].append(label)
+    for same in spellings.values():
+        classes |= dict.fromkeys(same, min(same, key=lambda label: (len(label), label)))
+    return classes
+
+
+def why_no_classes(column: str, counts: Mapping[str, int], n_different: int, is_all: bool) -> tuple[str, str] | None:
+    """Why a column does not hold classes, as message and next step; None for one that may.
+
+    `counts` may end at MOST_CLASSES + 1 of the `n_different` values; without `is_all` there are even more.
+    """
+    rows = sum(counts.values())
+    choose = "Choose the column that holds the class."
+    different = f"{'' if is_all else 'more than '}{n_different:,}"
+    if n_different < 2:
+        only = f" only, {_shown(next(iter(counts)))}" if counts else ""
+        return f"is {column!r}, which has {n_different} class{'es' * (not counts)}{only}", (
+            "Choose a column with two classes or more."
+        )
+    number = "a number or an id" if sum(map(is_number, counts)) > 0.9 * len(counts) else "a text or an id"
+    looks = f"this looks like {number}, not a class"
+    if n_different > MOST_CLASSES or (n_different > 10 and rows < 2 * n_different):
+        return f"is {column!r}, which has {different} different values in {rows:,} rows: {looks}", choose
+    if n_different > 10 and all(map(is_number, counts)) and any("." in label for label in counts):
+        looks = "this looks like a score, not a class"
+        return f"is {column!r}, which has {different} different numbers in {rows:,} rows: {looks}", choose
+    long = next((label for label in counts if len(label) > _LONGEST_LABEL), None)
+    if long is not None:
+        return f"is {column!r}, which has a value of {len(long):,} characters: {_shown(long)}", choose
+    return None
+
+
+def doubts(column: str, spellings: Mapping[str, str], rows: Mapping[str, int], trained: Mapping[str, int]) -> list[str]:
+    """Sentences about classes that can be meant and can be a mistake. `rows` and `trained` count by class."""
+    found = []
+    merged: defaultdict[str, list[str]] = defaultdict(list)
+    for spelling, label in spellings.items():
+        merged[label].append(spelling)
+    for label, same in merged.items():
+        if len(same) > 1:
+            found.append(f"Column {column!r}: {_all(sorted(same))} are one class, {_shown(label)}.")
+    for label, count in rows.items():
+        if label.casefold() in _DOUBTFUL:
+            found.append(
+                f"Column {column!r}: {_shown(label)} is a class of its own, with {count:,} rows. "
+                "If it means that the label is missing, leave these cells empty."
+            )
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for label in rows:
+        alike[" ".join(label.casefold().split())].append(label)
+    for same in alike.values():
+        if len(same) > 1:
+            found.append(
+                f"Column {column!r}: {_all(same)} differ only in capitals or spaces, and are classes of their own."
+            )
+    single = [label for label, count in rows.items() if count == 1]
+    if single:
+        found.append(f"Column {column!r}: only one row has {_any(single)}: too few to learn or to measure.")
+    untrained = [label for label in rows if label not in trained and label not in single]
+    if untrained:
+        found.append(f"Column {column!r}: no training row has {_any(untrained)}: all of its rows are for evaluation.")
+    if len(rows) > 20 and all(map(is_number, rows)):
+        found.append(
+            f"Column {column!r} has {len(rows)} classes, all of them numbers. If these are scores, choose another."
+        )
+    return found
+
+
+def _shown(label: str) -> str:
+    return repr(label if len(label) <= 60 else f"{label[:60]}…")
+
+
+def _all(labels: list[str]) -> str:
+    *first, last = map(_shown, labels[:8])
+    return f"{', '.join(first)} and {last}"
+
+
+def _any(labels: list[str]) -> str:
+    more = f" (and {len(labels) - 3} other classes)" if len(labels) > 3 else ""
+    return " or ".join(map(_shown, labels[:3])) + more

@@ -1,0 +1,80 @@
+"""What a data file holds, found in one reading and small enough to keep: columns, rows, classes, fingerprint."""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from rankscope.catalog.columns import Columns, usual_columns
+from rankscope.catalog.data_files import BrokenFile
+from rankscope.catalog.labels import LeavingOut, LeftOut, one_spelling
+from rankscope.catalog.tables import NotText, Table
+
+CLASSES_KEPT = 50
+_SAMPLE_ROWS = 1000
+_MOST_COUNTED = 100_000
+
+
+@dataclass(frozen=True)
+class Profile:
+    columns: tuple[str, ...]
+    chosen: Columns
+    """Used unless the configuration names others."""
+    rows: int
+    classes: tuple[tuple[str, int], ...]
+    """The largest ones of the default label column, with their rows."""
+    n_classes: int
+    left_out: tuple[LeftOut, ...]
+    separator: str | None
+    encoding: str
+    fingerprint: str
+
+
+def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
+    """Reads a table once, without keeping its rows. `fixed`: columns that are known beforehand."""
+    sample = list(islice(table.records, _SAMPLE_ROWS))
+    if not sample:
+        raise BrokenFile("It has a header and no rows.", "Add rows, or remove the file.")
+    chosen = fixed or usual_columns(table, [record for _, record in sample])
+    counts: Counter[str] = Counter()
+    leaving = LeavingOut()
+    rows = 0
+    for line, record in chain(sample, table.records):
+        rows += 1
+        label = _text(table, record.get(chosen.label)) if chosen.label else None
+        if any(_text(table, record.get(column)) is None for column in chosen.text):
+            leaving.add(no_text(chosen.text), line)
+        elif chosen.label and label is None:
+            leaving.add(no_label(chosen.label), line)
+        elif label is not None and (len(counts) < _MOST_COUNTED or label in counts):
+            counts[label.strip()[:200]] += 1
+    spellings = one_spelling(counts)
+    classes: Counter[str] = Counter()
+    for label, count in counts.items():
+        classes[spellings[label]] += count
+    ranked = sorted(classes.items(), key=lambda pair: (-pair[1], pair[0]))
+    return Profile(
+        columns=tuple(table.columns),
+        chosen=chosen,
+        rows=rows,
+        classes=tuple(ranked[:CLASSES_KEPT]),
+        n_classes=len(classes),
+        left_out=leaving.all(),
+        separator=table.separator,
+        encoding=table.encoding,
+        fingerprint=table.fingerprint(),
+    )
+
+
+def no_text(columns: tuple[str, ...]) -> str:
+    return f"no text in column {' or '.join(map(repr, columns))}"
+
+
+def no_label(column: str) -> str:
+    return f"no label in column {column!r}"
+
+
+def _text(table: Table, value: object) -> str | None:
+    try:
+        return table.text(value)
+    except NotText:
+        return None
