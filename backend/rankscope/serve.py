@@ -11,6 +11,7 @@ import uvicorn
 
 from rankscope.api.auth import load_or_create_token
 from rankscope.app import create_app
+from rankscope.connections import allow_open_files, bounded
 from rankscope.contract.errors import StartupError
 from rankscope.enqueue import Nudger
 from rankscope.settings import Settings
@@ -27,7 +28,10 @@ def serve_api(settings: Settings, *, echo: Callable[[str], None] = print) -> Non
 
 def serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     """Runs uvicorn until a signal; `on_ready` is called once requests are answered."""
-    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5, access_log=False)
+    config = uvicorn.Config(
+        create_app(settings), http=bounded(allow_open_files()), log_level="warning", timeout_graceful_shutdown=5,
+        access_log=False,
+    )  # fmt: skip
     server = uvicorn.Server(config)
 
     async def run() -> None:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from sqlmodel import delete
 
 from rankscope.app import create_app
+from rankscope.connections import bounded
 from rankscope.contract.tables import Run
 from rankscope.settings import Settings
 from rankscope.store.engine import writing
@@ -117,7 +118,9 @@ class Server:
 def start_server(settings: Settings, *, static_dir: Path | None = None, port: int = 0) -> Server:
     app = create_app(settings, static_dir=static_dir)
     server = uvicorn.Server(
-        uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=5, lifespan="on")
+        uvicorn.Config(
+            app, port=port, http=bounded(1000), log_level="warning", timeout_graceful_shutdown=5, lifespan="on"
+        )
     )
     loops: list[asyncio.AbstractEventLoop] = []
 
