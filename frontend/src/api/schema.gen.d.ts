@@ -843,12 +843,12 @@ export interface paths {
         put?: never;
         /**
          * Sign In
-         * @description Sets the session cookie when the token is right.
+         * @description Sets the session cookie when the token is right. After ten wrong ones in a minute, wrong ones are answered by 429.
          */
         post: operations["sign_in"];
         /**
          * Sign Out
-         * @description Removes the session cookie from this browser.
+         * @description Ends this browser's session: its cookie no longer works, here or where it was copied to.
          */
         delete: operations["sign_out"];
         options?: never;
@@ -4971,7 +4971,10 @@ export interface operations {
     };
     sign_out: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Also in all other browsers. */
+                everywhere?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
