@@ -1430,11 +1430,11 @@ export interface components {
             eta: number;
             /**
              * Start of A, B and c
-             * @description paper: A and B random, c zero; starts slowly and wants about ten times LoRA's learning rate. zero_b: B zero, c one, as in LoRA.
+             * @description paper: A and B random, c zero, as in the authors' program; starts slowly. Weight decay then applies to all that is trained, and the learning-rate warm-up is rounded down, as there. zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.
              * @default paper
              * @enum {string}
              */
-            init: "paper" | "zero_b";
+            init: "paper" | "zero_b" | "small_random";
             /**
              * Initial rank
              * @description Rank of every module at the start. Empty: 1.5 times the target rank, rounded up.
@@ -1469,6 +1469,13 @@ export interface components {
              * @default 100
              */
             prune_interval: number;
+            /**
+             * Pruning steps
+             * @description window: every interval from the first step of the pruning window on, as in the authors' program. absolute: at the multiples of the interval.
+             * @default window
+             * @enum {string}
+             */
+            pruning_phase: "window" | "absolute";
             /**
              * Shape of the budget curve
              * @description slow_first: the paper's cubic. fast_first: AdaLoRA's cubic. linear.
