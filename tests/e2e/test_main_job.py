@@ -132,7 +132,7 @@ def test_a_person_launches_watches_compares_and_downloads(
     with stack.client() as client:
         wait_for("the first run to be done", lambda: client.run(run_id)["status"] == "done", deadline_s=PATIENCE_S)
         wait_for("the second run to train", lambda: client.run(other)["step"] > 100)
-    page.get_by_test_id("stop-save-run").click()
+    page.get_by_test_id("stop-run").click()
     expect(page.get_by_test_id("run-status")).to_have_text("stopped")
 
     # ------------------------------------------------ both in Compare

@@ -169,7 +169,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     expect(status).to_have_text("pruning", timeout=PATIENCE_MS)
 
     # ------------------------------------------------ stopped, and forked from one of its checkpoints
-    page.get_by_test_id("stop-save-run").click()
+    page.get_by_test_id("stop-run").click()
     expect(status).to_have_text("stopped", timeout=PATIENCE_MS)
     page.get_by_role("tab", name="Checkpoints and export").click()
     page.get_by_test_id("checkpoints").get_by_role("button").first.click()

@@ -1,10 +1,22 @@
-import { JsonInput, MultiSelect, NumberInput, Select, Switch, TagsInput, TextInput } from "@mantine/core";
+import {
+  JsonInput,
+  MultiSelect,
+  NumberInput,
+  Select,
+  Switch,
+  TagsInput,
+  Text,
+  TextInput,
+} from "@mantine/core";
 import { DecimalInput } from "./DecimalInput";
 import type { FormField } from "./schema";
 
 export interface Option {
   value: string;
   label: string;
+  disabled?: boolean;
+  /** Why it cannot be chosen. */
+  problem?: string;
 }
 
 /** A closed list of options is not in the page: else a label would name two elements, the input and its hidden list. */
@@ -49,7 +61,8 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
         clearable={field.isNullable}
         searchable
         allowDeselect={field.isNullable}
-        nothingFoundMessage="Nothing by this name"
+        nothingFoundMessage="No match"
+        renderOption={({ option }) => <OptionLine option={option} />}
       />
     );
   }
@@ -157,7 +170,20 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
   }
 }
 
-/** The object that the text says; the text itself while it is no JSON, so that nothing typed is lost. */
+/** A choice, with the reason below it where it cannot be chosen. */
+function OptionLine({ option }: { option: Option }) {
+  if (!option.problem) return <span>{option.label}</span>;
+  return (
+    <div>
+      <div>{option.label}</div>
+      <Text size="xs" c="red" lineClamp={3}>
+        {option.problem}
+      </Text>
+    </div>
+  );
+}
+
+/** The object that the text says; the text itself while it is not JSON, so that nothing typed is lost. */
 function parsedObject(text: string): unknown {
   try {
     return JSON.parse(text);

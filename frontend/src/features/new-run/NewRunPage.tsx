@@ -1,5 +1,6 @@
 import {
   Alert,
+  Button,
   Container,
   Grid,
   Group,
@@ -7,6 +8,7 @@ import {
   Skeleton,
   Stack,
   Tabs,
+  TagsInput,
   Text,
   TextInput,
   Title,
@@ -25,20 +27,28 @@ import {
   runQuery,
 } from "@/api/queries";
 import type { ConfigDraft, RunConfig } from "@/api/types";
+import { Confirm } from "@/components/Confirm";
 import { ErrorState } from "@/components/states";
 import { told } from "@/components/toast";
+import { useLeaveGuard } from "@/components/use-leave-guard";
 import { useTitle } from "@/components/use-title";
 import { DataPreview } from "./DataPreview";
-import { allPaths, defaultDraft, problemsByField } from "./draft";
+import { allFields, allPaths, defaultDraft, problemsByField, valueAt, withValue } from "./draft";
+import { MethodChanges } from "./MethodChanges";
 import "./new-run.css";
 import { datasetOf, optionsFor } from "./options";
 import { PlanPanel } from "./PlanPanel";
 import { PresetCards } from "./PresetCards";
 import { SchemaForm } from "./SchemaForm";
+import { SteeringNotice } from "./SteeringNotice";
 import { type FormSection, formSections, type JsonSchema } from "./schema";
+import type { LaunchText } from "./text-forms";
+import { type Edit, forgetUnsaved, isSameEdit, keepUnsaved, readUnsaved } from "./unsaved";
+import { useMethodSwitch } from "./use-method-switch";
 import { usePlan } from "./use-plan";
 
-const TextViews = lazy(() => import("./TextViews"));
+const YamlView = lazy(async () => ({ default: (await import("./TextViews")).YamlView }));
+const CurlView = lazy(async () => ({ default: (await import("./TextViews")).CurlView }));
 
 export function NewRunPage() {
   const [params] = useSearchParams();
@@ -80,10 +90,12 @@ export function NewRunPage() {
           }
           origin={(origin.data?.config as ConfigDraft | undefined) ?? null}
           startName={
-            control ? "" : origin.data ? (edited ? origin.data.name : `${origin.data.name} (copy)`) : ""
+            control ? "" : origin.data ? (edited ? origin.data.name : copyName(origin.data.name)) : ""
           }
           startPriority={edited ? (origin.data?.priority ?? 0) : 0}
+          startTags={origin.data?.tags ?? []}
           edited={edited}
+          place={params.toString()}
         />
       ) : failed ? (
         <ErrorState
@@ -108,23 +120,80 @@ interface EditorProps {
   origin: ConfigDraft | null;
   startName: string;
   startPriority: number;
-  /** The queued run whose configuration is written, in place of a new run's. */
+  startTags: string[];
+  /** The queued run whose configuration is changed; null for a new run. */
   edited: string | null;
+  /** Which page this is, to find unsaved edits again. */
+  place: string;
 }
 
-function Editor({ sections, start, origin, startName, startPriority, edited }: EditorProps) {
-  const [draft, setDraft] = useState<ConfigDraft>(start);
-  const [name, setName] = useState(startName);
-  const [priority, setPriority] = useState(startPriority);
-  const [tab, setTab] = useState<string | null>("form");
+function Editor({
+  sections,
+  start,
+  origin,
+  startName,
+  startPriority,
+  startTags,
+  edited,
+  place,
+}: EditorProps) {
+  const [untouched] = useState<Edit>({
+    draft: start,
+    name: startName,
+    priority: startPriority,
+    tags: startTags,
+    notes: "",
+    brokenYaml: null,
+  });
+  const [restored, setRestored] = useState(() => readUnsaved(place));
+  const [edit, setEdit] = useState<Edit>(restored ?? untouched);
+  // Choosing a preset is a fresh start: what comes after it is an edit.
+  const [base, setBase] = useState<Edit>(untouched);
+  const { draft, name, priority, tags, brokenYaml } = edit;
+  const change = (part: Partial<Edit>) => setEdit((now) => ({ ...now, ...part }));
+  const onDraft = (next: ConfigDraft) => change({ draft: next });
+  const isDirty = !isSameEdit(edit, base);
+  useEffect(() => {
+    if (isDirty) keepUnsaved(place, edit);
+    else forgetUnsaved(place);
+  }, [isDirty, edit, place]);
+  const guard = useLeaveGuard(isDirty, () => forgetUnsaved(place));
+
+  const [tab, setTab] = useState<string | null>(brokenYaml ? "yaml" : "form");
+  const [askedPreset, setAskedPreset] = useState<ConfigDraft | null>(null);
   const [checked] = useDebouncedValue(draft, 350);
   const plan = usePlan(checked);
   const presets = useQuery(presetsQuery);
   const models = useQuery(modelsQuery);
   const datasets = useQuery(datasetsQuery);
   const paths = useMemo(() => allPaths(sections), [sections]);
+  const fields = useMemo(() => allFields(sections), [sections]);
   const navigate = useNavigate();
   const client = useQueryClient();
+  const isChecking = plan.isFetching || checked !== draft;
+  const method = useMethodSwitch(draft, isChecking ? null : (plan.data?.total_steps ?? null), (make) =>
+    setEdit((now) => ({ ...now, draft: make(now.draft) })),
+  );
+  const methodTitle = (key: string) =>
+    sections.flatMap((section) => section.choice?.variants ?? []).find((variant) => variant.value === key)
+      ?.title ?? key;
+
+  const startFrom = (preset: ConfigDraft) => {
+    const fresh = { ...edit, draft: preset, brokenYaml: null };
+    setEdit(fresh);
+    setBase({ ...base, draft: preset });
+    method.setNotice(null);
+    setAskedPreset(null);
+  };
+  const choosePreset = (preset: ConfigDraft) => {
+    const isDraftEdited = brokenYaml !== null || JSON.stringify(draft) !== JSON.stringify(base.draft);
+    if (isDraftEdited && JSON.stringify(draft) !== JSON.stringify(preset)) setAskedPreset(preset);
+    else startFrom(preset);
+  };
+  const readText = (read: LaunchText) => {
+    const { config, ...beside } = read;
+    change({ draft: config, brokenYaml: null, ...beside });
+  };
 
   const launch = useMutation({
     mutationFn: async () => {
@@ -133,16 +202,22 @@ function Editor({ sections, start, origin, startName, startPriority, edited }: E
         const config = draft as unknown as RunConfig;
         const run = await unwrap(http.PUT("/api/v1/runs/{run_id}/config", { params, body: { config } }));
         const wanted = name.trim() || startName;
-        if (wanted === startName && priority === startPriority) return run;
-        return unwrap(http.PATCH("/api/v1/runs/{run_id}", { params, body: { name: wanted, priority } }));
+        const isSame =
+          wanted === startName &&
+          priority === startPriority &&
+          JSON.stringify(tags) === JSON.stringify(startTags);
+        if (isSame) return run;
+        return unwrap(
+          http.PATCH("/api/v1/runs/{run_id}", { params, body: { name: wanted, priority, tags } }),
+        );
       }
       return unwrap(
         http.POST("/api/v1/runs", {
           body: {
             config: draft as unknown as RunConfig,
             name: name.trim() || null,
-            tags: [],
-            notes: "",
+            tags,
+            notes: edit.notes,
             priority,
           },
         }),
@@ -150,63 +225,136 @@ function Editor({ sections, start, origin, startName, startPriority, edited }: E
     },
     onSuccess: (run) => {
       told(edited ? `${run.name}: changed.` : `${run.name}: launched.`);
+      forgetUnsaved(place);
       void client.invalidateQueries({ queryKey: ["runs"] });
       void client.invalidateQueries({ queryKey: ["run", run.id] });
-      void navigate(`/runs/${run.id}`);
+      guard.pass(() => void navigate(`/runs/${run.id}`));
     },
   });
   // A refusal is about the configuration that was sent: it goes when that changes.
   const { reset } = launch;
-  useEffect(() => reset(), [draft, name, reset]);
+  useEffect(() => reset(), [draft, name, tags, reset]);
 
   const refusal = launch.error ?? plan.error;
   const problems = refusal instanceof ApiError ? refusal.fields : [];
   const { fields: errors, others } = problemsByField(problems, paths);
   const nameError = problems.find((problem) => problem.field === "name")?.message;
+  const tagsError = problems.find((problem) => problem.field.startsWith("tags"))?.message;
   const isElsewhere = refusal && problems.length === 0;
   const dataset = datasetOf(datasets.data, draft);
 
   return (
     <Stack gap="md">
-      <PresetCards presets={presets.data ?? []} draft={draft} onChoose={setDraft} />
+      {restored ? (
+        <Alert
+          color="blue"
+          variant="light"
+          py="xs"
+          title="Your unsaved changes are back"
+          withCloseButton
+          closeButtonLabel="Dismiss"
+          onClose={() => setRestored(null)}
+          data-testid="restored"
+        >
+          <Group gap="sm">
+            <Text size="sm">This page was closed before they were launched.</Text>
+            <Button
+              size="compact-xs"
+              variant="default"
+              onClick={() => {
+                setEdit(untouched);
+                setBase(untouched);
+                setRestored(null);
+              }}
+            >
+              Discard them
+            </Button>
+          </Group>
+        </Alert>
+      ) : null}
+      <PresetCards presets={presets.data ?? []} draft={draft} onChoose={choosePreset} />
       <Grid gap="md">
         <Grid.Col span={{ base: 12, md: 7 }}>
           <Stack gap="md">
-            <Group gap="md" align="flex-start" wrap="nowrap">
+            <Group gap="md" align="flex-start">
               <TextInput
                 label="Name"
                 placeholder="Made from method, model and data"
                 value={name}
-                onChange={(event) => setName(event.currentTarget.value)}
+                onChange={(event) => change({ name: event.currentTarget.value })}
                 maxLength={200}
                 error={nameError}
-                flex={1}
+                flex="2 1 220px"
+              />
+              <TagsInput
+                label="Tags"
+                placeholder={tags.length ? "" : "none"}
+                value={tags}
+                onChange={(next) => change({ tags: next })}
+                maxTags={50}
+                error={tagsError}
+                flex="1 1 160px"
               />
               <NumberInput
                 label="Priority"
                 title="Higher runs first; equal ones in the order in which they were queued."
                 value={priority}
-                onChange={(next) => setPriority(Number(next) || 0)}
+                onChange={(next) => change({ priority: Number(next) || 0 })}
                 min={-1000}
                 max={1000}
                 allowDecimal={false}
                 w={96}
               />
             </Group>
+            {brokenYaml ? (
+              <Alert
+                color="red"
+                variant="light"
+                role="alert"
+                title="The YAML is not valid yet"
+                data-testid="broken-yaml"
+              >
+                <Text size="sm">{brokenYaml.error}</Text>
+                <Group gap="xs" mt="xs">
+                  {tab === "yaml" ? null : (
+                    <Button size="compact-sm" variant="default" onClick={() => setTab("yaml")}>
+                      Fix the YAML
+                    </Button>
+                  )}
+                  <Button
+                    size="compact-sm"
+                    variant="default"
+                    color="red"
+                    onClick={() => change({ brokenYaml: null })}
+                  >
+                    Discard the YAML edit
+                  </Button>
+                </Group>
+              </Alert>
+            ) : null}
             {others.length > 0 || isElsewhere ? (
-              <Alert color="red" variant="light" role="alert" title="The configuration cannot work yet">
+              <Alert color="red" variant="light" role="alert" title="This configuration can't run yet">
                 {others.map((sentence) => (
                   <Text size="sm" key={sentence}>
                     {sentence}
                   </Text>
                 ))}
                 {isElsewhere ? (
-                  <Text size="sm">
-                    {refusal.message} {refusal instanceof ApiError ? refusal.nextStep : ""}
-                  </Text>
+                  <Group gap="xs">
+                    <Text size="sm">
+                      {refusal.message} {refusal instanceof ApiError ? refusal.nextStep : ""}
+                    </Text>
+                    <Button size="compact-xs" variant="default" onClick={() => void plan.refetch()}>
+                      Check again
+                    </Button>
+                  </Group>
                 ) : null}
               </Alert>
             ) : null}
+            <SteeringNotice
+              steering={valueAt(draft, "steering")}
+              onRemove={() => onDraft(withValue(draft, "steering", []))}
+            />
             <Tabs value={tab} onChange={setTab} keepMounted={false}>
               <Tabs.List mb="md">
                 <Tabs.Tab value="form">Form</Tabs.Tab>
@@ -217,20 +365,44 @@ function Editor({ sections, start, origin, startName, startPriority, edited }: E
                 <SchemaForm
                   sections={sections}
                   draft={draft}
-                  onDraft={setDraft}
+                  onDraft={onDraft}
                   errors={errors}
                   origin={origin}
                   optionsOf={(field) => optionsFor(field, draft, models.data, datasets.data)}
+                  onVariant={(_, value) => method.choose(value)}
+                  isSwitching={method.isBusy}
+                  afterChoice={
+                    method.notice ? (
+                      <MethodChanges
+                        notice={method.notice}
+                        titleOf={methodTitle}
+                        fieldTitleOf={(path) =>
+                          fields.find((field) => field.path === path)?.title ??
+                          `${path.charAt(0).toUpperCase()}${path.slice(1)}`
+                        }
+                        onKeep={(path, value) => {
+                          onDraft(withValue(draft, path, value));
+                          method.takeBack(path);
+                        }}
+                        onClose={() => method.setNotice(null)}
+                      />
+                    ) : null
+                  }
                 />
               </Tabs.Panel>
               <Tabs.Panel value="yaml">
                 <Suspense fallback={<Skeleton height={420} />}>
-                  <TextViews kind="yaml" draft={draft} name={name} onDraft={setDraft} />
+                  <YamlView
+                    draft={draft}
+                    broken={brokenYaml}
+                    onRead={readText}
+                    onBroken={(broken) => change({ brokenYaml: broken })}
+                  />
                 </Suspense>
               </Tabs.Panel>
               <Tabs.Panel value="curl">
                 <Suspense fallback={<Skeleton height={420} />}>
-                  <TextViews kind="curl" draft={draft} name={name} onDraft={setDraft} />
+                  <CurlView draft={draft} fields={{ name, tags, priority }} />
                 </Suspense>
               </Tabs.Panel>
             </Tabs>
@@ -240,13 +412,21 @@ function Editor({ sections, start, origin, startName, startPriority, edited }: E
           <Stack gap="md" className="beside-form">
             <PlanPanel
               plan={plan.data}
-              isChecking={plan.isFetching || checked !== draft}
+              isChecking={isChecking}
               problems={problems.length}
+              isOutdated={brokenYaml !== null || !plan.isCurrent || isChecking}
+              waits={
+                brokenYaml
+                  ? "The YAML has to be valid first."
+                  : isElsewhere
+                    ? "The server has to check this configuration first."
+                    : ""
+              }
               isBusy={launch.isPending}
               onLaunch={() => launch.mutate()}
               action={edited ? "Save changes" : "Launch run"}
             />
-            {dataset ? <DataPreview dataset={dataset} /> : null}
+            {dataset && !dataset.problem ? <DataPreview dataset={dataset} /> : null}
             {origin && JSON.stringify(origin) !== JSON.stringify(draft) ? (
               <Group gap={6}>
                 <span className="changed-mark" aria-hidden />
@@ -258,6 +438,19 @@ function Editor({ sections, start, origin, startName, startPriority, edited }: E
           </Stack>
         </Grid.Col>
       </Grid>
+      {guard.dialog}
+      <Confirm
+        opened={askedPreset !== null}
+        title="Replace your changes?"
+        action="Use the preset"
+        onClose={() => setAskedPreset(null)}
+        onConfirm={() => askedPreset && startFrom(askedPreset)}
+      >
+        The preset replaces the whole configuration, and your changes to it are lost.
+      </Confirm>
     </Stack>
   );
 }
+
+/** A copy of a copy is not "(copy) (copy)". */
+const copyName = (name: string): string => `${name.replace(/( \(copy\))+$/, "").slice(0, 193)} (copy)`;

@@ -7,12 +7,17 @@ import { useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
 import { count, missing, shortCount } from "@/components/format";
 import { Panel } from "@/components/Panel";
+import { DataUse } from "./DataUse";
 
 interface PlanPanelProps {
   plan: Plan | undefined;
   isChecking: boolean;
   /** Number of fields that the API refuses. */
   problems: number;
+  /** The plan is not that of the configuration on the screen: nothing is launched by it. */
+  isOutdated: boolean;
+  /** What has to happen before it can be; empty when it is only being checked. */
+  waits: string;
   isBusy: boolean;
   onLaunch: () => void;
   /** What the button says. */
@@ -22,7 +27,16 @@ interface PlanPanelProps {
 const curveHeight = 190;
 
 /** What the configuration would do, as the API works it out; and the button that does it. */
-export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch, action }: PlanPanelProps) {
+export function PlanPanel({
+  plan,
+  isChecking,
+  problems,
+  isOutdated,
+  waits,
+  isBusy,
+  onLaunch,
+  action,
+}: PlanPanelProps) {
   const look = useLook();
   const figure = useMemo(
     () =>
@@ -49,7 +63,7 @@ export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch, action
       title="Plan"
       actions={isChecking ? <Loader size={16} role="status" aria-label="Checking" /> : undefined}
     >
-      <Stack gap="sm" style={{ opacity: problems ? 0.55 : 1 }}>
+      <Stack gap="sm" style={{ opacity: problems || waits ? 0.55 : 1 }}>
         <dl className="plan-facts numbers">
           {facts.map(([label, value]) => (
             <div key={label}>
@@ -58,6 +72,7 @@ export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch, action
             </div>
           ))}
         </dl>
+        {plan ? <DataUse data={plan.data} /> : null}
         <div>
           <Text size="xs" c="dimmed" mb={4}>
             Live components, planned
@@ -89,13 +104,18 @@ export function PlanPanel({ plan, isChecking, problems, isBusy, onLaunch, action
               : `${problems} fields need a change before this can run.`}
           </Text>
         ) : null}
+        {waits ? (
+          <Text size="sm" c="red" role="status">
+            {waits}
+          </Text>
+        ) : null}
         <Button
           size="md"
           fullWidth
           leftSection={<IconRocket size={18} />}
           onClick={onLaunch}
           loading={isBusy}
-          disabled={problems > 0}
+          disabled={problems > 0 || isOutdated}
           data-testid="launch-run"
         >
           {action}

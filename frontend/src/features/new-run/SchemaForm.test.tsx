@@ -12,6 +12,7 @@ import { schema } from "./schema.fixture";
 
 const sections = formSections(schema);
 let current: ConfigDraft = {};
+const chosen: string[] = [];
 
 function Form({ errors = {} }: { errors?: Record<string, string> }) {
   const [draft, setDraft] = useState(() => defaultDraft(sections));
@@ -25,8 +26,21 @@ function Form({ errors = {} }: { errors?: Record<string, string> }) {
         errors={errors}
         origin={null}
         optionsOf={(field) =>
-          field.optionsFrom === "datasets" ? [{ value: "reviews", label: "Film reviews" }] : []
+          field.optionsFrom === "datasets"
+            ? [
+                { value: "reviews", label: "Film reviews" },
+                {
+                  value: "ragged",
+                  label: "ragged.csv",
+                  disabled: true,
+                  problem: "Line 3 has 4 fields, not 2.",
+                },
+              ]
+            : []
         }
+        onVariant={(_, value) => chosen.push(value)}
+        isSwitching={false}
+        afterChoice={<p>What the switch changed</p>}
       />
     </MantineProvider>
   );
@@ -59,13 +73,35 @@ test("an error in a folded field unfolds it", () => {
   expect(screen.getByText("Is wrong.")).toBeVisible();
 });
 
-test("another method brings its own fields and keeps what both have", async () => {
+test("another method is asked for, not made up by the form", async () => {
   render(<Form />);
+  const before = current;
   await userEvent.click(screen.getByLabelText("Method"));
   await userEvent.click(await screen.findByText("LoRA"));
-  expect(screen.getByLabelText("Rank")).toBeInTheDocument();
-  expect(screen.queryByLabelText("Target rank")).not.toBeInTheDocument();
-  expect(valueAt(current, "method")).toEqual({ name: "lora", rank: 8, lora_alpha: 8 });
+  expect(chosen).toEqual(["lora"]);
+  expect(current).toBe(before);
+  expect(screen.getByText("What the switch changed")).toBeVisible();
+});
+
+test("what is folded away and not at its default can be read", async () => {
+  render(<Form />);
+  expect(screen.queryByTestId("folded-values")).not.toBeInTheDocument();
+  const folded = screen.getAllByRole("button", { name: /Advanced/ })[1];
+  if (!folded) throw new Error("the method has no folded fields");
+  await userEvent.click(folded);
+  await userEvent.clear(screen.getByLabelText("LoRA alpha"));
+  await userEvent.type(screen.getByLabelText("LoRA alpha"), "32");
+  await userEvent.click(folded);
+  expect(screen.getByTestId("folded-values")).toHaveTextContent("LoRA alpha: 32");
+});
+
+test("an entry that cannot be used is listed with its reason and cannot be chosen", async () => {
+  render(<Form />);
+  await userEvent.click(screen.getByRole("combobox", { name: "Data set" }));
+  const bad = await screen.findByRole("option", { name: /ragged\.csv/ });
+  expect(bad).toHaveTextContent("Line 3 has 4 fields, not 2.");
+  await userEvent.click(bad);
+  expect(valueAt(current, "data.id")).not.toBe("ragged");
 });
 
 test("a field with the installation's options offers them", async () => {
@@ -93,15 +129,4 @@ test.each([
   ["Infinity", "Infinity"],
 ])("%j is read as %j", (text, value) => {
   expect(readDecimal(text)).toBe(value);
-});
-
-test("what was set in a method comes back with it", async () => {
-  render(<Form />);
-  await userEvent.clear(screen.getByLabelText("Target rank"));
-  await userEvent.type(screen.getByLabelText("Target rank"), "5");
-  await userEvent.click(screen.getByLabelText("Method"));
-  await userEvent.click(await screen.findByText("LoRA"));
-  await userEvent.click(screen.getByLabelText("Method"));
-  await userEvent.click(await screen.findByText("Dynamic rank"));
-  expect(screen.getByLabelText("Target rank")).toHaveValue("5");
 });

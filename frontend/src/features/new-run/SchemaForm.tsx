@@ -1,9 +1,9 @@
-import { Button, Collapse, Group, Select, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Button, Collapse, Group, Loader, Select, SimpleGrid, Stack, Text } from "@mantine/core";
 import { IconChevronRight } from "@tabler/icons-react";
-import { useRef, useState } from "react";
+import { type ReactNode, useState } from "react";
 import type { ConfigDraft } from "@/api/types";
 import { Panel } from "@/components/Panel";
-import { chooseVariant, valueAt, withValue } from "./draft";
+import { valueAt, withValue } from "./draft";
 import { closedOptions, FieldInput, type Option } from "./FieldInput";
 import type { FormField, FormSection } from "./schema";
 
@@ -15,6 +15,11 @@ export interface SchemaFormProps {
   optionsOf: (field: FormField) => Option[] | undefined;
   /** A duplicated run's configuration: what differs from it is marked. */
   origin: ConfigDraft | null;
+  /** Another variant of a section was chosen (another method). */
+  onVariant: (section: FormSection, value: string) => void;
+  isSwitching: boolean;
+  /** Shown below a section's choice. */
+  afterChoice: ReactNode;
 }
 
 /** A form drawn from a JSON Schema: a card for each object, a select for a choice of objects, the rest folded away. */
@@ -29,18 +34,12 @@ export function SchemaForm(props: SchemaFormProps) {
 }
 
 function SectionCard({ section, ...form }: SchemaFormProps & { section: FormSection }) {
-  const { draft, onDraft, errors } = form;
+  const { draft, errors } = form;
   const chosen = section.choice ? String(valueAt(draft, section.choice.path) ?? "") : "";
   const variant = section.choice?.variants.find((one) => one.value === chosen);
   const fields = variant?.fields ?? section.fields;
   const plain = fields.filter((field) => !field.isAdvanced);
   const advanced = fields.filter((field) => field.isAdvanced);
-  // What was set in a variant comes back when a person returns to it.
-  const left = useRef<Record<string, unknown>>({});
-  const choose = (value: string) => {
-    left.current[chosen] = valueAt(draft, section.path);
-    onDraft(chooseVariant(draft, section, value, left.current[value]));
-  };
   const choiceError = section.choice ? (errors[section.choice.path] ?? errors[section.path]) : undefined;
   return (
     <Panel title={section.title}>
@@ -52,7 +51,9 @@ function SectionCard({ section, ...form }: SchemaFormProps & { section: FormSect
             comboboxProps={closedOptions}
             data={section.choice.variants.map((one) => ({ value: one.value, label: one.title }))}
             value={chosen}
-            onChange={(value) => value && choose(value)}
+            onChange={(value) => value && value !== chosen && form.onVariant(section, value)}
+            disabled={form.isSwitching}
+            rightSection={form.isSwitching ? <Loader size={14} /> : undefined}
             allowDeselect={false}
             description={variant?.description}
             inputWrapperOrder={["label", "input", "error", "description"]}
@@ -60,6 +61,7 @@ function SectionCard({ section, ...form }: SchemaFormProps & { section: FormSect
             data-field={section.choice.path}
           />
         ) : null}
+        {section.choice ? form.afterChoice : null}
         <Fields fields={plain} {...form} />
         {advanced.length ? <Advanced fields={advanced} {...form} /> : null}
       </Stack>
@@ -72,7 +74,8 @@ function Advanced({ fields, ...form }: SchemaFormProps & { fields: FormField[] }
   const wrong = fields.filter((field) => form.errors[field.path]).length;
   // A field with an error is never hidden.
   const isShown = isOpen || wrong > 0;
-  const changed = fields.filter((field) => !isSame(valueAt(form.draft, field.path), field.default)).length;
+  // What is folded away and not at its default is launched too, so it is always shown.
+  const changed = fields.filter((field) => !isSame(valueAt(form.draft, field.path), field.default));
   return (
     <div>
       <Button
@@ -93,10 +96,15 @@ function Advanced({ fields, ...form }: SchemaFormProps & { fields: FormField[] }
           Advanced
           <Text span size="xs" c="dimmed" className="numbers">
             {fields.length === 1 ? "1 field" : `${fields.length} fields`}
-            {changed ? `, ${changed} not at default` : ""}
+            {changed.length ? `, ${changed.length} not at default` : ""}
           </Text>
         </Group>
       </Button>
+      {changed.length && !isShown ? (
+        <Text size="xs" c="dimmed" pl={30} style={{ overflowWrap: "anywhere" }} data-testid="folded-values">
+          {changed.map((field) => `${field.title}: ${said(valueAt(form.draft, field.path))}`).join(" · ")}
+        </Text>
+      ) : null}
       <Collapse expanded={isShown}>
         <div style={{ paddingTop: 10 }}>
           <Fields fields={fields} {...form} />
@@ -136,3 +144,9 @@ function Fields({
 
 const isSame = (one: unknown, other: unknown): boolean =>
   JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
+
+function said(value: unknown): string {
+  if (value === null || value === undefined) return "empty";
+  if (typeof value === "boolean") return value ? "on" : "off";
+  return Array.isArray(value) ? value.join(", ") : typeof value === "object" ? "set" : String(value);
+}

@@ -2,34 +2,31 @@ import { Button, CopyButton, Group, Stack, Text, Textarea } from "@mantine/core"
 import { IconCheck, IconCopy } from "@tabler/icons-react";
 import { useState } from "react";
 import type { ConfigDraft } from "@/api/types";
-import { curlOf, fromYaml, toYaml } from "./text-forms";
+import { curlOf, fromYaml, type LaunchFields, type LaunchText, toYaml } from "./text-forms";
 
-interface TextViewsProps {
-  kind: "yaml" | "curl";
+interface YamlViewProps {
   draft: ConfigDraft;
-  name: string;
-  onDraft: (draft: ConfigDraft) => void;
+  /** Text that was typed and is not valid. */
+  broken: { text: string; error: string } | null;
+  onRead: (read: LaunchText) => void;
+  onBroken: (broken: { text: string; error: string }) => void;
 }
 
-/** The same configuration as text. */
-export default function TextViews({ kind, draft, name, onDraft }: TextViewsProps) {
-  return kind === "yaml" ? (
-    <YamlView draft={draft} onDraft={onDraft} />
-  ) : (
-    <CurlView draft={draft} name={name} />
-  );
-}
-
-function YamlView({ draft, onDraft }: Pick<TextViewsProps, "draft" | "onDraft">) {
-  // While a person types, the text is theirs: it is not written anew from the configuration that it stands for.
-  const [typed, setTyped] = useState<string | null>(null);
-  const [error, setError] = useState("");
-  const text = typed ?? toYaml(draft);
+/** The configuration as YAML, to read, edit and paste. */
+export function YamlView({ draft, broken, onRead, onBroken }: YamlViewProps) {
+  // The typed text, with its comments, stays as long as it says what the configuration is.
+  const [typed, setTyped] = useState<{ text: string; config: ConfigDraft } | null>(null);
+  const text =
+    broken?.text ??
+    (typed && JSON.stringify(typed.config) === JSON.stringify(draft) ? typed.text : toYaml(draft));
   const change = (next: string) => {
-    setTyped(next);
     const read = fromYaml(next);
-    setError("error" in read ? read.error : "");
-    if ("config" in read) onDraft(read.config);
+    if ("error" in read) {
+      onBroken({ text: next, error: read.error });
+      return;
+    }
+    setTyped({ text: next, config: read.config });
+    onRead(read);
   };
   return (
     <Stack gap="xs">
@@ -41,10 +38,10 @@ function YamlView({ draft, onDraft }: Pick<TextViewsProps, "draft" | "onDraft">)
         aria-label="Configuration as YAML"
         value={text}
         onChange={(event) => change(event.currentTarget.value)}
-        onBlur={() => !error && setTyped(null)}
-        error={error}
+        error={broken?.error}
         autosize
         minRows={18}
+        maxRows={60}
         spellCheck={false}
         styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)", fontSize: 13 } }}
       />
@@ -52,8 +49,9 @@ function YamlView({ draft, onDraft }: Pick<TextViewsProps, "draft" | "onDraft">)
   );
 }
 
-function CurlView({ draft, name }: Pick<TextViewsProps, "draft" | "name">) {
-  const text = curlOf(draft, name, window.location.origin);
+/** The same launch as a command. */
+export function CurlView({ draft, fields }: { draft: ConfigDraft; fields: LaunchFields }) {
+  const text = curlOf(draft, fields, window.location.origin);
   return (
     <Stack gap="xs">
       <Head text={text} note="The token is the one that `rankscope up` printed." />

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { allPaths, chooseVariant, defaultDraft, problemsByField, valueAt, withValue } from "./draft";
+import { allPaths, defaultDraft, problemsByField, valueAt, withValue } from "./draft";
 import { formSections } from "./schema";
 import { schema } from "./schema.fixture";
 import { curlOf, fromYaml, toYaml } from "./text-forms";
@@ -63,17 +63,6 @@ describe("a draft", () => {
     expect(valueAt(before, "data.id")).toBe("a");
     expect(after).toEqual({ data: { id: "b", eval_fraction: 0.1 } });
   });
-
-  test("keeps what two methods share and drops what the other does not know", () => {
-    const method = sections[1];
-    if (!method) throw new Error("no method");
-    const dynamic = withValue(defaultDraft(sections), "method.lora_alpha", 32);
-    expect(valueAt(chooseVariant(dynamic, method, "lora"), "method")).toEqual({
-      name: "lora",
-      rank: 8,
-      lora_alpha: 32,
-    });
-  });
 });
 
 describe("problemsByField", () => {
@@ -115,15 +104,51 @@ describe("text forms", () => {
     expect(fromYaml(toYaml(draft))).toEqual({ config: draft });
   });
 
-  test("takes JSON, and a config under its name", () => {
-    expect(fromYaml(JSON.stringify({ name: "x", config: draft }))).toEqual({ config: draft });
+  test("takes JSON, and what a launch file has beside the config", () => {
+    const file = { name: "x", tags: ["a"], priority: 3, config: draft };
+    expect(fromYaml(JSON.stringify(file))).toEqual(file);
   });
 
-  test.each(["a: [", "just words", "- 1", ""])("says why %j is none", (text) => {
-    expect(fromYaml(text)).toHaveProperty("error");
+  test("says what it does not know beside the config, and drops nothing", () => {
+    expect(fromYaml(JSON.stringify({ nmae: "x", config: draft }))).toEqual({
+      error: "`nmae` is not known beside `config`. Known are name, tags, priority, notes.",
+    });
   });
 
+  const bomb = [
+    "a: &a [x,x,x,x,x,x,x,x,x]",
+    ..."bcdefghij".split("").map((name, index) => {
+      const before = "abcdefghi".charAt(index);
+      return `${name}: &${name} [${Array(9).fill(`*${before}`).join(",")}]`;
+    }),
+  ].join("\n");
+  test.each([
+    ["an open list", "a: [", "Line 1"],
+    ["plain words", "just words", "names with values"],
+    ["a list", "- 1", "names with values"],
+    ["nothing", "", "names with values"],
+    ["a name twice", "a: 1\na: 2", "Line 2"],
+    ["two documents", "a: 1\n---\nb: 2", "Line"],
+    ["NaN", "training:\n  learning_rate: .nan", "training.learning_rate is NaN"],
+    ["infinity", "training:\n  learning_rate: -.inf", "training.learning_rate is -Infinity"],
+    ["a number that loses digits", "training:\n  seed: 12345678901234567890", "training.seed is too large"],
+    ["a tag that runs code elsewhere", "a: !!python/object:os.system x", "Line 1"],
+    ["aliases of aliases", bomb, "not valid YAML"],
+    ["ten thousand levels", "[".repeat(10_000), "YAML"],
+    ["too much", `a: ${"x".repeat(1_500_001)}`, "is the limit"],
+    ["a date tag", "a: !!timestamp 2001-01-01", "a is not plain text"],
+  ])("%s is refused with a reason", (_, text, reason) => {
+    expect(fromYaml(text)).toEqual({ error: expect.stringContaining(reason) });
+  });
+
+  const fields = { name: "", tags: [], priority: 0 };
   test("a quote in a value cannot end the shell's string", () => {
-    expect(curlOf(draft, "", "http://host")).toContain("it'\\''s");
+    expect(curlOf(draft, fields, "http://host")).toContain("it'\\''s");
+  });
+
+  test("curl launches what the form does: name, tags and priority too", () => {
+    const text = curlOf(draft, { name: " n ", tags: ["a"], priority: 2 }, "http://host");
+    const body: unknown = JSON.parse(text.slice(text.indexOf("-d '") + 4, -1).replaceAll("'\\''", "'"));
+    expect(body).toEqual({ name: "n", tags: ["a"], priority: 2, config: draft });
   });
 });

@@ -1,6 +1,6 @@
 /** The configuration while it is being written: reading and writing by dotted path, without changing the old one. */
 import type { ConfigDraft, FieldProblem } from "@/api/types";
-import type { FormSection } from "./schema";
+import type { FormField, FormSection } from "./schema";
 
 export function valueAt(draft: unknown, path: string): unknown {
   return path.split(".").reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), draft);
@@ -16,39 +16,14 @@ export function withValue(draft: ConfigDraft, path: string, value: unknown): Con
 const isObject = (value: unknown): value is ConfigDraft =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Another variant of a choice (method): what both have in common is kept, the rest is as it was left, else the default. */
-export function chooseVariant(
-  draft: ConfigDraft,
-  section: FormSection,
-  value: string,
-  left?: unknown,
-): ConfigDraft {
-  const variant = section.choice?.variants.find((one) => one.value === value);
-  if (!variant || !section.choice) return draft;
-  const tag = section.choice.path.split(".").at(-1) ?? "";
-  const chosen: ConfigDraft = { [tag]: value };
-  for (const field of variant.fields) {
-    const before = valueAt(draft, field.path);
-    const name = field.path.slice(section.path.length + 1);
-    const earlier = valueAt(left, name);
-    if (before !== undefined) chosen[name] = before;
-    else if (earlier !== undefined) chosen[name] = earlier;
-    else if (field.default !== undefined) chosen[name] = field.default;
-  }
-  return { ...draft, [section.path]: chosen };
-}
-
 /** An empty configuration: every default of the schema filled in. */
 export function defaultDraft(sections: readonly FormSection[]): ConfigDraft {
   let draft: ConfigDraft = {};
   for (const section of sections) {
     const first = section.choice?.variants[0];
-    if (first) {
-      draft = chooseVariant(draft, section, first.value);
-      continue;
-    }
     draft = { ...draft, [section.path]: {} };
-    for (const field of section.fields) {
+    if (section.choice && first) draft = withValue(draft, section.choice.path, first.value);
+    for (const field of first?.fields ?? section.fields) {
       if (field.default !== undefined) draft = withValue(draft, field.path, field.default);
     }
   }
@@ -85,15 +60,14 @@ export function sentenceOf(problem: FieldProblem): string {
   return [upper, problem.next_step].filter(Boolean).join(" ");
 }
 
+export const allFields = (sections: readonly FormSection[]): FormField[] =>
+  sections.flatMap((section) => [
+    ...section.fields,
+    ...(section.choice?.variants.flatMap((variant) => variant.fields) ?? []),
+  ]);
+
 export const allPaths = (sections: readonly FormSection[]): Set<string> =>
-  new Set(
-    sections.flatMap((section) => [
-      ...section.fields.map((field) => field.path),
-      ...(section.choice
-        ? [
-            section.choice.path,
-            ...section.choice.variants.flatMap((variant) => variant.fields.map((field) => field.path)),
-          ]
-        : []),
-    ]),
-  );
+  new Set([
+    ...allFields(sections).map((field) => field.path),
+    ...sections.flatMap((section) => (section.choice ? [section.choice.path] : [])),
+  ]);

@@ -12,20 +12,24 @@ export function optionsFor(
 ): Option[] | undefined {
   switch (field.optionsFrom) {
     case "models":
-      return models?.map((model) => ({ value: model.id, label: `${model.name} (${model.id})` }));
+      return models && distinct(models.map(optionOf));
     case "datasets":
-      return datasets?.map((dataset) => ({
-        // A draft may name it by its short id; another value here would show as nothing chosen.
-        value: dataset === datasetOf(datasets, draft) ? String(valueAt(draft, "data.id")) : dataset.id,
-        label: `${dataset.name} (${dataset.id})`,
-      }));
+      return (
+        datasets &&
+        distinct(
+          datasets.map((dataset) =>
+            dataset === datasetOf(datasets, draft)
+              ? // A draft may name it by its short id; another value here would show as nothing chosen.
+                { ...optionOf(dataset), value: String(valueAt(draft, "data.id")) }
+              : optionOf(dataset),
+          ),
+        )
+      );
     case "columns":
-      return datasetOf(datasets, draft)?.columns.map((column) => ({ value: column, label: column }));
+      return plain(datasetOf(datasets, draft)?.columns);
     default:
       if (!field.path.endsWith("target_modules")) return undefined;
-      return models
-        ?.find((model) => model.id === valueAt(draft, "model.id"))
-        ?.module_kinds.map((kind) => ({ value: kind, label: kind }));
+      return plain(models?.find((model) => model.id === valueAt(draft, "model.id"))?.module_kinds);
   }
 }
 
@@ -36,3 +40,19 @@ export function datasetOf(datasets: DatasetInfo[] | undefined, draft: ConfigDraf
     datasets?.find((one) => one.id === id) ?? datasets?.find((one) => one.short_id === id && id !== null)
   );
 }
+
+/** An entry that cannot be used is shown with its reason, and cannot be chosen. */
+function optionOf(entry: { id: string; name: string; problem: string | null }): Option {
+  const label = entry.id === entry.name ? entry.id : `${entry.name} (${entry.id})`;
+  return entry.problem
+    ? { value: entry.id, label, problem: entry.problem, disabled: true }
+    : { value: entry.id, label };
+}
+
+const plain = (values: string[] | undefined): Option[] | undefined =>
+  values && distinct(values.map((value) => ({ value, label: value })));
+
+/** The list refuses to be drawn with a value twice. */
+const distinct = (options: Option[]): Option[] => [
+  ...new Map(options.map((option) => [option.value, option])).values(),
+];

@@ -1,30 +1,135 @@
-import { parse, stringify } from "yaml";
+import { LineCounter, parseDocument, stringify } from "yaml";
 import type { ConfigDraft } from "@/api/types";
+
+const mostCharacters = 1_500_000;
+const mostAliases = 20;
+/** What a file for `rankscope launch` may hold beside `config`. */
+const besideConfig = ["name", "tags", "priority", "notes"] as const;
+
+export interface LaunchText {
+  config: ConfigDraft;
+  name?: string;
+  tags?: string[];
+  priority?: number;
+  notes?: string;
+}
 
 export const toYaml = (draft: ConfigDraft): string => stringify(draft);
 
-/** A configuration from YAML (JSON is YAML too), also when it stands under `config:` as the API takes it. */
-export function fromYaml(text: string): { config: ConfigDraft } | { error: string } {
+/** A configuration from YAML (JSON is YAML too), alone or under `config:` as the API takes it. Drops nothing. */
+export function fromYaml(text: string): LaunchText | { error: string } {
+  if (text.length > mostCharacters) {
+    return { error: `This text has ${text.length} characters; ${mostCharacters} is the limit.` };
+  }
   let value: unknown;
   try {
-    value = parse(text, { maxAliasCount: 20 });
+    const lines = new LineCounter();
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+    const wrong = document.errors[0] ?? document.warnings[0];
+    if (wrong) {
+      const place = lines.linePos(wrong.pos[0]);
+      return {
+        error: `Line ${place.line}, column ${place.col} is not valid YAML: ${sentence(wrong.message)}`,
+      };
+    }
+    value = document.toJS({ maxAliasCount: mostAliases });
   } catch (cause) {
     return {
-      error: `This is not YAML: ${cause instanceof Error ? cause.message.split("\n")[0] : String(cause)}`,
+      error: `This is not valid YAML: ${sentence(cause instanceof Error ? cause.message : String(cause))}`,
     };
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isObject(value)) {
     return {
-      error: "A configuration is a list of names with values, such as model, data, method and training.",
+      error: "Expected names with values at the top, such as model, data, method and training.",
     };
   }
-  const inner = (value as ConfigDraft)["config"];
-  return { config: (typeof inner === "object" && inner !== null ? inner : value) as ConfigDraft };
+  const odd = oddValue(value, "");
+  if (odd) return { error: odd };
+  if (!("config" in value)) return { config: value };
+  return besideTheConfig(value);
+}
+
+function besideTheConfig(value: ConfigDraft): LaunchText | { error: string } {
+  const { config, ...rest } = value;
+  if (!isObject(config)) return { error: "`config` is not a list of names with values." };
+  const unknown = Object.keys(rest).find((key) => !besideConfig.some((known) => known === key));
+  if (unknown !== undefined) {
+    return { error: `\`${unknown}\` is not known beside \`config\`. Known are ${besideConfig.join(", ")}.` };
+  }
+  const read: LaunchText = { config };
+  const { name, tags, priority, notes } = rest;
+  if (name !== undefined && name !== null) {
+    if (typeof name !== "string") return { error: "`name` is not a text." };
+    read.name = name;
+  }
+  if (notes !== undefined) {
+    if (typeof notes !== "string") return { error: "`notes` is not a text." };
+    read.notes = notes;
+  }
+  if (priority !== undefined) {
+    if (typeof priority !== "number" || !Number.isInteger(priority)) {
+      return { error: "`priority` is not a whole number." };
+    }
+    read.priority = priority;
+  }
+  if (tags !== undefined) {
+    if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === "string")) {
+      return { error: "`tags` is not a list of texts." };
+    }
+    read.tags = tags;
+  }
+  return read;
+}
+
+/** What JSON cannot carry would arrive as something else: NaN as null, 2^53 + 1 as 2^53. */
+function oddValue(value: unknown, path: string): string | null {
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    return `${path} is ${value}; a configuration holds finite numbers only.`;
+  }
+  if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    return `${path} is too large a whole number to be kept exactly.`;
+  }
+  if (typeof value === "bigint" || typeof value === "symbol" || typeof value === "function") {
+    return `${path} has a value that a configuration cannot hold.`;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) {
+    return `${path || "The document"} is not plain text, a number, a list or names with values.`;
+  }
+  for (const [key, inner] of Object.entries(value)) {
+    const odd = oddValue(inner, path ? `${path}.${key}` : key);
+    if (odd) return odd;
+  }
+  return null;
+}
+
+const isObject = (value: unknown): value is ConfigDraft =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const sentence = (message: string): string => {
+  const first = message.split("\n")[0] ?? message;
+  return /[.!?]$/.test(first) ? first : `${first}.`;
+};
+
+export interface LaunchFields {
+  name: string;
+  tags: string[];
+  priority: number;
 }
 
 /** The same launch from a shell. */
-export function curlOf(draft: ConfigDraft, name: string, origin: string): string {
-  const body = JSON.stringify({ ...(name.trim() ? { name: name.trim() } : {}), config: draft }, null, 2);
+export function curlOf(draft: ConfigDraft, fields: LaunchFields, origin: string): string {
+  const name = fields.name.trim();
+  const body = JSON.stringify(
+    {
+      ...(name ? { name } : {}),
+      ...(fields.tags.length ? { tags: fields.tags } : {}),
+      ...(fields.priority ? { priority: fields.priority } : {}),
+      config: draft,
+    },
+    null,
+    2,
+  );
   return [
     `curl -X POST ${origin}/api/v1/runs \\`,
     '  -H "Authorization: Bearer $RANKSCOPE_TOKEN" \\',

@@ -9,7 +9,7 @@ export function usePlan(draft: ConfigDraft) {
     queryKey: ["plan", draft],
     queryFn: async ({ signal }) => {
       const verdict = await unwrap(http.POST("/api/v1/runs/validate", { signal, body: { config: draft } }));
-      if (!verdict.plan) throw new ApiError(422, "The configuration cannot work.", "", verdict.problems);
+      if (!verdict.plan) throw new ApiError(422, "This configuration can't run.", "", verdict.problems);
       return verdict.plan;
     },
     placeholderData: keepPreviousData,
@@ -19,8 +19,9 @@ export function usePlan(draft: ConfigDraft) {
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
   });
-  // While the configuration cannot work, the last plan that could stays on the page, faded: nothing jumps.
+  // While the configuration cannot run, the last plan that could stays on the page, faded: nothing jumps.
   const [last, setLast] = useState(query.data);
   if (query.data && query.data !== last) setLast(query.data);
-  return { ...query, data: query.data ?? last };
+  const isCurrent = query.isSuccess && !query.isPlaceholderData;
+  return { ...query, data: query.data ?? last, isCurrent };
 }

@@ -23,7 +23,8 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   const method = run.config.method;
   const startTarget = method.name === "dynamic_rank" ? (method.target_rank ?? null) : null;
   const [chosen, setChosen] = useState<string | null>(step === undefined ? null : String(step));
-  const [steps, setSteps] = useState<number | string>(run.total_steps ?? "");
+  /** null: not touched, so that it follows the checkpoint. */
+  const [typedSteps, setTypedSteps] = useState<number | string | null>(null);
   const [rate, setRate] = useState<number | string>(run.config.training.learning_rate ?? "");
   const [target, setTarget] = useState<number | string>(startTarget ?? "");
   const [name, setName] = useState("");
@@ -31,12 +32,20 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   const best = checkpoints.data?.find((one) => one.is_best)?.step;
   const from = chosen ?? (choices[0] === undefined ? null : String(choices[0]));
 
+  const steps = typedSteps ?? stepsAfter(from === null ? 0 : Number(from), run.total_steps);
+  const isSettled = run.settled_step !== null && from !== null && Number(from) >= run.settled_step;
+  const isEdited =
+    typedSteps !== null ||
+    name !== "" ||
+    rate !== run.config.training.learning_rate ||
+    target !== (startTarget ?? "");
+
   const submit = () => {
     const training = {
       ...(steps !== run.total_steps && steps !== "" ? { max_steps: Number(steps) } : {}),
       ...(rate !== run.config.training.learning_rate && rate !== "" ? { learning_rate: Number(rate) } : {}),
     };
-    const budget = startTarget !== null && target !== startTarget && target !== "";
+    const budget = startTarget !== null && !isSettled && target !== startTarget && target !== "";
     const changes = {
       ...(Object.keys(training).length ? { training } : {}),
       ...(budget ? { method: { target_rank: Number(target) } } : {}),
@@ -48,7 +57,15 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   };
 
   return (
-    <Modal opened onClose={onClose} title="Fork this run" centered>
+    // A click beside the dialog or Escape must not throw away what was typed.
+    <Modal
+      opened
+      onClose={onClose}
+      closeOnClickOutside={!isEdited}
+      closeOnEscape={!isEdited}
+      title="Fork this run"
+      centered
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -57,11 +74,11 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
       >
         <Stack gap="sm">
           <Text size="sm" c="dimmed">
-            A new run begins with a checkpoint of this one and goes on in its own way. This run is left alone.
+            A new run starts from a checkpoint of this one. This run does not change.
           </Text>
           {checkpoints.data && choices.length === 0 ? (
             <Alert color="orange" variant="light">
-              This run keeps no checkpoint yet.
+              This run has no checkpoint yet. It can be forked once it has written one.
             </Alert>
           ) : (
             <Select
@@ -75,7 +92,16 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
               allowDeselect={false}
             />
           )}
-          <NumberInput label="Steps" value={steps} onChange={setSteps} min={1} allowDecimal={false} />
+          <NumberInput
+            label="Steps"
+            value={steps}
+            onChange={setTypedSteps}
+            min={1}
+            allowDecimal={false}
+            description={
+              from === null ? undefined : `In all; more than the ${count(Number(from))} of the checkpoint.`
+            }
+          />
           <NumberInput
             label="Learning rate"
             value={rate}
@@ -91,10 +117,13 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
               onChange={setTarget}
               min={1}
               allowDecimal={false}
+              disabled={isSettled}
               description={
                 run.settled_step === null
                   ? undefined
-                  : `Only from a checkpoint before the final mask of step ${count(run.settled_step)}.`
+                  : isSettled
+                    ? `Fixed: the ranks are final since step ${count(run.settled_step)}. Choose an earlier checkpoint to change it.`
+                    : undefined
               }
             />
           )}
@@ -120,10 +149,16 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   );
 }
 
+/** What is proposed must be possible: from the last checkpoint of a finished run only a longer run is. */
+export function stepsAfter(checkpoint: number, total: number | null): number | string {
+  if (total === null) return "";
+  return checkpoint < total ? total : checkpoint + Math.max(1, Math.round(total / 2));
+}
+
 function Refusal({ error }: { error: Error }) {
   const fields = error instanceof ApiError ? error.fields : [];
   return (
-    <Alert color="red" variant="light" role="alert" title="This cannot be forked so">
+    <Alert color="red" variant="light" role="alert" title="Can't fork with these changes">
       {fields.length === 0 ? (
         <Text size="sm">
           {error.message} {error instanceof ApiError ? error.nextStep : ""}

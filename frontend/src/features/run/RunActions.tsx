@@ -4,7 +4,6 @@ import {
   IconBraces,
   IconChevronDown,
   IconCopy,
-  IconDeviceFloppy,
   IconDownload,
   IconEdit,
   IconFileZip,
@@ -36,6 +35,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
   const { stop, resume, retry, fork, launch, remove } = useRunActions();
   const navigate = useNavigate();
   const [isAsking, setAsking] = useState(false);
+  const [isDiscarding, setDiscarding] = useState(false);
   const [isForking, setForking] = useState(false);
   // Only for the status that the row itself has: a remedy is about how that one ended.
   const remedy = status === run.status && run.remedy?.action !== "resume" ? run.remedy : null;
@@ -65,29 +65,18 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
   const isActive = status === "starting" || status === "running";
   const isWaiting = status === "queued" || status === "interrupted";
   const isOver = status === "done" || status === "stopped" || status === "failed";
-  const stopNow = (save: boolean) => stop.mutate({ runs: [run], save });
   const file = (name: string) => `/api/v1/runs/${encodeURIComponent(run.id)}/${name}`;
   return (
     <Group gap="xs">
-      {isActive && (
-        <Button
-          leftSection={<IconDeviceFloppy size={16} />}
-          onClick={() => stopNow(true)}
-          loading={stop.isPending && stop.variables.save}
-          data-testid="stop-save-run"
-        >
-          Stop and save
-        </Button>
-      )}
       {(isActive || isWaiting) && (
         <Button
-          variant="default"
           leftSection={<IconPlayerStop size={16} />}
-          onClick={() => stopNow(false)}
-          loading={stop.isPending && !stop.variables.save}
+          onClick={() => stop.mutate({ runs: [run], save: true })}
+          loading={stop.isPending && stop.variables.save}
+          title={isWaiting ? undefined : "Saves a checkpoint first, so that the run can be resumed."}
           data-testid="stop-run"
         >
-          {isWaiting ? "Take out of the queue" : "Stop"}
+          {isWaiting ? "Remove from queue" : "Stop"}
         </Button>
       )}
       {remedy && (
@@ -194,6 +183,15 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           <Menu.Divider />
           <Menu.Item
             color="red"
+            leftSection={<IconPlayerStop size={15} />}
+            disabled={!isActive && status !== "stopping"}
+            onClick={() => setDiscarding(true)}
+            data-testid="discard-run"
+          >
+            Discard and stop
+          </Menu.Item>
+          <Menu.Item
+            color="red"
             leftSection={<IconTrash size={15} />}
             disabled={!isOver}
             onClick={() => setAsking(true)}
@@ -207,6 +205,16 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           <ForkDialog run={run} onClose={() => setForking(false)} />
         </Suspense>
       )}
+      <Confirm
+        opened={isDiscarding}
+        title="Stop without saving?"
+        action="Discard and stop"
+        isBusy={stop.isPending}
+        onClose={() => setDiscarding(false)}
+        onConfirm={() => stop.mutate({ runs: [run], save: false }, { onSettled: () => setDiscarding(false) })}
+      >
+        The run ends at once. The steps since its last checkpoint are lost; a resume repeats them.
+      </Confirm>
       <Confirm
         opened={isAsking}
         title="Delete this run?"

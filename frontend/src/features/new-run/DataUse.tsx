@@ -1,0 +1,54 @@
+import { Group, List, Stack, Text } from "@mantine/core";
+import type { DataPlan } from "@/api/types";
+import { count } from "@/components/format";
+
+const shownClasses = 8;
+
+/** Which columns a run reads, which classes it learns, and which rows it leaves out. */
+export function DataUse({ data }: { data: DataPlan }) {
+  const more = data.n_classes - Math.min(shownClasses, data.classes.length);
+  return (
+    <Stack gap={6} data-testid="data-use">
+      <Fact name="Text from">{data.text_columns.join(", then ")}</Fact>
+      <Fact name="Label from">{data.label_column}</Fact>
+      {data.group_column ? <Fact name="Split by">{data.group_column}</Fact> : null}
+      <Fact name={data.n_classes === 1 ? "1 class" : `${count(data.n_classes)} classes`}>
+        {data.classes
+          .slice(0, shownClasses)
+          .map((one) => `${one.label} ${count(one.train_rows)} + ${count(one.eval_rows)}`)
+          .join(" · ")}
+        {more > 0 ? ` · ${count(more)} more` : ""}
+      </Fact>
+      {data.left_out.length ? (
+        <div>
+          <Text size="xs" c="dimmed">
+            Left out
+          </Text>
+          <List size="sm" spacing={2}>
+            {data.left_out.map((one) => (
+              <List.Item key={one.reason}>
+                {count(one.rows)} {one.rows === 1 ? "row" : "rows"}: {one.reason}
+                {one.first_lines.length
+                  ? ` (line ${one.first_lines.map(count).join(", ")}${one.rows > one.first_lines.length ? ", …" : ""})`
+                  : ""}
+              </List.Item>
+            ))}
+          </List>
+        </div>
+      ) : null}
+    </Stack>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    <Group gap="xs" wrap="nowrap" align="baseline">
+      <Text size="xs" c="dimmed" w={76} style={{ flexShrink: 0 }}>
+        {name}
+      </Text>
+      <Text size="sm" className="numbers" style={{ overflowWrap: "anywhere", minWidth: 0 }}>
+        {children}
+      </Text>
+    </Group>
+  );
+}

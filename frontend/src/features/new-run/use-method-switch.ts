@@ -1,0 +1,67 @@
+import { useMutation } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import { http, unwrap } from "@/api/client";
+import type { ConfigDraft, MethodSwitch, SwitchedMethod } from "@/api/types";
+import { toldError } from "@/components/toast";
+import { valueAt, withValue } from "./draft";
+
+export interface MethodNotice {
+  from: string;
+  to: string;
+  budget: number | null;
+  changes: SwitchedMethod["changes"];
+}
+
+/** Chooses another method as the API does it: at the same budget and that method's own rate, saying what changed. */
+export function useMethodSwitch(
+  draft: ConfigDraft,
+  totalSteps: number | null,
+  onDraft: (change: (draft: ConfigDraft) => ConfigDraft) => void,
+) {
+  /** Each method's options as they were when it was left, and the last mean rank that was carried. */
+  const left = useRef<Record<string, ConfigDraft>>({});
+  const budget = useRef<number | null>(null);
+  const [notice, setNotice] = useState<MethodNotice | null>(null);
+  const mutation = useMutation({
+    mutationFn: async (name: string) => {
+      const before = valueAt(draft, "method");
+      const from = String(valueAt(draft, "method.name") ?? "");
+      if (typeof before === "object" && before !== null) left.current[from] = before as ConfigDraft;
+      const switched = await unwrap(
+        http.POST("/api/v1/runs/switch-method", {
+          body: {
+            config: draft,
+            method: name as MethodSwitch["method"],
+            earlier: left.current[name] ?? null,
+            budget: budget.current,
+            total_steps: totalSteps,
+          },
+        }),
+      );
+      return { from, to: name, switched };
+    },
+    onSuccess: ({ from, to, switched }) => {
+      budget.current = switched.budget ?? budget.current;
+      // Only what the switch is about: what was typed meanwhile stays.
+      onDraft((now) =>
+        switched.changes
+          .filter((change) => !change.field.startsWith("method."))
+          .reduce(
+            (config, change) => withValue(config, change.field, change.after),
+            withValue(now, "method", switched.config["method"]),
+          ),
+      );
+      setNotice({ from, to, budget: switched.budget, changes: switched.changes });
+    },
+    onError: (error) => toldError("Could not switch the method", error),
+  });
+  return {
+    choose: (name: string) => mutation.mutate(name),
+    isBusy: mutation.isPending,
+    notice,
+    setNotice,
+    /** One of the reported changes was undone. */
+    takeBack: (field: string) =>
+      setNotice((now) => now && { ...now, changes: now.changes.filter((change) => change.field !== field) }),
+  };
+}
