@@ -1,6 +1,7 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { type ReactNode, useContext, useEffect, useRef, useState } from "react";
 import { UNSAFE_NavigationContext } from "react-router";
+import { setHistoryGuard } from "./history-guard";
 
 export interface LeaveGuard {
   /** Runs `leave` without a question, for example after everything has been saved. */
@@ -53,13 +54,12 @@ export function useLeaveGuard(isDirty: boolean, onDiscard: () => void): LeaveGua
     const onUnload = (event: BeforeUnloadEvent) => {
       if (!isPassing.current) event.preventDefault();
     };
-    // Capturing: before the router hears of it.
-    window.addEventListener("popstate", onPop, { capture: true });
+    setHistoryGuard(onPop);
     window.addEventListener("beforeunload", onUnload);
     return () => {
       navigator.push = push;
       navigator.replace = replace;
-      window.removeEventListener("popstate", onPop, { capture: true });
+      setHistoryGuard(null);
       window.removeEventListener("beforeunload", onUnload);
     };
   }, [isDirty, navigator]);

@@ -18,6 +18,10 @@ export function DataUse({ data }: { data: DataPlan }) {
           .map((one) => `${one.label} ${count(one.train_rows)} + ${count(one.eval_rows)}`)
           .join(" · ")}
         {more > 0 ? ` · ${count(more)} more` : ""}
+        <Text span size="xs" c="dimmed">
+          {" "}
+          (training + evaluation rows)
+        </Text>
       </Fact>
       {data.left_out.length ? (
         <div>

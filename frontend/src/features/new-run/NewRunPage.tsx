@@ -42,6 +42,7 @@ import { PresetCards } from "./PresetCards";
 import { SchemaForm } from "./SchemaForm";
 import { SteeringNotice } from "./SteeringNotice";
 import { type FormSection, formSections, type JsonSchema } from "./schema";
+import type { TypedYaml } from "./TextViews";
 import type { LaunchText } from "./text-forms";
 import { type Edit, forgetUnsaved, isSameEdit, keepUnsaved, readUnsaved } from "./unsaved";
 import { useMethodSwitch } from "./use-method-switch";
@@ -160,6 +161,7 @@ function Editor({
   const guard = useLeaveGuard(isDirty, () => forgetUnsaved(place));
 
   const [tab, setTab] = useState<string | null>(brokenYaml ? "yaml" : "form");
+  const [typedYaml, setTypedYaml] = useState<TypedYaml | null>(null);
   const [askedPreset, setAskedPreset] = useState<ConfigDraft | null>(null);
   const [checked] = useDebouncedValue(draft, 350);
   const plan = usePlan(checked);
@@ -190,8 +192,9 @@ function Editor({
     if (isDraftEdited && JSON.stringify(draft) !== JSON.stringify(preset)) setAskedPreset(preset);
     else startFrom(preset);
   };
-  const readText = (read: LaunchText) => {
+  const readText = (text: string, read: LaunchText) => {
     const { config, ...beside } = read;
+    setTypedYaml({ text, config });
     change({ draft: config, brokenYaml: null, ...beside });
   };
 
@@ -395,6 +398,7 @@ function Editor({
                   <YamlView
                     draft={draft}
                     broken={brokenYaml}
+                    typed={typedYaml}
                     onRead={readText}
                     onBroken={(broken) => change({ brokenYaml: broken })}
                   />

@@ -1,32 +1,33 @@
 import { Button, CopyButton, Group, Stack, Text, Textarea } from "@mantine/core";
 import { IconCheck, IconCopy } from "@tabler/icons-react";
-import { useState } from "react";
 import type { ConfigDraft } from "@/api/types";
 import { curlOf, fromYaml, type LaunchFields, type LaunchText, toYaml } from "./text-forms";
+
+export interface TypedYaml {
+  text: string;
+  config: ConfigDraft;
+}
 
 interface YamlViewProps {
   draft: ConfigDraft;
   /** Text that was typed and is not valid. */
   broken: { text: string; error: string } | null;
-  onRead: (read: LaunchText) => void;
+  /** The last valid text, with its comments, and the configuration that it says. */
+  typed: TypedYaml | null;
+  onRead: (text: string, read: LaunchText) => void;
   onBroken: (broken: { text: string; error: string }) => void;
 }
 
 /** The configuration as YAML, to read, edit and paste. */
-export function YamlView({ draft, broken, onRead, onBroken }: YamlViewProps) {
-  // The typed text, with its comments, stays as long as it says what the configuration is.
-  const [typed, setTyped] = useState<{ text: string; config: ConfigDraft } | null>(null);
+export function YamlView({ draft, broken, typed, onRead, onBroken }: YamlViewProps) {
+  // The typed text stays as long as it says what the configuration is.
   const text =
     broken?.text ??
     (typed && JSON.stringify(typed.config) === JSON.stringify(draft) ? typed.text : toYaml(draft));
   const change = (next: string) => {
     const read = fromYaml(next);
-    if ("error" in read) {
-      onBroken({ text: next, error: read.error });
-      return;
-    }
-    setTyped({ text: next, config: read.config });
-    onRead(read);
+    if ("error" in read) onBroken({ text: next, error: read.error });
+    else onRead(next, read);
   };
   return (
     <Stack gap="xs">

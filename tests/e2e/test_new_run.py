@@ -1,0 +1,195 @@
+"""The form in a real browser: it launches what it shows, and no edit is lost without a question."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Console, tiny_stack
+from tests.e2e.test_main_job import choose, picture
+from tests.stack import TOKEN, Stack
+
+STEERED = {
+    "model": {"id": "local:tiny-bert"},
+    "data": {"id": "local:reviews"},
+    "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 5},
+    "training": {"max_steps": 200, "batch_size": 8, "max_length": 16, "learning_rate": 0.005},
+    "steering": [{"step": 40, "action": "hold"}, {"step": 60, "action": "release"}],
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("new-run") / "data"
+    with tiny_stack(folder, layers=2, has_worker=False) as stack:
+        yield stack
+
+
+@pytest.fixture
+def form(stack: Stack, page: Page) -> Page:
+    page.goto(f"{stack.url}/?token={TOKEN}")
+    page.goto(f"{stack.url}/new")
+    choose(page, "Model", "local:tiny-bert")
+    choose(page, "Data set", "local:reviews")
+    expect(page.get_by_test_id("launch-run")).to_be_enabled()
+    return page
+
+
+def launched(stack: Stack) -> int:
+    with stack.client() as client:
+        return int(client.runs()["total"])
+
+
+def leave(page: Page) -> None:
+    page.get_by_role("button", name="Discard changes").click()
+
+
+def test_yaml_that_is_not_valid_stops_the_launch_on_every_tab(form: Page, stack: Stack) -> None:
+    before = launched(stack)
+    form.get_by_role("tab", name="YAML").click()
+    text = form.get_by_label("Configuration as YAML")
+    good = text.input_value()
+    text.fill(good.replace("max_steps: 200", "max_steps: 50") + "oops: [")
+    expect(form.get_by_test_id("broken-yaml")).to_contain_text("is not valid YAML")
+    expect(form.get_by_test_id("launch-run")).to_be_disabled()
+    picture(form, "new-run-broken-yaml")
+    form.get_by_role("tab", name="Form").click()
+    expect(form.get_by_test_id("launch-run")).to_be_disabled()
+    form.get_by_label("Name", exact=True).fill("an edit elsewhere changes nothing about that")
+    expect(form.get_by_test_id("launch-run")).to_be_disabled()
+    # What was typed is still there, and fixing it is enough.
+    form.get_by_role("button", name="Fix the YAML").click()
+    assert form.get_by_label("Configuration as YAML").input_value().endswith("oops: [")
+    form.get_by_label("Configuration as YAML").fill(
+        "# a comment of mine\n" + good.replace("max_steps: 200", "max_steps: 100")
+    )
+    expect(form.get_by_test_id("broken-yaml")).to_have_count(0)
+    expect(form.get_by_test_id("launch-run")).to_be_enabled()
+    form.get_by_role("tab", name="Form").click()
+    expect(form.get_by_label("Steps", exact=True)).to_have_value("100")
+    form.get_by_role("tab", name="YAML").click()
+    assert form.get_by_label("Configuration as YAML").input_value().startswith("# a comment of mine")
+    assert launched(stack) == before
+
+
+def test_leaving_asks_by_link_back_and_reload(form: Page, stack: Stack) -> None:
+    form.goto(f"{stack.url}/")
+    form.get_by_role("link", name="New run").first.click()
+    form.wait_for_url("**/new")
+    form.get_by_label("Name", exact=True).fill("not to be lost")
+    form.get_by_role("link", name="Runs", exact=True).first.click()
+    expect(form.get_by_role("dialog")).to_contain_text("not saved")
+    picture(form, "new-run-leave")
+    form.get_by_role("button", name="Keep editing").click()
+    assert form.url.endswith("/new")
+    form.go_back()
+    expect(form.get_by_role("dialog")).to_contain_text("not saved")
+    form.get_by_role("button", name="Keep editing").click()
+    assert form.url.endswith("/new")
+    expect(form.get_by_label("Name", exact=True)).to_have_value("not to be lost")
+
+    asked: list[str] = []
+    form.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    form.reload()
+    assert asked == ["beforeunload"]
+    # Reloaded all the same: the edit is back, and says so.
+    expect(form.get_by_test_id("restored")).to_be_visible()
+    expect(form.get_by_label("Name", exact=True)).to_have_value("not to be lost")
+
+    form.go_back()
+    leave(form)
+    expect(form.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+    form.get_by_role("link", name="New run").first.click()
+    expect(form.get_by_label("Name", exact=True)).to_have_value("")
+    expect(form.get_by_test_id("restored")).to_have_count(0)
+    # Nothing was edited: nothing is asked.
+    form.get_by_role("link", name="Runs", exact=True).first.click()
+    expect(form.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+
+
+def test_a_preset_asks_before_it_replaces_edits(form: Page) -> None:
+    steps = form.get_by_label("Steps", exact=True)
+    steps.fill("123")
+    form.locator("[data-preset=lora]").click()
+    dialog = form.get_by_role("dialog")
+    expect(dialog).to_contain_text("Replace your changes?")
+    dialog.get_by_role("button", name="Keep").click()
+    expect(steps).to_have_value("123")
+    form.locator("[data-preset=lora]").click()
+    dialog.get_by_role("button", name="Use the preset").click()
+    expect(form.get_by_label("Rank", exact=True)).to_have_value("4")
+    # A preset on a preset loses nothing.
+    form.locator("[data-preset=full]").click()
+    expect(dialog).to_have_count(0)
+    expect(form.get_by_label("Learning rate", exact=True)).to_have_value("5e-5")
+
+
+def test_another_method_keeps_the_budget_takes_its_own_rate_and_says_so(form: Page) -> None:
+    changes, rate = form.get_by_test_id("method-changes"), form.get_by_label("Learning rate", exact=True)
+    choose(form, "Method", "LoRA (fixed rank)")
+    expect(form.get_by_label("Rank", exact=True)).to_have_value("4")
+    expect(rate).to_have_value("0.003")
+    expect(changes).to_contain_text("mean rank 4")
+    expect(changes).to_contain_text("Learning rate: 0.01 → 0.003")
+    picture(form, "new-run-method-switch")
+    changes.get_by_role("button", name="Keep 0.01").click()
+    expect(rate).to_have_value("0.01")
+
+    choose(form, "Method", "Full fine-tuning")
+    expect(rate).to_have_value("5e-5")
+    choose(form, "Method", "AdaLoRA")
+    expect(form.get_by_label("Target rank", exact=True)).to_have_value("4")
+    expect(form.get_by_label("Prune every", exact=True)).to_have_value("10")
+    expect(changes).to_contain_text("Prune every: 100 → 10")
+    expect(form.get_by_test_id("launch-run")).to_be_enabled()
+    choose(form, "Method", "Dynamic rank")
+    expect(form.get_by_label("Prune every", exact=True)).to_have_value("10")
+    expect(rate).to_have_value("0.01")
+
+
+def test_a_broken_data_set_is_listed_with_its_reason_and_cannot_be_chosen(form: Page, stack: Stack) -> None:
+    (stack.settings.datasets_dir / "ragged.csv").write_text("text,label\na,b\nc,d,e\n", encoding="utf-8")
+    form.reload()
+    form.get_by_role("combobox", name="Data set").click()
+    option = form.get_by_role("option", name="ragged.csv")
+    expect(option).to_contain_text("3")
+    expect(option).to_have_attribute("data-combobox-disabled", "true")
+    picture(form, "new-run-broken-data")
+    form.keyboard.press("Escape")
+    use = form.get_by_test_id("data-use")
+    expect(use).to_contain_text("text")
+    expect(use).to_contain_text("label")
+    expect(use).to_contain_text("fresh")
+
+
+def test_a_copy_of_a_steered_run_shows_that_it_repeats_the_steering(stack: Stack, page: Page) -> None:
+    with stack.client() as client:
+        run = client.launch(STEERED, name="steered", tags=["kept"])["id"]
+    page.goto(f"{stack.url}/?token={TOKEN}")
+    page.goto(f"{stack.url}/new?from={run}")
+    notice = page.get_by_test_id("steering-notice")
+    expect(notice).to_contain_text("step 40: hold")
+    expect(page.get_by_text("kept", exact=True)).to_be_visible()
+    picture(page, "new-run-steered-copy")
+    notice.get_by_role("button", name="Launch without it").click()
+    expect(notice).to_have_count(0)
+    page.get_by_test_id("launch-run").click()
+    page.wait_for_url("**/runs/*")
+    with stack.client() as client:
+        copy = client.run(page.url.rsplit("/", 1)[-1])
+    assert copy["config"]["steering"] == []
+    assert copy["tags"] == ["kept"]
+
+
+def test_without_the_server_nothing_is_launched_and_the_form_says_why(
+    form: Page, stack: Stack, console: Console
+) -> None:
+    console.expects_failed_requests = True
+    form.route("**/api/v1/runs/validate", lambda route: route.abort())
+    form.get_by_label("Steps", exact=True).fill("150")
+    expect(form.get_by_test_id("launch-run")).to_be_disabled()
+    expect(form.get_by_role("button", name="Check again")).to_be_visible()
+    form.unroute("**/api/v1/runs/validate")
+    form.get_by_role("button", name="Check again").click()
+    expect(form.get_by_test_id("launch-run")).to_be_enabled()
+
