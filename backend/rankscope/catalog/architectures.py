@@ -1,0 +1,121 @@
+"""What is known of each kind of model that can classify texts: its layers, head, embedding and limit of positions.
+
+The facts are in architectures.json, written by scripts/model_architectures.py from transformers, so that the server knows
+them without it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any
+
+# Options that have the value of another one where config.json does not give them.
+_SAME_AS = {
+    "pooler_hidden_size": "hidden_size", "word_embed_proj_dim": "hidden_size", "num_decoder_layers": "num_layers",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Positions:
+    """A text may have `option + extra` tokens, less the padding token's id and one where positions count from there."""
+
+    option: str
+    extra: int
+    from_padding: bool
+    unless: Mapping[str, object]
+
+
+@dataclass(frozen=True, eq=False)
+class Architecture:
+    """Names are relative to the body, without the `prefix` that its classifier puts in front; every number is `*`."""
+
+    kind: str
+    class_name: str
+    is_known: bool
+    """Whether there is more than its class: what follows is empty else."""
+    tokenizer: str | None
+    prefix: str
+    linear: frozenset[str]
+    """Linear layers inside numbered blocks."""
+    conv1d: bool
+    """Whether those are GPT-2's, whose weights are (in, out)."""
+    outside: tuple[str, ...]
+    """Linear layers of the body outside of numbered blocks, such as a pooler: adapted when target_modules names them."""
+    other: frozenset[str]
+    """All other parameters of the body."""
+    tied: frozenset[str]
+    """Further names of parameters that are counted under another one."""
+    head: tuple[tuple[int | str, ...], ...]
+    """Shapes of the head's parameters, in numbers and names of options."""
+    blocks: Mapping[str, str]
+    """Path of a stack of blocks -> the option that counts them."""
+    embedding: str | None
+    positions: Positions | None
+    renames: tuple[tuple[str, str], ...]
+    splits: tuple[tuple[str, tuple[str, ...]], ...]
+    defaults: Mapping[str, int]
+    aliases: Mapping[str, list[str]]
+    """Option -> other names that config.json may give it."""
+
+    @cached_property
+    def _rename_patterns(self) -> list[tuple[re.Pattern[str], str]]:
+        return [(re.compile(source), target) for source, target in self.renames]
+
+    def inner(self, name: str) -> str:
+        """A name of the files as the body calls it."""
+        for pattern, target in self._rename_patterns:
+            name = pattern.sub(target, name)
+        return name.removeprefix(f"{self.prefix}.") if self.prefix else name
+
+    def outer(self, name: str) -> str:
+        """A name of the body as the classifier calls it."""
+        return f"{self.prefix}.{name}" if self.prefix else name
+
+    def size(self, option: str, config: Mapping[str, Any]) -> int | None:
+        """A size of the configuration, or its default; None where it is not a whole number."""
+        names = [option, *self.aliases.get(option, ())]
+        value = next((config[name] for name in names if config.get(name) is not None), None)
+        if value is None and option in _SAME_AS:
+            return self.size(_SAME_AS[option], config)
+        if value is None:
+            value = self.defaults.get(option)
+        return value if type(value) is int and value >= 0 else None
+
+
+def starred(name: str) -> str:
+    """The name with every number as `*`."""
+    return ".".join("*" if part.isdigit() else part for part in name.split("."))
+
+
+@cache
+def architectures() -> Mapping[str, Architecture]:
+    """Kind (config.json's model_type) -> what is known of it."""
+    text = files("rankscope.catalog").joinpath("architectures.json").read_text(encoding="utf-8")
+    return {kind: _architecture(kind, entry) for kind, entry in json.loads(text).items()}
+
+
+def _architecture(kind: str, entry: dict[str, Any]) -> Architecture:
+    positions = entry.get("positions")
+    return Architecture(
+        kind=kind,
+        class_name=entry["class"],
+        is_known="unknown" not in entry,
+        tokenizer=entry.get("tokenizer"),
+        prefix=entry.get("prefix", ""),
+        linear=frozenset(entry.get("linear", ())),
+        conv1d=entry.get("conv1d", False),
+        outside=tuple(entry.get("outside", ())),
+        other=frozenset(entry.get("other", ())),
+        tied=frozenset(entry.get("tied", ())),
+        head=tuple(tuple(shape) for shape in entry.get("head", ())),
+        blocks=entry.get("blocks", {}),
+        embedding=entry.get("embedding"),
+        positions=Positions(**positions) if positions else None,
+        renames=tuple((source, target) for source, target in entry.get("renames", ())),
+        splits=tuple((source, tuple(targets)) for source, targets in entry.get("splits", ())),
+        defaults=entry.get("defaults", {}),
+        aliases=entry.get("aliases", {}),
+    )

@@ -1,0 +1,267 @@
+"""Writes backend/rankscope/catalog/architectures.json: what the server knows of each kind of model, without torch.
+
+Every kind that AutoModelForSequenceClassification knows is built without memory (on torch's meta device), and its names are
+read: which layers an adapter is put on, what the head is made of, which tensor is the embedding. Run it after an update of
+transformers: `python scripts/model_architectures.py`; a test holds the file equal to what this computes.
+"""
+
+import contextlib
+import copy
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+from transformers.core_model_loading import WeightConverter, WeightRenaming
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import logging
+
+from dynamic_rank.targets import head_names, is_linear, target_names
+
+TARGET = Path(__file__).parent.parent / "backend/rankscope/catalog/architectures.json"
+LABELS = 17
+# Distinct sizes, so that a size says which option it comes from.
+SIZES = {
+    "hidden_size": 96, "d_model": 96, "n_embd": 96, "dim": 96, "emb_dim": 96, "word_embed_proj_dim": 48,
+    "embedding_size": 40, "vocab_size": 1009, "classifier_proj_size": 56, "pooler_hidden_size": 72,
+}  # fmt: skip
+POSITIONS = {"max_position_embeddings": 131, "n_positions": 131}
+COUNTS = {
+    "num_hidden_layers": 3, "n_layer": 3, "n_layers": 3, "num_layers": 3, "encoder_layers": 3, "decoder_layers": 5,
+    "num_decoder_layers": 5,
+}  # fmt: skip
+HEADS = dict.fromkeys(
+    (
+        "num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads", "decoder_attention_heads",
+        "num_key_value_heads",
+    ),
+    4,
+)  # fmt: skip
+# What some kinds need besides to be built at all.
+EXTRA: dict[str, dict[str, Any]] = {
+    "esm": {"pad_token_id": 1, "vocab_size": 1009},
+    "hunyuan_v1_dense": {"head_dim": 24},
+    "hunyuan_v1_moe": {"head_dim": 24, "num_experts": 2, "moe_topk": 1},
+    "ministral": {"head_dim": 24},
+    "nemotron": {"num_key_value_heads": 4},
+    "squeezebert": {"embedding_size": 96},
+    "reformer": {"axial_pos_embds_dim": (32, 64)},
+}
+# Options that give layers other names: the names of each are kept.
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "deepseek_v2": [{"q_lora_rank": None}],
+    "deepseek_v3": [{"q_lora_rank": None}],
+    "esm": [{"position_embedding_type": "rotary"}],
+    "mt5": [{"is_gated_act": False, "dense_act_fn": "relu"}],
+    "qwen2_moe": [{"mlp_only_layers": [0]}],
+    "qwen3_moe": [{"mlp_only_layers": [0]}],
+    "t5": [{"is_gated_act": True, "dense_act_fn": "gelu_new"}],
+    "umt5": [{"is_gated_act": False, "dense_act_fn": "relu"}],
+}
+# An option whose value means that positions have no limit.
+UNLIMITED = {"position_biased_input": False, "position_embedding_type": "rotary"}
+
+
+def describe(kind: str) -> dict[str, Any]:
+    """The entry of one kind; only its class where it cannot be built here."""
+    entry: dict[str, Any] = {"class": MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES[kind]}
+    tokenizer = TOKENIZER_MAPPING_NAMES.get(kind)
+    if tokenizer:
+        entry["tokenizer"] = tokenizer
+    try:
+        config = shrunk(kind)
+        model = build(config)
+    except Exception as error:
+        entry["unknown"] = f"{type(error).__name__}: {str(error)[:60]}"
+        return entry
+    entry |= names(model, config, kind)
+    for variant in VARIANTS.get(kind, []):
+        other = copy.deepcopy(config)
+        for name, value in variant.items():
+            setattr(other, name, value)
+        more = names(build(other), other, kind)
+        for field in ("linear", "other"):
+            entry[field] = sorted({*entry[field], *more[field]})
+    return entry
+
+
+def shrunk(kind: str) -> PreTrainedConfig:
+    config = AutoConfig.for_model(kind)
+    present = config.to_dict()
+    changes = {**SIZES, **POSITIONS, **COUNTS, **HEADS, **EXTRA.get(kind, {})}
+    for name, value in changes.items():
+        if name in present and (type(present[name]) is int or name in EXTRA.get(kind, {})):
+            try:
+                setattr(config, name, value)
+            except (AttributeError, ValueError, TypeError):
+                continue
+    if kind == "zamba":  # its layers are counted by a list, and tied in a pattern over all of them
+        config = AutoConfig.for_model(kind)
+    layer_types = getattr(config, "layer_types", None)
+    if isinstance(layer_types, list) and len(layer_types) > config.num_hidden_layers:
+        with contextlib.suppress(AttributeError):
+            config.layer_types = layer_types[: config.num_hidden_layers]
+    pad = getattr(config, "pad_token_id", None)
+    if isinstance(pad, int) and pad >= SIZES["vocab_size"]:
+        config.pad_token_id = 0
+    config.num_labels = LABELS
+    return config
+
+
+def build(config: PreTrainedConfig) -> nn.Module:
+    with torch.device("meta"):
+        model: nn.Module = AutoModelForSequenceClassification.from_config(copy.deepcopy(config))
+    return model
+
+
+def names(model: nn.Module, config: PreTrainedConfig, kind: str) -> dict[str, Any]:
+    heads = head_names(model, "SEQ_CLS")
+    prefix = model.base_model_prefix if hasattr(model, model.base_model_prefix) else ""
+    try:
+        linear = target_names(model, None, heads)
+    except ValueError:  # no linear layer in a block: SqueezeBERT's are convolutions
+        linear = []
+    modules = dict(model.named_modules())
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    body = {name: shape for name, shape in shapes.items() if name.split(".")[0] not in heads}
+    every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    inside = sorted({pattern(inner(name, prefix)) for name in linear})
+    weights = {f"{name}.weight" for name in linear}
+    outside = [
+        name
+        for name, module in modules.items()
+        if is_linear(module) and name.split(".")[0] not in heads and not any(part.isdigit() for part in name.split("."))
+    ]
+    entry: dict[str, Any] = {
+        "prefix": prefix,
+        "linear": inside,
+        "other": sorted({pattern(inner(name, prefix)) for name in body if name not in weights}),
+        "head": [[size_name(size, config) for size in shapes[name]] for name in shapes if name.split(".")[0] in heads],
+        "blocks": blocks(linear, prefix, config),
+        "embedding": embedding(body, prefix, config),
+    }
+    tied = sorted({pattern(inner(name, prefix)) for name in every - set(shapes)})
+    aliases: dict[str, list[str]] = {}
+    for alias, option in type(config).attribute_map.items():
+        aliases.setdefault(option, []).append(alias)
+    optional = {
+        "conv1d": any(isinstance(modules[name], Conv1D) for name in linear),
+        "tied": tied,
+        "outside": sorted(inner(name, prefix) for name in outside),
+        "renames": renames(kind),
+        "splits": splits(kind),
+        "positions": positions(model, heads, config),
+    }
+    entry |= {name: value for name, value in optional.items() if value}
+    wanted = {size for shape in entry["head"] for size in shape if isinstance(size, str)}
+    wanted |= set(entry["blocks"].values()) | {"vocab_size", "max_position_embeddings", "n_positions"}
+    entry |= {"aliases": used} if (used := {name: aliases[name] for name in sorted(wanted & set(aliases))}) else {}
+    defaults = AutoConfig.for_model(kind).to_dict()
+    entry["defaults"] = {
+        name: defaults[name] for name in sorted(wanted - {"num_labels"}) if isinstance(defaults.get(name), int)
+    }
+    return entry
+
+
+def inner(name: str, prefix: str) -> str:
+    return name.removeprefix(f"{prefix}.") if prefix else name
+
+
+def pattern(name: str) -> str:
+    """The name with every number as `*`."""
+    return ".".join("*" if part.isdigit() else part for part in name.split("."))
+
+
+def size_name(size: int, config: PreTrainedConfig) -> int | str:
+    if size == LABELS:
+        return "num_labels"
+    present = config.to_dict()
+    return next((name for name, value in SIZES.items() if value == size and present.get(name) == size), size)
+
+
+def blocks(linear: list[str], prefix: str, config: PreTrainedConfig) -> dict[str, str]:
+    """Path of each stack of blocks -> the option that counts them, where one does."""
+    seen: dict[str, set[int]] = {}
+    for name in linear:
+        parts = inner(name, prefix).split(".")
+        at = next(index for index, part in enumerate(parts) if part.isdigit())
+        seen.setdefault(".".join(parts[:at]), set()).add(int(parts[at]))
+    present = config.to_dict()
+    found = {}
+    for path, numbers in sorted(seen.items()):
+        options = [name for name, value in COUNTS.items() if present.get(name) == value == len(numbers)]
+        if options and numbers == set(range(len(numbers))):
+            found[path] = options[0]
+    return found
+
+
+def embedding(body: dict[str, tuple[int, ...]], prefix: str, config: PreTrainedConfig) -> str | None:
+    vocabulary = config.to_dict().get("vocab_size")
+    return next(
+        (inner(name, prefix) for name, shape in body.items() if len(shape) == 2 and shape[0] == vocabulary), None
+    )
+
+
+def positions(model: nn.Module, heads: list[str], config: PreTrainedConfig) -> dict[str, Any] | None:
+    """The option that limits a text's length, and what its value is short of: a text may have `option + extra` tokens,
+    less the id of the padding token and one where positions are counted from there.
+    """
+    present = config.to_dict()
+    option = next((name for name in POSITIONS if present.get(name) == POSITIONS[name]), None)
+    if option is None:
+        return None
+    unless = {name: value for name, value in UNLIMITED.items() if name in present}
+    for name, module in model.named_modules():
+        rows = getattr(module, "num_embeddings", 0)
+        if name.split(".")[0] in heads or not 0 <= rows - POSITIONS[option] <= 4:
+            continue
+        if module.padding_idx is not None:
+            return {"option": option, "extra": rows - POSITIONS[option], "from_padding": True, "unless": unless}
+        # What its own rows leave, where a text's first position is not row 0.
+        return {"option": option, "extra": 0, "from_padding": False, "unless": unless}
+    for name, buffer in model.named_buffers():
+        if "pos" in name and buffer.dim() == 2 and buffer.shape[0] == POSITIONS[option]:
+            return {"option": option, "extra": 0, "from_padding": False, "unless": unless}
+    return None
+
+
+def renames(kind: str) -> list[list[str]]:
+    found = []
+    for one in get_checkpoint_conversion_mapping(kind) or []:
+        if type(one) is WeightRenaming:
+            for source, target in zip(one.source_patterns, one.target_patterns, strict=False):
+                found.append([source, target])
+    return found
+
+
+def splits(kind: str) -> list[list[Any]]:
+    """[end of the name in the file, ends of the layers that it is cut into] of layers that are stored as one."""
+    found = []
+    for one in get_checkpoint_conversion_mapping(kind) or []:
+        if isinstance(one, WeightConverter) and len(one.source_patterns) == 1 and len(one.target_patterns) > 1:
+            found.append([one.source_patterns[0], list(one.target_patterns)])
+    return found
+
+
+def everything() -> dict[str, Any]:
+    warnings.simplefilter("ignore")
+    logging.set_verbosity_error()
+    return {kind: describe(kind) for kind in sorted(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)}
+
+
+def as_text(entries: dict[str, Any]) -> str:
+    """One line a kind, so that a change shows as the change of that kind."""
+    lines = [f"{json.dumps(kind)}: {json.dumps(entry, sort_keys=True)}" for kind, entry in entries.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(as_text(everything()), encoding="utf-8")
+    print(f"Wrote {TARGET} for transformers {sys.modules['transformers'].__version__}.")

@@ -1,0 +1,36 @@
+"""What the server knows of each kind of model is what transformers and dynamic_rank make of it."""
+
+import json
+from importlib import util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from rankscope.catalog.architectures import architectures
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = util.spec_from_file_location("model_architectures", ROOT / "scripts" / "model_architectures.py")
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_file_of_architectures_is_what_its_script_writes(script: ModuleType) -> None:
+    """After an update of transformers: run scripts/model_architectures.py."""
+    written = json.loads(script.TARGET.read_text(encoding="utf-8"))
+    made = json.loads(script.as_text(script.everything()))
+    assert list(written) == list(made)
+    for kind, entry in made.items():
+        assert written[kind] == entry, kind
+
+
+def test_every_kind_of_text_classifier_is_known(script: ModuleType) -> None:
+    assert set(architectures()) == set(script.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
+    unknown = {kind for kind, architecture in architectures().items() if not architecture.is_known}
+    assert unknown <= {"cohere_compass_text", "layoutlmv2"}
