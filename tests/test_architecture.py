@@ -19,8 +19,7 @@ ALLOWED = {
     "rankscope.catalog": {"rankscope.contract", "rankscope.catalog", "rankscope.settings"},
     "rankscope": {"rankscope"},
     "rankscope_worker": {
-        "rankscope.contract", "rankscope.store", "rankscope.catalog", "rankscope.settings", "rankscope.data_folder",
-        "rankscope.training_stack", "rankscope_worker",
+        "rankscope.contract", "rankscope.store", "rankscope.catalog", "rankscope.settings", "rankscope_worker",
     },
     "dynamic_rank": {"dynamic_rank"},
 }  # fmt: skip

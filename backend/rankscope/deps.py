@@ -11,7 +11,6 @@ from sqlalchemy import Engine
 
 from rankscope.api.auth import AttemptLimit, Gatekeeper
 from rankscope.api.live import Feeds
-from rankscope.api.sessions import Sessions
 from rankscope.catalog import Catalog
 from rankscope.enqueue import Nudger
 from rankscope.settings import Settings
@@ -29,7 +28,6 @@ class Resources:
     predictions: PredictionBoard
     feeds: Feeds
     gatekeeper: Gatekeeper
-    sessions: Sessions
     attempt_limit: AttemptLimit
     static_dir: FilePath
 

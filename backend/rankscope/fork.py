@@ -24,8 +24,8 @@ _FREE = ("training.", "hardware.")
 _SCHEDULE = frozenset(
     f"method.{name}"
     for name in (
-        "target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "pruning_phase", "schedule", "beta", "eps", "eta",
-        "score", "c_lr_scale", "lora_dropout",
+        "target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "schedule", "beta", "eps", "eta", "score",
+        "c_lr_scale", "lora_dropout",
     )
 )  # fmt: skip
 _AFTER_FINAL = frozenset({"method.lora_dropout", "method.c_lr_scale"})
@@ -93,7 +93,7 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
             if origin.is_settled
             else _open_mask_problems(plan, plan.config.method, origin)
         )
-    problems += _changed_files(parent.environment, plan.environment)
+    problems += _changed_files(parent.environment, plan, catalog)
     if problems:
         raise BadInput(problems)
     return plan
@@ -208,15 +208,19 @@ def _is_held(config: RunConfig) -> bool:
     return actions[-1:] == ["hold"]
 
 
-def _changed_files(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldProblem]:
+def _changed_files(before: Mapping[str, Any], plan: RunPlan, catalog: Catalog) -> list[FieldProblem]:
     """Model and data must be those that the parent was trained with, not only be called the same."""
-    return [
-        FieldProblem(
-            f"changes.{field}", after.get(name), f"has other {what} than when the parent was launched",
-            "Put the old ones back, or launch a new run.",
-        )
-        for name, field, what in (
-            ("model_fingerprint", "model.id", "files"), ("data_fingerprint", "data.id", "rows"),
-        )
-        if name in before and before[name] != after.get(name)
-    ]  # fmt: skip
+    problems = []
+    model, data = before.get("model_fingerprint"), before.get("data_fingerprint")
+    if model is not None and not catalog.model(plan.config.model.id).has_fingerprint(model):
+        problems.append(_changed("model.id", plan.environment["model_fingerprint"], "files"))
+    if data is not None and data != plan.environment["data_fingerprint"]:
+        problems.append(_changed("data.id", plan.environment["data_fingerprint"], "rows"))
+    return problems
+
+
+def _changed(field: str, now: str, what: str) -> FieldProblem:
+    return FieldProblem(
+        f"changes.{field}", now, f"has other {what} than when the parent was launched",
+        "Put the old ones back, or launch a new run.",
+    )  # fmt: skip

@@ -18,6 +18,7 @@ from rankscope.contract.methods import (
     BudgetedMethod,
     ControlMethod,
     DynamicRankMethod,
+    EvaMethod,
     FullMethod,
     LoraShrinkMethod,
     SoraMethod,
@@ -61,11 +62,14 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     parts = catalog.count_split(dataset, config.data)
     modules = _target_modules(config, model)
     total_steps = _total_steps(config, parts.train_rows)
-    resolved = _resolve(config, dataset, parts, total_steps)
-    head = (model.hidden_size or 0) * len(parts.labels) + len(parts.labels)
+    resolved = _resolve(config, dataset, parts, total_steps, model.context_length)
+    known_head = model.head_parameters(len(parts.labels))
+    head = known_head or 0
     method = resolved.method
+    is_estimate = known_head is None or not model.is_exact
     if isinstance(method, FullMethod):
         trained = kept = model.body_parameters + head
+        is_estimate |= not model.is_body_exact
     else:
         start, end = _module_ranks(method, modules)
         costs = [module.out_features + module.in_features for module in modules]
@@ -73,6 +77,8 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         has_scales = isinstance(method, BudgetedMethod | SoraMethod)
         trained = sum(rank * (cost + has_scales) for rank, cost in zip(start, costs, strict=True)) + head
         kept = sum(rank * cost for rank, cost in zip(end, costs, strict=True))
+        # EVA deals the same number of components to modules of other sizes.
+        is_estimate |= isinstance(method, EvaMethod) and len(set(costs)) > 1
     curve = planned_curve(resolved, len(modules), total_steps)
     return RunPlan(
         config=resolved,
@@ -84,11 +90,11 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         n_modules=len(modules),
         trained_parameters=trained,
         kept_parameters=kept,
-        is_estimate=False,
+        is_estimate=is_estimate,
         model_parameters=model.parameters,
         context_length=model.context_length,
         curve=curve,
-        warnings=_warnings(resolved, parts, total_steps),
+        warnings=_model_warnings(config, model) + _warnings(resolved, parts, total_steps),
         environment={
             "rankscope": __version__,
             "python": platform.python_version(),
@@ -117,7 +123,6 @@ def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> Planne
             target_rank=method.target_rank,
             window=pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio),
             interval=method.prune_interval,
-            phase=method.phase,
             shape=method.budget_schedule,
         )
         return steered_curve(plan, total_steps, config.steering)
@@ -147,6 +152,15 @@ def _module_ranks(method: AnyMethod, modules: list[LinearModule]) -> tuple[list[
 def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
     method = config.method
     if isinstance(method, FullMethod):
+        if model.is_quantised:
+            raise BadInput(
+                [
+                    FieldProblem(
+                        "config.method.name", method.name, f"trains all weights, and those of {model.id} are quantised",
+                        "Use an adapter method, or the model's unquantised version.",
+                    )
+                ]
+            )  # fmt: skip
         return []
     if isinstance(method, ControlMethod):
         return _named_modules(method, model)
@@ -163,12 +177,13 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
         return list(model.modules)
     problems = []
     chosen: list[LinearModule] = []
+    available = [*model.modules, *model.outside]
     for index, wanted in enumerate(method.target_modules):
         # PEFT's rule: the whole name, or its end from a dot on.
-        fits = [module for module in model.modules if f".{module.name}".endswith(f".{wanted}")]
+        fits = [module for module in available if f".{module.name}".endswith(f".{wanted}")]
         chosen += [module for module in fits if module not in chosen]
         if not fits:
-            kinds = ", ".join(dict.fromkeys(module.name.rsplit(".", 1)[-1] for module in model.modules))
+            kinds = ", ".join(dict.fromkeys(module.name.rsplit(".", 1)[-1] for module in available))
             problems.append(
                 FieldProblem(
                     f"config.method.target_modules.{index}", wanted, f"is {wanted!r}, which no layer is called",
@@ -182,7 +197,7 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
 
 def _named_modules(method: ControlMethod, model: ModelEntry) -> list[LinearModule]:
     """The layers that a rank pattern names, in its order. The model's files may lack the prefix of a full name."""
-    by_end = {module.name: module for module in model.modules}
+    by_end = {module.name: module for module in [*model.modules, *model.outside]}
     chosen, problems = [], []
     for name in method.rank_pattern:
         parts = name.split(".")
@@ -227,8 +242,12 @@ def _total_steps(config: RunConfig, train_rows: int) -> int:
     return total
 
 
-def _resolve(config: RunConfig, dataset: DatasetEntry, parts: SplitCounts, total_steps: int) -> RunConfig:
-    method = config.method
+def _resolve(
+    config: RunConfig, dataset: DatasetEntry, parts: SplitCounts, total_steps: int, context_length: int | None
+) -> RunConfig:
+    method, max_length = config.method, config.training.max_length
+    if context_length is not None:
+        max_length = min(max_length, context_length)
     if isinstance(method, BudgetedMethod | LoraShrinkMethod):
         method = method.model_copy(update={"initial_rank": method.resolved_initial_rank})
     return config.model_copy(
@@ -242,9 +261,27 @@ def _resolve(config: RunConfig, dataset: DatasetEntry, parts: SplitCounts, total
                 }
             ),
             "method": method,
-            "training": config.training.model_copy(update={"max_steps": total_steps, "epochs": None}),
+            "training": config.training.model_copy(
+                update={"max_steps": total_steps, "epochs": None, "max_length": max_length}
+            ),
         }
     )
+
+
+def _model_warnings(config: RunConfig, model: ModelEntry) -> list[str]:
+    warnings = []
+    wanted, most, trained = config.training.max_length, model.context_length, model.trained_length
+    if most is not None and wanted > most:
+        warnings.append(f"{model.name} takes at most {most} tokens: max_length {wanted} is lowered to {most}.")
+    elif most is None and trained is not None and wanted > trained:
+        warnings.append(
+            f"{model.name} was made for texts of up to {trained} tokens: what is behind them in a text may be read badly."
+        )
+    if not model.is_exact:
+        warnings.append(
+            f"Not all layers of {model.name} are known here: the numbers of modules and parameters are an estimate."
+        )
+    return warnings
 
 
 def _warnings(config: RunConfig, parts: SplitCounts, total_steps: int) -> list[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ from sqlmodel import delete
 
 from rankscope.app import create_app
 from rankscope.contract.tables import Run
-from rankscope.serve import server_config
 from rankscope.settings import Settings
 from rankscope.store.engine import writing
 from tests.conftest import Broker
@@ -47,11 +45,14 @@ def config_with(**changes: Any) -> dict[str, Any]:
 
 
 def make_tiny_model(folder: Path, *, blocks: int = 2, size: int = 8) -> None:
-    """What the server reads of a model: config.json and the header of a safetensors file."""
+    """What the server reads of a model: config.json, a vocabulary and the header of a safetensors file."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(
-        json.dumps({"architectures": ["TinyModel"], "num_hidden_layers": blocks, "hidden_size": size})
-    )
+    config = {
+        "architectures": ["BertModel"], "model_type": "bert", "num_hidden_layers": blocks, "hidden_size": size,
+        "vocab_size": 8,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ngood\nbad\nfilm\n")
     header: dict[str, Any] = {}
     for block in range(blocks):
         for kind in ("query", "value"):
@@ -116,24 +117,22 @@ class Server:
             assert not self._thread.is_alive()
 
 
-def start_server(
-    settings: Settings, *, static_dir: Path | None = None, port: int = 0, listener: socket.socket | None = None
-) -> Server:
+def start_server(settings: Settings, *, static_dir: Path | None = None, port: int = 0) -> Server:
     app = create_app(settings, static_dir=static_dir)
-    config = server_config(app, settings, connections=1000)
-    config.port = port
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=5, lifespan="on")
+    )
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        await server.serve(sockets=[listener] if listener else None)
+        await server.serve()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="api")
     thread.start()
     wait_for("the API to start", lambda: server.started or not thread.is_alive(), deadline_s=20, every_s=0.01)
     assert server.started
-    port = (listener or server.servers[0].sockets[0]).getsockname()[1]
+    port = server.servers[0].sockets[0].getsockname()[1]
     return Server(app, f"http://127.0.0.1:{port}", server, thread, loops[0])
 
 

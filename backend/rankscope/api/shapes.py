@@ -57,7 +57,7 @@ class ModelShape(Shape):
 
     id: str
     name: str
-    problem: str | None = Field(examples=["has no tokenizer file"])
+    problem: str | None = Field(examples=["It has no tokenizer file."])
     """Why no run can use it; null for a model that can be used."""
     next_step: str | None
     """What to do about the problem."""

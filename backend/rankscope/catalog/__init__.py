@@ -3,16 +3,14 @@
 People name models and data sets by id, never by path: an id is looked up in the folders of this installation.
 """
 
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
 
 from rankscope.catalog.datasets import DatasetEntry, Datasets
-from rankscope.catalog.models import LinearModule, ModelEntry, find_models
+from rankscope.catalog.model_layers import LinearModule
+from rankscope.catalog.models import ModelEntry, Models
 from rankscope.catalog.readings import Readings, StillReading
 from rankscope.catalog.splits import SplitCounts, count_split
 from rankscope.contract.config import DataConfig
-from rankscope.contract.errors import FieldProblem, UnknownName
 from rankscope.settings import Settings
 
 __all__ = ["Catalog", "DatasetEntry", "LinearModule", "ModelEntry"]
@@ -21,33 +19,25 @@ __all__ = ["Catalog", "DatasetEntry", "LinearModule", "ModelEntry"]
 _SPLITS_KEPT = 64
 
 
-class _Named(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-Entry = TypeVar("Entry", bound=_Named)
-
-
 class Catalog:
     """The models and data sets of one installation; looks at the folders on each call, so new files appear at once."""
 
     def __init__(self, settings: Settings, patience_s: float | None = None) -> None:
         """`patience_s`: a large data file that takes longer to read is refused until it is read; None: waits for it."""
-        self._find_models: Callable[[], list[ModelEntry]] = partial(find_models, settings.models_dir)
+        self._models = Models(settings.models_dir)
         self._datasets = Datasets(settings.datasets_dir, patience_s)
         self._patience_s = patience_s
         self._splits: Readings[SplitCounts] = Readings(_SPLITS_KEPT)
 
     def models(self) -> list[ModelEntry]:
-        return self._find_models()
+        return self._models.all()
 
     def datasets(self) -> list[DatasetEntry]:
         return self._datasets.all()
 
     def model(self, model_id: str, field: str = "config.model.id") -> ModelEntry:
-        """The model with this id; UnknownName that lists what there is."""
-        return _pick(self.models(), model_id, field, "model", "data folder's models/")
+        """The model with this id; UnknownName that lists what there is, BadInput that says why it cannot be used."""
+        return self._models.find(model_id, field)
 
     def dataset(self, dataset_id: str, field: str = "config.data.id", fingerprint: str | None = None) -> DatasetEntry:
         """The data set with this id; UnknownName that lists what there is, BadInput that says why it cannot be used."""
@@ -60,20 +50,3 @@ class Catalog:
             return self._splits.get(key, partial(count_split, entry, data), entry.size_bytes, self._patience_s)
         except StillReading as error:
             raise entry.still_reading() from error
-
-
-def _pick(entries: Sequence[Entry], wanted: str, field: str, what: str, where: str) -> Entry:
-    for entry in entries:
-        if entry.id == wanted:
-            return entry
-    known = ", ".join(entry.id for entry in entries) or "none"
-    raise UnknownName(
-        [
-            FieldProblem(
-                field,
-                wanted,
-                f"is {wanted!r}, and there is no {what} with this id",
-                f"Use one of: {known}. New ones go into the {where}.",
-            )
-        ]
-    )

@@ -79,8 +79,7 @@ function AccountMenu() {
   const client = useQueryClient();
   const { setColorScheme } = useMantineColorScheme();
   const signOut = useMutation({
-    mutationFn: (everywhere: boolean) =>
-      unwrap(http.DELETE("/api/v1/session", { params: { query: { everywhere } } })),
+    mutationFn: () => unwrap(http.DELETE("/api/v1/session")),
     onSuccess: () => {
       client.clear();
       client.setQueryData(sessionQuery.queryKey, { signed_in: false });
@@ -106,11 +105,8 @@ function AccountMenu() {
           API description (OpenAPI)
         </Menu.Item>
         <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate(false)}>
+        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate()}>
           Sign out
-        </Menu.Item>
-        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate(true)}>
-          Sign out everywhere
         </Menu.Item>
       </Menu.Dropdown>
     </Menu>

@@ -29,7 +29,6 @@ class Full:
     key = "full"
     width = 0
     is_settled = True
-    decays_every_parameter = False
 
     def __init__(self, options: FullOptions | None = None) -> None:
         self._model: nn.Module | None = None

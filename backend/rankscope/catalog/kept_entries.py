@@ -1,0 +1,37 @@
+"""What was read from files, kept while the files stay as they are, in bounded memory."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+Entry = TypeVar("Entry")
+
+
+class KeptEntries(Generic[Entry]):
+    """The most recently used entries by key; the lock is never held while something is read from files."""
+
+    def __init__(self, *, most: int, most_weight: int) -> None:
+        self._most = most
+        self._most_weight = most_weight
+        self._weight = 0
+        self._entries: OrderedDict[Hashable, tuple[Entry, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Entry | None:
+        with self._lock:
+            found = self._entries.get(key)
+            if found is None:
+                return None
+            self._entries.move_to_end(key)
+            return found[0]
+
+    def keep(self, key: Hashable, entry: Entry, weight: int) -> None:
+        """Keeps the entry; the least recently used ones go when there are too many or they weigh too much."""
+        with self._lock:
+            _, old = self._entries.pop(key, (None, 0))
+            self._entries[key] = (entry, weight)
+            self._weight += weight - old
+            while len(self._entries) > self._most or (self._weight > self._most_weight and len(self._entries) > 1):
+                _, (_, gone) = self._entries.popitem(last=False)
+                self._weight -= gone

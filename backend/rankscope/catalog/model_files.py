@@ -1,0 +1,199 @@
+"""The files of one model folder: listed once, read with a limit, and never opened unless they are regular files."""
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MIB = 1 << 20
+_MOST_FILES = 2_000
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+class UnusableModel(Exception):
+    """Why a model cannot be used, as the rest of a sentence about it, and what to do.
+
+    `may_pass`: the operating system refused, which says nothing about the files, so the answer is not to be kept.
+    """
+
+    def __init__(self, problem: str, next_step: str, *, may_pass: bool = False) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.next_step = next_step
+        self.may_pass = may_pass
+
+    @property
+    def sentence(self) -> str:
+        """The problem as a sentence of its own."""
+        subject = "It " if self.problem.split(" ")[0] in ("has", "is", "comes", "holds", "reads") else ""
+        text = f"{subject}{self.problem}"
+        return f"{text[0].upper()}{text[1:]}." if text.startswith(("the ", "it ")) else f"{text}."
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """What changes when a file does; the change time also sees a write that sets the old modification time again."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """One look at a folder: links are followed, so that a folder of links into a download cache is a model too."""
+
+    folder: Path
+    regular: Mapping[str, FileStamp]
+    folders: tuple[str, ...]
+    others: Mapping[str, str]
+    """Name -> what it is: a pipe, a device, a link to nothing."""
+
+    @property
+    def stamp(self) -> tuple[object, ...]:
+        """Equal for two looks exactly when nothing has changed in between."""
+        return (
+            str(self.folder), tuple(self.regular.items()), self.folders, tuple(self.others.items()),
+        )  # fmt: skip
+
+    def require(self, name: str, problem: str, next_step: str) -> FileStamp:
+        """The regular file `name`; UnusableModel with this problem where there is none."""
+        if name in self.others:
+            raise UnusableModel(f"{shown(name)} is {self.others[name]}, not a regular file", f"Replace {shown(name)}.")
+        if name in self.folders:
+            raise UnusableModel(f"{shown(name)} is a folder, not a file", f"Replace {shown(name)}.")
+        if name not in self.regular:
+            raise UnusableModel(problem, next_step)
+        return self.regular[name]
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """The whole content; UnusableModel for a file above the limit, a Git LFS pointer, or an empty one."""
+        with open_regular(self.folder / name) as file:
+            content = file.read(most_bytes + 1)
+        if len(content) > most_bytes:
+            raise UnusableModel(
+                f"{shown(name)} is larger than {most_bytes // MIB} MiB", f"Replace {shown(name)} by the model's own."
+            )
+        check_content(name, content)
+        return content
+
+    def read_json(self, name: str, most_bytes: int) -> dict[str, Any]:
+        """The file's JSON object; UnusableModel, with the place, for anything else."""
+        content = self.read(name, most_bytes)
+        again = f"Copy {shown(name)} from the model again."
+        try:
+            value = json.loads(content.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise UnusableModel(f"{shown(name)} is not UTF-8 text (byte {error.start})", again) from error
+        except json.JSONDecodeError as error:
+            raise UnusableModel(
+                f"{shown(name)} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", again
+            ) from error
+        except ValueError as error:
+            raise UnusableModel(f"{shown(name)} is not usable JSON: {error}", again) from error
+        except RecursionError as error:
+            raise UnusableModel(f"{shown(name)} is nested too deeply", again) from error
+        if not isinstance(value, dict):
+            raise UnusableModel(f"{shown(name)} holds {json_kind(value)}, not a JSON object", again)
+        return value
+
+
+def look_into(folder: Path) -> ModelFiles:
+    """Lists a folder; UnusableModel where it cannot be read or has too many files."""
+    regular, folders, others = {}, [], {}
+    try:
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                if number >= _MOST_FILES:
+                    raise UnusableModel(
+                        f"holds more than {_MOST_FILES:,} files", "Put each model into a folder of its own."
+                    )
+                try:
+                    status = entry.stat()
+                except OSError as error:
+                    others[entry.name] = "a link to nothing" if entry.is_symlink() else _reason(error)
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    regular[entry.name] = FileStamp(
+                        status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+                    )
+                elif stat.S_ISDIR(status.st_mode):
+                    folders.append(entry.name)
+                else:
+                    others[entry.name] = kind_of(status.st_mode)
+    except OSError as error:
+        raise unreadable("the folder", error) from error
+    return ModelFiles(folder, dict(sorted(regular.items())), tuple(sorted(folders)), dict(sorted(others.items())))
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a regular file for reading bytes. Anything else is never waited for: a pipe would block for ever."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise unreadable(shown(path.name), error) from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise UnusableModel(
+            f"{shown(path.name)} is {kind_of(mode)}, not a regular file", f"Replace {shown(path.name)}."
+        )
+    return os.fdopen(descriptor, "rb")
+
+
+def check_content(name: str, begin: bytes) -> None:
+    """UnusableModel for what downloads leave instead of the file itself."""
+    if not begin:
+        raise UnusableModel(f"{shown(name)} is empty", f"Copy {shown(name)} again: the copy was not finished.")
+    if begin.startswith(_LFS_POINTER):
+        raise UnusableModel(
+            f"{shown(name)} is a Git LFS pointer, not the file itself",
+            "Run `git lfs pull` where the model was cloned, then copy it again.",
+        )
+    if begin[:64].lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise UnusableModel(f"{shown(name)} is a web page, not the file itself", f"Download {shown(name)} again.")
+
+
+def unreadable(what: str, error: OSError) -> UnusableModel:
+    return UnusableModel(
+        f"{what} cannot be read: {_reason(error)}",
+        "Let the user that RankScope runs as read it, or copy the model again.",
+        may_pass=True,
+    )
+
+
+def kind_of(mode: int) -> str:
+    for is_kind, name in (
+        (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a device"),
+        (stat.S_ISCHR, "a device"), (stat.S_ISDIR, "a folder"),
+    ):  # fmt: skip
+        if is_kind(mode):
+            return name
+    return "a special file"
+
+
+def json_kind(value: object) -> str:
+    """What a JSON value is, for a sentence."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    names: tuple[tuple[type | tuple[type, ...], str], ...] = (
+        ((int, float), "a number"), (str, "a text"), (list, "a list"), (dict, "an object"),
+    )  # fmt: skip
+    return next((name for kind, name in names if isinstance(value, kind)), "something else")
+
+
+def shown(name: str) -> str:
+    """A file's name for a sentence: bytes that are not UTF-8 and control characters escaped, at most 80 characters."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return text if len(text) <= 80 else f"{text[:60]}...{text[-15:]}"
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

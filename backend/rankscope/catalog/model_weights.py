@@ -1,0 +1,70 @@
+"""Names and shapes of a model's weights, from the headers of its files: packed 4-bit weights in the shape that they stand for."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rankscope.catalog.model_files import ModelFiles, UnusableModel, open_regular
+from rankscope.catalog.safetensors_header import Tensor, read_header
+
+_QUANT_STATE = ".quant_state.bitsandbytes__"
+_MOST_STATE_BYTES = 1 << 16
+_MOST_TENSORS = 500_000
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class ModelWeights:
+    shapes: Shapes
+    size_bytes: int
+
+    @property
+    def elements(self) -> int:
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+
+def read_weights(files: ModelFiles, names: tuple[str, ...]) -> ModelWeights:
+    """Reads the headers of these files; UnusableModel names the one that is damaged."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in names:
+        path = files.folder / name
+        _, tensors = read_header(path)
+        shapes |= _shapes(path, tensors)
+        if len(shapes) > _MOST_TENSORS:
+            raise UnusableModel(f"has more than {_MOST_TENSORS:,} tensors", "Use a model with fewer, larger tensors.")
+    return ModelWeights(shapes, sum(files.regular[name].size for name in names))
+
+
+def _shapes(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Without what bitsandbytes stores next to a weight: its scales, and for 4 bits its state, which has the true shape."""
+    true = {}
+    helpers = set()
+    for name, tensor in tensors.items():
+        weight, found, _ = name.partition(_QUANT_STATE)
+        if found and weight in tensors:
+            true[weight] = _packed_shape(path, tensor, weight)
+            helpers |= {other for other in tensors if other.startswith(f"{weight}.")}
+        elif name.endswith((".SCB", ".weight_format")):
+            helpers.add(name)
+    return {name: true.get(name, tensor.shape) for name, tensor in tensors.items() if name not in helpers}
+
+
+def _packed_shape(path: Path, state: Tensor, weight: str) -> tuple[int, ...]:
+    with open_regular(path) as file:
+        file.seek(state.begin)
+        text = file.read(min(state.end - state.begin, _MOST_STATE_BYTES))
+    try:
+        shape = json.loads(text)["shape"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _no_shape(weight) from error
+    if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 1 << 32 for size in shape):
+        raise _no_shape(weight)
+    return tuple(shape)
+
+
+def _no_shape(weight: str) -> UnusableModel:
+    return UnusableModel(
+        f"is quantised, and the state of {weight[:80]!r} does not say its shape", "Quantise and save the model again."
+    )

@@ -1,0 +1,170 @@
+"""A model's tokenizer, as far as its files show: whether transformers can make one, and its highest token id.
+
+transformers makes a tokenizer even without any file: one of five tokens, to which every word is unknown. So the files are
+looked for here.
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from typing import Any
+
+from rankscope.catalog.architectures import Architecture
+from rankscope.catalog.model_files import MIB, ModelFiles, UnusableModel, json_kind, shown
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
+    "merges.txt", "bpe.codes", "spm.model", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
+    "sentencepiece.model", "entity_vocab.json", "tekken.json", "tiktoken.model",
+)  # fmt: skip
+_SENTENCEPIECE = ("spm.model", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "sentencepiece.model")
+_WITHOUT_FILES = frozenset({"canine", "esmc", "perceiver"})
+_WORD_PIECES = frozenset(
+    {
+        "BertTokenizer", "ConvBertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "ErnieTokenizer", "EsmTokenizer",
+        "FunnelTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "MobileBertTokenizer", "MPNetTokenizer",
+        "RetriBertTokenizer", "SplinterTokenizer", "SqueezeBertTokenizer", "BertJapaneseTokenizer", "HerbertTokenizer",
+    }
+)  # fmt: skip
+_PAIRS = frozenset(
+    {
+        "BartTokenizer", "CTRLTokenizer", "CodeGenTokenizer", "DebertaTokenizer", "GPT2Tokenizer", "GPTNeoXTokenizer",
+        "LEDTokenizer", "LongformerTokenizer", "LukeTokenizer", "MvpTokenizer", "OpenAIGPTTokenizer", "Qwen2Tokenizer",
+        "RobertaTokenizer", "BlenderbotTokenizer", "CLIPTokenizer", "WhisperTokenizer",
+    }
+)  # fmt: skip
+_NEEDS_PACKAGE = {
+    "BioGptTokenizer": "sacremoses", "FlaubertTokenizer": "sacremoses", "XLMTokenizer": "sacremoses",
+    "RoFormerTokenizer": "rjieba", "PLBartTokenizer": "sentencepiece",
+}  # fmt: skip
+_NOT_PLAIN_TEXT = frozenset(
+    {"LayoutLMv2Tokenizer", "LayoutLMv3Tokenizer", "LayoutXLMTokenizer", "MarkupLMTokenizer", "TapasTokenizer"}
+)
+_MOST_JSON_BYTES = 64 * MIB
+_COPY = "Copy the tokenizer's files (tokenizer.json, tokenizer_config.json) from the model into the folder."
+_SAVE = (
+    "Load the tokenizer once with transformers where its packages are installed and call save_pretrained: "
+    "that writes tokenizer.json."
+)
+
+
+def check_tokenizer(files: ModelFiles, architecture: Architecture) -> int | None:
+    """The highest token id that the files name, None where they do not say; UnusableModel where they make no tokenizer."""
+    settings = (
+        files.read_json("tokenizer_config.json", _MOST_JSON_BYTES) if "tokenizer_config.json" in files.regular else {}
+    )
+    for name in TOKENIZER_FILES:
+        if name in files.others:
+            files.require(name, "", "")
+    tokenizer_class = _class_of(settings, architecture)
+    _check_code(settings, tokenizer_class)
+    if tokenizer_class in _NOT_PLAIN_TEXT:
+        raise UnusableModel(
+            f"reads documents or tables, not plain texts (its tokenizer is {tokenizer_class})",
+            "Use a model for plain text.",
+        )
+    package = _NEEDS_PACKAGE.get(tokenizer_class)
+    if package and importlib.util.find_spec(package) is None:
+        raise UnusableModel(
+            f"has a {tokenizer_class}, which needs the package {package}, and that is not installed",
+            f"Install it where the workers run (pip install {package}), or use another model.",
+        )
+    if architecture.kind in _WITHOUT_FILES:
+        return None
+    if "tokenizer.json" in files.regular:
+        return max([*_ids_of_fast(files), *_added(files, settings)], default=None)
+    if "vocab.txt" in files.regular and (tokenizer_class in _WORD_PIECES or not _is_known(tokenizer_class)):
+        return max(_lines(files, "vocab.txt") - 1, *_added(files, settings), 0)
+    if "vocab.json" in files.regular and (tokenizer_class in _PAIRS or not _is_known(tokenizer_class)):
+        if "merges.txt" not in files.regular:
+            raise UnusableModel("has a vocab.json without its merges.txt", _COPY)
+        ids = _ids_of_mapping("vocab.json", files.read_json("vocab.json", _MOST_JSON_BYTES))
+        return max([*ids, *_added(files, settings)], default=None)
+    found = next((name for name in _SENTENCEPIECE if name in files.regular), None)
+    if found is not None:
+        files_are_readable = all(importlib.util.find_spec(name) for name in ("sentencepiece", "google.protobuf"))
+        if files_are_readable:
+            return None
+        raise UnusableModel(
+            f"has its tokenizer in {found} only, which needs the packages sentencepiece and protobuf", _SAVE
+        )
+    others = [name for name in ("vocab.txt", "vocab.json", "bpe.codes") if name in files.regular]
+    if others and _is_known(tokenizer_class):
+        raise UnusableModel(f"has its tokenizer in {others[0]} only, which {tokenizer_class} does not read", _SAVE)
+    if others:
+        return None
+    raise UnusableModel("has no tokenizer file: without one every word would be unknown to it", _COPY)
+
+
+def _class_of(settings: dict[str, Any], architecture: Architecture) -> str:
+    """The tokenizer's class: as tokenizer_config.json says, else as the kind of model has it."""
+    named = settings.get("tokenizer_class")
+    if named is not None and not isinstance(named, str):
+        raise UnusableModel(f"tokenizer_config.json has {json_kind(named)} as tokenizer_class, not a name", _COPY)
+    name = named or architecture.tokenizer or ""
+    name = name.removesuffix("Fast")
+    usual = (architecture.tokenizer or "").removesuffix("Fast")
+    is_general = name in ("", "TokenizersBackend", "PythonBackend", "PreTrainedTokenizer")
+    return usual if is_general and usual else name
+
+
+def _is_known(tokenizer_class: str) -> bool:
+    """Whether it is known which files this class reads."""
+    return tokenizer_class in _WORD_PIECES | _PAIRS | {
+        "AlbertTokenizer", "BigBirdTokenizer", "CamembertTokenizer", "DebertaV2Tokenizer", "FNetTokenizer", "GemmaTokenizer",
+        "LlamaTokenizer", "MBartTokenizer", "RemBertTokenizer", "T5Tokenizer", "XLMRobertaTokenizer", "XLNetTokenizer",
+        "TokenizersBackend", "",
+    }  # fmt: skip
+
+
+def _check_code(settings: dict[str, Any], tokenizer_class: str) -> None:
+    code = settings.get("auto_map")
+    named = code.get("AutoTokenizer") if isinstance(code, dict) else code
+    if named and not _is_known(tokenizer_class):
+        raise UnusableModel(
+            "comes with a tokenizer of its own code (auto_map in tokenizer_config.json), and no code of a model is run",
+            _SAVE,
+        )
+
+
+def _ids_of_fast(files: ModelFiles) -> Iterator[int]:
+    """Token ids of tokenizer.json; none for a file that is too large to look into here."""
+    if files.regular["tokenizer.json"].size > _MOST_JSON_BYTES:
+        return
+    content = files.read_json("tokenizer.json", _MOST_JSON_BYTES)
+    model = content.get("model")
+    if not isinstance(model, dict):
+        raise UnusableModel(f"tokenizer.json has {json_kind(model)} as its model", _COPY)
+    vocabulary = model.get("vocab")
+    if isinstance(vocabulary, list):
+        yield len(vocabulary) - 1
+    elif isinstance(vocabulary, dict):
+        yield from _ids_of_mapping("tokenizer.json", vocabulary)
+    else:
+        raise UnusableModel(f"tokenizer.json has {json_kind(vocabulary)} as its vocabulary", _COPY)
+    added = content.get("added_tokens") or []
+    if not isinstance(added, list):
+        raise UnusableModel(f"tokenizer.json has {json_kind(added)} as its added_tokens", _COPY)
+    for token in added:
+        if isinstance(token, dict) and type(token.get("id")) is int:
+            yield token["id"]
+
+
+def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
+    """Ids of the tokens that were added behind the vocabulary."""
+    if "added_tokens.json" in files.regular:
+        yield from _ids_of_mapping("added_tokens.json", files.read_json("added_tokens.json", _MOST_JSON_BYTES))
+    decoder = settings.get("added_tokens_decoder")
+    if isinstance(decoder, dict):
+        yield from (int(key) for key in decoder if key.isascii() and key.isdigit() and len(key) < 16)
+
+
+def _ids_of_mapping(name: str, vocabulary: dict[str, Any]) -> list[int]:
+    wrong = next((token for token, number in vocabulary.items() if type(number) is not int), None)
+    if wrong is not None:
+        raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is no whole number", _COPY)
+    return list(vocabulary.values())
+
+
+def _lines(files: ModelFiles, name: str) -> int:
+    text = files.read(name, _MOST_JSON_BYTES)
+    return len(text.rstrip(b"\r\n").split(b"\n"))
