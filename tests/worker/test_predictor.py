@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -59,14 +60,36 @@ def test_what_the_child_cannot_do_it_says_by_itself(host: Host, answered: Callab
     assert found.next_step
 
 
-def test_a_child_that_breaks_is_reported_with_its_last_line(host: Host, answered: Callable[..., Prediction]) -> None:
+def test_a_database_out_of_reach_is_not_taken_for_a_want_of_memory(
+    host: Host, answered: Callable[..., Prediction]
+) -> None:
     nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
     host.settings = host.settings.model_copy(update={"database_url": nobody})
     found = answered(Predictor(host))
     assert found.status == "failed"
     assert found.message is not None
-    assert found.message.startswith("The process that loads the models failed: sqlalchemy.exc.OperationalError: ")
-    assert found.next_step
+    assert found.message.startswith("The worker cannot read the database: ")
+    assert found.next_step == "Ask again once the database answers."
+
+
+def test_a_child_that_breaks_is_reported_with_its_last_line(
+    host: Host, answered: Callable[..., Prediction], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text("raise RuntimeError('a broken installation')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = answered(Predictor(host))
+    assert found.message == "The process that loads the models failed: RuntimeError: a broken installation"
+    assert "memory" not in (found.next_step or "")
+
+
+def test_a_child_that_was_killed_is_reported_as_killed(
+    host: Host, answered: Callable[..., Prediction], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = answered(Predictor(host))
+    assert found.message == "The process that loads the models was killed by signal 9 (Killed)."
+    assert found.next_step == "Ask again."
 
 
 def test_a_child_that_takes_too_long_is_ended(host: Host, answered: Callable[..., Prediction]) -> None:

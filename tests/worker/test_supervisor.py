@@ -205,12 +205,28 @@ def test_the_kernels_count_of_killed_processes_is_read(tmp_path: Path, version: 
     assert oom_kills() >= 0
 
 
+def test_a_process_of_another_group_that_was_killed_for_memory_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "proc/vmstat").write_text("oom_kill 5\n")
+    for line, file in (("0::/job", "job/memory.events"), ("4:memory:/job", "memory/job/memory.oom_control")):
+        (tmp_path / "proc/self/cgroup").write_text(f"9:name=systemd:/\n{line}\n")
+        path = tmp_path / "sys/fs/cgroup" / file
+        path.parent.mkdir(parents=True)
+        path.write_text("under_oom 0\noom_kill 1\n")
+        assert oom_kills(tmp_path) == 1
+
+
 def test_an_error_without_a_note_is_told_by_the_log(case: Callable[..., Case]) -> None:
     one = case()
     one.begin()
     one.start("raise RuntimeError('no such thing')")
     run = one.end()
-    assert (run.status, run.message) == (RunStatus.failed, "RuntimeError: no such thing")
+    assert (run.status, run.reason) == (RunStatus.failed, "error")
+    assert run.message == (
+        "The training process ended with exit code 1 and did not say why. "
+        "The last line of its log: RuntimeError: no such thing"
+    )
+    assert "report it with the end of the log" in (run.next_step or "")
 
 
 def test_a_data_folder_that_cannot_be_written_fails_the_run(case: Callable[..., Case]) -> None:

@@ -1,32 +1,95 @@
 """From rows of text to token ids."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from datasets import Dataset, disable_progress_bars
-from transformers import PreTrainedTokenizerBase
 
 from rankscope.catalog.splits import Split
+from rankscope_worker.encoding import Counts, TextEncoder
+from rankscope_worker.model import UnusableModel
+
+_UNKNOWN_WARNED = 0.1
+_UNKNOWN_REFUSED = 0.5
 
 
-def tokenized(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[Dataset, Dataset]:
-    """Training and evaluation rows as token ids, cut at `max_length` tokens, with the class number as `labels`.
+class Notice(NamedTuple):
+    """Something to know about the texts; training goes on."""
 
-    Not padded: a collator pads each batch to its longest row.
+    code: str
+    message: str
+    next_step: str
+
+
+@dataclass(frozen=True)
+class TokenizedSplit:
+    train: Dataset
+    evaluation: Dataset
+    notices: list[Notice]
+
+
+def tokenized(split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
+    """Training and evaluation rows as token ids, cut at `max_length` tokens or the model's, with the class number as `labels`.
+
+    Not padded: a collator pads each batch to its longest row. Raises UnusableText or UnusableModel, naming the row.
     """
     disable_progress_bars()
     numbers = {label: number for number, label in enumerate(split.labels)}
+    counts = Counts()
 
-    def make(rows: Sequence[dict[str, str]]) -> Dataset:
+    def make(rows: Sequence[Mapping[str, str]], side: str) -> Dataset:
         columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in split.text_columns}
-        texts = Dataset.from_dict(columns)
-        tokens = texts.map(
-            lambda batch: dict(
-                tokenizer(*(batch[name] for name in split.text_columns), truncation=True, max_length=max_length)
-            ),
+
+        def encode(batch: Mapping[str, list[str]], indices: list[int]) -> dict[str, Any]:
+            return encoder.encode(
+                [batch[name] for name in split.text_columns], lambda row: _row_name(split, side, indices[row]), counts
+            )
+
+        tokens = Dataset.from_dict(columns).map(
+            encode,
             batched=True,
+            with_indices=True,
             remove_columns=split.text_columns,
+            new_fingerprint=side,  # else the function is pickled to make one
         )
         return tokens.add_column("labels", [numbers[row[split.label_column]] for row in rows])
 
-    return make(split.train), make(split.evaluation)
+    train, evaluation = make(split.train, "training"), make(split.evaluation, "evaluation")
+    _check_unknown(counts)
+    return TokenizedSplit(train, evaluation, list(_notices(counts, encoder.max_length, max_length)))
+
+
+def _row_name(split: Split, side: str, index: int) -> str:
+    columns = " and ".join(split.text_columns)
+    return f"{side} row {index + 1} (column {columns})"
+
+
+def _check_unknown(counts: Counts) -> None:
+    if counts.unknown_share > _UNKNOWN_REFUSED:
+        raise UnusableModel(
+            f"The model's tokenizer does not know {counts.unknown_share:.0%} of the tokens in the texts: its vocabulary is "
+            "another language's, or its files are not this model's."
+        )
+
+
+def _notices(counts: Counts, limit: int, max_length: int) -> Iterator[Notice]:
+    if limit < max_length:
+        yield Notice(
+            "max_length_capped",
+            f"max_length is {max_length}, and the model takes at most {limit} tokens: texts are cut there "
+            f"({len(counts.cut)} of {counts.texts} rows).",
+            f"Set max_length to {limit}, or use a model with more positions.",
+        )
+    if counts.unknown_share > _UNKNOWN_WARNED:
+        yield Notice(
+            "unknown_tokens",
+            f"The model's tokenizer does not know {counts.unknown_share:.0%} of the tokens in the texts.",
+            "Use a model whose vocabulary fits the texts.",
+        )
+    if counts.with_special:
+        yield Notice(
+            "special_tokens_in_texts",
+            f"{counts.with_special} of {counts.texts} rows contain special tokens of the tokenizer; they are read as plain text.",
+            "Nothing to do, unless they were meant to separate parts of a text: then use two text columns.",
+        )

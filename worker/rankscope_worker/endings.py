@@ -79,8 +79,8 @@ def _classified(
             )  # fmt: skip
         case ExitCode.out_of_memory:
             return Ending(
-                RunStatus.failed, note.reason if note else "out_of_memory", note.message if note else "Out of memory.",
-                _smaller_batch(config),
+                RunStatus.failed, note.reason if note else "out_of_memory",
+                note.message if note else "The worker's memory ran out.", _smaller_batch(config),
             )  # fmt: skip
     was_stopped = return_code in (ExitCode.stopped_saved, ExitCode.stopped_unsaved)
     was_killed = return_code < 0 or return_code == 128 + signal.SIGKILL
@@ -90,6 +90,10 @@ def _classified(
         return _stopped(return_code, note, killed_after_s)
     if was_stopped:
         return Ending(None, "child_stopped", "The training process was stopped from outside.", counts=True)
+    if return_code == -signal.SIGABRT and (line := _failed_allocation(log)):
+        return Ending(
+            RunStatus.failed, "out_of_memory", f"The worker's memory ran out: {line}.", _smaller_batch(config)
+        )  # fmt: skip
     if was_killed or return_code == ExitCode.lease_lost:
         number = -return_code if return_code < 0 else signal.SIGKILL
         if number == signal.SIGKILL and was_out_of_memory:
@@ -103,8 +107,19 @@ def _classified(
         )
     if note and note.message:
         return Ending(RunStatus.failed, note.reason, note.message, note.next_step)
-    cause = last_error_line(log) or f"The training process ended with exit code {return_code}."
-    return Ending(RunStatus.failed, "error", cause, "See the end of the log.")
+    line = last_error_line(log)
+    message = f"The training process ended with exit code {return_code} and did not say why."
+    return Ending(
+        RunStatus.failed, "error", message if line is None else f"{message} The last line of its log: {line}",
+        "Resume the run to try again. If it fails the same way, report it with the end of the log.",
+    )  # fmt: skip
+
+
+def _failed_allocation(log: Path) -> str | None:
+    """The line that Rust code (tokenizers, safetensors) leaves when it aborts for want of memory."""
+    return next(
+        (line for line in _last_lines(log) if re.fullmatch(r"memory allocation of \d+ bytes failed", line)), None
+    )
 
 
 def _stopped(return_code: int, note: EndNote | None, killed_after_s: float | None) -> Ending:
@@ -136,17 +151,21 @@ def last_error_line(log: Path, tail_bytes: int = 20_000, *, or_warning: bool = F
 
     `or_warning`: else the last that was logged as a warning or an error, and if there is none, none.
     """
-    try:
-        with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - tail_bytes))
-            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        return None
+    lines = _last_lines(log, tail_bytes)
     errors = [line for line in lines if "Error" in line.split(":", 1)[0] and " " not in line.split(":", 1)[0]]
     others = [line for line in lines if _WARNING.match(line)] if or_warning else lines
     line = next((found[-1] for found in (errors, others) if found), None)
     return line[:1000] if line else None
+
+
+def _last_lines(log: Path, tail_bytes: int = 20_000) -> list[str]:
+    try:
+        with log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - tail_bytes))
+            return [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return []
 
 
 def write_ending(engine: Engine, claim: Claim, ending: Ending, max_lost_workers: int) -> tuple[RunStatus, int]:

@@ -10,20 +10,34 @@ def oom_kills(root: Path = _ROOT) -> int:
 
     Rises over time; 0 where the kernel does not tell. A caller compares before and after.
     """
-    return max(_of_group(root), _in_file(root / "proc/vmstat"))
+    of_group = _of_group(root)
+    # The host's count also rises for others: it is asked only where the group has none of its own.
+    return (_in_file(root / "proc/vmstat") or 0) if of_group is None else of_group
 
 
-def _of_group(root: Path) -> int:
+def _of_group(root: Path) -> int | None:
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return 0
-    # Version 2 has one line, "0::/path"; inside a container the path is "/".
-    path = next((line[3:] for line in lines if line.startswith("0::")), None)
-    return 0 if path is None else _in_file(root / "sys/fs/cgroup" / path.lstrip("/") / "memory.events")
+        return None
+    for line in lines:
+        # Version 2 has one line, "0::/path"; version 1 one for each controller, "4:memory:/path". Inside a container the
+        # path is "/".
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        mount = root / "sys/fs/cgroup"
+        if number == "0" and not controllers:
+            file = mount / path.lstrip("/") / "memory.events"
+        elif controllers == "memory":
+            file = mount / "memory" / path.lstrip("/") / "memory.oom_control"
+        else:
+            continue
+        if (kills := _in_file(file)) is not None:
+            return kills
+    return None
 
 
-def _in_file(path: Path) -> int:
+def _in_file(path: Path) -> int | None:
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
             name, _, number = line.partition(" ")
@@ -31,4 +45,4 @@ def _in_file(path: Path) -> int:
                 return int(number)
     except (OSError, ValueError):
         pass
-    return 0
+    return None

@@ -1,27 +1,71 @@
-"""The base model and its tokenizer, from a folder of the catalogue: safetensors only, no code of the model's own."""
+"""Tokenizer and model of a run, from a folder. The task decides about the head and the ids; the folder's files do not."""
 
 import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 from transformers import (
+    CONFIG_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
+_LEFT_PADDED = frozenset({"xlnet"})
+"""Models whose head reads the last position; every other kind pads on the right."""
+_FEWEST_WORDS = 3
+"""A vocabulary with fewer entries besides its special tokens was made up by transformers: the tokenizer's files are missing."""
+_OF_A_TASK = frozenset(
+    {
+        "problem_type", "num_labels", "id2label", "label2id", "finetuning_task",
+        # How it was trained or run: with frozen embeddings a checkpointed block would get no gradient, and a BERT that
+        # was saved as a decoder would let its first token see nothing of the text.
+        "gradient_checkpointing", "use_cache", "torch_dtype", "dtype", "torchscript", "attn_implementation",
+        "_attn_implementation", "_attn_implementation_internal", "is_decoder", "add_cross_attention",
+        "is_encoder_decoder",
+        # What it returns.
+        "return_dict", "use_return_dict", "output_attentions", "output_hidden_states",
+        # Own code is never run.
+        "auto_map",
+    }
+)  # fmt: skip
+"""Entries of config.json that are not the model's own, and are left out."""
+_SHOWN = 3
+
+
+class UnusableModel(ValueError):
+    """The folder's files cannot be used for this run; the message says which and why."""
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The folder's tokenizer; one without a padding token pads with its end token."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), **_SAFE)
+    """The folder's tokenizer; one without a padding token pads with its end token.
+
+    Special tokens within a text are read as plain text: a text cannot end itself early or add a separator.
+    """
+    # An adapter has no config.json; a model's says which tokenizer where the tokenizer's own files do not.
+    config = _load_config(folder) if (folder / "config.json").is_file() else None
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        str(folder), config=config, split_special_tokens=True, **_SAFE
+    )
+    words = len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens))
+    if words < _FEWEST_WORDS:
+        raise UnusableModel(
+            f"The tokenizer in {folder.name} knows {len(tokenizer)} tokens, nearly all of them special ones, so that "
+            "every word would be unknown: the folder lacks the tokenizer's own files, such as tokenizer.json or vocab.txt."
+        )
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
-            raise ValueError(f"The tokenizer in {folder.name} has neither a padding nor an end token; add one to it.")
+            raise UnusableModel(
+                f"The tokenizer in {folder.name} has neither a padding nor an end token; add one to it."
+            )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
@@ -35,30 +79,157 @@ class LoadedModel(NamedTuple):
 
 
 def load_model(folder: Path, name: str, labels: list[str], tokenizer: PreTrainedTokenizerBase) -> LoadedModel:
-    """The folder's model with a classification head, in float32."""
+    """The folder's model with a classification head, in float32. Sets the side on which `tokenizer` pads.
+
+    Raises UnusableModel for weights that are mostly missing, of other shapes than config.json says, or not finite.
+    """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity(logging.ERROR)
     try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            str(folder),
-            num_labels=len(labels),
-            id2label=dict(enumerate(labels)),
-            label2id={label: number for number, label in enumerate(labels)},
-            dtype=torch.float32,
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            **_SAFE,
-        )
+        config = _load_config(folder)
+        _fit_padding(config, tokenizer)
+        _fit_task(config, tokenizer, labels)
+        model, report = _load(folder, config)
     finally:
         transformers_logging.set_verbosity(before)
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
     # PEFT writes this into the exported adapter: an id means something elsewhere, a path of this host does not.
     model.name_or_path = name
     prefix = f"{model.base_model_prefix}."
     # Mismatched entries are (name, shape in the file, shape in the model).
+    mismatched = [entry for entry in report["mismatched_keys"] if entry[0].startswith(prefix)]
+    if mismatched:
+        tensor, in_file, expected = mismatched[0]
+        raise UnusableModel(
+            f"{tensor} has shape {_shape(in_file)} in the weights of {folder.name} and {_shape(expected)} by its config.json; "
+            "the two do not belong together."
+        )
     random = {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
     missing = sorted(name for name in random if name.startswith(prefix))
+    _check_share(model, missing, prefix, report["unexpected_keys"], folder)
+    _check_finite(model, folder)
     return LoadedModel(model, missing, has_new_head=len(missing) < len(random))
+
+
+def most_tokens(model: PreTrainedModel) -> int | None:
+    """How many tokens one text may have; None where the positions have no end."""
+    limits = [
+        int(value) for value in (_of(config, "max_position_embeddings") for config in _parts(model.config)) if value
+    ]
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding) and name.rsplit(".", 1)[-1] in _POSITIONS:
+            # RoBERTa counts from behind the padding id, BART and OPT from a fixed offset.
+            padding = module.padding_idx
+            limits.append(
+                module.num_embeddings - (padding + 1 if padding is not None else int(getattr(module, "offset", 0)))
+            )
+    return min((limit for limit in limits if limit > 0), default=None)
+
+
+_POSITIONS = frozenset({"position_embeddings", "embed_positions", "wpe", "positions_embed", "position_embed"})
+
+
+def _load_config(folder: Path) -> PreTrainedConfig:
+    """The folder's config.json without what it says of another task or of how to run the model."""
+    values, _ = PreTrainedConfig.get_config_dict(str(folder), local_files_only=True)
+    kind = str(values.get("model_type"))
+    if kind not in CONFIG_MAPPING:
+        raise UnusableModel(
+            f"config.json of {folder.name} has model_type {kind!r}, which this version of transformers does not know."
+        )
+    config_class = CONFIG_MAPPING[kind]
+    if config_class not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise UnusableModel(f"Models of type {kind} ({folder.name}) have no text classifier in transformers.")
+    kept = {
+        name: value
+        for name, value in values.items()
+        if name not in _OF_A_TASK and not (value is None and name.endswith("dropout"))
+    }
+    config: PreTrainedConfig = config_class.from_dict(kept)
+    return config
+
+
+def _load(folder: Path, config: PreTrainedConfig) -> tuple[PreTrainedModel, dict[str, Any]]:
+    model, report = AutoModelForSequenceClassification.from_pretrained(
+        str(folder),
+        config=config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        **_SAFE,
+    )
+    return model, report
+
+
+def _fit_padding(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    """The tokenizer pads, so its id is the model's, whatever config.json says; before the model is built, which reads it."""
+    rows = _of(config.get_text_config(), "vocab_size")
+    if rows is not None and tokenizer.pad_token_id >= rows:
+        # A padding token that was added without a row of its own in the embedding.
+        if tokenizer.eos_token_id is None or tokenizer.eos_token_id >= rows:
+            raise UnusableModel(
+                f"The tokenizer pads with token {tokenizer.pad_token_id} ({tokenizer.pad_token}), and the model's embedding has "
+                f"{rows} rows; the two do not belong together."
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left" if config.model_type in _LEFT_PADDED else "right"
+    for part in _parts(config):
+        part.pad_token_id = tokenizer.pad_token_id
+
+
+def _fit_task(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, labels: list[str]) -> None:
+    """One class for each text, and nothing computed that training does not use."""
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: number for number, label in enumerate(labels)}
+    config.problem_type = "single_label_classification"
+    for part in _parts(config):
+        part.use_cache = False
+    if config.is_encoder_decoder:
+        # A file that says no speaks of the language model's output; encoder and decoder share one embedding all the same.
+        config.tie_word_embeddings = True
+        if tokenizer.eos_token_id is not None:
+            config.eos_token_id = tokenizer.eos_token_id
+        if config.decoder_start_token_id is None:
+            config.decoder_start_token_id = tokenizer.pad_token_id
+
+
+def _parts(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
+    """The configuration, and that of the text model where it is a part of it."""
+    yield config
+    if (text := config.get_text_config()) is not config:
+        yield text
+
+
+def _of(config: PreTrainedConfig, name: str) -> int | None:
+    value = getattr(config, name, None)
+    return value if isinstance(value, int) else None
+
+
+def _check_share(
+    model: PreTrainedModel, missing: Sequence[str], prefix: str, unexpected: Sequence[str], folder: Path
+) -> None:
+    """Refuses a body that would start mostly from random values: an adapter does not contain it."""
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters() if name.startswith(prefix)}
+    gone = [name for name in missing if name in sizes]
+    if 2 * len(gone) <= len(sizes) and 2 * sum(sizes[name] for name in gone) <= sum(sizes.values()):
+        return
+    others = f" The files hold {_listed(sorted(unexpected))} instead." if unexpected else ""
+    raise UnusableModel(
+        f"The weight files of {folder.name} lack {len(gone)} of the {len(sizes)} tensors of the model, among them "
+        f"{_listed(gone)}.{others}"
+    )
+
+
+def _check_finite(model: PreTrainedModel, folder: Path) -> None:
+    broken = [name for name, parameter in model.named_parameters() if not torch.isfinite(parameter).all()]
+    if broken:
+        raise UnusableModel(f"The weights of {folder.name} contain NaN or infinity, in {_listed(broken)}.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

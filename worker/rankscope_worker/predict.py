@@ -3,11 +3,13 @@
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
-from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedTokenizerBase, set_seed
 
@@ -19,7 +21,10 @@ from rankscope.settings import Settings
 from rankscope.store.engine import create_engine, reading
 from rankscope.store.predictions import PredictionBoard
 from rankscope.store.runs import get_run
-from rankscope_worker.model import load_model, load_tokenizer
+from rankscope_worker.causes import name_of, one_line, out_of_memory
+from rankscope_worker.encoding import Counts, TextEncoder, UnusableText
+from rankscope_worker.model import UnusableModel, load_model, load_tokenizer
+from rankscope_worker.patience import DATABASE_TROUBLE
 
 _log = logging.getLogger("rankscope.predict")
 
@@ -38,16 +43,53 @@ def main(argv: list[str]) -> int:
         answer = question.model_copy(
             update={"status": "failed", "message": error.detail, "next_step": error.next_step or None}
         )
-    except (OSError, ValueError, SafetensorError) as error:
-        _log.exception("The question cannot be answered.")
-        answer = question.model_copy(
-            update={
-                "status": "failed", "message": f"The model cannot be loaded: {error}",
-                "next_step": "Look at the model's folder and at the run's result in the data folder.",
-            }
-        )  # fmt: skip
+    except Exception as error:
+        _log.exception("The prediction failed.")
+        message, next_step = explain(error)
+        answer = question.model_copy(update={"status": "failed", "message": message, "next_step": next_step})
     board.put(answer)
     return 0
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """What went wrong, and what to do about it."""
+    if out_of_memory(error) is not None:
+        return f"The worker's memory ran out: {one_line(error)}", "Free memory on the worker's host, then ask again."
+    if isinstance(error, UnusableText):
+        return one_line(error), "Change the text, then ask again."
+    if isinstance(error, UnusableModel):
+        return one_line(error), "Restore the files of the model, then ask again."
+    if isinstance(error, DATABASE_TROUBLE):
+        return f"The worker cannot read the database: {one_line(error)}", "Ask again once the database answers."
+    if isinstance(error, Diverged):
+        return one_line(error), "Use a run that ended with finite losses."
+    if isinstance(error, CannotLoad):
+        return one_line(error), "Look at the model's folder and at the run's result in the data folder."
+    return (
+        f"The prediction failed with an unexpected error: {name_of(error)}",
+        "Ask again. If it fails the same way, report it with the end of the worker's log.",
+    )
+
+
+class Diverged(Exception):
+    """The run's result answers NaN."""
+
+
+class CannotLoad(Exception):
+    """The files of the base model or of the run's result cannot be read."""
+
+
+@contextmanager
+def _loading(what: str) -> Iterator[None]:
+    """Any library's reader may break in any way on files of a model."""
+    try:
+        yield
+    except UnusableModel:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        raise CannotLoad(f"{what} cannot be loaded: {name_of(error)}") from error
 
 
 def _answer(settings: Settings, question: Prediction) -> Prediction:
@@ -57,7 +99,7 @@ def _answer(settings: Settings, question: Prediction) -> Prediction:
         config, labels = RunConfig.model_validate(run.config), list(run.environment.get("labels", []))
         artifact = settings.attempt_dir(run.id, question.attempt) / str(run.artifact)
     if not labels:
-        raise ValueError("the run does not say which classes there are")
+        raise CannotLoad("The run does not say which classes there are.")
     model_folder = Catalog(settings).model(config.model.id).folder
     items, note = predict(config, labels, model_folder, artifact, question.texts)
     return question.model_copy(update={"status": "done", "items": items, "note": note})
@@ -70,48 +112,52 @@ def predict(
 
     Both are computed in float32, on the CPU, with the tokenizer and the text length of the training.
     """
-    tokenizer = load_tokenizer(artifact)
+    with _loading("The run's tokenizer"):
+        tokenizer = load_tokenizer(artifact)
     # The seed of the training: a head that the base model's files lack is the very one that training began with.
     set_seed(config.training.seed)
-    base = load_model(model_folder, config.model.id, labels, tokenizer)
-    max_length = config.training.max_length
-    before = _guesses(base.model, tokenizer, labels, texts, max_length)
-    tuned: nn.Module = (
-        load_model(artifact, config.model.id, labels, tokenizer).model
-        if config.method.name == "full"
-        else PeftModel.from_pretrained(base.model, str(artifact))
-    )
-    after = _guesses(tuned, tokenizer, labels, texts, max_length)
+    with _loading("The base model"):
+        base = load_model(model_folder, config.model.id, labels, tokenizer)
+    encoder = TextEncoder(tokenizer, base.model, config.training.max_length)
+    counts = Counts()
+    encoded = encoder.encode([texts], lambda row: f"Text {row + 1}", counts)
+    before = _guesses(base.model, tokenizer, labels, encoded)
+    with _loading("The run's result"):
+        tuned: nn.Module = (
+            load_model(artifact, config.model.id, labels, tokenizer).model
+            if config.method.name == "full"
+            else PeftModel.from_pretrained(base.model, str(artifact))
+        )
+    after = _guesses(tuned, tokenizer, labels, encoded)
     items = [
         PredictionItem(text=text, base=one, tuned=other)
         for text, one, other in zip(texts, before, after, strict=True)
     ]  # fmt: skip
-    return items, _note(base.has_new_head, tokenizer, texts, max_length)
+    return items, _note(base.has_new_head, counts, encoder.max_length)
 
 
 @torch.inference_mode()
 def _guesses(
-    model: nn.Module, tokenizer: PreTrainedTokenizerBase, labels: list[str], texts: list[str], max_length: int
+    model: nn.Module, tokenizer: PreTrainedTokenizerBase, labels: list[str], encoded: dict[str, Any]
 ) -> list[Guess]:
     model.eval()
-    inputs = tokenizer(texts, truncation=True, max_length=max_length, padding=True, return_tensors="pt")
+    inputs = tokenizer.pad(encoded, return_tensors="pt")
     probabilities = torch.softmax(model(**inputs).logits.double(), dim=-1)
     if not torch.isfinite(probabilities).all():
-        raise ValueError("its answers are no numbers: the training has diverged")
+        raise Diverged("The model's answers are NaN: the training has diverged.")
     return [
         Guess(label=labels[int(row.argmax())], probabilities=dict(zip(labels, row.tolist(), strict=True)))
         for row in probabilities
     ]
 
 
-def _note(has_new_head: bool, tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int) -> str | None:
+def _note(has_new_head: bool, counts: Counts, max_length: int) -> str | None:
     notes = []
     if has_new_head:
         notes.append("The base model has no trained classification head: its answers are those of a random one.")
-    lengths = [len(tokens) for tokens in tokenizer(texts)["input_ids"]]
-    cut = [str(number) for number, length in enumerate(lengths, start=1) if length > max_length]
-    if cut:
-        notes.append(f"Text {', '.join(cut)} was cut at {max_length} tokens, as in training.")
+    if counts.cut:
+        cut = ", ".join(str(row + 1) for row in counts.cut)
+        notes.append(f"Text {cut} was cut at {max_length} tokens, as in training.")
     return " ".join(notes) or None
 
 

@@ -6,6 +6,7 @@ The model is loaded in a child process, on the CPU: a training's GPU memory is l
 """
 
 import logging
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from rankscope.store.predictions import PredictionBoard
 from rankscope_worker.celery_app import PREDICTIONS_QUEUE, make_celery
 from rankscope_worker.endings import last_error_line
 from rankscope_worker.host import Host
+from rankscope_worker.memory import oom_kills
 from rankscope_worker.supervisor import child_environment
 
 _log = logging.getLogger(__name__)
@@ -96,6 +98,7 @@ class Predictor:
 
     def _failure(self, question: Prediction) -> tuple[str, str] | None:
         """Runs the child. None when it has answered; else what went wrong, and what to do."""
+        kills_before = oom_kills()
         with tempfile.NamedTemporaryFile() as output:
             child = subprocess.Popen(
                 [sys.executable, "-m", "rankscope_worker.predict", question.run_id, question.id],
@@ -114,9 +117,10 @@ class Predictor:
                 return why, "Ask again."
             if code == 0:
                 return None
-            cause = last_error_line(Path(output.name)) or f"it ended with code {code}"
-        _log.warning("The process of prediction %s failed: %s", question.id, cause)
-        return f"The process that loads the models failed: {cause}", "Look at the worker's free memory, then ask again."
+            line = last_error_line(Path(output.name))
+        message, next_step = _explain(code, line, was_out_of_memory=oom_kills() > kills_before)
+        _log.warning("The process of prediction %s failed: %s", question.id, message)
+        return message, next_step
 
     def _wait(self, child: "subprocess.Popen[bytes]") -> str | None:
         """Until the child ends (None), or must be ended: why."""
@@ -128,3 +132,19 @@ class Predictor:
                 return f"There was no answer within {self._timeout_s:.0f} s."
             time.sleep(_LOOK_EVERY_S)
         return None
+
+
+def _explain(code: int, line: str | None, *, was_out_of_memory: bool) -> tuple[str, str]:
+    """What the end of a child that gave no answer means, and what to do. `line`: the last of what it wrote."""
+    if code == -signal.SIGKILL and was_out_of_memory:
+        return (
+            "The worker's host ran out of memory, and the kernel killed the process that loads the models.",
+            "Free memory on the worker's host, then ask again.",
+        )
+    if code < 0:
+        name = signal.strsignal(-code) or "unknown"
+        return f"The process that loads the models was killed by signal {-code} ({name}).", "Ask again."
+    return (
+        f"The process that loads the models failed: {line or f'it ended with exit code {code}'}",
+        "Ask again. If it fails the same way, report it with the end of the worker's log.",
+    )

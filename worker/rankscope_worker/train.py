@@ -21,6 +21,7 @@ from rankscope.store import events
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading
 from rankscope.store.runs import attempts_of, get_run
+from rankscope_worker.causes import name_of, one_line, out_of_memory
 from rankscope_worker.disk import is_disk_full
 from rankscope_worker.exits import EndNote, ExitCode, write_note
 from rankscope_worker.inbox import Inbox
@@ -36,6 +37,9 @@ _CHANGE = {
     "missing_model": "Look at the model's folder, or choose another model in a new run.",
     "bad_data": "Look at the data set's file, or choose another in a new run.",
 }
+
+_MEMORY = {"out_of_memory": "The worker's memory ran out", "out_of_gpu_memory": "The GPU's memory ran out"}
+_BUG = "Resume the run to try again from its newest checkpoint. If it fails the same way, report it with the end of the log."
 
 
 def main(argv: list[str]) -> int:
@@ -139,25 +143,25 @@ def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
 
 def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
     """Exit code and note of an attempt that ended by an exception."""
-    text = " ".join(str(error).split())[:1000]
+    text = one_line(error)
     if isinstance(error, BadInput) and error.problems[0].field.startswith(("config.model", "config.data")):
         reason = "missing_model" if error.problems[0].field.startswith("config.model") else "bad_data"
-        return ExitCode.bad_input, EndNote(reason, text, error.next_step)
+        return ExitCode.bad_input, EndNote(reason, text, error.next_step or _CHANGE[reason])
     if isinstance(error, RankScopeError):
-        return ExitCode.bad_input, EndNote("bad_input", text, error.next_step)
-    import torch
-
+        return ExitCode.bad_input, EndNote("bad_input", text, error.next_step or _CHANGE["bad_input"])
+    memory = out_of_memory(error)
+    if memory is not None:
+        return ExitCode.out_of_memory, EndNote(memory, f"{_MEMORY[memory]}: {text}" if text else f"{_MEMORY[memory]}.")
+    # After the question of memory: this imports torch, which needs some.
     from rankscope_worker.training import CannotWork
 
     if isinstance(error, CannotWork):
         return ExitCode.bad_input, EndNote(error.reason, text, _CHANGE[error.reason])
-    if isinstance(error, torch.OutOfMemoryError) or "CUDA out of memory" in text:
-        return ExitCode.out_of_memory, EndNote("out_of_gpu_memory", text)
-    if isinstance(error, MemoryError) or "can't allocate memory" in text:
-        return ExitCode.out_of_memory, EndNote("out_of_memory", text)
     if is_disk_full(error, folder):
-        return ExitCode.disk_full, EndNote("disk_full", text, "Free space in the data folder, then resume the run.")
-    return ExitCode.error, EndNote("error", f"{type(error).__name__}: {text}", "See the end of the log.")
+        return ExitCode.disk_full, EndNote(
+            "disk_full", f"The disk is full: {text}", "Free space in the data folder, then resume the run."
+        )
+    return ExitCode.error, EndNote("error", f"The training failed with an unexpected error: {name_of(error)}", _BUG)
 
 
 def _leave_now(recorder: Recorder, folder: Path) -> None:

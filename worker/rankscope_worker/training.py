@@ -29,12 +29,14 @@ from rankscope.contract.status import Phase
 from rankscope_worker import checkpoint
 from rankscope_worker.best import Best
 from rankscope_worker.callbacks import Reporter
+from rankscope_worker.causes import name_of, one_line, out_of_memory
 from rankscope_worker.checkpoint import FOLDER, CheckpointFolder
 from rankscope_worker.data import tokenized
+from rankscope_worker.encoding import TextEncoder, UnusableText
 from rankscope_worker.hardware import HardwareSampler
 from rankscope_worker.inbox import SteerRequest
 from rankscope_worker.metrics import classification_metrics
-from rankscope_worker.model import load_model, load_tokenizer
+from rankscope_worker.model import UnusableModel, load_model, load_tokenizer
 from rankscope_worker.steering import Steerer
 from rankscope_worker.trainer import RunTrainer
 
@@ -44,10 +46,13 @@ _MAX_FRAMES = 1000
 """Ordinary rank snapshots of a run, about; those of pruning steps come on top."""
 
 
+PreparationReason = Literal["bad_input", "missing_model", "bad_data"]
+
+
 class CannotWork(Exception):
     """Configuration, model or data are such that another try would end the same way; `reason` says which of them."""
 
-    def __init__(self, message: str, reason: Literal["bad_input", "missing_model", "bad_data"] = "bad_input") -> None:
+    def __init__(self, message: str, reason: PreparationReason = "bad_input") -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -95,6 +100,7 @@ def run_training(
         with _causes("missing_model"):
             tokenizer = load_tokenizer(model_folder)
             base = load_model(model_folder, config.model.id, split.labels, tokenizer)
+            encoder = TextEncoder(tokenizer, base.model, config.training.max_length)
         if base.missing:
             record(_missing_weights(base.missing, start_step))
         method = create_method(config.method.name, method_options(config))
@@ -108,7 +114,9 @@ def run_training(
             return Outcome("stopped", start_step, is_saved=resume_from is not None)
         record(PhaseEvent(phase=Phase.tokenizing, step=start_step))
         with _causes("bad_data"):
-            train_rows, eval_rows = tokenized(split, tokenizer, config.training.max_length)
+            rows = tokenized(split, encoder, config.training.max_length)
+        for notice in rows.notices:
+            record(WarningEvent(**notice._asdict(), step=start_step))
         arguments = training_arguments(config, folder, total_steps)
     best = Best(config.training.best_metric, lambda: method.is_settled) if config.training.keep_best else None
     if best and resume_from:
@@ -137,8 +145,8 @@ def run_training(
         make_safe=make_safe,
         folder=folder,
         policy=config.training,
-        train_dataset=train_rows,
-        eval_dataset=eval_rows,
+        train_dataset=rows.train,
+        eval_dataset=rows.evaluation,
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=classification_metrics,
         callbacks=[steerer, *method.callbacks(reporter.on_snapshot, frames_every, reporter.on_warning), reporter],
@@ -274,11 +282,34 @@ def _missing_weights(names: list[str], step: int) -> WarningEvent:
 
 
 @contextmanager
-def _causes(reason: Literal["bad_input", "missing_model", "bad_data"] = "bad_input") -> Iterator[None]:
-    """What goes wrong while preparing is the configuration's, the model's or the data's fault; a full disk is not."""
+def _causes(reason: PreparationReason = "bad_input") -> Iterator[None]:
+    """What goes wrong while preparing is the configuration's, the model's or the data's fault; want of memory or room is not."""
     try:
         yield
-    except (ValueError, KeyError, OSError, SafetensorError) as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.EIO):
+    except CannotWork:
+        raise
+    except UnusableModel as error:
+        raise CannotWork(str(error), "missing_model") from error
+    except Exception as error:
+        # Files of a model or a data set can break any library's reader in any way; our own code breaks as a bug.
+        expected = Exception if reason != "bad_input" else (ValueError, KeyError, OSError, SafetensorError)
+        if not isinstance(error, expected) or out_of_memory(error) or _is_of_the_host(error):
             raise
-        raise CannotWork(str(error), reason) from error
+        raise CannotWork(_in_words(error, reason), reason) from error
+
+
+def _is_of_the_host(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EIO,
+    )
+
+
+def _in_words(error: Exception, reason: PreparationReason) -> str:
+    if reason == "bad_input" or isinstance(error, UnusableText):
+        return one_line(error)
+    what = "The model's files cannot be loaded" if reason == "missing_model" else "The texts cannot be tokenized"
+    return f"{what}: {name_of(error)}"

@@ -1,0 +1,45 @@
+"""What an exception says about its cause. Never imports torch."""
+
+import errno
+import re
+from typing import Literal
+
+_LONGEST = 1000
+_HOST = re.compile(
+    r"^\[enforce fail at \S*alloc_cpu\S*\].*DefaultCPUAllocator|^std::bad_alloc$|^bad allocation$", re.DOTALL
+)
+_GPU = re.compile(r"^(CUDA out of memory\.|CUDA error: out of memory\b)")
+
+
+def out_of_memory(error: BaseException) -> Literal["out_of_memory", "out_of_gpu_memory"] | None:
+    """Which memory ran out; None for an error of another kind. By its type and the allocator's own words, never by a
+    word in some text.
+
+    The error itself or the one that it was raised from: a library may wrap an allocator's error in its own.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (isinstance(seen, OSError) and seen.errno == errno.ENOMEM):
+            return "out_of_memory"
+        if isinstance(seen, ImportError) and str(seen).endswith(": Cannot allocate memory"):
+            return "out_of_memory"
+        if isinstance(seen, RuntimeError):
+            text = str(seen)
+            # torch.OutOfMemoryError by name, so that supervising modules need no torch.
+            if type(seen).__name__ == "OutOfMemoryError" or _GPU.search(text):
+                return "out_of_gpu_memory"
+            if _HOST.search(text):
+                return "out_of_memory"
+        seen = seen.__cause__
+    return None
+
+
+def one_line(error: BaseException) -> str:
+    """The error's text, without line breaks and of a size for a message."""
+    return " ".join(str(error).split())[:_LONGEST]
+
+
+def name_of(error: BaseException) -> str:
+    """Type and text, as a traceback ends."""
+    text = one_line(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,158 @@
+"""TextEncoder: texts to token ids of one model, checked for what the model cannot take before it sees them."""
+
+import inspect
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from rankscope_worker.model import UnusableModel, most_tokens
+
+_SHOWN = 60
+_KEYS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+class UnusableText(ValueError):
+    """One text cannot be given to the model; the message names it and says why."""
+
+
+@dataclass
+class Counts:
+    """Of everything that was encoded so far."""
+
+    texts: int = 0
+    cut: list[int] = field(default_factory=list)
+    """Which of them lost their end, in the order in which they came."""
+    with_special: int = 0
+    """Texts that contain one of the tokenizer's special tokens, which was read as plain text."""
+    tokens: int = 0
+    """Without the special tokens that the tokenizer adds."""
+    unknown: int = 0
+
+    @property
+    def unknown_share(self) -> float:
+        return self.unknown / self.tokens if self.tokens else 0.0
+
+
+class TextEncoder:
+    """Encodes rows of one or two texts. `max_length` is at most what the model has positions for.
+
+    Sets what `tokenizer` returns: what the model reads, and nothing else.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int) -> None:
+        limit = most_tokens(model)
+        self.max_length = max_length if limit is None else min(max_length, limit)
+        self._tokenizer = tokenizer
+        accepted = set(inspect.signature(model.forward).parameters)
+        # A generic tokenizer gives them to every model: GPT-2 would add a word's embedding for each, RoBERTa has only one.
+        if getattr(model.config, "type_vocab_size", 2 * (model.config.model_type == "xlnet")) < 2:
+            accepted.discard("token_type_ids")
+        self._keys = [key for key in _KEYS if key in accepted]
+        # Padding reads this list, and leaves a mask alone that is not on it.
+        tokenizer.model_input_names = self._keys
+        self._rows = _embedding_rows(model)
+        self._end = model.config.eos_token_id if model.config.is_encoder_decoder else None
+        named = {tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.sep_token_id}
+        self._unknown = None if tokenizer.unk_token_id in named else tokenizer.unk_token_id
+        self._special = set(tokenizer.all_special_ids) - {self._unknown}
+        self._special_texts = [token for token in tokenizer.all_special_tokens if len(token) > 1]
+        self._added: dict[int, int] = {}
+
+    def encode(self, columns: Sequence[Sequence[str]], name: Callable[[int], str], counts: Counts) -> dict[str, Any]:
+        """Token ids and what goes with them, not padded. `columns`: the texts, or both texts of each pair.
+
+        `name(row)` names a row for an error. Raises UnusableText, and UnusableModel where the tokenizer is at fault.
+        """
+        encoded = self._tokenized(columns)
+        ids: list[list[int]] = encoded["input_ids"]
+        added = self._added_to(len(columns))
+        for row, tokens in enumerate(ids):
+            if self._specials(tokens) > added:
+                self._make_plain(encoded, columns, row, name, added)
+            self._check(ids[row], columns, row, name)
+        counts.cut += [counts.texts + row for row in encoded.pop("cut")]
+        counts.texts += len(ids)
+        counts.with_special += sum(
+            any(token in text for text in row for token in self._special_texts) for row in zip(*columns, strict=True)
+        )
+        counts.tokens += sum(map(len, ids)) - added * len(ids)
+        if self._unknown is not None:
+            counts.unknown += sum(tokens.count(self._unknown) for tokens in ids)
+        return encoded
+
+    def _tokenized(self, columns: Sequence[Sequence[str]]) -> dict[str, Any]:
+        found = self._tokenizer(
+            *(list(column) for column in columns),
+            truncation=True,
+            max_length=self.max_length,
+            return_attention_mask="attention_mask" in self._keys,
+        )
+        if found.is_fast:
+            cut = [row for row, one in enumerate(found.encodings or ()) if one.overflowing]
+        else:
+            cut = [row for row, tokens in enumerate(found["input_ids"]) if len(tokens) >= self.max_length]
+        return {key: found[key] for key in self._keys if key in found} | {"cut": cut}
+
+    def _added_to(self, texts: int) -> int:
+        """Special tokens that the tokenizer adds to a row of this many texts."""
+        if texts not in self._added:
+            (tokens,) = self._tokenized([["a"]] * texts)["input_ids"]
+            self._added[texts] = self._specials(tokens)
+        return self._added[texts]
+
+    def _specials(self, tokens: Sequence[int]) -> int:
+        return sum(token in self._special for token in tokens)
+
+    def _make_plain(
+        self,
+        encoded: dict[str, Any],
+        columns: Sequence[Sequence[str]],
+        row: int,
+        name: Callable[[int], str],
+        added: int,
+    ) -> None:
+        """Encodes a row again whose text was read as a special token all the same: T5's vocabulary has `</s>` as a word."""
+        texts = [unicodedata.normalize("NFKC", column[row]) for column in columns]
+        for token in self._special_texts:
+            texts = [text.replace(token, f"{token[0]} {token[1:]}") for text in texts]
+        again = self._tokenized([[text] for text in texts])
+        if self._specials(again["input_ids"][0]) > added:
+            raise UnusableText(f"{name(row)} contains a special token of the tokenizer ({_start(columns, row)}).")
+        for key in self._keys:
+            if key in encoded:
+                encoded[key][row] = again[key][0]
+
+    def _check(
+        self, tokens: Sequence[int], columns: Sequence[Sequence[str]], row: int, name: Callable[[int], str]
+    ) -> None:
+        if not tokens:
+            raise UnusableText(
+                f"{name(row)} gives no tokens ({_start(columns, row)}), and this model needs at least one. "
+                "Remove the row, or fill it."
+            )
+        if self._rows is not None and max(tokens) >= self._rows:
+            raise UnusableModel(
+                f"The tokenizer makes token {max(tokens)} of {name(row)} ({_start(columns, row)}), and the model's embedding has "
+                f"{self._rows} rows; the two do not belong together."
+            )
+        if self._end is not None and self._end not in tokens:
+            raise UnusableModel(
+                f"The tokenizer puts no end token ({self._end}) after {name(row)}; this model's classifier reads its answer there."
+            )
+
+
+def _embedding_rows(model: PreTrainedModel) -> int | None:
+    try:
+        embedding = model.get_input_embeddings()
+    except NotImplementedError:
+        return None
+    return embedding.num_embeddings if isinstance(embedding, nn.Embedding) else None
+
+
+def _start(columns: Sequence[Sequence[str]], row: int) -> str:
+    text = " | ".join(column[row] for column in columns)
+    return repr(text[:_SHOWN] + ("…" if len(text) > _SHOWN else ""))
