@@ -25,6 +25,7 @@ from rankscope.api import (
     page,
     predictions,
     problems,
+    pulse,
     queue,
     ranks,
     runs,
@@ -39,6 +40,7 @@ from rankscope.api.bells import listen
 from rankscope.api.document import complete
 from rankscope.api.gate import Gate
 from rankscope.api.live import Feeds
+from rankscope.api.page_build import PageBuild
 from rankscope.catalog import Catalog
 from rankscope.deps import Resources
 from rankscope.enqueue import Nudger
@@ -53,7 +55,7 @@ from rankscope.store.schema import migrate
 API = "/api/v1"
 _PATIENCE_S = 10.0  # of a request, for a data file that nobody has read yet
 _ROUTERS = (
-    session, system, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, takeaway, health, predictions,
+    session, system, pulse, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, takeaway, health, predictions,
     compare, workers,
 )  # fmt: skip
 
@@ -76,6 +78,7 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
         feeds = Feeds(engine)
         nudger, doorbell = Nudger(settings.broker_url), Doorbell(settings.broker_url)
         board = PredictionBoard(settings.broker_url)
+        static = static_dir or Path(__file__).parent / "static"
         app.state.resources = Resources(
             settings=settings,
             engine=engine,
@@ -86,7 +89,8 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
             feeds=feeds,
             gatekeeper=Gatekeeper(load_or_create_token(settings)),
             attempt_limit=AttemptLimit(),
-            static_dir=static_dir or Path(__file__).parent / "static",
+            static_dir=static,
+            page_build=PageBuild(static),
         )
         tasks = [
             asyncio.create_task(listen(settings.broker_url, feeds), name="doorbell"),

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from rankscope.api.auth import AttemptLimit, Gatekeeper
 from rankscope.api.live import Feeds
+from rankscope.api.page_build import PageBuild
 from rankscope.catalog import Catalog
 from rankscope.enqueue import Nudger
 from rankscope.settings import Settings
@@ -30,6 +31,7 @@ class Resources:
     gatekeeper: Gatekeeper
     attempt_limit: AttemptLimit
     static_dir: FilePath
+    page_build: PageBuild
 
 
 def _resources(request: Request) -> Resources:

@@ -12,13 +12,20 @@ _STAMP: dict[str, Any] = {
     "attempt": {"type": "integer"},
     "time": {"type": "number", "description": "Seconds since 1970, UTC."},
 }
+_STREAM_END: dict[str, Any] = {
+    "type": "object",
+    "title": "StreamEnd",
+    "description": "Data of the stream's `end` event: the run has ended, or was deleted.",
+    "properties": {"status": {"type": "string"}, "last_seq": {"type": "integer"}},
+    "required": ["status", "last_seq"],
+}
 _NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}
 
 
 def complete(described: dict[str, Any]) -> dict[str, Any]:
     """Changes the document in place and returns it."""
     schemas = described["components"]["schemas"]
-    schemas |= _event_schemas()
+    schemas |= _event_schemas() | {"StreamEnd": _STREAM_END}
     schemas["EventPage"]["properties"]["items"]["items"] = {"$ref": f"{_REF}StoredEvent"}
     for always_whole in ("Problem", "FieldProblemShape", "ServiceState"):
         # Only ever sent: what has a default is there all the same.

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from rankscope.api.compression import accepts_gzip, gzipped
 from rankscope.api.history_shapes import EventPage
 from rankscope.contract.events import EventKind
-from rankscope.deps import EngineDep, FeedsDep, RunId
+from rankscope.deps import EngineDep, FeedsDep, ResourcesDep, RunId
 from rankscope.store import events
 from rankscope.store.engine import reading
 
@@ -59,7 +59,8 @@ def list_events(
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events: `id` is the event's seq, `data` the event as JSON. "
-        "An `end` event with {status, last_seq} closes the stream of a run that has ended.",
+        "An `end` event with {status, last_seq} (`StreamEnd`) closes the stream of a run that has ended. With pulse=true "
+        "a `pulse` event (`Pulse`) comes first and after each second without an event.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
@@ -70,7 +71,9 @@ async def stream_events(
     run_id: RunId,
     engine: EngineDep,
     feeds: FeedsDep,
+    resources: ResourcesDep,
     after: After = 0,
+    pulse: Annotated[bool, Query(description="Also signs of life, as events of their own.")] = False,
     last_event_id: Annotated[str | None, Header(description="Sent by browsers when they reconnect; wins.")] = None,
     accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> EventStream:
@@ -84,4 +87,5 @@ async def stream_events(
 
     # A number from the future (a database was restored) would wait for ever.
     after = min(after, await asyncio.to_thread(newest))
-    return EventStream(feeds.stream(run_id, after), is_gzipped=accepts_gzip(accept_encoding))
+    signs = resources.page_build.pulse if pulse else None
+    return EventStream(feeds.stream(run_id, after, signs), is_gzipped=accepts_gzip(accept_encoding))

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, select
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 PAGE = 500
 POLL_S = 2.0
 KEEP_ALIVE_S = 15.0
+PULSE_S = 1.0
+"""Two that are missing make a page ask whether the server is there: it has five seconds to tell its reader."""
 QUEUED_BATCHES = 64
 RETRY = b"retry: 1000\n\n"
 KEEP_ALIVE = b": still here\n\n"
@@ -168,9 +170,15 @@ class Feeds:
                 viewer.close()
         self._feeds.clear()
 
-    async def stream(self, run_id: str, after: int) -> AsyncGenerator[bytes]:
-        """Server-sent events after number `after`, until the run has ended, the viewer is too slow, or the server ends."""
+    async def stream(self, run_id: str, after: int, pulse: Callable[[], bytes] | None = None) -> AsyncGenerator[bytes]:
+        """Server-sent events after number `after`, until the run has ended, the viewer is too slow, or the server ends.
+
+        `pulse` makes a sign of life: one at the start, then one after each second without an event. None: only comments,
+        to keep the connection open.
+        """
         yield RETRY
+        if pulse:
+            yield pulse()
         position = after
         while not self._is_closed:
             batch = await asyncio.to_thread(read_batch, self.engine, run_id, position)
@@ -184,11 +192,12 @@ class Feeds:
                 break
         if self._is_closed:
             return
-        async with contextlib.aclosing(self._follow(run_id, position)) as rest:
+        async with contextlib.aclosing(self._follow(run_id, position, pulse)) as rest:
             async for chunk in rest:
                 yield chunk
 
-    async def _follow(self, run_id: str, position: int) -> AsyncGenerator[bytes]:
+    async def _follow(self, run_id: str, position: int, pulse: Callable[[], bytes] | None) -> AsyncGenerator[bytes]:
+        patience_s = PULSE_S if pulse else KEEP_ALIVE_S
         feed, viewer = self._join(run_id, position)
         try:
             # What the feed handed out before we joined; what it hands out from now on waits in our queue.
@@ -200,9 +209,9 @@ class Feeds:
                 position = gap.last
             while True:
                 try:
-                    batch = await asyncio.wait_for(viewer.queue.get(), KEEP_ALIVE_S)
+                    batch = await asyncio.wait_for(viewer.queue.get(), patience_s)
                 except TimeoutError:
-                    yield KEEP_ALIVE
+                    yield pulse() if pulse else KEEP_ALIVE
                     continue
                 if batch is None:
                     return

@@ -18,7 +18,7 @@ class EventBase(BaseModel):
 
 
 class StatusEvent(EventBase):
-    """The run's status changed; the first event of an attempt is `starting`."""
+    """The run's status changed. An attempt begins with `starting`, and trains from `running` on."""
 
     kind: Literal["status"] = "status"
     status: RunStatus
@@ -29,7 +29,7 @@ class StatusEvent(EventBase):
     cause: str | None = None
     """The log's line that tells why, word by word."""
     step: int | None = None
-    """With `starting` after a resume: the step that the attempt goes on from."""
+    """With `running`: the step that the attempt begins at. It replaces what earlier attempts recorded after that step."""
 
 
 class PhaseEvent(EventBase):
@@ -178,6 +178,8 @@ class ConfigEvent(EventBase):
     why: Literal["retry", "edit"]
     changes: dict[str, list[Any]]
     """Dotted field -> [before, after]."""
+    total_steps: int | None = None
+    """Optimizer steps of the run with the new configuration."""
     step: int | None = None
 
 

@@ -77,7 +77,7 @@ def change_config(
         run.name = runs.default_name(config)
     session.add(run)
     session.flush()
-    event = ConfigEvent(why="edit" if why == "edit" else "retry", changes=dict(differences))
+    event = ConfigEvent(why="edit" if why == "edit" else "retry", changes=dict(differences), total_steps=total_steps)
     events.append_unfenced(session, run.id, [event], now=now)
     session.refresh(run)
 

@@ -876,6 +876,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system/pulse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Pulse
+         * @description Answers at once as long as the server's event loop turns; asks neither the database nor the broker.
+         */
+        get: operations["get_pulse"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workers": {
         parameters: {
             query?: never;
@@ -1180,6 +1200,11 @@ export interface components {
             step?: number;
             /** @description Seconds since 1970, UTC. */
             time: number;
+            /**
+             * Total Steps
+             * @description Optimizer steps of the run with the new configuration.
+             */
+            total_steps?: number;
             /**
              * Why
              * @enum {string}
@@ -2370,6 +2395,19 @@ export interface components {
              */
             total: number;
         };
+        /** Pulse */
+        Pulse: {
+            /**
+             * Page
+             * @description Entry script of the page that the server serves now; its name contains a hash. Null: no page was built.
+             */
+            page: string | null;
+            /**
+             * Time
+             * @description The server's clock: seconds since 1970, UTC.
+             */
+            time: number;
+        };
         /**
          * Queue
          * @description Runs that wait, the next one first.
@@ -3067,7 +3105,7 @@ export interface components {
         };
         /**
          * StatusEvent
-         * @description The run's status changed; the first event of an attempt is `starting`.
+         * @description The run's status changed. An attempt begins with `starting`, and trains from `running` on.
          */
         StatusEvent: {
             attempt: number;
@@ -3095,7 +3133,7 @@ export interface components {
             status: components["schemas"]["RunStatus"];
             /**
              * Step
-             * @description With `starting` after a resume: the step that the attempt goes on from.
+             * @description With `running`: the step that the attempt begins at. It replaces what earlier attempts recorded after that step.
              */
             step?: number;
             /** @description Seconds since 1970, UTC. */
@@ -3192,6 +3230,14 @@ export interface components {
             save: boolean;
         };
         StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricsEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"] | components["schemas"]["SteerEvent"] | components["schemas"]["ConfigEvent"];
+        /**
+         * StreamEnd
+         * @description Data of the stream's `end` event: the run has ended, or was deleted.
+         */
+        StreamEnd: {
+            last_seq: number;
+            status: string;
+        };
         /** SwitchedFieldShape */
         SwitchedFieldShape: {
             /** After */
@@ -4109,6 +4155,8 @@ export interface operations {
             query?: {
                 /** @description Events with a number above this. */
                 after?: number;
+                /** @description Also signs of life, as events of their own. */
+                pulse?: boolean;
             };
             header?: {
                 /** @description Sent by browsers when they reconnect; wins. */
@@ -4122,7 +4170,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events: `id` is the event's seq, `data` the event as JSON. An `end` event with {status, last_seq} closes the stream of a run that has ended. */
+            /** @description Server-sent events: `id` is the event's seq, `data` the event as JSON. An `end` event with {status, last_seq} (`StreamEnd`) closes the stream of a run that has ended. With pulse=true a `pulse` event (`Pulse`) comes first and after each second without an event. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5014,6 +5062,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_pulse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pulse"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -1,0 +1,23 @@
+"""Pulse: the sign of life that an open page watches, with the server's clock and the build of the page it serves."""
+
+import time
+
+from fastapi import APIRouter
+
+from rankscope.api.shapes import Shape
+from rankscope.deps import ResourcesDep
+
+router = APIRouter(prefix="/system", tags=["system"])
+
+
+class Pulse(Shape):
+    time: float
+    """The server's clock: seconds since 1970, UTC."""
+    page: str | None
+    """Entry script of the page that the server serves now; its name contains a hash. Null: no page was built."""
+
+
+@router.get("/pulse")
+async def get_pulse(resources: ResourcesDep) -> Pulse:
+    """Answers at once as long as the server's event loop turns; asks neither the database nor the broker."""
+    return Pulse(time=time.time(), page=resources.page_build.entry())
