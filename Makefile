@@ -7,7 +7,7 @@ STAMPS := .make
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: setup run dev check format test test-python test-page test-browser faults bench bench-method bench-live bench-learning openapi clean help
+.PHONY: setup run dev check format test test-python test-page test-browser faults bench bench-method bench-live bench-learning openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
@@ -73,6 +73,10 @@ format: $(STAMPS)/dev $(STAMPS)/page
 openapi: $(STAMPS)/dev $(STAMPS)/page
 	$(BIN)/python -m rankscope.openapi
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent gen
+
+# Lives of runs for the page's tests, after a change of what the server sends.
+recordings: $(STAMPS)/dev
+	$(BIN)/python -m tests.page_recordings
 
 test: test-python test-page test-browser
 

@@ -45,69 +45,11 @@ export type Num = Series["values"][number];
 /** A configuration while it is being written: any shape until the API has checked it. */
 export type ConfigDraft = Record<string, unknown>;
 
-interface Stored {
-  seq: number;
-  attempt: number;
-  time: number;
-}
-
-/** The events of contract/events.py as readers see them; fields that are null are left out. */
-export type RunEvent = Stored &
-  (
-    | {
-        kind: "status";
-        status: RunStatus;
-        reason?: string;
-        message?: string;
-        next_step?: string;
-        cause?: string;
-        step?: number;
-      }
-    | { kind: "phase"; phase: Phase; step?: number }
-    | { kind: "metrics"; step: number; values: Record<string, Num> }
-    | { kind: "modules"; modules: Module[]; width: number; trained_parameters: number; total_steps: number }
-    | {
-        kind: "ranks";
-        step: number;
-        budget: number;
-        live: number;
-        threshold?: Num;
-        pruning?: boolean;
-        final?: boolean;
-        modules: number;
-        width: number;
-        mask: string;
-        scores: string;
-        raw_scores?: string;
-      }
-    | {
-        kind: "prune";
-        step: number;
-        budget: number;
-        total: number;
-        threshold: Num;
-        final: boolean;
-        pruned: ComponentChange[];
-        regrown: ComponentChange[];
-      }
-    | { kind: "checkpoint"; step: number; size_bytes: number }
-    | {
-        kind: "artifact";
-        name: "adapter" | "model";
-        step: number;
-        size_bytes: number;
-        kept_parameters: number;
-      }
-    | { kind: "warning"; code: string; message: string; next_step?: string; step?: number }
-    | { kind: "steer"; step: number; action: SteerAction; target_rank?: number; refused?: string }
-    | { kind: "config"; why: "retry" | "edit"; changes: Record<string, [unknown, unknown]> }
-  );
-
-export type RanksEvent = Extract<RunEvent, { kind: "ranks" }>;
-
-export interface ComponentChange {
-  module: number;
-  component: number;
-  score: Num;
-  order: number;
-}
+/** One event of a run as history and stream give it, told apart by `kind`. Fields that are null are left out. */
+export type RunEvent = Shapes["StoredEvent"];
+export type EventOf<Kind extends RunEvent["kind"]> = Extract<RunEvent, { kind: Kind }>;
+export type RanksEvent = EventOf<"ranks">;
+export type ComponentChange = Shapes["ComponentChange"];
+/** The stream's events beside those of the run. */
+export type Pulse = Shapes["Pulse"];
+export type StreamEnd = Shapes["StreamEnd"];

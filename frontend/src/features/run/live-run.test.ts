@@ -94,7 +94,7 @@ describe("a reader of a run", () => {
       event(2, { kind: "modules", modules: [], width: 6, trained_parameters: 10, total_steps: 50 }),
       ranks(3, 0),
       loss(4, 1, 0.5),
-      event(5, { kind: "status", status: "starting", step: 0 }, 2),
+      event(5, { kind: "status", status: "running", step: 0 }, 2),
       loss(6, 1, 0.4),
     ];
     const atOnce = applyEvents(start(), events);
@@ -151,12 +151,12 @@ describe("a new attempt", () => {
       loss(5, 3, 0.7),
     ]);
     const next = applyEvents(state, [
-      event(6, { kind: "status", status: "starting", step: 1 }, 2),
+      event(6, { kind: "status", status: "running", step: 1 }, 2),
       loss(7, 2, 0.6),
     ]);
     expect(next.series["train_loss"]).toMatchObject({ steps: [1, 2], values: [0.9, 0.6], total: 2 });
     expect(next.snapshots.map((one) => one.step)).toEqual([1]);
-    expect(next).toMatchObject({ attempt: 2, status: "starting", step: 1 + 1, totalSnapshots: 1 });
+    expect(next).toMatchObject({ attempt: 2, status: "running", step: 1 + 1, totalSnapshots: 1 });
   });
 
   test("replaces nothing before it says where it starts", () => {
@@ -170,7 +170,7 @@ describe("a new attempt", () => {
   test("does not cut a series that was read after it had started", () => {
     const state = start(5, { series: [series("train_loss", [1, 2, 3], [0.9, 0.6, 0.5])] }, { series: 9 });
     const next = applyEvents(state, [
-      event(6, { kind: "status", status: "starting", step: 1 }, 2),
+      event(6, { kind: "status", status: "running", step: 1 }, 2),
       loss(7, 2, 0.6),
     ]);
     expect(next.series["train_loss"]?.steps).toEqual([1, 2, 3]);
@@ -180,6 +180,17 @@ describe("a new attempt", () => {
     const state = applyEvents(start(), [ranks(1, 5, { live: 8 }), ranks(2, 5, { live: 7 })]);
     expect(state.snapshots.map((one) => one.live)).toEqual([7]);
     expect(state.totalSnapshots).toBe(1);
+  });
+
+  test("makes a history that is thinned out stale, for nobody here knows how much of it is left", () => {
+    const long = Array.from({ length: mostPoints + 1 }, (_, at) => loss(at + 1, at + 1, 1));
+    const state = applyEvents(start(), long);
+    expect(state.isHistoryStale).toBe(false);
+    const next = applyEvents(state, [
+      event(long.length + 1, { kind: "status", status: "running", step: 900 }, 2),
+    ]);
+    expect(next.isHistoryStale).toBe(true);
+    expect(next.series["train_loss"]?.steps.every((step) => step <= 900)).toBe(true);
   });
 });
 

@@ -1,6 +1,8 @@
 /** What the page knows of one run: history first, then events. Pure: the same events give the same state. */
+import { toNumber } from "@/api/numbers";
 import { type Snapshot, snapshotOf, snapshotsOf } from "@/api/snapshots";
 import type {
+  EventOf,
   Module,
   Phase,
   RankHistory,
@@ -11,7 +13,7 @@ import type {
   SeriesList,
 } from "@/api/types";
 import { addPoint, copyPoints, cutPoints, emptyPoints, type Points } from "./points";
-import { meanStateAfter } from "./smoothing";
+import { finitePoints, meanStateAfter } from "./smoothing";
 import { mostSnapshots, thinSnapshots } from "./thin-snapshots";
 import { isTimeline, type TimelineEvent } from "./timeline";
 
@@ -31,6 +33,12 @@ export interface LiveRun {
   prunings: number;
   /** Status changes, warnings, checkpoints and results since the page was opened. */
   timeline: TimelineEvent[];
+  /** Attempts that replaced a part of an earlier one since the history was read. */
+  cuts: number;
+  /** A cut went through curves or snapshots that are thinned out here: only the server can say what is left. */
+  isHistoryStale: boolean;
+  /** Time of the newest event that the stream brought, by the server's clock; 0: none yet. */
+  heardAt: number;
   /** Up to which event each part came with the history; the stream repeats some of them. */
   known: { run: number; ranks: number; series: number; smoothed: number };
 }
@@ -40,7 +48,10 @@ export const smoothedMetric = "train_loss";
 export const smoothedBeta = 0.9;
 
 export interface History {
-  run: RunDetail;
+  run: Pick<
+    RunDetail,
+    "status" | "phase" | "step" | "total_steps" | "attempt" | "modules" | "width" | "last_seq"
+  >;
   ranks: RankHistory;
   series: SeriesList;
   /** `smoothedMetric` alone, with its mean over the full data. */
@@ -64,13 +75,15 @@ export function fromHistory({ run, ranks, series, smoothed }: History): LiveRun 
     snapshots: snapshotsOf(ranks),
     totalSnapshots: ranks.total_frames,
     series: Object.fromEntries(
-      [...series.items.filter((one) => one.name !== smoothedMetric), ...smoothed.items].map((one) => [
-        one.name,
-        pointsOf(one),
-      ]),
+      [...series.items.filter((one) => one.name !== smoothedMetric), ...smoothed.items]
+        .filter((one) => one.steps.length > 0)
+        .map((one) => [one.name, pointsOf(one)]),
     ),
     prunings: 0,
     timeline: [],
+    cuts: 0,
+    isHistoryStale: false,
+    heardAt: 0,
     known: { run: run.last_seq, ranks: ranks.last_seq, series: series.last_seq, smoothed: smoothed.last_seq },
   };
 }
@@ -83,8 +96,8 @@ const pointsOf = (one: Series): Points => ({
   smooth: one.smoothed
     ? {
         beta: smoothedBeta,
-        values: one.smoothed,
-        state: meanStateAfter(one.smoothed.at(-1), one.total_points, smoothedBeta),
+        values: one.smoothed.map(toNumber),
+        state: meanStateAfter(one.smoothed.at(-1), finitePoints(one.total_points, one.values), smoothedBeta),
       }
     : null,
 });
@@ -109,6 +122,7 @@ export function applyEvents(state: LiveRun, events: readonly RunEvent[]): LiveRu
   for (const event of fresh) {
     if (event.seq <= next.lastSeq) continue;
     next.lastSeq = event.seq;
+    next.heardAt = event.time;
     if (isTimeline(event)) next.timeline.push(event);
     take(next, event, mine);
   }
@@ -127,6 +141,7 @@ function ownPoints(run: LiveRun, name: string, mine: Set<string>): Points {
   return points;
 }
 
+/** Mirrors what an event does to the run's row on the server, so that no reload is needed to see the same. */
 function take(run: LiveRun, event: RunEvent, mine: Set<string>): void {
   const isNews = event.seq > run.known.run;
   switch (event.kind) {
@@ -134,8 +149,10 @@ function take(run: LiveRun, event: RunEvent, mine: Set<string>): void {
       if (isNews) {
         run.status = event.status;
         run.attempt = event.attempt;
+        if (hasNoPhase.includes(event.status)) run.phase = null;
+        if (event.step !== undefined) run.step = event.step;
       }
-      if (event.status === "starting" && event.step !== undefined) cutAt(run, event.step, event.seq, mine);
+      if (event.status === "running" && event.step !== undefined) cutAt(run, event.step, event.seq, mine);
       return;
     case "phase":
       if (isNews) run.phase = event.phase;
@@ -145,39 +162,59 @@ function take(run: LiveRun, event: RunEvent, mine: Set<string>): void {
       addPoints(run, event, mine);
       return;
     case "modules":
+      if (isNews) run.totalSteps = event.total_steps;
+      if (event.seq <= run.known.ranks) return;
       run.modules = event.modules;
       run.width = event.width;
-      run.totalSteps = event.total_steps;
       return;
     case "ranks":
       if (isNews) run.step = event.step;
       if (event.seq > run.known.ranks) addSnapshot(run, snapshotOf(event));
       return;
+    case "steer":
+      if (isNews) run.step = event.step;
+      return;
+    case "config":
+      if (isNews && event.total_steps !== undefined) run.totalSteps = event.total_steps;
+      return;
     case "prune":
       run.prunings += 1;
       return;
     default:
+      // Also a kind that a newer server sends and this page does not know.
       return;
   }
 }
 
-/** A new attempt goes on from `step`: what older attempts recorded beyond it is replaced by what comes. */
+/** A worker takes the run, or none has it any more. */
+const hasNoPhase: readonly RunStatus[] = ["starting", "interrupted", "done", "stopped", "failed"];
+
+/** An attempt begins at `step`: what earlier ones recorded beyond it is replaced by what comes. */
 function cutAt(run: LiveRun, step: number, seq: number, mine: Set<string>): void {
-  if (seq > run.known.run) run.step = step;
-  for (const name of Object.keys(run.series)) {
-    if (seq > knownTo(run, name)) cutPoints(ownPoints(run, name, mine), step);
+  const isBeyond = (at: number) => at > step;
+  for (const [name, points] of Object.entries(run.series)) {
+    if (seq <= knownTo(run, name) || !points.steps.some(isBeyond)) continue;
+    run.isHistoryStale ||= points.isReduced;
+    const left = ownPoints(run, name, mine);
+    cutPoints(left, step);
+    // As on the server, a metric without a point is none.
+    if (left.steps.length > 0) continue;
+    delete run.series[name];
+    mine.delete(name);
   }
-  if (seq > run.known.ranks) {
-    const kept = run.snapshots.filter((one) => one.step <= step);
+  if (seq > run.known.ranks && run.snapshots.some((one) => isBeyond(one.step))) {
+    run.isHistoryStale ||= run.snapshots.length < run.totalSnapshots;
+    const kept = run.snapshots.filter((one) => !isBeyond(one.step));
     run.totalSnapshots -= run.snapshots.length - kept.length;
     run.snapshots = kept;
   }
+  run.cuts += 1;
 }
 
 const knownTo = (run: LiveRun, name: string): number =>
   name === smoothedMetric ? run.known.smoothed : run.known.series;
 
-function addPoints(run: LiveRun, event: Extract<RunEvent, { kind: "metrics" }>, mine: Set<string>): void {
+function addPoints(run: LiveRun, event: EventOf<"metrics">, mine: Set<string>): void {
   for (const [name, value] of Object.entries(event.values)) {
     if (event.seq > knownTo(run, name)) addPoint(ownPoints(run, name, mine), event.step, value);
   }

@@ -1,7 +1,7 @@
 /** One series as the page keeps it: exact while it is short, reduced when it grows long. */
 import { toNumber } from "@/api/numbers";
 import type { Num } from "@/api/types";
-import { type MeanState, meanStateAfter, smoothOn } from "./smoothing";
+import { finitePoints, type MeanState, meanStateAfter, smoothOn } from "./smoothing";
 import { stretchOf } from "./stretch";
 
 export interface Points {
@@ -11,7 +11,7 @@ export interface Points {
   total: number;
   isReduced: boolean;
   /** The mean over every point that there was, at those that are kept; null for a series that is drawn as it is. */
-  smooth: { beta: number; values: Num[]; state: MeanState } | null;
+  smooth: { beta: number; values: number[]; state: MeanState } | null;
 }
 
 export const emptyPoints = (beta: number | null): Points => ({
@@ -55,7 +55,8 @@ export function cutPoints(points: Points, step: number): void {
   points.values.length = kept;
   if (points.smooth) {
     points.smooth.values.length = kept;
-    points.smooth.state = meanStateAfter(points.smooth.values.at(-1), points.total, points.smooth.beta);
+    const finite = finitePoints(points.total, points.values);
+    points.smooth.state = meanStateAfter(points.smooth.values.at(-1), finite, points.smooth.beta);
   }
 }
 

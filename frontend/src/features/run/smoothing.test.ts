@@ -17,8 +17,9 @@ test("going on from the server's mean equals smoothing all at once", () => {
   });
 });
 
-test("what is no number is skipped", () => {
+test("a value that is not finite repeats the mean before it, as on the server", () => {
   const { smoothed } = smoothOn(start, [1, "NaN", 3], 0.5);
-  expect(smoothed[1]).toBeNaN();
+  expect(smoothed[1]).toBe(1);
+  expect(smoothOn(start, ["NaN"], 0.5).smoothed[0]).toBeNaN();
   expect(smoothed[2]).toBeCloseTo((0.25 * 1 + 0.5 * 3) / 0.75, 12);
 });

@@ -19,7 +19,11 @@ export function meanStateAfter(smoothed: Num | undefined, points: number, beta: 
   return { mean: value * weight, weight };
 }
 
-/** The mean after each of `values`; NaN where a value is none, which leaves the state as it is. */
+/** Finite ones among `total` points, of which `shown` holds at least all that are not. */
+export const finitePoints = (total: number, shown: readonly Num[]): number =>
+  total - shown.filter((value) => !Number.isFinite(toNumber(value))).length;
+
+/** The mean after each of `values`. One that is not finite repeats the mean before it, as on the server; NaN if there is none. */
 export function smoothOn(
   state: MeanState,
   values: readonly Num[],
@@ -28,7 +32,7 @@ export function smoothOn(
   let { mean, weight } = state;
   const smoothed = values.map((raw) => {
     const value = toNumber(raw);
-    if (!Number.isFinite(value)) return Number.NaN;
+    if (!Number.isFinite(value)) return weight > 0 ? mean / weight : Number.NaN;
     mean = beta * mean + (1 - beta) * value;
     weight = beta * weight + (1 - beta);
     return mean / weight;

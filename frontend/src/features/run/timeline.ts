@@ -31,9 +31,8 @@ export async function loadTimeline(id: string, signal: AbortSignal): Promise<Tim
         params: { path: { run_id: id }, query: { after, limit: pageSize, kind: [...kinds] } },
       }),
     );
-    const read = part.items as unknown as RunEvent[];
-    events.push(...read.filter(isTimeline));
-    after = read.at(-1)?.seq ?? after;
+    events.push(...part.items.filter(isTimeline));
+    after = part.items.at(-1)?.seq ?? after;
     if (!part.has_more) return { events, readTo: after, isWhole: true };
   }
   return { events, readTo: after, isWhole: false };
