@@ -13,6 +13,8 @@ export default defineConfig({
     chunkSizeWarningLimit: 1600,
     // Inlined fonts and pictures would need data: in the content security policy.
     assetsInlineLimit: 0,
+    // One small file with the first load: a stylesheet that fails later would not be asked for again.
+    cssCodeSplit: false,
   },
   test: {
     environment: "jsdom",

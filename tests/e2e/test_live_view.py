@@ -305,7 +305,7 @@ def _disconnected(stack: Stack, page: Page, run: str, console: Console) -> None:
     expect(state).to_have_attribute("data-state", "live")
     stack.kill("api")
     expect(state).to_have_attribute("data-state", "reconnecting")
-    expect(state).to_contain_text("disconnected")
+    expect(state).to_contain_text("reconnecting")
     stack.start_api()
     expect(state).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
     step = number(page.get_by_test_id("run-step"), "data-step")

@@ -157,8 +157,8 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
             deadline_s=PATIENCE_S,
         )
     expect(status).to_have_text("pruning", timeout=PATIENCE_MS)
-    page.get_by_role("switch", name="Cut parts").first.click()
-    expect(page.locator(".legendtext").filter(has_text="attempt 2, cut").first).to_be_visible()
+    page.get_by_role("switch", name="Show replaced attempts").first.click()
+    expect(page.locator(".legendtext").filter(has_text="attempt 2, replaced").first).to_be_visible()
     picture(page, "run-resumed")
 
     # ------------------------------------------------ its host goes dark: no worker is left to notice it, the server does

@@ -1,9 +1,40 @@
 import createClient from "openapi-fetch";
 import type { paths } from "./schema.gen";
+import { isFromProxy, link } from "./server-link";
 import type { FieldProblem, Problem } from "./types";
 
+/** A read takes milliseconds; of a very long run, seconds. An action may hash a model first. */
+const readPatienceMs = 30_000;
+const actPatienceMs = 120_000;
+
+/**
+ * fetch with an end: a request to a server that is frozen would wait for ever.
+ *
+ * Reads fail at once while the server is unreachable, those that wait as well: they are done again once it answers.
+ */
+export async function fetchFromServer(request: Request): Promise<Response> {
+  const isRead = request.method === "GET";
+  if (isRead && !link.get().isReachable) throw new TypeError("The server is unreachable.");
+  const lost = new AbortController();
+  const stopListening = link.subscribe(() => {
+    if (isRead && !link.get().isReachable) lost.abort(new TypeError("The server is unreachable."));
+  });
+  const patience = AbortSignal.timeout(isRead ? readPatienceMs : actPatienceMs);
+  try {
+    const signal = AbortSignal.any([request.signal, patience, lost.signal]);
+    const answer = await fetch(request, { signal });
+    if (!isFromProxy(answer.status)) link.heard();
+    return answer;
+  } catch (cause) {
+    if (!request.signal.aborted) void link.check();
+    throw cause;
+  } finally {
+    stopListening();
+  }
+}
+
 /** The one HTTP client: same origin, session cookie. */
-export const http = createClient<paths>({ baseUrl: window.location.origin });
+export const http = createClient<paths>({ baseUrl: window.location.origin, fetch: fetchFromServer });
 
 /** What the API answered instead of data. `message` and `nextStep` are the API's own words. */
 export class ApiError extends Error {
@@ -36,7 +67,7 @@ export async function unwrap<T>(request: Promise<Answer<T>>): Promise<T> {
     throw new ApiError(
       0,
       "The server does not answer.",
-      "Check that `rankscope up` is running; the page tries again by itself.",
+      "Check that `rankscope up` is running. This page reconnects by itself.",
     );
   }
   if (answer.response.ok) return answer.data as T;

@@ -1,18 +1,22 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { backoff, type Connection, openEventStream } from "./event-stream";
+import { link } from "./server-link";
 
+type Listener = (message: { data: string }) => void;
+
+/** EventSource as the browser has it, driven by the test. */
 class FakeSource {
   static opened: FakeSource[] = [];
   onopen?: () => void;
-  onmessage?: (message: { data: string }) => void;
+  onmessage?: Listener;
   onerror?: () => void;
   isClosed = false;
-  private ends: (() => void)[] = [];
+  private readonly listeners: Record<string, Listener> = {};
   constructor(readonly url: string) {
     FakeSource.opened.push(this);
   }
-  addEventListener(_: string, listener: () => void) {
-    this.ends.push(listener);
+  addEventListener(name: string, listener: Listener) {
+    this.listeners[name] = listener;
   }
   close() {
     this.isClosed = true;
@@ -20,8 +24,8 @@ class FakeSource {
   send(seq: number) {
     this.onmessage?.({ data: JSON.stringify({ seq }) });
   }
-  end() {
-    for (const listener of this.ends) listener();
+  emit(name: string, data: object) {
+    this.listeners[name]?.({ data: JSON.stringify(data) });
   }
 }
 
@@ -31,10 +35,16 @@ describe("openEventStream", () => {
   let seq = 0;
   let states: Connection[] = [];
   let close: () => void;
+  let isUp = true;
 
   beforeEach(() => {
     vi.useFakeTimers();
     vi.stubGlobal("EventSource", FakeSource);
+    isUp = true;
+    vi.stubGlobal("fetch", async () => {
+      if (!isUp) throw new TypeError("Failed to fetch");
+      return new Response(JSON.stringify({ time: 1, page: null }));
+    });
     FakeSource.opened = [];
     seq = 7;
     states = [];
@@ -46,54 +56,89 @@ describe("openEventStream", () => {
       onConnection: (state) => states.push(state),
     });
   });
-  afterEach(() => {
+  afterEach(async () => {
     close();
+    isUp = true;
+    await link.check();
     vi.useRealTimers();
     vi.unstubAllGlobals();
   });
 
-  test("starts after the last event of the history", () => {
-    expect(newest().url).toBe("/api/v1/runs/r1/events/stream?after=7");
+  test("starts after the last event of the history, and asks for signs of life", () => {
+    expect(newest().url).toBe("/api/v1/runs/r1/events/stream?after=7&pulse=true");
   });
 
-  test("after a break it opens a new stream from the last event that came", () => {
+  test("after a break it opens a new stream from the last event that came", async () => {
     newest().onopen?.();
     newest().send(8);
     newest().onerror?.();
     expect(FakeSource.opened[0]?.isClosed).toBe(true);
-    vi.advanceTimersByTime(1000);
+    await vi.advanceTimersByTimeAsync(1000);
     expect(FakeSource.opened).toHaveLength(2);
     expect(newest().url).toContain("after=8");
     newest().onopen?.();
     expect(states).toEqual(["connecting", "live", "reconnecting", "live"]);
   });
 
-  test("waits longer after each failure and starts over once it was open", () => {
+  test("an event that was seen changes nothing; one that is missing opens a new stream", async () => {
+    newest().onopen?.();
+    newest().send(7);
+    newest().send(8);
+    newest().send(10);
+    expect(seq).toBe(8);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(newest().url).toContain("after=8");
+  });
+
+  test("waits longer after each failure and starts over once it was open", async () => {
     newest().onerror?.();
-    vi.advanceTimersByTime(700);
+    await vi.advanceTimersByTimeAsync(700);
     newest().onerror?.();
-    vi.advanceTimersByTime(700);
+    await vi.advanceTimersByTimeAsync(700);
     expect(FakeSource.opened).toHaveLength(2);
-    vi.advanceTimersByTime(700);
+    await vi.advanceTimersByTimeAsync(700);
     expect(FakeSource.opened).toHaveLength(3);
     expect(backoff(0, 0.5)).toBe(500);
     expect(backoff(3, 0.5)).toBe(4000);
     expect(backoff(30, 1)).toBeLessThanOrEqual(12_500);
   });
 
-  test("the end closes it for good", () => {
+  test("a stream that is silent while the server answers is opened again; one with pulses is not", async () => {
     newest().onopen?.();
-    newest().end();
+    for (let second = 0; second < 20; second++) {
+      newest().emit("pulse", { time: second, page: null });
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(FakeSource.opened).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(8000);
+    expect(FakeSource.opened).toHaveLength(2);
+  });
+
+  test("while the server is unreachable no stream is opened; once it answers one is, at once", async () => {
+    newest().onopen?.();
+    isUp = false;
     newest().onerror?.();
-    vi.advanceTimersByTime(60_000);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeSource.opened).toHaveLength(1);
+    expect(states.at(-1)).toBe("reconnecting");
+    isUp = true;
+    await link.check(); // which it does by itself each second: see server-link.test.ts
+    expect(FakeSource.opened).toHaveLength(2);
+  });
+
+  test("the end closes it for good", async () => {
+    newest().onopen?.();
+    newest().emit("end", { status: "done", last_seq: 7 });
+    newest().onerror?.();
+    await vi.advanceTimersByTimeAsync(60_000);
     expect(FakeSource.opened).toHaveLength(1);
     expect(states.at(-1)).toBe("ended");
   });
 
-  test("nothing is opened after it was closed", () => {
+  test("nothing is opened after it was closed", async () => {
     newest().onerror?.();
     close();
-    vi.advanceTimersByTime(60_000);
+    await vi.advanceTimersByTimeAsync(60_000);
     expect(FakeSource.opened).toHaveLength(1);
   });
 });

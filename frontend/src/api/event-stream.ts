@@ -1,4 +1,5 @@
-import type { RunEvent } from "./types";
+import { link } from "./server-link";
+import type { Pulse, RunEvent } from "./types";
 
 export type Connection = "connecting" | "live" | "reconnecting" | "ended";
 
@@ -11,56 +12,100 @@ export interface StreamHandlers {
 
 const firstDelay = 500;
 const longestDelay = 10_000;
+/** The server sends a pulse each second: a stream that is silent for so long while the server answers is broken. */
+const silentMs = 6000;
 
 /** Wait before attempt n (0, 1, 2, ...): doubles up to ten seconds, with some chance, so that viewers do not all come at once. */
 export const backoff = (failures: number, chance = Math.random()): number =>
   Math.min(longestDelay, firstDelay * 2 ** failures) * (0.75 + chance / 2);
 
+/** What to do with an event: a stream that overlaps repeats some, one that leaves some out cannot be trusted. */
+export const arrivalOf = (seq: number, lastSeq: number): "known" | "next" | "gap" =>
+  seq <= lastSeq ? "known" : seq === lastSeq + 1 ? "next" : "gap";
+
 /**
  * Follows a run's events until it has ended; returns a function that stops.
  *
  * EventSource gives up for ever after an HTTP error, and its own reconnect asks with the first URL: every break is
- * therefore answered by a new EventSource, from the last event that arrived.
+ * therefore answered by a new EventSource, from the last event that arrived. While the server is unreachable there is none.
  */
 export function openEventStream(runId: string, handlers: StreamHandlers): () => void {
   let source: EventSource | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let closeOfLink: (() => void) | undefined;
   let failures = 0;
+  let heardAt = 0;
   let isClosed = false;
 
-  const connect = () => {
+  const drop = () => {
     clearTimeout(timer);
     timer = undefined;
     source?.close();
-    const current = new EventSource(
-      `/api/v1/runs/${encodeURIComponent(runId)}/events/stream?after=${handlers.lastSeq()}`,
-    );
+    source = null;
+    closeOfLink?.();
+    closeOfLink = undefined;
+  };
+  const breakOff = () => {
+    drop();
+    handlers.onConnection("reconnecting");
+    timer = setTimeout(connect, backoff(failures++));
+    void link.check();
+  };
+  const connect = () => {
+    drop();
+    const address = `/api/v1/runs/${encodeURIComponent(runId)}/events/stream`;
+    const current = new EventSource(`${address}?after=${handlers.lastSeq()}&pulse=true`);
     source = current;
+    heardAt = Date.now();
+    const hear = (pulse?: Pulse) => {
+      heardAt = Date.now();
+      link.heard(pulse);
+    };
     current.onopen = () => {
       failures = 0;
+      hear();
+      closeOfLink ??= link.openStream();
       handlers.onConnection("live");
     };
-    current.onmessage = (message: MessageEvent<string>) =>
-      handlers.onEvent(JSON.parse(message.data) as RunEvent);
+    current.addEventListener("pulse", (message: MessageEvent<string>) =>
+      hear(JSON.parse(message.data) as Pulse),
+    );
+    current.onmessage = (message: MessageEvent<string>) => {
+      hear();
+      const event = JSON.parse(message.data) as RunEvent;
+      const arrival = arrivalOf(event.seq, handlers.lastSeq());
+      if (arrival === "next") handlers.onEvent(event);
+      else if (arrival === "gap") breakOff();
+    };
     current.addEventListener("end", () => {
       close();
       handlers.onConnection("ended");
     });
     current.onerror = () => {
-      current.close();
-      if (isClosed) return;
-      handlers.onConnection("reconnecting");
-      timer = setTimeout(connect, backoff(failures++));
+      if (!isClosed && source === current) breakOff();
     };
   };
+  const watch = setInterval(() => {
+    const isSilent = source !== null && Date.now() - heardAt > silentMs;
+    if (isSilent && document.visibilityState === "visible") breakOff();
+  }, 1000);
+  const followLink = link.subscribe(() => {
+    if (!link.get().isReachable) {
+      drop();
+      handlers.onConnection("reconnecting");
+    } else if (source === null) {
+      failures = 0;
+      connect();
+    }
+  });
   const hurry = () => {
     if (timer !== undefined && document.visibilityState === "visible") connect();
   };
   const close = () => {
     isClosed = true;
-    clearTimeout(timer);
-    timer = undefined;
-    source?.close();
+    drop();
+    clearInterval(watch);
+    followLink();
     document.removeEventListener("visibilitychange", hurry);
     window.removeEventListener("online", hurry);
   };

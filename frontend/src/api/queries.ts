@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
-import { http, unwrap } from "./client";
+import { ApiError, http, unwrap } from "./client";
 import { isMoving } from "./moving";
+import { link } from "./server-link";
 import type { RunStatus } from "./types";
 
 export interface RunFilter {
@@ -12,6 +13,10 @@ export interface RunFilter {
 }
 
 export const runsPageSize = 100;
+
+/** While a stream is open it says when something changes: what it cannot say is read once a minute. */
+const rarelyMs = 60_000;
+export const unlessStreaming = (everyMs: number) => (): number => (link.isStreaming() ? rarelyMs : everyMs);
 
 export const sessionQuery = queryOptions({
   queryKey: ["session"],
@@ -51,6 +56,12 @@ export const runQuery = (id: string) =>
     queryKey: ["run", id],
     queryFn: ({ signal }) =>
       unwrap(http.GET("/api/v1/runs/{run_id}", { signal, params: { path: { run_id: id } } })),
+    refetchInterval: ({ state: { data, error } }) => {
+      if (error instanceof ApiError && error.status === 404) return false;
+      if (!link.isStreaming()) return data?.ended_at ? 5000 : 2000;
+      // Its place in the queue changes without an event of its own.
+      return data?.status === "queued" || data?.status === "interrupted" ? 20_000 : rarelyMs;
+    },
   });
 
 interface Moving {
@@ -120,7 +131,7 @@ export const componentsQuery = (id: string, module: number, prunings: number, st
       key: ["run", id, "components", String(module)],
       also: [prunings],
       status,
-      everyMs: 5000,
+      everyMs: 30_000,
     }),
     queryFn: ({ signal }) =>
       unwrap(
@@ -147,15 +158,15 @@ export const ghostQuery = (id: string, name: string, isOn: boolean) =>
 interface SeriesWish {
   smooth: number;
   ghost: boolean;
-  /** A new attempt cuts the old one's end away, so it has a history of its own. */
-  attempt: number;
+  /** Attempts that replaced a part of an earlier one: each leaves another history. */
+  cuts: number;
   status: RunStatus;
 }
 
 /** All metrics of a run, each reduced to what a chart can show. */
-export const seriesListQuery = (id: string, { smooth, ghost, attempt, status }: SeriesWish) =>
+export const seriesListQuery = (id: string, { smooth, ghost, cuts, status }: SeriesWish) =>
   queryOptions({
-    ...whileMoving({ key: ["run", id, "series"], also: [{ smooth, ghost, attempt }], status }),
+    ...whileMoving({ key: ["run", id, "series"], also: [{ smooth, ghost, cuts }], status }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/series", {
@@ -172,7 +183,7 @@ export const kinSeriesQuery = (
   { smooth, upTo, status }: { smooth: number; upTo: number | null; status: RunStatus },
 ) =>
   queryOptions({
-    ...whileMoving({ key: ["run", id, "kin"], also: [{ smooth, upTo }], status, everyMs: 5000 }),
+    ...whileMoving({ key: ["run", id, "kin"], also: [{ smooth, upTo }], status, everyMs: 30_000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/series", {
@@ -208,10 +219,10 @@ export const stretchQuery = (id: string, name: string, { stretch, smooth, attemp
     enabled: stretch !== null,
   });
 
-/** What looks wrong with a run. */
-export const runHealthQuery = (id: string, status: RunStatus) =>
+/** What looks wrong with a run. `everyMs`: while it moves. */
+export const runHealthQuery = (id: string, status: RunStatus, everyMs: number) =>
   queryOptions({
-    ...whileMoving({ key: ["run", id, "health"], status, everyMs: 5000 }),
+    ...whileMoving({ key: ["run", id, "health"], status, everyMs }),
     queryFn: ({ signal }) =>
       unwrap(http.GET("/api/v1/runs/{run_id}/health", { signal, params: { path: { run_id: id } } })),
   });
@@ -225,7 +236,7 @@ export const checkpointsQuery = (id: string) =>
           http.GET("/api/v1/runs/{run_id}/checkpoints", { signal, params: { path: { run_id: id } } }),
         )
       ).items,
-    refetchInterval: 5000,
+    refetchInterval: unlessStreaming(10_000),
   });
 
 export const treeQuery = (id: string) =>
@@ -234,7 +245,7 @@ export const treeQuery = (id: string) =>
     queryFn: async ({ signal }) =>
       (await unwrap(http.GET("/api/v1/runs/{run_id}/tree", { signal, params: { path: { run_id: id } } })))
         .items,
-    refetchInterval: 10_000,
+    refetchInterval: unlessStreaming(10_000),
   });
 
 export const queueQuery = queryOptions({
@@ -305,11 +316,11 @@ export const datasetPreviewQuery = (id: string, rows: number) =>
 export const workersQuery = queryOptions({
   queryKey: ["workers"],
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/workers", { signal }))).items,
-  refetchInterval: 5000,
+  refetchInterval: unlessStreaming(5000),
 });
 
 export const healthQuery = queryOptions({
   queryKey: ["health"],
   queryFn: ({ signal }) => unwrap(http.GET("/api/v1/system/health", { signal })),
-  refetchInterval: 5000,
+  refetchInterval: unlessStreaming(5000),
 });

@@ -3,7 +3,7 @@ import { Component, type ReactNode } from "react";
 import { useLocation } from "react-router";
 import { ErrorState } from "@/components/states";
 
-/** What is shown in place of a page that broke while it was drawn; another address is another try. */
+/** Shown instead of a page that failed while it was drawn or loaded; another address is another try. */
 export function CrashBoundary({ children }: { children: ReactNode }) {
   return <Boundary path={useLocation().pathname}>{children}</Boundary>;
 }
@@ -29,7 +29,9 @@ class Boundary extends Component<BoundaryProps, { error: Error | null }> {
     return (
       <Container size="sm" py="xl">
         <ErrorState
-          title="The page broke"
+          title={
+            isOfLoading(this.state.error) ? "This part of the page could not be loaded" : "The page crashed"
+          }
           error={this.state.error}
           onRetry={() => window.location.reload()}
         />
@@ -37,3 +39,7 @@ class Boundary extends Component<BoundaryProps, { error: Error | null }> {
     );
   }
 }
+
+/** Browsers have no type for it, each has words of its own. */
+const isOfLoading = (error: Error): boolean =>
+  /dynamically imported module|module script failed|preload CSS/i.test(error.message);

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { healthQuery, workersQuery } from "@/api/queries";
 import type { WorkerInfo } from "@/api/types";
 import { age } from "@/components/format";
+import { useLink } from "@/components/use-link";
 import { Words } from "@/components/Words";
 
 /** Workers and services at a glance; what is wrong and what to do on demand. */
@@ -12,14 +13,15 @@ export function HealthPill() {
   const online = (workers.data ?? []).filter((worker) => worker.status === "online");
   const slots = online.reduce((sum, worker) => sum + worker.slots, 0);
   const busy = online.reduce((sum, worker) => sum + worker.busy, 0);
-  const [colour, words, short] = health.error
-    ? ["red", "server away", "away"]
+  const { isReachable } = useLink();
+  const [colour, words, short] = !isReachable
+    ? ["red", "Server unreachable", "offline"]
     : !health.data || !workers.data
-      ? ["gray", "checking", "…"]
+      ? ["gray", health.error ? "unknown" : "checking", "…"]
       : online.length === 0
         ? ["orange", "no worker online", "no worker"]
         : health.data.status === "degraded"
-          ? ["orange", "degraded", "degraded"]
+          ? ["orange", "Problem", "Problem"]
           : ["teal", `${busy} of ${slots} busy`, `${busy}/${slots}`];
   return (
     <Popover position="bottom-end" width={320} withArrow shadow="md">
@@ -67,7 +69,7 @@ export function HealthPill() {
               </Text>
             </>
           ) : (
-            <Text size="sm">{health.error?.message ?? "Asking the server."}</Text>
+            <Text size="sm">{health.error?.message ?? "Waiting for the server."}</Text>
           )}
         </Stack>
       </Popover.Dropdown>
@@ -115,7 +117,7 @@ function Worker({ worker, now }: { worker: WorkerInfo; now: number }) {
         </Text>
       </Group>
       <Text size="xs" c="dimmed">
-        {worker.status}, heard from {age(worker.heartbeat_at, now)}
+        {worker.status}, last seen {age(worker.heartbeat_at, now)}
       </Text>
     </div>
   );

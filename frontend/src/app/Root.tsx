@@ -1,20 +1,25 @@
 import { Center, Container, Loader } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense } from "react";
+import { Suspense, useEffect } from "react";
 import { Outlet } from "react-router";
 import { ApiError } from "@/api/client";
 import { sessionQuery } from "@/api/queries";
+import { link } from "@/api/server-link";
+import { lazyPart } from "@/components/load-part";
 import { ErrorState } from "@/components/states";
 import { CrashBoundary } from "./CrashBoundary";
 import { Shell } from "./Shell";
 
-const SignInPage = lazy(async () => ({
-  default: (await import("@/features/sign-in/SignInPage")).SignInPage,
-}));
+const SignInPage = lazyPart(
+  () => import("@/features/sign-in/SignInPage"),
+  (part) => part.SignInPage,
+);
 
 /** Sign-in before anything else; then the shell with the page in it. */
 export function Root() {
   const session = useQuery({ ...sessionQuery, retry: 5 });
+  const isSignedIn = session.data?.signed_in === true;
+  useEffect(() => (isSignedIn ? link.watch() : undefined), [isSignedIn]);
   const isRefused = session.error instanceof ApiError && session.error.status === 401;
   if (session.data?.signed_in === false || isRefused) {
     return (
@@ -37,11 +42,7 @@ export function Root() {
   if (session.error) {
     return (
       <Container size="sm" py={80}>
-        <ErrorState
-          error={session.error}
-          title="RankScope cannot be reached"
-          onRetry={() => void session.refetch()}
-        />
+        <ErrorState error={session.error} title="Server unreachable" onRetry={() => void session.refetch()} />
       </Container>
     );
   }

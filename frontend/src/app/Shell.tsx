@@ -94,7 +94,7 @@ function AccountMenu() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Item leftSection={<IconDeviceDesktop size={15} />} onClick={() => setColorScheme("auto")}>
-          Colours as the system
+          Use system theme
         </Menu.Item>
         <Menu.Item
           component="a"

@@ -9,12 +9,16 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 import { CrashBoundary } from "./CrashBoundary";
+import { LinkBanner } from "./LinkBanner";
 import { createQueryClient } from "./query-client";
 import { AppRoutes } from "./routes";
 import { theme } from "./theme";
+import { watchTyping } from "./typed";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no element #root.");
+
+watchTyping();
 
 createRoot(root).render(
   <StrictMode>
@@ -22,6 +26,7 @@ createRoot(root).render(
       <Notifications position="bottom-right" limit={4} />
       <QueryClientProvider client={createQueryClient()}>
         <BrowserRouter>
+          <LinkBanner />
           <CrashBoundary>
             <AppRoutes />
           </CrashBoundary>

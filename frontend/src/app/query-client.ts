@@ -1,8 +1,12 @@
 import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 import { ApiError } from "@/api/client";
 import { sessionQuery } from "@/api/queries";
+import { link } from "@/api/server-link";
 
-/** Retries what a restart of the server breaks, never what it refused; a 401 anywhere leads to the sign-in page. */
+/**
+ * Retries what a restart of the server breaks, never what it refused; a 401 anywhere leads to the sign-in page.
+ * Once an unreachable server answers again, all that is shown and may be old is read again.
+ */
 export function createQueryClient(): QueryClient {
   const onError = (error: Error) => {
     if (error instanceof ApiError && error.status === 401) {
@@ -15,12 +19,25 @@ export function createQueryClient(): QueryClient {
     defaultOptions: {
       queries: {
         retry: (failures, error) =>
-          !(error instanceof ApiError && error.status >= 400 && error.status < 500) && failures < 2,
+          link.get().isReachable &&
+          !(error instanceof ApiError && error.status >= 400 && error.status < 500) &&
+          failures < 2,
         staleTime: 1000,
         networkMode: "always",
       },
       mutations: { networkMode: "always" },
     },
+  });
+  let wasReachable = true;
+  link.subscribe(() => {
+    const { isReachable } = link.get();
+    if (isReachable && !wasReachable) {
+      void client.refetchQueries({
+        type: "active",
+        predicate: (query) => query.state.error !== null || query.isStale(),
+      });
+    }
+    wasReachable = isReachable;
   });
   return client;
 }

@@ -1,17 +1,25 @@
-import { lazy } from "react";
 import { Navigate, Route, Routes } from "react-router";
+import { lazyPart } from "@/components/load-part";
 import { NotFoundPage } from "./NotFoundPage";
 import { Root } from "./Root";
 
 // Each page is a chunk of its own.
-const RunsPage = lazy(async () => ({ default: (await import("@/features/runs/RunsPage")).RunsPage }));
-const NewRunPage = lazy(async () => ({
-  default: (await import("@/features/new-run/NewRunPage")).NewRunPage,
-}));
-const RunPage = lazy(async () => ({ default: (await import("@/features/run/RunPage")).RunPage }));
-const ComparePage = lazy(async () => ({
-  default: (await import("@/features/compare/ComparePage")).ComparePage,
-}));
+const RunsPage = lazyPart(
+  () => import("@/features/runs/RunsPage"),
+  (part) => part.RunsPage,
+);
+const NewRunPage = lazyPart(
+  () => import("@/features/new-run/NewRunPage"),
+  (part) => part.NewRunPage,
+);
+const RunPage = lazyPart(
+  () => import("@/features/run/RunPage"),
+  (part) => part.RunPage,
+);
+const ComparePage = lazyPart(
+  () => import("@/features/compare/ComparePage"),
+  (part) => part.ComparePage,
+);
 
 /**
  * The addresses of the page. Plain routes: all data come through the query cache, and the router that loads data itself

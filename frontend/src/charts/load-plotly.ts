@@ -1,10 +1,15 @@
+import { loadPart } from "@/components/load-part";
+
 type Plotly = typeof import("plotly.js-dist-min");
 
 let loading: Promise<Plotly> | undefined;
 
 /** Plotly is most of the page's bytes: it comes with the first chart and not before. */
 export const loadPlotly = (): Promise<Plotly> => {
-  loading ??= import("plotly.js-cartesian-dist-min").then((module) => module.default);
+  loading ??= loadPart(() => import("plotly.js-cartesian-dist-min")).then((module) => module.default);
+  loading.catch(() => {
+    loading = undefined;
+  });
   return loading;
 };
 

@@ -3,6 +3,7 @@ import { IconCheck, IconDownload } from "@tabler/icons-react";
 import { type ReactNode, useState } from "react";
 import { type Figure, titled } from "@/charts/figure";
 import { darkLook, type Look, lightLook, useLook } from "@/charts/look";
+import { loadPart } from "./load-part";
 import { dataToBlob, fileName, saveFile } from "./save-file";
 import { toldError } from "./toast";
 
@@ -38,7 +39,7 @@ export function SaveMenu(props: SaveMenuProps) {
   const file = (ending: string) => `${fileName(props.file)}.${ending}`;
 
   const picture = async (format: "png" | "svg") => {
-    const { figureImage } = await import("@/charts/figure-image");
+    const { figureImage } = await loadPart(() => import("@/charts/figure-image"));
     const figure = props.title ? titled(figureOf(chosen), props.title, chosen) : figureOf(chosen);
     const size = {
       width: pictureWidth,
@@ -49,8 +50,8 @@ export function SaveMenu(props: SaveMenuProps) {
   };
   const table = async (ending: "csv" | "json") => {
     const [{ csvOf, jsonOf }, { drawnRows }] = await Promise.all([
-      import("./tables"),
-      import("@/charts/drawn-rows"),
+      loadPart(() => import("./tables")),
+      loadPart(() => import("@/charts/drawn-rows")),
     ]);
     const rows = await (props.rows ?? (() => drawnRows(figureOf(chosen))))();
     const text = ending === "csv" ? csvOf(rows) : jsonOf(props.jsonOfRows?.(rows) ?? rows);

@@ -96,7 +96,7 @@ export function CurvePanel({
           : [
               ...shown.ghosts.map((ghost) =>
                 beside(ghost.steps, ghost.values, {
-                  name: `attempt ${ghost.attempt}, cut`,
+                  name: `attempt ${ghost.attempt}, replaced`,
                   colour: look.muted,
                   dash: "dot",
                 }),

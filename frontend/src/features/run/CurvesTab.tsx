@@ -18,27 +18,29 @@ import { EmptyState, ErrorState } from "@/components/states";
 import { CurvePanel } from "./CurvePanel";
 import type { CurveAxis } from "./curve-data";
 import { metricGroups, metricTitle } from "./metric-groups";
+import type { MetricTail } from "./metric-tail";
 import { useCurves } from "./use-curves";
 import { useKinCurves } from "./use-kin-curves";
 
 interface CurvesTabProps {
   run: RunDetail;
   status: RunStatus;
-  attempt: number;
+  cuts: number;
+  tail: MetricTail;
 }
 
 /** Every number that the run records, by what it is about. */
-export default function CurvesTab({ run, status, attempt }: CurvesTabProps) {
+export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
   const [axis, setAxis] = useLocalStorage<CurveAxis>({ key: "rankscope-curve-axis", defaultValue: "step" });
   const [beta, setBeta] = useLocalStorage({ key: "rankscope-smoothing", defaultValue: 0.6 });
   const [isLog, setLog] = useState(false);
   const [hasGhosts, setGhosts] = useState(false);
   const [hasForks, setForks] = useState(false);
   const [search, setSearch] = useState("");
-  const { past, curves } = useCurves(run.id, { beta, hasGhosts, attempt, status });
+  const { past, curves } = useCurves(run.id, { beta, hasGhosts, cuts, status, tail });
   const kin = useKinCurves(run.id, { beta, isOn: hasForks });
 
-  if (past.error) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
+  if (past.error && !past.data) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
   if (!past.data) return <Loading />;
   const wanted = search.trim().toLowerCase();
   const byName = new Map(curves.map((curve) => [curve.name, curve]));
@@ -96,8 +98,8 @@ export default function CurvesTab({ run, status, attempt }: CurvesTabProps) {
         {hasCut ? (
           <Switch
             size="xs"
-            label="Cut parts"
-            title="What an earlier attempt recorded beyond the step from which a later one went on"
+            label="Show replaced attempts"
+            title="What an earlier attempt recorded after the step that a later one resumed from"
             checked={hasGhosts}
             onChange={(event) => setGhosts(event.currentTarget.checked)}
           />
@@ -113,9 +115,9 @@ export default function CurvesTab({ run, status, attempt }: CurvesTabProps) {
         ) : null}
       </Group>
       {groups.length === 0 ? (
-        <EmptyState title={wanted ? "No metric has this name" : "Nothing measured yet"}>
+        <EmptyState title={wanted ? "No matching metric" : "No metrics yet"}>
           {wanted
-            ? `${byName.size} metrics are there; none contains “${search.trim()}”.`
+            ? `None of the ${byName.size} metrics contains “${search.trim()}”.`
             : "Curves appear with the first steps."}
         </EmptyState>
       ) : null}

@@ -3,6 +3,7 @@ import type { RunDetail, RunStatus } from "@/api/types";
 import { EmptyState, ErrorState } from "@/components/states";
 import { type Amount, CurvePanel } from "./CurvePanel";
 import { isHardware } from "./metric-groups";
+import type { MetricTail } from "./metric-tail";
 import { useCurves } from "./use-curves";
 
 const gigabytes: Amount = { by: 1e9, unit: "GB", decimals: 2 };
@@ -13,24 +14,27 @@ const rate: Amount = { by: 1, unit: "/s", decimals: 1 };
 export default function HardwareTab({
   run,
   status,
-  attempt,
+  cuts,
+  tail,
 }: {
   run: RunDetail;
   status: RunStatus;
-  attempt: number;
+  cuts: number;
+  tail: MetricTail;
 }) {
   const { past, curves } = useCurves(run.id, {
     beta: 0,
     hasGhosts: false,
-    attempt,
+    cuts,
     status,
+    tail,
   });
-  if (past.error) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
+  if (past.error && !past.data) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
   if (!past.data) return <Skeleton height={260} />;
   const shown = curves.filter(({ name }) => isHardware(name) || name.endsWith("_per_second"));
   if (shown.length === 0) {
     return (
-      <EmptyState title="Nothing measured yet">
+      <EmptyState title="No metrics yet">
         Memory, CPU and GPU are measured every few seconds while the run trains.
       </EmptyState>
     );

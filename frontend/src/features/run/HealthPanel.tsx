@@ -14,11 +14,13 @@ interface HealthPanelProps {
   /** Why the run ended, which stands above. */
   endedBy: string | null;
   warnings: readonly WarningEvent[];
+  /** No event has come for a while: its worker may be gone. */
+  isQuiet: boolean;
 }
 
 /** What looks wrong with the run, each with what to do; nothing when nothing does. */
-export function HealthPanel({ id, status, endedBy, warnings }: HealthPanelProps) {
-  const health = useQuery(runHealthQuery(id, status));
+export function HealthPanel({ id, status, endedBy, warnings, isQuiet }: HealthPanelProps) {
+  const health = useQuery(runHealthQuery(id, status, isQuiet ? 20_000 : 60_000));
   const found = health.data?.items ?? [];
   const items = found.filter((item) => item.code !== "loss_nan" || endedBy !== "nan_loss");
   // Where the training has warned of a condition, the server begins with its words: they stand here once.

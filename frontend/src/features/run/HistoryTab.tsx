@@ -1,4 +1,5 @@
 import { Grid, ScrollArea, Select, Stack, Table, Text } from "@mantine/core";
+import { useThrottledValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ledgerQuery } from "@/api/queries";
@@ -15,6 +16,7 @@ import { TreePanel } from "./TreePanel";
 import type { TimelineEvent } from "./timeline";
 
 const mostLines = 500;
+const ledgerMs = 20_000;
 
 /** Who was pruned when and why, what happened to the run, and its attempts. */
 interface HistoryTabProps {
@@ -26,7 +28,7 @@ interface HistoryTabProps {
 export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
   const [module, setModule] = useState<string | null>(null);
   const ledger = useQuery({
-    ...ledgerQuery(run.id, live.prunings),
+    ...ledgerQuery(run.id, useThrottledValue(live.prunings, ledgerMs)),
     placeholderData: (previous) => previous,
     enabled: prunes(run.method),
   });

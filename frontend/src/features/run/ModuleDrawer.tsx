@@ -1,5 +1,5 @@
 import { Drawer, Group, ScrollArea, SegmentedControl, Skeleton, Stack, Text } from "@mantine/core";
-import { useMediaQuery } from "@mantine/hooks";
+import { useMediaQuery, useThrottledValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { componentsQuery, moduleLedgerQuery } from "@/api/queries";
@@ -16,6 +16,7 @@ import type { LiveRun } from "./live-run";
 import { cursorOf, type StepCursor } from "./step-cursor";
 
 const mostLines = 200;
+const ledgerMs = 20_000;
 
 interface ModuleDrawerProps {
   runId: string;
@@ -54,9 +55,11 @@ interface ModuleViewProps extends Omit<ModuleDrawerProps, "module" | "onClose"> 
 
 function ModuleView({ runId, live, module, shown, cursor, status, hasLedger }: ModuleViewProps) {
   const look = useLook();
-  const components = useQuery(componentsQuery(runId, module, live.prunings, status));
+  // A run may prune several times a second.
+  const prunings = useThrottledValue(live.prunings, ledgerMs);
+  const components = useQuery(componentsQuery(runId, module, prunings, status));
   const ledger = useQuery({
-    ...moduleLedgerQuery(runId, module, live.prunings),
+    ...moduleLedgerQuery(runId, module, prunings),
     placeholderData: (before) => (before?.items[0]?.module === module ? before : undefined),
     enabled: hasLedger,
   });

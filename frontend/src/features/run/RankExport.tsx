@@ -4,6 +4,7 @@ import type { Snapshot } from "@/api/snapshots";
 import type { Figure } from "@/charts/figure";
 import type { Look } from "@/charts/look";
 import { count } from "@/components/format";
+import { loadPart } from "@/components/load-part";
 import { SaveMenu } from "@/components/SaveMenu";
 import { fileName, saveFile } from "@/components/save-file";
 import { toldError } from "@/components/toast";
@@ -28,7 +29,7 @@ export function RankExport({ name, snapshots, index, height, figureAt, rows, abo
   const stop = useRef<AbortController>(undefined);
 
   const animation = async (look: Look) => {
-    const { filmOf } = await import("@/charts/film");
+    const { filmOf } = await loadPart(() => import("@/charts/film"));
     const frames = filmFrames(snapshots);
     const control = new AbortController();
     stop.current = control;

@@ -1,6 +1,7 @@
 import { Alert, Grid, Stack } from "@mantine/core";
-import { lazy, Suspense, useCallback, useDeferredValue, useState } from "react";
+import { Suspense, useCallback, useDeferredValue, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
+import { lazyPart } from "@/components/load-part";
 import { prunes } from "@/components/methods";
 import { BudgetPanel } from "./BudgetPanel";
 import { AccuracyPanel, LossPanel } from "./CurvePanels";
@@ -14,7 +15,10 @@ import { type RankSettings, useRankSettings } from "./use-rank-settings";
 import "./run.css";
 
 // It comes when a module is opened first.
-const ModuleDrawer = lazy(async () => ({ default: (await import("./ModuleDrawer")).ModuleDrawer }));
+const ModuleDrawer = lazyPart(
+  () => import("./ModuleDrawer"),
+  (part) => part.ModuleDrawer,
+);
 
 interface RanksTabProps {
   run: RunDetail;

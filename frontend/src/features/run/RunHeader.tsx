@@ -25,6 +25,9 @@ interface RunHeaderProps {
 
 export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
   const step = Math.max(live.lastSeq >= run.last_seq ? live.step : run.step, 0);
+  const ranked = live.snapshots.at(-1);
+  const meanRank = ranked && live.modules.length ? ranked.live / live.modules.length : run.mean_rank;
+  const updatedAt = Math.max(run.updated_at, live.heardAt);
   const accuracy = run.metrics["eval_accuracy"];
   const phase = live.lastSeq >= run.last_seq ? live.phase : run.phase;
   return (
@@ -70,7 +73,7 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
                 step={step}
                 total={live.totalSteps ?? run.total_steps}
                 isMoving={isMoving(status)}
-                hint={etaText(run, status)}
+                hint={etaText(run, status, step)}
               />
             </span>
           </Fact>
@@ -78,11 +81,8 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
           <Fact label="Best accuracy" hint={accuracy ? `step ${accuracy.max_step}` : undefined}>
             {metric(accuracy?.max)}
           </Fact>
-          <Fact
-            label="Live"
-            hint={run.mean_rank === null ? undefined : `mean rank ${run.mean_rank.toFixed(2)}`}
-          >
-            {count(run.live)}
+          <Fact label="Live" hint={meanRank === null ? undefined : `mean rank ${meanRank.toFixed(2)}`}>
+            {count(ranked?.live ?? run.live)}
           </Fact>
           <Fact
             label={run.kept_parameters === null ? "Trained" : "Kept"}
@@ -99,7 +99,7 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
             label={run.ended_at ? "Took" : "Updated"}
             hint={run.ended_at ? dateTime(run.ended_at) : undefined}
           >
-            {run.ended_at ? duration(tookSeconds(run, run.ended_at)) : <Updated run={run} />}
+            {run.ended_at ? duration(tookSeconds(run, run.ended_at)) : <Updated at={updatedAt} />}
           </Fact>
           <Fact label="Method" hint={`${run.model_id} · ${run.data_id}`}>
             {methodName(run.method)}
@@ -111,8 +111,13 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
   );
 }
 
-function etaText(run: RunDetail, status: RunStatus): string {
-  if (status === "running" && run.eta_s !== null) return `about ${roughly(run.eta_s)} left`;
+/** The server's estimate at the pace that it saw, for the step of now. */
+function etaText(run: RunDetail, status: RunStatus, step: number): string {
+  if (status === "running" && run.eta_s !== null) {
+    const left = (run.total_steps ?? step) - run.step;
+    const share = left > 0 ? Math.max(0, left - (step - run.step)) / left : 1;
+    return `about ${roughly(run.eta_s * share)} left`;
+  }
   return status === "running" ? "estimating" : "";
 }
 
@@ -142,15 +147,15 @@ function Fact({
   );
 }
 
-function Updated({ run }: { run: RunDetail }) {
+function Updated({ at }: { at: number }) {
   const now = useServerNow();
-  return <span title={dateTime(run.updated_at)}>{age(run.updated_at, now)}</span>;
+  return <span title={dateTime(at)}>{age(at, now)}</span>;
 }
 
 const connections: Record<Exclude<Connection, "ended">, { colour: string; words: string }> = {
   connecting: { colour: "gray", words: "connecting" },
   live: { colour: "teal", words: "live" },
-  reconnecting: { colour: "orange", words: "disconnected, reconnecting" },
+  reconnecting: { colour: "orange", words: "reconnecting" },
 };
 
 function ConnectionBadge({ connection }: { connection: Connection }) {

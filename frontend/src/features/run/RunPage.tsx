@@ -2,6 +2,7 @@ import { Container, Skeleton, Stack, Tabs } from "@mantine/core";
 import { lazy, Suspense, useEffect } from "react";
 import { useParams, useSearchParams } from "react-router";
 import { loadPlotly } from "@/charts/load-plotly";
+import { loadPart } from "@/components/load-part";
 import { ErrorState } from "@/components/states";
 import { useTitle } from "@/components/use-title";
 import { HealthPanel } from "./HealthPanel";
@@ -11,14 +12,14 @@ import { standingWarnings } from "./timeline";
 import { useLiveRun } from "./use-live-run";
 
 // A tab comes when it is opened first: the ranks are what a run's page is opened for.
-const CurvesTab = lazy(() => import("./CurvesTab"));
-const LogTab = lazy(() => import("./LogTab"));
-const HardwareTab = lazy(() => import("./HardwareTab"));
-const HistoryTab = lazy(() => import("./HistoryTab"));
-const ConfigTab = lazy(() => import("./ConfigTab"));
-const ExportTab = lazy(() => import("./ExportTab"));
-const TryTab = lazy(() => import("./TryTab"));
-const NotesTab = lazy(() => import("./NotesTab"));
+const CurvesTab = lazy(() => loadPart(() => import("./CurvesTab")));
+const LogTab = lazy(() => loadPart(() => import("./LogTab")));
+const HardwareTab = lazy(() => loadPart(() => import("./HardwareTab")));
+const HistoryTab = lazy(() => loadPart(() => import("./HistoryTab")));
+const ConfigTab = lazy(() => loadPart(() => import("./ConfigTab")));
+const ExportTab = lazy(() => loadPart(() => import("./ExportTab")));
+const TryTab = lazy(() => loadPart(() => import("./TryTab")));
+const NotesTab = lazy(() => loadPart(() => import("./NotesTab")));
 
 /** In the order in which a run is read; the first is the page without a word in its address. */
 const tabs = [
@@ -43,7 +44,7 @@ function RunView({ id }: { id: string }) {
   // The charts' library is on its way while the history is being read.
   useEffect(() => void loadPlotly(), []);
   const [params, setParams] = useSearchParams();
-  const { live, detail, history, connection, timeline } = useLiveRun(id);
+  const { live, detail, history, connection, timeline, tail, isQuiet } = useLiveRun(id);
   const run = detail.data;
   useTitle(run?.name ?? "Run");
   const tab = tabs.find(([name]) => name === params.get("tab"))?.[0] ?? "ranks";
@@ -77,6 +78,7 @@ function RunView({ id }: { id: string }) {
           id={id}
           status={status}
           endedBy={run.reason}
+          isQuiet={isQuiet}
           warnings={standingWarnings(timeline.events)}
         />
         <Tabs
@@ -110,10 +112,10 @@ function RunView({ id }: { id: string }) {
               <LogTab run={run} status={status} />
             </Tabs.Panel>
             <Tabs.Panel value="curves">
-              <CurvesTab run={run} status={status} attempt={live.attempt} />
+              <CurvesTab run={run} status={status} cuts={live.cuts} tail={tail} />
             </Tabs.Panel>
             <Tabs.Panel value="hardware">
-              <HardwareTab run={run} status={status} attempt={live.attempt} />
+              <HardwareTab run={run} status={status} cuts={live.cuts} tail={tail} />
             </Tabs.Panel>
             <Tabs.Panel value="export">
               <ExportTab run={run} />

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import type { SeriesList } from "@/api/types";
-import { curveSet, newestStep, placesOf, stretchBetween, withDetail, withLater } from "./curve-data";
+import { curveSet, placesOf, stretchBetween, withDetail, withEvents } from "./curve-data";
+import { MetricTail, type TailEvent } from "./metric-tail";
+import { recordedLives } from "./recorded.fixture";
 
 const list = (name: string, steps: number[], values: number[], lastSeq = 10): SeriesList => ({
   last_seq: lastSeq,
@@ -19,23 +21,53 @@ const list = (name: string, steps: number[], values: number[], lastSeq = 10): Se
   ],
 });
 
-test("what comes later is put at the end, and a new metric begins", () => {
-  let set = curveSet(list("loss", [1, 2], [3, 2]), 0.5);
-  expect(newestStep(set)).toBe(2);
-  set = withLater(set, list("loss", [2, 3], [2, 1], 12), 0.5);
-  set = withLater(set, list("accuracy", [3], [0.5], 13), 0.5);
+const metrics = (seq: number, step: number, values: Record<string, number>): TailEvent => ({
+  ...{ kind: "metrics", seq, attempt: 1, time: 1000 + step },
+  ...{ step, values },
+});
+
+test("what the stream brings is put at the end, and a new metric begins", () => {
+  const before = curveSet(list("loss", [1, 2], [3, 2]), 0.5);
+  const known = metrics(10, 2, { loss: 2 });
+  const set = withEvents(before, [known, metrics(11, 3, { loss: 1, accuracy: 0.5 })], 0.5);
   expect(set.curves.map((curve) => [curve.name, curve.steps])).toEqual([
     ["loss", [1, 2, 3]],
     ["accuracy", [3]],
   ]);
   expect(set.curves[0]?.smoothed).toHaveLength(3);
-  expect(set.added).toBe(2);
-  expect(set.lastSeq).toBe(13);
+  expect(set).toMatchObject({ added: 2, lastSeq: 11 });
+  expect(before.curves[0]?.steps).toEqual([1, 2]);
 });
 
-test("nothing new changes no curve", () => {
+test("nothing new gives the same set", () => {
   const set = curveSet(list("loss", [1, 2], [3, 2]), 0.5);
-  expect(withLater(set, list("loss", [], [], 11), 0.5).curves[0]).toBe(set.curves[0]);
+  expect(withEvents(set, [metrics(10, 2, { loss: 2 })], 0.5)).toBe(set);
+});
+
+test.each(recordedLives)(
+  "curves of a run that was $name grow by the stream to what the server has",
+  (life) => {
+    const every = [...life.histories.entries()];
+    const [, end] = every.at(-1) as (typeof every)[number];
+    const tail = new MetricTail(0);
+    tail.push(life.events);
+    for (const [, history] of every) {
+      const set = withEvents(curveSet(history.series, 0), tail.since(history.series.last_seq) ?? [], 0);
+      const drawn = Object.fromEntries(
+        set.curves.map(({ name, steps, values }) => [name, { steps, values }]),
+      );
+      expect(drawn).toEqual(
+        Object.fromEntries(end.series.items.map(({ name, steps, values }) => [name, { steps, values }])),
+      );
+    }
+  },
+);
+
+test("a tail that has dropped what is asked for says so", () => {
+  const tail = new MetricTail(0);
+  tail.push(Array.from({ length: 6000 }, (_, at) => metrics(at + 1, at, { loss: 1 })));
+  expect(tail.since(100)).toBeNull();
+  expect(tail.since(5990)).toHaveLength(10);
 });
 
 test("points stand on steps, minutes or shares", () => {

@@ -1,5 +1,6 @@
 import type { Num, Series, SeriesList } from "@/api/types";
-import { type MeanState, meanStateAfter, smoothOn } from "./smoothing";
+import type { TailEvent } from "./metric-tail";
+import { finitePoints, type MeanState, meanStateAfter, smoothOn } from "./smoothing";
 
 /** One metric as it is drawn: the whole history, reduced where it is long, and what has come since. */
 export interface CurveData {
@@ -37,41 +38,71 @@ export function curveSet(list: SeriesList, beta: number): CurveSet {
     lastSeq: list.last_seq,
     added: 0,
     means: Object.fromEntries(
-      list.items.map((one) => [one.name, meanStateAfter(one.smoothed?.at(-1), one.total_points, beta)]),
+      list.items.map((one) => [
+        one.name,
+        meanStateAfter(one.smoothed?.at(-1), finitePoints(one.total_points, one.values), beta),
+      ]),
     ),
   };
 }
 
-/** The newest step of any curve: more may come of it, an evaluation for example. */
-export const newestStep = (set: CurveSet): number =>
-  Math.max(0, ...set.curves.map((curve) => curve.steps.at(-1) ?? 0));
-
-/** The curves with what is newer at their ends; a metric that is new begins. */
-export function withLater(set: CurveSet, later: SeriesList, beta: number): CurveSet {
+/** The curves with what the stream brought at their ends, cut where a new attempt begins; the same set if it brought nothing. */
+export function withEvents(set: CurveSet, events: readonly TailEvent[], beta: number): CurveSet {
+  const fresh = events.filter((event) => event.seq > set.lastSeq);
+  if (fresh.length === 0) return set;
   const means = { ...set.means };
-  let added = set.added;
   const grown = new Map(set.curves.map((curve) => [curve.name, curve]));
-  for (const one of later.items) {
-    const before = grown.get(one.name) ?? emptyCurve(one.name);
-    const times = one.times ?? [];
-    // The newest step is asked for again; its points that are there already are told by their time.
-    const last = before.times.at(-1) ?? Number.NEGATIVE_INFINITY;
-    const first = times.findIndex((time) => time > last);
-    if (first === -1) continue;
-    const values = one.values.slice(first);
-    const on = smoothOn(means[one.name] ?? { mean: 0, weight: 0 }, values, beta);
-    means[one.name] = on.state;
-    added += values.length;
-    grown.set(one.name, {
+  const mine = new Set<string>();
+  const own = (name: string): CurveData => {
+    const before = grown.get(name) ?? emptyCurve(name);
+    if (mine.has(name)) return before;
+    mine.add(name);
+    const copy = {
       ...before,
-      steps: [...before.steps, ...one.steps.slice(first)],
-      values: [...before.values, ...values],
-      times: [...before.times, ...times.slice(first)],
-      smoothed: beta > 0 ? [...before.smoothed, ...on.smoothed] : [],
-      total: before.total + values.length,
-    });
+      steps: [...before.steps],
+      values: [...before.values],
+      times: [...before.times],
+      smoothed: [...before.smoothed],
+    };
+    grown.set(name, copy);
+    return copy;
+  };
+  let added = set.added;
+  for (const event of fresh) {
+    if (event.kind === "status") {
+      if (event.status !== "running" || event.step === undefined) continue;
+      for (const [name, curve] of [...grown]) {
+        if ((curve.steps.at(-1) ?? 0) <= event.step) continue;
+        const left = own(name);
+        cutCurve(left, event.step);
+        means[name] = meanStateAfter(left.smoothed.at(-1), finitePoints(left.total, left.values), beta);
+      }
+      continue;
+    }
+    for (const [name, value] of Object.entries(event.values)) {
+      const curve = own(name);
+      curve.steps.push(event.step);
+      curve.values.push(value);
+      curve.times.push(event.time);
+      curve.total += 1;
+      added += 1;
+      if (beta === 0) continue;
+      const on = smoothOn(means[name] ?? { mean: 0, weight: 0 }, [value], beta);
+      means[name] = on.state;
+      curve.smoothed.push(on.smoothed[0] ?? Number.NaN);
+    }
   }
-  return { curves: [...grown.values()], lastSeq: later.last_seq, added, means };
+  const lastSeq = fresh.at(-1)?.seq ?? set.lastSeq;
+  const curves = [...grown.values()].filter((curve) => curve.steps.length > 0);
+  return { curves, lastSeq, added, means };
+}
+
+/** Leaves the points up to a step. `curve` is changed in place. */
+function cutCurve(curve: CurveData, step: number): void {
+  const kept = curve.steps.findIndex((at) => at > step);
+  curve.total -= curve.steps.length - kept;
+  for (const list of [curve.steps, curve.values, curve.times]) list.length = kept;
+  curve.smoothed.length = Math.min(kept, curve.smoothed.length);
 }
 
 /** Steps a person has zoomed to, both ends included, and what the server has there. */

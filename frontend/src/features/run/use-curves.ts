@@ -1,61 +1,58 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { http, unwrap } from "@/api/client";
-import { isMoving } from "@/api/moving";
 import { seriesListQuery } from "@/api/queries";
 import type { RunStatus } from "@/api/types";
-import { type CurveSet, curveSet, newestStep, withLater } from "./curve-data";
+import { type CurveSet, curveSet, withEvents } from "./curve-data";
+import type { MetricTail } from "./metric-tail";
 
-const pollMs = 1500;
-/** After so many new points the server reduces the whole anew. */
+/** After so many new points the server reduces the whole again. */
 const mostAdded = 20_000;
+/** Curves grow at most this often: dozens of charts are drawn again. */
+const growMs = 1000;
 
 export interface CurvesWish {
   /** Weight of the exponential mean, 0 for none. */
   beta: number;
   hasGhosts: boolean;
-  /** Another attempt has cut something away: read anew. */
-  attempt: number;
+  /** How many attempts have replaced a part of an earlier one: then the curves are read again. */
+  cuts: number;
   status: RunStatus;
+  /** What the run's stream brings. */
+  tail: MetricTail;
 }
 
-/** All metrics of a run, smoothed over their full data on the server, and kept up to date at their ends. */
-export function useCurves(id: string, { beta, hasGhosts, attempt, status }: CurvesWish) {
-  const isGrowing = isMoving(status);
-  const past = useQuery(seriesListQuery(id, { smooth: beta, ghost: hasGhosts, attempt, status }));
+/** All metrics of a run, smoothed over their full data on the server, and continued by the stream. */
+export function useCurves(id: string, { beta, hasGhosts, cuts, status, tail }: CurvesWish) {
+  const past = useQuery(seriesListQuery(id, { smooth: beta, ghost: hasGhosts, cuts, status }));
   const [grown, setGrown] = useState<{ from: typeof past.data; set: CurveSet } | null>(null);
   const base = past.data;
   const { refetch } = past;
 
   useEffect(() => {
-    if (!base || !isGrowing) return;
-    const controller = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    if (!base) return;
     let set = curveSet(base, beta);
-    const poll = async () => {
-      try {
-        const later = await unwrap(
-          http.GET("/api/v1/runs/{run_id}/series", {
-            signal: controller.signal,
-            params: { path: { run_id: id }, query: { from: newestStep(set), points: "all", times: true } },
-          }),
-        );
-        const next = withLater(set, later, beta);
-        if (next.added > set.added) setGrown({ from: base, set: next });
-        set = next;
-      } catch {
-        if (controller.signal.aborted) return;
-        // The head of the page says that the server is away; the next poll tries again.
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const grow = () => {
+      timer = undefined;
+      const events = tail.since(set.lastSeq);
+      if (events === null || set.added > mostAdded) {
+        void refetch();
+        return;
       }
-      if (set.added > mostAdded) void refetch();
-      else timer = setTimeout(poll, pollMs);
+      const next = withEvents(set, events, beta);
+      if (next !== set) setGrown({ from: base, set: next });
+      set = next;
     };
-    timer = setTimeout(poll, pollMs);
+    const soon = () => {
+      timer ??= setTimeout(grow, growMs);
+    };
+    const stop = tail.subscribe(soon);
+    grow();
     return () => {
-      controller.abort();
+      stop();
       clearTimeout(timer);
     };
-  }, [base, beta, id, isGrowing, refetch]);
+  }, [base, beta, tail, refetch]);
 
   return {
     past,

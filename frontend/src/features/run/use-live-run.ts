@@ -1,16 +1,26 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useReducer, useState } from "react";
-import { ApiError } from "@/api/client";
 import { type Connection, openEventStream } from "@/api/event-stream";
-import { runQuery } from "@/api/queries";
+import { healthQuery, runQuery, workersQuery } from "@/api/queries";
 import type { RunEvent } from "@/api/types";
 import { fromHistory, reduceLive } from "./live-run";
 import { loadHistory } from "./load-history";
+import { MetricTail } from "./metric-tail";
 import { loadTimeline, mergeTimeline } from "./timeline";
 
 /** Charts are drawn at most this often while events come; after a quiet moment, as soon as its events are together. */
 const flushMs = 250;
 const joinMs = 10;
+/** The run's row is read at most this often for changes of its numbers. */
+const rowMs = 30_000;
+/** After such a silence of a run that trains, its health is looked at more often. */
+const quietMs = 10_000;
+
+const tellsOfRow: readonly RunEvent["kind"][] = ["status", "artifact", "config", "steer", "modules"];
+const changesSummary = (event: RunEvent): boolean =>
+  event.kind === "checkpoint" ||
+  (event.kind === "prune" && event.final) ||
+  (event.kind === "metrics" && "eval_accuracy" in event.values);
 
 /** History, then the stream from where the history ends; again when a run that had ended goes on. */
 export function useLiveRun(id: string) {
@@ -26,23 +36,50 @@ export function useLiveRun(id: string) {
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
   });
-  const detail = useQuery({
-    ...runQuery(id),
-    refetchInterval: ({ state }) =>
-      state.error instanceof ApiError && state.error.status === 404
-        ? false
-        : state.data?.ended_at
-          ? 5000
-          : 2000,
-  });
+  const detail = useQuery(runQuery(id));
+  const [tail] = useState(() => new MetricTail(Number.POSITIVE_INFINITY));
+  const [isQuiet, setQuiet] = useState(false);
 
   const past = history.data;
+  const { refetch } = history;
   useEffect(() => {
     if (!past) return;
     let waiting: RunEvent[] = [];
     let timer: ReturnType<typeof setTimeout> | undefined;
     let lastSeq = fromHistory(past).lastSeq;
     dispatch({ type: "history", history: past });
+    tail.restart(lastSeq);
+    const read = (queryKey: readonly unknown[], exact = true) =>
+      void client.invalidateQueries({ queryKey, exact });
+    let readAt = performance.now();
+    let later: ReturnType<typeof setTimeout> | undefined;
+    /** What the run's row says that its events do not: soon after a change, and not at each of thousands. */
+    const readRow = () => {
+      clearTimeout(later);
+      later = undefined;
+      readAt = performance.now();
+      read(runQuery(id).queryKey);
+    };
+    const keepUp = (events: readonly RunEvent[]) => {
+      const kinds = new Set(events.map((event) => event.kind));
+      if (kinds.has("status")) {
+        read(healthQuery.queryKey);
+        read(workersQuery.queryKey);
+        read(["run", id, "tree"]);
+      }
+      if (kinds.has("warning")) read(["run", id, "health"], false);
+      if (kinds.has("checkpoint") || kinds.has("artifact")) read(["run", id, "checkpoints"]);
+      if (tellsOfRow.some((kind) => kinds.has(kind))) readRow();
+      else if (events.some(changesSummary))
+        later ??= setTimeout(readRow, Math.max(0, readAt + rowMs - performance.now()));
+    };
+    let quiet: ReturnType<typeof setTimeout> | undefined;
+    const listen = () => {
+      clearTimeout(quiet);
+      setQuiet(false);
+      quiet = setTimeout(() => setQuiet(true), quietMs);
+    };
+    listen();
     let flushedAt = Number.NEGATIVE_INFINITY;
     const flush = () => {
       timer = undefined;
@@ -50,9 +87,9 @@ export function useLiveRun(id: string) {
       const events = waiting;
       waiting = [];
       dispatch({ type: "events", events });
-      if (events.some((event) => event.kind === "status" || event.kind === "artifact")) {
-        void client.invalidateQueries({ queryKey: runQuery(id).queryKey, exact: true });
-      }
+      tail.push(events);
+      keepUp(events);
+      listen();
     };
     const close = openEventStream(id, {
       lastSeq: () => lastSeq,
@@ -62,6 +99,8 @@ export function useLiveRun(id: string) {
           flush();
         }
         setConnection(next);
+        // Without a stream the row is polled again: somebody may resume the run.
+        if (next === "ended") readRow();
       },
       onEvent: (event) => {
         if (event.seq <= lastSeq) return;
@@ -72,12 +111,17 @@ export function useLiveRun(id: string) {
     });
     return () => {
       close();
-      clearTimeout(timer);
+      for (const waits of [timer, later, quiet]) clearTimeout(waits);
     };
-  }, [past, id, client]);
+  }, [past, id, client, tail]);
+
+  // A new attempt replaced a part of a long history: the server counts what is left of it.
+  const isStale = live?.isHistoryStale ?? false;
+  useEffect(() => {
+    if (isStale) void refetch();
+  }, [isStale, refetch]);
 
   // A run that has ended was resumed, here or elsewhere: it has events that the closed stream did not bring.
-  const { refetch } = history;
   const goesOn = connection === "ended" && live && detail.data && detail.data.last_seq > live.lastSeq;
   useEffect(() => {
     if (!goesOn) return;
@@ -103,6 +147,9 @@ export function useLiveRun(id: string) {
     detail,
     history,
     connection,
+    tail,
+    /** Nothing has come for a while. */
+    isQuiet,
     timeline: { events: happened, readTo: timeline.data?.isWhole === false ? timeline.data.readTo : null },
   };
 }

@@ -8,6 +8,7 @@ import { type RunFilter, runsQuery } from "@/api/queries";
 import { Confirm } from "@/components/Confirm";
 import { count } from "@/components/format";
 import { EmptyState, ErrorState } from "@/components/states";
+import { useLink } from "@/components/use-link";
 import { useRunActions } from "@/components/use-run-actions";
 import { useTitle } from "@/components/use-title";
 import { QueuePanel } from "./QueuePanel";
@@ -22,6 +23,7 @@ export function RunsPage() {
   const [params, setParams] = useSearchParams();
   const filter = useMemo(() => filterFrom(params), [params]);
   const setFilter = (next: RunFilter) => setParams(paramsOf(next), { replace: true });
+  const { isReachable } = useLink();
   const query = useInfiniteQuery(runsQuery(filter));
   const runs = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   const total = query.data?.pages[0]?.total;
@@ -67,10 +69,10 @@ export function RunsPage() {
             <FilterBar filter={filter} onFilter={setFilter} />
           )}
         </Box>
-        {query.error && query.data ? (
+        {query.error && query.data && isReachable ? (
           <ErrorState
             error={query.error}
-            title="The list is not being updated"
+            title="This list is out of date"
             onRetry={() => void query.refetch()}
           />
         ) : null}

@@ -21,7 +21,7 @@ export function SystemStrip() {
           color="orange"
           variant="light"
           icon={<IconAlertTriangle size={18} />}
-          title="Not everything works"
+          title="Problem"
           data-testid="degraded"
         >
           <Stack gap={4}>
@@ -43,7 +43,7 @@ export function SystemStrip() {
               {worker.status} · {worker.busy} of {worker.slots} busy ·{" "}
               {worker.gpus.length ? worker.gpus.map(gpuText).join(", ") : "CPU"}
               {worker.status !== "online" && health.data
-                ? ` · heard from ${age(worker.heartbeat_at, health.data.time)}`
+                ? ` · last seen ${age(worker.heartbeat_at, health.data.time)}`
                 : ""}
             </Text>
           ))}
