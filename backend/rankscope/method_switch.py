@@ -71,7 +71,9 @@ def switch_method(
     rate, own_rate = training.get("learning_rate"), new.own_rate(method)
     if old is not new and rate != own_rate:
         changes.append(
-            SwitchedField("training.learning_rate", rate, own_rate, f"{_title(new)} learned best at this rate in short runs.")
+            SwitchedField(
+                "training.learning_rate", rate, own_rate, f"{_title(new)} learned best at this rate in short runs."
+            )
         )
         training = {**training, "learning_rate": own_rate}
 

@@ -192,4 +192,3 @@ def test_without_the_server_nothing_is_launched_and_the_form_says_why(
     form.unroute("**/api/v1/runs/validate")
     form.get_by_role("button", name="Check again").click()
     expect(form.get_by_test_id("launch-run")).to_be_enabled()
-
