@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     spec = util.spec_from_file_location("model_architectures", ROOT / "scripts" / "model_architectures.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
