@@ -26,6 +26,9 @@ from rankscope.contract.methods import (
 )
 from rankscope.contract.steered_budget import BudgetPlan, PlannedCurve, steered_curve
 
+MOST_CONFIG_BYTES = 100_000
+MOST_MODULES = 10_000
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -57,10 +60,21 @@ class RunPlan:
 
 def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     """Resolves a configuration against this installation; BadInput names the field that cannot work."""
+    _check_size(config)
     model = catalog.model(config.model.id)
     dataset = catalog.dataset(config.data.id)
     parts = catalog.count_split(dataset, config.data)
     modules = _target_modules(config, model)
+    if len(modules) > MOST_MODULES:
+        raise BadInput(
+            [
+                FieldProblem(
+                    "config.method.target_modules", None,
+                    f"fits {len(modules):,} layers of {model.id}; a run adapts at most {MOST_MODULES:,}",
+                    "Name some of them in target_modules.",
+                )
+            ]
+        )  # fmt: skip
     total_steps = _total_steps(config, parts.train_rows)
     resolved = _resolve(config, dataset, parts, total_steps, model.context_length)
     known_head = model.head_parameters(len(parts.labels))
@@ -106,6 +120,20 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
             "n_modules": len(modules),
         },
     )
+
+
+def _check_size(config: RunConfig) -> None:
+    """Lists and texts have limits of their own; this is the one of all together, which every answer about the run repeats."""
+    size = len(config.model_dump_json().encode())
+    if size > MOST_CONFIG_BYTES:
+        raise BadInput(
+            [
+                FieldProblem(
+                    "config", None, f"is {size:,} bytes as JSON; a configuration has at most {MOST_CONFIG_BYTES:,}",
+                    "Shorten its lists: name fewer modules, or name them by their common end.",
+                )
+            ]
+        )  # fmt: skip
 
 
 def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> PlannedCurve:

@@ -18,6 +18,8 @@ from rankscope.store.engine import reading
 
 router = APIRouter(prefix="/runs/{run_id}/events", tags=["events"])
 
+_MOST_CHARACTERS = 8_000_000
+
 After = Annotated[int, Query(ge=0, le=2**53, description="Events with a number above this.")]
 
 
@@ -49,11 +51,12 @@ def list_events(
         list[EventKind] | None, Query(alias="kind", max_length=20, description="Only these; none: every kind.")
     ] = None,
 ) -> EventPage:
-    """One page of events, in order."""
+    """One page of events, in order; shorter than asked for where they are large."""
     with reading(engine) as session:
         last_seq = events.last_seq(session, run_id)
-        page = events.read_after(session, run_id, after, limit + 1, kinds)
-    return EventPage(items=page[:limit], last_seq=last_seq, has_more=len(page) > limit)
+        page = events.read_after(session, run_id, after, limit, kinds, most_characters=_MOST_CHARACTERS)
+        has_more = bool(page) and bool(events.read_after(session, run_id, page[-1]["seq"], 1, kinds))
+    return EventPage(items=page, last_seq=last_seq, has_more=has_more)
 
 
 _STREAM: dict[int | str, dict[str, Any]] = {

@@ -143,6 +143,8 @@ class LedgerLine(Shape):
 
 class Ledger(Shape):
     items: list[LedgerLine]
+    """The newest 10,000."""
+    total: int
 
 
 class LogPart(Shape):

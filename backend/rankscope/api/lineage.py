@@ -20,6 +20,8 @@ from rankscope.store.engine import reading, writing
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
+_MOST_RELATIVES = 1000
+
 
 @router.post("/{run_id}/retry")
 def retry_run(
@@ -110,9 +112,8 @@ def fork_run(
 def get_tree(run_id: RunId, engine: EngineDep) -> RunTree:
     """The run, what it was forked from, and what was forked from these."""
     with reading(engine) as session:
-        tree = runs.relatives(session, runs.get_run(session, run_id))
-        return RunTree(
-            items=[
-                Relative.model_validate({name: getattr(one, name) for name in Relative.model_fields}) for one in tree
-            ]
-        )
+        tree, is_complete = runs.relatives(session, runs.get_run(session, run_id), most=_MOST_RELATIVES)
+    return RunTree(
+        items=[Relative.model_validate({name: getattr(one, name) for name in Relative.model_fields}) for one in tree],
+        is_complete=is_complete,
+    )

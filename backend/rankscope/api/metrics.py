@@ -18,7 +18,15 @@ router = APIRouter(prefix="/runs/{run_id}", tags=["metrics"])
 MetricName = Annotated[str, Query(min_length=1, max_length=100)]
 FromStep = Annotated[int | None, Query(alias="from", ge=0, le=2**31 - 1, description="First step.")]
 ToStep = Annotated[int | None, Query(alias="to", ge=0, le=2**31 - 1, description="Last step.")]
-PointLimit = Annotated[str, Query(pattern=r"^(all|[1-9][0-9]{0,6})$", description="At most about so many, or all.")]
+PointLimit = Annotated[
+    str,
+    Query(
+        pattern=r"^(all|[1-9][0-9]{0,6})$",
+        description="At most about so many of each metric, or all; of all metrics together at most a million.",
+    ),
+]
+_MOST_POINTS, _FEWEST_POINTS = 1_000_000, 1000
+"""In one answer; of a metric, however many others are asked for."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,14 @@ class Wish:
 
     def read(self, session: Session, run_id: str, names: list[str] | None, points: str) -> list[dict[str, Any]]:
         """A series for each name."""
+        count = len(names) if names is not None else len(runs.get_run(session, run_id).metrics)
+        most = max(_FEWEST_POINTS, _MOST_POINTS // max(1, count))
         first, last = EVERY_STEP
         within = Steps(
             first if self.from_step is None else self.from_step, last if self.to_step is None else self.to_step
         )
         curves = read_curves(
-            session, run_id, names, limit=None if points == "all" else int(points), within=within, smooth=self.smooth,
+            session, run_id, names, limit=most if points == "all" else min(int(points), most), within=within, smooth=self.smooth,
             with_ghosts=self.with_ghosts,
         )  # fmt: skip
         return [_series(name, curve, self.with_times) for name, curve in curves.items()]

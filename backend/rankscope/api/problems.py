@@ -47,16 +47,26 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+_MOST_PROBLEMS = 100
+_LONGEST_TEXT = 2000
+
+
 def field_shapes(problems: Iterable[FieldProblem]) -> list[FieldProblemShape]:
-    return [
+    """At most 100 of them, and how many more there are."""
+    found = list(problems)
+    shown = [
         FieldProblemShape(
             field=_whole(each.field),
             value=_presentable(each.value),
             message=_whole(each.message),
             next_step=_whole(each.next_step),
         )
-        for each in problems
+        for each in found[:_MOST_PROBLEMS]
     ]
+    if len(found) > _MOST_PROBLEMS:
+        more = f"{len(found) - _MOST_PROBLEMS:,} more problems are not listed"
+        shown.append(FieldProblemShape(field=shown[-1].field, message=more, next_step="Fix these first."))
+    return shown
 
 
 def problem_response(error: RankScopeError) -> Response:
@@ -98,7 +108,9 @@ def _presentable(value: object) -> object:
 
 
 def _whole(text: str) -> str:
-    """The text with "?" for half a character, which a person may send and no encoder takes."""
+    """The text, cut where it is long, with "?" for half a character, which no encoder takes."""
+    if len(text) > _LONGEST_TEXT:
+        text = text[:_LONGEST_TEXT] + "…"
     return text.encode("utf-8", "replace").decode()
 
 

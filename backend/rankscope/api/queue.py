@@ -15,10 +15,12 @@ from rankscope.store.engine import reading, writing
 
 router = APIRouter(tags=["queue"])
 
+_MOST_RUNS = 1000
+
 
 @router.get("/queue")
 def get_queue(engine: EngineDep, now: NowDep) -> Queue:
-    """Every run that waits, the next one first; interrupted runs wait too."""
+    """Runs that wait, the next one first, at most 1,000; interrupted runs wait too."""
     return _queue(engine, now)
 
 
@@ -70,4 +72,5 @@ def edit_config(
 
 def _queue(engine: Engine, now: float) -> Queue:
     with reading(engine) as session:
-        return Queue(items=views.summaries(session, waiting.waiting_runs(session), now=now))
+        found, total = waiting.waiting_runs(session, limit=_MOST_RUNS)
+        return Queue(items=views.summaries(session, found, now=now), total=total)

@@ -1,6 +1,7 @@
 """Which components live: snapshots over the steps, and the ledger of what was pruned and came back."""
 
 import base64
+from collections import deque
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from rankscope.store.rank_columns import component_columns, module_columns
 
 router = APIRouter(prefix="/runs/{run_id}/ranks", tags=["ranks"])
 
+_MOST_LINES = 10_000
 _FRAME_FIELDS = (
     "seq", "attempt", "step", "budget", "live", "threshold", "pruning", "final", "mask", "scores", "raw_scores",
 )  # fmt: skip
@@ -117,12 +119,17 @@ def get_components(
 def get_ledger(
     run_id: RunId, engine: EngineDep, module: Annotated[int | None, Query(ge=0, le=100_000)] = None
 ) -> Ledger:
-    """One line for each component pruned or regrown, in order of time."""
+    """One line for each component pruned or regrown, in order of time: the newest 10,000."""
     with reading(engine) as session:
         runs.get_run(session, run_id)
         modules, _ = _modules(session, run_id)
-        lines = snapshots.ledger(session, run_id, module=module)
-    return Ledger(items=[LedgerLine(**line, module_name=modules[line["module"]]["name"]) for line in lines])
+        lines: deque[dict[str, Any]] = deque(maxlen=_MOST_LINES)
+        total = 0
+        for line in snapshots.ledger(session, run_id, module=module):
+            lines.append(line)
+            total += 1
+    items = [LedgerLine(**line, module_name=modules[line["module"]]["name"]) for line in lines]
+    return Ledger(items=items, total=total)
 
 
 def _modules(session: Session, run_id: str) -> tuple[list[dict[str, Any]], int]:

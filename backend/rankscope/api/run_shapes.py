@@ -1,8 +1,10 @@
 """What the API takes and gives of runs: drafts, rows, actions, trees, comparisons."""
 
+import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from rankscope.api.shapes import FieldProblemShape, LeftOutShape, Number, Shape
 from rankscope.contract.config import RunConfig, SteerAction
@@ -11,21 +13,44 @@ from rankscope.contract.methods import MethodName
 from rankscope.contract.status import Phase, RunStatus
 
 
+def _printable(text: str) -> str:
+    """Refuses control characters: a terminal would act on them, and PostgreSQL cannot hold NUL."""
+    for letter in text:
+        if unicodedata.category(letter) == "Cc" and letter not in "\n\t\r":
+            raise PydanticCustomError(
+                "control_character",
+                "has the control character U+{code}",
+                {"code": f"{ord(letter):04X}", "next_step": "Remove it."},
+            )
+    return text
+
+
+def _one_line(text: str) -> str:
+    if any(letter in text for letter in "\n\t\r"):
+        raise PydanticCustomError("line_break", "has a line break or a tab", {"next_step": "Write it in one line."})
+    return _printable(text)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+Tag = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_one_line)]
+Notes = Annotated[str, Field(max_length=15_000), AfterValidator(_printable)]
+
+
 class RunCreate(Shape):
     config: RunConfig
-    name: str | None = Field(default=None, min_length=1, max_length=200)
+    name: Name | None = None
     """Empty: made from method, model and data."""
-    tags: list[Annotated[str, Field(min_length=1, max_length=50)]] = Field(default=[], max_length=50)
-    notes: str = Field(default="", max_length=100_000)
+    tags: list[Tag] = Field(default=[], max_length=50)
+    notes: Notes = ""
     priority: int = Field(default=0, ge=-1000, le=1000)
 
 
 class RunPatch(Shape):
     """Only the fields that are given change."""
 
-    name: str | None = Field(default=None, min_length=1, max_length=200)
-    tags: list[Annotated[str, Field(min_length=1, max_length=50)]] | None = Field(default=None, max_length=50)
-    notes: str | None = Field(default=None, max_length=100_000)
+    name: Name | None = None
+    tags: list[Tag] | None = Field(default=None, max_length=50)
+    notes: Notes | None = None
     priority: int | None = Field(default=None, ge=-1000, le=1000)
 
 
@@ -155,6 +180,7 @@ class RunDetail(RunSummary):
     """Stream from here after having read the history."""
     lease_expires_at: float | None
     attempts: list[AttemptShape]
+    """The newest 200; `attempt` counts all."""
     modules: list[Module]
     """Empty before the model is loaded, and for full fine-tuning."""
     width: int | None
@@ -187,15 +213,15 @@ class RetryRequest(Shape):
 
 
 class ForkRequest(Shape):
-    step: int | None = Field(default=None, ge=0)
+    step: int | None = Field(default=None, ge=0, le=2**31 - 1)
     """Of a kept checkpoint; empty: the newest."""
-    attempt: int | None = Field(default=None, ge=0)
+    attempt: int | None = Field(default=None, ge=0, le=2**31 - 1)
     """Empty: the newest attempt that keeps a checkpoint of this step."""
     changes: dict[str, Any] = Field(default={}, examples=[{"training": {"learning_rate": 0.001}}])
     """Parts of the configuration that take the place of the parent's."""
-    name: str | None = Field(default=None, min_length=1, max_length=200)
+    name: Name | None = None
     """Empty: the parent's name and the step."""
-    tags: list[Annotated[str, Field(min_length=1, max_length=50)]] | None = Field(default=None, max_length=50)
+    tags: list[Tag] | None = Field(default=None, max_length=50)
     """Empty: the parent's."""
     priority: int = Field(default=0, ge=-1000, le=1000)
 
@@ -203,7 +229,7 @@ class ForkRequest(Shape):
 class SteerWish(Shape):
     action: SteerAction
     """hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank."""
-    target_rank: int | None = Field(default=None, ge=1)
+    target_rank: int | None = Field(default=None, ge=1, le=512)
 
 
 class ConfigEdit(Shape):
@@ -225,12 +251,17 @@ class RunTree(Shape):
     """A run, what it was forked from, and what was forked from these; parents before children."""
 
     items: list[Relative]
+    """At most 1,000, from the oldest ancestor down."""
+    is_complete: bool
+    """False: there are more."""
 
 
 class Queue(Shape):
     """Runs that wait, the next one first."""
 
     items: list[RunSummary]
+    """At most 1,000."""
+    total: int
 
 
 class ReorderRequest(Shape):

@@ -1,6 +1,6 @@
 """From table rows to what the API gives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Engine
@@ -30,6 +30,7 @@ _COPIED = (
     "parent_step",
 )  # fmt: skip
 _STEPS_FOR_ETA = 10
+_MOST_ATTEMPTS = 200
 
 
 def summary(run: Run, *, now: float, queue_position: int | None) -> RunSummary:
@@ -42,12 +43,19 @@ def summaries(session: Session, found: list[Run], *, now: float) -> list[RunSumm
 
 
 def kept_checkpoints(session: Session, run: Run, settings: Settings) -> list[Checkpoint]:
-    """Those that are still there: the worker deletes older ones, and may be on another host."""
-    return [
-        row
-        for row in runs.checkpoints_of(session, run.id)
-        if settings.checkpoint_dir(run.id, row.attempt, row.step).is_dir()
-    ]
+    """Those that are still there: the worker deletes older ones, and may be on another host.
+
+    The folders are looked at first: a run may have recorded a checkpoint at each of ten million steps, and keeps few.
+    """
+    return runs.checkpoints_of(session, run.id, set(_checkpoint_folders(settings, run.id)))
+
+
+def _checkpoint_folders(settings: Settings, run_id: str) -> Iterator[tuple[int, int]]:
+    """(attempt, step) of each."""
+    for folder in (settings.runs_dir / run_id).glob("attempt-*/checkpoints/step-*"):
+        attempt, step = folder.parent.parent.name.removeprefix("attempt-"), folder.name.removeprefix("step-")
+        if attempt.isdecimal() and step.isdecimal() and len(attempt) < 10 and len(step) < 10 and folder.is_dir():
+            yield int(attempt), int(step)
 
 
 def read_detail(engine: Engine, run_id: str, settings: Settings, *, now: float) -> RunDetail:
@@ -70,7 +78,7 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
             "lease_expires_at": run.lease_expires_at,
             "attempts": [
                 AttemptShape.model_validate(attempt.model_dump(exclude={"run_id"}))
-                for attempt in runs.attempts_of(session, run.id)
+                for attempt in runs.attempts_of(session, run.id, most=_MOST_ATTEMPTS)
             ],
             "modules": modules.get("modules", []),
             "width": run.width,

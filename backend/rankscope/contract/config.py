@@ -4,7 +4,7 @@ the form of the page, the checks of the API, the YAML of the command line and th
 `x-group` names the card of the form, `x-advanced` folds a field away, `x-unit` stands behind the number.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,10 @@ from rankscope.contract.parts import Part, advanced, refuse
 
 MOST_STEPS = 10_000_000
 """Optimizer steps of a run."""
+LARGEST = 2**53 - 1
+"""Of a whole number without a limit of its own: JavaScript holds no larger one exactly."""
+MOST_STEERING = 1000
+ColumnName = Annotated[str, Field(max_length=500)]
 
 
 class ModelConfig(Part):
@@ -35,7 +39,7 @@ class DataConfig(Part):
         max_length=200,
         json_schema_extra={"x-options": "datasets"},
     )
-    text_columns: list[str] | None = Field(
+    text_columns: list[ColumnName] | None = Field(
         default=None,
         min_length=1,
         max_length=2,
@@ -43,13 +47,13 @@ class DataConfig(Part):
         description="One column, or two for a pair of sentences. Empty: the data set's own choice.",
         json_schema_extra={"x-options": "columns"},
     )
-    label_column: str | None = Field(
+    label_column: ColumnName | None = Field(
         default=None,
         title="Label column",
         description="The column with the class. Empty: the data set's own choice.",
         json_schema_extra={"x-options": "columns"},
     )
-    group_column: str | None = Field(
+    group_column: ColumnName | None = Field(
         default=None,
         title="Split by",
         description="Rows with the same value here never stand on both sides of the split, "
@@ -67,6 +71,7 @@ class DataConfig(Part):
     split_seed: int = Field(
         default=0,
         ge=0,
+        le=LARGEST,
         title="Split seed",
         description="Runs compare only with the same split: it has a seed of its own, apart from the training seed.",
         json_schema_extra=advanced(),
@@ -74,6 +79,7 @@ class DataConfig(Part):
     max_train_rows: int | None = Field(
         default=None,
         ge=8,
+        le=LARGEST,
         title="Train on at most",
         description="Use only this many training rows. Empty: all.",
         json_schema_extra={"x-unit": "rows", **advanced()},
@@ -81,6 +87,7 @@ class DataConfig(Part):
     max_eval_rows: int | None = Field(
         default=None,
         ge=4,
+        le=LARGEST,
         title="Evaluate on at most",
         description="Use only this many evaluation rows. Empty: all.",
         json_schema_extra={"x-unit": "rows", **advanced()},
@@ -123,11 +130,12 @@ class TrainingConfig(Part):
         default=0, ge=0, le=2**32 - 1, title="Seed", description="Start weights, order of the rows, dropout."
     )
     eval_every: int = Field(
-        default=50, ge=1, title="Evaluate every", description="Optimizer steps between evaluations; one more at the end.",
+        default=50, ge=1, le=LARGEST, title="Evaluate every",
+        description="Optimizer steps between evaluations; one more at the end.",
         json_schema_extra={"x-unit": "steps"},
     )  # fmt: skip
     checkpoint_every: int = Field(
-        default=50, ge=1, title="Checkpoint every",
+        default=50, ge=1, le=LARGEST, title="Checkpoint every",
         description="Optimizer steps between checkpoints, from which a run resumes.",
         json_schema_extra={"x-unit": "steps", **advanced()},
     )  # fmt: skip
@@ -222,7 +230,7 @@ class RunConfig(Part):
     training: TrainingConfig = Field(title="Training")
     hardware: HardwareConfig = Field(default=HardwareConfig(), title="Hardware")
     steering: list[Steering] = Field(
-        default=[], max_length=1000, title="Steering", json_schema_extra={"x-hidden": True},
+        default=[], max_length=MOST_STEERING, title="Steering", json_schema_extra={"x-hidden": True},
         description="What was done to the run while it trained; dynamic rank only.",
     )  # fmt: skip
 

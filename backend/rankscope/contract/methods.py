@@ -10,11 +10,13 @@ from pydantic import ConfigDict, Field, model_validator
 from rankscope.contract.budget import ScheduleShape, pruning_window
 from rankscope.contract.parts import Part, advanced, refuse
 
+ModuleName = Annotated[str, Field(max_length=300)]
 TargetModules = Annotated[
-    list[str] | None,
+    list[ModuleName] | None,
     Field(
         default=None,
         min_length=1,
+        max_length=1000,
         title="Target modules",
         description="Names (or dotted name ends) of the linear layers to adapt, for example query, value. "
         "Empty: all linear layers in the model's blocks.",
@@ -81,7 +83,7 @@ class BudgetedMethod(Method):
         description="Share of the steps after which the ranks are final and training goes on with them.",
     )  # fmt: skip
     prune_interval: int = Field(
-        default=100, ge=1, title="Prune every",
+        default=100, ge=1, le=10_000_000, title="Prune every",
         description="Optimizer steps between two prunings.", json_schema_extra={"x-unit": "steps"},
     )  # fmt: skip
 
@@ -324,7 +326,7 @@ class ControlMethod(Method):
     model_config = ConfigDict(title="Control (ranks of a finished run)")
 
     name: Literal["control"] = "control"
-    rank_pattern: dict[str, Annotated[int, Field(ge=0, le=1024)]] = Field(
+    rank_pattern: dict[ModuleName, Annotated[int, Field(ge=0, le=1024)]] = Field(
         title="Rank of each module", min_length=1, max_length=10_000,
         description="By full module name, as in a finished run's rank_pattern.json; 0 leaves a module out. "
         "The page of a finished run fills this in.",

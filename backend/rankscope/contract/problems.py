@@ -87,7 +87,9 @@ def _sentence(error: Mapping[str, Any]) -> str:
         case "literal_error" | "enum":
             return f"is {value!r}; it must be one of {context['expected']}"
         case "union_tag_invalid":
-            return f"is {context.get('tag')!r}; name must be one of {context['expected_tags']}"
+            return f"is {_short(context.get('tag'))!r}; name must be one of {context['expected_tags']}"
+        case "control_character" | "line_break":
+            return str(error["msg"])
         case "union_tag_not_found":
             return "has no name; it says which method"
         case _:

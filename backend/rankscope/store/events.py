@@ -7,6 +7,7 @@ commits of one run's events happen in the order of their numbers, so that a read
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,7 @@ from rankscope.store.chunks import pack_events
 from rankscope.store.summary import run_changes
 
 _COLUMNS = ("kind", "step")
+_ROWS_A_FETCH = 50
 
 
 def append(
@@ -138,9 +140,18 @@ def _steered(batch: Iterable[RunEvent], config: dict[str, Any], requests: list[d
 
 
 def read_after(
-    session: Session, run_id: str, after: int, limit: int = 1000, kinds: Sequence[str] | None = None
+    session: Session,
+    run_id: str,
+    after: int,
+    limit: int = 1000,
+    kinds: Sequence[str] | None = None,
+    *,
+    most_characters: int | None = None,
 ) -> list[StoredEvent]:
-    """Events with seq > `after`, in order; of these kinds only, when some are given."""
+    """Events with seq > `after`, in order; of these kinds only, when some are given.
+
+    `most_characters`: ends early where the packed snapshots among them have so many; at least one event comes.
+    """
     where = [col(Event.run_id) == run_id, col(Event.seq) > after]
     if kinds:
         # One range of the index a kind: a few rare ones are found without a look at all that lies between them.
@@ -151,8 +162,26 @@ def read_after(
             for kind in set(kinds)
         )
         where = [col(Event.run_id) == run_id, col(Event.seq).in_(sorted(chain.from_iterable(found))[:limit])]
-    rows = session.scalars(select(Event).where(*where).order_by(col(Event.seq)).limit(limit))
-    return [stored(row) for row in rows]
+    query = select(Event).where(*where).order_by(col(Event.seq)).limit(limit)
+    if most_characters is None:
+        return [stored(row) for row in session.scalars(query)]
+    page: list[StoredEvent] = []
+    size = 0
+    with closing(session.scalars(query.execution_options(yield_per=_ROWS_A_FETCH))) as rows:
+        for row in rows:
+            size += _packed_size(row)
+            if page and size > most_characters:
+                break
+            page.append(stored(row))
+    return page
+
+
+def _packed_size(row: Event) -> int:
+    """Characters in the long fields of an event: a snapshot's packed masks and scores, a pruning's list of components."""
+    values = (row.payload or {}).values()
+    return sum(
+        len(value) if isinstance(value, str) else 100 * len(value) for value in values if isinstance(value, str | list)
+    )
 
 
 def last_seq(session: Session, run_id: str) -> int:

@@ -1,7 +1,7 @@
 """Runs: make, find, change status. Every change of status is written together with its event."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import select, update
@@ -15,6 +15,8 @@ from rankscope.contract.tables import Attempt, Checkpoint, Run
 from rankscope.store import events
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_MOST_PARAMETERS = 1000
+"""In one statement; SQLite takes 32,766."""
 
 
 def new_run_id() -> str:
@@ -204,19 +206,27 @@ def delete_run(session: Session, run_id: str) -> Run:
     return run
 
 
-def relatives(session: Session, run: Run) -> list[Run]:
-    """The run's tree: the oldest ancestor that is left, and all that was forked from it, parents before children."""
+def relatives(session: Session, run: Run, *, most: int) -> tuple[list[Run], bool]:
+    """The run's tree: the oldest ancestor that is left, and all that was forked from it, parents before children.
+
+    At most `most` runs, and whether that is all. Of more than `most` generations the nearest ones are taken.
+    """
     top, seen = run, {run.id}
-    while top.parent_id and top.parent_id not in seen and (parent := session.get(Run, top.parent_id)):
+    while (
+        len(seen) < most and top.parent_id and top.parent_id not in seen and (parent := session.get(Run, top.parent_id))
+    ):
         top = parent
         seen.add(top.id)
-    tree, level = [top], [top.id]
-    while level:
-        query = select(Run).where(col(Run.parent_id).in_(level)).order_by(col(Run.created_at), col(Run.id))
-        children = [child for child in session.scalars(query) if all(child.id != one.id for one in tree)]
+    tree, level, known = [top], [top.id], {top.id}
+    while level and len(tree) <= most:
+        query = (
+            select(Run).where(col(Run.parent_id).in_(level)).order_by(col(Run.created_at), col(Run.id)).limit(most + 1)
+        )
+        children = [child for child in session.scalars(query) if child.id not in known]
         tree += children
         level = [child.id for child in children]
-    return tree
+        known.update(level)
+    return tree[:most], len(tree) <= most
 
 
 def queue_positions(session: Session) -> dict[str, int]:
@@ -226,14 +236,23 @@ def queue_positions(session: Session) -> dict[str, int]:
     return {run_id: index for index, run_id in enumerate(session.scalars(waiting(Run.id)), start=1)}
 
 
-def attempts_of(session: Session, run_id: str) -> list[Attempt]:
-    return list(session.scalars(select(Attempt).where(col(Attempt.run_id) == run_id).order_by(col(Attempt.number))))
+def attempts_of(session: Session, run_id: str, *, most: int | None = None) -> list[Attempt]:
+    """The newest `most` (None: all), in order."""
+    query = select(Attempt).where(col(Attempt.run_id) == run_id).order_by(col(Attempt.number).desc()).limit(most)
+    return list(session.scalars(query))[::-1]
 
 
-def checkpoints_of(session: Session, run_id: str) -> list[Checkpoint]:
-    """By step, then attempt."""
-    order = (col(Checkpoint.step), col(Checkpoint.attempt))
-    return list(session.scalars(select(Checkpoint).where(col(Checkpoint.run_id) == run_id).order_by(*order)))
+def checkpoints_of(session: Session, run_id: str, places: Collection[tuple[int, int]]) -> list[Checkpoint]:
+    """Those of these (attempt, step) that were recorded, by step, then attempt."""
+    found: list[Checkpoint] = []
+    every = sorted({step for _, step in places})
+    for start in range(0, len(every), _MOST_PARAMETERS):
+        steps = every[start : start + _MOST_PARAMETERS]
+        rows = session.scalars(
+            select(Checkpoint).where(col(Checkpoint.run_id) == run_id, col(Checkpoint.step).in_(steps))
+        )
+        found += [row for row in rows if (row.attempt, row.step) in places]
+    return sorted(found, key=lambda row: (row.step, row.attempt))
 
 
 def find_runs(session: Session, run_ids: Sequence[str]) -> list[Run]:

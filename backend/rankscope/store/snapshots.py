@@ -1,12 +1,16 @@
 """Rank snapshots over the steps, and the ledger of prunings."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, func, select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Event
 from rankscope.store.events import stored, visible
+
+_MOST_CHARACTERS = 64_000_000
+"""In the snapshots of one answer."""
 
 
 def modules_event(session: Session, run_id: str) -> dict[str, Any] | None:
@@ -21,15 +25,18 @@ def modules_event(session: Session, run_id: str) -> dict[str, Any] | None:
 
 
 def rank_frames(
-    session: Session, run_id: str, *, from_step: int | None = None, to_step: int | None = None, limit: int = 400
+    session: Session, run_id: str, *, from_step: int | None = None, to_step: int | None = None, limit: int | None = 400
 ) -> tuple[list[dict[str, Any]], int]:
-    """At most `limit` rank snapshots by step, and how many there are.
+    """At most `limit` rank snapshots (None: all) by step, and how many there are.
 
+    Fewer where they are so large that so many would not fit into memory.
     When thinned: the last one and those of pruning steps come first, the rest is spread evenly.
     """
     newest = _newest(session, run_id, from_step, to_step)
     steps = sorted(newest)
-    if len(steps) > limit:
+    if steps and limit is not None:
+        limit = min(limit, _affordable(session, newest[steps[-1]], run_id))
+    if limit is not None and len(steps) > limit:
         prunings = session.scalars(
             select(col(Event.step)).where(
                 col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id)
@@ -43,6 +50,14 @@ def rank_frames(
         for row in session.scalars(select(Event).where(col(Event.run_id) == run_id, col(Event.seq).in_(wanted)))
     }
     return [stored(rows[seq]) for seq in wanted], len(newest)
+
+
+def _affordable(session: Session, seq: int, run_id: str) -> int:
+    """How many snapshots as large as this one may be read at once, two at least: some models have ten million components."""
+    size = session.scalar(
+        select(func.length(cast(col(Event.payload), Text))).where(col(Event.run_id) == run_id, col(Event.seq) == seq)
+    )
+    return max(2, _MOST_CHARACTERS // max(1, size or 1))
 
 
 def rank_steps(session: Session, run_id: str) -> list[int]:
@@ -74,14 +89,15 @@ def _thin(steps: list[int], important: set[int], limit: int) -> list[int]:
     return sorted({*first, *(rest[int(index * stride)] for index in range(room))})
 
 
-def ledger(session: Session, run_id: str, *, module: int | None = None) -> list[dict[str, Any]]:
-    """One line for each component pruned or regrown, in order of time."""
+def ledger(session: Session, run_id: str, *, module: int | None = None) -> Iterator[dict[str, Any]]:
+    """One line for each component pruned or regrown, in order of time; read as they are taken."""
     rows = session.scalars(
         select(Event)
         .where(col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id))
         .order_by(col(Event.seq))
+        .execution_options(yield_per=20)
     )
-    return [
+    return (
         {
             "seq": event["seq"], "step": event["step"], "change": change, "module": line["module"],
             "component": line["component"], "score": line["score"], "order": line["order"], "total": event["total"],
@@ -91,4 +107,4 @@ def ledger(session: Session, run_id: str, *, module: int | None = None) -> list[
         for change in ("pruned", "regrown")
         for line in event[change]
         if module is None or line["module"] == module
-    ]  # fmt: skip
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from rankscope.contract.config import SteerAction
+from rankscope.contract.config import MOST_STEERING, SteerAction
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
@@ -54,6 +54,11 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
     if len(run.steer_requests) >= _MOST:
         raise InvalidTransition(
             f"Run {run.id} has {_MOST} wishes that wait for its next step.", "Wait until the training has answered."
+        )
+    if len(run.config.get("steering", [])) + len(run.steer_requests) >= MOST_STEERING:
+        raise InvalidTransition(
+            f"Run {run.id} has been steered {MOST_STEERING:,} times, which is as much as its configuration holds.",
+            "Fork it from a checkpoint instead.",
         )
     held = is_held([*done_so_far(run), *run.steer_requests])
     if action == "release" and not held:

@@ -1,6 +1,7 @@
 """What a look at a run's health needs beside its row and its curves: the newest snapshot, prunings, warnings."""
 
 import base64
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,17 +42,22 @@ def newest_ranks(session: Session, run_id: str) -> UnpackedRanks | None:
 
 def has_pruned(session: Session, run_id: str) -> bool:
     """Whether a visible pruning took a component away."""
-    rows = session.scalars(
-        select(Event).where(col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id))
+    query = (
+        select(Event)
+        .where(col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id))
+        .order_by(col(Event.seq).desc())
+        .execution_options(yield_per=20)
     )
-    return any(row.payload and row.payload["pruned"] for row in rows)
+    with closing(session.scalars(query)) as rows:
+        return any(row.payload and row.payload["pruned"] for row in rows)
 
 
 def warnings(session: Session, run_id: str) -> list[dict[str, Any]]:
-    """Visible warnings of the training, in order."""
+    """Visible warnings of the training, in order: the newest 500."""
     rows = session.scalars(
         select(Event)
         .where(col(Event.run_id) == run_id, col(Event.kind) == "warning", visible(session, run_id))
-        .order_by(col(Event.seq))
+        .order_by(col(Event.seq).desc())
+        .limit(500)
     )
-    return [stored(row) for row in rows]
+    return [stored(row) for row in rows][::-1]

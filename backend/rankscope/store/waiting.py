@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlmodel import Session
+from sqlalchemy import func, select
+from sqlmodel import Session, col
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
@@ -15,9 +16,10 @@ from rankscope.store import events, runs
 from rankscope.store.queue import waiting
 
 
-def waiting_runs(session: Session) -> list[Run]:
-    """All runs that wait, the next one first."""
-    return list(session.scalars(waiting(Run)))
+def waiting_runs(session: Session, *, limit: int) -> tuple[list[Run], int]:
+    """The first runs that wait, the next one first, and how many wait in all."""
+    total = session.scalar(select(func.count()).select_from(waiting(col(Run.id)).subquery())) or 0
+    return list(session.scalars(waiting(Run).limit(limit))), total
 
 
 def reorder(session: Session, run_ids: Sequence[str]) -> list[Run]:

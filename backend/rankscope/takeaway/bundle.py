@@ -19,8 +19,9 @@ from rankscope.store.rank_columns import module_columns
 from rankscope.takeaway.report import report
 
 _PAGE = 1000
+_MOST_CHARACTERS = 8_000_000
 _FRAMES_A_READ = 100
-_EVERY_FRAME = 1_000_000
+_BYTES_A_READ = 64_000_000
 
 
 def bundle(engine: Engine, run: RunDetail, logs: dict[int, Path], result: Path | None) -> Iterator[Member]:
@@ -50,7 +51,7 @@ def _events(engine: Engine, run_id: str) -> Iterator[str]:
     after = 0
     while True:
         with reading(engine) as session:
-            page = events.read_after(session, run_id, after, _PAGE)
+            page = events.read_after(session, run_id, after, _PAGE, most_characters=_MOST_CHARACTERS)
         if not page:
             return
         after = page[-1]["seq"]
@@ -72,7 +73,7 @@ def _metrics(engine: Engine, run_id: str) -> Iterator[str]:
 def _ledger(engine: Engine, run: RunDetail) -> Iterator[str]:
     fields = ["step", "change", "module", "component", "score", "order", "total", "threshold", "budget"]
     with reading(engine) as session:
-        lines = snapshots.ledger(session, run.id)
+        lines = list(snapshots.ledger(session, run.id))
     yield _lines([[*fields, "module_name"]])
     yield _lines([*(line[field] for field in fields), run.modules[line["module"]].name] for line in lines)
 
@@ -84,10 +85,12 @@ def _ranks(engine: Engine, run: RunDetail) -> Iterator[str]:
         return
     with reading(engine) as session:
         steps = snapshots.rank_steps(session, run.id)
-    for start in range(0, len(steps), _FRAMES_A_READ):
-        part = steps[start : start + _FRAMES_A_READ]
+    # A component is a bit and two numbers of two bytes, in base64.
+    frames_a_read = max(1, min(_FRAMES_A_READ, _BYTES_A_READ // (6 * len(run.modules) * run.width)))
+    for start in range(0, len(steps), frames_a_read):
+        part = steps[start : start + frames_a_read]
         with reading(engine) as session:
-            frames, _ = snapshots.rank_frames(session, run.id, from_step=part[0], to_step=part[-1], limit=_EVERY_FRAME)
+            frames, _ = snapshots.rank_frames(session, run.id, from_step=part[0], to_step=part[-1], limit=None)
         ranks = module_columns(frames, len(run.modules), run.width).ranks
         yield _lines(
             [frame["step"], frame["budget"], *line] for frame, line in zip(frames, ranks.tolist(), strict=True)

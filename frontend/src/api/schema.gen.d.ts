@@ -133,7 +133,7 @@ export interface paths {
         };
         /**
          * Get Queue
-         * @description Every run that waits, the next one first; interrupted runs wait too.
+         * @description Runs that wait, the next one first, at most 1,000; interrupted runs wait too.
          */
         get: operations["get_queue"];
         put?: never;
@@ -369,7 +369,7 @@ export interface paths {
         };
         /**
          * List Events
-         * @description One page of events, in order.
+         * @description One page of events, in order; shorter than asked for where they are large.
          */
         get: operations["list_events"];
         put?: never;
@@ -672,7 +672,7 @@ export interface paths {
         };
         /**
          * Get Ledger
-         * @description One line for each component pruned or regrown, in order of time.
+         * @description One line for each component pruned or regrown, in order of time: the newest 10,000.
          */
         get: operations["get_ledger"];
         put?: never;
@@ -1749,8 +1749,13 @@ export interface components {
         };
         /** Ledger */
         Ledger: {
-            /** Items */
+            /**
+             * Items
+             * @description The newest 10,000.
+             */
             items: components["schemas"]["LedgerLine"][];
+            /** Total */
+            total: number;
         };
         /** LedgerLine */
         LedgerLine: {
@@ -2413,8 +2418,13 @@ export interface components {
          * @description Runs that wait, the next one first.
          */
         Queue: {
-            /** Items */
+            /**
+             * Items
+             * @description At most 1,000.
+             */
             items: components["schemas"]["RunSummary"][];
+            /** Total */
+            total: number;
         };
         /**
          * RankFrame
@@ -2693,7 +2703,10 @@ export interface components {
             artifact: ("adapter" | "model") | null;
             /** Attempt */
             attempt: number;
-            /** Attempts */
+            /**
+             * Attempts
+             * @description The newest 200; `attempt` counts all.
+             */
             attempts: components["schemas"]["AttemptShape"][];
             /** Budget */
             budget: number | null;
@@ -2990,7 +3003,15 @@ export interface components {
          * @description A run, what it was forked from, and what was forked from these; parents before children.
          */
         RunTree: {
-            /** Items */
+            /**
+             * Is Complete
+             * @description False: there are more.
+             */
+            is_complete: boolean;
+            /**
+             * Items
+             * @description At most 1,000, from the oldest ancestor down.
+             */
             items: components["schemas"]["Relative"][];
         };
         /**
@@ -4405,7 +4426,7 @@ export interface operations {
     get_metric: {
         parameters: {
             query?: {
-                /** @description At most about so many, or all. */
+                /** @description At most about so many of each metric, or all; of all metrics together at most a million. */
                 points?: string;
                 /** @description First step. */
                 from?: number | null;
@@ -4809,7 +4830,7 @@ export interface operations {
             query?: {
                 /** @description None: every metric. */
                 names?: string[] | null;
-                /** @description At most about so many, or all. */
+                /** @description At most about so many of each metric, or all; of all metrics together at most a million. */
                 points?: string;
                 /** @description First step. */
                 from?: number | null;

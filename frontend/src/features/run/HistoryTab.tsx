@@ -46,7 +46,7 @@ export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
               ? "This method prunes nothing."
               : lines.length === 0
                 ? "Nothing has been pruned yet."
-                : `${count(lines.length)} changes, newest first${lines.length > mostLines ? `; the newest ${mostLines} are shown` : ""}.`
+                : `${count(module === null ? ledger.data?.total : lines.length)} changes, newest first${lines.length > mostLines ? `; the newest ${mostLines} are shown` : ""}.`
           }
           actions={
             live.modules.length && prunes(run.method) ? (
