@@ -23,6 +23,7 @@ from rankscope.store.predictions import PredictionBoard
 from rankscope.store.runs import get_run
 from rankscope_worker.causes import name_of, one_line, out_of_memory
 from rankscope_worker.encoding import Counts, TextEncoder, UnusableText
+from rankscope_worker.inputs import InputsChanged, check_model
 from rankscope_worker.model import UnusableModel, load_model, load_tokenizer
 from rankscope_worker.patience import DATABASE_TROUBLE
 
@@ -57,6 +58,8 @@ def explain(error: Exception) -> tuple[str, str]:
         return f"The worker's memory ran out: {one_line(error)}", "Free memory on the worker's host, then ask again."
     if isinstance(error, UnusableText):
         return one_line(error), "Change the text, then ask again."
+    if isinstance(error, InputsChanged):
+        return one_line(error), "Restore the model's files, then ask again."
     if isinstance(error, UnusableModel):
         return one_line(error), "Restore the files of the model, then ask again."
     if isinstance(error, DATABASE_TROUBLE):
@@ -98,10 +101,12 @@ def _answer(settings: Settings, question: Prediction) -> Prediction:
         run = get_run(session, question.run_id)
         config, labels = RunConfig.model_validate(run.config), list(run.environment.get("labels", []))
         artifact = settings.attempt_dir(run.id, question.attempt) / str(run.artifact)
+        launched_with = run.environment.get("model_fingerprint")
     if not labels:
         raise CannotLoad("The run does not say which classes there are.")
-    model_folder = Catalog(settings).model(config.model.id).folder
-    items, note = predict(config, labels, model_folder, artifact, question.texts)
+    model = Catalog(settings).model(config.model.id)
+    check_model(model, launched_with)
+    items, note = predict(config, labels, model.folder, artifact, question.texts)
     return question.model_copy(update={"status": "done", "items": items, "note": note})
 
 

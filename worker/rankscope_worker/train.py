@@ -10,6 +10,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -72,16 +73,18 @@ def main(argv: list[str]) -> int:
 def _attempt(
     settings: Settings, engine: Engine, recorder: Recorder, stop: StopFlag, inbox: Inbox, run_id: str, attempt: int
 ) -> tuple[ExitCode, EndNote]:
-    config, is_fork, starts = patiently(partial(_load, engine, run_id, attempt), stop)
+    config, environment, is_fork, starts = patiently(partial(_load, engine, run_id, attempt), stop)
     # Imported here, not above: see the module's first lines.
     from rankscope.catalog import Catalog
-    from rankscope.catalog.splits import split
-
-    catalog = Catalog(settings)
-    model = catalog.model(config.model.id)
-    rows = split(catalog.dataset(config.data.id), config.data)
     from rankscope_worker import checkpoint
+    from rankscope_worker.inputs import find_inputs
+
+    inputs = find_inputs(Catalog(settings), config, environment)
     from rankscope_worker.training import run_training
+
+    def begin(start_step: int) -> None:
+        inputs.check_model()
+        recorder.begin_training(start_step)
 
     folder = settings.attempt_dir(run_id, attempt)
     resume_from = checkpoint.find_newest(
@@ -95,7 +98,7 @@ def _attempt(
             "Fork again, from another checkpoint.",
         )  # fmt: skip
     outcome = run_training(
-        config, model.folder, rows, folder, recorder.record, stop, resume_from, recorder.begin_training, recorder.flush,
+        config, inputs.model.folder, inputs.rows, folder, recorder.record, stop, resume_from, begin, recorder.flush,
         inbox.take, settings.hardware_every_s,
     )  # fmt: skip
     match outcome.kind:
@@ -118,14 +121,16 @@ def _attempt(
             return code, EndNote("stopped", step=outcome.step)
 
 
-def _load(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, bool, dict[int, int | None]]:
-    """The run's configuration, whether it begins with the checkpoint of another run, and where each attempt began."""
+def _load(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, dict[str, Any], bool, dict[int, int | None]]:
+    """The run's configuration and environment, whether it begins with the checkpoint of another run, and where each
+    attempt began.
+    """
     with reading(engine) as session:
         run = get_run(session, run_id)
         if run.attempt != attempt:
             raise LeaseLost(f"Run {run_id} is at attempt {run.attempt}; this is {attempt}.")
         starts = {earlier.number: earlier.start_step for earlier in attempts_of(session, run_id)}
-        return RunConfig.model_validate(run.config), run.parent_id is not None, starts
+        return RunConfig.model_validate(run.config), dict(run.environment), run.parent_id is not None, starts
 
 
 def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
@@ -153,8 +158,12 @@ def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
     if memory is not None:
         return ExitCode.out_of_memory, EndNote(memory, f"{_MEMORY[memory]}: {text}" if text else f"{_MEMORY[memory]}.")
     # After the question of memory: this imports torch, which needs some.
+    from rankscope_worker.inputs import InputsChanged
     from rankscope_worker.training import CannotWork
 
+    if isinstance(error, InputsChanged):
+        _log.error("%s", error.details)  # the last such line of the log becomes the run's cause
+        return ExitCode.bad_input, EndNote(error.reason, text, error.next_step)
     if isinstance(error, CannotWork):
         return ExitCode.bad_input, EndNote(error.reason, text, _CHANGE[error.reason])
     if is_disk_full(error, folder):

@@ -18,6 +18,8 @@ REASONS: Mapping[str, str] = {
     "nan_loss": "the loss is no number",
     "bad_data": "the data cannot be used",
     "missing_model": "the model cannot be used",
+    "data_changed": "the data set has changed",
+    "model_changed": "the model has changed",
     "bad_input": "the configuration cannot work",
     "damaged_checkpoint": "no whole checkpoint",
     "error": "error",
@@ -25,5 +27,7 @@ REASONS: Mapping[str, str] = {
 
 OUT_OF_MEMORY = frozenset({"out_of_memory", "out_of_gpu_memory"})
 
-UNCHANGED_WOULD_FAIL = frozenset({"bad_data", "missing_model", "bad_input", "damaged_checkpoint"})
+UNCHANGED_WOULD_FAIL = frozenset(
+    {"bad_data", "missing_model", "data_changed", "model_changed", "bad_input", "damaged_checkpoint"}
+)
 """Nothing of this is tried again by itself, and a resume as it is would end the same way."""
