@@ -10,12 +10,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .components import RankLayer, components_of
+from .components import RankLayer, check_trainable, components_of
 from .config import DynamicRankConfig
 from .schedule import BudgetSchedule
 from .scores import component_norms, component_scores
 from .selection import Selection, select, select_above_threshold
-from .sensitivity import SmoothedSensitivity
+from .sensitivity import SmoothedSensitivity, check_gradients, gradient_or_zero, has_finite_gradients
 from .snapshot import (
     BoolArray,
     ComponentChange,
@@ -26,6 +26,7 @@ from .snapshot import (
     to_host,
     unpack_halves,
 )
+from .warning import Warner
 
 _SENSITIVITY = "sensitivity."
 
@@ -36,13 +37,20 @@ class RankAllocator:
     Call `step(t)` once after each optimizer step t = 1, 2, ..., and `observe_gradients()` before each optimizer step if
     the score is made of gradients ("sensitivity", "adalora"). All steps but snapshots and prunings stay on the device.
 
-    ValueError if the model was not made by `wrap`, or `total_steps` cannot hold the pruning window.
+    ValueError if the model was not made by `wrap` with this initial_rank, its adapter is merged or not active, or
+    `total_steps` cannot hold the pruning window.
     """
 
     def __init__(self, model: nn.Module, config: DynamicRankConfig, total_steps: int) -> None:
         self.config = config
         self.components = components_of(model)
+        if config.width != self.components.width:
+            raise ValueError(
+                f"The model was wrapped at initial_rank={self.components.width}, and this config has {config.width}; "
+                "pass one config to wrap and to RankAllocator or DynamicRankCallback."
+            )
         self.layers = self.components.layers
+        check_trainable(self.components)
         self.device = self.layers[0].c.device
         shape = (len(self.layers), self.components.width)
         by_parameters = config.budget_unit == "parameters"
@@ -55,6 +63,7 @@ class RankAllocator:
         self.prunings = 0
         self.keeps_raw_scores = False
         """Whether snapshots have the scores of their step alone too: one more copy from the device each."""
+        self.warn = Warner()
         self._raw: Tensor | None = None
         self._keeps_mask_at: int | None = None
         self._ema = torch.zeros(shape, device=self.device)
@@ -139,19 +148,22 @@ class RankAllocator:
 
     @torch.no_grad()
     def observe_gradients(self) -> None:
-        """Note w dL/dw of the scales (for score "adalora" of all factors) before the optimizer step, after clipping."""
+        """Note w dL/dw of the scales (for score "adalora" of all factors) before the optimizer step, after clipping.
+
+        Nothing to do for other scores, and once the mask is final. A module without a gradient counts as 0; a step with
+        an infinite gradient is passed over. ValueError if there are no gradients at all.
+        """
+        if self.is_final or not self.config.needs_gradients:
+            return
         if self._sensitivity is not None:
             self._sensitivity.observe()
             self._has_observed = True
             return
-        missing = [layer.name for layer in self.layers if layer.c.grad is None]
-        if missing:
-            raise ValueError(
-                f"score='sensitivity' needs the gradient of every scale, and {missing[0]} has none; call "
-                "observe_gradients() after backward() and before zero_grad()."
-            )
-        rows = [(layer.c * layer.c.grad).abs() for layer in self.layers if layer.c.grad is not None]
-        self._observed = torch.stack([row.to(self.device, torch.float32) for row in rows])
+        check_gradients(self.layers)
+        rows = [(layer.c * gradient_or_zero(layer.c)).abs() for layer in self.layers]
+        now = torch.stack([row.to(self.device, torch.float32) for row in rows])
+        counts = has_finite_gradients([layer.c for layer in self.layers])
+        self._observed = torch.where(counts.to(self.device), now, self._ema)
 
     def live_ranks(self) -> dict[str, int]:
         """Live components of each module since the latest pruning, by module name."""
@@ -270,11 +282,18 @@ class RankAllocator:
         return result
 
     def _prune(self, step: int) -> PruneDecision:
+        check_trainable(self.components)
         scores, _ = self._read()
         if step == self._keeps_mask_at:
             return self._keep_mask(step)
         budget = self.schedule.budget(step)
         flat = scores.reshape(-1)
+        if self.config.needs_gradients and not flat.any():
+            self.warn(
+                "scores_zero",
+                f"All scores are 0 at step {step}, so the order of the modules decides which components stay: check that "
+                "gradients are not zeroed before observe_gradients().",
+            )
         if self.config.selection == "threshold":
             choice = select_above_threshold(flat, budget)
         else:
@@ -320,7 +339,8 @@ class RankAllocator:
         """c = 0 for every component off the mask, in one batched kernel a device; nothing to do once compacted."""
         if self.components.is_compacted or self.mask.all():
             return
-        if self._live_rows is None:
+        c = self.layers[0].c
+        if self._live_rows is None or (self._live_rows[0].dtype, self._live_rows[0].device) != (c.dtype, c.device):
             whole = torch.from_numpy(self.mask).to(self.device)
             self._live_rows = [whole[i].to(layer.c.device, layer.c.dtype) for i, layer in enumerate(self.layers)]
         torch._foreach_mul_([layer.c.data for layer in self.layers], self._live_rows)

@@ -12,11 +12,14 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from .allocator import RankAllocator
-from .checkpoint import INFO
+from .checkpoint import INFO, check_same
 from .compaction import compact
+from .components import Components
 from .config import DynamicRankConfig
 from .run_state import save_run_state
 from .snapshot import OnSnapshot, PruneDecision
+from .term_count import TermCount
+from .trainer_checks import check_arguments, check_parameters, loss_scale, without_gradient
 from .warning import OnWarning, Warner
 
 
@@ -26,10 +29,12 @@ class DynamicRankCallback(TrainerCallback):
     `on_snapshot` gets a Snapshot at the begin of training, after every pruning, otherwise every `snapshot_every` steps,
     and at the end. `on_warning(code, message)` gets what is wrong but no reason to stop; without it `warnings.warn`
     does. Codes: dem_missing, nan_scores, budget_unmoved, ranks_equal, never_stepped, stopped_before_final_mask,
-    compaction_unavailable.
+    compaction_unavailable, no_gradient.
 
-    The loss needs eta * dem_loss(model) as well, and a resume needs the checkpoint put back before the optimizer is
-    made: `make_trainer_class` does both. With the callback alone a missing DEM term is a warning, a resume an error.
+    The loss needs eta * dem_loss(model) as well; a missing term is a warning, and `make_trainer_class` adds it. Trainer's
+    checkpoints hold the ranks too: resuming and load_best_model_at_end go through the wrapped model's `load_adapter`. A
+    metric counts for the best model once the mask is final. What Trainer offers and cannot work is refused by name when
+    training begins (see `trainer_checks`).
     """
 
     def __init__(
@@ -52,7 +57,9 @@ class DynamicRankCallback(TrainerCallback):
         self.resume_state: Mapping[str, Any] | None = None
         self._first_step = 0
         self._reported = -1
+        self._has_stepped = False
         self._regularizer_calls = 0
+        self._began_with: Mapping[str, Any] | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -63,21 +70,25 @@ class DynamicRankCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         model: nn.Module = kwargs["model"]
-        if args.fsdp or args.deepspeed:
-            raise ValueError(
-                "Dynamic rank scores whole tensors, which FSDP and DeepSpeed shard; train in one process or with DDP."
-            )
+        check_arguments(args, self.config)
         self.allocator = RankAllocator(model, self.config, state.max_steps)
         self.allocator.keeps_raw_scores = self.keeps_raw_scores
-        if self.resume_state is not None:
-            self.allocator.load_state_dict(self.resume_state)
-            self.resume_state = None
-        elif self.allocator.components.is_compacted:
-            raise RuntimeError("This model is compacted already; wrap the base model again to train with a new budget.")
+        self.allocator.warn = self.warn
+        components = self.allocator.components
+        check_parameters(components, self.config, kwargs.get("optimizer"), is_scaled=self.on_resize is not None)
+        resumed = self._take_resumed(components, state.global_step)
+        if resumed is not None:
+            self.allocator.load_state_dict(resumed)
+        elif components.is_compacted:
+            raise RuntimeError(
+                "This model is compacted already, by a training before this one (or before auto_find_batch_size began "
+                "again); wrap the base model again to train with a new budget, or resume from a checkpoint."
+            )
         if self.allocator.last_step != state.global_step:
             raise RuntimeError(
                 f"Training starts at step {state.global_step}, the rank state is of step {self.allocator.last_step}. "
-                "Use make_trainer_class(Trainer) with the method: it restores ranks and scores from the checkpoint."
+                "Resume by train(resume_from_checkpoint=...) with a checkpoint that was written with this callback; to "
+                "start at step 0, wrap the base model again."
             )
         if self.allocator.schedule.initial == self.allocator.schedule.final:
             self.warn(
@@ -85,23 +96,49 @@ class DynamicRankCallback(TrainerCallback):
                 f"initial_rank={self.config.width} equals target_rank, so no component will ever be pruned; "
                 "raise initial_rank.",
             )
+        if self.on_resize is None:
+            components.allocator = self.allocator
+        accumulates = args.gradient_accumulation_steps > 1 and self.config.eta > 0
+        components.term = TermCount(self.config.eta) if accumulates else None
         self._first_step = state.global_step
         self._reported = -1
-        self._regularizer_calls = self.allocator.components.regularizer_calls
+        self._has_stepped = False
+        self._regularizer_calls = components.regularizer_calls
         self._report(None)
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.allocator is not None and self.allocator.components.term is not None:
+            self.allocator.components.term.begin_step()
+
+    def on_substep_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.allocator is not None and self.allocator.components.term is not None:
+            self.allocator.components.term.decide(loss_scale(kwargs.get("optimizer")))
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self.config.needs_gradients and self.allocator is not None and not self.allocator.is_final:
-            self.allocator.observe_gradients()
+        allocator = self._running()
+        if not self._has_stepped and (missing := without_gradient(allocator.components)):
+            self.warn(
+                "no_gradient",
+                f"{len(missing)} of {len(allocator.layers)} modules got no gradient in the first step ({missing[0]} first): "
+                "their layer was not called. If it never is, leave them out of target_modules.",
+            )
+        allocator.observe_gradients()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         allocator = self._running()
         was_final = allocator.is_final
         decision = allocator.step(state.global_step)
+        self._has_stepped = True
         if not was_final:
             self._check_regularizer(allocator)
+            # So far a metric was one of a larger model than the one that is kept.
+            state.best_metric = state.best_global_step = state.best_model_checkpoint = None
         if decision is not None and decision.is_final:
             self._check_ranks(allocator)
             self._compact(kwargs["model"], kwargs.get("optimizer"), args)
@@ -111,16 +148,23 @@ class DynamicRankCallback(TrainerCallback):
             allocator.components.dem_value = None  # no batch adds the term any more
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        # Written by save_pretrained, which a Trainer of your own may not call. A folder that is not there was published
+        # under another name, or given up.
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
-        # A folder that is not there was published under another name, or given up.
-        if state.is_world_process_zero and folder.is_dir() and not (folder / INFO).exists():
+        if args.should_save and folder.is_dir() and not (folder / INFO).exists():
             save_run_state(folder, kwargs["model"], "dynamic_rank", self.config.to_dict(), self.allocator)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         allocator = self._running()
-        if allocator.last_step == self._first_step < state.max_steps:
+        components = allocator.components
+        components.allocator = components.term = None
+        if components.restored is not None and components.restored.allocator is not None:
+            # load_best_model_at_end has put the best checkpoint back.
+            allocator.load_state_dict(components.restored.allocator)
+        components.restored = None
+        if not self._has_stepped and self._first_step < state.max_steps:
             self.warn(
                 "never_stepped",
                 "Training ended without one optimizer step seen by DynamicRankCallback, so no rank was allocated; "
@@ -132,8 +176,21 @@ class DynamicRankCallback(TrainerCallback):
                 f"Training stopped at step {allocator.last_step}, before the final mask at step "
                 f"{allocator.schedule.t_f}: the ranks are not final. Resume from the last checkpoint.",
             )
-        if self._reported != allocator.last_step:
+        if self._reported < allocator.last_step:
             self._report(None)
+
+    def _take_resumed(self, components: Components, first_step: int) -> Mapping[str, Any] | None:
+        """The allocator's state of the checkpoint that is resumed; None at the start of a run."""
+        restored, components.restored = components.restored, None
+        if self.resume_state is None and restored is not None:
+            check_same(restored.options, self.config.to_dict(), "dynamic_rank")
+            self.resume_state = restored.allocator
+        resumed, self.resume_state = self.resume_state, None
+        # auto_find_batch_size begins again from the same checkpoint, and reads it only once.
+        if resumed is None and self._began_with is not None and int(self._began_with["step"]) == first_step > 0:
+            resumed = self._began_with
+        self._began_with = resumed
+        return resumed
 
     def _running(self) -> RankAllocator:
         if self.allocator is None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .components import Components, RankLayer, components_of
+from .components import Components, RankLayer, components_of, resize
 from .snapshot import BoolArray
 
 Masks = Mapping[str, Any] | Sequence[Any] | BoolArray
@@ -66,8 +66,9 @@ def _positions(layer: RankLayer, row: BoolArray) -> list[int]:
 
 def _check_state(layer: RankLayer, parameter: nn.Parameter, state: Mapping[str, Any]) -> None:
     for key, value in state.items():
+        is_plain = type(value) in (Tensor, nn.Parameter)
         is_count = not isinstance(value, Tensor) or (value.numel() == 1 and value.shape != parameter.shape)
-        if not is_count and (value.shape != parameter.shape or not value.is_floating_point()):
+        if not is_count and (not is_plain or value.shape != parameter.shape or not value.is_floating_point()):
             raise ValueError(
                 f"The optimizer keeps {key!r} of {layer.name} as {value.dtype} {tuple(value.shape)}, not in the shape "
                 f"of its parameter {tuple(parameter.shape)}, so it cannot be cut; set compact=False or use AdamW."
@@ -81,6 +82,5 @@ def _cut(parameter: nn.Parameter, dim: int, positions: list[int], state: dict[st
         if isinstance(value, Tensor) and value.shape == shape:
             state[key] = value.index_select(dim, index.to(value.device))
     gradient = None if parameter.grad is None else parameter.grad.index_select(dim, index)
-    parameter.grad = None
-    parameter.data = parameter.data.index_select(dim, index)
+    resize(parameter, parameter.data.index_select(dim, index))
     parameter.grad = gradient

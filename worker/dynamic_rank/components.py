@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
+
+from .term_count import TermCount
+
+if TYPE_CHECKING:
+    from .allocator import RankAllocator
 
 ADAPTER = "default"
 # What PEFT puts before a base model's module names in a wrapped model and a saved adapter.
@@ -61,13 +66,30 @@ class RankLayer:
         fit_layer(self.lora, self.adapter, len(self.kept), (parameter for parameter, _ in self.resized()))
 
 
+@dataclass(frozen=True, eq=False)
+class RestoredState:
+    """What a checkpoint says besides the tensors: the allocator's state (None before training) and the options."""
+
+    allocator: Mapping[str, Any] | None
+    options: Mapping[str, Any]
+
+
 @dataclass(eq=False)
 class Components:
-    """All layers of one wrapped model, in module order; how often a regulariser was computed on it, and DEM's value."""
+    """All layers of one wrapped model, in module order, and what a training of it shares.
+
+    dem_value, regularizer_calls   DEM's latest value, and how often a regulariser was computed
+    term       how often the regulariser counts in an optimizer step; None outside of a Trainer
+    allocator  what `save_pretrained` into a checkpoint folder saves too; None outside of a Trainer with the callback
+    restored   read from a checkpoint by `load_adapter`, until the callback takes it
+    """
 
     layers: list[RankLayer]
     dem_value: Tensor | None = None
     regularizer_calls: int = 0
+    term: TermCount | None = None
+    allocator: RankAllocator | None = None
+    restored: RestoredState | None = None
     names: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,10 +149,43 @@ def components_of(model: nn.Module) -> Components:
     return components
 
 
+def check_trainable(components: Components) -> None:
+    """ValueError if the adapter is gone, merged, frozen or another one is active: its ranks would be those of noise."""
+    for layer in components.layers:
+        if not layer.kept:
+            continue
+        if layer.adapter not in layer.lora.lora_A:
+            problem, fix = "was deleted", "wrap the base model again"
+        elif layer.lora.merged:
+            problem, fix = "is merged into the base weights", "call model.unmerge_adapter()"
+        elif layer.lora.disable_adapters or layer.adapter not in layer.lora.active_adapters:
+            problem, fix = "is not active", f"call model.set_adapter({layer.adapter!r}), or leave disable_adapter()"
+        elif not layer.c.requires_grad:
+            problem, fix = "is frozen", f"call model.set_adapter({layer.adapter!r})"
+        else:
+            continue
+        raise ValueError(
+            f"The adapter {layer.adapter!r} of {layer.name} {problem}, so its components do not train and cannot be "
+            f"scored; {fix} before training goes on."
+        )
+
+
 def replace_data(parameter: nn.Parameter, data: Tensor) -> None:
     """Give `parameter` other data, of any shape, without making a new Parameter (the optimizer keeps its key)."""
     fresh = torch.empty(data.shape, dtype=parameter.dtype, device=parameter.device)
     # Own memory: a view into a mapped file may be aligned differently, and some BLAS kernels then round differently.
     fresh.copy_(data)
+    resize(parameter, fresh)
+
+
+def resize(parameter: nn.Parameter, data: Tensor) -> None:
+    """Make `data`, of any shape, the data of `parameter` and drop its gradient.
+
+    A graph that is still alive (a loss that the caller holds) keeps the parameter's gradient accumulator, and that one
+    expects the old shape: the next backward would fail. Autograd makes a new accumulator where the dtype changes.
+    """
     parameter.grad = None
-    parameter.data = fresh
+    if data.shape != parameter.shape:
+        other = torch.float64 if parameter.dtype != torch.float64 else torch.float32
+        parameter.data = torch.empty(0, dtype=other, device=parameter.device)
+    parameter.data = data

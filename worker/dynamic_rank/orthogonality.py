@@ -30,4 +30,5 @@ def orthogonal_loss(model: nn.Module) -> Tensor:
         count += len(tensors)
     if torch.is_grad_enabled():
         components.regularizer_calls += 1
-    return total / max(count, 1)
+    result = total / max(count, 1)
+    return result if components.term is None else components.term.counted(result)

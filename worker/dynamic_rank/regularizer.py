@@ -16,22 +16,24 @@ def dem_loss(model: nn.Module) -> Tensor:
     """R = mean, over all rows of A and columns of B of all modules, of their unbiased variance; a scalar with gradient.
 
     Add eta * dem_loss(model) to the loss until pruning ends; computed before the forward pass its backward runs last,
-    when the activations are gone. Modules at rank 0 add nothing. Tensors of one shape are stacked, so 72 modules cost a
-    handful of kernels; the stacks do not outlive the call. ValueError if the model was not made by `wrap`.
+    when the activations are gone. Modules at rank 0 add nothing, nor do vectors of a single element (the columns of B of
+    a linear with one output), which have no variance. Tensors of one shape are stacked, so 72 modules cost a handful of
+    kernels; the stacks do not outlive the call. In a Trainer with DynamicRankCallback it counts once an optimizer step
+    (see TermCount). ValueError if the model was not made by `wrap`.
     """
     components = components_of(model)
     held = [layer for layer in components.layers if layer.kept]
-    tensors = [layer.A for layer in held] + [layer.B for layer in held]
-    # (r, in): a vector is a row; (out, r): a vector is a column
-    dims = (-1,) * len(held) + (-2,) * len(held)
-    if tensors:
-        result: Tensor = _MeanVariance.apply(dims, *tensors)  # type: ignore[no-untyped-call]
+    rows = [layer.A for layer in held if layer.A.shape[-1] > 1]  # (r, in): a vector is a row
+    columns = [layer.B for layer in held if layer.B.shape[-2] > 1]  # (out, r): a vector is a column
+    dims = (-1,) * len(rows) + (-2,) * len(columns)
+    if dims:
+        result: Tensor = _MeanVariance.apply(dims, *rows, *columns)  # type: ignore[no-untyped-call]
     else:
         result = torch.zeros((), device=components.layers[0].A.device)
     components.dem_value = result.detach()
     if torch.is_grad_enabled():
         components.regularizer_calls += 1
-    return result
+    return result if components.term is None else components.term.counted(result)
 
 
 class _MeanVariance(torch.autograd.Function):

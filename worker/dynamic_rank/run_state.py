@@ -64,6 +64,12 @@ def load_run_state(
     return {**state, **info["allocator"], **forked}
 
 
+def saved_options(folder: Folder) -> dict[str, Any]:
+    """The options of the method that wrote this state. ValueError as in `load_state`."""
+    options: dict[str, Any] = load_state(folder)[1]["options"]
+    return options
+
+
 def versions() -> dict[str, str]:
     """Versions of the libraries that decide the numbers."""
     return {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}

@@ -43,15 +43,23 @@ class SmoothedSensitivity:
 
     @torch.no_grad()
     def observe(self) -> None:
-        """Take in the gradients of one optimizer step: after clipping, before the step. ValueError if one is missing."""
+        """Take in the gradients of one optimizer step: after clipping, before the step. ValueError if all are missing.
+
+        A step with an infinite or NaN gradient changes nothing: a gradient scaler leaves it out too.
+        """
+        everyone = [layer for _, layers in self.groups for layer in layers]
+        check_gradients(everyone)
+        counts = has_finite_gradients([parameter for layer in everyone for parameter, _ in layer.resized()])
         for number, (_, layers) in enumerate(self.groups):
             for name, tensor_of in _TENSORS.items():
-                parameters: list[Tensor] = [tensor_of(layer) for layer in layers]
-                gradients = [_gradient(layer, tensor_of(layer)) for layer in layers]
-                now = (torch.stack(parameters).float() * torch.stack(gradients).float()).abs_()
+                parameters = [tensor_of(layer) for layer in layers]
+                gradients = [gradient_or_zero(parameter) for parameter in parameters]
+                now = (torch.stack([p.data for p in parameters]).float() * torch.stack(gradients).float()).abs_()
                 mean, uncertainty = self._state[f"{number}.{name}.mean"], self._state[f"{number}.{name}.uncertainty"]
-                mean.mul_(self.beta1).add_(now, alpha=1 - self.beta1)
-                uncertainty.mul_(self.beta2).add_((now - mean).abs_(), alpha=1 - self.beta2)
+                here = counts.to(mean.device)
+                mean.copy_(torch.where(here, mean.mul(self.beta1).add_(now, alpha=1 - self.beta1), mean))
+                spread = uncertainty.mul(self.beta2).add_((now - mean).abs_(), alpha=1 - self.beta2)
+                uncertainty.copy_(torch.where(here, spread, uncertainty))
 
     @torch.no_grad()
     def scores(self, out: Tensor) -> Tensor:
@@ -77,10 +85,30 @@ class SmoothedSensitivity:
             own.copy_(state[name])
 
 
-def _gradient(layer: RankLayer, parameter: torch.nn.Parameter) -> Tensor:
-    if parameter.grad is None:
+def check_gradients(layers: Sequence[RankLayer]) -> None:
+    """ValueError if no scale has a gradient. Single ones may lack theirs: their module took no part in this step."""
+    if all(layer.c.grad is None for layer in layers):
         raise ValueError(
-            f"This score needs the gradient of every component, and {layer.name} has none; call observe_gradients() "
-            "after backward() and before zero_grad()."
+            f"This score needs the gradients of the scales, and not one has any (the first is {layers[0].name}); call "
+            "observe_gradients() after backward() and before zero_grad()."
         )
-    return parameter.grad
+
+
+def gradient_or_zero(parameter: torch.nn.Parameter) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+def has_finite_gradients(parameters: Sequence[torch.nn.Parameter]) -> Tensor:
+    """Whether the step counts, a scalar on the device: all gradients are finite, or the parameters themselves are not.
+
+    With finite parameters an infinite gradient is what a gradient scaler's step stumbles over and leaves out; with
+    others the training has diverged, which the scores must show.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    return _all_finite(gradients) | ~_all_finite([parameter.data for parameter in parameters])
+
+
+def _all_finite(tensors: Sequence[Tensor]) -> Tensor:
+    device = tensors[0].device
+    norms = [norm.to(device, torch.float32) for norm in torch._foreach_norm(list(tensors))]
+    return torch.stack(norms).isfinite().all()

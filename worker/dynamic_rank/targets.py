@@ -1,17 +1,19 @@
-"""Which modules of a model are adapted, how they are called on a heatmap, and which head is trained fully."""
+"""Which modules of a model are adapted, and how they are called on a heatmap."""
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-_HEADED_TASKS = ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS")
-_USUAL_HEADS = ("classifier", "score", "classification_head", "qa_outputs")
+from .left_out import listed, other_weights, unadaptable
+from .warning import RankWarning
+
 _GENERIC = ("dense", "linear", "fc", "proj")
 _ATTENTION_ORDER = ("q", "query", "q_proj", "k", "key", "k_proj", "v", "value", "v_proj")
 
@@ -28,25 +30,6 @@ class AdaptedModule:
     in_features: int
 
 
-def task_name(task_type: object) -> str | None:
-    """PEFT's task type as its plain name ("SEQ_CLS"), None for none."""
-    return None if task_type is None else str(getattr(task_type, "value", task_type))
-
-
-def head_names(model: nn.Module, task_type: object) -> list[str]:
-    """Top-level modules that a task puts on the backbone (classifier, score, ...): trained fully and saved.
-
-    Empty for tasks whose head is the language model's own.
-    """
-    if task_name(task_type) not in _HEADED_TASKS:
-        return []
-    backbone = getattr(model, "base_model_prefix", "")
-    children = {name: child for name, child in model.named_children() if any(True for _ in child.parameters())}
-    if backbone and backbone in children:
-        return [name for name in children if name != backbone]
-    return [name for name in children if name in _USUAL_HEADS]
-
-
 def is_linear(module: nn.Module) -> bool:
     """Whether PEFT can adapt the module as a linear: nn.Linear, its quantised kinds, and GPT-2's Conv1D."""
     if isinstance(module, nn.Linear | Conv1D):
@@ -59,13 +42,17 @@ def is_linear(module: nn.Module) -> bool:
 def target_names(model: nn.Module, wanted: Iterable[str] | str | None, heads: Sequence[str] = ()) -> list[str]:
     """Full dotted names of the modules to adapt, in forward-pass order.
 
-    `wanted` None: every linear inside a numbered block (its name has an integer part), heads left out. Given names
-    match as in PEFT: the full name, or a dotted suffix. ValueError, listing what there is, if a name matches nothing.
+    `wanted` None: every linear inside a numbered block (its name has an integer part), heads left out; a RankWarning
+    names what else the blocks hold, and linears that PEFT cannot adapt. Given names match as in PEFT: the full name, or
+    a dotted suffix. ValueError if one matches nothing (listing what there is), or something that cannot be adapted.
     """
     linears = [name for name, module in model.named_modules() if name and is_linear(module)]
     linears = [name for name in linears if not _is_under(name, heads)]
-    inside = [name for name in linears if _block(name) is not None]
     if wanted is None:
+        inside = [name for name in linears if _block(name) is not None]
+        refused = unadaptable(model, inside)
+        inside = [name for name in inside if name not in refused]
+        _report_left_out(refused, other_weights(model, heads, is_linear))
         if not inside:
             raise ValueError(
                 "target_modules is not set and the model has no linear inside a numbered block; set target_modules to "
@@ -75,11 +62,15 @@ def target_names(model: nn.Module, wanted: Iterable[str] | str | None, heads: Se
     asked = (wanted,) if isinstance(wanted, str) else tuple(wanted)
     for name in asked:
         if not any(_matches(linear, name) for linear in linears):
+            kind = next((type(m).__name__ for other, m in model.named_modules() if _matches(other, name)), None)
             raise ValueError(
-                f"target_modules names {name!r}, which matches no linear module of this model; "
-                f"it has {_listed(_suffixes(linears))}."
+                f"target_modules names {name!r}, which matches no linear module of this model"
+                f"{f' but a {kind}' if kind else ''}; it has {_listed(_suffixes(linears))}."
             )
-    return forward_order([linear for linear in linears if any(_matches(linear, name) for name in asked)])
+    chosen = [linear for linear in linears if any(_matches(linear, name) for name in asked)]
+    for name, reason in unadaptable(model, chosen).items():
+        raise ValueError(f"target_modules names {name!r}, which cannot be adapted: {reason}. Leave it out.")
+    return forward_order(chosen)
 
 
 def forward_order(names: Sequence[str]) -> list[str]:
@@ -127,6 +118,19 @@ def describe(names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[Ada
             names, layers, kinds, stacks, sizes, strict=True
         )
     ]
+
+
+def _report_left_out(refused: Mapping[str, str], others: Sequence[str]) -> None:
+    parts = [f"{listed([n for n in refused if refused[n] == why])} ({why})" for why in dict.fromkeys(refused.values())]
+    if others:
+        parts.append(f"{listed(others)} (weights that are no linear layers, such as fused experts and routers)")
+    if parts:
+        warnings.warn(
+            f"[modules_left_out] These keep their base weights, with no components on them: {'; '.join(parts)}. "
+            "Name the modules to adapt in target_modules to choose yourself and to be spared this.",
+            RankWarning,
+            stacklevel=4,
+        )
 
 
 def _block(name: str) -> int | None:

@@ -13,17 +13,24 @@ from transformers.pytorch_utils import Conv1D
 
 from .components import ADAPTER, RankLayer, attach
 from .config import DynamicRankConfig
-from .export import export_lora
+from .heads import head_names, task_name
 from .parametrization import scale_rows
-from .targets import forward_order, head_names, target_names, task_name
+from .peft_methods import install
+from .targets import forward_order, target_names
 
 
-def wrap(model: nn.Module, config: DynamicRankConfig, task_type: object = None) -> PeftModel:
+def wrap(
+    model: nn.Module,
+    config: DynamicRankConfig,
+    task_type: object = None,
+    modules_to_save: Iterable[str] | str | None = None,
+) -> PeftModel:
     """The model with frozen base weights and initial_rank components on each target; it computes what `model` computed.
 
-    `task_type` as in PEFT ("SEQ_CLS", "CAUSAL_LM", ...): with a task that has a head of its own, that head is trained
-    fully. `model` is changed in place, as by PEFT; the result's `save_pretrained` is `export_lora`. ValueError if a
-    target module name matches nothing.
+    `task_type` as in PEFT ("SEQ_CLS", "CAUSAL_LM", ...): a head that is new for the task is trained fully and saved (see
+    `head_names`); `modules_to_save` names such modules yourself, [] for none. `model` is changed in place, as by PEFT;
+    the result's `save_pretrained` is `export_lora`, and its `load_adapter` puts a checkpoint's components back.
+    ValueError if a name matches nothing, or something that cannot be adapted. RankWarning about what is left out.
     """
     wrapped = wrap_lora(
         model,
@@ -32,14 +39,14 @@ def wrap(model: nn.Module, config: DynamicRankConfig, task_type: object = None) 
         lora_dropout=config.lora_dropout,
         target_modules=config.target_modules,
         task_type=task_type,
+        modules_to_save=modules_to_save,
     )
     layers = []
     for name, lora in lora_layers(wrapped):
         scale_rows(lora.lora_A[ADAPTER], lora.lora_B[ADAPTER], config.init)
         layers.append(RankLayer(name, lora, ADAPTER, config.width, list(range(config.width))))
     attach(wrapped, layers)
-    # PEFT's own would write the parametrised names, which no reader of LoRA knows.
-    object.__setattr__(wrapped, "save_pretrained", lambda folder, **_options: export_lora(wrapped, folder))
+    install(wrapped)
     return wrapped
 
 
@@ -51,12 +58,13 @@ def wrap_lora(
     lora_dropout: float,
     target_modules: Iterable[str] | str | None,
     task_type: object,
+    modules_to_save: Iterable[str] | str | None = None,
     **options: Any,
 ) -> PeftModel:
     """The model with PEFT's plain LoRA on the chosen targets; `options` go to LoraConfig."""
     if hasattr(model, "peft_config"):
         raise ValueError("The model already carries a PEFT adapter; pass the bare model, or merge the adapter first.")
-    heads = head_names(model, task_type)
+    heads = head_names(model, task_type, modules_to_save)
     names = target_names(model, target_modules, heads)
     modules = dict(model.named_modules())
     config = LoraConfig(

@@ -13,7 +13,7 @@ from ..config import DynamicRankConfig
 from ..export import export_lora
 from ..targets import AdaptedModule, describe
 from ..wrapping import wrap
-from .protocol import Batches, ParameterCount
+from .protocol import Batches, ModulesToSave, ParameterCount
 
 
 class ComponentMethod:
@@ -30,8 +30,8 @@ class ComponentMethod:
     def width(self) -> int:
         return self.config.width
 
-    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
-        self._model = wrap(model, self.config, task_type)
+    def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
+        self._model = wrap(model, self.config, task_type, modules_to_save)
         self._trained = ParameterCount(sum(p.numel() for p in self._components.parameters()), self._head_size())
         return self._model
 

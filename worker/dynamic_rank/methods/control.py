@@ -12,6 +12,7 @@ from torch import nn
 from ..checks import check_whole
 from ..targets import is_linear
 from .plain import AdapterOptions, PlainLora
+from .protocol import ModulesToSave
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +56,8 @@ class Control(PlainLora):
         mean = sum(self._pattern.values()) / len(self._pattern)
         self._scale = options.lora_alpha / (options.scale_rank or max(1, round(mean)))
 
-    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
-        wrapped = super().prepare(model, task_type)
+    def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
+        wrapped = super().prepare(model, task_type, modules_to_save)
         for pair in self.pairs:
             rank = self._pattern[pair.name]
             # The rows of A are drawn alike and B is zero: a part of a larger LoRA is a smaller LoRA.

@@ -18,6 +18,7 @@ from ..run_state import load_run_state, save_run_state
 from ..snapshot import OnSnapshot
 from ..warning import OnWarning
 from .components import ComponentMethod
+from .protocol import ModulesToSave
 
 
 class DynamicRank(ComponentMethod):
@@ -52,9 +53,9 @@ class DynamicRank(ComponentMethod):
     def is_settled(self) -> bool:
         return self._callback is not None and self._callback.is_settled
 
-    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
+    def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         self._callback = self._resume_state = None
-        return super().prepare(model, task_type)
+        return super().prepare(model, task_type, modules_to_save)
 
     def bind(self, on_resize: Callable[[], None]) -> None:
         if self._callback is not None:

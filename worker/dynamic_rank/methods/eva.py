@@ -14,12 +14,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from ..checks import check_number, check_whole
 from ..components import PEFT_PREFIX
+from ..heads import task_name
 from ..snapshot import OnSnapshot
-from ..targets import task_name
 from ..warning import OnWarning
 from .fixed_rank import FixedRankCallback
 from .plain import AdapterOptions, PlainLora
-from .protocol import Batches
+from .protocol import Batches, ModulesToSave
 
 _LANGUAGE_MODELS = ("CAUSAL_LM", "SEQ_2_SEQ_LM")
 
@@ -59,10 +59,10 @@ class Eva(PlainLora):
         self._task: str | None = None
         self.is_initialized = False
 
-    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
+    def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         self._task = task_name(task_type)
         self.is_initialized = False
-        return super().prepare(model, task_type)
+        return super().prepare(model, task_type, modules_to_save)
 
     def initialize(self, batches: Batches) -> None:
         """Deals out the ranks by as many of `batches` as it takes until the directions stand still.

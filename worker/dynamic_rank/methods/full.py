@@ -15,7 +15,7 @@ from ..run_state import versions
 from ..snapshot import OnSnapshot
 from ..targets import AdaptedModule
 from ..warning import OnWarning
-from .protocol import Batches, ParameterCount
+from .protocol import Batches, ModulesToSave, ParameterCount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Full:
     def options(self) -> Mapping[str, Any]:
         return {}
 
-    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
+    def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         model.requires_grad_(True)
         self._model = model
         return model

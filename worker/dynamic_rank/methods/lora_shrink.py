@@ -80,8 +80,8 @@ class LoraShrink(PlainLora):
     def is_settled(self) -> bool:
         return self._is_cut
 
-    def prepare(self, model: Any, task_type: object = None) -> Any:
-        wrapped = super().prepare(model, task_type)
+    def prepare(self, model: Any, task_type: object = None, modules_to_save: Any = None) -> Any:
+        wrapped = super().prepare(model, task_type, modules_to_save)
         small = next((p for p in self.pairs if self.width > min(p.lora.in_features, p.lora.out_features)), None)
         if small is not None:
             raise ValueError(

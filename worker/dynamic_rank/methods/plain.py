@@ -22,7 +22,7 @@ from ..targets import AdaptedModule, describe
 from ..warning import OnWarning
 from ..wrapping import lora_layers, wrap_lora
 from .fixed_rank import FixedRankCallback
-from .protocol import Batches, ParameterCount
+from .protocol import Batches, ModulesToSave, ParameterCount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +69,8 @@ class PlainLora:
         self._wrapped  # noqa: B018  (RuntimeError before prepare)
         return self._pairs
 
-    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
-        self._model = self._wrap(model, task_type)
+    def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
+        self._model = self._wrap(model, task_type, modules_to_save=modules_to_save)
         self._pairs = [LoraPair(name, lora) for name, lora in lora_layers(self._model)]
         return self._model
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,8 @@ from ..checkpoint import Folder
 from ..snapshot import OnSnapshot
 from ..targets import AdaptedModule
 from ..warning import OnWarning
+
+ModulesToSave = Iterable[str] | str | None
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class RankMethod(Protocol):
         """Whether the ranks are final, so that an evaluation counts for the best checkpoint."""
         ...
 
-    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
-        """The model to train; `model` itself is changed in place."""
+    def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
+        """The model to train; `model` itself is changed in place. `modules_to_save` as in `wrap`."""
         ...
 
     def initialize(self, batches: Batches) -> None:

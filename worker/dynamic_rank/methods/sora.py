@@ -21,6 +21,7 @@ from ..warning import OnWarning, Warner
 from .components import ComponentMethod
 from .fixed_rank import SnapshotCallback
 from .plain import AdapterOptions
+from .protocol import ModulesToSave
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,8 @@ class Sora(ComponentMethod):
         return asdict(self._options)
 
     @torch.no_grad()
-    def prepare(self, model: nn.Module, task_type: object = None) -> nn.Module:
-        wrapped = super().prepare(model, task_type)
+    def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
+        wrapped = super().prepare(model, task_type, modules_to_save)
         for layer in self._components.layers:
             # As in the authors' program: gates of different sizes close one after the other, not all at once.
             nn.init.normal_(layer.c)

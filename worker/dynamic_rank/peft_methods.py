@@ -1,0 +1,103 @@
+"""PEFT's methods on a wrapped model: what saves, loads or copies an adapter must know its components."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import nn
+from torch.nn.modules.module import _IncompatibleKeys
+from torch.nn.utils import parametrize
+
+from .checkpoint import INFO, Folder
+from .components import ADAPTER, Components, RestoredState, components_of, replace_data
+from .export import export_lora
+from .parametrization import ScaledRows
+from .run_state import load_run_state, save_run_state, saved_options
+
+_CHECKPOINT = re.compile(r"checkpoint-\d+")
+_METHOD = "dynamic_rank"
+
+
+def install(wrapped: PeftModel) -> None:
+    """Give this model, and copies of it, the methods below."""
+    for name, method in (
+        ("save_pretrained", save_pretrained),
+        ("load_adapter", load_adapter),
+        ("add_adapter", add_adapter),
+    ):
+        # Bound methods, not closures: a deep copy of the model gets its own.
+        object.__setattr__(wrapped, name, MethodType(method, wrapped))
+    wrapped.register_load_state_dict_pre_hook(_check_ranks)  # type: ignore[no-untyped-call]
+
+
+def save_pretrained(self: PeftModel, save_directory: Folder, **_options: Any) -> None:
+    """Export a plain LoRA; into Trainer's `checkpoint-N` the state to resume from as well, while the callback trains."""
+    # PEFT's own would write the parametrised names, which no reader of LoRA knows.
+    export_lora(self, save_directory)
+    allocator = components_of(self).allocator
+    if allocator is not None and _CHECKPOINT.fullmatch(Path(save_directory).name):
+        save_run_state(save_directory, self, _METHOD, allocator.config.to_dict(), allocator)
+
+
+def load_adapter(self: PeftModel, model_id: Folder, adapter_name: str, *args: Any, **options: Any) -> Any:
+    """Put the components of a checkpoint back, ranks included; other adapters are PEFT's affair.
+
+    Trainer calls this to resume and to load the best checkpoint. ValueError if the folder is an export alone: a plain
+    LoRA does not say which components it has.
+    """
+    if adapter_name != ADAPTER:
+        return PeftModel.load_adapter(self, str(model_id), adapter_name, *args, **options)
+    folder = Path(model_id)
+    if not (folder / INFO).is_file():
+        raise ValueError(
+            f"{folder} has no {INFO}, so it is no checkpoint of this training and its components are unknown. To resume, "
+            "take a checkpoint that DynamicRankCallback has written to its end (last_complete_checkpoint finds it); to use "
+            "an exported adapter, load it into the bare base model: PeftModel.from_pretrained(base_model, folder)."
+        )
+    state = load_run_state(folder, self, _METHOD, {})
+    components_of(self).restored = RestoredState(state, saved_options(folder))
+    return _IncompatibleKeys([], [])
+
+
+def add_adapter(self: PeftModel, adapter_name: str, peft_config: Any, *args: Any, **options: Any) -> None:
+    """Add another adapter. One of the components' own config becomes a copy of them, with the same parameter names.
+
+    TRL's DPO, KTO, RLOO and GRPO keep their reference model so: they add "ref" and copy each parameter by name.
+    """
+    components = components_of(self)
+    is_copy = peft_config is self.peft_config[ADAPTER]
+    type(self).add_adapter(self, adapter_name, peft_config, *args, **options)
+    if is_copy:
+        _copy_components(components, adapter_name)
+
+
+@torch.no_grad()
+def _copy_components(components: Components, adapter: str) -> None:
+    for layer in components.layers:
+        A, B = layer.lora.lora_A[adapter], layer.lora.lora_B[adapter]
+        trains = A.weight.requires_grad
+        replace_data(A.weight, layer.A.data)
+        replace_data(B.weight, layer.B.data)
+        A.out_features = B.in_features = len(layer.kept)
+        parametrize.register_parametrization(A, "weight", ScaledRows(layer.c.detach().clone()), unsafe=True)
+        for parameter in A.parameters():
+            parameter.requires_grad_(trains)
+
+
+def _check_ranks(module: nn.Module, state_dict: Mapping[str, Any], prefix: str, *_rest: Any) -> None:
+    """ValueError if a state_dict is of components that were cut otherwise; which ones it has, it does not say."""
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    for layer in components_of(module).layers:
+        saved = state_dict.get(prefix + names[id(layer.c)])
+        if saved is not None and saved.shape != layer.c.shape:
+            raise ValueError(
+                f"The state_dict has {len(saved)} components of {layer.name}, this model {len(layer.kept)}: one of them is "
+                "compacted. Resume from a checkpoint folder of DynamicRankCallback or of a method, or load an export into "
+                "the bare base model."
+            )
