@@ -7,13 +7,14 @@ STAMPS := .make
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: setup run dev check format test test-python test-page test-browser faults bench bench-method bench-live bench-learning openapi recordings clean help
+.PHONY: setup run dev check format test test-python test-models test-page test-browser faults bench bench-method bench-live bench-learning openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
 	@echo "make dev     the same, with the page's sources served and reloaded by Vite"
 	@echo "make check   formatting, lint, types, drift of the generated API types"
 	@echo "make test    all tests: Python, page, browser"
+	@echo "make test-models  dynamic_rank on all kinds of models (two minutes)"
 	@echo "make faults  kills, freezes and damages the running stack (about an hour, half of it the soak; ARGS='--only child,worker' for some rows)"
 	@echo "make bench   all benchmarks"
 
@@ -82,6 +83,10 @@ test: test-python test-page test-browser
 
 test-python: $(STAMPS)/dev
 	$(BIN)/pytest -q --ignore tests/e2e
+
+# All kinds of models that dynamic_rank was tried with; `test` runs some of them.
+test-models: $(STAMPS)/dev
+	$(BIN)/pytest -q -m "" tests/dynamic_rank/test_model_kinds.py
 
 test-page: $(STAMPS)/page
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent test
