@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.catalog import Catalog
+from rankscope.catalog.splits import what_changed
 from rankscope.changes import Changes, changed, differing
 from rankscope.contract.budget import pruning_window
 from rankscope.contract.config import RunConfig
@@ -93,7 +94,7 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
             if origin.is_settled
             else _open_mask_problems(plan, plan.config.method, origin)
         )
-    problems += _changed_files(parent.environment, plan, catalog)
+    problems += _changed_files(parent.environment, plan, catalog) or _changed_rows(parent.environment, plan)
     if problems:
         raise BadInput(problems)
     return plan
@@ -224,3 +225,11 @@ def _changed(field: str, now: str, what: str) -> FieldProblem:
         f"changes.{field}", now, f"has other {what} than when the parent was launched",
         "Put the old ones back, or launch a new run.",
     )  # fmt: skip
+
+
+def _changed_rows(before: Mapping[str, Any], plan: RunPlan) -> list[FieldProblem]:
+    """The same file can give other rows than an earlier version took from it: one without a label was a class then."""
+    change = what_changed(before, plan.split.labels, plan.train_rows, plan.eval_rows)
+    if change is None:
+        return []
+    return [FieldProblem("changes.data.id", plan.dataset.id, f"gives other rows. {change}", "Launch a new run.")]

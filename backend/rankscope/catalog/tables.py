@@ -202,9 +202,8 @@ Fields = Iterator[list[str]]
 
 
 def _csv_header(lines: _Lines, head: str, path: Path) -> tuple[str, list[str], Any]:
-    if head.lstrip("\ufeff \r\n\t").startswith(("{", "[")) and '"' in head[:200]:
-        with _json_or_not(head):
-            raise BrokenFile("Its content is JSON, and its name says that it is a table.", "Name the file .jsonl.")
+    if _is_json(head):
+        raise BrokenFile("Its content is JSON, and its name says that it is a table.", "Name the file .jsonl.")
     separator, skip = _separator(head, path)
     reader = csv.reader(lines, delimiter=separator)
     try:
@@ -220,16 +219,15 @@ def _csv_header(lines: _Lines, head: str, path: Path) -> tuple[str, list[str], A
     return separator, names, reader
 
 
-@contextmanager
-def _json_or_not(head: str) -> Iterator[None]:
-    """Runs the block only where the first line is JSON as a whole."""
-    first = head.lstrip("\ufeff \r\n\t").splitlines()[0]
+def _is_json(head: str) -> bool:
+    """Whether the first line is an object or a list, or begins one."""
+    first = head.lstrip("\ufeff \r\n\t").partition("\n")[0].strip()
+    if first in ("[", "{"):
+        return True
     try:
-        json.loads(first)
+        return first.startswith(("[", "{")) and isinstance(json.loads(first), list | dict)
     except (ValueError, RecursionError):
-        if first.strip() not in ("[", "{"):
-            return
-    yield
+        return first.startswith('{"')
 
 
 def _check_names(names: list[str]) -> None:
