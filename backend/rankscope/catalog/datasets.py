@@ -9,7 +9,7 @@ import importlib.util
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
@@ -114,7 +114,7 @@ class Datasets:
         listed = names[:_MOST_LISTED]
         sizes = {name: _size(self._folder / name) for name in listed}
         entries = {name: self._listed(name, deadline) for name in sorted(listed, key=lambda name: sizes[name])}
-        found = [*self._demo(deadline), *_with_own_ids(entries[name] for name in listed)]
+        found = [*self._demo(deadline), *_with_own_ids([entries[name] for name in listed])]
         if len(names) > len(listed):
             found.append(
                 _broken(
@@ -287,9 +287,9 @@ def _broken(name: str, path: Path, problem: str, next_step: str) -> DatasetEntry
     return DatasetEntry(f"{_LOCAL}{name}", name or path.name, path, problem=problem, next_step=next_step)
 
 
-def _with_own_ids(entries: Iterable[DatasetEntry]) -> Iterator[DatasetEntry]:
-    """Names that are no text may look alike once they are escaped; the page needs ids that differ."""
-    seen: set[str] = set()
+def _with_own_ids(entries: Sequence[DatasetEntry]) -> Iterator[DatasetEntry]:
+    """The page needs ids that differ: a folder may be called like the short form of a file, and escaped names may be alike."""
+    seen = {entry.short_id for entry in entries}
     for entry in entries:
         unique, number = entry.id, 1
         while unique in seen:
