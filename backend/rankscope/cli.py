@@ -19,6 +19,7 @@ from rankscope import __version__
 from rankscope.client import Client
 from rankscope.contract.errors import RankScopeError, StartupError
 from rankscope.settings import Settings
+from rankscope.uniform_adapter import Layout
 
 app = typer.Typer(
     no_args_is_help=True, help="Adaptive-rank fine-tuning, launched and watched from a browser.", add_completion=False
@@ -271,12 +272,16 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write. Default: adapter-RUN.zip.")
     ] = None,
+    layout: Annotated[
+        Layout,
+        typer.Option(help="uniform: for every reader of LoRA. compact: smaller, for PEFT and transformers."),
+    ] = "uniform",
     as_json: AsJson = False,
 ) -> None:
     """Download the adapter as a zip."""
     target = output or Path(f"adapter-{run}.zip")
     with _client() as client:
-        client.export(run, target)
+        client.export(run, target, layout)
     _show({"file": str(target), "size_bytes": target.stat().st_size}, as_json, str(target))
 
 

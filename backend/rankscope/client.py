@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -133,9 +134,9 @@ class Client:
                     raise
                 time.sleep(1)  # a pause between two tries to connect
 
-    def export(self, run_id: str, target: Path) -> Path:
-        """Writes the adapter's zip to `target`."""
-        return self._download(f"/runs/{run_id}/adapter", target)
+    def export(self, run_id: str, target: Path, layout: str = "uniform") -> Path:
+        """Writes the adapter's zip to `target`. layout: uniform, for every reader of LoRA, or compact, for PEFT."""
+        return self._download(f"/runs/{run_id}/adapter?{urlencode({'layout': layout})}", target)
 
     def bundle(self, run_id: str, target: Path) -> Path:
         """Writes a zip with everything of the run to `target`: events, metrics, ledger, logs, report, result."""

@@ -138,7 +138,10 @@ def test_adapter_comes_as_a_zip_of_its_folder_alone(
     assert claimed_attempt == 1
     append(engine, Claim(run_id, 1, {}), [ArtifactEvent(name="adapter", step=100, size_bytes=1, kept_parameters=9)])
     end(server, run_id, RunStatus.done)
-    answer = api.get(address)
+    refused = api.get(address)  # its weights are no safetensors file
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "layout"
+    answer = api.get(f"{address}?layout=compact")
     assert answer.headers["content-type"] == "application/zip"
     assert f"{run_id}-adapter.zip" in answer.headers["content-disposition"]
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
+from safetensors.torch import load_file
 from tiny_models import KINDS, batch, build, logits
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaForSequenceClassification
 
@@ -22,8 +23,9 @@ def test_a_wrapped_model_starts_bit_equal_to_the_base_model(kind, init):
     assert torch.equal(logits(model, batch(kind)), before)
 
 
+@pytest.mark.parametrize("layout", ["uniform", "compact"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_export_loads_as_plain_lora_with_the_same_logits(kind, tmp_path):
+def test_export_loads_as_plain_lora_with_the_same_logits(kind, layout, tmp_path):
     """In float64, so that what is seen is the export: its factors are float32, as PEFT's.
 
     In float32 the two orders of multiplication differ by what the CPU makes of them: 3e-7 to 1e-5 (Llama, AVX-512).
@@ -32,7 +34,7 @@ def test_export_loads_as_plain_lora_with_the_same_logits(kind, tmp_path):
     model = wrap(model.double(), DynamicRankConfig(target_rank=2), task)
     fill(model, seed=1)
     before = logits(model, batch(kind))
-    export_lora(model, tmp_path)
+    export_lora(model, tmp_path, layout)
     assert torch.equal(logits(model, batch(kind)), before)
     loaded = PeftModel.from_pretrained(build(kind)[0].double(), tmp_path)
     torch.testing.assert_close(logits(loaded, batch(kind)), before, rtol=1e-6, atol=1e-6)
@@ -58,13 +60,14 @@ def fill(model, seed, zero=0.4, scale=0.5):
     zero=st.floats(0, 1),
     alpha=st.sampled_from([1, 8, 2.5]),
     kind=st.sampled_from(["bert", "bart", "llama"]),
+    layout=st.sampled_from(["uniform", "compact"]),
 )
-def test_export_reproduces_the_logits_of_any_state(tmp_path_factory, seed, rank, zero, alpha, kind):
+def test_export_reproduces_the_logits_of_any_state(tmp_path_factory, seed, rank, zero, alpha, kind, layout):
     folder = tmp_path_factory.mktemp("adapter")
     model, task = build(kind)
     model = wrap(model, DynamicRankConfig(target_rank=rank, lora_alpha=alpha), task)
     fill(model, seed, zero)
-    export_lora(model, folder)
+    export_lora(model, folder, layout)
     loaded = PeftModel.from_pretrained(build(kind)[0], folder)
     # The update of every module, to the last bits of float32: only c and the scaling were multiplied in.
     modules = dict(loaded.get_base_model().named_modules())
@@ -86,24 +89,69 @@ def test_export_reproduces_the_logits_of_any_state(tmp_path_factory, seed, rank,
     assert ranks == {layer.name: int((layer.c != 0).sum()) for layer in components_of(model).layers}
 
 
-def test_the_exported_config_is_plain_lora_at_scale_one(tmp_path):
+def exported(tmp_path, layout):
+    """The config, the ranks and the tensors of an export with a module at rank 0."""
     model, task = build()
     model = wrap(model, DynamicRankConfig(target_rank=2), task)
     fill(model, seed=1)
-    export_lora(model, tmp_path)
+    export_lora(model, tmp_path, layout)
     config = json.loads((tmp_path / "adapter_config.json").read_text())
-    ranks = {name: rank for name, rank in json.loads((tmp_path / "rank_pattern.json").read_text()).items() if rank}
+    ranks = json.loads((tmp_path / "rank_pattern.json").read_text())
+    assert 0 in ranks.values()
+    return config, ranks, load_file(tmp_path / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize("layout", ["uniform", "compact"])
+def test_the_exported_config_is_plain_lora_at_scale_one(layout, tmp_path):
+    config, ranks, _ = exported(tmp_path, layout)
     assert config["r"] == config["lora_alpha"] == max(ranks.values())
     assert config["rank_pattern"] == config["alpha_pattern"]
-    assert sorted(config["rank_pattern"].values()) == sorted(ranks.values())
-    # In the model's order, not a set's: the same training gives the same bytes in every process.
-    assert config["target_modules"] == list(ranks)
     assert config["modules_to_save"] == ["classifier"]
     assert not config["use_rslora"]
     assert not config["use_dora"]
     loaded = PeftModel.from_pretrained(build()[0], tmp_path)
     expected = logits(loaded, batch())
     torch.testing.assert_close(logits(loaded.merge_and_unload(), batch()), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_compact_export_has_each_modules_own_rank_and_leaves_out_empty_ones(tmp_path):
+    config, ranks, tensors = exported(tmp_path, "compact")
+    live = {name: rank for name, rank in ranks.items() if rank}
+    assert sorted(config["rank_pattern"].values()) == sorted(live.values())
+    # In the model's order, not a set's: the same training gives the same bytes in every process.
+    assert config["target_modules"] == list(live)
+    found = {name: tensor.shape[0] for name, tensor in tensors.items() if name.endswith("lora_A.weight")}
+    assert sorted(found.values()) == sorted(live.values())
+
+
+def test_a_uniform_export_has_every_module_at_one_rank_without_patterns(tmp_path):
+    config, ranks, tensors = exported(tmp_path, "uniform")
+    assert config["rank_pattern"] == {}
+    assert config["target_modules"] == list(ranks)
+    A = {name: tensor for name, tensor in tensors.items() if name.endswith("lora_A.weight")}
+    B = {name: tensor for name, tensor in tensors.items() if name.endswith("lora_B.weight")}
+    assert len(A) == len(B) == len(ranks)
+    assert {tensor.shape[0] for tensor in A.values()} == {tensor.shape[1] for tensor in B.values()} == {config["r"]}
+    for name, rank in ranks.items():
+        assert not A[f"base_model.model.{name}.lora_A.weight"][rank:].any()
+        assert not B[f"base_model.model.{name}.lora_B.weight"][:, rank:].any()
+
+
+def test_a_reader_that_divides_alpha_by_the_tensors_rank_gets_a_uniform_export_right(tmp_path):
+    """As llama.cpp does: W + alpha / rank(A) * B A. A compact export would give module i r / r_i times its update."""
+    config, _, uniform = exported(tmp_path / "uniform", "uniform")
+    _, _, compact = exported(tmp_path / "compact", "compact")
+    for name in (name for name in compact if name.endswith("lora_A.weight")):
+        other = name.replace("lora_A", "lora_B")
+        update = compact[other].double() @ compact[name].double()
+        read = config["lora_alpha"] / uniform[name].shape[0] * uniform[other].double() @ uniform[name].double()
+        torch.testing.assert_close(read, update)
+
+
+def test_an_unknown_layout_is_refused_with_those_there_are(tmp_path):
+    model, task = build()
+    with pytest.raises(ValueError, match=r"layout.*uniform"):
+        export_lora(wrap(model, DynamicRankConfig(target_rank=2), task), tmp_path, "padded")
 
 
 def test_an_untrained_model_exports_an_adapter_that_changes_nothing(tmp_path):

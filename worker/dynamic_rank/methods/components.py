@@ -10,7 +10,7 @@ from torch import nn
 from ..checkpoint import Folder
 from ..components import Components, components_of
 from ..config import DynamicRankConfig
-from ..export import export_lora
+from ..export import Layout, export_lora
 from ..targets import AdaptedModule, describe
 from ..wrapping import wrap
 from .protocol import Batches, ModulesToSave, ParameterCount
@@ -66,8 +66,8 @@ class ComponentMethod:
         """Components of each module that an export would have."""
         return {layer.name: int((layer.c != 0).sum()) for layer in self._components.layers}
 
-    def export(self, folder: Folder) -> None:
-        export_lora(self._wrapped, folder)
+    def export(self, folder: Folder, layout: Layout = "uniform") -> None:
+        export_lora(self._wrapped, folder, layout)
 
     @property
     def _wrapped(self) -> PeftModel:

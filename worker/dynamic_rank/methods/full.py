@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainerCallback
 
 from ..checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
+from ..export import Layout
 from ..run_state import versions
 from ..snapshot import OnSnapshot
 from ..targets import AdaptedModule
@@ -74,7 +75,7 @@ class Full:
     def kept_parameters(self) -> ParameterCount:
         return self.trained_parameters()
 
-    def export(self, folder: Folder) -> None:
+    def export(self, folder: Folder, layout: Layout = "uniform") -> None:
         cast(PreTrainedModel, self._whole).save_pretrained(str(folder))
 
     def save_state(self, folder: Folder) -> None:

@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 
 from ..checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
 from ..checks import check_number, target_tuple
-from ..export import write_lora
+from ..export import Layout, write_lora
 from ..lora_pair import LoraPair
 from ..run_state import versions
 from ..snapshot import OnSnapshot
@@ -109,10 +109,10 @@ class PlainLora:
         head = sum(p.numel() for p in self._wrapped.parameters() if p.requires_grad and id(p) not in own)
         return ParameterCount(adapter, head)
 
-    def export(self, folder: Folder) -> None:
+    def export(self, folder: Folder, layout: Layout = "uniform") -> None:
         with torch.no_grad():
             factors = {pair.name: (pair.A, pair.B * pair.scaling) for pair in self.pairs}
-        write_lora(self._wrapped, factors, folder)
+        write_lora(self._wrapped, factors, folder, layout)
 
     def save_state(self, folder: Folder) -> None:
         info = {"method": self.key, "options": dict(self.options), "versions": versions(), **self._extra_state()}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from ..checkpoint import Folder
+from ..export import Layout
 from ..snapshot import OnSnapshot
 from ..targets import AdaptedModule
 from ..warning import OnWarning
@@ -109,8 +110,8 @@ class RankMethod(Protocol):
         """Parameters of an export with the components that the latest pruning left live."""
         ...
 
-    def export(self, folder: Folder) -> None:
-        """Write what a user takes away: a plain LoRA adapter, or for `full` a model."""
+    def export(self, folder: Folder, layout: Layout = "uniform") -> None:
+        """Write what a user takes away: a plain LoRA adapter in this layout (see `export_lora`), or for `full` a model."""
         ...
 
     def save_state(self, folder: Folder) -> None:

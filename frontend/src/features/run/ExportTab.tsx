@@ -1,8 +1,12 @@
-import { Button, Code, CopyButton, Grid, Group, Stack, Text } from "@mantine/core";
+import { Button, Code, CopyButton, Grid, Group, Skeleton, Stack, Text } from "@mantine/core";
 import { IconCheck, IconCopy, IconDownload } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { usageQuery } from "@/api/queries";
 import type { RunDetail } from "@/api/types";
+import { bytes } from "@/components/format";
 import { Panel } from "@/components/Panel";
 import { scrolledByKeys } from "@/components/scroll";
+import { ErrorState } from "@/components/states";
 import { CheckpointsPanel } from "./CheckpointsPanel";
 
 interface Offer {
@@ -15,18 +19,19 @@ interface Offer {
 
 /** What can be taken away from a run, and what it can go on from. */
 export default function ExportTab({ run }: { run: RunDetail }) {
+  const usage = useQuery({ ...usageQuery(run.id), enabled: run.artifact !== null });
   return (
     <Grid gap="md">
       <Grid.Col span={{ base: 12, lg: 6 }}>
         <Stack gap="md">
           <Panel title="Download">
             <Stack gap="sm">
-              {offersOf(run).map((offer) => (
+              {offersOf(run, usage.data?.size_bytes ?? {}).map((offer) => (
                 <OfferLine key={offer.file} run={run} offer={offer} />
               ))}
             </Stack>
           </Panel>
-          {run.artifact === "adapter" ? <UsePanel run={run} /> : null}
+          {run.artifact ? <UsePanel run={run} /> : null}
         </Stack>
       </Grid.Col>
       <Grid.Col span={{ base: 12, lg: 6 }}>
@@ -36,18 +41,28 @@ export default function ExportTab({ run }: { run: RunDetail }) {
   );
 }
 
-function offersOf(run: RunDetail): Offer[] {
+const about = (size: number | undefined): string => (size === undefined ? "" : ` ${bytes(size)}.`);
+
+function offersOf(run: RunDetail, sizes: Record<string, number>): Offer[] {
   const afterTraining = run.artifact ? null : "It is written when training ends.";
   const isFull = run.method === "full";
   const offers: Offer[] = [
-    {
-      name: isFull ? "Model" : "Adapter",
-      what: isFull
-        ? "As transformers loads it."
-        : "A plain LoRA, as PEFT loads it. Needs nothing of RankScope.",
-      file: "adapter",
-      waits: afterTraining,
-    },
+    ...(isFull
+      ? [{ name: "Model", what: "As transformers loads it.", file: "adapter", waits: afterTraining }]
+      : [
+          {
+            name: "Adapter",
+            what: `A plain LoRA for every reader (PEFT, vLLM, llama.cpp, …): each module padded to one rank.${about(sizes["uniform"])}`,
+            file: "adapter?layout=uniform",
+            waits: afterTraining,
+          },
+          {
+            name: "Adapter, compact",
+            what: `Each module at its own rank: smaller, for PEFT and transformers only.${about(sizes["compact"])} llama.cpp reads it wrongly.`,
+            file: "adapter?layout=compact",
+            waits: afterTraining,
+          },
+        ]),
     {
       name: "rank_pattern.json",
       what: "The rank of each module, as PEFT's LoraConfig takes it.",
@@ -90,7 +105,7 @@ function OfferLine({ run, offer }: { run: RunDetail; offer: Offer }) {
         style={{ flexShrink: 0 }}
         leftSection={<IconDownload size={14} />}
         aria-label={`Download ${offer.name}`}
-        data-testid={`export-${offer.file}`}
+        data-testid={`export-${offer.file.replace("?layout=", "-")}`}
         {...(offer.waits ? { "data-disabled": true, "aria-disabled": true, onClick: prevent } : {})}
       >
         Download
@@ -102,19 +117,20 @@ function OfferLine({ run, offer }: { run: RunDetail; offer: Offer }) {
 const prevent = (event: { preventDefault: () => void }) => event.preventDefault();
 
 function UsePanel({ run }: { run: RunDetail }) {
-  const names = run.environment["labels"];
-  const labels = Array.isArray(names) ? names.length : "NUMBER_OF_LABELS";
-  const code = [
-    "from peft import PeftModel",
-    "from transformers import AutoModelForSequenceClassification",
-    "",
-    `base = AutoModelForSequenceClassification.from_pretrained("${run.model_id}", num_labels=${labels})`,
-    `model = PeftModel.from_pretrained(base, "${run.id}-adapter").merge_and_unload()`,
-  ].join("\n");
+  const usage = useQuery(usageQuery(run.id));
+  if (usage.error) return <ErrorState error={usage.error} onRetry={() => void usage.refetch()} />;
+  if (!usage.data) return <Skeleton height={260} />;
+  const { code, base_model: base } = usage.data;
   return (
     <Panel
       title="Use it"
-      note="Unpack the zip beside the script; the base model is named by its folder or its name on a hub."
+      note={
+        run.artifact === "model"
+          ? "Unpack the zip into a folder of its name next to the script."
+          : base === null
+            ? "The base model is no longer in this installation: put its folder or its name on the hub into the script."
+            : "Unpack the zip into a folder of its name next to the script. The base model is loaded from where the run had it."
+      }
       actions={
         <CopyButton value={code}>
           {({ copied, copy }) => (
@@ -134,7 +150,7 @@ function UsePanel({ run }: { run: RunDetail }) {
         {code}
       </Code>
       <Text size="xs" c="dimmed" mt={6}>
-        The same from a terminal: <Code>rankscope export {run.id}</Code>.
+        From a terminal: <Code>rankscope export {run.id}</Code> writes the same zip.
       </Text>
     </Panel>
   );
