@@ -19,7 +19,8 @@ ALLOWED = {
     "rankscope.catalog": {"rankscope.contract", "rankscope.catalog", "rankscope.settings"},
     "rankscope": {"rankscope"},
     "rankscope_worker": {
-        "rankscope.contract", "rankscope.store", "rankscope.catalog", "rankscope.settings", "rankscope_worker",
+        "rankscope.contract", "rankscope.store", "rankscope.catalog", "rankscope.settings", "rankscope.data_folder",
+        "rankscope.training_stack", "rankscope_worker",
     },
     "dynamic_rank": {"dynamic_rank"},
 }  # fmt: skip

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -41,6 +41,7 @@ from rankscope.api.document import complete
 from rankscope.api.gate import Gate
 from rankscope.api.live import Feeds
 from rankscope.api.page_build import PageBuild
+from rankscope.api.sessions import Sessions
 from rankscope.catalog import Catalog
 from rankscope.deps import Resources
 from rankscope.enqueue import Nudger
@@ -72,6 +73,17 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(running(app))
+            except Exception as error:
+                app.state.startup_error = error  # `serve` says it in one sentence
+                raise
+            yield
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        token = load_or_create_token(settings)
         engine = create_engine(settings.resolved_database_url)
         migrate(engine)
         pack_old_runs(engine)
@@ -87,7 +99,8 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
             doorbell=doorbell,
             predictions=board,
             feeds=feeds,
-            gatekeeper=Gatekeeper(load_or_create_token(settings)),
+            gatekeeper=Gatekeeper(token),
+            sessions=Sessions(token, settings.data_dir / "sessions"),
             attempt_limit=AttemptLimit(),
             static_dir=static,
             page_build=PageBuild(static),
@@ -130,7 +143,7 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
     app.include_router(api)
     app.include_router(page.router)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=2)
-    app.add_middleware(Gate, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(Gate, allowed_hosts=settings.allowed_hosts, listening_on=settings.host)
     return app
 
 

@@ -14,11 +14,15 @@ from typing import Annotated, Any
 import httpx
 import typer
 import yaml
+from redis import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope import __version__
 from rankscope.client import Client
 from rankscope.contract.errors import RankScopeError, StartupError
-from rankscope.settings import Settings
+from rankscope.data_folder import keep_files_private
+from rankscope.settings import Settings, read_settings
+from rankscope.store.readiness import line_of
 from rankscope.uniform_adapter import Layout
 
 app = typer.Typer(
@@ -26,8 +30,9 @@ app = typer.Typer(
 )
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: RANKSCOPE_HOST or 127.0.0.1.")]
+# As text: the settings refuse what is no port, in one sentence and with exit code 1, as all that keeps a server from starting.
 Port = Annotated[
-    int | None, typer.Option(help="Port to listen on; 0 takes a free one. Default: RANKSCOPE_PORT or 8123.")
+    str | None, typer.Option(help="Port to listen on; 0 takes a free one. Default: RANKSCOPE_PORT or 8123.")
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Folder for database, runs and token. Default: RANKSCOPE_DATA_DIR.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -48,7 +53,7 @@ def up(
     """Everything on this machine: Valkey, database, one worker, API and page. Ctrl-C ends it cleanly."""
     from rankscope.up import up as serve
 
-    with _one_sentence():
+    with _starting():
         serve(_settings(host, port, data_dir), with_demo=demo, echo=typer.echo)
 
 
@@ -57,7 +62,7 @@ def api(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
     """Only the API and the page; database and broker by RANKSCOPE_DATABASE_URL and RANKSCOPE_BROKER_URL."""
     from rankscope.serve import serve_api
 
-    with _one_sentence():
+    with _starting():
         serve_api(_settings(host, port, data_dir), echo=typer.echo)
 
 
@@ -77,7 +82,7 @@ def backup(
     """Write database and runs into one file, while everything runs. Works on this machine's data folder and database."""
     from rankscope.backup import write_backup
 
-    with _one_sentence():
+    with _starting():
         note = write_backup(_settings(None, None, data_dir), file, with_files=files)
     size = file.stat().st_size
     line = f"{file}: {note.runs} runs, {note.events:,} events, {size / 1e6:,.1f} MB"
@@ -94,7 +99,7 @@ def restore(
     """Put a backup into this machine's database and data folder, which hold no runs yet."""
     from rankscope.backup import restore_backup
 
-    with _one_sentence():
+    with _starting():
         note = restore_backup(_settings(None, None, data_dir), file, replace=replace)
     _show(asdict(note), as_json, f"{note.runs} runs and {note.events:,} events are back.")
 
@@ -368,17 +373,15 @@ def _read_config(path: Path) -> dict[str, Any]:
     return result
 
 
-def _settings(host: str | None, port: int | None, data_dir: Path | None) -> Settings:
-    given = {"host": host, "port": port, "data_dir": data_dir}
-    return Settings.model_validate(
-        Settings().model_dump(exclude_unset=True) | {name: value for name, value in given.items() if value is not None}
-    )
+def _settings(host: str | None, port: str | None, data_dir: Path | None) -> Settings:
+    return read_settings(host=host, port=port, data_dir=data_dir)
 
 
 @contextmanager
 def _client() -> Iterator[Client]:
     """A client from RANKSCOPE_URL and RANKSCOPE_TOKEN, else for this machine's own server."""
-    settings = Settings()
+    with _one_sentence():
+        settings = read_settings()
     token_file = settings.data_dir / "token"
     token = settings.token or (token_file.read_text(encoding="utf-8").strip() if token_file.is_file() else "")
     url = os.environ.get("RANKSCOPE_URL") or f"http://{settings.host}:{settings.port}"
@@ -400,6 +403,17 @@ def _one_sentence() -> Iterator[None]:
         _fail(error.detail)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """`_one_sentence` for what works on this machine's data folder and database; their files are for its owner alone."""
+    keep_files_private()
+    with _one_sentence():
+        try:
+            yield
+        except (OSError, SQLAlchemyError, RedisError) as error:
+            raise StartupError(f"RankScope cannot go on ({type(error).__name__}: {line_of(error)}).") from error
 
 
 def _fail(sentence: str) -> None:

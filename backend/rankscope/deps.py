@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from rankscope.api.auth import AttemptLimit, Gatekeeper
 from rankscope.api.live import Feeds
 from rankscope.api.page_build import PageBuild
+from rankscope.api.sessions import Sessions
 from rankscope.catalog import Catalog
 from rankscope.enqueue import Nudger
 from rankscope.settings import Settings
@@ -29,6 +30,7 @@ class Resources:
     predictions: PredictionBoard
     feeds: Feeds
     gatekeeper: Gatekeeper
+    sessions: Sessions
     attempt_limit: AttemptLimit
     static_dir: FilePath
     page_build: PageBuild

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from rankscope.contract.errors import StartupError
+from rankscope.data_folder import is_plain_file, open_to_append
 from rankscope.settings import Settings, write_atomically
 
 
@@ -44,21 +45,32 @@ class Child:
                 self.process.wait()
         self.pid_file.unlink(missing_ok=True)
 
+    def last_line(self) -> str:
+        """The last line of its log; of a process that could not start, the sentence that says why."""
+        with self.log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 4096))
+            lines = file.read().decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
 
 def start_child(settings: Settings, name: str, command: Sequence[str], environment: dict[str, str]) -> Child:
     logs, pids = settings.data_dir / "logs", settings.data_dir / "pids"
-    for folder in (logs, pids):
-        folder.mkdir(exist_ok=True)
     log = logs / f"{name}.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | environment,
-            start_new_session=True,
-        )
+    try:
+        for folder in (logs, pids):
+            folder.mkdir(exist_ok=True)
+        with open(open_to_append(settings.data_dir, log), "ab") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | environment,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise StartupError(f"The process {name!r} cannot be started ({error}).") from error
     pid_file = pids / f"{name}.pid"
     write_atomically(pid_file, f"{process.pid} {psutil.Process(process.pid).create_time()}")
     return Child(name, process, log, pid_file)
@@ -67,6 +79,8 @@ def start_child(settings: Settings, name: str, command: Sequence[str], environme
 def end_leftovers(settings: Settings, grace_s: float = 30.0) -> None:
     """Ends children of an earlier `up` that was killed. A process is ours only if its start time fits too."""
     for pid_file in (settings.data_dir / "pids").glob("*.pid"):
+        if not is_plain_file(settings.data_dir, pid_file):
+            continue
         try:
             pid, created = pid_file.read_text(encoding="utf-8").split()
             process = psutil.Process(int(pid))
@@ -76,7 +90,7 @@ def end_leftovers(settings: Settings, grace_s: float = 30.0) -> None:
                     process.wait(grace_s)
                 except psutil.TimeoutExpired:
                     process.kill()
-        except (psutil.NoSuchProcess, ValueError):
+        except (psutil.Error, ValueError):
             pass
         pid_file.unlink(missing_ok=True)
 
@@ -97,19 +111,25 @@ def start_valkey(settings: Settings, timeout_s: float = 10.0) -> Valkey:
     its owner can read, because a command line can be seen by everyone on the machine.
     """
     folder = settings.data_dir / "valkey"
-    folder.mkdir(exist_ok=True)
+    binary = _valkey_binary()
     port, password = free_port(), secrets.token_urlsafe(24)
-    write_atomically(
-        folder / "valkey.conf",
-        f'bind 127.0.0.1\nport {port}\nrequirepass "{password}"\ndir "{folder.absolute()}"\n'
-        'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize no\n',
-    )
-    child = start_child(settings, "valkey", [str(_valkey_binary()), str(folder / "valkey.conf")], {})
+    try:
+        folder.mkdir(exist_ok=True)
+        write_atomically(
+            folder / "valkey.conf",
+            f'bind 127.0.0.1\nport {port}\nrequirepass "{password}"\ndir "{folder.absolute()}"\n'
+            'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize no\n',
+        )
+    except OSError as error:
+        raise StartupError(f"Valkey's folder {folder} cannot be written to ({error.strerror}).") from error
+    child = start_child(settings, "valkey", [str(binary), str(folder / "valkey.conf")], {})
     deadline = time.monotonic() + timeout_s
     while not _answers(port, password):
         if child.process.poll() is not None or time.monotonic() > deadline:
             child.stop(1)
-            raise StartupError(f"Valkey did not start; the end of {child.log} says why.")
+            raise StartupError(
+                f"Valkey did not start: {child.last_line() or 'it did not answer'} (more in {child.log})"
+            )
         time.sleep(0.02)  # nothing to wait on but the port
     return Valkey(child, f"redis://:{password}@127.0.0.1:{port}/0", port)
 

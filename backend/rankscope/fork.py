@@ -25,8 +25,8 @@ _FREE = ("training.", "hardware.")
 _SCHEDULE = frozenset(
     f"method.{name}"
     for name in (
-        "target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "schedule", "beta", "eps", "eta", "score",
-        "c_lr_scale", "lora_dropout",
+        "target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "pruning_phase", "schedule", "beta", "eps", "eta",
+        "score", "c_lr_scale", "lora_dropout",
     )
 )  # fmt: skip
 _AFTER_FINAL = frozenset({"method.lora_dropout", "method.c_lr_scale"})

@@ -143,7 +143,7 @@ def _first_pruning_due(facts: Facts, ranks: NewestRanks) -> int | None:
         return None
     b0, bT = len(ranks.ranks) * ranks.width, len(ranks.ranks) * facts.target_rank
     shape = method.budget_schedule
-    regular = regular_prunings(window, method.prune_interval)
+    regular = regular_prunings(window, method.prune_interval, method.phase)
     # The budget never rises, so the first step below b0 is found by halving, however many prunings there are.
     first = bisect_left(regular, True, key=lambda step: planned_budget(step, window, b0, bT, shape) < b0)
     due = regular[first] if first < len(regular) else window.end

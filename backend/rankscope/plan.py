@@ -151,6 +151,7 @@ def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> Planne
             target_rank=method.target_rank,
             window=pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio),
             interval=method.prune_interval,
+            phase=method.phase,
             shape=method.budget_schedule,
         )
         return steered_curve(plan, total_steps, config.steering)

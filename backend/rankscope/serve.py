@@ -1,34 +1,66 @@
 """Serves the API and the page on a socket that is taken first, until Ctrl-C or SIGTERM."""
 
 import asyncio
-import os
+import errno
+import ipaddress
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+import psutil
 import uvicorn
+from fastapi import FastAPI
 
 from rankscope.api.auth import load_or_create_token
+from rankscope.api.hosts import WILDCARDS
 from rankscope.app import create_app
+from rankscope.connections import allow_open_files, bounded
 from rankscope.contract.errors import StartupError
+from rankscope.data_folder import in_use, prepare_data_dir
 from rankscope.enqueue import Nudger
 from rankscope.settings import Settings
+from rankscope.store.readiness import check_broker, line_of, open_database
 
 
 def serve_api(settings: Settings, *, echo: Callable[[str], None] = print) -> None:
     """`rankscope api`: StartupError with one sentence when it cannot start."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    prepare_data_dir(settings)
-    with bound_socket(settings.host, settings.port) as listener:
-        address = sign_in_link(settings, listener.getsockname()[1])
-        serve(settings, listener, lambda: echo(f"RankScope is ready at {address}"))
+    notices = prepare_data_dir(settings)
+    with in_use(settings.data_dir), bound_socket(settings.host, settings.port) as listener:
+        link = sign_in_link(settings, listener)
+        open_database(settings.resolved_database_url, migrates=True).dispose()
+        check_broker(settings.broker_url)
+        for notice in notices:
+            echo(notice)
+        serve(settings, listener, lambda: echo(f"RankScope is ready at {link}"))
+
+
+def server_config(app: FastAPI, settings: Settings, *, connections: int | None = None) -> uvicorn.Config:
+    """How uvicorn runs the application; proxies are believed only where the settings name them.
+
+    `connections`: how many are held; None: as many as the process may have open files for.
+    """
+    return uvicorn.Config(
+        app,
+        http=bounded(connections or allow_open_files()),
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+        access_log=False,
+        lifespan="on",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+    )
 
 
 def serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     """Runs uvicorn until a signal; `on_ready` is called once requests are answered."""
-    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5, access_log=False)
-    server = uvicorn.Server(config)
+    app = create_app(settings)
+    server = uvicorn.Server(server_config(app, settings))
+    log = logging.getLogger("uvicorn.error")
+    # What keeps the application from starting is raised below, as one sentence: uvicorn would log a stack as well.
+    log.addFilter(is_of_a_started_server := lambda _record: server.started)
 
     async def run() -> None:
         task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -40,46 +72,69 @@ def serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], No
             on_ready()
         await task
 
-    with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and raises the signal again
-        asyncio.run(run())
+    try:
+        with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and raises the signal again
+            asyncio.run(run())
+    finally:
+        log.removeFilter(is_of_a_started_server)
+    error: Exception | None = getattr(app.state, "startup_error", None)
+    if isinstance(error, StartupError):
+        raise error
+    if error is not None:
+        raise StartupError(f"The server cannot start ({type(error).__name__}: {line_of(error)}).") from error
 
 
-def sign_in_link(settings: Settings, port: int) -> str:
-    host = settings.host
-    if host in ("0.0.0.0", "::"):
-        host = socket.gethostname()
+def sign_in_link(settings: Settings, listener: socket.socket) -> str:
+    """The address to open, token included: one that this server answers to, from this machine and where it can be, others."""
+    host, port = settings.host.strip("[]"), listener.getsockname()[1]
+    if host in WILDCARDS:
+        host = outward_address(host == "::")
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}/?token={load_or_create_token(settings)}"
 
 
-def prepare_data_dir(settings: Settings) -> None:
-    """Makes the data folder, private to its owner, or says in one sentence why that cannot be."""
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = settings.data_dir / f".write-test-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-        for folder in (settings.runs_dir, settings.models_dir, settings.datasets_dir):
-            folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise StartupError(
-            f"The data folder {settings.data_dir} cannot be written to ({error.strerror}). "
-            "Choose another with --data-dir or RANKSCOPE_DATA_DIR."
-        ) from error
+def outward_address(with_ipv6: bool) -> str:
+    """The first address of this machine that others may know it by; that of loopback on a machine without a network."""
+    states = psutil.net_if_stats()
+    families = (socket.AF_INET, socket.AF_INET6) if with_ipv6 else (socket.AF_INET,)
+    for family in families:
+        for name, addresses in psutil.net_if_addrs().items():
+            for each in addresses:
+                if each.family == family and name in states and states[name].isup:
+                    address = ipaddress.ip_address(each.address.partition("%")[0])
+                    if not (address.is_loopback or address.is_link_local):
+                        return str(address)
+    return "127.0.0.1"
 
 
 @contextmanager
 def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
     """Takes the port before anything else is started, so that a taken one costs nothing."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    host = host.strip("[]")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "not a host name"
+        raise StartupError(
+            f"The host {host!r} cannot be listened on ({why}). Choose an address of this machine with --host or RANKSCOPE_HOST."
+        ) from error
+    family, _, _, _, address = found[0]
     # Named as TCP: asyncio turns Nagle's waiting off only then, and each small answer would come 40 ms late.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((host, port))
+            listener.bind(address)
+            listener.listen(2048)
         except OSError as error:
-            raise StartupError(
-                f"Port {port} on {host} cannot be used ({error.strerror}). Stop the program that has it, or choose another "
-                "with --port or RANKSCOPE_PORT (0: any free one)."
-            ) from error
+            raise StartupError(_port_refusal(host, port, error)) from error
         yield listener
+
+
+def _port_refusal(host: str, port: int, error: OSError) -> str:
+    where = f"Port {port} on {host} cannot be used ({error.strerror})."
+    match error.errno:
+        case errno.EADDRNOTAVAIL:
+            return f"{where} Choose an address of this machine with --host or RANKSCOPE_HOST."
+        case errno.EACCES:
+            return f"{where} Choose one above 1023 with --port or RANKSCOPE_PORT."
+    return f"{where} Stop the program that has it, or choose another with --port or RANKSCOPE_PORT (0: any free one)."

@@ -1,12 +1,20 @@
 """Settings by environment: RANKSCOPE_DATA_DIR, RANKSCOPE_DATABASE_URL, and so on. Read once in a main function, then handed on."""
 
+import ipaddress
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import ByteSize, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import ByteSize, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from rankscope.contract.errors import StartupError
+
+_HOST = re.compile(r"\*|[A-Za-z0-9._-]+(:[0-9]+)?|\[?[0-9A-Fa-f:.]+\]?")
+_SECRETS = frozenset({"token", "database_url", "broker_url"})
 
 
 class Settings(BaseSettings):
@@ -17,28 +25,70 @@ class Settings(BaseSettings):
     database_url: str = ""
     """Empty: SQLite in data_dir."""
     broker_url: str = "redis://127.0.0.1:6379/0"
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8123, ge=0, le=65535)
-    token: str = ""
+    token: str = Field(default="", repr=False)
     """Sign-in token. Empty: made at the first start and kept in data_dir/token."""
-    worker_name: str = ""
+    worker_name: str = Field(default="", max_length=200)
     """Empty: the host's name."""
-    lease_s: float = Field(default=30.0, gt=0)
+    lease_s: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     """A run whose worker has not renewed for this long goes back to the queue."""
-    stop_grace_s: float = Field(default=60.0, gt=0)
+    stop_grace_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     """After this long a child that was asked to stop is killed."""
     max_runs_per_gpu: int = Field(default=1, ge=1, le=64)
     """A worker trains so many runs on one GPU at a time, where memory allows."""
     min_free_gpu_memory: ByteSize = ByteSize(2 << 30)
     """A GPU with less free memory is taken by other programs: no run is started there. For example 8GiB."""
-    hardware_every_s: float = Field(default=5.0, ge=0)
+    hardware_every_s: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     """A training records memory and load of its host, its process and its GPUs so often. 0: never."""
     low_disk: ByteSize = ByteSize(2 << 30)
     """With less room in the data folder the page warns."""
     max_lost_workers: int = Field(default=3, ge=0)
     """A run that has lost its worker more often than this is failed instead of queued again."""
-    allowed_hosts: list[str] = ["127.0.0.1", "localhost", "[::1]"]
+    allowed_hosts: Annotated[list[str], NoDecode] = ["127.0.0.1", "localhost", "[::1]"]
     """Host names under which the API may be reached (guards against DNS rebinding); add the public name behind a proxy."""
+    trusted_proxies: Annotated[list[str], NoDecode] = []
+    """Addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: nobody's."""
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _is_named(cls, given: object) -> object:
+        if str(given).strip() == "":
+            raise ValueError("must name a folder")
+        return given
+
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @classmethod
+    def _as_list(cls, given: object) -> object:
+        """A variable holds a JSON list, or names with commas between them."""
+        if not isinstance(given, str):
+            return given
+        if not given.lstrip().startswith("["):
+            return [part.strip() for part in given.split(",") if part.strip()]
+        try:
+            return json.loads(given)
+        except ValueError:
+            if given.count("]") == 1 and "," not in given:  # an IPv6 address
+                return [given.strip()]
+            raise ValueError('must be a JSON list, for example ["rankscope.example.org"]') from None
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: list[str]) -> list[str]:
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} must be a host name without scheme, path or pattern")
+        return hosts
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: list[str]) -> list[str]:
+        for proxy in proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError:
+                raise ValueError(f"{proxy!r} must be an IP address or a network such as 10.0.0.0/8") from None
+        return proxies
 
     @property
     def resolved_database_url(self) -> str:
@@ -73,6 +123,23 @@ class Settings(BaseSettings):
     def checkpoint_dir(self, run_id: str, attempt: int, step: int) -> Path:
         """A checkpoint that is whole once the folder is there; attempt 0 is what a fork has taken from its parent."""
         return self.attempt_dir(run_id, attempt) / "checkpoints" / f"step-{step}"
+
+
+def read_settings(**options: object) -> Settings:
+    """Settings by environment, with what a command line says before them. StartupError that names what is wrong."""
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise StartupError("; ".join(_refusal(each, given) for each in error.errors()) + ".") from error
+
+
+def _refusal(error: Any, options: dict[str, Any]) -> str:
+    name = str(error["loc"][0])
+    where = f"--{name.replace('_', '-')}" if name in options else f"RANKSCOPE_{name.upper()}"
+    value = "" if name in _SECRETS else f" is {error['input']!r}"
+    why = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{where}{value}: it {why}" if why.startswith(("should", "must")) else f"{where}{value}: {why}"
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:

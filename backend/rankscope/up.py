@@ -1,8 +1,8 @@
 """`rankscope up`: everything on one machine, in one command, ended cleanly by Ctrl-C."""
 
 import fcntl
-import importlib.util
 import logging
+import os
 import signal
 import threading
 import time
@@ -10,17 +10,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from rankscope.catalog import Catalog
 from rankscope.contract.errors import RankScopeError, StartupError
 from rankscope.contract.presets import presets
+from rankscope.data_folder import in_use, open_lock, prepare_data_dir
 from rankscope.embedded import Child, end_leftovers, start_valkey, start_worker
 from rankscope.plan import make_plan
-from rankscope.serve import bound_socket, prepare_data_dir, serve, sign_in_link
+from rankscope.serve import bound_socket, serve, sign_in_link
 from rankscope.settings import Settings
-from rankscope.store import runs, schema
+from rankscope.store import runs
 from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.readiness import check_broker, open_database
+from rankscope.training_stack import check_training_stack
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+"""Between two starts of a worker that ends by itself."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,47 +33,45 @@ def up(settings: Settings, *, with_demo: bool = True, echo: Callable[[str], None
     """Serves until Ctrl-C or SIGTERM; StartupError with one sentence when it cannot start."""
     # uvicorn handles both signals and then raises them again: without this, SIGTERM would skip the clean end below.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    prepare_data_dir(settings)
-    if importlib.util.find_spec("torch") is None:
-        raise StartupError(
-            "The training stack is missing. Install it with `pip install 'rankscope[worker]'`, then try again."
-        )
+    notices = prepare_data_dir(settings)
+    check_training_stack()
     with (
         only_one(settings.data_dir / "up.lock", settings.data_dir),
+        in_use(settings.data_dir),
         bound_socket(settings.host, settings.port) as listener,
     ):
-        port = listener.getsockname()[1]
+        link = sign_in_link(settings, listener)
         end_leftovers(settings)
+        open_database(settings.resolved_database_url, migrates=True).dispose()
         valkey = None
         if "broker_url" not in settings.model_fields_set:
             valkey = start_valkey(settings)
             settings = settings.model_copy(update={"broker_url": valkey.url})
-        servers = [valkey.child] if valkey else []
         try:
-            engine = create_engine(settings.resolved_database_url)
-            try:
-                schema.migrate(engine)
-            except SQLAlchemyError as error:
-                raise StartupError(f"The database cannot be used: {str(error).splitlines()[0]}") from error
+            check_broker(settings.broker_url)
+            for notice in notices:
+                echo(notice)
             if with_demo:
                 queue_demo(settings, engine_has_runs=_has_runs(settings))
-            engine.dispose()
             keeper = WorkerKeeper(settings, echo)
             try:
-                address = sign_in_link(settings, port)
-                serve(settings, listener, lambda: echo(f"RankScope is ready at {address}"))
+                serve(settings, listener, lambda: echo(f"RankScope is ready at {link}"))
             finally:
                 echo("Stopping: running runs write a checkpoint and go on at the next start.")
                 keeper.stop()
         finally:
-            for server in servers:
-                server.stop(10)
+            if valkey:
+                valkey.child.stop(10)
 
 
 @contextmanager
 def only_one(lock_file: Path, what: Path) -> Iterator[None]:
     """Holds an advisory lock, which the kernel drops when this process ends in whatever way."""
-    with lock_file.open("a") as file:
+    try:
+        file = open_lock(lock_file)
+    except OSError as error:
+        raise StartupError(f"The lock file {lock_file} cannot be opened ({error.strerror}); remove it.") from error
+    try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -77,6 +79,8 @@ def only_one(lock_file: Path, what: Path) -> Iterator[None]:
                 f"RankScope already runs on the data folder {what}. Stop it first, or choose another with --data-dir."
             ) from error
         yield
+    finally:
+        os.close(file)
 
 
 def queue_demo(settings: Settings, *, engine_has_runs: bool) -> None:
@@ -123,14 +127,33 @@ class WorkerKeeper:
         self._thread.start()
 
     def _keep(self) -> None:
-        pause_s = 1.0
+        pause_s, told = _FIRST_PAUSE_S, ""
         while True:
+            started = time.monotonic()
             code = self._child.process.wait()
-            if self._stopping.wait(pause_s):
+            if self._stopping.is_set():
                 return
-            self._echo(f"The worker ended with code {code}; it is started again. See {self._child.log}")
-            self._child = start_worker(self._settings)
-            pause_s = min(pause_s * 2, 60)
+            if time.monotonic() - started > _LONGEST_PAUSE_S:
+                pause_s, told = _FIRST_PAUSE_S, ""
+            said = self._child.last_line() if code == 1 else ""
+            text = f"The worker ended with code {code}: {said or 'see ' + str(self._child.log)}"
+            if text != told:  # once: what keeps it from starting is the same each time
+                self._echo(f"{text} It is started again, at most every {_LONGEST_PAUSE_S:.0f} seconds.")
+                told = text
+            if not self._start_again(pause_s):
+                return
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _start_again(self, pause_s: float) -> bool:
+        """Whether a worker runs again; False once `stop` was called."""
+        while not self._stopping.wait(pause_s):
+            try:
+                self._child = start_worker(self._settings)
+                return True
+            except (OSError, StartupError) as error:
+                self._echo(f"The worker cannot be started ({error}).")
+                pause_s = _LONGEST_PAUSE_S
+        return False
 
     def stop(self) -> None:
         """Drains: children write their checkpoints, runs go back to the queue."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from sqlmodel import delete
 
 from rankscope.app import create_app
 from rankscope.contract.tables import Run
+from rankscope.serve import server_config
 from rankscope.settings import Settings
 from rankscope.store.engine import writing
 from tests.conftest import Broker
@@ -117,22 +119,24 @@ class Server:
             assert not self._thread.is_alive()
 
 
-def start_server(settings: Settings, *, static_dir: Path | None = None, port: int = 0) -> Server:
+def start_server(
+    settings: Settings, *, static_dir: Path | None = None, port: int = 0, listener: socket.socket | None = None
+) -> Server:
     app = create_app(settings, static_dir=static_dir)
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=5, lifespan="on")
-    )
+    config = server_config(app, settings, connections=1000)
+    config.port = port
+    server = uvicorn.Server(config)
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        await server.serve()
+        await server.serve(sockets=[listener] if listener else None)
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="api")
     thread.start()
     wait_for("the API to start", lambda: server.started or not thread.is_alive(), deadline_s=20, every_s=0.01)
     assert server.started
-    port = server.servers[0].sockets[0].getsockname()[1]
+    port = (listener or server.servers[0].sockets[0]).getsockname()[1]
     return Server(app, f"http://127.0.0.1:{port}", server, thread, loops[0])
 
 

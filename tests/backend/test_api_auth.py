@@ -1,14 +1,21 @@
 """Who may come in, from where, and what the browser is told."""
 
 import http.client
+import os
+import re
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from itertools import count
+from pathlib import Path
 
 import httpx
 import pytest
 
-from rankscope.api.auth import COOKIE, AttemptLimit, Gatekeeper, load_or_create_token
+from rankscope.api.auth import AttemptLimit, Gatekeeper, load_or_create_token
+from rankscope.api.sessions import COOKIE_MAX_AGE_S, Sessions, cookie_name
+from rankscope.contract.errors import StartupError, TooManyAttempts
 from rankscope.settings import Settings
 from tests.backend.conftest import Server
 from tests.stack import TOKEN
@@ -85,30 +92,161 @@ def test_link_never_leads_to_another_site(server: Server) -> None:
     assert not location.startswith("//")
 
 
-def test_new_token_ends_every_session() -> None:
-    old, new = Gatekeeper("one"), Gatekeeper("two")
-    assert old.knows_cookie(old.cookie_value)
-    assert not new.knows_cookie(old.cookie_value)
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}]
+)
+def test_a_page_of_another_site_neither_signs_in_nor_counts(server: Server, headers: dict[str, str]) -> None:
+    """`<img src="http://127.0.0.1:8123/?token=x">` on any page: twelve of them locked the owner out."""
+    with server.client(token=None) as client:
+        for _ in range(12):
+            assert client.get("/?token=x", headers=headers).headers["location"] == "/sign-in?error=site"
+            assert client.post("/api/v1/session", json={"token": "x"}, headers=headers).status_code == 403
+        assert client.get(f"/?token={TOKEN}", headers=headers).headers["location"] == "/sign-in?error=site"
+        assert not client.cookies
+        assert client.post("/api/v1/session", json={"token": "wrong"}).status_code == 401, "they were counted"
 
 
-def test_eleventh_wrong_token_in_a_minute_is_refused_unread(visitor: httpx.Client) -> None:
+def test_new_token_ends_every_session(tmp_path: Path) -> None:
+    old, new = Sessions("one", tmp_path), Sessions("two", tmp_path)
+    cookie = old.open()
+    assert old.knows(cookie)
+    assert not new.knows(cookie)
+
+
+def test_session_ends_after_a_month_and_cannot_be_lengthened(tmp_path: Path) -> None:
+    sessions = Sessions("one", tmp_path)
+    cookie = sessions.open(now=1000)
+    assert sessions.knows(cookie, now=1000 + COOKIE_MAX_AGE_S - 1)
+    assert not sessions.knows(cookie, now=1000 + COOKIE_MAX_AGE_S)
+    identity, expires, signature = cookie.split(".")
+    assert not sessions.knows(f"{identity}.{int(expires) + 1}.{signature}", now=1000)
+
+
+def test_copied_cookie_ends_with_the_sign_out_also_in_other_processes_and_after_a_restart(
+    catalogue: Settings, serve: Callable[..., Server]
+) -> None:
+    first, second = serve(catalogue), serve(catalogue)
+    with signed_in(first) as client, signed_in(first) as other:
+        copied = dict(client.cookies)
+        assert client.delete("/api/v1/session").status_code == 200
+        (value,) = copied.values()
+        for server in (first, second, serve(catalogue)):
+            name = cookie_name(server.url.removeprefix("http://"))
+            with server.client(token=None) as thief:
+                assert thief.get("/api/v1/runs", headers={"Cookie": f"{name}={value}"}).status_code == 401
+        assert other.get("/api/v1/runs").status_code == 200, "another browser's session goes on"
+        assert other.delete("/api/v1/session?everywhere=true").status_code == 200
+
+
+def test_sign_out_everywhere_ends_all_sessions_and_needs_one(server: Server, visitor: httpx.Client) -> None:
+    with signed_in(server) as one, signed_in(server) as another:
+        assert visitor.delete("/api/v1/session?everywhere=true").status_code == 401
+        assert another.get("/api/v1/runs").status_code == 200
+        assert one.delete("/api/v1/session?everywhere=true").json() == {"signed_in": False}
+        assert another.get("/api/v1/runs").status_code == 401
+
+
+def test_two_installations_on_a_host_keep_their_sessions_apart(
+    settings: Settings, tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    """A browser keeps cookies by host, without the port."""
+    one = serve(settings)
+    two = serve(settings.model_copy(update={"data_dir": tmp_path / "two", "database_url": ""}))
+    with httpx.Client(verify=False) as browser:
+        for server in (one, two):
+            assert browser.post(f"{server.url}/api/v1/session", json={"token": TOKEN}).status_code == 200
+        browser.delete(f"{two.url}/api/v1/session")
+        assert browser.get(f"{two.url}/api/v1/runs").status_code == 401
+        assert browser.get(f"{one.url}/api/v1/runs").status_code == 200
+
+
+def test_cookies_of_other_programs_on_the_host_do_no_harm(server: Server) -> None:
+    with signed_in(server) as client:
+        ((name, value),) = client.cookies.items()
+    with server.client(token=None) as client:
+        cookie = f'odd={{"a": 1}}; other=a b; {name}=stranger; {name}={value}; last="'
+        assert client.get("/api/v1/runs", headers={"Cookie": cookie}).status_code == 200
+
+
+@pytest.mark.parametrize("forwarded", ["203.0.113.7", "203.0.113.8, 10.0.0.1", "127.0.0.1"])
+def test_right_token_is_let_in_whatever_wrong_ones_came_before(
+    server: Server, visitor: httpx.Client, forwarded: str
+) -> None:
     statuses = [visitor.post("/api/v1/session", json={"token": f"guess {number}"}).status_code for number in range(12)]
     assert statuses == [401] * 10 + [429] * 2
-    answer = visitor.post("/api/v1/session", json={"token": TOKEN})
+    # The address is that of the connection, whatever a header says.
+    answer = visitor.post("/api/v1/session", json={"token": "guess"}, headers={"X-Forwarded-For": forwarded})
     assert answer.status_code == 429
     assert answer.headers["content-type"] == "application/problem+json"
-    assert visitor.get(f"/?token={TOKEN}").headers["location"] == "/sign-in?error=token"
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert "not the sign-in token" in answer.json()["detail"]
+    assert visitor.get("/?token=guess").headers["location"] == "/sign-in?error=attempts"
+    with server.client() as program:
+        assert program.get("/api/v1/runs").status_code == 200
+    with server.client(token=None) as browser:
+        assert browser.get(f"/?token={TOKEN}").headers["location"] == "/"
+        assert browser.get("/api/v1/runs").status_code == 200
+    assert visitor.post("/api/v1/session", json={"token": TOKEN}).status_code == 200
+
+
+def test_wrong_bearer_tokens_are_counted_wherever_they_are_sent(server: Server) -> None:
+    with signed_in(server) as browser, server.client("wrong") as wrong:
+        paths = ["runs", "session", "system/health", "nothing", "openapi.json"] * 2
+        assert 429 not in [wrong.get(f"/api/v1/{path}").status_code for path in paths]
+        assert {wrong.get(f"/api/v1/{path}").status_code for path in paths} == {429}
+        assert browser.get("/api/v1/runs", headers={"Authorization": "Bearer wrong"}).status_code == 200
+
+
+def test_trusted_proxy_tells_the_address_and_the_scheme(settings: Settings, serve: Callable[..., Server]) -> None:
+    server = serve(settings.model_copy(update={"trusted_proxies": ["127.0.0.1"]}))
+    with server.client(token=None) as client:
+        for number in range(12):
+            headers = {"X-Forwarded-For": f"198.51.100.{number}"}
+            assert client.post("/api/v1/session", json={"token": "x"}, headers=headers).status_code == 401
+        # What a client says of itself stands further left than what the proxy adds.
+        for number in range(11):
+            headers = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.200"}
+            status = client.post("/api/v1/session", json={"token": "x"}, headers=headers).status_code
+        assert status == 429
+        headers = {"X-Forwarded-For": "198.51.100.1", "X-Forwarded-Proto": "https"}
+        answer = client.post("/api/v1/session", json={"token": TOKEN}, headers=headers)
+        assert "secure" in answer.headers["set-cookie"].lower()
+
+
+def refused(limit: AttemptLimit, address: str) -> bool:
+    try:
+        limit.count_failure(address)
+    except TooManyAttempts:
+        return True
+    return False
 
 
 def test_limit_forgets_after_its_window_and_counts_addresses_apart() -> None:
     now = [0.0]
     limit = AttemptLimit(limit=2, window_s=60, clock=lambda: now[0])
-    for _ in range(2):
-        limit.count_failure("a")
-    assert limit.is_reached("a")
-    assert not limit.is_reached("b")
+    assert [refused(limit, "192.0.2.1") for _ in range(3)] == [False, False, True]
+    assert not refused(limit, "192.0.2.2")
     now[0] = 60.0
-    assert not limit.is_reached("a")
+    assert not refused(limit, "192.0.2.1")
+
+
+def test_limit_counts_a_customers_ipv6_addresses_together() -> None:
+    limit = AttemptLimit(limit=2)
+    assert [refused(limit, f"2001:db8::{number}") for number in range(3)] == [False, False, True]
+    assert not refused(limit, "2001:db8:0:1::1")
+    assert [refused(limit, address) for address in ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1")][-1]
+
+
+def test_limit_holds_from_many_threads_and_addresses() -> None:
+    """Each look dropped the oldest times and emptied entries while another thread read them: IndexError."""
+    ticks = count()
+    limit = AttemptLimit(limit=3, window_s=50, clock=lambda: float(next(ticks)))
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(refused, limit, f"192.0.2.{number % 5}") for number in range(4000)]:
+            done.result()
+        for done in [pool.submit(refused, limit, f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(12_000)]:
+            done.result()
+    assert len(limit) == 10_000
 
 
 @pytest.mark.parametrize(
@@ -134,7 +272,26 @@ def test_bearer_token_works_from_anywhere(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "status"), [("evil.example", 403), ("127.0.0.1:1", 200), ("localhost", 200), ("[::1]:80", 200), ("", 403)]
+    ("host", "status"),
+    [
+        ("evil.example", 403),
+        ("127.0.0.1:1", 200),
+        ("localhost", 200),
+        ("[::1]:80", 200),
+        ("", 403),
+        ("LocalHost.", 200),
+        ("[0:0:0:0:0:0:0:1]:80", 200),
+        ("::1", 200),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example:80", 403),
+        ("evil.example:127.0.0.1", 403),
+        ("localhost:x@evil.example", 403),
+        ("[::1]evil.example", 403),
+        ("*", 403),
+        ("127.0.0.2", 403),
+        ("user@localhost", 403),
+        ("localhost,evil.example", 403),
+    ],
 )
 def test_only_known_host_names_are_answered(visitor: httpx.Client, host: str, status: int) -> None:
     assert visitor.get("/api/v1/session", headers={"Host": host}).status_code == status
@@ -158,18 +315,97 @@ def test_every_answer_has_the_safe_headers(visitor: httpx.Client, path: str) -> 
 
 def test_token_is_made_once_for_its_owner_alone(settings: Settings) -> None:
     fresh = settings.model_copy(update={"token": ""})
-    token = load_or_create_token(fresh)
+    with ThreadPoolExecutor(8) as pool:
+        tokens = {done.result() for done in [pool.submit(load_or_create_token, fresh) for _ in range(8)]}
+    (token,) = tokens
     assert len(token) == 32
     assert load_or_create_token(fresh) == token
     assert stat.S_IMODE((settings.data_dir / "token").stat().st_mode) == 0o600
     assert load_or_create_token(settings) == TOKEN
+    assert [path.name for path in settings.data_dir.iterdir() if path.name.startswith(".")] == []
+
+
+NOT_A_TOKEN = [
+    b"", b" \n", b"\x00" * 20, b"short", b"fifteen-letters", "schlüssel-mit-umlaut".encode(), b"two words, long enough",
+    b"\xff" * 20,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NOT_A_TOKEN)
+def test_token_that_everyone_could_know_is_refused(settings: Settings, content: bytes) -> None:
+    fresh = settings.model_copy(update={"token": ""})
+    settings.data_dir.mkdir(exist_ok=True)
+    (settings.data_dir / "token").write_bytes(content)
+    with pytest.raises(StartupError, match=re.escape(str(settings.data_dir / "token"))):
+        load_or_create_token(fresh)
+    assert (settings.data_dir / "token").read_bytes() == content
+    if text := content.decode("latin-1"):
+        with pytest.raises(StartupError, match="RANKSCOPE_TOKEN"):
+            load_or_create_token(settings.model_copy(update={"token": text}))
+
+
+def test_empty_token_opens_nothing() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        Gatekeeper("")
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_token_that_is_no_file_of_its_own_is_refused(settings: Settings, tmp_path: Path, kind: str) -> None:
+    fresh, path = settings.model_copy(update={"token": ""}), settings.data_dir / "token"
+    settings.data_dir.mkdir(exist_ok=True)
+    (tmp_path / "elsewhere").write_text("a token of another installation")
+    match kind:
+        case "link":
+            path.symlink_to(tmp_path / "elsewhere")
+        case "dangling link":
+            path.symlink_to(tmp_path / "nothing")
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+    with pytest.raises(StartupError, match="token file"):
+        load_or_create_token(fresh)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_token_that_others_can_read_is_closed_to_them(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    fresh, path = settings.model_copy(update={"token": ""}), settings.data_dir / "token"
+    token = load_or_create_token(fresh)
+    path.chmod(0o644)
+    assert load_or_create_token(fresh) == token
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "0644" in caplog.text
+    assert token not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "authorization", ["Bearer", "Bearer ", "bearer\t", "Basic Og==", "Bearer null", "Bearer token"]
+)
+def test_bearer_without_the_token_stays_outside(server: Server, authorization: str) -> None:
+    with closing(http.client.HTTPConnection(server.url.removeprefix("http://"))) as connection:
+        connection.request("GET", "/api/v1/runs", headers={"Authorization": authorization})
+        assert connection.getresponse().status == 401
+
+
+@pytest.mark.parametrize("query", ["token=", "token", "token=%00", "token=null", f"token={TOKEN[:-1]}"])
+def test_link_without_the_token_stays_outside(visitor: httpx.Client, query: str) -> None:
+    assert visitor.get(f"/?{query}").headers["location"] == "/sign-in?error=token"
+    assert visitor.get("/api/v1/runs").status_code == 401
+
+
+def test_half_a_character_is_a_wrong_token(visitor: httpx.Client) -> None:
+    answer = visitor.post(
+        "/api/v1/session", content=b'{"token": "\\ud800"}', headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code in (401, 422)
 
 
 def test_session_survives_a_restart_of_the_server(catalogue: Settings, serve: Callable[..., Server]) -> None:
     first = serve(catalogue)
     with signed_in(first) as client:
-        cookie = client.cookies[COOKIE]
+        (cookie,) = client.cookies.values()
     first.stop()
-    with serve(catalogue).client(token=None) as client:
-        client.cookies.set(COOKIE, cookie)
+    second = serve(catalogue)
+    with second.client(token=None) as client:
+        client.cookies.set(cookie_name(second.url), cookie)
         assert client.get("/api/v1/runs").status_code == 200

@@ -30,12 +30,12 @@ def test_launched_run_is_stored_fully_resolved_and_waits(api: httpx.Client) -> N
     assert run["environment"]["model_fingerprint"]
     assert run["planned_budget"][0] == {"step": 0, "budget": 12}
     assert run["planned_budget"][-1] == {"step": 100, "budget": 8}
-    assert run["pruning_steps"] == [20, 30, 40, 50]
+    assert run["pruning_steps"] == [15, 25, 35, 45, 50]
 
 
 def test_validate_says_what_would_happen_and_starts_nothing(api: httpx.Client) -> None:
     plan = api.post("/api/v1/runs/validate", json={"config": CONFIG}).json()["plan"]
-    assert (plan["total_steps"], plan["n_modules"], plan["pruning_steps"]) == (100, 4, [20, 30, 40, 50])
+    assert (plan["total_steps"], plan["n_modules"], plan["pruning_steps"]) == (100, 4, [15, 25, 35, 45, 50])
     assert any("learning rate" in warning for warning in plan["warnings"])
     assert api.get("/api/v1/runs").json()["total"] == 0
 

@@ -21,17 +21,19 @@ ratios = some.integers(0, 100).map(lambda percent: percent / 100)
     ratio_pair=some.tuples(ratios, ratios).map(sorted).filter(lambda pair: pair[0] < pair[1]),
     interval=some.integers(1, 50),
     shape=some.sampled_from(["slow_first", "fast_first", "linear"]),
+    phase=some.sampled_from(["window", "absolute"]),
     n_modules=some.integers(1, 300),
     total_steps=some.integers(1, 1000),
 )
 @settings(max_examples=150, deadline=None)
 def test_planned_budget_equals_the_training_librarys_at_every_step(
-    target_rank, more, ratio_pair, interval, shape, n_modules, total_steps
+    target_rank, more, ratio_pair, interval, shape, phase, n_modules, total_steps
 ):
     warmup_ratio, prune_end_ratio = ratio_pair
     same = {
         "target_rank": target_rank, "initial_rank": target_rank + more, "warmup_ratio": warmup_ratio,
         "prune_end_ratio": prune_end_ratio, "prune_interval": interval, "schedule": shape,
+        "pruning_phase": phase,
     }  # fmt: skip
     window = pruning_window(total_steps, warmup_ratio, prune_end_ratio)
     b0, bT = n_modules * (target_rank + more), n_modules * target_rank
@@ -46,7 +48,7 @@ def test_planned_budget_equals_the_training_librarys_at_every_step(
         return
     assert schedule is not None
     assert (window.start, window.end) == (schedule.t_i, schedule.t_f)
-    assert [*regular_prunings(window, interval), window.end] == schedule.pruning_steps()
+    assert [*regular_prunings(window, interval, phase), window.end] == schedule.pruning_steps()
     for step in range(total_steps + 1):
         assert planned_budget(step, window, b0, bT, shape) == schedule.budget(step)
 
@@ -94,22 +96,23 @@ acts = some.builds(
 
 @example(
     steering=[Steering(step=1, action="freeze"), Steering(step=1, action="target", target_rank=1)],
-    ends=(1, 70), interval=1, shape="slow_first",
+    ends=(1, 70), interval=1, shape="slow_first", phase="absolute",
 )  # fmt: skip
 @given(
     steering=some.lists(acts, max_size=5).map(lambda found: sorted(found, key=lambda one: one.step)),
     ends=some.tuples(some.integers(0, 60), some.integers(70, 100)),
     interval=some.integers(1, 10),
     shape=some.sampled_from(["slow_first", "fast_first", "linear"]),
+    phase=some.sampled_from(["window", "absolute"]),
 )
 @settings(max_examples=150, deadline=None)
-def test_steered_curve_is_what_the_training_library_does(steering, ends, interval, shape):
+def test_steered_curve_is_what_the_training_library_does(steering, ends, interval, shape, phase):
     warmup_ratio, prune_end_ratio = (end / 100 for end in ends)
     config = DynamicRankConfig(
         target_rank=4, initial_rank=9, warmup_ratio=warmup_ratio, prune_end_ratio=prune_end_ratio,
-        prune_interval=interval, schedule=shape,
+        prune_interval=interval, schedule=shape, pruning_phase=phase,
     )  # fmt: skip
-    plan = BudgetPlan(10, 9, 4, pruning_window(120, warmup_ratio, prune_end_ratio), interval, shape)
+    plan = BudgetPlan(10, 9, 4, pruning_window(120, warmup_ratio, prune_end_ratio), interval, phase, shape)
     curve = steered_curve(plan, 120, steering)
     expected = taught(BudgetSchedule(config, 90, 120), 120, steering)
     assert curve.points[1:-1] == expected
@@ -130,18 +133,18 @@ def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_releas
     plan = BudgetPlan(10, 9, 4, PruningWindow(10, 50), 10)
     held = [Steering(step=25, action="hold")]
     curve = steered_curve(plan, 100, held).points
-    assert steered_curve(plan, 100, held).prunings == [20]
-    assert curve == [(0, 90), (20, planned_budget(20, plan.window, 90, 40)), (100, curve[1][1])]
+    assert steered_curve(plan, 100, held).prunings == [10, 20]
+    assert curve == [(0, 90), (10, 90), (20, planned_budget(20, plan.window, 90, 40)), (100, curve[2][1])]
     released = [*held, Steering(step=60, action="target", target_rank=3), Steering(step=70, action="release")]
-    assert steered_curve(plan, 100, released).points == [*curve[:2], (70, 30), (100, 30)]
+    assert steered_curve(plan, 100, released).points == [*curve[:3], (70, 30), (100, 30)]
 
 
 def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_hears_nothing_more():
     plan = BudgetPlan(10, 9, 4, PruningWindow(10, 50), 10)
     steering = [Steering(step=33, action="freeze"), Steering(step=40, action="target", target_rank=2)]
     curve = steered_curve(plan, 100, steering)
-    assert curve.prunings == [20, 30, 33]
-    assert [budget for _, budget in curve.points[2:]] == [planned_budget(30, plan.window, 90, 40)] * 3
+    assert curve.prunings == [10, 20, 30, 33]
+    assert [budget for _, budget in curve.points[3:]] == [planned_budget(30, plan.window, 90, 40)] * 3
 
 
 def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_steered():
@@ -149,9 +152,9 @@ def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_s
     plan = BudgetPlan(10_000, 512, 1, window, 1)
     steering = [Steering(step=2_000_000, action="hold"), Steering(step=3_000_000, action="release")]
     curve = steered_curve(plan, 10_000_000, steering)
-    assert curve.pruning_count == 3_500_000 - 1_000_000
+    assert curve.pruning_count == 1 + 3_500_000 - 1_000_000
     assert MOST_POINTS - 4 <= len(curve.points) <= MOST_POINTS
-    assert {1_500_001, 1_999_999, 3_000_000, 5_000_000} <= set(curve.prunings)
+    assert {1_500_000, 1_999_999, 3_000_000, 5_000_000} <= set(curve.prunings)
     assert all(budget == plan.budget(step) for step, budget in curve.points[:-1])
     gaps = [later - step for step, later in itertools.pairwise(curve.prunings) if step != 1_999_999]
     assert max(gaps) <= curve.pruning_count / 490

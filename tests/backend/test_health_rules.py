@@ -46,11 +46,11 @@ def test_a_run_that_does_well_has_no_findings() -> None:
 
 def test_ranks_that_never_move_are_a_warning_in_the_window_and_an_error_after_it() -> None:
     still = {"live": 12, "settled_step": None, "has_pruned": False}
-    # b(20) = 12 - floor(4 * (5/35)^3) = 12: so early the plan takes nothing; b(40) = 12 - floor(4 * (25/35)^3) = 11.
-    assert check(facts(**still, budget=12, step=20, ranks=ranks(20, 3, 3, 3, 3))) == []
-    found = only(check(facts(**still, budget=11, step=40, ranks=ranks(40, 3, 3, 3, 3))))
-    assert (found.code, found.severity, found.step) == ("ranks_never_move", "warning", 40)
-    assert "nothing has been pruned, though components were to go from step 40 on" in found.message
+    # b(35) = 12 - floor(4 * (20/35)^3) = 12: so early the plan takes nothing; b(45) = 12 - floor(4 * (30/35)^3) = 10.
+    assert check(facts(**still, budget=12, step=35, ranks=ranks(35, 3, 3, 3, 3))) == []
+    found = only(check(facts(**still, budget=10, step=45, ranks=ranks(45, 3, 3, 3, 3))))
+    assert (found.code, found.severity, found.step) == ("ranks_never_move", "warning", 45)
+    assert "nothing has been pruned, though components were to go from step 45 on" in found.message
     codes = {one.code: one.severity for one in check(facts(**still, step=60, ranks=ranks(60, 3, 3, 3, 3)))}
     assert codes["ranks_never_move"] == "error"
     assert check(facts(**still, budget=12, step=14, ranks=ranks(14, 3, 3, 3, 3))) == []

@@ -10,22 +10,24 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import JSON, Engine, column, inspect, select, table, text
 from sqlmodel import SQLModel
 
 from rankscope.contract import tables
+from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import StartupError
 from rankscope.contract.events import ArtifactEvent, MetricsEvent
-from rankscope.store import chunks, events
-from rankscope.store.engine import create_engine, reading
+from rankscope.contract.presets import presets
+from rankscope.store import chunks, events, runs
+from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.schema import _config, migrate
 from tests.backend.store_setup import append, losses, metric, modules, points_of, queued_run, read_run, training_run
 
 ADDED = {
-    "run": {"cause", "parent_id", "parent_step", "steer_requests", "chunked_seq"},
+    "run": {"cause", "parent_id", "parent_step", "steer_requests", "chunked_seq", "config"},
     "event": {"name", "value"},
 }
-"""Columns that not every revision has."""
+"""Columns that not every revision has, or whose content has changed between revisions (a test of its own)."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -137,6 +139,49 @@ def test_rows_of_one_number_become_wide_and_go_back_to_the_bit(empty: Engine) ->
     go_to(empty, "head")
     expected = ["NaN", "Infinity", "-Infinity", *values[3:], 1.0]
     assert points_of(empty, claimed.run_id, "x") == list(enumerate(expected))
+
+
+def test_stored_runs_keep_the_start_and_the_pruning_steps_that_they_were_launched_with(empty: Engine) -> None:
+    migrate(empty)
+    own: dict[str, dict[str, Any]] = {
+        "paper": {
+            "name": "dynamic_rank",
+            "target_rank": 2,
+            "prune_interval": 9,
+            "init": "small_random",
+            "pruning_phase": "absolute",
+        },
+        "zero_b": {
+            "name": "dynamic_rank",
+            "target_rank": 2,
+            "prune_interval": 9,
+            "init": "zero_b",
+            "pruning_phase": "absolute",
+        },
+        "adalora": {"name": "adalora", "target_rank": 2, "prune_interval": 9},
+        "lora": {"name": "lora", "rank": 2},
+    }
+    ids = {}
+    for name, method in own.items():
+        config = presets()[0].config.model_dump(mode="json") | {"method": method}
+        with writing(empty) as session:
+            ids[name] = runs.create_run(session, RunConfig.model_validate(config), now=1.0).id
+    before = {name: read_run(empty, run_id).config for name, run_id in ids.items()}
+    go_to(empty, "0003")
+    config_of = select(column("config", JSON)).select_from(table("run"))
+    with empty.connect() as connection:
+        old = {
+            name: connection.scalar(config_of.where(column("id") == run_id))["method"] for name, run_id in ids.items()
+        }
+    assert {name: method.get("init") for name, method in old.items()} == {
+        "paper": "paper", "zero_b": "zero_b", "adalora": None, "lora": None,
+    }  # fmt: skip
+    assert not any("pruning_phase" in method for method in old.values())
+    go_to(empty, "head")
+    assert {name: read_run(empty, run_id).config for name, run_id in ids.items()} == before
+    with writing(empty) as session:  # what is launched from now on follows the authors
+        new = runs.create_run(session, presets()[0].config, now=2.0)
+        assert (new.config["method"]["init"], new.config["method"]["pruning_phase"]) == ("paper", "window")
 
 
 def test_a_run_from_before_chunks_is_packed_when_the_server_starts(empty: Engine) -> None:

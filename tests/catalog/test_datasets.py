@@ -309,9 +309,9 @@ def test_usual_columns_are_found_by_name_then_by_length_and_never_guessed(
     assert (entry.problem, entry.text_columns, entry.label_column) == (None, text_columns, label_column)
 
 
-def test_lists_are_no_default_column(write: Write) -> None:
-    entry = write("rows.jsonl", '{"text": ["a"], "label": ["x"], "body": "some words"}\n')
-    assert (entry.text_columns, entry.label_column) == (("body",), None)
+def test_a_column_of_lists_is_not_taken_for_the_text(write: Write) -> None:
+    entry = write("rows.jsonl", '{"text": ["a"], "label": "x", "body": "some words"}\n')
+    assert (entry.text_columns, entry.label_column) == (("body",), "label")
 
 
 # ---------------------------------------------------------------- reading

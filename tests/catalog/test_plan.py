@@ -72,7 +72,7 @@ def test_planned_budget_goes_from_all_components_to_the_target(catalog: Catalog)
     plan = make_plan(config({"name": "dynamic_rank", "target_rank": 2, "prune_interval": 4}), catalog)
     assert plan.curve.points[0] == (0, 12 * 3)
     assert plan.curve.points[-1] == (40, 12 * 2)
-    assert [step for step, _ in plan.curve.points[1:-1]] == plan.curve.prunings == [8, 12, 16, 20]
+    assert [step for step, _ in plan.curve.points[1:-1]] == plan.curve.prunings == [6, 10, 14, 18, 20]
 
 
 def test_a_rank_pattern_fits_a_model_whose_files_lack_the_prefix(tmp_path: Path) -> None:

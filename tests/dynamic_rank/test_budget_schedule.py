@@ -18,9 +18,18 @@ def test_budget_follows_the_equation_at_every_step(kind):
         assert schedule.budget(step) == naive_budget(step, 72 * 12, 72 * 8, 150, 500, kind)
 
 
-def test_prunings_are_at_multiples_of_the_interval_and_at_the_end_of_the_window():
+def test_prunings_begin_with_the_window_and_end_with_it():
     config = DynamicRankConfig(prune_interval=100)
     schedule = BudgetSchedule(config, 12, 1110)  # window: 166 to 555
+    assert schedule.pruning_steps() == [166, 266, 366, 466, 555]
+    assert schedule.budget(166) == 12
+    from_the_first_step = DynamicRankConfig(prune_interval=2, warmup_ratio=0.0)
+    assert BudgetSchedule(from_the_first_step, 12, 20).pruning_steps() == [2, 4, 6, 8, 10]
+
+
+def test_absolute_prunings_are_at_multiples_of_the_interval_and_at_the_end_of_the_window():
+    config = DynamicRankConfig(prune_interval=100, pruning_phase="absolute")
+    schedule = BudgetSchedule(config, 12, 1110)
     assert schedule.pruning_steps() == [200, 300, 400, 500, 555]
 
 

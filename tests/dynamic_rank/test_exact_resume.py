@@ -1,5 +1,6 @@
 """A run stopped at any step and resumed by a new model, method and Trainer is the run that was never stopped."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def whole(tmp_path_factory):
     return run(tmp_path_factory.mktemp("whole"))
 
 
-# 64 rows in batches of 4: step 16 is the end of an epoch; window 3 to 10, pruning at 4, 6, 8, 10.
+# 64 rows in batches of 4: step 16 is the end of an epoch; window 3 to 10, pruning at 3, 5, 7, 9, 10 (adalora: 4, 6, 8, 10).
 @pytest.mark.parametrize("stop_at", [1, 3, 4, 5, 7, 8, 9, 10, 11, 16, 19])
 def test_resume_is_bit_identical_before_inside_and_after_the_window(whole, tmp_path, stop_at):
     assert_same_run(tmp_path, whole, "dynamic_rank", stop_at)
@@ -165,6 +166,22 @@ def test_resume_with_other_options_is_refused(tmp_path, options, words):
     run(tmp_path, stop_at=5)
     with pytest.raises(ValueError, match=words):
         run(tmp_path, resume_from=tmp_path / "checkpoint-5", options=options)
+
+
+def test_a_checkpoint_from_before_the_pruning_phase_resumes_with_the_names_of_its_rules(tmp_path):
+    """Such a checkpoint says init='paper' for what is small_random now, and knows no pruning_phase."""
+    then = {"init": "small_random", "pruning_phase": "absolute"}
+    whole = run(tmp_path / "whole", options=then)
+    run(tmp_path / "cut", stop_at=5, options=then)
+    info = tmp_path / "cut" / "checkpoint-5" / "rank_state.json"
+    written = json.loads(info.read_text())
+    del written["options"]["pruning_phase"]
+    written["options"]["init"] = "paper"
+    info.write_text(json.dumps(written))
+    with pytest.raises(ValueError, match="resume with pruning_phase='absolute', init='small_random', or start"):
+        run(tmp_path / "cut", resume_from=tmp_path / "cut" / "checkpoint-5")
+    again = run(tmp_path / "cut", resume_from=tmp_path / "cut" / "checkpoint-5", options=then)
+    assert all(torch.equal(again[2][name], tensor) for name, tensor in whole[2].items())
 
 
 def test_resume_by_another_method_is_refused(tmp_path):

@@ -36,8 +36,10 @@ def places(mask):
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("schedule", ["slow_first", "fast_first", "linear"])
-def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(schedule, tied):
-    model, config = wrapped(prune_interval=4, beta=0.7, schedule=schedule)
+@pytest.mark.parametrize("phase", ["window", "absolute"])
+def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(phase, schedule, tied):
+    model, config = wrapped(prune_interval=4, beta=0.7, schedule=schedule, pruning_phase=phase)
+    due = {9, 13, 17, 21, 25, 29, 30} if phase == "window" else {12, 16, 20, 24, 28, 30}
     allocator = RankAllocator(model, config, 60)
     if tied:
         with torch.no_grad():
@@ -55,7 +57,7 @@ def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(sch
             ema = 0.7 * ema + 0.3 * torch.stack(now)
         decision = allocator.step(step)
         torch.testing.assert_close(allocator.scores().double(), ema, rtol=1e-5, atol=1e-8)
-        assert (decision is not None) == ((9 < step < 30 and step % 4 == 0) or step == 30)
+        assert (decision is not None) == (step in due)
         if decision is not None:
             before, budget = mask, naive_budget(step, 36, 24, 9, 30, schedule)
             # ties are exact in float32, and only there: the naive rule chooses on the library's own scores
@@ -270,7 +272,7 @@ def steered(wishes, total=60, save_at=None, **options):
 
     With `save_at` it goes on in a new allocator and model from the state of that step.
     """
-    model, config = wrapped(prune_interval=4, beta=0.7, **options)
+    model, config = wrapped(prune_interval=4, beta=0.7, **({"pruning_phase": "absolute"} | options))
     allocator = RankAllocator(model, config, total)
     history = []
     for step in range(1, total + 1):
@@ -304,6 +306,23 @@ def test_held_pruning_waits_and_is_made_up_for_after_the_release():
     assert pruned_at(never) == [12]
     assert not never[-1][3]
     assert never[-1][1] == never[11][1]
+
+
+def test_steering_at_and_around_the_first_step_of_the_window():
+    # Window 9 to 30: prunings at 9, 13, 17, 21, 25, 29, 30; the first takes nothing away.
+    plain = steered({}, pruning_phase="window")
+    assert pruned_at(plain) == [9, 13, 17, 21, 25, 29, 30]
+    first = plain[8][2]
+    assert (first.budget, first.live, first.pruned, first.regrown, first.is_final) == (36, 36, (), (), False)
+    held = steered({9: [("hold",)], 14: [("release",)]}, pruning_phase="window")
+    assert pruned_at(held) == [17, 21, 25, 29, 30]
+    assert held[-1][1] == 24
+    frozen = steered({9: [("freeze",)]}, pruning_phase="window")
+    assert pruned_at(frozen) == [9]
+    assert (frozen[8][3], frozen[-1][1]) == (True, 36)
+    lower = steered({9: [("set_target", 1)]}, pruning_phase="window")
+    assert lower[8][1] == 36
+    assert lower[-1][1] == 12
 
 
 def test_freezing_keeps_the_mask_of_that_moment_for_good():

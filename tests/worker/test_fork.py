@@ -86,7 +86,7 @@ def test_a_fork_before_the_final_mask_may_go_to_another_budget_on_another_schedu
     changes = {"method": {"target_rank": 1, "prune_interval": 3}, "training": {"max_steps": 40}}
     child = family.fork(5, changes, "budget")
     pruned = child.of("prune")
-    assert [event.step for event in pruned] == [9, 12, 15, 18, 20]
+    assert [event.step for event in pruned] == [6, 9, 12, 15, 18, 20]
     assert child.ranks()[40].live == plan().n_modules
     assert child.ranks()[5].mask == family.life.ranks()[5].mask
 

@@ -49,7 +49,7 @@ def steered(config: RunConfig, events: list[RunEvent]) -> RunConfig:
     return config.model_copy(update={"steering": done})
 
 
-# Window 3 to 10, pruning at 4, 6, 8, 10.
+# Window 3 to 10, pruning at 3, 5, 7, 9, 10.
 WISHES = {
     5: [SteerRequest("h", "hold")],
     7: [SteerRequest("t", "target", 1)],
@@ -66,7 +66,7 @@ def test_wishes_take_effect_at_the_step_they_meet_and_are_told(data_dir: Path, p
     ]  # fmt: skip
     assert [event.refused is None for event in told] == [True, True, True, False]
     assert "final since step 12" in str(told[-1].refused)
-    assert [event.step for event in one.of("prune")] == [4, 12]
+    assert [event.step for event in one.of("prune")] == [3, 12]
     assert [event.final for event in one.of("prune")] == [False, True]
     assert one.ranks()[20].live == plan().n_modules
 

@@ -129,7 +129,7 @@ def test_live_components_equal_the_budget_at_every_pruning_step(whole: Life, pla
     n_modules = plan().n_modules
     b0, bT = n_modules * config.method.resolved_initial_rank, n_modules * config.method.target_rank
     pruned = [event for event in whole.of("ranks") if event.pruning]
-    steps = [*regular_prunings(window, config.method.prune_interval), window.end]
+    steps = [*regular_prunings(window, config.method.prune_interval, config.method.phase), window.end]
     assert [event.step for event in pruned] == steps
     for event in pruned:
         bits = np.unpackbits(np.frombuffer(base64.b64decode(event.mask), dtype=np.uint8), bitorder="little")
@@ -172,7 +172,21 @@ def test_raw_scores_are_recorded_when_asked_for_and_smooth_to_the_scores(
     assert plain == whole.ranks()
 
 
-# Window 3 to 10, pruning at 4, 6, 8, 10; evaluation and checkpoint at 5.
+@pytest.mark.parametrize(
+    ("method", "options", "rises"),
+    [("dynamic_rank", {}, 2), ("dynamic_rank", {"init": "small_random"}, 3), ("lora", {}, 3)],
+)
+def test_the_warm_up_is_rounded_as_the_authors_do_with_their_start(
+    data_dir: Path, plan: Plan, tmp_path: Path, method: str, options: dict[str, Any], rises: int
+) -> None:
+    life = Life(data_dir, plan(method, options, lr_warmup_ratio=0.12).config, tmp_path)  # 0.12 * 20 = 2.4 steps
+    rates = [value for (name, _), value in life.metrics().items() if name == "learning_rate"]
+    done = range(20)  # optimizer steps before each
+    expected = [1e-2 * step / rises if step < rises else 1e-2 * (20 - step) / (20 - rises) for step in done]
+    assert rates == pytest.approx(expected)
+
+
+# Window 3 to 10, pruning at 3, 5, 7, 9, 10; evaluation and checkpoint at 5.
 @pytest.mark.parametrize("stop_at", [1, 5, 7, 10, 13])
 def test_a_stopped_and_resumed_run_is_the_uninterrupted_one(
     whole: Life, data_dir: Path, plan: Plan, tmp_path: Path, stop_at: int

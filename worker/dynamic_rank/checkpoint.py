@@ -108,13 +108,15 @@ def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def check_same(saved: Mapping[str, Any], present: Mapping[str, Any], what: str) -> None:
-    """ValueError that names the first option in which a saved run and the present one differ."""
-    for name, value in present.items():
-        if name in saved and saved[name] != value:
-            raise ValueError(
-                f"The checkpoint was written with {what} option {name}={saved[name]!r}, this run has {value!r}; "
-                f"resume with {name}={saved[name]!r}, or start a new run."
-            )
+    """ValueError that names all options in which a saved run and the present one differ."""
+    differing = [name for name, value in present.items() if name in saved and saved[name] != value]
+    if differing:
+        before = ", ".join(f"{name}={saved[name]!r}" for name in differing)
+        now = ", ".join(repr(present[name]) for name in differing)
+        raise ValueError(
+            f"The checkpoint was written with {what} option {before}, this run has {now}; "
+            f"resume with {before}, or start a new run."
+        )
 
 
 def _holds_model(path: Path) -> bool:

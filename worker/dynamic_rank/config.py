@@ -11,9 +11,10 @@ from typing import Any, Literal, get_args
 from .checks import check_choice, check_number, check_truth, check_whole, target_tuple
 
 Score = Literal["norm_share", "norm", "abs_c", "sensitivity", "adalora", "random"]
-Init = Literal["paper", "zero_b", "gaussian"]
+Init = Literal["paper", "zero_b", "small_random", "gaussian"]
 Regularizer = Literal["dem", "orthogonal"]
 Schedule = Literal["slow_first", "fast_first", "linear"]
+PruningPhase = Literal["window", "absolute"]
 BudgetUnit = Literal["components", "parameters"]
 SelectionRule = Literal["exact", "threshold"]
 
@@ -22,6 +23,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "init": get_args(Init),
     "regularizer": get_args(Regularizer),
     "schedule": get_args(Schedule),
+    "pruning_phase": get_args(PruningPhase),
     "budget_unit": get_args(BudgetUnit),
     "selection": get_args(SelectionRule),
 }
@@ -38,6 +40,9 @@ class DynamicRankConfig:
     warmup_ratio     share of the steps before the first pruning (t_i)
     prune_end_ratio  share of the steps at which the mask becomes final (t_f)
     prune_interval   optimizer steps between two prunings
+    pruning_phase    window: prune at t_i and every prune_interval steps after it, as the authors' program does |
+                     absolute: at the multiples of prune_interval inside the window, as PEFT's AdaLoRA does.
+                     Both also prune at t_f
     beta             weight of the past in the smoothed importance (Eq. 8); AdaLoRA's beta1 with its score
     beta2            weight of the past in the smoothed uncertainty of AdaLoRA's score
     eps              added to the norm of the module's update (Eq. 7)
@@ -46,7 +51,10 @@ class DynamicRankConfig:
     score            norm_share: Eq. 7 | norm: Eq. 7 without its denominator | abs_c: |c_i| |
                      sensitivity: |c_i dL/dc_i| | adalora: smoothed sensitivity times uncertainty of the whole
                      triplet | random: noise from `seed`
-    init             paper: A and B kaiming-uniform, c = 0 | zero_b: B = 0 and c = 1, as LoRA starts |
+    init             paper: A and B uniform within sqrt(6 / fan_in), c = 0, as the authors' program starts; weight
+                     decay then applies to every trained parameter, as it does there |
+                     zero_b: B = 0 and c = 1, as LoRA starts |
+                     small_random: A and B uniform within 1 / sqrt(fan_in), c = 0 |
                      gaussian: A and B normal with sd 0.02, c = 0, as AdaLoRA starts
     c_lr_scale       learning rate of c over that of A and B
     schedule         slow_first: Eq. 9 | fast_first: AdaLoRA's cubic | linear
@@ -67,6 +75,7 @@ class DynamicRankConfig:
     warmup_ratio: float = 0.15
     prune_end_ratio: float = 0.5
     prune_interval: int = 100
+    pruning_phase: PruningPhase = "window"
     beta: float = 0.9
     beta2: float = 0.85
     eps: float = 1e-8
@@ -123,6 +132,11 @@ class DynamicRankConfig:
     def needs_gradients(self) -> bool:
         """Whether the score is made of gradients, which must be observed before the optimizer step."""
         return self.score in ("sensitivity", "adalora")
+
+    @property
+    def decays_every_parameter(self) -> bool:
+        """Whether weight decay applies to every trained parameter, biases of the head included."""
+        return self.init == "paper"
 
     @property
     def width(self) -> int:

@@ -28,12 +28,16 @@ class ScaledRows(nn.Module):
 def scale_rows(lora_A: nn.Linear, lora_B: nn.Linear, init: Init) -> None:
     """Parametrise `lora_A.weight` (r, in) as diag(c) A and draw the start values; the module's update starts at 0.
 
-    paper: B kaiming-uniform as A, c = 0. zero_b: B = 0, c = 1 (LoRA's own start). gaussian: A and B normal with
-    standard deviation 0.02, c = 0 (AdaLoRA's).
+    paper: A and B kaiming-uniform with a = 0, uniform within sqrt(6 / fan_in), c = 0; fan_in is `in` for A and r for B.
+    small_random: the same with a = sqrt(5), within 1 / sqrt(fan_in), as PEFT starts A. zero_b: B = 0, c = 1 (LoRA's own
+    start). gaussian: A and B normal with standard deviation 0.02, c = 0 (AdaLoRA's).
     """
     with torch.no_grad():
         match init:
             case "paper":
+                nn.init.kaiming_uniform_(lora_A.weight)
+                nn.init.kaiming_uniform_(lora_B.weight)
+            case "small_random":
                 nn.init.kaiming_uniform_(lora_B.weight, a=math.sqrt(5))
             case "zero_b":
                 nn.init.zeros_(lora_B.weight)

@@ -46,7 +46,8 @@ def load_run_state(
     """
     tensors, info = load_state(folder)
     check_same(info, {"method": method}, "the")
-    check_same(info["options"], {name: value for name, value in options.items() if name not in may_differ}, method)
+    saved_options = _with_later_options(info["options"])
+    check_same(saved_options, {name: value for name, value in options.items() if name not in may_differ}, method)
     components = components_of(model)
     if info["modules"] != components.names:
         raise ValueError(
@@ -68,6 +69,18 @@ def saved_options(folder: Folder) -> dict[str, Any]:
     """The options of the method that wrote this state. ValueError as in `load_state`."""
     options: dict[str, Any] = load_state(folder)[1]["options"]
     return options
+
+
+def _with_later_options(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a checkpoint, with those that it was written without named by what they were then.
+
+    Before `pruning_phase` was an option, pruning was at multiples of the interval, and `init: paper` drew A and B as
+    `small_random` does now.
+    """
+    if "init" not in saved or "pruning_phase" in saved:
+        return dict(saved)
+    init = "small_random" if saved["init"] == "paper" else saved["init"]
+    return {**saved, "init": init, "pruning_phase": "absolute"}
 
 
 def versions() -> dict[str, str]:

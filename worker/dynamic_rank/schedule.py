@@ -57,10 +57,18 @@ class BudgetSchedule:
         return self.initial - part
 
     def is_pruning_step(self, step: int) -> bool:
-        """Whether the allocator prunes after step `step`: at multiples of the interval in the window, and at t_f."""
-        if self.is_held:
+        """Whether the allocator prunes after step `step`: every interval within the window, and at t_f.
+
+        pruning_phase "window": t_i + k * interval, t_i included; there the budget still holds all components.
+        "absolute": the multiples of the interval after t_i.
+        """
+        if self.is_held or step < 1:
             return False
-        return step == self.t_f or (self.t_i < step < self.t_f and step % self.config.prune_interval == 0)
+        if step == self.t_f:
+            return True
+        if self.config.pruning_phase == "absolute":
+            return self.t_i < step < self.t_f and step % self.config.prune_interval == 0
+        return self.t_i <= step < self.t_f and (step - self.t_i) % self.config.prune_interval == 0
 
     def is_final(self, step: int) -> bool:
         """Whether the mask is fixed once step `step` is over; not while pruning is held."""
@@ -87,4 +95,4 @@ class BudgetSchedule:
 
     def pruning_steps(self) -> list[int]:
         """All steps after which the allocator prunes, rising; the last is t_f."""
-        return [step for step in range(self.t_i + 1, self.t_f + 1) if self.is_pruning_step(step)]
+        return [step for step in range(self.t_i, self.t_f + 1) if self.is_pruning_step(step)]

@@ -59,6 +59,13 @@ class MethodTrainerMixin(_Base):
             _move_to_scaled_groups(optimizer, parameters, scale)
         return optimizer
 
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Trainer's choice, or all parameters if the method wants them decayed."""
+        if self.method.decays_every_parameter:
+            return [name for name, _ in model.named_parameters()]
+        names: list[str] = super().get_decay_parameter_names(model)
+        return names
+
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """In a checkpoint the state of the method; called by a person, the export."""
         folder = output_dir or self.args.output_dir or "."

@@ -3,21 +3,13 @@
 import logging
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import ArgumentError
 
-from rankscope.contract.errors import StartupError
 from rankscope.settings import Settings
-from rankscope.store.engine import create_engine
-from rankscope.store.schema import check_current
+from rankscope.store import readiness
 
 
 def open_database(settings: Settings) -> Engine:
-    """The engine of a database that answers and has this version's schema; else StartupError."""
+    """The engine of a database that answers, has this version's schema and takes a write; else StartupError."""
     # Alembic tells at INFO what kind of database it sees.
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    try:
-        engine = create_engine(settings.resolved_database_url)
-    except (OSError, ArgumentError) as error:
-        raise StartupError(f"The database cannot be opened ({error}); check RANKSCOPE_DATABASE_URL.") from error
-    check_current(engine)
-    return engine
+    return readiness.open_database(settings.resolved_database_url, migrates=False)

@@ -12,18 +12,23 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 from urllib.parse import quote
 
 import celery.worker.state
-from pydantic import ValidationError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope import __version__
 from rankscope.contract.errors import StartupError
-from rankscope.settings import Settings
+from rankscope.data_folder import check_data_dir, in_use, keep_files_private, open_lock
+from rankscope.settings import Settings, read_settings
 from rankscope.store import workers
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import writing
 from rankscope.store.queue import release_worker
+from rankscope.store.readiness import check_broker, line_of
+from rankscope.training_stack import check_training_stack
 from rankscope_worker.celery_app import QUEUE, Nudger, make_celery, own_queue
 from rankscope_worker.database import open_database
 from rankscope_worker.gpus import list_gpus
@@ -35,36 +40,49 @@ from rankscope_worker.tasks import register
 
 _log = logging.getLogger(__name__)
 
+_MOST_SLOTS = 256
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Works until a signal ends it. Returns the exit code; what keeps it from starting is one sentence on stderr."""
-    arguments = _parse(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    keep_files_private()
     try:
-        settings = Settings()
+        arguments = _parse(argv)
+        settings = read_settings(worker_name=arguments.name)
         settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
-        name = arguments.name or settings.worker_name or socket.gethostname()
-        with _only_one(settings.data_dir, name):
-            return _work(_host(settings, name, arguments.slots))
-    except (StartupError, ValidationError) as error:
-        sys.stderr.write(f"{error}\n")
+        name = settings.worker_name or socket.gethostname()
+        check_data_dir(settings.data_dir)
+        with in_use(settings.data_dir), _only_one(settings.data_dir, name):
+            check_training_stack()
+            database = open_database(settings)
+            check_broker(settings.broker_url)
+            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+            return _work(_host(settings, database, name, arguments.slots))
+    except (StartupError, SQLAlchemyError, OSError) as error:
+        sys.stderr.write(f"{line_of(error)}\n")
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends in one sentence, as all that keeps a worker from starting does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise StartupError(f"{message[:1].upper()}{message[1:]}; see `rankscope worker --help`.")
+
+
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="rankscope_worker", description="Takes waiting runs and trains them.")
+    parser = _Parser(prog="rankscope worker", description="Takes waiting runs and trains them.")
     parser.add_argument(
-        "--slots", type=_positive, help="runs at a time; default: RANKSCOPE_MAX_RUNS_PER_GPU for each GPU, else 1"
+        "--slots", type=_slots, help="runs at a time; default: RANKSCOPE_MAX_RUNS_PER_GPU for each GPU, else 1"
     )
     parser.add_argument("--name", help="name of this worker, one of a kind; default: the host's name")
     return parser.parse_args(argv)
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
-    return number
+def _slots(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= _MOST_SLOTS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_SLOTS}")
+    return int(text)
 
 
 @contextlib.contextmanager
@@ -72,11 +90,10 @@ def _only_one(data_dir: Path, name: str) -> Iterator[None]:
     """Holds the lock of this worker's name; it goes with the process, however that ends."""
     path = data_dir / f"worker-{quote(name, safe='')}.lock"
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
+        file = open_lock(path)
     except OSError as error:
-        raise StartupError(f"The data folder {data_dir} cannot be written: {error.strerror}.") from error
-    with file:
+        raise StartupError(f"The lock file {path} cannot be opened ({error.strerror}).") from error
+    try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -84,10 +101,11 @@ def _only_one(data_dir: Path, name: str) -> Iterator[None]:
                 f"A worker named {name!r} runs already; stop it, or give this one another name with --name."
             ) from error
         yield
+    finally:
+        os.close(file)
 
 
-def _host(settings: Settings, name: str, slots: int | None) -> Host:
-    engine = open_database(settings)
+def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> Host:
     gpus = list_gpus()
     host = Host(
         name=name,

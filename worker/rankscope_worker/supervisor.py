@@ -16,6 +16,7 @@ from sqlalchemy import Engine, make_url
 
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.status import RunStatus
+from rankscope.data_folder import open_to_append
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.doorbell import Doorbell
@@ -89,8 +90,10 @@ class Supervisor:
         log = self._folder / "log.txt"
         kills_before = oom_kills()
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with log.open("ab") as output:
+            runs_dir = self._settings.runs_dir.absolute()
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            # Never through a link, which may lead to any file: what stands in a run's folder may come from a backup.
+            with open(open_to_append(runs_dir, log), "ab") as output:
                 child = self._start(output.fileno())
         except OSError as error:
             return Ending(

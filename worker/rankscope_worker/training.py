@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ from rankscope.catalog.splits import Split
 from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
-from rankscope.contract.methods import BudgetedMethod
+from rankscope.contract.methods import BudgetedMethod, DynamicRankMethod
 from rankscope.contract.status import Phase
 from rankscope_worker import checkpoint
 from rankscope_worker.best import Best
@@ -213,7 +214,7 @@ def training_arguments(config: RunConfig, folder: Path, total_steps: int) -> Tra
         gradient_accumulation_steps=training.gradient_accumulation,
         learning_rate=training.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=math.ceil(training.lr_warmup_ratio * total_steps),
+        warmup_steps=warmup_steps(config, total_steps),
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
         seed=training.seed,
@@ -229,6 +230,15 @@ def training_arguments(config: RunConfig, folder: Path, total_steps: int) -> Tra
         label_names=["labels"],
         remove_unused_columns=False,
     )
+
+
+def warmup_steps(config: RunConfig, total_steps: int) -> int:
+    """Steps in which the learning rate rises: rounded up as in Trainer, down with `init: paper` as by the authors."""
+    ratio = config.training.lr_warmup_ratio
+    if isinstance(config.method, DynamicRankMethod) and config.method.init == "paper":
+        # Fraction(str(x)) reads 0.29 as 29/100; floor(0.29 * 100) in floating point would be 28.
+        return math.floor(Fraction(str(ratio)) * total_steps)
+    return math.ceil(ratio * total_steps)
 
 
 def export(method: RankMethod, tokenizer: PreTrainedTokenizerBase, folder: Path, step: int) -> ArtifactEvent:

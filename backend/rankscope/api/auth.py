@@ -1,75 +1,166 @@
-"""Who may come in: one sign-in token for the installation, and a session cookie derived from it.
-
-The cookie's value is an HMAC of a fixed label keyed by the token: the server keeps no sessions, every process of an
-installation knows the same one, and a new token ends them all.
-"""
+"""Who may come in: one sign-in token for the installation. What a wrong one may cost: nothing to anybody else."""
 
 import hmac
+import ipaddress
+import logging
+import os
 import secrets
+import stat
+import tempfile
+import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
+from pathlib import Path
 
-from rankscope.settings import Settings, write_atomically
+from rankscope.contract.errors import StartupError, TooManyAttempts
+from rankscope.settings import Settings
 
-COOKIE = "rankscope_session"
-COOKIE_MAX_AGE_S = 30 * 24 * 3600
-_LABEL = b"rankscope session 1"
+logger = logging.getLogger(__name__)
+
+MIN_TOKEN_LENGTH = 16
+"""A right token is let in at any time, also while wrong ones are refused: its length alone keeps guesses out."""
+_MOST_TOKEN_BYTES = 4096
+_MOST_ADDRESSES = 10_000
 
 
 def load_or_create_token(settings: Settings) -> str:
-    """The sign-in token: from the settings, else from data_dir/token, which the first start makes for its owner alone."""
+    """The sign-in token: from the settings, else from data_dir/token, which the first start creates for its owner alone.
+
+    Raises StartupError when it could be guessed, or its file is not a private file of its own.
+    """
     if settings.token:
-        return settings.token
+        return _checked(settings.token, "RANKSCOPE_TOKEN", "Set another one, or unset it to have one made.")
     path = settings.data_dir / "token"
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write_atomically(path, secrets.token_urlsafe(24))
-    return path.read_text(encoding="utf-8").strip()
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.path.lexists(path):
+            _create(path)
+        text = _read(path)
+    except OSError as error:
+        raise StartupError(f"The token file {path} cannot be read ({error.strerror}). Fix or remove it.") from error
+    except UnicodeDecodeError as error:
+        raise StartupError(f"The token file {path} is not text. Remove it to have a new token made.") from error
+    return _checked(text.strip(), f"The token file {path}", "Remove the file to have a new token made.")
+
+
+def _create(path: Path) -> None:
+    """Writes a new token. Of two processes that start at once, the first one's token stays."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".token.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(24))
+            file.flush()
+            os.fsync(descriptor)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(temporary)
+
+
+def _read(path: Path) -> str:
+    # Not blocking: to open a FIFO would otherwise wait for a writer.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    if path.is_symlink():
+        raise StartupError(f"The token file {path} is a link. Replace it by a file, or set RANKSCOPE_TOKEN.")
+    with open(os.open(path, flags), "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise StartupError(f"The token file {path} is not a plain file. Remove it to have a new token made.")
+        if facts.st_mode & 0o077:
+            mode = stat.S_IMODE(facts.st_mode)
+            if facts.st_uid == os.geteuid():
+                os.fchmod(file.fileno(), 0o600)
+                logger.warning(
+                    "The token file %s was readable by other users (mode %04o); it is private now. Remove it and start "
+                    "again to get a new token.", path, mode,
+                )  # fmt: skip
+            else:
+                logger.warning("The token file %s is readable by other users (mode %04o); run chmod 600.", path, mode)
+        return file.read(_MOST_TOKEN_BYTES).decode()
+
+
+def _checked(token: str, where: str, next_step: str) -> str:
+    if not token:
+        raise StartupError(f"{where} is empty. {next_step}")
+    if not all("!" <= character <= "~" for character in token):
+        raise StartupError(f"{where} has spaces or characters other than ASCII letters, digits and signs. {next_step}")
+    if len(token) < MIN_TOKEN_LENGTH:
+        raise StartupError(
+            f"{where} is too short: {len(token)} characters, at least {MIN_TOKEN_LENGTH} are needed. {next_step}"
+        )
+    return token
 
 
 @dataclass(frozen=True)
 class Gatekeeper:
-    """Compares in constant time; bytes, because a person may type any character."""
+    """Compares in constant time; bytes, because any character may be typed."""
 
-    token: str
+    token: str = field(repr=False)
 
-    @property
-    def cookie_value(self) -> str:
-        return hmac.new(self.token.encode(), _LABEL, sha256).hexdigest()
+    def __post_init__(self) -> None:
+        if not self.token:
+            raise ValueError("The token is empty: everyone would know it.")
 
     def knows_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.token.encode())
-
-    def knows_cookie(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.cookie_value.encode())
+        return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self.token.encode())
 
 
 @dataclass
 class AttemptLimit:
-    """At most `limit` failed sign-ins in `window_s` seconds from one address."""
+    """Counts wrong tokens by address: after `limit` of them in `window_s` seconds, further wrong ones are refused.
+
+    Right ones are never counted and never refused: any web page can make a browser send wrong ones from this machine.
+    Safe to call from several threads; remembers `_MOST_ADDRESSES` addresses at most, the newest ones.
+    """
 
     limit: int = 10
     window_s: float = 60.0
     clock: Callable[[], float] = time.monotonic
-    _failures: dict[str, deque[float]] = field(default_factory=dict)
-
-    def is_reached(self, address: str) -> bool:
-        times = self._failures.get(address)
-        if times is None:
-            return False
-        while times and times[0] <= self.clock() - self.window_s:
-            times.popleft()
-        if not times:
-            del self._failures[address]
-        return len(times) >= self.limit
-
-    def forget(self) -> None:
-        self._failures.clear()
+    _failures: OrderedDict[str, deque[float]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_failure(self, address: str) -> None:
-        if len(self._failures) >= 10_000:  # forget rather than grow without end
-            self.forget()
-        self._failures.setdefault(address, deque(maxlen=self.limit)).append(self.clock())
+        """Notes a wrong token; TooManyAttempts when the address had its share already."""
+        now, network = self.clock(), network_of(address)
+        with self._lock:
+            times = self._failures.setdefault(network, deque(maxlen=self.limit))
+            self._failures.move_to_end(network)
+            while times and times[0] <= now - self.window_s:
+                times.popleft()
+            is_refused = len(times) >= self.limit
+            wait_s = times[0] + self.window_s - now if is_refused else 0.0
+            if not is_refused:
+                times.append(now)
+            while len(self._failures) > _MOST_ADDRESSES:
+                self._failures.popitem(last=False)
+        if is_refused:
+            raise TooManyAttempts(
+                f"This is not the sign-in token, and {self.limit} wrong ones came from this address in the last "
+                f"{self.window_s:.0f} seconds.",
+                "The right token works at any time; a further wrong one is looked at again in a minute.",
+                retry_after_s=max(1, int(wait_s) + 1),
+            )
+
+    def forget(self) -> None:
+        with self._lock:
+            self._failures.clear()
+
+    def __len__(self) -> int:
+        return len(self._failures)
+
+
+def network_of(address: str) -> str:
+    """The address as it is counted: of IPv6 the /64, which one customer has whole; IPv4 within IPv6 as IPv4."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

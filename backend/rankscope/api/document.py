@@ -2,8 +2,8 @@
 
 from typing import Any, get_args
 
-from rankscope.api.auth import COOKIE
 from rankscope.api.problems import MEDIA_TYPE
+from rankscope.api.sessions import COOKIE
 from rankscope.contract.events import RunEvent
 
 _REF = "#/components/schemas/"
@@ -35,7 +35,7 @@ def complete(described: dict[str, Any]) -> dict[str, Any]:
             operation["responses"]["default"]["content"] = {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}
     described["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
-        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+        "session": {"type": "apiKey", "in": "cookie", "name": f"{COOKIE}_8123", "description": "Named by the port."},
     }
     described["security"] = [{"bearer": []}, {"session": []}]
     for operation in [

@@ -4,15 +4,15 @@ As ASGI middleware, so that it fails closed: a route under /api is behind it wit
 through untouched (streams stay streams).
 """
 
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rankscope.api.auth import COOKIE, Gatekeeper
+from rankscope.api.hosts import is_address, normal_host, own_names
 from rankscope.api.problems import SAFE_HEADERS, problem_response
+from rankscope.api.sessions import cookie_name, cookies_named
 from rankscope.contract.errors import Forbidden, NotSignedIn, RankScopeError, TooLarge, WrongMediaType
 from rankscope.deps import Resources
 
@@ -20,14 +20,18 @@ MAX_BODY_BYTES = 2_000_000
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Reachable without sign-in; health then says only its one word.
 _OPEN_PATHS = frozenset({"/api/v1/session", "/api/v1/system/health"})
+_SIGN_IN = ("/api/v1/session", "POST")
 
 
 class Gate:
-    def __init__(self, app: ASGIApp, allowed_hosts: list[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: list[str], listening_on: str) -> None:
         self._app = app
-        self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._allowed_hosts = frozenset(map(normal_host, allowed_hosts)) | own_names(listening_on)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # there are none
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -48,22 +52,21 @@ class Gate:
         await self._app(scope, _limited(receive), send_safely)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        host = host_name(headers.get("host", ""))
-        if "*" not in self._allowed_hosts and host not in self._allowed_hosts:
-            raise Forbidden(
-                f"This server does not answer to the host name {host!r}.",
-                "Use http://127.0.0.1 with its port, or add the name to RANKSCOPE_ALLOWED_HOSTS.",
-            )
+        self._check_host(scope, headers)
         path, method = scope["path"], scope["method"]
         if not is_api(path):
             return
         resources: Resources = scope["app"].state.resources
-        by_bearer, by_cookie = signed_in_by(headers, resources.gatekeeper)
-        if path not in _OPEN_PATHS and not (by_bearer or by_cookie):
-            raise NotSignedIn(
-                "This needs a sign-in.",
-                "Open the link that RankScope printed at its start, or send the header Authorization: Bearer TOKEN.",
-            )
+        by_bearer, by_cookie = signed_in_by(headers, resources)
+        if not (by_bearer or by_cookie):
+            # A sign-in brings its token in the body, where it is counted.
+            if bearer_token(headers) is not None and (path, method) != _SIGN_IN:
+                resources.attempt_limit.count_failure(client_address(scope))
+            if path not in _OPEN_PATHS:
+                raise NotSignedIn(
+                    "This needs a sign-in.",
+                    "Open the link that RankScope printed at its start, or send the header Authorization: Bearer TOKEN.",
+                )
         if method in _SAFE_METHODS:
             return
         # A token in a header was put there by a program; a cookie is sent by any page that asks the browser to.
@@ -71,20 +74,48 @@ class Gate:
             raise Forbidden("This request comes from another site.", "Use RankScope's own page, or a bearer token.")
         _check_body(headers)
 
+    def _check_host(self, scope: Scope, headers: Headers) -> None:
+        given = headers.getlist("host")
+        host = normal_host(given[0]) if len(given) == 1 else ""
+        if host and ("*" in self._allowed_hosts or host in self._allowed_hosts):
+            return
+        # The address that this very connection came to is ours; no foreign name can be spelt like it.
+        server = scope.get("server")
+        if host and server and is_address(host) and normal_host(str(server[0])) == host:
+            return
+        raise Forbidden(
+            f"This server does not answer to the host name {host or ', '.join(given)!r}.",
+            "Use http://127.0.0.1 with its port, or add the name to RANKSCOPE_ALLOWED_HOSTS.",
+        )
+
 
 def is_api(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
-def signed_in_by(headers: Headers, gatekeeper: Gatekeeper) -> tuple[bool, bool]:
+def signed_in_by(headers: Headers, resources: Resources) -> tuple[bool, bool]:
     """Whether the bearer token is right, and whether the cookie is."""
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    by_bearer = scheme.lower() == "bearer" and gatekeeper.knows_token(given.strip())
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        morsel = None
-    return by_bearer, morsel is not None and gatekeeper.knows_cookie(morsel.value)
+    token = bearer_token(headers)
+    by_bearer = token is not None and resources.gatekeeper.knows_token(token)
+    return by_bearer, any(map(resources.sessions.knows, session_cookies(headers)))
+
+
+def bearer_token(headers: Headers) -> str | None:
+    """The token that the request brings, right or wrong; None when it brings none."""
+    scheme, _, given = headers.get("authorization", "").strip().partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else None
+
+
+def session_cookies(headers: Headers) -> list[str]:
+    """Values of our cookie, right or wrong; another program on this host may have set one of the same name."""
+    name = cookie_name(headers.get("host", ""))
+    return [value for header in headers.getlist("cookie") for value in cookies_named(header, name)]
+
+
+def client_address(scope: Scope) -> str:
+    """The address that wrong tokens are counted for: that of the connection, or what a trusted proxy says."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
 
 
 def is_same_origin(headers: Headers) -> bool:
@@ -95,14 +126,6 @@ def is_same_origin(headers: Headers) -> bool:
     origin = headers.get("origin")
     # The scheme is left out: behind a proxy that ends TLS we cannot know it.
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-
-
-def host_name(host: str) -> str:
-    """`Host` without its port; an IPv6 address keeps its brackets."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[: host.find("]") + 1]
-    return host.partition(":")[0]
 
 
 def _check_body(headers: Headers) -> None:

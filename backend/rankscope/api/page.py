@@ -4,6 +4,7 @@ import gzip
 from functools import lru_cache
 from html import escape
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.convertors import Convertor, register_url_convertor
 
 from rankscope.api.compression import accepts_gzip
+from rankscope.api.gate import is_same_origin
 from rankscope.api.session import is_right_token, set_cookie
 from rankscope.contract.errors import TooManyAttempts
 from rankscope.deps import ResourcesDep
@@ -69,12 +71,14 @@ def _packed(file: Path) -> bytes:
 
 def _sign_in(path: str, request: Request, resources: ResourcesDep) -> Response:
     """The printed link: sets the cookie and takes the token out of the address, so that it is in no history."""
+    # A page of another site can send its visitor here, with any token: that neither signs in nor counts as an attempt.
+    if not is_same_origin(request.headers):
+        return _refused("site")
     try:
-        is_right = is_right_token(resources, request, request.query_params["token"])
-    except TooManyAttempts:
-        is_right = False
-    if not is_right:
-        return RedirectResponse("/sign-in?error=token", 303, headers={"Cache-Control": "no-store"})
+        if not is_right_token(resources, request, request.query_params["token"]):
+            return _refused("token")
+    except TooManyAttempts as error:
+        return _refused("attempts", {"Retry-After": str(error.retry_after_s)})
     rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "token"])
     # lstrip: "//host" would be another site's address.
     response = RedirectResponse(
@@ -82,6 +86,10 @@ def _sign_in(path: str, request: Request, resources: ResourcesDep) -> Response:
     )
     set_cookie(response, request, resources)
     return response
+
+
+def _refused(why: Literal["site", "token", "attempts"], headers: dict[str, str] | None = None) -> Response:
+    return RedirectResponse(f"/sign-in?error={why}", 303, headers={"Cache-Control": "no-store"} | (headers or {}))
 
 
 def _file(static_dir: Path, path: str) -> Path | None:

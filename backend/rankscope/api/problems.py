@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from rankscope.api.shapes import FieldProblemShape, Problem
-from rankscope.contract.errors import BadInput, FieldProblem, RankScopeError, ServiceDown
+from rankscope.contract.errors import BadInput, FieldProblem, RankScopeError, ServiceDown, TooManyAttempts
 from rankscope.contract.problems import field_problems
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ def field_shapes(problems: Iterable[FieldProblem]) -> list[FieldProblemShape]:
 
 def problem_response(error: RankScopeError) -> Response:
     problems = error.problems if isinstance(error, BadInput) else ()
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyAttempts) else None
     return _response(
         Problem(
             title=error.title,
@@ -78,7 +79,8 @@ def problem_response(error: RankScopeError) -> Response:
             detail=error.detail,
             next_step=error.next_step,
             errors=field_shapes(problems),
-        )
+        ),
+        headers,
     )
 
 

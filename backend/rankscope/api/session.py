@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
-from rankscope.api.auth import COOKIE, COOKIE_MAX_AGE_S
-from rankscope.api.gate import signed_in_by
+from rankscope.api.gate import client_address, session_cookies, signed_in_by
+from rankscope.api.sessions import COOKIE_MAX_AGE_S, cookie_name
 from rankscope.api.shapes import SessionState, SignIn
-from rankscope.contract.errors import NotSignedIn, TooManyAttempts
+from rankscope.contract.errors import NotSignedIn
 from rankscope.deps import Resources, ResourcesDep
 
 router = APIRouter(prefix="/session", tags=["session"])
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/session", tags=["session"])
 @router.get("")
 def get_session(request: Request, resources: ResourcesDep) -> SessionState:
     """Whether this request is signed in."""
-    return SessionState(signed_in=any(signed_in_by(request.headers, resources.gatekeeper)))
+    return SessionState(signed_in=any(signed_in_by(request.headers, resources)))
 
 
 @router.post("")
@@ -26,38 +26,50 @@ def sign_in(
     response: Response,
     resources: ResourcesDep,
 ) -> SessionState:
-    """Sets the session cookie when the token is right."""
+    """Sets the session cookie when the token is right. After ten wrong ones in a minute, wrong ones are answered by 429."""
     if not is_right_token(resources, request, body.token):
         raise NotSignedIn(
             "This is not the sign-in token.",
-            "Use the link that RankScope printed at its start; the token also stands in the file `token` of the data folder.",
+            "Use the link that RankScope printed at its start; the token is also in the file `token` of the data folder.",
         )
     set_cookie(response, request, resources)
     return SessionState(signed_in=True)
 
 
 @router.delete("")
-def sign_out(response: Response) -> SessionState:
-    """Removes the session cookie from this browser."""
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+def sign_out(
+    request: Request,
+    response: Response,
+    resources: ResourcesDep,
+    everywhere: Annotated[bool, Query(description="Also in all other browsers.")] = False,
+) -> SessionState:
+    """Ends this browser's session: its cookie no longer works, here or where it was copied to."""
+    if everywhere:
+        if not any(signed_in_by(request.headers, resources)):
+            raise NotSignedIn("Only who is signed in can sign out everywhere.", "Sign in first.")
+        resources.sessions.end_all()
+    for value in session_cookies(request.headers):
+        resources.sessions.end(value)
+    response.delete_cookie(
+        cookie_name(request.headers.get("host", "")), path="/", httponly=True, samesite="strict",
+        secure=request.url.scheme == "https",
+    )  # fmt: skip
     return SessionState(signed_in=False)
 
 
 def is_right_token(resources: Resources, request: Request, token: str) -> bool:
-    """Compares and counts; TooManyAttempts after ten wrong ones in a minute from one address."""
-    address = request.client.host if request.client else "unknown"
-    if resources.attempt_limit.is_reached(address):
-        raise TooManyAttempts("There were too many wrong tokens from this address.", "Wait a minute, then try again.")
-    is_right = resources.gatekeeper.knows_token(token)
-    if not is_right:
-        resources.attempt_limit.count_failure(address)
-    return is_right
+    """Compares first, so that a right one is let in at any time; counts a wrong one, TooManyAttempts after ten."""
+    if resources.gatekeeper.knows_token(token):
+        return True
+    resources.attempt_limit.count_failure(client_address(request.scope))
+    return False
 
 
 def set_cookie(response: Response, request: Request, resources: Resources) -> None:
+    """Opens a session. `Secure` by the scheme: behind a proxy that ends TLS it is known from trusted proxies only."""
     response.set_cookie(
-        COOKIE,
-        resources.gatekeeper.cookie_value,
+        cookie_name(request.headers.get("host", "")),
+        resources.sessions.open(),
         max_age=COOKIE_MAX_AGE_S,
         path="/",
         httponly=True,

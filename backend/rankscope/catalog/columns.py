@@ -29,11 +29,10 @@ def find_column(columns: Sequence[str], wanted: str) -> str | None:
 
 def usual_columns(table: Table, sample: Sequence[Record]) -> Columns:
     """Text and class by their usual names; without such a name, the text is the one column of long texts, if it is clear."""
-    values = {column: _texts(table, sample, column) for column in table.columns}
-    flat = [column for column in table.columns if values[column] is not None]
-    label = _named(flat, _LABEL_NAMES)
-    rest = [column for column in flat if column != label]
-    text = _named(rest, _TEXT_NAMES) or _longest({column: values[column] or [] for column in rest})
+    label = _named(table.columns, _LABEL_NAMES)
+    values = {column: _texts(table, sample, column) for column in table.columns if column != label}
+    flat = {column: texts for column, texts in values.items() if texts is not None}
+    text = _named(list(flat), _TEXT_NAMES) or _longest(flat)
     return Columns((text,) if text else (), label)
 
 

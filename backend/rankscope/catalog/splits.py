@@ -61,7 +61,7 @@ class SplitCounts:
 
 @dataclass
 class _Side:
-    spellings: "array[int]" = field(default_factory=lambda: array("l"))
+    spellings: "array[int]" = field(default_factory=lambda: array("H"))
     """Of each row's label, its number in the order of their first rows."""
     rows: list[Row] = field(default_factory=list)
     """Empty where only counts are wanted."""
@@ -146,9 +146,14 @@ def _divide(entry: DatasetEntry, data: DataConfig, *, keep_rows: bool) -> _Sides
     no_group, is_one_text, first_key = 0, True, None
     try:
         with entry.open() as table:
+            text_of = table.text
             for line, record in table.records:
-                texts = [_text(table, record, column, "text_columns", line) for column in columns.text]
-                label = _text(table, record, columns.label, "label_column", line)
+                try:
+                    label = text_of(record.get(columns.label))
+                    texts = [text_of(record.get(column)) for column in columns.text]
+                    group = columns.group and text_of(record.get(columns.group))
+                except NotText:
+                    raise _nested(record, columns, line) from None
                 if None in texts:
                     leaving.add(no_text(columns.text), line)
                     continue
@@ -166,7 +171,7 @@ def _divide(entry: DatasetEntry, data: DataConfig, *, keep_rows: bool) -> _Sides
                 counts[label] += 1
                 if columns.group:
                     key = _plain(table, record.get(columns.group))
-                    no_group += key in ("", "null")
+                    no_group += group is None
                 else:
                     key = "\x1f".join(text for text in texts if text is not None)
                 first_key = key if first_key is None else first_key
@@ -253,14 +258,15 @@ def _known(entry: DatasetEntry) -> str:
     return f"one of its columns: {', '.join(column[:100] for column in entry.columns[:30])}{more}"
 
 
-def _text(table: Table, record: Record, column: str, field: str, line: int) -> str | None:
-    try:
-        return table.text(record.get(column))
-    except NotText:
-        raise _refuse(
-            field, column, f"is {column!r}, which holds a list or an object on line {line}",
-            "Use another column, or write a single text or number there.",
-        ) from None  # fmt: skip
+def _nested(record: Record, columns: Columns, line: int) -> BadInput:
+    """About the column that holds a list or an object."""
+    used = [("label_column", columns.label), ("group_column", columns.group)]
+    used += [("text_columns", column) for column in columns.text]
+    field, column = next((field, name) for field, name in used if name and isinstance(record.get(name), list | dict))
+    return _refuse(
+        field, column, f"is {column!r}, which holds a list or an object on line {line}",
+        "Use another column, or write a single text or number there.",
+    )  # fmt: skip
 
 
 def _plain(table: Table, value: object) -> str:

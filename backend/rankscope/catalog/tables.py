@@ -10,7 +10,7 @@ import json
 import math
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, getincrementaldecoder
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -54,26 +54,33 @@ class Table:
     """(line, column -> value)."""
     _file: HashedFile
 
-    def text(self, value: object) -> str | None:
+    @property
+    def text(self) -> Callable[[object], str | None]:
         """A value as text; None for one that is missing. Raises NotText for a list or an object."""
-        match value:
-            case None:
-                return None
-            case str() if self.separator is not None:
-                value = value.strip()
-                return None if value in _CSV_MISSING else value
-            case str():
-                return value if value.strip() else None
-            case float() if math.isnan(value):
-                return None
-            case list() | dict():
-                raise NotText
-            case _:
-                return json.dumps(value)
+        return _json_text if self.separator is None else _csv_text
 
     def fingerprint(self) -> str:
         """SHA-256 of the whole file."""
         return self._file.fingerprint()
+
+
+def _csv_text(value: object) -> str | None:
+    text = str(value).strip()
+    return None if text in _CSV_MISSING else text
+
+
+def _json_text(value: object) -> str | None:
+    match value:
+        case str():
+            return value if value and not value.isspace() else None
+        case None:
+            return None
+        case float() if math.isnan(value):
+            return None
+        case list() | dict():
+            raise NotText
+        case _:
+            return json.dumps(value)
 
 
 @contextmanager
@@ -137,28 +144,27 @@ class _Lines:
         self.number = 0
         self.is_at_end = False
 
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        self.number += 1
-        try:
-            line = self._readline(_LONGEST_LINE)
-        except UnicodeError as error:
-            raise self._not_decodable() from error
-        if not line:
-            self.is_at_end = True
-            raise StopIteration
-        if "\0" in line:
-            raise BrokenFile(
-                f"Line {self.number} has a NUL character: the file is damaged, or no text.", "Copy or export it again."
-            )
-        if len(line) == _LONGEST_LINE:
-            raise BrokenFile(
-                f"Line {self.number} is longer than {_LONGEST_LINE >> 20} million characters.",
-                "Write one row a line, and divide long texts.",
-            )
-        return line
+    def __iter__(self) -> Iterator[str]:
+        while True:
+            self.number += 1
+            try:
+                line = self._readline(_LONGEST_LINE)
+            except UnicodeError as error:
+                raise self._not_decodable() from error
+            if not line:
+                self.is_at_end = True
+                return
+            if "\0" in line:
+                raise BrokenFile(
+                    f"Line {self.number} has a NUL character: the file is damaged, or no text.",
+                    "Copy or export it again.",
+                )
+            if len(line) == _LONGEST_LINE:
+                raise BrokenFile(
+                    f"Line {self.number} is longer than {_LONGEST_LINE >> 20} million characters.",
+                    "Write one row a line, and divide long texts.",
+                )
+            yield line
 
     def _not_decodable(self) -> BrokenFile:
         """Reads the file again, to say where."""
@@ -208,7 +214,7 @@ def _csv_header(lines: _Lines, head: str, path: Path) -> tuple[str, list[str], A
     reader = csv.reader(lines, delimiter=separator)
     try:
         for _ in range(skip):
-            next(lines)
+            next(iter(lines))
         header = next((fields for fields in reader if any(field.strip() for field in fields)), None)
     except csv.Error as error:
         raise BrokenFile(f"Line {lines.number}: {_csv_error(error)}.", _CORRECT) from error

@@ -10,6 +10,8 @@ from fractions import Fraction
 from typing import Literal
 
 ScheduleShape = Literal["slow_first", "fast_first", "linear"]
+PruningPhase = Literal["window", "absolute"]
+"""From where the intervals between prunings count: from the window's first step, or from step 0."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,14 @@ def planned_budget(step: int, window: PruningWindow, b0: int, bT: int, shape: Sc
     return b0 - gone  # ceil(b0 - y) = b0 - floor(y)
 
 
-def regular_prunings(window: PruningWindow, interval: int) -> range:
-    """The steps at which components are pruned before the window's last one: the multiples of `interval` inside it.
+def regular_prunings(window: PruningWindow, interval: int, phase: PruningPhase) -> range:
+    """The steps at which components are pruned before the window's last one.
 
+    window: its first step, where the budget still holds all components, and every `interval` steps after it, as in the
+    authors' program. absolute: the multiples of `interval` after the first step, as in PEFT's AdaLoRA.
     A range, however long the run is: ten million steps with an interval of one are no more work than ten.
     """
-    return range((window.start // interval + 1) * interval, window.end, interval)
+    if phase == "absolute":
+        return range((window.start // interval + 1) * interval, window.end, interval)
+    # Step 0 is before the first optimizer step.
+    return range(window.start or interval, window.end, interval)

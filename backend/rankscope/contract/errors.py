@@ -100,6 +100,10 @@ class TooManyAttempts(RankScopeError):
     status = 429
     title = "Too many attempts"
 
+    def __init__(self, detail: str, next_step: str = "", *, retry_after_s: int = 60) -> None:
+        super().__init__(detail, next_step)
+        self.retry_after_s = retry_after_s
+
 
 class ServiceDown(RankScopeError):
     status = 503

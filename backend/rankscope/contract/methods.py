@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from rankscope.contract.budget import ScheduleShape, pruning_window
+from rankscope.contract.budget import PruningPhase, ScheduleShape, pruning_window
 from rankscope.contract.parts import Part, advanced, refuse
 
 ModuleName = Annotated[str, Field(max_length=300)]
@@ -105,6 +105,11 @@ class BudgetedMethod(Method):
         """The shape in which the budget falls."""
         raise TypeError(f"{type(self).__name__} does not say how its budget falls.")
 
+    @property
+    def phase(self) -> PruningPhase:
+        """From where the intervals between prunings count."""
+        raise TypeError(f"{type(self).__name__} does not say when it prunes.")
+
     @model_validator(mode="after")
     def _ranks_fit(self) -> Self:
         _check_initial_rank(self.initial_rank, self.target_rank, math.ceil(1.5 * self.target_rank))
@@ -147,10 +152,17 @@ class DynamicRankMethod(BudgetedMethod):
         "for ablation: norm (not divided by the module's), abs_c, sensitivity (AdaLoRA's), random.",
         json_schema_extra=advanced(),
     )  # fmt: skip
-    init: Literal["paper", "zero_b"] = Field(
+    init: Literal["paper", "zero_b", "small_random"] = Field(
         default="paper", title="Start of A, B and c",
-        description="paper: A and B random, c zero; starts slowly and wants about ten times LoRA's learning rate. "
-        "zero_b: B zero, c one, as in LoRA.",
+        description="paper: A and B random, c zero, as in the authors' program; starts slowly. Weight decay then applies to "
+        "all that is trained, and the learning-rate warm-up is rounded down, as there. zero_b: B zero, c one, as in LoRA. "
+        "small_random: A and B smaller by the square root of 6, c zero.",
+        json_schema_extra=advanced(),
+    )  # fmt: skip
+    pruning_phase: PruningPhase = Field(
+        default="window", title="Pruning steps",
+        description="window: every interval from the first step of the pruning window on, as in the authors' program. "
+        "absolute: at the multiples of the interval.",
         json_schema_extra=advanced(),
     )  # fmt: skip
     c_lr_scale: float = Field(
@@ -176,6 +188,10 @@ class DynamicRankMethod(BudgetedMethod):
     @property
     def budget_schedule(self) -> ScheduleShape:
         return self.schedule
+
+    @property
+    def phase(self) -> PruningPhase:
+        return self.pruning_phase
 
 
 class LoraMethod(Method):
@@ -220,6 +236,10 @@ class AdaLoraMethod(BudgetedMethod):
     @property
     def budget_schedule(self) -> ScheduleShape:
         return "fast_first"
+
+    @property
+    def phase(self) -> PruningPhase:
+        return "absolute"
 
 
 class EvaMethod(Method):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
-from rankscope.contract.budget import PruningWindow, ScheduleShape, planned_budget, regular_prunings
+from rankscope.contract.budget import PruningPhase, PruningWindow, ScheduleShape, planned_budget, regular_prunings
 from rankscope.contract.config import Steering
 
 MOST_POINTS = 500
@@ -24,6 +24,7 @@ class BudgetPlan:
     target_rank: int
     window: PruningWindow
     interval: int
+    phase: PruningPhase = "window"
     shape: ScheduleShape = "slow_first"
 
     def budget(self, step: int) -> int:
@@ -82,7 +83,7 @@ def _stretches(plan: BudgetPlan, total_steps: int, steering: Iterable[Steering])
         if entry.step <= total_steps:
             acts.setdefault(entry.step, []).append(entry)
     steps = sorted(acts)
-    regular = regular_prunings(plan.window, plan.interval)
+    regular = regular_prunings(plan.window, plan.interval, plan.phase)
     stretches: list[_Stretch] = []
     is_held = False
     frozen: int | None = None

@@ -24,15 +24,19 @@ def create_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
+        # A host that does not answer would otherwise be waited for without end.
+        patience = {} if "connect_timeout" in parsed.query else {"connect_timeout": 10}
         return sqlalchemy_engine(
-            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10, max_overflow=20
-        )
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+            parsed.set(drivername="postgresql+psycopg"),
+            connect_args=patience, pool_pre_ping=True, pool_size=10, max_overflow=20,
+        )  # fmt: skip
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        shown = parsed.set(query={}).render_as_string(hide_password=True)
         raise StartupError(
-            f"RANKSCOPE_DATABASE_URL is {parsed.render_as_string(hide_password=True)!r}, which is neither sqlite:///FILE nor "
+            f"RANKSCOPE_DATABASE_URL is {shown!r}, which is neither sqlite:///FILE nor "
             "postgresql://USER:PASSWORD@HOST/NAME."
         )
-    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy_engine(
         parsed, connect_args={"timeout": 20, "check_same_thread": False}, pool_size=10, max_overflow=20
     )

@@ -1,12 +1,14 @@
 """The database's schema: brought up to date at the start, refused when it is newer than this program."""
 
+import sqlite3
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from alembic.util.exc import CommandError
+from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope.contract.errors import StartupError
@@ -29,6 +31,10 @@ def migrate(engine: Engine) -> None:
                 f"The database has schema {current}, which this version of RankScope does not know: "
                 "it was written by a newer one. Start that version, or restore a backup made before the upgrade."
             )
+        if current is None and inspect(connection).has_table("run"):
+            raise StartupError(
+                "The database has tables but does not say of which version: it is damaged; restore a backup."
+            )
         if current != scripts.get_current_head():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -36,11 +42,11 @@ def migrate(engine: Engine) -> None:
 
 def check_current(engine: Engine) -> None:
     """StartupError, in one sentence, unless the database answers and has exactly this version's schema."""
-    where = engine.url.render_as_string(hide_password=True)
+    where = engine.url.set(query={}).render_as_string(hide_password=True)
     try:
         with engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, CommandError, OSError) as error:
         cause = " ".join(str(getattr(error, "orig", None) or error).split())
         raise StartupError(
             f"The database {where} cannot be reached ({cause}); start it, or set RANKSCOPE_DATABASE_URL."

@@ -863,12 +863,12 @@ export interface paths {
         put?: never;
         /**
          * Sign In
-         * @description Sets the session cookie when the token is right.
+         * @description Sets the session cookie when the token is right. After ten wrong ones in a minute, wrong ones are answered by 429.
          */
         post: operations["sign_in"];
         /**
          * Sign Out
-         * @description Removes the session cookie from this browser.
+         * @description Ends this browser's session: its cookie no longer works, here or where it was copied to.
          */
         delete: operations["sign_out"];
         options?: never;
@@ -1475,11 +1475,11 @@ export interface components {
             eta: number;
             /**
              * Start of A, B and c
-             * @description paper: A and B random, c zero; starts slowly and wants about ten times LoRA's learning rate. zero_b: B zero, c one, as in LoRA.
+             * @description paper: A and B random, c zero, as in the authors' program; starts slowly. Weight decay then applies to all that is trained, and the learning-rate warm-up is rounded down, as there. zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.
              * @default paper
              * @enum {string}
              */
-            init: "paper" | "zero_b";
+            init: "paper" | "zero_b" | "small_random";
             /**
              * Initial rank
              * @description Rank of every module at the start. Empty: 1.5 times the target rank, rounded up.
@@ -1514,6 +1514,13 @@ export interface components {
              * @default 100
              */
             prune_interval: number;
+            /**
+             * Pruning steps
+             * @description window: every interval from the first step of the pruning window on, as in the authors' program. absolute: at the multiples of the interval.
+             * @default window
+             * @enum {string}
+             */
+            pruning_phase: "window" | "absolute";
             /**
              * Shape of the budget curve
              * @description slow_first: the paper's cubic. fast_first: AdaLoRA's cubic. linear.
@@ -5115,7 +5122,10 @@ export interface operations {
     };
     sign_out: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Also in all other browsers. */
+                everywhere?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;

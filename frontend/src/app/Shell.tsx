@@ -79,7 +79,8 @@ function AccountMenu() {
   const client = useQueryClient();
   const { setColorScheme } = useMantineColorScheme();
   const signOut = useMutation({
-    mutationFn: () => unwrap(http.DELETE("/api/v1/session")),
+    mutationFn: (everywhere: boolean) =>
+      unwrap(http.DELETE("/api/v1/session", { params: { query: { everywhere } } })),
     onSuccess: () => {
       client.clear();
       client.setQueryData(sessionQuery.queryKey, { signed_in: false });
@@ -105,8 +106,11 @@ function AccountMenu() {
           API description (OpenAPI)
         </Menu.Item>
         <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate()}>
+        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate(false)}>
           Sign out
+        </Menu.Item>
+        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate(true)}>
+          Sign out everywhere
         </Menu.Item>
       </Menu.Dropdown>
     </Menu>

@@ -34,7 +34,12 @@ class AdaLoraOptions(AdapterOptions):
         values["beta"] = values.pop("beta1")
         values["eta"] = values.pop("orth_reg_weight")
         return DynamicRankConfig(
-            **values, score="adalora", init="gaussian", schedule="fast_first", regularizer="orthogonal"
+            **values,
+            score="adalora",
+            init="gaussian",
+            schedule="fast_first",
+            pruning_phase="absolute",  # as PEFT's allocator: step % deltaT == 0
+            regularizer="orthogonal",
         )
 
 

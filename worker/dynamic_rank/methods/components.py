@@ -30,6 +30,10 @@ class ComponentMethod:
     def width(self) -> int:
         return self.config.width
 
+    @property
+    def decays_every_parameter(self) -> bool:
+        return self.config.decays_every_parameter
+
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         self._model = wrap(model, self.config, task_type, modules_to_save)
         self._trained = ParameterCount(sum(p.numel() for p in self._components.parameters()), self._head_size())

@@ -26,8 +26,8 @@ class DynamicRank(ComponentMethod):
 
     key = "dynamic_rank"
     schedule_options = frozenset(
-        {"target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "schedule", "beta", "eps", "eta", "score",
-         "c_lr_scale", "lora_dropout"}
+        {"target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "pruning_phase", "schedule", "beta", "eps",
+         "eta", "score", "c_lr_scale", "lora_dropout"}
     )  # fmt: skip
     """Options that a fork may change: they decide what comes, not what the tensors are."""
 

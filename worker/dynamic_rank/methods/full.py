@@ -30,6 +30,7 @@ class Full:
     key = "full"
     width = 0
     is_settled = True
+    decays_every_parameter = False
 
     def __init__(self, options: FullOptions | None = None) -> None:
         self._model: nn.Module | None = None

@@ -48,6 +48,7 @@ class PlainLora:
     """Components of each module that snapshots have room for."""
     start_rank: int | None = None
     """Rank of every module at first; None is `width`."""
+    decays_every_parameter = False
 
     def __init__(self, options: AdapterOptions) -> None:
         self._adapter = options

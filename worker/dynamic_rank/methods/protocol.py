@@ -61,6 +61,11 @@ class RankMethod(Protocol):
         """Whether the ranks are final, so that an evaluation counts for the best checkpoint."""
         ...
 
+    @property
+    def decays_every_parameter(self) -> bool:
+        """Whether weight decay applies to every trained parameter; otherwise Trainer leaves out biases and norms."""
+        ...
+
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         """The model to train; `model` itself is changed in place. `modules_to_save` as in `wrap`."""
         ...

@@ -6,11 +6,19 @@ import { sessionQuery } from "@/api/queries";
 import { Logo } from "@/components/Logo";
 import { useTitle } from "@/components/use-title";
 
+/** Why the server led a link here, by the address's `error`. */
+const LINK_ERRORS: Record<string, string> = {
+  token: "The token in that link is not the one of this installation. Use the link of the newest start.",
+  attempts:
+    "The token in that link is not the one of this installation, and there were many wrong ones. The right token still works.",
+  site: "Links on other sites can't sign you in. Open the link directly, or paste its token here.",
+};
+
 export function SignInPage() {
   useTitle("Sign in");
   const client = useQueryClient();
   const [token, setToken] = useState("");
-  const isLinkWrong = new URLSearchParams(window.location.search).get("error") === "token";
+  const linkError = LINK_ERRORS[new URLSearchParams(window.location.search).get("error") ?? ""];
   const signIn = useMutation({
     mutationFn: () => unwrap(http.POST("/api/v1/session", { body: { token: token.trim() } })),
     onSuccess: (session) => client.setQueryData(sessionQuery.queryKey, session),
@@ -30,8 +38,8 @@ export function SignInPage() {
             </Title>
           </Group>
           <Text size="sm" c="dimmed">
-            Open the link that <Code>rankscope up</Code> printed, or paste its token here. It also stands in
-            the file <Code>token</Code> in the data folder.
+            Open the link that <Code>rankscope up</Code> printed, or paste its token here. The token is also
+            in the file <Code>token</Code> in the data folder.
           </Text>
           {/* Password managers keep a token under a name. */}
           <input type="text" name="username" autoComplete="username" value="rankscope" readOnly hidden />
@@ -49,9 +57,9 @@ export function SignInPage() {
             <Alert color="red" variant="light" role="alert">
               {signIn.error.message} {signIn.error instanceof ApiError ? signIn.error.nextStep : ""}
             </Alert>
-          ) : isLinkWrong ? (
+          ) : linkError ? (
             <Alert color="orange" variant="light" role="alert">
-              The token in that link is not the one of this installation. Use the link of the newest start.
+              {linkError}
             </Alert>
           ) : null}
           <Button type="submit" loading={signIn.isPending} disabled={!token.trim()}>

@@ -1,0 +1,128 @@
+"""Session cookies: signed with the sign-in token, each ended by its own sign-out.
+
+The server keeps no list of sessions, only what ended: a file named by the session's id in `sessions/ended` of the data
+folder, and `sessions/generation`, whose change ends all. So every process of an installation knows the same, sessions
+survive a restart, and a copied cookie ends with the one it was copied from.
+"""
+
+import contextlib
+import hmac
+import os
+import re
+import secrets
+import threading
+import time
+from hashlib import sha256
+from pathlib import Path
+
+from rankscope.contract.errors import ServiceDown
+from rankscope.settings import write_atomically
+
+COOKIE = "rankscope_session"
+COOKIE_MAX_AGE_S = 30 * 24 * 3600
+_VALUE = re.compile(r"([0-9a-f]{32})\.([0-9]{1,12})\.([0-9a-f]{64})")
+_MOST_COOKIES = 50
+
+
+def cookie_name(host: str) -> str:
+    """Browsers keep cookies by host without the port: the port is in the name, so that installations stay apart."""
+    port = host.rpartition("]")[2].rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isascii() and port.isdecimal() else COOKIE
+
+
+def cookies_named(header: str, name: str) -> list[str]:
+    """All values with this name. By hand: Python's own parser stops at the first cookie of another program that it dislikes."""
+    pairs = (part.strip().partition("=") for part in header.split(";")[:_MOST_COOKIES])
+    return [value.strip().strip('"') for key, sign, value in pairs if sign and key.strip() == name]
+
+
+class Sessions:
+    """Opens, recognises and ends sessions; `folder` is made on first use."""
+
+    def __init__(self, token: str, folder: Path) -> None:
+        self._key = token.encode()
+        self._generation_file = folder / "generation"
+        self._ended_folder = folder / "ended"
+        self._ended: set[str] = set()
+        """Those that this process ended or saw at its start: they stay so if the folder goes away."""
+        self._generation = ""
+        self._lock = threading.Lock()
+        with contextlib.suppress(OSError):
+            self._forget_old()
+
+    def open(self, now: float | None = None) -> str:
+        """The cookie's value for a new session."""
+        identity = secrets.token_hex(16)
+        expires = int((time.time() if now is None else now) + COOKIE_MAX_AGE_S)
+        return f"{identity}.{expires}.{self._signature(identity, expires)}"
+
+    def knows(self, value: str, now: float | None = None) -> bool:
+        """Whether the value is of a session that goes on."""
+        identity = self._identity(value, time.time() if now is None else now)
+        return identity is not None and not self._has_ended(identity)
+
+    def end(self, value: str, now: float | None = None) -> None:
+        """Ends the session with this value, wherever it was copied to; nothing when there is none."""
+        identity = self._identity(value, time.time() if now is None else now)
+        if identity is None:
+            return
+        with self._lock:
+            self._ended.add(identity)
+        try:
+            self._ended_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with open(os.open(self._ended_folder / identity, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "wb"):
+                pass
+        except OSError as error:
+            raise _not_stored(error) from error
+
+    def end_all(self) -> None:
+        """Ends every session there is."""
+        try:
+            self._ended_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_atomically(self._generation_file, secrets.token_hex(16))
+        except OSError as error:
+            raise _not_stored(error) from error
+
+    def _identity(self, value: str, now: float) -> str | None:
+        match = _VALUE.fullmatch(value)
+        if match is None:
+            return None
+        identity, expires, signature = match[1], int(match[2]), match[3]
+        is_ours = hmac.compare_digest(signature, self._signature(identity, expires))
+        return identity if is_ours and expires > now else None
+
+    def _signature(self, identity: str, expires: int) -> str:
+        label = f"rankscope session 2|{self._read_generation()}|{identity}|{expires}"
+        return hmac.new(self._key, label.encode(), sha256).hexdigest()
+
+    def _read_generation(self) -> str:
+        # The last one known, while the folder is out of reach.
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            self._generation = self._generation_file.read_text(encoding="utf-8")
+        return self._generation
+
+    def _has_ended(self, identity: str) -> bool:
+        if identity in self._ended:
+            return True
+        try:
+            (self._ended_folder / identity).lstat()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # it cannot be known: refuse
+        return True
+
+    def _forget_old(self) -> None:
+        """Drops the notes about sessions that have expired by themselves."""
+        for entry in os.scandir(self._ended_folder):
+            if entry.stat(follow_symlinks=False).st_mtime < time.time() - COOKIE_MAX_AGE_S:
+                os.unlink(entry)
+            else:
+                self._ended.add(entry.name)
+
+
+def _not_stored(error: OSError) -> ServiceDown:
+    return ServiceDown(
+        f"The sign-out cannot be stored ({error.strerror}), so a copy of the cookie may work again after a restart.",
+        "Check that the data folder can be written to, then sign out again.",
+    )

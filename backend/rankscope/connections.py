@@ -1,0 +1,151 @@
+"""Connections of the server: how many it holds, and how long one may keep it waiting.
+
+Anybody can open connections and say nothing; a sign-in is asked for only in a request. Without a limit a thousand of them
+use up the process's open files, and nobody is answered any more. So a head of a request must be complete in 10 s, a body
+must go on every 30 s, and where all places are taken the connection that has been quiet the longest makes room.
+"""
+
+import asyncio
+import json
+import logging
+import resource
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from rankscope.api.problems import MEDIA_TYPE, SAFE_HEADERS
+
+_log = logging.getLogger(__name__)
+
+_MOST_CONNECTIONS = 4096
+_MOST_OPEN_FILES = 65_536
+_RESERVED_FILES = 200
+"""For the database, the broker, logs and downloads."""
+
+_WARN_EVERY_S = 60.0
+
+
+def allow_open_files() -> int:
+    """Raises the soft limit of open files as far as this process may; the number of connections that fit below it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # macOS refuses numbers below `hard`, too
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    allowed = _MOST_OPEN_FILES if soft == resource.RLIM_INFINITY else soft
+    return max(16, min(_MOST_CONNECTIONS, allowed - _RESERVED_FILES))
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1 with a limit of connections and of patience; `bounded` makes one with its numbers."""
+
+    most_connections = _MOST_CONNECTIONS
+    head_timeout_s = 10.0
+    body_timeout_s = 30.0
+
+    _silent_until = 0.0
+    """No other warning before this time, for all connections together."""
+    _timer: asyncio.TimerHandle | None = None
+    _quiet_since = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._quiet_since = self.loop.time()
+        self._close_in(self.head_timeout_s)
+        if len(self.connections) > self.most_connections:
+            self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        was_busy = self._is_busy
+        super().data_received(data)
+        if self._is_busy:
+            self._quiet_since = self.loop.time()
+            self._stop_timer()
+            if self.cycle.more_body:
+                self._close_in(self.body_timeout_s)
+        elif was_busy or self._timer is None:
+            self._close_in(self.head_timeout_s)
+        # Else a part of a head: its time goes on, so that a byte now and then does not hold the place.
+
+    def on_response_complete(self) -> None:
+        self._quiet_since = self.loop.time()
+        self._close_in(self.head_timeout_s)
+        super().on_response_complete()  # may begin with the next request, which is there already
+        if self._is_busy:
+            self._stop_timer()
+            if self.cycle.more_body:
+                self._close_in(self.body_timeout_s)
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to what is no HTTP, in the form of this API's other errors."""
+        error = sys.exc_info()[1]
+        status = HTTPStatus(getattr(error, "error_status_hint", 400))
+        problem = {
+            "type": "about:blank", "title": status.phrase, "status": status, "errors": [],
+            "detail": f"This is not a request that can be read: {error or msg}.",
+            "next_step": "Send less in the request line and the headers." if status == 431 else "Send HTTP/1.1.",
+        }  # fmt: skip
+        body = json.dumps(problem).encode()
+        headers = {
+            "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close", **SAFE_HEADERS,
+        }  # fmt: skip
+        parts: list[Any] = [
+            h11.Response(status_code=status, headers=list(headers.items()), reason=status.phrase.encode()),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ]
+        with suppress(h11.LocalProtocolError):  # an answer has begun: there is nothing to say any more
+            self.transport.write(b"".join(self.conn.send(part) or b"" for part in parts))
+        self.transport.close()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _close_in(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, self.transport.abort)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _make_room(self) -> None:
+        """Closes the connection that is least missed: this one, where all others are being answered."""
+        others = [other for other in self.connections if isinstance(other, BoundedProtocol) and other is not self]
+        quiet = _quietest(other for other in others if not other._is_busy)
+        # Requests whose body does not come, and answers that are not fetched.
+        stuck = quiet or _quietest(other for other in others if other.cycle.more_body or other.flow.write_paused)
+        closed = stuck or self
+        self._warn()
+        self.connections.discard(closed)
+        closed.transport.abort()
+
+    def _warn(self) -> None:
+        cls = type(self)
+        if self.loop.time() >= cls._silent_until:
+            cls._silent_until = self.loop.time() + _WARN_EVERY_S
+            _log.warning("All %d connections are taken; those that are quiet are closed.", self.most_connections)
+
+
+def _quietest(connections: Iterable[BoundedProtocol]) -> BoundedProtocol | None:
+    return min(connections, key=lambda connection: connection._quiet_since, default=None)
+
+
+def bounded(most_connections: int, *, head_timeout_s: float = 10.0, body_timeout_s: float = 30.0) -> type[H11Protocol]:
+    """The class of protocol for `uvicorn.Config(http=...)`."""
+    limits = {
+        "most_connections": most_connections, "head_timeout_s": head_timeout_s, "body_timeout_s": body_timeout_s,
+    }  # fmt: skip
+    return type("Bounded", (BoundedProtocol,), limits)

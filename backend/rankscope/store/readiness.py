@@ -1,0 +1,159 @@
+"""Whether database and broker can be used, asked before anything else starts. StartupError, in one sentence, if not.
+
+No sentence holds a password: of the URLs only what is certainly none is shown.
+"""
+
+import sqlite3
+import time
+from urllib.parse import urlsplit
+
+import redis
+from alembic.util.exc import CommandError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlmodel import SQLModel
+
+from rankscope.contract import tables
+from rankscope.contract.errors import StartupError
+from rankscope.store import schema
+from rankscope.store.engine import create_engine, writing
+
+_LOOK_THROUGH_S = 1.0
+_STEPS_A_LOOK = 10_000
+_BROKER_WAIT_S = 5.0
+
+
+def open_database(url: str, *, migrates: bool) -> Engine:
+    """The engine of a database that is whole, has this version's schema, and takes a write.
+
+    `migrates`: an older or empty one is brought up to date (the server's business); else it is refused.
+    """
+    try:
+        engine = create_engine(url)
+    except (ArgumentError, ValueError, ImportError) as error:  # their texts may hold a part of the password
+        raise StartupError(
+            "The database cannot be opened: RANKSCOPE_DATABASE_URL is neither sqlite:///FILE nor "
+            "postgresql://USER:PASSWORD@HOST/NAME (write special characters of the password as %XX)."
+        ) from error
+    except OSError as error:
+        raise StartupError(f"The database cannot be opened ({error}); check RANKSCOPE_DATABASE_URL.") from error
+    try:
+        _check(engine, migrates=migrates)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def check_broker(url: str, wait_s: float = _BROKER_WAIT_S) -> None:
+    """StartupError unless a Redis or Valkey answers at `url` and takes a write; waits a little for one that starts."""
+    try:
+        parts = urlsplit(url)
+        shown = f"{parts.hostname}:{parts.port or 6379}"
+        is_readable = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
+    except ValueError:
+        is_readable = False
+    if not is_readable or (parts.path.strip("/") and not parts.path.strip("/").isdecimal()):
+        raise StartupError(
+            "RANKSCOPE_BROKER_URL cannot be read: write redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS "
+            "(special characters of the password as %XX)."
+        )
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            with redis.Redis.from_url(
+                url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+            ) as client:
+                client.set("rankscope:start", "1", ex=1)
+            return
+        except redis.AuthenticationError as error:
+            raise _broker_error(shown, "refuses the password", "correct it in RANKSCOPE_BROKER_URL", error) from error
+        except (redis.BusyLoadingError, redis.TimeoutError, redis.ConnectionError, OSError) as error:
+            if time.monotonic() >= deadline or "Name or service" in str(error):
+                what = "cannot be reached"
+                raise _broker_error(shown, what, "start it, or set RANKSCOPE_BROKER_URL", error) from error
+        except (redis.RedisError, ValueError) as error:
+            what = "does not answer as a Redis or Valkey server that can be written to"
+            raise _broker_error(shown, what, "check RANKSCOPE_BROKER_URL", error) from error
+        time.sleep(0.1)  # nothing to wait on but the port
+
+
+def _check(engine: Engine, *, migrates: bool) -> None:
+    where = shown_database(engine)
+    try:
+        if engine.dialect.name == "sqlite":
+            _look_through(engine)
+        if migrates:
+            schema.migrate(engine)
+        else:
+            schema.check_current(engine)
+        _check_tables(engine)
+        with writing(engine) as session:
+            session.execute(text("UPDATE alembic_version SET version_num = version_num"))
+    except (SQLAlchemyError, sqlite3.Error, CommandError, OSError) as error:
+        cause = line_of(error)
+        if "locked" in cause:
+            raise StartupError(
+                f"The database {where} is locked by another program ({cause}); end that program, then try again."
+            ) from error
+        if "readonly" in cause or "read-only" in cause:
+            raise StartupError(
+                f"The database {where} cannot be written to ({cause}); check its permissions."
+            ) from error
+        if "malformed" in cause or "not a database" in cause:
+            raise StartupError(f"The database {where} is damaged ({cause}); restore a backup.") from error
+        raise StartupError(
+            f"The database {where} cannot be used ({cause}); fix it, or set RANKSCOPE_DATABASE_URL."
+        ) from error
+
+
+def _look_through(engine: Engine) -> None:
+    """SQLite's own look for damage, for a second at most: a large database is not read whole at each start."""
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        end = time.monotonic() + _LOOK_THROUGH_S
+        raw.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS_A_LOOK)
+        try:
+            found = raw.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise
+            found = None
+        finally:
+            raw.set_progress_handler(None, 0)
+    if found is not None and found[0] != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {found[0]}")
+
+
+def _check_tables(engine: Engine) -> None:
+    inspector = inspect(engine)
+    present = set(inspector.get_table_names())
+    assert tables  # its import fills the metadata
+    for table in SQLModel.metadata.sorted_tables:
+        lacks = [] if table.name in present else [f"table {table.name!r}"]
+        if table.name in present:
+            columns = {column["name"] for column in inspector.get_columns(table.name)}
+            lacks = [
+                f"column {column.name!r} of table {table.name!r}" for column in table.c if column.name not in columns
+            ]
+        if lacks:
+            raise StartupError(
+                f"The database {shown_database(engine)} lacks the {lacks[0]}: it is damaged; restore a backup."
+            )
+
+
+def shown_database(engine: Engine) -> str:
+    """The database's URL without password and query."""
+    return engine.url.set(query={}).render_as_string(hide_password=True)
+
+
+def line_of(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+
+
+def _broker_error(shown: str, what: str, next_step: str, error: Exception) -> StartupError:
+    return StartupError(f"The broker at {shown} {what} ({line_of(error)}); {next_step}.")

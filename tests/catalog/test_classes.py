@@ -1,0 +1,212 @@
+"""Missing and odd values: what is a class, what is left out, and what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankscope.catalog import Catalog
+from rankscope.catalog.splits import SplitCounts, split, what_changed
+from rankscope.contract.config import DataConfig
+from rankscope.contract.errors import BadInput
+from rankscope.settings import Settings
+
+Divide = Callable[..., SplitCounts]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    settings = Settings(data_dir=tmp_path)
+    settings.datasets_dir.mkdir()
+    return Catalog(settings)
+
+
+@pytest.fixture
+def divide(catalog: Catalog, tmp_path: Path) -> Divide:
+    """Counts the split of a file, and holds that the rows of the split are the same."""
+
+    def divide(name: str, content: str, **options: Any) -> SplitCounts:
+        (tmp_path / "datasets" / name).write_text(content, encoding="utf-8")
+        entry = catalog.dataset(f"local:{name}")
+        data = DataConfig(id=entry.id, eval_fraction=0.3, **options)
+        counts, rows = catalog.count_split(entry, data), split(entry, data)
+        assert (counts.train_rows, counts.eval_rows) == (len(rows.train), len(rows.evaluation))
+        assert counts.labels == rows.labels
+        for each in counts.classes:
+            of_class = [
+                [row[counts.label_column] for row in side].count(each.label) for side in (rows.train, rows.evaluation)
+            ]
+            assert [each.train_rows, each.eval_rows] == of_class
+        return counts
+
+    return divide
+
+
+def csv_of(*labels: str, times: int = 6, header: str = "text,label") -> str:
+    return f"{header}\n" + "".join(f"text {n},{labels[n % len(labels)]}\n" for n in range(times * len(labels)))
+
+
+def json_of(*labels: str, times: int = 6) -> str:
+    return "".join(f'{{"text": "text {n}", "label": {labels[n % len(labels)]}}}\n' for n in range(times * len(labels)))
+
+
+def left_out(counts: SplitCounts) -> list[tuple[str, int, tuple[int, ...]]]:
+    return [(each.reason, each.rows, each.first_lines) for each in counts.left_out]
+
+
+# ---------------------------------------------------------------- missing
+
+
+@pytest.mark.parametrize("empty", ["", "  ", '""', "NaN", "nan", "null", "NULL", "<NA>", "#N/A"])
+def test_a_missing_label_in_a_csv_file_is_no_class(divide: Divide, empty: str) -> None:
+    counts = divide("rows.csv", csv_of("x", "y", empty, times=40))
+    assert counts.labels == ["x", "y"]
+    assert left_out(counts) == [("no label in column 'label'", 40, (4, 7, 10, 13, 16))]
+    assert counts.train_rows + counts.eval_rows == 80
+
+
+@pytest.mark.parametrize("empty", ["null", "NaN", '""', '"  "'])
+def test_a_missing_label_in_json_lines_is_no_class(divide: Divide, empty: str) -> None:
+    counts = divide("rows.jsonl", json_of('"x"', '"y"', empty, times=40) + '{"text": "no label at all"}\n')
+    assert counts.labels == ["x", "y"]
+    assert [(each.reason, each.rows) for each in counts.left_out] == [("no label in column 'label'", 41)]
+
+
+@pytest.mark.parametrize("word", ["None", "N/A", "none", "NA"])
+def test_words_that_people_use_for_a_class_stay_one_and_are_said(divide: Divide, word: str) -> None:
+    counts = divide("rows.csv", csv_of("x", "y", word, times=40))
+    assert counts.labels == sorted(["x", "y", word])
+    (warning,) = counts.warnings
+    assert f"{word!r} is a class of its own, with 40 rows" in warning
+    assert divide("rows.jsonl", json_of('"x"', '"y"', f'"{word}"', times=40)).labels == counts.labels
+
+
+def test_missing_texts_are_left_out_and_never_become_words(divide: Divide, catalog: Catalog) -> None:
+    rows = json_of('"x"', '"y"', times=40)
+    for text in ('"text": null, ', '"text": "", ', '"text": " \\t ", ', '"text": NaN, ', ""):
+        rows += f'{{{text}"label": "x"}}\n'
+    counts = divide("rows.jsonl", rows)
+    assert left_out(counts) == [("no text in column 'text'", 5, (81, 82, 83, 84, 85))]
+    counts = divide("rows.csv", csv_of("x", "y", times=40) + ",x\n  ,y\nNaN,x\nnull,y\n")
+    assert left_out(counts) == [("no text in column 'text'", 4, (82, 83, 84, 85))]
+    parts = split(catalog.dataset("local:rows.csv"), DataConfig(id="x", eval_fraction=0.3))
+    assert not {"", "NaN", "null"} & {row["text"] for row in [*parts.train, *parts.evaluation]}
+
+
+def test_half_a_pair_is_left_out(divide: Divide) -> None:
+    content = "a,b,label\n" + "".join(f"one {n},{'' if n % 10 == 0 else f'two {n}'},{'xy'[n % 2]}\n" for n in range(60))
+    counts = divide("pairs.csv", content, text_columns=["a", "b"])
+    assert left_out(counts) == [("no text in column 'a' or 'b'", 6, (2, 12, 22, 32, 42))]
+
+
+def test_rows_without_a_group_stay_together_and_are_said(divide: Divide) -> None:
+    content = "text,label,film\n" + "".join(f"t {n},{'xy'[n % 2]},{n % 30 or ''}\n" for n in range(300))
+    counts = divide("rows.csv", content, group_column="film")
+    assert counts.warnings == ("10 rows have no 'film': they are split as one group.",)
+
+
+# ---------------------------------------------------------------- spelled in several ways
+
+
+def test_numbers_that_are_equal_are_one_class_and_it_is_said(divide: Divide) -> None:
+    counts = divide("rows.jsonl", json_of("1", "1.0", '"1"', "0", "0.0", '" 0 "', times=30))
+    assert counts.labels == ["0", "1"]
+    assert sum(each.train_rows + each.eval_rows for each in counts.classes) == 180
+    assert [warning for warning in counts.warnings if "'1' and '1.0' are one class, '1'" in warning]
+    assert divide("rows.csv", csv_of("1", "1.0", "0", times=30)).labels == ["0", "1"]
+
+
+def test_a_number_that_is_spelled_in_one_way_keeps_it(divide: Divide) -> None:
+    assert divide("floats.jsonl", json_of("1.0", "0.0", times=30)).labels == ["0.0", "1.0"]
+    assert divide("codes.csv", csv_of("007", "7", "1e2", "100", times=30)).labels == ["007", "100", "1e2", "7"]
+    assert divide("truth.jsonl", json_of("true", "false", times=30)).labels == ["false", "true"]
+
+
+def test_classes_that_differ_in_capitals_or_spaces_are_said(divide: Divide) -> None:
+    counts = divide("rows.csv", csv_of("Fresh", "fresh", "rotten", " rotten ", times=30))
+    assert counts.labels == ["Fresh", "fresh", "rotten"]
+    assert [w for w in counts.warnings if "'Fresh' and 'fresh' differ only in capitals or spaces" in w]
+
+
+@pytest.mark.parametrize("header", ["text , label ", "Text,Label", " TEXT,LABEL", "\ufefftext,label"])
+def test_names_of_columns_are_found_with_spaces_and_capitals(divide: Divide, catalog: Catalog, header: str) -> None:
+    counts = divide("rows.csv", csv_of("x", "y", times=30, header=header))
+    assert (counts.text_columns[0].casefold(), counts.label_column.casefold()) == ("text", "label")
+    asked = divide("rows.csv", csv_of("x", "y", times=30, header=header), text_columns=[" Text"], label_column="label ")
+    assert (asked.text_columns, asked.label_column) == (counts.text_columns, counts.label_column)
+
+
+# ---------------------------------------------------------------- no classes
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("ids.csv", "text,label\n" + "".join(f"t{n},{n}\n" for n in range(10_000)),
+         "'label', which has 10,000 different values in 10,000 rows: this looks like a number or an id"),
+        ("few-ids.csv", "text,label\n" + "".join(f"t{n},{n}\n" for n in range(30)), "30 different values in 30 rows"),
+        ("names.csv", "text,label\n" + "".join(f"t{n},name {n // 2}x\n" for n in range(59)),
+         "30 different values in 59 rows: this looks like a text or an id"),
+        ("scores.csv", "text,label\n" + "".join(f"t{n},{n % 50 / 100}\n" for n in range(1000)),
+         "50 different numbers in 1,000 rows: this looks like a score"),
+        ("scores.jsonl", "".join(json.dumps({"text": f"t{n}", "label": n / 7}) + "\n" for n in range(3000)),
+         "3,000 different values in 3,000 rows"),
+        ("one.csv", csv_of("same"), "'label', which has 1 class only, 'same'"),
+        ("one-and-none.csv", csv_of("same", ""), "'label', which has 1 class only, 'same'"),
+        ("none.csv", csv_of(""), "'label', which has 0 classes"),
+        ("long.csv", csv_of("x", "y" * 1001), "has a value of 1,001 characters"),
+        ("lists.jsonl", json_of('"x"', '"y"') + '{"text": "a", "label": ["x", "y"]}\n', "a list or an object on line 13"),
+    ],
+)  # fmt: skip
+def test_what_holds_no_classes_is_refused_by_name_and_count(
+    divide: Divide, name: str, content: str, words: str
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        divide(name, content)
+    (problem,) = refused.value.problems
+    assert problem.field == "config.data.label_column"
+    assert words in problem.message
+    assert problem.next_step
+
+
+def test_texts_that_are_all_the_same_are_refused(divide: Divide) -> None:
+    with pytest.raises(BadInput) as refused:
+        divide("rows.csv", "text,label\n" + "same,x\nsame,y\n" * 20)
+    assert refused.value.problems[0].field == "config.data.text_columns"
+    assert "the same in all 40 rows" in refused.value.problems[0].message
+
+
+def test_a_class_of_one_row_is_said(divide: Divide) -> None:
+    counts = divide("rows.csv", csv_of("x", "y", times=40) + "rare one,z\n")
+    assert [w for w in counts.warnings if "only one row has 'z'" in w]
+
+
+def test_without_a_usual_name_the_column_has_to_be_chosen(divide: Divide) -> None:
+    with pytest.raises(BadInput) as refused:
+        divide("rows.csv", csv_of("x", "y", header="text,opinion"))
+    (problem,) = refused.value.problems
+    assert problem.field == "config.data.label_column"
+    assert problem.next_step == "Use one of its columns: text, opinion."
+    assert divide("rows.csv", csv_of("x", "y", header="text,opinion"), label_column="opinion").labels == ["x", "y"]
+
+
+def test_drawing_fewer_rows_counts_those_that_are_drawn(divide: Divide) -> None:
+    counts = divide("rows.csv", csv_of("x", "y", times=200), max_train_rows=50, max_eval_rows=7)
+    assert (counts.train_rows, counts.eval_rows) == (50, 7)
+
+
+# ---------------------------------------------------------------- runs of earlier versions
+
+
+def test_what_a_run_was_launched_with_is_compared_with_what_is_there_now(divide: Divide) -> None:
+    counts = divide("rows.csv", csv_of("x", "y", "", times=40))
+    now = (counts.labels, counts.train_rows, counts.eval_rows)
+    environment = {"labels": counts.labels, "train_rows": counts.train_rows, "eval_rows": counts.eval_rows}
+    assert what_changed(environment, *now) is None
+    assert what_changed({}, *now) is None
+    with_empty = what_changed(environment | {"labels": ["", "x", "y"]}, *now)
+    assert with_empty == "The run was launched with the classes '', 'x', 'y', and the data set has 'x', 'y' now."
+    more = what_changed(environment | {"train_rows": 1000}, *now)
+    assert more == f"The run was launched with 1,000 training rows, and the data set has {counts.train_rows} now."

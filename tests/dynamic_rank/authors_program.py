@@ -1,0 +1,70 @@
+"""What the authors' program (Mao et al., ACL 2024) does, from its published behaviour: NumPy, slow, no word of the library.
+
+Each function takes plain arrays and numbers. Where the program computes in float64, so does this.
+"""
+
+import math
+
+import numpy as np
+
+
+def window_offset(step, total_steps, start_share=0.15, end_share=0.5):
+    """(steps since the window began, length of the window), both cut towards zero. Step 1 is the first."""
+    offset = int(step - total_steps * start_share)
+    length = int(total_steps * (1 - start_share - end_share))
+    return offset, length
+
+
+def prunes_at(step, total_steps, interval):
+    offset, length = window_offset(step, total_steps)
+    return 0 <= offset <= length and (offset % interval == 0 or offset == length)
+
+
+def scores_at(step, total_steps):
+    """Whether the importance is still updated, and the regulariser still in the loss, at this step."""
+    offset, length = window_offset(step, total_steps)
+    return offset <= length
+
+
+def pruned_count(step, total_steps, n_components, start_rank, end_rank):
+    """How many components the cubic schedule takes away at this step, a fraction cut off."""
+    offset, length = window_offset(step, total_steps)
+    share = (start_rank - end_rank) / start_rank * (offset / length) ** 3
+    return int(n_components * share)
+
+
+def importance(A, B, c, eps=1e-8):
+    """Norm of each rank-1 matrix over the norm of their sum; A (r, in), B (out, r), c (r,)."""
+    whole = B @ (A * c[:, None])
+    parts = [np.linalg.norm(np.outer(B[:, i], A[i] * c[i])) for i in range(len(c))]
+    return np.array(parts) / (np.linalg.norm(whole) + eps)
+
+
+def smoothed(before, now, beta=0.9):
+    return beta * before + (1 - beta) * now
+
+
+def kept(ema, count):
+    """Everything at or below the count-th lowest score goes, at least the lowest; `ema` (modules, r)."""
+    threshold = np.sort(ema, axis=None)[max(count, 1) - 1]
+    return ema > threshold
+
+
+def regularizer(pairs, start_rank):
+    """Sum of the unbiased variances of the rows of A and the columns of B, over 2 * modules * start_rank."""
+    total = sum(A.var(axis=1, ddof=1).sum() + B.var(axis=0, ddof=1).sum() for A, B in pairs)
+    return total / (len(pairs) * 2 * start_rank)
+
+
+def start_bound(fan_in):
+    """Kaiming-uniform with a = 0: the start values of A (fan_in: in) and of B (fan_in: r) lie within it."""
+    gain = math.sqrt(2 / (1 + 0**2))
+    return math.sqrt(3) * gain / math.sqrt(fan_in)
+
+
+def learning_rate(step, total_steps, peak, warmup_share=0.06):
+    """Of optimizer step `step` = 1, 2, ...: linear from 0 over a warm-up that is rounded down, then linear to 0."""
+    warmup, done = int(total_steps * warmup_share), step - 1
+    if done < warmup:
+        return peak * done / warmup
+    return peak * (total_steps - done) / (total_steps - warmup)

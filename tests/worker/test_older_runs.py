@@ -1,0 +1,131 @@
+"""Runs of an installation that an earlier version wrote (schema 0003) go on as they began.
+
+`tests/data/installation-0003.tar.xz` is its data folder: three runs of 20 steps that were stopped at step 7, one that waits,
+and `expected.json`, what that version recorded of each when it was not stopped. Its `init: paper` drew smaller A and B, it
+pruned at multiples of the interval (window 3 to 10: 4, 6, 8, 10) and rounded the learning rate's warm-up up.
+"""
+
+import json
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from rankscope.catalog import Catalog
+from rankscope.contract.config import RunConfig
+from rankscope.contract.methods import DynamicRankMethod
+from rankscope.contract.tables import Run
+from rankscope.fork import find_origin, plan_fork
+from rankscope.settings import Settings
+from rankscope.store import events, queue, runs
+from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.schema import migrate
+from rankscope_worker.supervisor import child_environment
+
+ARCHIVE = Path(__file__).parents[1] / "data" / "installation-0003.tar.xz"
+
+
+class Old:
+    """The unpacked installation, brought up to date."""
+
+    def __init__(self, folder: Path) -> None:
+        with tarfile.open(ARCHIVE) as archive:
+            archive.extractall(folder, filter="data")
+        self.settings = Settings(_env_file=None, data_dir=folder, broker_url="redis://127.0.0.1:1/0")
+        self.engine: Engine = create_engine(self.settings.resolved_database_url)
+        migrate(self.engine)
+        self.expected: dict[str, Any] = json.loads((folder / "expected.json").read_text())
+        self.ids: dict[str, str] = self.expected["ids"]
+
+    def run(self, name: str) -> Run:
+        with reading(self.engine) as session:
+            run = runs.get_run(session, self.ids[name])
+            session.expunge(run)
+            return run
+
+    def train(self, name: str) -> list[dict[str, Any]]:
+        """Lets a worker's child do the run's next attempt; all events that are shown of the run then."""
+        run_id = self.ids[name]
+        with writing(self.engine) as session:
+            if name != "queued":
+                runs.delete_run(session, self.ids["queued"])
+                runs.request_resume(session, run_id, now=time.time())
+            claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=600, now=time.time())
+        assert claim is not None
+        assert claim.run_id == run_id
+        self.settings.attempt_dir(run_id, claim.attempt).mkdir(parents=True)
+        with subprocess.Popen(
+            [sys.executable, "-m", "rankscope_worker.train", run_id, str(claim.attempt)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=child_environment(self.settings, None, 1),
+        ) as child:  # fmt: skip
+            assert child.stdout is not None
+            log = child.stdout.read().decode()
+        with reading(self.engine) as session:
+            recorded = events.read_after(session, run_id, 0, 100_000)
+        assert any(event["kind"] == "artifact" for event in recorded), log
+        return recorded
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Old]:
+    old = Old(tmp_path / "old")
+    yield old
+    old.engine.dispose()
+
+
+def compare(recorded: list[dict[str, Any]], expected: dict[str, Any], method: str) -> None:
+    def of(name: str) -> dict[str, float]:
+        return {
+            str(event["step"]): event["values"][name]
+            for event in recorded
+            if event["kind"] == "metrics" and name in event["values"]
+        }
+
+    # Another processor adds in another order; on the one that wrote the archive these are equal to the bit.
+    assert of("train_loss") == pytest.approx(expected["losses"], rel=1e-4)
+    assert of("learning_rate") == pytest.approx(expected["rates"])
+    prunings = [[event["step"], event["budget"]] for event in recorded if event["kind"] == "prune"]
+    assert prunings == expected["prunings"]
+    assert [step for step, _ in prunings] == [4, 6, 8, 10], method
+    masks = {str(event["step"]): event["mask"] for event in recorded if event["kind"] == "ranks"}
+    assert masks == expected["masks"]
+
+
+@pytest.mark.parametrize("name", ["paper", "zero_b", "adalora"])
+def test_a_stopped_run_goes_on_as_it_began(old: Old, name: str) -> None:
+    recorded = old.train(name)
+    assert [event["step"] for event in recorded if event["kind"] == "status" and event["status"] == "running"] == [0, 7]
+    compare(recorded, old.expected[name], name)
+
+
+def test_a_waiting_run_is_the_run_that_was_launched(old: Old) -> None:
+    compare(old.train("queued"), old.expected["paper"], "queued")
+
+
+def test_stored_configurations_say_what_the_runs_were_launched_with(old: Old) -> None:
+    methods = {name: RunConfig.model_validate(old.run(name).config).method for name in old.ids}
+    found = {
+        name: (method.init, method.pruning_phase)
+        for name, method in methods.items()
+        if isinstance(method, DynamicRankMethod)
+    }
+    assert found == {
+        "paper": ("small_random", "absolute"), "zero_b": ("zero_b", "absolute"), "queued": ("small_random", "absolute"),
+    }  # fmt: skip
+
+
+def test_a_fork_of_an_old_run_keeps_its_start_and_its_phase_unless_the_phase_is_changed(old: Old) -> None:
+    parent = old.run("paper")
+    catalog = Catalog(old.settings)
+    origin = find_origin(old.settings, parent, 7, None)
+    same = plan_fork(parent, origin, {}, catalog)
+    assert same.config.method == RunConfig.model_validate(parent.config).method
+    assert same.curve.prunings == [4, 6, 8, 10]
+    changed = plan_fork(parent, origin, {"method": {"pruning_phase": "window"}}, catalog)
+    assert changed.curve.prunings == [3, 5, 7, 9, 10]
