@@ -95,7 +95,7 @@ def calls_in_a_write(block: ast.With) -> Iterator[str]:
     [
         pytest.param(module, path, id=module)
         for module, path in modules()
-        if any(writes(path)) and not is_within(module, {"rankscope.store", "rankscope.backup"})
+        if any(writes(path)) and not is_within(module, {"rankscope.store", "rankscope.backup", "rankscope.restore"})
     ],
 )
 def test_only_functions_of_the_store_are_called_within_a_write_transaction(module: str, path: Path) -> None:

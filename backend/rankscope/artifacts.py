@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.contract.tables import Run
+from rankscope.data_folder import is_plain_folder
 from rankscope.settings import Settings
 
 
@@ -19,4 +20,5 @@ def find_artifact(settings: Settings, run: Run) -> Artifact | None:
     if run.artifact is None:
         return None
     folders = ((number, settings.attempt_dir(run.id, number) / run.artifact) for number in range(run.attempt, 0, -1))
-    return next((Artifact(number, folder) for number, folder in folders if folder.is_dir()), None)
+    found = (Artifact(number, folder) for number, folder in folders if is_plain_folder(settings.runs_dir, folder))
+    return next(found, None)

@@ -1,4 +1,4 @@
-"""Backup and restore: one file with the database and the runs' files, made while everything runs.
+"""Backup: one file with the database and the runs' files, made while everything runs.
 
 The file is a tar.gz: `backup.json`, `database.db` (SQLite, whatever the installation's database is) and `runs/`. So a backup
 of PostgreSQL can be restored into SQLite, and the other way round.
@@ -13,26 +13,26 @@ import sqlite3
 import tarfile
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, func, insert, select
+from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, SQLModel
 
 from rankscope import __version__
-from rankscope.contract import tables
 from rankscope.contract.errors import StartupError
+from rankscope.data_folder import is_plain_file
 from rankscope.settings import Settings
 from rankscope.store import schema
 from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.readiness import line_of
 
-_FORMAT = 1
-_NOTE, _DATABASE, _RUNS = "backup.json", "database.db", "runs"
-_BATCH = 1000
-_TABLES = [SQLModel.metadata.tables[name] for name in ("run", "worker", "attempt", "checkpoint", "event", "chunk")]
+BACKUP_FORMAT = 1
+NOTE, DATABASE, RUNS = "backup.json", "database.db", "runs"
+BATCH = 1000
+TABLES = [SQLModel.metadata.tables[name] for name in ("run", "worker", "attempt", "checkpoint", "event", "chunk")]
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ def write_backup(settings: Settings, target: Path, *, with_files: bool = True) -
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".backup-") as name:
             working = Path(name)
-            database = working / _DATABASE
+            database = working / DATABASE
             _snapshot(engine, database)
             note = _describe(database, with_files)
             if with_files:
-                _pin_checkpoints(settings, database, working / _RUNS)
+                _pin_checkpoints(settings, database, working / RUNS)
             partial = target.with_name(f".{target.name}.partial")
             try:
                 _write_archive(settings, partial, working, note)
@@ -74,36 +74,7 @@ def write_backup(settings: Settings, target: Path, *, with_files: bool = True) -
             finally:
                 partial.unlink(missing_ok=True)
     except (OSError, SQLAlchemyError, sqlite3.Error) as error:
-        raise StartupError(f"The backup cannot be written: {_line(error)}") from error
-    finally:
-        engine.dispose()
-    return note
-
-
-def restore_backup(settings: Settings, source: Path, *, replace: bool = False) -> BackupNote:
-    """Puts a backup into this installation's database and data folder, in one transaction.
-
-    The database must hold no runs, unless `replace`: then they go, and their files are set aside, not deleted. A backup of
-    an older version is brought up to date; one of a newer version is refused. Raises StartupError with one sentence.
-    """
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(settings.resolved_database_url)
-    try:
-        schema.migrate(engine)
-        with tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".restore-") as name:
-            working = Path(name)
-            note = _unpack(source, working)
-            copy = create_engine(f"sqlite:///{working / _DATABASE}")
-            try:
-                schema.migrate(copy)
-                with reading(copy) as old, writing(engine) as new:
-                    _make_empty(new, replace=replace)
-                    _copy_rows(old, new)
-                    _place_files(settings, working / _RUNS)
-            finally:
-                copy.dispose()
-    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
-        raise StartupError(f"The backup cannot be restored, and nothing was changed: {_line(error)}") from error
+        raise StartupError(f"The backup cannot be written: {line_of(error)}") from error
     finally:
         engine.dispose()
     return note
@@ -143,25 +114,10 @@ def _snapshot(engine: Engine, target: Path) -> None:
 
 
 def _copy_rows(old: Session, new: Session) -> None:
-    for table in _TABLES:
-        result = old.connection().execution_options(yield_per=_BATCH).execute(select(table))
-        for rows in result.mappings().partitions(_BATCH):
+    for table in TABLES:
+        result = old.connection().execution_options(yield_per=BATCH).execute(select(table))
+        for rows in result.mappings().partitions(BATCH):
             new.connection().execute(insert(table), [dict(row) for row in rows])
-
-
-def _make_empty(session: Session, *, replace: bool) -> None:
-    count = session.scalar(select(func.count()).select_from(tables.Run)) or 0
-    if count and not replace:
-        raise StartupError(
-            f"The database holds {count} run(s) already; restore into an empty installation, or give --replace, which "
-            "removes them and sets their files aside."
-        )
-    if count:
-        owned = [row.id for row in session.scalars(select(tables.Run)) if row.status.is_owned]
-        if owned:
-            raise StartupError(f"Run {owned[0]} is on a worker; stop all workers before you replace its database.")
-    for table in reversed(_TABLES):
-        session.execute(delete(table))
 
 
 def _describe(database: Path, has_files: bool) -> BackupNote:
@@ -169,7 +125,7 @@ def _describe(database: Path, has_files: bool) -> BackupNote:
         (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         (runs,) = connection.execute("SELECT count(*) FROM run").fetchone()
         (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
-    return BackupNote(_FORMAT, __version__, revision, time.time(), runs, events, has_files, _sha256(database))
+    return BackupNote(BACKUP_FORMAT, __version__, revision, time.time(), runs, events, has_files, sha256_of(database))
 
 
 def _pin_checkpoints(settings: Settings, database: Path, pinned: Path) -> None:
@@ -180,7 +136,7 @@ def _pin_checkpoints(settings: Settings, database: Path, pinned: Path) -> None:
         folder = settings.checkpoint_dir(run_id, attempt, step)
         copy = pinned / folder.relative_to(settings.runs_dir)
         try:
-            shutil.copytree(folder, copy, copy_function=_link)
+            shutil.copytree(folder, copy, symlinks=True, copy_function=_link)
         except OSError:  # deleted a moment ago, or while it was being linked: then it is not part of the backup
             shutil.rmtree(copy, ignore_errors=True)
 
@@ -195,13 +151,14 @@ def _link(source: str, target: str) -> None:
 
 
 def _write_archive(settings: Settings, target: Path, working: Path, note: BackupNote) -> None:
-    (working / _NOTE).write_text(json.dumps(asdict(note), indent=1), encoding="utf-8")
-    with target.open("wb") as file:
+    (working / NOTE).write_text(json.dumps(asdict(note), indent=1), encoding="utf-8")
+    target.unlink(missing_ok=True)
+    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
         with tarfile.open(fileobj=file, mode="w:gz", compresslevel=3) as archive:
-            archive.add(working / _NOTE, _NOTE)
-            archive.add(working / _DATABASE, _DATABASE)
+            archive.add(working / NOTE, NOTE)
+            archive.add(working / DATABASE, DATABASE)
             if note.has_files:
-                for path, name in _files(settings.runs_dir, working / _RUNS):
+                for path, name in _files(settings.runs_dir, working / RUNS):
                     with contextlib.suppress(FileNotFoundError):  # a run may be deleted meanwhile
                         archive.add(path, name, recursive=False)
         file.flush()
@@ -209,47 +166,18 @@ def _write_archive(settings: Settings, target: Path, working: Path, note: Backup
 
 
 def _files(runs: Path, pinned: Path) -> Iterator[tuple[Path, str]]:
-    """Files of runs with their names in the archive: checkpoints as pinned, the rest as it lies there."""
+    """Files of runs with their names in the archive: checkpoints as pinned, the rest as it is there. No links."""
     for path in sorted(pinned.rglob("*")):
-        if path.is_file():
-            yield path, f"{_RUNS}/{path.relative_to(pinned).as_posix()}"
+        if is_plain_file(pinned, path):
+            yield path, f"{RUNS}/{path.relative_to(pinned).as_posix()}"
     for path in sorted(runs.rglob("*")):
         parts = path.relative_to(runs).parts
-        if path.is_file() and "checkpoints" not in parts and not any(part.startswith(".") for part in parts):
-            yield path, f"{_RUNS}/{'/'.join(parts)}"
+        if "checkpoints" in parts or any(part.startswith(".") for part in parts):
+            continue
+        if is_plain_file(runs, path):
+            yield path, f"{RUNS}/{'/'.join(parts)}"
 
 
-def _unpack(source: Path, working: Path) -> BackupNote:
-    """The archive's content in `working`, checked against its note."""
-    try:
-        with tarfile.open(source, "r:gz") as archive:
-            archive.extractall(working, filter="data")
-        note = BackupNote(**json.loads((working / _NOTE).read_text(encoding="utf-8")))
-    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, TypeError) as error:
-        raise StartupError(f"{source} is no whole backup of RankScope: {_line(error)}") from error
-    if note.format != _FORMAT:
-        raise StartupError(f"{source} has backup format {note.format}; this version reads {_FORMAT}.")
-    if _sha256(working / _DATABASE) != note.sha256:
-        raise StartupError(f"{source} is damaged: its database is not what was written.")
-    return note
-
-
-def _place_files(settings: Settings, restored: Path) -> None:
-    """The restored runs' files in place; what was there is set aside. Called last, before the commit."""
-    if settings.runs_dir.exists() and any(settings.runs_dir.iterdir()):
-        os.rename(settings.runs_dir, settings.data_dir / f"runs-before-restore-{time.time_ns()}")
-    elif settings.runs_dir.exists():
-        settings.runs_dir.rmdir()
-    if restored.is_dir():
-        os.rename(restored, settings.runs_dir)
-    else:
-        settings.runs_dir.mkdir()
-
-
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())[:300]

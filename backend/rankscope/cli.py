@@ -97,7 +97,7 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Put a backup into this machine's database and data folder, which hold no runs yet."""
-    from rankscope.backup import restore_backup
+    from rankscope.restore import restore_backup
 
     with _starting():
         note = restore_backup(_settings(None, None, data_dir), file, replace=replace)

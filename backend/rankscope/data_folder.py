@@ -12,6 +12,7 @@ from rankscope.settings import Settings
 
 _OURS = ("rankscope.db", "token", "up.lock", "valkey")
 """Any of these makes an existing folder one of RankScope's."""
+_RESTORING = "restore-unfinished"
 _PRIVATE_FILES = ("rankscope.db", "rankscope.db-wal", "rankscope.db-shm", "token")
 
 
@@ -67,7 +68,23 @@ def check_writable(folder: Path) -> None:
 def in_use(folder: Path) -> Iterator[None]:
     """Marks the data folder as one that a server or worker runs on: a restore then refuses to replace what is there."""
     with _lock(folder, fcntl.LOCK_SH, f"A restore is running on the data folder {folder}; wait until it has ended."):
+        if os.path.lexists(folder / _RESTORING):
+            raise StartupError(
+                f"A restore into the data folder {folder} was cut off. Repeat it with --replace, or remove the file "
+                f"{_RESTORING} there to go on with what there is; earlier runs' files are in runs-before-restore-..., if any."
+            )
         yield
+
+
+@contextmanager
+def restoring(folder: Path) -> Iterator[None]:
+    """Leaves a note for as long as files and database may not fit each other: after a crash nothing starts on them."""
+    note = folder / _RESTORING
+    os.close(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, NotFound
 from rankscope.contract.methods import DynamicRankMethod
 from rankscope.contract.tables import Run
+from rankscope.data_folder import is_plain_file
 from rankscope.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 
@@ -120,6 +121,9 @@ def take_checkpoint(origin: Origin, parent: Run, target: Path) -> int:
     try:
         names = [*_manifest(origin.path, parent)["files"], MANIFEST]
         for name in names:
+            # The manifest may come from a backup that somebody made up: a name may lead anywhere.
+            if not is_plain_file(origin.path, origin.path / name):
+                raise FileNotFoundError(name)
             (working / name).parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(origin.path / name, working / name)

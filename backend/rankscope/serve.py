@@ -31,9 +31,9 @@ def serve_api(settings: Settings, *, echo: Callable[[str], None] = print) -> Non
     with in_use(settings.data_dir), bound_socket(settings.host, settings.port) as listener:
         link = sign_in_link(settings, listener)
         open_database(settings.resolved_database_url, migrates=True).dispose()
-        check_broker(settings.broker_url)
-        for notice in notices:
-            echo(notice)
+        for notice in (*notices, check_broker(settings.broker_url)):
+            if notice:
+                echo(notice)
         serve(settings, listener, lambda: echo(f"RankScope is ready at {link}"))
 
 

@@ -48,9 +48,9 @@ def up(settings: Settings, *, with_demo: bool = True, echo: Callable[[str], None
             valkey = start_valkey(settings)
             settings = settings.model_copy(update={"broker_url": valkey.url})
         try:
-            check_broker(settings.broker_url)
-            for notice in notices:
-                echo(notice)
+            for notice in (*notices, check_broker(settings.broker_url)):
+                if notice:
+                    echo(notice)
             if with_demo:
                 queue_demo(settings, engine_has_runs=_has_runs(settings))
             keeper = WorkerKeeper(settings, echo)

@@ -17,10 +17,11 @@ from alembic import command
 from sqlalchemy import Engine, select
 from sqlmodel import SQLModel
 
-from rankscope.backup import restore_backup, write_backup
+from rankscope.backup import write_backup
 from rankscope.contract.errors import StartupError
 from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
+from rankscope.restore import restore_backup
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.chunks import EVENTS_A_CHUNK
@@ -179,7 +180,7 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(make: Make, tmp_
     ):
         with pytest.raises(StartupError, match=words):
             restore_backup(new, broken)
-    assert rows(new)["run"] == []
+    assert [path.name for path in new.data_dir.iterdir()] == ["in-use.lock"]
 
 
 def test_a_backup_of_another_version_is_brought_up_to_date_or_refused(make: Make, tmp_path: Path) -> None:

@@ -55,8 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with in_use(settings.data_dir), _only_one(settings.data_dir, name):
             check_training_stack()
             database = open_database(settings)
-            check_broker(settings.broker_url)
+            notice = check_broker(settings.broker_url)
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+            if notice:
+                _log.warning("%s", notice)
             return _work(_host(settings, database, name, arguments.slots))
     except (StartupError, SQLAlchemyError, OSError) as error:
         sys.stderr.write(f"{line_of(error)}\n")

@@ -19,6 +19,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.controls import controls
+from rankscope.data_folder import is_plain_file
 from rankscope.deps import CatalogDep, EngineDep, RunId, SettingsDep
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots
@@ -51,7 +52,7 @@ def get_log(
     """A part of the log, cut at line ends; empty as long as there is none."""
     run = _run(engine, run_id)
     number, path = _log(settings, run, attempt)
-    if not path.is_file():
+    if not is_plain_file(settings.runs_dir, path):
         return LogPart(attempt=number, text="", offset=0, next_offset=0, size=0)
     part = read_part(path, offset, is_growing=_is_growing(run, number))
     return LogPart(attempt=number, text=part.text, offset=part.offset, next_offset=part.next_offset, size=part.size)
@@ -70,7 +71,7 @@ def search_log(
     """Lines of the log that contain a text; none as long as there is no log."""
     run = _run(engine, run_id)
     number, path = _log(settings, run, attempt)
-    if not path.is_file():
+    if not is_plain_file(settings.runs_dir, path):
         return LogMatches(attempt=number, items=[], next_from=None, size=0)
     found = search(path, q, start=start, limit=limit, is_growing=_is_growing(run, number))
     items = [LogLine(offset=offset, line=line) for offset, line in found.lines]
@@ -83,7 +84,7 @@ def download_log(run_id: RunId, engine: EngineDep, settings: SettingsDep, attemp
     run = _run(engine, run_id)
     number = attempt or _newest_with(settings, run, "log.txt")
     path = settings.attempt_dir(run.id, number or 0) / "log.txt"
-    if number is None or not path.is_file():
+    if number is None or not is_plain_file(settings.runs_dir, path):
         raise NotFound(f"Run {run.id} has no log yet.", "It begins when a worker starts the run.")
     return FileResponse(path, media_type="text/plain; charset=utf-8", filename=f"{run.id}-attempt-{number}.log")
 
@@ -108,6 +109,8 @@ def _best_step(settings: Settings, rows: list[Checkpoint]) -> int | None:
     if newest is None:
         return None
     manifest = settings.checkpoint_dir(newest.run_id, newest.attempt, newest.step) / "manifest.json"
+    if not is_plain_file(settings.runs_dir, manifest):
+        return None
     try:
         step = json.loads(manifest.read_text(encoding="utf-8"))["notes"]["best"]["step"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -164,7 +167,7 @@ def list_controls(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> Pr
 
 def _rank_pattern(settings: Settings, run: Run) -> Path:
     path = _artifact(settings, run, "adapter") / "rank_pattern.json"
-    if not path.is_file():
+    if not is_plain_file(settings.runs_dir, path):
         raise NotFound(f"Run {run.id} has no rank pattern.", "Every method but full has one.")
     return path
 
@@ -192,7 +195,7 @@ def _newest_with(settings: Settings, run: Run, name: str) -> int | None:
 
 
 def _has(settings: Settings, run: Run, attempt: int, name: str) -> bool:
-    return (settings.attempt_dir(run.id, attempt) / name).exists()
+    return is_plain_file(settings.runs_dir, settings.attempt_dir(run.id, attempt) / name)
 
 
 def _artifact(settings: Settings, run: Run, name: Literal["adapter", "model"]) -> Path:

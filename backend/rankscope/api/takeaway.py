@@ -13,6 +13,7 @@ from rankscope.api.run_shapes import RunDetail
 from rankscope.api.views import detail
 from rankscope.artifacts import find_artifact
 from rankscope.contract.errors import NotFound
+from rankscope.data_folder import is_plain_file
 from rankscope.deps import CatalogDep, EngineDep, RunId, SettingsDep
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots
@@ -73,7 +74,7 @@ def download_bundle(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> 
     logs = {
         attempt.number: path
         for attempt in shown.attempts
-        if (path := settings.attempt_dir(run_id, attempt.number) / "log.txt").is_file()
+        if is_plain_file(settings.runs_dir, path := settings.attempt_dir(run_id, attempt.number) / "log.txt")
     }
     return StreamingResponse(
         zip_of(bundle(engine, shown, logs, found.folder if found else None)),

@@ -3,6 +3,7 @@
 No sentence holds a password: of the URLs only what is certainly none is shown.
 """
 
+import socket
 import sqlite3
 import time
 from urllib.parse import urlsplit
@@ -22,7 +23,6 @@ from rankscope.store.engine import create_engine, writing
 
 _LOOK_THROUGH_S = 1.0
 _STEPS_A_LOOK = 10_000
-_BROKER_WAIT_S = 5.0
 
 
 def open_database(url: str, *, migrates: bool) -> Engine:
@@ -47,44 +47,50 @@ def open_database(url: str, *, migrates: bool) -> Engine:
     return engine
 
 
-def check_broker(url: str, wait_s: float = _BROKER_WAIT_S) -> None:
-    """StartupError unless a Redis or Valkey answers at `url` and takes a write; waits a little for one that starts."""
+def check_broker(url: str) -> str | None:
+    """StartupError unless `url` may lead to a Redis or Valkey that takes a write.
+
+    One that does not answer now is no reason to refuse, as it carries only hints: the line that says so, or None.
+    """
     try:
         parts = urlsplit(url)
         shown = f"{parts.hostname}:{parts.port or 6379}"
+        database = parts.path.strip("/")
         is_readable = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
+        is_readable = is_readable and ((database.isascii() and database.isdecimal()) or not database)
     except ValueError:
         is_readable = False
-    if not is_readable or (parts.path.strip("/") and not parts.path.strip("/").isdecimal()):
+    if not is_readable:
         raise StartupError(
             "RANKSCOPE_BROKER_URL cannot be read: write redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS "
             "(special characters of the password as %XX)."
         )
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            with redis.Redis.from_url(
-                url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
-            ) as client:
-                client.set("rankscope:start", "1", ex=1)
-            return
-        except redis.AuthenticationError as error:
-            raise _broker_error(shown, "refuses the password", "correct it in RANKSCOPE_BROKER_URL", error) from error
-        except (redis.BusyLoadingError, redis.TimeoutError, redis.ConnectionError, OSError) as error:
-            if time.monotonic() >= deadline or "Name or service" in str(error):
-                what = "cannot be reached"
-                raise _broker_error(shown, what, "start it, or set RANKSCOPE_BROKER_URL", error) from error
-        except (redis.RedisError, ValueError) as error:
-            what = "does not answer as a Redis or Valkey server that can be written to"
-            raise _broker_error(shown, what, "check RANKSCOPE_BROKER_URL", error) from error
-        time.sleep(0.1)  # nothing to wait on but the port
+    try:
+        socket.getaddrinfo(parts.hostname, None)
+    except (OSError, UnicodeError) as error:
+        raise _broker_error(shown, "has an unknown host name", "check RANKSCOPE_BROKER_URL", error) from error
+    patience = {"socket_timeout": 2, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)}
+    try:
+        with redis.Redis.from_url(url, **patience) as client:
+            client.set("rankscope:start", "1", ex=1)
+    except redis.AuthenticationError as error:
+        raise _broker_error(shown, "refuses the password", "correct it in RANKSCOPE_BROKER_URL", error) from error
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        return f"The broker at {shown} does not answer ({line_of(error)}). Runs start later and live pages lag until it does."
+    except (redis.RedisError, ValueError) as error:
+        what = "does not answer as a Redis or Valkey server that can be written to"
+        raise _broker_error(shown, what, "check RANKSCOPE_BROKER_URL", error) from error
+    return None
 
 
 def _check(engine: Engine, *, migrates: bool) -> None:
     where = shown_database(engine)
     try:
         if engine.dialect.name == "sqlite":
-            _look_through(engine)
+            with engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert isinstance(raw, sqlite3.Connection)
+                look_through(raw, _LOOK_THROUGH_S)
         if migrates:
             schema.migrate(engine)
         else:
@@ -109,21 +115,18 @@ def _check(engine: Engine, *, migrates: bool) -> None:
         ) from error
 
 
-def _look_through(engine: Engine) -> None:
-    """SQLite's own look for damage, for a second at most: a large database is not read whole at each start."""
-    with engine.connect() as connection:
-        raw = connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        end = time.monotonic() + _LOOK_THROUGH_S
-        raw.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS_A_LOOK)
-        try:
-            found = raw.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.OperationalError as error:
-            if "interrupted" not in str(error):
-                raise
-            found = None
-        finally:
-            raw.set_progress_handler(None, 0)
+def look_through(raw: sqlite3.Connection, limit_s: float | None) -> None:
+    """SQLite's own look for damage, for `limit_s` at most: a large database is not read whole at each start."""
+    end = float("inf") if limit_s is None else time.monotonic() + limit_s
+    raw.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS_A_LOOK)
+    try:
+        found = raw.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+        found = None
+    finally:
+        raw.set_progress_handler(None, 0)
     if found is not None and found[0] != "ok":
         raise sqlite3.DatabaseError(f"malformed: {found[0]}")
 

@@ -1,0 +1,397 @@
+"""Backups that somebody made up: refused before anything is changed, and never a way to another file."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import sqlite3
+import tarfile
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankscope.backup import write_backup
+from rankscope.contract.errors import StartupError
+from rankscope.data_folder import in_use, is_plain_file, open_to_append
+from rankscope.restore import restore_backup
+from rankscope.settings import Settings
+from rankscope.store.engine import create_engine
+from rankscope.store.schema import migrate
+from tests.backend.store_setup import queued_run, read_run
+from tests.backend.test_backup import fill, rows
+
+Member = tuple[tarfile.TarInfo, bytes]
+
+
+@pytest.fixture
+def database_kind() -> str:
+    return "sqlite"
+
+
+class Made:
+    """A genuine backup in parts, to be put together again with changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        old = Settings(_env_file=None, data_dir=folder / "old")  # type: ignore[call-arg]
+        old.data_dir.mkdir(parents=True)
+        self.run_id, self.waiting = fill(old)
+        self.rows = rows(old)
+        write_backup(old, folder / "good.tar.gz")
+        with tarfile.open(folder / "good.tar.gz") as archive:
+            self.members: list[Member] = [(one, archive.extractfile(one).read()) for one in archive]  # type: ignore[union-attr]
+
+    def with_members(self, *more: Member, name: str = "bad.tar.gz") -> Path:
+        path = self.folder / name
+        with tarfile.open(path, "w:gz") as archive:
+            for member, content in (*self.members, *more):
+                archive.addfile(member, io.BytesIO(content))
+        return path
+
+    def with_sql(self, *statements: str) -> Path:
+        """The database changed, and the note's checksum with it."""
+        database = self.folder / "changed.db"
+        database.write_bytes(self.content("database.db"))
+        with closing(sqlite3.connect(database, isolation_level=None)) as raw:
+            raw.execute("PRAGMA foreign_keys=OFF")
+            for statement in statements:
+                raw.execute(statement)
+        content = database.read_bytes()
+        return self.replaced({"database.db": content, "backup.json": self.note(content)})
+
+    def note(self, database: bytes, **changes: Any) -> bytes:
+        note = json.loads(self.content("backup.json")) | {"sha256": hashlib.sha256(database).hexdigest()} | changes
+        return json.dumps(note).encode()
+
+    def replaced(self, contents: dict[str, bytes]) -> Path:
+        path = self.folder / "bad.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            for member, content in self.members:
+                content = contents.get(member.name, content)
+                archive.addfile(file(member.name, content)[0], io.BytesIO(content))
+        return path
+
+    def content(self, name: str) -> bytes:
+        return next(content for member, content in self.members if member.name == name)
+
+
+def file(name: str, content: bytes = b"x") -> Member:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    return member, content
+
+
+def special(name: str, kind: bytes, target: str = "") -> Member:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member, b""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(tmp_path / "made")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Settings:
+    """An installation without runs; beside it a file that must stay as it is."""
+    folder = tmp_path / "house" / "data"
+    folder.mkdir(parents=True)
+    (folder / "token").write_text("the token of this place")
+    (tmp_path / "house" / "neighbour").write_text("untouched")
+    return Settings(_env_file=None, data_dir=folder)  # type: ignore[call-arg]
+
+
+def picture(settings: Settings) -> dict[str, str]:
+    """Every file and link around the data folder, with its content; the lock has none."""
+    house = settings.data_dir.parent
+    return {
+        str(path.relative_to(house)): os.readlink(path) if path.is_symlink() else path.read_text(errors="replace")
+        for path in sorted(house.rglob("*"))
+        if (path.is_symlink() or path.is_file()) and path.name != "in-use.lock"
+    }
+
+
+def refuse(settings: Settings, source: Path, *words: str, **options: Any) -> str:
+    before = picture(settings)
+    with pytest.raises(StartupError) as caught:
+        restore_backup(settings, source, **options)
+    assert picture(settings) == before, "something was changed"
+    sentence = caught.value.detail
+    assert "\n" not in sentence
+    assert "othing was changed" in sentence
+    for word in words:
+        assert word in sentence
+    return sentence
+
+
+NAMES = [
+    "runs/../../x/log.txt", "../x", "/etc/x", "runs/../token", "runs/abc/../../../neighbour", "runs/ABC/log.txt",
+    "runs/a.b/log.txt", "token", "valkey/valkey.conf", "models/x/config.json", "runs/loose.txt",
+    "runs/abcdefghijklmnopq/x", "runs/a\\..\\x/log.txt",
+    "runs/abc/a\nb", "runs/abc/" + "x" * 256, "runs/abc/" + "/".join(["y" * 100] * 20), "runs/abc/\x1b[31m", "backup.json/x",
+    "./../x", "runs//../../x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_member_that_does_not_belong_there_is_refused(made: Made, empty: Settings, name: str) -> None:
+    refuse(empty, made.with_members(file(name)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (tarfile.SYMTYPE, "../../../token"), (tarfile.SYMTYPE, "log2.txt"), (tarfile.LNKTYPE, "backup.json"),
+        (tarfile.LNKTYPE, "../token"), (tarfile.FIFOTYPE, ""), (tarfile.CHRTYPE, ""), (tarfile.BLKTYPE, ""), (b"9", ""),
+    ],
+)  # fmt: skip
+def test_links_and_special_files_are_refused(made: Made, empty: Settings, kind: bytes, target: str) -> None:
+    name = f"runs/{made.run_id}/attempt-1/log2.txt"
+    refuse(empty, made.with_members(special(name, kind, target)), "link or a special file")
+
+
+def test_a_link_as_a_folder_on_the_way_is_refused(made: Made, empty: Settings) -> None:
+    refuse(empty, made.with_members(special("runs/abc", tarfile.SYMTYPE, "/tmp"), file("runs/abc/attempt-1/log.txt")))
+
+
+def test_members_that_come_twice_or_in_other_case_are_refused(made: Made, empty: Settings) -> None:
+    log = f"runs/{made.run_id}/attempt-1/log.txt"
+    refuse(empty, made.with_members(file(log)), "twice")
+    refuse(empty, made.with_members(file(log.replace("log", "LOG"))), "twice")
+    refuse(empty, made.with_members(file("database.db")), "twice")
+    refuse(empty, made.with_members(file(f"{log}/x")), "both a file and a folder")
+
+
+def test_a_file_larger_than_the_disk_is_refused_before_it_is_unpacked(made: Made, empty: Settings) -> None:
+    huge = tarfile.TarInfo(f"runs/{made.run_id}/attempt-1/huge")
+    huge.size = 1 << 50
+    source = made.folder / "huge.tar.gz"
+    with gzip.open(source, "wb") as packed:
+        for member, content in made.members:
+            packed.write(member.tobuf() + content + bytes(-len(content) % 512))
+        packed.write(huge.tobuf() + bytes(1 << 20))
+    refuse(empty, source, "there is room for")
+
+
+def test_a_header_that_claims_to_be_huge_is_not_read_into_memory(made: Made, empty: Settings) -> None:
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
+    source = made.folder / "long.tar.gz"
+    with gzip.open(source, "wb") as packed:
+        packed.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16))
+    refuse(empty, source, "too large")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_backup_that_was_cut_off_is_refused(made: Made, empty: Settings, kept: float) -> None:
+    whole = (made.folder / "good.tar.gz").read_bytes()
+    cut = made.folder / "cut.tar.gz"
+    cut.write_bytes(whole[: int(len(whole) * kept)])
+    refuse(empty, cut)
+
+
+def test_a_changed_byte_is_found(made: Made, empty: Settings) -> None:
+    log = f"runs/{made.run_id}/attempt-1/log.txt"
+    source = made.replaced({log: os.urandom(5000)})
+    packed = bytearray(source.read_bytes())
+    packed[-200] ^= 0xFF  # in bytes that do not compress: the length stays
+    source.write_bytes(packed)
+    refuse(empty, source)
+
+
+BAD_ROWS = {
+    "a run id that is a path": ["UPDATE run SET id = '../../x' WHERE status = 'queued'"],
+    "a run id in capitals": ["UPDATE run SET id = 'ABC' WHERE status = 'queued'"],
+    "an empty run id": ["UPDATE run SET id = '' WHERE status = 'queued'"],
+    "a run id with a line end": ["UPDATE run SET id = 'abc' || char(10) WHERE status = 'queued'"],
+    "a parent that is a path": ["UPDATE run SET parent_id = '../x'"],
+    "a result that is a path": ["UPDATE run SET artifact = '../../..'"],
+    "an unknown status": ["UPDATE run SET status = 'flying'"],
+    "an unknown stop": ["UPDATE run SET stop_requested = 'later'"],
+    "text for a number": ["UPDATE run SET attempt = 'x'"],
+    "a negative attempt": ["UPDATE checkpoint SET attempt = -1"],
+    "a list for an object": ["UPDATE run SET config = '[]'"],
+    "an object for a list": ["UPDATE run SET tags = '{}'"],
+    "no JSON": ["UPDATE run SET config = '{'"],
+    "a number for text": ["UPDATE run SET name = x'00ff'"],
+    "a name that is too long": ["UPDATE run SET name = printf('%.*c', 300, 'x')"],
+    "an event of no run": ["UPDATE event SET run_id = 'nobody' WHERE kind = 'modules'"],
+    "a checkpoint of a path": ["UPDATE checkpoint SET run_id = '../x'"],
+    "a payload that is a list": ["UPDATE event SET payload = '[1]'"],
+    "a column that we do not have": ["ALTER TABLE run ADD COLUMN surprise TEXT"],
+    "a column missing": ["ALTER TABLE run DROP COLUMN notes"],
+    "a table that we do not have": ["CREATE TABLE surprise (x)"],
+    "a table missing": ["DROP TABLE checkpoint"],
+    "a trigger": ["CREATE TRIGGER t AFTER INSERT ON run BEGIN DELETE FROM run; END"],
+    "a view": ["CREATE VIEW v AS SELECT 1"],
+    "a newer schema": ["UPDATE alembic_version SET version_num = '9999'"],
+    "no schema": ["DELETE FROM alembic_version"],
+}
+
+
+@pytest.mark.parametrize("statements", BAD_ROWS.values(), ids=BAD_ROWS)
+def test_a_database_with_what_cannot_be_is_refused(made: Made, empty: Settings, statements: list[str]) -> None:
+    source = made.with_sql(*statements)
+    refuse_rows(empty, source)
+
+
+def refuse_rows(settings: Settings, source: Path) -> None:
+    """As `refuse`; the database may have been made by then, without a row."""
+    with pytest.raises(StartupError) as caught:
+        restore_backup(settings, source)
+    assert "\n" not in caught.value.detail
+    database = settings.data_dir / "rankscope.db"
+    if database.exists():
+        assert not any(rows(settings).values())
+    after = {name for name in picture(settings) if "rankscope.db" not in name}
+    assert after == {"data/token", "neighbour"}
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"{}", b"[]", b"\xff", b"null", b'{"format": 1}', b"[" * 100_000, b"x" * 100_000], ids=range(8)
+)
+def test_a_note_that_says_something_else_is_refused(made: Made, empty: Settings, note: bytes) -> None:
+    refuse(empty, made.replaced({"backup.json": note}))
+
+
+@pytest.mark.parametrize("changes", [{"format": 2}, {"format": "1"}, {"runs": "many"}, {"sha256": "0"}, {"more": 1}])
+def test_a_note_with_other_values_is_refused(made: Made, empty: Settings, changes: dict[str, Any]) -> None:
+    refuse(empty, made.replaced({"backup.json": made.note(made.content("database.db"), **changes)}))
+
+
+def test_what_is_no_database_is_refused(made: Made, empty: Settings) -> None:
+    for content in (b"", b"SQLite format 3\x00" + bytes(4096), os.urandom(8192)):
+        refuse(empty, made.replaced({"database.db": content, "backup.json": made.note(content)}))
+
+
+def test_links_in_the_data_folder_are_moved_and_not_followed(made: Made, empty: Settings, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / made.run_id).mkdir(parents=True)
+    (elsewhere / made.run_id / "mine").write_text("mine")
+    empty.runs_dir.symlink_to(elsewhere)
+    restore_backup(empty, made.folder / "good.tar.gz")
+    assert not empty.runs_dir.is_symlink()
+    assert [path.name for path in elsewhere.rglob("*")] == [made.run_id, "mine"]
+    (aside,) = empty.data_dir.glob("runs-before-restore-*")
+    assert aside.is_symlink()
+    assert rows(empty) == made.rows
+
+
+def test_files_of_runs_that_are_in_no_table_are_left_out(made: Made, empty: Settings) -> None:
+    restore_backup(empty, made.with_members(file("runs/latecomer/attempt-1/log.txt")))
+    assert [path.name for path in empty.runs_dir.iterdir()] == [made.run_id]
+
+
+def test_a_running_installation_is_not_replaced(made: Made, empty: Settings) -> None:
+    with in_use(empty.data_dir), in_use(empty.data_dir), pytest.raises(StartupError, match="stop its server"):
+        restore_backup(empty, made.folder / "good.tar.gz")
+    restore_backup(empty, made.folder / "good.tar.gz")
+
+
+def test_a_commit_that_fails_leaves_files_and_rows_as_they_were(
+    made: Made, empty: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files were moved before the commit, and stayed moved when it failed."""
+    engine = create_engine(empty.resolved_database_url)
+    migrate(engine)
+    mine = queued_run(engine)
+    engine.dispose()
+    log = empty.attempt_dir(mine, 1) / "log.txt"
+    log.parent.mkdir(parents=True)
+    log.write_text("mine")
+    # A row that is refused by the database itself, and only when the transaction ends.
+    with closing(sqlite3.connect(empty.data_dir / "rankscope.db", isolation_level=None)) as raw:
+        raw.execute("CREATE TABLE late (x REFERENCES run(id) DEFERRABLE INITIALLY DEFERRED)")
+        raw.execute(f"INSERT INTO late VALUES ('{mine}')")
+    with pytest.raises(StartupError, match="nothing was changed"):
+        restore_backup(empty, made.folder / "good.tar.gz", replace=True)
+    assert log.read_text() == "mine"
+    assert [path.name for path in empty.data_dir.glob("runs*")] == ["runs"]
+    engine = create_engine(empty.resolved_database_url)
+    assert read_run(engine, mine).id == mine
+    engine.dispose()
+
+
+def test_nothing_starts_on_a_restore_that_was_cut_off(made: Made, empty: Settings) -> None:
+    (empty.data_dir / "restore-unfinished").touch()
+    with pytest.raises(StartupError, match="cut off"), in_use(empty.data_dir):
+        pass
+    restore_backup(empty, made.folder / "good.tar.gz")
+    with in_use(empty.data_dir):
+        pass
+
+
+def test_a_backup_takes_neither_links_nor_the_token_along(made: Made, tmp_path: Path) -> None:
+    old = Settings(_env_file=None, data_dir=made.folder / "old")  # type: ignore[call-arg]
+    (old.data_dir / "token").write_text("the secret of this place")
+    attempt = old.attempt_dir(made.run_id, 1)
+    (attempt / "metrics.json").symlink_to(old.data_dir / "token")
+    (attempt / "folder").symlink_to(old.data_dir)
+    (attempt / "checkpoints" / "step-2" / "weights").symlink_to(old.data_dir / "token")
+    os.mkfifo(attempt / "pipe")
+    write_backup(old, tmp_path / "b.tar.gz")
+    with tarfile.open(tmp_path / "b.tar.gz") as archive:
+        for member in archive:
+            assert member.isreg(), member.name
+            assert b"secret of this place" not in archive.extractfile(member).read()  # type: ignore[union-attr]
+    assert (tmp_path / "b.tar.gz").stat().st_mode & 0o077 == 0
+
+
+def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:
+    root, secret = tmp_path / "runs", tmp_path / "token"
+    secret.write_text("secret")
+    (root / "abc" / "attempt-1").mkdir(parents=True)
+    (root / "abc" / "attempt-1" / "log.txt").symlink_to(secret)
+    (root / "linked").symlink_to(tmp_path)
+    for path in (root / "abc" / "attempt-1" / "log.txt", root / "linked" / "token", root / "linked" / "new"):
+        with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
+            open_to_append(root, path)
+        assert not is_plain_file(root, path)
+    assert secret.read_text() == "secret"
+    assert not (tmp_path / "new").exists()
+    with open(open_to_append(root, root / "new" / "attempt-1" / "log.txt"), "ab") as log:
+        log.write(b"line\n")
+    assert is_plain_file(root, root / "new" / "attempt-1" / "log.txt")
+
+
+Launch = Callable[..., str]
+
+
+def test_no_download_leads_out_of_the_runs_folder(api: Any, server: Any, launch: Launch) -> None:
+    """A link `log.txt -> ../../../token` brought the token into the bundle."""
+    run_id = launch()
+    settings = server.settings
+    secret = settings.data_dir / "secret"
+    secret.write_text("the secret of this place")
+    attempt = settings.attempt_dir(run_id, 1)
+    attempt.mkdir(parents=True)
+    (attempt / "log.txt").symlink_to("../../../secret")
+    (attempt / "adapter").symlink_to(settings.data_dir)
+    engine = server.app.state.resources.engine
+    with engine.execution_options(rankscope_write=True).begin() as connection:
+        connection.exec_driver_sql("UPDATE run SET attempt = 1, artifact = 'adapter', status = 'done'")
+        connection.exec_driver_sql(
+            "INSERT INTO attempt (run_id, number, worker, started_at) VALUES (?, 1, 'w', 1)", (run_id,)
+        )
+    paths = ["log", "log?attempt=1", "log/search?q=secret", "log/download", "log/download?attempt=1", "bundle", "adapter",
+             "rank_pattern.json", "checkpoints", "report.html", ""]  # fmt: skip
+    for path in paths:
+        answer = api.get(f"/api/v1/runs/{run_id}/{path}".rstrip("/"))
+        content = answer.content
+        if answer.headers["content-type"] == "application/zip":
+            content = b"".join(gunzipped(content))
+        assert b"secret of this place" not in content, path
+    shutil.rmtree(settings.runs_dir)
+    secret.unlink()
+
+
+def gunzipped(content: bytes) -> list[bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return [archive.read(name) for name in archive.namelist()]
