@@ -141,6 +141,7 @@ def names(model: nn.Module, config: PreTrainedConfig, kind: str) -> dict[str, An
     ]
     entry: dict[str, Any] = {
         "prefix": prefix,
+        "heads": heads,
         "linear": inside,
         "other": sorted({pattern(inner(name, prefix)) for name in body if name not in weights}),
         "head": [[size_name(size, config) for size in shapes[name]] for name in shapes if name.split(".")[0] in heads],

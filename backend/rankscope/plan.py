@@ -299,13 +299,9 @@ def _resolve(
 
 def _model_warnings(config: RunConfig, model: ModelEntry) -> list[str]:
     warnings = []
-    wanted, most, trained = config.training.max_length, model.context_length, model.trained_length
+    wanted, most = config.training.max_length, model.context_length
     if most is not None and wanted > most:
         warnings.append(f"{model.name} takes at most {most} tokens: max_length {wanted} is lowered to {most}.")
-    elif most is None and trained is not None and wanted > trained:
-        warnings.append(
-            f"{model.name} was made for texts of up to {trained} tokens: what is behind them in a text may be read badly."
-        )
     if not model.is_exact:
         warnings.append(
             f"Not all layers of {model.name} are known here: the numbers of modules and parameters are an estimate."

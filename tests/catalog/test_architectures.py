@@ -1,25 +1,9 @@
 """What the server knows of each kind of model is what transformers and dynamic_rank make of it."""
 
 import json
-from importlib import util
-from pathlib import Path
 from types import ModuleType
 
-import pytest
-
 from rankscope.catalog.architectures import architectures
-
-ROOT = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = util.spec_from_file_location("model_architectures", ROOT / "scripts" / "model_architectures.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_file_of_architectures_is_what_its_script_writes(script: ModuleType) -> None:

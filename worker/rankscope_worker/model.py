@@ -18,6 +18,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from rankscope.catalog.architectures import architectures
+
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
 _LEFT_PADDED = frozenset({"xlnet"})
 """Models whose head reads the last position; every other kind pads on the right."""
@@ -183,6 +185,7 @@ def _fit_task(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, labe
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
     config.problem_type = "single_label_classification"
+    _keep_head_in_full(config)
     for part in _parts(config):
         part.use_cache = False
     if config.is_encoder_decoder:
@@ -190,8 +193,16 @@ def _fit_task(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, labe
         config.tie_word_embeddings = True
         if tokenizer.eos_token_id is not None:
             config.eos_token_id = tokenizer.eos_token_id
-        if config.decoder_start_token_id is None:
+        if getattr(config, "decoder_start_token_id", None) is None:
             config.decoder_start_token_id = tokenizer.pad_token_id
+
+
+def _keep_head_in_full(config: PreTrainedConfig) -> None:
+    """A quantised model gets a head in full precision, which can be trained."""
+    settings = getattr(config, "quantization_config", None)
+    if isinstance(settings, dict) and (architecture := architectures().get(config.model_type)) is not None:
+        skipped = settings.get("llm_int8_skip_modules") or []
+        settings["llm_int8_skip_modules"] = [*skipped, *architecture.heads]
 
 
 def _parts(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:

@@ -48,6 +48,8 @@ class Architecture:
     """All other parameters of the body."""
     tied: frozenset[str]
     """Further names of parameters that are counted under another one."""
+    heads: tuple[str, ...]
+    """Names of the modules that the head is made of."""
     head: tuple[tuple[int | str, ...], ...]
     """Shapes of the head's parameters, in numbers and names of options."""
     blocks: Mapping[str, str]
@@ -110,6 +112,7 @@ def _architecture(kind: str, entry: dict[str, Any]) -> Architecture:
         outside=tuple(entry.get("outside", ())),
         other=frozenset(entry.get("other", ())),
         tied=frozenset(entry.get("tied", ())),
+        heads=tuple(entry.get("heads", ())),
         head=tuple(tuple(shape) for shape in entry.get("head", ())),
         blocks=entry.get("blocks", {}),
         embedding=entry.get("embedding"),

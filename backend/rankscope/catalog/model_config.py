@@ -15,6 +15,8 @@ _NUMBERS = (
 )  # fmt: skip
 _OF_TYPE = {"id2label": dict, "label2id": dict, "quantization_config": dict, "auto_map": dict, "architectures": list}
 _MOST = 1 << 31
+_FEWEST_TOKENS = 4
+"""As `config.training.max_length` allows."""
 _COPY = "Copy config.json from the model again."
 
 
@@ -83,18 +85,19 @@ def check_quantisation(config: Mapping[str, Any]) -> bool:
 
 
 def context_length(config: Mapping[str, Any], architecture: Architecture) -> int | None:
-    """Most tokens in one text; None where positions have no limit."""
+    """Most tokens in one text: what its positions allow, else what it was made for; None where neither is said."""
+    made_for = architecture.size("max_position_embeddings", config)
     positions = architecture.positions
     if positions is None or any(config.get(name) == value for name, value in positions.unless.items()):
-        return None
+        return made_for
     rows = architecture.size(positions.option, config)
     if rows is None:
-        return None
+        return made_for
     length = rows + positions.extra
     if positions.from_padding:
         pad = config.get("pad_token_id", 1)
         length -= (pad if type(pad) is int else 1) + 1
-    return max(length, 1)
+    return max(min(length, made_for or length), _FEWEST_TOKENS)
 
 
 def _brief(value: object) -> str:

@@ -18,6 +18,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 @dataclass(frozen=True)
 class ModelWeights:
     shapes: Shapes
+    packed: frozenset[str]
+    """Names of the weights that bitsandbytes has quantised."""
     size_bytes: int
 
     @property
@@ -28,13 +30,16 @@ class ModelWeights:
 def read_weights(files: ModelFiles, names: tuple[str, ...]) -> ModelWeights:
     """Reads the headers of these files; UnusableModel names the one that is damaged."""
     shapes: dict[str, tuple[int, ...]] = {}
+    packed: set[str] = set()
     for name in names:
         path = files.folder / name
         _, tensors = read_header(path)
         shapes |= _shapes(path, tensors)
+        packed |= {other.partition(_QUANT_STATE)[0] for other in tensors if _QUANT_STATE in other}
+        packed |= {f"{other.removesuffix('.SCB')}.weight" for other in tensors if other.endswith(".SCB")}
         if len(shapes) > _MOST_TENSORS:
             raise UnusableModel(f"has more than {_MOST_TENSORS:,} tensors", "Use a model with fewer, larger tensors.")
-    return ModelWeights(shapes, sum(files.regular[name].size for name in names))
+    return ModelWeights(shapes, frozenset(packed), sum(files.regular[name].size for name in names))
 
 
 def _shapes(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

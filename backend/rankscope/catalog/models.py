@@ -57,8 +57,6 @@ class ModelEntry:
     """Linear layers outside of numbered blocks: adapted when target_modules names them."""
     context_length: int | None = None
     """Most tokens in one text; None where there is no limit."""
-    trained_length: int | None = None
-    """Most tokens of a text that it was trained with, where it is known."""
     is_quantised: bool = False
     is_exact: bool = True
     """Whether the files settle which layers a run adapts."""
@@ -249,6 +247,7 @@ def _examine(model_id: str, folder: Path, files: ModelFiles) -> ModelEntry:
     kind = find_architecture(config)
     is_quantised = check_quantisation(config)
     content = read_weights(files, weights)
+    _check_head_is_plain(content.packed, kind)
     layers = model_layers(content.shapes, kind, config)
     _check_vocabulary(check_tokenizer(files, kind), kind.size("vocab_size", config))
     is_demo = model_id == _MINILM
@@ -268,7 +267,6 @@ def _examine(model_id: str, folder: Path, files: ModelFiles) -> ModelEntry:
         modules=layers.modules,
         outside=layers.outside,
         context_length=context_length(config, kind),
-        trained_length=config.get("max_position_embeddings"),
         is_quantised=is_quantised,
         is_exact=layers.is_exact,
         is_body_exact=layers.is_body_exact,
@@ -313,6 +311,15 @@ def _check_is_model(files: ModelFiles) -> None:
         raise UnusableModel(
             f"has no config.json; {shown(other[0])} is {other[1]}",
             "Use the model's version for transformers, in safetensors.",
+        )
+
+
+def _check_head_is_plain(packed: frozenset[str], kind: Architecture) -> None:
+    head = next((name for name in sorted(packed) if name.split(".")[0] in kind.heads), None)
+    if head is not None:
+        raise UnusableModel(
+            f"has a quantised classification head ({shown(head)}), which cannot be trained",
+            f"Quantise it with llm_int8_skip_modules={list(kind.heads)}, or use the model without its head.",
         )
 
 

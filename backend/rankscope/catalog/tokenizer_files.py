@@ -77,8 +77,8 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture) -> int | None
     if "vocab.json" in files.regular and (tokenizer_class in _PAIRS or not _is_known(tokenizer_class)):
         if "merges.txt" not in files.regular:
             raise UnusableModel("has a vocab.json without its merges.txt", _COPY)
-        ids = _ids_of_mapping("vocab.json", files.read_json("vocab.json", _MOST_JSON_BYTES))
-        return max([*ids, *_added(files, settings)], default=None)
+        highest = _highest_of_mapping("vocab.json", files.read_json("vocab.json", _MOST_JSON_BYTES))
+        return max(highest, *_added(files, settings), 0)
     found = next((name for name in _SENTENCEPIECE if name in files.regular), None)
     if found is not None:
         files_are_readable = all(importlib.util.find_spec(name) for name in ("sentencepiece", "google.protobuf"))
@@ -138,31 +138,46 @@ def _ids_of_fast(files: ModelFiles) -> Iterator[int]:
     if isinstance(vocabulary, list):
         yield len(vocabulary) - 1
     elif isinstance(vocabulary, dict):
-        yield from _ids_of_mapping("tokenizer.json", vocabulary)
+        yield _highest_of_mapping("tokenizer.json", vocabulary)
     else:
         raise UnusableModel(f"tokenizer.json has {json_kind(vocabulary)} as its vocabulary", _COPY)
     added = content.get("added_tokens") or []
     if not isinstance(added, list):
         raise UnusableModel(f"tokenizer.json has {json_kind(added)} as its added_tokens", _COPY)
-    for token in added:
-        if isinstance(token, dict) and type(token.get("id")) is int:
-            yield token["id"]
+    yield from (
+        token["id"]
+        for token in added
+        if isinstance(token, dict) and type(token.get("id")) is int and not token.get("special")
+    )
 
 
 def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
-    """Ids of the tokens that were added behind the vocabulary."""
+    """Ids of the tokens that were added behind the vocabulary.
+
+    Special ones are left out: a text never gives one, and padding uses another token where its own has no embedding.
+    """
+    names = [settings.get(f"{role}_token") for role in ("pad", "bos", "eos", "sep", "cls", "mask", "unk")]
+    special = {
+        name.get("content") if isinstance(name, dict) else name for name in names if isinstance(name, str | dict)
+    }
     if "added_tokens.json" in files.regular:
-        yield from _ids_of_mapping("added_tokens.json", files.read_json("added_tokens.json", _MOST_JSON_BYTES))
+        added = files.read_json("added_tokens.json", _MOST_JSON_BYTES)
+        _highest_of_mapping("added_tokens.json", added)
+        yield from (number for token, number in added.items() if token not in special)
     decoder = settings.get("added_tokens_decoder")
     if isinstance(decoder, dict):
-        yield from (int(key) for key in decoder if key.isascii() and key.isdigit() and len(key) < 16)
+        for key, token in decoder.items():
+            is_special = isinstance(token, dict) and token.get("special")
+            if key.isascii() and key.isdigit() and len(key) < 16 and not is_special:
+                yield int(key)
 
 
-def _ids_of_mapping(name: str, vocabulary: dict[str, Any]) -> list[int]:
-    wrong = next((token for token, number in vocabulary.items() if type(number) is not int), None)
-    if wrong is not None:
-        raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is no whole number", _COPY)
-    return list(vocabulary.values())
+def _highest_of_mapping(name: str, vocabulary: dict[str, Any]) -> int:
+    """The highest id of a vocabulary, -1 for an empty one; without a loop of our own, because there are often 100,000."""
+    if not set(map(type, vocabulary.values())) <= {int}:
+        wrong = next(token for token, number in vocabulary.items() if type(number) is not int)
+        raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is not a whole number", _COPY)
+    return max(vocabulary.values(), default=-1)
 
 
 def _lines(files: ModelFiles, name: str) -> int:
