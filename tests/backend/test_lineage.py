@@ -180,6 +180,35 @@ def test_a_fork_without_a_checkpoint_or_that_cannot_be_leaves_nothing_behind(
     assert api.get("/api/v1/runs").json()["total"] == 1
 
 
+def test_a_parent_of_an_earlier_version_is_forked_unless_its_rows_are_read_otherwise_now(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
+) -> None:
+    parent = launch()
+    end(engine, parent, RunStatus.stopped, "stopped")
+    checkpoint(engine, settings, parent, 3)
+
+    def stored(**environment: object) -> None:
+        """As an earlier version stored it: with the data set's short id."""
+        with writing(engine) as session:
+            run = runs.get_run(session, parent)
+            run.config = run.config | {"data": run.config["data"] | {"id": "local:reviews"}}
+            run.environment = run.environment | environment
+            session.add(run)
+
+    labels = api.get(f"/api/v1/runs/{parent}").json()["environment"]["labels"]
+    stored(labels=["", *labels])
+    answer = api.post(f"/api/v1/runs/{parent}/fork", json={"changes": {"training": {"learning_rate": 0.001}}})
+    (problem,) = answer.json()["errors"]
+    assert (answer.status_code, problem["field"]) == (422, "changes.data.id")
+    assert (
+        "launched with the classes '', 'fresh', 'rotten', and the data set has 'fresh', 'rotten'" in problem["message"]
+    )
+    stored(labels=labels)
+    answer = api.post(f"/api/v1/runs/{parent}/fork", json={"changes": {"training": {"learning_rate": 0.001}}})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["data_id"] == "local:reviews.csv"
+
+
 def test_a_diverged_run_offers_a_lower_rate_from_a_checkpoint_or_else_from_the_start(
     api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
 ) -> None:

@@ -155,8 +155,8 @@ def test_names_of_columns_are_found_with_spaces_and_capitals(divide: Divide, cat
          "3,000 different values in 3,000 rows"),
         ("one.csv", csv_of("same"), "'label', which has 1 class only, 'same'"),
         ("one-and-none.csv", csv_of("same", ""), "'label', which has 1 class only, 'same'"),
-        ("none.csv", csv_of(""), "'label', which has 0 classes"),
-        ("long.csv", csv_of("x", "y" * 1001), "has a value of 1,001 characters"),
+        ("none.csv", csv_of(""), "which leaves no row: 6 of 6 have no label in column 'label'"),
+        ("long.csv", csv_of("x", "y" * 201), "has a value of 201 characters"),
         ("lists.jsonl", json_of('"x"', '"y"') + '{"text": "a", "label": ["x", "y"]}\n', "a list or an object on line 13"),
     ],
 )  # fmt: skip
@@ -169,6 +169,14 @@ def test_what_holds_no_classes_is_refused_by_name_and_count(
     assert problem.field == "config.data.label_column"
     assert words in problem.message
     assert problem.next_step
+
+
+def test_texts_that_are_all_missing_are_refused(divide: Divide) -> None:
+    with pytest.raises(BadInput) as refused:
+        divide("rows.csv", "text,label\n" + ",x\n ,y\n" * 20 + "good,\n")
+    (problem,) = refused.value.problems
+    assert problem.field == "config.data.text_columns"
+    assert "leaves no row: 40 of 41 have no text in column 'text'" in problem.message
 
 
 def test_texts_that_are_all_the_same_are_refused(divide: Divide) -> None:

@@ -104,6 +104,7 @@ class Datasets:
         Small files are read first. What is not read when the time is over is listed without rows, and there the next time.
         """
         deadline = time.monotonic() + _LISTING_PATIENCE_S
+        found = self._demo(deadline)
         try:
             names = sorted(name for name in self._names() if not is_passed_over(name))
         except OSError as error:
@@ -114,7 +115,7 @@ class Datasets:
         listed = names[:_MOST_LISTED]
         sizes = {name: _size(self._folder / name) for name in listed}
         entries = {name: self._listed(name, deadline) for name in sorted(listed, key=lambda name: sizes[name])}
-        found = [*self._demo(deadline), *_with_own_ids([entries[name] for name in listed])]
+        found += _with_own_ids([entries[name] for name in listed])
         if len(names) > len(listed):
             found.append(
                 _broken(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from rankscope.catalog.columns import is_number
 
 MOST_CLASSES = 1000
-_LONGEST_LABEL = 1000
+_LONGEST_LABEL = 200
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 # Words that may mean "missing" and may be a class: kept, and said.
 _DOUBTFUL = frozenset({"none", "n/a", "na", "nan", "null", "nil", "<na>", "#n/a", "-", "?", "unknown"})

@@ -188,10 +188,25 @@ def _divide(entry: DatasetEntry, data: DataConfig, *, keep_rows: bool) -> _Sides
         raise entry.refusal(f"which cannot be used. {error.problem}", error.next_step) from error
     except FileNotFoundError as error:
         raise entry.refusal("which has just been removed", "Put the file back, or use another data set.") from error
+    if not counts:
+        raise _nothing_left(columns, leaving)
     classes = one_spelling(numbers)
     _check_classes(columns.label, counts, classes, len(more))
     _check_sides(data, columns, train, evaluation, is_one_text)
     return _Sides(columns, columns.label, train, evaluation, list(numbers), classes, leaving, no_group)
+
+
+def _nothing_left(columns: Columns, leaving: LeavingOut) -> BadInput:
+    """About the column that is empty in all rows, or in most of them."""
+    most = max(leaving.all(), key=lambda each: each.rows)
+    field, column = ("label_column", columns.label)
+    if most.reason == no_text(columns.text):
+        field, column = "text_columns", " and ".join(columns.text)
+    every = sum(each.rows for each in leaving.all())
+    return _refuse(
+        field, column, f"is {column!r}, which leaves no row: {most.rows:,} of {every:,} have {most.reason}",
+        "Use another column.",
+    )  # fmt: skip
 
 
 def _check_classes(column: str, counts: Counter[str], classes: Mapping[str, str], n_more: int) -> None:
