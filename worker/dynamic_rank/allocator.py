@@ -91,7 +91,8 @@ class RankAllocator:
         """Score and smooth after optimizer step `step`, prune if it is a pruning step; the decision, or None.
 
         After the final pruning only the mask is re-applied, unless the model was compacted. A pruning waits for the
-        device once. ValueError if `step` is not the one after the last: a step left out would go unscored.
+        device once. ValueError if `step` is not the one after the last (a step left out would go unscored), or if the
+        adapter is merged, frozen or not active.
         """
         if step != self.last_step + 1:
             raise ValueError(
@@ -103,6 +104,7 @@ class RankAllocator:
             self.last_step = step
             self._apply_mask()
             return None
+        check_trainable(self.components)
         if self._sensitivity is not None:
             if not self._has_observed:
                 self._sensitivity.observe()
@@ -282,7 +284,6 @@ class RankAllocator:
         return result
 
     def _prune(self, step: int) -> PruneDecision:
-        check_trainable(self.components)
         scores, _ = self._read()
         if step == self._keeps_mask_at:
             return self._keep_mask(step)

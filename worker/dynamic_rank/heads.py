@@ -45,7 +45,7 @@ def head_names(model: nn.Module, task_type: object, modules_to_save: Iterable[st
         return []
     if isinstance(model, PreTrainedModel):
         return [] if besides is None or _has_language_head(model) else besides
-    loose = [name for name, child in children.items() if _is_loose(child)]
+    loose = [name for name, child in children.items() if not name.isdigit() and _is_loose(child)]
     if loose:
         _warn(
             f"{', '.join(loose)} of this {type(model).__name__} will stay frozen: it is not known to be a head. Name what "

@@ -30,6 +30,12 @@ class MethodTrainerMixin(_Base):
     """
 
     def __init__(self, *args: Any, method: RankMethod, **kwargs: Any) -> None:
+        if kwargs.get("model_init") is not None:
+            raise ValueError(
+                "model_init makes a new model for every training, and a method holds the one that it prepared. For a "
+                "hyperparameter search use DynamicRankCallback in a plain Trainer, with wrap() inside model_init; or make a "
+                "method and a Trainer for each trial."
+            )
         self.method = method
         self._is_initialized = False
         super().__init__(*args, **kwargs)
@@ -53,6 +59,7 @@ class MethodTrainerMixin(_Base):
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Trainer's optimizer, with groups of their own for parameters whose learning rate is scaled."""
         if self.optimizer is not None:
+            _check_scaled(self.optimizer, self.method.learning_rate_scales())
             return super().create_optimizer(model)
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
         for parameters, scale in self.method.learning_rate_scales():
@@ -67,17 +74,21 @@ class MethodTrainerMixin(_Base):
         return names
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """In a checkpoint the state of the method; called by a person, the export."""
+        """In a checkpoint the state of the method; elsewhere the export, which push_to_hub uploads too."""
         folder = output_dir or self.args.output_dir or "."
         if not self.args.should_save:
             return
         os.makedirs(folder, exist_ok=True)
-        if _internal_call:
+        is_checkpoint = _internal_call and output_dir is not None
+        if is_checkpoint:
             self.method.save_state(folder)
-            return
+            if not self.args.push_to_hub:
+                return
         self.method.export(folder)
         if self.processing_class is not None:
             self.processing_class.save_pretrained(folder)
+        if self.args.push_to_hub and not _internal_call:
+            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trainer's train. RuntimeError if the method's callbacks are not attached: its ranks would never move."""
@@ -130,6 +141,19 @@ class _OnDevice:
 def make_trainer_class(base: type[Trainer] = Trainer) -> type[Any]:
     """`base` (Trainer, Seq2SeqTrainer, a person's own) with MethodTrainerMixin before it; takes `method=`."""
     return type(f"Method{base.__name__}", (MethodTrainerMixin, base), {})
+
+
+def _check_scaled(optimizer: torch.optim.Optimizer, scales: list[tuple[list[nn.Parameter], float]]) -> None:
+    """ValueError if an optimizer of the caller's does not have the learning rates that the method wants."""
+    rates = {id(parameter): float(group["lr"]) for group in optimizer.param_groups for parameter in group["params"]}
+    for parameters, scale in scales:
+        scaled = {id(parameter) for parameter in parameters}
+        usual = {rate for key, rate in rates.items() if key not in scaled}
+        if any(abs(rates[key] - rate * scale) > 1e-6 * rate * scale for key in scaled & rates.keys() for rate in usual):
+            raise ValueError(
+                f"c_lr_scale={scale}, but the optimizer has c at the learning rate of A; let Trainer make the optimizer, "
+                "give yours a group of its own for c, or set c_lr_scale=1."
+            )
 
 
 def _move_to_scaled_groups(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], scale: float) -> None:
