@@ -1,0 +1,156 @@
+"""TRL's trainers on a wrapped model: their reference model is a copy of the components under another name."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from datasets import Dataset
+from peft import PeftModel
+from tiny_models import batch, build, logits
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
+
+from dynamic_rank import DynamicRankCallback, DynamicRankConfig, create_method, export_lora, make_trainer_class, wrap
+from dynamic_rank.components import components_of
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    trl = pytest.importorskip("trl")
+    from trl import (
+        DPOConfig,
+        DPOTrainer,
+        GRPOConfig,
+        GRPOTrainer,
+        KTOConfig,
+        KTOTrainer,
+        RewardConfig,
+        RewardTrainer,
+        RLOOConfig,
+        RLOOTrainer,
+        SFTConfig,
+        SFTTrainer,
+    )
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+WORDS = ["<pad>", "<s>", "</s>", "<unk>", *(f"w{number}" for number in range(33))]
+SMALL = {
+    "vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 1, "intermediate_size": 24, "max_position_embeddings": 64, "pad_token_id": 0,
+    "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+
+
+def tokenizer():
+    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def model(kind=LlamaForCausalLM):
+    torch.manual_seed(0)
+    return kind(LlamaConfig(**SMALL, **({"num_labels": 1} if kind is LlamaForSequenceClassification else {})))
+
+
+PAIRS = {"prompt": ["w1 w2"] * 32, "chosen": [" w3 w4"] * 32, "rejected": [" w5 w6"] * 32}
+TRAINERS = {
+    "sft": (SFTTrainer, SFTConfig, {"text": ["w1 w2 w3 w4"] * 32}, {}),
+    "dpo": (DPOTrainer, DPOConfig, PAIRS, {}),
+    "reward": (RewardTrainer, RewardConfig, PAIRS, {}),
+    "kto": (
+        KTOTrainer, KTOConfig, {"prompt": ["w1 w2"] * 32, "completion": [" w3", " w5"] * 16, "label": [True, False] * 16}, {},
+    ),
+    "grpo": (
+        GRPOTrainer, GRPOConfig, {"prompt": ["w1 w2"] * 32},
+        {"num_generations": 2, "max_completion_length": 4, "beta": 0.1},
+    ),
+    "rloo": (
+        RLOOTrainer, RLOOConfig, {"prompt": ["w1 w2"] * 32},
+        {"num_generations": 2, "max_completion_length": 4, "beta": 0.1},
+    ),
+}  # fmt: skip
+
+
+def trainer_of(name, folder, form, config=None, **changes):
+    kind, settings, rows, more = TRAINERS[name]
+    config = config or DynamicRankConfig(target_rank=2, prune_interval=2, eta=0.1)
+    is_reward = name == "reward"
+    base = model(LlamaForSequenceClassification if is_reward else LlamaForCausalLM)
+    usual = {
+        "output_dir": str(folder), "max_steps": 12, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "report_to": [],
+        "disable_tqdm": True, "use_cpu": True, "bf16": False, "save_strategy": "no", "seed": 5,
+        "gradient_checkpointing": False, "logging_steps": 1,
+    }  # fmt: skip
+    common = {"train_dataset": Dataset.from_dict(rows), "processing_class": tokenizer()}
+    if name in ("grpo", "rloo"):
+        common["reward_funcs"] = lambda completions, **_: [float("w3" in text) for text in completions]
+    common["args"] = settings(**(usual | more | changes))
+    task = "SEQ_CLS" if is_reward else "CAUSAL_LM"
+    if form == "class":
+        method = create_method("dynamic_rank", config.to_dict())
+        wrapped = method.prepare(base, task)
+        return make_trainer_class(kind)(wrapped, method=method, callbacks=method.callbacks(), **common), wrapped, config
+    wrapped = wrap(base, config, task)
+    callback = DynamicRankCallback(config, on_warning=lambda *_: None)
+    return kind(wrapped, callbacks=[callback], **common), wrapped, config
+
+
+@pytest.mark.parametrize("form", ["callback", "class"])
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_trainer_of_trl_prunes_to_the_exact_budget_and_exports(tmp_path, name, form):
+    trainer, wrapped, _ = trainer_of(name, tmp_path / "out", form)
+    trainer.train()
+    layers = components_of(wrapped).layers
+    assert sum(len(layer.kept) for layer in layers) == 2 * len(layers)
+    export_lora(wrapped, tmp_path / "adapter")
+    kind = LlamaForSequenceClassification if name == "reward" else LlamaForCausalLM
+    loaded = PeftModel.from_pretrained(model(kind), tmp_path / "adapter")
+    torch.testing.assert_close(logits(loaded, batch("llama")), logits(wrapped, batch("llama")), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dpo", "kto", "grpo"])
+@pytest.mark.parametrize("init", ["paper", "zero_b"])
+def test_the_reference_of_trl_stays_the_model_that_training_began_with(tmp_path, name, init):
+    config = DynamicRankConfig(target_rank=2, prune_interval=2, eta=0, init=init)
+    trainer, wrapped, _ = trainer_of(name, tmp_path, "callback", config)
+    trainer.train()
+    assert "ref" in wrapped.peft_config
+    trained = logits(wrapped, batch("llama"))
+    wrapped.set_adapter("ref")
+    assert torch.equal(logits(wrapped, batch("llama")), logits(model(), batch("llama")))
+    wrapped.set_adapter("default")
+    assert torch.equal(logits(wrapped, batch("llama")), trained)
+    assert not torch.equal(trained, logits(model(), batch("llama")))
+
+
+def test_preferences_are_learned_on_top_of_a_model_that_was_fine_tuned_and_cut(tmp_path):
+    """SFT first, then DPO by the same components: the reference is what SFT left, compaction included."""
+    config = DynamicRankConfig(target_rank=1, initial_rank=4, prune_interval=2, eta=0, init="zero_b", score="norm")
+    trainer, wrapped, _ = trainer_of("sft", tmp_path / "sft", "callback", config)
+    trainer.train()
+    assert min(len(layer.kept) for layer in components_of(wrapped).layers) == 0
+    tuned = logits(wrapped, batch("llama"))
+    kind, settings, rows, _ = TRAINERS["dpo"]
+    args = settings(
+        output_dir=str(tmp_path), max_steps=3, per_device_train_batch_size=4, learning_rate=1e-2, report_to=[],
+        disable_tqdm=True, use_cpu=True, bf16=False, save_strategy="no", gradient_checkpointing=False,
+    )  # fmt: skip
+    kind(wrapped, args=args, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer()).train()
+    assert not torch.equal(logits(wrapped, batch("llama")), tuned)
+    wrapped.set_adapter("ref")
+    torch.testing.assert_close(logits(wrapped, batch("llama")), tuned)
+
+
+def test_an_adapter_with_the_config_of_the_components_is_a_copy_of_them():
+    """What TRL does to any model: add "ref" with the config of "default", then copy each parameter by its name."""
+    base, task = build()
+    wrapped = wrap(base, DynamicRankConfig(target_rank=2), task)
+    wrapped.add_adapter("ref", wrapped.peft_config["default"])
+    for name, parameter in wrapped.named_parameters():
+        if ".default." in name:
+            other = wrapped.get_parameter(name.replace(".default.", ".ref."))
+            other.data.copy_(parameter.data)
+            assert not other.requires_grad

@@ -1,0 +1,512 @@
+"""What transformers' Trainer offers works in both forms, the callback in a script and make_trainer_class, or is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from peft import PeftModel
+from tiny_models import Rows, arguments, batch, build, logits
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback
+
+from dynamic_rank import (
+    DynamicRankCallback,
+    DynamicRankConfig,
+    create_method,
+    dem_loss,
+    export_lora,
+    last_complete_checkpoint,
+    make_trainer_class,
+    orthogonal_loss,
+    wrap,
+)
+from dynamic_rank.components import components_of
+from dynamic_rank.term_count import TermCount
+from dynamic_rank.trainer_checks import check_arguments
+
+FORMS = ("callback", "class")
+OPTIONS = {"target_rank": 2, "prune_interval": 2}
+
+
+class StopAt(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            control.should_save = control.should_training_stop = True
+        return control
+
+
+class Script:
+    """One of both forms of a training script: the trainer, its model, what was warned, and the exported adapter."""
+
+    def __init__(self, form, folder, options=None, extra=(), model=None, base=Trainer, own=None, **changes):
+        config = DynamicRankConfig(**(OPTIONS | (options or {})))
+        self.config, self.warned, self.snapshots = config, [], []
+        bare, task = (model, "SEQ_CLS") if model is not None else build()
+
+        def warn(code, message):
+            self.warned.append(code)
+
+        common = {"train_dataset": Rows(), "eval_dataset": Rows(16), "args": arguments(folder, **changes)}
+        if form == "class":
+            self.method = create_method("dynamic_rank", OPTIONS | (options or {}))
+            self.model = self.method.prepare(bare, task)
+            callbacks = self.method.callbacks(self.snapshots.append, 1, warn)
+            common["method"] = self.method
+            kind = make_trainer_class(base)
+        else:
+            self.model = wrap(bare, config, task)
+            callback = DynamicRankCallback(config, self.snapshots.append, on_warning=warn)
+            callbacks = [callback]
+            term = orthogonal_loss if config.regularizer == "orthogonal" else dem_loss
+
+            class WithTerm(base):
+                def compute_loss(self, model, inputs, *args, **kwargs):
+                    loss = super().compute_loss(model, inputs, *args, **kwargs)
+                    is_off = callback.is_settled or not model.training or config.eta == 0
+                    return loss if is_off else loss + config.eta * term(model)
+
+            kind = WithTerm
+        if own is not None:
+            common["optimizers"] = (own(self.model), None)
+        self.trainer = kind(model=self.model, callbacks=[*callbacks, *extra], **common)
+        self.allocator = lambda: callbacks[0].allocator
+
+    def ranks(self):
+        return [len(layer.kept) for layer in components_of(self.model).layers]
+
+    def tensors(self):
+        return {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
+
+
+def assert_exports(script, folder, tolerance=1e-5):
+    export_lora(script.model, folder)
+    loaded = PeftModel.from_pretrained(build()[0], folder)
+    expected = logits(script.model, batch())
+    torch.testing.assert_close(logits(loaded, batch()), expected, rtol=tolerance, atol=tolerance)
+
+
+ACCEPTED = {
+    "activation_checkpointing": {"activation_checkpointing": True},
+    "reentrant checkpointing": {
+        "activation_checkpointing": True, "activation_checkpointing_kwargs": {"use_reentrant": True},
+    },
+    "bf16": {"bf16": True},
+    "group_by_length": {"train_sampling_strategy": "group_by_length"},
+    "label_smoothing": {"label_smoothing_factor": 0.1},
+    "epochs": {"max_steps": -1, "num_train_epochs": 2},
+    "input tokens": {"include_num_input_tokens_seen": "all"},
+    "neftune": {"neftune_noise_alpha": 5.0},
+    "no averaging of tokens": {"average_tokens_across_devices": False},
+    "split batches": {"accelerator_config": {"split_batches": True}},
+    "drop last": {"dataloader_drop_last": True},
+    "eval on start": {"eval_on_start": True, "eval_strategy": "epoch"},
+    "no clipping": {"max_grad_norm": 0.0},
+    "fused": {"optim": "adamw_torch_fused"},
+    "sgd": {"optim": "sgd"},
+    "rmsprop": {"optim": "rmsprop"},
+    "adagrad": {"optim": "adagrad"},
+    "adamw 8 bit": {"optim": "adamw_bnb_8bit"},
+    "lion": {"optim": "lion_32bit"},
+    "cosine": {"lr_scheduler_type": "cosine"},
+    "plateau": {"lr_scheduler_type": "reduce_lr_on_plateau", "eval_strategy": "steps", "eval_steps": 4},
+    "greedy": {"lr_scheduler_type": "greedy", "eval_strategy": "steps", "eval_steps": 4},
+    "warmup": {"warmup_steps": 5, "lr_scheduler_type": "constant_with_warmup"},
+    "auto batch size": {"auto_find_batch_size": True},
+    "accumulation": {"gradient_accumulation_steps": 2, "max_steps": 12},
+    "full evaluation in bf16": {"bf16_full_eval": True, "eval_strategy": "steps", "eval_steps": 8},
+    "compiled": {"torch_compile": True, "torch_compile_backend": "eager"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("offer", ACCEPTED)
+@pytest.mark.filterwarnings("ignore:.*`?include_num_input_tokens_seen.*", "ignore::FutureWarning")
+def test_it_trains_to_the_exact_budget_compacts_and_exports(tmp_path, form, offer):
+    torch._dynamo.reset()
+    script = Script(form, tmp_path / "out", **ACCEPTED[offer])
+    script.trainer.train()
+    assert script.warned == []
+    assert sum(script.ranks()) == 24
+    assert script.allocator().is_final
+    assert_exports(script, tmp_path / "adapter", 3e-2 if "bf16" in offer else 1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_optimizer_whose_state_cannot_be_cut_keeps_the_mask_applied(tmp_path, form):
+    script = Script(form, tmp_path, optim="adafactor")
+    script.trainer.train()
+    assert script.warned == ["compaction_unavailable"]
+    assert sum(int((layer.c != 0).sum()) for layer in components_of(script.model).layers) == 24
+
+
+REFUSED = {
+    "fsdp": ({"fsdp": True}, "FSDP and DeepSpeed"),
+    "deepspeed": ({"deepspeed": {"zero_optimization": {"stage": 2}}}, "FSDP and DeepSpeed"),
+    "several GPUs": ({"n_gpu": 2}, "copy the model to 2 GPUs.*torchrun"),
+    "lomo": ({"optim": "lomo"}, "optim='lomo' updates the weights inside the backward pass"),
+    "adalomo": ({"optim": "adalomo"}, "optim='adalomo' updates"),
+    "galore": ({"optim": "galore_adamw_layerwise"}, "optim='galore_adamw_layerwise' projects"),
+    "apollo": ({"optim": "apollo_adamw"}, "optim='apollo_adamw' projects"),
+    "schedule free": ({"optim": "schedule_free_adamw"}, "set optim to 'adamw_torch'"),
+    "scaled gradients": (
+        {"fp16": True, "max_grad_norm": 0.0},
+        "score='sensitivity' reads the gradients.*max_grad_norm",
+    ),
+}
+
+
+@pytest.mark.parametrize("offer", REFUSED)
+def test_what_cannot_work_is_refused_by_name(offer):
+    """Most of these need hardware or packages before Trainer itself accepts them, so the check is asked."""
+    changes, words = REFUSED[offer]
+    usual = {"fsdp": None, "deepspeed": None, "n_gpu": 1, "optim": "adamw_torch", "fp16": False, "max_grad_norm": 1.0}
+    config = DynamicRankConfig(score="sensitivity")
+    check_arguments(SimpleNamespace(**usual), config)
+    with pytest.raises(ValueError, match=words):
+        check_arguments(SimpleNamespace(**(usual | changes)), config)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_training_begins_by_checking_the_arguments(tmp_path, form):
+    script = Script(form, tmp_path)
+    script.trainer.args.optim = "lomo"
+    with pytest.raises(ValueError, match="optim='lomo'"):
+        next(c for c in script.trainer.callback_handler.callbacks if isinstance(c, DynamicRankCallback)).on_train_begin(
+            script.trainer.args, script.trainer.state, script.trainer.control, model=script.model
+        )
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("stop_at", "accumulation"), [(3, 1), (7, 1), (10, 1), (13, 1), (7, 4)])
+def test_resuming_is_bit_identical_before_inside_and_after_the_window(tmp_path, form, stop_at, accumulation):
+    changes = {"gradient_accumulation_steps": accumulation}
+    whole = Script(form, tmp_path / "whole", **changes)
+    whole.trainer.train()
+    Script(form, tmp_path / "cut", extra=[StopAt(stop_at)], **changes).trainer.train()
+    again = Script(form, tmp_path / "cut", **changes)
+    again.trainer.train(resume_from_checkpoint=str(last_complete_checkpoint(tmp_path / "cut")))
+    assert again.ranks() == whole.ranks()
+    expected = whole.tensors()
+    assert expected.keys() == again.tensors().keys()
+    for name, tensor in again.tensors().items():
+        assert torch.equal(tensor, expected[name]), name
+    later = {snapshot.step: snapshot for snapshot in again.snapshots}
+    for snapshot in whole.snapshots:
+        if snapshot.step > stop_at:
+            assert later[snapshot.step].pack_scores() == snapshot.pack_scores()
+
+
+BEST = {
+    "steps": {"save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4},
+    "best": {"save_strategy": "best", "eval_strategy": "steps", "eval_steps": 4},
+    "epoch": {
+        "save_strategy": "epoch", "eval_strategy": "epoch", "num_train_epochs": 6, "max_steps": -1,
+        "per_device_train_batch_size": 16,
+    },
+    "one checkpoint": {
+        "save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4, "save_total_limit": 1,
+    },
+    "model only": {
+        "save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4, "save_only_model": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("strategy", BEST)
+@pytest.mark.parametrize("compact", [True, False])
+def test_the_best_model_at_the_end_is_the_best_one_after_the_final_mask(tmp_path, form, strategy, compact):
+    best = {"load_best_model_at_end": True, "metric_for_best_model": "loss", "learning_rate": 0.3}
+    script = Script(form, tmp_path / "out", {"compact": compact}, **BEST[strategy], **best)
+    script.trainer.train()
+    evaluated = {
+        entry["step"]: entry["eval_loss"]
+        for entry in script.trainer.state.log_history
+        if "eval_loss" in entry and entry["step"] >= script.allocator().schedule.t_f
+    }
+    step = min(evaluated, key=lambda step: evaluated[step])
+    assert script.trainer.state.best_global_step == step
+    assert script.trainer.evaluate()["eval_loss"] == pytest.approx(evaluated[step], abs=1e-6)
+    assert script.allocator().last_step == step
+    assert script.warned == []
+    assert_exports(script, tmp_path / "adapter")
+    assert sum(json.loads((tmp_path / "adapter" / "rank_pattern.json").read_text()).values()) == 24
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_early_stopping_waits_for_the_final_mask(tmp_path, form):
+    changes = {
+        "save_strategy": "steps",
+        "save_steps": 1,
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+        "learning_rate": 1.0,
+    }
+    script = Script(
+        form, tmp_path, extra=[EarlyStoppingCallback(1)], load_best_model_at_end=True, metric_for_best_model="eval_loss", **changes
+    )  # fmt: skip
+    script.trainer.train()
+    assert script.trainer.state.global_step > script.allocator().schedule.t_f
+    assert script.warned == []
+
+
+def term_gradients(form, folder, batches, divided, options=None):
+    """What the regulariser alone adds to the gradients of A in the first two optimizer steps, over its weight."""
+    seen = []
+
+    class NoLoss(Trainer):
+        loss_is_scaled_for_ga = not divided
+
+        def compute_loss(self, model, inputs, *args, **kwargs):
+            return 0.0 * super().compute_loss(model, inputs, *args, **kwargs)
+
+    class Look(TrainerCallback):
+        def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
+            seen.append([layer.A.grad.clone() for layer in components_of(model).layers])
+
+    script = Script(
+        form, folder, options, [Look(), StopAt(2)], base=NoLoss, gradient_accumulation_steps=batches, max_grad_norm=0.0,
+        optim="sgd", learning_rate=1e-30, weight_decay=0.0,
+    )  # fmt: skip
+    script.trainer.train()
+    return seen
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("divided", [True, False])
+@pytest.mark.parametrize("regularizer", ["dem", "orthogonal"])
+def test_accumulated_batches_count_the_regulariser_once(tmp_path, form, divided, regularizer):
+    """Whether Trainer divides the loss by the batches of a step or not; 16 batches in steps of 3, 3, ..., 1."""
+    options = {"regularizer": regularizer}
+    once = term_gradients(form, tmp_path / "1", 1, divided, options)
+    accumulated = term_gradients(form, tmp_path / "3", 3, divided, options)
+    for step in range(2):
+        for a, b in zip(once[step], accumulated[step], strict=True):
+            torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-9)
+
+
+def test_a_script_that_divides_the_term_itself_is_left_alone(tmp_path):
+    config = DynamicRankConfig(**OPTIONS)
+    model = wrap(*build()[:1], config, "SEQ_CLS")
+    term = components_of(model)
+    term.term = TermCount(config.eta)
+    for _ in range(2):
+        term.term.begin_step()
+        for _ in range(4):
+            (config.eta * dem_loss(model) / 4).backward()
+            term.term.decide(1.0)
+    layer = components_of(model).layers[0]
+    accumulated = layer.A.grad.clone() / 2
+    layer.A.grad = None
+    term.term = None
+    (config.eta * dem_loss(model)).backward()
+    torch.testing.assert_close(accumulated, layer.A.grad)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_training_again_is_refused_once_the_ranks_were_cut(tmp_path, form):
+    script = Script(form, tmp_path)
+    script.trainer.train()
+    with pytest.raises(RuntimeError, match="compacted already"):
+        script.trainer.train()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_evaluating_before_training_needs_nothing(tmp_path, form):
+    script = Script(form, tmp_path)
+    before = script.trainer.evaluate()["eval_loss"]
+    plain = Trainer(model=build()[0], args=arguments(tmp_path), eval_dataset=Rows(16)).evaluate()["eval_loss"]
+    assert before == pytest.approx(plain, abs=1e-6)
+    script.trainer.train()
+    assert script.warned == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("stop_at", [5, 13])
+def test_resuming_with_other_steps_is_refused_until_the_mask_is_final(tmp_path, form, stop_at):
+    Script(form, tmp_path, extra=[StopAt(stop_at)]).trainer.train()
+    longer = Script(form, tmp_path, max_steps=40)
+    checkpoint = str(tmp_path / f"checkpoint-{stop_at}")
+    if stop_at == 5:
+        with pytest.raises(ValueError, match="saved run has 20 steps, this one 40"):
+            longer.trainer.train(resume_from_checkpoint=checkpoint)
+    else:
+        longer.trainer.train(resume_from_checkpoint=checkpoint)
+        assert sum(longer.ranks()) == 24
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_resuming_without_skipping_data_works(tmp_path, form):
+    Script(form, tmp_path, extra=[StopAt(5)]).trainer.train()
+    again = Script(form, tmp_path, ignore_data_skip=True)
+    again.trainer.train(resume_from_checkpoint=True)
+    assert sum(again.ranks()) == 24
+
+
+def test_a_checkpoint_that_was_not_written_to_its_end_is_refused_by_the_callback(tmp_path):
+    Script("callback", tmp_path, extra=[StopAt(13)]).trainer.train()
+    (tmp_path / "checkpoint-13" / "rank_state.json").unlink()
+    with pytest.raises(ValueError, match=r"has no rank_state.json.*last_complete_checkpoint"):
+        Script("callback", tmp_path).trainer.train(resume_from_checkpoint=True)
+
+
+def test_resuming_the_callback_with_other_options_is_refused(tmp_path):
+    Script("callback", tmp_path, extra=[StopAt(5)]).trainer.train()
+    with pytest.raises(ValueError, match=r"option beta=0\.9, this run has 0\.5"):
+        Script("callback", tmp_path, {"beta": 0.5}).trainer.train(resume_from_checkpoint=True)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("at", [0, 5, 13])
+def test_out_of_memory_with_auto_find_batch_size_begins_again(tmp_path, form, at):
+    class Full(TrainerCallback):
+        has_failed = False
+
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == at and not self.has_failed:
+                self.has_failed = True
+                raise RuntimeError("CUDA out of memory. Tried to allocate")
+
+    script = Script(form, tmp_path, extra=[Full()], auto_find_batch_size=True)
+    if at == 13:
+        with pytest.raises(RuntimeError, match=r"compacted already.*auto_find_batch_size"):
+            script.trainer.train()
+        return
+    script.trainer.train()
+    assert script.allocator().last_step == 20
+    assert sum(script.ranks()) == 24
+
+
+def test_out_of_memory_after_a_resume_begins_again_from_the_checkpoint(tmp_path):
+    class Full(TrainerCallback):
+        has_failed = False
+
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 6 and not self.has_failed:
+                self.has_failed = True
+                raise RuntimeError("CUDA out of memory. Tried to allocate")
+
+    Script("callback", tmp_path, extra=[StopAt(5)]).trainer.train()
+    again = Script("callback", tmp_path, extra=[Full()], auto_find_batch_size=True)
+    again.trainer.train(resume_from_checkpoint=True)
+    assert again.allocator().last_step == 20
+    assert sum(again.ranks()) == 24
+
+
+def test_model_init_makes_a_new_model_for_every_training_of_the_callback_form(tmp_path):
+    config = DynamicRankConfig(**OPTIONS, eta=0)
+    callback = DynamicRankCallback(config)
+    trainer = Trainer(
+        model_init=lambda: wrap(build()[0], config, "SEQ_CLS"), args=arguments(tmp_path), train_dataset=Rows(), callbacks=[callback]
+    )  # fmt: skip
+    for _ in range(2):
+        trainer.train()
+        assert sum(len(layer.kept) for layer in components_of(trainer.model).layers) == 24
+
+
+def test_model_init_is_refused_by_the_class_form(tmp_path):
+    method = create_method("dynamic_rank", OPTIONS)
+    with pytest.raises(ValueError, match=r"model_init.*DynamicRankCallback"):
+        make_trainer_class(Trainer)(
+            model_init=lambda: method.prepare(*build()), args=arguments(tmp_path), method=method, train_dataset=Rows()
+        )
+
+
+def adamw(rate_of_c=1.0):
+    def make(model):
+        scales = {id(layer.c) for layer in components_of(model).layers}
+        trained = [p for p in model.parameters() if p.requires_grad]
+        return torch.optim.AdamW(
+            [
+                {"params": [p for p in trained if id(p) not in scales], "lr": 1e-2},
+                {"params": [p for p in trained if id(p) in scales], "lr": 1e-2 * rate_of_c},
+            ]
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_optimizer_of_your_own_is_cut_too(tmp_path, form):
+    script = Script(form, tmp_path, own=adamw())
+    script.trainer.train()
+    assert script.warned == []
+    assert sum(script.ranks()) == 24
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_optimizer_that_does_not_hold_the_components_is_refused(tmp_path, form):
+    script = Script(form, tmp_path, own=lambda model: torch.optim.AdamW(model.get_base_model().classifier.parameters()))
+    with pytest.raises(ValueError, match=r"does not hold 36 of the components.*after wrap"):
+        script.trainer.train()
+
+
+@pytest.mark.parametrize(
+    ("form", "own", "is_refused"),
+    [
+        ("callback", None, True), ("callback", adamw(), True), ("callback", adamw(5.0), False),
+        ("class", None, False), ("class", adamw(), True), ("class", adamw(5.0), False),
+    ],
+)  # fmt: skip
+def test_a_learning_rate_of_c_that_the_optimizer_does_not_have_is_refused(tmp_path, form, own, is_refused):
+    script = Script(form, tmp_path, {"c_lr_scale": 5.0}, own=own)
+    if is_refused:
+        with pytest.raises(ValueError, match=r"c_lr_scale=5.0, but the optimizer has c at the learning rate of A"):
+            script.trainer.train()
+    else:
+        script.trainer.train()
+        assert script.warned == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_pushing_to_the_hub_uploads_the_adapter(tmp_path, form, monkeypatch):
+    uploaded = []
+
+    class Hub:
+        def create_repo(self, *args, **kwargs):
+            return SimpleNamespace(repo_id="me/it")
+
+        def upload_folder(self, folder_path, **kwargs):
+            uploaded.append({path.name for path in Path(folder_path).iterdir()})
+            return SimpleNamespace(done=lambda: True)
+
+    monkeypatch.setattr("transformers.trainer.hf_api", Hub)
+    monkeypatch.setattr(Trainer, "create_model_card", lambda *args, **kwargs: None)
+    script = Script(form, tmp_path, push_to_hub=True, save_strategy="steps", save_steps=20)
+    script.trainer.train()
+    script.trainer.push_to_hub()
+    assert len(uploaded) == 2
+    for files in uploaded:
+        assert {"adapter_model.safetensors", "adapter_config.json"} <= files
+        assert "rank_state.json" not in files
+    loaded = PeftModel.from_pretrained(build()[0], tmp_path)
+    torch.testing.assert_close(logits(loaded, batch()), logits(script.model, batch()), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_modules_that_are_never_called_are_reported(tmp_path, form):
+    base, _ = build()
+    base.bert.encoder.layer[1].forward = lambda hidden, *args, **kwargs: hidden
+    script = Script(form, tmp_path, model=base)
+    script.trainer.train()
+    assert script.warned == ["no_gradient"]
+    assert sum(script.ranks()) == 24
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("score", ["sensitivity", "adalora"])
+def test_gradient_scores_take_a_step_without_some_gradients_as_zero(tmp_path, form, score):
+    base, _ = build()
+    base.bert.encoder.layer[1].forward = lambda hidden, *args, **kwargs: hidden
+    script = Script(form, tmp_path, {"score": score, "init": "zero_b", "eta": 0}, model=base)
+    script.trainer.train()
+    assert script.warned == ["no_gradient"]
+    scores = script.snapshots[-1].scores
+    assert not scores[6:].any()
+    assert scores[:6].all()
