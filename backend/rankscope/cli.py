@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import httpx
 import typer
-import yaml
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from rankscope import __version__
+from rankscope import __version__, yaml_text
 from rankscope.client import Client
 from rankscope.contract.errors import RankScopeError, StartupError
 from rankscope.data_folder import keep_files_private
@@ -39,7 +38,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Changes = Annotated[
     list[str] | None, typer.Option("--set", help="FIELD=VALUE, e.g. training.learning_rate=0.001; may be repeated.")
 ]
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+_ACTS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 RunId = Annotated[str, typer.Argument(help="A run's id, as `rankscope runs` shows it.", metavar="RUN")]
 
 
@@ -146,7 +145,7 @@ def list_runs(
         return
     for run in page["items"]:
         accuracy = run["metrics"].get("eval_accuracy", {}).get("max")
-        typer.echo(
+        _say(
             f"{run['id']}  {run['status']:<11}  {run['step']:>6}/{run['total_steps'] or '?':<6}  "
             f"{f'{accuracy:.4f}' if isinstance(accuracy, float) else '-':>7}  {run['name']}"
         )
@@ -246,7 +245,7 @@ def queue(
         typer.echo(json.dumps(answer, indent=2))
         return
     for run in answer["items"]:
-        typer.echo(
+        _say(
             f"#{run['queue_position']:<4} {run['id']}  {run['status']:<11}  priority {run['priority']:>3}  {run['name']}"
         )
 
@@ -306,11 +305,11 @@ def bundle(
 
 
 def _watch(client: Client, run_id: str, as_json: bool) -> None:
-    for event in client.watch(run_id):
+    for event in client.watch(run_id, tell=lambda sentence: typer.echo(f"rankscope: {printable(sentence)}", err=True)):
         if as_json:
             typer.echo(json.dumps(event))
         elif (line := _event_line(event)) is not None:
-            typer.echo(line)
+            _say(line)
 
 
 def _event_line(event: dict[str, Any]) -> str | None:
@@ -345,32 +344,40 @@ def _changes(given: list[str] | None) -> dict[str, Any]:
         if not sign or not all(path.split(".")):
             _fail(f"--set {text} is no change: write FIELD=VALUE, for example training.learning_rate=0.001.")
         *parents, name = path.split(".")
-        part = changes
+        part: Any = changes
         for parent in parents:
             part = part.setdefault(parent, {})
+            if not isinstance(part, dict):
+                _fail(f"--set {text}: another --set gives {parent} a value of its own.")
         try:
-            # YAML reads 1e-3 as text; a person means the number.
-            part[name] = yaml.safe_load(value)
-            part[name] = float(value) if isinstance(part[name], str) and _NUMBER.fullmatch(value) else part[name]
-        except yaml.YAMLError:
-            _fail(f"--set {text}: the value cannot be read.")
+            part[name] = yaml_text.parse(value, f"--set {text}")
+        except yaml_text.UnreadableText as error:
+            _fail(error.detail)
     return changes
 
 
 def _show(value: Any, as_json: bool, line: str) -> None:
-    typer.echo(json.dumps(value, indent=2) if as_json else line)
+    if as_json:
+        typer.echo(json.dumps(value, indent=2))
+    else:
+        _say(line)
+
+
+def _say(line: str) -> None:
+    """One line for a person: names and messages may hold what a terminal would act on."""
+    typer.echo(printable(line))
+
+
+def printable(text: str) -> str:
+    """The text with control characters, line breaks and changes of direction written out: "\\x1b", "\\u202e"."""
+    return "".join(letter if letter == " " or not _ACTS.match(letter) else repr(letter)[1:-1] for letter in text)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-        config = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError) as error:
-        _fail(f"{path} cannot be read: {error}")
-    if not isinstance(config, dict):
-        _fail(f"{path} holds no configuration: the top must be named fields (model, data, method, training).")
-    result: dict[str, Any] = config
-    return result
+        return yaml_text.read_mapping(path, sys.stdin.buffer)
+    except yaml_text.UnreadableText as error:
+        _fail(error.detail)
 
 
 def _settings(host: str | None, port: str | None, data_dir: Path | None) -> Settings:
@@ -382,12 +389,16 @@ def _client() -> Iterator[Client]:
     """A client from RANKSCOPE_URL and RANKSCOPE_TOKEN, else for this machine's own server."""
     with _one_sentence():
         settings = read_settings()
-    token_file = settings.data_dir / "token"
-    token = settings.token or (token_file.read_text(encoding="utf-8").strip() if token_file.is_file() else "")
-    url = os.environ.get("RANKSCOPE_URL") or f"http://{settings.host}:{settings.port}"
-    with _one_sentence(), Client(url, token) as client:
+        token_file = settings.data_dir / "token"
+        token = settings.token or (token_file.read_text(encoding="utf-8").strip() if token_file.is_file() else "")
+        if not (token.isascii() and token.isprintable()):
+            _fail("The token has characters that no token has; look at RANKSCOPE_TOKEN.")
+        url = os.environ.get("RANKSCOPE_URL") or f"http://{settings.host}:{settings.port}"
         try:
-            yield client
+            with Client(url, token) as client:
+                yield client
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            _fail(f"RANKSCOPE_URL is {url!r}, which is not an address ({error}). Write it as http://127.0.0.1:8123.")
         except httpx.TransportError as error:
             _fail(
                 f"No RankScope server answers at {url} ({error}). Start one with `rankscope up`, or set RANKSCOPE_URL."
@@ -401,6 +412,14 @@ def _one_sentence() -> Iterator[None]:
         yield
     except (RankScopeError, StartupError) as error:
         _fail(error.detail)
+    except UnicodeError as error:
+        _fail(f"A text is not UTF-8 ({error.reason if hasattr(error, 'reason') else error}).")
+    except BrokenPipeError:
+        raise  # of `rankscope runs | head`: typer ends quietly
+    except OSError as error:
+        _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
+    except httpx.RequestError as error:
+        _fail(f"The server's answer cannot be read: {error}.")
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -416,6 +435,7 @@ def _starting() -> Iterator[None]:
             raise StartupError(f"RankScope cannot go on ({type(error).__name__}: {line_of(error)}).") from error
 
 
-def _fail(sentence: str) -> None:
-    typer.echo(f"rankscope: {sentence}", err=True)
+def _fail(sentence: str) -> NoReturn:
+    # Line breaks are ours: each problem of a refusal has a line of its own.
+    typer.echo("rankscope: " + "\n".join(printable(line) for line in sentence.split("\n")), err=True)
     raise typer.Exit(1)
