@@ -150,3 +150,17 @@ def test_drawings_are_well_formed_and_break_lines_at_nan() -> None:
     cells = np.array([[3, 0], [1, -1]])
     drawn = ElementTree.fromstring(heatmap(["0", "1"], ["query", "a & b"], cells, 3))
     assert len(list(drawn.iter("rect"))) == 3
+
+
+def test_a_metric_named_like_a_formula_is_a_text_in_a_spreadsheet(
+    api: httpx.Client, server: Server, launch: Callable[..., str]
+) -> None:
+    run_id = launch()
+    claimed = claim(server.app.state.resources.engine)
+    assert claimed
+    begin(server.app.state.resources.engine, claimed)
+    values = {"=HYPERLINK(1)": -1.5, "@sum": -math.inf}
+    append(server.app.state.resources.engine, claimed, [MetricsEvent(step=1, values=values)])
+    archive = zipfile.ZipFile(io.BytesIO(api.get(f"/api/v1/runs/{run_id}/bundle").content))
+    rows = list(csv.reader(io.StringIO(archive.read(f"{run_id}/metrics.csv").decode())))
+    assert {(row[0], row[3]) for row in rows[1:]} == {("'=HYPERLINK(1)", "-1.5"), ("'@sum", "-inf")}

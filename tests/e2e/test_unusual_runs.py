@@ -64,6 +64,7 @@ def _loss_is_no_number(stack: Stack, page: Page, run: str) -> None:
     assert loss.locator(".js-plotly-plot").evaluate(crosses) == [3]
     picture(page, "curves-nan")
     page.get_by_role("tab", name="Ranks").click()
+    page.get_by_test_id("alerts").get_by_role("button", name="Details").click()
     expect(page.get_by_test_id("health-scores_nan")).to_be_visible()
     alerts = page.get_by_role("alert")
     expect(alerts).to_have_count(2)

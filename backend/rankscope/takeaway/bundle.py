@@ -99,5 +99,12 @@ def _ranks(engine: Engine, run: RunDetail) -> Iterator[str]:
 
 def _lines(rows: Iterable[Iterable[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Numbers as they are. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")) or value == "-Infinity":
+        return value
+    return f"'{value}"

@@ -1,6 +1,7 @@
 import type { BudgetPoint } from "@/api/types";
 import { axis, baseLayout, type Figure } from "./figure";
 import { colourOf, type Look } from "./look";
+import { plainText } from "./plain-text";
 
 interface Counted {
   step: number;
@@ -78,7 +79,7 @@ function steeringTrace(steering: readonly SteeringMark[], planned: readonly Budg
     name: "steered",
     x: steering.map((mark) => mark.step),
     y: steering.map((mark) => budgetAt(mark.step)),
-    text: steering.map((mark) => mark.words),
+    text: steering.map((mark) => plainText(mark.words)),
     marker: {
       symbol: "triangle-down",
       size: 11,

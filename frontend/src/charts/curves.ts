@@ -2,6 +2,7 @@ import { toNumber } from "@/api/numbers";
 import type { Num } from "@/api/types";
 import { axis, baseLayout, type Figure } from "./figure";
 import type { Look } from "./look";
+import { plainText } from "./plain-text";
 
 export interface Curve {
   name: string;
@@ -45,14 +46,18 @@ export function curvesFigure(input: CurvesInput): Figure {
       showlegend: input.hasLegend ?? (curves.length > 1 || curves.some(isSmooth)),
       margin: { l: 48, r: hasSecond ? 46 : 12, t: 8, b: 36 },
       xaxis: axis(look, {
-        title: { text: input.xTitle ?? "step", font: { size: 11, color: look.muted }, standoff: 4 },
+        title: {
+          text: plainText(input.xTitle ?? "step"),
+          font: { size: 11, color: look.muted },
+          standoff: 4,
+        },
         showgrid: false,
         ...(input.xRange ? { range: input.xRange } : {}),
         ...(input.xTitle === "progress" ? { tickformat: ".0%" } : {}),
       }),
       yaxis: axis(look, {
         ...(input.yTitle
-          ? { title: { text: input.yTitle, font: { size: 11, color: look.muted }, standoff: 6 } }
+          ? { title: { text: plainText(input.yTitle), font: { size: 11, color: look.muted }, standoff: 6 } }
           : {}),
         ...(input.yFormat ? { tickformat: input.yFormat } : {}),
         ...(input.isLog ? { type: "log" } : {}),
@@ -67,7 +72,11 @@ export function curvesFigure(input: CurvesInput): Figure {
         ? {
             yaxis2: {
               ...axis(look, { showgrid: false, nticks: 5, tickmode: "auto", tickformat: ".3~g" }),
-              title: { text: input.secondTitle ?? "", font: { size: 11, color: look.muted }, standoff: 6 },
+              title: {
+                text: plainText(input.secondTitle ?? ""),
+                font: { size: 11, color: look.muted },
+                standoff: 6,
+              },
               overlaying: "y",
               side: "right",
             } as never,
@@ -100,7 +109,7 @@ function flatRange(curves: readonly Curve[], { isLog, isFromZero }: CurvesInput)
 
 const nothingYet = (look: Look) =>
   ({
-    text: "Nothing measured yet",
+    text: "No data yet",
     showarrow: false,
     xref: "paper",
     yref: "paper",
@@ -123,7 +132,7 @@ const markLine = (x: number, look: Look) =>
 
 const markText = (mark: { x: number; text: string }, look: Look) =>
   ({
-    text: mark.text,
+    text: plainText(mark.text),
     x: mark.x,
     yref: "paper",
     y: 1,
@@ -137,6 +146,7 @@ const isSmooth = (curve: Curve): boolean => (curve.smoothed?.length ?? 0) > 0;
 
 function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
   const numbers = curve.values.map(toNumber);
+  const name = plainText(curve.name);
   const drawn = numbers.map(finiteOrNull);
   const yaxis = curve.onSecondAxis ? "y2" : "y";
   const smooth = isSmooth(curve);
@@ -145,14 +155,15 @@ function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
     x: curve.x,
     yaxis,
     connectgaps: false,
-    hovertemplate: `%{y:.4~g}<extra>${curve.name}</extra>`,
+    hovertemplate: `%{y:.4~g}<extra>${name}</extra>`,
     xhoverformat: xFormat,
   } as const;
   const result: Figure["data"] = [
     {
       ...line,
       mode: curve.hasMarkers ? "lines+markers" : "lines",
-      name: curve.name,
+      name,
+      meta: curve.name,
       y: drawn,
       marker: { size: 5, color: curve.colour },
       line: { color: curve.colour, width: smooth ? 1 : 1.8, dash: curve.dash ?? "solid" },
@@ -174,13 +185,13 @@ function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
     result.push({
       type: "scatter",
       mode: "markers",
-      name: `${curve.name}: not a finite number (${broken.x.length})`,
+      name: `${name}: not a finite number (${broken.x.length})`,
       x: broken.x,
       y: broken.y,
       yaxis,
       customdata: broken.words,
       marker: { symbol: "x", size: 8, color: look.alarm },
-      hovertemplate: `is %{customdata}<extra>${curve.name}</extra>`,
+      hovertemplate: `is %{customdata}<extra>${name}</extra>`,
       showlegend: true,
     } as unknown as Figure["data"][number]);
   }

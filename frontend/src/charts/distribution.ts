@@ -2,6 +2,7 @@ import type { Module } from "@/api/types";
 import { axis, baseLayout, type Figure } from "./figure";
 import { colourOf, type Look } from "./look";
 import { layerWord } from "./module-grid";
+import { plainText } from "./plain-text";
 
 export type Grouping = "layer" | "kind" | "rank";
 
@@ -107,7 +108,7 @@ export function rankGroupsFigure(
     const own = places.filter((index) => groups[index]?.stack === stack);
     return {
       type: "bar",
-      name: stacks.length > 1 ? stack || "other" : "live components",
+      name: stacks.length > 1 ? plainText(stack || "other") : "live components",
       x: own,
       y: own.map((index) => groups[index]?.live ?? 0),
       text: own.map((index) => hover[index] ?? ""),
@@ -170,13 +171,13 @@ export function rankGroupsFigure(
 export function groupWords(group: RankGroup, grouping: "layer" | "kind", hasStacks: boolean): string {
   const name = grouping === "layer" ? `layer ${group.name}` : group.name;
   const stack = hasStacks && group.stack ? `${group.stack} ` : "";
-  return `<b>${stack}${name}</b><br>${group.live} live in ${group.modules} modules<br>mean rank ${group.mean.toFixed(2)} ± ${group.spread.toFixed(2)}, ${group.lowest} to ${group.highest}`;
+  return `<b>${plainText(stack + name)}</b><br>${group.live} live in ${group.modules} modules<br>mean rank ${group.mean.toFixed(2)} ± ${group.spread.toFixed(2)}, ${group.lowest} to ${group.highest}`;
 }
 
 function namesOf(groups: readonly RankGroup[]): { tickvals: number[]; ticktext: string[] } {
   const stride = Math.max(1, Math.ceil(groups.length / 34));
   const shown = groups.map((_, index) => index).filter((index) => index % stride === 0);
-  return { tickvals: shown, ticktext: shown.map((index) => groups[index]?.name ?? "") };
+  return { tickvals: shown, ticktext: shown.map((index) => plainText(groups[index]?.name ?? "")) };
 }
 
 const titleOf = (text: string, look: Look, standoff: number) => ({

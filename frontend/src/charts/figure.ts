@@ -1,6 +1,7 @@
 import type { Data, Layout } from "plotly.js-dist-min";
 import type { CellLabel } from "./cell-labels";
 import type { Look } from "./look";
+import { plainText } from "./plain-text";
 
 export interface Figure {
   data: Partial<Data>[];
@@ -62,7 +63,7 @@ export function baseLayout(look: Look, more: Partial<Layout> = {}): Partial<Layo
 export function titled(figure: Figure, text: string, look: Look): Figure {
   const { margin, ...layout } = figure.layout;
   const title = {
-    text,
+    text: plainText(text),
     font: { size: 13, color: look.ink },
     x: 0,
     xref: "paper",

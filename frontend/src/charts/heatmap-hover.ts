@@ -1,4 +1,5 @@
 import type { Module } from "@/api/types";
+import { plainText } from "./plain-text";
 import { importanceText, type RankView, signed } from "./rank-values";
 
 /** What a cell tells when one points at it. */
@@ -10,5 +11,5 @@ export function heatmapHover(module: Module, view: RankView, index: number): str
     ? `importance mean ${importanceText(mean[index] ?? 0)}, max ${importanceText(max[index] ?? 0)}`
     : "no live component";
   const changes = `${signed(rank - start)} since the start, ${signed(rank - (view.before[index] ?? rank))} by the last pruning`;
-  return `<b>${module.name}</b><br>rank ${rank} of ${start}<br>${importance}<br>${changes}<br>${module.out_features} × ${module.in_features}`;
+  return `<b>${plainText(module.name)}</b><br>rank ${rank} of ${start}<br>${importance}<br>${changes}<br>${module.out_features} × ${module.in_features}`;
 }

@@ -3,6 +3,7 @@ import type { ColourScale } from "./colour-scale";
 import { axis, baseLayout, type Figure } from "./figure";
 import { colourOf, type Look } from "./look";
 import type { ModuleGrid, Place } from "./module-grid";
+import { plainText } from "./plain-text";
 import { type Colouring, meanings, signed } from "./rank-values";
 
 export interface HeatmapLayoutInput {
@@ -88,7 +89,7 @@ function paneDomains(grid: ModuleGrid): [number, number][] {
 }
 
 const paneTitle = (text: string, pane: number, look: Look) => ({
-  text,
+  text: plainText(text),
   showarrow: false,
   xref: "paper",
   x: 0,
@@ -151,7 +152,7 @@ function wholeTicks(low: number, top: number): number[] {
 function everyName(names: readonly string[], most: number): { tickvals: number[]; ticktext: string[] } {
   const stride = Math.max(1, Math.ceil(names.length / most));
   const shown = names.map((_, index) => index).filter((index) => index % stride === 0);
-  return { tickvals: shown, ticktext: shown.map((index) => names[index] ?? "") };
+  return { tickvals: shown, ticktext: shown.map((index) => plainText(names[index] ?? "")) };
 }
 
 /** Pixels between two panes: the names of the upper one's columns, upright on a phone, and the title of the next. */

@@ -10,3 +10,21 @@ test("CSV quotes what needs it, and leaves out what there is not", () => {
 test("JSON keeps what is not finite by name", () => {
   expect(JSON.parse(jsonOf({ a: Number.NaN, b: [1] }))).toEqual({ a: "NaN", b: [1] });
 });
+
+test("a text that a spreadsheet would run is a text, and a number stays a number", () => {
+  const rows = [
+    {
+      "=cmd": '=HYPERLINK("https://example.org")',
+      b: "+1+1",
+      c: "@sum",
+      d: "\tx",
+      e: "-x",
+      f: -1.5,
+      g: "-2e-3",
+      h: "-Infinity",
+    },
+  ];
+  expect(csvOf(rows)).toBe(
+    `'=cmd,b,c,d,e,f,g,h\r\n"'=HYPERLINK(""https://example.org"")",'+1+1,'@sum,'\tx,'-x,-1.5,-2e-3,-Infinity\r\n`,
+  );
+});

@@ -1,18 +1,23 @@
 /** Rows for other programs. */
 
-/** RFC 4180; NaN by name, nothing for what there is not. */
+/** RFC 4180: NaN by name, an empty field for null. */
 export function csvOf(rows: readonly object[]): string {
   const names = Object.keys(rows[0] ?? {});
   const lines = rows.map((row) =>
     names.map((name) => field((row as Record<string, unknown>)[name])).join(","),
   );
-  return `${[names.join(","), ...lines].join("\r\n")}\r\n`;
+  return `${[names.map(field).join(","), ...lines].join("\r\n")}\r\n`;
 }
 
 function field(value: unknown): string {
-  const text = value === null || value === undefined ? "" : String(value);
+  const text =
+    value === null || value === undefined ? "" : typeof value === "string" ? asText(value) : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
+
+/** A spreadsheet would take a text that begins so for a formula; an apostrophe in front makes it a text. Numbers stay. */
+const asText = (text: string): string =>
+  /^[=+\-@\t\r]/.test(text) && text !== "-Infinity" && Number.isNaN(Number(text)) ? `'${text}` : text;
 
 /** JSON has no NaN: it stands by name, as in the API. */
 export const jsonOf = (content: unknown): string =>

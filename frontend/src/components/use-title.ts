@@ -1,7 +1,9 @@
 import { useEffect } from "react";
+import { visibleText } from "@/charts/plain-text";
 
 export function useTitle(title: string) {
   useEffect(() => {
-    document.title = title ? `${title} · RankScope` : "RankScope";
+    const shown = visibleText(title).trim();
+    document.title = shown ? `${shown} · RankScope` : "RankScope";
   }, [title]);
 }

@@ -38,6 +38,8 @@ export function ModuleDrawer({ live, module, onClose, ...rest }: ModuleDrawerPro
       opened={shown !== undefined}
       onClose={onClose}
       position="right"
+      // Mantine knows no opener of a drawer that is mounted open: the Ranks tab gives the focus back.
+      returnFocus={false}
       size={isNarrow ? "100%" : 720}
       title={shown ? capitalised(moduleWords(shown, live.modules)) : ""}
       closeButtonProps={{ "aria-label": "Close" }}

@@ -120,6 +120,17 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
       />
       {snapshot && view && figure ? (
         <>
+          <StepPlayer
+            snapshots={snapshots}
+            index={index}
+            isFollowing={settings.at === null}
+            film={film}
+            onGo={go}
+            onFollow={() => {
+              film.stop();
+              onSettings({ at: null });
+            }}
+          />
           {/* biome-ignore lint/a11y/useSemanticElements: a drawing with keys of its own has no element */}
           <div
             role="group"
@@ -156,17 +167,6 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
               ? `${moduleWords(selectedModule, modules)}: ${valueText(colourValue(view, colouring, selected), colouring)}, rank ${view.levels.ranks[selected]}`
               : ""}
           </VisuallyHidden>
-          <StepPlayer
-            snapshots={snapshots}
-            index={index}
-            isFollowing={settings.at === null}
-            film={film}
-            onGo={go}
-            onFollow={() => {
-              film.stop();
-              onSettings({ at: null });
-            }}
-          />
           <FrameLine snapshot={snapshot} kept={snapshots.length} total={live.totalSnapshots} />
         </>
       ) : (

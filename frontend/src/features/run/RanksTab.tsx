@@ -1,5 +1,5 @@
 import { Alert, Grid, Stack } from "@mantine/core";
-import { Suspense, useCallback, useDeferredValue, useState } from "react";
+import { Suspense, useCallback, useDeferredValue, useRef, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { lazyPart } from "@/components/load-part";
 import { prunes } from "@/components/methods";
@@ -41,10 +41,13 @@ function Ranks({ run, live, status }: RanksTabProps) {
   if (!hasOpened && settings.module !== null) setHasOpened(true);
   /** A step that a person points at in a chart: shown as long as the pointer is there. */
   const [pointed, setPointed] = useState<number | null>(null);
+  /** Had the focus when a module was opened: it gets it back. */
+  const opener = useRef<Element | null>(null);
   // Whatever a person chooses wins over where the pointer happens to rest.
   const choose = useCallback(
     (part: Partial<RankSettings>) => {
       setPointed(null);
+      if (typeof part.module === "number") opener.current = document.activeElement;
       change(part);
     },
     [change],
@@ -105,7 +108,10 @@ function Ranks({ run, live, status }: RanksTabProps) {
             cursor={cursor}
             status={status}
             hasLedger={prunes(run.method)}
-            onClose={() => choose({ module: null })}
+            onClose={() => {
+              choose({ module: null });
+              requestAnimationFrame(() => focusAgain(opener.current));
+            }}
           />
         </Suspense>
       ) : null}
@@ -114,6 +120,13 @@ function Ranks({ run, live, status }: RanksTabProps) {
 }
 
 /** Full fine-tuning has no ranks. */
+/** The element, or the heatmap where the module was opened by a link or a click on the chart. */
+function focusAgain(element: Element | null): void {
+  const isThere = element instanceof HTMLElement && element.isConnected && element !== document.body;
+  const target = isThere ? element : document.querySelector<HTMLElement>('[data-testid="rank-heatmap"]');
+  target?.focus({ preventScroll: true });
+}
+
 function CurvesAlone({ run, live }: Pick<RanksTabProps, "run" | "live">) {
   const curves = { run, series: live.series, totalSteps: live.totalSteps ?? run.total_steps, cursor: null };
   return (

@@ -1,5 +1,4 @@
-import { Alert, Anchor, Badge, Group, Paper, Stack, Text } from "@mantine/core";
-import { IconAlertTriangle } from "@tabler/icons-react";
+import { Anchor, Badge, Group, Paper, Stack, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Link } from "react-router";
 import type { Connection } from "@/api/event-stream";
@@ -11,7 +10,6 @@ import { StepProgress } from "@/components/Progress";
 import { phaseWord } from "@/components/run-state";
 import { StatusBadge } from "@/components/StatusBadge";
 import { useServerNow } from "@/components/use-server-now";
-import { Words } from "@/components/Words";
 import type { LiveRun } from "./live-run";
 import { RunActions } from "./RunActions";
 import { RunName } from "./RunName";
@@ -106,7 +104,6 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
           </Fact>
         </div>
       </Paper>
-      <Trouble run={run} status={status} />
     </Stack>
   );
 }
@@ -176,35 +173,6 @@ function ConnectionBadge({ connection }: { connection: Connection }) {
     >
       {words}
     </Badge>
-  );
-}
-
-/** Why it ended or waits, and what to do, in the server's words. */
-function Trouble({ run, status }: { run: RunDetail; status: RunStatus }) {
-  if (!run.message || status !== run.status) return null;
-  const isBad = status === "failed";
-  if (!isBad && status !== "interrupted" && status !== "stopped") return null;
-  return (
-    <Alert
-      color={isBad ? "red" : "orange"}
-      variant="light"
-      icon={<IconAlertTriangle size={18} />}
-      title={run.message}
-      data-testid="run-trouble"
-    >
-      {run.cause ? (
-        <Text
-          component="pre"
-          size="xs"
-          m={0}
-          mb={4}
-          style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}
-        >
-          {run.cause}
-        </Text>
-      ) : null}
-      <Words>{[run.next_step]}</Words>
-    </Alert>
   );
 }
 

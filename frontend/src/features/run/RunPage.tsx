@@ -5,7 +5,7 @@ import { loadPlotly } from "@/charts/load-plotly";
 import { loadPart } from "@/components/load-part";
 import { ErrorState } from "@/components/states";
 import { useTitle } from "@/components/use-title";
-import { HealthPanel } from "./HealthPanel";
+import { AlertBar } from "./AlertBar";
 import { RanksTab } from "./RanksTab";
 import { RunHeader } from "./RunHeader";
 import { standingWarnings } from "./timeline";
@@ -74,13 +74,7 @@ function RunView({ id }: { id: string }) {
     <Container fluid maw={1680} px={{ base: "sm", sm: "lg" }} py="md">
       <Stack gap="md">
         <RunHeader run={run} live={live} status={status} connection={connection} />
-        <HealthPanel
-          id={id}
-          status={status}
-          endedBy={run.reason}
-          isQuiet={isQuiet}
-          warnings={standingWarnings(timeline.events)}
-        />
+        <AlertBar run={run} status={status} warnings={standingWarnings(timeline.events)} isQuiet={isQuiet} />
         <Tabs
           value={tab}
           onChange={(next) =>

@@ -26,6 +26,8 @@ interface StepPlayerProps {
 export function StepPlayer({ snapshots, index, isFollowing, film, onGo, onFollow }: StepPlayerProps) {
   const last = snapshots.length - 1;
   const onKeyDownCapture = (event: KeyboardEvent) => {
+    // The other controls keep their keys: arrows choose a speed.
+    if (!(event.target instanceof HTMLElement) || event.target.getAttribute("role") !== "slider") return;
     const to = steppedTo(event, snapshots, index);
     if (to === null) return;
     event.preventDefault();
@@ -36,13 +38,14 @@ export function StepPlayer({ snapshots, index, isFollowing, film, onGo, onFollow
   const stepOf = (at: number) => `step ${snapshots[at]?.step ?? 0}`;
 
   return (
-    <>
-      <Group gap="xs" wrap="nowrap" mt="xs" align="center">
+    // Captured above the slider, which has keys of its own for the same arrows.
+    <div className="step-player" onKeyDownCapture={onKeyDownCapture}>
+      <Group gap="xs" wrap="nowrap" align="center">
         <PlayerButton label={film.isPlaying ? "Pause" : "Play"} onClick={film.toggle} disabled={last < 1}>
           {film.isPlaying ? <IconPlayerPause size={15} /> : <IconPlayerPlay size={15} />}
         </PlayerButton>
         <PlayerButton
-          label="To the pruning before"
+          label="Previous pruning"
           onClick={() => onGo(nextPruning(snapshots, index, -1))}
           disabled={index <= 0}
         >
@@ -58,14 +61,13 @@ export function StepPlayer({ snapshots, index, isFollowing, film, onGo, onFollow
           disabled={last < 1}
           value={Math.max(0, index)}
           onChange={onGo}
-          onKeyDownCapture={onKeyDownCapture}
           label={stepOf}
           marks={prunings.length <= mostMarks ? prunings : []}
           thumbLabel="Snapshot"
           thumbProps={{ "aria-valuetext": stepOf(index) } as never}
         />
         <PlayerButton
-          label="To the pruning after"
+          label="Next pruning"
           onClick={() => onGo(nextPruning(snapshots, index, 1))}
           disabled={index >= last}
         >
@@ -94,7 +96,7 @@ export function StepPlayer({ snapshots, index, isFollowing, film, onGo, onFollow
         Keys: ← → pruning by pruning, with Shift each snapshot, Home and End; ↑ ↓ choose a module, Enter opens
         it.
       </Text>
-    </>
+    </div>
   );
 }
 

@@ -54,6 +54,9 @@ export function FilterBar({ filter, onFilter }: FilterBarProps) {
   );
 }
 
+/** As many as the API compares. */
+const mostCompared = 20;
+
 interface SelectionBarProps {
   selected: RunSummary[];
   onClear: () => void;
@@ -68,7 +71,11 @@ export function SelectionBar({ selected, onClear, onStop, onDelete }: SelectionB
       <Text size="sm" className="numbers" fw={600}>
         {selected.length} selected
       </Text>
-      {selected.length >= 2 ? (
+      {selected.length > mostCompared ? (
+        <Button size="xs" disabled leftSection={<IconArrowsDiff size={15} />} data-testid="compare-selected">
+          Compare: select at most {mostCompared}
+        </Button>
+      ) : selected.length >= 2 ? (
         <Button
           size="xs"
           component={Link}

@@ -1,0 +1,153 @@
+import { Alert, Button, Stack, Text } from "@mantine/core";
+import { IconAlertTriangle, IconChevronDown, IconChevronUp, IconCircleCheck } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { runHealthQuery } from "@/api/queries";
+import type { HealthItem, RunDetail, RunStatus } from "@/api/types";
+import { Words } from "@/components/Words";
+import type { WarningEvent } from "./timeline";
+
+interface AlertBarProps {
+  run: RunDetail;
+  status: RunStatus;
+  warnings: readonly WarningEvent[];
+  /** No event has come for a while: its worker may be gone. */
+  isQuiet: boolean;
+}
+
+interface Shown {
+  key: string;
+  severity: HealthItem["severity"];
+  message: string;
+  cause?: string | null;
+  nextStep: string | null | undefined;
+  testId: string;
+}
+
+const colours: Record<HealthItem["severity"], string> = { error: "red", warning: "yellow", info: "gray" };
+
+/**
+ * What is wrong with the run, in a line that is always there: an alert that comes or goes moves nothing below it.
+ * All of them in full, with what to do, on demand; for a run that had ended with one when the page was opened, at once.
+ */
+export function AlertBar({ run, status, warnings, isQuiet }: AlertBarProps) {
+  const health = useQuery(runHealthQuery(run.id, status, isQuiet ? 20_000 : 60_000));
+  const trouble = troubleOf(run, status);
+  const alerts = [...(trouble ? [trouble] : []), ...found(health.data?.items ?? [], run, warnings)];
+  /** Why the run had ended when the page was opened stands there in full. */
+  const [opened] = useState(() => (trouble && run.ended_at !== null ? trouble.message : null));
+  const [isWhole, setWhole] = useState(false);
+  const atOnce = !isWhole && trouble?.message === opened ? alerts.slice(0, 1) : [];
+  const inFull = isWhole ? alerts : atOnce;
+  const rest = alerts.slice(inFull.length);
+  const first = rest[0];
+  return (
+    <Stack gap={6} data-testid="alerts">
+      {atOnce.map((alert) => (
+        <FullAlert key={alert.key} alert={alert} />
+      ))}
+      <div
+        className="alert-line"
+        data-severity={isWhole ? alerts[0]?.severity : first?.severity}
+        role="status"
+        data-testid={first?.testId}
+      >
+        {first ? (
+          <>
+            <IconAlertTriangle size={17} aria-hidden style={{ flexShrink: 0 }} />
+            <span className="clip" title={first.message}>
+              {first.message}
+            </span>
+            {rest.length > 1 ? <span className="alert-more">and {rest.length - 1} more</span> : null}
+          </>
+        ) : (
+          <>
+            <IconCircleCheck size={17} aria-hidden style={{ flexShrink: 0 }} />
+            <span className="clip">{summary(alerts.length, health.isPending, isWhole)}</span>
+          </>
+        )}
+        {rest.length > 0 || isWhole ? (
+          <Button
+            size="compact-xs"
+            variant="subtle"
+            color="gray"
+            ml="auto"
+            style={{ flexShrink: 0 }}
+            aria-expanded={isWhole}
+            rightSection={isWhole ? <IconChevronUp size={13} /> : <IconChevronDown size={13} />}
+            onClick={() => setWhole(!isWhole)}
+          >
+            {isWhole ? "Hide" : "Details"}
+          </Button>
+        ) : null}
+      </div>
+      {isWhole ? alerts.map((alert) => <FullAlert key={alert.key} alert={alert} />) : null}
+    </Stack>
+  );
+}
+
+function summary(count: number, isPending: boolean, isWhole: boolean): string {
+  if (isWhole && count > 0) return count === 1 ? "1 alert" : `${count} alerts`;
+  if (isPending) return "Checking the run";
+  return count > 0 ? "No other problems found" : "No problems found";
+}
+
+function FullAlert({ alert }: { alert: Shown }) {
+  return (
+    <Alert
+      color={colours[alert.severity]}
+      variant="light"
+      icon={<IconAlertTriangle size={18} />}
+      title={alert.message}
+      data-testid={alert.testId}
+    >
+      {alert.cause ? (
+        <Text
+          component="pre"
+          size="xs"
+          m={0}
+          mb={4}
+          style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}
+        >
+          {alert.cause}
+        </Text>
+      ) : null}
+      <Text size="sm">
+        <Words>{[alert.nextStep]}</Words>
+      </Text>
+    </Alert>
+  );
+}
+
+/** Why the run ended or waits, in the server's words. */
+function troubleOf(run: RunDetail, status: RunStatus): Shown | null {
+  // The row may be older than the stream: its reason belongs to its own status.
+  if (!run.message || status !== run.status) return null;
+  const isBad = status === "failed";
+  if (!isBad && status !== "interrupted" && status !== "stopped") return null;
+  return {
+    key: "trouble",
+    severity: isBad ? "error" : "warning",
+    message: run.message,
+    cause: run.cause,
+    nextStep: run.next_step,
+    testId: "run-trouble",
+  };
+}
+
+function found(items: readonly HealthItem[], run: RunDetail, warnings: readonly WarningEvent[]): Shown[] {
+  // A warning of the training that the server's finding begins with is shown once; so is the end of a diverged run.
+  const others = warnings.filter(({ message }) => !items.some((item) => item.message.startsWith(message)));
+  return [
+    ...items
+      .filter((item) => item.code !== "loss_nan" || run.reason !== "nan_loss")
+      .map(({ code, step, severity, message, next_step }) => ({
+        ...{ key: `${code}-${step}`, severity, message },
+        ...{ nextStep: next_step, testId: `health-${code}` },
+      })),
+    ...others.map((warning) => ({
+      ...{ key: `warning-${warning.seq}`, severity: "warning" as const, message: warning.message },
+      ...{ nextStep: warning.next_step, testId: `warning-${warning.code}` },
+    })),
+  ];
+}
