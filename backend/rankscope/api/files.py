@@ -1,16 +1,20 @@
 """Files of a run: log, checkpoints, and the result to download."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
 from rankscope.api.adapters import adapter_members
 from rankscope.api.archive import ZIP_RESPONSE, members_of, zip_of
+from rankscope.api.compression import accepts_gzip
+from rankscope.api.events import EventStream
 from rankscope.api.history_shapes import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart
 from rankscope.api.log_search import search
+from rankscope.api.log_stream import followed
 from rankscope.api.logs import read_part
 from rankscope.api.shapes import PresetList
 from rankscope.api.views import kept_checkpoints, preset_list
@@ -19,8 +23,12 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.controls import controls
+<<<<<<< HEAD
 from rankscope.data_folder import is_plain_file
 from rankscope.deps import CatalogDep, EngineDep, RunId, SettingsDep
+=======
+from rankscope.deps import EngineDep, FeedsDep, RunId, SettingsDep
+>>>>>>> b4f9eba (log: follow it over one connection instead of polling)
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots
 from rankscope.store.engine import reading
@@ -33,6 +41,12 @@ _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole log.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
+_LOG_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events: `data` is a LogPart as JSON. An `end` event says that nothing more comes.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
 _PATTERN: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Ranks by module name.",
@@ -50,12 +64,36 @@ def get_log(
     attempt: Attempt = None,
 ) -> LogPart:
     """A part of the log, cut at line ends; empty as long as there is none."""
+<<<<<<< HEAD
     run = _run(engine, run_id)
     number, path = _log(settings, run, attempt)
     if not is_plain_file(settings.runs_dir, path):
         return LogPart(attempt=number, text="", offset=0, next_offset=0, size=0)
     part = read_part(path, offset, is_growing=_is_growing(run, number))
     return LogPart(attempt=number, text=part.text, offset=part.offset, next_offset=part.next_offset, size=part.size)
+=======
+    return _log_part(settings, _run(engine, run_id), offset, attempt)[0]
+
+
+@router.get("/log/stream", status_code=200, response_class=EventStream, responses=_LOG_STREAM)
+async def stream_log(
+    run_id: RunId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    feeds: FeedsDep,
+    offset: Annotated[int, Query(ge=-1, le=2**53, description="Byte to begin at; -1: the last 64 KiB.")] = -1,
+    attempt: Attempt = None,
+    accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
+) -> EventStream:
+    """The log from the given byte on, and what is written to it from now on; a new attempt's log from its start."""
+    await asyncio.to_thread(_run, engine, run_id)
+
+    def read(start: int) -> tuple[LogPart, bool]:
+        return _log_part(settings, _run(engine, run_id), start, attempt)
+
+    parts = followed(read, offset, lambda: feeds.is_closed)
+    return EventStream(parts, is_gzipped=accepts_gzip(accept_encoding))
+>>>>>>> b4f9eba (log: follow it over one connection instead of polling)
 
 
 @router.get("/log/search")
@@ -183,6 +221,17 @@ def _log(settings: Settings, run: Run, attempt: int | None) -> tuple[int, Path]:
     """Number and log file of that attempt, or of the newest one that has a log."""
     number = attempt or _newest_with(settings, run, "log.txt") or run.attempt
     return number, settings.attempt_dir(run.id, number) / "log.txt"
+
+
+def _log_part(settings: Settings, run: Run, offset: int, attempt: int | None) -> tuple[LogPart, bool]:
+    """The part from byte `offset` on, empty as long as there is no log; and whether the file may still grow."""
+    number, path = _log(settings, run, attempt)
+    is_growing = _is_growing(run, number)
+    if not path.is_file():
+        return LogPart(attempt=number, text="", offset=0, next_offset=0, size=0), is_growing
+    part = read_part(path, offset, is_growing=is_growing)
+    shape = LogPart(attempt=number, text=part.text, offset=part.offset, next_offset=part.next_offset, size=part.size)
+    return shape, is_growing
 
 
 def _is_growing(run: Run, attempt: int) -> bool:

@@ -149,6 +149,11 @@ class Feeds:
         self._catching_up: set[asyncio.Event] = set()
         self._is_closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """The server ends: whatever streams ends as well."""
+        return self._is_closed
+
     def __len__(self) -> int:
         return len(self._feeds)
 

@@ -15,7 +15,7 @@ export function HealthPill() {
   const busy = online.reduce((sum, worker) => sum + worker.busy, 0);
   const { isReachable } = useLink();
   const [colour, words, short] = !isReachable
-    ? ["red", "Server unreachable", "offline"]
+    ? ["red", "Server unreachable", "off"]
     : !health.data || !workers.data
       ? ["gray", health.error ? "unknown" : "checking", "…"]
       : online.length === 0

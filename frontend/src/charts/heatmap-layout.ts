@@ -164,8 +164,11 @@ function betweenPanes(grid: ModuleGrid): number {
 
 const rowsOf = (grid: ModuleGrid): number => grid.panes.reduce((sum, pane) => sum + pane.rows.length, 0);
 
+/** Of the cells: with the player above and the head of the page they fit a screen of 800. */
+const mostPixels = 560;
+
 /** Pixels: rows of a comfortable height for few layers, and all of them on a screen for many. */
 export function heatmapHeight(grid: ModuleGrid): number {
   const extra = betweenPanes(grid) * (grid.panes.length - 1) + (grid.panes[0]?.title ? 20 : 0);
-  return Math.round(Math.min(820, Math.max(220, rowsOf(grid) * 54)) + 48 + extra);
+  return Math.round(Math.min(mostPixels, Math.max(220, rowsOf(grid) * 54)) + 48 + extra);
 }

@@ -48,7 +48,7 @@ export function AlertBar({ run, status, warnings, isQuiet }: AlertBarProps) {
       ))}
       <div
         className="alert-line"
-        data-severity={isWhole ? alerts[0]?.severity : first?.severity}
+        data-severity={isWhole ? undefined : first?.severity}
         role="status"
         data-testid={first?.testId}
       >
@@ -62,7 +62,7 @@ export function AlertBar({ run, status, warnings, isQuiet }: AlertBarProps) {
           </>
         ) : (
           <>
-            <IconCircleCheck size={17} aria-hidden style={{ flexShrink: 0 }} />
+            {alerts.length === 0 ? <IconCircleCheck size={17} aria-hidden style={{ flexShrink: 0 }} /> : null}
             <span className="clip">{summary(alerts.length, health.isPending, isWhole)}</span>
           </>
         )}

@@ -1,9 +1,9 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { http, unwrap } from "@/api/client";
+import { followLog } from "@/api/log-stream";
 import type { LogPart } from "@/api/types";
 import { endOf, joinAfter, joinBefore, type LogWindow, startOf, windowOf } from "./log-window";
 
-const pollMs = 1500;
 const partBytes = 64 * 1024;
 
 interface LogOptions {
@@ -87,34 +87,40 @@ export function useLog(id: string, { attempt, isGrowing, isFollowing }: LogOptio
   useEffect(() => {
     if (!isFollowing) return;
     const controller = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
     // A window that does not reach the end jumps there; one that does is continued.
     let state = newest.current && endOf(newest.current) >= newest.current.size ? newest.current : null;
-    const poll = async () => {
-      let hasMore = false;
-      try {
-        const part = await read(state ? endOf(state) : -1, controller.signal);
-        const isOther = state !== null && state.attempt !== part.attempt;
-        // Another attempt has another file: this one's offset says nothing there.
-        if (isOther) state = null;
-        else {
-          state = joinAfter(state, part);
-          put(state);
-        }
-        hasMore = isOther || (part.next_offset < part.size && part.text !== "");
-      } catch (cause) {
-        if (controller.signal.aborted) return;
-        setError(cause as Error);
-      }
-      if (hasMore) void poll();
-      else if (isGrowing) timer = setTimeout(poll, pollMs);
+    const take = (part: LogPart) => {
+      state = joinAfter(state, part);
+      put(state);
     };
-    void poll();
+    const catchUp = async () => {
+      try {
+        let part: LogPart;
+        do {
+          part = await read(state ? endOf(state) : -1, controller.signal);
+          // Another attempt has another file: this one's offset says nothing there.
+          if (state !== null && state.attempt !== part.attempt) state = null;
+          else take(part);
+        } while (state === null || (part.next_offset < part.size && part.text !== ""));
+      } catch (cause) {
+        if (!controller.signal.aborted) setError(cause as Error);
+      }
+    };
+    const onPart = (part: LogPart): boolean => {
+      const isFromMiddle = state !== null && state.attempt !== part.attempt && part.offset > 0;
+      if (isFromMiddle) state = null;
+      else take(part);
+      return !isFromMiddle;
+    };
+    if (!isGrowing) void catchUp();
+    const stop = isGrowing
+      ? followLog(id, { attempt, offset: () => (state ? endOf(state) : -1), onPart })
+      : undefined;
     return () => {
       controller.abort();
-      clearTimeout(timer);
+      stop?.();
     };
-  }, [read, put, isGrowing, isFollowing]);
+  }, [id, attempt, read, put, isGrowing, isFollowing]);
 
   return { log, error, readEarlier, readLater, show };
 }
