@@ -23,12 +23,8 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.controls import controls
-<<<<<<< HEAD
 from rankscope.data_folder import is_plain_file
-from rankscope.deps import CatalogDep, EngineDep, RunId, SettingsDep
-=======
-from rankscope.deps import EngineDep, FeedsDep, RunId, SettingsDep
->>>>>>> b4f9eba (log: follow it over one connection instead of polling)
+from rankscope.deps import CatalogDep, EngineDep, FeedsDep, RunId, SettingsDep
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots
 from rankscope.store.engine import reading
@@ -64,14 +60,6 @@ def get_log(
     attempt: Attempt = None,
 ) -> LogPart:
     """A part of the log, cut at line ends; empty as long as there is none."""
-<<<<<<< HEAD
-    run = _run(engine, run_id)
-    number, path = _log(settings, run, attempt)
-    if not is_plain_file(settings.runs_dir, path):
-        return LogPart(attempt=number, text="", offset=0, next_offset=0, size=0)
-    part = read_part(path, offset, is_growing=_is_growing(run, number))
-    return LogPart(attempt=number, text=part.text, offset=part.offset, next_offset=part.next_offset, size=part.size)
-=======
     return _log_part(settings, _run(engine, run_id), offset, attempt)[0]
 
 
@@ -93,7 +81,6 @@ async def stream_log(
 
     parts = followed(read, offset, lambda: feeds.is_closed)
     return EventStream(parts, is_gzipped=accepts_gzip(accept_encoding))
->>>>>>> b4f9eba (log: follow it over one connection instead of polling)
 
 
 @router.get("/log/search")
@@ -227,7 +214,7 @@ def _log_part(settings: Settings, run: Run, offset: int, attempt: int | None) ->
     """The part from byte `offset` on, empty as long as there is no log; and whether the file may still grow."""
     number, path = _log(settings, run, attempt)
     is_growing = _is_growing(run, number)
-    if not path.is_file():
+    if not is_plain_file(settings.runs_dir, path):
         return LogPart(attempt=number, text="", offset=0, next_offset=0, size=0), is_growing
     part = read_part(path, offset, is_growing=is_growing)
     shape = LogPart(attempt=number, text=part.text, offset=part.offset, next_offset=part.next_offset, size=part.size)
