@@ -5,14 +5,20 @@ the same condition, the warning's own words are taken, so that nothing is said t
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from rankscope.contract.budget import PruningWindow, planned_budget, regular_prunings
-from rankscope.contract.methods import AnyMethod, BudgetedMethod, SoraMethod
+from rankscope.contract.budget import PruningWindow
+from rankscope.contract.methods import (
+    AnyMethod,
+    BudgetedMethod,
+    ControlMethod,
+    DynamicRankMethod,
+    EvaMethod,
+    SoraMethod,
+)
 from rankscope.contract.status import RunStatus
 from rankscope.trends import LossTrend, loss_trend
 
@@ -63,6 +69,23 @@ class NewestRanks:
 
 
 @dataclass(frozen=True)
+class Pruning:
+    """A pruning, planned or done, and the components that it was to leave."""
+
+    step: int
+    budget: int
+
+
+@dataclass(frozen=True)
+class NewestCut:
+    """The newest pruning that took components away: their scores, and the lowest score that stayed; exact, unlike a snapshot's."""
+
+    step: int
+    threshold: float
+    scores: Sequence[float]
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that the rules look at. Steps are optimizer steps; `losses` and `speeds` (steps a second) are in order."""
 
@@ -78,15 +101,17 @@ class Facts:
     frozen_at: int | None = None
     target_rank: int | None = None
     """The one that holds, after all steering."""
-    live: int | None = None
-    budget: int | None = None
-    has_pruned: bool = False
+    pruning_due: Pruning | None = None
+    """The newest planned pruning up to the newest snapshot, with all steering."""
+    pruned_to: Pruning | None = None
+    """The newest pruning that was done."""
+    cut: NewestCut | None = None
     ranks: NewestRanks | None = None
     losses: Sequence[tuple[int, float]] = ()
     speeds: Sequence[float] = ()
     """Of the newest attempt."""
     loss_age_s: float | None = None
-    """Since the newest training loss came in; None unless the run trains right now."""
+    """For how long no training loss came in while steps were made; None unless the run trains right now."""
     worker: str | None = None
     lease_s: float = 30.0
     lease_age_s: float | None = None
@@ -113,7 +138,7 @@ def ranks_never_move(facts: Facts) -> Finding | None:
     if warning is not None:
         return Finding("ranks_never_move", "warning", warning.message, warning.next_step, warning.step)
     ranks = facts.ranks
-    if ranks is None or facts.held_since is not None or any(rank != ranks.width for rank in ranks.ranks):
+    if ranks is None or not ranks.ranks or any(rank != ranks.width for rank in ranks.ranks):
         return None
     if isinstance(facts.method, SoraMethod):
         if not facts.total_steps or 2 * ranks.step < facts.total_steps:
@@ -123,76 +148,86 @@ def ranks_never_move(facts: Facts) -> Finding | None:
             f"No gate has closed by step {ranks.step} of {facts.total_steps}: every module still has rank {ranks.width}.",
             "Fork or launch again with a larger sparse_lambda or learning_rate.", ranks.step,
         )  # fmt: skip
-    due = _first_pruning_due(facts, ranks)
-    if due is None:
+    due, total = facts.pruning_due, len(ranks.ranks) * ranks.width
+    if not isinstance(facts.method, BudgetedMethod) or due is None or due.budget >= total:
+        return None
+    if facts.held_since is not None or facts.frozen_at is not None:
         return None
     is_over = facts.window is not None and ranks.step >= facts.window.end
-    happened = "pruning has changed nothing" if facts.has_pruned else "nothing has been pruned"
     return Finding(
         "ranks_never_move", "error" if is_over else "warning",
-        f"All {len(ranks.ranks)} modules still have rank {ranks.width} at step {ranks.step}: {happened}, though "
-        f"components were to go from step {due} on.",
-        "Look at the log for warnings of the method; resume the run from a checkpoint before that step.", ranks.step,
+        f"All {len(ranks.ranks)} modules still have rank {ranks.width} at step {ranks.step}. The pruning of step {due.step} "
+        f"should have left {due.budget} of {total} components.",
+        "Check the log for warnings from the method, then resume the run from a checkpoint before that step.", ranks.step,
     )  # fmt: skip
 
 
-def _first_pruning_due(facts: Facts, ranks: NewestRanks) -> int | None:
-    """The first planned pruning step that takes something away by the budget, if the newest snapshot is past it."""
-    method, window = facts.method, facts.window
-    if not isinstance(method, BudgetedMethod) or window is None or facts.target_rank is None:
-        return None
-    b0, bT = len(ranks.ranks) * ranks.width, len(ranks.ranks) * facts.target_rank
-    shape = method.budget_schedule
-    regular = regular_prunings(window, method.prune_interval, method.phase)
-    # The budget never rises, so the first step below b0 is found by halving, however many prunings there are.
-    first = bisect_left(regular, True, key=lambda step: planned_budget(step, window, b0, bT, shape) < b0)
-    due = regular[first] if first < len(regular) else window.end
-    return due if due <= ranks.step and bT < b0 else None
-
-
 def budget_out_of_reach(facts: Facts) -> Finding | None:
-    """More is live than the budget allows, or will be at the end."""
-    if not isinstance(facts.method, BudgetedMethod) or facts.ranks is None or facts.target_rank is None:
+    """More is live than the newest pruning allowed, or than the target allows once pruning is over."""
+    ranks = facts.ranks
+    if not isinstance(facts.method, BudgetedMethod) or ranks is None or facts.target_rank is None:
         return None
-    live = facts.live if facts.live is not None else sum(facts.ranks.ranks)
-    final_budget = len(facts.ranks.ranks) * facts.target_rank
+    live, final_budget = sum(ranks.ranks), len(ranks.ranks) * facts.target_rank
     if live <= final_budget:
         return None
     sizes = f"{live} components are live, and the target rank {facts.target_rank} allows {final_budget}"
-    if facts.frozen_at is not None and facts.settled_step is not None:
+    if facts.frozen_at is not None:
         return Finding(
             "budget_out_of_reach", "info", f"The mask was frozen at step {facts.frozen_at}: {sizes}.",
-            "Nothing to do if that was meant; else fork the run from a checkpoint before that step.", facts.frozen_at,
+            "If you did not intend this, fork the run from a checkpoint before that step.", facts.frozen_at,
         )  # fmt: skip
+    is_over = facts.window is not None and ranks.step >= facts.window.end
     if facts.held_since is not None:
-        is_over = facts.status.is_terminal
+        return _held(facts, facts.held_since, sizes, is_over=is_over)
+    if is_over or ranks.is_final:
         return Finding(
-            "budget_out_of_reach", "error" if is_over else "warning",
-            f"Pruning is held since step {facts.held_since}: {sizes}. "
-            + ("The run has ended so." if is_over else f"So it stays up to the last step, {facts.total_steps}."),
-            "Fork the run from a checkpoint and do not hold pruning." if is_over else "Release pruning before the last step.",
-            facts.held_since,
+            "budget_out_of_reach", "error", f"Pruning ended at step {_last_pruning_step(facts)}, but {sizes}.",
+            "Do not compare this run at its budget. Check the log, and fork the run from a checkpoint before that step.",
+            ranks.step,
         )  # fmt: skip
-    if facts.window is not None and facts.ranks.step >= facts.window.end:
+    done = facts.pruned_to
+    if done is not None and live > done.budget:
         return Finding(
-            "budget_out_of_reach", "error",
-            f"Pruning ended at step {facts.settled_step or facts.window.end}, and {sizes}.",
-            "Do not compare this run at its budget; look at the log, and fork from a checkpoint before that step.",
-            facts.ranks.step,
-        )  # fmt: skip
-    if facts.has_pruned and facts.budget is not None and live > facts.budget:
-        return Finding(
-            "budget_out_of_reach", "error" if facts.ranks.is_final else "warning",
-            f"{live} components are live at step {facts.ranks.step}, and the budget of this step is {facts.budget}.",
-            "Wait for the next pruning; if it stays so, look at the log.", facts.ranks.step,
+            "budget_out_of_reach", "warning",
+            f"{live} components are live at step {ranks.step}, but the pruning of step {done.step} allowed {done.budget}.",
+            "Wait for the next pruning. If the number stays above the budget, check the log.", ranks.step,
         )  # fmt: skip
     return None
 
 
+def _held(facts: Facts, since: int, sizes: str, *, is_over: bool) -> Finding:
+    """Held pruning costs nothing within the window: the release makes up for it."""
+    held = f"Pruning has been held since step {since}: {sizes}."
+    if facts.status == RunStatus.done:
+        return Finding(
+            "budget_out_of_reach", "error", f"{held} The run is done, so the budget will not be met.",
+            "Fork the run from a checkpoint, and release pruning.", since,
+        )  # fmt: skip
+    if not is_over:
+        end = facts.window.end if facts.window is not None else facts.total_steps
+        return Finding(
+            "budget_out_of_reach",
+            "info",
+            held,
+            f"Release pruning by step {end}, where the ranks are to be final.",
+            since,
+        )
+    return Finding(
+        "budget_out_of_reach", "warning", f"{held} The ranks should have been final by now.",
+        f"Release pruning before the last step, {facts.total_steps}.", since,
+    )  # fmt: skip
+
+
+def _last_pruning_step(facts: Facts) -> int | None:
+    if facts.settled_step is not None:
+        return facts.settled_step
+    return facts.window.end if facts.window is not None else facts.step
+
+
 def module_at_rank_0(facts: Facts) -> Finding | None:
-    """Modules that have lost every component."""
+    """Modules that have lost every component. A control run has the ranks that it was given."""
     ranks = facts.ranks
-    if ranks is None or not ranks.ranks:
+    if ranks is None or not ranks.ranks or isinstance(facts.method, ControlMethod):
         return None
     empty = [name for name, rank in zip(ranks.names, ranks.ranks, strict=True) if rank == 0]
     if not empty:
@@ -202,18 +237,20 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
     saw = f"{len(empty)} of {len(ranks.ranks)} modules have rank 0 at step {ranks.step}: {shown}{more}."
     if len(empty) == len(ranks.ranks):
         return Finding(
-            "module_at_rank_0", "error", f"{saw} Nothing is adapted any more.",
-            "Launch again with a larger target rank, or for sora a smaller sparse_lambda.", ranks.step,
+            "module_at_rank_0", "error", f"{saw} The adapter does nothing any more.",
+            "Launch again with a larger target rank; with sora, with a smaller sparse_lambda.", ranks.step,
         )  # fmt: skip
     later = (
-        "An export leaves them out, and they compute as in the base model."
-        if ranks.is_final
+        "The export leaves them out, and they compute what the base model computes."
+        if ranks.is_final or isinstance(facts.method, EvaMethod)
         else "They may come back until the ranks are final."
     )
-    if 2 * len(empty) > len(ranks.ranks):
+    # At a mean rank of one, a module with two components leaves another one without any.
+    is_common = facts.target_rank == 1 or isinstance(facts.method, EvaMethod) or not ranks.is_final
+    if 2 * len(empty) > len(ranks.ranks) and not is_common:
         return Finding(
-            "module_at_rank_0", "warning", f"{saw} {later} So many are unusual.",
-            "Compare with another score (method.score norm) or a larger target rank.", ranks.step,
+            "module_at_rank_0", "warning", f"{saw} {later} It is unusual for more than half of the modules.",
+            "Compare with another score (method.score: norm) or a larger target rank.", ranks.step,
         )  # fmt: skip
     return Finding(
         "module_at_rank_0", "info", f"{saw} That is fine: the budget went to other modules. {later}",
@@ -222,42 +259,42 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
 
 
 def scores_equal(facts: Facts) -> Finding | None:
-    """Once pruning may begin, all live components have one and the same score, so that chance decides."""
-    ranks = facts.ranks
-    if not isinstance(facts.method, BudgetedMethod) or ranks is None or len(ranks.scores) < 2:
+    """All live components have one and the same score, and a pruning has had to choose between them.
+
+    A snapshot's scores are float16: shares below 6e-8 are no signal, but scores without a scale of their own may be small
+    and differ. Of those the exact scores of the pruning decide.
+    """
+    ranks, cut, method = facts.ranks, facts.cut, facts.method
+    if not isinstance(method, BudgetedMethod) or cut is None or ranks is None or len(ranks.scores) < 2:
         return None
     first = ranks.scores[0]
-    if ranks.step < 1 or not math.isfinite(first) or any(score != first for score in ranks.scores):
+    if not math.isfinite(first) or any(score != first for score in ranks.scores):
         return None
-    if facts.window is not None and ranks.step < facts.window.start:
+    is_share = isinstance(method, DynamicRankMethod) and method.score == "norm_share"
+    if not is_share and any(score != cut.threshold for score in cut.scores):
         return None
-    why = (
-        "nothing has been learned yet"
-        if first == 0
-        else "they say nothing about which component matters"
-    )  # fmt: skip
+    why = "nothing has been learned yet" if first == 0 else "they do not say which component matters"
     return Finding(
         "scores_equal", "warning",
-        f"All {len(ranks.scores)} live components have the score {first:g} at step {ranks.step}: {why}, and pruning "
-        "takes them by their place alone.",
-        "Raise learning_rate (about 1e-2 with the paper's start) or warmup_ratio, or choose init zero_b or another score.",
-        ranks.step,
+        f"All {len(ranks.scores)} live components have the score {first:g} at step {ranks.step}: {why}, so pruning chooses "
+        "them by their position alone.",
+        "Raise learning_rate or warmup_ratio, or use init zero_b or another score.", ranks.step,
     )  # fmt: skip
 
 
 def scores_nan(facts: Facts) -> Finding | None:
-    """Scores of live components that are no numbers."""
+    """Scores of live components that are NaN. Infinity is not: a snapshot's float16 shows it above 65,504."""
     ranks, warning = facts.ranks, facts.warned("nan_scores")
-    bad = 0 if ranks is None else sum(not math.isfinite(score) for score in ranks.scores)
+    bad = 0 if ranks is None else sum(math.isnan(score) for score in ranks.scores)
     if ranks is None or (not bad and warning is None):
         return None
-    now = f"{bad} of {len(ranks.scores)} live components have no finite score at step {ranks.step}."
+    now = f"{bad} of {len(ranks.scores)} live components have the score NaN at step {ranks.step}."
     if warning is None:
         return Finding(
-            "scores_nan", "error", now, "The training has diverged: fork it from a checkpoint at a lower learning_rate.",
+            "scores_nan", "error", now, "The training has diverged. Fork it from a checkpoint at a lower learning_rate.",
             ranks.step,
         )  # fmt: skip
-    message = f"{warning.message} {now}" if bad else f"{warning.message} They are numbers again at step {ranks.step}."
+    message = f"{warning.message} {now}" if bad else f"{warning.message} No score is NaN at step {ranks.step}."
     return Finding("scores_nan", "error" if bad else "info", message, warning.next_step or _LOWER, warning.step)
 
 
@@ -267,7 +304,7 @@ _LOWER = "Fork the run from a checkpoint before that step at a lower learning_ra
 
 
 def loss_nan(facts: Facts) -> Finding | None:
-    """Training losses that are no numbers."""
+    """Training losses that are NaN or infinite."""
     bad = [step for step, loss in facts.losses if not math.isfinite(loss)]
     warning = facts.warned("nan_loss")
     if not bad and warning is None:
@@ -276,23 +313,23 @@ def loss_nan(facts: Facts) -> Finding | None:
     has_recovered = bool(facts.losses) and math.isfinite(facts.losses[-1][1])
     message = warning.message if warning is not None else f"The loss is {facts.losses[-1][1]} at step {bad[-1]}."
     if has_recovered:
-        after = f"It is a number again at step {facts.losses[-1][0]}."
-        return Finding("loss_nan", "info", f"{message} {after}", "Watch the loss; nothing to do if it stays so.", first)
+        after = f"It is finite again at step {facts.losses[-1][0]}."
+        return Finding("loss_nan", "info", f"{message} {after}", "Nothing to do while the loss stays finite.", first)
     if len(bad) > 1:
-        message += f" {len(bad)} losses since step {bad[0]} are no numbers."
+        message += f" {len(bad)} losses since step {bad[0]} are NaN or infinite."
     return Finding("loss_nan", "error", message, (warning and warning.next_step) or _LOWER, first)
 
 
 def loss_diverging(facts: Facts) -> Finding | None:
     """The loss has lost much of what it had gained, and does not fall."""
-    trend: LossTrend | None = loss_trend(facts.losses)
+    trend: LossTrend | None = loss_trend(facts.losses, facts.cut.step if facts.cut is not None else None)
     if trend is None or not trend.is_diverging:
         return None
     return Finding(
         "loss_diverging", "warning",
-        f"The training loss is about {trend.recent:.3g} up to step {trend.step}; its best stretch, around step "
-        f"{trend.best_step}, was {trend.best:.3g}.",
-        "Stop it and fork from a checkpoint near the best step at a lower learning_rate.", trend.step,
+        f"The training loss has risen to about {trend.recent:.3g} by step {trend.step}. At its best, around step "
+        f"{trend.best_step}, it was {trend.best:.3g}.",
+        "Stop the run, and fork it from a checkpoint near that step at a lower learning_rate.", trend.step,
     )  # fmt: skip
 
 
@@ -304,13 +341,14 @@ def throughput_collapse(facts: Facts) -> Finding | None:
     if not facts.status.is_owned or not facts.speeds:
         return None
     usual = median(facts.speeds)
-    look = "Look at the host's other programs, its memory (swapping) and the GPU's temperature; see Hardware."
+    look = "Check the host for other programs, swapping and a hot GPU (see Hardware)."
     patience_s = max(_STALLED_S, _STALLED_STEPS / usual if usual else math.inf)
     if facts.loss_age_s is not None and facts.loss_age_s > patience_s:
         return Finding(
             "throughput_collapse", "error",
-            f"No step has ended for {facts.loss_age_s:.0f} s, since step {facts.step}; usual are {usual:.3g} steps a second.",
-            f"{look} If it hangs, stop the run and resume it.", facts.step,
+            f"No step has ended for {facts.loss_age_s:.0f} s, since step {facts.step}. The usual speed of this attempt is "
+            f"{usual:.3g} steps per second.",
+            f"{look} If the training hangs, stop the run and resume it.", facts.step,
         )  # fmt: skip
     if len(facts.speeds) < _FEWEST_SPEEDS:
         return None
@@ -319,7 +357,8 @@ def throughput_collapse(facts: Facts) -> Finding | None:
         return None
     return Finding(
         "throughput_collapse", "warning",
-        f"{recent:.3g} steps a second at step {facts.step}; the median of this attempt is {usual:.3g}.", look, facts.step,
+        f"The training makes {recent:.3g} steps per second at step {facts.step}. The median of this attempt is {usual:.3g}.",
+        look, facts.step,
     )  # fmt: skip
 
 
@@ -331,10 +370,10 @@ def heartbeat_late(facts: Facts) -> Finding | None:
     is_over = age_s > facts.lease_s
     return Finding(
         "heartbeat_late", "error" if is_over else "warning",
-        f"Worker {facts.worker} last renewed its lease {age_s:.0f} s ago; it does so every {facts.lease_s / 4:.0f} s, and "
+        f"Worker {facts.worker} last renewed its lease {age_s:.0f} s ago. It should do so every {facts.lease_s / 4:.0f} s, and "
         f"loses the run after {facts.lease_s:.0f} s.",
-        "Look whether the worker still runs and reaches the database; another worker resumes the run from its newest "
-        "checkpoint." if is_over else "Wait; if it stays so, look at the worker's host.",
+        "Check that the worker is running and reaches the database. Another worker resumes the run from its newest "
+        "checkpoint." if is_over else "Wait. If this does not go away, check the worker's host.",
         facts.step,
     )  # fmt: skip
 

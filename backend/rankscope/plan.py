@@ -136,6 +136,19 @@ def _check_size(config: RunConfig) -> None:
         )  # fmt: skip
 
 
+def budget_plan(method: BudgetedMethod, n_modules: int, total_steps: int) -> BudgetPlan:
+    """What decides the budget of a run before anything is steered."""
+    return BudgetPlan(
+        modules=n_modules,
+        initial_rank=method.resolved_initial_rank,
+        target_rank=method.target_rank,
+        window=pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio),
+        interval=method.prune_interval,
+        phase=method.phase,
+        shape=method.budget_schedule,
+    )
+
+
 def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> PlannedCurve:
     """The budget over the steps, and the steps at which components are pruned; empty without ranks.
 
@@ -145,16 +158,7 @@ def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> Planne
     if isinstance(method, FullMethod) or not n_modules:
         return PlannedCurve([], [], 0)
     if isinstance(method, BudgetedMethod):
-        plan = BudgetPlan(
-            modules=n_modules,
-            initial_rank=method.resolved_initial_rank,
-            target_rank=method.target_rank,
-            window=pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio),
-            interval=method.prune_interval,
-            phase=method.phase,
-            shape=method.budget_schedule,
-        )
-        return steered_curve(plan, total_steps, config.steering)
+        return steered_curve(budget_plan(method, n_modules, total_steps), total_steps, config.steering)
     if isinstance(method, LoraShrinkMethod):
         b0, bT = n_modules * method.resolved_initial_rank, n_modules * method.target_rank
         cut = method.shrink_step(total_steps)

@@ -30,11 +30,12 @@ class LossTrend:
     is_diverging: bool
 
 
-def loss_trend(points: Sequence[tuple[int, float]]) -> LossTrend | None:
+def loss_trend(points: Sequence[tuple[int, float]], cut_step: int | None = None) -> LossTrend | None:
     """The trend of (step, loss) in order of steps; None while there are too few finite points to tell.
 
     Diverging: the newest stretch lies above the best one by more than noise can explain, by half of the best, and by a
-    quarter of what had been gained; and it does not fall.
+    quarter of what had been gained; and it does not fall. A pruning raises the loss of a healthy run too: if the best
+    stretch lies before `cut_step`, all that had been gained must be lost.
     """
     finite = [(step, loss) for step, loss in points if math.isfinite(loss)]
     if len(finite) < _FEWEST:
@@ -52,7 +53,10 @@ def loss_trend(points: Sequence[tuple[int, float]]) -> LossTrend | None:
     spread = max(median(spreads), median(spreads[at:]))
     error = _MEDIAN_ERROR * _MAD_TO_SD * spread / math.sqrt(size)
     lost = recent - best
-    needed = max(_ERRORS_LOST * error, _ABOVE_BEST * abs(best), _LOST_SHARE * (middles[0] - best))
+    must_lose = _LOST_SHARE * (middles[0] - best)
+    if cut_step is not None and stretches[at][0][0] <= cut_step:
+        must_lose = max(middles[0], median(loss for _, loss in finite[:_SHORTEST])) - best
+    needed = max(_ERRORS_LOST * error, _ABOVE_BEST * abs(best), must_lose)
     return LossTrend(
         best=best,
         best_step=stretches[at][size // 2][0],

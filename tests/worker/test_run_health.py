@@ -106,7 +106,7 @@ def test_modules_that_have_lost_every_component(train: Callable[..., Any], plan:
 def test_a_budget_that_a_hold_keeps_out_of_reach(train: Callable[..., Any], plan: Plan) -> None:
     found = train(steered(plan("dynamic_rank"), Steering(step=7, action="hold")))
     assert found.keys() == {"budget_out_of_reach"}
-    assert found["budget_out_of_reach"].message.startswith("Pruning is held since step 7: ")
+    assert found["budget_out_of_reach"].message.startswith("Pruning has been held since step 7: ")
     found = train(steered(plan("dynamic_rank"), Steering(step=7, action="freeze")))
     assert found["budget_out_of_reach"].severity == "info"
     released = Steering(step=12, action="release")

@@ -90,7 +90,8 @@ class DynamicRankCallback(TrainerCallback):
                 "Resume by train(resume_from_checkpoint=...) with a checkpoint that was written with this callback; to "
                 "start at step 0, wrap the base model again."
             )
-        if self.allocator.schedule.initial == self.allocator.schedule.final:
+        # By the configuration: a mask that was frozen before anything was pruned keeps all components on purpose.
+        if self.config.width == self.config.target_rank and not self.allocator.is_final:
             self.warn(
                 "budget_unmoved",
                 f"initial_rank={self.config.width} equals target_rank, so no component will ever be pruned; "

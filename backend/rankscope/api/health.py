@@ -11,14 +11,15 @@ from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.methods import AnyMethod, BudgetedMethod
 from rankscope.contract.metric_names import STEPS_PER_SECOND
 from rankscope.contract.status import Phase, RunStatus
+from rankscope.contract.steered_budget import last_pruning
 from rankscope.contract.tables import Run
 from rankscope.deps import EngineDep, NowDep, RunId, SettingsDep
-from rankscope.health import Code, Facts, NewestRanks, Severity, Warned, check
+from rankscope.health import Code, Facts, NewestCut, NewestRanks, Pruning, Severity, Warned, check
+from rankscope.plan import budget_plan
 from rankscope.store import runs, vitals
 from rankscope.store.engine import reading
 from rankscope.store.series import Curve, read_curves
 from rankscope.store.snapshots import modules_event
-from rankscope.store.steering import done_so_far
 
 router = APIRouter(prefix="/runs/{run_id}/health", tags=["health"])
 
@@ -62,8 +63,11 @@ def get_run_health(run_id: RunId, engine: EngineDep, settings: SettingsDep, now:
 
 
 def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
-    method = RunConfig.model_validate(run.config).method
-    steering = done_so_far(run)
+    config = RunConfig.model_validate(run.config)
+    method = config.method
+    ranks = vitals.newest_ranks(session, run.id)
+    steering = _in_force(run, ranks.step if ranks else run.step)
+    cut = vitals.newest_cut(session, run.id)
     curves = read_curves(session, run.id, [_LOSS, STEPS_PER_SECOND], limit=_POINTS)
     losses, speeds = curves[_LOSS].points, curves[STEPS_PER_SECOND].points
     return Facts(
@@ -76,16 +80,16 @@ def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
         held_since=_last_act(steering, "hold") if run.settled_step is None else None,
         frozen_at=_last_act(steering, "freeze"),
         target_rank=_target_rank(method, steering),
-        live=run.live,
-        budget=run.budget,
-        has_pruned=vitals.has_pruned(session, run.id),
-        ranks=_newest_ranks(session, run.id),
+        pruning_due=_pruning_due(run, config, ranks),
+        pruned_to=_pruned_to(session, run, ranks),
+        cut=None if cut is None else NewestCut(cut.step, cut.threshold, cut.scores),
+        ranks=_newest_ranks(session, run.id, ranks),
         losses=list(zip(losses.steps.tolist(), losses.values.tolist(), strict=True)),
         # An attempt that starts has none yet; what there is was the speed of those before it.
         speeds=()
         if run.status == RunStatus.starting
         else speeds.values[speeds.steps > run.attempt_start_step].tolist(),
-        loss_age_s=_loss_age_s(run, curves[_LOSS], now),
+        loss_age_s=_loss_age_s(run, curves[_LOSS], vitals.phase_since(session, run.id), now),
         worker=run.worker,
         lease_s=lease_s,
         lease_age_s=None if run.lease_expires_at is None else now - (run.lease_expires_at - lease_s),
@@ -94,6 +98,12 @@ def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
             for event in vitals.warnings(session, run.id)
         ],
     )
+
+
+def _in_force(run: Run, step: int) -> list[dict[str, Any]]:
+    """What was steered up to `step`; what came after the final mask was refused."""
+    last = step if run.settled_step is None else min(step, run.settled_step)
+    return [entry for entry in run.config.get("steering", []) if entry["step"] <= last]
 
 
 def _last_act(steering: list[dict[str, Any]], action: SteerAction) -> int | None:
@@ -116,8 +126,27 @@ def _target_rank(method: AnyMethod, steering: list[dict[str, Any]]) -> int | Non
     return method.target_rank if isinstance(method, BudgetedMethod) else None
 
 
-def _newest_ranks(session: Session, run_id: str) -> NewestRanks | None:
-    modules, found = modules_event(session, run_id), vitals.newest_ranks(session, run_id)
+def _pruning_due(run: Run, config: RunConfig, ranks: vitals.UnpackedRanks | None) -> Pruning | None:
+    """The newest pruning that the plan has up to the newest snapshot, of those that were this run's to do."""
+    method = config.method
+    if ranks is None or run.total_steps is None or not isinstance(method, BudgetedMethod):
+        return None
+    plan = budget_plan(method, len(ranks.mask), run.total_steps)
+    found = last_pruning(plan, run.total_steps, config.steering, ranks.step)
+    # A fork has pruned nothing of what its plan has up to its parent's checkpoint.
+    return None if found is None or found[0] <= (run.parent_step or 0) else Pruning(*found)
+
+
+def _pruned_to(session: Session, run: Run, ranks: vitals.UnpackedRanks | None) -> Pruning | None:
+    """The pruning that made the newest snapshot's mask; its event is stored just after the snapshot."""
+    if ranks is not None and ranks.is_pruning:
+        return Pruning(ranks.step, ranks.budget)
+    found = vitals.newest_pruning(session, run.id)
+    return None if found is None else Pruning(*found)
+
+
+def _newest_ranks(session: Session, run_id: str, found: vitals.UnpackedRanks | None) -> NewestRanks | None:
+    modules = modules_event(session, run_id)
     if modules is None or found is None:
         return None
     return NewestRanks(
@@ -130,8 +159,8 @@ def _newest_ranks(session: Session, run_id: str) -> NewestRanks | None:
     )
 
 
-def _loss_age_s(run: Run, losses: Curve, now: float) -> float | None:
-    """Since the newest loss of a run that makes steps right now; loading and tokenizing are no steps."""
+def _loss_age_s(run: Run, losses: Curve, phase_since: float | None, now: float) -> float | None:
+    """For how long a run that makes steps right now has shown no loss: evaluations, saves and loading do not count."""
     if run.status != RunStatus.running or run.phase not in _STEPPING or not len(losses.points):
         return None
-    return now - max(float(losses.points.times[-1]), run.attempt_started_at or 0.0)
+    return now - max(float(losses.points.times[-1]), run.attempt_started_at or 0.0, phase_since or 0.0)

@@ -77,6 +77,15 @@ def steered_curve(
     return PlannedCurve([first, *points, last], [step for step, _ in points], starts[-1])
 
 
+def last_pruning(plan: BudgetPlan, total_steps: int, steering: Iterable[Steering], step: int) -> tuple[int, int] | None:
+    """(step, budget) of the newest planned pruning up to `step`, with what was steered until then; None before the first."""
+    for stretch in reversed(_stretches(plan, total_steps, [entry for entry in steering if entry.step <= step])):
+        passed = stretch.steps[: bisect_right(stretch.steps, step)]
+        if passed:
+            return passed[-1], stretch.budget(passed[-1])
+    return None
+
+
 def _stretches(plan: BudgetPlan, total_steps: int, steering: Iterable[Steering]) -> list[_Stretch]:
     acts: dict[int, list[Steering]] = {0: []}
     for entry in steering:

@@ -1,4 +1,4 @@
-"""What a look at a run's health needs beside its row and its curves: the newest snapshot, prunings, warnings."""
+"""What a look at a run's health needs beside its row and its curves: the newest snapshot, prunings, phase, warnings."""
 
 import base64
 from contextlib import closing
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Event
@@ -14,12 +14,22 @@ from rankscope.store.events import stored, visible
 
 
 class UnpackedRanks(NamedTuple):
-    """A snapshot: `mask` bool and `scores` float32, both (modules, width)."""
+    """A snapshot: `mask` bool and `scores` float32, both (modules, width). `budget`: of this step, by the schedule."""
 
     step: int
     is_final: bool
+    is_pruning: bool
+    budget: int
     mask: npt.NDArray[np.bool_]
     scores: npt.NDArray[np.float32]
+
+
+class Cut(NamedTuple):
+    """A pruning that took components away: their scores, and the lowest score that stayed."""
+
+    step: int
+    threshold: float
+    scores: list[float]
 
 
 def newest_ranks(session: Session, run_id: str) -> UnpackedRanks | None:
@@ -37,19 +47,43 @@ def newest_ranks(session: Session, run_id: str) -> UnpackedRanks | None:
     bits = np.frombuffer(base64.b64decode(event["mask"]), np.uint8)
     mask = np.unpackbits(bits, count=shape[0] * shape[1], bitorder="little").astype(bool).reshape(shape)
     scores = np.frombuffer(base64.b64decode(event["scores"]), "<f2").astype(np.float32).reshape(shape)
-    return UnpackedRanks(event["step"], event["final"], mask, scores)
+    return UnpackedRanks(event["step"], event["final"], event["pruning"], event["budget"], mask, scores)
 
 
-def has_pruned(session: Session, run_id: str) -> bool:
-    """Whether a visible pruning took a component away."""
-    query = (
+def newest_pruning(session: Session, run_id: str) -> tuple[int, int] | None:
+    """(step, budget) of the newest visible pruning."""
+    row = session.scalars(_prunings(session, run_id).limit(1)).one_or_none()
+    return None if row is None or row.step is None else (row.step, int((row.payload or {})["budget"]))
+
+
+def newest_cut(session: Session, run_id: str) -> Cut | None:
+    """The newest visible pruning that took a component away."""
+    with closing(session.scalars(_prunings(session, run_id).execution_options(yield_per=20))) as rows:
+        for row in rows:
+            event = stored(row)
+            if event["pruned"]:
+                scores = [float(one["score"]) for one in event["pruned"]]
+                return Cut(event["step"], float(event["threshold"]), scores)
+    return None
+
+
+def phase_since(session: Session, run_id: str) -> float | None:
+    """When the newest attempt last entered a phase."""
+    found: float | None = session.scalar(
+        select(col(Event.time))
+        .where(col(Event.run_id) == run_id, col(Event.kind) == "phase")
+        .order_by(col(Event.seq).desc())
+        .limit(1)
+    )
+    return found
+
+
+def _prunings(session: Session, run_id: str) -> Select[Event]:
+    return (
         select(Event)
         .where(col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id))
         .order_by(col(Event.seq).desc())
-        .execution_options(yield_per=20)
     )
-    with closing(session.scalars(query)) as rows:
-        return any(row.payload and row.payload["pruned"] for row in rows)
 
 
 def warnings(session: Session, run_id: str) -> list[dict[str, Any]]:
