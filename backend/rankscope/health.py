@@ -154,10 +154,11 @@ def ranks_never_move(facts: Facts) -> Finding | None:
     if facts.held_since is not None or facts.frozen_at is not None:
         return None
     is_over = facts.window is not None and ranks.step >= facts.window.end
+    happened = "nothing has been pruned" if facts.pruned_to is None else "pruning has changed nothing"
     return Finding(
         "ranks_never_move", "error" if is_over else "warning",
-        f"All {len(ranks.ranks)} modules still have rank {ranks.width} at step {ranks.step}. The pruning of step {due.step} "
-        f"should have left {due.budget} of {total} components.",
+        f"All {len(ranks.ranks)} modules still have rank {ranks.width} at step {ranks.step}: {happened}, but the pruning of "
+        f"step {due.step} should have left {due.budget} of {total} components.",
         "Check the log for warnings from the method, then resume the run from a checkpoint before that step.", ranks.step,
     )  # fmt: skip
 
@@ -181,15 +182,16 @@ def budget_out_of_reach(facts: Facts) -> Finding | None:
         return _held(facts, facts.held_since, sizes, is_over=is_over)
     if is_over or ranks.is_final:
         return Finding(
-            "budget_out_of_reach", "error", f"Pruning ended at step {_last_pruning_step(facts)}, but {sizes}.",
+            "budget_out_of_reach", "error", f"Pruning ended at step {_last_pruning_step(facts)}, and {sizes}.",
             "Do not compare this run at its budget. Check the log, and fork the run from a checkpoint before that step.",
             ranks.step,
         )  # fmt: skip
     done = facts.pruned_to
     if done is not None and live > done.budget:
+        of = "this step" if done.step == ranks.step else f"the last pruning, at step {done.step},"
         return Finding(
             "budget_out_of_reach", "warning",
-            f"{live} components are live at step {ranks.step}, but the pruning of step {done.step} allowed {done.budget}.",
+            f"{live} components are live at step {ranks.step}, and the budget of {of} is {done.budget}.",
             "Wait for the next pruning. If the number stays above the budget, check the log.", ranks.step,
         )  # fmt: skip
     return None
@@ -259,19 +261,21 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
 
 
 def scores_equal(facts: Facts) -> Finding | None:
-    """All live components have one and the same score, and a pruning has had to choose between them.
+    """All live components have one and the same score, and a pruning had to choose between them.
 
     A snapshot's scores are float16: shares below 6e-8 are no signal, but scores without a scale of their own may be small
     and differ. Of those the exact scores of the pruning decide.
     """
-    ranks, cut, method = facts.ranks, facts.cut, facts.method
-    if not isinstance(method, BudgetedMethod) or cut is None or ranks is None or len(ranks.scores) < 2:
+    ranks, cut, due, method = facts.ranks, facts.cut, facts.pruning_due, facts.method
+    if not isinstance(method, BudgetedMethod) or ranks is None or len(ranks.scores) < 2:
+        return None
+    if cut is None and (due is None or due.budget >= len(ranks.ranks) * ranks.width):
         return None
     first = ranks.scores[0]
     if not math.isfinite(first) or any(score != first for score in ranks.scores):
         return None
     is_share = isinstance(method, DynamicRankMethod) and method.score == "norm_share"
-    if not is_share and any(score != cut.threshold for score in cut.scores):
+    if not is_share and (cut is None or any(score != cut.threshold for score in cut.scores)):
         return None
     why = "nothing has been learned yet" if first == 0 else "they do not say which component matters"
     return Finding(
@@ -346,8 +350,8 @@ def throughput_collapse(facts: Facts) -> Finding | None:
     if facts.loss_age_s is not None and facts.loss_age_s > patience_s:
         return Finding(
             "throughput_collapse", "error",
-            f"No step has ended for {facts.loss_age_s:.0f} s, since step {facts.step}. The usual speed of this attempt is "
-            f"{usual:.3g} steps per second.",
+            f"No step has ended for {facts.loss_age_s:.0f} s, since step {facts.step}; the median of this attempt is "
+            f"{usual:.3g} steps a second.",
             f"{look} If the training hangs, stop the run and resume it.", facts.step,
         )  # fmt: skip
     if len(facts.speeds) < _FEWEST_SPEEDS:
@@ -357,8 +361,7 @@ def throughput_collapse(facts: Facts) -> Finding | None:
         return None
     return Finding(
         "throughput_collapse", "warning",
-        f"The training makes {recent:.3g} steps per second at step {facts.step}. The median of this attempt is {usual:.3g}.",
-        look, facts.step,
+        f"{recent:.3g} steps a second at step {facts.step}; the median of this attempt is {usual:.3g}.", look, facts.step,
     )  # fmt: skip
 
 

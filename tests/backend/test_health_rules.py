@@ -58,7 +58,7 @@ def test_ranks_that_never_move_are_a_warning_in_the_window_and_an_error_after_it
     due = replace(early, pruning_due=Pruning(45, 10), step=45, ranks=ranks(45, 3, 3, 3, 3))
     found = only(check(due))
     assert (found.code, found.severity, found.step) == ("ranks_never_move", "warning", 45)
-    assert "The pruning of step 45 should have left 10 of 12 components" in found.message
+    assert "nothing has been pruned, but the pruning of step 45 should have left 10 of 12 components" in found.message
     codes = {one.code: one.severity for one in check(facts(**still, step=60, ranks=ranks(60, 3, 3, 3, 3)))}
     assert codes["ranks_never_move"] == "error"
     # Held or frozen on purpose, or a fork that had nothing to prune yet.
@@ -97,7 +97,7 @@ def test_a_budget_out_of_reach_says_why() -> None:
     assert (frozen.severity, frozen.step) == ("info", 40)
     broken = only(check(facts(**above)))
     assert broken.severity == "error"
-    assert broken.message.startswith("Pruning ended at step 50, but 11 components are live")
+    assert broken.message.startswith("Pruning ended at step 50, and 11 components are live")
     # A target that was raised while it ran is met.
     assert check(facts(target_rank=3, ranks=ranks(60, 3, 3, 3, 2))) == []
 
@@ -110,7 +110,7 @@ def test_what_is_live_counts_against_the_budget_of_the_last_pruning_and_not_agai
     assert check(between) == []
     missed = only(check(replace(between, pruned_to=Pruning(35, 10))))
     assert (missed.code, missed.severity) == ("budget_out_of_reach", "warning")
-    assert missed.message == "11 components are live at step 40, but the pruning of step 35 allowed 10."
+    assert missed.message == "11 components are live at step 40, and the budget of the last pruning, at step 35, is 10."
 
 
 def test_modules_at_rank_0_are_named_and_judged() -> None:
@@ -148,8 +148,9 @@ def test_scores_are_equal_where_a_pruning_had_to_choose_between_equals() -> None
     # The last one pruned may tie with the first one kept while others differ.
     tied = NewestCut(45, 0.5, [0.5])
     assert check(facts(ranks=ranks(60, 2, 2, 2, 2, scores=[0.5] * 7 + [0.75]), cut=tied)) == []
-    # Nothing was taken away: equal scores decided nothing.
-    assert check(facts(ranks=ranks(60, 2, 2, 2, 2, scores=[0.0] * 8))) == []
+    # Nothing was to be taken away yet: equal scores decide nothing.
+    first = facts(settled_step=None, pruning_due=Pruning(15, 12), pruned_to=Pruning(15, 12))
+    assert check(replace(first, step=15, ranks=ranks(15, 3, 3, 3, 3, scores=[0.0] * 12))) == []
 
 
 def test_scores_that_are_nan() -> None:
@@ -236,7 +237,7 @@ def test_a_loss_that_rises_with_a_cut_diverges_only_above_where_it_began(seed: i
 def test_a_collapse_of_the_speed_and_a_stall() -> None:
     slow = only(check(facts(speeds=[3.0] * 20 + [0.5] * 5)))
     assert (slow.code, slow.severity) == ("throughput_collapse", "warning")
-    assert slow.message == "The training makes 0.5 steps per second at step 60. The median of this attempt is 3."
+    assert slow.message.startswith("0.5 steps a second at step 60; the median of this attempt is 3")
     assert check(facts(speeds=[3.0] * 20 + [0.5] * 2 + [3.0] * 3)) == []
     assert check(facts(speeds=[3.0] * 20 + [0.5] * 5, status=RunStatus.done)) == []
     stalled = only(check(facts(speeds=[3.0], loss_age_s=61.0)))

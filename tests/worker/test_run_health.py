@@ -84,7 +84,7 @@ def test_a_loss_and_scores_that_are_no_numbers(
     broken = tmp_path / "broken"
     shutil.copytree(data_dir / "models" / "tiny-bert", broken)
     tensors = load_file(broken / "model.safetensors")
-    tensors["classifier.weight"] = torch.full_like(tensors["classifier.weight"], float("nan"))
+    tensors["classifier.weight"] = torch.full_like(tensors["classifier.weight"], 3e38)  # finite, and the logits are not
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
     found = train(plan("dynamic_rank").config, broken)
     assert found["loss_nan"].severity == "error"
