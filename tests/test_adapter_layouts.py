@@ -148,6 +148,20 @@ def test_both_downloads_load_in_peft_and_the_page_s_script_runs(
     assert done.stdout.split()[0] in ("fresh", "rotten")
 
 
+def test_the_run_says_with_what_it_was_trained(stack_with_run: tuple[Stack, str]) -> None:
+    import peft
+    import transformers
+
+    stack, run_id = stack_with_run
+    with stack.client() as client:
+        found = client.run(run_id)["environment"]["trained_with"]
+    assert found["attempt"] == "1"
+    assert (found["torch"], found["transformers"], found["peft"]) == (
+        torch.__version__, transformers.__version__, peft.__version__,
+    )  # fmt: skip
+    assert found["device"].startswith("CPU (") or torch.cuda.is_available()
+
+
 def test_every_method_but_full_exports_both_layouts(tmp_path: Path) -> None:
     base = make_tiny_bert(tmp_path / "base")
     for key in ("dynamic_rank", "lora", "adalora", "lora_shrink", "sora"):

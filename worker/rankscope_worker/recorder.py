@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -76,13 +76,19 @@ class Recorder:
         except queue.Full:
             self._wait_and_put(recorded)
 
-    def begin_training(self, start_step: int) -> None:
-        """Marks the run as running from `start_step` on, after all events recorded so far."""
+    def begin_training(self, start_step: int, trained_with: Mapping[str, str] | None = None) -> None:
+        """Marks the run as running from `start_step` on, after all events recorded so far.
+
+        trained_with: versions and device of this attempt.
+        """
         self.flush()
 
         def begin() -> None:
             with writing(self._engine) as session:
-                store_queue.begin_training(session, self._run_id, self._attempt, start_step=start_step, now=time.time())
+                store_queue.begin_training(
+                    session, self._run_id, self._attempt,
+                    start_step=start_step, now=time.time(), trained_with=trained_with,
+                )  # fmt: skip
 
         patiently(begin, self.lost.is_set)
 

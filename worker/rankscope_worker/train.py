@@ -80,11 +80,12 @@ def _attempt(
     from rankscope_worker.inputs import find_inputs
 
     inputs = find_inputs(Catalog(settings), config, environment)
+    from rankscope_worker.software import trained_with
     from rankscope_worker.training import run_training
 
     def begin(start_step: int) -> None:
         inputs.check_model()
-        recorder.begin_training(start_step)
+        recorder.begin_training(start_step, trained_with(config.hardware.device))
 
     folder = settings.attempt_dir(run_id, attempt)
     resume_from = checkpoint.find_newest(

@@ -4,7 +4,7 @@
 was frozen and wakes up after its run was taken over writes nothing.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -97,9 +97,22 @@ def owned_run(session: Session, run_id: str, attempt: int) -> Run:
     return run
 
 
-def begin_training(session: Session, run_id: str, attempt: int, *, start_step: int, now: float) -> None:
-    """The child has loaded: status running, and the view cuts older attempts at `start_step`."""
+def begin_training(
+    session: Session,
+    run_id: str,
+    attempt: int,
+    *,
+    start_step: int,
+    now: float,
+    trained_with: Mapping[str, str] | None = None,
+) -> None:
+    """The child has loaded: status running, and the view cuts older attempts at `start_step`.
+
+    trained_with: versions and device of this attempt, kept with the run.
+    """
     run = owned_run(session, run_id, attempt)
+    if trained_with is not None:
+        run.environment = {**run.environment, "trained_with": {**trained_with, "attempt": str(attempt)}}
     session.execute(
         update(Attempt)
         .where(col(Attempt.run_id) == run_id, col(Attempt.number) == attempt)

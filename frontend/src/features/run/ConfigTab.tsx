@@ -36,7 +36,7 @@ export default function ConfigTab({ run }: { run: RunDetail }) {
         <Panel title="Environment" note="What else decided the result.">
           <Table>
             <Table.Tbody>
-              {Object.entries(run.environment).map(([name, value]) => (
+              {environmentRows(run.environment).map(([name, value]) => (
                 <Table.Tr key={name}>
                   <Table.Th scope="row" fw={500} c="dimmed">
                     {name}
@@ -49,5 +49,14 @@ export default function ConfigTab({ run }: { run: RunDetail }) {
         </Panel>
       </Grid.Col>
     </Grid>
+  );
+}
+
+/** `trained_with` is a record of its own: a row for each of its entries. */
+function environmentRows(environment: Record<string, unknown>): [string, unknown][] {
+  return Object.entries(environment).flatMap(([name, value]): [string, unknown][] =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.entries(value).map(([key, inner]) => [`${name}.${key}`, inner])
+      : [[name, value]],
   );
 }
