@@ -13,6 +13,7 @@ import pytest
 from rankscope.catalog import datasets
 from tests.backend.conftest import CONFIG, Server, config_with
 from tests.junk import fill_with_junk
+from tests.stack import wait_for
 from tests.tiny import make_reviews
 
 
@@ -35,7 +36,11 @@ def write(server: Server) -> Iterator[Callable[[str, str], None]]:
 
 
 def listed(api: httpx.Client) -> dict[str, dict[str, Any]]:
-    return {item["id"]: item for item in api.get("/api/v1/datasets").raise_for_status().json()["items"]}
+    def items() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = api.get("/api/v1/datasets").raise_for_status().json()["items"]
+        return found if all(item["problem"] or item["rows"] is not None for item in found) else []
+
+    return {item["id"]: item for item in wait_for("all files to be read", items)}
 
 
 def validate(api: httpx.Client, **changes: Any) -> dict[str, Any]:

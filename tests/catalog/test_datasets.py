@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import socket
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rankscope.catalog import Catalog, DatasetEntry
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput, UnknownName
 from rankscope.settings import Settings
+from tests.stack import wait_for
 from tests.tiny import make_reviews
 
 Write = Callable[[str, str | bytes], DatasetEntry]
@@ -39,7 +41,13 @@ def write(settings: Settings) -> Write:
 
 
 def listed(settings: Settings) -> dict[str, DatasetEntry]:
-    return {entry.id: entry for entry in Catalog(settings).datasets()}
+    catalog = Catalog(settings)
+    entries = wait_for("all files to be read", lambda: _if_read(catalog.datasets()))
+    return {entry.id: entry for entry in entries}
+
+
+def _if_read(entries: list[DatasetEntry]) -> list[DatasetEntry] | None:
+    return entries if all(entry.problem or entry.rows is not None for entry in entries) else None
 
 
 def texts(entry: DatasetEntry, column: str = "text") -> list[str]:
@@ -331,6 +339,28 @@ def test_a_preview_is_cut_and_needs_no_more_of_the_file(write: Write) -> None:
     assert first["text"].endswith("…")
     assert len(first["text"]) == 501
     assert second["label"] == ""
+
+
+def test_a_line_of_very_many_names_is_refused_at_once(write: Write) -> None:
+    names = [f"n{number}" for number in range(200_000)]
+    assert "more than 1,000 columns" in (write("wide.csv", ",".join([*names, "n199999"]) + "\n1,2\n").problem or "")
+    row = ", ".join(f'"{name}": 1' for name in [*names, "n199999"])
+    assert "the name 'n199999' twice" in (write("wide.jsonl", f"{{{row}}}\n").problem or "")
+
+
+def test_the_columns_are_chosen_without_holding_a_thousand_long_rows(settings: Settings, write: Write) -> None:
+    write("long.csv", "text,label\n" + "".join(f"{'w ' * 300_000}{n},{'xy'[n % 2]}\n" for n in range(100)))
+    catalog = Catalog(settings)
+    tracemalloc.start()
+    try:
+        entry = catalog.dataset("local:long.csv")
+        counts = catalog.count_split(entry, DataConfig(id=entry.id, eval_fraction=0.5))
+        entry.first_rows(100)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert counts.train_rows + counts.eval_rows == 100
+    assert peak < 30_000_000, "the file has 60 MB"
 
 
 def test_a_file_that_changes_between_being_found_and_being_divided_is_refused(settings: Settings, write: Write) -> None:

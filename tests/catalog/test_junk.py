@@ -17,6 +17,7 @@ from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput
 from rankscope.settings import Settings
 from tests.junk import fill_with_junk
+from tests.stack import wait_for
 from tests.tiny import make_reviews
 
 GOOD = DataConfig(id="local:reviews")
@@ -81,9 +82,13 @@ def folder_of(catalog: Catalog) -> Iterator[Path]:
             path.unlink()
 
 
+def _if_read(entries: list[DatasetEntry]) -> list[DatasetEntry] | None:
+    return entries if all(entry.problem or entry.rows is not None for entry in entries) else None
+
+
 def check(catalog: Catalog) -> list[DatasetEntry]:
     """What has to hold of any folder with one good file."""
-    entries = catalog.datasets()
+    entries = wait_for("all files to be read", lambda: _if_read(catalog.datasets()))
     assert len({entry.id for entry in entries}) == len(entries)
     for entry in entries:
         entry.id.encode()

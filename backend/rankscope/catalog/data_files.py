@@ -161,6 +161,7 @@ class HashedFile(io.RawIOBase):
         self.stamp = stamp
         self._raw, self._digest = raw, sha256()
         self._until_check = _CHECK_EVERY
+        self.bytes_read = 0
         self.head = os.pread(raw.fileno(), HEAD, 0)
 
     def readable(self) -> bool:
@@ -170,6 +171,7 @@ class HashedFile(io.RawIOBase):
         view = memoryview(buffer)
         length = self._raw.readinto(view) or 0
         self._digest.update(view[:length])
+        self.bytes_read += length
         self._until_check -= length
         if self._until_check <= 0 or not length:
             self._until_check = _CHECK_EVERY

@@ -78,8 +78,10 @@ class DatasetEntry:
     def first_rows(self, at_most: int) -> list[Row]:
         """Rows from the beginning, every value as text; reads no further than needed."""
         with self.open() as table:
-            records = [record for _, record in islice(table.records, at_most)]
-            return [{column: _shown(table, record.get(column)) for column in self.columns} for record in records]
+            return [
+                {column: _shown(table, record.get(column)) for column in self.columns}
+                for _, record in islice(table.records, at_most)
+            ]
 
     def refusal(self, message: str, next_step: str, field: str = "config.data.id") -> BadInput:
         return BadInput([FieldProblem(field, self.id, f"is {self.id!r}, {message}", next_step)])

@@ -5,11 +5,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
+from unicodedata import normalize
 
 from rankscope.catalog.columns import is_number
 
 MOST_CLASSES = 1000
-_LONGEST_LABEL = 200
+LONGEST_LABEL = 200
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 # Words that may mean "missing" and may be a class: kept, and said.
 _DOUBTFUL = frozenset({"none", "n/a", "na", "nan", "null", "nil", "<na>", "#n/a", "-", "?", "unknown"})
@@ -77,35 +79,33 @@ def why_no_classes(column: str, counts: Mapping[str, int], n_different: int, is_
     if n_different > 10 and all(map(is_number, counts)) and any("." in label for label in counts):
         looks = "this looks like a score, not a class"
         return f"is {column!r}, which has {different} different numbers in {rows:,} rows: {looks}", choose
-    long = next((label for label in counts if len(label) > _LONGEST_LABEL), None)
-    if long is not None:
-        return f"is {column!r}, which has a value of {len(long):,} characters: {_shown(long)}", choose
     return None
 
 
 def doubts(column: str, spellings: Mapping[str, str], rows: Mapping[str, int], trained: Mapping[str, int]) -> list[str]:
     """Sentences about classes that can be meant and can be a mistake. `rows` and `trained` count by class."""
-    found = []
     merged: defaultdict[str, list[str]] = defaultdict(list)
     for spelling, label in spellings.items():
         merged[label].append(spelling)
-    for label, same in merged.items():
-        if len(same) > 1:
-            found.append(f"Column {column!r}: {_all(sorted(same))} are one class, {_shown(label)}.")
-    for label, count in rows.items():
-        if label.casefold() in _DOUBTFUL:
-            found.append(
-                f"Column {column!r}: {_shown(label)} is a class of its own, with {count:,} rows. "
-                "If it means that the label is missing, leave these cells empty."
-            )
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for label in rows:
-        alike[" ".join(label.casefold().split())].append(label)
-    for same in alike.values():
-        if len(same) > 1:
-            found.append(
-                f"Column {column!r}: {_all(same)} differ only in capitals or spaces, and are classes of their own."
-            )
+        alike[" ".join(normalize("NFKC", label).casefold().split())].append(label)
+    found = _first(
+        f"Column {column!r}: {_all(sorted(same))} are one class, {_shown(label)}."
+        for label, same in merged.items()
+        if len(same) > 1
+    )
+    found += _first(
+        f"Column {column!r}: {_shown(label)} is a class of its own, with {count:,} rows. "
+        "If it means that the label is missing, leave these cells empty."
+        for label, count in rows.items()
+        if label.casefold() in _DOUBTFUL
+    )
+    found += _first(
+        f"Column {column!r}: {_all(same)} differ only in capitals or spaces, and are classes of their own."
+        for same in alike.values()
+        if len(same) > 1
+    )
     single = [label for label, count in rows.items() if count == 1]
     if single:
         found.append(f"Column {column!r}: only one row has {_any(single)}: too few to learn or to measure.")
@@ -117,6 +117,11 @@ def doubts(column: str, spellings: Mapping[str, str], rows: Mapping[str, int], t
             f"Column {column!r} has {len(rows)} classes, all of them numbers. If these are scores, choose another."
         )
     return found
+
+
+def _first(sentences: Iterable[str]) -> list[str]:
+    """A few examples of each kind: there may be hundreds."""
+    return list(islice(sentences, 3))
 
 
 def _shown(label: str) -> str:

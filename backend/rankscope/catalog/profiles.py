@@ -11,6 +11,7 @@ from rankscope.catalog.tables import NotText, Table
 
 CLASSES_KEPT = 50
 _SAMPLE_ROWS = 1000
+_SAMPLE_BYTES = 8 << 20
 _MOST_COUNTED = 100_000
 
 
@@ -31,7 +32,11 @@ class Profile:
 
 def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
     """Reads a table once, without keeping its rows. `fixed`: columns that are known beforehand."""
-    sample = list(islice(table.records, _SAMPLE_ROWS))
+    sample = []
+    for item in islice(table.records, _SAMPLE_ROWS):
+        sample.append(item)
+        if table.bytes_read > _SAMPLE_BYTES:
+            break
     if not sample:
         raise BrokenFile("It has a header and no rows.", "Add rows, or remove the file.")
     chosen = fixed or usual_columns(table, [record for _, record in sample])

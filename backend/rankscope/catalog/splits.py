@@ -12,7 +12,15 @@ from typing import Any
 from rankscope.catalog.columns import Columns, find_column
 from rankscope.catalog.data_files import BrokenFile, ChangedFile
 from rankscope.catalog.datasets import DatasetEntry, Row
-from rankscope.catalog.labels import MOST_CLASSES, LeavingOut, LeftOut, doubts, one_spelling, why_no_classes
+from rankscope.catalog.labels import (
+    LONGEST_LABEL,
+    MOST_CLASSES,
+    LeavingOut,
+    LeftOut,
+    doubts,
+    one_spelling,
+    why_no_classes,
+)
 from rankscope.catalog.profiles import no_label, no_text
 from rankscope.catalog.tables import NotText, Record, Table
 from rankscope.contract.config import DataConfig
@@ -162,6 +170,8 @@ def _divide(entry: DatasetEntry, data: DataConfig, *, keep_rows: bool) -> _Sides
                     continue
                 label = label.strip()
                 if label not in numbers:
+                    if len(label) > LONGEST_LABEL:
+                        raise _too_long(columns.label, label, line)
                     if len(numbers) > MOST_CLASSES:  # refused below: from here on, only counted
                         if len(more) < _MOST_COUNTED:
                             more.add(hash(label))
@@ -281,6 +291,13 @@ def _nested(record: Record, columns: Columns, line: int) -> BadInput:
     return _refuse(
         field, column, f"is {column!r}, which holds a list or an object on line {line}",
         "Use another column, or write a single text or number there.",
+    )  # fmt: skip
+
+
+def _too_long(column: str, label: str, line: int) -> BadInput:
+    return _refuse(
+        "label_column", column, f"is {column!r}, which has a value of {len(label):,} characters on line {line}: this "
+        "looks like a text, not a class", "Choose the column that holds the class.",
     )  # fmt: skip
 
 

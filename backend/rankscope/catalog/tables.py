@@ -10,7 +10,8 @@ import json
 import math
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, getincrementaldecoder
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -58,6 +59,10 @@ class Table:
     def text(self) -> Callable[[object], str | None]:
         """A value as text; None for one that is missing. Raises NotText for a list or an object."""
         return _json_text if self.separator is None else _csv_text
+
+    @property
+    def bytes_read(self) -> int:
+        return self._file.bytes_read
 
     def fingerprint(self) -> str:
         """SHA-256 of the whole file."""
@@ -237,10 +242,9 @@ def _is_json(head: str) -> bool:
 
 
 def _check_names(names: list[str]) -> None:
-    double = next((name for number, name in enumerate(names) if name in names[:number]), None)
-    if double is not None:
-        raise BrokenFile(f"Two columns are named {double[:100]!r}.", "Rename one of them in the first line.")
     _check_bounds(names)
+    if len(set(names)) < len(names):
+        raise BrokenFile(f"Two columns are named {_double(names)!r}.", "Rename one of them in the first line.")
 
 
 def _check_bounds(names: list[str]) -> None:
@@ -314,12 +318,12 @@ def _csv_error(error: csv.Error) -> str:
 
 
 def _json_records(lines: _Lines, seen: dict[str, None], columns: list[str]) -> Iterator[tuple[int, Record]]:
-    double: list[str | None] = [None]
+    double: list[Sequence[tuple[str, Any]] | None] = [None]
 
     def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         # The outermost object is made last, so what is here in the end is about the row itself.
-        double[0] = None if len(made) == len(pairs) else _first_double(pairs)
+        double[0] = None if len(made) == len(pairs) else pairs
         return made
 
     decoder = json.JSONDecoder(object_pairs_hook=as_dict)
@@ -340,7 +344,8 @@ def _json_records(lines: _Lines, seen: dict[str, None], columns: list[str]) -> I
                 'Write one object with named values a line, such as {"text": "...", "label": "..."}.',
             )
         if double[0] is not None:
-            raise BrokenFile(f"Line {number} has the name {double[0][:100]!r} twice.", "Keep one of them.")
+            name = _double([name for name, _ in double[0]])
+            raise BrokenFile(f"Line {number} has the name {name!r} twice.", "Keep one of them.")
         if record.keys() - seen.keys():
             new = [name for name in record if name not in seen]
             seen.update(dict.fromkeys(new))
@@ -355,9 +360,8 @@ def _json_records(lines: _Lines, seen: dict[str, None], columns: list[str]) -> I
 _JSON_KINDS: dict[type, str] = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
 
 
-def _first_double(pairs: list[tuple[str, Any]]) -> str:
-    names = [name for name, _ in pairs]
-    return next(name for number, name in enumerate(names) if name in names[:number])
+def _double(names: Sequence[str]) -> str:
+    return next(name for name, count in Counter(names).items() if count > 1)[:100]
 
 
 def _check_letters(number: int, texts: list[str]) -> None:
