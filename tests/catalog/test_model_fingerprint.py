@@ -1,0 +1,84 @@
+"""The fingerprint of a model: sees what decides a run's result, and those of earlier versions still compare."""
+
+import json
+import os
+import struct
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from rankscope.catalog import model_fingerprint
+from rankscope.catalog.models import ModelEntry, Models
+from tests.model_folders import SHAPES, WORDS, make_folder, weights
+
+BIG = {**SHAPES, "encoder.layer.0.output.dense.weight": (8, 4096)}
+
+
+@pytest.fixture(params=["read whole", "read in samples"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if request.param == "read in samples":
+        monkeypatch.setattr(model_fingerprint, "_WHOLE", 0)
+    return make_folder(tmp_path / "models" / "good", shapes=BIG)
+
+
+def entry(folder: Path) -> ModelEntry:
+    return Models(folder.parent).find(f"local:{folder.name}", "config.model.id")
+
+
+@pytest.mark.parametrize("name", BIG)
+def test_other_weights_of_the_same_shape_in_any_one_tensor_are_seen(folder: Path, name: str) -> None:
+    """Also when the file's time is set back."""
+    path, before = folder / "model.safetensors", entry(folder).fingerprint
+    stamp = path.stat()
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    begin, end = json.loads(content[8 : 8 + length])[name]["data_offsets"]
+    start = 8 + length
+    path.write_bytes(content[: start + begin] + b"\x01" * (end - begin) + content[start + end :])
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert path.stat().st_size == stamp.st_size
+    after = entry(folder)
+    assert after.fingerprint != before
+    assert not after.has_fingerprint(before)
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "tokenizer_config.json", "added_tokens.json"])
+def test_change_of_configuration_or_tokenizer_is_seen(folder: Path, name: str) -> None:
+    (folder / "tokenizer_config.json").write_text("{}")
+    (folder / "added_tokens.json").write_text("{}")
+    before = entry(folder).fingerprint
+    path = folder / name
+    path.write_text(path.read_text().replace("film", "cine") if name == "vocab.txt" else path.read_text() + " ")
+    assert not entry(folder).has_fingerprint(before)
+
+
+def test_other_files_other_times_and_another_place_leave_it_as_it_is(folder: Path) -> None:
+    before = entry(folder).fingerprint
+    (folder / "README.md").write_text("hello")
+    (folder / "optimizer.pt").write_bytes(b"x")
+    (folder / "consolidated.safetensors").write_bytes(weights())
+    os.utime(folder / "model.safetensors")
+    assert entry(folder).has_fingerprint(before)
+    moved = folder.rename(folder.with_name("moved"))
+    assert entry(moved).fingerprint == before
+
+
+def test_fingerprint_of_an_earlier_version_is_compared_as_it_was_made(folder: Path) -> None:
+    """config.json, and the name, size and header of each weight file."""
+    content = (folder / "model.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    digest = sha256((folder / "config.json").read_bytes())
+    named = ["model.safetensors", len(content), json.loads(content[8 : 8 + length])]
+    digest.update(json.dumps(named, sort_keys=True).encode())
+    stored = digest.hexdigest()
+    assert entry(folder).has_fingerprint(stored)
+    (folder / "vocab.txt").write_text("\n".join(WORDS[:-1]))  # of which it knew nothing
+    assert entry(folder).has_fingerprint(stored)
+    (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
+    assert not entry(folder).has_fingerprint(stored)
+
+
+@pytest.mark.parametrize("stored", ["", "v2:", "v3:0", "nonsense"])
+def test_value_that_is_no_fingerprint_of_the_files_is_another(folder: Path, stored: str) -> None:
+    assert not entry(folder).has_fingerprint(stored)
