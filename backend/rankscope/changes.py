@@ -14,7 +14,8 @@ Changes = Mapping[str, Any]
 _RETRY_FIELDS = frozenset(
     {
         "training.batch_size", "training.gradient_accumulation", "training.checkpoint_every",
-        "training.checkpoint_minutes", "training.keep_checkpoints", "training.keep_best", "training.on_disk_full",
+        "training.checkpoint_minutes", "training.keep_checkpoints", "training.keep_best", "training.best_metric",
+        "training.on_disk_full",
         "training.after_done", "training.raw_scores", "hardware.device",
     }
 )  # fmt: skip

@@ -14,7 +14,7 @@ def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
         return []
     mean = sum(ranks.values()) / len(ranks)
     even = max(1, round(mean))
-    adapter = {"lora_alpha": method.lora_alpha, "lora_dropout": method.lora_dropout}
+    alpha, dropout = method.lora_alpha, method.lora_dropout
     rate = _rate(config)
     own = config.training.learning_rate
     told = "" if rate == own else f" At learning rate {rate:g}: this run's {own:g} is too high for plain LoRA."
@@ -23,12 +23,14 @@ def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
         Preset(
             "control", "Control: plain LoRA with these ranks",
             f"From scratch with the ranks that this run ended with: does its allocation help by itself?{told}",
-            _with(config, ControlMethod(rank_pattern=dict(ranks), **adapter), rate),
+            _with(config, ControlMethod(rank_pattern=dict(ranks), lora_alpha=alpha, lora_dropout=dropout), rate),
         ),
         Preset(
             "lora", f"LoRA at this budget (rank {even})",
             f"Every module has rank {even}; this run kept {mean:.3g} in the mean.{told}",
-            _with(config, LoraMethod(rank=even, target_modules=targets, **adapter), rate),
+            _with(
+                config, LoraMethod(rank=even, target_modules=targets, lora_alpha=alpha, lora_dropout=dropout), rate
+            ),
         ),
     ]  # fmt: skip
 

@@ -77,7 +77,7 @@ def find_origin(settings: Settings, run: Run, step: int | None, attempt: int | N
 
 def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -> RunPlan:
     """The child's plan. Raises BadInput, with fields named `changes...`, for what a checkpoint cannot carry."""
-    before = RunConfig.model_validate(_as_steered(parent.config, origin.step))
+    before = RunConfig.stored(_as_steered(parent.config, origin.step))
     plain = before.model_dump(mode="json")
     after = changed(plain, changes)
     try:

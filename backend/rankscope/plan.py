@@ -25,6 +25,7 @@ from rankscope.contract.methods import (
     check_schedule,
 )
 from rankscope.contract.steered_budget import BudgetPlan, PlannedCurve, steered_curve
+from rankscope.plan_options import option_problems, option_warnings
 
 MOST_CONFIG_BYTES = 100_000
 MOST_MODULES = 10_000
@@ -77,6 +78,9 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         )  # fmt: skip
     total_steps = _total_steps(config, parts.train_rows)
     resolved = _resolve(config, dataset, parts, total_steps, model.context_length)
+    problems = option_problems(resolved, modules)
+    if problems:
+        raise BadInput(problems)
     known_head = model.head_parameters(len(parts.labels))
     head = known_head or 0
     method = resolved.method
@@ -108,7 +112,11 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         model_parameters=model.parameters,
         context_length=model.context_length,
         curve=curve,
-        warnings=_model_warnings(config, model) + _warnings(resolved, parts, total_steps),
+        warnings=[
+            *_model_warnings(config, model),
+            *_warnings(resolved, parts, total_steps),
+            *option_warnings(resolved, modules, total_steps),
+        ],
         environment={
             "rankscope": __version__,
             "python": platform.python_version(),

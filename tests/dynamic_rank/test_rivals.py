@@ -15,6 +15,7 @@ from transformers import Trainer
 from dynamic_rank import DynamicRankConfig, RankAllocator, create_method, make_trainer_class, orthogonal_loss, wrap
 from dynamic_rank.components import components_of
 from dynamic_rank.lora_pair import LoraPair
+from dynamic_rank.methods.eva import Stopped
 from dynamic_rank.methods.lora_shrink import singular_directions
 
 PATTERN = {
@@ -222,6 +223,60 @@ def test_eva_deals_out_the_ranks_that_peft_deals_out(tmp_path):
     assert len({pair.rank for pair in again.pairs}) > 1
     assert sum(pair.rank for pair in again.pairs) == 36
     assert snapshots[0].ranks == snapshots[-1].ranks == [pair.rank for pair in method.pairs]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"rank": 12}, r"up to 24 components, and \S+ has only 16 inputs"),
+        ({"rank": 6}, "up to 12 components, and the largest batch has 7 tokens to find them in"),
+    ],
+)
+def test_eva_refuses_what_peft_would_search_for_ever(options, why, capsys):
+    model, task = build()
+    method = create_method("eva", options)
+
+    def begin():
+        method.prepare(model, task)
+        method.initialize([batch(size=1), batch(seed=2, size=1)])
+
+    with pytest.raises(ValueError, match=why):
+        begin()
+    assert "skipping" not in capsys.readouterr().out
+
+
+def test_eva_ends_when_its_directions_never_stand_still(monkeypatch):
+    monkeypatch.setattr("dynamic_rank.methods.eva.MOST_BATCHES", 7)
+    model, task = build()
+    method = create_method("eva", {"rank": 2, "tau": 0.999999999})
+    method.prepare(model, task)
+    with pytest.raises(ValueError, match=r"still move after 7 batches; lower tau=1"):
+        method.initialize([batch(seed=seed) for seed in range(3)])
+
+
+def test_eva_stops_between_two_batches_when_it_is_asked():
+    model, task = build()
+    method = create_method("eva", {"rank": 2, "tau": 0.999999999})
+    method.prepare(model, task)
+    asked = []
+
+    def should_stop():
+        asked.append(None)
+        return len(asked) > 20
+
+    method.should_stop = should_stop
+    with pytest.raises(Stopped):
+        method.initialize([batch(seed=seed) for seed in range(3)])
+    assert len(asked) == 21
+
+
+def test_eva_passes_over_small_batches_without_a_word(capsys):
+    model, task = build()
+    method = create_method("eva", {"rank": 4})
+    method.prepare(model, task)
+    method.initialize([batch(size=1), batch(seed=2, size=4), batch(seed=3, size=4)])
+    assert method.is_initialized
+    assert capsys.readouterr().out == ""
 
 
 def test_eva_in_a_plain_trainer_that_never_saw_the_data_is_refused(tmp_path):

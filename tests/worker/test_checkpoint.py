@@ -12,6 +12,7 @@ from rankscope_worker.checkpoint import (
     clear,
     find_newest,
     keep,
+    keep_only,
     publish,
     read_notes,
     verify,
@@ -133,10 +134,18 @@ def test_older_attempts_keep_theirs_until_the_new_one_has_enough_of_its_own(tmp_
 def test_a_run_that_is_done_may_keep_its_best_alone_or_nothing(tmp_path: Path) -> None:
     for attempt, step in ((1, 10), (2, 14), (2, 16)):
         write(tmp_path, attempt, step)
-    clear(tmp_path / "attempt-2", best_step=14)
+    assert keep_only(tmp_path / "attempt-2", best_step=14)
     assert left(tmp_path) == {"attempt-1": [], "attempt-2": ["step-14"]}
     clear(tmp_path / "attempt-2")
     assert left(tmp_path) == {"attempt-1": [], "attempt-2": []}
+
+
+@pytest.mark.parametrize("best_step", [None, 12])
+def test_the_newest_stays_where_the_best_is_unknown_or_gone(tmp_path: Path, best_step: int | None) -> None:
+    for attempt, step in ((1, 10), (1, 16), (2, 16), (2, 14)):
+        write(tmp_path, attempt, step)
+    assert not keep_only(tmp_path / "attempt-2", best_step)
+    assert left(tmp_path) == {"attempt-1": [], "attempt-2": ["step-16"]}
 
 
 def test_notes_are_read_back_and_a_checkpoint_without_any_has_none(tmp_path: Path) -> None:

@@ -236,3 +236,26 @@ def test_a_data_folder_that_cannot_be_written_fails_the_run(case: Callable[..., 
     run = one.end()
     assert run.status == RunStatus.failed
     assert "cannot be started" in (run.message or "")
+
+
+def test_a_child_that_prints_without_end_does_not_fill_the_disk(case: Callable[..., Case]) -> None:
+    one = case(lease_s=0.4, stop_grace_s=5)
+    Small.most_log_bytes, before = 100_000, Small.most_log_bytes
+    try:
+        supervisor = one.start(
+            "import sys, time\nprint('ready', flush=True)\n"
+            "while True: print('line of a loop ' * 60, flush=True); time.sleep(0.0005)"
+        )
+        one.until_ready()
+        log = one.folder / "log.txt"
+        wait_for("the log to be cut", lambda: b"were cut out here" in log.read_bytes(), deadline_s=20)
+        assert log.read_bytes().startswith(b"ready\n")
+        assert supervisor.child.poll() is None
+        wait_for("the child to go on writing", lambda: log.read_bytes().endswith(b"loop \n"), deadline_s=20)
+        # Each look may find what was written since the one before; it does not add up.
+        assert log.stat().st_size < 5_000_000
+        with writing(one.engine) as session:
+            runs.request_stop(session, one.claim.run_id, save=False, now=time.time())
+        assert one.end().status == RunStatus.stopped
+    finally:
+        Small.most_log_bytes = before

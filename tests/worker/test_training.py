@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from dynamic_rank import create_method
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import Split, split
+from rankscope.contract.best import METRICS
 from rankscope.contract.budget import planned_budget, pruning_window, regular_prunings
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RanksEvent, RunEvent
@@ -311,3 +312,35 @@ def test_losses_that_are_no_numbers_warn_once_keep_old_checkpoints_and_end_the_r
     assert [str(event.values["train_loss"]) for event in events if event.kind == "metrics"] == [
         "0.5", "nan", "inf", "nan",
     ]  # fmt: skip
+
+
+def test_a_stop_while_eva_deals_out_the_ranks_ends_the_attempt(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def should_stop() -> bool:
+        asked.append(len(asked))
+        return len(asked) > 4  # twice before it begins
+
+    catalog = Catalog(Settings(data_dir=data_dir))
+    config = plan("eva").config
+    rows = split(catalog.dataset(config.data.id), config.data)
+    events: list[RunEvent] = []
+    outcome = run_training(config, catalog.model(config.model.id).folder, rows, tmp_path, events.append, should_stop)
+    assert outcome == Outcome("stopped", 0, is_saved=False)
+    assert [event for event in events if event.kind in ("modules", "metrics")] == []
+
+
+def test_the_newest_checkpoint_stays_where_none_is_the_best(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+    made = plan("lora", max_steps=4, checkpoint_every=2)
+    # As an earlier version let it be launched.
+    training = made.config.training.model_copy(update={"best_metric": "eval_f1", "after_done": "best"})
+    life = Life(data_dir, made.config.model_copy(update={"training": training}), tmp_path)
+    assert life.outcome.kind == "done"
+    assert kept_steps(life) == {4}
+    (warning,) = life.of("warning")
+    assert warning.code == "no_best_checkpoint"
+    assert "no evaluation of the final ranks gave a finite eval_f1" in warning.message
+
+
+def test_every_metric_that_may_name_the_best_is_computed(whole: Life) -> None:
+    assert {name for name, _ in whole.metrics() if name.startswith("eval_")} == set(METRICS)

@@ -75,14 +75,24 @@ def delete(checkpoint: CheckpointFolder) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def clear(attempt_folder: Path, best_step: int | None = None) -> None:
-    """Deletes the checkpoints of all attempts of a run that is done; of the step `best_step` one stays."""
-    best = best_step
+def clear(attempt_folder: Path) -> None:
+    """Deletes the checkpoints of all attempts of a run that is done."""
     for checkpoint in _of_run(attempt_folder.parent):
-        if checkpoint.step == best:
-            best = None
-        else:
+        delete(checkpoint)
+
+
+def keep_only(attempt_folder: Path, best_step: int | None) -> bool:
+    """Deletes the checkpoints of all attempts of a run that is done but that of `best_step`; the newest where there is none.
+
+    Whether the best was there.
+    """
+    every = _of_run(attempt_folder.parent)
+    best = next((one for one in every if one.step == best_step), None)
+    kept = best or max(every, key=lambda one: (one.step, one.attempt), default=None)
+    for checkpoint in every:
+        if checkpoint is not kept:
             delete(checkpoint)
+    return best is not None
 
 
 def read_notes(path: Path) -> dict[str, Any]:

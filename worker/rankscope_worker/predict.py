@@ -99,7 +99,7 @@ def _answer(settings: Settings, question: Prediction) -> Prediction:
     engine = create_engine(settings.resolved_database_url)
     with reading(engine) as session:
         run = get_run(session, question.run_id)
-        config, labels = RunConfig.model_validate(run.config), list(run.environment.get("labels", []))
+        config, labels = RunConfig.stored(run.config), list(run.environment.get("labels", []))
         artifact = settings.attempt_dir(run.id, question.attempt) / str(run.artifact)
         launched_with = run.environment.get("model_fingerprint")
     if not labels:

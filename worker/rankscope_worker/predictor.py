@@ -23,6 +23,7 @@ from rankscope.store.predictions import PredictionBoard
 from rankscope_worker.celery_app import PREDICTIONS_QUEUE, make_celery
 from rankscope_worker.endings import last_error_line
 from rankscope_worker.host import Host
+from rankscope_worker.log_file import bound_log
 from rankscope_worker.memory import oom_kills
 from rankscope_worker.supervisor import child_environment
 
@@ -99,7 +100,7 @@ class Predictor:
     def _failure(self, question: Prediction) -> tuple[str, str] | None:
         """Runs the child. None when it has answered; else what went wrong, and what to do."""
         kills_before = oom_kills()
-        with tempfile.NamedTemporaryFile() as output:
+        with tempfile.NamedTemporaryFile("ab") as output:
             child = subprocess.Popen(
                 [sys.executable, "-m", "rankscope_worker.predict", question.run_id, question.id],
                 env=child_environment(self._host.settings, None, self._host.threads_a_slot),
@@ -109,7 +110,7 @@ class Predictor:
                 start_new_session=True,
             )
             try:
-                why = self._wait(child)
+                why = self._wait(child, Path(output.name))
             finally:
                 child.kill()
                 code = child.wait()
@@ -122,7 +123,7 @@ class Predictor:
         _log.warning("The process of prediction %s failed: %s", question.id, message)
         return message, next_step
 
-    def _wait(self, child: "subprocess.Popen[bytes]") -> str | None:
+    def _wait(self, child: "subprocess.Popen[bytes]", log: Path) -> str | None:
         """Until the child ends (None), or must be ended: why."""
         until = time.monotonic() + self._timeout_s
         while child.poll() is None:
@@ -130,6 +131,7 @@ class Predictor:
                 return "The worker was shut down before it could answer."
             if time.monotonic() > until:
                 return f"There was no answer within {self._timeout_s:.0f} s."
+            bound_log(log)
             time.sleep(_LOOK_EVERY_S)
         return None
 

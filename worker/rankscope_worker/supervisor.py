@@ -26,6 +26,7 @@ from rankscope_worker.endings import Asked, Ending, classify, write_ending
 from rankscope_worker.exits import read_note
 from rankscope_worker.gpus import Gpu
 from rankscope_worker.inbox import SteerRequest
+from rankscope_worker.log_file import MOST_BYTES, bound_log
 from rankscope_worker.memory import oom_kills
 from rankscope_worker.patience import DATABASE_TROUBLE, patiently
 
@@ -39,6 +40,8 @@ _SIGNALS = {_SAVE: signal.SIGTERM, _NOW: signal.SIGUSR1}
 class Supervisor:
     """Runs in a thread of the worker; `drain` and `kill` may be called from anywhere, signal handlers included."""
 
+    most_log_bytes = MOST_BYTES
+
     def __init__(
         self, engine: Engine, doorbell: Doorbell, settings: Settings, claim: Claim, gpu: Gpu | None, threads: int
     ) -> None:
@@ -49,6 +52,7 @@ class Supervisor:
         self._gpu = gpu
         self._threads = threads
         self._folder = settings.attempt_dir(claim.run_id, claim.attempt).absolute()
+        self._log = self._folder / "log.txt"
         self._wake = threading.Event()
         self._is_draining = False
         self._must_kill = False
@@ -87,13 +91,12 @@ class Supervisor:
     def _supervise(self) -> Ending:
         if self._is_draining:
             return Ending(None, "worker_drained", "Its worker was shut down.")
-        log = self._folder / "log.txt"
         kills_before = oom_kills()
         try:
             runs_dir = self._settings.runs_dir.absolute()
             runs_dir.mkdir(parents=True, exist_ok=True)
             # Never through a link, which may lead to any file: what stands in a run's folder may come from a backup.
-            with open(open_to_append(runs_dir, log), "ab") as output:
+            with open(open_to_append(runs_dir, self._log), "ab") as output:
                 child = self._start(output.fileno())
         except OSError as error:
             return Ending(
@@ -112,7 +115,7 @@ class Supervisor:
             if child.stdin:
                 child.stdin.close()
         return classify(
-            code, self._asked, read_note(self._folder), log, self.claim.config, self._killed_after_s,
+            code, self._asked, read_note(self._folder), self._log, self.claim.config, self._killed_after_s,
             was_out_of_memory=oom_kills() > kills_before,
         )  # fmt: skip
 
@@ -153,6 +156,7 @@ class Supervisor:
                     raise LeaseLost("The database was out of reach until the lease lapsed.") from error
                 look_at = renew_at = now + min(1.0, look_every_s)
             self._press(child)
+            bound_log(self._log, self.most_log_bytes)
             self._wake.wait(max(0.0, min(renew_at, look_at, self._kill_at) - time.monotonic()))
             self._wake.clear()
 

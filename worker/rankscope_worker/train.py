@@ -131,7 +131,7 @@ def _load(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, dict[st
         if run.attempt != attempt:
             raise LeaseLost(f"Run {run_id} is at attempt {run.attempt}; this is {attempt}.")
         starts = {earlier.number: earlier.start_step for earlier in attempts_of(session, run_id)}
-        return RunConfig.model_validate(run.config), dict(run.environment), run.parent_id is not None, starts
+        return RunConfig.stored(run.config), dict(run.environment), run.parent_id is not None, starts
 
 
 def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:

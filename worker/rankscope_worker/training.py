@@ -21,6 +21,7 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, Print
 
 from dynamic_rank import RankMethod, create_method
 from dynamic_rank.methods.dynamic_rank import DynamicRank
+from dynamic_rank.methods.eva import Eva, Stopped
 from rankscope.catalog.splits import Split
 from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig
@@ -110,6 +111,8 @@ def run_training(
         if isinstance(method, DynamicRank):
             method.is_fork = is_fork
             method.keeps_raw_scores = config.training.raw_scores
+        if isinstance(method, Eva):
+            method.should_stop = should_stop
         model = method.prepare(base.model, "SEQ_CLS")
         if should_stop():
             return Outcome("stopped", start_step, is_saved=resume_from is not None)
@@ -157,8 +160,11 @@ def run_training(
     if should_stop():
         return Outcome("stopped", start_step, is_saved=resume_from is not None)
     if resume_from is None:
-        with _causes():
-            trainer.initialize_method()
+        try:
+            with _causes():
+                trainer.initialize_method()
+        except Stopped:
+            return Outcome("stopped", start_step, is_saved=False)
     on_ready(start_step)
     record(_modules_event(method, total_steps))
     if start_step < total_steps:
@@ -178,9 +184,17 @@ def run_training(
     reporter.enter(Phase.exporting)
     record(export(method, tokenizer, folder, step))
     make_safe()
-    if config.training.after_done != "keep":
-        kept = best.step if best and config.training.after_done == "best" else None
-        checkpoint.clear(folder, kept)
+    if config.training.after_done == "delete":
+        checkpoint.clear(folder)
+    elif config.training.after_done == "best" and not checkpoint.keep_only(folder, best.step if best else None):
+        record(
+            WarningEvent(
+                code="no_best_checkpoint", step=step,
+                message="No checkpoint is the best one, so the newest was kept: "
+                + (f"no evaluation of the final ranks gave a finite {best.metric}." if best else "keep_best is off."),
+                next_step="Nothing to do: delete it with the run if it is not needed.",
+            )
+        )  # fmt: skip
     return Outcome("done", step, is_saved)
 
 

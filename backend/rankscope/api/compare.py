@@ -49,7 +49,7 @@ def differences(configs: list[dict[str, Any]]) -> list[ConfigDifference]:
 
 def _kept(run: Run) -> tuple[str, int] | None:
     """What the run has at its end: components by plan, or parameters for runs without components."""
-    curve = views.planned_budget(run, RunConfig.model_validate(run.config)).points
+    curve = views.planned_budget(run, RunConfig.stored(run.config)).points
     if curve:
         return ("components", curve[-1][1])
     return ("parameters", run.kept_parameters) if run.kept_parameters is not None else None

@@ -187,7 +187,7 @@ def list_controls(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> Pr
     """What to launch beside a finished run to know what its ranks are worth: plain LoRA with them, and at their mean."""
     run = _run(engine, run_id)
     ranks = json.loads(_rank_pattern(settings, run).read_text(encoding="utf-8"))
-    return preset_list(controls(RunConfig.model_validate(run.config), ranks))
+    return preset_list(controls(RunConfig.stored(run.config), ranks))
 
 
 def _rank_pattern(settings: Settings, run: Run) -> Path:

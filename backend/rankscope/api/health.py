@@ -63,7 +63,7 @@ def get_run_health(run_id: RunId, engine: EngineDep, settings: SettingsDep, now:
 
 
 def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
-    config = RunConfig.model_validate(run.config)
+    config = RunConfig.stored(run.config)
     method = config.method
     ranks = vitals.newest_ranks(session, run.id)
     steering = _in_force(run, ranks.step if ranks else run.step)

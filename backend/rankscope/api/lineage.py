@@ -44,7 +44,7 @@ def retry_run(
         old, status = run.config, run.status
     if status not in (RunStatus.stopped, RunStatus.failed):
         raise InvalidTransition(f"Run {run_id} is {status}; only stopped or failed runs can be retried.")
-    before, after = RunConfig.model_validate(old), changed(old, request.changes)
+    before, after = RunConfig.stored(old), changed(old, request.changes)
     differences = differing(before.model_dump(mode="json"), after.model_dump(mode="json"))
     check_retry(differences, before, after)
     plan = make_plan(after, catalog)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from rankscope.api.shapes import Shape
+from rankscope.api.shapes import RequestBody, Shape
 from rankscope.artifacts import find_artifact
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound, ServiceDown
@@ -23,7 +23,7 @@ MOST_CHARACTERS = 10_000
 PredictionId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
 
 
-class PredictionRequest(Shape):
+class PredictionRequest(RequestBody):
     texts: list[Annotated[str, Field(max_length=MOST_CHARACTERS)]] = Field(
         min_length=1, max_length=MOST_TEXTS, examples=[["a warm and funny film", "two hours that I want back"]]
     )
@@ -105,7 +105,7 @@ def _check_texts(texts: list[str]) -> None:
 
 
 def _check_task(run: Run) -> None:
-    columns = RunConfig.model_validate(run.config).data.text_columns or []
+    columns = RunConfig.stored(run.config).data.text_columns or []
     if len(columns) > 1:
         raise InvalidTransition(
             f"Run {run.id} was trained on pairs of texts ({' and '.join(columns)}); here one text is asked about.",

@@ -52,7 +52,7 @@ def edit_config(
         run = runs.get_run(session, run_id)
         waiting.check_editable(run)
         old = run.config
-    before, plan = RunConfig.model_validate(old), make_plan(body.config, catalog)
+    before, plan = RunConfig.stored(old), make_plan(body.config, catalog)
     differences = differing(old, plan.config.model_dump(mode="json"))
     with writing(engine) as session:
         run = session.get(type(run), run_id, populate_existing=True, with_for_update=True) or runs.get_run(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from rankscope.api.shapes import FieldProblemShape, LeftOutShape, Number, Shape
+from rankscope.api.shapes import FieldProblemShape, LeftOutShape, Number, RequestBody, Shape
 from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.events import Module
 from rankscope.contract.methods import MethodName
@@ -36,7 +36,7 @@ Tag = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_one_lin
 Notes = Annotated[str, Field(max_length=15_000), AfterValidator(_printable)]
 
 
-class RunCreate(Shape):
+class RunCreate(RequestBody):
     config: RunConfig
     name: Name | None = None
     """Empty: made from method, model and data."""
@@ -45,7 +45,7 @@ class RunCreate(Shape):
     priority: int = Field(default=0, ge=-1000, le=1000)
 
 
-class RunPatch(Shape):
+class RunPatch(RequestBody):
     """Only the fields that are given change."""
 
     name: Name | None = None
@@ -54,13 +54,13 @@ class RunPatch(Shape):
     priority: int | None = Field(default=None, ge=-1000, le=1000)
 
 
-class RunCheck(Shape):
+class RunCheck(RequestBody):
     """Body of POST /runs/validate: a draft, which may be anything."""
 
     config: dict[str, Any]
 
 
-class MethodSwitch(Shape):
+class MethodSwitch(RequestBody):
     """Body of POST /runs/switch-method: a draft, which may be anything, and the method that it is to have."""
 
     config: dict[str, Any]
@@ -207,12 +207,12 @@ class RunPage(Shape):
     total: int
 
 
-class RetryRequest(Shape):
+class RetryRequest(RequestBody):
     changes: dict[str, Any] = Field(default={}, examples=[{"training": {"batch_size": 8, "gradient_accumulation": 2}}])
     """Parts of the configuration that take the place of the run's own; only what leaves it the same training."""
 
 
-class ForkRequest(Shape):
+class ForkRequest(RequestBody):
     step: int | None = Field(default=None, ge=0, le=2**31 - 1)
     """Of a kept checkpoint; empty: the newest."""
     attempt: int | None = Field(default=None, ge=0, le=2**31 - 1)
@@ -226,13 +226,13 @@ class ForkRequest(Shape):
     priority: int = Field(default=0, ge=-1000, le=1000)
 
 
-class SteerWish(Shape):
+class SteerWish(RequestBody):
     action: SteerAction
     """hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank."""
     target_rank: int | None = Field(default=None, ge=1, le=512)
 
 
-class ConfigEdit(Shape):
+class ConfigEdit(RequestBody):
     config: RunConfig
 
 
@@ -264,12 +264,12 @@ class Queue(Shape):
     total: int
 
 
-class ReorderRequest(Shape):
+class ReorderRequest(RequestBody):
     run_ids: list[Annotated[str, Field(pattern="^[a-z0-9]{1,16}$")]] = Field(min_length=1, max_length=1000)
     """Waiting runs in the order wanted: they take the places that they have now among themselves."""
 
 
-class StopRequest(Shape):
+class StopRequest(RequestBody):
     save: bool = True
     """True: write a checkpoint first, so that the run can be resumed where it was."""
 

@@ -17,6 +17,12 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+class RequestBody(Shape):
+    """What a request brings. Types are JSON's own: true is no number, and "8" is text."""
+
+    model_config = ConfigDict(strict=True)
+
+
 # ---------------------------------------------------------------- problems (RFC 9457)
 
 

@@ -65,7 +65,7 @@ def read_detail(engine: Engine, run_id: str, settings: Settings, *, now: float) 
 
 
 def detail(session: Session, run: Run, settings: Settings, *, now: float) -> RunDetail:
-    config = RunConfig.model_validate(run.config)
+    config = RunConfig.stored(run.config)
     modules = snapshots.modules_event(session, run.id) or {}
     curve = planned_budget(run, config)
     return RunDetail.model_validate(

@@ -2,6 +2,9 @@
 
 import math
 
+METRICS = ("eval_accuracy", "eval_mcc", "eval_loss")
+"""What an evaluation of the task, one class for each text, computes."""
+
 _LOWER_IS_BETTER = ("loss", "perplexity", "error", "mae", "mse", "rmse")
 
 

@@ -4,12 +4,14 @@ the form of the page, the checks of the API, the YAML of the command line and th
 `x-group` names the card of the form, `x-advanced` folds a field away, `x-unit` stands behind the number.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
+from rankscope.contract.best import METRICS
 from rankscope.contract.methods import MethodConfig, check_schedule
-from rankscope.contract.parts import Part, advanced, refuse
+from rankscope.contract.parts import STORED, Part, advanced, is_stored, refuse
 
 MOST_STEPS = 10_000_000
 """Optimizer steps of a run."""
@@ -154,9 +156,9 @@ class TrainingConfig(Part):
         json_schema_extra=advanced(),
     )  # fmt: skip
     best_metric: str = Field(
-        default="eval_accuracy", pattern=r"^eval_[a-z0-9_]{1,60}$", title="Best by",
+        default="eval_accuracy", max_length=65, title="Best by",
         description="The metric that says which checkpoint is best: the lowest of a loss, the highest of anything else.",
-        json_schema_extra=advanced(),
+        json_schema_extra={"enum": list(METRICS), **advanced()},
     )  # fmt: skip
     on_disk_full: Literal["continue", "stop"] = Field(
         default="continue", title="When the disk is full",
@@ -175,6 +177,22 @@ class TrainingConfig(Part):
         "as much again to store. Dynamic rank only.",
         json_schema_extra=advanced(),
     )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _best_can_be_found(self, info: ValidationInfo) -> "TrainingConfig":
+        if is_stored(info):
+            return self
+        if self.best_metric not in METRICS:
+            raise refuse(
+                "best_metric", self.best_metric, f"is {self.best_metric!r}, which no evaluation computes",
+                f"Use one of {', '.join(METRICS)}.",
+            )  # fmt: skip
+        if self.after_done == "best" and not self.keep_best:
+            raise refuse(
+                "after_done", self.after_done, "is best, and keep_best is off, so that no checkpoint is the best",
+                "Turn keep_best on, or set after_done to keep or delete.",
+            )  # fmt: skip
+        return self
 
     @model_validator(mode="after")
     def _one_length(self) -> "TrainingConfig":
@@ -233,6 +251,11 @@ class RunConfig(Part):
         default=[], max_length=MOST_STEERING, title="Steering", json_schema_extra={"x-hidden": True},
         description="What was done to the run while it trained; dynamic rank only.",
     )  # fmt: skip
+
+    @classmethod
+    def stored(cls, config: Mapping[str, Any]) -> Self:
+        """The configuration of a run that is there already, whichever version launched it."""
+        return cls.model_validate(config, context={STORED: True})
 
     @model_validator(mode="after")
     def _only_dynamic_rank_is_steered(self) -> "RunConfig":

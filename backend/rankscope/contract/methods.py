@@ -261,6 +261,11 @@ class EvaMethod(Method):
     lora_dropout: LoraDropout = 0.1
     target_modules: TargetModules = None
 
+    @property
+    def most_rank(self) -> int:
+        """Components that a module can get, rounded as PEFT does."""
+        return round(self.rank * self.rho)
+
 
 class LoraShrinkMethod(Method):
     """LoRA trained at a high rank, then cut down by singular value: cheap, and hard to beat."""

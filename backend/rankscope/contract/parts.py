@@ -2,14 +2,25 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 
 class Part(BaseModel):
     """A part of the configuration: unknown names are refused, so that a typing error cannot pass in silence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    # strict: true is no number and "8" is text, as in JSON itself; a whole number may stand for a number with a fraction.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, strict=True
+    )
+
+
+STORED = "stored"
+
+
+def is_stored(info: ValidationInfo) -> bool:
+    """Whether this is the configuration of a run that is there already: rules that came later do not close it."""
+    return bool(info.context and info.context.get(STORED))
 
 
 def advanced() -> dict[str, Any]:

@@ -3356,8 +3356,9 @@ export interface components {
              * Best by
              * @description The metric that says which checkpoint is best: the lowest of a loss, the highest of anything else.
              * @default eval_accuracy
+             * @enum {string}
              */
-            best_metric: string;
+            best_metric: "eval_accuracy" | "eval_mcc" | "eval_loss";
             /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.

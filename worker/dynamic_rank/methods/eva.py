@@ -3,8 +3,9 @@
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback and RankMethod)
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from peft import EvaConfig, LoraConfig
@@ -21,6 +22,8 @@ from .fixed_rank import FixedRankCallback
 from .plain import AdapterOptions, PlainLora
 from .protocol import Batches, ModulesToSave
 
+MOST_BATCHES = 2000
+"""Forward passes after which the directions must stand still."""
 _LANGUAGE_MODELS = ("CAUSAL_LM", "SEQ_2_SEQ_LM")
 
 
@@ -55,24 +58,34 @@ class Eva(PlainLora):
         super().__init__(options)
         self._eva = options
         self.start_rank = options.rank
-        self.width = int(options.rank * options.rho)
+        self.width = round(options.rank * options.rho)  # as PEFT rounds it
         self._task: str | None = None
         self.is_initialized = False
+        self.should_stop: Callable[[], bool] = lambda: False
+        """Asked before each batch of `initialize`."""
 
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         self._task = task_name(task_type)
         self.is_initialized = False
-        return super().prepare(model, task_type, modules_to_save)
+        wrapped = super().prepare(model, task_type, modules_to_save)
+        small = next((pair for pair in self.pairs if self.width > pair.lora.in_features), None)
+        if small is not None:
+            raise ValueError(
+                f"rank={self._eva.rank} times rho={self._eva.rho:g} gives a module up to {self.width} components, and "
+                f"{small.name} has only {small.lora.in_features} inputs; lower rank or rho, or leave {small.name} out."
+            )
+        return wrapped
 
     def initialize(self, batches: Batches) -> None:
         """Deals out the ranks by as many of `batches` as it takes until the directions stand still.
 
-        ValueError if a batch has fewer tokens than a module may get components.
+        Batches with fewer tokens than a module may get components are passed over, as PEFT does. ValueError if all have
+        fewer, or if the directions still move after MOST_BATCHES; Stopped when `should_stop()` turns true.
         """
         # Labels are one a token in language models, and one a text elsewhere: no mask of tokens can be made of them.
         eva = EvaConfig(rho=self._eva.rho, tau=self._eva.tau, use_label_mask=self._task in _LANGUAGE_MODELS)
         config = LoraConfig(r=self._eva.rank, init_lora_weights="eva", eva_config=eva)
-        found = get_eva_state_dict(self._wrapped, batches, config, show_progress_bar=False)
+        found = get_eva_state_dict(self._wrapped, _Endless(batches, self), config, show_progress_bar=False)
         for pair in self.pairs:
             directions = found[f"{PEFT_PREFIX}{pair.name}"]
             pair.replace(directions, pair.B.new_zeros(pair.B.shape[0], directions.shape[0]))
@@ -85,6 +98,56 @@ class Eva(PlainLora):
 
     def _restore_extra(self, info: Mapping[str, Any]) -> None:
         self.is_initialized = True
+
+
+class Stopped(Exception):
+    """`initialize` was asked to stop."""
+
+
+class _Endless:
+    """The batches that have enough tokens, over and over, until PEFT has seen enough or there were too many.
+
+    PEFT itself would go on for ever, and print a line for each module and batch that it passes over.
+    """
+
+    def __init__(self, batches: Batches, method: Eva) -> None:
+        self._batches = batches
+        self._method = method
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        method, most = self._method, 0
+        kept: list[Mapping[str, Any]] = []
+        for batch in self._batches:
+            if method.should_stop():
+                raise Stopped
+            tokens = _tokens(batch)
+            most = max(most, tokens)
+            if tokens >= method.width:
+                kept.append(batch)
+                yield batch
+            if len(kept) == MOST_BATCHES:
+                break
+        if not kept:
+            raise ValueError(
+                f"rank={method.options['rank']} times rho={method.options['rho']:g} gives a module up to {method.width} "
+                f"components, and the largest batch has {most} tokens to find them in; lower rank or rho, or raise the batch size."
+            )
+        for _, batch in zip(range(MOST_BATCHES - len(kept)), cycle(kept), strict=False):
+            if method.should_stop():
+                raise Stopped
+            yield batch
+        raise ValueError(
+            f"EVA's directions still move after {MOST_BATCHES:,} batches; lower tau={method.options['tau']:g}, "
+            "rank or rho, or raise the batch size."
+        )
+
+
+def _tokens(batch: Mapping[str, Any]) -> int:
+    mask = batch.get("attention_mask")
+    return int(batch["input_ids"].numel() if mask is None else mask.sum())
 
 
 class EvaCallback(FixedRankCallback):

@@ -1,0 +1,35 @@
+"""Keeps the log of a child from filling the disk: what is beyond the bound is cut out of its middle."""
+
+import os
+from pathlib import Path
+
+MOST_BYTES = 64 << 20
+_KEPT = 1 << 20
+
+
+def bound_log(path: Path, most_bytes: int = MOST_BYTES) -> None:
+    """Cuts a log of more than `most_bytes` to its first and last MiB (a quarter each where that is less), and says so in it.
+
+    The child must have opened it for appending: it goes on writing at the new end. What it writes within the moment of
+    the cut may be lost.
+    """
+    try:
+        if path.is_symlink() or path.stat().st_size <= most_bytes:
+            return
+        with path.open("r+b") as file:
+            kept = min(_KEPT, most_bytes // 4)
+            head = file.read(kept)
+            head = head[: head.rfind(b"\n") + 1] or head
+            size = file.seek(0, os.SEEK_END)
+            file.seek(size - kept)
+            tail = file.read()
+            tail = tail[tail.find(b"\n") + 1 :]
+            left_out = size - len(head) - len(tail)
+            file.truncate(len(head))
+        with path.open("ab") as file:
+            file.write(
+                f"\n[{left_out:,} bytes of this log were cut out here: it was longer than {most_bytes:,}]\n".encode()
+                + tail
+            )
+    except OSError:
+        return  # the disk is full, or the file is gone: nothing that a supervisor should end for
