@@ -142,9 +142,10 @@ export const componentsQuery = (id: string, module: number, prunings: number, st
       ),
   });
 
-export const ghostQuery = (id: string, name: string, isOn: boolean) =>
+/** `started`: attempts that have begun; each may replace more. */
+export const ghostQuery = (id: string, name: string, started: number, isOn: boolean) =>
   queryOptions({
-    queryKey: ["run", id, "ghost", name],
+    queryKey: ["run", id, "ghost", name, started],
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/metrics/{name}", {

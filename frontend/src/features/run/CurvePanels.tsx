@@ -144,13 +144,14 @@ const none: Ghost[] = [];
 /** Whether a resume has replaced anything, what it was, and the switch that shows it. */
 function useGhosts(run: RunDetail, name: string) {
   const [isOn, setOn] = useState(false);
-  const ghosts = useQuery(ghostQuery(run.id, name, isOn));
-  const mayHave = run.attempts.filter((attempt) => attempt.start_step !== null).length > 1;
+  const started = run.attempts.filter((attempt) => attempt.start_step !== null).length;
+  const ghosts = useQuery(ghostQuery(run.id, name, started, isOn));
+  const mayHave = started > 1;
   const control = (
     <Switch
       size="xs"
-      label="Cut parts"
-      title="What an earlier attempt recorded beyond the step from which a later one went on"
+      label="Show replaced attempts"
+      title="What an earlier attempt recorded after the step that a later one resumed from"
       checked={isOn}
       onChange={(event) => setOn(event.currentTarget.checked)}
     />
@@ -159,7 +160,7 @@ function useGhosts(run: RunDetail, name: string) {
 }
 
 const ghostCurve = (ghost: Ghost, colour: string): Curve => ({
-  name: `attempt ${ghost.attempt}, cut`,
+  name: `attempt ${ghost.attempt}, replaced`,
   x: ghost.steps,
   values: ghost.values,
   colour,
