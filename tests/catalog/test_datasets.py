@@ -282,7 +282,7 @@ def test_junk_beside_a_file_does_not_make_its_short_form_doubtful(settings: Sett
     "wanted",
     [
         "nope", "local:", "local:../reviews.csv", "local:/etc/passwd", "local:.h.csv", "\ud800", "local:\ud800",
-        "local:a\0b",
+        "local:a\0b", f"local:{'评' * 190}",
     ],
 )  # fmt: skip
 def test_an_unknown_id_names_what_there_is(settings: Settings, wanted: str) -> None:

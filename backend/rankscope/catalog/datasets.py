@@ -70,7 +70,7 @@ class DatasetEntry:
         if self.problem is not None or self.path.suffix not in _SHORT_FORMS or self.id == DEMO:
             return None
         others = (self.path.with_suffix(ending) for ending in _SHORT_FORMS if ending != self.path.suffix)
-        return None if any(other.is_file() for other in others) else self.id.removesuffix(self.path.suffix)
+        return None if any(map(os.path.isfile, others)) else self.id.removesuffix(self.path.suffix)
 
     def open(self) -> AbstractContextManager[Table]:
         return open_rotten_tomatoes(self.path) if self.id == DEMO else open_table(self.path)
@@ -229,7 +229,7 @@ class Datasets:
         is_there = os.path.lexists(self._folder / wanted)
         if is_there and Path(wanted).suffix.lower() in READABLE:
             return [wanted]
-        short = [f"{wanted}{ending}" for ending in _SHORT_FORMS if (self._folder / f"{wanted}{ending}").is_file()]
+        short = [f"{wanted}{ending}" for ending in _SHORT_FORMS if os.path.isfile(self._folder / f"{wanted}{ending}")]
         if short or is_there:
             return short or [wanted]
         try:
