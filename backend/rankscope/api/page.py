@@ -97,5 +97,8 @@ def _file(static_dir: Path, path: str) -> Path | None:
     if not path or "\x00" in path:
         return None
     root = static_dir.resolve()
-    candidate = (root / path).resolve()
-    return candidate if candidate.is_relative_to(root) and candidate.is_file() else None
+    try:
+        candidate = (root / path).resolve()
+        return candidate if candidate.is_relative_to(root) and candidate.is_file() else None
+    except OSError:  # a name that no file can have: too long
+        return None

@@ -76,8 +76,8 @@ def problem_response(error: RankScopeError) -> Response:
         Problem(
             title=error.title,
             status=error.status,
-            detail=error.detail,
-            next_step=error.next_step,
+            detail=_whole(error.detail),
+            next_step=_whole(error.next_step),
             errors=field_shapes(problems),
         ),
         headers,
@@ -137,10 +137,10 @@ async def _http(request: Request, error: Exception) -> Response:
         )
     detail, next_step = str(error.detail), ""
     if error.status_code == 404:
-        detail = f"There is nothing at {request.url.path}."
+        detail = f"There is nothing at {_whole(request.url.path)}."
         next_step = "See /api/v1/openapi.json for what there is."
     elif error.status_code == 405:
-        detail = f"{request.method} does not work at {request.url.path}."
+        detail = f"{request.method} does not work at {_whole(request.url.path)}."
         next_step = f"Use {(error.headers or {}).get('Allow', 'another method')}."
     return _response(
         Problem(

@@ -1,0 +1,154 @@
+"""Extreme values for every parameter of every route, walked from the OpenAPI: never a 5xx, always a problem, always small."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.backend.conftest import CONFIG, Server
+from tests.backend.store_setup import append, begin, claim, losses, modules
+
+LARGEST_ANSWER = 2_000_000
+EXTREMES = [
+    "", " ", "0", "-1", "1", "1.5", "true", "null", "NaN", "Infinity", "1e400",
+    str(2**31), str(2**53), str(2**63), str(-(2**63) - 1),
+    "9" * 5000, "x" * 300, "x" * 5000, "a\x00b", "é", "🎈", "../../etc/passwd", "..", ".", "%", "_", "'", '"', "\\",
+    "a,b", "; DROP TABLE run",
+    "[" * 1000, "{}", "\x1b[31m", "\u202e",
+]  # fmt: skip
+RAW = ["%ff%fe", "%", "%zz", "%c3%28", "%00", "%2e%2e%2f", "%f0%9f", "+", "%ed%a0%80"]
+"""Put into the address as they are: bytes that are no UTF-8, and what is no escape."""
+
+
+@pytest.fixture
+def run_id(server: Server, api: httpx.Client) -> str:
+    """A run that trains, with events of most kinds."""
+    made: str = api.post("/api/v1/runs", json={"config": CONFIG}).json()["id"]
+    engine = server.app.state.resources.engine
+    claimed = claim(engine)
+    assert claimed is not None
+    begin(engine, claimed)
+    append(engine, claimed, [modules(), *losses(1, 2, 3)])
+    return made
+
+
+def operations(api: httpx.Client) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """(method, path, parameters) of every route that is no endless stream."""
+    document = api.get("/api/v1/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if not path.endswith("/stream") and "session" not in path:
+                yield method.upper(), path, operation.get("parameters", [])
+
+
+def filled(path: str, run: str, one: dict[str, str] | None = None) -> str:
+    """The path with a fitting value for every parameter but `one`, whose value is put in as it is."""
+    parts = {"run_id": run, "name": "train_loss", "prediction_id": "abcd", "dataset_id": "local:reviews"} | (one or {})
+    pieces = path.split("{")
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        name, _, rest = piece.partition("}")
+        whole += parts.get(name.partition(":")[0], "abcd") + rest
+    return whole
+
+
+def check(answer: httpx.Response, what: str) -> None:
+    assert answer.status_code < 500, (
+        what[:300],
+        answer.status_code,
+        answer.text[:300],
+    )
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json", (what[:300], answer.text[:200])
+        assert len(answer.content) < 50_000, what[:300]
+    assert len(answer.content) < LARGEST_ANSWER, what[:300]
+
+
+def test_no_value_of_any_parameter_makes_the_server_fail(api: httpx.Client, run_id: str) -> None:
+    called = 0
+    for method, path, parameters in operations(api):
+        body = {"json": {}} if method in ("POST", "PUT", "PATCH") else {}
+        for parameter in parameters:
+            name = parameter["name"]
+            for value in [*(quote(each, safe="") for each in EXTREMES), *RAW]:
+                if parameter["in"] == "path":
+                    address = filled(path, run_id, {name: value})
+                elif parameter["in"] == "query":
+                    address = f"{filled(path, run_id)}?{name}={value}"
+                else:
+                    continue
+                if method == "DELETE" and parameter["in"] == "query":
+                    continue
+                try:
+                    answer = api.request(method, address, **body)
+                except httpx.InvalidURL:  # too long for the client itself
+                    continue
+                check(answer, f"{method} {address}")
+                called += 1
+    assert called > 2000
+
+
+def test_a_parameter_that_is_given_very_often_is_refused_or_answered(api: httpx.Client, run_id: str) -> None:
+    for method, path, parameters in operations(api):
+        if method != "GET":
+            continue
+        for parameter in parameters:
+            if parameter["in"] != "query":
+                continue
+            for value, times in (("a", 1500), ("1", 3000), ("train_loss", 1500), (run_id, 1500)):
+                query = "&".join([f"{parameter['name']}={value}"] * times)
+                check(api.get(f"{filled(path, run_id)}?{query}"), f"{path}?{parameter['name']}={value} x {times}")
+
+
+BODIES: list[bytes] = [
+    b"",
+    b"null",
+    b"[]",
+    b"0",
+    b'""',
+    b"{",
+    b"\xff\xfe",
+    b"\x00",
+    b"NaN",
+    b'{"config": NaN}',
+    b'{"a": 1, "a": 2}',
+    b"[" * 100_000,
+    b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    b'{"config":' + b'{"method":' * 500 + b"1" + b"}" * 501,
+    b'{"name": "\\ud800"}',
+    b'{"x": ' + b"9" * 10_000 + b"}",
+    b'{"x": 1e999999}',
+    b'{"tags": [' + b"1," * 100_000 + b"1]}",
+    b'{"' + b"k" * 1_000_000 + b'": 1}',
+    b"{" + b",".join(b'"f%d": 1' % n for n in range(50_000)) + b"}",
+    b'{"changes": ' + b'{"training": ' * 400 + b"1" + b"}" * 401,
+    b'{"run_ids": ["a"' + b',"a"' * 5000 + b"]}",
+    b'{"texts": ["' + b"x" * 100_000 + b'"]}',
+    b'{"step": 1e308, "attempt": -1}',
+    b'{"priority": 99999999999999999999}',
+    json.dumps({"config": {**CONFIG, "training": {"max_steps": 10**30}}}).encode(),
+    json.dumps({"changes": {"training": {"learning_rate": 10**300}}}).encode(),
+    json.dumps({"action": "target", "target_rank": 10**30}).encode(),
+]  # fmt: skip
+
+
+def test_no_body_makes_the_server_fail(api: httpx.Client, run_id: str) -> None:
+    for method, path, _ in operations(api):
+        if method not in ("POST", "PUT", "PATCH"):
+            continue
+        for body in BODIES:
+            kind = {"Content-Type": "application/json"}
+            answer = api.request(method, filled(path, run_id), content=body, headers=kind)
+            check(answer, f"{method} {path} {body[:60]!r}")
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_no_address_of_the_page_makes_the_server_fail(api: httpx.Client) -> None:
+    for part in [*(quote(each, safe="") for each in EXTREMES), *RAW, "a/" * 2000, "x" * 256, "x/" + "y" * 300]:
+        for start in ("/", "/assets/", "/runs/", "/api/", "/api/v1/"):
+            answer = api.get(start + part)
+            assert answer.status_code < 500 or answer.status_code == 503, (start + part[:200], answer.status_code)
+            assert len(answer.content) < 50_000
