@@ -7,7 +7,7 @@ STAMPS := .make
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: setup run dev check format test test-python test-models test-page test-browser faults bench bench-method bench-live bench-learning openapi recordings clean help
+.PHONY: setup run dev check format test test-python test-models test-page test-browser faults bench bench-method bench-live bench-limits bench-learning openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
@@ -112,6 +112,9 @@ $(STAMPS)/trackers:
 
 bench-live: $(STAMPS)/dev $(PAGE) $(STAMPS)/trackers
 	$(BIN)/python -m tests.bench.live --trackers $(STAMPS)/trackers-venv/bin/python $(ARGS)
+
+bench-limits: $(STAMPS)/dev
+	$(BIN)/python -m tests.bench.limits
 
 # Hours on two cores; goes on where it was cut off. Not part of `bench`.
 bench-learning: $(STAMPS)/dev
