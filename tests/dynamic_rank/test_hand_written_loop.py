@@ -40,9 +40,8 @@ class Loop:
     """Twelve steps: pruning after 2, 4 and 6; the last one cuts."""
 
     def __init__(self, optimizer="adamw", **options):
-        self.config = DynamicRankConfig(
-            **({"target_rank": 2, "prune_interval": 2, "lora_dropout": 0.0, "init": "zero_b"} | options)
-        )
+        usual = {"target_rank": 2, "prune_interval": 2, "pruning_phase": "absolute", "lora_dropout": 0.0}
+        self.config = DynamicRankConfig(**(usual | {"init": "zero_b"} | options))
         base, task = build()
         self.model = wrap(base, self.config, task)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
@@ -182,15 +181,15 @@ def test_gradients_that_were_dropped_before_they_were_observed_are_refused(score
 @pytest.mark.parametrize("score", ["sensitivity", "adalora"])
 def test_gradients_that_were_set_to_zero_before_they_were_observed_are_reported(score):
     loop = Loop(score=score)
-    for step in range(1, 3):
+    for step in range(1, 5):
         loop.backward(step)
         loop.optimizer.step()
         loop.optimizer.zero_grad(set_to_none=False)
         loop.allocator.observe_gradients()
-        if step == 1:
+        if step < 4:
             loop.allocator.step(step)
     with pytest.warns(RankWarning, match=r"\[scores_zero\].*observe_gradients"):
-        loop.allocator.step(2)
+        loop.allocator.step(4)
 
 
 @pytest.mark.parametrize("steps", [(1, 1), (2,), (1, 3)])

@@ -172,6 +172,18 @@ def test_what_cannot_work_is_refused_by_name(offer):
         check_arguments(SimpleNamespace(**(usual | changes)), config)
 
 
+@pytest.mark.parametrize("key", ["lora", "full", "sora", "lora_shrink", "eva"])
+def test_no_method_trains_on_shards(tmp_path, key):
+    method = create_method(key, {} if key == "full" else {"rank": 2} if key != "lora_shrink" else {"target_rank": 2})
+    model = method.prepare(*build())
+    trainer = make_trainer_class(Trainer)(
+        model=model, args=arguments(tmp_path), method=method, train_dataset=Rows(), callbacks=method.callbacks()
+    )
+    trainer.args.fsdp = True
+    with pytest.raises(ValueError, match="FSDP and DeepSpeed shard"):
+        trainer.train()
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_training_begins_by_checking_the_arguments(tmp_path, form):
     script = Script(form, tmp_path)
@@ -360,6 +372,22 @@ def test_resuming_the_callback_with_other_options_is_refused(tmp_path):
     Script("callback", tmp_path, extra=[StopAt(5)]).trainer.train()
     with pytest.raises(ValueError, match=r"option beta=0\.9, this run has 0\.5"):
         Script("callback", tmp_path, {"beta": 0.5}).trainer.train(resume_from_checkpoint=True)
+
+
+def test_a_checkpoint_of_before_the_pruning_phase_was_an_option_resumes_the_callback(tmp_path):
+    old = {"pruning_phase": "absolute", "init": "small_random"}
+    whole = Script("callback", tmp_path / "whole", old)
+    whole.trainer.train()
+    Script("callback", tmp_path / "cut", old, extra=[StopAt(5)]).trainer.train()
+    written = tmp_path / "cut" / "checkpoint-5" / "rank_state.json"
+    info = json.loads(written.read_text())
+    del info["options"]["pruning_phase"]
+    info["options"]["init"] = "paper"
+    written.write_text(json.dumps(info))
+    again = Script("callback", tmp_path / "cut", old)
+    again.trainer.train(resume_from_checkpoint=True)
+    assert again.ranks() == whole.ranks()
+    assert all(torch.equal(tensor, whole.tensors()[name]) for name, tensor in again.tensors().items())
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -289,7 +289,7 @@ class RankAllocator:
             return self._keep_mask(step)
         budget = self.schedule.budget(step)
         flat = scores.reshape(-1)
-        if self.config.needs_gradients and not flat.any():
+        if self.config.needs_gradients and budget < self.schedule.initial and not flat.any():
             self.warn(
                 "scores_zero",
                 f"All scores are 0 at step {step}, so the order of the modules decides which components stay: check that "

@@ -66,9 +66,8 @@ def load_run_state(
 
 
 def saved_options(folder: Folder) -> dict[str, Any]:
-    """The options of the method that wrote this state. ValueError as in `load_state`."""
-    options: dict[str, Any] = load_state(folder)[1]["options"]
-    return options
+    """The options of the method that wrote this state, in today's words. ValueError as in `load_state`."""
+    return _with_later_options(load_state(folder)[1]["options"])
 
 
 def _with_later_options(saved: Mapping[str, Any]) -> dict[str, Any]:

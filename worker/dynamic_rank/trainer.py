@@ -13,6 +13,7 @@ from transformers import Trainer
 
 from .distributed import rebuild_reducer
 from .methods.protocol import RankMethod
+from .trainer_checks import check_sharding
 
 # A mixin's super() is the Trainer that it is mixed into; for the type checker it is one.
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ class MethodTrainerMixin(_Base):
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Trainer's train. RuntimeError if the method's callbacks are not attached: its ranks would never move."""
+        """Trainer's train. RuntimeError if the method's callbacks are not attached (its ranks would never move), ValueError
+        if FSDP or DeepSpeed would shard the tensors.
+        """
+        check_sharding(self.args)
         self.method.check_attached(self.callback_handler.callbacks)
         self.method.bind(lambda: rebuild_reducer(self.model_wrapped))
         if not resume_from_checkpoint:

@@ -21,12 +21,18 @@ _OPTIMIZERS = {
 }
 
 
-def check_arguments(args: TrainingArguments, config: DynamicRankConfig) -> None:
-    """ValueError, with what to do, if a run with these arguments cannot work."""
+def check_sharding(args: TrainingArguments) -> None:
+    """ValueError if the tensors would be sharded, which no method can work with."""
     if args.fsdp or args.deepspeed:
         raise ValueError(
-            "Dynamic rank scores whole tensors, which FSDP and DeepSpeed shard; train in one process or with DDP."
+            "The methods of dynamic_rank score, cut and save whole tensors, which FSDP and DeepSpeed shard; train in one "
+            "process or with DDP."
         )
+
+
+def check_arguments(args: TrainingArguments, config: DynamicRankConfig) -> None:
+    """ValueError, with what to do, if a run of dynamic rank with these arguments cannot work."""
+    check_sharding(args)
     if args.n_gpu > 1:
         raise ValueError(
             f"Trainer would copy the model to {args.n_gpu} GPUs in each step (DataParallel), which dynamic rank was never "
