@@ -3,6 +3,8 @@
 import contextlib
 import shutil
 import sqlite3
+import tempfile
+from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -57,13 +59,9 @@ def _database_and_workers(resources: Resources, now: float) -> tuple[ServiceStat
             ),
             ServiceState(ok=False, message="Unknown while the database does not answer."),
         )
-    if _is_locked(resources.engine):
-        database = ServiceState(
-            ok=False, message="The database is locked by another program. Runs go on; nothing can be changed meanwhile.",
-            next_step="Nothing is lost. If it stays so, look for a program that holds the file open, a backup for example.",
-        )  # fmt: skip
-    else:
-        database = ServiceState(ok=True, message=f"{resources.engine.dialect.name} answers.")
+    database = _write_trouble(resources.engine) or ServiceState(
+        ok=True, message=f"{resources.engine.dialect.name} answers."
+    )
     states = [workers.state(worker, now=now, lost_after_s=resources.settings.lease_s) for worker in known]
     online = states.count("online")
     if online:
@@ -82,26 +80,47 @@ def _broker(resources: Resources) -> ServiceState:
     )
 
 
-def _is_locked(engine: Engine) -> bool:
-    """Whether another program keeps SQLite from writing (readers do not notice). PostgreSQL locks rows, not itself."""
+def _write_trouble(engine: Engine) -> ServiceState | None:
+    """What keeps the database from being written to, which readers do not notice; None when nothing does."""
     if engine.dialect.name != "sqlite" or not engine.url.database:
-        return False
-    with contextlib.closing(sqlite3.connect(engine.url.database, timeout=_LOCKED_AFTER_S)) as connection:
-        connection.isolation_level = None
-        try:
+        with reading(engine) as session:
+            is_read_only = session.scalar(text("SHOW transaction_read_only")) == "on"
+        return _read_only("a standby, or set to read-only") if is_read_only else None
+    try:
+        # mode=rw: a database that was removed is not made again by looking at it.
+        address = f"{Path(engine.url.database).absolute().as_uri()}?mode=rw"
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=_LOCKED_AFTER_S)) as connection:
+            connection.isolation_level = None
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE alembic_version SET version_num = version_num")
             connection.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            return True
-    return False
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            return _read_only(str(error))
+        return ServiceState(
+            ok=False, message="The database is locked by another program. Runs go on; nothing can be changed meanwhile.",
+            next_step="Nothing is lost. If it stays so, look for a program that holds the file open, a backup for example.",
+        )  # fmt: skip
+    except sqlite3.DatabaseError as error:
+        return ServiceState(ok=False, message=f"The database is damaged ({error}).", next_step="Restore a backup.")
+    return None
+
+
+def _read_only(cause: str) -> ServiceState:
+    return ServiceState(
+        ok=False, message=f"The database cannot be written to ({cause}): no run is accepted, and none goes on.",
+        next_step="Check the permissions and the file system of the database's file, then restart RankScope.",
+    )  # fmt: skip
 
 
 def _disk(settings: Settings) -> ServiceState:
     try:
         free = shutil.disk_usage(settings.data_dir).free
+        with tempfile.TemporaryFile(dir=settings.data_dir):  # a disk that was mounted read-only still says what is free
+            pass
     except OSError as error:
         return ServiceState(
-            ok=False, message=f"The data folder {settings.data_dir} cannot be read: {error.strerror}.",
+            ok=False, message=f"The data folder {settings.data_dir} cannot be written to: {error.strerror}.",
             next_step="Look at RANKSCOPE_DATA_DIR and its file system.",
         )  # fmt: skip
     if free >= settings.low_disk:

@@ -1,0 +1,241 @@
+"""What keeps `up`, `api` and `worker` from starting: one sentence, exit code 1, and no process that goes on."""
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Broker
+
+COMMANDS = {
+    "up": ["rankscope", "up", "--no-demo"],
+    "api": ["rankscope", "api"],
+    "worker": ["rankscope", "worker", "--name", "w"],
+}
+SERVERS = ("up", "api")
+SECRET = "s3cret-of-the-url"
+
+
+@dataclass
+class Place:
+    """An installation in which something is wrong; `options` go to the command line."""
+
+    folder: Path
+    broker: Broker
+    environment: dict[str, str] = field(default_factory=dict)
+    options: list[str] = field(default_factory=list)
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "rankscope.db"
+
+    def sql(self, *statements: str) -> None:
+        with closing(sqlite3.connect(self.database, isolation_level=None)) as raw:
+            for statement in statements:
+                raw.execute(statement)
+
+    def start(self, command: str) -> "subprocess.Popen[str]":
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RANKSCOPE_")}
+        settings = {
+            "RANKSCOPE_DATA_DIR": str(self.folder),
+            "RANKSCOPE_PORT": "0",
+            "RANKSCOPE_BROKER_URL": self.broker.url,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", *COMMANDS[command], *self.options], env=clean | settings | self.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def processes(self) -> list[psutil.Process]:
+        """All that was started with this data folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                of_us = str(self.folder) in " ".join(process.cmdline())
+                of_us = of_us or process.environ().get("RANKSCOPE_DATA_DIR") == str(self.folder)
+            except psutil.Error:
+                continue
+            if of_us and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+
+@pytest.fixture
+def place(tmp_path: Path, migrated_sqlite: Path, shared_broker: Broker) -> Place:
+    """Nothing is wrong yet."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    shutil.copy(migrated_sqlite, folder / "rankscope.db")
+    (folder / "rankscope.db").chmod(0o600)
+    return Place(folder, shared_broker)
+
+
+def cannot_start(place: Place, commands: tuple[str, ...], *words: str) -> None:
+    """All of these commands, at the same time."""
+    started = {name: place.start(name) for name in commands}
+    try:
+        ended = {name: process.communicate(timeout=120) for name, process in started.items()}
+    finally:
+        for process in started.values():
+            process.kill()
+    for name, (output, errors) in ended.items():
+        told = f"{name}: {errors}{output}"
+        assert started[name].returncode == 1, told
+        assert errors.count("\n") == 1, told
+        assert "Traceback" not in told
+        assert "ready" not in output, told
+        assert SECRET not in told
+        for word in words:
+            assert word in errors, f"{word!r} is not in: {told}"
+    assert place.processes() == []
+
+
+Break = Callable[[Place], None]
+EVERY = tuple(COMMANDS)
+
+
+def environment(**variables: str) -> Break:
+    return lambda place: place.environment.update(variables)
+
+
+def options(*given: str) -> Break:
+    return lambda place: place.options.extend(given)
+
+
+def sql(*statements: str) -> Break:
+    return lambda place: place.sql(*statements)
+
+
+def write(name: str, content: bytes) -> Break:
+    return lambda place: (place.folder / name).write_bytes(content) and None
+
+
+def damage(place: Place) -> None:
+    """Zeroes in the middle; the header stays."""
+    content = bytearray(place.database.read_bytes())
+    content[4096 : 4096 * 4] = bytes(4096 * 3)
+    place.database.write_bytes(content)
+
+
+def database_as_a_folder(place: Place) -> None:
+    place.database.unlink()
+    place.database.mkdir()
+
+
+def as_a_file(place: Place) -> None:
+    shutil.rmtree(place.folder)
+    place.folder.write_text("not a folder")
+
+
+def link_of_the_token(place: Place) -> None:
+    (place.folder / "token").symlink_to("/etc/hostname")
+
+
+def busy_lock(place: Place) -> None:
+    (place.folder / "in-use.lock").mkdir()
+
+
+CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
+    ("newer schema", EVERY, sql("UPDATE alembic_version SET version_num = '9999'"), ("9999", "newer")),
+    ("table missing", EVERY, sql("DROP TABLE event"), ("'event'", "damaged")),
+    ("column missing", EVERY, sql("ALTER TABLE run DROP COLUMN notes"), ("'notes'", "damaged")),
+    ("schema version missing", EVERY, sql("DELETE FROM alembic_version"), ("database",)),
+    ("not a database", EVERY, write("rankscope.db", b"not a database at all" * 500), ("damaged",)),
+    ("damaged database", EVERY, damage, ("damaged",)),
+    ("database is a folder", EVERY, database_as_a_folder, ("database",)),
+    ("database of another kind", EVERY, environment(RANKSCOPE_DATABASE_URL=f"mysql://u:{SECRET}@h/d"), ("RANKSCOPE_DATABASE_URL",)),
+    ("no URL of a database", EVERY, environment(RANKSCOPE_DATABASE_URL=SECRET), ("RANKSCOPE_DATABASE_URL",)),
+    ("port of the database", EVERY, environment(RANKSCOPE_DATABASE_URL=f"postgresql://h:{SECRET}/d"), ("RANKSCOPE_DATABASE_URL",)),
+    ("database does not answer", EVERY, environment(RANKSCOPE_DATABASE_URL=f"postgresql://u:{SECRET}@127.0.0.1:1/d?password={SECRET}"),
+     ("127.0.0.1:1",)),
+    ("kind of broker", EVERY, environment(RANKSCOPE_BROKER_URL=f"amqp://u:{SECRET}@h"), ("RANKSCOPE_BROKER_URL",)),
+    ("no URL of a broker", EVERY, environment(RANKSCOPE_BROKER_URL="localhost"), ("RANKSCOPE_BROKER_URL",)),
+    ("port of the broker", EVERY, environment(RANKSCOPE_BROKER_URL=f"redis://:p@h:{SECRET}/0"), ("RANKSCOPE_BROKER_URL",)),
+    ("number of the broker", EVERY, environment(RANKSCOPE_BROKER_URL="redis://127.0.0.1/zero"), ("RANKSCOPE_BROKER_URL",)),
+    ("host of the broker", EVERY, environment(RANKSCOPE_BROKER_URL="redis://nosuchhost.invalid/0"), ("nosuchhost.invalid",)),
+    ("port that is no number", EVERY, environment(RANKSCOPE_PORT="abc"), ("RANKSCOPE_PORT", "'abc'")),
+    ("lease below zero", EVERY, environment(RANKSCOPE_LEASE_S="-1"), ("RANKSCOPE_LEASE_S", "'-1'")),
+    ("lease that is no number", EVERY, environment(RANKSCOPE_LEASE_S="nan"), ("RANKSCOPE_LEASE_S",)),
+    ("no runs on a GPU", EVERY, environment(RANKSCOPE_MAX_RUNS_PER_GPU="0"), ("RANKSCOPE_MAX_RUNS_PER_GPU",)),
+    ("size that is no size", EVERY, environment(RANKSCOPE_LOW_DISK="much"), ("RANKSCOPE_LOW_DISK", "'much'")),
+    ("hosts that are no list", EVERY, environment(RANKSCOPE_ALLOWED_HOSTS='["a'), ("RANKSCOPE_ALLOWED_HOSTS",)),
+    ("host with a scheme", EVERY, environment(RANKSCOPE_ALLOWED_HOSTS="https://a/b"), ("RANKSCOPE_ALLOWED_HOSTS",)),
+    ("proxy that is no address", EVERY, environment(RANKSCOPE_TRUSTED_PROXIES="*"), ("RANKSCOPE_TRUSTED_PROXIES",)),
+    ("no name of a data folder", EVERY, environment(RANKSCOPE_DATA_DIR=""), ("RANKSCOPE_DATA_DIR",)),
+    ("data folder is a file", EVERY, as_a_file, ("data folder", "data")),
+    ("lock is a folder", EVERY, busy_lock, ("in-use.lock",)),
+    ("empty token", SERVERS, write("token", b"\n"), ("token", "empty")),
+    ("short token", SERVERS, environment(RANKSCOPE_TOKEN="short"), ("RANKSCOPE_TOKEN", "too short")),
+    ("blank token", SERVERS, environment(RANKSCOPE_TOKEN="  " * 20), ("RANKSCOPE_TOKEN",)),
+    ("token is a link", SERVERS, link_of_the_token, ("token", "link")),
+    ("port above 65535", SERVERS, options("--port", "65536"), ("--port", "65536")),
+    ("port option that is no number", SERVERS, options("--port", "abc"), ("--port", "abc")),
+    ("unknown host", SERVERS, options("--host", "nosuchhost.invalid"), ("nosuchhost.invalid",)),
+    ("host of another machine", SERVERS, options("--host", "192.0.2.1"), ("192.0.2.1",)),
+    ("empty host", SERVERS, options("--host", ""), ("--host",)),
+    ("no slots", ("worker",), options("--slots", "0"), ("--slots", "'0'")),
+    ("slots below zero", ("worker",), options("--slots=-1"), ("--slots", "'-1'")),
+    ("slots that are no number", ("worker",), options("--slots", "many"), ("--slots", "'many'")),
+    ("unknown option", ("worker",), options("--bogus"), ("--bogus",)),
+    ("missing data folder", ("worker",), lambda place: shutil.rmtree(place.folder), ("does not exist",)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("commands", "break_it", "words"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_it_is_one_sentence_and_exit_code_1(
+    place: Place, commands: tuple[str, ...], break_it: Break, words: tuple[str, ...]
+) -> None:
+    break_it(place)
+    cannot_start(place, commands, *words)
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[None]:
+    """The file cannot be changed, by root neither."""
+    if os.geteuid():
+        mode = path.stat().st_mode
+        path.chmod(0o555 if path.is_dir() else 0o444)
+        yield
+        path.chmod(mode)
+        return
+    if subprocess.run(["chattr", "+i", str(path)], capture_output=True, check=False).returncode:
+        pytest.skip("As root only a file system with attributes can refuse a write.")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", str(path)], check=True)
+
+
+def test_database_that_cannot_be_written_to(place: Place) -> None:
+    with read_only(place.database):
+        cannot_start(place, EVERY, "cannot be written to")
+
+
+def test_data_folder_that_cannot_be_written_to(place: Place) -> None:
+    with read_only(place.folder):
+        cannot_start(place, EVERY, "data folder", "cannot be written")
+
+
+def test_database_that_another_program_keeps_locked(place: Place) -> None:
+    with closing(sqlite3.connect(place.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        cannot_start(place, EVERY, "locked")
+
+
+def test_port_that_is_taken(place: Place) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        place.environment["RANKSCOPE_PORT"] = str(taken.getsockname()[1])
+        cannot_start(place, SERVERS, f"Port {taken.getsockname()[1]}")
