@@ -28,6 +28,7 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col
 
 from rankscope.contract.errors import BadInput, FieldProblem
@@ -69,8 +70,10 @@ def list_runs(
     order = column.desc().nulls_last() if is_falling else column.asc().nulls_last()
     if cursor is not None:
         where.append(_after(column, *_decode(cursor, sort), is_falling=is_falling))
+    # Lists show none of these, and a page of large configurations takes seconds to read.
+    unread = [defer(getattr(Run, name)) for name in ("config", "environment", "notes")]
     rows = session.execute(
-        select(Run, column.label("key")).where(*where).order_by(order, col(Run.id)).limit(limit + 1)
+        select(Run, column.label("key")).options(*unread).where(*where).order_by(order, col(Run.id)).limit(limit + 1)
     ).all()
     shown = rows[:limit]
     next_cursor = _encode(sort, shown[-1].key, shown[-1].Run.id) if len(rows) > limit else None
