@@ -159,6 +159,25 @@ def test_a_person_launches_watches_compares_and_downloads(
     download.value.save_as(archive)
     check_adapter(stack, run_id, archive, tmp_path / "adapter")
 
+    # ------------------------------------------------ a fork of it, as it is proposed
+    page.get_by_test_id("fork-run").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Steps", exact=True)).to_have_value(str(STEPS + STEPS // 2))
+    expect(dialog.get_by_label("Target rank", exact=True)).to_be_disabled()
+    picture(page, "fork-of-a-finished-run")
+    dialog.get_by_test_id("fork-submit").click()
+    expect(page.get_by_test_id("forked-from")).to_be_visible()
+
+    # ------------------------------------------------ which is stopped by one button, or without saving after a question
+    with stack.client() as client:
+        fork = page.url.split("?")[0].rsplit("/", 1)[-1]
+        wait_for("the fork to train", lambda: client.run(fork)["status"] == "running", deadline_s=PATIENCE_S)
+    page.get_by_role("button", name="More").click()
+    page.get_by_test_id("discard-run").click()
+    page.get_by_role("dialog").get_by_role("button", name="Keep").click()
+    page.get_by_test_id("stop-run").click()
+    expect(page.get_by_test_id("run-status")).to_have_text("stopped", timeout=PATIENCE_MS)
+
     # ------------------------------------------------ what happened, in order
     with stack.client() as client:
         for one in (run_id, other):

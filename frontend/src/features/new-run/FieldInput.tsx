@@ -175,8 +175,10 @@ function OptionLine({ option }: { option: Option }) {
   if (!option.problem) return <span>{option.label}</span>;
   return (
     <div>
-      <div>{option.label}</div>
-      <Text size="xs" c="red" lineClamp={3}>
+      <Text span c="dimmed" inherit>
+        {option.label}
+      </Text>
+      <Text size="xs" className="option-problem" lineClamp={3}>
         {option.problem}
       </Text>
     </div>

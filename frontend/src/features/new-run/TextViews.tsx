@@ -39,12 +39,18 @@ export function YamlView({ draft, broken, typed, onRead, onBroken }: YamlViewPro
         aria-label="Configuration as YAML"
         value={text}
         onChange={(event) => change(event.currentTarget.value)}
-        error={broken?.error}
+        error={broken !== null}
         autosize
         minRows={18}
         maxRows={60}
         spellCheck={false}
-        styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)", fontSize: 13 } }}
+        styles={{
+          input: {
+            fontFamily: "var(--mantine-font-family-monospace)",
+            fontSize: 13,
+            color: "var(--mantine-color-text)",
+          },
+        }}
       />
     </Stack>
   );
