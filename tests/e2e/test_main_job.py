@@ -172,7 +172,7 @@ def test_a_person_launches_watches_compares_and_downloads(
     with stack.client() as client:
         fork = page.url.split("?")[0].rsplit("/", 1)[-1]
         wait_for("the fork to train", lambda: client.run(fork)["status"] == "running", deadline_s=PATIENCE_S)
-    page.get_by_role("button", name="More").click()
+    page.get_by_role("main").get_by_role("button", name="More").click()
     page.get_by_test_id("discard-run").click()
     page.get_by_role("dialog").get_by_role("button", name="Keep").click()
     page.get_by_test_id("stop-run").click()
