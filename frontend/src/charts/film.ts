@@ -1,3 +1,4 @@
+import { loadPart } from "@/components/load-part";
 import type { Figure } from "./figure";
 import { figureImage } from "./figure-image";
 import type { Look } from "./look";
@@ -16,7 +17,7 @@ export interface FilmInput {
 
 /** Figures one after another as an animated GIF; throws AbortError when it is called off. */
 export async function filmOf(input: FilmInput): Promise<Blob> {
-  const { GIFEncoder, applyPalette, quantize } = await import("gifenc");
+  const { GIFEncoder, applyPalette, quantize } = await loadPart(() => import("gifenc"));
   const { count, signal } = input;
   const canvas = document.createElement("canvas");
   canvas.width = input.width;

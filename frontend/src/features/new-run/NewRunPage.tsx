@@ -15,7 +15,7 @@ import {
 } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { Suspense, useEffect, useMemo, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { ApiError, http, unwrap } from "@/api/client";
 import {
@@ -28,6 +28,7 @@ import {
 } from "@/api/queries";
 import type { ConfigDraft, RunConfig } from "@/api/types";
 import { Confirm } from "@/components/Confirm";
+import { lazyPart } from "@/components/load-part";
 import { ErrorState } from "@/components/states";
 import { told } from "@/components/toast";
 import { useLeaveGuard } from "@/components/use-leave-guard";
@@ -48,8 +49,14 @@ import { type Edit, forgetUnsaved, isSameEdit, keepUnsaved, readUnsaved } from "
 import { useMethodSwitch } from "./use-method-switch";
 import { usePlan } from "./use-plan";
 
-const YamlView = lazy(async () => ({ default: (await import("./TextViews")).YamlView }));
-const CurlView = lazy(async () => ({ default: (await import("./TextViews")).CurlView }));
+const YamlView = lazyPart(
+  () => import("./TextViews"),
+  (module) => module.YamlView,
+);
+const CurlView = lazyPart(
+  () => import("./TextViews"),
+  (module) => module.CurlView,
+);
 
 export function NewRunPage() {
   const [params] = useSearchParams();

@@ -13,14 +13,18 @@ import {
   IconScale,
   IconTrash,
 } from "@tabler/icons-react";
-import { lazy, Suspense, useState } from "react";
+import { Suspense, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import type { ConfigDraft, Remedy, RunConfig, RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/Confirm";
+import { lazyPart } from "@/components/load-part";
 import { toldError } from "@/components/toast";
 import { useRunActions } from "@/components/use-run-actions";
 
-const ForkDialog = lazy(async () => ({ default: (await import("./ForkDialog")).ForkDialog }));
+const ForkDialog = lazyPart(
+  () => import("./ForkDialog"),
+  (module) => module.ForkDialog,
+);
 
 /** A configuration with some fields of its sections replaced: `{training: {learning_rate: 0.01}}`. */
 function withChanges(config: RunConfig, changes: Remedy["changes"]): RunConfig {
