@@ -1,11 +1,12 @@
-"""What most runs never show: two stacks, a loss that is no number, and a log of 100 MB, on real runs in the browser."""
+"""What most runs never show: two stacks, a loss that becomes NaN, and a log of 100 MB, on real runs in the browser."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, expect
 from safetensors.torch import load_file, save_file
 
 from tests.e2e.axe import serious_issues
@@ -22,7 +23,7 @@ TRAINING = {"max_steps": 100_000, "batch_size": 8, "max_length": 16, "eval_every
 TWO_STACKS = {
     "model": {"id": "local:tiny-bart"}, "data": {"id": "local:reviews"}, "method": METHOD, "training": TRAINING,
 }  # fmt: skip
-DIVERGING = TWO_STACKS | {"model": {"id": "local:holed-bert"}, "data": {"id": "local:holed"}}
+DIVERGING = TWO_STACKS | {"model": {"id": "local:overflowing-bert"}, "data": {"id": "local:rare-words"}}
 LINE = b"step 12345: loss 0.6931, 41.2 steps/s, nothing that anybody would search for\n"
 
 
@@ -30,32 +31,34 @@ LINE = b"step 12345: loss 0.6931, 41.2 steps/s, nothing that anybody would searc
 def stack(tmp_path: Path) -> Iterator[Stack]:
     with tiny_stack(tmp_path / "data", layers=1) as stack:
         make_tiny_bart(stack.settings.models_dir / "tiny-bart")
-        _make_holed(stack.settings.models_dir / "holed-bert", stack.settings.datasets_dir / "holed.csv")
+        _make_overflowing(
+            stack.settings.models_dir / "overflowing-bert", stack.settings.datasets_dir / "rare-words.csv"
+        )
         yield stack
 
 
-def _make_holed(model: Path, data: Path) -> None:
-    """A BERT whose word for what it does not know is NaN, and texts of which few say what it does not know."""
+def _make_overflowing(model: Path, data: Path) -> None:
+    """A BERT whose embedding of unknown words overflows in its first norm, and texts of which few have unknown words."""
     weights = make_tiny_bert(model, layers=1) / "model.safetensors"
     tensors = load_file(weights)
-    tensors["bert.embeddings.word_embeddings.weight"][1] = float("nan")
+    tensors["bert.embeddings.word_embeddings.weight"][1] = 1e30
     save_file(tensors, weights, metadata={"format": "pt"})
     make_reviews(data)
     with data.open("a", encoding="utf-8") as file:
         file.writelines(f"something unheard of,{label}\n" for label in ("fresh", "rotten") * 3)
 
 
-def test_two_stacks_a_loss_that_is_no_number_and_a_long_log(stack: Stack, page: Page) -> None:
+def test_two_stacks_a_loss_that_becomes_nan_and_a_long_log(stack: Stack, page: Page) -> None:
     with stack.client() as client:
         diverging = client.launch(DIVERGING, name="diverging")["id"]
         live = client.launch(TWO_STACKS, name="encoder and decoder")["id"]
     page.goto(f"{stack.url}/?token={TOKEN}")
-    _loss_is_no_number(stack, page, diverging)
+    _loss_becomes_nan(stack, page, diverging)
     _encoder_and_decoder(stack, page, live)
     _long_log(stack, page, live)
 
 
-def _loss_is_no_number(stack: Stack, page: Page, run: str) -> None:
+def _loss_becomes_nan(stack: Stack, page: Page, run: str) -> None:
     page.goto(f"{stack.url}/runs/{run}?tab=curves")
     expect(page.get_by_test_id("run-status")).to_contain_text("failed", timeout=PATIENCE_MS)
     loss = page.get_by_test_id("curve-train_loss")
@@ -100,14 +103,21 @@ def _long_log(stack: Stack, page: Page, run: str) -> None:
         for _ in range(100):
             file.write(LINE * (1_000_000 // len(LINE)))
         file.write(b"the needle of this log\n")
-    read = 0
+    ids, read = set(), 0
 
-    def weigh(response: Response) -> None:
+    def note(sent: dict[str, Any]) -> None:
+        if "/log" in sent["request"]["url"].split("?")[0]:
+            ids.add(sent["requestId"])
+
+    def weigh(received: dict[str, Any]) -> None:
         nonlocal read
-        if "/log?" in response.url:
-            read += len(response.body())
+        read += received["dataLength"] if received["requestId"] in ids else 0
 
-    page.on("response", weigh)
+    # The log of a live run is an event stream, whose response never has a whole body: count what arrives.
+    network = page.context.new_cdp_session(page)
+    network.on("Network.requestWillBeSent", note)
+    network.on("Network.dataReceived", weigh)
+    network.send("Network.enable")
     page.goto(f"{stack.url}/runs/{run}?tab=log")
     shown = page.get_by_test_id("log")
     expect(shown).to_contain_text("the needle of this log")
