@@ -1,6 +1,7 @@
 """What a person sees and does when a run waits, is steered, dies, fails and is forked: on the real stack."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -130,7 +131,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     expect(status).to_have_text("pruning", timeout=PATIENCE_MS)
     picture(page, "state-pruning")
     page.get_by_test_id("steer-hold").click()
-    expect(page.get_by_text("Pruning is held")).to_be_visible()
+    expect(page.get_by_text(re.compile("^Pruning is held:"))).to_be_visible()
     page.get_by_label("Target rank, now 2").fill("1")
     page.get_by_role("button", name="Change", exact=True).click()
     expect(page.get_by_label("Target rank, now 1")).to_be_visible()
