@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
+from rankscope.embedded import free_port
 from tests.conftest import Broker
 
 COMMANDS = {
@@ -239,3 +242,56 @@ def test_port_that_is_taken(place: Place) -> None:
         taken.listen()
         place.environment["RANKSCOPE_PORT"] = str(taken.getsockname()[1])
         cannot_start(place, SERVERS, f"Port {taken.getsockname()[1]}")
+
+
+def test_password_of_the_broker_is_wrong(place: Place, own_broker: Broker) -> None:
+    with redis.Redis(port=own_broker.port) as client:
+        client.config_set("requirepass", "right")
+    place.environment["RANKSCOPE_BROKER_URL"] = f"redis://:{SECRET}@127.0.0.1:{own_broker.port}/0"
+    cannot_start(place, EVERY, "refuses the password")
+    place.environment["RANKSCOPE_BROKER_URL"] = own_broker.url
+    cannot_start(place, EVERY, "refuses the password")
+
+
+def test_broker_is_something_else(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = other.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        place.environment["RANKSCOPE_BROKER_URL"] = f"redis://127.0.0.1:{other.getsockname()[1]}/0"
+        cannot_start(place, EVERY, "does not answer as a Redis")
+        other.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+
+
+def test_training_stack_is_missing(place: Place, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import importlib.util\nfind = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, package=None: None if name == 'torch' else find(name, package)\n"
+    )
+    place.environment["PYTHONPATH"] = str(hidden)
+    cannot_start(place, ("up", "worker"), "training stack is missing", "'torch'")
+
+
+def test_a_broker_that_is_away_is_one_line_and_no_reason_to_end(place: Place) -> None:
+    place.environment["RANKSCOPE_BROKER_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    process = place.start("api")
+    try:
+        assert process.stdout is not None
+        assert "does not answer" in process.stdout.readline()
+        assert "ready" in process.stdout.readline()
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
