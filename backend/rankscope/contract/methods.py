@@ -42,6 +42,8 @@ class Method(Part):
     """Where this method learned best in short runs of the demo (docs/method.md); the form proposes it."""
     has_budget: ClassVar[bool] = True
     """Whether a mean rank says how much it keeps."""
+    budget_field: ClassVar[str] = "rank"
+    """The option that is the mean rank kept at the end."""
     can_be_steered: ClassVar[bool] = False
 
     @classmethod
@@ -52,19 +54,20 @@ class Method(Part):
     @classmethod
     def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
         """Mean rank kept at the end with these options; None where they do not say. TypeError for a wrong type."""
-        rank = options.get("rank")
+        rank = options.get(cls.budget_field)
         return None if rank is None else float(rank)
 
     @classmethod
     def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
         """The options that keep `mean_rank` components a module."""
-        return {"rank": mean_rank}
+        return {cls.budget_field: mean_rank}
 
 
 class BudgetedMethod(Method):
     """What dynamic rank and AdaLoRA share: a budget that falls within a window of the steps."""
 
     learning_rate: ClassVar[float] = 1e-2
+    budget_field: ClassVar[str] = "target_rank"
 
     target_rank: int = Field(
         default=8, ge=1, le=256, title="Target rank",
@@ -86,15 +89,6 @@ class BudgetedMethod(Method):
         default=100, ge=1, le=10_000_000, title="Prune every",
         description="Optimizer steps between two prunings.", json_schema_extra={"x-unit": "steps"},
     )  # fmt: skip
-
-    @classmethod
-    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
-        rank = options.get("target_rank")
-        return None if rank is None else float(rank)
-
-    @classmethod
-    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
-        return {"target_rank": mean_rank}
 
     @property
     def resolved_initial_rank(self) -> int:
@@ -271,6 +265,7 @@ class LoraShrinkMethod(Method):
     """LoRA trained at a high rank, then cut down by singular value: cheap, and hard to beat."""
 
     model_config = ConfigDict(title="LoRA, shrunk at the end")
+    budget_field: ClassVar[str] = "target_rank"
 
     name: Literal["lora_shrink"] = "lora_shrink"
     target_rank: int = Field(
@@ -290,15 +285,6 @@ class LoraShrinkMethod(Method):
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
     target_modules: TargetModules = None
-
-    @classmethod
-    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
-        rank = options.get("target_rank")
-        return None if rank is None else float(rank)
-
-    @classmethod
-    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
-        return {"target_rank": mean_rank}
 
     @property
     def resolved_initial_rank(self) -> int:
