@@ -2,15 +2,17 @@ import { Text, Textarea } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { useBeforeUnload } from "react-router";
 import { http, unwrap } from "@/api/client";
 import { runQuery } from "@/api/queries";
 import type { RunDetail } from "@/api/types";
 import { Panel } from "@/components/Panel";
+import { useLeaveGuard } from "@/components/use-leave-guard";
 
 const waitMs = 800;
-const mostCharacters = 100_000;
+const mostCharacters = 15_000;
 
-/** What a person wants to remember about the run; saved while it is written. */
+/** Notes about the run, saved while they are written. */
 export default function NotesTab({ run }: { run: RunDetail }) {
   const client = useQueryClient();
   /** null: nothing was written here yet, so the server's text is shown. */
@@ -27,6 +29,11 @@ export default function NotesTab({ run }: { run: RunDetail }) {
     flushOnUnmount: true,
   });
   const isDirty = draft !== null && (draft !== run.notes || save.isPending);
+  // Leaving saves what is still waiting; only what could not be saved would be lost.
+  const guard = useLeaveGuard(isDirty && save.isError, () => {});
+  useBeforeUnload((event) => {
+    if (isDirty) event.preventDefault();
+  });
   return (
     <Panel
       title="Notes"
@@ -55,6 +62,7 @@ export default function NotesTab({ run }: { run: RunDetail }) {
           later(event.currentTarget.value);
         }}
       />
+      {guard.dialog}
     </Panel>
   );
 }
