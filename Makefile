@@ -82,7 +82,7 @@ recordings: $(STAMPS)/dev
 test: test-python test-page test-browser
 
 test-python: $(STAMPS)/dev
-	$(BIN)/pytest -q --ignore tests/e2e
+	$(BIN)/pytest -q --ignore tests/e2e --numprocesses 2 --dist loadfile
 
 # All kinds of models that dynamic_rank was tried with; `test` runs some of them.
 test-models: $(STAMPS)/dev
