@@ -95,6 +95,9 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     page.keyboard.press("Alt+ArrowUp")
     expect(lines.nth(2)).to_have_attribute("data-run", failing)
     picture(page, "queue")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_role("banner").get_by_role("button", name="More")).to_be_in_viewport(ratio=1)
+    page.set_viewport_size({"width": 1440, "height": 1000})
     page.goto(f"{stack.url}/runs/{failing}")
     expect(status).to_have_text("queued at #3")
     picture(page, "state-queued")
@@ -175,6 +178,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     page.get_by_role("tab", name="Checkpoints and export").click()
     page.get_by_test_id("checkpoints").get_by_role("button").first.click()
     dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Target rank", exact=True)).to_have_value("1")  # as steered, not as configured
     dialog.get_by_label("Steps", exact=True).fill("100")
     console.expects_failed_requests = True
     dialog.get_by_test_id("fork-submit").click()

@@ -38,8 +38,11 @@ export function Shell({ children }: { children: ReactNode }) {
               <NavLink to="/" end className="nav-link">
                 Runs
               </NavLink>
-              <NavLink to="/new" className="nav-link">
-                <IconPlus size={14} aria-hidden /> New run
+              <NavLink to="/new" className="nav-link" aria-label="New run">
+                <IconPlus size={14} aria-hidden />
+                <Text span inherit visibleFrom="xs">
+                  New run
+                </Text>
               </NavLink>
             </Group>
           </Group>

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { useNavigate } from "react-router";
 import { ApiError } from "@/api/client";
 import { checkpointsQuery } from "@/api/queries";
-import type { RunDetail } from "@/api/types";
+import type { RunConfig, RunDetail } from "@/api/types";
 import { count } from "@/components/format";
 import { useRunActions } from "@/components/use-run-actions";
 
@@ -20,25 +20,23 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   const checkpoints = useQuery(checkpointsQuery(run.id));
   const { fork } = useRunActions();
   const navigate = useNavigate();
-  const method = run.config.method;
-  const startTarget = method.name === "dynamic_rank" ? (method.target_rank ?? null) : null;
   const [chosen, setChosen] = useState<string | null>(step === undefined ? null : String(step));
   /** null: not touched, so that it follows the checkpoint. */
   const [typedSteps, setTypedSteps] = useState<number | string | null>(null);
   const [rate, setRate] = useState<number | string>(run.config.training.learning_rate ?? "");
-  const [target, setTarget] = useState<number | string>(startTarget ?? "");
+  /** null: not touched, so that it follows the checkpoint. */
+  const [typedTarget, setTypedTarget] = useState<number | string | null>(null);
   const [name, setName] = useState("");
   const choices = [...new Set((checkpoints.data ?? []).map((one) => one.step))].sort((a, b) => b - a);
   const best = checkpoints.data?.find((one) => one.is_best)?.step;
   const from = chosen ?? (choices[0] === undefined ? null : String(choices[0]));
 
+  const startTarget = targetAt(run.config, from === null ? 0 : Number(from));
+  const target = typedTarget ?? startTarget ?? "";
   const steps = typedSteps ?? stepsAfter(from === null ? 0 : Number(from), run.total_steps);
   const isSettled = run.settled_step !== null && from !== null && Number(from) >= run.settled_step;
   const isEdited =
-    typedSteps !== null ||
-    name !== "" ||
-    rate !== run.config.training.learning_rate ||
-    target !== (startTarget ?? "");
+    typedSteps !== null || name !== "" || rate !== run.config.training.learning_rate || typedTarget !== null;
 
   const submit = () => {
     const training = {
@@ -114,7 +112,7 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
             <NumberInput
               label="Target rank"
               value={target}
-              onChange={setTarget}
+              onChange={setTypedTarget}
               min={1}
               allowDecimal={false}
               disabled={isSettled}
@@ -147,6 +145,13 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
       </form>
     </Modal>
   );
+}
+
+/** Target rank of a dynamic-rank run at a step: the last one it was steered to by then, or its configuration's. */
+export function targetAt(config: RunConfig, step: number): number | null {
+  if (config.method.name !== "dynamic_rank") return null;
+  const steered = config.steering?.filter((entry) => entry.action === "target" && entry.step <= step).at(-1);
+  return steered?.target_rank ?? config.method.target_rank ?? null;
 }
 
 /** What is proposed must be possible: from the last checkpoint of a finished run only a longer run is. */

@@ -1,0 +1,21 @@
+import { expect, test } from "vitest";
+import type { RunConfig } from "@/api/types";
+import { targetAt } from "./ForkDialog";
+
+const steered = {
+  method: { name: "dynamic_rank", target_rank: 2 },
+  steering: [
+    { action: "hold", step: 5 },
+    { action: "target", step: 10, target_rank: 1 },
+    { action: "target", step: 20, target_rank: 4 },
+    { action: "release", step: 30 },
+  ],
+} as unknown as RunConfig;
+
+test("the target rank of a checkpoint is the one that it was steered to by then", () => {
+  expect([9, 10, 19, 20, 40].map((step) => targetAt(steered, step))).toEqual([2, 1, 1, 4, 4]);
+});
+
+test("a method without a budget has no target rank", () => {
+  expect(targetAt({ ...steered, method: { name: "lora", rank: 8 } } as RunConfig, 20)).toBeNull();
+});
