@@ -56,6 +56,17 @@ class Broker:
             return False
 
 
+@pytest.fixture(autouse=True)
+def _file_mode_mask() -> Iterator[None]:
+    """A command that is run within the test's process makes files private from then on: that ends with the test.
+
+    PostgreSQL runs as another user than root, and must be able to enter the folders of a later test.
+    """
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """One for all tests that leave it alone."""
