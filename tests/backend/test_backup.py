@@ -21,6 +21,7 @@ from rankscope.backup import write_backup
 from rankscope.contract.errors import StartupError
 from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
+from rankscope.contract.tables import Run
 from rankscope.restore import restore_backup
 from rankscope.settings import Settings
 from rankscope.store import runs
@@ -183,9 +184,22 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(make: Make, tmp_
     assert [path.name for path in new.data_dir.iterdir()] == ["in-use.lock"]
 
 
+def as_earlier_versions_did(settings: Settings) -> None:
+    """The runs start and prune as those of an earlier version: what a migration makes of a configuration without a phase."""
+    engine = create_engine(settings.resolved_database_url)
+    with writing(engine) as session:
+        for run in session.scalars(select(Run)):
+            method = {name: value for name, value in run.config["method"].items() if name != "pruning_phase"}
+            # The phase last, as the migration writes it: rows are compared as they are.
+            method |= {"init": "small_random", "pruning_phase": "absolute"}
+            run.config = {**run.config, "method": method}
+    engine.dispose()
+
+
 def test_a_backup_of_another_version_is_brought_up_to_date_or_refused(make: Make, tmp_path: Path) -> None:
     old, file = make("sqlite"), tmp_path / "b.tar.gz"
     fill(old)
+    as_earlier_versions_did(old)
     write_backup(old, file)
     with tarfile.open(file) as archive:
         archive.extractall(tmp_path / "x", filter="data")

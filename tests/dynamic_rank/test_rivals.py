@@ -66,7 +66,7 @@ def test_every_method_shows_ranks_counts_and_exports_a_plain_lora(tmp_path, key)
     assert (last.scores[last.mask] > 0).any()
 
     expected = logits(trainer.model, batch())
-    method.export(tmp_path / "adapter")
+    method.export(tmp_path / "adapter", "compact")
     loaded = PeftModel.from_pretrained(build()[0], tmp_path / "adapter")
     torch.testing.assert_close(logits(loaded, batch()), expected, rtol=1e-6, atol=1e-6)
     assert not torch.equal(expected, logits(build()[0], batch()))
@@ -94,7 +94,7 @@ def test_every_method_takes_decoders_and_encoder_decoders(tmp_path, key, kind):
             if "lora_" in name:
                 parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
     expected = logits(model, batch(kind))
-    method.export(tmp_path)
+    method.export(tmp_path, "compact")
     loaded = PeftModel.from_pretrained(build(kind)[0], tmp_path)
     torch.testing.assert_close(logits(loaded, batch(kind)), expected, rtol=1e-5, atol=1e-5)
 
