@@ -141,7 +141,7 @@ def _rewrites(api: httpx.Client, settings: Settings, pid: int, rows: Rows) -> No
     path = settings.datasets_dir / "rewritten.csv"
     memory: list[float] = []
     for turn in range(REWRITES):
-        line = "a text of some length, number {} of those that were written in turn {},{}\n"
+        line = "a text of some length and number {} of those that were written in turn {},{}\n"
         count = DATA_BYTES // len(line)
         lines = (line.format(place, turn, ("good", "bad")[place % 2]) for place in range(count))
         path.write_text("text,label\n" + "".join(lines), encoding="utf-8")
