@@ -364,7 +364,7 @@ def _show(value: Any, as_json: bool, line: str) -> None:
 
 
 def _say(line: str) -> None:
-    """One line for a person: names and messages may hold what a terminal would act on."""
+    """One printable line: names and messages may contain terminal control sequences."""
     typer.echo(printable(line))
 
 

@@ -208,7 +208,7 @@ class Client:
 
 
 def _run(run_id: str) -> str:
-    """The path of a run, whatever stands in its id."""
+    """The path of a run, with its id quoted."""
     return f"/runs/{quote(run_id, safe='')}"
 
 

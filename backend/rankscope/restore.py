@@ -329,7 +329,7 @@ def _is_of_type(kind: Any, value: object, name: tuple[str, str]) -> bool:
             return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
         case Boolean():
             return isinstance(value, bool)
-    raise NotImplementedError(f"a column of type {kind}")
+    raise TypeError(f"A restore cannot check columns of type {kind} yet.")
 
 
 # ---------------------------------------------------------------- the runs' files

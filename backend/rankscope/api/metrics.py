@@ -22,7 +22,7 @@ PointLimit = Annotated[
     str,
     Query(
         pattern=r"^(all|[1-9][0-9]{0,6})$",
-        description="At most about so many of each metric, or all; of all metrics together at most a million.",
+        description="About how many points of each metric at most, or all; at most a million over all metrics.",
     ),
 ]
 _MOST_POINTS, _FEWEST_POINTS = 1_000_000, 1000

@@ -96,7 +96,7 @@ class Sessions:
         return hmac.new(self._key, label.encode(), sha256).hexdigest()
 
     def _read_generation(self) -> str:
-        # The last one known, while the folder is out of reach.
+        # Keep the last known one while the folder cannot be reached.
         with contextlib.suppress(OSError, UnicodeDecodeError):
             self._generation = self._generation_file.read_text(encoding="utf-8")
         return self._generation

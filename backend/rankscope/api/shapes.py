@@ -18,7 +18,7 @@ class Shape(BaseModel):
 
 
 class RequestBody(Shape):
-    """What a request brings. Types are JSON's own: true is no number, and "8" is text."""
+    """What a request brings. Types are those of JSON: true is not a number, and "8" is text."""
 
     model_config = ConfigDict(strict=True)
 

@@ -80,7 +80,7 @@ def model_layers(shapes: Shapes, architecture: Architecture, config: Mapping[str
 
 
 def head_parameters(architecture: Architecture, config: Mapping[str, Any], labels: int) -> int | None:
-    """Parameters of the head for so many classes; None where a size is not known."""
+    """Parameters of the head for this number of classes; None where a size is not known."""
     total = 0
     for shape in architecture.head:
         sizes = [

@@ -100,7 +100,7 @@ class ModelEntry:
             return False
 
     def head_parameters(self, labels: int) -> int | None:
-        """Parameters of a new head for so many classes; None where the files do not say."""
+        """Parameters of a new head for this number of classes; None where the files do not say."""
         return head_parameters(self.kind, dict(self.sizes), labels) if self.kind else None
 
 

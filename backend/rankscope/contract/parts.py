@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 class Part(BaseModel):
     """A part of the configuration: unknown names are refused, so that a typing error cannot pass in silence."""
 
-    # strict: true is no number and "8" is text, as in JSON itself; a whole number may stand for a number with a fraction.
+    # strict: true is not a number and "8" is text, as in JSON itself; a whole number may stand for a number with a fraction.
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, strict=True
     )

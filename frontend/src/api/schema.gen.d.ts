@@ -4534,7 +4534,7 @@ export interface operations {
     get_metric: {
         parameters: {
             query?: {
-                /** @description At most about so many of each metric, or all; of all metrics together at most a million. */
+                /** @description About how many points of each metric at most, or all; at most a million over all metrics. */
                 points?: string;
                 /** @description First step. */
                 from?: number | null;
@@ -4938,7 +4938,7 @@ export interface operations {
             query?: {
                 /** @description None: every metric. */
                 names?: string[] | null;
-                /** @description At most about so many of each metric, or all; of all metrics together at most a million. */
+                /** @description About how many points of each metric at most, or all; at most a million over all metrics. */
                 points?: string;
                 /** @description First step. */
                 from?: number | null;
