@@ -81,6 +81,10 @@ def catalogue(settings: Settings) -> Settings:
     return fill_catalogue(settings)
 
 
+PAGE = Path(__file__).parent / "page"
+"""Served by every test server, so that no answer depends on whether the real page has been built."""
+
+
 @dataclass
 class Server:
     """A running API server."""
@@ -122,7 +126,7 @@ class Server:
 def start_server(
     settings: Settings, *, static_dir: Path | None = None, port: int = 0, listener: socket.socket | None = None
 ) -> Server:
-    app = create_app(settings, static_dir=static_dir)
+    app = create_app(settings, static_dir=static_dir or PAGE)
     config = server_config(app, settings, connections=1000)
     config.port = port
     server = uvicorn.Server(config)
