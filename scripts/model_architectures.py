@@ -30,21 +30,39 @@ TARGET = Path(__file__).parent.parent / "backend/rankscope/catalog/architectures
 LABELS = 17
 # Distinct sizes, so that a size says which option it comes from.
 SIZES = {
-    "hidden_size": 96, "d_model": 96, "n_embd": 96, "dim": 96, "emb_dim": 96, "word_embed_proj_dim": 48,
-    "embedding_size": 40, "vocab_size": 1009, "classifier_proj_size": 56, "pooler_hidden_size": 72,
-}  # fmt: skip
+    "hidden_size": 96,
+    "d_model": 96,
+    "n_embd": 96,
+    "dim": 96,
+    "emb_dim": 96,
+    "word_embed_proj_dim": 48,
+    "embedding_size": 40,
+    "vocab_size": 1009,
+    "classifier_proj_size": 56,
+    "pooler_hidden_size": 72,
+}
 POSITIONS = {"max_position_embeddings": 131, "n_positions": 131}
 COUNTS = {
-    "num_hidden_layers": 3, "n_layer": 3, "n_layers": 3, "num_layers": 3, "encoder_layers": 3, "decoder_layers": 5,
+    "num_hidden_layers": 3,
+    "n_layer": 3,
+    "n_layers": 3,
+    "num_layers": 3,
+    "encoder_layers": 3,
+    "decoder_layers": 5,
     "num_decoder_layers": 5,
-}  # fmt: skip
+}
 HEADS = dict.fromkeys(
     (
-        "num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads", "decoder_attention_heads",
+        "num_attention_heads",
+        "n_head",
+        "n_heads",
+        "num_heads",
+        "encoder_attention_heads",
+        "decoder_attention_heads",
         "num_key_value_heads",
     ),
     4,
-)  # fmt: skip
+)
 # What some kinds need besides to be built at all.
 EXTRA: dict[str, dict[str, Any]] = {
     "esm": {"pad_token_id": 1, "vocab_size": 1009},

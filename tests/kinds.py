@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 TEXTS = [
-    "a good film", "the plot is very poor and the music of the end is grim", "dull", "warm scene , great actor",
+    "a good film",
+    "the plot is very poor and the music of the end is grim",
+    "dull",
+    "warm scene , great actor",
     "is the end the end ?",
-]  # fmt: skip
+]
 _BERT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 
 
@@ -116,10 +119,15 @@ def _llama(tokenizer: "PreTrainedTokenizerBase") -> Any:
 
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(tokenizer), max_position_embeddings=64, num_key_value_heads=1, bos_token_id=1, eos_token_id=2,
-            pad_token_id=None, **_BERT,
+            vocab_size=len(tokenizer),
+            max_position_embeddings=64,
+            num_key_value_heads=1,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=None,
+            **_BERT,
         )
-    )  # fmt: skip
+    )
 
 
 def _gpt2(tokenizer: "PreTrainedTokenizerBase") -> Any:
@@ -144,11 +152,22 @@ def _bart(tokenizer: "PreTrainedTokenizerBase") -> Any:
 
     return BartForConditionalGeneration(
         BartConfig(
-            vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
-            decoder_attention_heads=2, encoder_ffn_dim=24, decoder_ffn_dim=24, max_position_embeddings=64, pad_token_id=1,
-            bos_token_id=0, eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=None,
+            vocab_size=len(tokenizer),
+            d_model=16,
+            encoder_layers=1,
+            decoder_layers=1,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=24,
+            decoder_ffn_dim=24,
+            max_position_embeddings=64,
+            pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
+            decoder_start_token_id=2,
+            forced_eos_token_id=None,
         )
-    )  # fmt: skip
+    )
 
 
 def _t5(tokenizer: "PreTrainedTokenizerBase") -> Any:
@@ -156,31 +175,50 @@ def _t5(tokenizer: "PreTrainedTokenizerBase") -> Any:
 
     return T5ForConditionalGeneration(
         T5Config(
-            vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=24, num_layers=1, num_heads=2, pad_token_id=0, eos_token_id=1,
+            vocab_size=len(tokenizer),
+            d_model=16,
+            d_kv=8,
+            d_ff=24,
+            num_layers=1,
+            num_heads=2,
+            pad_token_id=0,
+            eos_token_id=1,
             decoder_start_token_id=0,
         )
-    )  # fmt: skip
+    )
 
 
 _MASKED = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 _MASKED_NAMES = {
-    "bos_token": "<s>", "cls_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "sep_token": "</s>",
-    "unk_token": "<unk>", "mask_token": "<mask>",
-}  # fmt: skip
+    "bos_token": "<s>",
+    "cls_token": "<s>",
+    "pad_token": "<pad>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "unk_token": "<unk>",
+    "mask_token": "<mask>",
+}
 _KINDS: dict[str, tuple[Callable[[], "PreTrainedTokenizerBase"], Callable[["PreTrainedTokenizerBase"], Any]]] = {
     "bert": (_wordpiece, _bert),
     "roberta": (lambda: _byte_level(_MASKED, "<s> $A </s>", **_MASKED_NAMES), _roberta),
     "llama": (
         lambda: _byte_level(
-            ["<unk>", "<s>", "</s>"], "<s> $A", bos_token="<s>", eos_token="</s>", unk_token="<unk>", padding_side="left"
+            ["<unk>", "<s>", "</s>"],
+            "<s> $A",
+            bos_token="<s>",
+            eos_token="</s>",
+            unk_token="<unk>",
+            padding_side="left",
         ),
         _llama,
     ),
     "gpt2": (
-        lambda: _byte_level(["<|endoftext|>"], None, **dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")),
+        lambda: _byte_level(
+            ["<|endoftext|>"], None, **dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")
+        ),
         _gpt2,
     ),
     "bart": (lambda: _byte_level(_MASKED, "<s> $A </s>", **_MASKED_NAMES), _bart),
     "t5": (_unigram, _t5),
-}  # fmt: skip
+}
 KINDS = tuple(_KINDS)

@@ -11,9 +11,15 @@ from typing import Any
 
 HIDDEN, VOCABULARY = 8, 12
 CONFIG: dict[str, Any] = {
-    "architectures": ["BertModel"], "model_type": "bert", "num_hidden_layers": 1, "hidden_size": HIDDEN,
-    "num_attention_heads": 2, "intermediate_size": 2 * HIDDEN, "vocab_size": VOCABULARY, "max_position_embeddings": 32,
-}  # fmt: skip
+    "architectures": ["BertModel"],
+    "model_type": "bert",
+    "num_hidden_layers": 1,
+    "hidden_size": HIDDEN,
+    "num_attention_heads": 2,
+    "intermediate_size": 2 * HIDDEN,
+    "vocab_size": VOCABULARY,
+    "max_position_embeddings": 32,
+}
 SHAPES: dict[str, tuple[int, ...]] = {
     "embeddings.word_embeddings.weight": (VOCABULARY, HIDDEN),
     "encoder.layer.0.attention.self.query.weight": (HIDDEN, HIDDEN),
@@ -147,9 +153,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "shape_of_a_thousand": (_one_tensor(shape=[2] * 1000), "shape"),
     "no_offsets": (_one_tensor(data_offsets=None), "data_offsets"),
     "falling_offsets": (_one_tensor(data_offsets=[8, 0]), "data_offsets"),
-    "offsets_out_of_range": (_one_tensor(data_offsets=[1 << 40, (1 << 40) + 4 * VOCABULARY * HIDDEN]), "model.safetensors"),
+    "offsets_out_of_range": (
+        _one_tensor(data_offsets=[1 << 40, (1 << 40) + 4 * VOCABULARY * HIDDEN]),
+        "model.safetensors",
+    ),
     "overlapping_offsets": (
-        _weights(safetensors({name: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} for name in "ab"}, 8)), "overlaps",
+        _weights(safetensors({name: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} for name in "ab"}, 8)),
+        "overlaps",
     ),
     "bytes_behind_the_end": (_weights(_GOOD + b"more"), "behind"),
     "web_page": (_weights(b"<!DOCTYPE html><html>404</html>"), "web page"),
@@ -180,11 +190,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "kind_audio": (_config(CONFIG | {"model_type": "whisper"}), "whisper"),
     "kind_is_huge": (_config(CONFIG | {"model_type": "b" * 100_000}), "kind"),
     "own_code": (_config(CONFIG | {"model_type": "mine", "auto_map": {"AutoModel": "m.M"}}), "auto_map"),
-    "weights_named_outside": (_config(CONFIG | {"transformers_weights": "../good/model.safetensors"}), "transformers_weights"),
+    "weights_named_outside": (
+        _config(CONFIG | {"transformers_weights": "../good/model.safetensors"}),
+        "transformers_weights",
+    ),
     "weights_named_missing": (_config(CONFIG | {"transformers_weights": "other.safetensors"}), "missing"),
     "pickle_only": (_instead("pytorch_model.bin", b"PK"), "pickle"),
     "pickle_index_only": (
-        _instead("pytorch_model.bin.index.json", b'{"weight_map": {"a": "../e1/pytorch_model.bin"}}'), "no weights",
+        _instead("pytorch_model.bin.index.json", b'{"weight_map": {"a": "../e1/pytorch_model.bin"}}'),
+        "no weights",
     ),
     "gguf_only": (_instead("model.Q4_K_M.gguf"), "GGUF"),
     "onnx_only": (_instead("model.onnx"), "ONNX"),
@@ -203,10 +217,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "index_without_metadata": (_index({_FIRST: "model-00001-of-00002.safetensors"}, None), "metadata"),
     "no_tokenizer": (_without("vocab.txt"), "tokenizer"),
     "sentencepiece_only": (
-        lambda folder: ((folder / "vocab.txt").unlink(), (folder / "spiece.model").write_bytes(b"\n\x05")), "sentencepiece",
+        lambda folder: ((folder / "vocab.txt").unlink(), (folder / "spiece.model").write_bytes(b"\n\x05")),
+        "sentencepiece",
     ),
     "vocabulary_of_another_class": (
-        lambda folder: os.rename(folder / "vocab.txt", folder / "vocab.json"), "vocab.json",
+        lambda folder: os.rename(folder / "vocab.txt", folder / "vocab.json"),
+        "vocab.json",
     ),
     "tokenizer_broken": (_tokenizer(b'{"model": '), "tokenizer.json"),
     "tokenizer_list": (_tokenizer([]), "tokenizer.json"),
@@ -215,15 +231,21 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "tokenizer_ids_of_texts": (_tokenizer({"model": {"vocab": {"a": "1"}}}), "tokenizer.json"),
     "tokenizer_above_the_embedding": (_tokenizer({"model": {"vocab": {"a": VOCABULARY}}}), "embedding"),
     "added_token_above_the_embedding": (
-        _tokenizer({"model": {"vocab": {"a": 1}}, "added_tokens": [{"id": VOCABULARY, "content": "b"}]}), "embedding",
+        _tokenizer({"model": {"vocab": {"a": 1}}, "added_tokens": [{"id": VOCABULARY, "content": "b"}]}),
+        "embedding",
     ),
     "vocabulary_above_the_embedding": (
-        lambda folder: (folder / "vocab.txt").write_text("\n".join([*WORDS, "more"])), "embedding",
+        lambda folder: (folder / "vocab.txt").write_text("\n".join([*WORDS, "more"])),
+        "embedding",
     ),
     "embedding_of_another_size": (_config(CONFIG | {"vocab_size": 2 * VOCABULARY}), "vocab_size"),
-    "tokenizer_config_list": (lambda folder: (folder / "tokenizer_config.json").write_text("[]"), "tokenizer_config.json"),
+    "tokenizer_config_list": (
+        lambda folder: (folder / "tokenizer_config.json").write_text("[]"),
+        "tokenizer_config.json",
+    ),
     "tokenizer_class_number": (
-        lambda folder: (folder / "tokenizer_config.json").write_text('{"tokenizer_class": 5}'), "tokenizer_class",
+        lambda folder: (folder / "tokenizer_config.json").write_text('{"tokenizer_class": 5}'),
+        "tokenizer_class",
     ),
     "tokenizer_of_own_code": (
         lambda folder: (folder / "tokenizer_config.json").write_text(
@@ -232,7 +254,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "auto_map",
     ),
     "wrapped_names": (_weights(weights({f"module.bert.{name}": shape for name, shape in SHAPES.items()})), "'module.'"),
-    "compiled_names": (_weights(weights({f"_orig_mod.{name}": shape for name, shape in SHAPES.items()})), "'_orig_mod.'"),
+    "compiled_names": (
+        _weights(weights({f"_orig_mod.{name}": shape for name, shape in SHAPES.items()})),
+        "'_orig_mod.'",
+    ),
     "lora_names": (_weights(weights({"base_model.model.a.lora_A.weight": (2, 8)})), "adapter"),
     "names_of_another_model": (_weights(weights({"wte.weight": (4, 4), "h.0.x.weight": (4, 4)})), "no weight"),
     "config_is_a_pipe": (_special("config.json", os.mkfifo), "pipe"),
@@ -242,9 +267,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "weights_are_a_device": (_special("model.safetensors", lambda path: path.symlink_to("/dev/zero")), "device"),
     "config_is_a_folder": (_special("config.json", Path.mkdir), "folder"),
     "config_is_a_dangling_link": (_special("config.json", lambda path: path.symlink_to("nowhere")), "link to nothing"),
-    "weights_are_a_dangling_link": (_special("model.safetensors", lambda path: path.symlink_to("nowhere")), "link to nothing"),
+    "weights_are_a_dangling_link": (
+        _special("model.safetensors", lambda path: path.symlink_to("nowhere")),
+        "link to nothing",
+    ),
     "link_to_itself": (_special("config.json", lambda path: path.symlink_to(path.name)), "config.json"),
     "empty_folder": (_empty, "empty folder"),
     "model_in_a_sub_folder": (_moved_down, "inner"),
     "no_config": (_without("config.json"), "config.json"),
-}  # fmt: skip
+}

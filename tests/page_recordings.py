@@ -41,12 +41,23 @@ _SMOOTHED = {"names": "train_loss", "smooth": 0.9}
 CONFIG: Json = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
-    "method": {"name": "dynamic_rank", "initial_rank": 3, "target_rank": 1, "prune_interval": 2, "prune_end_ratio": 0.9},
+    "method": {
+        "name": "dynamic_rank",
+        "initial_rank": 3,
+        "target_rank": 1,
+        "prune_interval": 2,
+        "prune_end_ratio": 0.9,
+    },
     "training": {
-        "max_steps": 8, "batch_size": 4, "max_length": 16, "learning_rate": 0.01, "eval_every": 4, "checkpoint_every": 3,
+        "max_steps": 8,
+        "batch_size": 4,
+        "max_length": 16,
+        "learning_rate": 0.01,
+        "eval_every": 4,
+        "checkpoint_every": 3,
         "after_done": "keep",
     },
-}  # fmt: skip
+}
 
 
 class _Killed(BaseException):

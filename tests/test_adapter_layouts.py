@@ -141,9 +141,13 @@ def test_both_downloads_load_in_peft_and_the_page_s_script_runs(
     assert usage["size_bytes"]["compact"] < usage["size_bytes"]["uniform"]
     done = subprocess.run(
         [sys.executable, "-c", usage["code"]],
-        cwd=tmp_path / "uniform", env=os.environ | {"HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, timeout=200,
+        cwd=tmp_path / "uniform",
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split()[0] in ("fresh", "rotten")
 
@@ -157,8 +161,10 @@ def test_the_run_says_with_what_it_was_trained(stack_with_run: tuple[Stack, str]
         found = client.run(run_id)["environment"]["trained_with"]
     assert found["attempt"] == "1"
     assert (found["torch"], found["transformers"], found["peft"]) == (
-        torch.__version__, transformers.__version__, peft.__version__,
-    )  # fmt: skip
+        torch.__version__,
+        transformers.__version__,
+        peft.__version__,
+    )
     assert found["device"].startswith("CPU (") or torch.cuda.is_available()
 
 

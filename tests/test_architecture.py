@@ -19,11 +19,16 @@ ALLOWED = {
     "rankscope.catalog": {"rankscope.contract", "rankscope.catalog", "rankscope.settings"},
     "rankscope": {"rankscope"},
     "rankscope_worker": {
-        "rankscope.contract", "rankscope.store", "rankscope.catalog", "rankscope.settings", "rankscope.data_folder",
-        "rankscope.training_stack", "rankscope_worker",
+        "rankscope.contract",
+        "rankscope.store",
+        "rankscope.catalog",
+        "rankscope.settings",
+        "rankscope.data_folder",
+        "rankscope.training_stack",
+        "rankscope_worker",
     },
     "dynamic_rank": {"dynamic_rank"},
-}  # fmt: skip
+}
 # The worker's modules that run in the supervising process: they must start fast and survive what kills a child.
 SUPERVISING = ["celery_app", "tasks", "supervisor", "gpus", "predictor"]
 HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate"}

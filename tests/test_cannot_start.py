@@ -54,9 +54,12 @@ class Place:
             "RANKSCOPE_BROKER_URL": self.broker.url,
         }
         return subprocess.Popen(
-            [sys.executable, "-m", *COMMANDS[command], *self.options], env=clean | settings | self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", *COMMANDS[command], *self.options],
+            env=clean | settings | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def processes(self) -> list[psutil.Process]:
         """All that was started with this data folder."""
@@ -155,16 +158,45 @@ CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
     ("not a database", EVERY, write("rankscope.db", b"not a database at all" * 500), ("damaged",)),
     ("damaged database", EVERY, damage, ("damaged",)),
     ("database is a folder", EVERY, database_as_a_folder, ("database",)),
-    ("database of another kind", EVERY, environment(RANKSCOPE_DATABASE_URL=f"mysql://u:{SECRET}@h/d"), ("RANKSCOPE_DATABASE_URL",)),
+    (
+        "database of another kind",
+        EVERY,
+        environment(RANKSCOPE_DATABASE_URL=f"mysql://u:{SECRET}@h/d"),
+        ("RANKSCOPE_DATABASE_URL",),
+    ),
     ("no URL of a database", EVERY, environment(RANKSCOPE_DATABASE_URL=SECRET), ("RANKSCOPE_DATABASE_URL",)),
-    ("port of the database", EVERY, environment(RANKSCOPE_DATABASE_URL=f"postgresql://h:{SECRET}/d"), ("RANKSCOPE_DATABASE_URL",)),
-    ("database does not answer", EVERY, environment(RANKSCOPE_DATABASE_URL=f"postgresql://u:{SECRET}@127.0.0.1:1/d?password={SECRET}"),
-     ("127.0.0.1:1",)),
+    (
+        "port of the database",
+        EVERY,
+        environment(RANKSCOPE_DATABASE_URL=f"postgresql://h:{SECRET}/d"),
+        ("RANKSCOPE_DATABASE_URL",),
+    ),
+    (
+        "database does not answer",
+        EVERY,
+        environment(RANKSCOPE_DATABASE_URL=f"postgresql://u:{SECRET}@127.0.0.1:1/d?password={SECRET}"),
+        ("127.0.0.1:1",),
+    ),
     ("kind of broker", EVERY, environment(RANKSCOPE_BROKER_URL=f"amqp://u:{SECRET}@h"), ("RANKSCOPE_BROKER_URL",)),
     ("no URL of a broker", EVERY, environment(RANKSCOPE_BROKER_URL="localhost"), ("RANKSCOPE_BROKER_URL",)),
-    ("port of the broker", EVERY, environment(RANKSCOPE_BROKER_URL=f"redis://:p@h:{SECRET}/0"), ("RANKSCOPE_BROKER_URL",)),
-    ("number of the broker", EVERY, environment(RANKSCOPE_BROKER_URL="redis://127.0.0.1/zero"), ("RANKSCOPE_BROKER_URL",)),
-    ("host of the broker", EVERY, environment(RANKSCOPE_BROKER_URL="redis://nosuchhost.invalid/0"), ("nosuchhost.invalid",)),
+    (
+        "port of the broker",
+        EVERY,
+        environment(RANKSCOPE_BROKER_URL=f"redis://:p@h:{SECRET}/0"),
+        ("RANKSCOPE_BROKER_URL",),
+    ),
+    (
+        "number of the broker",
+        EVERY,
+        environment(RANKSCOPE_BROKER_URL="redis://127.0.0.1/zero"),
+        ("RANKSCOPE_BROKER_URL",),
+    ),
+    (
+        "host of the broker",
+        EVERY,
+        environment(RANKSCOPE_BROKER_URL="redis://nosuchhost.invalid/0"),
+        ("nosuchhost.invalid",),
+    ),
     ("port that is no number", EVERY, environment(RANKSCOPE_PORT="abc"), ("RANKSCOPE_PORT", "'abc'")),
     ("lease below zero", EVERY, environment(RANKSCOPE_LEASE_S="-1"), ("RANKSCOPE_LEASE_S", "'-1'")),
     ("lease that is no number", EVERY, environment(RANKSCOPE_LEASE_S="nan"), ("RANKSCOPE_LEASE_S",)),
@@ -190,7 +222,7 @@ CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
     ("slots that are no number", ("worker",), options("--slots", "many"), ("--slots", "'many'")),
     ("unknown option", ("worker",), options("--bogus"), ("--bogus",)),
     ("missing data folder", ("worker",), lambda place: shutil.rmtree(place.folder), ("does not exist",)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

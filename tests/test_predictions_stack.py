@@ -65,9 +65,10 @@ def finished(stack: Stack, wanted: dict[str, Any]) -> dict[str, Any]:
     with stack.client() as client:
         run_id = client.launch(wanted)["id"]
         run = wait_for(
-            "the run to end", lambda: r if (r := client.run(run_id))["status"] in ("done", "failed") else None,
+            "the run to end",
+            lambda: r if (r := client.run(run_id))["status"] in ("done", "failed") else None,
             deadline_s=240,
-        )  # fmt: skip
+        )
     assert run is not None
     assert run["status"] == "done", run["message"]
     return run

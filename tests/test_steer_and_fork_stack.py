@@ -17,10 +17,15 @@ CONFIG: dict[str, Any] = {
     "data": {"id": "local:reviews"},
     "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 5, "prune_end_ratio": 0.9},
     "training": {
-        "max_steps": STEPS, "batch_size": 8, "max_length": 16, "learning_rate": 0.01, "eval_every": 1000,
-        "checkpoint_every": 100, "keep_checkpoints": 100,
+        "max_steps": STEPS,
+        "batch_size": 8,
+        "max_length": 16,
+        "learning_rate": 0.01,
+        "eval_every": 1000,
+        "checkpoint_every": 100,
+        "keep_checkpoints": 100,
     },
-}  # fmt: skip
+}
 ADAPTER = "adapter/adapter_model.safetensors"
 
 

@@ -56,9 +56,24 @@ from rankscope.store.schema import migrate
 API = "/api/v1"
 _PATIENCE_S = 10.0  # of a request, for a data file that nobody has read yet
 _ROUTERS = (
-    session, system, pulse, catalog, runs, lineage, steering, queue, events, metrics, ranks, files, takeaway, health, predictions,
-    compare, workers,
-)  # fmt: skip
+    session,
+    system,
+    pulse,
+    catalog,
+    runs,
+    lineage,
+    steering,
+    queue,
+    events,
+    metrics,
+    ranks,
+    files,
+    takeaway,
+    health,
+    predictions,
+    compare,
+    workers,
+)
 
 
 class App(FastAPI):

@@ -13,12 +13,19 @@ Changes = Mapping[str, Any]
 
 _RETRY_FIELDS = frozenset(
     {
-        "training.batch_size", "training.gradient_accumulation", "training.checkpoint_every",
-        "training.checkpoint_minutes", "training.keep_checkpoints", "training.keep_best", "training.best_metric",
+        "training.batch_size",
+        "training.gradient_accumulation",
+        "training.checkpoint_every",
+        "training.checkpoint_minutes",
+        "training.keep_checkpoints",
+        "training.keep_best",
+        "training.best_metric",
         "training.on_disk_full",
-        "training.after_done", "training.raw_scores", "hardware.device",
+        "training.after_done",
+        "training.raw_scores",
+        "hardware.device",
     }
-)  # fmt: skip
+)
 """What may change within one training: nothing that it computes, up to rounding and the draw of dropout."""
 
 
@@ -67,22 +74,25 @@ def check_retry(differences: Mapping[str, list[Any]], before: RunConfig, after: 
     """Raises BadInput unless the changed run is still the same training, in other pieces or kept in another way."""
     problems = [
         FieldProblem(
-            f"changes.{field}", new, "cannot change in a retry: what comes after would be another training",
+            f"changes.{field}",
+            new,
+            "cannot change in a retry: what comes after would be another training",
             "Fork the run from a checkpoint, or launch a new one.",
         )
         for field, (_, new) in differences.items()
         if field not in _RETRY_FIELDS
-    ]  # fmt: skip
+    ]
     rows = before.training.batch_size * before.training.gradient_accumulation
     now = after.training.batch_size * after.training.gradient_accumulation
     if now != rows:
         problems.append(
             FieldProblem(
-                "changes.training.batch_size", after.training.batch_size,
+                "changes.training.batch_size",
+                after.training.batch_size,
                 f"times gradient_accumulation {after.training.gradient_accumulation} is {now} rows a step; "
                 f"the run has {rows}",
                 f"Choose both so that their product is {rows}.",
             )
-        )  # fmt: skip
+        )
     if problems:
         raise BadInput(problems)

@@ -121,9 +121,12 @@ class Client:
         while True:
             try:
                 with self._http.stream(
-                    "GET", f"{_run(run_id)}/events/stream", params={"after": after},
-                    headers={"Last-Event-ID": str(after)}, timeout=httpx.Timeout(30, read=_SILENT_S),
-                ) as answer:  # fmt: skip
+                    "GET",
+                    f"{_run(run_id)}/events/stream",
+                    params={"after": after},
+                    headers={"Last-Event-ID": str(after)},
+                    timeout=httpx.Timeout(30, read=_SILENT_S),
+                ) as answer:
                     if answer.status_code in _PASSING and was_there:
                         raise httpx.RemoteProtocolError(f"it answers {answer.status_code}")
                     self._check_kind(answer, "text/event-stream")

@@ -91,14 +91,20 @@ class BoundedProtocol(H11Protocol):
         error = sys.exc_info()[1]
         status = HTTPStatus(getattr(error, "error_status_hint", 400))
         problem = {
-            "type": "about:blank", "title": status.phrase, "status": status, "errors": [],
+            "type": "about:blank",
+            "title": status.phrase,
+            "status": status,
+            "errors": [],
             "detail": f"This is not a request that can be read: {error or msg}.",
             "next_step": "Send less in the request line and the headers." if status == 431 else "Send HTTP/1.1.",
-        }  # fmt: skip
+        }
         body = json.dumps(problem).encode()
         headers = {
-            "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close", **SAFE_HEADERS,
-        }  # fmt: skip
+            "Content-Type": MEDIA_TYPE,
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            **SAFE_HEADERS,
+        }
         parts: list[Any] = [
             h11.Response(status_code=status, headers=list(headers.items()), reason=status.phrase.encode()),
             h11.Data(data=body),
@@ -146,6 +152,8 @@ def _quietest(connections: Iterable[BoundedProtocol]) -> BoundedProtocol | None:
 def bounded(most_connections: int, *, head_timeout_s: float = 10.0, body_timeout_s: float = 30.0) -> type[H11Protocol]:
     """The class of protocol for `uvicorn.Config(http=...)`."""
     limits = {
-        "most_connections": most_connections, "head_timeout_s": head_timeout_s, "body_timeout_s": body_timeout_s,
-    }  # fmt: skip
+        "most_connections": most_connections,
+        "head_timeout_s": head_timeout_s,
+        "body_timeout_s": body_timeout_s,
+    }
     return type("Bounded", (BoundedProtocol,), limits)

@@ -21,18 +21,18 @@ def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
     targets = None if isinstance(method, ControlMethod) else method.target_modules
     return [
         Preset(
-            "control", "Control: plain LoRA with these ranks",
+            "control",
+            "Control: plain LoRA with these ranks",
             f"From scratch with the ranks that this run ended with: does its allocation help by itself?{told}",
             _with(config, ControlMethod(rank_pattern=dict(ranks), lora_alpha=alpha, lora_dropout=dropout), rate),
         ),
         Preset(
-            "lora", f"LoRA at this budget (rank {even})",
+            "lora",
+            f"LoRA at this budget (rank {even})",
             f"Every module has rank {even}; this run kept {mean:.3g} in the mean.{told}",
-            _with(
-                config, LoraMethod(rank=even, target_modules=targets, lora_alpha=alpha, lora_dropout=dropout), rate
-            ),
+            _with(config, LoraMethod(rank=even, target_modules=targets, lora_alpha=alpha, lora_dropout=dropout), rate),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _rate(config: RunConfig) -> float:

@@ -26,10 +26,20 @@ _FREE = ("training.", "hardware.")
 _SCHEDULE = frozenset(
     f"method.{name}"
     for name in (
-        "target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "pruning_phase", "schedule", "beta", "eps", "eta",
-        "score", "c_lr_scale", "lora_dropout",
+        "target_rank",
+        "warmup_ratio",
+        "prune_end_ratio",
+        "prune_interval",
+        "pruning_phase",
+        "schedule",
+        "beta",
+        "eps",
+        "eta",
+        "score",
+        "c_lr_scale",
+        "lora_dropout",
     )
-)  # fmt: skip
+)
 _AFTER_FINAL = frozenset({"method.lora_dropout", "method.c_lr_scale"})
 _WHY = {
     "model": ("cannot change in a fork: the checkpoint's tensors belong to the parent's model", "Launch a new run."),
@@ -173,10 +183,12 @@ def _step_problems(plan: RunPlan, origin: Origin) -> list[FieldProblem]:
         return []
     return [
         FieldProblem(
-            "changes.training.max_steps", plan.total_steps, f"is {plan.total_steps}: the checkpoint is of step {origin.step}",
+            "changes.training.max_steps",
+            plan.total_steps,
+            f"is {plan.total_steps}: the checkpoint is of step {origin.step}",
             f"Use more than {origin.step}, or fork from an earlier checkpoint.",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _final_mask_problems(differences: Mapping[str, list[Any]], parent: Run, origin: Origin) -> list[FieldProblem]:
@@ -205,11 +217,12 @@ def _open_mask_problems(plan: RunPlan, method: DynamicRankMethod, origin: Origin
         return []
     return [
         FieldProblem(
-            "changes.method.prune_end_ratio", method.prune_end_ratio,
+            "changes.method.prune_end_ratio",
+            method.prune_end_ratio,
             f"ends the pruning at step {window.end}, and the checkpoint of step {origin.step} has no final mask yet",
             "Raise prune_end_ratio or max_steps, or fork from another checkpoint.",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _is_held(config: RunConfig) -> bool:
@@ -230,9 +243,11 @@ def _changed_files(before: Mapping[str, Any], plan: RunPlan, catalog: Catalog) -
 
 def _changed(field: str, now: str, what: str) -> FieldProblem:
     return FieldProblem(
-        f"changes.{field}", now, f"has other {what} than when the parent was launched",
+        f"changes.{field}",
+        now,
+        f"has other {what} than when the parent was launched",
         "Put the old ones back, or launch a new run.",
-    )  # fmt: skip
+    )
 
 
 def _changed_rows(before: Mapping[str, Any], plan: RunPlan) -> list[FieldProblem]:

@@ -23,9 +23,16 @@ from rankscope.contract.status import RunStatus
 from rankscope.trends import LossTrend, loss_trend
 
 Code = Literal[
-    "ranks_never_move", "budget_out_of_reach", "module_at_rank_0", "scores_equal", "scores_nan", "loss_nan",
-    "loss_diverging", "throughput_collapse", "heartbeat_late",
-]  # fmt: skip
+    "ranks_never_move",
+    "budget_out_of_reach",
+    "module_at_rank_0",
+    "scores_equal",
+    "scores_nan",
+    "loss_nan",
+    "loss_diverging",
+    "throughput_collapse",
+    "heartbeat_late",
+]
 Severity = Literal["error", "warning", "info"]
 
 _FEWEST_SPEEDS = 12
@@ -144,10 +151,12 @@ def ranks_never_move(facts: Facts) -> Finding | None:
         if not facts.total_steps or 2 * ranks.step < facts.total_steps:
             return None
         return Finding(
-            "ranks_never_move", "warning",
+            "ranks_never_move",
+            "warning",
             f"No gate has closed by step {ranks.step} of {facts.total_steps}: every module still has rank {ranks.width}.",
-            "Fork or launch again with a larger sparse_lambda or learning_rate.", ranks.step,
-        )  # fmt: skip
+            "Fork or launch again with a larger sparse_lambda or learning_rate.",
+            ranks.step,
+        )
     due, total = facts.pruning_due, len(ranks.ranks) * ranks.width
     if not isinstance(facts.method, BudgetedMethod) or due is None or due.budget >= total:
         return None
@@ -156,11 +165,13 @@ def ranks_never_move(facts: Facts) -> Finding | None:
     is_over = facts.window is not None and ranks.step >= facts.window.end
     happened = "nothing has been pruned" if facts.pruned_to is None else "pruning has changed nothing"
     return Finding(
-        "ranks_never_move", "error" if is_over else "warning",
+        "ranks_never_move",
+        "error" if is_over else "warning",
         f"All {len(ranks.ranks)} modules still have rank {ranks.width} at step {ranks.step}: {happened}, but the pruning of "
         f"step {due.step} should have left {due.budget} of {total} components.",
-        "Check the log for warnings from the method, then resume the run from a checkpoint before that step.", ranks.step,
-    )  # fmt: skip
+        "Check the log for warnings from the method, then resume the run from a checkpoint before that step.",
+        ranks.step,
+    )
 
 
 def budget_out_of_reach(facts: Facts) -> Finding | None:
@@ -174,26 +185,33 @@ def budget_out_of_reach(facts: Facts) -> Finding | None:
     sizes = f"{live} components are live, and the target rank {facts.target_rank} allows {final_budget}"
     if facts.frozen_at is not None:
         return Finding(
-            "budget_out_of_reach", "info", f"The mask was frozen at step {facts.frozen_at}: {sizes}.",
-            "If you did not intend this, fork the run from a checkpoint before that step.", facts.frozen_at,
-        )  # fmt: skip
+            "budget_out_of_reach",
+            "info",
+            f"The mask was frozen at step {facts.frozen_at}: {sizes}.",
+            "If you did not intend this, fork the run from a checkpoint before that step.",
+            facts.frozen_at,
+        )
     is_over = facts.window is not None and ranks.step >= facts.window.end
     if facts.held_since is not None:
         return _held(facts, facts.held_since, sizes, is_over=is_over)
     if is_over or ranks.is_final:
         return Finding(
-            "budget_out_of_reach", "error", f"Pruning ended at step {_last_pruning_step(facts)}, and {sizes}.",
+            "budget_out_of_reach",
+            "error",
+            f"Pruning ended at step {_last_pruning_step(facts)}, and {sizes}.",
             "Do not compare this run at its budget. Check the log, and fork the run from a checkpoint before that step.",
             ranks.step,
-        )  # fmt: skip
+        )
     done = facts.pruned_to
     if done is not None and live > done.budget:
         of = "this step" if done.step == ranks.step else f"the last pruning, at step {done.step},"
         return Finding(
-            "budget_out_of_reach", "warning",
+            "budget_out_of_reach",
+            "warning",
             f"{live} components are live at step {ranks.step}, and the budget of {of} is {done.budget}.",
-            "Wait for the next pruning. If the number stays above the budget, check the log.", ranks.step,
-        )  # fmt: skip
+            "Wait for the next pruning. If the number stays above the budget, check the log.",
+            ranks.step,
+        )
     return None
 
 
@@ -202,9 +220,12 @@ def _held(facts: Facts, since: int, sizes: str, *, is_over: bool) -> Finding:
     held = f"Pruning has been held since step {since}: {sizes}."
     if facts.status == RunStatus.done:
         return Finding(
-            "budget_out_of_reach", "error", f"{held} The run is done, so the budget will not be met.",
-            "Fork the run from a checkpoint, and release pruning.", since,
-        )  # fmt: skip
+            "budget_out_of_reach",
+            "error",
+            f"{held} The run is done, so the budget will not be met.",
+            "Fork the run from a checkpoint, and release pruning.",
+            since,
+        )
     if not is_over:
         end = facts.window.end if facts.window is not None else facts.total_steps
         return Finding(
@@ -215,9 +236,12 @@ def _held(facts: Facts, since: int, sizes: str, *, is_over: bool) -> Finding:
             since,
         )
     return Finding(
-        "budget_out_of_reach", "warning", f"{held} The ranks should have been final by now.",
-        f"Release pruning before the last step, {facts.total_steps}.", since,
-    )  # fmt: skip
+        "budget_out_of_reach",
+        "warning",
+        f"{held} The ranks should have been final by now.",
+        f"Release pruning before the last step, {facts.total_steps}.",
+        since,
+    )
 
 
 def _last_pruning_step(facts: Facts) -> int | None:
@@ -239,9 +263,12 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
     saw = f"{len(empty)} of {len(ranks.ranks)} modules have rank 0 at step {ranks.step}: {shown}{more}."
     if len(empty) == len(ranks.ranks):
         return Finding(
-            "module_at_rank_0", "error", f"{saw} The adapter does nothing any more.",
-            "Launch again with a larger target rank; with sora, with a smaller sparse_lambda.", ranks.step,
-        )  # fmt: skip
+            "module_at_rank_0",
+            "error",
+            f"{saw} The adapter does nothing any more.",
+            "Launch again with a larger target rank; with sora, with a smaller sparse_lambda.",
+            ranks.step,
+        )
     later = (
         "The export leaves them out, and they compute what the base model computes."
         if ranks.is_final or isinstance(facts.method, EvaMethod)
@@ -251,13 +278,19 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
     is_common = facts.target_rank == 1 or isinstance(facts.method, EvaMethod) or not ranks.is_final
     if 2 * len(empty) > len(ranks.ranks) and not is_common:
         return Finding(
-            "module_at_rank_0", "warning", f"{saw} {later} It is unusual for more than half of the modules.",
-            "Compare with another score (method.score: norm) or a larger target rank.", ranks.step,
-        )  # fmt: skip
+            "module_at_rank_0",
+            "warning",
+            f"{saw} {later} It is unusual for more than half of the modules.",
+            "Compare with another score (method.score: norm) or a larger target rank.",
+            ranks.step,
+        )
     return Finding(
-        "module_at_rank_0", "info", f"{saw} That is fine: the budget went to other modules. {later}",
-        "Nothing to do.", ranks.step,
-    )  # fmt: skip
+        "module_at_rank_0",
+        "info",
+        f"{saw} That is fine: the budget went to other modules. {later}",
+        "Nothing to do.",
+        ranks.step,
+    )
 
 
 def scores_equal(facts: Facts) -> Finding | None:
@@ -279,11 +312,13 @@ def scores_equal(facts: Facts) -> Finding | None:
         return None
     why = "nothing has been learned yet" if first == 0 else "they do not say which component matters"
     return Finding(
-        "scores_equal", "warning",
+        "scores_equal",
+        "warning",
         f"All {len(ranks.scores)} live components have the score {first:g} at step {ranks.step}: {why}, so pruning chooses "
         "them by their position alone.",
-        "Raise learning_rate or warmup_ratio, or use init zero_b or another score.", ranks.step,
-    )  # fmt: skip
+        "Raise learning_rate or warmup_ratio, or use init zero_b or another score.",
+        ranks.step,
+    )
 
 
 def scores_nan(facts: Facts) -> Finding | None:
@@ -295,9 +330,12 @@ def scores_nan(facts: Facts) -> Finding | None:
     now = f"{bad} of {len(ranks.scores)} live components have the score NaN at step {ranks.step}."
     if warning is None:
         return Finding(
-            "scores_nan", "error", now, "The training has diverged. Fork it from a checkpoint at a lower learning_rate.",
+            "scores_nan",
+            "error",
+            now,
+            "The training has diverged. Fork it from a checkpoint at a lower learning_rate.",
             ranks.step,
-        )  # fmt: skip
+        )
     message = f"{warning.message} {now}" if bad else f"{warning.message} No score is NaN at step {ranks.step}."
     return Finding("scores_nan", "error" if bad else "info", message, warning.next_step or _LOWER, warning.step)
 
@@ -330,11 +368,13 @@ def loss_diverging(facts: Facts) -> Finding | None:
     if trend is None or not trend.is_diverging:
         return None
     return Finding(
-        "loss_diverging", "warning",
+        "loss_diverging",
+        "warning",
         f"The training loss has risen to about {trend.recent:.3g} by step {trend.step}. At its best, around step "
         f"{trend.best_step}, it was {trend.best:.3g}.",
-        "Stop the run, and fork it from a checkpoint near that step at a lower learning_rate.", trend.step,
-    )  # fmt: skip
+        "Stop the run, and fork it from a checkpoint near that step at a lower learning_rate.",
+        trend.step,
+    )
 
 
 # ---------------------------------------------------------------- machine
@@ -349,20 +389,25 @@ def throughput_collapse(facts: Facts) -> Finding | None:
     patience_s = max(_STALLED_S, _STALLED_STEPS / usual if usual else math.inf)
     if facts.loss_age_s is not None and facts.loss_age_s > patience_s:
         return Finding(
-            "throughput_collapse", "error",
+            "throughput_collapse",
+            "error",
             f"No step has ended for {facts.loss_age_s:.0f} s, since step {facts.step}; the median of this attempt is "
             f"{usual:.3g} steps a second.",
-            f"{look} If the training hangs, stop the run and resume it.", facts.step,
-        )  # fmt: skip
+            f"{look} If the training hangs, stop the run and resume it.",
+            facts.step,
+        )
     if len(facts.speeds) < _FEWEST_SPEEDS:
         return None
     recent = median(facts.speeds[-_RECENT_SPEEDS:])
     if recent >= _COLLAPSED_BELOW * usual:
         return None
     return Finding(
-        "throughput_collapse", "warning",
-        f"{recent:.3g} steps a second at step {facts.step}; the median of this attempt is {usual:.3g}.", look, facts.step,
-    )  # fmt: skip
+        "throughput_collapse",
+        "warning",
+        f"{recent:.3g} steps a second at step {facts.step}; the median of this attempt is {usual:.3g}.",
+        look,
+        facts.step,
+    )
 
 
 def heartbeat_late(facts: Facts) -> Finding | None:
@@ -372,13 +417,16 @@ def heartbeat_late(facts: Facts) -> Finding | None:
         return None
     is_over = age_s > facts.lease_s
     return Finding(
-        "heartbeat_late", "error" if is_over else "warning",
+        "heartbeat_late",
+        "error" if is_over else "warning",
         f"Worker {facts.worker} last renewed its lease {age_s:.0f} s ago. It should do so every {facts.lease_s / 4:.0f} s, and "
         f"loses the run after {facts.lease_s:.0f} s.",
         "Check that the worker is running and reaches the database. Another worker resumes the run from its newest "
-        "checkpoint." if is_over else "Wait. If this does not go away, check the worker's host.",
+        "checkpoint."
+        if is_over
+        else "Wait. If this does not go away, check the worker's host.",
         facts.step,
-    )  # fmt: skip
+    )
 
 
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (

@@ -62,10 +62,12 @@ def switch_method(
     if interval is not None:
         changes.append(
             SwitchedField(
-                "method.prune_interval", method["prune_interval"], interval,
+                "method.prune_interval",
+                method["prune_interval"],
+                interval,
                 f"{steps:,} steps leave no room for a pruning every {method['prune_interval']} steps.",
             )
-        )  # fmt: skip
+        )
         method["prune_interval"] = interval
 
     rate, own_rate = training.get("learning_rate"), new.own_rate(method)

@@ -70,12 +70,13 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         raise BadInput(
             [
                 FieldProblem(
-                    "config.method.target_modules", None,
+                    "config.method.target_modules",
+                    None,
                     f"fits {len(modules):,} layers of {model.id}; a run adapts at most {MOST_MODULES:,}",
                     "Name some of them in target_modules.",
                 )
             ]
-        )  # fmt: skip
+        )
     total_steps = _total_steps(config, parts.train_rows)
     resolved = _resolve(config, dataset, parts, total_steps, model.context_length)
     problems = option_problems(resolved, modules)
@@ -137,11 +138,13 @@ def _check_size(config: RunConfig) -> None:
         raise BadInput(
             [
                 FieldProblem(
-                    "config", None, f"is {size:,} bytes as JSON; a configuration has at most {MOST_CONFIG_BYTES:,}",
+                    "config",
+                    None,
+                    f"is {size:,} bytes as JSON; a configuration has at most {MOST_CONFIG_BYTES:,}",
                     "Shorten its lists: name fewer modules, or name them by their common end.",
                 )
             ]
-        )  # fmt: skip
+        )
 
 
 def budget_plan(method: BudgetedMethod, n_modules: int, total_steps: int) -> BudgetPlan:
@@ -197,11 +200,13 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
             raise BadInput(
                 [
                     FieldProblem(
-                        "config.method.name", method.name, f"trains all weights, and those of {model.id} are quantised",
+                        "config.method.name",
+                        method.name,
+                        f"trains all weights, and those of {model.id} are quantised",
                         "Use an adapter method, or the model's unquantised version.",
                     )
                 ]
-            )  # fmt: skip
+            )
         return []
     if isinstance(method, ControlMethod):
         return _named_modules(method, model)
@@ -210,11 +215,13 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
             raise BadInput(
                 [
                     FieldProblem(
-                        "config.model.id", model.id, "has no linear layers in numbered blocks to adapt",
+                        "config.model.id",
+                        model.id,
+                        "has no linear layers in numbered blocks to adapt",
                         "Use method full, or another model.",
                     )
                 ]
-            )  # fmt: skip
+            )
         return list(model.modules)
     problems = []
     chosen: list[LinearModule] = []
@@ -227,10 +234,12 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
             kinds = ", ".join(dict.fromkeys(module.name.rsplit(".", 1)[-1] for module in available))
             problems.append(
                 FieldProblem(
-                    f"config.method.target_modules.{index}", wanted, f"is {wanted!r}, which no layer is called",
+                    f"config.method.target_modules.{index}",
+                    wanted,
+                    f"is {wanted!r}, which no layer is called",
                     f"Use names such as {kinds}, or leave target_modules empty for all.",
                 )
-            )  # fmt: skip
+            )
     if problems:
         raise BadInput(problems)
     return chosen
@@ -249,10 +258,12 @@ def _named_modules(method: ControlMethod, model: ModelEntry) -> list[LinearModul
             continue
         problems.append(
             FieldProblem(
-                "config.method.rank_pattern", name, f"names {name!r}, which is no layer of {model.id}",
+                "config.method.rank_pattern",
+                name,
+                f"names {name!r}, which is no layer of {model.id}",
                 "Use the pattern of a run on this model, with full module names.",
             )
-        )  # fmt: skip
+        )
     if problems:
         raise BadInput(problems[:5])
     return chosen
@@ -268,12 +279,13 @@ def _total_steps(config: RunConfig, train_rows: int) -> int:
         raise BadInput(
             [
                 FieldProblem(
-                    "config.training.epochs", training.epochs,
+                    "config.training.epochs",
+                    training.epochs,
                     f"is {total:,} optimizer steps with {train_rows:,} training rows; a run has at most {MOST_STEPS:,}",
                     "Lower epochs, or raise batch_size or gradient_accumulation.",
                 )
             ]
-        )  # fmt: skip
+        )
     try:
         check_schedule(config.method, total)
     except PydanticCustomError as error:

@@ -26,35 +26,37 @@ def option_problems(config: RunConfig, modules: Sequence[LinearModule]) -> list[
             most = min(map(_most_rank, modules))
             return [
                 FieldProblem(
-                    "config.method.initial_rank", rank,
+                    "config.method.initial_rank",
+                    rank,
                     f"is {rank}, above the {_most_rank(small)} that {small.name} ({_size(small)}) can have",
-                    f"Use {most} or less" + (
-                        "." if most >= method.target_rank else f", and a target_rank of {most} or less."
-                    ),
+                    f"Use {most} or less"
+                    + ("." if most >= method.target_rank else f", and a target_rank of {most} or less."),
                 )
-            ]  # fmt: skip
+            ]
     if isinstance(method, EvaMethod):
         wanted = method.most_rank
         small = next((module for module in modules if wanted > module.in_features), None)
         if small is not None:
             return [
                 FieldProblem(
-                    "config.method.rank", method.rank,
+                    "config.method.rank",
+                    method.rank,
                     f"is {method.rank}, times rho {method.rho:g} up to {wanted} components of a module, and {small.name} has "
                     f"only {small.in_features} inputs",
                     "Lower rank or rho.",
                 )
-            ]  # fmt: skip
+            ]
         tokens = training.batch_size * training.max_length
         if wanted > tokens:
             return [
                 FieldProblem(
-                    "config.method.rank", method.rank,
+                    "config.method.rank",
+                    method.rank,
                     f"is {method.rank}, times rho {method.rho:g} up to {wanted} components of a module, and a batch has at "
                     f"most {tokens} tokens (batch_size {training.batch_size} x max_length {training.max_length}) to find them in",
                     "Lower rank or rho, or raise batch_size or max_length.",
                 )
-            ]  # fmt: skip
+            ]
     return []
 
 

@@ -19,9 +19,11 @@ def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
             return None
         batch, accumulation = smaller
         return Remedy(
-            action="retry", label=f"Retry with batch {batch} and accumulation {accumulation}", step=None,
+            action="retry",
+            label=f"Retry with batch {batch} and accumulation {accumulation}",
+            step=None,
             changes={"training": {"batch_size": batch, "gradient_accumulation": accumulation}},
-        )  # fmt: skip
+        )
     if run.reason == "nan_loss":
         rate = float(f"{run.config['training']['learning_rate'] / 3:.1g}")
         changes = {"training": {"learning_rate": rate}}

@@ -35,7 +35,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
-)  # fmt: skip
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 

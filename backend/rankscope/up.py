@@ -100,10 +100,15 @@ def queue_demo(settings: Settings, *, engine_has_runs: bool) -> None:
     engine = create_engine(settings.resolved_database_url)
     with writing(engine) as session:
         runs.create_run(
-            session, plan.config, now=time.time(), name=f"Demo: {runs.default_name(plan.config)}", tags=["demo"],
+            session,
+            plan.config,
+            now=time.time(),
+            name=f"Demo: {runs.default_name(plan.config)}",
+            tags=["demo"],
             notes="Queued at the first start, so that there is something to watch.",
-            environment=plan.environment, total_steps=plan.total_steps,
-        )  # fmt: skip
+            environment=plan.environment,
+            total_steps=plan.total_steps,
+        )
     engine.dispose()
     marker.touch()
 

@@ -50,9 +50,12 @@ def make_tiny_model(folder: Path, *, blocks: int = 2, size: int = 8) -> None:
     """What the server reads of a model: config.json, a vocabulary and the header of a safetensors file."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {
-        "architectures": ["BertModel"], "model_type": "bert", "num_hidden_layers": blocks, "hidden_size": size,
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "num_hidden_layers": blocks,
+        "hidden_size": size,
         "vocab_size": 8,
-    }  # fmt: skip
+    }
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ngood\nbad\nfilm\n")
     header: dict[str, Any] = {}
@@ -60,8 +63,10 @@ def make_tiny_model(folder: Path, *, blocks: int = 2, size: int = 8) -> None:
         for kind in ("query", "value"):
             begin = len(header) * size * size * 4
             header[f"encoder.layer.{block}.attention.self.{kind}.weight"] = {
-                "dtype": "F32", "shape": [size, size], "data_offsets": [begin, begin + size * size * 4],
-            }  # fmt: skip
+                "dtype": "F32",
+                "shape": [size, size],
+                "data_offsets": [begin, begin + size * size * 4],
+            }
     text = json.dumps(header).encode()
     (folder / "model.safetensors").write_bytes(
         struct.pack("<Q", len(text)) + text + bytes(len(header) * size * size * 4)

@@ -326,9 +326,15 @@ def test_token_is_made_once_for_its_owner_alone(settings: Settings) -> None:
 
 
 NOT_A_TOKEN = [
-    b"", b" \n", b"\x00" * 20, b"short", b"fifteen-letters", "schlüssel-mit-umlaut".encode(), b"two words, long enough",
+    b"",
+    b" \n",
+    b"\x00" * 20,
+    b"short",
+    b"fifteen-letters",
+    "schlüssel-mit-umlaut".encode(),
+    b"two words, long enough",
     b"\xff" * 20,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("content", NOT_A_TOKEN)

@@ -136,12 +136,20 @@ def test_every_error_is_a_problem(api: httpx.Client, method: str, path: str, sta
     problem_of(api.request(method, path), status)
 
 
-@given(body=some.recursive(
-    some.none() | some.booleans() | some.floats() | some.integers() | some.text(max_size=8),
-    lambda inner: some.lists(inner, max_size=3)
-    | some.dictionaries(some.sampled_from(["config", "model", "data", "method", "training", "id", "name", "x"]), inner, max_size=5),
-    max_leaves=12,
-))  # fmt: skip
+@given(
+    body=some.recursive(
+        some.none() | some.booleans() | some.floats() | some.integers() | some.text(max_size=8),
+        lambda inner: (
+            some.lists(inner, max_size=3)
+            | some.dictionaries(
+                some.sampled_from(["config", "model", "data", "method", "training", "id", "name", "x"]),
+                inner,
+                max_size=5,
+            )
+        ),
+        max_leaves=12,
+    )
+)
 @limits(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_json_whatsoever_makes_the_server_fail(api: httpx.Client, body: Any) -> None:
     answer = api.post("/api/v1/runs", content=json.dumps(body), headers=JSON)

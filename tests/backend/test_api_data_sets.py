@@ -77,9 +77,15 @@ def test_the_plan_says_which_data_is_used(api: httpx.Client, write: Callable[[st
     data = plan["data"]
     shown = {name: value for name, value in data.items() if name not in ("classes", "left_out")}
     assert shown == {
-        "id": "local:mixed.csv", "rows": 301, "text_columns": ["Text"], "label_column": "Label", "group_column": None,
-        "separator": ";", "encoding": "UTF-8", "n_classes": 3,
-    }  # fmt: skip
+        "id": "local:mixed.csv",
+        "rows": 301,
+        "text_columns": ["Text"],
+        "label_column": "Label",
+        "group_column": None,
+        "separator": ";",
+        "encoding": "UTF-8",
+        "n_classes": 3,
+    }
     assert data["left_out"] == [
         {"reason": "no label in column 'Label'", "rows": 30, "first_lines": [2, 12, 22, 32, 42]},
         {"reason": "no text in column 'Text'", "rows": 1, "first_lines": [302]},

@@ -13,12 +13,42 @@ from tests.backend.store_setup import append, begin, claim, losses, modules
 
 LARGEST_ANSWER = 2_000_000
 EXTREMES = [
-    "", " ", "0", "-1", "1", "1.5", "true", "null", "NaN", "Infinity", "1e400",
-    str(2**31), str(2**53), str(2**63), str(-(2**63) - 1),
-    "9" * 5000, "x" * 300, "x" * 5000, "a\x00b", "é", "🎈", "../../etc/passwd", "..", ".", "%", "_", "'", '"', "\\",
-    "a,b", "; DROP TABLE run",
-    "[" * 1000, "{}", "\x1b[31m", "\u202e",
-]  # fmt: skip
+    "",
+    " ",
+    "0",
+    "-1",
+    "1",
+    "1.5",
+    "true",
+    "null",
+    "NaN",
+    "Infinity",
+    "1e400",
+    str(2**31),
+    str(2**53),
+    str(2**63),
+    str(-(2**63) - 1),
+    "9" * 5000,
+    "x" * 300,
+    "x" * 5000,
+    "a\x00b",
+    "é",
+    "🎈",
+    "../../etc/passwd",
+    "..",
+    ".",
+    "%",
+    "_",
+    "'",
+    '"',
+    "\\",
+    "a,b",
+    "; DROP TABLE run",
+    "[" * 1000,
+    "{}",
+    "\x1b[31m",
+    "\u202e",
+]
 RAW = ["%ff%fe", "%", "%zz", "%c3%28", "%00", "%2e%2e%2f", "%f0%9f", "+", "%ed%a0%80"]
 """Put into the address as they are: bytes that are no UTF-8, and what is no escape."""
 
@@ -132,7 +162,7 @@ BODIES: list[bytes] = [
     json.dumps({"config": {**CONFIG, "training": {"max_steps": 10**30}}}).encode(),
     json.dumps({"changes": {"training": {"learning_rate": 10**300}}}).encode(),
     json.dumps({"action": "target", "target_rank": 10**30}).encode(),
-]  # fmt: skip
+]
 
 
 def test_no_body_makes_the_server_fail(api: httpx.Client, run_id: str) -> None:

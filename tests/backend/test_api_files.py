@@ -147,8 +147,11 @@ def test_adapter_comes_as_a_zip_of_its_folder_alone(
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
         assert sorted(archive.namelist()) == [
-            "adapter_config.json", "adapter_model.safetensors", "rank_pattern.json", "tokenizer/vocab.txt",
-        ]  # fmt: skip
+            "adapter_config.json",
+            "adapter_model.safetensors",
+            "rank_pattern.json",
+            "tokenizer/vocab.txt",
+        ]
         assert archive.read("adapter_model.safetensors") == weights
     assert api.get(f"/api/v1/runs/{run_id}/rank_pattern.json").json() == {"layer.0.query": 3}
     assert len(files_within(folder)) == 4
@@ -163,9 +166,10 @@ def test_the_controls_of_a_finished_run_are_ready_to_launch(
     ranks = {f"{name}.query": 5, f"{name}.key": 0, f"{name}.value": 3}
     attempt_file(settings, run_id, "adapter/rank_pattern.json", json.dumps(ranks))
     append(
-        server.app.state.resources.engine, Claim(run_id, 1, {}),
+        server.app.state.resources.engine,
+        Claim(run_id, 1, {}),
         [ArtifactEvent(name="adapter", step=100, size_bytes=1, kept_parameters=9)],
-    )  # fmt: skip
+    )
     end(server, run_id, RunStatus.done)
     control, lora = api.get(address).json()["items"]
     run = api.get(f"/api/v1/runs/{run_id}").json()["config"]

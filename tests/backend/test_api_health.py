@@ -56,10 +56,13 @@ def snapshot(step: int, mask: list[list[int]], score: float | None = None, **fie
     scores = np.full(bits.shape, score) if score is not None else np.arange(1, bits.size + 1).reshape(bits.shape)
     known = {"budget": int(bits.sum()), "live": int(bits.sum())}
     return RanksEvent(
-        step=step, modules=bits.shape[0], width=bits.shape[1], **{**known, **fields},
+        step=step,
+        modules=bits.shape[0],
+        width=bits.shape[1],
+        **{**known, **fields},
         mask=base64.b64encode(np.packbits(bits.reshape(-1), bitorder="little").tobytes()).decode(),
         scores=base64.b64encode(scores.astype("<f2").tobytes()).decode(),
-    )  # fmt: skip
+    )
 
 
 def losses(values: list[float]) -> list[RunEvent]:

@@ -82,10 +82,15 @@ def test_a_question_waits_on_the_board_and_its_ids_in_the_queue(
 @pytest.mark.parametrize(
     ("texts", "field"),
     [
-        ([], "texts"), (["a"] * 9, "texts"), (["a", "  \n"], "texts.1"), ([""], "texts.0"),
-        (["a" * 10_001], "texts.0"), ([3], "texts.0"), ("a film", "texts"),
+        ([], "texts"),
+        (["a"] * 9, "texts"),
+        (["a", "  \n"], "texts.1"),
+        ([""], "texts.0"),
+        (["a" * 10_001], "texts.0"),
+        ([3], "texts.0"),
+        ("a film", "texts"),
     ],
-)  # fmt: skip
+)
 def test_texts_that_cannot_be_asked_about_are_named(
     api: httpx.Client, launch: Callable[..., str], texts: Any, field: str
 ) -> None:

@@ -244,9 +244,13 @@ def test_the_commands_say_what_they_did_in_one_line(make: Make, tmp_path: Path) 
 
     def run(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "rankscope", *arguments], env=os.environ | settings.as_environment(),
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "rankscope", *arguments],
+            env=os.environ | settings.as_environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     assert run(old, "backup", str(file)).stdout.startswith(f"{file}: 2 runs, 10 events, ")
     assert run(new, "restore", str(file)).stdout == "2 runs and 10 events are back.\n"

@@ -30,10 +30,12 @@ def largest() -> dict[str, Any]:
     """The largest configuration that is taken, with everything beside it."""
     config = config_with(
         **{
-            "method.prune_interval": 1, "method.warmup_ratio": 0.0, "method.prune_end_ratio": 1.0,
+            "method.prune_interval": 1,
+            "method.warmup_ratio": 0.0,
+            "method.prune_end_ratio": 1.0,
             "training.max_steps": 10_000_000,
         }
-    )  # fmt: skip
+    )
     config["steering"] = [
         {"step": 1 + 9_000 * place, "action": "target", "target_rank": 1 + place % 3} for place in range(1000)
     ]

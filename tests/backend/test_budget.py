@@ -31,10 +31,14 @@ def test_planned_budget_equals_the_training_librarys_at_every_step(
 ):
     warmup_ratio, prune_end_ratio = ratio_pair
     same = {
-        "target_rank": target_rank, "initial_rank": target_rank + more, "warmup_ratio": warmup_ratio,
-        "prune_end_ratio": prune_end_ratio, "prune_interval": interval, "schedule": shape,
+        "target_rank": target_rank,
+        "initial_rank": target_rank + more,
+        "warmup_ratio": warmup_ratio,
+        "prune_end_ratio": prune_end_ratio,
+        "prune_interval": interval,
+        "schedule": shape,
         "pruning_phase": phase,
-    }  # fmt: skip
+    }
     window = pruning_window(total_steps, warmup_ratio, prune_end_ratio)
     b0, bT = n_modules * (target_rank + more), n_modules * target_rank
     try:
@@ -96,8 +100,11 @@ acts = some.builds(
 
 @example(
     steering=[Steering(step=1, action="freeze"), Steering(step=1, action="target", target_rank=1)],
-    ends=(1, 70), interval=1, shape="slow_first", phase="absolute",
-)  # fmt: skip
+    ends=(1, 70),
+    interval=1,
+    shape="slow_first",
+    phase="absolute",
+)
 @given(
     steering=some.lists(acts, max_size=5).map(lambda found: sorted(found, key=lambda one: one.step)),
     ends=some.tuples(some.integers(0, 60), some.integers(70, 100)),
@@ -109,9 +116,14 @@ acts = some.builds(
 def test_steered_curve_is_what_the_training_library_does(steering, ends, interval, shape, phase):
     warmup_ratio, prune_end_ratio = (end / 100 for end in ends)
     config = DynamicRankConfig(
-        target_rank=4, initial_rank=9, warmup_ratio=warmup_ratio, prune_end_ratio=prune_end_ratio,
-        prune_interval=interval, schedule=shape, pruning_phase=phase,
-    )  # fmt: skip
+        target_rank=4,
+        initial_rank=9,
+        warmup_ratio=warmup_ratio,
+        prune_end_ratio=prune_end_ratio,
+        prune_interval=interval,
+        schedule=shape,
+        pruning_phase=phase,
+    )
     plan = BudgetPlan(10, 9, 4, pruning_window(120, warmup_ratio, prune_end_ratio), interval, phase, shape)
     curve = steered_curve(plan, 120, steering)
     expected = taught(BudgetSchedule(config, 90, 120), 120, steering)

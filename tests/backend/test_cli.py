@@ -102,7 +102,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         (b"a: 1\nb: \xe9t\xe9", "line 2, column 4: the byte 0xE9 is not UTF-8"),
         (b"a: " + b"x" * 600_000, "above 500,000 bytes"),
     ],
-)  # fmt: skip
+)
 def test_configuration_that_cannot_be_read_is_one_sentence_with_its_place(
     command: Command, tmp_path: Path, text: str | bytes, says: str
 ) -> None:
@@ -136,11 +136,14 @@ def test_configuration_in_every_form_is_launched(command: Command, tmp_path: Pat
 
 letters = some.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])
 values = some.recursive(
-    some.none() | some.booleans() | some.integers(-(10**9), 10**9) | some.text(letters, max_size=8)
+    some.none()
+    | some.booleans()
+    | some.integers(-(10**9), 10**9)
+    | some.text(letters, max_size=8)
     | some.floats(allow_nan=False, allow_infinity=False, width=32),
     lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text("abc é", max_size=4), inner, max_size=3),
     max_leaves=10,
-)  # fmt: skip
+)
 
 
 @given(value=values)
@@ -170,10 +173,22 @@ def test_changes_are_read_like_a_configuration(command: Command) -> None:
 
 
 EVERY = [
-    ("launch", "-"), ("runs",), ("watch", "abcd"), ("stop", "abcd"), ("resume", "abcd"), ("retry", "abcd"), ("fork", "abcd"),
-    ("checkpoints", "abcd"), ("steer", "abcd", "hold"), ("queue",), ("queue", "--first", "abcd"), ("edit", "abcd", "-"),
-    ("priority", "abcd", "3"), ("export", "abcd"), ("bundle", "abcd"),
-]  # fmt: skip
+    ("launch", "-"),
+    ("runs",),
+    ("watch", "abcd"),
+    ("stop", "abcd"),
+    ("resume", "abcd"),
+    ("retry", "abcd"),
+    ("fork", "abcd"),
+    ("checkpoints", "abcd"),
+    ("steer", "abcd", "hold"),
+    ("queue",),
+    ("queue", "--first", "abcd"),
+    ("edit", "abcd", "-"),
+    ("priority", "abcd", "3"),
+    ("export", "abcd"),
+    ("bundle", "abcd"),
+]
 
 
 @pytest.fixture

@@ -48,15 +48,21 @@ def start_api(tmp_path: Path, shared_broker: Broker, open_files: None) -> Iterat
     def start(open_files: int) -> int:
         port = free_port()
         environment = {
-            "RANKSCOPE_DATA_DIR": str(tmp_path / "data"), "RANKSCOPE_TOKEN": TOKEN, "RANKSCOPE_PORT": str(port),
-            "RANKSCOPE_BROKER_URL": shared_broker.url, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path),
-        }  # fmt: skip
+            "RANKSCOPE_DATA_DIR": str(tmp_path / "data"),
+            "RANKSCOPE_TOKEN": TOKEN,
+            "RANKSCOPE_PORT": str(port),
+            "RANKSCOPE_BROKER_URL": shared_broker.url,
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+        }
         processes.append(
             subprocess.Popen(
                 ["bash", "-c", f"ulimit -n {open_files}; exec {sys.executable} -m rankscope api"],
-                env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
             )
-        )  # fmt: skip
+        )
         wait_for("the API to answer", lambda: answers(port), deadline_s=120)
         return port
 

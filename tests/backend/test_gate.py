@@ -17,8 +17,12 @@ from rankscope.settings import Settings
 from tests.backend.conftest import Server
 from tests.stack import TOKEN
 
-PUBLIC = {("GET", "/api/v1/session"), ("POST", "/api/v1/session"), ("DELETE", "/api/v1/session"),
-          ("GET", "/api/v1/system/health")}  # fmt: skip
+PUBLIC = {
+    ("GET", "/api/v1/session"),
+    ("POST", "/api/v1/session"),
+    ("DELETE", "/api/v1/session"),
+    ("GET", "/api/v1/system/health"),
+}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
 SECRETS = re.compile(rb"local:tiny|database|broker|\"paths\"|rankscope_worker|sqlite|bert")
 
@@ -78,13 +82,41 @@ def test_the_open_paths_say_nothing_and_change_nothing(server: Server) -> None:
 
 
 VARIANTS = [
-    "//api/v1/runs", "/./api/v1/runs", "/x/../api/v1/runs", "/api/v1/../v1/runs", "/api/v1/session/../runs", "/api/v1/runs/",
-    "/api/v1/session/", "/api/v1/session/runs", "/api//v1/runs", "/api/v1//runs", "/API/v1/runs", "/Api/V1/Runs",
-    "/%61pi/v1/runs", "/api%2Fv1%2Fruns", "/api%2fv1/runs", "/api/v1%2Fruns", "/api/v1/session%2F..%2Fruns", "/api;x/v1/runs",
-    "/api/v1/runs;x", "/api/v1/runs%00", "/api/v1/runs?token=x", "/api/v1/system/health/../../runs", "/api/v1/system/health%2F..",
-    "/metrics", "/docs", "/redoc", "/openapi.json", "/assets/../../token", "/..%2f..%2ftoken", "/%2e%2e/%2e%2e/token",
-    "/assets/%2e%2e%2f%2e%2e%2ftoken", "/static/../token", "http://127.0.0.1/api/v1/runs", "/\\api\\v1\\runs",
-]  # fmt: skip
+    "//api/v1/runs",
+    "/./api/v1/runs",
+    "/x/../api/v1/runs",
+    "/api/v1/../v1/runs",
+    "/api/v1/session/../runs",
+    "/api/v1/runs/",
+    "/api/v1/session/",
+    "/api/v1/session/runs",
+    "/api//v1/runs",
+    "/api/v1//runs",
+    "/API/v1/runs",
+    "/Api/V1/Runs",
+    "/%61pi/v1/runs",
+    "/api%2Fv1%2Fruns",
+    "/api%2fv1/runs",
+    "/api/v1%2Fruns",
+    "/api/v1/session%2F..%2Fruns",
+    "/api;x/v1/runs",
+    "/api/v1/runs;x",
+    "/api/v1/runs%00",
+    "/api/v1/runs?token=x",
+    "/api/v1/system/health/../../runs",
+    "/api/v1/system/health%2F..",
+    "/metrics",
+    "/docs",
+    "/redoc",
+    "/openapi.json",
+    "/assets/../../token",
+    "/..%2f..%2ftoken",
+    "/%2e%2e/%2e%2e/token",
+    "/assets/%2e%2e%2f%2e%2e%2ftoken",
+    "/static/../token",
+    "http://127.0.0.1/api/v1/runs",
+    "/\\api\\v1\\runs",
+]
 
 
 @pytest.mark.parametrize("target", VARIANTS)
@@ -103,8 +135,12 @@ def launched(launch: Callable[..., str]) -> str:
 
 
 def test_websocket_is_not_opened(server: Server) -> None:
-    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
     for path in ("/api/v1/runs", "/api/v1/runs/abc123/events/stream", "/ws"):
         status, body = ask(server, "GET", path, headers)
         assert status != 101
@@ -153,9 +189,15 @@ def test_the_outward_address_is_one_of_this_machine() -> None:
 @pytest.mark.parametrize(
     ("given", "name"),
     [
-        ("Host.Example.", "host.example"), ("host:80", "host"), ("[::0001]:8", "::1"), ("::1", "::1"),
-        ("::ffff:1.2.3.4", "1.2.3.4"), ("[::1]x", ""), ("host:x", ""), ("", ""),
+        ("Host.Example.", "host.example"),
+        ("host:80", "host"),
+        ("[::0001]:8", "::1"),
+        ("::1", "::1"),
+        ("::ffff:1.2.3.4", "1.2.3.4"),
+        ("[::1]x", ""),
+        ("host:x", ""),
+        ("", ""),
     ],
-)  # fmt: skip
+)
 def test_a_host_has_one_form_to_be_compared_in(given: str, name: str) -> None:
     assert normal_host(given) == name

@@ -32,10 +32,17 @@ def ranks(step: int, *each: int, scores: list[float] | None = None, final: bool 
 def facts(**fields: Any) -> Facts:
     """A run of 100 steps that prunes from step 15 to 50, at its best."""
     whole: dict[str, Any] = {
-        "status": RunStatus.running, "method": METHOD, "step": 60, "total_steps": 100, "window": PruningWindow(15, 50),
-        "settled_step": 50, "target_rank": 2, "pruning_due": Pruning(50, 8), "pruned_to": Pruning(50, 8),
+        "status": RunStatus.running,
+        "method": METHOD,
+        "step": 60,
+        "total_steps": 100,
+        "window": PruningWindow(15, 50),
+        "settled_step": 50,
+        "target_rank": 2,
+        "pruning_due": Pruning(50, 8),
+        "pruned_to": Pruning(50, 8),
         "ranks": ranks(60, 3, 2, 2, 1, final=True),
-    }  # fmt: skip
+    }
     return Facts(**{**whole, **fields})
 
 

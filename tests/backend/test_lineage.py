@@ -80,8 +80,9 @@ def test_out_of_memory_is_retried_with_half_the_batch_in_one_call(
     assert (training["batch_size"], training["gradient_accumulation"]) == (6, 2)
     assert len(api.get(f"/api/v1/runs/{run_id}/events").json()["items"]) == before + 2
     assert kinds(api, run_id, "config")[0]["changes"] == {
-        "training.batch_size": [12, 6], "training.gradient_accumulation": [1, 2],
-    }  # fmt: skip
+        "training.batch_size": [12, 6],
+        "training.gradient_accumulation": [1, 2],
+    }
     assert getattr(claim(engine), "attempt", None) == 2
 
 
@@ -150,8 +151,11 @@ def test_a_fork_is_a_child_with_its_own_copy_of_the_checkpoint(
     grandchild = api.post(f"/api/v1/runs/{child['id']}/fork", json={"name": "deep"}).json()
     tree = api.get(f"/api/v1/runs/{child['id']}/tree").json()["items"]
     assert [(one["id"], one["parent_id"]) for one in tree] == [
-        (parent, None), (child["id"], parent), (newest["id"], parent), (grandchild["id"], child["id"]),
-    ]  # fmt: skip
+        (parent, None),
+        (child["id"], parent),
+        (newest["id"], parent),
+        (grandchild["id"], child["id"]),
+    ]
 
     assert api.delete(f"/api/v1/runs/{parent}").status_code == 204
     assert not folders[20].exists()
@@ -216,9 +220,11 @@ def test_a_diverged_run_offers_a_lower_rate_from_a_checkpoint_or_else_from_the_s
     end(engine, run_id, RunStatus.failed, "nan_loss")
     failed = api.get(f"/api/v1/runs/{run_id}").json()
     assert failed["remedy"] == {
-        "action": "launch", "label": "Start anew with learning rate 0.01", "step": None,
+        "action": "launch",
+        "label": "Start anew with learning rate 0.01",
+        "step": None,
         "changes": {"training": {"learning_rate": 0.01}},
-    }  # fmt: skip
+    }
     anew = failed["config"] | {"training": failed["config"]["training"] | failed["remedy"]["changes"]["training"]}
     assert api.post("/api/v1/runs", json={"config": anew}).status_code == 201
     checkpoint(engine, settings, run_id, 20)

@@ -76,9 +76,15 @@ def run_id(server: Server, launch: Callable[..., str]) -> str:
         mask, scores = _snapshot(step)
         fields = packed(mask, scores, scores / 2 if step > 2 else None)
         event = RanksEvent(
-            step=step, budget=15, live=int(mask.sum()), modules=MODULES, width=WIDTH, pruning=step == 4,
-            threshold=float("nan") if step else None, **fields,
-        )  # fmt: skip
+            step=step,
+            budget=15,
+            live=int(mask.sum()),
+            modules=MODULES,
+            width=WIDTH,
+            pruning=step == 4,
+            threshold=float("nan") if step else None,
+            **fields,
+        )
         append(engine, claimed, [event])
     prune = PruneEvent(step=4, budget=15, total=15, threshold=0.0, final=False, pruned=[], regrown=[])
     append(engine, claimed, [prune])

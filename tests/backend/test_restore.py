@@ -132,12 +132,27 @@ def refuse(settings: Settings, source: Path, *words: str, **options: Any) -> str
 
 
 NAMES = [
-    "runs/../../x/log.txt", "../x", "/etc/x", "runs/../token", "runs/abc/../../../neighbour", "runs/ABC/log.txt",
-    "runs/a.b/log.txt", "token", "valkey/valkey.conf", "models/x/config.json", "runs/loose.txt",
-    "runs/abcdefghijklmnopq/x", "runs/a\\..\\x/log.txt",
-    "runs/abc/a\nb", "runs/abc/" + "x" * 256, "runs/abc/" + "/".join(["y" * 100] * 20), "runs/abc/\x1b[31m", "backup.json/x",
-    "./../x", "runs//../../x",
-]  # fmt: skip
+    "runs/../../x/log.txt",
+    "../x",
+    "/etc/x",
+    "runs/../token",
+    "runs/abc/../../../neighbour",
+    "runs/ABC/log.txt",
+    "runs/a.b/log.txt",
+    "token",
+    "valkey/valkey.conf",
+    "models/x/config.json",
+    "runs/loose.txt",
+    "runs/abcdefghijklmnopq/x",
+    "runs/a\\..\\x/log.txt",
+    "runs/abc/a\nb",
+    "runs/abc/" + "x" * 256,
+    "runs/abc/" + "/".join(["y" * 100] * 20),
+    "runs/abc/\x1b[31m",
+    "backup.json/x",
+    "./../x",
+    "runs//../../x",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -148,10 +163,16 @@ def test_a_member_that_does_not_belong_there_is_refused(made: Made, empty: Setti
 @pytest.mark.parametrize(
     ("kind", "target"),
     [
-        (tarfile.SYMTYPE, "../../../token"), (tarfile.SYMTYPE, "log2.txt"), (tarfile.LNKTYPE, "backup.json"),
-        (tarfile.LNKTYPE, "../token"), (tarfile.FIFOTYPE, ""), (tarfile.CHRTYPE, ""), (tarfile.BLKTYPE, ""), (b"9", ""),
+        (tarfile.SYMTYPE, "../../../token"),
+        (tarfile.SYMTYPE, "log2.txt"),
+        (tarfile.LNKTYPE, "backup.json"),
+        (tarfile.LNKTYPE, "../token"),
+        (tarfile.FIFOTYPE, ""),
+        (tarfile.CHRTYPE, ""),
+        (tarfile.BLKTYPE, ""),
+        (b"9", ""),
     ],
-)  # fmt: skip
+)
 def test_links_and_special_files_are_refused(made: Made, empty: Settings, kind: bytes, target: str) -> None:
     name = f"runs/{made.run_id}/attempt-1/log2.txt"
     refuse(empty, made.with_members(special(name, kind, target)), "link or a special file")
@@ -380,8 +401,19 @@ def test_no_download_leads_out_of_the_runs_folder(api: Any, server: Any, launch:
         connection.exec_driver_sql(
             "INSERT INTO attempt (run_id, number, worker, started_at) VALUES (?, 1, 'w', 1)", (run_id,)
         )
-    paths = ["log", "log?attempt=1", "log/search?q=secret", "log/download", "log/download?attempt=1", "bundle", "adapter",
-             "rank_pattern.json", "checkpoints", "report.html", ""]  # fmt: skip
+    paths = [
+        "log",
+        "log?attempt=1",
+        "log/search?q=secret",
+        "log/download",
+        "log/download?attempt=1",
+        "bundle",
+        "adapter",
+        "rank_pattern.json",
+        "checkpoints",
+        "report.html",
+        "",
+    ]
     for path in paths:
         answer = api.get(f"/api/v1/runs/{run_id}/{path}".rstrip("/"))
         content = answer.content

@@ -55,8 +55,22 @@ def test_list_filters_searches_and_sorts(engine: Engine) -> None:
 
 
 ODD_TAGS = [
-    "übung", "Übung", 'say "hi"', "back\\slash", "100%", "_", "a_b", "emoji 🎈", "日本", "a,b", "[x]", "\\u00fc", "null", "'", " x",
-]  # fmt: skip
+    "übung",
+    "Übung",
+    'say "hi"',
+    "back\\slash",
+    "100%",
+    "_",
+    "a_b",
+    "emoji 🎈",
+    "日本",
+    "a,b",
+    "[x]",
+    "\\u00fc",
+    "null",
+    "'",
+    " x",
+]
 
 
 def test_a_tag_matches_exactly_whatever_letters_it_has(engine: Engine) -> None:

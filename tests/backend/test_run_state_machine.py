@@ -263,8 +263,12 @@ class RunMachine(RuleBasedStateMachine):
             for run_id, model in self.runs.items():
                 run = rows[run_id]
                 assert (run.status, run.attempt, run.worker, run.lost_workers, run.last_seq) == (
-                    model.status, model.attempt, model.worker, model.lost, model.seq,
-                )  # fmt: skip
+                    model.status,
+                    model.attempt,
+                    model.worker,
+                    model.lost,
+                    model.seq,
+                )
                 assert (run.lease_expires_at is not None) == (model.status in OWNED)
 
     @invariant()

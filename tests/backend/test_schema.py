@@ -174,8 +174,11 @@ def test_stored_runs_keep_the_start_and_the_pruning_steps_that_they_were_launche
             name: connection.scalar(config_of.where(column("id") == run_id))["method"] for name, run_id in ids.items()
         }
     assert {name: method.get("init") for name, method in old.items()} == {
-        "paper": "paper", "zero_b": "zero_b", "adalora": None, "lora": None,
-    }  # fmt: skip
+        "paper": "paper",
+        "zero_b": "zero_b",
+        "adalora": None,
+        "lora": None,
+    }
     assert not any("pruning_phase" in method for method in old.values())
     go_to(empty, "head")
     assert {name: read_run(empty, run_id).config for name, run_id in ids.items()} == before

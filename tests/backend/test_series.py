@@ -118,9 +118,11 @@ def curves(engine: Engine, run_id: str, names: list[str] | None = None, **asked:
 
 
 SETTINGS = settings(
-    max_examples=25, deadline=None, phases=[Phase_.explicit, Phase_.reuse, Phase_.generate],
+    max_examples=25,
+    deadline=None,
+    phases=[Phase_.explicit, Phase_.reuse, Phase_.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+)
 
 
 @SETTINGS

@@ -287,8 +287,9 @@ def test_server_that_is_told_to_end_does_not_wait_for_open_streams(catalogue: Se
     environment = catalogue.model_copy(update={"port": port}).as_environment()
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "--factory", "tests.backend.serve_app:app", "--port", str(port)],
-        env=os.environ | environment, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        env=os.environ | environment,
+        stderr=subprocess.PIPE,
+    )
     assert process.stderr is not None
     try:
         url = f"http://127.0.0.1:{port}"

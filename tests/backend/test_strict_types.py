@@ -20,13 +20,18 @@ def database_kind() -> str:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"priority": False}, "priority"), ({"priority": "3"}, "priority"), ({"priority": 3.0}, "priority"),
-        ({"name": 7}, "name"), ({"tags": "first"}, "tags"), ({"tags": [1]}, "tags.0"), ({"notes": False}, "notes"),
+        ({"priority": False}, "priority"),
+        ({"priority": "3"}, "priority"),
+        ({"priority": 3.0}, "priority"),
+        ({"name": 7}, "name"),
+        ({"tags": "first"}, "tags"),
+        ({"tags": [1]}, "tags.0"),
+        ({"notes": False}, "notes"),
         ({"config": config_with(**{"training.batch_size": True})}, "config.training.batch_size"),
         ({"config": config_with(**{"training.batch_size": "8"})}, "config.training.batch_size"),
         ({"config": config_with(**{"method.target_rank": 2.0})}, "config.method.target_rank"),
     ],
-)  # fmt: skip
+)
 def test_a_value_of_another_type_is_refused_by_its_field(api: httpx.Client, change: dict[str, Any], field: str) -> None:
     answer = api.post("/api/v1/runs", json={"config": CONFIG} | change)
     assert answer.status_code == 422, answer.text
@@ -40,9 +45,11 @@ def test_bodies_of_actions_are_as_strict(api: httpx.Client) -> None:
     run = api.post("/api/v1/runs", json={"config": CONFIG, "priority": 3}).json()
     path = f"/api/v1/runs/{run['id']}"
     for method, where, body in (
-        ("PATCH", "", {"priority": True}), ("POST", "/stop", {"save": "yes"}), ("POST", "/fork", {"step": "5"}),
+        ("PATCH", "", {"priority": True}),
+        ("POST", "/stop", {"save": "yes"}),
+        ("POST", "/fork", {"step": "5"}),
         ("POST", "/steer", {"action": "target", "target_rank": "2"}),
-    ):  # fmt: skip
+    ):
         answer = api.request(method, path + where, json=body)
         assert answer.status_code == 422, (where, answer.text)
     assert api.get(path).json()["priority"] == 3

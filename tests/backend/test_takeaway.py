@@ -59,12 +59,18 @@ def run_id(launch: Callable[..., str], server: Server) -> str:
     mask[1] = False
     mask[2, 0] = False
     snapshot = RanksEvent(
-        step=3, budget=8, live=8, modules=4, width=3, pruning=True,
+        step=3,
+        budget=8,
+        live=8,
+        modules=4,
+        width=3,
+        pruning=True,
         mask=base64.b64encode(np.packbits(mask, bitorder="little")).decode(),
         scores=base64.b64encode(np.ones((4, 3), "<f2").tobytes()).decode(),
-    )  # fmt: skip
+    )
     append(
-        engine, claimed,
+        engine,
+        claimed,
         [
             modules(),
             MetricsEvent(step=1, values={"train_loss": 0.7}),
@@ -72,13 +78,18 @@ def run_id(launch: Callable[..., str], server: Server) -> str:
             MetricsEvent(step=3, values={"train_loss": 0.5}),
             snapshot,
             PruneEvent(
-                step=3, budget=8, total=12, threshold=0.2, final=False, regrown=[],
+                step=3,
+                budget=8,
+                total=12,
+                threshold=0.2,
+                final=False,
+                regrown=[],
                 pruned=[ComponentChange(module=2, component=0, score=0.1, order=9)],
             ),
             WarningEvent(code="nan_loss", message="The loss is nan at step 2.", next_step="Lower learning_rate."),
             ArtifactEvent(name="adapter", step=3, size_bytes=1, kept_parameters=9),
         ],
-    )  # fmt: skip
+    )
     attempt_file(server.settings, run_id, "log.txt", "step 1\n")
     attempt_file(server.settings, run_id, "adapter/adapter_config.json", "{}")
     return run_id
@@ -111,15 +122,25 @@ def test_the_bundle_has_everything(api: httpx.Client, run_id: str) -> None:
         assert archive.testzip() is None
         files = {name.removeprefix(f"{run_id}/"): archive.read(name).decode() for name in archive.namelist()}
     assert sorted(files) == [
-        "adapter/adapter_config.json", "config.yaml", "events.jsonl", "ledger.csv", "logs/attempt-1.txt", "metrics.csv",
-        "ranks.csv", "report.html", "run.json",
-    ]  # fmt: skip
+        "adapter/adapter_config.json",
+        "config.yaml",
+        "events.jsonl",
+        "ledger.csv",
+        "logs/attempt-1.txt",
+        "metrics.csv",
+        "ranks.csv",
+        "report.html",
+        "run.json",
+    ]
     events = [json.loads(line) for line in files["events.jsonl"].splitlines()]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     metrics = list(csv.DictReader(io.StringIO(files["metrics.csv"])))
     assert [(line["metric"], line["step"], line["value"]) for line in metrics] == [
-        ("eval_accuracy", "2", "0.81"), ("train_loss", "1", "0.7"), ("train_loss", "2", "nan"), ("train_loss", "3", "0.5"),
-    ]  # fmt: skip
+        ("eval_accuracy", "2", "0.81"),
+        ("train_loss", "1", "0.7"),
+        ("train_loss", "2", "nan"),
+        ("train_loss", "3", "0.5"),
+    ]
     (change,) = csv.DictReader(io.StringIO(files["ledger.csv"]))
     assert (change["module_name"], change["component"], change["change"]) == ("layer.2.query", "0", "pruned")
     (ranks,) = csv.DictReader(io.StringIO(files["ranks.csv"]))

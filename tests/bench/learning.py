@@ -150,30 +150,62 @@ class Bench:
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
-                output_dir=folder, max_steps=job.variant.steps, learning_rate=job.learning_rate, seed=job.seed,
-                per_device_train_batch_size=BATCH, per_device_eval_batch_size=64, weight_decay=0.01, warmup_steps=0.06,
-                max_grad_norm=1.0, lr_scheduler_type="linear", use_cpu=True, report_to=[], disable_tqdm=True,
-                save_strategy="no", eval_strategy="no", logging_strategy="no", label_names=["labels"],
-                remove_unused_columns=False, dataloader_pin_memory=False,
-            )  # fmt: skip
+                output_dir=folder,
+                max_steps=job.variant.steps,
+                learning_rate=job.learning_rate,
+                seed=job.seed,
+                per_device_train_batch_size=BATCH,
+                per_device_eval_batch_size=64,
+                weight_decay=0.01,
+                warmup_steps=0.06,
+                max_grad_norm=1.0,
+                lr_scheduler_type="linear",
+                use_cpu=True,
+                report_to=[],
+                disable_tqdm=True,
+                save_strategy="no",
+                eval_strategy="no",
+                logging_strategy="no",
+                label_names=["labels"],
+                remove_unused_columns=False,
+                dataloader_pin_memory=False,
+            )
             trainer = make_trainer_class(Trainer)(
-                model=model, args=arguments, method=method, train_dataset=train_rows, eval_dataset=eval_rows,
-                data_collator=DataCollatorWithPadding(self._tokenizer), compute_metrics=classification_metrics,
+                model=model,
+                args=arguments,
+                method=method,
+                train_dataset=train_rows,
+                eval_dataset=eval_rows,
+                data_collator=DataCollatorWithPadding(self._tokenizer),
+                compute_metrics=classification_metrics,
                 callbacks=method.callbacks(keep, job.variant.steps, lambda code, text: print(f"{code}: {text}")),
-            )  # fmt: skip
+            )
             trainer.remove_callback(PrinterCallback)
             trained = method.trained_parameters()
             trainer.train()
             metrics = trainer.evaluate()
         kept = method.kept_parameters()
         return {
-            "key": job.key, "part": job.part, "variant": job.variant.name, "method": job.variant.method,
-            "options": options, "rank": job.rank, "learning_rate": job.learning_rate, "seed": job.seed,
-            "steps": job.variant.steps, "batch": BATCH, "length": LENGTH,
-            "accuracy": metrics["eval_accuracy"], "mcc": metrics["eval_mcc"], "loss": metrics["eval_loss"],
-            "trained_parameters": trained.adapter, "kept_parameters": kept.adapter, "head_parameters": kept.head,
-            "ranks": last[0].ranks if last else [], "seconds": round(time.perf_counter() - began, 1),
-        }  # fmt: skip
+            "key": job.key,
+            "part": job.part,
+            "variant": job.variant.name,
+            "method": job.variant.method,
+            "options": options,
+            "rank": job.rank,
+            "learning_rate": job.learning_rate,
+            "seed": job.seed,
+            "steps": job.variant.steps,
+            "batch": BATCH,
+            "length": LENGTH,
+            "accuracy": metrics["eval_accuracy"],
+            "mcc": metrics["eval_mcc"],
+            "loss": metrics["eval_loss"],
+            "trained_parameters": trained.adapter,
+            "kept_parameters": kept.adapter,
+            "head_parameters": kept.head,
+            "ranks": last[0].ranks if last else [],
+            "seconds": round(time.perf_counter() - began, 1),
+        }
 
 
 def best_rate(bench: Bench, variant: Variant, rank: int | None) -> float:
@@ -268,8 +300,10 @@ def summarise(bench: Bench) -> None:
                 spread = mean(float(np.std(run["ranks"])) for run in found)
                 rows.tell(
                     f"agreement of the final ranks between seeds: {variant.name}{at}",
-                    together, "Spearman", f"ranks spread by sd {spread:.2f}",
-                )  # fmt: skip
+                    together,
+                    "Spearman",
+                    f"ranks spread by sd {spread:.2f}",
+                )
     rows.store()
 
 

@@ -62,9 +62,12 @@ class HostReads(TorchDispatchMode):
 
 def measure(size: Size, rows: Rows) -> None:
     options = {
-        "target_rank": TARGET_RANK, "initial_rank": INITIAL_RANK, "warmup_ratio": 0.0, "prune_end_ratio": 0.5,
+        "target_rank": TARGET_RANK,
+        "initial_rank": INITIAL_RANK,
+        "warmup_ratio": 0.0,
+        "prune_end_ratio": 0.5,
         "prune_interval": 1,
-    }  # fmt: skip
+    }
     with tempfile.TemporaryDirectory() as folder:
         _steps(rows, size, options, folder)
         fresh = Side("dynamic_rank", options, size, 2 * size.window, folder, reports=True)

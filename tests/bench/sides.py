@@ -46,9 +46,16 @@ class Side:
         self.method.initialize([_batch(size)])
         callbacks = self.method.callbacks(on_snapshot=packed if reports else None)
         arguments = TrainingArguments(
-            output_dir=folder, max_steps=max_steps, learning_rate=1e-4, weight_decay=0.01, warmup_steps=0.06,
-            max_grad_norm=1.0, use_cpu=True, report_to=[], disable_tqdm=True,
-        )  # fmt: skip
+            output_dir=folder,
+            max_steps=max_steps,
+            learning_rate=1e-4,
+            weight_decay=0.01,
+            warmup_steps=0.06,
+            max_grad_norm=1.0,
+            use_cpu=True,
+            report_to=[],
+            disable_tqdm=True,
+        )
         self.trainer = make_trainer_class(Trainer)(model=model, args=arguments, method=self.method, callbacks=callbacks)
         self.model: nn.Module = model
         self.inputs = _batch(size)
@@ -115,11 +122,15 @@ def packed(snapshot: Snapshot) -> bytes:
 def _roberta(size: Size) -> nn.Module:
     return RobertaForSequenceClassification(
         RobertaConfig(
-            vocab_size=size.vocabulary, hidden_size=size.hidden, num_hidden_layers=size.layers,
-            num_attention_heads=size.hidden // 64 or 1, intermediate_size=4 * size.hidden,
-            max_position_embeddings=514, type_vocab_size=1,
+            vocab_size=size.vocabulary,
+            hidden_size=size.hidden,
+            num_hidden_layers=size.layers,
+            num_attention_heads=size.hidden // 64 or 1,
+            intermediate_size=4 * size.hidden,
+            max_position_embeddings=514,
+            type_vocab_size=1,
         )
-    )  # fmt: skip
+    )
 
 
 def _batch(size: Size) -> dict[str, Tensor]:

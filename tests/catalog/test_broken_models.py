@@ -36,10 +36,12 @@ def models_dir(tmp_path: Path) -> Path:
 def run_with(model: str) -> dict[str, Any]:
     return {
         "config": {
-            "model": {"id": model}, "data": {"id": "local:reviews.csv"}, "method": {"name": "lora", "rank": 2},
+            "model": {"id": model},
+            "data": {"id": "local:reviews.csv"},
+            "method": {"name": "lora", "rank": 2},
             "training": {"max_steps": 5},
         }
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -216,13 +218,15 @@ def test_change_of_a_file_is_seen_at_once_even_when_its_time_is_set_back(models_
 
 
 _FILES = {
-    "config.json": json.dumps(CONFIG).encode(), "model.safetensors": weights(), "vocab.txt": "\n".join(WORDS).encode(),
+    "config.json": json.dumps(CONFIG).encode(),
+    "model.safetensors": weights(),
+    "vocab.txt": "\n".join(WORDS).encode(),
     "tokenizer.json": json.dumps({"model": {"vocab": {word: number for number, word in enumerate(WORDS)}}}).encode(),
     "model.safetensors.index.json": json.dumps(
         {"metadata": {}, "weight_map": dict.fromkeys(SHAPES, "model.safetensors")}
     ).encode(),
     "tokenizer_config.json": b'{"tokenizer_class": "BertTokenizer"}',
-}  # fmt: skip
+}
 _contents = st.sampled_from(sorted(_FILES)).flatmap(
     lambda name: st.one_of(
         st.binary(max_size=200),

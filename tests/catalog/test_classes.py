@@ -144,22 +144,38 @@ def test_names_of_columns_are_found_with_spaces_and_capitals(divide: Divide, cat
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("ids.csv", "text,label\n" + "".join(f"t{n},{n}\n" for n in range(10_000)),
-         "'label', which has 10,000 different values in 10,000 rows: this looks like a number or an id"),
+        (
+            "ids.csv",
+            "text,label\n" + "".join(f"t{n},{n}\n" for n in range(10_000)),
+            "'label', which has 10,000 different values in 10,000 rows: this looks like a number or an id",
+        ),
         ("few-ids.csv", "text,label\n" + "".join(f"t{n},{n}\n" for n in range(30)), "30 different values in 30 rows"),
-        ("names.csv", "text,label\n" + "".join(f"t{n},name {n // 2}x\n" for n in range(59)),
-         "30 different values in 59 rows: this looks like a text or an id"),
-        ("scores.csv", "text,label\n" + "".join(f"t{n},{n % 50 / 100}\n" for n in range(1000)),
-         "50 different numbers in 1,000 rows: this looks like a score"),
-        ("scores.jsonl", "".join(json.dumps({"text": f"t{n}", "label": n / 7}) + "\n" for n in range(3000)),
-         "3,000 different values in 3,000 rows"),
+        (
+            "names.csv",
+            "text,label\n" + "".join(f"t{n},name {n // 2}x\n" for n in range(59)),
+            "30 different values in 59 rows: this looks like a text or an id",
+        ),
+        (
+            "scores.csv",
+            "text,label\n" + "".join(f"t{n},{n % 50 / 100}\n" for n in range(1000)),
+            "50 different numbers in 1,000 rows: this looks like a score",
+        ),
+        (
+            "scores.jsonl",
+            "".join(json.dumps({"text": f"t{n}", "label": n / 7}) + "\n" for n in range(3000)),
+            "3,000 different values in 3,000 rows",
+        ),
         ("one.csv", csv_of("same"), "'label', which has 1 class only, 'same'"),
         ("one-and-none.csv", csv_of("same", ""), "'label', which has 1 class only, 'same'"),
         ("none.csv", csv_of(""), "which leaves no row: 6 of 6 have no label in column 'label'"),
         ("long.csv", csv_of("x", "y" * 201), "has a value of 201 characters"),
-        ("lists.jsonl", json_of('"x"', '"y"') + '{"text": "a", "label": ["x", "y"]}\n', "a list or an object on line 13"),
+        (
+            "lists.jsonl",
+            json_of('"x"', '"y"') + '{"text": "a", "label": ["x", "y"]}\n',
+            "a list or an object on line 13",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_holds_no_classes_is_refused_by_name_and_count(
     divide: Divide, name: str, content: str, words: str
 ) -> None:

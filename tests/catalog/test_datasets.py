@@ -159,7 +159,7 @@ DEEP = "[" * 200_000
         ("reviews.csv.bak", "text,label\na,b\n", "ends with '.bak'"),
         ("reviews", "text,label\na,b\n", "ends with ''"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_listed_with_reason_and_next_step(
     settings: Settings, write: Write, name: str, content: str | bytes, words: str
 ) -> None:
@@ -188,11 +188,15 @@ def test_what_is_no_file_is_refused_without_being_opened(settings: Settings) -> 
         bound.bind(str(folder / "socket.csv"))
         problems = {id: entry.problem or "" for id, entry in listed(settings).items() if id.startswith("local:")}
     assert {id: problem.split(",")[0] for id, problem in problems.items()} == {
-        "local:pipe.csv": "It is a named pipe", "local:pipe.jsonl": "It is a named pipe",
-        "local:folder.csv": "It is a folder", "local:data": "It is a folder", "local:socket.csv": "It is a socket",
-        "local:zeros.csv": "It is a device", "local:gone.csv": f"It is a link to {folder / 'nothing'}",
+        "local:pipe.csv": "It is a named pipe",
+        "local:pipe.jsonl": "It is a named pipe",
+        "local:folder.csv": "It is a folder",
+        "local:data": "It is a folder",
+        "local:socket.csv": "It is a socket",
+        "local:zeros.csv": "It is a device",
+        "local:gone.csv": f"It is a link to {folder / 'nothing'}",
         "local:loop.csv": f"It is a link to {folder / 'loop.csv'}",
-    }  # fmt: skip
+    }
     for dataset_id in problems:
         with pytest.raises(BadInput):
             Catalog(settings).dataset(dataset_id)
@@ -281,10 +285,17 @@ def test_junk_beside_a_file_does_not_make_its_short_form_doubtful(settings: Sett
 @pytest.mark.parametrize(
     "wanted",
     [
-        "nope", "local:", "local:../reviews.csv", "local:/etc/passwd", "local:.h.csv", "\ud800", "local:\ud800",
-        "local:a\0b", f"local:{'评' * 190}",
+        "nope",
+        "local:",
+        "local:../reviews.csv",
+        "local:/etc/passwd",
+        "local:.h.csv",
+        "\ud800",
+        "local:\ud800",
+        "local:a\0b",
+        f"local:{'评' * 190}",
     ],
-)  # fmt: skip
+)
 def test_an_unknown_id_names_what_there_is(settings: Settings, wanted: str) -> None:
     make_reviews(settings.datasets_dir / "reviews.csv")
     (settings.datasets_dir / ".h.csv").write_text("text,label\n")

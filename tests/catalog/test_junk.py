@@ -126,9 +126,15 @@ def test_a_folder_full_of_junk_is_listed_with_reasons(catalog: Catalog) -> None:
         by_id = {entry.id: entry for entry in check(catalog)}
         usable = {id for id, entry in by_id.items() if entry.problem is None}
         assert usable == {
-            "rotten-tomatoes", "local:reviews.csv", "local:utf16.csv", "local:bom.csv", "local:other-order.jsonl",
-            "local:ids.csv", "local:empty-labels.csv", "local:nan.jsonl",
-        }  # fmt: skip
+            "rotten-tomatoes",
+            "local:reviews.csv",
+            "local:utf16.csv",
+            "local:bom.csv",
+            "local:other-order.jsonl",
+            "local:ids.csv",
+            "local:empty-labels.csv",
+            "local:nan.jsonl",
+        }
         assert len(by_id) > 50
 
 

@@ -66,8 +66,21 @@ FILES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("files", FILES)
 @pytest.mark.parametrize(
     "kind",
-    ["bert", "distilbert", "electra", "mpnet", "roberta", "bart", "gpt2", "qwen2", "llama", "mistral", "modernbert", "bloom"],
-)  # fmt: skip
+    [
+        "bert",
+        "distilbert",
+        "electra",
+        "mpnet",
+        "roberta",
+        "bart",
+        "gpt2",
+        "qwen2",
+        "llama",
+        "mistral",
+        "modernbert",
+        "bloom",
+    ],
+)
 def test_tokenizer_is_refused_exactly_when_transformers_makes_no_real_one(
     tmp_path: Path, script: ModuleType, kind: str, files: str
 ) -> None:
@@ -91,11 +104,21 @@ def test_tokenizer_is_refused_exactly_when_transformers_makes_no_real_one(
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [
-        ("bert", {}), ("distilbert", {}), ("electra", {}), ("albert", {}), ("gpt2", {}), ("gptj", {"rotary_dim": 4}),
-        ("opt", {}), ("bart", {}), ("xlm-roberta", {}), ("mpnet", {}), ("roberta", {}), ("roberta", {"pad_token_id": 5}),
+        ("bert", {}),
+        ("distilbert", {}),
+        ("electra", {}),
+        ("albert", {}),
+        ("gpt2", {}),
+        ("gptj", {"rotary_dim": 4}),
+        ("opt", {}),
+        ("bart", {}),
+        ("xlm-roberta", {}),
+        ("mpnet", {}),
+        ("roberta", {}),
+        ("roberta", {"pad_token_id": 5}),
         ("deberta-v2", {"pooler_hidden_size": 96}),
     ],
-)  # fmt: skip
+)
 def test_context_length_is_the_longest_text_that_the_model_takes(
     tmp_path: Path, script: ModuleType, kind: str, changes: dict[str, Any]
 ) -> None:
@@ -142,9 +165,11 @@ def test_text_length_is_lowered_to_what_the_model_takes_and_the_plan_says_so(
     make_folder(settings.models_dir / "good")
     make_reviews(settings.datasets_dir / "reviews.csv")
     config = {
-        "model": {"id": "local:good"}, "data": {"id": "local:reviews"}, "method": {"name": "lora"},
+        "model": {"id": "local:good"},
+        "data": {"id": "local:reviews"},
+        "method": {"name": "lora"},
         "training": {"max_steps": 5, "max_length": wanted, "eval_every": 5},
-    }  # fmt: skip
+    }
     plan = make_plan(RunConfig.model_validate(config), Catalog(settings))
     assert plan.context_length == 32
     assert plan.config.training.max_length == planned
@@ -161,17 +186,20 @@ def test_special_token_without_an_embedding_is_no_problem_because_no_text_gives_
 ) -> None:
     folder = make_folder(tmp_path / "models" / "good")
     tokenizer = {
-        "model": {"vocab": {"a": 1}}, "added_tokens": [{"id": CONFIG["vocab_size"], "content": "<pad>", **special}]
-    }  # fmt: skip
+        "model": {"vocab": {"a": 1}},
+        "added_tokens": [{"id": CONFIG["vocab_size"], "content": "<pad>", **special}],
+    }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     assert (find(folder).problem is None) == is_usable
 
 
 def test_weights_of_another_task_and_more_blocks_than_configured_are_left_out(tmp_path: Path) -> None:
     shapes = {
-        **SHAPES, "encoder.layer.1.attention.self.query.weight": (8, 8), "cls.predictions.decoder.weight": (12, 8),
+        **SHAPES,
+        "encoder.layer.1.attention.self.query.weight": (8, 8),
+        "cls.predictions.decoder.weight": (12, 8),
         "pooler.dense.weight": (8, 8),
-    }  # fmt: skip
+    }
     folder = make_folder(tmp_path / "models" / "good", shapes=shapes)
     entry = find(folder)
     assert [module.layer for module in entry.modules] == [0, 0, 0]
@@ -183,9 +211,11 @@ def test_model_with_a_name_of_an_unknown_layer_says_that_its_counts_are_an_estim
     make_folder(settings.models_dir / "good", shapes={**SHAPES, "encoder.layer.0.novelty.weight": (8, 8)})
     make_reviews(settings.datasets_dir / "reviews.csv")
     config = {
-        "model": {"id": "local:good"}, "data": {"id": "local:reviews"}, "method": {"name": "lora"},
+        "model": {"id": "local:good"},
+        "data": {"id": "local:reviews"},
+        "method": {"name": "lora"},
         "training": {"max_steps": 5},
-    }  # fmt: skip
+    }
     plan = make_plan(RunConfig.model_validate(config), Catalog(settings))
     assert plan.is_estimate
     assert any("estimate" in warning for warning in plan.warnings)

@@ -32,8 +32,13 @@ def test_model_folder_is_described_as_torch_sees_it(settings: Settings) -> None:
     assert entry.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert entry.layers == 3
     assert {module.kind for module in entry.modules} == {
-        "attention.query", "attention.key", "attention.value", "attention.output", "intermediate", "output",
-    }  # fmt: skip
+        "attention.query",
+        "attention.key",
+        "attention.value",
+        "attention.output",
+        "intermediate",
+        "output",
+    }
 
 
 def test_fingerprint_changes_with_the_model(settings: Settings) -> None:

@@ -25,15 +25,41 @@ pytestmark = [
 ]
 
 KINDS = [
-    "albert", "bart", "bert", "bloom", "convbert", "deberta-v2", "distilbert", "electra", "falcon", "gemma2", "gpt2",
-    "gpt_bigcode", "gpt_neox", "gptj", "llama", "mistral", "mixtral", "modernbert", "mpnet", "mpt", "mt5", "nomic_bert",
-    "openai-gpt", "opt", "phi3", "qwen2_moe", "qwen3", "qwen3_moe", "roberta", "t5", "xlm-roberta",
-]  # fmt: skip
+    "albert",
+    "bart",
+    "bert",
+    "bloom",
+    "convbert",
+    "deberta-v2",
+    "distilbert",
+    "electra",
+    "falcon",
+    "gemma2",
+    "gpt2",
+    "gpt_bigcode",
+    "gpt_neox",
+    "gptj",
+    "llama",
+    "mistral",
+    "mixtral",
+    "modernbert",
+    "mpnet",
+    "mpt",
+    "mt5",
+    "nomic_bert",
+    "openai-gpt",
+    "opt",
+    "phi3",
+    "qwen2_moe",
+    "qwen3",
+    "qwen3_moe",
+    "roberta",
+    "t5",
+    "xlm-roberta",
+]
 SMALL = dict.fromkeys(
     ("intermediate_size", "ffn_dim", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim", "n_inner", "hidden_dim"), 64
-) | dict.fromkeys(
-    ("num_experts", "num_local_experts", "moe_intermediate_size", "shared_expert_intermediate_size"), 2
-)  # fmt: skip
+) | dict.fromkeys(("num_experts", "num_local_experts", "moe_intermediate_size", "shared_expert_intermediate_size"), 2)
 
 
 @pytest.fixture
@@ -54,9 +80,11 @@ def compare(settings: Settings) -> Callable[..., RunPlan]:
 
         for options in [method, *([{"name": "full"}] if full else [])]:
             config = {
-                "model": {"id": f"local:{model}"}, "data": {"id": "local:reviews"}, "method": options,
+                "model": {"id": f"local:{model}"},
+                "data": {"id": "local:reviews"},
+                "method": options,
                 "training": {"max_steps": 20, "max_length": 16},
-            }  # fmt: skip
+            }
             plan = make_plan(RunConfig.model_validate(config), Catalog(settings))
             folder = settings.models_dir / model
             loaded = load_model(folder, model, ["fresh", "rotten"], load_tokenizer(folder))

@@ -25,9 +25,11 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 def draft(method: dict[str, Any], **training: Any) -> dict[str, Any]:
     return {
-        "model": {"id": "local:tiny-bert"}, "data": {"id": "local:reviews"}, "method": method,
+        "model": {"id": "local:tiny-bert"},
+        "data": {"id": "local:reviews"},
+        "method": method,
         "training": {"max_steps": 20, "batch_size": 8, "max_length": 16, "learning_rate": 1e-2} | training,
-    }  # fmt: skip
+    }
 
 
 def planned(catalog: Catalog, method: dict[str, Any], **training: Any) -> RunPlan:
@@ -66,12 +68,14 @@ def test_eva_is_refused_where_it_could_not_find_its_directions(catalog: Catalog)
 @pytest.mark.parametrize(
     "method",
     [
-        {"name": "lora", "rank": 40}, {"name": "sora", "rank": 40}, {"name": "adalora", "target_rank": 40, "prune_interval": 2},
+        {"name": "lora", "rank": 40},
+        {"name": "sora", "rank": 40},
+        {"name": "adalora", "target_rank": 40, "prune_interval": 2},
         {"name": "dynamic_rank", "target_rank": 30, "prune_interval": 2},
         {"name": "control", "rank_pattern": {"bert.encoder.layer.0.attention.self.query": 40}},
     ],
     ids=lambda method: method["name"],
-)  # fmt: skip
+)
 def test_a_rank_above_a_matrix_is_a_warning_where_the_method_bears_it(catalog: Catalog, method: dict[str, Any]) -> None:
     warnings = planned(catalog, method).warnings
     assert any(
@@ -122,15 +126,29 @@ def test_keeping_the_best_of_none_is_refused_and_old_runs_still_open() -> None:
 @pytest.mark.parametrize(
     ("part", "name", "value"),
     [
-        ("training", "batch_size", True), ("training", "batch_size", "8"), ("training", "batch_size", 8.0),
-        ("training", "learning_rate", True), ("training", "learning_rate", "1e-4"), ("training", "keep_best", 1),
-        ("training", "keep_best", "true"), ("training", "seed", False), ("training", "max_steps", "20"),
-        ("training", "checkpoint_minutes", "5"), ("training", "best_metric", 3), ("method", "rank", True), ("method", "rank", "2"),
-        ("method", "lora_alpha", "8"), ("method", "use_rslora", "yes"), ("data", "split_seed", True),
-        ("data", "eval_fraction", "0.1"), ("data", "text_columns", "text"), ("data", "max_train_rows", 8.0),
-        ("model", "id", 7), ("hardware", "device", True),
+        ("training", "batch_size", True),
+        ("training", "batch_size", "8"),
+        ("training", "batch_size", 8.0),
+        ("training", "learning_rate", True),
+        ("training", "learning_rate", "1e-4"),
+        ("training", "keep_best", 1),
+        ("training", "keep_best", "true"),
+        ("training", "seed", False),
+        ("training", "max_steps", "20"),
+        ("training", "checkpoint_minutes", "5"),
+        ("training", "best_metric", 3),
+        ("method", "rank", True),
+        ("method", "rank", "2"),
+        ("method", "lora_alpha", "8"),
+        ("method", "use_rslora", "yes"),
+        ("data", "split_seed", True),
+        ("data", "eval_fraction", "0.1"),
+        ("data", "text_columns", "text"),
+        ("data", "max_train_rows", 8.0),
+        ("model", "id", 7),
+        ("hardware", "device", True),
     ],
-)  # fmt: skip
+)
 def test_a_value_of_another_type_is_refused_by_field(part: str, name: str, value: object) -> None:
     config = draft(LORA) | {"hardware": {}}
     config[part] = config[part] | {name: value}

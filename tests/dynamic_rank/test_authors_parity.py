@@ -96,9 +96,12 @@ def train_beside_the_authors(folder, **options):
     after = After(before, method)
     after.snapshots = snapshots
     trainer = make_trainer_class(Trainer)(
-        model=model, args=arguments(folder, max_steps=TOTAL), method=method, train_dataset=Rows(),
+        model=model,
+        args=arguments(folder, max_steps=TOTAL),
+        method=method,
+        train_dataset=Rows(),
         callbacks=[before, *method.callbacks(snapshots.append), after],
-    )  # fmt: skip
+    )
     trainer.train()
     return start, trainer, after
 

@@ -52,9 +52,15 @@ def folder(tmp_path_factory) -> Path:
     """A Llama whose sizes the 4-bit kernels take."""
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=64, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
-        intermediate_size=128, max_position_embeddings=32, pad_token_id=1,
-    )  # fmt: skip
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        intermediate_size=128,
+        max_position_embeddings=32,
+        pad_token_id=1,
+    )
     path = tmp_path_factory.mktemp("llama")
     LlamaForCausalLM(config).save_pretrained(path)
     return path
@@ -70,9 +76,12 @@ def train(folder, bits, key, out, *extra, resume=None):
     method = create_method(key, METHODS[key])
     model = method.prepare(base, "CAUSAL_LM")
     trainer = make_trainer_class(Trainer)(
-        model=model, args=arguments(out), method=method, train_dataset=Sentences(),
+        model=model,
+        args=arguments(out),
+        method=method,
+        train_dataset=Sentences(),
         callbacks=[*method.callbacks(), *extra],
-    )  # fmt: skip
+    )
     trainer.train(resume_from_checkpoint=resume)
     return model, method
 

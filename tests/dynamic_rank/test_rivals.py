@@ -122,10 +122,18 @@ def test_adalora_scores_and_masks_are_those_of_pefts_allocator():
     theirs_model = get_peft_model(
         build()[0],
         AdaLoraConfig(
-            init_r=3, target_r=2, tinit=6, tfinal=20, deltaT=2, total_step=40, beta1=0.85, beta2=0.85,
-            target_modules=[layer.name for layer in ours.layers], task_type="SEQ_CLS",
+            init_r=3,
+            target_r=2,
+            tinit=6,
+            tfinal=20,
+            deltaT=2,
+            total_step=40,
+            beta1=0.85,
+            beta2=0.85,
+            target_modules=[layer.name for layer in ours.layers],
+            task_type="SEQ_CLS",
         ),
-    )  # fmt: skip
+    )
     peft = PeftAllocator(theirs_model.base_model.model, theirs_model.peft_config["default"], "default")
     layers = dict(theirs_model.get_base_model().named_modules())
     generator = torch.Generator().manual_seed(0)
@@ -206,11 +214,15 @@ def test_eva_deals_out_the_ranks_that_peft_deals_out(tmp_path):
     theirs = get_peft_model(
         build()[0],
         LoraConfig(
-            r=3, lora_alpha=8, target_modules=names, init_lora_weights="eva",
-            eva_config=EvaConfig(use_label_mask=False), task_type="SEQ_CLS",
+            r=3,
+            lora_alpha=8,
+            target_modules=names,
+            init_lora_weights="eva",
+            eva_config=EvaConfig(use_label_mask=False),
+            task_type="SEQ_CLS",
         ),
         low_cpu_mem_usage=True,
-    )  # fmt: skip
+    )
     initialize_lora_eva_weights(theirs, batches, show_progress_bar=False)
     layers = dict(theirs.get_base_model().named_modules())
     for pair in again.pairs:

@@ -36,10 +36,17 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", *(f"w{number}" for number in range(33))]
 SMALL = {
-    "vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-    "num_key_value_heads": 1, "intermediate_size": 24, "max_position_embeddings": 64, "pad_token_id": 0,
-    "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
+    "vocab_size": len(WORDS),
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "intermediate_size": 24,
+    "max_position_embeddings": 64,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 
 
 def tokenizer():
@@ -61,17 +68,24 @@ TRAINERS = {
     "dpo": (DPOTrainer, DPOConfig, PAIRS, {}),
     "reward": (RewardTrainer, RewardConfig, PAIRS, {}),
     "kto": (
-        KTOTrainer, KTOConfig, {"prompt": ["w1 w2"] * 32, "completion": [" w3", " w5"] * 16, "label": [True, False] * 16}, {},
+        KTOTrainer,
+        KTOConfig,
+        {"prompt": ["w1 w2"] * 32, "completion": [" w3", " w5"] * 16, "label": [True, False] * 16},
+        {},
     ),
     "grpo": (
-        GRPOTrainer, GRPOConfig, {"prompt": ["w1 w2"] * 32},
+        GRPOTrainer,
+        GRPOConfig,
+        {"prompt": ["w1 w2"] * 32},
         {"num_generations": 2, "max_completion_length": 4, "beta": 0.1},
     ),
     "rloo": (
-        RLOOTrainer, RLOOConfig, {"prompt": ["w1 w2"] * 32},
+        RLOOTrainer,
+        RLOOConfig,
+        {"prompt": ["w1 w2"] * 32},
         {"num_generations": 2, "max_completion_length": 4, "beta": 0.1},
     ),
-}  # fmt: skip
+}
 
 
 def trainer_of(name, folder, form, config=None, **changes):
@@ -80,10 +94,19 @@ def trainer_of(name, folder, form, config=None, **changes):
     is_reward = name == "reward"
     base = model(LlamaForSequenceClassification if is_reward else LlamaForCausalLM)
     usual = {
-        "output_dir": str(folder), "max_steps": 12, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "report_to": [],
-        "disable_tqdm": True, "use_cpu": True, "bf16": False, "save_strategy": "no", "seed": 5,
-        "gradient_checkpointing": False, "logging_steps": 1,
-    }  # fmt: skip
+        "output_dir": str(folder),
+        "max_steps": 12,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 1e-2,
+        "report_to": [],
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "bf16": False,
+        "save_strategy": "no",
+        "seed": 5,
+        "gradient_checkpointing": False,
+        "logging_steps": 1,
+    }
     common = {"train_dataset": Dataset.from_dict(rows), "processing_class": tokenizer()}
     if name in ("grpo", "rloo"):
         common["reward_funcs"] = lambda completions, **_: [float("w3" in text) for text in completions]
@@ -135,9 +158,17 @@ def test_preferences_are_learned_on_top_of_a_model_that_was_fine_tuned_and_cut(t
     tuned = logits(wrapped, batch("llama"))
     kind, settings, rows, _ = TRAINERS["dpo"]
     args = settings(
-        output_dir=str(tmp_path), max_steps=3, per_device_train_batch_size=4, learning_rate=1e-2, report_to=[],
-        disable_tqdm=True, use_cpu=True, bf16=False, save_strategy="no", gradient_checkpointing=False,
-    )  # fmt: skip
+        output_dir=str(tmp_path),
+        max_steps=3,
+        per_device_train_batch_size=4,
+        learning_rate=1e-2,
+        report_to=[],
+        disable_tqdm=True,
+        use_cpu=True,
+        bf16=False,
+        save_strategy="no",
+        gradient_checkpointing=False,
+    )
     kind(wrapped, args=args, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer()).train()
     assert not torch.equal(logits(wrapped, batch("llama")), tuned)
     wrapped.set_adapter("ref")

@@ -94,7 +94,8 @@ def assert_exports(script, folder, tolerance=1e-5):
 ACCEPTED = {
     "activation_checkpointing": {"activation_checkpointing": True},
     "reentrant checkpointing": {
-        "activation_checkpointing": True, "activation_checkpointing_kwargs": {"use_reentrant": True},
+        "activation_checkpointing": True,
+        "activation_checkpointing_kwargs": {"use_reentrant": True},
     },
     "bf16": {"bf16": True},
     "group_by_length": {"train_sampling_strategy": "group_by_length"},
@@ -121,7 +122,7 @@ ACCEPTED = {
     "accumulation": {"gradient_accumulation_steps": 2, "max_steps": 12},
     "full evaluation in bf16": {"bf16_full_eval": True, "eval_strategy": "steps", "eval_steps": 8},
     "compiled": {"torch_compile": True, "torch_compile_backend": "eager"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -218,16 +219,27 @@ BEST = {
     "steps": {"save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4},
     "best": {"save_strategy": "best", "eval_strategy": "steps", "eval_steps": 4},
     "epoch": {
-        "save_strategy": "epoch", "eval_strategy": "epoch", "num_train_epochs": 6, "max_steps": -1,
+        "save_strategy": "epoch",
+        "eval_strategy": "epoch",
+        "num_train_epochs": 6,
+        "max_steps": -1,
         "per_device_train_batch_size": 16,
     },
     "one checkpoint": {
-        "save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4, "save_total_limit": 1,
+        "save_strategy": "steps",
+        "save_steps": 4,
+        "eval_strategy": "steps",
+        "eval_steps": 4,
+        "save_total_limit": 1,
     },
     "model only": {
-        "save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4, "save_only_model": True,
+        "save_strategy": "steps",
+        "save_steps": 4,
+        "eval_strategy": "steps",
+        "eval_steps": 4,
+        "save_only_model": True,
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -261,8 +273,13 @@ def test_early_stopping_waits_for_the_final_mask(tmp_path, form):
         "learning_rate": 1.0,
     }
     script = Script(
-        form, tmp_path, extra=[EarlyStoppingCallback(1)], load_best_model_at_end=True, metric_for_best_model="eval_loss", **changes
-    )  # fmt: skip
+        form,
+        tmp_path,
+        extra=[EarlyStoppingCallback(1)],
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        **changes,
+    )
     script.trainer.train()
     assert script.trainer.state.global_step > script.allocator().schedule.t_f
     assert script.warned == []
@@ -283,9 +300,17 @@ def term_gradients(form, folder, batches, divided, options=None):
             seen.append([layer.A.grad.clone() for layer in components_of(model).layers])
 
     script = Script(
-        form, folder, options, [Look(), StopAt(2)], base=NoLoss, gradient_accumulation_steps=batches, max_grad_norm=0.0,
-        optim="sgd", learning_rate=1e-30, weight_decay=0.0,
-    )  # fmt: skip
+        form,
+        folder,
+        options,
+        [Look(), StopAt(2)],
+        base=NoLoss,
+        gradient_accumulation_steps=batches,
+        max_grad_norm=0.0,
+        optim="sgd",
+        learning_rate=1e-30,
+        weight_decay=0.0,
+    )
     script.trainer.train()
     return seen
 
@@ -431,8 +456,11 @@ def test_model_init_makes_a_new_model_for_every_training_of_the_callback_form(tm
     config = DynamicRankConfig(**OPTIONS, eta=0)
     callback = DynamicRankCallback(config)
     trainer = Trainer(
-        model_init=lambda: wrap(build()[0], config, "SEQ_CLS"), args=arguments(tmp_path), train_dataset=Rows(), callbacks=[callback]
-    )  # fmt: skip
+        model_init=lambda: wrap(build()[0], config, "SEQ_CLS"),
+        args=arguments(tmp_path),
+        train_dataset=Rows(),
+        callbacks=[callback],
+    )
     for _ in range(2):
         trainer.train()
         assert sum(len(layer.kept) for layer in components_of(trainer.model).layers) == 24
@@ -478,10 +506,14 @@ def test_an_optimizer_that_does_not_hold_the_components_is_refused(tmp_path, for
 @pytest.mark.parametrize(
     ("form", "own", "is_refused"),
     [
-        ("callback", None, True), ("callback", adamw(), True), ("callback", adamw(5.0), False),
-        ("class", None, False), ("class", adamw(), True), ("class", adamw(5.0), False),
+        ("callback", None, True),
+        ("callback", adamw(), True),
+        ("callback", adamw(5.0), False),
+        ("class", None, False),
+        ("class", adamw(), True),
+        ("class", adamw(5.0), False),
     ],
-)  # fmt: skip
+)
 def test_a_learning_rate_of_c_that_the_optimizer_does_not_have_is_refused(tmp_path, form, own, is_refused):
     script = Script(form, tmp_path, {"c_lr_scale": 5.0}, own=own)
     if is_refused:

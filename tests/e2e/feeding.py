@@ -46,11 +46,14 @@ def fed_run(stack: Stack, run_id: str, *, every_s: float = 0.4, modules: int = M
 
     names = [
         Module(
-            name=f"encoder.layer.{at // 6}.{_KINDS[at % 6]}", layer=at // 6, kind=_KINDS[at % 6], out_features=8,
+            name=f"encoder.layer.{at // 6}.{_KINDS[at % 6]}",
+            layer=at // 6,
+            kind=_KINDS[at % 6],
+            out_features=8,
             in_features=8,
         )
         for at in range(modules)
-    ]  # fmt: skip
+    ]
     write([ModulesEvent(modules=names, width=WIDTH, trained_parameters=1000, total_steps=100_000)])
 
     def feed() -> None:

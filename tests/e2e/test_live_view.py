@@ -20,10 +20,14 @@ CONFIG = {
     "data": {"id": "local:reviews"},
     "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 20, "prune_end_ratio": 0.6},
     "training": {
-        "max_steps": 200, "batch_size": 8, "max_length": 16, "eval_every": 40, "learning_rate": 0.002,
+        "max_steps": 200,
+        "batch_size": 8,
+        "max_length": 16,
+        "eval_every": 40,
+        "learning_rate": 0.002,
         "checkpoint_every": 50,
     },
-}  # fmt: skip
+}
 # Prunes from its first steps on, and trains for as long as anybody watches.
 LONG = CONFIG | {
     "method": CONFIG["method"]

@@ -23,13 +23,21 @@ CONFIG = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
     "method": {
-        "name": "dynamic_rank", "target_rank": 2, "prune_interval": 50, "warmup_ratio": 0.1, "prune_end_ratio": 0.95,
+        "name": "dynamic_rank",
+        "target_rank": 2,
+        "prune_interval": 50,
+        "warmup_ratio": 0.1,
+        "prune_end_ratio": 0.95,
     },
     "training": {
-        "max_steps": 20_000, "batch_size": 8, "max_length": 16, "eval_every": 500, "learning_rate": 0.002,
+        "max_steps": 20_000,
+        "batch_size": 8,
+        "max_length": 16,
+        "eval_every": 500,
+        "learning_rate": 0.002,
         "checkpoint_every": 100,
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -46,11 +54,15 @@ def fail(stack: Stack, run_id: str) -> None:
         assert claim is not None
         assert claim.run_id == run_id
         runs.transition(
-            session, runs.get_run(session, run_id), RunStatus.failed, now=time.time(), reason="out_of_gpu_memory",
+            session,
+            runs.get_run(session, run_id),
+            RunStatus.failed,
+            now=time.time(),
+            reason="out_of_gpu_memory",
             message="CUDA out of memory. Tried to allocate 2.00 GiB.",
             next_step="Retry with batch_size 4 and gradient_accumulation 2: the same training in less memory.",
             cause="torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 79.1 GiB in use.",
-        )  # fmt: skip
+        )
     engine.dispose()
 
 

@@ -16,13 +16,20 @@ from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bart, make_tiny_bert
 
 METHOD = {
-    "name": "dynamic_rank", "target_rank": 2, "warmup_ratio": 0.0005, "prune_interval": 20, "prune_end_ratio": 0.2,
+    "name": "dynamic_rank",
+    "target_rank": 2,
+    "warmup_ratio": 0.0005,
+    "prune_interval": 20,
+    "prune_end_ratio": 0.2,
     "schedule": "fast_first",
-}  # fmt: skip
+}
 TRAINING = {"max_steps": 100_000, "batch_size": 8, "max_length": 16, "eval_every": 5000, "learning_rate": 0.002}
 TWO_STACKS = {
-    "model": {"id": "local:tiny-bart"}, "data": {"id": "local:reviews"}, "method": METHOD, "training": TRAINING,
-}  # fmt: skip
+    "model": {"id": "local:tiny-bart"},
+    "data": {"id": "local:reviews"},
+    "method": METHOD,
+    "training": TRAINING,
+}
 DIVERGING = TWO_STACKS | {"model": {"id": "local:overflowing-bert"}, "data": {"id": "local:rare-words"}}
 LINE = b"step 12345: loss 0.6931, 41.2 steps/s, nothing that anybody would search for\n"
 

@@ -74,11 +74,15 @@ def _event_breaches(recorded: list[dict[str, Any]], last_seq: int) -> list[str]:
         if event["kind"] == "metrics"
         for name in event["values"]
     )
-    found += [f"attempt {attempt} has {name} of step {step} {count} times"
-              for (attempt, name, step, _), count in points.items() if count > 1]  # fmt: skip
+    found += [
+        f"attempt {attempt} has {name} of step {step} {count} times"
+        for (attempt, name, step, _), count in points.items()
+        if count > 1
+    ]
     statuses = [RunStatus(event["status"]) for event in recorded if event["kind"] == "status"]
-    found += [f"{before} was followed by {after}" for before, after in pairwise(statuses)
-              if after not in TRANSITIONS[before]]  # fmt: skip
+    found += [
+        f"{before} was followed by {after}" for before, after in pairwise(statuses) if after not in TRANSITIONS[before]
+    ]
     return found
 
 

@@ -60,8 +60,11 @@ def while_it_compacts(case: Case) -> str | None:
 
 
 MOMENTS: list[Callable[[Case], str | None]] = [
-    at_a_random_step, while_it_writes_a_checkpoint, in_the_pruning_window, while_it_compacts,
-]  # fmt: skip
+    at_a_random_step,
+    while_it_writes_a_checkpoint,
+    in_the_pruning_window,
+    while_it_compacts,
+]
 
 
 def _kill_when(case: Case, is_moment: Callable[[], str | None], delay_s: float) -> str | None:

@@ -39,9 +39,12 @@ class Postgres:
         """`fast`: sessions are broken off, then it ends in order. `immediate`: as by a crash; it recovers from its log."""
         with self._restarting:
             self._execute(
-                "pg_ctl", ("-w", "-D", str(self._server.pgdata), "-m", mode, "-l", str(self._server.log), "restart"),
-                bin_path=self._server.bin_path, user=self._server.system_user, timeout=60,
-            )  # fmt: skip
+                "pg_ctl",
+                ("-w", "-D", str(self._server.pgdata), "-m", mode, "-l", str(self._server.log), "restart"),
+                bin_path=self._server.bin_path,
+                user=self._server.system_user,
+                timeout=60,
+            )
 
     def stop(self) -> None:
         self._server.cleanup()

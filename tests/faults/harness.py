@@ -158,11 +158,16 @@ class Harness:
 
     def _write(self, case: Case, done: str | None, breaches: list[Breach]) -> None:
         line = {
-            "case": f"{case.row}:{case.number}", "seed": self.seed, "subject": case.subject, "run": case.run_id,
-            "folder": case.installation.settings.data_dir.name, "fault": done,
+            "case": f"{case.row}:{case.number}",
+            "seed": self.seed,
+            "subject": case.subject,
+            "run": case.run_id,
+            "folder": case.installation.settings.data_dir.name,
+            "fault": done,
             "attempts": case.installation.run(case.run_id).attempt if case.run_id else 0,
-            "breaches": [f"{breach.kind}: {breach.text}" for breach in breaches], "at": round(time.time(), 3),
-        }  # fmt: skip
+            "breaches": [f"{breach.kind}: {breach.text}" for breach in breaches],
+            "at": round(time.time(), 3),
+        }
         with self.journal.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(line)}\n")
         self.breaches += len(breaches)

@@ -150,9 +150,10 @@ class Installation(Stack):
                     process.send_signal(STACKS)
         time.sleep(2)  # for the stacks, which each process writes into its log
         logs = [
-            *self.settings.data_dir.glob("*.out"), *self.settings.data_dir.glob("logs/*"),
+            *self.settings.data_dir.glob("*.out"),
+            *self.settings.data_dir.glob("logs/*"),
             *self.settings.attempt_dir(run_id, 1).parent.glob("*/log.txt"),
-        ]  # fmt: skip
+        ]
         for log in logs:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             parts += [f"--- {log.relative_to(self.settings.data_dir)}", *lines[-_TAIL_LINES:]]

@@ -101,10 +101,8 @@ def out_of_order(installation: Installation) -> list[Breach]:
     with reading(installation.engine) as session:
         places = {
             run_id: (-priority, order, run_id)
-            for run_id, priority, order in session.execute(
-                select(col(Run.id), col(Run.priority), col(Run.queue_order))
-            )
-        }  # fmt: skip
+            for run_id, priority, order in session.execute(select(col(Run.id), col(Run.priority), col(Run.queue_order)))
+        }
         history = [(run_id, RunStatus(status)) for run_id, status in session.execute(changes)]
     waiting: set[str] = set()
     found = []

@@ -19,9 +19,15 @@ def hooked(faults: Path) -> dict[str, str]:
 
 
 def order(
-    faults: Path, run_id: str, attempt: int, *, module: str, function: str, call: int,
+    faults: Path,
+    run_id: str,
+    attempt: int,
+    *,
+    module: str,
+    function: str,
+    call: int,
     do: Literal["kill", "enospc", "wait"],
-) -> Path:  # fmt: skip
+) -> Path:
     """Has the child do something to itself at a call of a function; returns a file that then exists.
 
     It must be given before the child has imported the module. "wait": until that file is deleted.

@@ -85,7 +85,7 @@ def freeze(case: Case) -> str | None:
         awaited = case.chance.choice(["starting", "running"]) if kind < 2 else "running"
         taken_over = case.viewer.wait_for(
             lambda event: event["attempt"] > run.attempt and event.get("status") == awaited, DEADLINE_S
-        )  # fmt: skip
+        )
     except psutil.NoSuchProcess:  # another fault was faster
         return None
     finally:

@@ -124,9 +124,14 @@ def _kill_of_valkey(case: Case) -> None:
 
 
 _ACTIONS: list[Callable[[Case], None]] = [
-    _stop_and_resume, _stop_and_resume, _kill_of_the_child, _kill_of_the_child, _kill_of_a_worker, _drain_of_a_worker,
+    _stop_and_resume,
+    _stop_and_resume,
+    _kill_of_the_child,
+    _kill_of_the_child,
+    _kill_of_a_worker,
+    _drain_of_a_worker,
     _kill_of_valkey,
-]  # fmt: skip
+]
 
 
 def _delete(case: Case, result: Result) -> None:

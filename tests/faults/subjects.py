@@ -10,16 +10,25 @@ WINDOW = (12, 42)
 """Steps of the pruning window of every dynamic_rank subject; the last is that of the final mask and of compaction."""
 
 _DYNAMIC: dict[str, Any] = {
-    "name": "dynamic_rank", "target_rank": 2, "prune_interval": 3, "warmup_ratio": WINDOW[0] / STEPS,
-    "prune_end_ratio": WINDOW[1] / STEPS, "lora_dropout": 0.1,
-}  # fmt: skip
+    "name": "dynamic_rank",
+    "target_rank": 2,
+    "prune_interval": 3,
+    "warmup_ratio": WINDOW[0] / STEPS,
+    "prune_end_ratio": WINDOW[1] / STEPS,
+    "lora_dropout": 0.1,
+}
 
 
 def _subject(method: dict[str, Any], **training: Any) -> dict[str, Any]:
     short = {
-        "max_steps": STEPS, "batch_size": 16, "max_length": 24, "learning_rate": 1e-2, "eval_every": 20,
-        "checkpoint_every": 6, "keep_checkpoints": 3,
-    }  # fmt: skip
+        "max_steps": STEPS,
+        "batch_size": 16,
+        "max_length": 24,
+        "learning_rate": 1e-2,
+        "eval_every": 20,
+        "checkpoint_every": 6,
+        "keep_checkpoints": 3,
+    }
     return {
         "model": {"id": "local:tiny-bert"},
         "data": {"id": "local:reviews"},

@@ -66,9 +66,13 @@ def plan(data_dir: Path) -> Callable[..., RunPlan]:
 
     def make(method: str = "dynamic_rank", options: dict[str, Any] | None = None, **training: Any) -> RunPlan:
         short = {
-            "max_steps": 20, "batch_size": 8, "max_length": 16, "learning_rate": 1e-2, "eval_every": 5,
+            "max_steps": 20,
+            "batch_size": 8,
+            "max_length": 16,
+            "learning_rate": 1e-2,
+            "eval_every": 5,
             "checkpoint_every": 5,
-        }  # fmt: skip
+        }
         config = {
             "model": {"id": "local:tiny-bert"},
             "data": {"id": "local:reviews"},

@@ -46,10 +46,12 @@ def fill_with_junk(data_dir: Path) -> None:
     (datasets / "._reviews.csv").write_bytes(b"\x00\x05\x16\x07")
     os.mkfifo(datasets / "a-pipe.csv")
     for name, config, weights in (
-        ("a-pointer", "{}", b"version https://git-lfs.github.com/spec/v1\n"), ("a-empty", "{}", b""),
-        ("a-list", "[]", b"\x02" + bytes(7) + b"{}"), ("a-broken", "{", b"x"),
+        ("a-pointer", "{}", b"version https://git-lfs.github.com/spec/v1\n"),
+        ("a-empty", "{}", b""),
+        ("a-list", "[]", b"\x02" + bytes(7) + b"{}"),
+        ("a-broken", "{", b"x"),
         ("a-huge", '{"model_type": "bert"}', (1 << 62).to_bytes(8, "little") + b"{}"),
-    ):  # fmt: skip
+    ):
         (models / name).mkdir()
         (models / name / "config.json").write_text(config)
         (models / name / "model.safetensors").write_bytes(weights)

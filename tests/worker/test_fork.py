@@ -29,10 +29,20 @@ class Family:
         self.life = Life(data_dir, plan.config, self.settings.runs_dir / "parent")
         last = self.life.ranks().get(20)
         self.parent = Run(
-            id="parent", name="p", queue_order=0, config=plan.config.model_dump(mode="json"), created_at=0, updated_at=0,
-            environment=plan.environment, method=plan.config.method.name, model_id="m", data_id="d", attempt=1,
-            live=last.live if last else None, n_modules=plan.n_modules,
-        )  # fmt: skip
+            id="parent",
+            name="p",
+            queue_order=0,
+            config=plan.config.model_dump(mode="json"),
+            created_at=0,
+            updated_at=0,
+            environment=plan.environment,
+            method=plan.config.method.name,
+            model_id="m",
+            data_id="d",
+            attempt=1,
+            live=last.live if last else None,
+            n_modules=plan.n_modules,
+        )
 
     def plan(self, step: int, changes: dict[str, Any]) -> RunConfig:
         return plan_fork(self.parent, find_origin(self.settings, self.parent, step, None), changes, self.catalog).config

@@ -78,10 +78,11 @@ def test_a_training_records_them_and_computes_the_same(
     def computed(events: list[Any]) -> list[Any]:
         return [
             (event.step, {name: value for name, value in event.values.items() if not is_of_the_machine(name)})
-            if event.kind == "metrics" else event
+            if event.kind == "metrics"
+            else event
             for event in events
             if event.kind != "metrics" or not all(is_of_the_machine(name) for name in event.values)
-        ]  # fmt: skip
+        ]
 
     with_samples, without = train("with", 0.001), train("without", 0.0)
     assert any(event.kind == "metrics" and event.values.keys() >= OF_THE_HOST for event in with_samples)
@@ -133,8 +134,10 @@ def test_gpus_are_those_of_cuda_visible_devices_in_its_order() -> None:
     both = {"gpu0_memory_bytes": 1 << 30, "gpu0_utilization_percent": 55, "gpu1_memory_bytes": 2 << 30}
     assert gpu_values(Nvml(load, "0,1")) == both
     assert gpu_values(Nvml(load, "GPU-bb, GPU-aa")) == {
-        "gpu0_memory_bytes": 2 << 30, "gpu1_memory_bytes": 1 << 30, "gpu1_utilization_percent": 55,
-    }  # fmt: skip
+        "gpu0_memory_bytes": 2 << 30,
+        "gpu1_memory_bytes": 1 << 30,
+        "gpu1_utilization_percent": 55,
+    }
     assert gpu_values(Nvml(load, "")) == {}
     assert gpu_values(Nvml(load, "GPU-cc,7")) == {}
 

@@ -46,9 +46,13 @@ class Watched:
         self.step = 0
         with writing(engine) as session:
             run = runs.create_run(
-                session, plan.config, now=time.time(), total_steps=plan.total_steps, environment=plan.environment,
+                session,
+                plan.config,
+                now=time.time(),
+                total_steps=plan.total_steps,
+                environment=plan.environment,
                 parent=None if parent is None else (parent.id, 5),
-            )  # fmt: skip
+            )
             self.id = run.id
 
     def run(self) -> Run:
@@ -77,9 +81,15 @@ class Watched:
         catalog = Catalog(Settings(data_dir=self.data_dir))
         rows = split(catalog.dataset(self.config.data.id), self.config.data)
         return run_training(
-            RunConfig.model_validate(claim.config), catalog.model(self.config.model.id).folder, rows, folder, self.record,
-            lambda: stop_at is not None and self.step >= stop_at, find_newest(folder.parent, lambda *_: None), self.begin,
-        )  # fmt: skip
+            RunConfig.model_validate(claim.config),
+            catalog.model(self.config.model.id).folder,
+            rows,
+            folder,
+            self.record,
+            lambda: stop_at is not None and self.step >= stop_at,
+            find_newest(folder.parent, lambda *_: None),
+            self.begin,
+        )
 
     def record(self, event: RunEvent) -> None:
         now = time.time()
@@ -149,10 +159,14 @@ HEALTHY: dict[str, tuple[str, dict[str, Any]]] = {
     "control": ("control", {}),
     "control with empty modules": (
         "control",
-        {"rank_pattern": {f"bert.encoder.layer.0.attention.self.{n}": r for n, r in (("query", 3), ("key", 0), ("value", 0))}},
+        {
+            "rank_pattern": {
+                f"bert.encoder.layer.0.attention.self.{n}": r for n, r in (("query", 3), ("key", 0), ("value", 0))
+            }
+        },
     ),
     "full": ("full", {}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HEALTHY)

@@ -61,14 +61,31 @@ def test_an_answer_does_not_depend_on_the_neighbours_in_the_batch(
 
 
 OTHER_TASKS: list[dict[str, Any]] = [
-    {"problem_type": "multi_label_classification"}, {"problem_type": "regression"}, {"num_labels": 1},
-    {"id2label": {"0": "x", "1": "y", "2": "z"}, "label2id": {"x": 0, "y": 1, "z": 2}}, {"classifier_dropout": None},
-    {"finetuning_task": "sts-b"}, {"torch_dtype": "float16"}, {"dtype": "bfloat16"}, {"output_attentions": True},
-    {"output_hidden_states": True}, {"return_dict": False}, {"use_return_dict": False}, {"gradient_checkpointing": True},
-    {"attn_implementation": "flash_attention_2"}, {"_attn_implementation": "flash_attention_2"}, {"pruned_heads": {"0": [1]}},
-    {"is_decoder": True}, {"is_decoder": True, "add_cross_attention": True}, {"is_encoder_decoder": None}, {"torchscript": True},
-    {"tie_word_embeddings": False}, {"eos_token_id": [1, 2]}, {"architectures": None}, {"auto_map": {"AutoConfig": "own.Config"}},
-]  # fmt: skip
+    {"problem_type": "multi_label_classification"},
+    {"problem_type": "regression"},
+    {"num_labels": 1},
+    {"id2label": {"0": "x", "1": "y", "2": "z"}, "label2id": {"x": 0, "y": 1, "z": 2}},
+    {"classifier_dropout": None},
+    {"finetuning_task": "sts-b"},
+    {"torch_dtype": "float16"},
+    {"dtype": "bfloat16"},
+    {"output_attentions": True},
+    {"output_hidden_states": True},
+    {"return_dict": False},
+    {"use_return_dict": False},
+    {"gradient_checkpointing": True},
+    {"attn_implementation": "flash_attention_2"},
+    {"_attn_implementation": "flash_attention_2"},
+    {"pruned_heads": {"0": [1]}},
+    {"is_decoder": True},
+    {"is_decoder": True, "add_cross_attention": True},
+    {"is_encoder_decoder": None},
+    {"torchscript": True},
+    {"tie_word_embeddings": False},
+    {"eos_token_id": [1, 2]},
+    {"architectures": None},
+    {"auto_map": {"AutoConfig": "own.Config"}},
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -144,24 +161,41 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: change_weights(folder, lambda tensors: {f"module.{name}": one for name, one in tensors.items()}),
         r"lack 39 of the 39 tensors of the model, among them bert\.embeddings.*The files hold module\.bert",
     ),
-    "NaN": (lambda folder: change_weights(folder, with_nan), r"NaN or infinity, in bert\.encoder\.layer\.1\.output\.dense\.weight"),
-    "another vocabulary": (lambda folder: set_in(folder / "config.json", vocab_size=500), "has shape 29 x 16 .* and 500 x 16 by"),
+    "NaN": (
+        lambda folder: change_weights(folder, with_nan),
+        r"NaN or infinity, in bert\.encoder\.layer\.1\.output\.dense\.weight",
+    ),
+    "another vocabulary": (
+        lambda folder: set_in(folder / "config.json", vocab_size=500),
+        "has shape 29 x 16 .* and 500 x 16 by",
+    ),
     "an unknown type": (lambda folder: set_in(folder / "config.json", model_type="nothing"), "model_type 'nothing'"),
     "a vision model": (lambda folder: set_in(folder / "config.json", model_type="vit"), "have no text classifier"),
     "no tokenizer": (without_tokenizer, "lacks the tokenizer's own files"),
-    "a broken tokenizer": (lambda folder: (folder / "tokenizer.json").write_text("{"), "model's files cannot be loaded"),
-    "a config of words": (lambda folder: set_in(folder / "config.json", hidden_size="16"), "model's files cannot be loaded"),
-    "cut weights": (lambda folder: (folder / "model.safetensors").write_bytes(b"\x10"), "model's files cannot be loaded"),
-}  # fmt: skip
+    "a broken tokenizer": (
+        lambda folder: (folder / "tokenizer.json").write_text("{"),
+        "model's files cannot be loaded",
+    ),
+    "a config of words": (
+        lambda folder: set_in(folder / "config.json", hidden_size="16"),
+        "model's files cannot be loaded",
+    ),
+    "cut weights": (
+        lambda folder: (folder / "model.safetensors").write_bytes(b"\x10"),
+        "model's files cannot be loaded",
+    ),
+}
 
 
 def run_config(**training: Any) -> RunConfig:
     return RunConfig.model_validate(
         {
-            "model": {"id": "local:tiny"}, "data": {"id": "local:rows"}, "method": {"name": "lora", "rank": 2},
+            "model": {"id": "local:tiny"},
+            "data": {"id": "local:rows"},
+            "method": {"name": "lora", "rank": 2},
             "training": {"max_steps": 2, "batch_size": 4, "max_length": 32, "eval_every": 2} | training,
         }
-    )  # fmt: skip
+    )
 
 
 def rows_of(texts: list[str], evaluation: list[str] | None = None) -> Split:
@@ -169,9 +203,13 @@ def rows_of(texts: list[str], evaluation: list[str] | None = None) -> Split:
         return [{"text": text, "label": LABELS[number % 2]} for number, text in enumerate(side)]
 
     return Split(
-        train=rows(texts), evaluation=rows(evaluation or TEXTS), text_columns=["text"], label_column="label", group_column=None,
+        train=rows(texts),
+        evaluation=rows(evaluation or TEXTS),
+        text_columns=["text"],
+        label_column="label",
+        group_column=None,
         labels=LABELS,
-    )  # fmt: skip
+    )
 
 
 def train(folder: Path, rows: Split, where: Path, **training: Any) -> tuple[Outcome, list[RunEvent]]:
@@ -196,7 +234,7 @@ def test_files_that_make_no_model_are_refused_with_the_reason(tmp_path: Path, wh
         ("gpt2", {}, TEXTS, [*TEXTS, ""], r"evaluation row 6 \(column text\) gives no tokens", "bad_data"),
         ("bert", {}, ["zebra " * 5, *TEXTS], ["yak " * 200], "does not know 56% of the tokens", "missing_model"),
     ],
-)  # fmt: skip
+)
 def test_texts_that_the_model_cannot_take_are_refused_by_row(
     tmp_path: Path,
     kind: str,

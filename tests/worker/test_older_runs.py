@@ -61,9 +61,12 @@ class Old:
         assert claim.run_id == run_id
         self.settings.attempt_dir(run_id, claim.attempt).mkdir(parents=True)
         with subprocess.Popen(
-            [sys.executable, "-m", "rankscope_worker.train", run_id, str(claim.attempt)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=child_environment(self.settings, None, 1),
-        ) as child:  # fmt: skip
+            [sys.executable, "-m", "rankscope_worker.train", run_id, str(claim.attempt)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=child_environment(self.settings, None, 1),
+        ) as child:
             assert child.stdout is not None
             log = child.stdout.read().decode()
         with reading(self.engine) as session:
@@ -116,8 +119,10 @@ def test_stored_configurations_say_what_the_runs_were_launched_with(old: Old) ->
         if isinstance(method, DynamicRankMethod)
     }
     assert found == {
-        "paper": ("small_random", "absolute"), "zero_b": ("zero_b", "absolute"), "queued": ("small_random", "absolute"),
-    }  # fmt: skip
+        "paper": ("small_random", "absolute"),
+        "zero_b": ("zero_b", "absolute"),
+        "queued": ("small_random", "absolute"),
+    }
 
 
 def test_a_fork_of_an_old_run_keeps_its_start_and_its_phase_unless_the_phase_is_changed(old: Old) -> None:

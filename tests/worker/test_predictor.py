@@ -29,9 +29,15 @@ def database_kind() -> str:
 def host(settings: Settings, database_url: str) -> Iterator[Host]:
     engine = create_engine(database_url)
     yield Host(
-        name="w", settings=settings, engine=engine, doorbell=Doorbell(settings.broker_url), celery=make_celery(settings),
-        nudger=Nudger(settings), gpus=[], slots=1,
-    )  # fmt: skip
+        name="w",
+        settings=settings,
+        engine=engine,
+        doorbell=Doorbell(settings.broker_url),
+        celery=make_celery(settings),
+        nudger=Nudger(settings),
+        gpus=[],
+        slots=1,
+    )
     engine.dispose()
 
 

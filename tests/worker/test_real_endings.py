@@ -49,9 +49,14 @@ class Real(Supervisor):
 
     def _start(self, output: int) -> "Popen[bytes]":
         self.child = Popen(
-            [sys.executable, "-c", self.code, self.claim.run_id, str(self.claim.attempt)], cwd=self._folder, stdin=PIPE,
-            stdout=output, stderr=STDOUT, start_new_session=True, env=child_environment(self._settings, None, 1),
-        )  # fmt: skip
+            [sys.executable, "-c", self.code, self.claim.run_id, str(self.claim.attempt)],
+            cwd=self._folder,
+            stdin=PIPE,
+            stdout=output,
+            stderr=STDOUT,
+            start_new_session=True,
+            env=child_environment(self._settings, None, 1),
+        )
         return self.child
 
 

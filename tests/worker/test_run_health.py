@@ -43,10 +43,16 @@ def train(engine: Engine, settings: Settings, data_dir: Path, tmp_path: Path) ->
         assert claim
         recorder = Recorder(engine, Doorbell(settings.broker_url), run_id, claim.attempt)
         run_training(
-            config, model or catalog.model(config.model.id).folder, split(catalog.dataset(config.data.id), config.data),
-            settings.attempt_dir(run_id, claim.attempt), recorder.record, lambda: False, None, recorder.begin_training,
+            config,
+            model or catalog.model(config.model.id).folder,
+            split(catalog.dataset(config.data.id), config.data),
+            settings.attempt_dir(run_id, claim.attempt),
+            recorder.record,
+            lambda: False,
+            None,
+            recorder.begin_training,
             recorder.flush,
-        )  # fmt: skip
+        )
         recorder.close()
         with writing(engine) as session:
             queue.renew_lease(session, run_id, claim.attempt, lease_s=settings.lease_s, now=time.time())

@@ -23,9 +23,14 @@ Plan = Callable[..., RunPlan]
 def test_a_checkpoint_is_due_by_steps_or_by_minutes_whichever_comes_first() -> None:
     now = 0.0
     reporter = Reporter(
-        [].append, lambda: False, eval_every=100, checkpoint_every=4, checkpoint_minutes=0.5, window=None,
+        [].append,
+        lambda: False,
+        eval_every=100,
+        checkpoint_every=4,
+        checkpoint_minutes=0.5,
+        window=None,
         clock=lambda: now,
-    )  # fmt: skip
+    )
     state, saved = TrainerState(max_steps=100), []
     for step, seconds in enumerate((10, 10, 10, 0, 10, 10, 5, 0, 29, 1), start=1):
         now += seconds

@@ -55,11 +55,16 @@ def host(tmp_path: Path, sqlite_url: str) -> Iterator[Callable[..., Host]]:
         gpus = list_gpus()
         made.append(
             Host(
-                name="w", settings=settings, engine=create_engine(sqlite_url), doorbell=Doorbell(settings.broker_url),
-                celery=make_celery(settings), nudger=Nudger(settings), gpus=gpus,
+                name="w",
+                settings=settings,
+                engine=create_engine(sqlite_url),
+                doorbell=Doorbell(settings.broker_url),
+                celery=make_celery(settings),
+                nudger=Nudger(settings),
+                gpus=gpus,
                 slots=len(gpus) * settings.max_runs_per_gpu or 1,
             )
-        )  # fmt: skip
+        )
         return made[-1]
 
     yield make

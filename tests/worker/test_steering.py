@@ -27,9 +27,14 @@ class SteeredLife(Life):
     """One attempt to which `wishes` {step: requests} come in time for their step."""
 
     def __init__(
-        self, data_dir: Path, config: RunConfig, run: Path, wishes: dict[int, list[SteerRequest]], attempt: int = 1,
+        self,
+        data_dir: Path,
+        config: RunConfig,
+        run: Path,
+        wishes: dict[int, list[SteerRequest]],
+        attempt: int = 1,
         stop_at: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.wishes = wishes
         super().__init__(data_dir, config, run, attempt, stop_at)
 
@@ -62,8 +67,11 @@ def test_wishes_take_effect_at_the_step_they_meet_and_are_told(data_dir: Path, p
     one = SteeredLife(data_dir, plan().config, tmp_path, WISHES)
     told = one.of("steer")
     assert [(event.step, event.action, event.request) for event in told] == [
-        (5, "hold", "h"), (7, "target", "t"), (12, "release", "r"), (15, "freeze", "late"),
-    ]  # fmt: skip
+        (5, "hold", "h"),
+        (7, "target", "t"),
+        (12, "release", "r"),
+        (15, "freeze", "late"),
+    ]
     assert [event.refused is None for event in told] == [True, True, True, False]
     assert "final since step 12" in str(told[-1].refused)
     assert [event.step for event in one.of("prune")] == [3, 12]
@@ -95,8 +103,9 @@ def test_a_steered_run_resumes_exactly_and_its_configuration_reproduces_it(
     again = SteeredLife(data_dir, steered(config, [*first.events, *second.events]), tmp_path / "cut", {}, attempt=4)
     assert again.ready == [6]
     assert [(event.step, event.action, event.request) for event in again.of("steer")] == [
-        (7, "target", None), (12, "release", None),
-    ]  # fmt: skip
+        (7, "target", None),
+        (12, "release", None),
+    ]
     assert first.metrics() | again.metrics() == whole.metrics()
     assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 

@@ -36,9 +36,13 @@ class Small(Supervisor):
 
     def _start(self, output: int) -> "subprocess.Popen[bytes]":
         self.child = subprocess.Popen(
-            [sys.executable, "-c", self.code], cwd=self._folder, stdin=subprocess.PIPE, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-c", self.code],
+            cwd=self._folder,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         return self.child
 
 

@@ -44,9 +44,17 @@ class Life:
         self.split: Split = split(catalog.dataset(config.data.id), config.data)
         self.model_folder = catalog.model(config.model.id).folder
         self.outcome: Outcome = run_training(
-            config, self.model_folder, self.split, self.folder, self.events.append, self.should_stop,
-            find_newest(run, lambda _checkpoint, _why: None), self.ready.append, lambda: None, self.steer_requests,
-        )  # fmt: skip
+            config,
+            self.model_folder,
+            self.split,
+            self.folder,
+            self.events.append,
+            self.should_stop,
+            find_newest(run, lambda _checkpoint, _why: None),
+            self.ready.append,
+            lambda: None,
+            self.steer_requests,
+        )
 
     def steer_requests(self) -> Iterable[SteerRequest]:
         return ()
@@ -79,8 +87,15 @@ def whole(data_dir: Path, plan: Plan, tmp_path_factory: pytest.TempPathFactory) 
 
 # The step from which the ranks are final, so that an evaluation is of the model that is kept.
 SETTLED = {
-    "dynamic_rank": 10, "lora": 0, "adalora": 10, "eva": 0, "lora_shrink": 20, "sora": 20, "control": 0, "full": 0,
-}  # fmt: skip
+    "dynamic_rank": 10,
+    "lora": 0,
+    "adalora": 10,
+    "eva": 0,
+    "lora_shrink": 20,
+    "sora": 20,
+    "control": 0,
+    "full": 0,
+}
 
 
 @pytest.mark.parametrize("method", SETTLED)
@@ -259,9 +274,7 @@ def test_a_stop_before_the_first_step_needs_no_checkpoint(data_dir: Path, plan: 
     catalog = Catalog(Settings(data_dir=data_dir))
     config = plan().config
     rows = split(catalog.dataset(config.data.id), config.data)
-    outcome = run_training(
-        config, catalog.model(config.model.id).folder, rows, tmp_path, [].append, lambda: True
-    )  # fmt: skip
+    outcome = run_training(config, catalog.model(config.model.id).folder, rows, tmp_path, [].append, lambda: True)
     assert outcome == Outcome("stopped", 0, is_saved=False)
 
 
@@ -310,8 +323,11 @@ def test_losses_that_are_no_numbers_warn_once_keep_old_checkpoints_and_end_the_r
     assert reporter.diverged_at == 2
     assert [event.code for event in events if event.kind == "warning"] == ["nan_loss"]
     assert [str(event.values["train_loss"]) for event in events if event.kind == "metrics"] == [
-        "0.5", "nan", "inf", "nan",
-    ]  # fmt: skip
+        "0.5",
+        "nan",
+        "inf",
+        "nan",
+    ]
 
 
 def test_a_stop_while_eva_deals_out_the_ranks_ends_the_attempt(data_dir: Path, plan: Plan, tmp_path: Path) -> None:

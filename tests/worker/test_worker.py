@@ -172,12 +172,25 @@ def test_a_run_survives_a_stop_a_drain_and_kills_of_child_and_worker_bit_for_bit
     assert all(event["live"] == event["budget"] for event in recorded if event["kind"] == "ranks" and event["pruning"])
     statuses = [event["status"] for event in recorded if event["kind"] == "status"]
     assert statuses == [
-        "queued", "starting", "running", "stopping", "stopped",
-        "queued", "starting", "running", "interrupted",
-        "starting", "running", "interrupted",
-        "starting", "running", "interrupted",
-        "starting", "running", "done",
-    ]  # fmt: skip
+        "queued",
+        "starting",
+        "running",
+        "stopping",
+        "stopped",
+        "queued",
+        "starting",
+        "running",
+        "interrupted",
+        "starting",
+        "running",
+        "interrupted",
+        "starting",
+        "running",
+        "interrupted",
+        "starting",
+        "running",
+        "done",
+    ]
 
 
 def test_full_fine_tuning_runs_to_done_and_stop_now_leaves_no_checkpoint(bench: Bench, plan: Plan) -> None:
@@ -279,8 +292,12 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 def start_worker(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "rankscope_worker", *arguments],
-        env=os.environ | settings.as_environment(), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        env=os.environ | settings.as_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_a_run_on_postgresql_is_claimed_without_a_nudge(

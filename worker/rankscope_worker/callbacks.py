@@ -32,9 +32,13 @@ from rankscope_worker.best import Best
 _log = logging.getLogger(__name__)
 
 _NAMES = {
-    "loss": "train_loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate",
-    "eval_loss": "eval_loss", "eval_accuracy": "eval_accuracy", "eval_mcc": "eval_mcc",
-}  # fmt: skip
+    "loss": "train_loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+    "eval_loss": "eval_loss",
+    "eval_accuracy": "eval_accuracy",
+    "eval_mcc": "eval_mcc",
+}
 _DIVERGED_AFTER = 3
 """Losses in a row that are no number: the weights are lost, and going on is a waste."""
 _QUIET_WHEN_STOPPING = frozenset({"never_stepped", "stopped_before_final_mask"})
@@ -142,13 +146,21 @@ class Reporter(TrainerCallback):
             if rate is not None:
                 _log.info(
                     "step %d/%d  loss %.4f  learning rate %.3g  %.2f steps/s",
-                    state.global_step, state.max_steps, logs["loss"], logs["learning_rate"], rate,
-                )  # fmt: skip
+                    state.global_step,
+                    state.max_steps,
+                    logs["loss"],
+                    logs["learning_rate"],
+                    rate,
+                )
         elif "eval_loss" in logs:
             _log.info(
                 "step %d/%d  evaluation: loss %.4f  accuracy %.4f  MCC %.4f",
-                state.global_step, state.max_steps, logs["eval_loss"], logs["eval_accuracy"], logs["eval_mcc"],
-            )  # fmt: skip
+                state.global_step,
+                state.max_steps,
+                logs["eval_loss"],
+                logs["eval_accuracy"],
+                logs["eval_mcc"],
+            )
 
     # ------------------------------------------------------------ the method's side
 
@@ -201,10 +213,12 @@ class Reporter(TrainerCallback):
             self._first_bad_step = step
             self._record(
                 WarningEvent(
-                    code="nan_loss", message=f"The loss is {loss} at step {step}.", step=step,
+                    code="nan_loss",
+                    message=f"The loss is {loss} at step {step}.",
+                    step=step,
                     next_step="Lower learning_rate, or max_grad_norm.",
                 )
-            )  # fmt: skip
+            )
         if self._bad_losses >= _DIVERGED_AFTER:
             self.diverged_at = self._first_bad_step
             control.should_training_stop = True

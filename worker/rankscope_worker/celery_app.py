@@ -58,11 +58,15 @@ class Nudger:
         self._app.conf.update(
             broker_connection_timeout=timeout_s,
             broker_transport_options={
-                "socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry_on_timeout": False,
-                "max_retries": 1, "interval_start": 0, "connect_retries_timeout": timeout_s,
+                "socket_timeout": timeout_s,
+                "socket_connect_timeout": timeout_s,
+                "retry_on_timeout": False,
+                "max_retries": 1,
+                "interval_start": 0,
+                "connect_retries_timeout": timeout_s,
                 "visibility_timeout": 7 * 24 * 3600,
             },
-        )  # fmt: skip
+        )
 
     def nudge(self) -> None:
         """Sends one nudge. A broker that is down is logged and forgiven: the next heartbeat tries again."""

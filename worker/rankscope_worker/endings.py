@@ -74,14 +74,18 @@ def _classified(
             return Ending(RunStatus.failed, note.reason, note.message, note.next_step)
         case ExitCode.disk_full:
             return Ending(
-                RunStatus.failed, "disk_full", "The disk is full.",
+                RunStatus.failed,
+                "disk_full",
+                "The disk is full.",
                 "Free space in the data folder, then resume the run: it goes on from its newest checkpoint.",
-            )  # fmt: skip
+            )
         case ExitCode.out_of_memory:
             return Ending(
-                RunStatus.failed, note.reason if note else "out_of_memory",
-                note.message if note else "The worker's memory ran out.", _smaller_batch(config),
-            )  # fmt: skip
+                RunStatus.failed,
+                note.reason if note else "out_of_memory",
+                note.message if note else "The worker's memory ran out.",
+                _smaller_batch(config),
+            )
     was_stopped = return_code in (ExitCode.stopped_saved, ExitCode.stopped_unsaved)
     was_killed = return_code < 0 or return_code == 128 + signal.SIGKILL
     if (was_stopped or was_killed) and asked == "by_drain":
@@ -93,14 +97,17 @@ def _classified(
     if return_code == -signal.SIGABRT and (line := _failed_allocation(log)):
         return Ending(
             RunStatus.failed, "out_of_memory", f"The worker's memory ran out: {line}.", _smaller_batch(config)
-        )  # fmt: skip
+        )
     if was_killed or return_code == ExitCode.lease_lost:
         number = -return_code if return_code < 0 else signal.SIGKILL
         if number == signal.SIGKILL and was_out_of_memory:
             return Ending(
-                None, "out_of_memory", "The host ran out of memory, and the kernel killed the training process.",
-                _smaller_batch(config), counts=True,
-            )  # fmt: skip
+                None,
+                "out_of_memory",
+                "The host ran out of memory, and the kernel killed the training process.",
+                _smaller_batch(config),
+                counts=True,
+            )
         what = signal.strsignal(number) or "unknown"
         return Ending(
             None, "child_killed", f"The training process was killed by signal {int(number)} ({what}).", counts=True
@@ -110,9 +117,11 @@ def _classified(
     line = last_error_line(log)
     message = f"The training process ended with exit code {return_code} and did not say why."
     return Ending(
-        RunStatus.failed, "error", message if line is None else f"{message} The last line of its log: {line}",
+        RunStatus.failed,
+        "error",
+        message if line is None else f"{message} The last line of its log: {line}",
         "Resume the run to try again. If it fails the same way, report it with the end of the log.",
-    )  # fmt: skip
+    )
 
 
 def _failed_allocation(log: Path) -> str | None:
@@ -126,9 +135,11 @@ def _stopped(return_code: int, note: EndNote | None, killed_after_s: float | Non
     if return_code == ExitCode.stopped_saved:
         step = note.step if note and note.step is not None else 0
         return Ending(
-            RunStatus.stopped, "stopped_saved", f"Stopped after step {step}; a checkpoint of it was saved.",
+            RunStatus.stopped,
+            "stopped_saved",
+            f"Stopped after step {step}; a checkpoint of it was saved.",
             "Resume it to go on from there.",
-        )  # fmt: skip
+        )
     why = "Stopped without a new checkpoint."
     if killed_after_s is not None:
         why = f"It did not stop within {killed_after_s:g} s and was killed."
@@ -175,13 +186,24 @@ def write_ending(engine: Engine, claim: Claim, ending: Ending, max_lost_workers:
         run = queue.owned_run(session, claim.run_id, claim.attempt)
         if ending.status is None:
             queue.give_up_lease(
-                session, run, now=now, reason=ending.reason or "worker_lost", message=ending.message or "",
-                max_lost_workers=max_lost_workers if ending.counts else None, cause=ending.cause,
+                session,
+                run,
+                now=now,
+                reason=ending.reason or "worker_lost",
+                message=ending.message or "",
+                max_lost_workers=max_lost_workers if ending.counts else None,
+                cause=ending.cause,
                 next_step=ending.next_step,
-            )  # fmt: skip
+            )
         else:
             runs.transition(
-                session, run, ending.status, now=now, reason=ending.reason, message=ending.message,
-                next_step=ending.next_step, cause=ending.cause,
-            )  # fmt: skip
+                session,
+                run,
+                ending.status,
+                now=now,
+                reason=ending.reason,
+                message=ending.message,
+                next_step=ending.next_step,
+                cause=ending.cause,
+            )
         return run.status, run.last_seq

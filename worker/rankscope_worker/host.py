@@ -104,9 +104,12 @@ class Host:
         """By what nvidia-smi says now: memory of other programs changes at any time."""
         settings = self.settings
         return choose(
-            list_gpus(), self._runs_by_gpu(), most=settings.max_runs_per_gpu,
-            min_free_bytes=settings.min_free_gpu_memory, now=time.monotonic(),
-        )  # fmt: skip
+            list_gpus(),
+            self._runs_by_gpu(),
+            most=settings.max_runs_per_gpu,
+            min_free_bytes=settings.min_free_gpu_memory,
+            now=time.monotonic(),
+        )
 
     def _runs_by_gpu(self) -> dict[str, list[float]]:
         runs: dict[str, list[float]] = {}

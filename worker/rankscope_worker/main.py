@@ -124,9 +124,15 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
     with writing(engine) as session:
         released = release_worker(session, name, now=now, max_lost_workers=settings.max_lost_workers)
         workers.register(
-            session, name=name, host=host_name, pid=pid, version=__version__, slots=host.slots,
-            gpus=report, now=now,
-        )  # fmt: skip
+            session,
+            name=name,
+            host=host_name,
+            pid=pid,
+            version=__version__,
+            slots=host.slots,
+            gpus=report,
+            now=now,
+        )
     for run_id in released:
         _log.warning("Run %s was left by an earlier worker %s; it waits to be resumed.", run_id, name)
     return host

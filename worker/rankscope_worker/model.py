@@ -27,18 +27,33 @@ _FEWEST_WORDS = 3
 """A vocabulary with fewer entries besides its special tokens was made up by transformers: the tokenizer's files are missing."""
 _OF_A_TASK = frozenset(
     {
-        "problem_type", "num_labels", "id2label", "label2id", "finetuning_task",
+        "problem_type",
+        "num_labels",
+        "id2label",
+        "label2id",
+        "finetuning_task",
         # How it was trained or run: with frozen embeddings a checkpointed block would get no gradient, and a BERT that
         # was saved as a decoder would let its first token see nothing of the text.
-        "gradient_checkpointing", "use_cache", "torch_dtype", "dtype", "torchscript", "attn_implementation",
-        "_attn_implementation", "_attn_implementation_internal", "is_decoder", "add_cross_attention",
+        "gradient_checkpointing",
+        "use_cache",
+        "torch_dtype",
+        "dtype",
+        "torchscript",
+        "attn_implementation",
+        "_attn_implementation",
+        "_attn_implementation_internal",
+        "is_decoder",
+        "add_cross_attention",
         "is_encoder_decoder",
         # What it returns.
-        "return_dict", "use_return_dict", "output_attentions", "output_hidden_states",
+        "return_dict",
+        "use_return_dict",
+        "output_attentions",
+        "output_hidden_states",
         # Own code is never run.
         "auto_map",
     }
-)  # fmt: skip
+)
 """Entries of config.json that are not the model's own, and are left out."""
 _SHOWN = 3
 

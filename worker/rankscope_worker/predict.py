@@ -135,9 +135,8 @@ def predict(
         )
     after = _guesses(tuned, tokenizer, labels, encoded)
     items = [
-        PredictionItem(text=text, base=one, tuned=other)
-        for text, one, other in zip(texts, before, after, strict=True)
-    ]  # fmt: skip
+        PredictionItem(text=text, base=one, tuned=other) for text, one, other in zip(texts, before, after, strict=True)
+    ]
     return items, _note(base.has_new_head, counts, encoder.max_length)
 
 

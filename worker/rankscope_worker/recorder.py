@@ -86,9 +86,13 @@ class Recorder:
         def begin() -> None:
             with writing(self._engine) as session:
                 store_queue.begin_training(
-                    session, self._run_id, self._attempt,
-                    start_step=start_step, now=time.time(), trained_with=trained_with,
-                )  # fmt: skip
+                    session,
+                    self._run_id,
+                    self._attempt,
+                    start_step=start_step,
+                    now=time.time(),
+                    trained_with=trained_with,
+                )
 
         patiently(begin, self.lost.is_set)
 

@@ -100,9 +100,11 @@ class Supervisor:
                 child = self._start(output.fileno())
         except OSError as error:
             return Ending(
-                RunStatus.failed, "error", f"The training process cannot be started: {error}",
+                RunStatus.failed,
+                "error",
+                f"The training process cannot be started: {error}",
                 "Look at the data folder's space and rights, then resume the run.",
-            )  # fmt: skip
+            )
         _log.info("Run %s, attempt %d: process %d.", self.claim.run_id, self.claim.attempt, child.pid)
         waiter = threading.Thread(target=self._await, args=(child,), name=f"await-{self.claim.run_id}", daemon=True)
         waiter.start()
@@ -115,9 +117,14 @@ class Supervisor:
             if child.stdin:
                 child.stdin.close()
         return classify(
-            code, self._asked, read_note(self._folder), self._log, self.claim.config, self._killed_after_s,
+            code,
+            self._asked,
+            read_note(self._folder),
+            self._log,
+            self.claim.config,
+            self._killed_after_s,
             was_out_of_memory=oom_kills() > kills_before,
-        )  # fmt: skip
+        )
 
     def _start(self, output: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "rankscope_worker.train", self.claim.run_id, str(self.claim.attempt)]

@@ -95,28 +95,41 @@ def _attempt(
         _log.info("Going on from step %d of attempt %d.", resume_from.step, resume_from.attempt)
     elif is_fork:
         return ExitCode.bad_input, EndNote(
-            "damaged_checkpoint", "The checkpoint that this run was forked from is missing or damaged.",
+            "damaged_checkpoint",
+            "The checkpoint that this run was forked from is missing or damaged.",
             "Fork again, from another checkpoint.",
-        )  # fmt: skip
+        )
     outcome = run_training(
-        config, inputs.model.folder, inputs.rows, folder, recorder.record, stop, resume_from, begin, recorder.flush,
-        inbox.take, settings.hardware_every_s,
-    )  # fmt: skip
+        config,
+        inputs.model.folder,
+        inputs.rows,
+        folder,
+        recorder.record,
+        stop,
+        resume_from,
+        begin,
+        recorder.flush,
+        inbox.take,
+        settings.hardware_every_s,
+    )
     match outcome.kind:
         case "done":
             return ExitCode.done, EndNote("done", step=outcome.step)
         case "diverged":
             return ExitCode.nan_loss, EndNote(
-                "nan_loss", f"The loss is no number since step {outcome.step}: the training has diverged.",
+                "nan_loss",
+                f"The loss is no number since step {outcome.step}: the training has diverged.",
                 f"Lower learning_rate, for example to {config.training.learning_rate / 3:.1g}: "
-                "fork the run from a checkpoint before that step, or duplicate it.", outcome.step,
-            )  # fmt: skip
+                "fork the run from a checkpoint before that step, or duplicate it.",
+                outcome.step,
+            )
         case "disk_full":
             return ExitCode.disk_full, EndNote(
-                "disk_full", f"The disk is full: the checkpoint of step {outcome.step} found no room.",
+                "disk_full",
+                f"The disk is full: the checkpoint of step {outcome.step} found no room.",
                 "Free space in the data folder, then resume the run: it goes on from the checkpoint before.",
                 outcome.step,
-            )  # fmt: skip
+            )
         case "stopped":
             code = ExitCode.stopped_saved if outcome.is_saved else ExitCode.stopped_unsaved
             return code, EndNote("stopped", step=outcome.step)
@@ -140,11 +153,12 @@ def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
     if isinstance(damaged, CheckpointFolder):
         recorder.record(
             WarningEvent(
-                code="checkpoint_damaged", step=damaged.step,
+                code="checkpoint_damaged",
+                step=damaged.step,
                 message=f"The checkpoint of step {damaged.step} (attempt {damaged.attempt}) is damaged: {why}.",
                 next_step="Nothing to do: the one before is used.",
             )
-        )  # fmt: skip
+        )
 
 
 def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:

@@ -97,10 +97,10 @@ class RunTrainer(MethodTrainerMixin, Trainer):
             )
             self.record(
                 WarningEvent(
-                    code="checkpoint_failed", step=step,
+                    code="checkpoint_failed",
+                    step=step,
                     message=f"The checkpoint of step {step} found no room on the disk; {before}. ({error})",
-                    next_step="Free space in the data folder" + (
-                        "." if must_stop else ": training goes on, and the next checkpoint tries again."
-                    ),
+                    next_step="Free space in the data folder"
+                    + ("." if must_stop else ": training goes on, and the next checkpoint tries again."),
                 )
-            )  # fmt: skip
+            )

@@ -189,12 +189,13 @@ def run_training(
     elif config.training.after_done == "best" and not checkpoint.keep_only(folder, best.step if best else None):
         record(
             WarningEvent(
-                code="no_best_checkpoint", step=step,
+                code="no_best_checkpoint",
+                step=step,
                 message="No checkpoint is the best one, so the newest was kept: "
                 + (f"no evaluation of the final ranks gave a finite {best.metric}." if best else "keep_best is off."),
                 next_step="Nothing to do: delete it with the run if it is not needed.",
             )
-        )  # fmt: skip
+        )
     return Outcome("done", step, is_saved)
 
 
@@ -282,11 +283,15 @@ def _window(config: RunConfig, total_steps: int) -> PruningWindow | None:
 def _modules_event(method: RankMethod, total_steps: int) -> ModulesEvent:
     modules = [
         Module(
-            name=module.name, layer=module.layer, kind=module.kind, stack=module.stack,
-            out_features=module.out_features, in_features=module.in_features,
+            name=module.name,
+            layer=module.layer,
+            kind=module.kind,
+            stack=module.stack,
+            out_features=module.out_features,
+            in_features=module.in_features,
         )
         for module in method.modules()
-    ]  # fmt: skip
+    ]
     return ModulesEvent(
         modules=modules,
         width=method.width,

@@ -26,11 +26,13 @@ def adapter_members(
             raise BadInput(
                 [
                     FieldProblem(
-                        "layout", layout, f"is not possible for the adapter of run {run.id}: {error}",
+                        "layout",
+                        layout,
+                        f"is not possible for the adapter of run {run.id}: {error}",
                         "Use layout compact.",
                     )
                 ]
-            ) from error  # fmt: skip
+            ) from error
         config = uniform.config()
         replaced[WEIGHTS] = Member(WEIGHTS, uniform.weights())
     replaced[CONFIG] = Member(CONFIG, [_with_base(config, source_of(run, catalog))], is_deflated=True)

@@ -76,8 +76,10 @@ def _read(path: Path) -> str:
                 os.fchmod(file.fileno(), 0o600)
                 logger.warning(
                     "The token file %s was readable by other users (mode %04o); it is private now. Remove it and start "
-                    "again to get a new token.", path, mode,
-                )  # fmt: skip
+                    "again to get a new token.",
+                    path,
+                    mode,
+                )
             else:
                 logger.warning("The token file %s is readable by other users (mode %04o); run chmod 600.", path, mode)
         return file.read(_MOST_TOKEN_BYTES).decode()

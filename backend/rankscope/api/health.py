@@ -53,13 +53,16 @@ def get_run_health(run_id: RunId, engine: EngineDep, settings: SettingsDep, now:
     return RunHealth(
         items=[
             HealthItem(
-                code=found.code, severity=found.severity, message=found.message, next_step=found.next_step,
+                code=found.code,
+                severity=found.severity,
+                message=found.message,
+                next_step=found.next_step,
                 step=found.step,
             )
             for found in check(facts)
         ],
         checked_at=now,
-    )  # fmt: skip
+    )
 
 
 def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:

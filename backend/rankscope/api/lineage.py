@@ -90,11 +90,17 @@ def fork_run(
         taken = CheckpointEvent(step=origin.step, size_bytes=take_checkpoint(origin, parent, target))
         with writing(engine) as session:
             child = runs.create_run(
-                session, plan.config, now=now, name=request.name or f"{parent.name} (from step {origin.step})"[:200],
-                tags=parent.tags if request.tags is None else request.tags, priority=request.priority,
-                environment=plan.environment | {"n_modules": plan.n_modules}, total_steps=plan.total_steps,
-                run_id=child_id, parent=(parent.id, origin.step),
-            )  # fmt: skip
+                session,
+                plan.config,
+                now=now,
+                name=request.name or f"{parent.name} (from step {origin.step})"[:200],
+                tags=parent.tags if request.tags is None else request.tags,
+                priority=request.priority,
+                environment=plan.environment | {"n_modules": plan.n_modules},
+                total_steps=plan.total_steps,
+                run_id=child_id,
+                parent=(parent.id, origin.step),
+            )
             child.step = origin.step
             child.settled_step = origin.step if origin.is_settled and parent.method == "dynamic_rank" else None
             session.add(child)

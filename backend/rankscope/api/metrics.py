@@ -48,9 +48,14 @@ class Wish:
             first if self.from_step is None else self.from_step, last if self.to_step is None else self.to_step
         )
         curves = read_curves(
-            session, run_id, names, limit=most if points == "all" else min(int(points), most), within=within, smooth=self.smooth,
+            session,
+            run_id,
+            names,
+            limit=most if points == "all" else min(int(points), most),
+            within=within,
+            smooth=self.smooth,
             with_ghosts=self.with_ghosts,
-        )  # fmt: skip
+        )
         return [_series(name, curve, self.with_times) for name, curve in curves.items()]
 
 

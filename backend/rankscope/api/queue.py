@@ -62,9 +62,16 @@ def edit_config(
         if run.config != old:
             raise InvalidTransition(f"Run {run_id} was edited meanwhile.", "Reload it and try again.")
         waiting.change_config(
-            session, run, before, plan.config, differences, why="edit", now=now, total_steps=plan.total_steps,
+            session,
+            run,
+            before,
+            plan.config,
+            differences,
+            why="edit",
+            now=now,
+            total_steps=plan.total_steps,
             environment=plan.environment | {"n_modules": plan.n_modules},
-        )  # fmt: skip
+        )
     doorbell.ring(run_id, run.last_seq)
     nudger.nudge()
     return views.read_detail(engine, run_id, settings, now=now)

@@ -21,8 +21,18 @@ router = APIRouter(prefix="/runs/{run_id}/ranks", tags=["ranks"])
 
 _MOST_LINES = 10_000
 _FRAME_FIELDS = (
-    "seq", "attempt", "step", "budget", "live", "threshold", "pruning", "final", "mask", "scores", "raw_scores",
-)  # fmt: skip
+    "seq",
+    "attempt",
+    "step",
+    "budget",
+    "live",
+    "threshold",
+    "pruning",
+    "final",
+    "mask",
+    "scores",
+    "raw_scores",
+)
 FrameLimit = Annotated[int, Query(ge=1, le=5000, description="At most so many snapshots.")]
 Module = Annotated[int, Query(ge=0, le=100_000, description="Index in the list of modules.")]
 

@@ -69,9 +69,16 @@ def create_run(
     plan = make_plan(body.config, catalog)
     with writing(engine) as session:
         run = runs.create_run(
-            session, plan.config, now=now, name=body.name, tags=body.tags, notes=body.notes, priority=body.priority,
-            environment=plan.environment | {"n_modules": plan.n_modules}, total_steps=plan.total_steps,
-        )  # fmt: skip
+            session,
+            plan.config,
+            now=now,
+            name=body.name,
+            tags=body.tags,
+            notes=body.notes,
+            priority=body.priority,
+            environment=plan.environment | {"n_modules": plan.n_modules},
+            total_steps=plan.total_steps,
+        )
     nudger.nudge()  # after the commit: a worker that wakes up at once finds the run
     response.headers["Location"] = f"/api/v1/runs/{run.id}"
     return views.read_detail(engine, run.id, settings, now=now)

@@ -51,9 +51,12 @@ def sign_out(
     for value in session_cookies(request.headers):
         resources.sessions.end(value)
     response.delete_cookie(
-        cookie_name(request.headers.get("host", "")), path="/", httponly=True, samesite="strict",
+        cookie_name(request.headers.get("host", "")),
+        path="/",
+        httponly=True,
+        samesite="strict",
         secure=request.url.scheme == "https",
-    )  # fmt: skip
+    )
     return SessionState(signed_in=False)
 
 

@@ -98,9 +98,10 @@ def _write_trouble(engine: Engine) -> ServiceState | None:
         if "locked" not in str(error):
             return _read_only(str(error))
         return ServiceState(
-            ok=False, message="The database is locked by another program. Runs go on; nothing can be changed meanwhile.",
+            ok=False,
+            message="The database is locked by another program. Runs go on; nothing can be changed meanwhile.",
             next_step="Nothing is lost. If it stays so, look for a program that holds the file open, a backup for example.",
-        )  # fmt: skip
+        )
     except sqlite3.DatabaseError as error:
         return ServiceState(ok=False, message=f"The database is damaged ({error}).", next_step="Restore a backup.")
     return None
@@ -108,9 +109,10 @@ def _write_trouble(engine: Engine) -> ServiceState | None:
 
 def _read_only(cause: str) -> ServiceState:
     return ServiceState(
-        ok=False, message=f"The database cannot be written to ({cause}): no run is accepted, and none goes on.",
+        ok=False,
+        message=f"The database cannot be written to ({cause}): no run is accepted, and none goes on.",
         next_step="Check the permissions and the file system of the database's file, then restart RankScope.",
-    )  # fmt: skip
+    )
 
 
 def _disk(settings: Settings) -> ServiceState:
@@ -120,12 +122,14 @@ def _disk(settings: Settings) -> ServiceState:
             pass
     except OSError as error:
         return ServiceState(
-            ok=False, message=f"The data folder {settings.data_dir} cannot be written to: {error.strerror}.",
+            ok=False,
+            message=f"The data folder {settings.data_dir} cannot be written to: {error.strerror}.",
             next_step="Look at RANKSCOPE_DATA_DIR and its file system.",
-        )  # fmt: skip
+        )
     if free >= settings.low_disk:
         return ServiceState(ok=True, message=f"{free / 1e9:,.1f} GB free in the data folder.")
     return ServiceState(
-        ok=False, message=f"The disk is nearly full: {free / 1e9:,.2f} GB free in the data folder. Checkpoints may fail.",
+        ok=False,
+        message=f"The disk is nearly full: {free / 1e9:,.2f} GB free in the data folder. Checkpoints may fail.",
         next_step="Delete old runs, or let runs keep fewer checkpoints (keep_checkpoints, after_done).",
-    )  # fmt: skip
+    )

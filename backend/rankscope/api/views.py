@@ -24,11 +24,37 @@ from rankscope.store.engine import reading
 from rankscope.store.steering import done_so_far, is_held
 
 _COPIED = (
-    "id", "name", "tags", "status", "phase", "priority", "method", "model_id", "data_id", "created_at", "started_at",
-    "ended_at", "updated_at", "attempt", "step", "total_steps", "worker", "reason", "message", "next_step", "metrics",
-    "live", "budget", "n_modules", "trained_parameters", "kept_parameters", "artifact", "cause", "parent_id",
+    "id",
+    "name",
+    "tags",
+    "status",
+    "phase",
+    "priority",
+    "method",
+    "model_id",
+    "data_id",
+    "created_at",
+    "started_at",
+    "ended_at",
+    "updated_at",
+    "attempt",
+    "step",
+    "total_steps",
+    "worker",
+    "reason",
+    "message",
+    "next_step",
+    "metrics",
+    "live",
+    "budget",
+    "n_modules",
+    "trained_parameters",
+    "kept_parameters",
+    "artifact",
+    "cause",
+    "parent_id",
     "parent_step",
-)  # fmt: skip
+)
 _STEPS_FOR_ETA = 10
 _MOST_ATTEMPTS = 200
 

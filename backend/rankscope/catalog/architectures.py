@@ -14,8 +14,10 @@ from typing import Any
 
 # Options that have the value of another one where config.json does not give them.
 _SAME_AS = {
-    "pooler_hidden_size": "hidden_size", "word_embed_proj_dim": "hidden_size", "num_decoder_layers": "num_layers",
-}  # fmt: skip
+    "pooler_hidden_size": "hidden_size",
+    "word_embed_proj_dim": "hidden_size",
+    "num_decoder_layers": "num_layers",
+}
 
 
 @dataclass(frozen=True)

@@ -30,17 +30,26 @@ _OTHER_KINDS: dict[str, tuple[str, str]] = {
         (".gz .bz2 .xz .zst .lz4 .z", "It is compressed.", _UNPACK),
         (".zip .tar .tgz .7z .rar", "It is an archive.", _UNPACK),
         (".xlsx .xls .xlsm .ods .numbers", "It is a spreadsheet.", "Export it as CSV in UTF-8."),
-        (".parquet .feather .arrow .orc .avro .npy .npz .h5 .hdf5 .pkl .pickle .pt .mat .sas7bdat .dta .sav .rds",
-         "It is a binary table.", "Convert it, for example with pandas: `to_json(..., orient='records', lines=True)`."),
+        (
+            ".parquet .feather .arrow .orc .avro .npy .npz .h5 .hdf5 .pkl .pickle .pt .mat .sas7bdat .dta .sav .rds",
+            "It is a binary table.",
+            "Convert it, for example with pandas: `to_json(..., orient='records', lines=True)`.",
+        ),
         (".db .sqlite .sqlite3 .mdb", "It is a database.", "Export the table as CSV in UTF-8."),
-        (".txt .text .tab .psv .dat .data ", "Its name does not say that it is a table.",
-         "If its first line names the columns, name it .csv or .tsv; else add such a line, for example text,label."),
+        (
+            ".txt .text .tab .psv .dat .data ",
+            "Its name does not say that it is a table.",
+            "If its first line names the columns, name it .csv or .tsv; else add such a line, for example text,label.",
+        ),
         (".xml .html .htm .yaml .yml .toml", "It is not a table.", _CONVERT),
-        (".part .crdownload .partial .tmp .download .swp .filepart", "It is an unfinished copy or download.",
-         "Wait until it is complete, or remove it."),
+        (
+            ".part .crdownload .partial .tmp .download .swp .filepart",
+            "It is an unfinished copy or download.",
+            "Wait until it is complete, or remove it.",
+        ),
     )
     for kind in kinds.split()
-}  # fmt: skip
+}
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "Its content is compressed by gzip, whatever its name says.", _UNPACK),
     (b"BZh", "Its content is compressed by bzip2, whatever its name says.", _UNPACK),
@@ -48,18 +57,29 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "Its content is compressed by zstd, whatever its name says.", _UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "Its content is a 7z archive, whatever its name says.", _UNPACK),
     (b"Rar!", "Its content is a RAR archive, whatever its name says.", _UNPACK),
-    (b"PK\x03\x04", "Its content is a zip archive or an Excel workbook, whatever its name says.",
-     "Unpack the archive, or export the workbook as CSV in UTF-8."),
+    (
+        b"PK\x03\x04",
+        "Its content is a zip archive or an Excel workbook, whatever its name says.",
+        "Unpack the archive, or export the workbook as CSV in UTF-8.",
+    ),
     (b"PK\x05\x06", "Its content is an empty zip archive.", "Put the .csv or .jsonl file itself here."),
-    (b"\xd0\xcf\x11\xe0", "Its content is an old Excel or Word document, whatever its name says.", "Export it as CSV in UTF-8."),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "Its content is an old Excel or Word document, whatever its name says.",
+        "Export it as CSV in UTF-8.",
+    ),
     (b"PAR1", "Its content is a Parquet table, whatever its name says.", _OTHER_KINDS[".parquet"][1]),
     (b"ARROW1", "Its content is an Arrow table, whatever its name says.", _OTHER_KINDS[".parquet"][1]),
     (b"\x89HDF", "Its content is an HDF5 file, whatever its name says.", _OTHER_KINDS[".parquet"][1]),
     (b"\x93NUMPY", "Its content is a numpy array, whatever its name says.", _OTHER_KINDS[".parquet"][1]),
-    (b"SQLite format 3", "Its content is an SQLite database, whatever its name says.", "Export the table as CSV in UTF-8."),
+    (
+        b"SQLite format 3",
+        "Its content is an SQLite database, whatever its name says.",
+        "Export the table as CSV in UTF-8.",
+    ),
     (b"%PDF", "Its content is a PDF document, whatever its name says.", _CONVERT),
     (b"version https://git-lfs", "It is a Git LFS pointer: the data itself was not downloaded.", "Run `git lfs pull`."),
-)  # fmt: skip
+)
 _HTML = (b"<!doctype html", b"<html", b"<?xml")
 _NOTES = frozenset({"README", "LICENSE", "LICENCE", "NOTICE", "COPYING", "Makefile", "__MACOSX", "lost+found"})
 _CHECK_EVERY = 8 << 20
@@ -210,9 +230,12 @@ def _not_regular(mode: int) -> str | None:
     if stat.S_ISREG(mode):
         return None
     kinds = (
-        (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
-    )  # fmt: skip
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
     return next((name for test, name in kinds if test(mode)), "something special")
 
 

@@ -121,10 +121,12 @@ class Datasets:
         if len(names) > len(listed):
             found.append(
                 _broken(
-                    "…", self._folder, f"{len(names) - len(listed):,} more files are not listed.",
+                    "…",
+                    self._folder,
+                    f"{len(names) - len(listed):,} more files are not listed.",
                     "Name them by their ids, local: and the file's name, or move what you do not need elsewhere.",
                 )
-            )  # fmt: skip
+            )
         return found
 
     def find(self, dataset_id: str, field: str, fingerprint: str | None = None) -> DatasetEntry:
@@ -254,11 +256,13 @@ class Datasets:
         return UnknownName(
             [
                 FieldProblem(
-                    field, dataset_id, f"is {dataset_id!r}, and there is no data set with this id",
+                    field,
+                    dataset_id,
+                    f"is {dataset_id!r}, and there is no data set with this id",
                     f"Use one of: {', '.join(known[:20]) or 'none'}{more}. New ones go into the data folder's datasets/.",
                 )
             ]
-        )  # fmt: skip
+        )
 
 
 _DEMO_DESCRIPTION = "Sentences of film reviews, fresh or rotten; split by film. Without the plot summaries."

@@ -9,10 +9,27 @@ from rankscope.catalog.model_files import MIB, ModelFiles, UnusableModel, json_k
 
 _MOST_BYTES = 16 * MIB
 _NUMBERS = (
-    "num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers",
-    "hidden_size", "d_model", "n_embd", "dim", "emb_dim", "vocab_size", "max_position_embeddings", "n_positions",
-    "num_attention_heads", "n_head", "n_heads", "num_heads", "embedding_size",
-)  # fmt: skip
+    "num_hidden_layers",
+    "n_layer",
+    "n_layers",
+    "num_layers",
+    "num_decoder_layers",
+    "encoder_layers",
+    "decoder_layers",
+    "hidden_size",
+    "d_model",
+    "n_embd",
+    "dim",
+    "emb_dim",
+    "vocab_size",
+    "max_position_embeddings",
+    "n_positions",
+    "num_attention_heads",
+    "n_head",
+    "n_heads",
+    "num_heads",
+    "embedding_size",
+)
 _OF_TYPE = {"id2label": dict, "label2id": dict, "quantization_config": dict, "auto_map": dict, "architectures": list}
 _MOST = 1 << 31
 _FEWEST_TOKENS = 4

@@ -57,8 +57,11 @@ class ModelFiles:
     def stamp(self) -> tuple[object, ...]:
         """Equal for two looks exactly when nothing has changed in between."""
         return (
-            str(self.folder), tuple(self.regular.items()), self.folders, tuple(self.others.items()),
-        )  # fmt: skip
+            str(self.folder),
+            tuple(self.regular.items()),
+            self.folders,
+            tuple(self.others.items()),
+        )
 
     def require(self, name: str, problem: str, next_step: str) -> FileStamp:
         """The regular file `name`; UnusableModel with this problem where there is none."""
@@ -168,9 +171,12 @@ def unreadable(what: str, error: OSError) -> UnusableModel:
 
 def kind_of(mode: int) -> str:
     for is_kind, name in (
-        (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a device"),
-        (stat.S_ISCHR, "a device"), (stat.S_ISDIR, "a folder"),
-    ):  # fmt: skip
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISBLK, "a device"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISDIR, "a folder"),
+    ):
         if is_kind(mode):
             return name
     return "a special file"
@@ -183,8 +189,11 @@ def json_kind(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     names: tuple[tuple[type | tuple[type, ...], str], ...] = (
-        ((int, float), "a number"), (str, "a text"), (list, "a list"), (dict, "an object"),
-    )  # fmt: skip
+        ((int, float), "a number"),
+        (str, "a text"),
+        (list, "a list"),
+        (dict, "an object"),
+    )
     return next((name for kind, name in names if isinstance(value, kind)), "something else")
 
 

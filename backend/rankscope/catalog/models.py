@@ -169,11 +169,13 @@ class Models:
         return UnknownName(
             [
                 FieldProblem(
-                    field, model_id, f"is {_brief(model_id)}, and there is no model with this id",
+                    field,
+                    model_id,
+                    f"is {_brief(model_id)}, and there is no model with this id",
                     f"Use one of: {', '.join(known) or 'none'}{more}. New ones go into the data folder's models/.",
                 )
             ]
-        )  # fmt: skip
+        )
 
     def _look(self, name: str) -> ModelEntry | None:
         """The entry of something in the models folder; None for what is not there, or does not look like a model."""
@@ -334,9 +336,14 @@ def _check_vocabulary(highest: int | None, rows: int | None) -> None:
 
 def _unusable(model_id: str, path: Path, why: UnusableModel, size_bytes: int = 0) -> ModelEntry:
     return ModelEntry(
-        id=model_id, name=_printable(path.name), description=_FROM_FOLDER, folder=path, size_bytes=size_bytes,
-        problem=why.sentence, next_step=why.next_step,
-    )  # fmt: skip
+        id=model_id,
+        name=_printable(path.name),
+        description=_FROM_FOLDER,
+        folder=path,
+        size_bytes=size_bytes,
+        problem=why.sentence,
+        next_step=why.next_step,
+    )
 
 
 def _printable(name: str) -> str:

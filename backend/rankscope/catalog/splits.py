@@ -214,9 +214,11 @@ def _nothing_left(columns: Columns, leaving: LeavingOut) -> BadInput:
         field, column = "text_columns", " and ".join(columns.text)
     every = sum(each.rows for each in leaving.all())
     return _refuse(
-        field, column, f"is {column!r}, which leaves no row: {most.rows:,} of {every:,} have {most.reason}",
+        field,
+        column,
+        f"is {column!r}, which leaves no row: {most.rows:,} of {every:,} have {most.reason}",
         "Use another column.",
-    )  # fmt: skip
+    )
 
 
 def _check_classes(column: str, counts: Counter[str], classes: Mapping[str, str], n_more: int) -> None:
@@ -238,9 +240,11 @@ def _check_sides(data: DataConfig, columns: Columns, train: _Side, evaluation: _
             what = columns.group or " and ".join(columns.text)
             field = "group_column" if columns.group else "text_columns"
             raise _refuse(
-                field, what, f"is {what!r}, which is the same in all {rows:,} rows: they cannot be split",
+                field,
+                what,
+                f"is {what!r}, which is the same in all {rows:,} rows: they cannot be split",
                 "Use another column.",
-            )  # fmt: skip
+            )
         raise _refuse(
             "eval_fraction", data.eval_fraction, f"leaves no {name} rows of {rows:,}", "Change it, or use more data."
         )
@@ -258,15 +262,19 @@ def _columns(entry: DatasetEntry, data: DataConfig) -> Columns:
     wanted = data.label_column or entry.label_column
     if wanted is None:
         raise _refuse(
-            "label_column", None, f"is empty, and no column of {entry.id} has a usual name for the class",
+            "label_column",
+            None,
+            f"is empty, and no column of {entry.id} has a usual name for the class",
             f"Use {_known(entry)}.",
-        )  # fmt: skip
+        )
     label = _column(entry, wanted, "label_column")
     if label in text:
         raise _refuse(
-            "label_column", label, f"is {label!r}, a text column too: the model would see the answer",
+            "label_column",
+            label,
+            f"is {label!r}, a text column too: the model would see the answer",
             "Use another column.",
-        )  # fmt: skip
+        )
     group = data.group_column or entry.group_column
     return Columns(text, label, None if group is None else _column(entry, group, "group_column"))
 
@@ -289,16 +297,21 @@ def _nested(record: Record, columns: Columns, line: int) -> BadInput:
     used += [("text_columns", column) for column in columns.text]
     field, column = next((field, name) for field, name in used if name and isinstance(record.get(name), list | dict))
     return _refuse(
-        field, column, f"is {column!r}, which holds a list or an object on line {line}",
+        field,
+        column,
+        f"is {column!r}, which holds a list or an object on line {line}",
         "Use another column, or write a single text or number there.",
-    )  # fmt: skip
+    )
 
 
 def _too_long(column: str, label: str, line: int) -> BadInput:
     return _refuse(
-        "label_column", column, f"is {column!r}, which has a value of {len(label):,} characters on line {line}: this "
-        "looks like a text, not a class", "Choose the column that holds the class.",
-    )  # fmt: skip
+        "label_column",
+        column,
+        f"is {column!r}, which has a value of {len(label):,} characters on line {line}: this "
+        "looks like a text, not a class",
+        "Choose the column that holds the class.",
+    )
 
 
 def _plain(table: Table, value: object) -> str:

@@ -32,9 +32,12 @@ csv.field_size_limit(_LONGEST_VALUE)
 _CSV_MISSING = frozenset({"", "NaN", "nan", "null", "NULL", "<NA>", "#N/A"})
 _SEPARATORS = (",", ";", "\t", "|")
 _BOMS = (
-    (BOM_UTF8, "utf-8-sig", "UTF-8"), (BOM_UTF32_LE, "utf-32", "UTF-32"), (BOM_UTF32_BE, "utf-32", "UTF-32"),
-    (BOM_UTF16_LE, "utf-16", "UTF-16"), (BOM_UTF16_BE, "utf-16", "UTF-16"),
-)  # fmt: skip
+    (BOM_UTF8, "utf-8-sig", "UTF-8"),
+    (BOM_UTF32_LE, "utf-32", "UTF-32"),
+    (BOM_UTF32_BE, "utf-32", "UTF-32"),
+    (BOM_UTF16_LE, "utf-16", "UTF-16"),
+    (BOM_UTF16_BE, "utf-16", "UTF-16"),
+)
 _SAVE_AS_UTF8 = "Save the file as UTF-8."
 _CORRECT = "Correct the file."
 

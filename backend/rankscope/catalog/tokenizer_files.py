@@ -12,30 +12,72 @@ from rankscope.catalog.architectures import Architecture
 from rankscope.catalog.model_files import MIB, ModelFiles, UnusableModel, json_kind, shown
 
 TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
-    "merges.txt", "bpe.codes", "spm.model", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
-    "sentencepiece.model", "entity_vocab.json", "tekken.json", "tiktoken.model",
-)  # fmt: skip
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "bpe.codes",
+    "spm.model",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "entity_vocab.json",
+    "tekken.json",
+    "tiktoken.model",
+)
 _SENTENCEPIECE = ("spm.model", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "sentencepiece.model")
 _WITHOUT_FILES = frozenset({"canine", "esmc", "perceiver"})
 _WORD_PIECES = frozenset(
     {
-        "BertTokenizer", "ConvBertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "ErnieTokenizer", "EsmTokenizer",
-        "FunnelTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "MobileBertTokenizer", "MPNetTokenizer",
-        "RetriBertTokenizer", "SplinterTokenizer", "SqueezeBertTokenizer", "BertJapaneseTokenizer", "HerbertTokenizer",
+        "BertTokenizer",
+        "ConvBertTokenizer",
+        "DistilBertTokenizer",
+        "ElectraTokenizer",
+        "ErnieTokenizer",
+        "EsmTokenizer",
+        "FunnelTokenizer",
+        "LayoutLMTokenizer",
+        "LxmertTokenizer",
+        "MobileBertTokenizer",
+        "MPNetTokenizer",
+        "RetriBertTokenizer",
+        "SplinterTokenizer",
+        "SqueezeBertTokenizer",
+        "BertJapaneseTokenizer",
+        "HerbertTokenizer",
     }
-)  # fmt: skip
+)
 _PAIRS = frozenset(
     {
-        "BartTokenizer", "CTRLTokenizer", "CodeGenTokenizer", "DebertaTokenizer", "GPT2Tokenizer", "GPTNeoXTokenizer",
-        "LEDTokenizer", "LongformerTokenizer", "LukeTokenizer", "MvpTokenizer", "OpenAIGPTTokenizer", "Qwen2Tokenizer",
-        "RobertaTokenizer", "BlenderbotTokenizer", "CLIPTokenizer", "WhisperTokenizer",
+        "BartTokenizer",
+        "CTRLTokenizer",
+        "CodeGenTokenizer",
+        "DebertaTokenizer",
+        "GPT2Tokenizer",
+        "GPTNeoXTokenizer",
+        "LEDTokenizer",
+        "LongformerTokenizer",
+        "LukeTokenizer",
+        "MvpTokenizer",
+        "OpenAIGPTTokenizer",
+        "Qwen2Tokenizer",
+        "RobertaTokenizer",
+        "BlenderbotTokenizer",
+        "CLIPTokenizer",
+        "WhisperTokenizer",
     }
-)  # fmt: skip
+)
 _NEEDS_PACKAGE = {
-    "BioGptTokenizer": "sacremoses", "FlaubertTokenizer": "sacremoses", "XLMTokenizer": "sacremoses",
-    "RoFormerTokenizer": "rjieba", "PLBartTokenizer": "sentencepiece",
-}  # fmt: skip
+    "BioGptTokenizer": "sacremoses",
+    "FlaubertTokenizer": "sacremoses",
+    "XLMTokenizer": "sacremoses",
+    "RoFormerTokenizer": "rjieba",
+    "PLBartTokenizer": "sentencepiece",
+}
 _NOT_PLAIN_TEXT = frozenset(
     {"LayoutLMv2Tokenizer", "LayoutLMv3Tokenizer", "LayoutXLMTokenizer", "MarkupLMTokenizer", "TapasTokenizer"}
 )
@@ -110,10 +152,21 @@ def _class_of(settings: dict[str, Any], architecture: Architecture) -> str:
 def _is_known(tokenizer_class: str) -> bool:
     """Whether it is known which files this class reads."""
     return tokenizer_class in _WORD_PIECES | _PAIRS | {
-        "AlbertTokenizer", "BigBirdTokenizer", "CamembertTokenizer", "DebertaV2Tokenizer", "FNetTokenizer", "GemmaTokenizer",
-        "LlamaTokenizer", "MBartTokenizer", "RemBertTokenizer", "T5Tokenizer", "XLMRobertaTokenizer", "XLNetTokenizer",
-        "TokenizersBackend", "",
-    }  # fmt: skip
+        "AlbertTokenizer",
+        "BigBirdTokenizer",
+        "CamembertTokenizer",
+        "DebertaV2Tokenizer",
+        "FNetTokenizer",
+        "GemmaTokenizer",
+        "LlamaTokenizer",
+        "MBartTokenizer",
+        "RemBertTokenizer",
+        "T5Tokenizer",
+        "XLMRobertaTokenizer",
+        "XLNetTokenizer",
+        "TokenizersBackend",
+        "",
+    }
 
 
 def _check_code(settings: dict[str, Any], tokenizer_class: str) -> None:

@@ -98,85 +98,129 @@ class DataConfig(Part):
 
 class TrainingConfig(Part):
     max_steps: int | None = Field(
-        default=None, ge=1, le=MOST_STEPS, title="Steps",
+        default=None,
+        ge=1,
+        le=MOST_STEPS,
+        title="Steps",
         description="Optimizer steps. Give steps or epochs, not both.",
-    )  # fmt: skip
+    )
     epochs: float | None = Field(
-        default=None, gt=0, le=10_000, title="Epochs", description="Passes over the training rows. Used when steps is empty.",
-    )  # fmt: skip
+        default=None,
+        gt=0,
+        le=10_000,
+        title="Epochs",
+        description="Passes over the training rows. Used when steps is empty.",
+    )
     batch_size: int = Field(default=16, ge=1, le=4096, title="Batch size", description="Rows in one forward pass.")
     gradient_accumulation: int = Field(
-        default=1, ge=1, le=1024, title="Gradient accumulation",
-        description="Forward passes in one optimizer step.", json_schema_extra=advanced(),
-    )  # fmt: skip
+        default=1,
+        ge=1,
+        le=1024,
+        title="Gradient accumulation",
+        description="Forward passes in one optimizer step.",
+        json_schema_extra=advanced(),
+    )
     learning_rate: float = Field(
-        default=1e-4, gt=0, le=1, title="Learning rate",
+        default=1e-4,
+        gt=0,
+        le=1,
+        title="Learning rate",
         description="Peak of the linear schedule. Dynamic rank with the paper's start wants about 1e-2 in short runs.",
-    )  # fmt: skip
+    )
     lr_warmup_ratio: float = Field(
-        default=0.06, ge=0, lt=1, title="Learning-rate warm-up",
-        description="Share of the steps in which the learning rate rises.", json_schema_extra=advanced(),
-    )  # fmt: skip
+        default=0.06,
+        ge=0,
+        lt=1,
+        title="Learning-rate warm-up",
+        description="Share of the steps in which the learning rate rises.",
+        json_schema_extra=advanced(),
+    )
     weight_decay: float = Field(
         default=0.01, ge=0, le=10, title="Weight decay", description="AdamW's.", json_schema_extra=advanced()
     )
     max_grad_norm: float = Field(
-        default=1.0, gt=0, title="Gradient clip", description="Largest norm of the gradient.",
+        default=1.0,
+        gt=0,
+        title="Gradient clip",
+        description="Largest norm of the gradient.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     max_length: int = Field(
-        default=128, ge=4, le=131_072, title="Text length", description="Longer texts are cut here.",
+        default=128,
+        ge=4,
+        le=131_072,
+        title="Text length",
+        description="Longer texts are cut here.",
         json_schema_extra={"x-unit": "tokens"},
-    )  # fmt: skip
+    )
     seed: int = Field(
         default=0, ge=0, le=2**32 - 1, title="Seed", description="Start weights, order of the rows, dropout."
     )
     eval_every: int = Field(
-        default=50, ge=1, le=LARGEST, title="Evaluate every",
+        default=50,
+        ge=1,
+        le=LARGEST,
+        title="Evaluate every",
         description="Optimizer steps between evaluations; one more at the end.",
         json_schema_extra={"x-unit": "steps"},
-    )  # fmt: skip
+    )
     checkpoint_every: int = Field(
-        default=50, ge=1, le=LARGEST, title="Checkpoint every",
+        default=50,
+        ge=1,
+        le=LARGEST,
+        title="Checkpoint every",
         description="Optimizer steps between checkpoints, from which a run resumes.",
         json_schema_extra={"x-unit": "steps", **advanced()},
-    )  # fmt: skip
+    )
     checkpoint_minutes: float | None = Field(
-        default=None, gt=0, le=10_080, title="Checkpoint at least every",
+        default=None,
+        gt=0,
+        le=10_080,
+        title="Checkpoint at least every",
         description="For slow steps: a checkpoint also when so much time has passed since the last one. Empty: by steps alone.",
         json_schema_extra={"x-unit": "minutes", **advanced()},
-    )  # fmt: skip
+    )
     keep_checkpoints: int = Field(
-        default=2, ge=1, le=1000, title="Keep checkpoints", description="The newest ones; older ones are deleted.",
+        default=2,
+        ge=1,
+        le=1000,
+        title="Keep checkpoints",
+        description="The newest ones; older ones are deleted.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     keep_best: bool = Field(
-        default=True, title="Keep the best checkpoint",
+        default=True,
+        title="Keep the best checkpoint",
         description="Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     best_metric: str = Field(
-        default="eval_accuracy", max_length=65, title="Best by",
+        default="eval_accuracy",
+        max_length=65,
+        title="Best by",
         description="The metric that says which checkpoint is best: the lowest of a loss, the highest of anything else.",
         json_schema_extra={"enum": list(METRICS), **advanced()},
-    )  # fmt: skip
+    )
     on_disk_full: Literal["continue", "stop"] = Field(
-        default="continue", title="When the disk is full",
+        default="continue",
+        title="When the disk is full",
         description="A checkpoint that finds no room: go on without it and say so, or stop at the one before.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     after_done: Literal["keep", "best", "delete"] = Field(
-        default="keep", title="Checkpoints after the end",
+        default="keep",
+        title="Checkpoints after the end",
         description="Once a run is done and its result is written: keep its checkpoints, only the best one, or none.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
 
     raw_scores: bool = Field(
-        default=False, title="Keep raw scores",
+        default=False,
+        title="Keep raw scores",
         description="Record with each rank snapshot also the importance of that step alone, before smoothing: about half "
         "as much again to store. Dynamic rank only.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
 
     @model_validator(mode="after")
     def _best_can_be_found(self, info: ValidationInfo) -> "TrainingConfig":
@@ -184,14 +228,18 @@ class TrainingConfig(Part):
             return self
         if self.best_metric not in METRICS:
             raise refuse(
-                "best_metric", self.best_metric, f"is {self.best_metric!r}, which no evaluation computes",
+                "best_metric",
+                self.best_metric,
+                f"is {self.best_metric!r}, which no evaluation computes",
                 f"Use one of {', '.join(METRICS)}.",
-            )  # fmt: skip
+            )
         if self.after_done == "best" and not self.keep_best:
             raise refuse(
-                "after_done", self.after_done, "is best, and keep_best is off, so that no checkpoint is the best",
+                "after_done",
+                self.after_done,
+                "is best, and keep_best is off, so that no checkpoint is the best",
                 "Turn keep_best on, or set after_done to keep or delete.",
-            )  # fmt: skip
+            )
         return self
 
     @model_validator(mode="after")
@@ -213,9 +261,11 @@ class HardwareConfig(Part):
         default="auto", title="Device", description="auto: a GPU where the worker has one, else its CPU."
     )
     precision: Literal["float32", "bf16"] = Field(
-        default="float32", title="Precision", description="bf16 halves activations; on a CPU it is slower.",
+        default="float32",
+        title="Precision",
+        description="bf16 halves activations; on a CPU it is slower.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
 
 
 SteerAction = Literal["hold", "release", "freeze", "target"]
@@ -233,9 +283,11 @@ class Steering(Part):
     def _target_has_a_rank(self) -> "Steering":
         if (self.action == "target") != (self.target_rank is not None):
             raise refuse(
-                "target_rank", self.target_rank, f"does not fit action {self.action}",
+                "target_rank",
+                self.target_rank,
+                f"does not fit action {self.action}",
                 "Give target_rank with action target, and with no other.",
-            )  # fmt: skip
+            )
         return self
 
 
@@ -248,9 +300,12 @@ class RunConfig(Part):
     training: TrainingConfig = Field(title="Training")
     hardware: HardwareConfig = Field(default=HardwareConfig(), title="Hardware")
     steering: list[Steering] = Field(
-        default=[], max_length=MOST_STEERING, title="Steering", json_schema_extra={"x-hidden": True},
+        default=[],
+        max_length=MOST_STEERING,
+        title="Steering",
+        json_schema_extra={"x-hidden": True},
         description="What was done to the run while it trained; dynamic rank only.",
-    )  # fmt: skip
+    )
 
     @classmethod
     def stored(cls, config: Mapping[str, Any]) -> Self:
@@ -261,9 +316,11 @@ class RunConfig(Part):
     def _only_dynamic_rank_is_steered(self) -> "RunConfig":
         if self.steering and self.method.name != "dynamic_rank":
             raise refuse(
-                "steering", len(self.steering), f"does not fit method {self.method.name}, which prunes nothing",
+                "steering",
+                len(self.steering),
+                f"does not fit method {self.method.name}, which prunes nothing",
                 "Leave steering out, or use method dynamic_rank.",
-            )  # fmt: skip
+            )
         return self
 
     @model_validator(mode="after")

@@ -25,14 +25,20 @@ TargetModules = Annotated[
 ]
 LoraAlpha = Annotated[
     float,
-    Field(gt=0, le=1024, title="LoRA alpha", description="The update is scaled by alpha / initial rank.",
-          json_schema_extra=advanced()),
-]  # fmt: skip
+    Field(
+        gt=0,
+        le=1024,
+        title="LoRA alpha",
+        description="The update is scaled by alpha / initial rank.",
+        json_schema_extra=advanced(),
+    ),
+]
 LoraDropout = Annotated[
     float,
-    Field(ge=0, lt=1, title="LoRA dropout", description="Dropout on the adapter's input.",
-          json_schema_extra=advanced()),
-]  # fmt: skip
+    Field(
+        ge=0, lt=1, title="LoRA dropout", description="Dropout on the adapter's input.", json_schema_extra=advanced()
+    ),
+]
 
 
 class Method(Part):
@@ -70,25 +76,41 @@ class BudgetedMethod(Method):
     budget_field: ClassVar[str] = "target_rank"
 
     target_rank: int = Field(
-        default=8, ge=1, le=256, title="Target rank",
+        default=8,
+        ge=1,
+        le=256,
+        title="Target rank",
         description="Mean rank of all modules at the end: the parameter budget.",
-    )  # fmt: skip
+    )
     initial_rank: int | None = Field(
-        default=None, ge=1, le=512, title="Initial rank",
+        default=None,
+        ge=1,
+        le=512,
+        title="Initial rank",
         description="Rank of every module at the start. Empty: 1.5 times the target rank, rounded up.",
-    )  # fmt: skip
+    )
     warmup_ratio: float = Field(
-        default=0.15, ge=0, lt=1, title="Pruning starts at",
+        default=0.15,
+        ge=0,
+        lt=1,
+        title="Pruning starts at",
         description="Share of the steps before the first component may be pruned.",
-    )  # fmt: skip
+    )
     prune_end_ratio: float = Field(
-        default=0.5, gt=0, le=1, title="Pruning ends at",
+        default=0.5,
+        gt=0,
+        le=1,
+        title="Pruning ends at",
         description="Share of the steps after which the ranks are final and training goes on with them.",
-    )  # fmt: skip
+    )
     prune_interval: int = Field(
-        default=100, ge=1, le=10_000_000, title="Prune every",
-        description="Optimizer steps between two prunings.", json_schema_extra={"x-unit": "steps"},
-    )  # fmt: skip
+        default=100,
+        ge=1,
+        le=10_000_000,
+        title="Prune every",
+        description="Optimizer steps between two prunings.",
+        json_schema_extra={"x-unit": "steps"},
+    )
 
     @property
     def resolved_initial_rank(self) -> int:
@@ -109,18 +131,22 @@ class BudgetedMethod(Method):
         _check_initial_rank(self.initial_rank, self.target_rank, math.ceil(1.5 * self.target_rank))
         if self.prune_end_ratio <= self.warmup_ratio:
             raise refuse(
-                "prune_end_ratio", self.prune_end_ratio, f"must be above warmup_ratio {self.warmup_ratio}",
+                "prune_end_ratio",
+                self.prune_end_ratio,
+                f"must be above warmup_ratio {self.warmup_ratio}",
                 "Raise prune_end_ratio, for example to 0.5, or lower warmup_ratio.",
-            )  # fmt: skip
+            )
         return self
 
 
 Compact = Annotated[
     bool,
-    Field(title="Compact after pruning",
-          description="Cut pruned components out of tensors and optimizer after the final mask: less memory, same result.",
-          json_schema_extra=advanced()),
-]  # fmt: skip
+    Field(
+        title="Compact after pruning",
+        description="Cut pruned components out of tensors and optimizer after the final mask: less memory, same result.",
+        json_schema_extra=advanced(),
+    ),
+]
 
 
 class DynamicRankMethod(BudgetedMethod):
@@ -131,44 +157,57 @@ class DynamicRankMethod(BudgetedMethod):
 
     name: Literal["dynamic_rank"] = "dynamic_rank"
     beta: float = Field(
-        default=0.9, ge=0, lt=1, title="Smoothing (beta)",
+        default=0.9,
+        ge=0,
+        lt=1,
+        title="Smoothing (beta)",
         description="How slowly the importance follows the newest score. 0: no smoothing.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     eta: float = Field(
-        default=0.1, ge=0, le=10, title="Regulariser (eta)",
+        default=0.1,
+        ge=0,
+        le=10,
+        title="Regulariser (eta)",
         description="Weight of the dimensional equilibrium term in the loss until pruning ends. 0: off.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     score: Literal["norm_share", "norm", "abs_c", "sensitivity", "random"] = Field(
-        default="norm_share", title="Importance score",
+        default="norm_share",
+        title="Importance score",
         description="norm_share is the paper's: a component's share in the norm of its module's update. The others are "
         "for ablation: norm (not divided by the module's), abs_c, sensitivity (AdaLoRA's), random.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     init: Literal["paper", "zero_b", "small_random"] = Field(
-        default="paper", title="Start of A, B and c",
+        default="paper",
+        title="Start of A, B and c",
         description="paper: A and B random, c zero, as in the authors' program; starts slowly. Weight decay then applies to "
         "all that is trained, and the learning-rate warm-up is rounded down, as there. zero_b: B zero, c one, as in LoRA. "
         "small_random: A and B smaller by the square root of 6, c zero.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     pruning_phase: PruningPhase = Field(
-        default="window", title="Pruning steps",
+        default="window",
+        title="Pruning steps",
         description="window: every interval from the first step of the pruning window on, as in the authors' program. "
         "absolute: at the multiples of the interval.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     c_lr_scale: float = Field(
-        default=1.0, gt=0, le=1000, title="Learning rate of c",
+        default=1.0,
+        gt=0,
+        le=1000,
+        title="Learning rate of c",
         description="The scales c learn at this multiple of the learning rate.",
         json_schema_extra={"x-unit": "times", **advanced()},
-    )  # fmt: skip
+    )
     schedule: ScheduleShape = Field(
-        default="slow_first", title="Shape of the budget curve",
+        default="slow_first",
+        title="Shape of the budget curve",
         description="slow_first: the paper's cubic. fast_first: AdaLoRA's cubic. linear.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     compact: Compact = True
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
@@ -198,9 +237,11 @@ class LoraMethod(Method):
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
     use_rslora: bool = Field(
-        default=False, title="Rank-stabilised scale",
-        description="Scale by alpha / sqrt(rank) in place of alpha / rank (rsLoRA).", json_schema_extra=advanced(),
-    )  # fmt: skip
+        default=False,
+        title="Rank-stabilised scale",
+        description="Scale by alpha / sqrt(rank) in place of alpha / rank (rsLoRA).",
+        json_schema_extra=advanced(),
+    )
     target_modules: TargetModules = None
 
 
@@ -211,17 +252,29 @@ class AdaLoraMethod(BudgetedMethod):
 
     name: Literal["adalora"] = "adalora"
     beta1: float = Field(
-        default=0.85, ge=0, lt=1, title="Smoothing of sensitivity (beta1)",
-        description="How slowly the sensitivity follows the newest gradient.", json_schema_extra=advanced(),
-    )  # fmt: skip
+        default=0.85,
+        ge=0,
+        lt=1,
+        title="Smoothing of sensitivity (beta1)",
+        description="How slowly the sensitivity follows the newest gradient.",
+        json_schema_extra=advanced(),
+    )
     beta2: float = Field(
-        default=0.85, ge=0, lt=1, title="Smoothing of uncertainty (beta2)",
-        description="How slowly the uncertainty follows.", json_schema_extra=advanced(),
-    )  # fmt: skip
+        default=0.85,
+        ge=0,
+        lt=1,
+        title="Smoothing of uncertainty (beta2)",
+        description="How slowly the uncertainty follows.",
+        json_schema_extra=advanced(),
+    )
     orth_reg_weight: float = Field(
-        default=0.5, ge=0, le=10, title="Orthogonality",
-        description="Weight of the term that keeps A and B orthonormal. 0: off.", json_schema_extra=advanced(),
-    )  # fmt: skip
+        default=0.5,
+        ge=0,
+        le=10,
+        title="Orthogonality",
+        description="Weight of the term that keeps A and B orthonormal. 0: off.",
+        json_schema_extra=advanced(),
+    )
     compact: Compact = True
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
@@ -244,13 +297,20 @@ class EvaMethod(Method):
     name: Literal["eva"] = "eva"
     rank: int = Field(default=8, ge=1, le=256, title="Mean rank", description="Mean rank of all modules.")
     rho: float = Field(
-        default=2.0, ge=1, le=16, title="Spread (rho)",
+        default=2.0,
+        ge=1,
+        le=16,
+        title="Spread (rho)",
         description="A module gets at most rank times rho components. 1: the same for all.",
-    )  # fmt: skip
+    )
     tau: float = Field(
-        default=0.99, gt=0, lt=1, title="Convergence (tau)",
-        description="Cosine between two passes at which a direction counts as found.", json_schema_extra=advanced(),
-    )  # fmt: skip
+        default=0.99,
+        gt=0,
+        lt=1,
+        title="Convergence (tau)",
+        description="Cosine between two passes at which a direction counts as found.",
+        json_schema_extra=advanced(),
+    )
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
     target_modules: TargetModules = None
@@ -269,19 +329,31 @@ class LoraShrinkMethod(Method):
 
     name: Literal["lora_shrink"] = "lora_shrink"
     target_rank: int = Field(
-        default=8, ge=1, le=256, title="Target rank", description="Mean rank of all modules after the cut.",
-    )  # fmt: skip
+        default=8,
+        ge=1,
+        le=256,
+        title="Target rank",
+        description="Mean rank of all modules after the cut.",
+    )
     initial_rank: int | None = Field(
-        default=None, ge=1, le=1024, title="Initial rank",
+        default=None,
+        ge=1,
+        le=1024,
+        title="Initial rank",
         description="Rank of every module before the cut. Empty: 4 times the target rank.",
-    )  # fmt: skip
+    )
     allocation: Literal["uniform", "global"] = Field(
-        default="uniform", title="What stays",
+        default="uniform",
+        title="What stays",
         description="uniform: every module keeps the target rank. global: the largest singular values of all modules.",
-    )  # fmt: skip
+    )
     shrink_at_ratio: float = Field(
-        default=1.0, gt=0, le=1, title="Cut at", description="Share of the steps after which it is cut. 1: at the end.",
-    )  # fmt: skip
+        default=1.0,
+        gt=0,
+        le=1,
+        title="Cut at",
+        description="Share of the steps after which it is cut. 1: at the end.",
+    )
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
     target_modules: TargetModules = None
@@ -308,14 +380,20 @@ class SoraMethod(Method):
     name: Literal["sora"] = "sora"
     rank: int = Field(default=8, ge=1, le=512, title="Initial rank", description="Rank of every module at the start.")
     sparse_lambda: float = Field(
-        default=10.0, gt=0, le=100_000, title="Sparsity (lambda)",
+        default=10.0,
+        gt=0,
+        le=100_000,
+        title="Sparsity (lambda)",
         description="After each step a gate shrinks by its learning rate times this. More closes more of them.",
-    )  # fmt: skip
+    )
     gate_lr_scale: float = Field(
-        default=1.0, gt=0, le=1000, title="Learning rate of gates",
+        default=1.0,
+        gt=0,
+        le=1000,
+        title="Learning rate of gates",
         description="The gates learn at this multiple of the learning rate.",
         json_schema_extra={"x-unit": "times", **advanced()},
-    )  # fmt: skip
+    )
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
     target_modules: TargetModules = None
@@ -338,16 +416,21 @@ class ControlMethod(Method):
 
     name: Literal["control"] = "control"
     rank_pattern: dict[ModuleName, Annotated[int, Field(ge=0, le=1024)]] = Field(
-        title="Rank of each module", min_length=1, max_length=10_000,
+        title="Rank of each module",
+        min_length=1,
+        max_length=10_000,
         description="By full module name, as in a finished run's rank_pattern.json; 0 leaves a module out. "
         "The page of a finished run fills this in.",
         examples=[{"encoder.layer.0.attention.self.query": 4}],
-    )  # fmt: skip
+    )
     scale_rank: int | None = Field(
-        default=None, ge=1, le=1024, title="Rank of the scale",
+        default=None,
+        ge=1,
+        le=1024,
+        title="Rank of the scale",
         description="The update is scaled by alpha over this. Empty: the mean rank, as in a LoRA at equal budget.",
         json_schema_extra=advanced(),
-    )  # fmt: skip
+    )
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
 
@@ -364,9 +447,11 @@ class ControlMethod(Method):
     def _something_is_adapted(self) -> Self:
         if not any(self.rank_pattern.values()):
             raise refuse(
-                "rank_pattern", self.rank_pattern, "has rank 0 for every module, so there is nothing to train",
+                "rank_pattern",
+                self.rank_pattern,
+                "has rank 0 for every module, so there is nothing to train",
                 "Raise some ranks.",
-            )  # fmt: skip
+            )
         return self
 
 
@@ -399,9 +484,16 @@ MethodName = Literal["dynamic_rank", "lora", "adalora", "eva", "lora_shrink", "s
 METHODS: dict[str, type[AnyMethod]] = {
     str(kind.model_fields["name"].default): kind
     for kind in (
-        DynamicRankMethod, LoraMethod, AdaLoraMethod, EvaMethod, LoraShrinkMethod, SoraMethod, ControlMethod, FullMethod,
+        DynamicRankMethod,
+        LoraMethod,
+        AdaLoraMethod,
+        EvaMethod,
+        LoraShrinkMethod,
+        SoraMethod,
+        ControlMethod,
+        FullMethod,
     )
-}  # fmt: skip
+}
 """By name, in the order of the form."""
 
 
@@ -419,17 +511,20 @@ def check_schedule(method: AnyMethod, total_steps: int) -> None:
     needed = math.ceil((method.prune_interval + 1) / span)
     shorter = f"Set prune_interval to {window.length} or less, or train" if window.length >= 1 else "Train"
     raise refuse(
-        "prune_interval", method.prune_interval,
+        "prune_interval",
+        method.prune_interval,
         f"does not fit: {total_steps} steps leave {window.length} step(s) for pruning, "
         f"from step {window.start} to {window.end}",
-        f"{shorter} at least {needed} steps.", at=("method",),
-    )  # fmt: skip
+        f"{shorter} at least {needed} steps.",
+        at=("method",),
+    )
 
 
 def _check_initial_rank(initial_rank: int | None, target_rank: int, default: int) -> None:
     if initial_rank is not None and initial_rank < target_rank:
         raise refuse(
-            "initial_rank", initial_rank,
+            "initial_rank",
+            initial_rank,
             f"is below target_rank {target_rank}; components can only be pruned, not added",
             f"Set initial_rank to {target_rank} or more, or leave it empty for {default}.",
-        )  # fmt: skip
+        )

@@ -30,6 +30,7 @@ def advanced() -> dict[str, Any]:
 def refuse(field: str, value: object, message: str, next_step: str, at: tuple[str, ...] = ()) -> PydanticCustomError:
     """An error that carries its own field (`contract.problems` moves it there) and what to do about it."""
     return PydanticCustomError(
-        "cannot_work", "{message}",
+        "cannot_work",
+        "{message}",
         {"field": [*at, field], "value": value, "message": message, "next_step": next_step},
-    )  # fmt: skip
+    )

@@ -11,10 +11,15 @@ _DEMO: dict[str, Any] = {
     "model": {"id": "minilm"},
     "data": _DATA,
     "training": {
-        "max_steps": 200, "batch_size": 32, "max_length": 48, "eval_every": 40, "checkpoint_every": 25, "seed": 0,
+        "max_steps": 200,
+        "batch_size": 32,
+        "max_length": 48,
+        "eval_every": 40,
+        "checkpoint_every": 25,
+        "seed": 0,
         "learning_rate": 1e-2,
     },
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -28,81 +33,102 @@ class Preset:
 def presets() -> list[Preset]:
     return [
         Preset(
-            "demo", "Quick demo",
+            "demo",
+            "Quick demo",
             "Film reviews with a small BERT: 36 modules share a mean rank of 4. A few minutes on two CPU cores.",
             RunConfig.model_validate(
                 _DEMO | {"method": {"name": "dynamic_rank", "target_rank": 4, "prune_interval": 10}}
             ),
         ),
         Preset(
-            "dynamic-rank-like-lora", "Dynamic rank, started like LoRA",
+            "dynamic-rank-like-lora",
+            "Dynamic rank, started like LoRA",
             "B zero and c one at the start: learns at LoRA's learning rate in short runs.",
             RunConfig.model_validate(
-                _DEMO | {
-                    "method": {"name": "dynamic_rank", "target_rank": 4, "prune_interval": 10, "init": "zero_b",
-                               "score": "norm"},
+                _DEMO
+                | {
+                    "method": {
+                        "name": "dynamic_rank",
+                        "target_rank": 4,
+                        "prune_interval": 10,
+                        "init": "zero_b",
+                        "score": "norm",
+                    },
                     "training": _DEMO["training"] | {"learning_rate": 3e-3},
                 }
             ),
         ),
         Preset(
-            "paper", "Paper's defaults",
+            "paper",
+            "Paper's defaults",
             "Target rank 8, pruning every 100 steps between 15 % and 50 % of three epochs, learning rate 1e-4.",
             RunConfig.model_validate(
                 {
-                    "model": {"id": "minilm"}, "data": _DATA,
+                    "model": {"id": "minilm"},
+                    "data": _DATA,
                     "method": {"name": "dynamic_rank"},
-                    "training": {"epochs": 3, "batch_size": 16, "learning_rate": 1e-4, "eval_every": 200,
-                                 "checkpoint_every": 200},
+                    "training": {
+                        "epochs": 3,
+                        "batch_size": 16,
+                        "learning_rate": 1e-4,
+                        "eval_every": 200,
+                        "checkpoint_every": 200,
+                    },
                 }
             ),
         ),
         Preset(
-            "lora", "LoRA at the demo's budget",
+            "lora",
+            "LoRA at the demo's budget",
             "The control: every module has rank 4, everything else as in the demo, at LoRA's learning rate.",
             RunConfig.model_validate(
                 _DEMO | {"method": {"name": "lora", "rank": 4}, "training": _DEMO["training"] | {"learning_rate": 3e-3}}
             ),
         ),
         Preset(
-            "adalora", "AdaLoRA at the demo's budget",
+            "adalora",
+            "AdaLoRA at the demo's budget",
             "The best-known rival: sensitivity scores, a budget that falls fast first.",
-            RunConfig.model_validate(
-                _DEMO | {"method": {"name": "adalora", "target_rank": 4, "prune_interval": 10}}
-            ),
+            RunConfig.model_validate(_DEMO | {"method": {"name": "adalora", "target_rank": 4, "prune_interval": 10}}),
         ),
         Preset(
-            "eva", "EVA at the demo's budget",
+            "eva",
+            "EVA at the demo's budget",
             "Ranks are dealt out once, before training, by the texts alone. Does moving them while training help?",
             RunConfig.model_validate(
                 _DEMO | {"method": {"name": "eva", "rank": 4}, "training": _DEMO["training"] | {"learning_rate": 3e-3}}
             ),
         ),
         Preset(
-            "lora-shrink", "LoRA 16, shrunk to 4",
+            "lora-shrink",
+            "LoRA 16, shrunk to 4",
             "Trains at rank 16 and keeps the largest singular values of all modules: the budget is met at the end.",
             RunConfig.model_validate(
-                _DEMO | {
+                _DEMO
+                | {
                     "method": {"name": "lora_shrink", "target_rank": 4, "allocation": "global"},
                     "training": _DEMO["training"] | {"learning_rate": 3e-3},
                 }
             ),
         ),
         Preset(
-            "sora", "SoRA",
+            "sora",
+            "SoRA",
             "A gate on each of 6 components closes by itself; no budget is set.",
             RunConfig.model_validate(
-                _DEMO | {
+                _DEMO
+                | {
                     "method": {"name": "sora", "rank": 6, "sparse_lambda": 2.0},
                     "training": _DEMO["training"] | {"learning_rate": 3e-3},
                 }
             ),
         ),
         Preset(
-            "full", "Full fine-tuning",
+            "full",
+            "Full fine-tuning",
             "All weights are trained: the ceiling to compare with.",
             RunConfig.model_validate(
                 _DEMO | {"method": {"name": "full"}, "training": _DEMO["training"] | {"learning_rate": 5e-5}}
             ),
         ),
-    ]  # fmt: skip
+    ]

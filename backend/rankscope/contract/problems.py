@@ -99,9 +99,13 @@ def _sentence(error: Mapping[str, Any]) -> str:
 
 def _step_from(context: Mapping[str, Any]) -> str:
     sentences = {
-        "ge": "Use {} or more.", "gt": "Use a number above {}.", "le": "Use {} or less.", "lt": "Use a number below {}.",
-        "expected": "Use one of {}.", "expected_tags": "Use one of {}.",
-    }  # fmt: skip
+        "ge": "Use {} or more.",
+        "gt": "Use a number above {}.",
+        "le": "Use {} or less.",
+        "lt": "Use a number below {}.",
+        "expected": "Use one of {}.",
+        "expected_tags": "Use one of {}.",
+    }
     for key, sentence in sentences.items():
         if key in context:
             return sentence.format(context[key])

@@ -89,10 +89,16 @@ def _by_name(tables: dict[tuple[int, tuple[str, ...]], _Table]) -> dict[tuple[in
 
 def _row(run_id: str, first_seq: int, attempt: int, name: str, of: Points) -> dict[str, Any]:
     return {
-        "run_id": run_id, "name": name, "first_seq": first_seq, "attempt": attempt, "n": len(of),
-        "first_step": int(of.steps.min()), "last_step": int(of.steps.max()),
-        "reduced": pack(of.at(reduced(of.values, REDUCED_POINTS))), "exact": pack(of),
-    }  # fmt: skip
+        "run_id": run_id,
+        "name": name,
+        "first_seq": first_seq,
+        "attempt": attempt,
+        "n": len(of),
+        "first_step": int(of.steps.min()),
+        "last_step": int(of.steps.max()),
+        "reduced": pack(of.at(reduced(of.values, REDUCED_POINTS))),
+        "exact": pack(of),
+    }
 
 
 def pack_old_runs(engine: Engine) -> None:

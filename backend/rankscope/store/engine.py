@@ -28,8 +28,11 @@ def create_engine(url: str) -> Engine:
         patience = {} if "connect_timeout" in parsed.query else {"connect_timeout": 10}
         return sqlalchemy_engine(
             parsed.set(drivername="postgresql+psycopg"),
-            connect_args=patience, pool_pre_ping=True, pool_size=10, max_overflow=20,
-        )  # fmt: skip
+            connect_args=patience,
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=20,
+        )
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         shown = parsed.set(query={}).render_as_string(hide_password=True)
         raise StartupError(

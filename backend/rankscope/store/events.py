@@ -26,9 +26,14 @@ _ROWS_A_FETCH = 50
 
 
 def append(
-    session: Session, run_id: str, attempt: int, batch: Sequence[RunEvent], *, now: float,
+    session: Session,
+    run_id: str,
+    attempt: int,
+    batch: Sequence[RunEvent],
+    *,
+    now: float,
     times: Sequence[float] | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """Appends a worker's events and returns the last number; LeaseLost when the attempt no longer owns the run.
 
     `times`: when each of them happened, None: now.
@@ -43,9 +48,13 @@ def append_unfenced(session: Session, run_id: str, batch: Sequence[RunEvent], *,
 
 
 def _append(
-    session: Session, run_id: str, batch: Sequence[RunEvent], now: float, fence: ColumnElement[bool],
+    session: Session,
+    run_id: str,
+    batch: Sequence[RunEvent],
+    now: float,
+    fence: ColumnElement[bool],
     times: Sequence[float] | None = None,
-) -> int:  # fmt: skip
+) -> int:
     taken = session.execute(
         update(Run)
         .where(col(Run.id) == run_id, fence)

@@ -55,13 +55,22 @@ def claim_next(session: Session, *, worker: str, has_gpu: bool, lease_s: float, 
         update(Run)
         .where(col(Run.id) == best.scalar_subquery(), col(Run.status).in_(CLAIMABLE))
         .values(
-            status=RunStatus.starting, attempt=Run.attempt + 1, worker=worker, lease_expires_at=now + lease_s,
-            attempt_started_at=now, updated_at=now, phase=None, reason=None, message=None, next_step=None, cause=None,
+            status=RunStatus.starting,
+            attempt=Run.attempt + 1,
+            worker=worker,
+            lease_expires_at=now + lease_s,
+            attempt_started_at=now,
+            updated_at=now,
+            phase=None,
+            reason=None,
+            message=None,
+            next_step=None,
+            cause=None,
             stop_requested=None,
         )
         .returning(col(Run.id), col(Run.attempt), col(Run.config))
         .execution_options(synchronize_session=False)
-    ).one_or_none()  # fmt: skip
+    ).one_or_none()
     if claimed is None:
         return None
     run_id, attempt, config = claimed
@@ -151,15 +160,26 @@ def give_up_lease(
         session.flush()
         if run.lost_workers > max_lost_workers:
             runs.transition(
-                session, run, RunStatus.failed, now=now, reason=reason,
-                message=f"{message} This has happened {run.lost_workers} times.", cause=cause,
+                session,
+                run,
+                RunStatus.failed,
+                now=now,
+                reason=reason,
+                message=f"{message} This has happened {run.lost_workers} times.",
+                cause=cause,
                 next_step=next_step or "Look at the log's end and at the worker's memory, then resume the run.",
-            )  # fmt: skip
+            )
             return RunStatus.failed
     runs.transition(
-        session, run, RunStatus.interrupted, now=now, reason=reason, message=message, cause=cause,
+        session,
+        run,
+        RunStatus.interrupted,
+        now=now,
+        reason=reason,
+        message=message,
+        cause=cause,
         next_step="Nothing to do: the next free worker resumes it from its newest checkpoint.",
-    )  # fmt: skip
+    )
     return RunStatus.interrupted
 
 
@@ -188,9 +208,13 @@ def reap(session: Session, *, now: float, max_lost_workers: int, lapsed: Collect
     ]
     for run in found:
         give_up_lease(
-            session, run, now=now, reason="worker_lost", max_lost_workers=max_lost_workers,
+            session,
+            run,
+            now=now,
+            reason="worker_lost",
+            max_lost_workers=max_lost_workers,
             message=f"Worker {run.worker} has not been heard of in time.",
-        )  # fmt: skip
+        )
     return [run.id for run in found]
 
 
@@ -201,7 +225,11 @@ def release_worker(session: Session, worker: str, *, now: float, max_lost_worker
     ).all()
     for run in held:
         give_up_lease(
-            session, run, now=now, reason="worker_lost", max_lost_workers=max_lost_workers,
+            session,
+            run,
+            now=now,
+            reason="worker_lost",
+            max_lost_workers=max_lost_workers,
             message=f"Worker {worker} ended while it had this run.",
-        )  # fmt: skip
+        )
     return [run.id for run in held]

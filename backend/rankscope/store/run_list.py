@@ -83,8 +83,18 @@ def list_runs(
 # ---------------------------------------------------------------- order
 
 SORTS = (
-    "created_at", "name", "status", "method", "model_id", "data_id", "step", "live", "mean_rank", "accuracy", "priority",
-)  # fmt: skip
+    "created_at",
+    "name",
+    "status",
+    "method",
+    "model_id",
+    "data_id",
+    "step",
+    "live",
+    "mean_rank",
+    "accuracy",
+    "priority",
+)
 _INTEGERS = frozenset({"step", "live", "priority"})
 _FLOATS = frozenset({"created_at", "mean_rank", "accuracy"})
 

@@ -175,10 +175,17 @@ class _Reader:
             where.append(col(Chunk.name).in_(self.names))
         rows = session.execute(
             select(
-                col(Chunk.name), col(Chunk.attempt), col(Chunk.first_seq), col(Chunk.first_step), col(Chunk.last_step),
-                col(Chunk.n), col(Chunk.reduced),
-            ).where(*where).order_by(col(Chunk.name), col(Chunk.first_seq))
-        )  # fmt: skip
+                col(Chunk.name),
+                col(Chunk.attempt),
+                col(Chunk.first_seq),
+                col(Chunk.first_step),
+                col(Chunk.last_step),
+                col(Chunk.n),
+                col(Chunk.reduced),
+            )
+            .where(*where)
+            .order_by(col(Chunk.name), col(Chunk.first_seq))
+        )
         for name, attempt, *head in rows:
             self._heads[name, attempt].append(_Head(*head))
 

@@ -99,12 +99,19 @@ def ledger(session: Session, run_id: str, *, module: int | None = None) -> Itera
     )
     return (
         {
-            "seq": event["seq"], "step": event["step"], "change": change, "module": line["module"],
-            "component": line["component"], "score": line["score"], "order": line["order"], "total": event["total"],
-            "threshold": event["threshold"], "budget": event["budget"],
+            "seq": event["seq"],
+            "step": event["step"],
+            "change": change,
+            "module": line["module"],
+            "component": line["component"],
+            "score": line["score"],
+            "order": line["order"],
+            "total": event["total"],
+            "threshold": event["threshold"],
+            "budget": event["budget"],
         }
         for event in map(stored, rows)
         for change in ("pruned", "regrown")
         for line in event[change]
         if module is None or line["module"] == module
-    )  # fmt: skip
+    )

@@ -67,12 +67,24 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
         raise InvalidTransition(f"Pruning of run {run.id} is held already.", "Nothing to do.")
     if (action == "target") != (target_rank is not None):
         raise BadInput(
-            [FieldProblem("target_rank", target_rank, f"does not fit action {action}",
-                          "Give target_rank with action target, and with no other.")]
-        )  # fmt: skip
+            [
+                FieldProblem(
+                    "target_rank",
+                    target_rank,
+                    f"does not fit action {action}",
+                    "Give target_rank with action target, and with no other.",
+                )
+            ]
+        )
     highest = int(run.config["method"]["initial_rank"])
     if target_rank is not None and target_rank > highest:
         raise BadInput(
-            [FieldProblem("target_rank", target_rank, f"is {target_rank}, above the initial rank {highest}",
-                          f"Use {highest} or less.")]
-        )  # fmt: skip
+            [
+                FieldProblem(
+                    "target_rank",
+                    target_rank,
+                    f"is {target_rank}, above the initial rank {highest}",
+                    f"Use {highest} or less.",
+                )
+            ]
+        )

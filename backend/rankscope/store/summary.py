@@ -22,9 +22,11 @@ def run_changes(batch: Iterable[RunEvent], metrics: dict[str, Any], settled_step
                 changes["phase"] = event.phase
             case "modules":
                 changes |= {
-                    "n_modules": len(event.modules), "width": event.width, "total_steps": event.total_steps,
+                    "n_modules": len(event.modules),
+                    "width": event.width,
+                    "total_steps": event.total_steps,
                     "trained_parameters": event.trained_parameters,
-                }  # fmt: skip
+                }
             case "ranks":
                 # Between two prunings the mask does not change, so this is exact at every step.
                 changes |= {"step": event.step, "budget": event.budget, "live": event.live}

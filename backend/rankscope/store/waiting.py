@@ -88,7 +88,8 @@ def check_editable(run: Run) -> None:
     """Raises InvalidTransition unless the run waits for its first start: nothing has been trained with the old one."""
     if run.status != RunStatus.queued or run.attempt:
         raise InvalidTransition(
-            f"Run {run.id} is {run.status}" + (f" after {run.attempt} attempt(s)" if run.attempt else "")
+            f"Run {run.id} is {run.status}"
+            + (f" after {run.attempt} attempt(s)" if run.attempt else "")
             + "; only a run that was never started can be edited.",
             "Fork it from a checkpoint, or duplicate it.",
-        )  # fmt: skip
+        )

@@ -21,9 +21,13 @@ def _open(rows: Rows, here: Stage) -> None:
 # What the database makes a difference to is measured on both.
 ON_BOTH: dict[str, Callable[[Rows, Stage], None]] = {"intake": intake, "viewers": many_viewers}
 ON_SQLITE: dict[str, Callable[[Rows, Stage], None]] = {
-    "record": record_latency, "stream": bytes_of_the_stream, "paint": step_to_paint, "first-paint": first_paint,
-    "open": _open, "heap": heap_over_hours,
-}  # fmt: skip
+    "record": record_latency,
+    "stream": bytes_of_the_stream,
+    "paint": step_to_paint,
+    "first-paint": first_paint,
+    "open": _open,
+    "heap": heap_over_hours,
+}
 
 
 def main() -> int:

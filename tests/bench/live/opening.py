@@ -124,9 +124,12 @@ def _slide(rows: Rows, opened: Tab) -> None:
     rows.tell("slider step at 224 modules, p50", float(np.median(took)), "ms", against)
     dragged = opened.page.evaluate(_DRAG, KEYS)
     rows.at_most(
-        "dragging at 224 modules: from the last move to rest", dragged["settledMs"], 250, "ms",
+        "dragging at 224 modules: from the last move to rest",
+        dragged["settledMs"],
+        250,
+        "ms",
         f"{KEYS} moves at 60 a second, {dragged['draws']} drawn",
-    )  # fmt: skip
+    )
 
 
 def first_paint(rows: Rows, stage: Stage) -> None:

@@ -42,6 +42,9 @@ def intake(rows: Rows, stage: Stage) -> None:
         recorder.flush()
         took = time.perf_counter() - began
     rows.at_least(
-        f"points taken in through the recorder, {stage.database}", STEPS * WIDTH / took, 50_000, "points/s",
+        f"points taken in through the recorder, {stage.database}",
+        STEPS * WIDTH / took,
+        50_000,
+        "points/s",
         f"{STEPS} steps of {WIDTH} values, until all are committed",
-    )  # fmt: skip
+    )

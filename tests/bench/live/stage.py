@@ -83,11 +83,14 @@ def stage(database: str) -> Iterator[Stage]:
 def modules_event(modules: int, width: int, total_steps: int) -> ModulesEvent:
     every = [
         Module(
-            name=f"encoder.layer.{index // len(KINDS)}.{KINDS[index % len(KINDS)]}", layer=index // len(KINDS),
-            kind=KINDS[index % len(KINDS)], out_features=768, in_features=768,
+            name=f"encoder.layer.{index // len(KINDS)}.{KINDS[index % len(KINDS)]}",
+            layer=index // len(KINDS),
+            kind=KINDS[index % len(KINDS)],
+            out_features=768,
+            in_features=768,
         )
         for index in range(modules)
-    ]  # fmt: skip
+    ]
     parameters = modules * width * (768 + 768 + 1)
     return ModulesEvent(modules=every, width=width, trained_parameters=parameters, total_steps=total_steps)
 
@@ -100,7 +103,12 @@ def ranks_event(
     scores = random.random((modules, width)).astype(np.float16)
     live = scores >= np.quantile(scores, 1 - share)
     return RanksEvent(
-        step=step, budget=int(live.sum()), live=int(live.sum()), modules=modules, width=width, pruning=pruning,
+        step=step,
+        budget=int(live.sum()),
+        live=int(live.sum()),
+        modules=modules,
+        width=width,
+        pruning=pruning,
         mask=base64.b64encode(np.packbits(live, bitorder="little")).decode(),
         scores=base64.b64encode(scores.astype("<f2").tobytes()).decode(),
-    )  # fmt: skip
+    )

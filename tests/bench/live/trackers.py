@@ -25,17 +25,26 @@ def against_trackers(rows: Rows, stage: Stage, python: Path) -> None:
         name = f"{tracker} {theirs['version']}"
         both = "ours {:.4g} {unit}, " + name + " {:.4g} {unit}; " + f"{STEPS} steps x {WIDTH} values"
         rows.at_least(
-            f"points taken in: ours / {name}", ours["points_per_s"] / theirs["points_per_s"], 1, "ratio",
+            f"points taken in: ours / {name}",
+            ours["points_per_s"] / theirs["points_per_s"],
+            1,
+            "ratio",
             both.format(ours["points_per_s"], theirs["points_per_s"], unit="points/s"),
-        )  # fmt: skip
+        )
         rows.at_most(
-            f"from the log call until it shows: ours / {name}", ours["delay_ms"] / theirs["delay_ms"], 1, "ratio",
+            f"from the log call until it shows: ours / {name}",
+            ours["delay_ms"] / theirs["delay_ms"],
+            1,
+            "ratio",
             both.format(ours["delay_ms"], theirs["delay_ms"], unit="ms"),
-        )  # fmt: skip
+        )
         rows.at_most(
-            f"bytes to watch: ours / {name}", ours["bytes"] / theirs["bytes"], 1, "ratio",
+            f"bytes to watch: ours / {name}",
+            ours["bytes"] / theirs["bytes"],
+            1,
+            "ratio",
             both.format(ours["bytes"] / 1e6, theirs["bytes"] / 1e6, unit="MB") + f" at {STEPS_PER_S} steps/s",
-        )  # fmt: skip
+        )
 
 
 def _ours(stage: Stage) -> dict[str, float]:

@@ -26,9 +26,21 @@ class DynamicRank(ComponentMethod):
 
     key = "dynamic_rank"
     schedule_options = frozenset(
-        {"target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "pruning_phase", "schedule", "beta", "eps",
-         "eta", "score", "c_lr_scale", "lora_dropout"}
-    )  # fmt: skip
+        {
+            "target_rank",
+            "warmup_ratio",
+            "prune_end_ratio",
+            "prune_interval",
+            "pruning_phase",
+            "schedule",
+            "beta",
+            "eps",
+            "eta",
+            "score",
+            "c_lr_scale",
+            "lora_dropout",
+        }
+    )
     """Options that a fork may change: they decide what comes, not what the tensors are."""
 
     def __init__(self, config: DynamicRankConfig) -> None:

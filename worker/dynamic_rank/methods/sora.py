@@ -45,9 +45,15 @@ class SoraOptions(AdapterOptions):
     def config(self) -> DynamicRankConfig:
         """The components that the gates sit on; B = 0, as LoRA starts."""
         return DynamicRankConfig(
-            target_rank=self.rank, initial_rank=self.rank, lora_alpha=self.lora_alpha, lora_dropout=self.lora_dropout,
-            target_modules=self.target_modules, init="zero_b", c_lr_scale=self.gate_lr_scale, eta=0,
-        )  # fmt: skip
+            target_rank=self.rank,
+            initial_rank=self.rank,
+            lora_alpha=self.lora_alpha,
+            lora_dropout=self.lora_dropout,
+            target_modules=self.target_modules,
+            init="zero_b",
+            c_lr_scale=self.gate_lr_scale,
+            eta=0,
+        )
 
 
 class Sora(ComponentMethod):
