@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 
 from rankscope.app import create_app
 from rankscope.contract.events import MetricsEvent, RunEvent
-from rankscope.contract.metric_names import is_of_the_machine
+from rankscope.contract.metrics import is_machine_metric
 from rankscope.settings import Settings
 from rankscope.store import queue
 from rankscope.store.doorbell import Doorbell
@@ -145,7 +145,7 @@ class _Observed(Recorder):
     def record(self, event: RunEvent) -> None:
         if event.kind == "metrics":
             # Speed is another one on each machine.
-            values = {name: value for name, value in event.values.items() if not is_of_the_machine(name)}
+            values = {name: value for name, value in event.values.items() if not is_machine_metric(name)}
             if not values:
                 return
             event = MetricsEvent(step=event.step, values=values)

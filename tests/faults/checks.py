@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from rankscope.contract.metric_names import is_of_the_machine
+from rankscope.contract.metrics import is_machine_metric
 from rankscope.contract.status import TRANSITIONS, RunStatus
 from rankscope.store import events
 from rankscope.store.engine import reading
@@ -69,7 +69,7 @@ def _event_breaches(recorded: list[dict[str, Any]], last_seq: int) -> list[str]:
     # Within an attempt every point is made once: a late writer or a batch written twice shows here. What is measured of
     # the machine comes by the clock: a step that waits for the database has several, at times of their own.
     points = Counter(
-        (event["attempt"], name, event["step"], event["time"] if is_of_the_machine(name) else None)
+        (event["attempt"], name, event["step"], event["time"] if is_machine_metric(name) else None)
         for event in recorded
         if event["kind"] == "metrics"
         for name in event["values"]

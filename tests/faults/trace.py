@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
-from rankscope.contract.metric_names import is_of_the_machine
+from rankscope.contract.metrics import is_machine_metric
 from rankscope.contract.tables import Event
 from rankscope.store import events, snapshots
 from rankscope.store.engine import reading
@@ -58,7 +58,7 @@ def trace(installation: Installation, run_id: str) -> Trace:
         metrics = {
             name: list(zip(curve.points.steps.tolist(), marked(curve.points.values), strict=True))
             for name, curve in read_curves(session, run_id).items()
-            if not is_of_the_machine(name)
+            if not is_machine_metric(name)
         }
         frames, _ = snapshots.rank_frames(session, run_id, limit=1_000_000)
         shown = session.scalars(

@@ -14,7 +14,7 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.splits import split
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import RunEvent
-from rankscope.contract.metric_names import is_of_the_machine
+from rankscope.contract.metrics import is_machine_metric
 from rankscope.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.hardware import HardwareSampler, read
@@ -39,7 +39,7 @@ def test_samples_come_at_the_present_step_and_end_with_the_block() -> None:
     assert not is_alive()
     assert events[0].step == 3
     assert events[0].values.keys() >= OF_THE_HOST
-    assert all(is_of_the_machine(name) for event in events for name in event.values)
+    assert all(is_machine_metric(name) for event in events for name in event.values)
     values = events[-1].values
     assert 0 < values["process_memory_bytes"] < values["host_memory_bytes"] <= psutil.virtual_memory().total
     assert 0 <= values["cpu_percent"] <= 100
@@ -77,11 +77,11 @@ def test_a_training_records_them_and_computes_the_same(
 
     def computed(events: list[Any]) -> list[Any]:
         return [
-            (event.step, {name: value for name, value in event.values.items() if not is_of_the_machine(name)})
+            (event.step, {name: value for name, value in event.values.items() if not is_machine_metric(name)})
             if event.kind == "metrics"
             else event
             for event in events
-            if event.kind != "metrics" or not all(is_of_the_machine(name) for name in event.values)
+            if event.kind != "metrics" or not all(is_machine_metric(name) for name in event.values)
         ]
 
     with_samples, without = train("with", 0.001), train("without", 0.0)

@@ -17,7 +17,7 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.splits import split
 from rankscope.contract.config import RunConfig, Steering
 from rankscope.contract.events import MetricsEvent, PhaseEvent, RunEvent
-from rankscope.contract.metric_names import STEPS_PER_SECOND
+from rankscope.contract.metrics import STEPS_PER_SECOND
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.tables import Run
 from rankscope.fork import find_origin, plan_fork, take_checkpoint

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from transformers import TrainerControl, TrainerState
 
+from rankscope.contract.metrics import describe
 from rankscope.plan import RunPlan
 from rankscope_worker import checkpoint
 from rankscope_worker.best import Best
@@ -46,7 +47,7 @@ def test_a_checkpoint_is_due_by_steps_or_by_minutes_whichever_comes_first() -> N
 @pytest.mark.parametrize(("metric", "best_of"), [("eval_accuracy", max), ("eval_loss", min)])
 def test_best_is_the_first_of_the_best_evaluations_of_the_settled_model(metric: str, best_of: Any) -> None:
     settled = False
-    best = Best(metric, lambda: settled)
+    best = Best(describe(metric), lambda: settled)
     values = [0.9, 0.1, 0.5, float("nan"), 0.4, 0.6, 0.6, 0.4]
     wins = []
     for step, value in enumerate(values):
@@ -56,7 +57,7 @@ def test_best_is_the_first_of_the_best_evaluations_of_the_settled_model(metric: 
     finite = [value for value in values[2:] if value == value]
     assert best.value == best_of(finite)
     assert best.step == 2 + values[2:].index(best_of(finite)) == wins[-1]
-    resumed = Best(metric, lambda: True)
+    resumed = Best(describe(metric), lambda: True)
     resumed.recall(best.as_note())
     assert not resumed.see(9, {metric: best.value})
     assert resumed.step == best.step

@@ -20,7 +20,7 @@ from rankscope.contract.best import METRICS
 from rankscope.contract.budget import planned_budget, pruning_window, regular_prunings
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RanksEvent, RunEvent
-from rankscope.contract.metric_names import is_of_the_machine
+from rankscope.contract.metrics import is_machine_metric
 from rankscope.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.callbacks import Reporter
@@ -70,7 +70,7 @@ class Life:
             for event in self.events
             if event.kind == "metrics"
             for name, value in event.values.items()
-            if not is_of_the_machine(name)
+            if not is_machine_metric(name)
         }
 
     def ranks(self) -> dict[int, RanksEvent]:

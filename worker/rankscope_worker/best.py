@@ -3,32 +3,32 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rankscope.contract.best import is_better
+from rankscope.contract.metrics import Metric
 
 
 @dataclass
 class Best:
     """Evaluations before the ranks are final belong to a larger model, and do not count."""
 
-    metric: str
+    metric: Metric
     is_settled: Callable[[], bool]
     value: float | None = None
     step: int | None = None
 
     def see(self, step: int, metrics: Mapping[str, float]) -> bool:
         """Whether the evaluation of `step` is the best so far; it is then the one to beat."""
-        value = metrics.get(self.metric)
-        if value is None or not self.is_settled() or not is_better(self.metric, value, self.value):
+        value = metrics.get(self.metric.name)
+        if value is None or not self.is_settled() or not self.metric.is_better(value, self.value):
             return False
         self.value, self.step = value, step
         return True
 
     def as_note(self) -> dict[str, object]:
         """What a checkpoint's manifest says of it, so that a resumed attempt goes on comparing."""
-        return {"metric": self.metric, "value": self.value, "step": self.step}
+        return {"metric": self.metric.name, "value": self.value, "step": self.step}
 
     def recall(self, note: Mapping[str, object]) -> None:
         """Goes on from `as_note` of the checkpoint that the attempt resumes from."""
         value, step = note.get("value"), note.get("step")
-        if note.get("metric") == self.metric and isinstance(value, int | float) and isinstance(step, int):
+        if note.get("metric") == self.metric.name and isinstance(value, int | float) and isinstance(step, int):
             self.value, self.step = float(value), step

@@ -25,7 +25,7 @@ from rankscope.contract.events import (
     RunEvent,
     WarningEvent,
 )
-from rankscope.contract.metric_names import SAMPLES_PER_SECOND, STEPS_PER_SECOND
+from rankscope.contract.metrics import SAMPLES_PER_SECOND, STEPS_PER_SECOND
 from rankscope.contract.status import Phase
 from rankscope_worker.best import Best
 

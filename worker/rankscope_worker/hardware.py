@@ -10,7 +10,7 @@ import psutil
 
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import MetricsEvent, RunEvent
-from rankscope.contract.metric_names import CPU, HOST_MEMORY, PROCESS_MEMORY, gpu_memory, gpu_utilization
+from rankscope.contract.metrics import CPU, HOST_MEMORY, PROCESS_MEMORY, gpu_memory, gpu_utilization
 from rankscope_worker.nvml import Nvml
 
 _log = logging.getLogger(__name__)

@@ -27,6 +27,7 @@ from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
 from rankscope.contract.methods import BudgetedMethod, DynamicRankMethod
+from rankscope.contract.metrics import describe
 from rankscope.contract.status import Phase
 from rankscope_worker import checkpoint
 from rankscope_worker.best import Best
@@ -90,7 +91,7 @@ def run_training(
     `steer_requests` is asked after every optimizer step for what a person wants done to the ranks.
     While it trains, memory and load are recorded every `hardware_every_s` seconds; 0: never.
     On a CPU a run that was stopped and resumed gives the same adapter and the same events, bit for bit, but for metrics of
-    the machine (`contract.metric_names`).
+    the machine (`contract.metrics`).
 
     Raises CannotWork for a configuration, a model or data that can never work.
     """
@@ -122,7 +123,7 @@ def run_training(
         for notice in rows.notices:
             record(WarningEvent(**notice._asdict(), step=start_step))
         arguments = training_arguments(config, folder, total_steps)
-    best = Best(config.training.best_metric, lambda: method.is_settled) if config.training.keep_best else None
+    best = Best(describe(config.training.best_metric), lambda: method.is_settled) if config.training.keep_best else None
     if best and resume_from:
         best.recall(checkpoint.read_notes(resume_from.path).get("best", {}))
     reporter = Reporter(
@@ -192,7 +193,11 @@ def run_training(
                 code="no_best_checkpoint",
                 step=step,
                 message="No checkpoint is the best one, so the newest was kept: "
-                + (f"no evaluation of the final ranks gave a finite {best.metric}." if best else "keep_best is off."),
+                + (
+                    f"no evaluation of the final ranks gave a finite {best.metric.name}."
+                    if best
+                    else "keep_best is off."
+                ),
                 next_step="Nothing to do: delete it with the run if it is not needed.",
             )
         )

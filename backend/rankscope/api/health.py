@@ -9,7 +9,7 @@ from rankscope.api.shapes import Shape
 from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.methods import AnyMethod, BudgetedMethod
-from rankscope.contract.metric_names import STEPS_PER_SECOND
+from rankscope.contract.metrics import STEPS_PER_SECOND, TRAIN_LOSS
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.steered_budget import last_pruning
 from rankscope.contract.tables import Run
@@ -23,7 +23,6 @@ from rankscope.store.snapshots import modules_event
 
 router = APIRouter(prefix="/runs/{run_id}/health", tags=["health"])
 
-_LOSS = "train_loss"
 _POINTS = 600
 _STEPPING = (Phase.training, Phase.pruning)
 
@@ -71,8 +70,8 @@ def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
     ranks = vitals.newest_ranks(session, run.id)
     steering = _in_force(run, ranks.step if ranks else run.step)
     cut = vitals.newest_cut(session, run.id)
-    curves = read_curves(session, run.id, [_LOSS, STEPS_PER_SECOND], limit=_POINTS)
-    losses, speeds = curves[_LOSS].points, curves[STEPS_PER_SECOND].points
+    curves = read_curves(session, run.id, [TRAIN_LOSS, STEPS_PER_SECOND], limit=_POINTS)
+    losses, speeds = curves[TRAIN_LOSS].points, curves[STEPS_PER_SECOND].points
     return Facts(
         status=run.status,
         method=method,
@@ -92,7 +91,7 @@ def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
         speeds=()
         if run.status == RunStatus.starting
         else speeds.values[speeds.steps > run.attempt_start_step].tolist(),
-        loss_age_s=_loss_age_s(run, curves[_LOSS], vitals.phase_since(session, run.id), now),
+        loss_age_s=_loss_age_s(run, curves[TRAIN_LOSS], vitals.phase_since(session, run.id), now),
         worker=run.worker,
         lease_s=lease_s,
         lease_age_s=None if run.lease_expires_at is None else now - (run.lease_expires_at - lease_s),
