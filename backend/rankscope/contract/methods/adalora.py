@@ -1,0 +1,54 @@
+"""AdaLoRA: sensitivity scores and a budget that falls fast first."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from rankscope.contract.budget import PruningPhase, ScheduleShape
+from rankscope.contract.methods.budgeted import BudgetedMethod
+from rankscope.contract.methods.fields import Compact, LoraAlpha, LoraDropout, TargetModules
+from rankscope.contract.parts import advanced
+
+
+class AdaLoraMethod(BudgetedMethod):
+    """Components scored by smoothed sensitivity and its uncertainty; the budget falls fast first (AdaLoRA, ICLR 2023)."""
+
+    model_config = ConfigDict(title="AdaLoRA")
+
+    name: Literal["adalora"] = "adalora"
+    beta1: float = Field(
+        default=0.85,
+        ge=0,
+        lt=1,
+        title="Smoothing of sensitivity (beta1)",
+        description="How slowly the sensitivity follows the newest gradient.",
+        json_schema_extra=advanced(),
+    )
+    beta2: float = Field(
+        default=0.85,
+        ge=0,
+        lt=1,
+        title="Smoothing of uncertainty (beta2)",
+        description="How slowly the uncertainty follows.",
+        json_schema_extra=advanced(),
+    )
+    orth_reg_weight: float = Field(
+        default=0.5,
+        ge=0,
+        le=10,
+        title="Orthogonality",
+        description="Weight of the term that keeps A and B orthonormal. 0: off.",
+        json_schema_extra=advanced(),
+    )
+    compact: Compact = True
+    lora_alpha: LoraAlpha = 8.0
+    lora_dropout: LoraDropout = 0.1
+    target_modules: TargetModules = None
+
+    @property
+    def budget_schedule(self) -> ScheduleShape:
+        return "fast_first"
+
+    @property
+    def phase(self) -> PruningPhase:
+        return "absolute"

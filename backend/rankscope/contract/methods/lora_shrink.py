@@ -1,0 +1,66 @@
+"""LoRA trained at a high rank, then cut by singular value."""
+
+import math
+from fractions import Fraction
+from typing import ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from rankscope.contract.methods.base import Method
+from rankscope.contract.methods.fields import (
+    LoraAlpha,
+    LoraDropout,
+    TargetModules,
+    check_initial_rank,
+)
+
+
+class LoraShrinkMethod(Method):
+    """LoRA trained at a high rank, then cut down by singular value: cheap, and hard to beat."""
+
+    model_config = ConfigDict(title="LoRA, shrunk at the end")
+    budget_field: ClassVar[str] = "target_rank"
+
+    name: Literal["lora_shrink"] = "lora_shrink"
+    target_rank: int = Field(
+        default=8,
+        ge=1,
+        le=256,
+        title="Target rank",
+        description="Mean rank of all modules after the cut.",
+    )
+    initial_rank: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        title="Initial rank",
+        description="Rank of every module before the cut. Empty: 4 times the target rank.",
+    )
+    allocation: Literal["uniform", "global"] = Field(
+        default="uniform",
+        title="What stays",
+        description="uniform: every module keeps the target rank. global: the largest singular values of all modules.",
+    )
+    shrink_at_ratio: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        title="Cut at",
+        description="Share of the steps after which it is cut. 1: at the end.",
+    )
+    lora_alpha: LoraAlpha = 8.0
+    lora_dropout: LoraDropout = 0.1
+    target_modules: TargetModules = None
+
+    @property
+    def resolved_initial_rank(self) -> int:
+        return self.initial_rank if self.initial_rank is not None else 4 * self.target_rank
+
+    def shrink_step(self, total_steps: int) -> int:
+        """The optimizer step after which the adapter is cut."""
+        return max(1, math.floor(Fraction(str(self.shrink_at_ratio)) * total_steps))
+
+    @model_validator(mode="after")
+    def _ranks_fit(self) -> Self:
+        check_initial_rank(self.initial_rank, self.target_rank, 4 * self.target_rank)
+        return self

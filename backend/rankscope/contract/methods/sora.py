@@ -1,0 +1,52 @@
+"""SoRA: a gate on each component."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from rankscope.contract.methods.base import Method
+from rankscope.contract.methods.fields import (
+    LoraAlpha,
+    LoraDropout,
+    TargetModules,
+)
+from rankscope.contract.parts import advanced
+
+
+class SoraMethod(Method):
+    """A gate on each component, shrunk after every step until it closes; no budget, the gates find their ranks (SoRA)."""
+
+    model_config = ConfigDict(title="SoRA (gates)")
+
+    name: Literal["sora"] = "sora"
+    rank: int = Field(default=8, ge=1, le=512, title="Initial rank", description="Rank of every module at the start.")
+    sparse_lambda: float = Field(
+        default=10.0,
+        gt=0,
+        le=100_000,
+        title="Sparsity (lambda)",
+        description="After each step a gate shrinks by its learning rate times this. More closes more of them.",
+    )
+    gate_lr_scale: float = Field(
+        default=1.0,
+        gt=0,
+        le=1000,
+        title="Learning rate of gates",
+        description="The gates learn at this multiple of the learning rate.",
+        json_schema_extra={"x-unit": "times", **advanced()},
+    )
+    lora_alpha: LoraAlpha = 8.0
+    lora_dropout: LoraDropout = 0.1
+    target_modules: TargetModules = None
+
+    @classmethod
+    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
+        # Gates know no budget. As in dynamic rank, two thirds of what it starts with is the guess to compare at.
+        rank = options.get("rank")
+        return None if rank is None else max(1.0, float(rank) / 1.5)
+
+    @classmethod
+    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
+        return {"rank": math.ceil(1.5 * mean_rank)}
