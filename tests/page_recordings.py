@@ -26,7 +26,7 @@ from rankscope.store import queue
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.runs import get_run
-from rankscope_worker.endings import classify, write_ending
+from rankscope_worker.host.endings import classify, write_ending
 from rankscope_worker.inbox import Inbox, SteerRequest
 from rankscope_worker.recorder import Recorder
 from rankscope_worker.stop import StopFlag

@@ -18,7 +18,7 @@ from rankscope.contract.status import TRANSITIONS, RunStatus
 from rankscope.contract.tables import Attempt, Event, Run
 from rankscope.store import events, queue, runs
 from rankscope.store.engine import reading, writing
-from rankscope_worker.endings import Ending, write_ending
+from rankscope_worker.host.endings import Ending, write_ending
 from tests.backend.store_setup import RUN_CONFIG, losses
 
 LEASE_S = 30.0

@@ -12,8 +12,8 @@ import torch
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope_worker.causes import out_of_memory
 from rankscope_worker.encoding import UnusableText
-from rankscope_worker.endings import classify
 from rankscope_worker.exits import ExitCode
+from rankscope_worker.host.endings import classify
 from rankscope_worker.model import UnusableModel
 from rankscope_worker.predict import explain
 from rankscope_worker.train import _cause

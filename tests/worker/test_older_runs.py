@@ -26,7 +26,7 @@ from rankscope.settings import Settings
 from rankscope.store import events, queue, runs
 from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.schema import migrate
-from rankscope_worker.supervisor import child_environment
+from rankscope_worker.host.supervisor import child_environment
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "installation-0003.tar.xz"
 

@@ -13,9 +13,9 @@ from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine
 from rankscope.store.predictions import PredictionBoard
-from rankscope_worker.celery_app import Nudger, make_celery
-from rankscope_worker.host import Host
-from rankscope_worker.predictor import Predictor
+from rankscope_worker.host.celery_app import Nudger, make_celery
+from rankscope_worker.host.host import Host
+from rankscope_worker.host.predictor import Predictor
 from tests.conftest import Broker
 from tests.stack import wait_for
 

@@ -17,7 +17,7 @@ from rankscope.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 from rankscope.store.engine import reading, writing
 from rankscope.store.runs import get_run
-from rankscope_worker.supervisor import Supervisor, child_environment
+from rankscope_worker.host.supervisor import Supervisor, child_environment
 from tests.stack import wait_for
 from tests.tiny import make_reviews
 from tests.worker.test_supervisor import Case

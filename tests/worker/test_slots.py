@@ -11,9 +11,9 @@ from rankscope.settings import Settings
 from rankscope.store import workers
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading
-from rankscope_worker.celery_app import Nudger, make_celery
-from rankscope_worker.gpus import SETTLE_S, Gpu, choose, list_gpus
-from rankscope_worker.host import Host
+from rankscope_worker.host.celery_app import Nudger, make_celery
+from rankscope_worker.host.gpus import SETTLE_S, Gpu, choose, list_gpus
+from rankscope_worker.host.host import Host
 from tests.stack import Stack, wait_for
 from tests.worker.test_worker import Bench
 

@@ -19,9 +19,9 @@ from rankscope.settings import Settings
 from rankscope.store import events, queue, runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading, writing
-from rankscope_worker import supervisor as module
-from rankscope_worker.memory import oom_kills
-from rankscope_worker.supervisor import Supervisor
+from rankscope_worker.host import supervisor as module
+from rankscope_worker.host.memory import oom_kills
+from rankscope_worker.host.supervisor import Supervisor
 from tests.stack import wait_for
 
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"

@@ -22,7 +22,7 @@ from rankscope.store import events, runs, workers
 from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.schema import migrate
 from rankscope.store.series import read_curves
-from rankscope_worker.celery_app import Nudger
+from rankscope_worker.host.celery_app import Nudger
 from tests.conftest import Broker
 from tests.stack import Stack, wait_for
 from tests.worker.test_training import Life

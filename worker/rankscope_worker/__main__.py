@@ -2,6 +2,6 @@
 
 import sys
 
-from rankscope_worker.main import main
+from rankscope_worker.host.main import main
 
 sys.exit(main())

@@ -20,12 +20,12 @@ from redis import RedisError
 from rankscope.contract.errors import ServiceDown
 from rankscope.contract.predictions import Prediction
 from rankscope.store.predictions import PredictionBoard
-from rankscope_worker.celery_app import PREDICTIONS_QUEUE, make_celery
-from rankscope_worker.endings import last_error_line
-from rankscope_worker.host import Host
-from rankscope_worker.log_file import bound_log
-from rankscope_worker.memory import oom_kills
-from rankscope_worker.supervisor import child_environment
+from rankscope_worker.host.celery_app import PREDICTIONS_QUEUE, make_celery
+from rankscope_worker.host.endings import last_error_line
+from rankscope_worker.host.host import Host
+from rankscope_worker.host.log_file import bound_log
+from rankscope_worker.host.memory import oom_kills
+from rankscope_worker.host.supervisor import child_environment
 
 _log = logging.getLogger(__name__)
 

@@ -22,12 +22,12 @@ from rankscope.store import runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import reading, writing
 from rankscope.store.queue import Claim, renew_lease
-from rankscope_worker.endings import Asked, Ending, classify, write_ending
 from rankscope_worker.exits import read_note
-from rankscope_worker.gpus import Gpu
+from rankscope_worker.host.endings import Asked, Ending, classify, write_ending
+from rankscope_worker.host.gpus import Gpu
+from rankscope_worker.host.log_file import MOST_BYTES, bound_log
+from rankscope_worker.host.memory import oom_kills
 from rankscope_worker.inbox import SteerRequest
-from rankscope_worker.log_file import MOST_BYTES, bound_log
-from rankscope_worker.memory import oom_kills
 from rankscope_worker.patience import DATABASE_TROUBLE, patiently
 
 _log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from sqlalchemy import Engine
 
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
-from rankscope_worker.celery_app import Nudger
-from rankscope_worker.gpus import Gpu, choose, list_gpus
-from rankscope_worker.supervisor import Supervisor
+from rankscope_worker.host.celery_app import Nudger
+from rankscope_worker.host.gpus import Gpu, choose, list_gpus
+from rankscope_worker.host.supervisor import Supervisor
 
 
 class Slot(NamedTuple):

@@ -8,10 +8,10 @@ from sqlmodel import Session, col
 from rankscope.contract.tables import Run
 from rankscope.store.engine import reading, writing
 from rankscope.store.queue import Claim, claim_next, waiting
-from rankscope_worker.celery_app import NUDGE
-from rankscope_worker.host import Host
+from rankscope_worker.host.celery_app import NUDGE
+from rankscope_worker.host.host import Host
+from rankscope_worker.host.supervisor import Supervisor
 from rankscope_worker.patience import DATABASE_TROUBLE
-from rankscope_worker.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 

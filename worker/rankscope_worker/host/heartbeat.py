@@ -8,9 +8,9 @@ from rankscope.store import workers
 from rankscope.store.engine import reading, writing
 from rankscope.store.lease_watch import LeaseWatch
 from rankscope.store.queue import held_leases, reap
-from rankscope_worker.host import Host
+from rankscope_worker.host.claims import nudge_if_waiting
+from rankscope_worker.host.host import Host
 from rankscope_worker.patience import DATABASE_TROUBLE
-from rankscope_worker.tasks import nudge_if_waiting
 
 _log = logging.getLogger(__name__)
 

@@ -29,14 +29,14 @@ from rankscope.store.engine import writing
 from rankscope.store.queue import release_worker
 from rankscope.store.readiness import check_broker, line_of
 from rankscope.training_stack import check_training_stack
-from rankscope_worker.celery_app import QUEUE, Nudger, make_celery, own_queue
-from rankscope_worker.database import open_database
-from rankscope_worker.gpus import list_gpus
-from rankscope_worker.heartbeat import Heartbeat
-from rankscope_worker.host import Host
+from rankscope_worker.host.celery_app import QUEUE, Nudger, make_celery, own_queue
+from rankscope_worker.host.claims import register
+from rankscope_worker.host.database import open_database
+from rankscope_worker.host.gpus import list_gpus
+from rankscope_worker.host.heartbeat import Heartbeat
+from rankscope_worker.host.host import Host
+from rankscope_worker.host.predictor import Predictor
 from rankscope_worker.patience import DATABASE_TROUBLE
-from rankscope_worker.predictor import Predictor
-from rankscope_worker.tasks import register
 
 _log = logging.getLogger(__name__)
 
