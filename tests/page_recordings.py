@@ -26,11 +26,11 @@ from rankscope.store import queue
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.runs import get_run
+from rankscope_worker.child.recorder import Recorder
+from rankscope_worker.child.stop import StopFlag
+from rankscope_worker.child.train import _attempt, _cause
 from rankscope_worker.host.endings import classify, write_ending
 from rankscope_worker.inbox import Inbox, SteerRequest
-from rankscope_worker.recorder import Recorder
-from rankscope_worker.stop import StopFlag
-from rankscope_worker.train import _attempt, _cause
 from tests.stack import TOKEN
 from tests.tiny import make_reviews, make_tiny_bert
 

@@ -9,7 +9,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.store import events, queue, runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading, writing
-from rankscope_worker.recorder import Recorder
+from rankscope_worker.child.recorder import Recorder
 from tests.backend.conftest import CONFIG
 from tests.faults.viewers import Viewer
 from tests.stack import Stack, wait_for

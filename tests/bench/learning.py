@@ -27,9 +27,9 @@ from rankscope.catalog.datasets import Row
 from rankscope.catalog.splits import Split, split
 from rankscope.contract.config import DataConfig
 from rankscope.settings import Settings
-from rankscope_worker.data import tokenized
-from rankscope_worker.metrics import classification_metrics
-from rankscope_worker.model import load_model, load_tokenizer
+from rankscope_worker.child.data import tokenized
+from rankscope_worker.child.metrics import classification_metrics
+from rankscope_worker.child.model import load_model, load_tokenizer
 
 from .rows import RESULTS, Rows
 

@@ -128,7 +128,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     # ------------------------------------------------ it starts, writes a checkpoint for as long as we hold it, trains
     faults = tmp_path / "faults"
     stack.environment |= hooked(faults)
-    written = order(faults, first, 1, module="rankscope_worker.checkpoint", function="_hash", call=1, do="wait")
+    written = order(faults, first, 1, module="rankscope_worker.child.checkpoint", function="_hash", call=1, do="wait")
     page.goto(f"{stack.url}/runs/{first}")
     stack.start_worker()
     expect(status).to_have_text("starting")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from rankscope_worker.checkpoint import DamagedCheckpoint, verify
+from rankscope_worker.child.checkpoint import DamagedCheckpoint, verify
 from tests.faults.checks import Breach
 from tests.faults.damaged_checkpoints import published, step_of
 from tests.faults.harness import Case, Harness, Result
@@ -96,7 +96,7 @@ def _hold_between_checkpoints(case: Case, child: psutil.Process) -> Path | None:
 def _refuse(case: Case, found: list[Breach]) -> str | None:
     """Without a file system of our own: the n-th file of a checkpoint cannot be forced to disk."""
     call = case.chance.randint(12, 60)
-    faults, module = case.installation.faults, "rankscope_worker.checkpoint"
+    faults, module = case.installation.faults, "rankscope_worker.child.checkpoint"
     done = order(faults, case.run_id, 1, module=module, function="_hash", call=call, do="enospc")
     told = _await_the_word(case)
     before = published(case.installation.attempt_folder(case.run_id, 1))

@@ -208,7 +208,7 @@ class Installation(Stack):
         for _run, _attempt, pid in self._executions():
             try:
                 process = psutil.Process(pid)
-                if "rankscope_worker.train" in process.cmdline():
+                if "rankscope_worker.child.train" in process.cmdline():
                     process.kill()
             except psutil.Error:
                 continue

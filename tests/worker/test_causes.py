@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from rankscope.contract.errors import BadInput, FieldProblem
-from rankscope_worker.causes import out_of_memory
-from rankscope_worker.encoding import UnusableText
+from rankscope_worker.child.causes import out_of_memory
+from rankscope_worker.child.encoding import UnusableText
+from rankscope_worker.child.model import UnusableModel
+from rankscope_worker.child.predict import explain
+from rankscope_worker.child.train import _cause
+from rankscope_worker.child.training import CannotWork
 from rankscope_worker.exits import ExitCode
 from rankscope_worker.host.endings import classify
-from rankscope_worker.model import UnusableModel
-from rankscope_worker.predict import explain
-from rankscope_worker.train import _cause
-from rankscope_worker.training import CannotWork
 
 TOO_MUCH = 10**14
 

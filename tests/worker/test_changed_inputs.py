@@ -15,7 +15,7 @@ from rankscope.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.engine import writing
-from rankscope_worker.inputs import InputsChanged, find_inputs
+from rankscope_worker.child.inputs import InputsChanged, find_inputs
 from tests.stack import Stack
 from tests.worker.test_worker import Bench
 

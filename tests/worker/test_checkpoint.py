@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rankscope.store.events import is_replaced
-from rankscope_worker.checkpoint import (
+from rankscope_worker.child.checkpoint import (
     CheckpointFolder,
     DamagedCheckpoint,
     clear,

@@ -17,9 +17,9 @@ from rankscope.contract.events import RunEvent
 from rankscope.contract.metrics import is_machine_metric
 from rankscope.plan import RunPlan
 from rankscope.settings import Settings
-from rankscope_worker.hardware import HardwareSampler, read
+from rankscope_worker.child.hardware import HardwareSampler, read
+from rankscope_worker.child.training import run_training
 from rankscope_worker.nvml import Nvml
-from rankscope_worker.training import run_training
 from tests.stack import wait_for
 
 OF_THE_HOST = {"host_memory_bytes", "process_memory_bytes", "cpu_percent"}

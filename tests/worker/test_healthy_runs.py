@@ -25,8 +25,8 @@ from rankscope.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import events, queue, runs
 from rankscope.store.engine import reading, writing
-from rankscope_worker.checkpoint import find_newest
-from rankscope_worker.training import Outcome, run_training
+from rankscope_worker.child.checkpoint import find_newest
+from rankscope_worker.child.training import Outcome, run_training
 
 Plan = Callable[..., RunPlan]
 

@@ -61,7 +61,7 @@ class Old:
         assert claim.run_id == run_id
         self.settings.attempt_dir(run_id, claim.attempt).mkdir(parents=True)
         with subprocess.Popen(
-            [sys.executable, "-m", "rankscope_worker.train", run_id, str(claim.attempt)],
+            [sys.executable, "-m", "rankscope_worker.child.train", run_id, str(claim.attempt)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -24,10 +24,10 @@ from tests.worker.test_supervisor import Case
 
 Plan = Callable[..., RunPlan]
 
-TRAIN = "import os, sys; from rankscope_worker.train import main; code = main(sys.argv[1:]); os._exit(code)"
+TRAIN = "import os, sys; from rankscope_worker.child.train import main; code = main(sys.argv[1:]); os._exit(code)"
 LITTLE_MEMORY = f"""
 import psutil, resource
-from rankscope_worker import training
+from rankscope_worker.child import training
 known = training.training_arguments
 def limited(*arguments):
     most = psutil.Process().memory_info().vms + 60_000_000
@@ -36,7 +36,7 @@ def limited(*arguments):
 training.training_arguments = limited
 {TRAIN}"""
 A_BUG = f"""
-from rankscope_worker import training
+from rankscope_worker.child import training
 def broken(*arguments): raise IndexError("list index out of range (CUDA out of memory? no)")
 training.training_arguments = broken
 {TRAIN}"""

@@ -21,9 +21,9 @@ from rankscope.contract.presets import presets
 from rankscope.contract.status import RunStatus
 from rankscope.store import events, queue, runs
 from rankscope.store.engine import reading, writing
-from rankscope_worker import recorder as module
+from rankscope_worker.child import recorder as module
+from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.patience import patiently
-from rankscope_worker.recorder import Recorder
 from tests.stack import wait_for
 
 

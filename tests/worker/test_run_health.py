@@ -20,8 +20,8 @@ from rankscope.settings import Settings
 from rankscope.store import queue, runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import writing
-from rankscope_worker.recorder import Recorder
-from rankscope_worker.training import run_training
+from rankscope_worker.child.recorder import Recorder
+from rankscope_worker.child.training import run_training
 
 Plan = Callable[..., RunPlan]
 

@@ -11,11 +11,11 @@ from transformers import TrainerControl, TrainerState
 
 from rankscope.contract.metrics import describe
 from rankscope.plan import RunPlan
-from rankscope_worker import checkpoint
-from rankscope_worker.best import Best
-from rankscope_worker.callbacks import Reporter
-from rankscope_worker.disk import is_disk_full
-from rankscope_worker.training import Outcome
+from rankscope_worker.child import checkpoint
+from rankscope_worker.child.best import Best
+from rankscope_worker.child.callbacks import Reporter
+from rankscope_worker.child.disk import is_disk_full
+from rankscope_worker.child.training import Outcome
 from tests.worker.test_training import Life, kept_steps
 
 Plan = Callable[..., RunPlan]

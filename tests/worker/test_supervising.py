@@ -9,12 +9,12 @@ import pytest
 from rankscope.contract.batch import smaller_batch
 from rankscope.contract.status import RunStatus
 from rankscope.settings import Settings
+from rankscope_worker.child.metrics import matthews
 from rankscope_worker.exits import EndNote, ExitCode, read_note, write_note
 from rankscope_worker.host.celery_app import make_celery
 from rankscope_worker.host.endings import Asked, classify, last_error_line
 from rankscope_worker.host.gpus import Gpu, parse, visible
 from rankscope_worker.host.supervisor import child_environment
-from rankscope_worker.metrics import matthews
 
 CONFIG: dict[str, Any] = {"training": {"batch_size": 16, "gradient_accumulation": 1}}
 SMI = "0, GPU-a, NVIDIA H100, 81559, 81000\n1, GPU-b, NVIDIA H100, 81559, [N/A]\n2, GPU-c, NVIDIA H100, 81559, 5\n"

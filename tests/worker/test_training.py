@@ -23,10 +23,10 @@ from rankscope.contract.events import RanksEvent, RunEvent
 from rankscope.contract.metrics import is_machine_metric
 from rankscope.plan import RunPlan
 from rankscope.settings import Settings
-from rankscope_worker.callbacks import Reporter
-from rankscope_worker.checkpoint import find_newest
+from rankscope_worker.child.callbacks import Reporter
+from rankscope_worker.child.checkpoint import find_newest
+from rankscope_worker.child.training import CannotWork, Outcome, method_options, run_training
 from rankscope_worker.inbox import SteerRequest
-from rankscope_worker.training import CannotWork, Outcome, method_options, run_training
 
 Plan = Callable[..., RunPlan]
 

@@ -98,7 +98,7 @@ class Bench:
         """The training process of the run's newest attempt."""
         attempt = str(self.run(run_id).attempt)
         for process in psutil.Process(self.stack.processes["test-worker"].pid).children():
-            if process.cmdline()[-3:] == ["rankscope_worker.train", run_id, attempt]:
+            if process.cmdline()[-3:] == ["rankscope_worker.child.train", run_id, attempt]:
                 return process
         raise AssertionError(f"run {run_id} has no child; worker: {self.stack.log('test-worker')}")
 

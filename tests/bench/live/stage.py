@@ -17,7 +17,7 @@ from rankscope.contract.events import Module, ModulesEvent, RanksEvent
 from rankscope.store import queue, runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, writing
-from rankscope_worker.recorder import Recorder
+from rankscope_worker.child.recorder import Recorder
 from tests.backend.conftest import CONFIG
 from tests.faults.database_faults import Postgres
 from tests.stack import Stack

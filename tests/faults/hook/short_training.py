@@ -1,4 +1,4 @@
-"""Takes the place of rankscope_worker.training where only the queue is in question: a very short training without torch.
+"""Takes the place of rankscope_worker.child.training where only the queue is in question: a very short training without torch.
 
 A perceptron on words, in plain Python: 0.5 s a child in place of 6 s. All around it is the real thing: the worker, the
 supervisor, the child's start and end, its recorder, lease and exit code.

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_CHILD = "rankscope_worker.train"
+_CHILD = "rankscope_worker.child.train"
 
 
 def _act(folder: Path, run_id: str, attempt: str) -> None:
@@ -40,7 +40,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name == "rankscope_worker.training" and os.environ.get("RANKSCOPE_FAULTS_TRAINING") == "short":
+        if name == "rankscope_worker.child.training" and os.environ.get("RANKSCOPE_FAULTS_TRAINING") == "short":
             return importlib.machinery.PathFinder.find_spec("short_training", [str(Path(__file__).parent)])
         if not name.startswith(("dynamic_rank.", "rankscope_worker.")) or not self._order.is_file():
             return None

@@ -102,7 +102,7 @@ class Predictor:
         kills_before = oom_kills()
         with tempfile.NamedTemporaryFile("ab") as output:
             child = subprocess.Popen(
-                [sys.executable, "-m", "rankscope_worker.predict", question.run_id, question.id],
+                [sys.executable, "-m", "rankscope_worker.child.predict", question.run_id, question.id],
                 env=child_environment(self._host.settings, None, self._host.threads_a_slot),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -127,7 +127,7 @@ class Supervisor:
         )
 
     def _start(self, output: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "rankscope_worker.train", self.claim.run_id, str(self.claim.attempt)]
+        command = [sys.executable, "-m", "rankscope_worker.child.train", self.claim.run_id, str(self.claim.attempt)]
         return subprocess.Popen(
             command,
             cwd=self._folder,

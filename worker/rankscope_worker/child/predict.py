@@ -1,4 +1,4 @@
-"""The child: `python -m rankscope_worker.predict RUN PREDICTION` asks two models about texts, and answers on the board."""
+"""The child: `python -m rankscope_worker.child.predict RUN PREDICTION` asks two models about texts, and answers on the board."""
 
 import logging
 import os
@@ -21,10 +21,10 @@ from rankscope.settings import Settings
 from rankscope.store.engine import create_engine, reading
 from rankscope.store.predictions import PredictionBoard
 from rankscope.store.runs import get_run
-from rankscope_worker.causes import name_of, one_line, out_of_memory
-from rankscope_worker.encoding import Counts, TextEncoder, UnusableText
-from rankscope_worker.inputs import InputsChanged, check_model
-from rankscope_worker.model import UnusableModel, load_model, load_tokenizer
+from rankscope_worker.child.causes import name_of, one_line, out_of_memory
+from rankscope_worker.child.encoding import Counts, TextEncoder, UnusableText
+from rankscope_worker.child.inputs import InputsChanged, check_model
+from rankscope_worker.child.model import UnusableModel, load_model, load_tokenizer
 from rankscope_worker.patience import DATABASE_TROUBLE
 
 _log = logging.getLogger("rankscope.predict")

@@ -1,4 +1,4 @@
-"""The child: `python -m rankscope_worker.train RUN ATTEMPT` does one attempt of one run and says by its exit code how it went.
+"""The child: `python -m rankscope_worker.child.train RUN ATTEMPT` does one attempt of a run; its exit code says how it ended.
 
 Signals are caught before torch is imported, which takes seconds.
 """
@@ -22,13 +22,13 @@ from rankscope.store import events
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading
 from rankscope.store.runs import attempts_of, get_run
-from rankscope_worker.causes import name_of, one_line, out_of_memory
-from rankscope_worker.disk import is_disk_full
+from rankscope_worker.child.causes import name_of, one_line, out_of_memory
+from rankscope_worker.child.disk import is_disk_full
+from rankscope_worker.child.recorder import Recorder
+from rankscope_worker.child.stop import StopFlag
 from rankscope_worker.exits import EndNote, ExitCode, write_note
 from rankscope_worker.inbox import Inbox
 from rankscope_worker.patience import patiently
-from rankscope_worker.recorder import Recorder
-from rankscope_worker.stop import StopFlag
 
 _log = logging.getLogger("rankscope.train")
 
@@ -76,12 +76,12 @@ def _attempt(
     config, environment, is_fork, starts = patiently(partial(_load, engine, run_id, attempt), stop)
     # Imported here, not above: see the module's first lines.
     from rankscope.catalog import Catalog
-    from rankscope_worker import checkpoint
-    from rankscope_worker.inputs import find_inputs
+    from rankscope_worker.child import checkpoint
+    from rankscope_worker.child.inputs import find_inputs
 
     inputs = find_inputs(Catalog(settings), config, environment)
-    from rankscope_worker.software import trained_with
-    from rankscope_worker.training import run_training
+    from rankscope_worker.child.software import trained_with
+    from rankscope_worker.child.training import run_training
 
     def begin(start_step: int) -> None:
         inputs.check_model()
@@ -148,7 +148,7 @@ def _load(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, dict[st
 
 
 def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
-    from rankscope_worker.checkpoint import CheckpointFolder
+    from rankscope_worker.child.checkpoint import CheckpointFolder
 
     if isinstance(damaged, CheckpointFolder):
         recorder.record(
@@ -173,8 +173,8 @@ def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
     if memory is not None:
         return ExitCode.out_of_memory, EndNote(memory, f"{_MEMORY[memory]}: {text}" if text else f"{_MEMORY[memory]}.")
     # After the question of memory: this imports torch, which needs some.
-    from rankscope_worker.inputs import InputsChanged
-    from rankscope_worker.training import CannotWork
+    from rankscope_worker.child.inputs import InputsChanged
+    from rankscope_worker.child.training import CannotWork
 
     if isinstance(error, InputsChanged):
         _log.error("%s", error.details)  # the last such line of the log becomes the run's cause

@@ -11,9 +11,9 @@ from dynamic_rank import MethodTrainerMixin
 from rankscope.contract.config import TrainingConfig
 from rankscope.contract.events import CheckpointEvent, RunEvent, WarningEvent
 from rankscope.contract.status import Phase
-from rankscope_worker import checkpoint
-from rankscope_worker.callbacks import Reporter
-from rankscope_worker.disk import is_disk_full
+from rankscope_worker.child import checkpoint
+from rankscope_worker.child.callbacks import Reporter
+from rankscope_worker.child.disk import is_disk_full
 
 
 class RunTrainer(MethodTrainerMixin, Trainer):

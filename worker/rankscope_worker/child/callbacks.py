@@ -27,7 +27,7 @@ from rankscope.contract.events import (
 )
 from rankscope.contract.metrics import SAMPLES_PER_SECOND, STEPS_PER_SECOND
 from rankscope.contract.status import Phase
-from rankscope_worker.best import Best
+from rankscope_worker.child.best import Best
 
 _log = logging.getLogger(__name__)
 

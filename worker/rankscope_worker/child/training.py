@@ -29,19 +29,19 @@ from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, Phase
 from rankscope.contract.methods import BudgetedMethod, DynamicRankMethod
 from rankscope.contract.metrics import describe
 from rankscope.contract.status import Phase
-from rankscope_worker import checkpoint
-from rankscope_worker.best import Best
-from rankscope_worker.callbacks import Reporter
-from rankscope_worker.causes import name_of, one_line, out_of_memory
-from rankscope_worker.checkpoint import FOLDER, CheckpointFolder
-from rankscope_worker.data import tokenized
-from rankscope_worker.encoding import TextEncoder, UnusableText
-from rankscope_worker.hardware import HardwareSampler
+from rankscope_worker.child import checkpoint
+from rankscope_worker.child.best import Best
+from rankscope_worker.child.callbacks import Reporter
+from rankscope_worker.child.causes import name_of, one_line, out_of_memory
+from rankscope_worker.child.checkpoint import FOLDER, CheckpointFolder
+from rankscope_worker.child.data import tokenized
+from rankscope_worker.child.encoding import TextEncoder, UnusableText
+from rankscope_worker.child.hardware import HardwareSampler
+from rankscope_worker.child.metrics import classification_metrics
+from rankscope_worker.child.model import UnusableModel, load_model, load_tokenizer
+from rankscope_worker.child.steering import Steerer
+from rankscope_worker.child.trainer import RunTrainer
 from rankscope_worker.inbox import SteerRequest
-from rankscope_worker.metrics import classification_metrics
-from rankscope_worker.model import UnusableModel, load_model, load_tokenizer
-from rankscope_worker.steering import Steerer
-from rankscope_worker.trainer import RunTrainer
 
 _log = logging.getLogger(__name__)
 
