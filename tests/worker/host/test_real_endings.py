@@ -20,7 +20,7 @@ from rankscope.store.runs import get_run
 from rankscope_worker.host.supervisor import Supervisor, child_environment
 from tests.stack import wait_for
 from tests.tiny import make_reviews
-from tests.worker.test_supervisor import Case
+from tests.worker.host.test_supervisor import Case
 
 Plan = Callable[..., RunPlan]
 
@@ -71,7 +71,7 @@ def start(case: Case, plan: RunPlan, code: str, monkeypatch: pytest.MonkeyPatch)
     with writing(case.engine) as session:
         values = {"config": plan.config.model_dump(mode="json"), "environment": plan.environment}
         session.execute(update(Run).where(col(Run.id) == case.claim.run_id).values(**values))
-    monkeypatch.setattr("tests.worker.test_supervisor.Small", Real)
+    monkeypatch.setattr("tests.worker.host.test_supervisor.Small", Real)
     case.start(code)
 
 

@@ -28,7 +28,7 @@ from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.schema import migrate
 from rankscope_worker.host.supervisor import child_environment
 
-ARCHIVE = Path(__file__).parents[1] / "data" / "installation-0003.tar.xz"
+ARCHIVE = Path(__file__).parents[2] / "data" / "installation-0003.tar.xz"
 
 
 class Old:

@@ -15,7 +15,7 @@ from rankscope_worker.host.celery_app import Nudger, make_celery
 from rankscope_worker.host.gpus import SETTLE_S, Gpu, choose, list_gpus
 from rankscope_worker.host.host import Host
 from tests.stack import Stack, wait_for
-from tests.worker.test_worker import Bench
+from tests.worker.host.test_worker import Bench
 
 Plan = Callable[..., RunPlan]
 GIB = 1 << 30

@@ -17,7 +17,7 @@ from rankscope.store import runs
 from rankscope.store.engine import writing
 from rankscope_worker.child.inputs import InputsChanged, find_inputs
 from tests.stack import Stack
-from tests.worker.test_worker import Bench
+from tests.worker.host.test_worker import Bench
 
 Plan = Callable[..., RunPlan]
 

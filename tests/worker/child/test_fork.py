@@ -13,7 +13,7 @@ from rankscope.contract.tables import Run
 from rankscope.fork import find_origin, plan_fork, take_checkpoint
 from rankscope.plan import RunPlan
 from rankscope.settings import Settings
-from tests.worker.test_training import Life
+from tests.worker.child.test_training import Life
 
 Plan = Callable[..., RunPlan]
 NAME = "adapter/adapter_model.safetensors"

@@ -8,7 +8,7 @@ from rankscope.contract.config import RunConfig, Steering
 from rankscope.contract.events import RunEvent, SteerEvent
 from rankscope.plan import RunPlan
 from rankscope_worker.inbox import Inbox, SteerRequest
-from tests.worker.test_training import Life
+from tests.worker.child.test_training import Life
 
 Plan = Callable[..., RunPlan]
 

@@ -16,7 +16,7 @@ from rankscope_worker.child.best import Best
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.disk import is_disk_full
 from rankscope_worker.child.training import Outcome
-from tests.worker.test_training import Life, kept_steps
+from tests.worker.child.test_training import Life, kept_steps
 
 Plan = Callable[..., RunPlan]
 

@@ -25,7 +25,7 @@ from rankscope.store.series import read_curves
 from rankscope_worker.host.celery_app import Nudger
 from tests.conftest import Broker
 from tests.stack import Stack, wait_for
-from tests.worker.test_training import Life
+from tests.worker.child.test_training import Life
 
 Plan = Callable[..., RunPlan]
 
