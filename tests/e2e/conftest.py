@@ -1,5 +1,6 @@
 """A real Chromium, and a page that fails its test on any console error."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from tests.tiny import make_reviews, make_tiny_bert
 PATIENCE_MS, PATIENCE_S = 300_000, 300
 """For what has to be loaded or trained first: nothing is timed here, and other work may have the cores."""
 SCREENSHOTS = Path(__file__).parent / "screenshots"
+KEEPS_SCREENSHOTS = "RANKSCOPE_SCREENSHOTS" in os.environ
+"""Set by `make screenshots`: without it nothing waits for charts to settle."""
 # Chromium asks its vendor's hosts for updates otherwise, which a closed network refuses many times over.
 QUIET = [
     "--disable-background-networking",

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Request, expect
 
 import rankscope
 from rankscope.contract.events import WarningEvent
-from tests.e2e.conftest import PATIENCE_MS, Console, tiny_stack
+from tests.e2e.conftest import KEEPS_SCREENSHOTS, PATIENCE_MS, SCREENSHOTS, Console, tiny_stack
 from tests.e2e.feeding import fed_run
 from tests.e2e.test_main_job import number, picture
 from tests.stack import TOKEN, Stack, wait_for
@@ -185,8 +185,9 @@ def test_the_steps_are_moved_through_beside_the_heatmap_and_by_keys(stack: Stack
         heatmap.scroll_into_view_if_needed()
         heatmap.evaluate("element => element.scrollIntoView({block: 'end'})")
         expect(slider).to_be_in_viewport()
-        page.wait_for_timeout(300)
-        page.screenshot(path=Path(__file__).parent / "screenshots" / f"player-{width}.png")
+        if KEEPS_SCREENSHOTS:
+            page.wait_for_timeout(300)
+            page.screenshot(path=SCREENSHOTS / f"player-{width}.png")
     page.set_viewport_size({"width": 1440, "height": 1000})
 
     newest = number(heatmap, "data-step")

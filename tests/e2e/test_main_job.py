@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, SCREENSHOTS, Console
+from tests.e2e.conftest import KEEPS_SCREENSHOTS, PATIENCE_MS, PATIENCE_S, SCREENSHOTS, Console
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -34,6 +34,9 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         stack.stop()
 
 
+_NEXT_FRAME = "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+
+
 def number(locator: Locator, attribute: str) -> int:
     return int(locator.get_attribute(attribute) or -1)
 
@@ -45,15 +48,20 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Light and dark, wide and narrow, to be looked at by a person."""
-    SCREENSHOTS.mkdir(exist_ok=True)
+    """Shows the page dark, light, narrow and wide; `make screenshots` keeps a picture of each to look at.
+
+    Always shown, because a console error in any of them fails the test; kept on demand, because charts redraw after a
+    change of size without saying when they are done.
+    """
     wide = page.viewport_size
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
         for width, height in ((390, 844), (1440, 1000)):
             page.set_viewport_size({"width": width, "height": height})
-            page.wait_for_timeout(400)  # charts redraw after a change of size; nothing tells when they are done
-            page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}-{width}.png", full_page=True)
+            page.evaluate(_NEXT_FRAME)
+            if KEEPS_SCREENSHOTS:
+                page.wait_for_timeout(400)
+                page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}-{width}.png", full_page=True)
     if wide:
         page.set_viewport_size(wide)
 
