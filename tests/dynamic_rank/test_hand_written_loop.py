@@ -24,6 +24,7 @@ from dynamic_rank import (
     wrap,
 )
 from dynamic_rank.components import components_of
+from tests.wide import each_once
 
 STEPS = 12
 LABELS = torch.tensor([0, 1, 0, 1])
@@ -75,8 +76,7 @@ class Loop:
         return [len(layer.kept) for layer in components_of(self.model).layers]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("score", ["norm", "sensitivity", "adalora", "random"])
+@pytest.mark.parametrize(("optimizer", "score"), each_once(OPTIMIZERS, ["norm", "sensitivity", "adalora", "random"]))
 @pytest.mark.filterwarnings("ignore:.*scores_zero:dynamic_rank.RankWarning")  # without an optimizer nothing moves
 def test_a_loss_that_is_still_alive_does_not_stop_training_after_compaction(optimizer, score):
     loop = Loop(optimizer, score=score).run()

@@ -14,8 +14,9 @@ from torch import nn
 
 from dynamic_rank import DynamicRankConfig, RankAllocator, RankWarning, compact, dem_loss, export_lora, wrap
 from dynamic_rank.components import components_of
+from tests.wide import narrowed
 
-# What differs from the others most; the rest is in `make test-models`.
+# What differs from the others most; the rest is in `make test-all` and `make test-models`.
 FEW = (
     "albert",
     "xlnet",
@@ -48,9 +49,7 @@ def wrapped(kind: Kind, config: DynamicRankConfig) -> tuple[nn.Module, list[str]
     return model, [str(entry.message) for entry in caught if issubclass(entry.category, RankWarning)]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.every_model) for name in KINDS]
-)
+@pytest.mark.parametrize("name", narrowed(KINDS, *FEW))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_kind_of_model_trains_prunes_compacts_and_exports_a_plain_lora(name, tmp_path):
     kind = KINDS[name]

@@ -26,6 +26,7 @@ from dynamic_rank import (
 from dynamic_rank.components import components_of
 from dynamic_rank.term_count import TermCount
 from dynamic_rank.trainer_checks import check_arguments
+from tests.wide import each_once, wide
 
 FORMS = ("callback", "class")
 OPTIONS = {"target_rank": 2, "prune_interval": 2}
@@ -125,8 +126,7 @@ ACCEPTED = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("offer", ACCEPTED)
+@pytest.mark.parametrize(("offer", "form"), each_once(ACCEPTED, FORMS))
 @pytest.mark.filterwarnings("ignore:.*`?include_num_input_tokens_seen.*", "ignore::FutureWarning")
 def test_it_trains_to_the_exact_budget_compacts_and_exports(tmp_path, form, offer):
     torch._dynamo.reset()
@@ -195,8 +195,17 @@ def test_training_begins_by_checking_the_arguments(tmp_path, form):
         )
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("stop_at", "accumulation"), [(3, 1), (7, 1), (10, 1), (13, 1), (7, 4)])
+@pytest.mark.parametrize(
+    ("stop_at", "accumulation", "form"),
+    [
+        (3, 1, "class"),
+        (7, 1, "callback"),
+        (13, 1, "callback"),
+        (7, 4, "class"),
+        *wide((3, 1, "callback"), (7, 1, "class"), (10, 1, "callback"), (10, 1, "class")),
+        *wide((13, 1, "class"), (7, 4, "callback")),
+    ],
+)
 def test_resuming_is_bit_identical_before_inside_and_after_the_window(tmp_path, form, stop_at, accumulation):
     changes = {"gradient_accumulation_steps": accumulation}
     whole = Script(form, tmp_path / "whole", **changes)
@@ -242,9 +251,7 @@ BEST = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("strategy", BEST)
-@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize(("strategy", "form", "compact"), each_once(BEST, FORMS, [True, False]))
 def test_the_best_model_at_the_end_is_the_best_one_after_the_final_mask(tmp_path, form, strategy, compact):
     best = {"load_best_model_at_end": True, "metric_for_best_model": "loss", "learning_rate": 0.3}
     script = Script(form, tmp_path / "out", {"compact": compact}, **BEST[strategy], **best)

@@ -27,6 +27,7 @@ from rankscope.store import events, queue, runs
 from rankscope.store.engine import reading, writing
 from rankscope_worker.child.checkpoint import find_newest
 from rankscope_worker.child.training import Outcome, run_training
+from tests.wide import each_once, narrowed
 
 Plan = Callable[..., RunPlan]
 
@@ -169,7 +170,21 @@ HEALTHY: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", HEALTHY)
+USUAL = (
+    "dynamic_rank",
+    "no smoothing",
+    "to the last step",
+    "adalora",
+    "eva",
+    "lora_shrink",
+    "sora",
+    "lora",
+    "control",
+    "full",
+)
+
+
+@pytest.mark.parametrize("name", narrowed(HEALTHY, *USUAL))
 def test_a_healthy_run_raises_no_alarm_at_any_event(watch: Watch, plan: Plan, name: str) -> None:
     method, options = HEALTHY[name]
     rate = {"full": 1e-3}.get(method, 1e-2)
@@ -193,8 +208,7 @@ STEERED: dict[str, tuple[tuple[Any, ...], ...]] = {
 }
 
 
-@pytest.mark.parametrize("schedule", ["slow_first", "fast_first"])
-@pytest.mark.parametrize("name", STEERED)
+@pytest.mark.parametrize(("name", "schedule"), each_once(STEERED, ["slow_first", "fast_first"]))
 def test_steering_raises_no_alarm_while_the_budget_can_be_met(
     watch: Watch, plan: Plan, name: str, schedule: str
 ) -> None:
@@ -207,10 +221,12 @@ def test_steering_raises_no_alarm_while_the_budget_can_be_met(
     assert ("budget_out_of_reach" in {code for code, _ in run.found}) == ("held" in name or "frozen" in name)
 
 
-@pytest.mark.parametrize("stop_at", [2, 4, 7, 10, 13])
-@pytest.mark.parametrize("acts", [(), ((2, "freeze"),), ((4, "target", 3),)], ids=["plain", "frozen", "target"])
-def test_a_run_that_is_stopped_and_resumed_raises_no_alarm(watch: Watch, plan: Plan, stop_at: int, acts: Any) -> None:
-    run = watch(steered(plan("dynamic_rank", {"prune_interval": 3, "schedule": "fast_first"}), *acts))
+ACTS: dict[str, tuple[Any, ...]] = {"plain": (), "frozen": ((2, "freeze"),), "target": ((4, "target", 3),)}
+
+
+@pytest.mark.parametrize(("stop_at", "acts"), each_once([2, 4, 7, 10, 13], list(ACTS)))
+def test_a_run_that_is_stopped_and_resumed_raises_no_alarm(watch: Watch, plan: Plan, stop_at: int, acts: str) -> None:
+    run = watch(steered(plan("dynamic_rank", {"prune_interval": 3, "schedule": "fast_first"}), *ACTS[acts]))
     assert run.attempt(stop_at).kind == "stopped"
     run.end(RunStatus.stopping, RunStatus.stopped)
     assert run.attempt().kind == "done"
@@ -240,7 +256,7 @@ FORKS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", FORKS)
+@pytest.mark.parametrize("name", narrowed(FORKS, "another budget", "a window to come"))
 def test_a_fork_raises_no_alarm(engine: Engine, settings: Settings, data_dir: Path, plan: Plan, name: str) -> None:
     parent = Watched(engine, settings, data_dir, plan("dynamic_rank", checkpoint_every=5, keep_checkpoints=9))
     assert parent.attempt().kind == "done"

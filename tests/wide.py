@@ -1,0 +1,40 @@
+"""Which cases of a parametrised test run in `make test`, and which in `make test-all` alone.
+
+Every test keeps some cases in `make test`: a wide case checks more of what a narrow one checks already.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Any
+
+import pytest
+
+
+def wide(*cases: Any) -> list[Any]:
+    """Cases for `make test-all` alone: `parametrize("step", [3, 8, *wide(1, 4, 5)])`; several values are a tuple."""
+    return [pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.wide) for case in cases]
+
+
+def narrowed(cases: Iterable[str], *narrow: str) -> list[Any]:
+    """All cases, wide but for those in `narrow`: `parametrize("kind", narrowed(KINDS, "bert", "t5"))`."""
+    listed = list(cases)
+    unknown = set(narrow) - set(listed)
+    assert not unknown, f"not among the cases: {sorted(unknown)}"
+    return [case if case in narrow else pytest.param(case, marks=pytest.mark.wide) for case in listed]
+
+
+def each_once(cases: Iterable[Any], *others: Sequence[Any]) -> list[Any]:
+    """All combinations, wide but for one of each case, in which the others take turns.
+
+    `parametrize(("kind", "form"), each_once(KINDS, FORMS))` runs the first kind in the first form, the second in the second.
+    """
+    made = []
+    for number, case in enumerate(cases):
+        narrow = []
+        for values in others:
+            number, at = divmod(number, len(values))
+            narrow.append(at)
+        for indices in product(*(range(len(values)) for values in others)):
+            combination = (case, *(values[at] for values, at in zip(others, indices, strict=True)))
+            made.append(pytest.param(*combination, marks=() if list(indices) == narrow else pytest.mark.wide))
+    return made
