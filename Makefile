@@ -3,17 +3,22 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes at a time on two cores: torch is not to use both cores in each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations 10 --durations-min 5
 STAMPS := .make
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: setup run dev check format test test-python test-models test-page test-browser faults bench bench-method bench-live bench-limits bench-learning openapi recordings clean help
+.PHONY: setup run dev check check-types check-python check-page format
+.PHONY: test test-all test-models test-python test-page test-browser screenshots faults
+.PHONY: bench bench-method bench-live bench-limits bench-learning openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
 	@echo "make dev     the same, with the page's sources served and reloaded by Vite"
 	@echo "make check   formatting, lint, types, drift of the generated API types"
-	@echo "make test    all tests: Python, page, browser"
+	@echo "make test    Python, page and browser tests, side by side"
+	@echo "make test-all  the same with every case of every test (an hour)"
 	@echo "make test-models  dynamic_rank on all kinds of models (two minutes)"
 	@echo "make faults  kills, freezes and damages the running stack (about an hour, half of it the soak; ARGS='--only child,worker' for some rows)"
 	@echo "make bench   all benchmarks"
@@ -33,12 +38,13 @@ $(STAMPS)/run: pyproject.toml requirements-demo.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-demo.txt
 	touch $@
 
-$(STAMPS)/dev: $(STAMPS)/run
+# After the wheel of Node, where that is needed: two pip must not install at the same time.
+$(STAMPS)/dev: $(STAMPS)/run | $(STAMPS)/node
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[worker,dev]'
 	touch $@
 
 # Node: the system's where it is new enough for Vite, else the one from the wheel.
-$(STAMPS)/node: | $(BIN)/python
+$(STAMPS)/node: | $(STAMPS)/run
 	mkdir -p $(STAMPS)
 	sh scripts/find-node.sh $(BIN) > $@.tmp && mv $@.tmp $@
 
@@ -59,10 +65,18 @@ dev: $(STAMPS)/dev $(STAMPS)/page
 	PATH="$$(cat $(STAMPS)/node):$$PATH" $(BIN)/python scripts/dev.py $(ARGS)
 
 check: $(STAMPS)/dev $(STAMPS)/page
+	@$(BIN)/python scripts/side_by_side.py check-types check-python check-page
+
+# Alone, because it takes as long as all the others.
+check-types: $(STAMPS)/dev
+	$(BIN)/mypy
+
+check-python: $(STAMPS)/dev
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy
 	$(BIN)/python -m rankscope.openapi --check
+
+check-page: $(STAMPS)/page
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" && npm run --silent lint && npm run --silent types && npm run --silent gen:check
 
 format: $(STAMPS)/dev $(STAMPS)/page
@@ -79,20 +93,31 @@ openapi: $(STAMPS)/dev $(STAMPS)/page
 recordings: $(STAMPS)/dev
 	$(BIN)/python -m tests.page_recordings
 
-test: test-python test-page test-browser
+# The browser tests mostly wait: the others use the cores meanwhile.
+test: $(STAMPS)/dev $(STAMPS)/page
+	@$(BIN)/python scripts/side_by_side.py test-browser test-page test-python
 
 test-python: $(STAMPS)/dev
-	$(BIN)/pytest -q --ignore tests/e2e --numprocesses 2 --dist loadfile
+	$(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 --dist worksteal
+
+# Every case of every test: `test` leaves out those that are marked wide, of tests that have others.
+test-all: $(STAMPS)/dev $(STAMPS)/page
+	@$(BIN)/python scripts/side_by_side.py test-browser test-page test-python WIDE=yes
 
 # All kinds of models that dynamic_rank was tried with; `test` runs some of them.
 test-models: $(STAMPS)/dev
-	$(BIN)/pytest -q -m "" tests/dynamic_rank/test_model_kinds.py
+	$(PYTEST) -m "" tests/dynamic_rank/test_model_kinds.py
 
 test-page: $(STAMPS)/page
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent test
 
 test-browser: $(STAMPS)/dev $(PAGE)
-	$(BIN)/pytest -q tests/e2e
+	$(PYTEST) tests/e2e
+
+# Pictures of the page in all states, light and dark, wide and narrow, in tests/e2e/screenshots.
+screenshots: $(STAMPS)/dev $(PAGE)
+	mkdir -p tests/e2e/screenshots
+	RANKSCOPE_SCREENSHOTS=1 $(PYTEST) tests/e2e
 
 # Breaks the real stack in every way of the table, the soak included, and holds that nothing is lost (ARGS='--only child:3 --seed 7').
 faults: $(STAMPS)/dev
