@@ -44,7 +44,7 @@ from rankscope.api.page_build import PageBuild
 from rankscope.api.sessions import Sessions
 from rankscope.catalog import Catalog
 from rankscope.deps import Resources
-from rankscope.enqueue import Nudger
+from rankscope.launch.enqueue import Nudger
 from rankscope.reaper import Reaper
 from rankscope.settings import Settings
 from rankscope.store.chunks import pack_old_runs

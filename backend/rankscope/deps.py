@@ -14,7 +14,7 @@ from rankscope.api.live import Feeds
 from rankscope.api.page_build import PageBuild
 from rankscope.api.sessions import Sessions
 from rankscope.catalog import Catalog
-from rankscope.enqueue import Nudger
+from rankscope.launch.enqueue import Nudger
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.predictions import PredictionBoard

@@ -19,7 +19,7 @@ from rankscope.app import create_app
 from rankscope.connections import allow_open_files, bounded
 from rankscope.contract.errors import StartupError
 from rankscope.data_folder import in_use, prepare_data_dir
-from rankscope.enqueue import Nudger
+from rankscope.launch.enqueue import Nudger
 from rankscope.settings import Settings
 from rankscope.store.readiness import check_broker, line_of, open_database
 

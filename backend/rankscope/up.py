@@ -15,7 +15,7 @@ from rankscope.contract.errors import RankScopeError, StartupError
 from rankscope.contract.presets import presets
 from rankscope.data_folder import in_use, open_lock, prepare_data_dir
 from rankscope.embedded import Child, end_leftovers, start_valkey, start_worker
-from rankscope.plan import make_plan
+from rankscope.launch.plan import make_plan
 from rankscope.serve import bound_socket, serve, sign_in_link
 from rankscope.settings import Settings
 from rankscope.store import runs

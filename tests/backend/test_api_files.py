@@ -26,7 +26,7 @@ from rankscope.contract.events import (
 )
 from rankscope.contract.presets import Preset
 from rankscope.contract.status import RunStatus
-from rankscope.controls import controls
+from rankscope.launch.controls import controls
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.engine import writing

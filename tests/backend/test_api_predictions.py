@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from rankscope.contract.events import ArtifactEvent
 from rankscope.contract.predictions import Prediction
 from rankscope.embedded import free_port
-from rankscope.enqueue import PREDICTIONS_QUEUE
+from rankscope.launch.enqueue import PREDICTIONS_QUEUE
 from rankscope.settings import Settings
 from rankscope.store.engine import writing
 from rankscope.store.predictions import KEPT_S, PredictionBoard

@@ -12,7 +12,7 @@ import redis
 from sqlalchemy import make_url
 
 from rankscope.embedded import free_port
-from rankscope.enqueue import QUEUE, TASK, Nudger
+from rankscope.launch.enqueue import QUEUE, TASK, Nudger
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from tests.backend.conftest import CONFIG, Server

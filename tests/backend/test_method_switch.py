@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rankscope.contract.config import RunConfig
 from rankscope.contract.methods import METHODS
 from rankscope.contract.presets import presets
-from rankscope.method_switch import switch_method
+from rankscope.launch.method_switch import switch_method
 
 PRESETS = {preset.key: preset.config for preset in presets()}
 DEMO: dict[str, Any] = PRESETS["demo"].model_dump(mode="json")

@@ -13,7 +13,7 @@ import pytest
 from rankscope.catalog import Catalog
 from rankscope.catalog.models import ModelEntry, Models
 from rankscope.contract.config import RunConfig
-from rankscope.plan import make_plan
+from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
 from tests.model_folders import CONFIG, SHAPES, make_folder
 from tests.tiny import FILLER, WORDS, make_reviews

@@ -9,7 +9,7 @@ from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.presets import presets
-from rankscope.plan import make_plan
+from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
 from tests.tiny import make_reviews, make_tiny_bert
 

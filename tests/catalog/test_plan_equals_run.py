@@ -12,7 +12,7 @@ import pytest
 from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
-from rankscope.plan import RunPlan, make_plan
+from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 from tests.tiny import FILLER, WORDS, make_reviews, make_tiny_bert
 

@@ -10,7 +10,7 @@ from rankscope.contract.best import METRICS
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.problems import bad_input
-from rankscope.plan import RunPlan, make_plan
+from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 from tests.tiny import make_reviews, make_tiny_bert
 

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query
 
 from rankscope.api import views
 from rankscope.api.run_shapes import Comparison, ConfigDifference
-from rankscope.changes import flat
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.tables import Run
 from rankscope.deps import RUN_ID, EngineDep, NowDep
+from rankscope.launch.changes import flat
 from rankscope.store import runs
 from rankscope.store.engine import reading
 

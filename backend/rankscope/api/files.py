@@ -22,9 +22,9 @@ from rankscope.artifacts import find_artifact
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Checkpoint, Run
-from rankscope.controls import controls
 from rankscope.data_folder import is_plain_file
 from rankscope.deps import CatalogDep, EngineDep, FeedsDep, RunId, SettingsDep
+from rankscope.launch.controls import controls
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots
 from rankscope.store.engine import reading

@@ -15,7 +15,7 @@ from rankscope.contract.steered_budget import last_pruning
 from rankscope.contract.tables import Run
 from rankscope.deps import EngineDep, NowDep, RunId, SettingsDep
 from rankscope.health import Code, Facts, NewestCut, NewestRanks, Pruning, Severity, Warned, check
-from rankscope.plan import budget_plan
+from rankscope.launch.plan import budget_plan
 from rankscope.store import runs, vitals
 from rankscope.store.engine import reading
 from rankscope.store.series import Curve, read_curves

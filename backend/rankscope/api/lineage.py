@@ -7,14 +7,14 @@ from fastapi import APIRouter, Body, Response
 
 from rankscope.api import views
 from rankscope.api.run_shapes import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
-from rankscope.changes import changed, check_retry, differing
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
 from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
-from rankscope.fork import find_origin, plan_fork, take_checkpoint
-from rankscope.plan import make_plan
+from rankscope.launch.changes import changed, check_retry, differing
+from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
+from rankscope.launch.plan import make_plan
 from rankscope.store import events, runs, waiting
 from rankscope.store.engine import reading, writing
 

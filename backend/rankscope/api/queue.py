@@ -5,11 +5,11 @@ from sqlalchemy import Engine
 
 from rankscope.api import views
 from rankscope.api.run_shapes import ConfigEdit, Queue, ReorderRequest, RunDetail
-from rankscope.changes import differing
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
-from rankscope.plan import make_plan
+from rankscope.launch.changes import differing
+from rankscope.launch.plan import make_plan
 from rankscope.store import runs, waiting
 from rankscope.store.engine import reading, writing
 

@@ -28,8 +28,8 @@ from rankscope.contract.presets import presets
 from rankscope.contract.problems import bad_input
 from rankscope.contract.status import RunStatus
 from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
-from rankscope.method_switch import switch_method
-from rankscope.plan import make_plan
+from rankscope.launch.method_switch import switch_method
+from rankscope.launch.plan import make_plan
 from rankscope.store import run_list, runs
 from rankscope.store.engine import reading, writing
 

@@ -16,7 +16,7 @@ from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
 from rankscope.contract.steered_budget import PlannedCurve
 from rankscope.contract.tables import Checkpoint, Run
-from rankscope.plan import RunPlan, planned_curve
+from rankscope.launch.plan import RunPlan, planned_curve
 from rankscope.remedy import remedy_of
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots

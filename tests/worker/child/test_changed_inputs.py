@@ -11,7 +11,7 @@ import pytest
 
 from rankscope.catalog import Catalog
 from rankscope.contract.reasons import UNCHANGED_WOULD_FAIL
-from rankscope.plan import RunPlan
+from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.engine import writing

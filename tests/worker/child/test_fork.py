@@ -10,8 +10,8 @@ from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig, Steering
 from rankscope.contract.errors import BadInput, NotFound
 from rankscope.contract.tables import Run
-from rankscope.fork import find_origin, plan_fork, take_checkpoint
-from rankscope.plan import RunPlan
+from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
+from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from tests.worker.child.test_training import Life
 

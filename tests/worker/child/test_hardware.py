@@ -15,7 +15,7 @@ from rankscope.catalog.splits import split
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import RunEvent
 from rankscope.contract.metrics import is_machine_metric
-from rankscope.plan import RunPlan
+from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.child.hardware import HardwareSampler, read
 from rankscope_worker.child.training import run_training

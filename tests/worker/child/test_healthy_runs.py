@@ -20,8 +20,8 @@ from rankscope.contract.events import MetricsEvent, PhaseEvent, RunEvent
 from rankscope.contract.metrics import STEPS_PER_SECOND
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.tables import Run
-from rankscope.fork import find_origin, plan_fork, take_checkpoint
-from rankscope.plan import RunPlan
+from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
+from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import events, queue, runs
 from rankscope.store.engine import reading, writing

@@ -21,7 +21,7 @@ from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig
 from rankscope.contract.methods import DynamicRankMethod
 from rankscope.contract.tables import Run
-from rankscope.fork import find_origin, plan_fork
+from rankscope.launch.fork import find_origin, plan_fork
 from rankscope.settings import Settings
 from rankscope.store import events, queue, runs
 from rankscope.store.engine import create_engine, reading, writing

@@ -15,7 +15,7 @@ from rankscope.api.health import HealthItem, get_run_health
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import split
 from rankscope.contract.config import RunConfig, Steering
-from rankscope.plan import RunPlan
+from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import queue, runs
 from rankscope.store.doorbell import Doorbell

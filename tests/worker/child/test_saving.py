@@ -10,7 +10,7 @@ import pytest
 from transformers import TrainerControl, TrainerState
 
 from rankscope.contract.metrics import describe
-from rankscope.plan import RunPlan
+from rankscope.launch.plan import RunPlan
 from rankscope_worker.child import checkpoint
 from rankscope_worker.child.best import Best
 from rankscope_worker.child.callbacks import Reporter

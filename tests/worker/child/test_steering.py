@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rankscope.contract.config import RunConfig, Steering
 from rankscope.contract.events import RunEvent, SteerEvent
-from rankscope.plan import RunPlan
+from rankscope.launch.plan import RunPlan
 from rankscope_worker.inbox import Inbox, SteerRequest
 from tests.worker.child.test_training import Life
 

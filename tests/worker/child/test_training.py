@@ -21,7 +21,7 @@ from rankscope.contract.budget import planned_budget, pruning_window, regular_pr
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RanksEvent, RunEvent
 from rankscope.contract.metrics import is_machine_metric
-from rankscope.plan import RunPlan
+from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.checkpoint import find_newest

@@ -8,7 +8,7 @@ import pytest
 
 from rankscope.contract.predictions import Prediction
 from rankscope.embedded import free_port
-from rankscope.enqueue import Nudger as ApiNudger
+from rankscope.launch.enqueue import Nudger as ApiNudger
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine

@@ -13,7 +13,7 @@ from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
-from rankscope.plan import RunPlan, make_plan
+from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 from rankscope.store.engine import reading, writing
 from rankscope.store.runs import get_run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.plan import RunPlan
+from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import workers
 from rankscope.store.doorbell import Doorbell

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
-from rankscope.plan import RunPlan
+from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import events, runs, workers
 from rankscope.store.engine import create_engine, reading, writing

@@ -10,14 +10,14 @@ from typing import Any
 
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import what_changed
-from rankscope.changes import Changes, changed, differing
 from rankscope.contract.budget import pruning_window
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, NotFound
 from rankscope.contract.methods import DynamicRankMethod
 from rankscope.contract.tables import Run
 from rankscope.data_folder import is_plain_file
-from rankscope.plan import RunPlan, make_plan
+from rankscope.launch.changes import Changes, changed, differing
+from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 
 MANIFEST = "manifest.json"

@@ -24,7 +24,7 @@ class Nudger:
     """Sends messages. A broker that is down is logged and reported as False."""
 
     def __init__(self, broker_url: str) -> None:
-        self._celery = Celery("rankscope.enqueue", broker=broker_url, set_as_current=False)
+        self._celery = Celery("rankscope.launch.enqueue", broker=broker_url, set_as_current=False)
         self._celery.conf.update(
             task_ignore_result=True,
             task_publish_retry=False,

@@ -25,7 +25,7 @@ from rankscope.contract.methods import (
     check_schedule,
 )
 from rankscope.contract.steered_budget import BudgetPlan, PlannedCurve, steered_curve
-from rankscope.plan_options import option_problems, option_warnings
+from rankscope.launch.plan_options import option_problems, option_warnings
 
 MOST_CONFIG_BYTES = 100_000
 MOST_MODULES = 10_000
