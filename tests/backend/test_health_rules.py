@@ -17,8 +17,8 @@ from rankscope.contract.methods import (
     SoraMethod,
 )
 from rankscope.contract.status import RunStatus
-from rankscope.health import Facts, Finding, NewestCut, NewestRanks, Pruning, Warned, check
-from rankscope.trends import loss_trend
+from rankscope.health.rules import Facts, Finding, NewestCut, NewestRanks, Pruning, Warned, check
+from rankscope.health.trends import loss_trend
 
 METHOD = DynamicRankMethod(target_rank=2, initial_rank=3, prune_interval=10)
 NAMES = [f"layer.{index}.query" for index in range(4)]

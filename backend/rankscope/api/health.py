@@ -14,7 +14,7 @@ from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.steered_budget import last_pruning
 from rankscope.contract.tables import Run
 from rankscope.deps import EngineDep, NowDep, RunId, SettingsDep
-from rankscope.health import Code, Facts, NewestCut, NewestRanks, Pruning, Severity, Warned, check
+from rankscope.health.rules import Code, Facts, NewestCut, NewestRanks, Pruning, Severity, Warned, check
 from rankscope.launch.plan import budget_plan
 from rankscope.store import runs, vitals
 from rankscope.store.engine import reading

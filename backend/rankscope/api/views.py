@@ -16,8 +16,8 @@ from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
 from rankscope.contract.steered_budget import PlannedCurve
 from rankscope.contract.tables import Checkpoint, Run
+from rankscope.health.remedy import remedy_of
 from rankscope.launch.plan import RunPlan, planned_curve
-from rankscope.remedy import remedy_of
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots
 from rankscope.store.engine import reading

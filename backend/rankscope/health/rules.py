@@ -20,7 +20,7 @@ from rankscope.contract.methods import (
     SoraMethod,
 )
 from rankscope.contract.status import RunStatus
-from rankscope.trends import LossTrend, loss_trend
+from rankscope.health.trends import LossTrend, loss_trend
 
 Code = Literal[
     "ranks_never_move",
