@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification
 
 from dynamic_rank import DynamicRankConfig, create_method, export_lora, wrap
 from dynamic_rank.components import components_of
-from rankscope.uniform_adapter import NotUniform, UniformAdapter
+from rankscope.exports.uniform_adapter import NotUniform, UniformAdapter
 from tests.stack import Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 

@@ -20,9 +20,9 @@ from rankscope import __version__, yaml_text
 from rankscope.client import Client
 from rankscope.contract.errors import RankScopeError, StartupError
 from rankscope.data_folder import keep_files_private
+from rankscope.exports.uniform_adapter import Layout
 from rankscope.settings import Settings, read_settings
 from rankscope.store.readiness import line_of
-from rankscope.uniform_adapter import Layout
 
 app = typer.Typer(
     no_args_is_help=True, help="Adaptive-rank fine-tuning, launched and watched from a browser.", add_completion=False

@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-from rankscope.api.archive import files_within
 from rankscope.api.logs import PART_BYTES, read_part
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import (
@@ -26,6 +25,7 @@ from rankscope.contract.events import (
 )
 from rankscope.contract.presets import Preset
 from rankscope.contract.status import RunStatus
+from rankscope.exports.archive import files_within
 from rankscope.launch.controls import controls
 from rankscope.settings import Settings
 from rankscope.store import runs

@@ -23,8 +23,8 @@ from rankscope.contract.events import (
     RanksEvent,
     WarningEvent,
 )
+from rankscope.exports.drawing import Line, curves, heatmap
 from rankscope.store.queue import Claim
-from rankscope.takeaway.drawing import Line, curves, heatmap
 from tests.backend.conftest import Server, attempt_file
 from tests.backend.store_setup import append, begin, claim, modules
 

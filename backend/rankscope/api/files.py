@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
-from rankscope.api.adapters import adapter_members
-from rankscope.api.archive import ZIP_RESPONSE, members_of, zip_of
 from rankscope.api.compression import accepts_gzip
 from rankscope.api.events import EventStream
 from rankscope.api.history_shapes import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart
@@ -18,17 +16,19 @@ from rankscope.api.log_stream import followed
 from rankscope.api.logs import read_part
 from rankscope.api.shapes import PresetList
 from rankscope.api.views import kept_checkpoints, preset_list
-from rankscope.artifacts import find_artifact
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.data_folder import is_plain_file
 from rankscope.deps import CatalogDep, EngineDep, FeedsDep, RunId, SettingsDep
+from rankscope.exports.adapter_files import adapter_members
+from rankscope.exports.archive import ZIP_RESPONSE, members_of, zip_of
+from rankscope.exports.artifacts import find_artifact
+from rankscope.exports.uniform_adapter import Layout
 from rankscope.launch.controls import controls
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots
 from rankscope.store.engine import reading
-from rankscope.uniform_adapter import Layout
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from rankscope.api.shapes import RequestBody, Shape
-from rankscope.artifacts import find_artifact
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound, ServiceDown
 from rankscope.contract.predictions import Prediction
 from rankscope.contract.tables import Run
 from rankscope.deps import EngineDep, NowDep, NudgerDep, PredictionsDep, RunId, SettingsDep
+from rankscope.exports.artifacts import find_artifact
 from rankscope.store import runs, workers
 from rankscope.store.engine import reading
 

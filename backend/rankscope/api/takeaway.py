@@ -6,21 +6,21 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlmodel import Session
 
-from rankscope.api.adapters import layout_sizes, source_of
-from rankscope.api.archive import ZIP_RESPONSE, zip_of
 from rankscope.api.history_shapes import Usage
 from rankscope.api.run_shapes import RunDetail
 from rankscope.api.views import detail
-from rankscope.artifacts import find_artifact
 from rankscope.contract.errors import NotFound
 from rankscope.data_folder import is_plain_file
 from rankscope.deps import CatalogDep, EngineDep, RunId, SettingsDep
+from rankscope.exports.adapter_files import layout_sizes, source_of
+from rankscope.exports.archive import ZIP_RESPONSE, zip_of
+from rankscope.exports.artifacts import find_artifact
+from rankscope.exports.bundle import bundle
+from rankscope.exports.report import report
+from rankscope.exports.usage import usage
 from rankscope.settings import Settings
 from rankscope.store import runs, snapshots
 from rankscope.store.engine import reading
-from rankscope.takeaway.bundle import bundle
-from rankscope.takeaway.report import report
-from rankscope.takeaway.usage import usage
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 

@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rankscope.api.archive import Member, members_of
 from rankscope.catalog import Catalog
 from rankscope.contract.errors import BadInput, FieldProblem, RankScopeError
 from rankscope.contract.tables import Run
-from rankscope.uniform_adapter import CONFIG, WEIGHTS, Layout, NotUniform, UniformAdapter
+from rankscope.exports.archive import Member, members_of
+from rankscope.exports.uniform_adapter import CONFIG, WEIGHTS, Layout, NotUniform, UniformAdapter
 
 
 def adapter_members(
