@@ -6,9 +6,10 @@ from pathlib import Path
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import MetricsEvent
 from rankscope.contract.status import RunStatus
-from rankscope.store import events, queue, runs
+from rankscope.store import queue, runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.history import events
 from rankscope_worker.child.recorder import Recorder
 from tests.backend.conftest import CONFIG
 from tests.faults.viewers import Viewer

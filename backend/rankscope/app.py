@@ -47,9 +47,9 @@ from rankscope.deps import Resources
 from rankscope.launch.enqueue import Nudger
 from rankscope.reaper import Reaper
 from rankscope.settings import Settings
-from rankscope.store.chunks import pack_old_runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine
+from rankscope.store.history.chunks import pack_old_runs
 from rankscope.store.predictions import PredictionBoard
 from rankscope.store.schema import migrate
 

@@ -7,10 +7,11 @@ from sqlalchemy import Engine
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import MetricsEvent, Module, ModulesEvent, RunEvent
 from rankscope.contract.tables import Run
-from rankscope.store import events, queue, runs
+from rankscope.store import queue, runs
 from rankscope.store.engine import reading, writing
-from rankscope.store.points import marked
-from rankscope.store.series import read_curves
+from rankscope.store.history import events
+from rankscope.store.history.points import marked
+from rankscope.store.history.series import read_curves
 from tests.backend.conftest import CONFIG
 
 RUN_CONFIG = RunConfig.model_validate(CONFIG)

@@ -17,8 +17,9 @@ from rankscope.contract.events import (
     WarningEvent,
 )
 from rankscope.contract.status import RunStatus
-from rankscope.store import events, points, queue, run_list, runs, snapshots
+from rankscope.store import queue, run_list, runs
 from rankscope.store.engine import reading, writing
+from rankscope.store.history import events, points, snapshots
 from tests.backend.store_setup import (
     append,
     begin,

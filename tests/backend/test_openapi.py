@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 
 from rankscope import openapi
 from rankscope.contract.events import RanksEvent, WarningEvent
-from rankscope.store import events
 from rankscope.store.engine import reading
+from rankscope.store.history import events
 from tests.backend.store_setup import append, metric, modules, training_run
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from rankscope.contract.events import PruneEvent, RanksEvent
-from rankscope.store.rank_columns import component_columns, module_columns
+from rankscope.store.history.rank_columns import component_columns, module_columns
 from tests.backend.conftest import Server
 from tests.backend.store_setup import append, claim, metric, modules
 

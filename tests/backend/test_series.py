@@ -15,11 +15,12 @@ from sqlmodel import col, delete
 from rankscope.contract.events import MetricsEvent, PhaseEvent, PruneEvent, RunEvent
 from rankscope.contract.status import Phase
 from rankscope.contract.tables import Chunk, Event, Run
-from rankscope.store import chunks, events, queue
+from rankscope.store import queue
 from rankscope.store.engine import reading, writing
-from rankscope.store.points import Points, marked, pack, smoothed, unpack
-from rankscope.store.rebuild import rebuild_metrics
-from rankscope.store.series import Curve, Steps, read_curves
+from rankscope.store.history import chunks, events
+from rankscope.store.history.points import Points, marked, pack, smoothed, unpack
+from rankscope.store.history.rebuild import rebuild_metrics
+from rankscope.store.history.series import Curve, Steps, read_curves
 from tests.backend.store_setup import append, begin, claim, metric, points_of, read_run, training_run
 
 NAMES = ["eval_accuracy", "loss", "rare"]
@@ -49,7 +50,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "EVENTS_A_CHUNK", 7)
     monkeypatch.setattr(chunks, "_MOST_EVENTS", 9)
     monkeypatch.setattr(chunks, "REDUCED_POINTS", 4)
-    monkeypatch.setattr("rankscope.store.series.REDUCED_POINTS", 4)
+    monkeypatch.setattr("rankscope.store.history.series.REDUCED_POINTS", 4)
 
 
 def live(engine: Engine, every: list[Life], first: Sequence[RunEvent] = ()) -> str:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rankscope.contract.events import MetricsEvent, Module, ModulesEvent, RunEvent, WarningEvent
-from rankscope.store import events, queue
+from rankscope.store import queue
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, writing
+from rankscope.store.history import events
 from tests.bench.live.stage import ranks_event
 from tests.stack import Stack
 

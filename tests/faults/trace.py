@@ -9,10 +9,10 @@ from sqlmodel import col
 
 from rankscope.contract.metrics import is_machine_metric
 from rankscope.contract.tables import Event
-from rankscope.store import events, snapshots
 from rankscope.store.engine import reading
-from rankscope.store.points import marked
-from rankscope.store.series import read_curves
+from rankscope.store.history import events, snapshots
+from rankscope.store.history.points import marked
+from rankscope.store.history.series import read_curves
 from tests.faults.installation import Installation
 
 _PLACE = ("seq", "attempt", "time")

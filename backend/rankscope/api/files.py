@@ -27,8 +27,9 @@ from rankscope.exports.artifacts import find_artifact
 from rankscope.exports.uniform_adapter import Layout
 from rankscope.launch.controls import controls
 from rankscope.settings import Settings
-from rankscope.store import runs, snapshots
+from rankscope.store import runs
 from rankscope.store.engine import reading
+from rankscope.store.history import snapshots
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 

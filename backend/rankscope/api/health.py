@@ -16,10 +16,11 @@ from rankscope.contract.tables import Run
 from rankscope.deps import EngineDep, NowDep, RunId, SettingsDep
 from rankscope.health.rules import Code, Facts, NewestCut, NewestRanks, Pruning, Severity, Warned, check
 from rankscope.launch.plan import budget_plan
-from rankscope.store import runs, vitals
+from rankscope.store import runs
 from rankscope.store.engine import reading
-from rankscope.store.series import Curve, read_curves
-from rankscope.store.snapshots import modules_event
+from rankscope.store.history import health_inputs
+from rankscope.store.history.series import Curve, read_curves
+from rankscope.store.history.snapshots import modules_event
 
 router = APIRouter(prefix="/runs/{run_id}/health", tags=["health"])
 
@@ -67,9 +68,9 @@ def get_run_health(run_id: RunId, engine: EngineDep, settings: SettingsDep, now:
 def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
     config = RunConfig.stored(run.config)
     method = config.method
-    ranks = vitals.newest_ranks(session, run.id)
+    ranks = health_inputs.newest_ranks(session, run.id)
     steering = _in_force(run, ranks.step if ranks else run.step)
-    cut = vitals.newest_cut(session, run.id)
+    cut = health_inputs.newest_cut(session, run.id)
     curves = read_curves(session, run.id, [TRAIN_LOSS, STEPS_PER_SECOND], limit=_POINTS)
     losses, speeds = curves[TRAIN_LOSS].points, curves[STEPS_PER_SECOND].points
     return Facts(
@@ -91,13 +92,13 @@ def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
         speeds=()
         if run.status == RunStatus.starting
         else speeds.values[speeds.steps > run.attempt_start_step].tolist(),
-        loss_age_s=_loss_age_s(run, curves[TRAIN_LOSS], vitals.phase_since(session, run.id), now),
+        loss_age_s=_loss_age_s(run, curves[TRAIN_LOSS], health_inputs.phase_since(session, run.id), now),
         worker=run.worker,
         lease_s=lease_s,
         lease_age_s=None if run.lease_expires_at is None else now - (run.lease_expires_at - lease_s),
         warnings=[
             Warned(event["code"], event["message"], event.get("next_step", ""), event.get("step"))
-            for event in vitals.warnings(session, run.id)
+            for event in health_inputs.warnings(session, run.id)
         ],
     )
 
@@ -128,7 +129,7 @@ def _target_rank(method: AnyMethod, steering: list[dict[str, Any]]) -> int | Non
     return method.target_rank if isinstance(method, BudgetedMethod) else None
 
 
-def _pruning_due(run: Run, config: RunConfig, ranks: vitals.UnpackedRanks | None) -> Pruning | None:
+def _pruning_due(run: Run, config: RunConfig, ranks: health_inputs.UnpackedRanks | None) -> Pruning | None:
     """The newest pruning that the plan has up to the newest snapshot, of those that were this run's to do."""
     method = config.method
     if ranks is None or run.total_steps is None or not isinstance(method, BudgetedMethod):
@@ -139,15 +140,15 @@ def _pruning_due(run: Run, config: RunConfig, ranks: vitals.UnpackedRanks | None
     return None if found is None or found[0] <= (run.parent_step or 0) else Pruning(*found)
 
 
-def _pruned_to(session: Session, run: Run, ranks: vitals.UnpackedRanks | None) -> Pruning | None:
+def _pruned_to(session: Session, run: Run, ranks: health_inputs.UnpackedRanks | None) -> Pruning | None:
     """The pruning that made the newest snapshot's mask; its event is stored just after the snapshot."""
     if ranks is not None and ranks.is_pruning:
         return Pruning(ranks.step, ranks.budget)
-    found = vitals.newest_pruning(session, run.id)
+    found = health_inputs.newest_pruning(session, run.id)
     return None if found is None else Pruning(*found)
 
 
-def _newest_ranks(session: Session, run_id: str, found: vitals.UnpackedRanks | None) -> NewestRanks | None:
+def _newest_ranks(session: Session, run_id: str, found: health_inputs.UnpackedRanks | None) -> NewestRanks | None:
     modules = modules_event(session, run_id)
     if modules is None or found is None:
         return None

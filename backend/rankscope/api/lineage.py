@@ -15,8 +15,9 @@ from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep
 from rankscope.launch.changes import changed, check_retry, differing
 from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
 from rankscope.launch.plan import make_plan
-from rankscope.store import events, runs, waiting
+from rankscope.store import runs, waiting
 from rankscope.store.engine import reading, writing
+from rankscope.store.history import events
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 

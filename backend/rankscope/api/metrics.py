@@ -10,8 +10,8 @@ from rankscope.api.history_shapes import MetricNames, MetricSeries, SeriesList
 from rankscope.deps import EngineDep, RunId
 from rankscope.store import runs
 from rankscope.store.engine import reading
-from rankscope.store.points import Points, marked
-from rankscope.store.series import EVERY_STEP, Curve, Steps, read_curves
+from rankscope.store.history.points import Points, marked
+from rankscope.store.history.series import EVERY_STEP, Curve, Steps, read_curves
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["metrics"])
 

@@ -13,9 +13,10 @@ from rankscope.api.history_shapes import ComponentHistory, Ledger, LedgerLine, R
 from rankscope.api.metrics import FromStep, ToStep
 from rankscope.contract.errors import NotFound
 from rankscope.deps import EngineDep, RunId
-from rankscope.store import runs, snapshots
+from rankscope.store import runs
 from rankscope.store.engine import reading
-from rankscope.store.rank_columns import component_columns, module_columns
+from rankscope.store.history import snapshots
+from rankscope.store.history.rank_columns import component_columns, module_columns
 
 router = APIRouter(prefix="/runs/{run_id}/ranks", tags=["ranks"])
 

@@ -19,8 +19,9 @@ from rankscope.exports.bundle import bundle
 from rankscope.exports.report import report
 from rankscope.exports.usage import usage
 from rankscope.settings import Settings
-from rankscope.store import runs, snapshots
+from rankscope.store import runs
 from rankscope.store.engine import reading
+from rankscope.store.history import snapshots
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 

@@ -19,8 +19,9 @@ from rankscope.contract.tables import Checkpoint, Run
 from rankscope.health.remedy import remedy_of
 from rankscope.launch.plan import RunPlan, planned_curve
 from rankscope.settings import Settings
-from rankscope.store import runs, snapshots
+from rankscope.store import runs
 from rankscope.store.engine import reading
+from rankscope.store.history import snapshots
 from rankscope.store.steering import done_so_far, is_held
 
 _COPIED = (

@@ -14,9 +14,9 @@ from sqlmodel import Session
 from rankscope.api.run_shapes import RunDetail
 from rankscope.exports.archive import Member, members_of, parts_of
 from rankscope.exports.report import report
-from rankscope.store import events, series, snapshots
 from rankscope.store.engine import reading
-from rankscope.store.rank_columns import module_columns
+from rankscope.store.history import events, series, snapshots
+from rankscope.store.history.rank_columns import module_columns
 
 _PAGE = 1000
 _MOST_CHARACTERS = 8_000_000

@@ -11,8 +11,8 @@ from rankscope import __version__
 from rankscope.api.run_shapes import RunDetail
 from rankscope.contract.events import Module
 from rankscope.exports.drawing import Line, curves, heatmap
-from rankscope.store import events, series, snapshots
-from rankscope.store.rank_columns import module_columns
+from rankscope.store.history import events, series, snapshots
+from rankscope.store.history.rank_columns import module_columns
 
 _POINTS, _FRAMES = 400, 200
 _STYLE = """

@@ -15,7 +15,8 @@ from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import StatusEvent
 from rankscope.contract.status import CLAIMABLE, OWNED, RunStatus
 from rankscope.contract.tables import Attempt, Run
-from rankscope.store import events, rebuild, runs
+from rankscope.store import runs
+from rankscope.store.history import events, rebuild
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from rankscope.contract.errors import InvalidTransition, NotFound
 from rankscope.contract.events import StatusEvent
 from rankscope.contract.status import TRANSITIONS, RunStatus
 from rankscope.contract.tables import Attempt, Checkpoint, Run
-from rankscope.store import events
+from rankscope.store.history import events
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _MOST_PARAMETERS = 1000

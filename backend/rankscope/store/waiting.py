@@ -12,7 +12,8 @@ from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
 from rankscope.contract.events import ConfigEvent
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
-from rankscope.store import events, runs
+from rankscope.store import runs
+from rankscope.store.history import events
 from rankscope.store.queue import waiting
 
 

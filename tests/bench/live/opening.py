@@ -7,8 +7,8 @@ import httpx
 import numpy as np
 
 from rankscope.contract.events import MetricsEvent, RunEvent
-from rankscope.store import events
 from rankscope.store.engine import writing
+from rankscope.store.history import events
 from rankscope.store.queue import Claim
 from tests.bench.live.browser import HEATMAP, Tab, scripts_before_plotly, settle, tab
 from tests.bench.live.stage import Stage, ranks_event

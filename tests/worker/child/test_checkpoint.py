@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.store.events import is_replaced
+from rankscope.store.history.events import is_replaced
 from rankscope_worker.child.checkpoint import (
     CheckpointFolder,
     DamagedCheckpoint,

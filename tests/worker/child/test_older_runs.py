@@ -23,8 +23,9 @@ from rankscope.contract.methods import DynamicRankMethod
 from rankscope.contract.tables import Run
 from rankscope.launch.fork import find_origin, plan_fork
 from rankscope.settings import Settings
-from rankscope.store import events, queue, runs
+from rankscope.store import queue, runs
 from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.history import events
 from rankscope.store.schema import migrate
 from rankscope_worker.host.supervisor import child_environment
 

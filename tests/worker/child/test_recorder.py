@@ -19,8 +19,9 @@ from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import MetricsEvent
 from rankscope.contract.presets import presets
 from rankscope.contract.status import RunStatus
-from rankscope.store import events, queue, runs
+from rankscope.store import queue, runs
 from rankscope.store.engine import reading, writing
+from rankscope.store.history import events
 from rankscope_worker.child import recorder as module
 from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.patience import patiently

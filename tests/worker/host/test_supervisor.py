@@ -16,9 +16,10 @@ from rankscope.contract.presets import presets
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 from rankscope.settings import Settings
-from rankscope.store import events, queue, runs
+from rankscope.store import queue, runs
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.history import events
 from rankscope_worker.host import supervisor as module
 from rankscope_worker.host.memory import oom_kills
 from rankscope_worker.host.supervisor import Supervisor

@@ -18,10 +18,11 @@ from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
-from rankscope.store import events, runs, workers
+from rankscope.store import runs, workers
 from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.history import events
+from rankscope.store.history.series import read_curves
 from rankscope.store.schema import migrate
-from rankscope.store.series import read_curves
 from rankscope_worker.host.celery_app import Nudger
 from tests.conftest import Broker
 from tests.stack import Stack, wait_for

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rankscope.contract.events import RunEvent
-from rankscope.store.points import Points, mark
+from rankscope.store.history.points import Points, mark
 
 
 def run_changes(batch: Iterable[RunEvent], metrics: dict[str, Any], settled_step: int | None) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Chunk, Run
-from rankscope.store.chunks import REDUCED_POINTS, recorded
-from rankscope.store.events import cuts
-from rankscope.store.points import NONE, Bools, Floats, Points, joined, reduced, smoothed, unpack
+from rankscope.store.history.chunks import REDUCED_POINTS, recorded
+from rankscope.store.history.events import cuts
+from rankscope.store.history.points import NONE, Bools, Floats, Points, joined, reduced, smoothed, unpack
 
 _MOST_KEYS = 5000
 """In one query."""

@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Event
-from rankscope.store.events import stored, visible
+from rankscope.store.history.events import stored, visible
 
 
 class UnpackedRanks(NamedTuple):

@@ -18,8 +18,8 @@ from rankscope.contract.errors import LeaseLost, NotFound
 from rankscope.contract.events import RunEvent, StoredEvent
 from rankscope.contract.status import OWNED
 from rankscope.contract.tables import Attempt, Checkpoint, Event, Run
-from rankscope.store.chunks import pack_events
-from rankscope.store.summary import run_changes
+from rankscope.store.history.chunks import pack_events
+from rankscope.store.history.summary import run_changes
 
 _COLUMNS = ("kind", "step")
 _ROWS_A_FETCH = 50

@@ -7,7 +7,7 @@ from sqlalchemy import Text, cast, func, select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Event
-from rankscope.store.events import stored, visible
+from rankscope.store.history.events import stored, visible
 
 _MOST_CHARACTERS = 64_000_000
 """In the snapshots of one answer."""

@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 
 from rankscope.contract.tables import Chunk, Event, Run
 from rankscope.store.engine import reading, writing
-from rankscope.store.points import Points, joined, pack, reduced
+from rankscope.store.history.points import Points, joined, pack, reduced
 
 EVENTS_A_CHUNK = 1024
 """A stretch of a run is packed once it has so many events; up to that many wait for the next one."""

@@ -6,9 +6,9 @@ from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Event, Run
-from rankscope.store.events import visible
-from rankscope.store.series import drawn_points
-from rankscope.store.summary import summary_of
+from rankscope.store.history.events import visible
+from rankscope.store.history.series import drawn_points
+from rankscope.store.history.summary import summary_of
 
 
 def rebuild_metrics(session: Session, run_id: str) -> None:
