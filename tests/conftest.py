@@ -17,8 +17,8 @@ from sqlalchemy import Engine, make_url
 
 from rankscope.embedded import free_port
 from rankscope.settings import Settings
-from rankscope.store.engine import create_engine
-from rankscope.store.schema import migrate
+from rankscope.store.database.engine import create_engine
+from rankscope.store.database.schema import migrate
 from tests.stack import TOKEN, wait_for
 
 

@@ -23,8 +23,8 @@ from rankscope.contract.events import MetricsEvent, RunEvent
 from rankscope.contract.metrics import is_machine_metric
 from rankscope.settings import Settings
 from rankscope.store import queue
+from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.runs import get_run
 from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.stop import StopFlag

@@ -9,8 +9,8 @@ from sqlmodel import select
 
 from rankscope.contract.tables import Run
 from rankscope.store import runs
-from rankscope.store.engine import create_engine, reading, writing
-from rankscope.store.schema import migrate
+from rankscope.store.database.engine import create_engine, reading, writing
+from rankscope.store.database.schema import migrate
 from rankscope.up import queue_demo
 from tests.junk import fill_with_junk
 from tests.stack import Stack, wait_for

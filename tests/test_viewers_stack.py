@@ -7,8 +7,8 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.events import MetricsEvent
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
+from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.history import events
 from rankscope_worker.child.recorder import Recorder
 from tests.backend.conftest import CONFIG

@@ -47,11 +47,11 @@ from rankscope.deps import Resources
 from rankscope.launch.enqueue import Nudger
 from rankscope.reaper import Reaper
 from rankscope.settings import Settings
+from rankscope.store.database.engine import create_engine
+from rankscope.store.database.schema import migrate
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine
 from rankscope.store.history.chunks import pack_old_runs
 from rankscope.store.predictions import PredictionBoard
-from rankscope.store.schema import migrate
 
 API = "/api/v1"
 _PATIENCE_S = 10.0  # of a request, for a data file that nobody has read yet

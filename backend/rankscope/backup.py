@@ -25,9 +25,9 @@ from rankscope import __version__
 from rankscope.contract.errors import StartupError
 from rankscope.data_folder import is_plain_file
 from rankscope.settings import Settings
-from rankscope.store import schema
-from rankscope.store.engine import create_engine, reading, writing
-from rankscope.store.readiness import line_of
+from rankscope.store.database import schema
+from rankscope.store.database.engine import create_engine, reading, writing
+from rankscope.store.database.readiness import line_of
 
 BACKUP_FORMAT = 1
 NOTE, DATABASE, RUNS = "backup.json", "database.db", "runs"

@@ -22,7 +22,7 @@ from rankscope.contract.errors import RankScopeError, StartupError
 from rankscope.data_folder import keep_files_private
 from rankscope.exports.uniform_adapter import Layout
 from rankscope.settings import Settings, read_settings
-from rankscope.store.readiness import line_of
+from rankscope.store.database.readiness import line_of
 
 app = typer.Typer(
     no_args_is_help=True, help="Adaptive-rank fine-tuning, launched and watched from a browser.", add_completion=False

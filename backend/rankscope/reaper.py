@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope.settings import Settings
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.lease_watch import LeaseWatch
 from rankscope.store.queue import held_leases, reap
 

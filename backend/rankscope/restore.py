@@ -44,9 +44,10 @@ from rankscope.contract import tables
 from rankscope.contract.errors import StartupError
 from rankscope.data_folder import alone, restoring
 from rankscope.settings import Settings
-from rankscope.store import schema, workers
-from rankscope.store.engine import create_engine, reading, writing
-from rankscope.store.readiness import line_of, look_through, open_database
+from rankscope.store import workers
+from rankscope.store.database import schema
+from rankscope.store.database.engine import create_engine, reading, writing
+from rankscope.store.database.readiness import line_of, look_through, open_database
 
 _RUN_ID = re.compile("[a-z0-9]{1,16}")
 _MOST_HEADER_BYTES = 1 << 20

@@ -21,7 +21,7 @@ from rankscope.contract.errors import StartupError
 from rankscope.data_folder import in_use, prepare_data_dir
 from rankscope.launch.enqueue import Nudger
 from rankscope.settings import Settings
-from rankscope.store.readiness import check_broker, line_of, open_database
+from rankscope.store.database.readiness import check_broker, line_of, open_database
 
 
 def serve_api(settings: Settings, *, echo: Callable[[str], None] = print) -> None:

@@ -19,8 +19,8 @@ from rankscope.launch.plan import make_plan
 from rankscope.serve import bound_socket, serve, sign_in_link
 from rankscope.settings import Settings
 from rankscope.store import runs
-from rankscope.store.engine import create_engine, reading, writing
-from rankscope.store.readiness import check_broker, open_database
+from rankscope.store.database.engine import create_engine, reading, writing
+from rankscope.store.database.readiness import check_broker, open_database
 from rankscope.training_stack import check_training_stack
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0

@@ -21,7 +21,7 @@ from rankscope.app import create_app
 from rankscope.contract.tables import Run
 from rankscope.serve import server_config
 from rankscope.settings import Settings
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from tests.conftest import Broker
 from tests.stack import TOKEN, wait_for
 from tests.tiny import make_reviews

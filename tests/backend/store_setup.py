@@ -8,7 +8,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.events import MetricsEvent, Module, ModulesEvent, RunEvent
 from rankscope.contract.tables import Run
 from rankscope.store import queue, runs
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from rankscope.store.history.points import marked
 from rankscope.store.history.series import read_curves

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from rankscope.api.gate import MAX_BODY_BYTES
 from rankscope.api.problems import is_out_of_reach
-from rankscope.store.engine import create_engine, reading
+from rankscope.store.database.engine import create_engine, reading
 from tests.backend.conftest import CONFIG, Server, config_with
 
 

@@ -29,7 +29,7 @@ from rankscope.exports.archive import files_within
 from rankscope.launch.controls import controls
 from rankscope.settings import Settings
 from rankscope.store import runs
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from rankscope.store.queue import Claim, reap
 from tests.backend.conftest import Server, attempt_file
 from tests.backend.store_setup import append, begin, claim, metric, modules

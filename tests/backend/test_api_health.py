@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from rankscope.contract.events import MetricsEvent, PhaseEvent, PruneEvent, RanksEvent, RunEvent, WarningEvent
 from rankscope.contract.status import Phase
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from rankscope.store.queue import Claim, reap
 from tests.backend.conftest import Server, config_with
 from tests.backend.store_setup import append, begin, claim, modules

@@ -14,7 +14,7 @@ from rankscope.contract.predictions import Prediction
 from rankscope.embedded import free_port
 from rankscope.launch.enqueue import PREDICTIONS_QUEUE
 from rankscope.settings import Settings
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from rankscope.store.predictions import KEPT_S, PredictionBoard
 from rankscope.store.queue import Claim
 from rankscope.store.workers import register

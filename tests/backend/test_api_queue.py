@@ -8,7 +8,7 @@ from sqlalchemy import Engine, update
 from sqlmodel import col
 
 from rankscope.contract.tables import Run
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from tests.backend.conftest import Server
 from tests.backend.store_setup import claim, read_run
 

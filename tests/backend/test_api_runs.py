@@ -10,7 +10,7 @@ from rankscope.contract.events import ArtifactEvent
 from rankscope.contract.presets import presets
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from tests.backend.conftest import CONFIG, Server, config_with
 from tests.backend.store_setup import append, begin, claim, losses, modules, read_run
 

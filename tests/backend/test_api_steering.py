@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from rankscope.contract.events import PruneEvent, SteerEvent
 from rankscope.contract.status import RunStatus
 from rankscope.store import runs
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from rankscope.store.queue import Claim
 from tests.backend.conftest import Server, config_with
 from tests.backend.store_setup import append, begin, claim, read_run

@@ -25,9 +25,9 @@ from rankscope.contract.tables import Run
 from rankscope.restore import restore_backup
 from rankscope.settings import Settings
 from rankscope.store import runs
-from rankscope.store.engine import create_engine, writing
+from rankscope.store.database.engine import create_engine, writing
+from rankscope.store.database.schema import _config, migrate
 from rankscope.store.history.chunks import EVENTS_A_CHUNK
-from rankscope.store.schema import _config, migrate
 from tests.backend.store_setup import append, losses, metric, modules, queued_run, read_run, sequence, training_run
 
 CHUNKED = 2 * EVENTS_A_CHUNK

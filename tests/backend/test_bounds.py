@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from rankscope.contract.events import ComponentChange, PruneEvent, RanksEvent, RunEvent
 from rankscope.contract.tables import Attempt, Checkpoint, Run
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from tests.backend.conftest import Server, config_with
 from tests.backend.store_setup import append, begin, claim, losses, modules, queued_run
 

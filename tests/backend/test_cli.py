@@ -25,7 +25,7 @@ from rankscope.contract.tables import Run
 from rankscope.embedded import free_port
 from rankscope.settings import Settings
 from rankscope.store import runs
-from rankscope.store.engine import create_engine, writing
+from rankscope.store.database.engine import create_engine, writing
 from rankscope.yaml_text import UnreadableText, parse
 from tests.backend.conftest import CONFIG, Server, start_server
 from tests.backend.store_setup import append, begin, claim, losses, queued_run, sequence

@@ -18,7 +18,7 @@ from rankscope.contract.events import (
 )
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, run_list, runs
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events, points, snapshots
 from tests.backend.store_setup import (
     append,

@@ -8,7 +8,7 @@ import pytest
 
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from tests.backend.conftest import Server, attempt_file
 from tests.backend.store_setup import claim, training_run
 from tests.stack import TOKEN

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from rankscope import openapi
 from rankscope.contract.events import RanksEvent, WarningEvent
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import events
 from tests.backend.store_setup import append, metric, modules, training_run
 

@@ -10,7 +10,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from tests.backend.conftest import config_with
 from tests.backend.store_setup import append, begin, claim, losses, queued_run, read_run, sequence, training_run
 

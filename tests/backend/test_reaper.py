@@ -10,7 +10,7 @@ from rankscope.contract.errors import LeaseLost
 from rankscope.reaper import Reaper
 from rankscope.settings import Settings
 from rankscope.store import queue, runs
-from rankscope.store.engine import create_engine, writing
+from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.lease_watch import LeaseWatch
 from rankscope.store.queue import Lease
 from tests.backend.conftest import start_server

@@ -21,8 +21,8 @@ from rankscope.contract.errors import StartupError
 from rankscope.data_folder import in_use, is_plain_file, open_to_append
 from rankscope.restore import restore_backup
 from rankscope.settings import Settings
-from rankscope.store.engine import create_engine
-from rankscope.store.schema import migrate
+from rankscope.store.database.engine import create_engine
+from rankscope.store.database.schema import migrate
 from tests.backend.store_setup import queued_run, read_run
 from tests.backend.test_backup import fill, rows
 

@@ -16,7 +16,7 @@ from sqlmodel import col
 from rankscope.contract.errors import BadInput
 from rankscope.contract.tables import Run
 from rankscope.store import run_list
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.run_list import Filter, Page
 from tests.backend.store_setup import claim, queued_run
 

@@ -17,7 +17,7 @@ from rankscope.contract.errors import InvalidTransition, LeaseLost, NotFound
 from rankscope.contract.status import TRANSITIONS, RunStatus
 from rankscope.contract.tables import Attempt, Event, Run
 from rankscope.store import queue, runs
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from rankscope_worker.host.endings import Ending, write_ending
 from tests.backend.store_setup import RUN_CONFIG, losses

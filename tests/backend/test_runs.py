@@ -11,7 +11,7 @@ from rankscope.contract.errors import InvalidTransition, NotFound
 from rankscope.contract.status import CLAIMABLE, OWNED, TERMINAL, TRANSITIONS, RunStatus
 from rankscope.contract.tables import Run
 from rankscope.store import runs
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from tests.backend.store_setup import append, losses, queued_run, read_run, training_run
 

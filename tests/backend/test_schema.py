@@ -19,9 +19,9 @@ from rankscope.contract.errors import StartupError
 from rankscope.contract.events import ArtifactEvent, MetricsEvent
 from rankscope.contract.presets import presets
 from rankscope.store import runs
-from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.database.engine import create_engine, reading, writing
+from rankscope.store.database.schema import _config, migrate
 from rankscope.store.history import chunks, events
-from rankscope.store.schema import _config, migrate
 from tests.backend.store_setup import append, losses, metric, modules, points_of, queued_run, read_run, training_run
 
 ADDED = {

@@ -16,7 +16,7 @@ from rankscope.contract.events import MetricsEvent, PhaseEvent, PruneEvent, RunE
 from rankscope.contract.status import Phase
 from rankscope.contract.tables import Chunk, Event, Run
 from rankscope.store import queue
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import chunks, events
 from rankscope.store.history.points import Points, marked, pack, smoothed, unpack
 from rankscope.store.history.rebuild import rebuild_metrics

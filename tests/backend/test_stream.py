@@ -22,8 +22,8 @@ from rankscope.contract.status import RunStatus
 from rankscope.embedded import free_port
 from rankscope.settings import Settings
 from rankscope.store import runs
+from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine, writing
 from tests.backend.conftest import Server
 from tests.backend.store_setup import append, losses, sequence, training_run
 from tests.conftest import Broker

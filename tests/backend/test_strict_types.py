@@ -8,7 +8,7 @@ import pytest
 
 from rankscope.contract.config import RunConfig
 from rankscope.store import runs
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from tests.backend.conftest import CONFIG, Server, config_with
 
 

@@ -13,7 +13,7 @@ from rankscope.api.shapes import Problem
 from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
 from rankscope.store import runs
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from rankscope.store.history import events
 from tests.backend.conftest import CONFIG, Server, config_with
 from tests.backend.store_setup import append, begin, claim, losses, modules

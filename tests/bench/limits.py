@@ -17,7 +17,7 @@ import httpx
 from rankscope.contract.config import RunConfig
 from rankscope.embedded import free_port
 from rankscope.settings import Settings
-from rankscope.store.engine import create_engine, writing
+from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.runs import create_run
 from rankscope.store.workers import heartbeat
 from tests.backend.conftest import fill_catalogue

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from rankscope.contract.events import MetricsEvent, Module, ModulesEvent, RunEvent, WarningEvent
 from rankscope.store import queue
+from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine, writing
 from rankscope.store.history import events
 from tests.bench.live.stage import ranks_event
 from tests.stack import Stack

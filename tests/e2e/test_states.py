@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
-from rankscope.store.engine import create_engine, writing
+from rankscope.store.database.engine import create_engine, writing
 from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
 from tests.e2e.test_main_job import picture
 from tests.faults.orders import hooked, order

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rankscope.contract.metrics import is_machine_metric
 from rankscope.contract.status import TRANSITIONS, RunStatus
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import events
 from tests.faults.installation import DEADLINE_S, Installation
 from tests.faults.trace import Trace, trace

@@ -18,8 +18,8 @@ from rankscope.client import ApiError, Client
 from rankscope.contract.tables import Run
 from rankscope.embedded import start_child, start_valkey
 from rankscope.store import runs
+from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine, reading
 from rankscope.store.history import events
 from rankscope_worker.patience import patiently
 from tests.faults.orders import STACKS, hooked

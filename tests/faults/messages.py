@@ -18,7 +18,7 @@ from sqlmodel import col
 from rankscope.contract.status import CLAIMABLE, RunStatus
 from rankscope.contract.tables import Run
 from rankscope.launch.enqueue import QUEUE
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from tests.faults.checks import Breach, check_run
 from tests.faults.harness import Harness, Result
 from tests.faults.installation import Installation

@@ -16,7 +16,7 @@ from sqlmodel import col
 from rankscope.client import ApiError
 from rankscope.contract.status import OWNED
 from rankscope.contract.tables import Run
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from tests.faults.checks import Breach
 from tests.faults.harness import NOTHING, Case, Harness, Result
 from tests.faults.installation import Installation, processes_of

@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from rankscope.contract.metrics import is_machine_metric
 from rankscope.contract.tables import Event
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import events, snapshots
 from rankscope.store.history.points import marked
 from rankscope.store.history.series import read_curves

@@ -12,7 +12,7 @@ from rankscope.contract.tables import Run
 from rankscope.deps import RUN_ID, EngineDep, NowDep
 from rankscope.launch.changes import flat
 from rankscope.store import runs
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 
 router = APIRouter(prefix="/compare", tags=["compare"])
 

@@ -13,7 +13,7 @@ from rankscope.api.compression import accepts_gzip, gzipped
 from rankscope.api.history_shapes import EventPage
 from rankscope.contract.events import EventKind
 from rankscope.deps import EngineDep, FeedsDep, ResourcesDep, RunId
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import events
 
 router = APIRouter(prefix="/runs/{run_id}/events", tags=["events"])

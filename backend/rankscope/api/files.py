@@ -28,7 +28,7 @@ from rankscope.exports.uniform_adapter import Layout
 from rankscope.launch.controls import controls
 from rankscope.settings import Settings
 from rankscope.store import runs
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import snapshots
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])

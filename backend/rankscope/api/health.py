@@ -17,7 +17,7 @@ from rankscope.deps import EngineDep, NowDep, RunId, SettingsDep
 from rankscope.health.rules import Code, Facts, NewestCut, NewestRanks, Pruning, Severity, Warned, check
 from rankscope.launch.plan import budget_plan
 from rankscope.store import runs
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import health_inputs
 from rankscope.store.history.series import Curve, read_curves
 from rankscope.store.history.snapshots import modules_event

@@ -16,7 +16,7 @@ from rankscope.launch.changes import changed, check_retry, differing
 from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
 from rankscope.launch.plan import make_plan
 from rankscope.store import runs, waiting
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 
 router = APIRouter(prefix="/runs", tags=["runs"])

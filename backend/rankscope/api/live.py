@@ -19,7 +19,7 @@ from sqlmodel import col
 from rankscope.contract.events import StoredEvent
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import events
 
 logger = logging.getLogger(__name__)

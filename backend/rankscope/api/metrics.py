@@ -9,7 +9,7 @@ from sqlmodel import Session
 from rankscope.api.history_shapes import MetricNames, MetricSeries, SeriesList
 from rankscope.deps import EngineDep, RunId
 from rankscope.store import runs
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history.points import Points, marked
 from rankscope.store.history.series import EVERY_STEP, Curve, Steps, read_curves
 

@@ -13,7 +13,7 @@ from rankscope.contract.tables import Run
 from rankscope.deps import EngineDep, NowDep, NudgerDep, PredictionsDep, RunId, SettingsDep
 from rankscope.exports.artifacts import find_artifact
 from rankscope.store import runs, workers
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 
 router = APIRouter(prefix="/runs/{run_id}/predictions", tags=["predictions"])
 

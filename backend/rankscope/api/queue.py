@@ -11,7 +11,7 @@ from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep
 from rankscope.launch.changes import differing
 from rankscope.launch.plan import make_plan
 from rankscope.store import runs, waiting
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(tags=["queue"])
 

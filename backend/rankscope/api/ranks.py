@@ -14,7 +14,7 @@ from rankscope.api.metrics import FromStep, ToStep
 from rankscope.contract.errors import NotFound
 from rankscope.deps import EngineDep, RunId
 from rankscope.store import runs
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import snapshots
 from rankscope.store.history.rank_columns import component_columns, module_columns
 

@@ -31,7 +31,7 @@ from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep
 from rankscope.launch.method_switch import switch_method
 from rankscope.launch.plan import make_plan
 from rankscope.store import run_list, runs
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 

@@ -6,7 +6,7 @@ from rankscope.api import views
 from rankscope.api.run_shapes import RunDetail, SteerWish
 from rankscope.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.store import steering
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 

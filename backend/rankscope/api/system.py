@@ -17,7 +17,7 @@ from rankscope.api.shapes import Health, ServiceState
 from rankscope.deps import NowDep, Resources, ResourcesDep
 from rankscope.settings import Settings
 from rankscope.store import workers
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 
 router = APIRouter(prefix="/system", tags=["system"])
 

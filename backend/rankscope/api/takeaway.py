@@ -20,7 +20,7 @@ from rankscope.exports.report import report
 from rankscope.exports.usage import usage
 from rankscope.settings import Settings
 from rankscope.store import runs
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import snapshots
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])

@@ -20,7 +20,7 @@ from rankscope.health.remedy import remedy_of
 from rankscope.launch.plan import RunPlan, planned_curve
 from rankscope.settings import Settings
 from rankscope.store import runs
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import snapshots
 from rankscope.store.steering import done_so_far, is_held
 

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from rankscope.api.shapes import WorkerList, WorkerShape
 from rankscope.deps import EngineDep, NowDep, SettingsDep
 from rankscope.store import workers
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 
 router = APIRouter(prefix="/workers", tags=["workers"])
 

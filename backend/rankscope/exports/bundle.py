@@ -14,7 +14,7 @@ from sqlmodel import Session
 from rankscope.api.run_shapes import RunDetail
 from rankscope.exports.archive import Member, members_of, parts_of
 from rankscope.exports.report import report
-from rankscope.store.engine import reading
+from rankscope.store.database.engine import reading
 from rankscope.store.history import events, series, snapshots
 from rankscope.store.history.rank_columns import module_columns
 

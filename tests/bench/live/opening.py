@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 
 from rankscope.contract.events import MetricsEvent, RunEvent
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from rankscope.store.history import events
 from rankscope.store.queue import Claim
 from tests.bench.live.browser import HEATMAP, Tab, scripts_before_plotly, settle, tab

@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import Module, ModulesEvent, RanksEvent
 from rankscope.store import queue, runs
+from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine, writing
 from rankscope_worker.child.recorder import Recorder
 from tests.backend.conftest import CONFIG
 from tests.faults.database_faults import Postgres

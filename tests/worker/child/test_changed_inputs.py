@@ -14,7 +14,7 @@ from rankscope.contract.reasons import UNCHANGED_WOULD_FAIL
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import runs
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from rankscope_worker.child.inputs import InputsChanged, find_inputs
 from tests.stack import Stack
 from tests.worker.host.test_worker import Bench

@@ -24,7 +24,7 @@ from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import queue, runs
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from rankscope_worker.child.checkpoint import find_newest
 from rankscope_worker.child.training import Outcome, run_training

@@ -24,9 +24,9 @@ from rankscope.contract.tables import Run
 from rankscope.launch.fork import find_origin, plan_fork
 from rankscope.settings import Settings
 from rankscope.store import queue, runs
-from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.database.engine import create_engine, reading, writing
+from rankscope.store.database.schema import migrate
 from rankscope.store.history import events
-from rankscope.store.schema import migrate
 from rankscope_worker.host.supervisor import child_environment
 
 ARCHIVE = Path(__file__).parents[2] / "data" / "installation-0003.tar.xz"

@@ -20,7 +20,7 @@ from rankscope.contract.events import MetricsEvent
 from rankscope.contract.presets import presets
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from rankscope_worker.child import recorder as module
 from rankscope_worker.child.recorder import Recorder

@@ -18,8 +18,8 @@ from rankscope.contract.config import RunConfig, Steering
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import queue, runs
+from rankscope.store.database.engine import writing
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import writing
 from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.training import run_training
 

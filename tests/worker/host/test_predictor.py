@@ -10,8 +10,8 @@ from rankscope.contract.predictions import Prediction
 from rankscope.embedded import free_port
 from rankscope.launch.enqueue import Nudger as ApiNudger
 from rankscope.settings import Settings
+from rankscope.store.database.engine import create_engine
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine
 from rankscope.store.predictions import PredictionBoard
 from rankscope_worker.host.celery_app import Nudger, make_celery
 from rankscope_worker.host.host import Host

@@ -15,7 +15,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.runs import get_run
 from rankscope_worker.host.supervisor import Supervisor, child_environment
 from tests.stack import wait_for

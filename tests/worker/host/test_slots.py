@@ -9,8 +9,8 @@ import pytest
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import workers
+from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine, reading
 from rankscope_worker.host.celery_app import Nudger, make_celery
 from rankscope_worker.host.gpus import SETTLE_S, Gpu, choose, list_gpus
 from rankscope_worker.host.host import Host

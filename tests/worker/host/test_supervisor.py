@@ -17,8 +17,8 @@ from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 from rankscope.settings import Settings
 from rankscope.store import queue, runs
+from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine, reading, writing
 from rankscope.store.history import events
 from rankscope_worker.host import supervisor as module
 from rankscope_worker.host.memory import oom_kills

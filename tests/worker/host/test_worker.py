@@ -19,10 +19,10 @@ from rankscope.contract.tables import Run
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import runs, workers
-from rankscope.store.engine import create_engine, reading, writing
+from rankscope.store.database.engine import create_engine, reading, writing
+from rankscope.store.database.schema import migrate
 from rankscope.store.history import events
 from rankscope.store.history.series import read_curves
-from rankscope.store.schema import migrate
 from rankscope_worker.host.celery_app import Nudger
 from tests.conftest import Broker
 from tests.stack import Stack, wait_for

@@ -18,7 +18,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import RankScopeError
 from rankscope.contract.predictions import Guess, Prediction, PredictionItem
 from rankscope.settings import Settings
-from rankscope.store.engine import create_engine, reading
+from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.predictions import PredictionBoard
 from rankscope.store.runs import get_run
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory

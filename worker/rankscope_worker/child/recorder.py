@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import RunEvent, WarningEvent
 from rankscope.store import queue as store_queue
+from rankscope.store.database.engine import writing
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import writing
 from rankscope.store.history import events
 from rankscope_worker.patience import DATABASE_TROUBLE, patiently
 

@@ -18,8 +18,8 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, LeaseLost, RankScopeError
 from rankscope.contract.events import WarningEvent
 from rankscope.settings import Settings
+from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import create_engine, reading
 from rankscope.store.history import events
 from rankscope.store.runs import attempts_of, get_run
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory

@@ -6,7 +6,7 @@ import time
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Run
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.queue import Claim, claim_next, waiting
 from rankscope_worker.host.celery_app import NUDGE
 from rankscope_worker.host.host import Host

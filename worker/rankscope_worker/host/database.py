@@ -5,7 +5,7 @@ import logging
 from sqlalchemy import Engine
 
 from rankscope.settings import Settings
-from rankscope.store import readiness
+from rankscope.store.database import readiness
 
 
 def open_database(settings: Settings) -> Engine:

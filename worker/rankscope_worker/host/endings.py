@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from rankscope.contract.batch import smaller_batch
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
-from rankscope.store.engine import writing
+from rankscope.store.database.engine import writing
 from rankscope.store.queue import Claim
 from rankscope_worker.exits import EndNote, ExitCode
 

@@ -5,7 +5,7 @@ import threading
 import time
 
 from rankscope.store import workers
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.lease_watch import LeaseWatch
 from rankscope.store.queue import held_leases, reap
 from rankscope_worker.host.claims import nudge_if_waiting

@@ -24,10 +24,10 @@ from rankscope.contract.errors import StartupError
 from rankscope.data_folder import check_data_dir, in_use, keep_files_private, open_lock
 from rankscope.settings import Settings, read_settings
 from rankscope.store import workers
+from rankscope.store.database.engine import writing
+from rankscope.store.database.readiness import check_broker, line_of
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import writing
 from rankscope.store.queue import release_worker
-from rankscope.store.readiness import check_broker, line_of
 from rankscope.training_stack import check_training_stack
 from rankscope_worker.host.celery_app import QUEUE, Nudger, make_celery, own_queue
 from rankscope_worker.host.claims import register

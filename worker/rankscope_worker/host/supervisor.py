@@ -19,8 +19,8 @@ from rankscope.contract.status import RunStatus
 from rankscope.data_folder import open_to_append
 from rankscope.settings import Settings
 from rankscope.store import runs
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.doorbell import Doorbell
-from rankscope.store.engine import reading, writing
 from rankscope.store.queue import Claim, renew_lease
 from rankscope_worker.exits import read_note
 from rankscope_worker.host.endings import Asked, Ending, classify, write_ending

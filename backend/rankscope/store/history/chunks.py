@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, select
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Chunk, Event, Run
-from rankscope.store.engine import reading, writing
+from rankscope.store.database.engine import reading, writing
 from rankscope.store.history.points import Points, joined, pack, reduced
 
 EVENTS_A_CHUNK = 1024

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope.contract.errors import StartupError
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def migrate(engine: Engine) -> None:

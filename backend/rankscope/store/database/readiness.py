@@ -18,8 +18,8 @@ from sqlmodel import SQLModel
 
 from rankscope.contract import tables
 from rankscope.contract.errors import StartupError
-from rankscope.store import schema
-from rankscope.store.engine import create_engine, writing
+from rankscope.store.database import schema
+from rankscope.store.database.engine import create_engine, writing
 
 _LOOK_THROUGH_S = 1.0
 _STEPS_A_LOOK = 10_000
