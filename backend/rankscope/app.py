@@ -24,7 +24,6 @@ from rankscope.api import (
     metrics,
     page,
     predictions,
-    problems,
     pulse,
     queue,
     ranks,
@@ -42,6 +41,7 @@ from rankscope.api.gate import Gate
 from rankscope.api.live import Feeds
 from rankscope.api.page_build import PageBuild
 from rankscope.api.sessions import Sessions
+from rankscope.api.shapes import problems
 from rankscope.catalog import Catalog
 from rankscope.deps import Resources
 from rankscope.launch.enqueue import Nudger

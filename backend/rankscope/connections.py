@@ -18,7 +18,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from rankscope.api.problems import MEDIA_TYPE, SAFE_HEADERS
+from rankscope.api.shapes.problems import MEDIA_TYPE, SAFE_HEADERS
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
-from rankscope.api.shapes import Problem
+from rankscope.api.shapes.base import Problem
 from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
 from rankscope.store import runs

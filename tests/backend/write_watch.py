@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
 
-from rankscope.api.shapes import Shape
+from rankscope.api.shapes.base import Shape
 from rankscope.contract.config import RunConfig
 
 _FILE_EVENTS = frozenset(

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from rankscope.api import views
-from rankscope.api.run_shapes import Comparison, ConfigDifference
+from rankscope.api.shapes import views
+from rankscope.api.shapes.runs import Comparison, ConfigDifference
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.tables import Run

@@ -2,8 +2,8 @@
 
 from typing import Any, get_args
 
-from rankscope.api.problems import MEDIA_TYPE
 from rankscope.api.sessions import COOKIE
+from rankscope.api.shapes.problems import MEDIA_TYPE
 from rankscope.contract.events import RunEvent
 
 _REF = "#/components/schemas/"

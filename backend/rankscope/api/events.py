@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rankscope.api.compression import accepts_gzip, gzipped
-from rankscope.api.history_shapes import EventPage
+from rankscope.api.shapes.history import EventPage
 from rankscope.contract.events import EventKind
 from rankscope.deps import EngineDep, FeedsDep, ResourcesDep, RunId
 from rankscope.store.database.engine import reading

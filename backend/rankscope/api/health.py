@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlmodel import Session
 
-from rankscope.api.shapes import Shape
+from rankscope.api.shapes.base import Shape
 from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.methods import AnyMethod, BudgetedMethod

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
-from rankscope.api import views
-from rankscope.api.run_shapes import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
+from rankscope.api.shapes import views
+from rankscope.api.shapes.runs import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.events import CheckpointEvent

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 
-from rankscope.api.history_shapes import LogPart
+from rankscope.api.shapes.history import LogPart
 from rankscope.contract.errors import NotFound
 
 LOOK_S = 1.0

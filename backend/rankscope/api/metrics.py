@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from sqlmodel import Session
 
-from rankscope.api.history_shapes import MetricNames, MetricSeries, SeriesList
+from rankscope.api.shapes.history import MetricNames, MetricSeries, SeriesList
 from rankscope.deps import EngineDep, RunId
 from rankscope.store import runs
 from rankscope.store.database.engine import reading

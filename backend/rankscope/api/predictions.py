@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from rankscope.api.shapes import RequestBody, Shape
+from rankscope.api.shapes.base import RequestBody, Shape
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound, ServiceDown
 from rankscope.contract.predictions import Prediction

@@ -4,7 +4,7 @@ import time
 
 from fastapi import APIRouter
 
-from rankscope.api.shapes import Shape
+from rankscope.api.shapes.base import Shape
 from rankscope.deps import ResourcesDep
 
 router = APIRouter(prefix="/system", tags=["system"])

@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from sqlalchemy import Engine
 
-from rankscope.api import views
-from rankscope.api.run_shapes import ConfigEdit, Queue, ReorderRequest, RunDetail
+from rankscope.api.shapes import views
+from rankscope.api.shapes.runs import ConfigEdit, Queue, ReorderRequest, RunDetail
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep

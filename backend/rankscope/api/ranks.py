@@ -9,8 +9,8 @@ import numpy.typing as npt
 from fastapi import APIRouter, Query
 from sqlmodel import Session
 
-from rankscope.api.history_shapes import ComponentHistory, Ledger, LedgerLine, RankFrame, RankFrames, RankHistory
 from rankscope.api.metrics import FromStep, ToStep
+from rankscope.api.shapes.history import ComponentHistory, Ledger, LedgerLine, RankFrame, RankFrames, RankHistory
 from rankscope.contract.errors import NotFound
 from rankscope.deps import EngineDep, RunId
 from rankscope.store import runs

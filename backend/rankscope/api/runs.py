@@ -8,9 +8,9 @@ from fastapi import APIRouter, Body, Query, Response
 from fastapi.openapi.models import Example
 from pydantic import ValidationError
 
-from rankscope.api import views
-from rankscope.api.problems import field_shapes
-from rankscope.api.run_shapes import (
+from rankscope.api.shapes import views
+from rankscope.api.shapes.problems import field_shapes
+from rankscope.api.shapes.runs import (
     MethodSwitch,
     RunCheck,
     RunCreate,

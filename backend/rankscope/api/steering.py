@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from rankscope.api import views
-from rankscope.api.run_shapes import RunDetail, SteerWish
+from rankscope.api.shapes import views
+from rankscope.api.shapes.runs import RunDetail, SteerWish
 from rankscope.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.store import steering
 from rankscope.store.database.engine import writing

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope import __version__
 from rankscope.api.gate import signed_in_by
-from rankscope.api.shapes import Health, ServiceState
+from rankscope.api.shapes.base import Health, ServiceState
 from rankscope.deps import NowDep, Resources, ResourcesDep
 from rankscope.settings import Settings
 from rankscope.store import workers

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlmodel import Session
 
-from rankscope.api.history_shapes import Usage
-from rankscope.api.run_shapes import RunDetail
-from rankscope.api.views import detail
+from rankscope.api.shapes.history import Usage
+from rankscope.api.shapes.runs import RunDetail
+from rankscope.api.shapes.views import detail
 from rankscope.contract.errors import NotFound
 from rankscope.data_folder import is_plain_file
 from rankscope.deps import CatalogDep, EngineDep, RunId, SettingsDep

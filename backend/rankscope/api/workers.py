@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from rankscope.api.shapes import WorkerList, WorkerShape
+from rankscope.api.shapes.base import WorkerList, WorkerShape
 from rankscope.deps import EngineDep, NowDep, SettingsDep
 from rankscope.store import workers
 from rankscope.store.database.engine import reading

@@ -11,7 +11,7 @@ import yaml
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from rankscope.api.run_shapes import RunDetail
+from rankscope.api.shapes.runs import RunDetail
 from rankscope.exports.archive import Member, members_of, parts_of
 from rankscope.exports.report import report
 from rankscope.store.database.engine import reading

@@ -8,7 +8,7 @@ import yaml
 from sqlmodel import Session
 
 from rankscope import __version__
-from rankscope.api.run_shapes import RunDetail
+from rankscope.api.shapes.runs import RunDetail
 from rankscope.contract.events import Module
 from rankscope.exports.drawing import Line, curves, heatmap
 from rankscope.store.history import events, series, snapshots

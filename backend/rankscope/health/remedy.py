@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rankscope.api.run_shapes import Remedy
+from rankscope.api.shapes.runs import Remedy
 from rankscope.contract.batch import smaller_batch
 from rankscope.contract.reasons import OUT_OF_MEMORY, UNCHANGED_WOULD_FAIL
 from rankscope.contract.status import RunStatus

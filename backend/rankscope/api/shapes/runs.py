@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from rankscope.api.shapes import FieldProblemShape, LeftOutShape, Number, RequestBody, Shape
+from rankscope.api.shapes.base import FieldProblemShape, LeftOutShape, Number, RequestBody, Shape
 from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.events import Module
 from rankscope.contract.methods import MethodName

@@ -2,8 +2,8 @@
 
 from typing import Any, Literal
 
-from rankscope.api.run_shapes import MetricSummary
-from rankscope.api.shapes import Number, Shape
+from rankscope.api.shapes.base import Number, Shape
+from rankscope.api.shapes.runs import MetricSummary
 from rankscope.contract.events import Module
 
 

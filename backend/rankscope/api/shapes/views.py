@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from rankscope.api.run_shapes import AttemptShape, BudgetPoint, ClassShape, DataPlan, Plan, RunDetail, RunSummary
-from rankscope.api.shapes import LeftOutShape, PresetList, PresetShape
+from rankscope.api.shapes.base import LeftOutShape, PresetList, PresetShape
+from rankscope.api.shapes.runs import AttemptShape, BudgetPoint, ClassShape, DataPlan, Plan, RunDetail, RunSummary
 from rankscope.catalog.labels import LeftOut
 from rankscope.catalog.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig

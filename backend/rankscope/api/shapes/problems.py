@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from rankscope.api.shapes import FieldProblemShape, Problem
+from rankscope.api.shapes.base import FieldProblemShape, Problem
 from rankscope.contract.errors import BadInput, FieldProblem, RankScopeError, ServiceDown, TooManyAttempts
 from rankscope.contract.problems import field_problems
 
