@@ -34,13 +34,13 @@ from rankscope.api import (
     takeaway,
     workers,
 )
-from rankscope.api.auth import AttemptLimit, Gatekeeper, load_or_create_token
 from rankscope.api.bells import listen
 from rankscope.api.document import complete
-from rankscope.api.gate import Gate
+from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
+from rankscope.api.guard.gate import Gate
+from rankscope.api.guard.sessions import Sessions
 from rankscope.api.live import Feeds
 from rankscope.api.page_build import PageBuild
-from rankscope.api.sessions import Sessions
 from rankscope.api.shapes import problems
 from rankscope.catalog import Catalog
 from rankscope.deps import Resources

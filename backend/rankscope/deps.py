@@ -9,10 +9,10 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from sqlalchemy import Engine
 
-from rankscope.api.auth import AttemptLimit, Gatekeeper
+from rankscope.api.guard.auth import AttemptLimit, Gatekeeper
+from rankscope.api.guard.sessions import Sessions
 from rankscope.api.live import Feeds
 from rankscope.api.page_build import PageBuild
-from rankscope.api.sessions import Sessions
 from rankscope.catalog import Catalog
 from rankscope.launch.enqueue import Nudger
 from rankscope.settings import Settings

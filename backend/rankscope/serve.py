@@ -13,8 +13,8 @@ import psutil
 import uvicorn
 from fastapi import FastAPI
 
-from rankscope.api.auth import load_or_create_token
-from rankscope.api.hosts import WILDCARDS
+from rankscope.api.guard.auth import load_or_create_token
+from rankscope.api.guard.hosts import WILDCARDS
 from rankscope.app import create_app
 from rankscope.connections import allow_open_files, bounded
 from rankscope.contract.errors import StartupError

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rankscope.api.auth import AttemptLimit, Gatekeeper, load_or_create_token
-from rankscope.api.sessions import COOKIE_MAX_AGE_S, Sessions, cookie_name
+from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
+from rankscope.api.guard.sessions import COOKIE_MAX_AGE_S, Sessions, cookie_name
 from rankscope.contract.errors import StartupError, TooManyAttempts
 from rankscope.settings import Settings
 from tests.backend.conftest import Server

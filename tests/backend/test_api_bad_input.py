@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from rankscope.api.gate import MAX_BODY_BYTES
+from rankscope.api.guard.gate import MAX_BODY_BYTES
 from rankscope.api.shapes.problems import is_out_of_reach
 from rankscope.store.database.engine import create_engine, reading
 from tests.backend.conftest import CONFIG, Server, config_with

@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from rankscope.api.sessions import COOKIE
+from rankscope.api.guard.sessions import COOKIE
 from rankscope.api.shapes.problems import MEDIA_TYPE
 from rankscope.contract.events import RunEvent
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope import __version__
-from rankscope.api.gate import signed_in_by
+from rankscope.api.guard.gate import signed_in_by
 from rankscope.api.shapes.base import Health, ServiceState
 from rankscope.deps import NowDep, Resources, ResourcesDep
 from rankscope.settings import Settings
