@@ -34,14 +34,14 @@ from rankscope.api import (
     takeaway,
     workers,
 )
-from rankscope.api.bells import listen
 from rankscope.api.document import complete
 from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
 from rankscope.api.guard.gate import Gate
 from rankscope.api.guard.sessions import Sessions
-from rankscope.api.live import Feeds
 from rankscope.api.page_build import PageBuild
 from rankscope.api.shapes import problems
+from rankscope.api.streaming.doorbell_listener import listen
+from rankscope.api.streaming.live import Feeds
 from rankscope.catalog import Catalog
 from rankscope.deps import Resources
 from rankscope.launch.enqueue import Nudger

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 
 from rankscope.api.guard.auth import AttemptLimit, Gatekeeper
 from rankscope.api.guard.sessions import Sessions
-from rankscope.api.live import Feeds
 from rankscope.api.page_build import PageBuild
+from rankscope.api.streaming.live import Feeds
 from rankscope.catalog import Catalog
 from rankscope.launch.enqueue import Nudger
 from rankscope.settings import Settings

@@ -16,8 +16,8 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from rankscope.api import live
-from rankscope.api.live import Batch, Feeds, Viewer, read_batch
+from rankscope.api.streaming import live
+from rankscope.api.streaming.live import Batch, Feeds, Viewer, read_batch
 from rankscope.contract.status import RunStatus
 from rankscope.embedded import free_port
 from rankscope.settings import Settings

@@ -11,11 +11,11 @@ from fastapi.responses import FileResponse, StreamingResponse
 from rankscope.api.compression import accepts_gzip
 from rankscope.api.events import EventStream
 from rankscope.api.log_search import search
-from rankscope.api.log_stream import followed
 from rankscope.api.logs import read_part
 from rankscope.api.shapes.base import PresetList
 from rankscope.api.shapes.history import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart
 from rankscope.api.shapes.views import kept_checkpoints, preset_list
+from rankscope.api.streaming.log_stream import followed
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Checkpoint, Run

@@ -8,7 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from rankscope.api.live import Feeds
+from rankscope.api.streaming.live import Feeds
 from rankscope.store.doorbell import CHANNEL_PREFIX
 
 logger = logging.getLogger(__name__)

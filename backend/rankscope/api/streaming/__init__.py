@@ -1,0 +1,1 @@
+"""Live feeds: events and logs while a run is going on."""
