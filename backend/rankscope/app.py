@@ -14,10 +14,16 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 from rankscope import __version__
-from rankscope.api import (
+from rankscope.api.document import complete
+from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
+from rankscope.api.guard.gate import Gate
+from rankscope.api.guard.sessions import Sessions
+from rankscope.api.page_build import PageBuild
+from rankscope.api.routes import (
     catalog,
     compare,
     events,
+    exports,
     files,
     health,
     lineage,
@@ -31,14 +37,8 @@ from rankscope.api import (
     session,
     steering,
     system,
-    takeaway,
     workers,
 )
-from rankscope.api.document import complete
-from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
-from rankscope.api.guard.gate import Gate
-from rankscope.api.guard.sessions import Sessions
-from rankscope.api.page_build import PageBuild
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
 from rankscope.api.streaming.live import Feeds
@@ -68,7 +68,7 @@ _ROUTERS = (
     metrics,
     ranks,
     files,
-    takeaway,
+    exports,
     health,
     predictions,
     compare,

@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 from fastapi.routing import APIRoute
 
-from rankscope.api import page
 from rankscope.api.guard.hosts import normal_host
+from rankscope.api.routes import page
 from rankscope.app import _ROUTERS
 from rankscope.serve import bound_socket, outward_address, sign_in_link
 from rankscope.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from rankscope.api.health import HealthItem, get_run_health
+from rankscope.api.routes.health import HealthItem, get_run_health
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import split
 from rankscope.contract.config import RunConfig, Steering

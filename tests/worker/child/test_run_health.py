@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from sqlalchemy import Engine
 
-from rankscope.api.health import HealthItem, get_run_health
+from rankscope.api.routes.health import HealthItem, get_run_health
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import split
 from rankscope.contract.config import RunConfig, Steering

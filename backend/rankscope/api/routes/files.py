@@ -9,9 +9,9 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
 from rankscope.api.compression import accepts_gzip
-from rankscope.api.events import EventStream
 from rankscope.api.log_search import search
 from rankscope.api.logs import read_part
+from rankscope.api.routes.events import EventStream
 from rankscope.api.shapes.base import PresetList
 from rankscope.api.shapes.history import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart
 from rankscope.api.shapes.views import kept_checkpoints, preset_list

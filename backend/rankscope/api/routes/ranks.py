@@ -9,7 +9,7 @@ import numpy.typing as npt
 from fastapi import APIRouter, Query
 from sqlmodel import Session
 
-from rankscope.api.metrics import FromStep, ToStep
+from rankscope.api.routes.metrics import FromStep, ToStep
 from rankscope.api.shapes.history import ComponentHistory, Ledger, LedgerLine, RankFrame, RankFrames, RankHistory
 from rankscope.contract.errors import NotFound
 from rankscope.deps import EngineDep, RunId

@@ -13,7 +13,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from rankscope.api.compression import accepts_gzip
 from rankscope.api.guard.gate import is_same_origin
-from rankscope.api.session import is_right_token, set_cookie
+from rankscope.api.routes.session import is_right_token, set_cookie
 from rankscope.contract.errors import TooManyAttempts
 from rankscope.deps import ResourcesDep
 
