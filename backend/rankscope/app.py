@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 from rankscope import __version__
+from rankscope.api.deps import Resources
 from rankscope.api.document import complete
 from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
 from rankscope.api.guard.gate import Gate
@@ -43,7 +44,6 @@ from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
 from rankscope.api.streaming.live import Feeds
 from rankscope.catalog import Catalog
-from rankscope.deps import Resources
 from rankscope.launch.enqueue import Nudger
 from rankscope.reaper import Reaper
 from rankscope.settings import Settings

@@ -10,11 +10,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rankscope.api.deps import Resources
 from rankscope.api.guard.hosts import is_address, normal_host, own_names
 from rankscope.api.guard.sessions import cookie_name, cookies_named
 from rankscope.api.shapes.problems import SAFE_HEADERS, problem_response
 from rankscope.contract.errors import Forbidden, NotSignedIn, RankScopeError, TooLarge, WrongMediaType
-from rankscope.deps import Resources
 
 MAX_BODY_BYTES = 2_000_000
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
+from rankscope.api.deps import CatalogDep
 from rankscope.api.shapes.base import DatasetList, DatasetPreview, DatasetShape, ModelList, ModelShape, PresetList
 from rankscope.api.shapes.views import left_out_shapes, preset_list
 from rankscope.catalog import DatasetEntry, ModelEntry
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound, UnknownName
 from rankscope.contract.presets import presets
-from rankscope.deps import CatalogDep
 
 router = APIRouter(tags=["catalogue"])
 

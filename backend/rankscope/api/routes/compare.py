@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from rankscope.api.deps import RUN_ID, EngineDep, NowDep
 from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import Comparison, ConfigDifference
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.tables import Run
-from rankscope.deps import RUN_ID, EngineDep, NowDep
 from rankscope.launch.changes import flat
 from rankscope.store import runs
 from rankscope.store.database.engine import reading

@@ -10,9 +10,9 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rankscope.api.compression import accepts_gzip, gzipped
+from rankscope.api.deps import EngineDep, FeedsDep, ResourcesDep, RunId
 from rankscope.api.shapes.history import EventPage
 from rankscope.contract.events import EventKind
-from rankscope.deps import EngineDep, FeedsDep, ResourcesDep, RunId
 from rankscope.store.database.engine import reading
 from rankscope.store.history import events
 

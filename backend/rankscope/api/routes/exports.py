@@ -6,12 +6,12 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlmodel import Session
 
+from rankscope.api.deps import CatalogDep, EngineDep, RunId, SettingsDep
 from rankscope.api.shapes.history import Usage
 from rankscope.api.shapes.runs import RunDetail
 from rankscope.api.shapes.views import detail
 from rankscope.contract.errors import NotFound
 from rankscope.data_folder import is_plain_file
-from rankscope.deps import CatalogDep, EngineDep, RunId, SettingsDep
 from rankscope.exports.adapter_files import layout_sizes, source_of
 from rankscope.exports.archive import ZIP_RESPONSE, zip_of
 from rankscope.exports.artifacts import find_artifact

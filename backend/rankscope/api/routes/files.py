@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
 from rankscope.api.compression import accepts_gzip
+from rankscope.api.deps import CatalogDep, EngineDep, FeedsDep, RunId, SettingsDep
 from rankscope.api.log_search import search
 from rankscope.api.logs import read_part
 from rankscope.api.routes.events import EventStream
@@ -20,7 +21,6 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.data_folder import is_plain_file
-from rankscope.deps import CatalogDep, EngineDep, FeedsDep, RunId, SettingsDep
 from rankscope.exports.adapter_files import adapter_members
 from rankscope.exports.archive import ZIP_RESPONSE, members_of, zip_of
 from rankscope.exports.artifacts import find_artifact

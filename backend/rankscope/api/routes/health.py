@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlmodel import Session
 
+from rankscope.api.deps import EngineDep, NowDep, RunId, SettingsDep
 from rankscope.api.shapes.base import Shape
 from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig, SteerAction
@@ -13,7 +14,6 @@ from rankscope.contract.metrics import STEPS_PER_SECOND, TRAIN_LOSS
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.steered_budget import last_pruning
 from rankscope.contract.tables import Run
-from rankscope.deps import EngineDep, NowDep, RunId, SettingsDep
 from rankscope.health.rules import Code, Facts, NewestCut, NewestRanks, Pruning, Severity, Warned, check
 from rankscope.launch.plan import budget_plan
 from rankscope.store import runs

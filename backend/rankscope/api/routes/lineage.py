@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
+from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
-from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.launch.changes import changed, check_retry, differing
 from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
 from rankscope.launch.plan import make_plan

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from sqlmodel import Session
 
+from rankscope.api.deps import EngineDep, RunId
 from rankscope.api.shapes.history import MetricNames, MetricSeries, SeriesList
-from rankscope.deps import EngineDep, RunId
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
 from rankscope.store.history.points import Points, marked

@@ -12,10 +12,10 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.convertors import Convertor, register_url_convertor
 
 from rankscope.api.compression import accepts_gzip
+from rankscope.api.deps import ResourcesDep
 from rankscope.api.guard.gate import is_same_origin
 from rankscope.api.routes.session import is_right_token, set_cookie
 from rankscope.contract.errors import TooManyAttempts
-from rankscope.deps import ResourcesDep
 
 router = APIRouter(include_in_schema=False)
 

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field
 
+from rankscope.api.deps import EngineDep, NowDep, NudgerDep, PredictionsDep, RunId, SettingsDep
 from rankscope.api.shapes.base import RequestBody, Shape
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound, ServiceDown
 from rankscope.contract.predictions import Prediction
 from rankscope.contract.tables import Run
-from rankscope.deps import EngineDep, NowDep, NudgerDep, PredictionsDep, RunId, SettingsDep
 from rankscope.exports.artifacts import find_artifact
 from rankscope.store import runs, workers
 from rankscope.store.database.engine import reading

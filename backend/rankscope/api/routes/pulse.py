@@ -4,8 +4,8 @@ import time
 
 from fastapi import APIRouter
 
+from rankscope.api.deps import ResourcesDep
 from rankscope.api.shapes.base import Shape
-from rankscope.deps import ResourcesDep
 
 router = APIRouter(prefix="/system", tags=["system"])
 

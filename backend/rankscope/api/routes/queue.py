@@ -3,11 +3,11 @@
 from fastapi import APIRouter
 from sqlalchemy import Engine
 
+from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import ConfigEdit, Queue, ReorderRequest, RunDetail
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
-from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.launch.changes import differing
 from rankscope.launch.plan import make_plan
 from rankscope.store import runs, waiting

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from fastapi import APIRouter, Query
 from sqlmodel import Session
 
+from rankscope.api.deps import EngineDep, RunId
 from rankscope.api.routes.metrics import FromStep, ToStep
 from rankscope.api.shapes.history import ComponentHistory, Ledger, LedgerLine, RankFrame, RankFrames, RankHistory
 from rankscope.contract.errors import NotFound
-from rankscope.deps import EngineDep, RunId
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
 from rankscope.store.history import snapshots

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Query, Response
 from fastapi.openapi.models import Example
 from pydantic import ValidationError
 
+from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.api.shapes import views
 from rankscope.api.shapes.problems import field_shapes
 from rankscope.api.shapes.runs import (
@@ -27,7 +28,6 @@ from rankscope.contract.errors import BadInput
 from rankscope.contract.presets import presets
 from rankscope.contract.problems import bad_input
 from rankscope.contract.status import RunStatus
-from rankscope.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.launch.method_switch import switch_method
 from rankscope.launch.plan import make_plan
 from rankscope.store import run_list, runs

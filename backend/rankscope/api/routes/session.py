@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
+from rankscope.api.deps import Resources, ResourcesDep
 from rankscope.api.guard.gate import client_address, session_cookies, signed_in_by
 from rankscope.api.guard.sessions import COOKIE_MAX_AGE_S, cookie_name
 from rankscope.api.shapes.base import SessionState, SignIn
 from rankscope.contract.errors import NotSignedIn
-from rankscope.deps import Resources, ResourcesDep
 
 router = APIRouter(prefix="/session", tags=["session"])
 

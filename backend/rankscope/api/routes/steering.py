@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
+from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import RunDetail, SteerWish
-from rankscope.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.store import steering
 from rankscope.store.database.engine import writing
 

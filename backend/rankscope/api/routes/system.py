@@ -12,9 +12,9 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope import __version__
+from rankscope.api.deps import NowDep, Resources, ResourcesDep
 from rankscope.api.guard.gate import signed_in_by
 from rankscope.api.shapes.base import Health, ServiceState
-from rankscope.deps import NowDep, Resources, ResourcesDep
 from rankscope.settings import Settings
 from rankscope.store import workers
 from rankscope.store.database.engine import reading

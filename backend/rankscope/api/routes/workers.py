@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
+from rankscope.api.deps import EngineDep, NowDep, SettingsDep
 from rankscope.api.shapes.base import WorkerList, WorkerShape
-from rankscope.deps import EngineDep, NowDep, SettingsDep
 from rankscope.store import workers
 from rankscope.store.database.engine import reading
 
