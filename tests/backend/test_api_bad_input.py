@@ -177,7 +177,7 @@ def test_database_out_of_reach_is_a_503_with_a_next_step(
     def fail(*_: object, **__: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception("gone"))
 
-    for name in ("runs.get_run", "events.last_seq"):
+    for name in ("runs.get_run", "history.events.last_seq"):
         monkeypatch.setattr(f"rankscope.store.{name}", fail)
     assert problem_of(api.get(f"/api/v1/runs/{run_id}"), 503)["next_step"]
     assert problem_of(api.get(f"/api/v1/runs/{run_id}/events/stream"), 503)["next_step"]
