@@ -11,6 +11,7 @@ from rankscope.contract.errors import LeaseLost
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import reading, writing
+from rankscope.store.queue_positions import queue_positions
 from tests.backend.conftest import config_with
 from tests.backend.store_setup import append, begin, claim, losses, queued_run, read_run, sequence, training_run
 
@@ -40,7 +41,7 @@ def test_higher_priority_starts_first_and_equal_ones_in_their_order(engine: Engi
     first, second = queued_run(engine, now=2), queued_run(engine, now=3)
     high = queued_run(engine, now=4, priority=5)
     with reading(engine) as session:
-        assert runs.queue_positions(session) == {high: 1, first: 2, second: 3, low: 4}
+        assert queue_positions(session) == {high: 1, first: 2, second: 3, low: 4}
     assert [claimed.run_id for claimed in iter(lambda: claim(engine), None)] == [high, first, second, low]
 
 

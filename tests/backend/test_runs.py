@@ -13,6 +13,7 @@ from rankscope.contract.tables import Run
 from rankscope.store import runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
+from rankscope.store.queue_positions import queue_positions
 from tests.backend.store_setup import append, losses, queued_run, read_run, training_run
 
 
@@ -83,7 +84,7 @@ def test_resumed_run_waits_again_behind_the_others(engine: Engine) -> None:
     with writing(engine) as session:
         runs.request_resume(session, first, now=4)
     with reading(engine) as session:
-        assert runs.queue_positions(session) == {second: 1, first: 2}
+        assert queue_positions(session) == {second: 1, first: 2}
     assert read_run(engine, first).ended_at is None
     with pytest.raises(InvalidTransition), writing(engine) as session:
         runs.request_resume(session, first, now=5)

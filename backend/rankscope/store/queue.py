@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from rankscope.contract.errors import LeaseLost
@@ -17,6 +17,7 @@ from rankscope.contract.status import CLAIMABLE, OWNED, RunStatus
 from rankscope.contract.tables import Attempt, Run
 from rankscope.store import runs
 from rankscope.store.history import events, rebuild
+from rankscope.store.queue_positions import waiting
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,6 @@ class Lease(NamedTuple):
     run_id: str
     attempt: int
     expires_at: float | None
-
-
-def waiting(*columns: Any) -> Select[Any]:
-    """Runs that wait for a worker, in the order in which they will start."""
-    return (
-        select(*columns)
-        .where(col(Run.status).in_(CLAIMABLE))
-        .order_by(col(Run.priority).desc(), col(Run.queue_order), col(Run.id))
-    )
 
 
 def claim_next(session: Session, *, worker: str, has_gpu: bool, lease_s: float, now: float) -> Claim | None:

@@ -1,20 +1,30 @@
-"""The queue as a person arranges it: order, and the configuration of runs that wait."""
+"""The order of the queue: which runs wait, in which places, and how to rearrange them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlmodel import Session, col
 
-from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
-from rankscope.contract.events import ConfigEvent
-from rankscope.contract.status import RunStatus
+from rankscope.contract.status import CLAIMABLE
 from rankscope.contract.tables import Run
 from rankscope.store import runs
-from rankscope.store.history import events
-from rankscope.store.queue import waiting
+
+
+def waiting(*columns: Any) -> Select[Any]:
+    """Runs that wait for a worker, in the order in which they will start."""
+    return (
+        select(*columns)
+        .where(col(Run.status).in_(CLAIMABLE))
+        .order_by(col(Run.priority).desc(), col(Run.queue_order), col(Run.id))
+    )
+
+
+def queue_positions(session: Session) -> dict[str, int]:
+    """Run id -> place among the waiting runs; 1 is next."""
+    return {run_id: index for index, run_id in enumerate(session.scalars(waiting(Run.id)), start=1)}
 
 
 def waiting_runs(session: Session, *, limit: int) -> tuple[list[Run], int]:
@@ -51,46 +61,3 @@ def reorder(session: Session, run_ids: Sequence[str]) -> list[Run]:
         session.add(run)
     session.flush()
     return arranged
-
-
-def change_config(
-    session: Session,
-    run: Run,
-    before: RunConfig,
-    config: RunConfig,
-    differences: Mapping[str, list[Any]],
-    *,
-    why: str,
-    now: float,
-    total_steps: int,
-    environment: Mapping[str, Any],
-) -> None:
-    """Gives a run that no worker has another configuration than `before`, and records what changed."""
-    if run.status.is_owned:
-        raise InvalidTransition(f"Run {run.id} is {run.status}; its configuration is in use.", "Stop it first.")
-    if not differences:
-        return
-    was_default = run.name == runs.default_name(before)
-    run.config = config.model_dump(mode="json")
-    run.total_steps = total_steps
-    run.environment = {**run.environment, **environment}
-    run.method, run.model_id, run.data_id = config.method.name, config.model.id, config.data.id
-    run.needs_gpu = config.hardware.device == "gpu"
-    if was_default:
-        run.name = runs.default_name(config)
-    session.add(run)
-    session.flush()
-    event = ConfigEvent(why="edit" if why == "edit" else "retry", changes=dict(differences), total_steps=total_steps)
-    events.append_unfenced(session, run.id, [event], now=now)
-    session.refresh(run)
-
-
-def check_editable(run: Run) -> None:
-    """Raises InvalidTransition unless the run waits for its first start: nothing has been trained with the old one."""
-    if run.status != RunStatus.queued or run.attempt:
-        raise InvalidTransition(
-            f"Run {run.id} is {run.status}"
-            + (f" after {run.attempt} attempt(s)" if run.attempt else "")
-            + "; only a run that was never started can be edited.",
-            "Fork it from a checkpoint, or duplicate it.",
-        )

@@ -229,13 +229,6 @@ def relatives(session: Session, run: Run, *, most: int) -> tuple[list[Run], bool
     return tree[:most], len(tree) <= most
 
 
-def queue_positions(session: Session) -> dict[str, int]:
-    """Run id -> place among the waiting runs; 1 is next."""
-    from rankscope.store.queue import waiting
-
-    return {run_id: index for index, run_id in enumerate(session.scalars(waiting(Run.id)), start=1)}
-
-
 def attempts_of(session: Session, run_id: str, *, most: int | None = None) -> list[Attempt]:
     """The newest `most` (None: all), in order."""
     query = select(Attempt).where(col(Attempt.run_id) == run_id).order_by(col(Attempt.number).desc()).limit(most)

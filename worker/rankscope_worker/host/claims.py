@@ -7,7 +7,8 @@ from sqlmodel import Session, col
 
 from rankscope.contract.tables import Run
 from rankscope.store.database.engine import reading, writing
-from rankscope.store.queue import Claim, claim_next, waiting
+from rankscope.store.queue import Claim, claim_next
+from rankscope.store.queue_positions import waiting
 from rankscope_worker.host.celery_app import NUDGE
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.supervisor import Supervisor

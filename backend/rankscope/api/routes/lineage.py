@@ -15,7 +15,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.launch.changes import changed, check_retry, differing
 from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
 from rankscope.launch.plan import make_plan
-from rankscope.store import runs, waiting
+from rankscope.store import config_edits, runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 
@@ -53,7 +53,7 @@ def retry_run(
         run = runs.get_run(session, run_id)
         if run.config != old or run.status != status:
             raise InvalidTransition(f"Run {run_id} changed meanwhile.", "Reload it and try again.")
-        waiting.change_config(
+        config_edits.change_config(
             session, run, before, after, differences, why="retry", now=now, total_steps=plan.total_steps, environment={}
         )
         runs.transition(session, run, RunStatus.queued, now=now, reason="retried")

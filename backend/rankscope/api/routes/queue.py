@@ -10,7 +10,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.launch.changes import differing
 from rankscope.launch.plan import make_plan
-from rankscope.store import runs, waiting
+from rankscope.store import config_edits, queue_positions, runs
 from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(tags=["queue"])
@@ -31,7 +31,7 @@ def reorder_queue(body: ReorderRequest, engine: EngineDep, nudger: NudgerDep, no
     Refused as a whole when one of them does not wait any more.
     """
     with writing(engine) as session:
-        waiting.reorder(session, body.run_ids)
+        queue_positions.reorder(session, body.run_ids)
     nudger.nudge()
     return _queue(engine, now)
 
@@ -50,7 +50,7 @@ def edit_config(
     """Another configuration for a run that waits for its first start."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
-        waiting.check_editable(run)
+        config_edits.check_editable(run)
         old = run.config
     before, plan = RunConfig.stored(old), make_plan(body.config, catalog)
     differences = differing(old, plan.config.model_dump(mode="json"))
@@ -58,10 +58,10 @@ def edit_config(
         run = session.get(type(run), run_id, populate_existing=True, with_for_update=True) or runs.get_run(
             session, run_id
         )
-        waiting.check_editable(run)
+        config_edits.check_editable(run)
         if run.config != old:
             raise InvalidTransition(f"Run {run_id} was edited meanwhile.", "Reload it and try again.")
-        waiting.change_config(
+        config_edits.change_config(
             session,
             run,
             before,
@@ -79,5 +79,5 @@ def edit_config(
 
 def _queue(engine: Engine, now: float) -> Queue:
     with reading(engine) as session:
-        found, total = waiting.waiting_runs(session, limit=_MOST_RUNS)
+        found, total = queue_positions.waiting_runs(session, limit=_MOST_RUNS)
         return Queue(items=views.summaries(session, found, now=now), total=total)

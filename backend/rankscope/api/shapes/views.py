@@ -22,6 +22,7 @@ from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
 from rankscope.store.history import snapshots
+from rankscope.store.queue_positions import queue_positions
 from rankscope.store.steering import done_so_far, is_held
 
 _COPIED = (
@@ -65,7 +66,7 @@ def summary(run: Run, *, now: float, queue_position: int | None) -> RunSummary:
 
 
 def summaries(session: Session, found: list[Run], *, now: float) -> list[RunSummary]:
-    positions = runs.queue_positions(session)
+    positions = queue_positions(session)
     return [summary(run, now=now, queue_position=positions.get(run.id)) for run in found]
 
 
@@ -96,7 +97,7 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
     modules = snapshots.modules_event(session, run.id) or {}
     curve = planned_budget(run, config)
     return RunDetail.model_validate(
-        _summary_fields(run, now, runs.queue_positions(session).get(run.id))
+        _summary_fields(run, now, queue_positions(session).get(run.id))
         | {
             "notes": run.notes,
             "config": config,
