@@ -1,12 +1,27 @@
-"""What a person can do about a run that has ended, as one click."""
+"""What you can do about a run that has ended, as one click."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
-from rankscope.api.shapes.runs import Remedy
+from pydantic import BaseModel, ConfigDict, Field
+
 from rankscope.contract.batch import smaller_batch
 from rankscope.contract.reasons import OUT_OF_MEMORY, UNCHANGED_WOULD_FAIL
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
+
+
+class Remedy(BaseModel):
+    """What can be done about a run that has ended, as one call."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    action: Literal["resume", "retry", "fork", "launch"]
+    """Launch: a run of its own, by `POST /runs` with this one's configuration and the changes merged into it."""
+    label: str = Field(examples=["Retry with batch 8 and accumulation 2"])
+    step: int | None
+    """Of action fork."""
+    changes: dict[str, Any]
 
 
 def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:

@@ -1,31 +1,15 @@
 """Health of a run: what is wrong, or may be, and what to do about it."""
 
-from typing import Any
-
 from fastapi import APIRouter
-from sqlmodel import Session
 
 from rankscope.api.deps import EngineDep, NowDep, RunId, SettingsDep
 from rankscope.api.shapes.base import Shape
-from rankscope.contract.budget import PruningWindow, pruning_window
-from rankscope.contract.config import RunConfig, SteerAction
-from rankscope.contract.methods import AnyMethod, BudgetedMethod
-from rankscope.contract.metrics import STEPS_PER_SECOND, TRAIN_LOSS
-from rankscope.contract.status import Phase, RunStatus
-from rankscope.contract.steered_budget import last_pruning
-from rankscope.contract.tables import Run
-from rankscope.health.rules import Code, Facts, NewestCut, NewestRanks, Pruning, Severity, Warned, check
-from rankscope.launch.plan import budget_plan
+from rankscope.health.rules import Code, Severity, check
+from rankscope.health.run_facts import read_facts
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
-from rankscope.store.history import health_inputs
-from rankscope.store.history.series import Curve, read_curves
-from rankscope.store.history.snapshots import modules_event
 
 router = APIRouter(prefix="/runs/{run_id}/health", tags=["health"])
-
-_POINTS = 600
-_STEPPING = (Phase.training, Phase.pruning)
 
 
 class HealthItem(Shape):
@@ -49,7 +33,7 @@ class RunHealth(Shape):
 def get_run_health(run_id: RunId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunHealth:
     """Looks at the run as it is now: ranks, budget, scores, loss, speed, and its worker."""
     with reading(engine) as session:
-        facts = _facts(session, runs.get_run(session, run_id), lease_s=settings.lease_s, now=now)
+        facts = read_facts(session, runs.get_run(session, run_id), lease_s=settings.lease_s, now=now)
     return RunHealth(
         items=[
             HealthItem(
@@ -63,107 +47,3 @@ def get_run_health(run_id: RunId, engine: EngineDep, settings: SettingsDep, now:
         ],
         checked_at=now,
     )
-
-
-def _facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
-    config = RunConfig.stored(run.config)
-    method = config.method
-    ranks = health_inputs.newest_ranks(session, run.id)
-    steering = _in_force(run, ranks.step if ranks else run.step)
-    cut = health_inputs.newest_cut(session, run.id)
-    curves = read_curves(session, run.id, [TRAIN_LOSS, STEPS_PER_SECOND], limit=_POINTS)
-    losses, speeds = curves[TRAIN_LOSS].points, curves[STEPS_PER_SECOND].points
-    return Facts(
-        status=run.status,
-        method=method,
-        step=run.step,
-        total_steps=run.total_steps,
-        window=_window(method, run.total_steps),
-        settled_step=run.settled_step,
-        held_since=_last_act(steering, "hold") if run.settled_step is None else None,
-        frozen_at=_last_act(steering, "freeze"),
-        target_rank=_target_rank(method, steering),
-        pruning_due=_pruning_due(run, config, ranks),
-        pruned_to=_pruned_to(session, run, ranks),
-        cut=None if cut is None else NewestCut(cut.step, cut.threshold, cut.scores),
-        ranks=_newest_ranks(session, run.id, ranks),
-        losses=list(zip(losses.steps.tolist(), losses.values.tolist(), strict=True)),
-        # An attempt that starts has none yet; what there is was the speed of those before it.
-        speeds=()
-        if run.status == RunStatus.starting
-        else speeds.values[speeds.steps > run.attempt_start_step].tolist(),
-        loss_age_s=_loss_age_s(run, curves[TRAIN_LOSS], health_inputs.phase_since(session, run.id), now),
-        worker=run.worker,
-        lease_s=lease_s,
-        lease_age_s=None if run.lease_expires_at is None else now - (run.lease_expires_at - lease_s),
-        warnings=[
-            Warned(event["code"], event["message"], event.get("next_step", ""), event.get("step"))
-            for event in health_inputs.warnings(session, run.id)
-        ],
-    )
-
-
-def _in_force(run: Run, step: int) -> list[dict[str, Any]]:
-    """What was steered up to `step`; what came after the final mask was refused."""
-    last = step if run.settled_step is None else min(step, run.settled_step)
-    return [entry for entry in run.config.get("steering", []) if entry["step"] <= last]
-
-
-def _last_act(steering: list[dict[str, Any]], action: SteerAction) -> int | None:
-    """The step of this action, if nothing but changes of the target came after it."""
-    acts = [entry for entry in steering if entry["action"] != "target"]
-    return int(acts[-1]["step"]) if acts and acts[-1]["action"] == action else None
-
-
-def _window(method: AnyMethod, total_steps: int | None) -> PruningWindow | None:
-    if total_steps is None or not isinstance(method, BudgetedMethod):
-        return None
-    return pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
-
-
-def _target_rank(method: AnyMethod, steering: list[dict[str, Any]]) -> int | None:
-    """The target rank that holds after all that was steered; None for methods without one."""
-    steered = [entry["target_rank"] for entry in steering if entry["action"] == "target"]
-    if steered:
-        return int(steered[-1])
-    return method.target_rank if isinstance(method, BudgetedMethod) else None
-
-
-def _pruning_due(run: Run, config: RunConfig, ranks: health_inputs.UnpackedRanks | None) -> Pruning | None:
-    """The newest pruning that the plan has up to the newest snapshot, of those that were this run's to do."""
-    method = config.method
-    if ranks is None or run.total_steps is None or not isinstance(method, BudgetedMethod):
-        return None
-    plan = budget_plan(method, len(ranks.mask), run.total_steps)
-    found = last_pruning(plan, run.total_steps, config.steering, ranks.step)
-    # A fork has pruned nothing of what its plan has up to its parent's checkpoint.
-    return None if found is None or found[0] <= (run.parent_step or 0) else Pruning(*found)
-
-
-def _pruned_to(session: Session, run: Run, ranks: health_inputs.UnpackedRanks | None) -> Pruning | None:
-    """The pruning that made the newest snapshot's mask; its event is stored just after the snapshot."""
-    if ranks is not None and ranks.is_pruning:
-        return Pruning(ranks.step, ranks.budget)
-    found = health_inputs.newest_pruning(session, run.id)
-    return None if found is None else Pruning(*found)
-
-
-def _newest_ranks(session: Session, run_id: str, found: health_inputs.UnpackedRanks | None) -> NewestRanks | None:
-    modules = modules_event(session, run_id)
-    if modules is None or found is None:
-        return None
-    return NewestRanks(
-        step=found.step,
-        is_final=found.is_final,
-        names=[module["name"] for module in modules["modules"]],
-        ranks=found.mask.sum(axis=1).tolist(),
-        scores=found.scores[found.mask].tolist(),
-        width=found.mask.shape[1],
-    )
-
-
-def _loss_age_s(run: Run, losses: Curve, phase_since: float | None, now: float) -> float | None:
-    """For how long a run that makes steps right now has shown no loss: evaluations, saves and loading do not count."""
-    if run.status != RunStatus.running or run.phase not in _STEPPING or not len(losses.points):
-        return None
-    return now - max(float(losses.points.times[-1]), run.attempt_started_at or 0.0, phase_since or 0.0)

@@ -11,6 +11,7 @@ from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.events import Module
 from rankscope.contract.methods import MethodName
 from rankscope.contract.status import Phase, RunStatus
+from rankscope.health.remedy import Remedy
 
 
 def _printable(text: str) -> str:
@@ -152,17 +153,6 @@ class AttemptShape(Shape):
     ended_at: float | None
     start_step: int | None
     outcome: str | None
-
-
-class Remedy(Shape):
-    """What can be done about a run that has ended, as one call."""
-
-    action: Literal["resume", "retry", "fork", "launch"]
-    """Launch: a run of its own, by `POST /runs` with this one's configuration and the changes merged into it."""
-    label: str = Field(examples=["Retry with batch 8 and accumulation 2"])
-    step: int | None
-    """Of action fork."""
-    changes: dict[str, Any]
 
 
 class SteerRequestShape(Shape):
