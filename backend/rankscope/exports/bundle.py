@@ -11,8 +11,8 @@ import yaml
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from rankscope.api.shapes.runs import RunDetail
 from rankscope.exports.archive import Member, members_of, parts_of
+from rankscope.exports.exported_run import ExportedRun
 from rankscope.exports.report import report
 from rankscope.store.database.engine import reading
 from rankscope.store.history import events, series, snapshots
@@ -24,7 +24,7 @@ _FRAMES_A_READ = 100
 _BYTES_A_READ = 64_000_000
 
 
-def bundle(engine: Engine, run: RunDetail, logs: dict[int, Path], result: Path | None) -> Iterator[Member]:
+def bundle(engine: Engine, run: ExportedRun, logs: dict[int, Path], result: Path | None) -> Iterator[Member]:
     """`logs`: attempt -> its log file. `result`: the folder of the adapter or model, None before there is one."""
 
     def text(name: str, parts: Iterable[str]) -> Member:
@@ -70,7 +70,7 @@ def _metrics(engine: Engine, run_id: str) -> Iterator[str]:
         yield _lines([name, step, time, value] for step, time, value in columns)
 
 
-def _ledger(engine: Engine, run: RunDetail) -> Iterator[str]:
+def _ledger(engine: Engine, run: ExportedRun) -> Iterator[str]:
     fields = ["step", "change", "module", "component", "score", "order", "total", "threshold", "budget"]
     with reading(engine) as session:
         lines = list(snapshots.ledger(session, run.id))
@@ -78,7 +78,7 @@ def _ledger(engine: Engine, run: RunDetail) -> Iterator[str]:
     yield _lines([*(line[field] for field in fields), run.modules[line["module"]].name] for line in lines)
 
 
-def _ranks(engine: Engine, run: RunDetail) -> Iterator[str]:
+def _ranks(engine: Engine, run: ExportedRun) -> Iterator[str]:
     """A line a snapshot: step, budget, then the live rank of each module by its name."""
     yield _lines([["step", "budget", *(module.name for module in run.modules)]])
     if not run.modules or run.width is None:

@@ -8,9 +8,9 @@ import yaml
 from sqlmodel import Session
 
 from rankscope import __version__
-from rankscope.api.shapes.runs import RunDetail
 from rankscope.contract.events import Module
 from rankscope.exports.drawing import Line, curves, heatmap
+from rankscope.exports.exported_run import ExportedRun
 from rankscope.store.history import events, series, snapshots
 from rankscope.store.history.rank_columns import module_columns
 
@@ -27,7 +27,7 @@ pre{background:#f5f7f9;padding:12px;overflow:auto;font-size:12px}.none,.small{co
 """
 
 
-def report(session: Session, run: RunDetail) -> str:
+def report(session: Session, run: ExportedRun) -> str:
     """The report as it stands now; a run that has not ended says so."""
     metrics = series.read_curves(session, run.id, limit=_POINTS)
     frames, _ = snapshots.rank_frames(session, run.id, limit=_FRAMES)
@@ -49,14 +49,14 @@ def report(session: Session, run: RunDetail) -> str:
     )
 
 
-def _head(run: RunDetail) -> str:
+def _head(run: ExportedRun) -> str:
     ended = "" if run.status.is_terminal else " It has not ended: this is how it stands now."
     why = f"<p>{escape(run.message)}</p>" if run.message else ""
     notes = f"<p>{escape(run.notes)}</p>" if run.notes else ""
     return f"<h1>{escape(run.name)}</h1><p class='small'>Run {run.id}, {run.status}.{ended}</p>{why}{notes}"
 
 
-def _facts(run: RunDetail) -> str:
+def _facts(run: ExportedRun) -> str:
     accuracy = run.metrics.get("eval_accuracy")
     rows = [
         ("Method", run.method),
@@ -74,7 +74,7 @@ def _facts(run: RunDetail) -> str:
     return "<h2>Result</h2>" + _table(rows)
 
 
-def _ranks(run: RunDetail, frames: list[dict[str, Any]]) -> str:
+def _ranks(run: ExportedRun, frames: list[dict[str, Any]]) -> str:
     if not frames or not run.modules or run.width is None:
         return ""
     last = module_columns(frames[-1:], len(run.modules), run.width).ranks[0]
@@ -101,7 +101,7 @@ def _grid(modules: list[Module]) -> tuple[list[str], list[str], list[tuple[int, 
     return list(rows), list(columns), places
 
 
-def _budget(run: RunDetail, frames: list[dict[str, Any]]) -> str:
+def _budget(run: ExportedRun, frames: list[dict[str, Any]]) -> str:
     if not frames:
         return ""
     planned_x: list[float] = [point.step for point in run.planned_budget]
@@ -139,7 +139,7 @@ def _warnings(found: list[dict[str, Any]]) -> str:
     return f"<h2>Warnings</h2><ul>{items}</ul>"
 
 
-def _configuration(run: RunDetail) -> str:
+def _configuration(run: ExportedRun) -> str:
     config = yaml.safe_dump(run.config.model_dump(mode="json"), sort_keys=False)
     environment = yaml.safe_dump(run.environment, sort_keys=False) if run.environment else "unknown"
     return f"<h2>Configuration</h2><pre>{escape(config)}</pre><h2>Environment</h2><pre>{escape(environment)}</pre>"
