@@ -4,15 +4,16 @@ As ASGI middleware, so that it fails closed: a route under /api is behind it wit
 through untouched (streams stay streams).
 """
 
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rankscope.api.deps import Resources
+from rankscope.api.guard.auth import AttemptLimit, Gatekeeper
 from rankscope.api.guard.hosts import is_address, normal_host, own_names
-from rankscope.api.guard.sessions import cookie_name, cookies_named
+from rankscope.api.guard.sessions import Sessions, cookie_name, cookies_named
 from rankscope.api.shapes.problems import SAFE_HEADERS, problem_response
 from rankscope.contract.errors import Forbidden, NotSignedIn, RankScopeError, TooLarge, WrongMediaType
 
@@ -21,6 +22,19 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Reachable without sign-in; health then says only its one word.
 _OPEN_PATHS = frozenset({"/api/v1/session", "/api/v1/system/health"})
 _SIGN_IN = ("/api/v1/session", "POST")
+
+
+class SignInState(Protocol):
+    """What decides whether a request is signed in; the server's resources have it."""
+
+    @property
+    def gatekeeper(self) -> Gatekeeper: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
+
+    @property
+    def attempt_limit(self) -> AttemptLimit: ...
 
 
 class Gate:
@@ -56,12 +70,12 @@ class Gate:
         path, method = scope["path"], scope["method"]
         if not is_api(path):
             return
-        resources: Resources = scope["app"].state.resources
-        by_bearer, by_cookie = signed_in_by(headers, resources)
+        state: SignInState = scope["app"].state.resources
+        by_bearer, by_cookie = signed_in_by(headers, state)
         if not (by_bearer or by_cookie):
             # A sign-in brings its token in the body, where it is counted.
             if bearer_token(headers) is not None and (path, method) != _SIGN_IN:
-                resources.attempt_limit.count_failure(client_address(scope))
+                state.attempt_limit.count_failure(client_address(scope))
             if path not in _OPEN_PATHS:
                 raise NotSignedIn(
                     "This needs a sign-in.",
@@ -93,11 +107,11 @@ def is_api(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
-def signed_in_by(headers: Headers, resources: Resources) -> tuple[bool, bool]:
+def signed_in_by(headers: Headers, state: SignInState) -> tuple[bool, bool]:
     """Whether the bearer token is right, and whether the cookie is."""
     token = bearer_token(headers)
-    by_bearer = token is not None and resources.gatekeeper.knows_token(token)
-    return by_bearer, any(map(resources.sessions.knows, session_cookies(headers)))
+    by_bearer = token is not None and state.gatekeeper.knows_token(token)
+    return by_bearer, any(map(state.sessions.knows, session_cookies(headers)))
 
 
 def bearer_token(headers: Headers) -> str | None:
