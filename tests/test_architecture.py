@@ -3,7 +3,9 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,29 +14,58 @@ ROOT = Path(__file__).parent.parent
 SOURCES = {"rankscope": ROOT / "backend", "rankscope_worker": ROOT / "worker", "dynamic_rank": ROOT / "worker"}
 STANDARD_LIBRARY = sys.stdlib_module_names
 
-READ_BY_WORKERS = {
-    "rankscope.contract",
-    "rankscope.store",
-    "rankscope.catalog",
-    "rankscope.settings",
-    "rankscope.data_folder",
-    "rankscope.training_stack",
-}
-SHARED_BY_HOST_AND_CHILD = {f"rankscope_worker.{name}" for name in ("exits", "inbox", "nvml", "patience")}
-
-# Package (the longest prefix that fits a module) -> prefixes of ours that it may import.
-ALLOWED = {
-    "rankscope.contract": {"rankscope.contract"},
-    "rankscope.store": {"rankscope.contract", "rankscope.store"},
-    "rankscope.catalog": {"rankscope.contract", "rankscope.catalog", "rankscope.settings"},
+# A room is a folder, or a module at the top of `rankscope`. Room -> rooms that its modules may import, besides their own.
+# A room that is not listed has the row of the nearest folder above it that is.
+_FOUNDATION = {"rankscope.contract", "rankscope.settings", "rankscope.data_folder"}
+_STORE = {"rankscope.store", "rankscope.store.database", "rankscope.store.history"}
+_READ_BY_WORKERS = {*_FOUNDATION, *_STORE, "rankscope.catalog", "rankscope.training_stack"}
+ALLOWED: dict[str, set[str]] = {
+    "rankscope.contract": set(),
+    "rankscope.settings": {"rankscope.contract"},
+    "rankscope.data_folder": {"rankscope.contract", "rankscope.settings"},
+    "rankscope.training_stack": {"rankscope.contract"},
+    "rankscope.catalog": {"rankscope.contract", "rankscope.settings"},
+    "rankscope.store.database": {"rankscope.contract"},
+    "rankscope.store.history": {"rankscope.contract", "rankscope.store.database"},
+    "rankscope.store": {"rankscope.contract", "rankscope.store.database", "rankscope.store.history"},
+    "rankscope.launch": {*_FOUNDATION, *_STORE, "rankscope.catalog"},
+    "rankscope.health": {"rankscope.contract", *_STORE, "rankscope.launch"},
+    "rankscope.exports": {*_FOUNDATION, *_STORE, "rankscope.catalog"},
+    "rankscope.api.shapes": {*_FOUNDATION, *_STORE, "rankscope.catalog", "rankscope.launch", "rankscope.health"},
+    "rankscope.api.guard": {"rankscope.contract", "rankscope.settings", "rankscope.api.shapes"},
+    "rankscope.api.streaming": {"rankscope.contract", *_STORE, "rankscope.api.shapes"},
+    "rankscope.api": {
+        *_FOUNDATION,
+        *_STORE,
+        "rankscope.catalog",
+        "rankscope.launch",
+        "rankscope.api.shapes",
+        "rankscope.api.guard",
+        "rankscope.api.streaming",
+    },
+    "rankscope.api.routes": {
+        *_FOUNDATION,
+        *_STORE,
+        "rankscope.catalog",
+        "rankscope.launch",
+        "rankscope.health",
+        "rankscope.exports",
+        "rankscope.api",
+        "rankscope.api.shapes",
+        "rankscope.api.guard",
+        "rankscope.api.streaming",
+    },
+    # Start-up and the command line put everything together.
     "rankscope": {"rankscope"},
-    "rankscope_worker": {*READ_BY_WORKERS, *SHARED_BY_HOST_AND_CHILD, "rankscope_worker.host.main"},
-    "rankscope_worker.host": {*READ_BY_WORKERS, *SHARED_BY_HOST_AND_CHILD, "rankscope_worker.host"},
-    "rankscope_worker.child": {*READ_BY_WORKERS, *SHARED_BY_HOST_AND_CHILD, "rankscope_worker.child", "dynamic_rank"},
+    # `python -m rankscope_worker` starts the host.
+    "rankscope_worker": {*_READ_BY_WORKERS, "rankscope_worker.host"},
+    "rankscope_worker.host": {*_READ_BY_WORKERS, "rankscope_worker"},
+    "rankscope_worker.child": {*_READ_BY_WORKERS, "rankscope_worker", "dynamic_rank"},
     "dynamic_rank": {"dynamic_rank"},
 }
-# `from rankscope import x` names the package itself, which holds nothing but the version.
-EMPTY_PACKAGES = {"rankscope", "rankscope.__version__", "rankscope_worker"}
+# These have rooms of their own below them that they may all import.
+_WHOLE = {"rankscope", "dynamic_rank"}
+MOST_MODULES = 20
 # What runs in the worker's supervising process, at the top of the package what both processes use: it must start fast and
 # survive what kills a child.
 SUPERVISING = sorted(
@@ -76,12 +107,58 @@ def is_within(module: str, prefixes: set[str]) -> bool:
     return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)
 
 
-@pytest.mark.parametrize(("module", "path"), [pytest.param(*entry, id=entry[0]) for entry in modules()])
+MODULES = dict(modules())
+
+
+def room_of(name: str) -> str:
+    """The folder of a module of ours, or the module itself at the top of `rankscope`; `name` may be of something in it."""
+    while name not in MODULES:
+        name = name.rpartition(".")[0]
+    if is_within(name, {"rankscope.contract"}):
+        return "rankscope.contract"  # one configuration, which is made of its methods: its subfolders are not rooms
+    if MODULES[name].name == "__init__.py":
+        return name
+    folder = name.rpartition(".")[0]
+    return name if folder == "rankscope" else folder
+
+
+def rooms_imported(module: str, path: Path) -> set[str]:
+    """Rooms that a module imports from, other than its own."""
+    ours = [name for name in imports(path) if is_within(name, set(SOURCES))]
+    # `from rankscope.store import runs` names the package too; only what is taken from it counts.
+    taken = {name for name in ours if not any(other.startswith(f"{name}.") for other in ours)}
+    return {room_of(name) for name in taken} - {room_of(module), "rankscope"}
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*entry, id=entry[0]) for entry in MODULES.items()])
 def test_module_imports_only_along_the_arrows(module: str, path: Path) -> None:
-    package = max((name for name in ALLOWED if is_within(module, {name})), key=len)
-    ours = {name for name in imports(path) if is_within(name, set(SOURCES))}
-    foreign = {name for name in ours if not is_within(name, ALLOWED[package]) and name not in EMPTY_PACKAGES}
+    row = max((name for name in ALLOWED if is_within(room_of(module), {name})), key=len)
+    allowed = ALLOWED[row]
+    foreign = {
+        room for room in rooms_imported(module, path) if room not in allowed and not is_within(room, allowed & _WHOLE)
+    }
     assert not foreign, f"{module} must not import {sorted(foreign)}"
+
+
+@pytest.mark.parametrize("package", ["rankscope"])
+def test_no_room_imports_another_one_that_imports_it(package: str) -> None:
+    arrows: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        if is_within(module, {package}):
+            arrows.setdefault(room_of(module), set()).update(rooms_imported(module, path))
+    try:
+        tuple(TopologicalSorter(arrows).static_order())
+    except CycleError as error:
+        pytest.fail(f"These import each other in a circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("package", ["rankscope"])
+def test_no_folder_has_more_modules_than_a_reader_keeps_in_mind(package: str) -> None:
+    counted = Counter(
+        path.parent for module, path in MODULES.items() if path.name != "__init__.py" and is_within(module, {package})
+    )
+    crowded = {str(folder.relative_to(ROOT)): n for folder, n in counted.items() if n > MOST_MODULES}
+    assert not crowded, f"more than {MOST_MODULES} modules: {crowded}"
 
 
 def writes(path: Path) -> Iterator[ast.With]:
