@@ -1,0 +1,58 @@
+"""pyproject.toml declares every package that the code imports itself: one that merely comes with another may go with it."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = {"rankscope", "rankscope_worker", "dynamic_rank"}
+NEVER_LOADED = {"_typeshed"}  # part of the type checker
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(*extras: str) -> set[str]:
+    """Distributions of the base install and of these extras."""
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines: list[str] = project["dependencies"] + [
+        line for extra in extras for line in project["optional-dependencies"][extra]
+    ]
+    return {normalised(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in lines}
+
+
+def imported(folders: Iterable[Path]) -> dict[str, Path]:
+    """Top-level module -> a file that imports it, at the top or inside a function."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in folder.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    names = [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                    names = [str(node.module)]
+                else:
+                    continue
+                found |= {name.split(".")[0]: path.relative_to(ROOT) for name in names}
+    return {name: path for name, path in found.items() if name not in OURS | NEVER_LOADED | sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize(("folders", "extras"), [(["backend"], []), (["worker"], ["worker"])], ids=["server", "worker"])
+def test_every_imported_package_is_declared(folders: list[str], extras: list[str]) -> None:
+    allowed, distributions = declared(*extras), packages_distributions()
+    modules = imported(ROOT / folder for folder in folders)
+    assert len(modules) > 5, "found no imports: this test looks in the wrong place"
+    missing = {
+        name: str(path)
+        for name, path in modules.items()
+        if not allowed & {normalised(each) for each in distributions.get(name, [name])}
+    }
+    assert not missing, f"imported, but not declared in pyproject.toml: {missing}"
