@@ -12,6 +12,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 from tests.tiny import make_reviews, make_tiny_bert
+from tests.worker.nvml_driver import NvmlDriver, build
 
 PATTERN = (("query", 3), ("key", 0), ("value", 1))
 METHODS: dict[str, dict[str, Any]] = {
@@ -49,6 +50,16 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_tiny_bert(folder / "models" / "tiny-bert")
     make_reviews(folder / "datasets" / "reviews.csv")
     return folder
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def driver(nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NvmlDriver:
+    return NvmlDriver(nvml_library, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -1,69 +1,85 @@
-"""Memory and utilisation of NVIDIA GPUs, by the driver's own library: no process is started, no context made."""
+"""NVIDIA GPUs through NVML, the driver's management library: no process is started and no CUDA context created."""
 
-import ctypes
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple, Self, TypeVar
 
-_LIBRARY = "libnvidia-ml.so.1"
-_SUCCESS = 0
+import pynvml
 
-
-class _Memory(ctypes.Structure):
-    _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
+Value = TypeVar("Value")
 
 
-class _Utilization(ctypes.Structure):
-    _fields_ = [("gpu", ctypes.c_uint), ("memory", ctypes.c_uint)]
+class Memory(NamedTuple):
+    total_bytes: int
+    free_bytes: int
+    used_bytes: int
 
 
 class Nvml:
-    """The GPUs that this process may use, in the order of CUDA_VISIBLE_DEVICES. Without a driver there are none."""
+    """The GPUs that this process may use, in the order of CUDA_VISIBLE_DEVICES. Without a driver there are none.
 
-    def __init__(self, load: Callable[[str], Any] = ctypes.CDLL, wanted: str | None = None) -> None:
-        self._devices: list[ctypes.c_void_p] = []
+    What the driver does not report, or fails to read, is None.
+    """
+
+    def __init__(self, wanted: str | None = None) -> None:
+        self._devices: list[object] = []
+        self._is_open = False
         wanted = os.environ.get("CUDA_VISIBLE_DEVICES") if wanted is None else wanted
         try:
-            self._library = load(_LIBRARY)
-        except OSError:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError:
             return
-        if self._call("nvmlInit_v2"):
-            names = [str(number) for number in range(self._count())] if wanted is None else wanted.split(",")
-            found = (self._device(name.strip()) for name in names)
-            self._devices = [device for device in found if device is not None]
+        self._is_open = True
+        count = _read(pynvml.nvmlDeviceGetCount) or 0
+        names = [str(number) for number in range(count)] if wanted is None else wanted.split(",")
+        found = (_device(name.strip()) for name in names)
+        self._devices = [device for device in found if device is not None]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._is_open:
+            self._is_open = False
+            _read(pynvml.nvmlShutdown)
 
     def __len__(self) -> int:
         return len(self._devices)
 
-    def memory_bytes(self, index: int) -> int | None:
-        """Memory of the whole GPU that is taken, by whichever program; None when the driver does not say."""
-        memory = _Memory()
-        is_known = self._call("nvmlDeviceGetMemoryInfo", self._devices[index], ctypes.byref(memory))
-        return int(memory.used) if is_known else None
+    def host_index(self, number: int) -> int | None:
+        """The GPU's index among all GPUs of the host."""
+        return _read(lambda: int(pynvml.nvmlDeviceGetIndex(self._devices[number])))
 
-    def utilization_percent(self, index: int) -> int | None:
-        """Share of the last moments in which a kernel ran, 0 to 100; None when the driver does not say."""
-        rates = _Utilization()
-        is_known = self._call("nvmlDeviceGetUtilizationRates", self._devices[index], ctypes.byref(rates))
-        return int(rates.gpu) if is_known else None
+    def uuid(self, number: int) -> str | None:
+        return _read(lambda: str(pynvml.nvmlDeviceGetUUID(self._devices[number])))
 
-    def _count(self) -> int:
-        count = ctypes.c_uint()
-        return int(count.value) if self._call("nvmlDeviceGetCount_v2", ctypes.byref(count)) else 0
+    def name(self, number: int) -> str | None:
+        return _read(lambda: str(pynvml.nvmlDeviceGetName(self._devices[number])))
 
-    def _device(self, name: str) -> ctypes.c_void_p | None:
-        """By index or UUID, as CUDA_VISIBLE_DEVICES names it."""
-        device = ctypes.c_void_p()
-        is_found = (
-            self._call("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(int(name)), ctypes.byref(device))
-            if name.isdigit()
-            else bool(name) and self._call("nvmlDeviceGetHandleByUUID", name.encode(), ctypes.byref(device))
-        )
-        return device if is_found else None
+    def memory(self, number: int) -> Memory | None:
+        """Memory of the whole GPU, whichever program uses it."""
 
-    def _call(self, function: str, *arguments: Any) -> bool:
-        """Whether the driver knows the function and it succeeded."""
-        try:
-            return bool(getattr(self._library, function)(*arguments) == _SUCCESS)
-        except AttributeError:
-            return False
+        def query() -> Memory:
+            memory = pynvml.nvmlDeviceGetMemoryInfo(self._devices[number])
+            return Memory(int(memory.total), int(memory.free), int(memory.used))
+
+        return _read(query)
+
+    def utilization_percent(self, number: int) -> int | None:
+        """Share of the last sample period in which a kernel ran, 0 to 100."""
+        return _read(lambda: int(pynvml.nvmlDeviceGetUtilizationRates(self._devices[number]).gpu))
+
+
+def _device(name: str) -> object | None:
+    """The handle of a GPU by its index or UUID, as CUDA_VISIBLE_DEVICES names it."""
+    if name.isascii() and name.isdigit():
+        return _read(lambda: pynvml.nvmlDeviceGetHandleByIndex(int(name)))
+    return _read(lambda: pynvml.nvmlDeviceGetHandleByUUID(name)) if name else None
+
+
+def _read(query: Callable[[], Value]) -> Value | None:
+    """The answer, or None where the driver does not know the function or the call fails."""
+    try:
+        return query()
+    except pynvml.NVMLError:
+        return None

@@ -1,7 +1,8 @@
 """Memory and load beside the training: what is recorded, that it ends, and that it disturbs nothing."""
 
-import ctypes
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from rankscope_worker.child.hardware import HardwareSampler, read
 from rankscope_worker.child.training import run_training
 from rankscope_worker.nvml import Nvml
 from tests.stack import wait_for
+from tests.worker.nvml_driver import LIBRARY, NvmlDriver
 
 OF_THE_HOST = {"host_memory_bytes", "process_memory_bytes", "cpu_percent"}
 
@@ -91,60 +93,56 @@ def test_a_training_records_them_and_computes_the_same(
     assert adapters[0].read_bytes() == adapters[1].read_bytes()
 
 
-class Driver:
-    """Answers as libnvidia-ml does on a host with two GPUs, of which the second one does not tell its load."""
-
-    uuids = (b"GPU-aa", b"GPU-bb")
-
-    def nvmlInit_v2(self) -> int:
-        return 0
-
-    def nvmlDeviceGetCount_v2(self, count: Any) -> int:
-        count._obj.value = len(self.uuids)
-        return 0
-
-    def nvmlDeviceGetHandleByIndex_v2(self, index: ctypes.c_uint, device: Any) -> int:
-        device._obj.value = index.value + 1
-        return 0 if index.value < len(self.uuids) else 2
-
-    def nvmlDeviceGetHandleByUUID(self, uuid: bytes, device: Any) -> int:
-        if uuid not in self.uuids:
-            return 6
-        device._obj.value = self.uuids.index(uuid) + 1
-        return 0
-
-    def nvmlDeviceGetMemoryInfo(self, device: ctypes.c_void_p, memory: Any) -> int:
-        memory._obj.used = (device.value or 0) << 30
-        return 0
-
-    def nvmlDeviceGetUtilizationRates(self, device: ctypes.c_void_p, rates: Any) -> int:
-        rates._obj.gpu = 55
-        return 0 if device.value == 1 else 3
-
-
 def gpu_values(gpus: Nvml) -> dict[str, float]:
     values = read(psutil.Process(os.getpid()), gpus)
     return {name: value for name, value in values.items() if name.startswith("gpu")}
 
 
-def test_gpus_are_those_of_cuda_visible_devices_in_its_order() -> None:
-    def load(_name: str) -> Driver:
-        return Driver()
-
+def test_gpus_are_those_of_cuda_visible_devices_in_its_order(driver: NvmlDriver) -> None:
+    driver.show("GPU-aa 4096 3072 55", "GPU-bb 4096 2048 -")  # the second one does not report its utilization
     both = {"gpu0_memory_bytes": 1 << 30, "gpu0_utilization_percent": 55, "gpu1_memory_bytes": 2 << 30}
-    assert gpu_values(Nvml(load, "0,1")) == both
-    assert gpu_values(Nvml(load, "GPU-bb, GPU-aa")) == {
+    assert gpu_values(Nvml()) == both
+    assert gpu_values(Nvml("0,1")) == both
+    assert gpu_values(Nvml("GPU-bb, GPU-aa")) == {
         "gpu0_memory_bytes": 2 << 30,
         "gpu1_memory_bytes": 1 << 30,
         "gpu1_utilization_percent": 55,
     }
-    assert gpu_values(Nvml(load, "")) == {}
-    assert gpu_values(Nvml(load, "GPU-cc,7")) == {}
+    assert gpu_values(Nvml("")) == {}
+    assert gpu_values(Nvml("GPU-cc,7")) == {}
 
 
-def test_a_host_without_a_driver_has_no_gpus() -> None:
-    def load(name: str) -> Any:
-        raise OSError(f"{name}: cannot open shared object file")
+def test_the_driver_answers_again_after_it_was_closed(driver: NvmlDriver) -> None:
+    driver.show("GPU-aa 4096 3072 55")
+    with Nvml() as gpus:
+        assert len(gpus) == 1
+    with Nvml() as gpus:
+        assert gpu_values(gpus) == {"gpu0_memory_bytes": 1 << 30, "gpu0_utilization_percent": 55}
 
-    assert gpu_values(Nvml(load)) == {}
-    assert len(Nvml(lambda _name: object(), "0")) == 0
+
+def test_a_host_whose_driver_is_not_loaded_has_no_gpus(driver: NvmlDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.show("GPU-aa 4096 3072 55")
+    monkeypatch.delenv("NVML_TABLE")
+    assert gpu_values(Nvml("0")) == {}
+
+
+@pytest.mark.parametrize("library", ["not a library", "no symbols", "stand-in"])
+def test_the_library_is_loaded_by_its_name(
+    library: str, driver: NvmlDriver, nvml_library: Path, tmp_path: Path
+) -> None:
+    """In a process of its own, as the worker does it: without a usable library there are no GPUs, and no error."""
+    driver.show_free(1000)
+    folder = tmp_path / "library"
+    folder.mkdir()
+    if library == "stand-in":
+        (folder / LIBRARY).symlink_to(nvml_library)
+    elif library == "no symbols":
+        empty = tmp_path / "empty.c"
+        empty.write_text("int unrelated;\n")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / LIBRARY, empty], check=True)
+    else:
+        (folder / LIBRARY).write_text("not a library")
+    script = "from rankscope_worker.host.gpus import list_gpus; print([gpu.uuid for gpu in list_gpus()])"
+    environment = os.environ | {"LD_LIBRARY_PATH": str(folder)}
+    listed = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert listed.stdout.strip() == ("['GPU-0']" if library == "stand-in" else "[]")

@@ -1,6 +1,7 @@
-"""Slots: which GPU the next run gets, by a program on the PATH that prints what nvidia-smi prints."""
+"""Slots: which GPU the next run gets, by what a stand-in for NVIDIA's driver reports."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,38 +13,14 @@ from rankscope.store import workers
 from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.doorbell import Doorbell
 from rankscope_worker.host.celery_app import Nudger, make_celery
-from rankscope_worker.host.gpus import SETTLE_S, Gpu, choose, list_gpus
+from rankscope_worker.host.gpus import SETTLE_S, Gpu, GpuReader, choose, list_gpus
 from rankscope_worker.host.host import Host
 from tests.stack import Stack, wait_for
 from tests.worker.host.test_worker import Bench
+from tests.worker.nvml_driver import NvmlDriver
 
 Plan = Callable[..., RunPlan]
 GIB = 1 << 30
-
-
-class FakeSmi:
-    """A program `nvidia-smi` that prints a file: {index: free MiB} of GPUs with 80 GiB."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.table = folder, folder / "table.csv"
-        folder.mkdir()
-        program = folder / "nvidia-smi"
-        program.write_text(f'#!/bin/sh\ncat "{self.table}"\n')
-        program.chmod(0o755)
-
-    def show(self, *free_mib: int) -> None:
-        lines = [f"{index}, GPU-{index}, Fake, 81920, {free}" for index, free in enumerate(free_mib)]
-        working = self.table.with_suffix(".new")
-        working.write_text("\n".join(lines) + "\n")
-        os.replace(working, self.table)
-
-
-@pytest.fixture
-def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSmi:
-    fake = FakeSmi(tmp_path / "bin")
-    monkeypatch.setenv("PATH", f"{fake.folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    return fake
 
 
 @pytest.fixture
@@ -78,12 +55,14 @@ def gpu(index: int, free_gib: float) -> Gpu:
 
 def test_a_run_goes_to_the_gpu_with_the_fewest_runs_and_the_most_room() -> None:
     gpus = [gpu(0, 40), gpu(1, 70), gpu(2, 1)]
-    options = {"most": 2, "min_free_bytes": 2 * GIB, "now": 1000.0}
-    assert choose(gpus, {}, **options) == gpus[1]  # type: ignore[arg-type]
-    assert choose(gpus, {"GPU-1": [0.0]}, **options) == gpus[0]  # type: ignore[arg-type]
-    assert choose(gpus, {"GPU-1": [0.0], "GPU-0": [0.0]}, **options) == gpus[1]  # type: ignore[arg-type]
-    full = {"GPU-1": [0.0, 0.0], "GPU-0": [0.0, 0.0]}
-    assert choose(gpus, full, **options) is None  # type: ignore[arg-type]
+
+    def chosen(runs: dict[str, list[float]]) -> Gpu | None:
+        return choose(gpus, runs, most=2, min_free_bytes=2 * GIB, now=1000.0)
+
+    assert chosen({}) == gpus[1]
+    assert chosen({"GPU-1": [0.0]}) == gpus[0]
+    assert chosen({"GPU-1": [0.0], "GPU-0": [0.0]}) == gpus[1]
+    assert chosen({"GPU-1": [0.0, 0.0], "GPU-0": [0.0, 0.0]}) is None
 
 
 def test_memory_is_set_aside_for_a_run_that_has_not_taken_its_own_yet() -> None:
@@ -94,9 +73,9 @@ def test_memory_is_set_aside_for_a_run_that_has_not_taken_its_own_yet() -> None:
 
 
 def test_a_gpu_that_another_program_fills_is_not_taken_until_it_is_free(
-    smi: FakeSmi, host: Callable[..., Host]
+    driver: NvmlDriver, host: Callable[..., Host]
 ) -> None:
-    smi.show(81000, 500)
+    driver.show_free(81000, 500)
     one = host()
     assert one.slots == 2
     first = one.take_slot()
@@ -106,28 +85,27 @@ def test_a_gpu_that_another_program_fills_is_not_taken_until_it_is_free(
     assert one.take_slot() is None
     assert not one.has_room
     assert [(each["runs"], each["is_filled"]) for each in one.gpu_report()] == [(1, False), (0, True)]
-    smi.show(60000, 70000)
+    driver.show_free(60000, 70000)
     second = one.take_slot()
     assert second is not None
     assert second.gpu is not None
     assert second.gpu.uuid == "GPU-1"
     one.release_slot(first)
-    smi.show(1000, 1000)
+    driver.show_free(1000, 1000)
     assert one.take_slot() is None
-    smi.table.unlink()  # nvidia-smi fails: nobody knows what is free
+    driver.table.unlink()  # every query fails: nobody knows what is free
     assert one.take_slot() is None
 
 
-def test_several_runs_share_a_gpu_where_memory_fits(smi: FakeSmi, host: Callable[..., Host]) -> None:
-    smi.show(81000)
+def test_several_runs_share_a_gpu_where_memory_fits(driver: NvmlDriver, host: Callable[..., Host]) -> None:
+    driver.show_free(81000)
     one = host(max_runs_per_gpu=3, min_free_gpu_memory="30GiB")
     assert one.slots == 3
     taken = [one.take_slot() for _ in range(3)]
     assert [slot is not None for slot in taken] == [True, True, False]
 
 
-def test_a_host_without_gpus_has_its_slots(host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
+def test_a_host_without_gpus_has_its_slots(driver: NvmlDriver, host: Callable[..., Host]) -> None:
     one = host()
     slot = one.take_slot()
     assert slot is not None
@@ -136,14 +114,45 @@ def test_a_host_without_gpus_has_its_slots(host: Callable[..., Host], monkeypatc
     assert one.has_room
 
 
+def test_gpus_are_listed_with_their_memory_in_the_order_of_cuda_visible_devices(
+    driver: NvmlDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.show("GPU-a 81559 81000 0", "GPU-b 81559 - 0", "GPU-c 81559 5 -")  # nobody knows the memory of GPU-b
+    gpus = list_gpus()
+    assert [gpu.index for gpu in gpus] == [0, 2]
+    assert gpus[0] == Gpu(0, "GPU-a", "Stand-in", 81559 << 20, 81000 << 20)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-c,0,7")
+    assert [gpu.index for gpu in list_gpus()] == [2, 0]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert list_gpus() == []
+
+
+def test_a_driver_that_hangs_blocks_one_thread_and_nobody_else(driver: NvmlDriver) -> None:
+    def readers() -> int:
+        return sum(thread.name == "gpus" for thread in threading.enumerate())
+
+    driver.table.unlink()
+    os.mkfifo(driver.table)  # opening it blocks until somebody writes
+    reader = GpuReader()
+    assert reader.read(timeout_s=0.01) == []
+    assert reader.read(timeout_s=0.01) == []
+    assert readers() == 1
+    queue = driver.table.with_suffix(".hung")
+    driver.table.rename(queue)
+    driver.show_free(7000)
+    queue.write_text("")  # the driver answers again
+    wait_for("the hanging call to return", lambda: readers() == 0)
+    assert [gpu.free_bytes for gpu in reader.read()] == [7000 << 20]
+
+
 def test_a_queued_run_waits_for_a_filled_gpu_and_starts_when_it_is_free(
-    smi: FakeSmi, tiny_data: Path, plan: Plan, tmp_path: Path
+    driver: NvmlDriver, tiny_data: Path, plan: Plan, tmp_path: Path
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     for name in ("models", "datasets"):
         (folder / name).symlink_to(tiny_data / name)
-    smi.show(300)
+    driver.show_free(300)
     bench = Bench(Stack(folder, lease_s=3))
     try:
         run_id = bench.submit(plan("lora", max_steps=2))
@@ -157,7 +166,7 @@ def test_a_queued_run_waits_for_a_filled_gpu_and_starts_when_it_is_free(
         began = bench.run(run_id).created_at + 3
         wait_for("a heartbeat that sees the filled GPU", filled)
         assert bench.run(run_id).status == "queued"
-        smi.show(80000)
+        driver.show_free(80000)
         done = bench.until_status(run_id, "done")
         assert done.attempt == 1
     finally:

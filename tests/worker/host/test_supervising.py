@@ -1,4 +1,4 @@
-"""The supervising side without processes: what an end means, GPUs, slots."""
+"""The supervising side without processes: what an end means, what a child is given."""
 
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from rankscope_worker.child.metrics import matthews
 from rankscope_worker.exits import EndNote, ExitCode, read_note, write_note
 from rankscope_worker.host.celery_app import make_celery
 from rankscope_worker.host.endings import Asked, classify, last_error_line
-from rankscope_worker.host.gpus import Gpu, parse, visible
+from rankscope_worker.host.gpus import Gpu
 from rankscope_worker.host.supervisor import child_environment
 
 CONFIG: dict[str, Any] = {"training": {"batch_size": 16, "gradient_accumulation": 1}}
-SMI = "0, GPU-a, NVIDIA H100, 81559, 81000\n1, GPU-b, NVIDIA H100, 81559, [N/A]\n2, GPU-c, NVIDIA H100, 81559, 5\n"
+GPU = Gpu(2, "GPU-c", "NVIDIA H100", 81559 << 20, 5 << 20)
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,11 @@ def test_a_note_survives_the_child_and_a_broken_one_is_none(tmp_path: Path) -> N
     assert read_note(tmp_path) is None
 
 
-def test_gpus_are_read_filtered_and_shared_out() -> None:
-    gpus = parse(SMI)
-    assert [gpu.index for gpu in gpus] == [0, 2]
-    assert gpus[0] == Gpu(0, "GPU-a", "NVIDIA H100", 81559 << 20, 81000 << 20)
-    assert visible(gpus, None) == gpus
-    assert [gpu.index for gpu in visible(gpus, "GPU-c,0,7")] == [2, 0]
-    assert visible(gpus, "") == []
-
-
 def test_a_child_sees_its_gpu_alone_and_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     settings = Settings(data_dir=Path("data"), lease_s=7)
-    environment = child_environment(settings, parse(SMI)[1], 3)
+    environment = child_environment(settings, GPU, 3)
     assert environment["CUDA_VISIBLE_DEVICES"] == "GPU-c"
     assert environment["RANKSCOPE_DATA_DIR"] == str(tmp_path / "data")
     assert environment["RANKSCOPE_DATABASE_URL"] == f"sqlite:///{tmp_path / 'data' / 'rankscope.db'}"

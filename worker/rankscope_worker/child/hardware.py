@@ -46,7 +46,7 @@ class HardwareSampler:
 
     def _sample_on(self) -> None:
         try:
-            gpus = Nvml()
+            gpus = Nvml()  # open until the process ends
             process = psutil.Process()
             psutil.cpu_percent()  # the first call only starts the measurement
             while not self._ended.wait(self._every_s):
@@ -63,13 +63,14 @@ def read(process: psutil.Process, gpus: Nvml) -> dict[str, float]:
     """One sample: metric name -> value."""
     values: dict[str, float | None] = {}
     with suppress(OSError, psutil.Error):
-        memory = psutil.virtual_memory()
-        values[HOST_MEMORY] = memory.total - memory.available
+        host = psutil.virtual_memory()
+        values[HOST_MEMORY] = host.total - host.available
     with suppress(OSError, psutil.Error):
         values[PROCESS_MEMORY] = process.memory_info().rss
     with suppress(OSError, psutil.Error):
         values[CPU] = psutil.cpu_percent()
     for index in range(len(gpus)):
-        values[gpu_memory(index)] = gpus.memory_bytes(index)
+        memory = gpus.memory(index)
+        values[gpu_memory(index)] = memory.used_bytes if memory else None
         values[gpu_utilization(index)] = gpus.utilization_percent(index)
     return {name: float(value) for name, value in values.items() if value is not None}

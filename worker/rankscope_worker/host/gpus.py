@@ -1,16 +1,15 @@
-"""The GPUs of this host, by nvidia-smi: no torch in the supervising process."""
+"""The GPUs of this host, for the supervising process: which there are, and which one the next run gets."""
 
-import os
-import shutil
-import subprocess
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_FIELDS = "index,uuid,name,memory.total,memory.free"
-_MIB = 1 << 20
+from rankscope_worker.nvml import Nvml
+
 SETTLE_S = 90.0
-"""After so long a run has loaded its model and shows in the GPU's memory."""
+"""After this long a run has loaded its model and shows in the GPU's memory."""
 
 
 @dataclass(frozen=True)
@@ -25,36 +24,46 @@ class Gpu:
         return asdict(self)
 
 
-def list_gpus(timeout_s: float = 5.0) -> list[Gpu]:
-    """GPUs that this process may use (CUDA_VISIBLE_DEVICES is obeyed); empty where there are none, or none answer."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return []
-    command = [program, f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits"]
+class GpuReader:
+    """Reads the GPUs in a thread of its own, so that a driver that hangs does not block the worker.
+
+    At most one such thread exists at a time: while it hangs, later calls wait for it too.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: Future[list[Gpu]] | None = None
+
+    def read(self, timeout_s: float = 5.0) -> list[Gpu]:
+        """The GPUs now; empty where there are none, or where the driver does not answer within the time limit."""
+        with self._lock:
+            if self._pending is None or self._pending.done():
+                self._pending = Future()
+                threading.Thread(target=_answer, args=(self._pending,), name="gpus", daemon=True).start()
+            pending = self._pending
+        try:
+            return pending.result(timeout_s)
+        except TimeoutError:
+            return []
+
+
+def _answer(pending: Future[list[Gpu]]) -> None:
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return visible(parse(answer), os.environ.get("CUDA_VISIBLE_DEVICES"))
+        pending.set_result(list_gpus())
+    except Exception as error:
+        pending.set_exception(error)
 
 
-def parse(text: str) -> list[Gpu]:
-    """GPUs from nvidia-smi's CSV; lines that it could not fill in ("[N/A]") are left out."""
+def list_gpus() -> list[Gpu]:
+    """GPUs that this process may use (CUDA_VISIBLE_DEVICES is obeyed), except those whose memory cannot be read."""
     gpus = []
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.split(",")]
-        if len(cells) == 5 and cells[0].isdigit() and cells[3].isdigit() and cells[4].isdigit():
-            index, uuid, name, total, free = cells
-            gpus.append(Gpu(int(index), uuid, name, int(total) * _MIB, int(free) * _MIB))
+    with Nvml() as driver:
+        for number in range(len(driver)):
+            index, uuid, memory = driver.host_index(number), driver.uuid(number), driver.memory(number)
+            if index is not None and uuid and memory:
+                name = driver.name(number) or "NVIDIA GPU"
+                gpus.append(Gpu(index, uuid, name, memory.total_bytes, memory.free_bytes))
     return gpus
-
-
-def visible(gpus: list[Gpu], wanted: str | None) -> list[Gpu]:
-    """The GPUs that CUDA_VISIBLE_DEVICES names, by index or UUID, in its order; all when it is not set."""
-    if wanted is None:
-        return gpus
-    by_name = {str(gpu.index): gpu for gpu in gpus} | {gpu.uuid: gpu for gpu in gpus}
-    return [by_name[name.strip()] for name in wanted.split(",") if name.strip() in by_name]
 
 
 def choose(

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope_worker.host.celery_app import Nudger
-from rankscope_worker.host.gpus import Gpu, choose, list_gpus
+from rankscope_worker.host.gpus import Gpu, GpuReader, choose
 from rankscope_worker.host.supervisor import Supervisor
 
 
@@ -34,6 +34,8 @@ class Host:
     """Sends to the queue that this worker alone reads."""
     slots: int
     gpus: list[Gpu]
+    """At the start; `gpu_reader` reads them as they are now."""
+    gpu_reader: GpuReader = field(default_factory=GpuReader)
     _free: list[int] = field(init=False)
     _started: dict[int, tuple[str, float]] = field(default_factory=dict, init=False)
     """Taken slot -> its GPU, and since when."""
@@ -55,7 +57,9 @@ class Host:
     @property
     def has_room(self) -> bool:
         """Whether a slot is free, and on a host with GPUs also memory for one more run."""
-        return bool(self._free) and not self.is_draining and (not self.gpus or self._choose_gpu() is not None)
+        if not self._free or self.is_draining:
+            return False
+        return not self.gpus or self._choose_gpu(self.gpu_reader.read()) is not None
 
     @property
     def threads_a_slot(self) -> int:
@@ -65,10 +69,11 @@ class Host:
 
     def take_slot(self) -> Slot | None:
         """A free slot with a GPU that has room for one more run; None when there is none now."""
+        gpus_now = self.gpu_reader.read() if self.gpus else []  # before the lock: the driver may take seconds
         with self._lock:
             if not self._free or self.is_draining:
                 return None
-            gpu = self._choose_gpu() if self.gpus else None
+            gpu = self._choose_gpu(gpus_now)
             if self.gpus and gpu is None:
                 return None
             number = self._free.pop(0)
@@ -94,17 +99,16 @@ class Host:
         """Each GPU with its memory, our runs on it, and whether other programs leave no room for one."""
         runs = self._runs_by_gpu()
         report = []
-        for gpu in list_gpus():
+        for gpu in self.gpu_reader.read():
             mine = len(runs.get(gpu.uuid, ()))
             is_filled = not mine and gpu.free_bytes < self.settings.min_free_gpu_memory
             report.append(gpu.as_dict() | {"runs": mine, "is_filled": is_filled})
         return report
 
-    def _choose_gpu(self) -> Gpu | None:
-        """By what nvidia-smi says now: memory of other programs changes at any time."""
+    def _choose_gpu(self, gpus_now: list[Gpu]) -> Gpu | None:
         settings = self.settings
         return choose(
-            list_gpus(),
+            gpus_now,
             self._runs_by_gpu(),
             most=settings.max_runs_per_gpu,
             min_free_bytes=settings.min_free_gpu_memory,

@@ -32,7 +32,7 @@ from rankscope.training_stack import check_training_stack
 from rankscope_worker.host.celery_app import QUEUE, Nudger, make_celery, own_queue
 from rankscope_worker.host.claims import register
 from rankscope_worker.host.database import open_database
-from rankscope_worker.host.gpus import list_gpus
+from rankscope_worker.host.gpus import GpuReader
 from rankscope_worker.host.heartbeat import Heartbeat
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.predictor import Predictor
@@ -108,7 +108,8 @@ def _only_one(data_dir: Path, name: str) -> Iterator[None]:
 
 
 def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> Host:
-    gpus = list_gpus()
+    gpu_reader = GpuReader()
+    gpus = gpu_reader.read()
     host = Host(
         name=name,
         settings=settings,
@@ -118,6 +119,7 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
         nudger=Nudger(settings, own_queue(name)),
         slots=slots or len(gpus) * settings.max_runs_per_gpu or 1,
         gpus=gpus,
+        gpu_reader=gpu_reader,
     )
     now = time.time()
     pid, host_name, report = os.getpid(), socket.gethostname(), host.gpu_report()
