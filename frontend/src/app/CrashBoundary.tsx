@@ -1,7 +1,7 @@
 import { Container } from "@mantine/core";
 import { Component, type ReactNode } from "react";
 import { useLocation } from "react-router";
-import { ErrorState } from "@/components/states";
+import { ErrorState } from "@/components/feedback/states";
 
 /** Shown instead of a page that failed while it was drawn or loaded; another address is another try. */
 export function CrashBoundary({ children }: { children: ReactNode }) {

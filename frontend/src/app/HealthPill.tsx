@@ -2,9 +2,9 @@ import { Badge, Box, Divider, Group, Popover, Stack, Text, UnstyledButton } from
 import { useQuery } from "@tanstack/react-query";
 import { healthQuery, workersQuery } from "@/api/queries";
 import type { WorkerInfo } from "@/api/types";
-import { age } from "@/components/format";
-import { useLink } from "@/components/use-link";
-import { Words } from "@/components/Words";
+import { useLink } from "@/components/server/use-link";
+import { Words } from "@/components/text/ApiText";
+import { age } from "@/components/text/format";
 
 /** Workers and services at a glance; what is wrong and what to do on demand. */
 export function HealthPill() {

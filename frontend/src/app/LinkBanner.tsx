@@ -1,8 +1,8 @@
 import { Button } from "@mantine/core";
 import { useEffect } from "react";
 import { useLocation } from "react-router";
-import { clock } from "@/components/format";
-import { useLink } from "@/components/use-link";
+import { useLink } from "@/components/server/use-link";
+import { clock } from "@/components/text/format";
 import { canReload, forgetTyping } from "./typed";
 
 /** Of the server's build that the page was reloaded for: a cache that serves the old one must not reload it for ever. */

@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { Link } from "react-router";
-import { EmptyState } from "@/components/states";
-import { useTitle } from "@/components/use-title";
+import { EmptyState } from "@/components/feedback/states";
+import { useTitle } from "@/components/navigation/use-title";
 
 export function NotFoundPage() {
   useTitle("Not found");

@@ -5,8 +5,8 @@ import { Outlet } from "react-router";
 import { ApiError } from "@/api/client";
 import { sessionQuery } from "@/api/queries";
 import { link } from "@/api/server-link";
-import { lazyPart } from "@/components/load-part";
-import { ErrorState } from "@/components/states";
+import { ErrorState } from "@/components/feedback/states";
+import { lazyPart } from "@/components/server/load-part";
 import { CrashBoundary } from "./CrashBoundary";
 import { Shell } from "./Shell";
 

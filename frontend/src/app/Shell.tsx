@@ -14,7 +14,7 @@ import type { ReactNode } from "react";
 import { Link, NavLink } from "react-router";
 import { http, unwrap } from "@/api/client";
 import { sessionQuery } from "@/api/queries";
-import { Logo } from "@/components/Logo";
+import { Logo } from "@/components/layout/Logo";
 import { HealthPill } from "./HealthPill";
 
 export function Shell({ children }: { children: ReactNode }) {

@@ -1,5 +1,5 @@
 import { Navigate, Route, Routes } from "react-router";
-import { lazyPart } from "@/components/load-part";
+import { lazyPart } from "@/components/server/load-part";
 import { NotFoundPage } from "./NotFoundPage";
 import { Root } from "./Root";
 

@@ -1,4 +1,4 @@
-import { loadPart } from "@/components/load-part";
+import { loadPart } from "@/components/server/load-part";
 import type { Figure } from "./figure";
 import { figureImage } from "./figure-image";
 import type { Look } from "./look";

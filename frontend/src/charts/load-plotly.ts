@@ -1,4 +1,4 @@
-import { loadPart } from "@/components/load-part";
+import { loadPart } from "@/components/server/load-part";
 
 type Plotly = typeof import("plotly.js-dist-min");
 

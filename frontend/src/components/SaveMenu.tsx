@@ -3,9 +3,9 @@ import { IconCheck, IconDownload } from "@tabler/icons-react";
 import { type ReactNode, useState } from "react";
 import { type Figure, titled } from "@/charts/figure";
 import { darkLook, type Look, lightLook, useLook } from "@/charts/look";
-import { loadPart } from "./load-part";
-import { dataToBlob, fileName, saveFile } from "./save-file";
-import { toldError } from "./toast";
+import { toldError } from "@/components/feedback/toast";
+import { dataToBlob, fileName, saveFile } from "@/components/files/save-file";
+import { loadPart } from "@/components/server/load-part";
 
 const pictureWidth = 1000;
 
@@ -50,7 +50,7 @@ export function SaveMenu(props: SaveMenuProps) {
   };
   const table = async (ending: "csv" | "json") => {
     const [{ csvOf, jsonOf }, { drawnRows }] = await Promise.all([
-      loadPart(() => import("./tables")),
+      loadPart(() => import("@/components/files/tables")),
       loadPart(() => import("@/charts/drawn-rows")),
     ]);
     const rows = await (props.rows ?? (() => drawnRows(figureOf(chosen))))();

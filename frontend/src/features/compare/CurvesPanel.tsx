@@ -7,7 +7,7 @@ import type { RunSummary, Series } from "@/api/types";
 import { type Curve, curvesFigure } from "@/charts/curves";
 import { colourOf, type Look, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
-import { Panel } from "@/components/Panel";
+import { Panel } from "@/components/layout/Panel";
 import { SaveMenu } from "@/components/SaveMenu";
 
 type Axis = "step" | "progress";

@@ -1,7 +1,7 @@
 import { Table, Text } from "@mantine/core";
 import type { Comparison } from "@/api/types";
-import { configValue, missing } from "@/components/format";
-import { Panel } from "@/components/Panel";
+import { Panel } from "@/components/layout/Panel";
+import { configValue, missing } from "@/components/text/format";
 
 /** Only the fields of the configurations that are not the same everywhere. */
 export function DifferencesPanel({ comparison }: { comparison: Comparison }) {

@@ -11,7 +11,7 @@ import { moduleGrid } from "@/charts/module-grid";
 import { Plot } from "@/charts/Plot";
 import { rankRows } from "@/charts/rank-rows";
 import { meanings, type RankView } from "@/charts/rank-values";
-import { Panel } from "@/components/Panel";
+import { Panel } from "@/components/layout/Panel";
 import { SaveMenu } from "@/components/SaveMenu";
 
 type Colouring = "rank" | "mean";

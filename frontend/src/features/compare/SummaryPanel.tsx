@@ -2,11 +2,11 @@ import { Group, Table } from "@mantine/core";
 import { Link } from "react-router";
 import type { RunSummary } from "@/api/types";
 import { colourOf, useLook } from "@/charts/look";
-import { count, metric, missing, shortCount } from "@/components/format";
-import { methodName } from "@/components/methods";
-import { Panel } from "@/components/Panel";
-import { stateOf } from "@/components/run-state";
-import { StatusBadge } from "@/components/StatusBadge";
+import { Panel } from "@/components/layout/Panel";
+import { methodName } from "@/components/runs/methods";
+import { stateOf } from "@/components/runs/run-state";
+import { StatusBadge } from "@/components/runs/StatusBadge";
+import { count, metric, missing, shortCount } from "@/components/text/format";
 
 /** One row a run; the best value of the accuracies is set in bold. */
 export function SummaryPanel({ runs }: { runs: RunSummary[] }) {

@@ -2,9 +2,9 @@ import { Skeleton, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { datasetPreviewQuery } from "@/api/queries";
 import type { DatasetInfo } from "@/api/types";
-import { count } from "@/components/format";
-import { Panel } from "@/components/Panel";
-import { ErrorState } from "@/components/states";
+import { ErrorState } from "@/components/feedback/states";
+import { Panel } from "@/components/layout/Panel";
+import { count } from "@/components/text/format";
 
 const rows = 5;
 

@@ -1,6 +1,6 @@
 import { Group, List, Stack, Text } from "@mantine/core";
 import type { DataPlan } from "@/api/types";
-import { count } from "@/components/format";
+import { count } from "@/components/text/format";
 
 const shownClasses = 8;
 

@@ -27,12 +27,12 @@ import {
   runQuery,
 } from "@/api/queries";
 import type { ConfigDraft, RunConfig } from "@/api/types";
-import { Confirm } from "@/components/Confirm";
-import { lazyPart } from "@/components/load-part";
-import { ErrorState } from "@/components/states";
-import { told } from "@/components/toast";
-import { useLeaveGuard } from "@/components/use-leave-guard";
-import { useTitle } from "@/components/use-title";
+import { Confirm } from "@/components/feedback/Confirm";
+import { ErrorState } from "@/components/feedback/states";
+import { told } from "@/components/feedback/toast";
+import { useLeaveGuard } from "@/components/navigation/use-leave-guard";
+import { useTitle } from "@/components/navigation/use-title";
+import { lazyPart } from "@/components/server/load-part";
 import { DataPreview } from "./DataPreview";
 import { allFields, allPaths, defaultDraft, problemsByField, valueAt, withValue } from "./draft";
 import { MethodChanges } from "./MethodChanges";

@@ -5,8 +5,8 @@ import type { Plan } from "@/api/types";
 import { budgetFigure } from "@/charts/budget";
 import { useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
-import { count, missing, shortCount } from "@/components/format";
-import { Panel } from "@/components/Panel";
+import { Panel } from "@/components/layout/Panel";
+import { count, missing, shortCount } from "@/components/text/format";
 import { DataUse } from "./DataUse";
 
 interface PlanPanelProps {

@@ -1,5 +1,5 @@
 import { Alert, Button, Group, Text } from "@mantine/core";
-import { count } from "@/components/format";
+import { count } from "@/components/text/format";
 
 interface SteeringNoticeProps {
   /** `steering` of the draft, as it is: the API checks it. */

@@ -2,7 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { http, unwrap } from "@/api/client";
 import type { ConfigDraft, MethodSwitch, SwitchedMethod } from "@/api/types";
-import { toldError } from "@/components/toast";
+import { toldError } from "@/components/feedback/toast";
 import { valueAt, withValue } from "./draft";
 
 export interface MethodNotice {

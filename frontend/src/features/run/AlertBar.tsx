@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { runHealthQuery } from "@/api/queries";
 import type { HealthItem, RunDetail, RunStatus } from "@/api/types";
-import { Words } from "@/components/Words";
+import { Words } from "@/components/text/ApiText";
 import type { WarningEvent } from "./timeline";
 
 interface AlertBarProps {

@@ -5,9 +5,9 @@ import type { RunDetail } from "@/api/types";
 import { budgetFigure } from "@/charts/budget";
 import { type Look, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
-import { count } from "@/components/format";
-import { Panel } from "@/components/Panel";
+import { Panel } from "@/components/layout/Panel";
 import { SaveMenu } from "@/components/SaveMenu";
+import { count } from "@/components/text/format";
 import { cursorOf, type StepCursor } from "./step-cursor";
 import { steerWords } from "./timeline";
 

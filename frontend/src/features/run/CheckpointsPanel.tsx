@@ -4,10 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { checkpointsQuery } from "@/api/queries";
 import type { RunDetail } from "@/api/types";
-import { age, bytes, count, dateTime } from "@/components/format";
-import { Panel } from "@/components/Panel";
-import { ErrorState } from "@/components/states";
-import { useServerNow } from "@/components/use-server-now";
+import { ErrorState } from "@/components/feedback/states";
+import { Panel } from "@/components/layout/Panel";
+import { useServerNow } from "@/components/server/use-server-now";
+import { age, bytes, count, dateTime } from "@/components/text/format";
 import { ForkDialog } from "./ForkDialog";
 
 /** What the run can go on from, or be forked from. */

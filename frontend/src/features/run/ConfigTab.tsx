@@ -2,9 +2,9 @@ import { Button, CopyButton, Grid, Table } from "@mantine/core";
 import { IconCheck, IconCopy } from "@tabler/icons-react";
 import { stringify } from "yaml";
 import type { RunDetail } from "@/api/types";
-import { configValue } from "@/components/format";
-import { Panel } from "@/components/Panel";
-import { Words } from "@/components/Words";
+import { Panel } from "@/components/layout/Panel";
+import { Words } from "@/components/text/ApiText";
+import { configValue } from "@/components/text/format";
 
 export default function ConfigTab({ run }: { run: RunDetail }) {
   const yaml = stringify(run.config);

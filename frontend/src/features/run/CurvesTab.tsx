@@ -14,7 +14,7 @@ import { useLocalStorage } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { EmptyState, ErrorState } from "@/components/states";
+import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { CurvePanel } from "./CurvePanel";
 import type { CurveAxis } from "./curve-data";
 import { metricGroups, metricTitle } from "./metric-groups";

@@ -6,7 +6,7 @@ import { type Grouping, rankCountsFigure, rankGroups, rankGroupsFigure } from "@
 import type { Figure } from "@/charts/figure";
 import { type Look, useLook } from "@/charts/look";
 import { Plot } from "@/charts/Plot";
-import { Panel } from "@/components/Panel";
+import { Panel } from "@/components/layout/Panel";
 import { SaveMenu } from "@/components/SaveMenu";
 
 interface DistributionPanelProps {

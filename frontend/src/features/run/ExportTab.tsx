@@ -3,10 +3,10 @@ import { IconCheck, IconCopy, IconDownload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { usageQuery } from "@/api/queries";
 import type { RunDetail } from "@/api/types";
-import { bytes } from "@/components/format";
-import { Panel } from "@/components/Panel";
-import { scrolledByKeys } from "@/components/scroll";
-import { ErrorState } from "@/components/states";
+import { ErrorState } from "@/components/feedback/states";
+import { Panel } from "@/components/layout/Panel";
+import { scrolledByKeys } from "@/components/layout/scroll";
+import { bytes } from "@/components/text/format";
 import { CheckpointsPanel } from "./CheckpointsPanel";
 
 interface Offer {

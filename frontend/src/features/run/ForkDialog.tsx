@@ -5,8 +5,8 @@ import { useNavigate } from "react-router";
 import { ApiError } from "@/api/client";
 import { checkpointsQuery } from "@/api/queries";
 import type { RunConfig, RunDetail } from "@/api/types";
-import { count } from "@/components/format";
-import { useRunActions } from "@/components/use-run-actions";
+import { useRunActions } from "@/components/runs/use-run-actions";
+import { count } from "@/components/text/format";
 
 interface ForkDialogProps {
   run: RunDetail;

@@ -1,6 +1,6 @@
 import { Text } from "@mantine/core";
 import type { Snapshot } from "@/api/snapshots";
-import { count } from "@/components/format";
+import { count } from "@/components/text/format";
 
 interface FrameLineProps {
   snapshot: Snapshot;

@@ -1,6 +1,6 @@
 import { SimpleGrid, Skeleton, Stack } from "@mantine/core";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { EmptyState, ErrorState } from "@/components/states";
+import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { type Amount, CurvePanel } from "./CurvePanel";
 import { isHardware } from "./metric-groups";
 import type { MetricTail } from "./metric-tail";

@@ -2,8 +2,8 @@ import { ActionIcon, Anchor, Group, Select, Switch, Text, TextInput } from "@man
 import { IconChevronDown, IconChevronUp, IconSearch } from "@tabler/icons-react";
 import { type FormEvent, type KeyboardEvent, useLayoutEffect, useRef, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { bytes } from "@/components/format";
-import { Panel } from "@/components/Panel";
+import { Panel } from "@/components/layout/Panel";
+import { bytes } from "@/components/text/format";
 import { endOf, type LogPiece, startOf } from "./log-window";
 import { useLog } from "./use-log";
 import { hitsText, useLogSearch } from "./use-log-search";

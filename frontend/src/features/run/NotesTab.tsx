@@ -6,8 +6,8 @@ import { useBeforeUnload } from "react-router";
 import { http, unwrap } from "@/api/client";
 import { runQuery } from "@/api/queries";
 import type { RunDetail } from "@/api/types";
-import { Panel } from "@/components/Panel";
-import { useLeaveGuard } from "@/components/use-leave-guard";
+import { Panel } from "@/components/layout/Panel";
+import { useLeaveGuard } from "@/components/navigation/use-leave-guard";
 
 const waitMs = 800;
 const mostCharacters = 15_000;

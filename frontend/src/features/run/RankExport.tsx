@@ -3,11 +3,11 @@ import { useRef, useState } from "react";
 import type { Snapshot } from "@/api/snapshots";
 import type { Figure } from "@/charts/figure";
 import type { Look } from "@/charts/look";
-import { count } from "@/components/format";
-import { loadPart } from "@/components/load-part";
+import { toldError } from "@/components/feedback/toast";
+import { fileName, saveFile } from "@/components/files/save-file";
 import { SaveMenu } from "@/components/SaveMenu";
-import { fileName, saveFile } from "@/components/save-file";
-import { toldError } from "@/components/toast";
+import { loadPart } from "@/components/server/load-part";
+import { count } from "@/components/text/format";
 import { filmFrames } from "./film-frames";
 
 interface RankExportProps {

@@ -1,8 +1,8 @@
 import { Alert, Grid, Stack } from "@mantine/core";
 import { Suspense, useCallback, useDeferredValue, useRef, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { lazyPart } from "@/components/load-part";
-import { prunes } from "@/components/methods";
+import { prunes } from "@/components/runs/methods";
+import { lazyPart } from "@/components/server/load-part";
 import { BudgetPanel } from "./BudgetPanel";
 import { AccuracyPanel, LossPanel } from "./CurvePanels";
 import { DistributionPanel } from "./DistributionPanel";

@@ -16,10 +16,10 @@ import {
 import { Suspense, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import type { ConfigDraft, Remedy, RunConfig, RunDetail, RunStatus } from "@/api/types";
-import { Confirm } from "@/components/Confirm";
-import { lazyPart } from "@/components/load-part";
-import { toldError } from "@/components/toast";
-import { useRunActions } from "@/components/use-run-actions";
+import { Confirm } from "@/components/feedback/Confirm";
+import { toldError } from "@/components/feedback/toast";
+import { useRunActions } from "@/components/runs/use-run-actions";
+import { lazyPart } from "@/components/server/load-part";
 
 const ForkDialog = lazyPart(
   () => import("./ForkDialog"),

@@ -4,12 +4,21 @@ import { Link } from "react-router";
 import type { Connection } from "@/api/event-stream";
 import { isMoving } from "@/api/moving";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { age, count, dateTime, duration, metric, missing, roughly, shortCount } from "@/components/format";
-import { methodName } from "@/components/methods";
-import { StepProgress } from "@/components/Progress";
-import { phaseWord } from "@/components/run-state";
-import { StatusBadge } from "@/components/StatusBadge";
-import { useServerNow } from "@/components/use-server-now";
+import { methodName } from "@/components/runs/methods";
+import { StepProgress } from "@/components/runs/Progress";
+import { phaseWord } from "@/components/runs/run-state";
+import { StatusBadge } from "@/components/runs/StatusBadge";
+import { useServerNow } from "@/components/server/use-server-now";
+import {
+  age,
+  count,
+  dateTime,
+  duration,
+  metric,
+  missing,
+  roughly,
+  shortCount,
+} from "@/components/text/format";
 import type { LiveRun } from "./live-run";
 import { RunActions } from "./RunActions";
 import { RunName } from "./RunName";

@@ -1,7 +1,7 @@
 import { ActionIcon, Group, TextInput, Title } from "@mantine/core";
 import { IconCheck, IconPencil, IconX } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
-import { useRunActions } from "@/components/use-run-actions";
+import { useRunActions } from "@/components/runs/use-run-actions";
 
 /** The title of the page; a pencil turns it into a field. */
 export function RunName({ run }: { run: { id: string; name: string } }) {

@@ -2,9 +2,9 @@ import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { IconLock, IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
 import { useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { Confirm } from "@/components/Confirm";
-import { Panel } from "@/components/Panel";
-import { useRunActions } from "@/components/use-run-actions";
+import { Confirm } from "@/components/feedback/Confirm";
+import { Panel } from "@/components/layout/Panel";
+import { useRunActions } from "@/components/runs/use-run-actions";
 import { steerWords } from "./timeline";
 
 /** What can be done to the ranks while they still move; nothing for other runs. */

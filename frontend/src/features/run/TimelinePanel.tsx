@@ -1,7 +1,7 @@
 import { ScrollArea, Text } from "@mantine/core";
-import { clock, count, dateTime } from "@/components/format";
-import { Panel } from "@/components/Panel";
-import { scrolledByKeys } from "@/components/scroll";
+import { Panel } from "@/components/layout/Panel";
+import { scrolledByKeys } from "@/components/layout/scroll";
+import { clock, count, dateTime } from "@/components/text/format";
 import { type TimelineEvent, timelineSentence } from "./timeline";
 
 interface TimelinePanelProps {

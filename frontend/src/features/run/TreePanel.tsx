@@ -3,9 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { treeQuery } from "@/api/queries";
 import type { Relative } from "@/api/types";
-import { count, metric } from "@/components/format";
-import { Panel } from "@/components/Panel";
-import { StatusBadge } from "@/components/StatusBadge";
+import { Panel } from "@/components/layout/Panel";
+import { StatusBadge } from "@/components/runs/StatusBadge";
+import { count, metric } from "@/components/text/format";
 import { treeLines } from "./tree";
 
 /** The run among those it was forked from and those that were forked from it; nothing where there are none. */

@@ -3,9 +3,9 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { http, unwrap } from "@/api/client";
 import type { Prediction, RunDetail } from "@/api/types";
-import { Panel } from "@/components/Panel";
-import { EmptyState, ErrorState } from "@/components/states";
-import { Words } from "@/components/Words";
+import { EmptyState, ErrorState } from "@/components/feedback/states";
+import { Panel } from "@/components/layout/Panel";
+import { Words } from "@/components/text/ApiText";
 
 const mostCharacters = 5000;
 const pollMs = 700;

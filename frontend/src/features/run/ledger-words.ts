@@ -1,6 +1,6 @@
 /** Prunings in sentences. */
 import type { LedgerLine, Module, Num } from "@/api/types";
-import { count } from "@/components/format";
+import { count } from "@/components/text/format";
 
 /** layer 3 key; with more than one stack, decoder layer 0 value; the whole name outside of layers. */
 export function moduleWords(module: Module, modules: readonly Module[]): string {

@@ -1,7 +1,7 @@
 /** What happened to a run, in sentences: everything but the numbers, which are charts. */
 import { http, unwrap } from "@/api/client";
 import type { RunEvent, SteerAction } from "@/api/types";
-import { bytes, configValue, count } from "@/components/format";
+import { bytes, configValue, count } from "@/components/text/format";
 
 const kinds = ["status", "warning", "checkpoint", "artifact", "steer", "config"] as const;
 

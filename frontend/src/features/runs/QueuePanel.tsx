@@ -5,11 +5,11 @@ import type { KeyboardEvent } from "react";
 import { Link } from "react-router";
 import { queueQuery } from "@/api/queries";
 import type { RunSummary } from "@/api/types";
-import { Panel } from "@/components/Panel";
-import { stateOf } from "@/components/run-state";
-import { StatusBadge } from "@/components/StatusBadge";
-import { useRunActions } from "@/components/use-run-actions";
-import { Words } from "@/components/Words";
+import { Panel } from "@/components/layout/Panel";
+import { stateOf } from "@/components/runs/run-state";
+import { StatusBadge } from "@/components/runs/StatusBadge";
+import { useRunActions } from "@/components/runs/use-run-actions";
+import { Words } from "@/components/text/ApiText";
 
 const shown = 8;
 

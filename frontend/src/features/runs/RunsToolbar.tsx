@@ -5,7 +5,7 @@ import { useEffect, useState } from "react";
 import { Link } from "react-router";
 import type { RunFilter } from "@/api/queries";
 import type { RunStatus, RunSummary } from "@/api/types";
-import { methodName, methods } from "@/components/methods";
+import { methodName, methods } from "@/components/runs/methods";
 import { canDelete, canStop, statuses } from "./view";
 
 interface FilterBarProps {

@@ -2,8 +2,8 @@ import { Alert, Group, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { healthQuery, workersQuery } from "@/api/queries";
-import { age, bytes } from "@/components/format";
-import { Words } from "@/components/Words";
+import { Words } from "@/components/text/ApiText";
+import { age, bytes } from "@/components/text/format";
 
 /** What is wrong with the installation and what to do; one quiet line of workers when nothing is. */
 export function SystemStrip() {

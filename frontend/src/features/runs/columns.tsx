@@ -3,12 +3,12 @@ import { createColumnHelper, rowSelectionFeature, tableFeatures } from "@tanstac
 import { Link } from "react-router";
 import { isMoving } from "@/api/moving";
 import type { RunSummary } from "@/api/types";
-import { age, count, dateTime, metric, missing, roughly } from "@/components/format";
-import { methodName } from "@/components/methods";
-import { StepProgress } from "@/components/Progress";
-import { stateOf } from "@/components/run-state";
-import { StatusBadge } from "@/components/StatusBadge";
-import { useServerNow } from "@/components/use-server-now";
+import { methodName } from "@/components/runs/methods";
+import { StepProgress } from "@/components/runs/Progress";
+import { stateOf } from "@/components/runs/run-state";
+import { StatusBadge } from "@/components/runs/StatusBadge";
+import { useServerNow } from "@/components/server/use-server-now";
+import { age, count, dateTime, metric, missing, roughly } from "@/components/text/format";
 
 export const features = tableFeatures({ rowSelectionFeature });
 

@@ -3,8 +3,8 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { ApiError, http, unwrap } from "@/api/client";
 import { sessionQuery } from "@/api/queries";
-import { Logo } from "@/components/Logo";
-import { useTitle } from "@/components/use-title";
+import { Logo } from "@/components/layout/Logo";
+import { useTitle } from "@/components/navigation/use-title";
 
 /** Why the server led a link here, by the address's `error`. */
 const LINK_ERRORS: Record<string, string> = {

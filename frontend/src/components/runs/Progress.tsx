@@ -1,5 +1,5 @@
 import { Progress as Bar, Box, Group, Text } from "@mantine/core";
-import { count } from "./format";
+import { count } from "@/components/text/format";
 
 interface ProgressProps {
   step: number;

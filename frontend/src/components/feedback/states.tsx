@@ -2,7 +2,7 @@ import { Alert, Button, Group, Stack, Text, Title } from "@mantine/core";
 import { IconAlertTriangle, IconRefresh } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { ApiError } from "@/api/client";
-import { Words } from "./Words";
+import { Words } from "@/components/text/ApiText";
 
 interface ErrorStateProps {
   error: Error;

@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
 import { queueQuery } from "@/api/queries";
 import type { RunCreate, SteerAction } from "@/api/types";
-import { told, toldError } from "./toast";
+import { told, toldError } from "@/components/feedback/toast";
 
 type Named = { id: string; name: string };
 

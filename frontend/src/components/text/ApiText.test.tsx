@@ -1,7 +1,7 @@
 import { MantineProvider } from "@mantine/core";
 import { render } from "@testing-library/react";
 import { expect, test } from "vitest";
-import { Words } from "./Words";
+import { Words } from "./ApiText";
 
 test("what stands between backticks is code, and empty sentences are left out", () => {
   const { container } = render(
