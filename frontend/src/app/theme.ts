@@ -1,5 +1,5 @@
 import { createTheme, type MantineColorsTuple } from "@mantine/core";
-import { fontFamily } from "@/charts/figure";
+import { fontFamily } from "@/charts/plot/figure";
 
 /** The blue of the rank scale. */
 const brand: MantineColorsTuple = [

@@ -1,5 +1,5 @@
 import { useEffect } from "react";
-import { visibleText } from "@/charts/plain-text";
+import { visibleText } from "@/charts/plot/plain-text";
 
 export function useTitle(title: string) {
   useEffect(() => {

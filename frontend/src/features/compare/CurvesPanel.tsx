@@ -4,11 +4,11 @@ import { useCallback, useMemo, useState } from "react";
 import { everyPoint } from "@/api/every-point";
 import { seriesQuery } from "@/api/queries";
 import type { RunSummary, Series } from "@/api/types";
-import { type Curve, curvesFigure } from "@/charts/curves";
-import { colourOf, type Look, useLook } from "@/charts/look";
-import { Plot } from "@/charts/Plot";
+import { SaveMenu } from "@/charts/export/SaveMenu";
+import { type Curve, curvesFigure } from "@/charts/figures/curves";
+import { colourOf, type Look, useLook } from "@/charts/plot/look";
+import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
-import { SaveMenu } from "@/components/SaveMenu";
 
 type Axis = "step" | "progress";
 

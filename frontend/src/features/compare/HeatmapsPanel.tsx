@@ -4,15 +4,15 @@ import { useMemo, useState } from "react";
 import { ranksQuery } from "@/api/queries";
 import { type Snapshot, snapshotsOf } from "@/api/snapshots";
 import type { RankHistory, RunSummary } from "@/api/types";
-import { heatmapFigure } from "@/charts/heatmap";
-import { heatmapHeight } from "@/charts/heatmap-layout";
-import { type Look, useLook } from "@/charts/look";
-import { moduleGrid } from "@/charts/module-grid";
-import { Plot } from "@/charts/Plot";
-import { rankRows } from "@/charts/rank-rows";
-import { meanings, type RankView } from "@/charts/rank-values";
+import { SaveMenu } from "@/charts/export/SaveMenu";
+import { heatmapFigure } from "@/charts/heatmap/heatmap";
+import { heatmapHeight } from "@/charts/heatmap/heatmap-layout";
+import { moduleGrid } from "@/charts/heatmap/module-grid";
+import { rankRows } from "@/charts/heatmap/rank-rows";
+import { meanings, type RankView } from "@/charts/heatmap/rank-values";
+import { type Look, useLook } from "@/charts/plot/look";
+import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
-import { SaveMenu } from "@/components/SaveMenu";
 
 type Colouring = "rank" | "mean";
 

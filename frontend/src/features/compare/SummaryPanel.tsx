@@ -1,7 +1,7 @@
 import { Group, Table } from "@mantine/core";
 import { Link } from "react-router";
 import type { RunSummary } from "@/api/types";
-import { colourOf, useLook } from "@/charts/look";
+import { colourOf, useLook } from "@/charts/plot/look";
 import { Panel } from "@/components/layout/Panel";
 import { methodName } from "@/components/runs/methods";
 import { stateOf } from "@/components/runs/run-state";

@@ -2,12 +2,12 @@ import { Group, SegmentedControl } from "@mantine/core";
 import { memo, useCallback, useMemo, useState } from "react";
 import type { Snapshot } from "@/api/snapshots";
 import type { Module } from "@/api/types";
-import { type Grouping, rankCountsFigure, rankGroups, rankGroupsFigure } from "@/charts/distribution";
-import type { Figure } from "@/charts/figure";
-import { type Look, useLook } from "@/charts/look";
-import { Plot } from "@/charts/Plot";
+import { SaveMenu } from "@/charts/export/SaveMenu";
+import { type Grouping, rankCountsFigure, rankGroups, rankGroupsFigure } from "@/charts/figures/distribution";
+import type { Figure } from "@/charts/plot/figure";
+import { type Look, useLook } from "@/charts/plot/look";
+import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
-import { SaveMenu } from "@/components/SaveMenu";
 
 interface DistributionPanelProps {
   /** Of the run: names the files. */

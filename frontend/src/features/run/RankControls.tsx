@@ -1,7 +1,7 @@
 import { Group, NativeSelect, SegmentedControl, Switch } from "@mantine/core";
 import { memo } from "react";
-import type { ModuleOrder } from "@/charts/module-grid";
-import { type Colouring, meanings } from "@/charts/rank-values";
+import type { ModuleOrder } from "@/charts/heatmap/module-grid";
+import { type Colouring, meanings } from "@/charts/heatmap/rank-values";
 import type { RankSettings } from "./use-rank-settings";
 
 interface RankControlsProps {

@@ -1,11 +1,11 @@
 import { Button, Group, Menu, Modal, Progress, Text } from "@mantine/core";
 import { useRef, useState } from "react";
 import type { Snapshot } from "@/api/snapshots";
-import type { Figure } from "@/charts/figure";
-import type { Look } from "@/charts/look";
+import { SaveMenu } from "@/charts/export/SaveMenu";
+import type { Figure } from "@/charts/plot/figure";
+import type { Look } from "@/charts/plot/look";
 import { toldError } from "@/components/feedback/toast";
 import { fileName, saveFile } from "@/components/files/save-file";
-import { SaveMenu } from "@/components/SaveMenu";
 import { loadPart } from "@/components/server/load-part";
 import { count } from "@/components/text/format";
 import { filmFrames } from "./film-frames";
@@ -29,7 +29,7 @@ export function RankExport({ name, snapshots, index, height, figureAt, rows, abo
   const stop = useRef<AbortController>(undefined);
 
   const animation = async (look: Look) => {
-    const { filmOf } = await loadPart(() => import("@/charts/film"));
+    const { filmOf } = await loadPart(() => import("@/charts/export/gif"));
     const frames = filmFrames(snapshots);
     const control = new AbortController();
     stop.current = control;

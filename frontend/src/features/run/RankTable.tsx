@@ -1,8 +1,14 @@
 import { Table, UnstyledButton } from "@mantine/core";
 import type { ReactNode } from "react";
 import type { Module } from "@/api/types";
-import type { GridPane, ModuleGrid } from "@/charts/module-grid";
-import { type Colouring, colourValue, meanings, type RankView, valueText } from "@/charts/rank-values";
+import type { GridPane, ModuleGrid } from "@/charts/heatmap/module-grid";
+import {
+  type Colouring,
+  colourValue,
+  meanings,
+  type RankView,
+  valueText,
+} from "@/charts/heatmap/rank-values";
 import { moduleWords } from "./ledger-words";
 
 interface RankTableProps {

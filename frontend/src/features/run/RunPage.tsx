@@ -1,7 +1,7 @@
 import { Container, Skeleton, Stack, Tabs } from "@mantine/core";
 import { lazy, Suspense, useEffect } from "react";
 import { useParams, useSearchParams } from "react-router";
-import { loadPlotly } from "@/charts/load-plotly";
+import { loadPlotly } from "@/charts/plot/load-plotly";
 import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { loadPart } from "@/components/server/load-part";

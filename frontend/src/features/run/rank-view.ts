@@ -1,5 +1,5 @@
 import type { Snapshot } from "@/api/snapshots";
-import type { RankView } from "@/charts/rank-values";
+import type { RankView } from "@/charts/heatmap/rank-values";
 import { previousPruning } from "./frames";
 
 /** A snapshot with the two that it is compared to: the first, and the pruning before the last one. */

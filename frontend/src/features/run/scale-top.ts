@@ -1,5 +1,5 @@
 import type { Snapshot } from "@/api/snapshots";
-import { type Colouring, colourValue, meanings } from "@/charts/rank-values";
+import { type Colouring, colourValue, meanings } from "@/charts/heatmap/rank-values";
 import { rankViewAt } from "./rank-view";
 
 const mostSamples = 30_000;

@@ -1,4 +1,4 @@
-import type { PlotPoint } from "@/charts/Plot";
+import type { PlotPoint } from "@/charts/plot/Plot";
 
 /** The step that all charts of a run share. */
 export interface StepCursor {

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useSearchParams } from "react-router";
-import type { ModuleOrder } from "@/charts/module-grid";
-import { type Colouring, colourings } from "@/charts/rank-values";
+import type { ModuleOrder } from "@/charts/heatmap/module-grid";
+import { type Colouring, colourings } from "@/charts/heatmap/rank-values";
 
 /** What a person looks at in the Ranks tab. It stands in the address, so that a link shows the same. */
 export interface RankSettings {

@@ -1,8 +1,16 @@
 import { describe, expect, test } from "vitest";
+import {
+  colourAt,
+  darkScale,
+  darkSigned,
+  inkOn,
+  lightScale,
+  lightSigned,
+  luminance,
+} from "@/charts/heatmap/colour-scale";
+import { lightLook } from "@/charts/plot/look";
 import { budgetFigure } from "./budget";
-import { colourAt, darkScale, darkSigned, inkOn, lightScale, lightSigned, luminance } from "./colour-scale";
 import { curvesFigure } from "./curves";
-import { lightLook } from "./look";
 
 // biome-ignore lint/suspicious/noExplicitAny: figures are looked into as plain data
 type Trace = any;

@@ -1,8 +1,8 @@
 import { ActionIcon, Menu } from "@mantine/core";
 import { IconCheck, IconDownload } from "@tabler/icons-react";
 import { type ReactNode, useState } from "react";
-import { type Figure, titled } from "@/charts/figure";
-import { darkLook, type Look, lightLook, useLook } from "@/charts/look";
+import { type Figure, titled } from "@/charts/plot/figure";
+import { darkLook, type Look, lightLook, useLook } from "@/charts/plot/look";
 import { toldError } from "@/components/feedback/toast";
 import { dataToBlob, fileName, saveFile } from "@/components/files/save-file";
 import { loadPart } from "@/components/server/load-part";
@@ -39,7 +39,7 @@ export function SaveMenu(props: SaveMenuProps) {
   const file = (ending: string) => `${fileName(props.file)}.${ending}`;
 
   const picture = async (format: "png" | "svg") => {
-    const { figureImage } = await loadPart(() => import("@/charts/figure-image"));
+    const { figureImage } = await loadPart(() => import("./figure-image"));
     const figure = props.title ? titled(figureOf(chosen), props.title, chosen) : figureOf(chosen);
     const size = {
       width: pictureWidth,
@@ -51,7 +51,7 @@ export function SaveMenu(props: SaveMenuProps) {
   const table = async (ending: "csv" | "json") => {
     const [{ csvOf, jsonOf }, { drawnRows }] = await Promise.all([
       loadPart(() => import("@/components/files/tables")),
-      loadPart(() => import("@/charts/drawn-rows")),
+      loadPart(() => import("./drawn-rows")),
     ]);
     const rows = await (props.rows ?? (() => drawnRows(figureOf(chosen))))();
     const text = ending === "csv" ? csvOf(rows) : jsonOf(props.jsonOfRows?.(rows) ?? rows);

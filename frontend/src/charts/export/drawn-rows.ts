@@ -1,4 +1,4 @@
-import type { Figure } from "./figure";
+import type { Figure } from "@/charts/plot/figure";
 
 interface Line {
   name?: string;

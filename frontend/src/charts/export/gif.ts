@@ -1,7 +1,7 @@
+import type { Figure } from "@/charts/plot/figure";
+import type { Look } from "@/charts/plot/look";
 import { loadPart } from "@/components/server/load-part";
-import type { Figure } from "./figure";
 import { figureImage } from "./figure-image";
-import type { Look } from "./look";
 
 export interface FilmInput {
   count: number;

@@ -1,9 +1,9 @@
-import { axesOf } from "./axes";
+import { axesOf } from "@/charts/plot/axes";
+import { axis, baseLayout, type Figure } from "@/charts/plot/figure";
+import { colourOf, type Look } from "@/charts/plot/look";
+import { plainText } from "@/charts/plot/plain-text";
 import type { ColourScale } from "./colour-scale";
-import { axis, baseLayout, type Figure } from "./figure";
-import { colourOf, type Look } from "./look";
 import type { ModuleGrid, Place } from "./module-grid";
-import { plainText } from "./plain-text";
 import { type Colouring, meanings, signed } from "./rank-values";
 
 export interface HeatmapLayoutInput {

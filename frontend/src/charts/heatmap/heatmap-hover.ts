@@ -1,5 +1,5 @@
 import type { Module } from "@/api/types";
-import { plainText } from "./plain-text";
+import { plainText } from "@/charts/plot/plain-text";
 import { importanceText, type RankView, signed } from "./rank-values";
 
 /** What a cell tells when one points at it. */

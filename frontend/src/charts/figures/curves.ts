@@ -1,8 +1,8 @@
 import { toNumber } from "@/api/numbers";
 import type { Num } from "@/api/types";
-import { axis, baseLayout, type Figure } from "./figure";
-import type { Look } from "./look";
-import { plainText } from "./plain-text";
+import { axis, baseLayout, type Figure } from "@/charts/plot/figure";
+import type { Look } from "@/charts/plot/look";
+import { plainText } from "@/charts/plot/plain-text";
 
 export interface Curve {
   name: string;

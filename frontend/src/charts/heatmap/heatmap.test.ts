@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { ModuleLevels } from "@/api/packed";
 import type { Module } from "@/api/types";
+import { darkLook, lightLook } from "@/charts/plot/look";
 import { type HeatmapInput, heatmapFigure, mostLabelledCells } from "./heatmap";
-import { darkLook, lightLook } from "./look";
 import type { RankView } from "./rank-values";
 
 const module = (layer: number, kind: string, stack = ""): Module => ({

@@ -1,6 +1,8 @@
 import type { Module } from "@/api/types";
-import { axesOf } from "./axes";
-import type { CellLabel } from "./cell-labels";
+import { axesOf } from "@/charts/plot/axes";
+import type { CellLabel } from "@/charts/plot/cell-labels";
+import type { Figure } from "@/charts/plot/figure";
+import type { Look } from "@/charts/plot/look";
 import {
   type ColourScale,
   colourAt,
@@ -10,10 +12,8 @@ import {
   lightScale,
   lightSigned,
 } from "./colour-scale";
-import type { Figure } from "./figure";
 import { heatmapHover } from "./heatmap-hover";
 import { heatmapLayout } from "./heatmap-layout";
-import type { Look } from "./look";
 import { type ModuleGrid, moduleGrid, type Place } from "./module-grid";
 import { type Colouring, colourValue, meanings, type RankView, valueText } from "./rank-values";
 

@@ -1,8 +1,8 @@
 import { unpackFloat16, unpackMask } from "@/api/packed";
 import type { ComponentHistory, LedgerLine } from "@/api/types";
-import { darkScale, lightScale } from "./colour-scale";
-import { axis, baseLayout, type Figure } from "./figure";
-import type { Look } from "./look";
+import { darkScale, lightScale } from "@/charts/heatmap/colour-scale";
+import { axis, baseLayout, type Figure } from "@/charts/plot/figure";
+import type { Look } from "@/charts/plot/look";
 
 /** What the lanes show: a row for each component at each step; no score where it does not live. */
 export function laneRows({ width, steps, mask, scores }: ComponentHistory): object[] {

@@ -1,7 +1,7 @@
 import type { BudgetPoint } from "@/api/types";
-import { axis, baseLayout, type Figure } from "./figure";
-import { colourOf, type Look } from "./look";
-import { plainText } from "./plain-text";
+import { axis, baseLayout, type Figure } from "@/charts/plot/figure";
+import { colourOf, type Look } from "@/charts/plot/look";
+import { plainText } from "@/charts/plot/plain-text";
 
 interface Counted {
   step: number;

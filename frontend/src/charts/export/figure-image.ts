@@ -1,7 +1,7 @@
-import { labelTraces } from "./cell-labels";
-import type { Figure } from "./figure";
-import { loadPlotly } from "./load-plotly";
-import type { Look } from "./look";
+import { labelTraces } from "@/charts/plot/cell-labels";
+import type { Figure } from "@/charts/plot/figure";
+import { loadPlotly } from "@/charts/plot/load-plotly";
+import type { Look } from "@/charts/plot/look";
 
 export interface ImageSize {
   width: number;

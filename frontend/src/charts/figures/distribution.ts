@@ -1,8 +1,8 @@
 import type { Module } from "@/api/types";
-import { axis, baseLayout, type Figure } from "./figure";
-import { colourOf, type Look } from "./look";
-import { layerWord } from "./module-grid";
-import { plainText } from "./plain-text";
+import { layerWord } from "@/charts/heatmap/module-grid";
+import { axis, baseLayout, type Figure } from "@/charts/plot/figure";
+import { colourOf, type Look } from "@/charts/plot/look";
+import { plainText } from "@/charts/plot/plain-text";
 
 export type Grouping = "layer" | "kind" | "rank";
 

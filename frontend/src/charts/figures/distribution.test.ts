@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Module } from "@/api/types";
+import { lightLook } from "@/charts/plot/look";
 import { rankCounts, rankGroups, rankGroupsFigure } from "./distribution";
-import { lightLook } from "./look";
 
 const module = (layer: number, kind: string, stack = "") => ({ name: "", layer, kind, stack }) as Module;
 

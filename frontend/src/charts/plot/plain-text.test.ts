@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { curvesFigure } from "./curves";
-import { drawnRows } from "./drawn-rows";
+import { drawnRows } from "@/charts/export/drawn-rows";
+import { curvesFigure } from "@/charts/figures/curves";
 import { titled } from "./figure";
 import { lightLook } from "./look";
 import { plainText, visibleText } from "./plain-text";
