@@ -35,7 +35,7 @@ from tests.stack import TOKEN
 from tests.tiny import make_reviews, make_tiny_bert
 
 Json = dict[str, Any]
-FOLDER = Path(__file__).parents[1] / "frontend" / "src" / "features" / "run" / "recorded"
+FOLDER = Path(__file__).parents[1] / "frontend" / "src" / "features" / "run" / "live" / "recorded"
 _ROW = ("status", "phase", "step", "total_steps", "attempt", "modules", "width", "last_seq")
 _SMOOTHED = {"names": "train_loss", "smooth": 0.9}
 CONFIG: Json = {

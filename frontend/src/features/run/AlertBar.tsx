@@ -5,7 +5,7 @@ import { useState } from "react";
 import { runHealthQuery } from "@/api/queries";
 import type { HealthItem, RunDetail, RunStatus } from "@/api/types";
 import { Words } from "@/components/text/ApiText";
-import type { WarningEvent } from "./timeline";
+import type { WarningEvent } from "@/features/run/live/timeline";
 
 interface AlertBarProps {
   run: RunDetail;

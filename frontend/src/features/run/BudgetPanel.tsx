@@ -8,8 +8,8 @@ import { type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { count } from "@/components/text/format";
+import { steerWords } from "@/features/run/live/timeline";
 import { cursorOf, type StepCursor } from "./step-cursor";
-import { steerWords } from "./timeline";
 
 interface BudgetPanelProps {
   run: RunDetail;

@@ -10,8 +10,8 @@ import { colourOf, type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { count, metric } from "@/components/text/format";
-import type { LiveRun } from "./live-run";
-import type { Points } from "./points";
+import type { LiveRun } from "@/features/run/live/live-run";
+import type { Points } from "@/features/run/live/points";
 import { cursorOf, type StepCursor } from "./step-cursor";
 
 const height = 210;

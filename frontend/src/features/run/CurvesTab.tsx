@@ -15,10 +15,10 @@ import { IconSearch } from "@tabler/icons-react";
 import { useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
+import type { MetricTail } from "@/features/run/live/metric-tail";
 import { CurvePanel } from "./CurvePanel";
 import type { CurveAxis } from "./curve-data";
 import { metricGroups, metricTitle } from "./metric-groups";
-import type { MetricTail } from "./metric-tail";
 import { useCurves } from "./use-curves";
 import { useKinCurves } from "./use-kin-curves";
 

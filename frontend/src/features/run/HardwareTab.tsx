@@ -1,9 +1,9 @@
 import { SimpleGrid, Skeleton, Stack } from "@mantine/core";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
+import type { MetricTail } from "@/features/run/live/metric-tail";
 import { type Amount, CurvePanel } from "./CurvePanel";
 import { isHardware } from "./metric-groups";
-import type { MetricTail } from "./metric-tail";
 import { useCurves } from "./use-curves";
 
 const gigabytes: Amount = { by: 1e9, unit: "GB", decimals: 2 };

@@ -11,8 +11,8 @@ import { Plot } from "@/charts/plot/Plot";
 import { ErrorState } from "@/components/feedback/states";
 import { scrolledByKeys } from "@/components/layout/scroll";
 import { count } from "@/components/text/format";
+import type { LiveRun } from "@/features/run/live/live-run";
 import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-words";
-import type { LiveRun } from "./live-run";
 import { cursorOf, type StepCursor } from "./step-cursor";
 
 const mostLines = 200;

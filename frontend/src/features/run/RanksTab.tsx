@@ -3,11 +3,11 @@ import { Suspense, useCallback, useDeferredValue, useRef, useState } from "react
 import type { RunDetail, RunStatus } from "@/api/types";
 import { prunes } from "@/components/runs/methods";
 import { lazyPart } from "@/components/server/load-part";
+import type { LiveRun } from "@/features/run/live/live-run";
 import { BudgetPanel } from "./BudgetPanel";
 import { AccuracyPanel, LossPanel } from "./CurvePanels";
 import { DistributionPanel } from "./DistributionPanel";
 import { frameIndexAt, nearestIndex } from "./frames";
-import type { LiveRun } from "./live-run";
 import { RanksPanel } from "./RanksPanel";
 import { SteerPanel } from "./SteerPanel";
 import type { StepCursor } from "./step-cursor";

@@ -19,7 +19,7 @@ import {
   roughly,
   shortCount,
 } from "@/components/text/format";
-import type { LiveRun } from "./live-run";
+import type { LiveRun } from "@/features/run/live/live-run";
 import { RunActions } from "./RunActions";
 import { RunName } from "./RunName";
 

@@ -5,11 +5,11 @@ import { loadPlotly } from "@/charts/plot/load-plotly";
 import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { loadPart } from "@/components/server/load-part";
+import { standingWarnings } from "@/features/run/live/timeline";
+import { useLiveRun } from "@/features/run/live/use-live-run";
 import { AlertBar } from "./AlertBar";
 import { RanksTab } from "./RanksTab";
 import { RunHeader } from "./RunHeader";
-import { standingWarnings } from "./timeline";
-import { useLiveRun } from "./use-live-run";
 
 // A tab comes when it is opened first: the ranks are what a run's page is opened for.
 const CurvesTab = lazy(() => loadPart(() => import("./CurvesTab")));

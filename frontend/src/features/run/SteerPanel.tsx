@@ -5,7 +5,7 @@ import type { RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { Panel } from "@/components/layout/Panel";
 import { useRunActions } from "@/components/runs/use-run-actions";
-import { steerWords } from "./timeline";
+import { steerWords } from "@/features/run/live/timeline";
 
 /** What can be done to the ranks while they still move; nothing for other runs. */
 export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus }) {

@@ -2,7 +2,7 @@ import { ScrollArea, Text } from "@mantine/core";
 import { Panel } from "@/components/layout/Panel";
 import { scrolledByKeys } from "@/components/layout/scroll";
 import { clock, count, dateTime } from "@/components/text/format";
-import { type TimelineEvent, timelineSentence } from "./timeline";
+import { type TimelineEvent, timelineSentence } from "@/features/run/live/timeline";
 
 interface TimelinePanelProps {
   events: readonly TimelineEvent[];

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { SeriesList } from "@/api/types";
+import { MetricTail, type TailEvent } from "@/features/run/live/metric-tail";
+import { recordedLives } from "@/features/run/live/recorded.fixture";
 import { curveSet, placesOf, stretchBetween, withDetail, withEvents } from "./curve-data";
-import { MetricTail, type TailEvent } from "./metric-tail";
-import { recordedLives } from "./recorded.fixture";
 
 const list = (name: string, steps: number[], values: number[], lastSeq = 10): SeriesList => ({
   last_seq: lastSeq,

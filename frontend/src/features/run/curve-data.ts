@@ -1,6 +1,6 @@
 import type { Num, Series, SeriesList } from "@/api/types";
-import type { TailEvent } from "./metric-tail";
-import { finitePoints, type MeanState, meanStateAfter, smoothOn } from "./smoothing";
+import type { TailEvent } from "@/features/run/live/metric-tail";
+import { finitePoints, type MeanState, meanStateAfter, smoothOn } from "@/features/run/live/smoothing";
 
 /** One metric as it is drawn: the whole history, reduced where it is long, and what has come since. */
 export interface CurveData {

@@ -2,7 +2,7 @@
 import { toNumber } from "@/api/numbers";
 import type { Num } from "@/api/types";
 import { finitePoints, type MeanState, meanStateAfter, smoothOn } from "./smoothing";
-import { stretchOf } from "./stretch";
+import { stretchOf } from "./step-bins";
 
 export interface Points {
   steps: number[];

@@ -1,4 +1,4 @@
-import { stretchOf } from "./stretch";
+import { stretchOf } from "./step-bins";
 
 /** More snapshots than this are thinned while watching. */
 export const mostSnapshots = 500;
