@@ -11,8 +11,8 @@ import { colourOf, type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { count, metric } from "@/components/text/format";
+import type { ForkMark } from "@/features/run/lineage/related-runs";
 import { type CurveAxis, type CurveData, placesOf, stretchBetween, withDetail } from "./curve-data";
-import type { ForkMark } from "./kin";
 import { metricTitle } from "./metric-groups";
 import type { KinCurve } from "./use-kin-curves";
 

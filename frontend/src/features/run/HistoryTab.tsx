@@ -9,11 +9,11 @@ import { Panel } from "@/components/layout/Panel";
 import { scrolledByKeys } from "@/components/layout/scroll";
 import { prunes } from "@/components/runs/methods";
 import { count, dateTime, missing } from "@/components/text/format";
+import { TreePanel } from "@/features/run/lineage/TreePanel";
 import type { LiveRun } from "@/features/run/live/live-run";
 import type { TimelineEvent } from "@/features/run/live/timeline";
 import { ledgerSentence } from "./ledger-words";
 import { TimelinePanel } from "./TimelinePanel";
-import { TreePanel } from "./TreePanel";
 
 const mostLines = 500;
 const ledgerMs = 20_000;

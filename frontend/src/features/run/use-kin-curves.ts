@@ -2,7 +2,7 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { kinSeriesQuery, treeQuery } from "@/api/queries";
 import type { Num, Relative } from "@/api/types";
-import { forkMarks, kinOf } from "./kin";
+import { forkMarks, kinOf } from "@/features/run/lineage/related-runs";
 
 /** A metric of a related run. */
 export interface KinCurve {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Relative } from "@/api/types";
-import { forkMarks, kinOf, mostChildren } from "./kin";
+import { forkMarks, kinOf, mostChildren } from "./related-runs";
 
 const run = (id: string, parent_id: string | null = null, parent_step: number | null = null): Relative => ({
   ...{ id, parent_id, parent_step },
