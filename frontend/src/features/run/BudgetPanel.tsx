@@ -9,7 +9,7 @@ import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { count } from "@/components/text/format";
 import { steerWords } from "@/features/run/live/timeline";
-import { cursorOf, type StepCursor } from "./step-cursor";
+import { cursorOf, type StepCursor } from "@/features/run/playback/step-cursor";
 
 interface BudgetPanelProps {
   run: RunDetail;

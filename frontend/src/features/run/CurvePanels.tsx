@@ -12,7 +12,7 @@ import { Panel } from "@/components/layout/Panel";
 import { count, metric } from "@/components/text/format";
 import type { LiveRun } from "@/features/run/live/live-run";
 import type { Points } from "@/features/run/live/points";
-import { cursorOf, type StepCursor } from "./step-cursor";
+import { cursorOf, type StepCursor } from "@/features/run/playback/step-cursor";
 
 const height = 210;
 

@@ -12,8 +12,8 @@ import { ErrorState } from "@/components/feedback/states";
 import { scrolledByKeys } from "@/components/layout/scroll";
 import { count } from "@/components/text/format";
 import type { LiveRun } from "@/features/run/live/live-run";
+import { cursorOf, type StepCursor } from "@/features/run/playback/step-cursor";
 import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-words";
-import { cursorOf, type StepCursor } from "./step-cursor";
 
 const mostLines = 200;
 const ledgerMs = 20_000;

@@ -13,16 +13,16 @@ import { Panel } from "@/components/layout/Panel";
 import { methodName, prunes } from "@/components/runs/methods";
 import { count } from "@/components/text/format";
 import type { LiveRun } from "@/features/run/live/live-run";
-import { FrameLine } from "./FrameLine";
+import { FrameLine } from "@/features/run/playback/SnapshotSummary";
+import { StepPlayer } from "@/features/run/playback/StepPlayer";
+import { steppedTo } from "@/features/run/playback/step-keys";
+import { useFilm } from "@/features/run/playback/use-playback";
 import { moduleWords } from "./ledger-words";
 import { RankControls } from "./RankControls";
 import { RankExport } from "./RankExport";
 import { RankTable } from "./RankTable";
 import { rankViewAt } from "./rank-view";
-import { StepPlayer } from "./StepPlayer";
 import { scaleTop } from "./scale-top";
-import { steppedTo } from "./step-keys";
-import { useFilm } from "./use-film";
 import type { RankSettings } from "./use-rank-settings";
 
 interface RanksPanelProps {

@@ -4,13 +4,13 @@ import type { RunDetail, RunStatus } from "@/api/types";
 import { prunes } from "@/components/runs/methods";
 import { lazyPart } from "@/components/server/load-part";
 import type { LiveRun } from "@/features/run/live/live-run";
+import { frameIndexAt, nearestIndex } from "@/features/run/playback/snapshot-index";
+import type { StepCursor } from "@/features/run/playback/step-cursor";
 import { BudgetPanel } from "./BudgetPanel";
 import { AccuracyPanel, LossPanel } from "./CurvePanels";
 import { DistributionPanel } from "./DistributionPanel";
-import { frameIndexAt, nearestIndex } from "./frames";
 import { RanksPanel } from "./RanksPanel";
 import { SteerPanel } from "./SteerPanel";
-import type { StepCursor } from "./step-cursor";
 import { type RankSettings, useRankSettings } from "./use-rank-settings";
 import "./run.css";
 

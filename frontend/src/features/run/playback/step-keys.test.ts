@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { steppedTo } from "./step-keys";
-import { playedTo } from "./use-film";
+import { playedTo } from "./use-playback";
 
 const snapshots = [0, 5, 10, 15, 20].map((step) => ({ step, pruning: step === 10 || step === 20 }));
 const press = (key: string, index: number, shiftKey = false) =>

@@ -1,6 +1,6 @@
 import type { KeyboardEvent } from "react";
 import type { Snapshot } from "@/api/snapshots";
-import { nextPruning } from "./frames";
+import { nextPruning } from "./snapshot-index";
 
 /** Where a key leads from a snapshot: arrows to the next pruning, with Shift to the next snapshot; null for other keys. */
 export function steppedTo(

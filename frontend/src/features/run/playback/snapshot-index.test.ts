@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { frameIndexAt, nearestIndex, nextPruning, previousPruning } from "./frames";
+import { frameIndexAt, nearestIndex, nextPruning, previousPruning } from "./snapshot-index";
 
 const frames = [0, 5, 10, 15, 20].map((step) => ({ step, pruning: step === 10 || step === 20 }));
 

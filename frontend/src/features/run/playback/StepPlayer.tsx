@@ -7,9 +7,9 @@ import {
 } from "@tabler/icons-react";
 import type { KeyboardEvent, ReactNode } from "react";
 import type { Snapshot } from "@/api/snapshots";
-import { nextPruning } from "./frames";
+import { nextPruning } from "./snapshot-index";
 import { steppedTo } from "./step-keys";
-import { type Film, speeds } from "./use-film";
+import { type Film, speeds } from "./use-playback";
 
 const mostMarks = 60;
 
