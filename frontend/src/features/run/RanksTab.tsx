@@ -3,11 +3,11 @@ import { Suspense, useCallback, useDeferredValue, useRef, useState } from "react
 import type { RunDetail, RunStatus } from "@/api/types";
 import { prunes } from "@/components/runs/methods";
 import { lazyPart } from "@/components/server/load-part";
+import { AccuracyPanel, LossPanel } from "@/features/run/curves/LiveCurvePanels";
 import type { LiveRun } from "@/features/run/live/live-run";
 import { frameIndexAt, nearestIndex } from "@/features/run/playback/snapshot-index";
 import type { StepCursor } from "@/features/run/playback/step-cursor";
 import { BudgetPanel } from "./BudgetPanel";
-import { AccuracyPanel, LossPanel } from "./CurvePanels";
 import { DistributionPanel } from "./DistributionPanel";
 import { RanksPanel } from "./RanksPanel";
 import { SteerPanel } from "./SteerPanel";

@@ -20,7 +20,7 @@ import { CurvePanel } from "./CurvePanel";
 import type { CurveAxis } from "./curve-data";
 import { metricGroups, metricTitle } from "./metric-groups";
 import { useCurves } from "./use-curves";
-import { useKinCurves } from "./use-kin-curves";
+import { useKinCurves } from "./use-related-curves";
 
 interface CurvesTabProps {
   run: RunDetail;

@@ -14,7 +14,7 @@ import { count, metric } from "@/components/text/format";
 import type { ForkMark } from "@/features/run/lineage/related-runs";
 import { type CurveAxis, type CurveData, placesOf, stretchBetween, withDetail } from "./curve-data";
 import { metricTitle } from "./metric-groups";
-import type { KinCurve } from "./use-kin-curves";
+import type { KinCurve } from "./use-related-curves";
 
 const height = 200;
 
