@@ -12,7 +12,7 @@ import { count, dateTime, missing } from "@/components/text/format";
 import { TreePanel } from "@/features/run/lineage/TreePanel";
 import type { LiveRun } from "@/features/run/live/live-run";
 import type { TimelineEvent } from "@/features/run/live/timeline";
-import { ledgerSentence } from "./ledger-words";
+import { ledgerSentence } from "@/features/run/ranks/ledger-text";
 import { TimelinePanel } from "./TimelinePanel";
 
 const mostLines = 500;

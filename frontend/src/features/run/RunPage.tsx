@@ -7,8 +7,8 @@ import { useTitle } from "@/components/navigation/use-title";
 import { loadPart } from "@/components/server/load-part";
 import { standingWarnings } from "@/features/run/live/timeline";
 import { useLiveRun } from "@/features/run/live/use-live-run";
+import { RanksTab } from "@/features/run/ranks/RanksTab";
 import { AlertBar } from "./AlertBar";
-import { RanksTab } from "./RanksTab";
 import { RunHeader } from "./RunHeader";
 
 // A tab comes when it is opened first: the ranks are what a run's page is opened for.

@@ -17,7 +17,7 @@ import { FrameLine } from "@/features/run/playback/SnapshotSummary";
 import { StepPlayer } from "@/features/run/playback/StepPlayer";
 import { steppedTo } from "@/features/run/playback/step-keys";
 import { useFilm } from "@/features/run/playback/use-playback";
-import { moduleWords } from "./ledger-words";
+import { moduleWords } from "./ledger-text";
 import { RankControls } from "./RankControls";
 import { RankExport } from "./RankExport";
 import { RankTable } from "./RankTable";

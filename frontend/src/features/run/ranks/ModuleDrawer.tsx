@@ -13,7 +13,7 @@ import { scrolledByKeys } from "@/components/layout/scroll";
 import { count } from "@/components/text/format";
 import type { LiveRun } from "@/features/run/live/live-run";
 import { cursorOf, type StepCursor } from "@/features/run/playback/step-cursor";
-import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-words";
+import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-text";
 
 const mostLines = 200;
 const ledgerMs = 20_000;

@@ -9,7 +9,7 @@ import {
   type RankView,
   valueText,
 } from "@/charts/heatmap/rank-values";
-import { moduleWords } from "./ledger-words";
+import { moduleWords } from "./ledger-text";
 
 interface RankTableProps {
   grid: ModuleGrid;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { LedgerLine, Module } from "@/api/types";
-import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-words";
+import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-text";
 
 const line: LedgerLine = {
   seq: 9,

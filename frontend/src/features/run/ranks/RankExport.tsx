@@ -8,7 +8,7 @@ import { toldError } from "@/components/feedback/toast";
 import { fileName, saveFile } from "@/components/files/save-file";
 import { loadPart } from "@/components/server/load-part";
 import { count } from "@/components/text/format";
-import { filmFrames } from "./film-frames";
+import { filmFrames } from "./gif-frames";
 
 interface RankExportProps {
   /** Begins the names of the files. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { filmFrames } from "./film-frames";
+import { filmFrames } from "./gif-frames";
 
 test("a film has both ends, then the prunings, then others, sixty at most", () => {
   const snapshots = Array.from({ length: 500 }, (_, at) => ({ pruning: at % 20 === 19 }));
