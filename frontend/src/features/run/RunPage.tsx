@@ -13,7 +13,7 @@ import { RunHeader } from "./RunHeader";
 
 // A tab comes when it is opened first: the ranks are what a run's page is opened for.
 const CurvesTab = lazy(() => loadPart(() => import("@/features/run/curves/CurvesTab")));
-const LogTab = lazy(() => loadPart(() => import("./LogTab")));
+const LogTab = lazy(() => loadPart(() => import("@/features/run/log/LogTab")));
 const HardwareTab = lazy(() => loadPart(() => import("@/features/run/curves/HardwareTab")));
 const HistoryTab = lazy(() => loadPart(() => import("./HistoryTab")));
 const ConfigTab = lazy(() => loadPart(() => import("./ConfigTab")));
