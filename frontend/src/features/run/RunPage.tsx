@@ -15,7 +15,7 @@ import { RunHeader } from "./RunHeader";
 const CurvesTab = lazy(() => loadPart(() => import("@/features/run/curves/CurvesTab")));
 const LogTab = lazy(() => loadPart(() => import("@/features/run/log/LogTab")));
 const HardwareTab = lazy(() => loadPart(() => import("@/features/run/curves/HardwareTab")));
-const HistoryTab = lazy(() => loadPart(() => import("./HistoryTab")));
+const HistoryTab = lazy(() => loadPart(() => import("@/features/run/history/HistoryTab")));
 const ConfigTab = lazy(() => loadPart(() => import("./ConfigTab")));
 const ExportTab = lazy(() => loadPart(() => import("./ExportTab")));
 const TryTab = lazy(() => loadPart(() => import("./TryTab")));
