@@ -8,7 +8,7 @@ import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { useServerNow } from "@/components/server/use-server-now";
 import { age, bytes, count, dateTime } from "@/components/text/format";
-import { ForkDialog } from "./ForkDialog";
+import { ForkDialog } from "@/features/run/actions/ForkDialog";
 
 /** What the run can go on from, or be forked from. */
 export function CheckpointsPanel({ run }: { run: RunDetail }) {

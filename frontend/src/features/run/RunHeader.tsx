@@ -19,8 +19,8 @@ import {
   roughly,
   shortCount,
 } from "@/components/text/format";
+import { RunActions } from "@/features/run/actions/RunActions";
 import type { LiveRun } from "@/features/run/live/live-run";
-import { RunActions } from "./RunActions";
 import { RunName } from "./RunName";
 
 interface RunHeaderProps {
