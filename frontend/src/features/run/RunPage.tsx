@@ -17,8 +17,8 @@ const LogTab = lazy(() => loadPart(() => import("@/features/run/log/LogTab")));
 const HardwareTab = lazy(() => loadPart(() => import("@/features/run/curves/HardwareTab")));
 const HistoryTab = lazy(() => loadPart(() => import("@/features/run/history/HistoryTab")));
 const ConfigTab = lazy(() => loadPart(() => import("./ConfigTab")));
-const ExportTab = lazy(() => loadPart(() => import("./ExportTab")));
-const TryTab = lazy(() => loadPart(() => import("./TryTab")));
+const ExportTab = lazy(() => loadPart(() => import("@/features/run/outputs/ExportTab")));
+const TryTab = lazy(() => loadPart(() => import("@/features/run/outputs/TryTab")));
 const NotesTab = lazy(() => loadPart(() => import("./NotesTab")));
 
 /** In the order in which a run is read; the first is the page without a word in its address. */
