@@ -33,28 +33,35 @@ import { told } from "@/components/feedback/toast";
 import { useLeaveGuard } from "@/components/navigation/use-leave-guard";
 import { useTitle } from "@/components/navigation/use-title";
 import { lazyPart } from "@/components/server/load-part";
-import { DataPreview } from "./DataPreview";
-import { allFields, allPaths, defaultDraft, problemsByField, valueAt, withValue } from "./draft";
-import { MethodChanges } from "./MethodChanges";
+import {
+  allFields,
+  allPaths,
+  defaultDraft,
+  problemsByField,
+  valueAt,
+  withValue,
+} from "@/features/new-run/form/draft";
+import { MethodChanges } from "@/features/new-run/method/MethodChanges";
+import { DataPreview } from "@/features/new-run/plan/DataPreview";
 import "./new-run.css";
-import { datasetOf, optionsFor } from "./options";
-import { PlanPanel } from "./PlanPanel";
+import { datasetOf, optionsFor } from "@/features/new-run/form/options";
+import { SchemaForm } from "@/features/new-run/form/SchemaForm";
+import { type FormSection, formSections, type JsonSchema } from "@/features/new-run/form/schema";
+import { useMethodSwitch } from "@/features/new-run/method/use-method-switch";
+import { PlanPanel } from "@/features/new-run/plan/PlanPanel";
+import { usePlan } from "@/features/new-run/plan/use-plan";
+import type { TypedYaml } from "@/features/new-run/text/TextViews";
+import type { LaunchText } from "@/features/new-run/text/text-forms";
 import { PresetCards } from "./PresetCards";
-import { SchemaForm } from "./SchemaForm";
 import { SteeringNotice } from "./SteeringNotice";
-import { type FormSection, formSections, type JsonSchema } from "./schema";
-import type { TypedYaml } from "./TextViews";
-import type { LaunchText } from "./text-forms";
 import { type Edit, forgetUnsaved, isSameEdit, keepUnsaved, readUnsaved } from "./unsaved";
-import { useMethodSwitch } from "./use-method-switch";
-import { usePlan } from "./use-plan";
 
 const YamlView = lazyPart(
-  () => import("./TextViews"),
+  () => import("@/features/new-run/text/TextViews"),
   (module) => module.YamlView,
 );
 const CurlView = lazyPart(
-  () => import("./TextViews"),
+  () => import("@/features/new-run/text/TextViews"),
   (module) => module.CurlView,
 );
 

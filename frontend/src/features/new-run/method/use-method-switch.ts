@@ -3,7 +3,7 @@ import { useRef, useState } from "react";
 import { http, unwrap } from "@/api/client";
 import type { ConfigDraft, MethodSwitch, SwitchedMethod } from "@/api/types";
 import { toldError } from "@/components/feedback/toast";
-import { valueAt, withValue } from "./draft";
+import { valueAt, withValue } from "@/features/new-run/form/draft";
 
 export interface MethodNotice {
   from: string;

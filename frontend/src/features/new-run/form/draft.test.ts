@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { curlOf, fromYaml, toYaml } from "@/features/new-run/text/text-forms";
 import { allPaths, defaultDraft, problemsByField, valueAt, withValue } from "./draft";
 import { formSections } from "./schema";
 import { schema } from "./schema.fixture";
-import { curlOf, fromYaml, toYaml } from "./text-forms";
 
 const sections = formSections(schema);
 const fieldAt = (path: string) =>
