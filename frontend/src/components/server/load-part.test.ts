@@ -21,5 +21,5 @@ test("every part that is loaded on demand waits for the server", () => {
 
 test("an import outside of loadPart is found", () => {
   expect(bareImports('lazy(async () => ({ default: (await import("./A")).A }))')).toEqual(['import("./A")']);
-  expect(Object.keys(sources)).toContain("/src/features/run/RunActions.tsx");
+  expect(Object.keys(sources)).toContain("/src/features/run/actions/RunActions.tsx");
 });

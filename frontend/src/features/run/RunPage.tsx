@@ -10,6 +10,7 @@ import { useLiveRun } from "@/features/run/live/use-live-run";
 import { RanksTab } from "@/features/run/ranks/RanksTab";
 import { AlertBar } from "./AlertBar";
 import { RunHeader } from "./RunHeader";
+import "./run.css";
 
 // A tab comes when it is opened first: the ranks are what a run's page is opened for.
 const CurvesTab = lazy(() => loadPart(() => import("@/features/run/curves/CurvesTab")));

@@ -12,7 +12,6 @@ import { DistributionPanel } from "./DistributionPanel";
 import { RanksPanel } from "./RanksPanel";
 import { SteerPanel } from "./SteerPanel";
 import { type RankSettings, useRankSettings } from "./use-rank-settings";
-import "@/features/run/run.css";
 
 // It comes when a module is opened first.
 const ModuleDrawer = lazyPart(
