@@ -20,8 +20,8 @@ from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.runs import create_run
 from rankscope.store.workers import heartbeat
+from tests.backend.api.test_bounds import largest
 from tests.backend.conftest import fill_catalogue
-from tests.backend.test_bounds import largest
 from tests.backend.write_watch import watched
 from tests.bench.rows import Rows
 from tests.stack import TOKEN, wait_for

@@ -1,7 +1,7 @@
 """The planned budget curve of a dynamic-rank run, for drawing it before anything is trained.
 
 The training library has the same equation (`dynamic_rank.BudgetSchedule`); the server must not import it,
-because that package loads torch. `tests/backend/test_budget.py` holds both equal over generated configurations.
+because that package loads torch. `tests/backend/contract/test_budget.py` holds both equal over generated configurations.
 """
 
 import math

@@ -1,6 +1,6 @@
 """The planned budget curve as it is in force: steering a run bends the rest of it.
 
-The training library does the same to its `dynamic_rank.BudgetSchedule`; `tests/backend/test_budget.py` holds both equal.
+The training library does the same to its `dynamic_rank.BudgetSchedule`; `tests/backend/contract/test_budget.py` holds both equal.
 """
 
 from bisect import bisect_left, bisect_right

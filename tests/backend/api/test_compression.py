@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from rankscope.api.compression import accepts_gzip, gzipped
+from tests.backend.api.streaming.test_live import engine_of
 from tests.backend.conftest import Server
 from tests.backend.store_setup import append, losses, training_run
-from tests.backend.test_stream import engine_of
 from tests.stack import TOKEN
 
 
