@@ -26,6 +26,7 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.datasets import Row
 from rankscope.catalog.splits import Split, split
 from rankscope.contract.config import DataConfig
+from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
 from rankscope_worker.child.data import tokenized
 from rankscope_worker.child.metrics import classification_metrics
@@ -109,7 +110,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             catalog = Catalog(Settings(data_dir=Path(folder)))
             self.model_folder = catalog.model("minilm").folder
-            whole = split(catalog.dataset("rotten-tomatoes"), DataConfig(id="rotten-tomatoes"))
+            whole = split(catalog.dataset("rotten-tomatoes"), DataConfig(id="rotten-tomatoes"), DEFAULT_TASK)
         inner_train, validation = _by_film(whole.train)
         self._tokenizer = load_tokenizer(self.model_folder)
         self._labels = whole.labels
@@ -117,7 +118,7 @@ class Bench:
             "tune": tokenized(_with(whole, inner_train, validation), self._tokenizer, LENGTH),
             "test": tokenized(whole, self._tokenizer, LENGTH),
         }
-        self.test_labels = [row[whole.label_column] for row in whole.evaluation]
+        self.test_labels = [row[whole.target_column] for row in whole.evaluation]
         self.done: dict[str, dict[str, Any]] = {}
         if RUNS.exists():
             lines = RUNS.read_text(encoding="utf-8").splitlines()
@@ -265,7 +266,7 @@ def _by_film(rows: list[Row]) -> tuple[list[Row], list[Row]]:
 
 
 def _with(whole: Split, train: list[Row], evaluation: list[Row]) -> Split:
-    return Split(train, evaluation, whole.text_columns, whole.label_column, whole.group_column, whole.labels)
+    return Split(train, evaluation, whole.text_columns, whole.target_column, whole.group_column, whole.labels)
 
 
 def summarise(bench: Bench) -> None:

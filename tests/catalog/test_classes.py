@@ -9,10 +9,12 @@ import pytest
 
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import SplitCounts, split, what_changed
-from rankscope.contract.config import DataConfig
+from rankscope.contract.config import DataConfig, RunConfig
 from rankscope.contract.errors import BadInput
+from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
 
+CONFIG = {"model": {"id": "m"}, "method": {"name": "lora"}, "training": {"max_steps": 1}}
 Divide = Callable[..., SplitCounts]
 
 
@@ -30,13 +32,15 @@ def divide(catalog: Catalog, tmp_path: Path) -> Divide:
     def divide(name: str, content: str, **options: Any) -> SplitCounts:
         (tmp_path / "datasets" / name).write_text(content, encoding="utf-8")
         entry = catalog.dataset(f"local:{name}")
-        data = DataConfig(id=entry.id, eval_fraction=0.3, **options)
-        counts, rows = catalog.count_split(entry, data), split(entry, data)
+        data_options = {"id": entry.id, "eval_fraction": 0.3} | options
+        config = RunConfig.model_validate(CONFIG | {"data": data_options})
+        data, task = config.data, config.task
+        counts, rows = catalog.count_split(entry, data, task), split(entry, data, task)
         assert (counts.train_rows, counts.eval_rows) == (len(rows.train), len(rows.evaluation))
         assert counts.labels == rows.labels
         for each in counts.classes:
             of_class = [
-                [row[counts.label_column] for row in side].count(each.label) for side in (rows.train, rows.evaluation)
+                [row[counts.target_column] for row in side].count(each.label) for side in (rows.train, rows.evaluation)
             ]
             assert [each.train_rows, each.eval_rows] == of_class
         return counts
@@ -91,7 +95,7 @@ def test_missing_texts_are_left_out_and_never_become_words(divide: Divide, catal
     assert left_out(counts) == [("no text in column 'text'", 5, (81, 82, 83, 84, 85))]
     counts = divide("rows.csv", csv_of("x", "y", times=40) + ",x\n  ,y\nNaN,x\nnull,y\n")
     assert left_out(counts) == [("no text in column 'text'", 4, (82, 83, 84, 85))]
-    parts = split(catalog.dataset("local:rows.csv"), DataConfig(id="x", eval_fraction=0.3))
+    parts = split(catalog.dataset("local:rows.csv"), DataConfig(id="x", eval_fraction=0.3), DEFAULT_TASK)
     assert not {"", "NaN", "null"} & {row["text"] for row in [*parts.train, *parts.evaluation]}
 
 
@@ -133,9 +137,9 @@ def test_classes_that_differ_in_capitals_or_spaces_are_said(divide: Divide) -> N
 @pytest.mark.parametrize("header", ["text , label ", "Text,Label", " TEXT,LABEL", "\ufefftext,label"])
 def test_names_of_columns_are_found_with_spaces_and_capitals(divide: Divide, catalog: Catalog, header: str) -> None:
     counts = divide("rows.csv", csv_of("x", "y", times=30, header=header))
-    assert (counts.text_columns[0].casefold(), counts.label_column.casefold()) == ("text", "label")
+    assert (counts.text_columns[0].casefold(), counts.target_column.casefold()) == ("text", "label")
     asked = divide("rows.csv", csv_of("x", "y", times=30, header=header), text_columns=[" Text"], label_column="label ")
-    assert (asked.text_columns, asked.label_column) == (counts.text_columns, counts.label_column)
+    assert (asked.text_columns, asked.target_column) == (counts.text_columns, counts.target_column)
 
 
 # ---------------------------------------------------------------- no classes
@@ -182,7 +186,7 @@ def test_what_holds_no_classes_is_refused_by_name_and_count(
     with pytest.raises(BadInput) as refused:
         divide(name, content)
     (problem,) = refused.value.problems
-    assert problem.field == "config.data.label_column"
+    assert problem.field == "config.task.label_column"
     assert words in problem.message
     assert problem.next_step
 
@@ -191,14 +195,14 @@ def test_texts_that_are_all_missing_are_refused(divide: Divide) -> None:
     with pytest.raises(BadInput) as refused:
         divide("rows.csv", "text,label\n" + ",x\n ,y\n" * 20 + "good,\n")
     (problem,) = refused.value.problems
-    assert problem.field == "config.data.text_columns"
+    assert problem.field == "config.task.text_columns"
     assert "leaves no row: 40 of 41 have no text in column 'text'" in problem.message
 
 
 def test_texts_that_are_all_the_same_are_refused(divide: Divide) -> None:
     with pytest.raises(BadInput) as refused:
         divide("rows.csv", "text,label\n" + "same,x\nsame,y\n" * 20)
-    assert refused.value.problems[0].field == "config.data.text_columns"
+    assert refused.value.problems[0].field == "config.task.text_columns"
     assert "the same in all 40 rows" in refused.value.problems[0].message
 
 
@@ -211,7 +215,7 @@ def test_without_a_usual_name_the_column_has_to_be_chosen(divide: Divide) -> Non
     with pytest.raises(BadInput) as refused:
         divide("rows.csv", csv_of("x", "y", header="text,opinion"))
     (problem,) = refused.value.problems
-    assert problem.field == "config.data.label_column"
+    assert problem.field == "config.task.label_column"
     assert problem.next_step == "Use one of its columns: text, opinion."
     assert divide("rows.csv", csv_of("x", "y", header="text,opinion"), label_column="opinion").labels == ["x", "y"]
 

@@ -14,6 +14,7 @@ import pytest
 from rankscope.catalog import Catalog, DatasetEntry
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput, UnknownName
+from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
 from tests.stack import wait_for
 from tests.tiny import make_reviews
@@ -85,9 +86,9 @@ def test_what_programs_write_is_read(
     assert entry.problem is None
     assert (entry.encoding, entry.separator, entry.rows) == (encoding, separator, 2)
     assert entry.text_columns[0].lower() == "text"
-    assert entry.label_column is not None
+    assert entry.target_column is not None
     assert texts(entry, entry.text_columns[0]) == ["ä b", "c"]
-    assert texts(entry, entry.label_column) == ["x", "y"]
+    assert texts(entry, entry.target_column) == ["x", "y"]
 
 
 def test_commas_in_the_texts_of_a_semicolon_file_and_the_other_way_round_do_not_decide(write: Write) -> None:
@@ -325,12 +326,12 @@ def test_usual_columns_are_found_by_name_then_by_length_and_never_guessed(
     write: Write, content: str, text_columns: tuple[str, ...], label_column: str | None
 ) -> None:
     entry = write("rows.csv", content)
-    assert (entry.problem, entry.text_columns, entry.label_column) == (None, text_columns, label_column)
+    assert (entry.problem, entry.text_columns, entry.target_column) == (None, text_columns, label_column)
 
 
 def test_a_column_of_lists_is_not_taken_for_the_text(write: Write) -> None:
     entry = write("rows.jsonl", '{"text": ["a"], "label": "x", "body": "some words"}\n')
-    assert (entry.text_columns, entry.label_column) == (("body",), "label")
+    assert (entry.text_columns, entry.target_column) == (("body",), "label")
 
 
 # ---------------------------------------------------------------- reading
@@ -365,7 +366,7 @@ def test_the_columns_are_chosen_without_holding_a_thousand_long_rows(settings: S
     tracemalloc.start()
     try:
         entry = catalog.dataset("local:long.csv")
-        counts = catalog.count_split(entry, DataConfig(id=entry.id, eval_fraction=0.5))
+        counts = catalog.count_split(entry, DataConfig(id=entry.id, eval_fraction=0.5), DEFAULT_TASK)
         entry.first_rows(100)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -381,10 +382,10 @@ def test_a_file_that_changes_between_being_found_and_being_divided_is_refused(se
     with (settings.datasets_dir / "rows.csv").open("a") as file:
         file.write("one more,x\n")
     with pytest.raises(BadInput, match="changed while it was being read"):
-        catalog.count_split(entry, DataConfig(id=entry.id))
+        catalog.count_split(entry, DataConfig(id=entry.id), DEFAULT_TASK)
     assert catalog.dataset("local:rows.csv").rows == 101
     (settings.datasets_dir / "rows.csv").unlink()
     with pytest.raises(BadInput, match="no such file"):
-        catalog.count_split(entry, DataConfig(id=entry.id))
+        catalog.count_split(entry, DataConfig(id=entry.id), DEFAULT_TASK)
     with pytest.raises(UnknownName):
         catalog.dataset("local:rows.csv")

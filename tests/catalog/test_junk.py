@@ -15,6 +15,7 @@ from rankscope.catalog import Catalog, DatasetEntry
 from rankscope.catalog.splits import SplitCounts, split
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput
+from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
 from tests.junk import fill_with_junk
 from tests.stack import wait_for
@@ -101,7 +102,7 @@ def check(catalog: Catalog) -> list[DatasetEntry]:
         entry.first_rows(5)
         if entry.id != "rotten-tomatoes" and (counts := counts_or_reason(catalog, entry)):
             assert not {"", "null", "NaN"} & set(counts.labels)
-            rows = split(entry, DataConfig(id=entry.id))
+            rows = split(entry, DataConfig(id=entry.id), DEFAULT_TASK)
             assert (len(rows.train), len(rows.evaluation)) == (counts.train_rows, counts.eval_rows)
     assert [entry.problem for entry in entries if entry.id == "local:reviews.csv"] == [None]
     good = catalog.dataset(GOOD.id)
@@ -113,9 +114,9 @@ def check(catalog: Catalog) -> list[DatasetEntry]:
 def counts_or_reason(catalog: Catalog, entry: DatasetEntry) -> SplitCounts | None:
     """The split, or None where it is refused with a reason for each field."""
     with contextlib.suppress(BadInput):
-        return catalog.count_split(entry, DataConfig(id=entry.id))
+        return catalog.count_split(entry, DataConfig(id=entry.id), DEFAULT_TASK)
     with pytest.raises(BadInput) as refused:
-        catalog.count_split(entry, DataConfig(id=entry.id))
+        catalog.count_split(entry, DataConfig(id=entry.id), DEFAULT_TASK)
     assert all(problem.message and problem.next_step for problem in refused.value.problems)
     return None
 

@@ -63,7 +63,7 @@ def test_epochs_become_steps_and_every_default_is_filled_in(catalog: Catalog) ->
     assert plan.total_steps == 2 * -(-plan.train_rows // 8)
     resolved = plan.config
     assert (resolved.training.max_steps, resolved.training.epochs) == (plan.total_steps, None)
-    assert (resolved.data.text_columns, resolved.data.label_column) == (["text"], "label")
+    assert (resolved.task.texts, resolved.task.target) == (["text"], "label")
     assert resolved.method.name == "dynamic_rank"
     assert resolved.method.initial_rank == 5
 

@@ -6,10 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from rankscope.catalog import Catalog
-from rankscope.contract.best import METRICS
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.problems import bad_input
+from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 from tests.tiny import make_reviews, make_tiny_bert
@@ -111,7 +111,7 @@ def problems_of(config: dict[str, Any]) -> list[FieldProblem]:
 def test_a_metric_that_is_never_computed_is_refused_with_those_that_are(metric: str) -> None:
     (problem,) = problems_of(draft(LORA, best_metric=metric))
     assert (problem.field, problem.value) == ("config.training.best_metric", metric)
-    assert problem.next_step == f"Use one of {', '.join(METRICS)}."
+    assert problem.next_step == f"Use one of {', '.join(DEFAULT_TASK.best_by())}."
     assert RunConfig.stored(draft(LORA, best_metric=metric)).training.best_metric == metric
 
 
@@ -143,14 +143,14 @@ def test_keeping_the_best_of_none_is_refused_and_old_runs_still_open() -> None:
         ("method", "use_rslora", "yes"),
         ("data", "split_seed", True),
         ("data", "eval_fraction", "0.1"),
-        ("data", "text_columns", "text"),
+        ("task", "text_columns", "text"),
         ("data", "max_train_rows", 8.0),
         ("model", "id", 7),
         ("hardware", "device", True),
     ],
 )
 def test_a_value_of_another_type_is_refused_by_field(part: str, name: str, value: object) -> None:
-    config = draft(LORA) | {"hardware": {}}
+    config = draft(LORA) | {"hardware": {}, "task": {}}
     config[part] = config[part] | {name: value}
     (problem,) = problems_of(config)
     assert (problem.field, problem.value) == (f"config.{part}.{name}", value)

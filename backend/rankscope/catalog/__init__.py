@@ -11,6 +11,7 @@ from rankscope.catalog.models import ModelEntry, Models
 from rankscope.catalog.readings import Readings, StillReading
 from rankscope.catalog.splits import SplitCounts, count_split
 from rankscope.contract.config import DataConfig
+from rankscope.contract.tasks import Task
 from rankscope.settings import Settings
 
 __all__ = ["Catalog", "DatasetEntry", "LinearModule", "ModelEntry"]
@@ -43,10 +44,11 @@ class Catalog:
         """The data set with this id; UnknownName that lists what there is, BadInput that says why it cannot be used."""
         return self._datasets.find(dataset_id, field, fingerprint)
 
-    def count_split(self, entry: DatasetEntry, data: DataConfig) -> SplitCounts:
+    def count_split(self, entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
         """How many rows of which class are on each side; kept, because a form asks at every change of any field."""
-        key = (entry.path, entry.fingerprint, data.model_copy(update={"id": entry.id}).model_dump_json())
+        options = data.model_copy(update={"id": entry.id}).model_dump_json()
+        key = (entry.path, entry.fingerprint, options, task.model_dump_json())
         try:
-            return self._splits.get(key, partial(count_split, entry, data), entry.size_bytes, self._patience_s)
+            return self._splits.get(key, partial(count_split, entry, data, task), entry.size_bytes, self._patience_s)
         except StillReading as error:
             raise entry.still_reading() from error

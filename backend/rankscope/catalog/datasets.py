@@ -49,12 +49,12 @@ class DatasetEntry:
     next_step: str | None = None
     columns: tuple[str, ...] = ()
     text_columns: tuple[str, ...] = ()
-    label_column: str | None = None
+    target_column: str | None = None
     group_column: str | None = None
     rows: int | None = None
     """None for a large file that is being read for the first time."""
     classes: tuple[tuple[str, int], ...] = ()
-    """The largest classes of the default label column, with their rows."""
+    """The largest classes of the default target column, with their rows."""
     n_classes: int = 0
     left_out: tuple[LeftOut, ...] = ()
     """With the default columns."""
@@ -203,7 +203,7 @@ class Datasets:
             description=entry.description,
             columns=profile.columns,
             text_columns=profile.chosen.text,
-            label_column=profile.chosen.label,
+            target_column=profile.chosen.label,
             group_column=profile.chosen.group,
             rows=profile.rows,
             classes=profile.classes,

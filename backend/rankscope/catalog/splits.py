@@ -25,6 +25,7 @@ from rankscope.catalog.profiles import no_label, no_text
 from rankscope.catalog.tables import NotText, Record, Table
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.tasks import Task
 
 _MOST_COUNTED = 100_000
 
@@ -35,7 +36,7 @@ class Split:
     evaluation: list[Row]
     """Of each row, the columns that are used."""
     text_columns: list[str]
-    label_column: str
+    target_column: str
     group_column: str | None
     labels: list[str]
     """Classes in a fixed order; a class's number is its place here."""
@@ -53,7 +54,7 @@ class SplitCounts:
     """A split without its rows: what a plan says about it."""
 
     text_columns: tuple[str, ...]
-    label_column: str
+    target_column: str
     group_column: str | None
     train_rows: int
     eval_rows: int
@@ -90,12 +91,12 @@ class _Sides:
     no_group: int
 
 
-def split(entry: DatasetEntry, data: DataConfig) -> Split:
+def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
     """Splits by a hash of the group (or of the texts), so that a row's side does not depend on the other rows.
 
     Raises BadInput for a column that is not there or holds no classes, or a side without rows.
     """
-    sides = _divide(entry, data, keep_rows=True)
+    sides = _divide(entry, data, task, keep_rows=True)
     return Split(
         _drawn_rows(sides, sides.train, data.max_train_rows, data.split_seed),
         _drawn_rows(sides, sides.evaluation, data.max_eval_rows, data.split_seed),
@@ -106,9 +107,9 @@ def split(entry: DatasetEntry, data: DataConfig) -> Split:
     )
 
 
-def count_split(entry: DatasetEntry, data: DataConfig) -> SplitCounts:
+def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
     """The same split, counted; reads the file without keeping its rows."""
-    sides = _divide(entry, data, keep_rows=False)
+    sides = _divide(entry, data, task, keep_rows=False)
     train, evaluation = (
         _drawn_classes(sides, side, at_most, data.split_seed)
         for side, at_most in ((sides.train, data.max_train_rows), (sides.evaluation, data.max_eval_rows))
@@ -143,8 +144,8 @@ def what_changed(before: Mapping[str, Any], labels: Sequence[str], train_rows: i
     return None
 
 
-def _divide(entry: DatasetEntry, data: DataConfig, *, keep_rows: bool) -> _Sides:
-    columns = _columns(entry, data)
+def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: bool) -> _Sides:
+    columns = _columns(entry, data, task)
     assert columns.label is not None
     used = dict.fromkeys([*columns.text, columns.label, *([columns.group] if columns.group else [])])
     numbers: dict[str, int] = {}
@@ -161,7 +162,7 @@ def _divide(entry: DatasetEntry, data: DataConfig, *, keep_rows: bool) -> _Sides
                     texts = [text_of(record.get(column)) for column in columns.text]
                     group = columns.group and text_of(record.get(columns.group))
                 except NotText:
-                    raise _nested(record, columns, line) from None
+                    raise _nested(record, columns, task, line) from None
                 if None in texts:
                     leaving.add(no_text(columns.text), line)
                     continue
@@ -171,7 +172,7 @@ def _divide(entry: DatasetEntry, data: DataConfig, *, keep_rows: bool) -> _Sides
                 label = label.strip()
                 if label not in numbers:
                     if len(label) > LONGEST_LABEL:
-                        raise _too_long(columns.label, label, line)
+                        raise _too_long(task, columns.label, label, line)
                     if len(numbers) > MOST_CLASSES:  # refused below: from here on, only counted
                         if len(more) < _MOST_COUNTED:
                             more.add(hash(label))
@@ -199,19 +200,19 @@ def _divide(entry: DatasetEntry, data: DataConfig, *, keep_rows: bool) -> _Sides
     except FileNotFoundError as error:
         raise entry.refusal("which has just been removed", "Put the file back, or use another data set.") from error
     if not counts:
-        raise _nothing_left(columns, leaving)
+        raise _nothing_left(columns, task, leaving)
     classes = one_spelling(numbers)
-    _check_classes(columns.label, counts, classes, len(more))
-    _check_sides(data, columns, train, evaluation, is_one_text)
+    _check_classes(task, columns.label, counts, classes, len(more))
+    _check_sides(data, task, columns, train, evaluation, is_one_text)
     return _Sides(columns, columns.label, train, evaluation, list(numbers), classes, leaving, no_group)
 
 
-def _nothing_left(columns: Columns, leaving: LeavingOut) -> BadInput:
+def _nothing_left(columns: Columns, task: Task, leaving: LeavingOut) -> BadInput:
     """About the column that is empty in all rows, or in most of them."""
     most = max(leaving.all(), key=lambda each: each.rows)
-    field, column = ("label_column", columns.label)
+    field, column = _at(task.target_field), columns.label
     if most.reason == no_text(columns.text):
-        field, column = "text_columns", " and ".join(columns.text)
+        field, column = _at(task.text_field), " and ".join(columns.text)
     every = sum(each.rows for each in leaving.all())
     return _refuse(
         field,
@@ -221,24 +222,26 @@ def _nothing_left(columns: Columns, leaving: LeavingOut) -> BadInput:
     )
 
 
-def _check_classes(column: str, counts: Counter[str], classes: Mapping[str, str], n_more: int) -> None:
+def _check_classes(task: Task, column: str, counts: Counter[str], classes: Mapping[str, str], n_more: int) -> None:
     by_class: Counter[str] = Counter()
     for label, count in counts.items():
         by_class[classes.get(label, label)] += count
     n_different = len(set(classes.values())) + n_more
     found = why_no_classes(column, by_class, n_different, n_more < _MOST_COUNTED)
     if found is not None:
-        raise _refuse("label_column", column, *found)
+        raise _refuse(_at(task.target_field), column, *found)
 
 
-def _check_sides(data: DataConfig, columns: Columns, train: _Side, evaluation: _Side, is_one_text: bool) -> None:
+def _check_sides(
+    data: DataConfig, task: Task, columns: Columns, train: _Side, evaluation: _Side, is_one_text: bool
+) -> None:
     rows = len(train.spellings) + len(evaluation.spellings)
     for side, name in ((train, "training"), (evaluation, "evaluation")):
         if side.spellings:
             continue
         if is_one_text and rows > 1:
             what = columns.group or " and ".join(columns.text)
-            field = "group_column" if columns.group else "text_columns"
+            field = "data.group_column" if columns.group else _at(task.text_field)
             raise _refuse(
                 field,
                 what,
@@ -246,37 +249,41 @@ def _check_sides(data: DataConfig, columns: Columns, train: _Side, evaluation: _
                 "Use another column.",
             )
         raise _refuse(
-            "eval_fraction", data.eval_fraction, f"leaves no {name} rows of {rows:,}", "Change it, or use more data."
+            "data.eval_fraction",
+            data.eval_fraction,
+            f"leaves no {name} rows of {rows:,}",
+            "Change it, or use more data.",
         )
 
 
-def _columns(entry: DatasetEntry, data: DataConfig) -> Columns:
-    texts = list(data.text_columns or entry.text_columns)
+def _columns(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
+    text_field, target_field = _at(task.text_field), _at(task.target_field)
+    texts = list(task.texts or entry.text_columns)
     if not texts:
         raise _refuse(
-            "text_columns", None, f"is empty, and no column of {entry.id} is clearly the text", f"Use {_known(entry)}."
+            text_field, None, f"is empty, and no column of {entry.id} is clearly the text", f"Use {_known(entry)}."
         )
-    text = tuple(_column(entry, column, "text_columns") for column in texts)
+    text = tuple(_column(entry, column, text_field) for column in texts)
     if len(set(text)) < len(text):
-        raise _refuse("text_columns", list(text), f"has {text[0]!r} twice", "Use two columns, or one.")
-    wanted = data.label_column or entry.label_column
+        raise _refuse(text_field, list(text), f"has {text[0]!r} twice", "Use two columns, or one.")
+    wanted = task.target or entry.target_column
     if wanted is None:
         raise _refuse(
-            "label_column",
+            target_field,
             None,
             f"is empty, and no column of {entry.id} has a usual name for the class",
             f"Use {_known(entry)}.",
         )
-    label = _column(entry, wanted, "label_column")
+    label = _column(entry, wanted, target_field)
     if label in text:
         raise _refuse(
-            "label_column",
+            target_field,
             label,
             f"is {label!r}, a text column too: the model would see the answer",
             "Use another column.",
         )
     group = data.group_column or entry.group_column
-    return Columns(text, label, None if group is None else _column(entry, group, "group_column"))
+    return Columns(text, label, None if group is None else _column(entry, group, "data.group_column"))
 
 
 def _column(entry: DatasetEntry, column: str, field: str) -> str:
@@ -291,10 +298,10 @@ def _known(entry: DatasetEntry) -> str:
     return f"one of its columns: {', '.join(column[:100] for column in entry.columns[:30])}{more}"
 
 
-def _nested(record: Record, columns: Columns, line: int) -> BadInput:
+def _nested(record: Record, columns: Columns, task: Task, line: int) -> BadInput:
     """About the column that holds a list or an object."""
-    used = [("label_column", columns.label), ("group_column", columns.group)]
-    used += [("text_columns", column) for column in columns.text]
+    used = [(_at(task.target_field), columns.label), ("data.group_column", columns.group)]
+    used += [(_at(task.text_field), column) for column in columns.text]
     field, column = next((field, name) for field, name in used if name and isinstance(record.get(name), list | dict))
     return _refuse(
         field,
@@ -304,9 +311,9 @@ def _nested(record: Record, columns: Columns, line: int) -> BadInput:
     )
 
 
-def _too_long(column: str, label: str, line: int) -> BadInput:
+def _too_long(task: Task, column: str, label: str, line: int) -> BadInput:
     return _refuse(
-        "label_column",
+        _at(task.target_field),
         column,
         f"is {column!r}, which has a value of {len(label):,} characters on line {line}: this "
         "looks like a text, not a class",
@@ -353,5 +360,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(repr(str(name)[:60]) for name in names[:8]) + more
 
 
+def _at(option: str) -> str:
+    """The field of a task's option."""
+    return f"task.{option}"
+
+
 def _refuse(field: str, value: object, message: str, next_step: str) -> BadInput:
-    return BadInput([FieldProblem(f"config.data.{field}", value, message, next_step)])
+    return BadInput([FieldProblem(f"config.{field}", value, message, next_step)])

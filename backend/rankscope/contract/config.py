@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from rankscope.contract.best import METRICS
 from rankscope.contract.methods import MethodConfig, check_schedule
+from rankscope.contract.metrics import Metric
 from rankscope.contract.parts import STORED, Part, advanced, is_stored, refuse
+from rankscope.contract.tasks import DEFAULT_TASK, TASKS, TaskConfig, in_todays_form
 
 MOST_STEPS = 10_000_000
 """Optimizer steps of a run."""
@@ -40,20 +41,6 @@ class DataConfig(Part):
         min_length=1,
         max_length=200,
         json_schema_extra={"x-options": "datasets"},
-    )
-    text_columns: list[ColumnName] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=2,
-        title="Text columns",
-        description="One column, or two for a pair of sentences. Empty: the data set's own choice.",
-        json_schema_extra={"x-options": "columns"},
-    )
-    label_column: ColumnName | None = Field(
-        default=None,
-        title="Label column",
-        description="The column with the class. Empty: the data set's own choice.",
-        json_schema_extra={"x-options": "columns"},
     )
     group_column: ColumnName | None = Field(
         default=None,
@@ -94,6 +81,15 @@ class DataConfig(Part):
         description="Use only this many evaluation rows. Empty: all.",
         json_schema_extra={"x-unit": "rows", **advanced()},
     )
+
+
+BestMetric = Annotated[
+    str,
+    Field(
+        max_length=65,
+        json_schema_extra={"enum": list(dict.fromkeys(name for task in TASKS.values() for name in task.best_by()))},
+    ),
+]
 
 
 class TrainingConfig(Part):
@@ -194,12 +190,11 @@ class TrainingConfig(Part):
         description="Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.",
         json_schema_extra=advanced(),
     )
-    best_metric: str = Field(
-        default="eval_accuracy",
-        max_length=65,
+    best_metric: BestMetric | None = Field(
+        default=DEFAULT_TASK.headline().name,
         title="Best by",
-        description="The metric that says which checkpoint is best: the lowest of a loss, the highest of anything else.",
-        json_schema_extra={"enum": list(METRICS), **advanced()},
+        description="The metric that says which checkpoint is best. Empty: the task's main metric.",
+        json_schema_extra=advanced(),
     )
     on_disk_full: Literal["continue", "stop"] = Field(
         default="continue",
@@ -223,17 +218,8 @@ class TrainingConfig(Part):
     )
 
     @model_validator(mode="after")
-    def _best_can_be_found(self, info: ValidationInfo) -> "TrainingConfig":
-        if is_stored(info):
-            return self
-        if self.best_metric not in METRICS:
-            raise refuse(
-                "best_metric",
-                self.best_metric,
-                f"is {self.best_metric!r}, which no evaluation computes",
-                f"Use one of {', '.join(METRICS)}.",
-            )
-        if self.after_done == "best" and not self.keep_best:
+    def _best_is_kept(self, info: ValidationInfo) -> "TrainingConfig":
+        if not is_stored(info) and self.after_done == "best" and not self.keep_best:
             raise refuse(
                 "after_done",
                 self.after_done,
@@ -296,6 +282,7 @@ class RunConfig(Part):
 
     model: ModelConfig = Field(title="Model")
     data: DataConfig = Field(title="Data")
+    task: TaskConfig = Field(default=DEFAULT_TASK, title="Task", json_schema_extra={"x-section": "data"})
     method: MethodConfig = Field(title="Method")
     training: TrainingConfig = Field(title="Training")
     hardware: HardwareConfig = Field(default=HardwareConfig(), title="Hardware")
@@ -311,6 +298,39 @@ class RunConfig(Part):
     def stored(cls, config: Mapping[str, Any]) -> Self:
         """The configuration of a run that is there already, whichever version launched it."""
         return cls.model_validate(config, context={STORED: True})
+
+    @property
+    def best_metric(self) -> Metric:
+        """The metric that says which checkpoint is best."""
+        return self.task.describe(self.training.best_metric or self.task.headline().name)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_todays_form(cls, config: Any) -> Any:
+        """Accepts what earlier versions wrote, and fills in what the task decides."""
+        if not isinstance(config, Mapping):
+            return config
+        config = in_todays_form(config)
+        task, training = config.get("task", {}), config.get("training")
+        if isinstance(task, Mapping):
+            config["task"] = task = {"name": DEFAULT_TASK.name, **task}
+            kind = TASKS.get(str(task["name"]))
+            if kind and isinstance(training, Mapping) and training.get("best_metric") is None:
+                config["training"] = {**training, "best_metric": kind.headline().name}
+        return config
+
+    @model_validator(mode="after")
+    def _best_can_be_found(self, info: ValidationInfo) -> "RunConfig":
+        metric = self.training.best_metric
+        if metric is not None and metric not in self.task.best_by() and not is_stored(info):
+            raise refuse(
+                "best_metric",
+                metric,
+                f"is {metric!r}, which no evaluation computes",
+                f"Use one of {', '.join(self.task.best_by())}.",
+                at=("training",),
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_dynamic_rank_is_steered(self) -> "RunConfig":

@@ -1,16 +1,16 @@
 """From pydantic's errors to sentences for a person: field, value, what is wrong, what to do."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
 from rankscope.contract.errors import BadInput, FieldProblem
-from rankscope.contract.methods import AnyMethod
+from rankscope.contract.methods import METHODS
+from rankscope.contract.tasks import TASKS
 
 # Names that pydantic puts in a location for the chosen member of a union; a person did not write them.
-_METHODS = frozenset(method.model_fields["name"].default for method in get_args(AnyMethod))
-_UNION_TAGS = _METHODS | {"float", "int", "str", "none", "list[str]"}
+_UNION_TAGS = METHODS.keys() | TASKS.keys() | {"float", "int", "str", "none", "list[str]"}
 
 _NEXT_STEP = {
     "int_type": "Send a whole number.",
@@ -91,7 +91,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
         case "control_character" | "line_break":
             return str(error["msg"])
         case "union_tag_not_found":
-            return "has no name; it says which method"
+            return "has no name; it says which one"
         case _:
             text = str(error["msg"])
             return f"is {value!r}: {text[0].lower()}{text[1:]}" if text else f"is {value!r}"

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.problems import bad_input
+from rankscope.contract.tasks import in_todays_form
 
 Changes = Mapping[str, Any]
 
@@ -34,7 +35,8 @@ def changed(config: Mapping[str, Any], changes: Changes) -> RunConfig:
 
     Raises BadInput, with fields named `changes...`.
     """
-    merged = _merge(config, changes)
+    changes = in_todays_form(changes)
+    merged = _merge(in_todays_form(config), changes)
     training = changes.get("training")
     if isinstance(training, Mapping) and training.get("epochs") is not None and "max_steps" not in training:
         merged["training"]["max_steps"] = None

@@ -44,6 +44,7 @@ _AFTER_FINAL = frozenset({"method.lora_dropout", "method.c_lr_scale"})
 _WHY = {
     "model": ("cannot change in a fork: the checkpoint's tensors belong to the parent's model", "Launch a new run."),
     "data": ("cannot change in a fork: the checkpoint's place in the data is the parent's", "Launch a new run."),
+    "task": ("cannot change in a fork: the checkpoint was trained for the parent's", "Launch a new run."),
     "method": ("cannot change in a fork: the checkpoint's tensors were made with the parent's", "Launch a new run."),
     "training.seed": ("cannot change in a fork: the order of the rows is the parent's", "Leave it as it is."),
     "steering": (
@@ -96,7 +97,9 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
         renamed = [FieldProblem(_renamed(one.field), one.value, one.message, one.next_step) for one in error.problems]
         raise BadInput(renamed) from error
     # The data as it was asked for: a plan names the data set and its columns in full, and an older parent does not.
-    differences = differing(plain, plan.config.model_copy(update={"data": after.data}).model_dump(mode="json"))
+    differences = differing(
+        plain, plan.config.model_copy(update={"data": after.data, "task": after.task}).model_dump(mode="json")
+    )
     problems = [problem for field in differences if (problem := _refusal(field, differences[field][1])) is not None]
     problems += _step_problems(plan, origin)
     if isinstance(before.method, DynamicRankMethod) and isinstance(plan.config.method, DynamicRankMethod):
@@ -106,7 +109,7 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
             else _open_mask_problems(plan, plan.config.method, origin)
         )
     # Another choice of rows has another number of them: that is refused once, by its own field.
-    same_rows = not any(field.startswith("data.") for field in differences)
+    same_rows = not any(field.startswith(("data.", "task.")) for field in differences)
     problems += _changed_files(parent.environment, plan, catalog)
     if same_rows and not problems:
         problems += _changed_rows(parent.environment, plan)

@@ -64,7 +64,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     _check_size(config)
     model = catalog.model(config.model.id)
     dataset = catalog.dataset(config.data.id)
-    parts = catalog.count_split(dataset, config.data)
+    parts = catalog.count_split(dataset, config.data, config.task)
     modules = _target_modules(config, model)
     if len(modules) > MOST_MODULES:
         raise BadInput(
@@ -82,7 +82,8 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     problems = option_problems(resolved, modules)
     if problems:
         raise BadInput(problems)
-    known_head = model.head_parameters(len(parts.labels))
+    outputs = resolved.task.head_outputs(parts.labels)
+    known_head = 0 if outputs is None else model.head_parameters(outputs)
     head = known_head or 0
     method = resolved.method
     is_estimate = known_head is None or not model.is_exact
@@ -305,14 +306,8 @@ def _resolve(
         method = method.model_copy(update={"initial_rank": method.resolved_initial_rank})
     return config.model_copy(
         update={
-            "data": config.data.model_copy(
-                update={
-                    "id": dataset.id,
-                    "text_columns": list(parts.text_columns),
-                    "label_column": parts.label_column,
-                    "group_column": parts.group_column,
-                }
-            ),
+            "data": config.data.model_copy(update={"id": dataset.id, "group_column": parts.group_column}),
+            "task": config.task.with_columns(parts.text_columns, parts.target_column),
             "method": method,
             "training": config.training.model_copy(
                 update={"max_steps": total_steps, "epochs": None, "max_length": max_length}
@@ -357,5 +352,8 @@ def _warnings(config: RunConfig, parts: SplitCounts, total_steps: int) -> list[s
             f"eval_every {training.eval_every} is above the {total_steps} steps: there is one evaluation, at the end."
         )
     if parts.eval_rows < 100:
-        warnings.append(f"Only {parts.eval_rows} evaluation rows: differences in accuracy will be mostly noise.")
+        warnings.append(
+            f"Only {parts.eval_rows} evaluation rows: differences in {config.task.headline().short_title} "
+            "will be mostly noise."
+        )
     return warnings

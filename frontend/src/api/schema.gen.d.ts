@@ -1309,11 +1309,6 @@ export interface components {
              */
             id: string;
             /**
-             * Label column
-             * @description The column with the class. Empty: the data set's own choice.
-             */
-            label_column?: string | null;
-            /**
              * Evaluate on at most
              * @description Use only this many evaluation rows. Empty: all.
              */
@@ -1329,11 +1324,6 @@ export interface components {
              * @default 0
              */
             split_seed: number;
-            /**
-             * Text columns
-             * @description One column, or two for a pair of sentences. Empty: the data set's own choice.
-             */
-            text_columns?: string[] | null;
         };
         /**
          * DataPlan
@@ -1354,8 +1344,11 @@ export interface components {
              * @description Of the data set, in full: a short form such as `local:reviews` becomes `local:reviews.csv`.
              */
             id: string;
-            /** Label Column */
-            label_column: string;
+            /**
+             * Label Column
+             * @description Earlier name of `target_column`.
+             */
+            readonly label_column: string;
             /** Left Out */
             left_out: components["schemas"]["LeftOutShape"][];
             /**
@@ -1373,6 +1366,8 @@ export interface components {
              * @description Between the columns of a CSV file, as it was detected; null for other formats.
              */
             separator: string | null;
+            /** Target Column */
+            target_column: string;
             /** Text Columns */
             text_columns: string[];
         };
@@ -1409,12 +1404,12 @@ export interface components {
             id: string;
             /**
              * Label Column
-             * @description Used unless the configuration names another; null when you have to choose.
+             * @description Earlier name of `target_column`.
              */
-            label_column: string | null;
+            readonly label_column: string | null;
             /**
              * Labels
-             * @description Class -> rows, of the default label column: the 50 largest classes.
+             * @description Class -> rows, of the default target column: the 50 largest classes.
              */
             labels: {
                 [key: string]: number;
@@ -1426,7 +1421,7 @@ export interface components {
             left_out: components["schemas"]["LeftOutShape"][];
             /**
              * N Classes
-             * @description Of the default label column, all of them.
+             * @description Of the default target column, all of them.
              */
             n_classes: number;
             /** Name */
@@ -1458,6 +1453,11 @@ export interface components {
             short_id: string | null;
             /** Size Bytes */
             size_bytes: number;
+            /**
+             * Target Column
+             * @description Used unless the configuration names another; null when you have to choose.
+             */
+            target_column: string | null;
             /**
              * Text Columns
              * @description Used unless the configuration names others; empty when you have to choose.
@@ -2717,6 +2717,13 @@ export interface components {
              * @default []
              */
             steering: components["schemas"]["Steering"][];
+            /**
+             * Task
+             * @default {
+             *       "name": "text_classification"
+             *     }
+             */
+            task: components["schemas"]["TextClassification"];
             /** Training */
             training: components["schemas"]["TrainingConfig"];
         };
@@ -3337,6 +3344,32 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /**
+         * Task
+         * @description Options of a task, and what it says about itself. The half that needs torch is in `rankscope_worker.child.tasks`.
+         */
+        Task: {
+            /** Name */
+            name: string;
+        };
+        /** Text classification */
+        TextClassification: {
+            /**
+             * Label column
+             * @description The column with the class. Empty: the data set's own choice.
+             */
+            label_column?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "text_classification";
+            /**
+             * Text columns
+             * @description One column, or two for a pair of sentences. Empty: the data set's own choice.
+             */
+            text_columns?: string[] | null;
+        };
         /** TrainingConfig */
         TrainingConfig: {
             /**
@@ -3354,11 +3387,10 @@ export interface components {
             batch_size: number;
             /**
              * Best by
-             * @description The metric that says which checkpoint is best: the lowest of a loss, the highest of anything else.
+             * @description The metric that says which checkpoint is best. Empty: the task's main metric.
              * @default eval_accuracy
-             * @enum {string}
              */
-            best_metric: "eval_accuracy" | "eval_mcc" | "eval_loss";
+            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss") | null;
             /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.

@@ -85,7 +85,7 @@ def test_the_largest_run_that_is_taken_is_answered_in_200_kilobytes(api: httpx.C
         ({"notes": "x" * 15_001}, "notes"),
         ({"notes": "bell \x07"}, "notes"),
         ({"priority": 10**30}, "priority"),
-        ({"config": config_with(**{"data.text_columns": ["x" * 501]})}, "config.data.text_columns.0"),
+        ({"config": config_with(**{"data.text_columns": ["x" * 501]})}, "config.task.text_columns.0"),
         ({"config": config_with(**{"data.split_seed": 2**53})}, "config.data.split_seed"),
         ({"config": config_with(**{"training.eval_every": 10**400})}, "config.training.eval_every"),
         ({"config": config_with(**{"method.target_modules": ["query"] * 1001})}, "config.method.target_modules"),

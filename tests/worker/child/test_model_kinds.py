@@ -206,7 +206,7 @@ def rows_of(texts: list[str], evaluation: list[str] | None = None) -> Split:
         train=rows(texts),
         evaluation=rows(evaluation or TEXTS),
         text_columns=["text"],
-        label_column="label",
+        target_column="label",
         group_column=None,
         labels=LABELS,
     )

@@ -16,11 +16,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from dynamic_rank import create_method
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import Split, split
-from rankscope.contract.best import METRICS
 from rankscope.contract.budget import planned_budget, pruning_window, regular_prunings
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RanksEvent, RunEvent
 from rankscope.contract.metrics import is_machine_metric
+from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.child.callbacks import Reporter
@@ -360,4 +360,4 @@ def test_the_newest_checkpoint_stays_where_none_is_the_best(data_dir: Path, plan
 
 
 def test_every_metric_that_may_name_the_best_is_computed(whole: Life) -> None:
-    assert {name for name, _ in whole.metrics() if name.startswith("eval_")} == set(METRICS)
+    assert {name for name, _ in whole.metrics() if name.startswith("eval_")} == set(DEFAULT_TASK.best_by())

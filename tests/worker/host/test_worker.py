@@ -212,7 +212,7 @@ def test_data_that_changed_since_the_run_was_made_fails_it_with_the_cause(bench:
     run_id = submit_with_other_data(bench, plan)
     failed = bench.until_status(run_id, "failed")
     assert failed.reason == "bad_data"
-    assert failed.message == "config.data.text_columns: is 'text', which local:changed.csv does not have"
+    assert failed.message == "config.task.text_columns: is 'text', which local:changed.csv does not have"
     assert failed.next_step == "Use one of its columns: sentence, label."
     assert failed.lost_workers == 0
 

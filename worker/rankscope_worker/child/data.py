@@ -53,7 +53,7 @@ def tokenized(split: Split, encoder: TextEncoder, max_length: int) -> TokenizedS
             remove_columns=split.text_columns,
             new_fingerprint=side,  # else the function is pickled to make one
         )
-        return tokens.add_column("labels", [numbers[row[split.label_column]] for row in rows])
+        return tokens.add_column("labels", [numbers[row[split.target_column]] for row in rows])
 
     train, evaluation = make(split.train, "training"), make(split.evaluation, "evaluation")
     _check_unknown(counts)

@@ -48,7 +48,7 @@ def find_inputs(catalog: Catalog, config: RunConfig, environment: Mapping[str, A
     if before is not None and dataset.fingerprint != before:
         raise _changed("data_changed", "data set", dataset.id, before, dataset.fingerprint)
     # Its rows are read from bytes that are hashed while they are read: a file that changes meanwhile is refused.
-    rows = split(dataset, config.data)
+    rows = split(dataset, config.data, config.task)
     change = what_changed(environment, rows.labels, len(rows.train), len(rows.evaluation))
     if change is not None:
         raise InputsChanged(

@@ -27,7 +27,6 @@ from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
 from rankscope.contract.methods import BudgetedMethod, DynamicRankMethod
-from rankscope.contract.metrics import describe
 from rankscope.contract.status import Phase
 from rankscope_worker.child import checkpoint
 from rankscope_worker.child.best import Best
@@ -123,7 +122,7 @@ def run_training(
         for notice in rows.notices:
             record(WarningEvent(**notice._asdict(), step=start_step))
         arguments = training_arguments(config, folder, total_steps)
-    best = Best(describe(config.training.best_metric), lambda: method.is_settled) if config.training.keep_best else None
+    best = Best(config.best_metric, lambda: method.is_settled) if config.training.keep_best else None
     if best and resume_from:
         best.recall(checkpoint.read_notes(resume_from.path).get("best", {}))
     reporter = Reporter(

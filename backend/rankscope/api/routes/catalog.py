@@ -79,7 +79,7 @@ def _dataset(entry: DatasetEntry) -> DatasetShape:
         description=entry.description,
         columns=list(entry.columns),
         text_columns=list(entry.text_columns),
-        label_column=entry.label_column,
+        target_column=entry.target_column,
         group_column=entry.group_column,
         rows=entry.rows,
         size_bytes=entry.size_bytes,

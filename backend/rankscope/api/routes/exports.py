@@ -10,6 +10,7 @@ from rankscope.api.deps import CatalogDep, EngineDep, RunId, SettingsDep
 from rankscope.api.shapes.history import Usage
 from rankscope.api.shapes.runs import RunDetail
 from rankscope.api.shapes.views import detail
+from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
 from rankscope.data_folder import is_plain_file
 from rankscope.exports.adapter_files import layout_sizes, source_of
@@ -17,7 +18,6 @@ from rankscope.exports.archive import ZIP_RESPONSE, zip_of
 from rankscope.exports.artifacts import find_artifact
 from rankscope.exports.bundle import bundle
 from rankscope.exports.report import report
-from rankscope.exports.usage import usage
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
@@ -55,11 +55,10 @@ def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: 
     base, labels = source_of(run, catalog), run.environment.get("labels")
     return Usage(
         base_model=base,
-        code=usage(
-            run.id,
-            is_full=is_full,
-            base=base,
-            labels=[str(label) for label in labels] if isinstance(labels, list) else [],
+        code=RunConfig.stored(run.config).task.usage(
+            f"{run.id}-{run.artifact}",
+            None if is_full else repr(base or "FOLDER OR HUB NAME OF THE BASE MODEL"),
+            [str(label) for label in labels] if isinstance(labels, list) else [],
         ),
         size_bytes={} if is_full else layout_sizes(found.folder, modules),
     )

@@ -105,9 +105,9 @@ def _check_texts(texts: list[str]) -> None:
 
 
 def _check_task(run: Run) -> None:
-    columns = RunConfig.stored(run.config).data.text_columns or []
-    if len(columns) > 1:
+    why_not = RunConfig.stored(run.config).task.why_not_asked()
+    if why_not is not None:
         raise InvalidTransition(
-            f"Run {run.id} was trained on pairs of texts ({' and '.join(columns)}); here one text is asked about.",
+            f"Run {run.id} {why_not}.",
             "Load the exported adapter in a script of your own.",
         )

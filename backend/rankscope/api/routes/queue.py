@@ -8,6 +8,7 @@ from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import ConfigEdit, Queue, ReorderRequest, RunDetail
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
+from rankscope.contract.tasks import in_todays_form
 from rankscope.launch.changes import differing
 from rankscope.launch.plan import make_plan
 from rankscope.store import config_edits, queue_positions, runs
@@ -53,7 +54,7 @@ def edit_config(
         config_edits.check_editable(run)
         old = run.config
     before, plan = RunConfig.stored(old), make_plan(body.config, catalog)
-    differences = differing(old, plan.config.model_dump(mode="json"))
+    differences = differing(in_todays_form(old), plan.config.model_dump(mode="json"))
     with writing(engine) as session:
         run = session.get(type(run), run_id, populate_existing=True, with_for_update=True) or runs.get_run(
             session, run_id

@@ -5,7 +5,7 @@ Numbers that may be NaN or infinite have the type Number: a JSON number, or "NaN
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from rankscope.contract.config import RunConfig
 
@@ -106,21 +106,27 @@ class DatasetShape(Shape):
     columns: list[str]
     text_columns: list[str]
     """Used unless the configuration names others; empty when you have to choose."""
-    label_column: str | None
+    target_column: str | None
     """Used unless the configuration names another; null when you have to choose."""
     group_column: str | None
     rows: int | None
     """All rows of the file, those that are left out included; null while a large file is being read for the first time."""
     size_bytes: int
     labels: dict[str, int]
-    """Class -> rows, of the default label column: the 50 largest classes."""
+    """Class -> rows, of the default target column: the 50 largest classes."""
     n_classes: int
-    """Of the default label column, all of them."""
+    """Of the default target column, all of them."""
     left_out: list[LeftOutShape]
     """With the default columns."""
     separator: str | None
     """Between the columns of a CSV file, as it was detected; null for other formats."""
     encoding: str | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def label_column(self) -> str | None:
+        """Earlier name of `target_column`."""
+        return self.target_column
 
 
 class DatasetList(Shape):

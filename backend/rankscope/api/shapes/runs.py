@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, computed_field
 from pydantic_core import PydanticCustomError
 
 from rankscope.api.shapes.base import FieldProblemShape, LeftOutShape, Number, RequestBody, Shape
@@ -283,7 +283,7 @@ class DataPlan(Shape):
     rows: int
     """All rows of the file."""
     text_columns: list[str]
-    label_column: str
+    target_column: str
     group_column: str | None
     classes: list[ClassShape]
     """The 50 largest, with the rows that training and evaluation use."""
@@ -293,6 +293,12 @@ class DataPlan(Shape):
     separator: str | None
     """Between the columns of a CSV file, as it was detected; null for other formats."""
     encoding: str | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def label_column(self) -> str:
+        """Earlier name of `target_column`."""
+        return self.target_column
 
 
 class Plan(Shape):

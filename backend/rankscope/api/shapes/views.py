@@ -148,7 +148,7 @@ def _data_plan(plan: RunPlan) -> DataPlan:
         id=plan.dataset.id,
         rows=plan.dataset.rows or 0,
         text_columns=list(use.text_columns),
-        label_column=use.label_column,
+        target_column=use.target_column,
         group_column=use.group_column,
         classes=[
             ClassShape(label=each.label, train_rows=each.train_rows, eval_rows=each.eval_rows)

@@ -26,7 +26,7 @@ def test_launched_run_is_stored_fully_resolved_and_waits(api: httpx.Client) -> N
     assert (run["status"], run["name"], run["tags"], run["priority"]) == ("queued", "first", ["a"], 2)
     assert (run["queue_position"], run["total_steps"], run["last_seq"]) == (1, 100, 1)
     assert run["config"]["method"]["initial_rank"] == 3
-    assert run["config"]["data"]["text_columns"] == ["text"]
+    assert run["config"]["task"]["text_columns"] == ["text"]
     assert run["environment"]["model_fingerprint"]
     assert run["planned_budget"][0] == {"step": 0, "budget": 12}
     assert run["planned_budget"][-1] == {"step": 100, "budget": 8}

@@ -32,7 +32,7 @@ describe("formSections", () => {
       isAbove: true,
       maximum: 0.5,
     });
-    expect(fieldAt("data.text_columns")).toMatchObject({ kind: "list", most: 2, optionsFrom: "columns" });
+    expect(fieldAt("task.text_columns")).toMatchObject({ kind: "list", most: 2, optionsFrom: "columns" });
     expect(fieldAt("data.id")).toMatchObject({ kind: "text", isRequired: true, optionsFrom: "datasets" });
     expect(fieldAt("method.score")).toMatchObject({ kind: "choice", choices: ["norm_share", "norm"] });
     expect(fieldAt("method.compact")?.kind).toBe("boolean");
@@ -49,10 +49,21 @@ describe("formSections", () => {
   });
 });
 
+test("a union with one member offers no choice: its fields are in the card that the schema names", () => {
+  expect(sections[0]?.fields.map((field) => field.path)).toEqual([
+    "data.id",
+    "data.eval_fraction",
+    "data.max_train_rows",
+    "task.text_columns",
+  ]);
+  expect(sections[0]?.choice).toBeUndefined();
+});
+
 describe("a draft", () => {
   test("starts with the schema's defaults", () => {
     expect(defaultDraft(sections)).toEqual({
-      data: { text_columns: null, eval_fraction: 0.1, max_train_rows: null },
+      data: { eval_fraction: 0.1, max_train_rows: null },
+      task: { name: "text_classification", text_columns: null },
       method: { name: "dynamic_rank", target_rank: 8, score: "norm_share", compact: true, lora_alpha: 8 },
     });
   });
@@ -83,8 +94,8 @@ describe("problemsByField", () => {
   });
 
   test("knows that an item belongs to its list", () => {
-    const { fields } = problemsByField([problem("config.data.text_columns.1", "is missing")], paths);
-    expect(Object.keys(fields)).toEqual(["data.text_columns"]);
+    const { fields } = problemsByField([problem("config.task.text_columns.1", "is missing")], paths);
+    expect(Object.keys(fields)).toEqual(["task.text_columns"]);
   });
 
   test("drops nothing: what has no field is told apart", () => {

@@ -23,6 +23,7 @@ export function defaultDraft(sections: readonly FormSection[]): ConfigDraft {
     const first = section.choice?.variants[0];
     draft = { ...draft, [section.path]: {} };
     if (section.choice && first) draft = withValue(draft, section.choice.path, first.value);
+    for (const [path, value] of Object.entries(section.fixed ?? {})) draft = withValue(draft, path, value);
     for (const field of first?.fields ?? section.fields) {
       if (field.default !== undefined) draft = withValue(draft, field.path, field.default);
     }
@@ -70,4 +71,5 @@ export const allPaths = (sections: readonly FormSection[]): Set<string> =>
   new Set([
     ...allFields(sections).map((field) => field.path),
     ...sections.flatMap((section) => (section.choice ? [section.choice.path] : [])),
+    ...sections.flatMap((section) => Object.keys(section.fixed ?? {})),
   ]);

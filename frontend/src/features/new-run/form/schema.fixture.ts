@@ -9,12 +9,6 @@ export const schema: JsonSchema = {
       required: ["id"],
       properties: {
         id: { type: "string", title: "Data set", description: "A data set.", "x-options": "datasets" },
-        text_columns: {
-          anyOf: [{ type: "array", items: { type: "string" }, maxItems: 2 }, { type: "null" }],
-          default: null,
-          title: "Text columns",
-          "x-options": "columns",
-        },
         eval_fraction: {
           type: "number",
           title: "Evaluation share",
@@ -28,6 +22,19 @@ export const schema: JsonSchema = {
           title: "Train on at most",
           "x-unit": "rows",
           "x-advanced": true,
+        },
+      },
+    },
+    Classification: {
+      type: "object",
+      title: "Text classification",
+      properties: {
+        name: { const: "text_classification", default: "text_classification", type: "string" },
+        text_columns: {
+          anyOf: [{ type: "array", items: { type: "string" }, maxItems: 2 }, { type: "null" }],
+          default: null,
+          title: "Text columns",
+          "x-options": "columns",
         },
       },
     },
@@ -62,6 +69,12 @@ export const schema: JsonSchema = {
   },
   properties: {
     data: { $ref: "#/$defs/Data", title: "Data" },
+    task: {
+      title: "Task",
+      discriminator: { propertyName: "name" },
+      oneOf: [{ $ref: "#/$defs/Classification" }],
+      "x-section": "data",
+    },
     method: {
       title: "Method",
       discriminator: { propertyName: "name" },

@@ -23,6 +23,7 @@ export interface JsonSchema {
   maxItems?: number;
   maxLength?: number;
   "x-group"?: string;
+  "x-section"?: string;
   "x-advanced"?: boolean;
   "x-unit"?: string;
   "x-options"?: string;
@@ -66,29 +67,50 @@ export interface FormSection {
   fields: FormField[];
   /** Dotted path of the field that chooses, and what it chooses from. */
   choice?: { path: string; variants: Variant[] };
+  /** By dotted path: values that leave no choice, such as the name in a union with one member. */
+  fixed?: Record<string, unknown>;
 }
 
-/** The sections of a configuration, in the schema's order. */
+/**
+ * The sections of a configuration, in the schema's order. A union with one member offers no choice: its fields are
+ * drawn in the card that `x-section` names.
+ */
 export function formSections(root: JsonSchema): FormSection[] {
   const find = (schema: JsonSchema): JsonSchema => resolve(root, schema);
   const shown = Object.entries(root.properties ?? {}).filter(([, property]) => !property["x-hidden"]);
-  return shown.map(([name, property]) => {
-    const schema = find(property);
-    const title = property.title ?? schema.title ?? name;
-    const options = schema.oneOf ?? schema.anyOf;
-    const tag = schema.discriminator?.propertyName;
-    if (!options || !tag) return { path: name, title, fields: fieldsOf(find, schema, name) };
-    const variants = options.map((option) => {
-      const variant = find(option);
-      return {
-        value: String(variant.properties?.[tag]?.const ?? ""),
-        title: variant.title ?? "",
-        description: variant.description ?? "",
-        fields: fieldsOf(find, variant, name).filter((field) => field.path !== `${name}.${tag}`),
-      };
-    });
-    return { path: name, title, fields: [], choice: { path: `${name}.${tag}`, variants } };
+  const sections: FormSection[] = [];
+  for (const [name, property] of shown) {
+    const section = sectionOf(find, name, property);
+    const card = sections.find((one) => one.path === property["x-section"]);
+    const only = section.choice?.variants.length === 1 ? section.choice.variants[0] : undefined;
+    if (card && section.choice && only) {
+      card.fields.push(...only.fields);
+      card.fixed = { ...card.fixed, [section.choice.path]: only.value };
+    } else sections.push(section);
+  }
+  return sections;
+}
+
+function sectionOf(
+  find: (schema: JsonSchema) => JsonSchema,
+  name: string,
+  property: JsonSchema,
+): FormSection {
+  const schema = find(property);
+  const title = property.title ?? schema.title ?? name;
+  const options = schema.oneOf ?? schema.anyOf;
+  const tag = schema.discriminator?.propertyName;
+  if (!options || !tag) return { path: name, title, fields: fieldsOf(find, schema, name) };
+  const variants = options.map((option) => {
+    const variant = find(option);
+    return {
+      value: String(variant.properties?.[tag]?.const ?? ""),
+      title: variant.title ?? "",
+      description: variant.description ?? "",
+      fields: fieldsOf(find, variant, name).filter((field) => field.path !== `${name}.${tag}`),
+    };
   });
+  return { path: name, title, fields: [], choice: { path: `${name}.${tag}`, variants } };
 }
 
 function fieldsOf(find: (schema: JsonSchema) => JsonSchema, schema: JsonSchema, prefix: string): FormField[] {

@@ -10,7 +10,7 @@ export function DataUse({ data }: { data: DataPlan }) {
   return (
     <Stack gap={6} data-testid="data-use">
       <Fact name="Text from">{data.text_columns.join(", then ")}</Fact>
-      <Fact name="Label from">{data.label_column}</Fact>
+      <Fact name="Label from">{data.target_column}</Fact>
       {data.group_column ? <Fact name="Split by">{data.group_column}</Fact> : null}
       <Fact name={data.n_classes === 1 ? "1 class" : `${count(data.n_classes)} classes`}>
         {data.classes

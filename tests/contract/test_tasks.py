@@ -1,0 +1,82 @@
+"""The task in a configuration: the form of today, that of earlier versions, and what each task says about itself."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from rankscope.contract.config import RunConfig
+from rankscope.contract.problems import bad_input
+from rankscope.contract.tasks import DEFAULT_TASK, TASKS, Task, TextClassification, in_todays_form
+
+PLAIN: dict[str, Any] = {
+    "model": {"id": "m"},
+    "data": {"id": "d"},
+    "method": {"name": "lora"},
+    "training": {"max_steps": 1},
+}
+
+
+def config_with(**parts: Any) -> dict[str, Any]:
+    return PLAIN | {name: PLAIN.get(name, {}) | part for name, part in parts.items()}
+
+
+def test_a_configuration_of_an_earlier_version_opens_and_is_written_in_todays_form() -> None:
+    earlier = config_with(data={"text_columns": ["a", "b"], "label_column": None})
+    config = RunConfig.model_validate(earlier)
+    assert config.task == TextClassification(text_columns=["a", "b"])
+    written = config.model_dump(mode="json")
+    assert written["task"] == {"name": "text_classification", "text_columns": ["a", "b"], "label_column": None}
+    assert written["data"].keys() & {"text_columns", "label_column"} == set()
+    assert RunConfig.model_validate(written) == RunConfig.stored(earlier) == config
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_configuration_without_a_task_has_the_default_one() -> None:
+    assert RunConfig.model_validate(PLAIN).task == DEFAULT_TASK
+    named = RunConfig.model_validate(config_with(task={"label_column": "mood"}))
+    assert named.task == TextClassification(label_column="mood")
+
+
+def test_old_changes_to_a_new_configuration_are_changes_of_the_task() -> None:
+    changes = in_todays_form({"data": {"label_column": "mood"}})
+    assert changes == {"data": {}, "task": {"label_column": "mood"}}
+
+
+@pytest.mark.parametrize(
+    ("config", "field", "words"),
+    [
+        (config_with(task={"name": "poetry"}), "config.task", "text_classification"),
+        (config_with(task={"label_column": 3}), "config.task.label_column", "text"),
+        (config_with(data={"label_column": 3}), "config.task.label_column", "text"),
+        (config_with(task={"summary_column": "x"}), "config.task.summary_column", "name"),
+        (PLAIN | {"task": 3}, "config.task", "object"),
+        (config_with(data={"label_column": "a"}, task={"label_column": "b"}), "config.data.label_column", "task"),
+    ],
+)
+def test_what_is_wrong_with_a_task_is_named_by_its_field(config: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        RunConfig.model_validate(config)
+    (problem,) = bad_input(error.value, "config").problems
+    assert problem.field == field
+    assert words in problem.next_step
+
+
+def test_the_task_decides_which_metric_chooses_the_best_checkpoint() -> None:
+    for training in ({}, {"best_metric": None}):
+        config = RunConfig.model_validate(config_with(training=training))
+        assert config.training.best_metric == config.best_metric.name == DEFAULT_TASK.headline().name
+    chosen = RunConfig.model_validate(config_with(training={"best_metric": "eval_loss"}))
+    assert chosen.best_metric.lower_is_better
+    with pytest.raises(ValidationError):
+        RunConfig.model_validate(config_with(training={"best_metric": "eval_rouge"}))
+    assert RunConfig.stored(config_with(training={"best_metric": "eval_rouge"})).best_metric.name == "eval_rouge"
+
+
+@pytest.mark.parametrize("kind", TASKS.values(), ids=TASKS)
+def test_every_task_describes_its_metrics_once(kind: type[Task]) -> None:
+    names = [metric.name for metric in kind.described()]
+    assert len(names) == len(set(names))
+    assert {metric.name for metric in kind.metrics} < set(names)
+    assert kind.describe(kind.headline().name) == kind.headline()
+    assert all(name.startswith("eval_") for name in kind.best_by())
