@@ -21,6 +21,7 @@ from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from rankscope_worker.host.endings import Ending, write_ending
 from tests.backend.store_setup import RUN_CONFIG, losses
+from tests.wide import wide
 
 LEASE_S = 30.0
 MAX_LOST = 2
@@ -298,11 +299,12 @@ class RunMachine(RuleBasedStateMachine):
             assert still_open == ([model.attempt] if model.status in OWNED else [])
 
 
-def test_any_sequence_of_what_can_happen_keeps_the_state_machine(engine: Engine) -> None:
+@pytest.mark.parametrize(("database_kind", "examples"), [("sqlite", 25), ("postgresql", 8), *wide(("postgresql", 25))])
+def test_any_sequence_of_what_can_happen_keeps_the_state_machine(engine: Engine, examples: int) -> None:
     machine = type("RunMachine", (RunMachine,), {"engine": engine})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )
