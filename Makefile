@@ -31,20 +31,24 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "RankScope needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"'
 	$(PYTHON) -m venv $(VENV)
 
-# Plain pip, so that pip's own configuration picks the CPU or the CUDA build of torch.
+# Plain pip, so that pip's own configuration picks the CPU or the CUDA build of torch. Modules are compiled when they are
+# first imported: most of the 2 GB never are.
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+
 $(STAMPS)/run: pyproject.toml requirements-demo.txt | $(BIN)/python
 	mkdir -p $(STAMPS)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[worker]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-demo.txt
+	$(PIP_INSTALL) --editable '.[worker]'
+	$(PIP_INSTALL) --no-deps --requirement requirements-demo.txt
 	touch $@
 
-# After the wheel of Node, where that is needed: two pip must not install at the same time.
-$(STAMPS)/dev: $(STAMPS)/run | $(STAMPS)/node
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[worker,dev]'
-	touch $@
+# What `run` needs too. After Node, whose wheel may have to be installed: two pip must not install at the same time.
+$(STAMPS)/dev: pyproject.toml requirements-demo.txt | $(STAMPS)/node
+	$(PIP_INSTALL) --editable '.[worker,dev]'
+	$(PIP_INSTALL) --no-deps --requirement requirements-demo.txt
+	touch $(STAMPS)/run $@
 
 # Node: the system's where it is new enough for Vite, else the one from the wheel.
-$(STAMPS)/node: | $(STAMPS)/run
+$(STAMPS)/node: | $(BIN)/python
 	mkdir -p $(STAMPS)
 	sh scripts/find-node.sh $(BIN) > $@.tmp && mv $@.tmp $@
 
