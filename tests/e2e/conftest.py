@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,12 @@ QUIET = [
 
 
 @contextmanager
-def tiny_stack(folder: Path, *, layers: int, has_worker: bool = True, **settings: Any) -> Iterator[Stack]:
+def tiny_stack(
+    folder: Path, *, layers: int, has_worker: bool = True, environment: Mapping[str, str] | None = None, **settings: Any
+) -> Iterator[Stack]:
     """Valkey, API and a worker in `folder`, with the model tiny-bert and the data set reviews."""
     stack = Stack(folder, **settings)
+    stack.environment |= environment or {}
     make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=layers)
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
     try:

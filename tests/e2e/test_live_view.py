@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.e2e.axe import serious_issues
 from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
 from tests.e2e.test_main_job import number, picture
+from tests.faults.orders import hooked, order
 from tests.stack import TOKEN, Stack, wait_for
 
 CONFIG = {
@@ -39,7 +40,7 @@ LONG = CONFIG | {
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     # Half of the lease without a sign of life is late.
-    with tiny_stack(tmp_path / "data", layers=3, lease_s=24) as stack:
+    with tiny_stack(tmp_path / "data", layers=3, lease_s=24, environment=hooked(tmp_path / "faults")) as stack:
         yield stack
 
 
@@ -47,10 +48,19 @@ def segment(page: Page, group: str, option: str) -> None:
     page.get_by_role("radiogroup", name=group).get_by_text(option, exact=True).click()
 
 
-def test_every_part_of_the_live_view(stack: Stack, page: Page, console: Console) -> None:
+def test_every_part_of_the_live_view(stack: Stack, page: Page, console: Console, tmp_path: Path) -> None:
     with stack.client() as client:
         short = client.launch(CONFIG, name="finished run")["id"]
         live = client.launch(LONG, name="live run")["id"]
+    # Twenty steps a second, as of a model of some size: at three hundred, training and drawing would take all cores.
+    order(
+        tmp_path / "faults",
+        live,
+        1,
+        module="rankscope_worker.child.callbacks",
+        function="Reporter.on_step_end",
+        do="slow",
+    )
     page.goto(f"{stack.url}/?token={TOKEN}")
     with stack.client() as client:
         wait_for("the short run to be done", lambda: client.run(short)["status"] == "done", deadline_s=PATIENCE_S)
@@ -79,8 +89,8 @@ def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
             for which in ("Max", "Sum", "Mean"):
                 segment(page, "Importance of a module", which)
         picture(page, f"ranks-{option.lower().replace(' ', '-')}")
-    for order in ("By kind", "By rank", "By layer"):
-        page.get_by_label("Order of the modules").select_option(label=order)
+    for label in ("By kind", "By rank", "By layer"):
+        page.get_by_label("Order of the modules").select_option(label=label)
 
     # Back to the start and through the film; Now follows the run again, while it goes on.
     heatmap.focus()

@@ -25,12 +25,13 @@ def order(
     *,
     module: str,
     function: str,
-    call: int,
-    do: Literal["kill", "enospc", "wait"],
+    call: int = 1,
+    do: Literal["kill", "enospc", "wait", "slow"],
 ) -> Path:
-    """Has the child do something to itself at a call of a function; returns a file that then exists.
+    """Has the child do something to itself at a call of a function or `Class.method`; returns a file that then exists.
 
-    It must be given before the child has imported the module. "wait": until that file is deleted.
+    It must be given before the child has imported the module. "wait": until that file is deleted. "slow": every call takes
+    30 ms longer, as where a device computes and the processor is idle; there is no file.
     """
     path = faults / "orders" / f"{run_id}-{attempt}.json"
     done = path.with_suffix(".done")

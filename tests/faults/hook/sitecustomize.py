@@ -2,8 +2,8 @@
 
 It counts executors: one line `RUN ATTEMPT PID` a child, appended to $RANKSCOPE_FAULTS/executions. And it carries out an order
 `$RANKSCOPE_FAULTS/orders/RUN-ATTEMPT.json`, for moments that no one can hit from outside: at the n-th call of a function the
-child kills itself with SIGKILL, finds the disk full, or waits. On SIGUSR2 any of the processes writes its threads' stacks
-to its log. The product knows nothing of this.
+child kills itself with SIGKILL, finds the disk full, or waits; or every call takes 30 ms longer. On SIGUSR2 any of the
+processes writes its threads' stacks to its log. The product knows nothing of this.
 """
 
 import errno
@@ -53,7 +53,11 @@ class _Finder(importlib.abc.MetaPathFinder):
 
             def execute_and_wrap(module: ModuleType) -> None:
                 execute(module)
-                setattr(module, order["function"], _ordered(getattr(module, order["function"]), order))
+                owner: Any = module
+                *classes, function = order["function"].split(".")
+                for name in classes:
+                    owner = getattr(owner, name)
+                setattr(owner, function, _ordered(getattr(owner, function), order))
 
             spec.loader.exec_module = execute_and_wrap  # type: ignore[method-assign]
         return spec
@@ -65,6 +69,9 @@ def _ordered(function: Callable[..., Any], order: dict[str, Any]) -> Callable[..
     def wrapped(*args: Any, **options: Any) -> Any:
         nonlocal calls
         calls += 1
+        if order["do"] == "slow":
+            time.sleep(0.03)
+            return function(*args, **options)
         if calls != order["call"]:
             return function(*args, **options)
         Path(order["done"]).touch()
