@@ -1,14 +1,15 @@
-"""What keeps `up`, `api` and `worker` from starting: one sentence, exit code 1, and no process that goes on."""
+"""What keeps `up`, `api` and `worker` from starting: one sentence, exit code 1, and no process left behind."""
 
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,12 +19,17 @@ import redis
 
 from rankscope.embedded import free_port
 from tests.conftest import Broker
+from tests.forked_commands import Ended, ForkedCommands
+from tests.read_only import read_only
+from tests.stack import wait_for
 
 COMMANDS = {
     "up": ["rankscope", "up", "--no-demo"],
     "api": ["rankscope", "api"],
     "worker": ["rankscope", "worker", "--name", "w"],
 }
+FORKED = COMMANDS | {"worker": ["rankscope_worker", "--name", "w"]}
+"""`rankscope worker` replaces its process by a new Python with this module."""
 SERVERS = ("up", "api")
 SECRET = "s3cret-of-the-url"
 
@@ -34,6 +40,7 @@ class Place:
 
     folder: Path
     broker: Broker
+    forked: ForkedCommands
     environment: dict[str, str] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
 
@@ -46,20 +53,38 @@ class Place:
             for statement in statements:
                 raw.execute(statement)
 
-    def start(self, command: str) -> "subprocess.Popen[str]":
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("RANKSCOPE_")}
+    @property
+    def variables(self) -> dict[str, str]:
         settings = {
             "RANKSCOPE_DATA_DIR": str(self.folder),
             "RANKSCOPE_PORT": "0",
             "RANKSCOPE_BROKER_URL": self.broker.url,
         }
+        return settings | self.environment
+
+    def start(self, command: str) -> "subprocess.Popen[str]":
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RANKSCOPE_")}
         return subprocess.Popen(
             [sys.executable, "-m", *COMMANDS[command], *self.options],
-            env=clean | settings | self.environment,
+            env=clean | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def run(self, commands: tuple[str, ...]) -> list[Ended]:
+        """All of these, at the same time, until each has ended."""
+        return self.forked.run([[*FORKED[command], *self.options] for command in commands], self.variables)
+
+    def run_installed(self, commands: tuple[str, ...]) -> list[Ended]:
+        """As `run`, each in a Python of its own, as it is typed."""
+        started = [self.start(command) for command in commands]
+        try:
+            texts = [process.communicate(timeout=120) for process in started]
+        finally:
+            for process in started:
+                process.kill()
+        return [Ended(process.returncode, *text) for process, text in zip(started, texts, strict=True)]
 
     def processes(self) -> list[psutil.Process]:
         """All that was started with this data folder."""
@@ -75,33 +100,34 @@ class Place:
         return found
 
 
+@pytest.fixture(scope="module")
+def forked() -> Iterator[ForkedCommands]:
+    with ForkedCommands() as commands:
+        yield commands
+
+
 @pytest.fixture
-def place(tmp_path: Path, migrated_sqlite: Path, shared_broker: Broker) -> Place:
+def place(tmp_path: Path, migrated_sqlite: Path, shared_broker: Broker, forked: ForkedCommands) -> Place:
     """Nothing is wrong yet."""
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     shutil.copy(migrated_sqlite, folder / "rankscope.db")
     (folder / "rankscope.db").chmod(0o600)
-    return Place(folder, shared_broker)
+    return Place(folder, shared_broker, forked)
 
 
-def cannot_start(place: Place, commands: tuple[str, ...], *words: str) -> None:
+def cannot_start(place: Place, commands: tuple[str, ...], *words: str, as_installed: bool = False) -> None:
     """All of these commands, at the same time."""
-    started = {name: place.start(name) for name in commands}
-    try:
-        ended = {name: process.communicate(timeout=120) for name, process in started.items()}
-    finally:
-        for process in started.values():
-            process.kill()
-    for name, (output, errors) in ended.items():
-        told = f"{name}: {errors}{output}"
-        assert started[name].returncode == 1, told
-        assert errors.count("\n") == 1, told
-        assert "Traceback" not in told
-        assert "ready" not in output, told
-        assert SECRET not in told
+    ended = (place.run_installed if as_installed else place.run)(commands)
+    for name, (code, output, errors) in zip(commands, ended, strict=True):
+        shown = f"{name}: {errors}{output}"
+        assert code == 1, shown
+        assert errors.count("\n") == 1, shown
+        assert "Traceback" not in shown
+        assert "ready" not in output, shown
+        assert SECRET not in shown
         for word in words:
-            assert word in errors, f"{word!r} is not in: {told}"
+            assert word in errors, f"{word!r} is not in: {shown}"
     assert place.processes() == []
 
 
@@ -220,7 +246,9 @@ CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
     ("no slots", ("worker",), options("--slots", "0"), ("--slots", "'0'")),
     ("slots below zero", ("worker",), options("--slots=-1"), ("--slots", "'-1'")),
     ("slots that are no number", ("worker",), options("--slots", "many"), ("--slots", "'many'")),
-    ("unknown option", ("worker",), options("--bogus"), ("--bogus",)),
+    ("unknown option", EVERY, options("--bogus"), ("--bogus", "--help")),
+    ("option without its value", SERVERS, options("--port"), ("--port", "--help")),
+    ("value of a switch", SERVERS, options("--data-dir", "data", "extra"), ("extra", "--help")),
     ("missing data folder", ("worker",), lambda place: shutil.rmtree(place.folder), ("does not exist",)),
 ]
 
@@ -235,23 +263,6 @@ def test_it_is_one_sentence_and_exit_code_1(
     cannot_start(place, commands, *words)
 
 
-@contextmanager
-def read_only(path: Path) -> Iterator[None]:
-    """The file cannot be changed, by root neither."""
-    if os.geteuid():
-        mode = path.stat().st_mode
-        path.chmod(0o555 if path.is_dir() else 0o444)
-        yield
-        path.chmod(mode)
-        return
-    if subprocess.run(["chattr", "+i", str(path)], capture_output=True, check=False).returncode:
-        pytest.skip("As root only a file system with attributes can refuse a write.")
-    try:
-        yield
-    finally:
-        subprocess.run(["chattr", "-i", str(path)], check=True)
-
-
 def test_database_that_cannot_be_written_to(place: Place) -> None:
     with read_only(place.database):
         cannot_start(place, EVERY, "cannot be written to")
@@ -263,6 +274,7 @@ def test_data_folder_that_cannot_be_written_to(place: Place) -> None:
 
 
 def test_database_that_another_program_keeps_locked(place: Place) -> None:
+    place.environment["RANKSCOPE_DATABASE_URL"] = f"sqlite:///{place.database}?timeout=1"
     with closing(sqlite3.connect(place.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         cannot_start(place, EVERY, "locked")
@@ -314,7 +326,12 @@ def test_training_stack_is_missing(place: Place, tmp_path: Path) -> None:
         "importlib.util.find_spec = lambda name, package=None: None if name == 'torch' else find(name, package)\n"
     )
     place.environment["PYTHONPATH"] = str(hidden)
-    cannot_start(place, ("up", "worker"), "training stack is missing", "'torch'")
+    cannot_start(place, ("up", "worker"), "training stack is missing", "'torch'", as_installed=True)
+
+
+def test_commands_as_they_are_typed(place: Place) -> None:
+    place.sql("ALTER TABLE run DROP COLUMN notes")
+    cannot_start(place, EVERY, "'notes'", "damaged", as_installed=True)
 
 
 def test_a_broker_that_is_away_is_one_line_and_no_reason_to_end(place: Place) -> None:
@@ -327,3 +344,51 @@ def test_a_broker_that_is_away_is_one_line_and_no_reason_to_end(place: Place) ->
     finally:
         process.terminate()
         process.communicate(timeout=60)
+
+
+def test_worker_that_cannot_start_is_reported_once_and_started_again_until_it_can(place: Place) -> None:
+    process = place.start("up")
+    lines: list[str] = []
+    assert process.stdout is not None
+    reader = threading.Thread(target=lines.extend, args=(iter(process.stdout.readline, ""),))
+    reader.start()
+    log, pid_file = place.folder / "logs" / "worker.log", place.folder / "pids" / "worker.pid"
+
+    def pid() -> int:
+        return int(pid_file.read_text(encoding="utf-8").split()[0])
+
+    def registered() -> int:
+        """Process id of the worker that takes runs."""
+        with closing(sqlite3.connect(place.database)) as raw:
+            found = raw.execute("SELECT pid FROM worker WHERE name = 'local'").fetchone()
+        return int(found[0]) if found else 0
+
+    def refusals() -> list[str]:
+        return [line for line in log.read_text(encoding="utf-8").splitlines() if "'notes'" in line]
+
+    def reports(word: str) -> list[str]:
+        return [line for line in lines if word in line]
+
+    try:
+        first = wait_for("the worker to take runs", registered)
+        assert first == pid()
+        place.sql("ALTER TABLE run RENAME COLUMN notes TO remarks")
+        os.kill(first, signal.SIGKILL)
+        wait_for("two starts that fail", lambda: len(refusals()) >= 2)
+        assert len(set(refusals())) == 1
+        assert [line for line in reports("The worker ended") if "code -9" in line] == reports("code -9")
+        (report,) = reports("code 1")
+        assert f"The worker ended with code 1: {refusals()[0]}" in report
+        assert "damaged; restore a backup" in report
+        assert "started again" in report
+        assert process.poll() is None
+
+        place.sql("ALTER TABLE run RENAME COLUMN remarks TO notes")
+        wait_for("a worker to take runs again", lambda: registered() not in (0, first))
+        assert len(reports("The worker ended")) == 2, lines
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        reader.join(10)
+    assert process.returncode == 0, errors
+    assert place.processes() == []

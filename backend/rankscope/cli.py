@@ -24,8 +24,26 @@ from rankscope.exports.uniform_adapter import Layout
 from rankscope.settings import Settings, read_settings
 from rankscope.store.database.readiness import line_of
 
+
+class _OneSentence(typer.core.TyperGroup):
+    """A usage error is one sentence and exit code 1, like everything else that keeps a command from starting."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        if not args:  # prints the help
+            return super().make_context(info_name, args, parent, **extra)
+        with _usage():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _usage():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
-    no_args_is_help=True, help="Adaptive-rank fine-tuning, launched and watched from a browser.", add_completion=False
+    cls=_OneSentence,
+    no_args_is_help=True,
+    help="Adaptive-rank fine-tuning, launched and watched from a browser.",
+    add_completion=False,
 )
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: RANKSCOPE_HOST or 127.0.0.1.")]
@@ -50,19 +68,21 @@ def up(
     demo: Annotated[bool, typer.Option(help="Queue the demo run at the first start.")] = True,
 ) -> None:
     """Everything on this machine: Valkey, database, one worker, API and page. Ctrl-C ends it cleanly."""
-    from rankscope.up import up as serve
-
     with _starting():
-        serve(_settings(host, port, data_dir), with_demo=demo, echo=typer.echo)
+        settings = _settings(host, port, data_dir)  # before the imports, which take a second
+        from rankscope.up import up as serve
+
+        serve(settings, with_demo=demo, echo=typer.echo)
 
 
 @app.command()
 def api(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
     """Only the API and the page; database and broker by RANKSCOPE_DATABASE_URL and RANKSCOPE_BROKER_URL."""
-    from rankscope.serve import serve_api
-
     with _starting():
-        serve_api(_settings(host, port, data_dir), echo=typer.echo)
+        settings = _settings(host, port, data_dir)
+        from rankscope.serve import serve_api
+
+        serve_api(settings, echo=typer.echo)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -433,6 +453,21 @@ def _starting() -> Iterator[None]:
             yield
         except (OSError, SQLAlchemyError, RedisError) as error:
             raise StartupError(f"RankScope cannot go on ({type(error).__name__}: {line_of(error)}).") from error
+
+
+# Typer has a copy of click of its own, whose classes it does not name in public.
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Turns an unknown option, a missing argument or an unusable value into one sentence and exit code 1."""
+    try:
+        yield
+    except _UsageError as error:
+        problem = " ".join(error.format_message().split()).rstrip(".")
+        command = error.ctx.command_path if error.ctx else "rankscope"
+        _fail(f"{problem}. Run `{command} --help` to see what it accepts.")
 
 
 def _fail(sentence: str) -> NoReturn:

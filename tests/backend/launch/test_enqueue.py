@@ -6,7 +6,9 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
+import httpx
 import pytest
 import redis
 from sqlalchemy import make_url
@@ -17,6 +19,7 @@ from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from tests.backend.conftest import CONFIG, Server
 from tests.conftest import Broker
+from tests.read_only import read_only
 
 
 @pytest.fixture
@@ -88,3 +91,27 @@ def test_health_tells_of_a_locked_database_and_of_a_disk_that_is_nearly_full(
     assert not disk["ok"]
     assert disk["message"].startswith("The disk is nearly full: ")
     assert "keep_checkpoints" in disk["next_step"]
+
+
+def test_health_says_what_cannot_be_written_to_and_what_to_do(
+    catalogue: Settings, serve: Callable[..., Server]
+) -> None:
+    server = serve(catalogue)
+    database = Path(str(make_url(catalogue.resolved_database_url).database))
+    with server.client() as client:
+        with read_only(database):
+            health = client.get("/api/v1/system/health").json()
+            visitor = httpx.get(f"{server.url}/api/v1/system/health").json()
+        assert (health["status"], health["database"]["ok"], health["disk"]["ok"]) == ("degraded", False, True)
+        assert "cannot be written to" in health["database"]["message"]
+        assert "Check the permissions" in health["database"]["next_step"]
+        assert visitor == {"status": "degraded"}
+
+        with read_only(catalogue.data_dir):
+            health = client.get("/api/v1/system/health").json()
+        assert (health["status"], health["disk"]["ok"]) == ("degraded", False)
+        assert f"The data folder {catalogue.data_dir} cannot be written to" in health["disk"]["message"]
+        assert "RANKSCOPE_DATA_DIR" in health["disk"]["next_step"]
+
+        health = client.get("/api/v1/system/health").json()
+        assert (health["database"]["ok"], health["disk"]["ok"]) == (True, True)

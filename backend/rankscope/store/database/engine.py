@@ -20,7 +20,7 @@ def create_engine(url: str) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://...` (psycopg).
 
     SQLite: WAL, so that readers never wait; writers begin with BEGIN IMMEDIATE, so that two of them queue up for at most
-    20 s in place of failing when a read turns into a write.
+    20 s (or the URL's `?timeout=`) instead of failing when a read turns into a write.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
@@ -40,8 +40,9 @@ def create_engine(url: str) -> Engine:
             "postgresql://USER:PASSWORD@HOST/NAME."
         )
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    patience = {} if "timeout" in parsed.query else {"timeout": 20}
     engine = sqlalchemy_engine(
-        parsed, connect_args={"timeout": 20, "check_same_thread": False}, pool_size=10, max_overflow=20
+        parsed, connect_args={"check_same_thread": False, **patience}, pool_size=10, max_overflow=20
     )
 
     @event.listens_for(engine, "connect")
