@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -18,6 +18,7 @@ from rankscope.api.deps import Resources
 from rankscope.api.document import complete
 from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
 from rankscope.api.guard.gate import Gate
+from rankscope.api.guard.repeated_keys import refuse_repeated_keys
 from rankscope.api.guard.sessions import Sessions
 from rankscope.api.page_build import PageBuild
 from rankscope.api.routes import (
@@ -152,7 +153,7 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
         responses=problems.RESPONSES,
     )
     problems.install(app)
-    api = APIRouter(prefix=API)
+    api = APIRouter(prefix=API, dependencies=[Depends(refuse_repeated_keys)])
     for module in _ROUTERS:
         api.include_router(module.router)
     app.include_router(api)

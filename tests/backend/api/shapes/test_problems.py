@@ -99,6 +99,28 @@ def test_body_that_is_no_json_object_is_named_as_the_body(api: httpx.Client, con
     assert problem["errors"][0]["field"] == "body"
 
 
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        (b'{"name": "a", "config": {}, "name": "b"}', "name"),
+        (b'{"config": {"training": {"max_steps": 1, "batch_size": 8, "max_steps": 2}}}', "config.training.max_steps"),
+        (b'{"tags": [{"a": 1}, {"a": 1, "a": 1}]}', "tags.1.a"),
+        (b'{"config": {"a": 1, "\\u0061": 2}}', "config.a"),
+        (b'{"config": {"x": {"y": 1, "y": 2}}, "config": {}}', "config"),
+    ],
+)
+def test_key_that_an_object_has_twice_is_refused_and_named(api: httpx.Client, content: bytes, field: str) -> None:
+    problem = problem_of(api.post("/api/v1/runs", content=content, headers=JSON), 422)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert problem["errors"][0]["next_step"]
+
+
+def test_body_with_a_hundred_thousand_keys_and_one_twice_is_answered(api: httpx.Client) -> None:
+    keys = ",".join(f'"k{number}":1' for number in range(100_000))
+    problem = problem_of(api.post("/api/v1/runs", content=f'{{{keys},"k99999":2}}', headers=JSON), 422)
+    assert problem["errors"][0]["field"] == "k99999"
+
+
 def test_unknown_and_missing_fields_of_the_body_are_named(api: httpx.Client) -> None:
     problem = problem_of(api.post("/api/v1/runs", json={"confg": CONFIG}), 422)
     assert {error["field"] for error in problem["errors"]} == {"confg", "config"}

@@ -1,0 +1,58 @@
+"""Refuses a JSON body in which an object has the same key twice: parsers silently keep the last value."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from fastapi import Request
+
+from rankscope.contract.errors import BadInput, FieldProblem
+
+
+async def refuse_repeated_keys(request: Request) -> None:
+    """A dependency of every API route; BadInput names the key. FastAPI has parsed the body by then, so it is valid JSON."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        return  # an upload's stream is for its route alone
+    body = await request.body()
+    path = repeated_key(body) if body else None
+    if path is not None:
+        raise BadInput([FieldProblem(path, None, "is there more than once", "Send the field once.")])
+
+
+class _Repeating(dict[str, Any]):
+    """An object with a key that it has more than once."""
+
+    key: str
+
+
+def repeated_key(body: bytes) -> str | None:
+    """Dotted path of the first key that its object has more than once, for example `config.training.max_steps`."""
+    found: list[_Repeating] = []
+
+    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) == len(pairs):
+            return fields
+        marked = _Repeating(fields)
+        times = Counter(name for name, _ in pairs)
+        marked.key = next(name for name in times if times[name] > 1)
+        found.append(marked)
+        return marked
+
+    try:
+        top = json.loads(body, object_pairs_hook=as_object)
+    except (ValueError, RecursionError):
+        return None
+    return ".".join(_path_to_repeating(top)) if found else None
+
+
+def _path_to_repeating(top: Any) -> list[str]:
+    """The outermost object that repeats a key can always be reached: only a repeated key hides a value."""
+    waiting: list[tuple[Any, list[str]]] = [(top, [])]
+    for value, path in waiting:  # breadth first
+        if isinstance(value, _Repeating):
+            return [*path, value.key]
+        parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        waiting += [(part, [*path, str(name)]) for name, part in parts]
+    return []
