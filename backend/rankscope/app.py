@@ -106,6 +106,7 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
         feeds = Feeds(engine)
         nudger, doorbell = Nudger(settings.broker_url), Doorbell(settings.broker_url)
         board = PredictionBoard(settings.broker_url)
+        reaper = Reaper(engine, settings, feeds.ring)
         static = static_dir or Path(__file__).parent / "static"
         app.state.resources = Resources(
             settings=settings,
@@ -120,10 +121,11 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
             attempt_limit=AttemptLimit(),
             static_dir=static,
             page_build=PageBuild(static),
+            leases=reaper.watch,
         )
         tasks = [
             asyncio.create_task(listen(settings.broker_url, feeds), name="doorbell"),
-            asyncio.create_task(Reaper(engine, settings, feeds.ring).reap_on(), name="reaper"),
+            asyncio.create_task(reaper.reap_on(), name="reaper"),
         ]
         try:
             with _before_shutdown(feeds.close):

@@ -36,7 +36,7 @@ class Reaper:
         self._settings = settings
         self._ring = ring
         self._clock = clock
-        self._watch = LeaseWatch(_LEASES * settings.lease_s)
+        self.watch = LeaseWatch(_LEASES * settings.lease_s)
 
     async def reap_on(self) -> None:
         """Looks six times a lease, until cancelled; a database that is away is asked again."""
@@ -57,7 +57,7 @@ class Reaper:
     def reap(self) -> list[str]:
         """One look; returns the runs that were taken back. Nothing is written when there are none."""
         with reading(self._engine) as session:
-            lapsed = self._watch.lapsed(held_leases(session), self._clock())
+            lapsed = self.watch.lapsed(held_leases(session), self._clock())
         if not lapsed:
             return []
         with writing(self._engine) as session:

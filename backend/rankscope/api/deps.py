@@ -17,6 +17,7 @@ from rankscope.catalog import Catalog
 from rankscope.launch.enqueue import Nudger
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
+from rankscope.store.lease_watch import LeaseWatch
 from rankscope.store.predictions import PredictionBoard
 
 
@@ -34,6 +35,8 @@ class Resources:
     attempt_limit: AttemptLimit
     static_dir: FilePath
     page_build: PageBuild
+    leases: LeaseWatch
+    """What the reaper has seen of them; ages are by `time.monotonic()`."""
 
 
 def _resources(request: Request) -> Resources:

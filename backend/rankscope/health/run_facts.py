@@ -21,7 +21,7 @@ _POINTS = 600
 _STEPPING = (Phase.training, Phase.pruning)
 
 
-def read_facts(session: Session, run: Run, *, lease_s: float, now: float) -> Facts:
+def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float | None, now: float) -> Facts:
     """The facts about a run at `now`, in seconds since 1970."""
     config = RunConfig.stored(run.config)
     method = config.method
@@ -52,7 +52,7 @@ def read_facts(session: Session, run: Run, *, lease_s: float, now: float) -> Fac
         loss_age_s=_loss_age_s(run, curves[TRAIN_LOSS], health_inputs.phase_since(session, run.id), now),
         worker=run.worker,
         lease_s=lease_s,
-        lease_age_s=None if run.lease_expires_at is None else now - (run.lease_expires_at - lease_s),
+        lease_age_s=lease_age_s,
         warnings=[
             Warned(event["code"], event["message"], event.get("next_step", ""), event.get("step"))
             for event in health_inputs.warnings(session, run.id)

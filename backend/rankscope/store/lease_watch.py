@@ -20,3 +20,8 @@ class LeaseWatch:
         """Those of `held` that were first seen, as they are, `after_s` ago. `now`: monotonic seconds."""
         self._seen = {lease: self._seen.get(lease, now) for lease in held}
         return [lease for lease, since in self._seen.items() if now - since > self._after_s]
+
+    def unchanged_s(self, lease: Lease, now: float) -> float | None:
+        """For how long this process has seen the lease as it is; None if it has been renewed since the last look."""
+        since = self._seen.get(lease)
+        return None if since is None else now - since

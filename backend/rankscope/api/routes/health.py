@@ -1,13 +1,16 @@
 """Health of a run: what is wrong, or may be, and what to do about it."""
 
+import time
+
 from fastapi import APIRouter
 
-from rankscope.api.deps import EngineDep, NowDep, RunId, SettingsDep
+from rankscope.api.deps import NowDep, ResourcesDep, RunId
 from rankscope.api.shapes.base import Shape
 from rankscope.health.rules import Code, Severity, check
 from rankscope.health.run_facts import read_facts
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
+from rankscope.store.queue import Lease
 
 router = APIRouter(prefix="/runs/{run_id}/health", tags=["health"])
 
@@ -30,10 +33,13 @@ class RunHealth(Shape):
 
 
 @router.get("")
-def get_run_health(run_id: RunId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunHealth:
+def get_run_health(run_id: RunId, resources: ResourcesDep, now: NowDep) -> RunHealth:
     """Looks at the run as it is now: ranks, budget, scores, loss, speed, and its worker."""
-    with reading(engine) as session:
-        facts = read_facts(session, runs.get_run(session, run_id), lease_s=settings.lease_s, now=now)
+    with reading(resources.engine) as session:
+        run = runs.get_run(session, run_id)
+        # Not from the lease itself: its time is the worker's clock, which may differ from ours.
+        lease_age_s = resources.leases.unchanged_s(Lease(run.id, run.attempt, run.lease_expires_at), time.monotonic())
+        facts = read_facts(session, run, lease_s=resources.settings.lease_s, lease_age_s=lease_age_s, now=now)
     return RunHealth(
         items=[
             HealthItem(

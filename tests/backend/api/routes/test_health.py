@@ -12,10 +12,12 @@ from sqlalchemy import Engine
 
 from rankscope.contract.events import MetricsEvent, PhaseEvent, PruneEvent, RanksEvent, RunEvent, WarningEvent
 from rankscope.contract.status import Phase
+from rankscope.settings import Settings
 from rankscope.store.database.engine import writing
-from rankscope.store.queue import Claim, reap
+from rankscope.store.queue import Claim, reap, renew_lease
 from tests.backend.conftest import Server, config_with
-from tests.backend.store_setup import append, begin, claim, modules
+from tests.backend.store_setup import append, begin, claim, modules, queued_run
+from tests.stack import wait_for
 
 LORA = config_with(method={"name": "lora", "rank": 3})
 
@@ -166,12 +168,32 @@ def test_a_speed_that_collapses_and_a_training_that_stands_still(
     append(engine, long_ago, batch[:20], now=time.time() - 300)
     found = health(api, long_ago.run_id)
     assert found["throughput_collapse"]["message"].startswith("No step has ended for 30")
-    # Its worker is not heard of either.
-    assert found["heartbeat_late"]["severity"] == "error"
 
 
-def test_a_worker_that_does_not_renew_its_lease(api: httpx.Client, start: Callable[..., Claim]) -> None:
-    late = health(api, start(age_s=20.0).run_id)["heartbeat_late"]
-    assert late["severity"] == "warning"
-    assert late["message"].startswith("Worker w1 last renewed its lease 2")
-    assert health(api, start(age_s=5.0).run_id) == {}
+def test_a_worker_that_does_not_renew_its_lease_is_late_by_the_servers_own_clock(
+    catalogue: Settings, serve: Callable[..., Server]
+) -> None:
+    server = serve(catalogue.model_copy(update={"lease_s": 6.0}))
+    engine = server.app.state.resources.engine
+    claims = []
+    # The clocks of the two hosts: an hour fast, and an hour slow.
+    for worker, offset_s in (("silent", 3600), ("renewing", -3600)):
+        queued_run(engine)
+        claimed = claim(engine, worker=worker, now=time.time() + offset_s)
+        assert claimed
+        begin(engine, claimed, now=time.time())
+        claims.append(claimed)
+    silent, renewing = claims
+    with server.client() as api:
+
+        def late() -> dict[str, Any] | None:
+            with writing(engine) as session:
+                renew_lease(session, renewing.run_id, renewing.attempt, lease_s=6.0, now=time.time() - 3600)
+            assert "heartbeat_late" not in health(api, renewing.run_id)
+            return health(api, silent.run_id).get("heartbeat_late")
+
+        assert late() is None
+        found = wait_for("the silent worker to be late", late, deadline_s=20)
+        assert found is not None
+        assert found["severity"] == "warning"
+        assert found["message"].startswith("Worker silent last renewed its lease ")
