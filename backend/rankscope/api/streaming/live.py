@@ -25,6 +25,8 @@ from rankscope.store.history import events
 logger = logging.getLogger(__name__)
 
 PAGE = 500
+MOST_BYTES = 2_000_000
+"""Of one read, unless a single event is larger: a snapshot of a large model has a megabyte."""
 POLL_S = 2.0
 KEEP_ALIVE_S = 15.0
 PULSE_S = 1.0
@@ -44,6 +46,8 @@ class Batch:
     data: bytes
     end: bytes | None = None
     """The end event, when the run has ended and these were its last events."""
+    has_more: bool = False
+    """The run had further events when this was read."""
 
     def after(self, seq: int) -> bytes:
         """The bytes of the events with a number above `seq`."""
@@ -53,20 +57,28 @@ class Batch:
 
 
 def read_batch(engine: Engine, run_id: str, after: int) -> Batch:
-    """One page of events after `after`; whether the run has ended is read at the same moment."""
+    """Events after `after`, at most PAGE and MOST_BYTES; whether the run has ended is read at the same moment."""
+    parts: list[bytes] = []
+    size, last = 0, after
     with reading(engine) as session:
         run = session.execute(
             select(col(Run.status), col(Run.last_seq)).where(col(Run.id) == run_id)  # not its whole configuration
         ).one_or_none()
-        page = events.read_after(session, run_id, after, PAGE)
-    parts = [_encode(event) for event in page]
-    last = page[-1]["seq"] if page else after
+        with contextlib.closing(events.iterate_after(session, run_id, after, PAGE)) as page:
+            for event in page:
+                part = _encode(event)
+                size += len(part)
+                if parts and size > MOST_BYTES:
+                    break
+                parts.append(part)
+                last = event["seq"]
     end = None
     if run is None:
         end = _end("deleted", last)
     elif run.status.is_terminal and last >= run.last_seq:
         end = _end(run.status, last)
-    return Batch(after + 1, last, parts, b"".join(parts), end)
+    has_more = run is not None and bool(parts) and last < run.last_seq
+    return Batch(after + 1, last, parts, b"".join(parts), end, has_more)
 
 
 def _encode(event: StoredEvent) -> bytes:
@@ -135,7 +147,7 @@ class Feed:
             if batch.end or not self.viewers:
                 self._feeds.forget(self._run_id, self)
                 return
-            if len(batch.parts) < PAGE:
+            if not batch.has_more:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.bell.wait(), POLL_S)
 
@@ -193,7 +205,7 @@ class Feeds:
             if batch.end:
                 yield batch.end
                 return
-            if len(batch.parts) < PAGE:
+            if not batch.has_more:
                 break
         if self._is_closed:
             return

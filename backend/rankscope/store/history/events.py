@@ -6,7 +6,7 @@ commits of one run's events happen in the order of their numbers, so that a read
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import Any
@@ -183,6 +183,16 @@ def read_after(
                 break
             page.append(stored(row))
     return page
+
+
+def iterate_after(session: Session, run_id: str, after: int, limit: int) -> Generator[StoredEvent]:
+    """Events with seq > `after`, in order, fetched as they are taken; close it when you stop early."""
+    query = (
+        select(Event).where(col(Event.run_id) == run_id, col(Event.seq) > after).order_by(col(Event.seq)).limit(limit)
+    )
+    with closing(session.scalars(query.execution_options(yield_per=_ROWS_A_FETCH))) as rows:
+        for row in rows:
+            yield stored(row)
 
 
 def _packed_size(row: Event) -> int:

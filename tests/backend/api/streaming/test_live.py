@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from rankscope.api.streaming import live
 from rankscope.api.streaming.live import Batch, Feeds, Viewer, read_batch
+from rankscope.contract.events import MetricsEvent
 from rankscope.contract.status import RunStatus
 from rankscope.embedded import free_port
 from rankscope.settings import Settings
@@ -275,6 +276,27 @@ def test_long_history_comes_in_pages_without_gap(server: Server, monkeypatch: py
         follower = Follower(server.url, claimed.run_id)
         for step in range(100, 120):
             append(engine, claimed, losses(step, step))
+        finish(engine, claimed.run_id)
+        follower.join()
+        assert follower.sequence == sequence(engine, claimed.run_id)
+
+
+def test_read_of_large_events_is_bounded_by_bytes_and_misses_none(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine_of(server.settings) as engine:
+        claimed = training_run(engine)
+        values = {f"metric_{number}_{'x' * 80}": 0.5 for number in range(1000)}
+        append(engine, claimed, [MetricsEvent(step=step, values=values) for step in range(1, 61)])
+        batch = read_batch(engine, claimed.run_id, 0)
+        assert batch.has_more
+        assert len(batch.data) <= live.MOST_BYTES
+        assert 1 < len(batch.parts) < live.PAGE
+
+        monkeypatch.setattr(live, "MOST_BYTES", 1000)  # below a single event
+        alone = read_batch(engine, claimed.run_id, batch.last)
+        assert (alone.first, alone.last, len(alone.parts), alone.has_more) == (batch.last + 1, batch.last + 1, 1, True)
+        follower = Follower(server.url, claimed.run_id)
         finish(engine, claimed.run_id)
         follower.join()
         assert follower.sequence == sequence(engine, claimed.run_id)
