@@ -183,12 +183,33 @@ def test_model_is_looked_up_without_reading_any_other(models_dir: Path) -> None:
     opened: list[str] = []
 
     class Seen(Models):
-        def _read(self, model_id: str, folder: Path) -> Any:
+        def _read(self, model_id: str, folder: Path, **options: Any) -> Any:
             opened.append(model_id)
-            return super()._read(model_id, folder)
+            return super()._read(model_id, folder, **options)
 
     Seen(models_dir).find("local:good", "config.model.id")
     assert opened == ["local:good"]
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json"])
+def test_large_vocabulary_is_looked_into_when_the_model_is_used_and_not_to_list_it(models_dir: Path, name: str) -> None:
+    folder = make_folder(models_dir / "large")
+    (folder / "vocab.txt").unlink()
+    (folder / "merges.txt").write_text("")
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "GPT2Tokenizer"}')
+    (folder / name).write_text("{" + " " * (1 << 21))  # not JSON
+    models = Models(models_dir)
+
+    def listed() -> str | None:
+        return next(entry.problem for entry in models.all() if entry.id == "local:large")
+
+    assert listed() is None
+    for _ in range(2):
+        with pytest.raises(BadInput, match=name):
+            models.find("local:large", "config.model.id")
+        assert name in (listed() or "")
+    (folder / name).write_text("{")
+    assert name in next(entry.problem or "" for entry in Models(models_dir).all() if entry.id == "local:large")
 
 
 def test_more_models_than_are_listed_say_so_and_can_still_be_used(tmp_path: Path) -> None:

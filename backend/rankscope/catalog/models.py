@@ -18,7 +18,7 @@ from rankscope.catalog.model_config import check_quantisation, context_length, f
 from rankscope.catalog.model_files import ModelFiles, UnusableModel, kind_of, look_into, shown, unreadable
 from rankscope.catalog.model_layers import LinearModule, head_parameters, model_layers
 from rankscope.catalog.model_weights import read_weights
-from rankscope.catalog.tokenizer_files import check_tokenizer
+from rankscope.catalog.tokenizer_files import check_tokenizer, is_quick_to_check
 from rankscope.catalog.weight_files import adapter_folder, other_format, weight_files
 from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
 
@@ -62,6 +62,8 @@ class ModelEntry:
     """Whether the files settle which layers a run adapts."""
     is_body_exact: bool = True
     """Whether they settle how many parameters its body has."""
+    is_vocabulary_checked: bool = True
+    """Whether the vocabulary was looked into; a large one is, once a run is to use the model."""
     problem: str | None = None
     """Why no run can use it, as a sentence."""
     next_step: str | None = None
@@ -146,12 +148,12 @@ class Models:
     def _find(self, model_id: str) -> ModelEntry | None:
         if model_id == _MINILM:
             demo = _minilm_folder()
-            return self._read(_MINILM, demo) if demo else None
+            return self._read(_MINILM, demo, with_vocabulary=True) if demo else None
         name = model_id.removeprefix(_PREFIX)
         if name in (model_id, "") or name.startswith(".") or "/" in name or "\0" in name:
             return None
         try:
-            return self._look(name)
+            return self._look(name, with_vocabulary=True)
         except UnicodeEncodeError:
             return None
 
@@ -177,7 +179,7 @@ class Models:
             ]
         )
 
-    def _look(self, name: str) -> ModelEntry | None:
+    def _look(self, name: str, *, with_vocabulary: bool = False) -> ModelEntry | None:
         """The entry of something in the models folder; None for what is not there, or does not look like a model."""
         path, model_id = self._folder / name, _PREFIX + _printable(name)
         try:
@@ -193,23 +195,24 @@ class Models:
                 return None
             return _unusable(model_id, path, unreadable("it", error))
         if stat.S_ISDIR(status.st_mode):
-            return self._read(model_id, path)
+            return self._read(model_id, path, with_vocabulary=with_vocabulary)
         if not stat.S_ISREG(status.st_mode):
             problem = UnusableModel(f"is {kind_of(status.st_mode)}, not a folder with a model", "Remove it.")
             return _unusable(model_id, path, problem)
         loose = _loose_file(name)
         return _unusable(model_id, path, loose, status.st_size) if loose else None
 
-    def _read(self, model_id: str, folder: Path) -> ModelEntry:
+    def _read(self, model_id: str, folder: Path, *, with_vocabulary: bool = False) -> ModelEntry:
+        """The entry of a folder. `with_vocabulary` False: one that was not looked into yet, and is large, is left for later."""
         try:
             files = look_into(folder)
         except UnusableModel as problem:
             return _unusable(model_id, folder, problem)
         key = (model_id, files.stamp)
         entry = self._kept.get(key)
-        if entry is None:
+        if entry is None or (with_vocabulary and not entry.is_vocabulary_checked):
             try:
-                entry = _examine(model_id, folder, files)
+                entry = _examine(model_id, folder, files, with_vocabulary=with_vocabulary or is_quick_to_check(files))
             except UnusableModel as problem:
                 entry = _unusable(model_id, folder, problem)
                 if problem.may_pass:
@@ -239,7 +242,7 @@ def _loose_file(name: str) -> UnusableModel | None:
     return None
 
 
-def _examine(model_id: str, folder: Path, files: ModelFiles) -> ModelEntry:
+def _examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary: bool) -> ModelEntry:
     _check_name(folder.name, model_id)
     _check_is_model(files)
     config = read_config(files)
@@ -251,7 +254,8 @@ def _examine(model_id: str, folder: Path, files: ModelFiles) -> ModelEntry:
     content = read_weights(files, weights)
     _check_head_is_plain(content.packed, kind)
     layers = model_layers(content.shapes, kind, config)
-    _check_vocabulary(check_tokenizer(files, kind), kind.size("vocab_size", config))
+    highest_id = check_tokenizer(files, kind, with_vocabulary=with_vocabulary)
+    _check_vocabulary(highest_id, kind.size("vocab_size", config))
     is_demo = model_id == _MINILM
     return ModelEntry(
         id=model_id,
@@ -272,6 +276,7 @@ def _examine(model_id: str, folder: Path, files: ModelFiles) -> ModelEntry:
         is_quantised=is_quantised,
         is_exact=layers.is_exact,
         is_body_exact=layers.is_body_exact,
+        is_vocabulary_checked=with_vocabulary,
         files=files,
         weights=weights,
         kind=kind,

@@ -82,6 +82,9 @@ _NOT_PLAIN_TEXT = frozenset(
     {"LayoutLMv2Tokenizer", "LayoutLMv3Tokenizer", "LayoutXLMTokenizer", "MarkupLMTokenizer", "TapasTokenizer"}
 )
 _MOST_JSON_BYTES = 64 * MIB
+_LISTED_JSON_BYTES = MIB
+"""A larger vocabulary is looked into when a run uses the model, not to list it: 10 MB of JSON take 50 ms."""
+_LARGE_FILES = ("tokenizer.json", "vocab.json")
 _COPY = "Copy the tokenizer's files (tokenizer.json, tokenizer_config.json) from the model into the folder."
 _SAVE = (
     "Load the tokenizer once with transformers where its packages are installed and call save_pretrained: "
@@ -89,8 +92,16 @@ _SAVE = (
 )
 
 
-def check_tokenizer(files: ModelFiles, architecture: Architecture) -> int | None:
-    """The highest token id that the files name, None where they do not say; UnusableModel where they make no tokenizer."""
+def is_quick_to_check(files: ModelFiles) -> bool:
+    """Whether the vocabulary is small enough to look into whenever models are listed."""
+    return all(files.regular[name].size <= _LISTED_JSON_BYTES for name in _LARGE_FILES if name in files.regular)
+
+
+def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocabulary: bool = True) -> int | None:
+    """The highest token id that the files name, None where they do not say; UnusableModel where they make no tokenizer.
+
+    `with_vocabulary` False: tokenizer.json and vocab.json are not read, only whether they are there.
+    """
     settings = (
         files.read_json("tokenizer_config.json", _MOST_JSON_BYTES) if "tokenizer_config.json" in files.regular else {}
     )
@@ -113,12 +124,16 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture) -> int | None
     if architecture.kind in _WITHOUT_FILES:
         return None
     if "tokenizer.json" in files.regular:
+        if not with_vocabulary:
+            return None
         return max([*_ids_of_fast(files), *_added(files, settings)], default=None)
     if "vocab.txt" in files.regular and (tokenizer_class in _WORD_PIECES or not _is_known(tokenizer_class)):
         return max(_lines(files, "vocab.txt") - 1, *_added(files, settings), 0)
     if "vocab.json" in files.regular and (tokenizer_class in _PAIRS or not _is_known(tokenizer_class)):
         if "merges.txt" not in files.regular:
             raise UnusableModel("has a vocab.json without its merges.txt", _COPY)
+        if not with_vocabulary:
+            return None
         highest = _highest_of_mapping("vocab.json", files.read_json("vocab.json", _MOST_JSON_BYTES))
         return max(highest, *_added(files, settings), 0)
     found = next((name for name in _SENTENCEPIECE if name in files.regular), None)
