@@ -40,9 +40,19 @@ class Catalog:
         """The model with this id; UnknownName that lists what there is, BadInput that says why it cannot be used."""
         return self._models.find(model_id, field)
 
-    def dataset(self, dataset_id: str, field: str = "config.data.id", fingerprint: str | None = None) -> DatasetEntry:
-        """The data set with this id; UnknownName that lists what there is, BadInput that says why it cannot be used."""
-        return self._datasets.find(dataset_id, field, fingerprint)
+    def dataset(
+        self,
+        dataset_id: str,
+        field: str = "config.data.id",
+        fingerprint: str | None = None,
+        *,
+        patience_s: float | None = None,
+    ) -> DatasetEntry:
+        """The data set with this id; UnknownName that lists what there is, BadInput that says why it cannot be used.
+
+        `patience_s`: how long to wait for a large file that nobody has read yet; None: as long as this catalogue waits.
+        """
+        return self._datasets.find(dataset_id, field, fingerprint, patience_s=patience_s)
 
     def count_split(self, entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
         """How many rows of which class are on each side; kept, because a form asks at every change of any field."""

@@ -129,8 +129,12 @@ class Datasets:
             )
         return found
 
-    def find(self, dataset_id: str, field: str, fingerprint: str | None = None) -> DatasetEntry:
+    def find(
+        self, dataset_id: str, field: str, fingerprint: str | None = None, *, patience_s: float | None = None
+    ) -> DatasetEntry:
         """The data set with this id, alone. `fingerprint` decides where a short form fits two files.
+
+        `patience_s`: how long to wait for this one; None: as for all.
 
         Raises UnknownName that lists what there is, and BadInput for one that cannot be used.
         """
@@ -153,7 +157,7 @@ class Datasets:
                 )
             entry = DatasetEntry(_id_of(names[0]), names[0], self._folder / names[0])
         try:
-            return self._read(entry, self._patience_s)
+            return self._read(entry, self._patience_s if patience_s is None else patience_s)
         except FileNotFoundError as error:
             raise self._unknown(dataset_id, field) from error
         except BrokenFile as error:

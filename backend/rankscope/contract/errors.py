@@ -7,6 +7,7 @@ RankScopeError                500
 |- Forbidden                  403   signed in, but from another site
 |- NotFound                   404
 |- InvalidTransition          409   the run's status does not allow this
+|- InputsChanged              409   the run's model or data is not the one that it was launched with
 |- LeaseLost                  409   the attempt no longer owns its run: its writer must stop
 |- TooLarge                   413   a body above the limit
 |- WrongMediaType             415   a body that does not say that it is JSON
@@ -17,7 +18,7 @@ RankScopeError                500
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,23 @@ class NotFound(RankScopeError):
 class InvalidTransition(RankScopeError):
     status = 409
     title = "The run's status does not allow this"
+
+
+class InputsChanged(RankScopeError):
+    status = 409
+    title = "The run's model or data has changed"
+
+    def __init__(self, reason: Literal["model_changed", "data_changed"], detail: str, fingerprints: str) -> None:
+        super().__init__(detail, _RESTORE[reason])
+        self.reason = reason
+        self.fingerprints = fingerprints
+        """Both of them in full, for the log."""
+
+
+_RESTORE = {
+    "model_changed": "Restore the model's files and resume the run, or launch a new run with the new model.",
+    "data_changed": "Restore the file and resume the run, or launch a new run with the new data.",
+}
 
 
 class LeaseLost(RankScopeError):

@@ -110,11 +110,14 @@ def begin_training(
 ) -> None:
     """The child has loaded: status running, and the view cuts older attempts at `start_step`.
 
-    trained_with: versions and device of this attempt, kept with the run.
+    trained_with: versions and device of this attempt, kept with the run next to those of its first one.
     """
     run = owned_run(session, run_id, attempt)
     if trained_with is not None:
-        run.environment = {**run.environment, "trained_with": {**trained_with, "attempt": str(attempt)}}
+        here = {**trained_with, "attempt": str(attempt)}
+        first = run.environment.get("first_trained_with") or run.environment.get("trained_with")
+        earlier = {"first_trained_with": first} if first else {}
+        run.environment = {**run.environment, **earlier, "trained_with": here}
     session.execute(
         update(Attempt)
         .where(col(Attempt.run_id) == run_id, col(Attempt.number) == attempt)

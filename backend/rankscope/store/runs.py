@@ -183,10 +183,15 @@ def request_stop(session: Session, run_id: str, *, save: bool, now: float) -> Ru
 def request_resume(session: Session, run_id: str, *, now: float) -> Run:
     """Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint."""
     run = get_run(session, run_id)
-    if run.status not in (RunStatus.stopped, RunStatus.failed):
-        raise InvalidTransition(f"Run {run.id} is {run.status}; only stopped or failed runs can be resumed.")
+    check_resumable(run)
     transition(session, run, RunStatus.queued, now=now, reason="resumed")
     return run
+
+
+def check_resumable(run: Run) -> None:
+    """InvalidTransition unless the run has stopped or failed."""
+    if run.status not in (RunStatus.stopped, RunStatus.failed):
+        raise InvalidTransition(f"Run {run.id} is {run.status}; only stopped or failed runs can be resumed.")
 
 
 def delete_run(session: Session, run_id: str) -> Run:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from rankscope.catalog import Catalog
+from rankscope.contract.errors import InputsChanged
 from rankscope.contract.reasons import UNCHANGED_WOULD_FAIL
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
-from rankscope.store import runs
-from rankscope.store.database.engine import writing
-from rankscope_worker.child.inputs import InputsChanged, find_inputs
+from rankscope.store import events, runs
+from rankscope.store.database.engine import reading, writing
+from rankscope_worker.child.inputs import changed_libraries, find_inputs
 from tests.stack import Stack
 from tests.worker.host.test_worker import Bench
 
@@ -105,9 +106,42 @@ def test_a_run_waits_for_the_inputs_of_its_launch_to_come_back(bench: Bench, pla
     assert "Restore the file and resume the run" in (failed.next_step or "")
 
     table.write_bytes(data)
+    with writing(bench.engine) as session:
+        run = runs.get_run(session, run_id)
+        here = run.environment["trained_with"]
+        # As a worker with another torch would have stored its attempt, the run's first.
+        run.environment = run.environment | {"trained_with": here | {"torch": "2.0.0"}}
+        session.add(run)
     bench.resume(run_id)
     done = bench.until_status(run_id, "done")
     assert (done.attempt, done.attempt_start_step) == (4, stopped.step)
+    assert done.environment["first_trained_with"]["torch"] == "2.0.0"
+    assert done.environment["trained_with"]["torch"] == here["torch"]
+    sentence = f"This attempt trains with torch {here['torch']} (2.0.0 in the first attempt)."
+    with reading(bench.engine) as session:
+        warned = [one for one in events.read_after(session, run_id, 0) if one["kind"] == "warning"]
+    assert [(one["code"], one["message"], one["attempt"]) for one in warned] == [("libraries_changed", sentence, 4)]
+    log = bench.stack.settings.attempt_dir(run_id, 4) / "log.txt"
+    assert sentence in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("stored", "sentence"),
+    [
+        ({}, None),
+        ({"trained_with": {"torch": "2.1"}}, "This attempt trains with torch 2.2 (2.1 in the first attempt)."),
+        ({"trained_with": {"torch": "2.2", "device": "CPU"}}, None),
+        (
+            {"first_trained_with": {"peft": "0.1", "torch": "2.0"}, "trained_with": {"peft": "0.2", "torch": "2.2"}},
+            "This attempt trains with torch 2.2 (2.0 in the first attempt), peft 0.2 (0.1 in the first attempt).",
+        ),
+    ],
+)
+def test_libraries_are_compared_with_those_of_the_first_attempt(
+    stored: dict[str, dict[str, str]], sentence: str | None
+) -> None:
+    here = {"torch": "2.2", "transformers": "5", "peft": "0.2", "device": "a GPU"}
+    assert changed_libraries(stored, here) == sentence
 
 
 def test_what_has_changed_is_never_tried_again_by_itself() -> None:

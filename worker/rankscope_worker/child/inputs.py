@@ -2,27 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from rankscope.catalog import Catalog, ModelEntry
+from rankscope.catalog.changed_inputs import check_dataset, check_model
 from rankscope.catalog.splits import Split, split, what_changed
 from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import InputsChanged
 
-_NEXT = {
-    "model_changed": "Restore the model's files and resume the run, or launch a new run with the new model.",
-    "data_changed": "Restore the file and resume the run, or launch a new run with the new data.",
-}
-
-
-class InputsChanged(Exception):
-    """The model or the data set is not the one that the run was launched with."""
-
-    def __init__(self, reason: Literal["model_changed", "data_changed"], message: str, details: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.details = details
-        """For the log: the fingerprints in full."""
-        self.next_step = _NEXT[reason]
+LIBRARIES = ("torch", "transformers", "peft")
+"""Those whose version may change a training's numbers."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +34,7 @@ def find_inputs(catalog: Catalog, config: RunConfig, environment: Mapping[str, A
     check_model(model, environment.get("model_fingerprint"))
     before = environment.get("data_fingerprint")
     dataset = catalog.dataset(config.data.id, fingerprint=before)
-    if before is not None and dataset.fingerprint != before:
-        raise _changed("data_changed", "data set", dataset.id, before, dataset.fingerprint)
+    check_dataset(dataset, before)
     # Its rows are read from bytes that are hashed while they are read: a file that changes meanwhile is refused.
     rows = split(dataset, config.data, config.task)
     change = what_changed(environment, rows.labels, len(rows.train), len(rows.evaluation))
@@ -61,23 +49,15 @@ def find_inputs(catalog: Catalog, config: RunConfig, environment: Mapping[str, A
     return Inputs(model, rows, catalog, found)
 
 
-def check_model(model: ModelEntry, before: str | None) -> None:
-    """Raises InputsChanged unless the model's files are those of the fingerprint `before`; None: nothing is known of them."""
-    if before is not None and not model.has_fingerprint(before):
-        raise _changed("model_changed", "model", model.id, before, model.fingerprint)
+def changed_libraries(environment: Mapping[str, Any], trained_with: Mapping[str, str]) -> str | None:
+    """A sentence that names what differs from the run's first attempt; None when nothing does, or nothing is known of it.
 
-
-def _changed(
-    reason: Literal["model_changed", "data_changed"], what: str, name: str, before: str, now: str
-) -> InputsChanged:
-    return InputsChanged(
-        reason,
-        f"The {what} {name} has changed since the run was launched: "
-        f"its fingerprint was {_short(before)} and is {_short(now)} now.",
-        f"Fingerprint of {what} {name}: {before} when the run was launched, {now} now.",
-    )
-
-
-def _short(fingerprint: str) -> str:
-    version, colon, digest = fingerprint.rpartition(":")
-    return f"{version}{colon}{digest[:12]}"
+    `environment` is the run's, `trained_with` this attempt's versions.
+    """
+    first = environment.get("first_trained_with") or environment.get("trained_with") or {}
+    differences = [
+        f"{name} {trained_with[name]} ({first[name]} in the first attempt)"
+        for name in LIBRARIES
+        if name in first and name in trained_with and first[name] != trained_with[name]
+    ]
+    return f"This attempt trains with {', '.join(differences)}." if differences else None

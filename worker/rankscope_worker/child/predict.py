@@ -14,8 +14,9 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase, set_seed
 
 from rankscope.catalog import Catalog
+from rankscope.catalog.changed_inputs import check_model
 from rankscope.contract.config import RunConfig
-from rankscope.contract.errors import RankScopeError
+from rankscope.contract.errors import InputsChanged, RankScopeError
 from rankscope.contract.predictions import Guess, Prediction, PredictionItem
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
@@ -23,7 +24,6 @@ from rankscope.store.predictions import PredictionBoard
 from rankscope.store.runs import get_run
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.encoding import Counts, TextEncoder, UnusableText
-from rankscope_worker.child.inputs import InputsChanged, check_model
 from rankscope_worker.child.model import UnusableModel, load_model, load_tokenizer
 from rankscope_worker.patience import DATABASE_TROUBLE
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from rankscope.contract.config import RunConfig
-from rankscope.contract.errors import BadInput, LeaseLost, RankScopeError
+from rankscope.contract.errors import BadInput, InputsChanged, LeaseLost, RankScopeError
 from rankscope.contract.events import WarningEvent
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
@@ -77,7 +77,7 @@ def _attempt(
     # Imported here, not above: see the module's first lines.
     from rankscope.catalog import Catalog
     from rankscope_worker.child import checkpoint
-    from rankscope_worker.child.inputs import find_inputs
+    from rankscope_worker.child.inputs import changed_libraries, find_inputs
 
     inputs = find_inputs(Catalog(settings), config, environment)
     from rankscope_worker.child.software import trained_with
@@ -85,7 +85,20 @@ def _attempt(
 
     def begin(start_step: int) -> None:
         inputs.check_model()
-        recorder.begin_training(start_step, trained_with(config.hardware.device))
+        versions = trained_with(config.hardware.device)
+        recorder.begin_training(start_step, versions)
+        change = changed_libraries(environment, versions)
+        if change is not None:
+            _log.warning("%s", change)
+            recorder.record(
+                WarningEvent(
+                    code="libraries_changed",
+                    step=start_step,
+                    message=change,
+                    next_step="Numbers may differ slightly from those of one attempt. To rule that out, install the first "
+                    "attempt's versions on every worker and launch the run again.",
+                )
+            )
 
     folder = settings.attempt_dir(run_id, attempt)
     resume_from = checkpoint.find_newest(
@@ -167,18 +180,17 @@ def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
     if isinstance(error, BadInput) and error.problems[0].field.startswith(("config.model", "config.data")):
         reason = "missing_model" if error.problems[0].field.startswith("config.model") else "bad_data"
         return ExitCode.bad_input, EndNote(reason, text, error.next_step or _CHANGE[reason])
+    if isinstance(error, InputsChanged):
+        _log.error("%s", error.fingerprints)  # the last such line of the log becomes the run's cause
+        return ExitCode.bad_input, EndNote(error.reason, text, error.next_step)
     if isinstance(error, RankScopeError):
         return ExitCode.bad_input, EndNote("bad_input", text, error.next_step or _CHANGE["bad_input"])
     memory = out_of_memory(error)
     if memory is not None:
         return ExitCode.out_of_memory, EndNote(memory, f"{_MEMORY[memory]}: {text}" if text else f"{_MEMORY[memory]}.")
     # After the question of memory: this imports torch, which needs some.
-    from rankscope_worker.child.inputs import InputsChanged
     from rankscope_worker.child.training import CannotWork
 
-    if isinstance(error, InputsChanged):
-        _log.error("%s", error.details)  # the last such line of the log becomes the run's cause
-        return ExitCode.bad_input, EndNote(error.reason, text, error.next_step)
     if isinstance(error, CannotWork):
         return ExitCode.bad_input, EndNote(error.reason, text, _CHANGE[error.reason])
     if is_disk_full(error, folder):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Response
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
+from rankscope.catalog.changed_inputs import check_before_queueing
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.events import CheckpointEvent
@@ -42,12 +43,13 @@ def retry_run(
     request = body or RetryRequest()
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
-        old, status = run.config, run.status
+        old, status, environment = run.config, run.status, run.environment
     if status not in (RunStatus.stopped, RunStatus.failed):
         raise InvalidTransition(f"Run {run_id} is {status}; only stopped or failed runs can be retried.")
     before, after = RunConfig.stored(old), changed(old, request.changes)
     differences = differing(before.model_dump(mode="json"), after.model_dump(mode="json"))
     check_retry(differences, before, after)
+    check_before_queueing(catalog, before, environment)
     plan = make_plan(after, catalog)
     with writing(engine) as session:
         run = runs.get_run(session, run_id)

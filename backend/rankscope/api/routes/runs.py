@@ -23,6 +23,7 @@ from rankscope.api.shapes.runs import (
     SwitchedMethod,
     Verdict,
 )
+from rankscope.catalog.changed_inputs import check_before_queueing
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.presets import presets
@@ -181,9 +182,23 @@ def stop_run(
 
 @router.post("/{run_id}/resume")
 def resume_run(
-    run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, nudger: NudgerDep, now: NowDep
+    run_id: RunId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    catalog: CatalogDep,
+    doorbell: DoorbellDep,
+    nudger: NudgerDep,
+    now: NowDep,
 ) -> RunDetail:
-    """Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint."""
+    """Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint.
+
+    Refused when the model's or the data set's files are not those of the launch.
+    """
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+        runs.check_resumable(run)
+        config, environment = RunConfig.stored(run.config), run.environment
+    check_before_queueing(catalog, config, environment)
     with writing(engine) as session:
         run = runs.request_resume(session, run_id, now=now)
     doorbell.ring(run_id, run.last_seq)

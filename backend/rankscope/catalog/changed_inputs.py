@@ -1,0 +1,54 @@
+"""Whether a run still finds the model and the data set that it was launched with."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from rankscope.catalog import Catalog, DatasetEntry, ModelEntry
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import BadInput, InputsChanged
+
+_PATIENCE_S = 1.0
+
+
+def check_model(model: ModelEntry, before: str | None) -> None:
+    """Raises InputsChanged unless the model's files are those of the fingerprint `before`; None: nothing is known of them."""
+    if before is not None and not model.has_fingerprint(before):
+        raise _changed("model_changed", "model", model.id, before, model.fingerprint)
+
+
+def check_dataset(dataset: DatasetEntry, before: str | None) -> None:
+    """Raises InputsChanged unless the file has the fingerprint `before`; None: nothing is known of it."""
+    if before is not None and dataset.fingerprint != before:
+        raise _changed("data_changed", "data set", dataset.id, before, dataset.fingerprint)
+
+
+def check_before_queueing(catalog: Catalog, config: RunConfig, environment: Mapping[str, Any]) -> None:
+    """Raises InputsChanged where that can be seen at once; the worker checks everything again.
+
+    `environment` is the run's. A large data file that nobody has read yet, and inputs that cannot be used at all, are left
+    to the worker.
+    """
+    model, data = environment.get("model_fingerprint"), environment.get("data_fingerprint")
+    try:
+        if model is not None:
+            check_model(catalog.model(config.model.id), model)
+        if data is not None:
+            check_dataset(catalog.dataset(config.data.id, fingerprint=data, patience_s=_PATIENCE_S), data)
+    except BadInput:
+        return
+
+
+def _changed(
+    reason: Literal["model_changed", "data_changed"], what: str, name: str, before: str, now: str
+) -> InputsChanged:
+    return InputsChanged(
+        reason,
+        f"The {what} {name} has changed since the run was launched: "
+        f"its fingerprint was {_short(before)} and is {_short(now)} now.",
+        f"Fingerprint of {what} {name}: {before} when the run was launched, {now} now.",
+    )
+
+
+def _short(fingerprint: str) -> str:
+    version, colon, digest = fingerprint.rpartition(":")
+    return f"{version}{colon}{digest[:12]}"
