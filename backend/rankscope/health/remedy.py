@@ -10,6 +10,8 @@ from rankscope.contract.reasons import OUT_OF_MEMORY, UNCHANGED_WOULD_FAIL
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 
+RunAction = Literal["resume", "fork"]
+
 
 class Remedy(BaseModel):
     """What can be done about a run that has ended, as one call."""
@@ -48,4 +50,18 @@ def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
         return Remedy(
             action="fork", label=f"Fork from step {step} with learning rate {rate:g}", step=step, changes=changes
         )
+    if run.status == RunStatus.failed and not kept_steps:
+        return Remedy(action="retry", label="Start again from step 0", step=None, changes={})
     return Remedy(action="resume", label="Resume", step=None, changes={})
+
+
+def unavailable_actions(run: Run, kept_steps: Sequence[int]) -> dict[RunAction, str]:
+    """Actions that cannot be taken now -> why. `kept_steps`: of its checkpoints; a run in training may get one any time."""
+    reasons: dict[RunAction, str] = {}
+    if run.status == RunStatus.failed and not kept_steps:
+        reasons["resume"] = "The run keeps no checkpoint to resume from."
+    if run.attempt == 0:
+        reasons["fork"] = "The run has not started, so there is no checkpoint to fork from."
+    elif run.status.is_terminal and not kept_steps:
+        reasons["fork"] = "The run keeps no checkpoint to fork from."
+    return reasons

@@ -735,6 +735,8 @@ export interface paths {
         /**
          * Resume Run
          * @description Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint.
+         *
+         *     Refused when the model's or the data set's files are not those of the launch.
          */
         post: operations["resume_run"];
         delete?: never;
@@ -2897,6 +2899,13 @@ export interface components {
             total_steps: number | null;
             /** Trained Parameters */
             trained_parameters: number | null;
+            /**
+             * Unavailable
+             * @description Actions that cannot be taken now, each with the reason.
+             */
+            unavailable: {
+                [key: string]: string;
+            };
             /**
              * Updated At
              * @description When the run last wrote anything.

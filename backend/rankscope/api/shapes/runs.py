@@ -11,7 +11,7 @@ from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.events import Module
 from rankscope.contract.methods import MethodName
 from rankscope.contract.status import Phase, RunStatus
-from rankscope.health.remedy import Remedy
+from rankscope.health.remedy import Remedy, RunAction
 
 
 def _printable(text: str) -> str:
@@ -189,6 +189,8 @@ class RunDetail(RunSummary):
     """Asked for, and not answered by the training yet."""
     remedy: Remedy | None
     """For a run that has ended without being done; null when only another configuration helps."""
+    unavailable: dict[RunAction, str]
+    """Actions that cannot be taken now, each with the reason."""
 
 
 class RunPage(Shape):

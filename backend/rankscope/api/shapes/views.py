@@ -16,7 +16,7 @@ from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
 from rankscope.contract.steered_budget import PlannedCurve
 from rankscope.contract.tables import Checkpoint, Run
-from rankscope.health.remedy import remedy_of
+from rankscope.health.remedy import remedy_of, unavailable_actions
 from rankscope.launch.plan import RunPlan, planned_curve
 from rankscope.settings import Settings
 from rankscope.store import runs
@@ -96,6 +96,7 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
     config = RunConfig.stored(run.config)
     modules = snapshots.modules_event(session, run.id) or {}
     curve = planned_budget(run, config)
+    kept_steps = [row.step for row in kept_checkpoints(session, run, settings)]
     return RunDetail.model_validate(
         _summary_fields(run, now, queue_positions(session).get(run.id))
         | {
@@ -116,7 +117,8 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
             "settled_step": run.settled_step,
             "is_held": run.settled_step is None and is_held(done_so_far(run)),
             "steer_requests": run.steer_requests,
-            "remedy": remedy_of(run, [row.step for row in kept_checkpoints(session, run, settings)]),
+            "remedy": remedy_of(run, kept_steps),
+            "unavailable": unavailable_actions(run, kept_steps),
         }
     )
 

@@ -128,6 +128,24 @@ def test_what_would_fail_again_unchanged_offers_no_click(
     assert api.get(f"/api/v1/runs/{run_id}").json()["remedy"] is None
 
 
+def test_failed_run_without_a_checkpoint_is_started_again_and_neither_resumed_nor_forked(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
+) -> None:
+    waiting = api.get(f"/api/v1/runs/{launch()}").json()
+    assert waiting["unavailable"] == {"fork": "The run has not started, so there is no checkpoint to fork from."}
+    api.delete(f"/api/v1/runs/{waiting['id']}")
+    run_id = launch()
+    end(engine, run_id, RunStatus.failed, "error")
+    failed = api.get(f"/api/v1/runs/{run_id}").json()
+    assert failed["unavailable"] == {
+        "resume": "The run keeps no checkpoint to resume from.",
+        "fork": "The run keeps no checkpoint to fork from.",
+    }
+    assert (failed["remedy"]["action"], failed["remedy"]["label"]) == ("retry", "Start again from step 0")
+    again = api.post(f"/api/v1/runs/{run_id}/retry", json={"changes": failed["remedy"]["changes"]})
+    assert (again.status_code, again.json()["status"]) == (200, "queued")
+
+
 def test_a_fork_is_a_child_with_its_own_copy_of_the_checkpoint(
     api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
 ) -> None:

@@ -1,4 +1,4 @@
-import { Button, Group, Menu } from "@mantine/core";
+import { Button, type ButtonProps, Group, Menu, Tooltip } from "@mantine/core";
 import {
   IconArrowFork,
   IconBraces,
@@ -43,6 +43,8 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
   const [isForking, setForking] = useState(false);
   // Only for the status that the row itself has: a remedy is about how that one ended.
   const remedy = status === run.status && run.remedy?.action !== "resume" ? run.remedy : null;
+  // Of another status than the row's nothing is known: the detail that comes next says it.
+  const why = (action: "resume" | "fork") => (status === run.status ? run.unavailable[action] : undefined);
   const goTo = (made: { id: string }) => void navigate(`/runs/${made.id}`);
   const apply = () => {
     if (remedy?.action === "launch")
@@ -94,7 +96,8 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
         </Button>
       )}
       {(status === "stopped" || status === "failed") && (
-        <Button
+        <ReasonedButton
+          reason={why("resume")}
           variant={run.remedy?.action === "resume" ? "filled" : "default"}
           leftSection={<IconPlayerPlay size={16} />}
           onClick={() => resume.mutate(run)}
@@ -102,7 +105,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           data-testid="resume-run"
         >
           Resume
-        </Button>
+        </ReasonedButton>
       )}
       {run.artifact === "adapter" && (
         <Button
@@ -126,15 +129,15 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           Edit
         </Button>
       )}
-      <Button
+      <ReasonedButton
+        reason={why("fork")}
         variant="default"
         leftSection={<IconArrowFork size={16} />}
         onClick={() => setForking(true)}
-        disabled={run.attempt === 0}
         data-testid="fork-run"
       >
         Fork
-      </Button>
+      </ReasonedButton>
       <Button
         variant="default"
         component={Link}
@@ -230,5 +233,24 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
         Its history, logs, checkpoints and adapter are removed. This cannot be undone.
       </Confirm>
     </Group>
+  );
+}
+
+/** A button that says why it does nothing: it stays focusable, so that keyboard and screen reader reach the reason. */
+function ReasonedButton({
+  reason,
+  onClick,
+  ...button
+}: ButtonProps & {
+  reason: string | undefined;
+  onClick: () => void;
+  children: string;
+  "data-testid": string;
+}) {
+  if (reason === undefined) return <Button {...button} onClick={onClick} />;
+  return (
+    <Tooltip label={reason} events={{ hover: true, focus: true, touch: true }}>
+      <Button {...button} data-disabled aria-disabled aria-description={reason} />
+    </Tooltip>
   );
 }
