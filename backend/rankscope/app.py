@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from rankscope import __version__
 from rankscope.api.deps import Resources
 from rankscope.api.document import complete
+from rankscope.api.guard.access import AccessTable
 from rankscope.api.guard.auth import AttemptLimit, Gatekeeper, load_or_create_token
 from rankscope.api.guard.gate import Gate
 from rankscope.api.guard.repeated_keys import refuse_repeated_keys
@@ -84,8 +85,10 @@ class App(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI:
-    """The application; it opens nothing before its lifespan begins."""
+def create_app(
+    settings: Settings, *, static_dir: Path | None = None, extra_routers: Sequence[APIRouter] = ()
+) -> FastAPI:
+    """The application; it opens nothing before its lifespan begins. `extra_routers`: mounted below /api/v1 as well."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -156,12 +159,14 @@ def create_app(settings: Settings, *, static_dir: Path | None = None) -> FastAPI
     )
     problems.install(app)
     api = APIRouter(prefix=API, dependencies=[Depends(refuse_repeated_keys)])
-    for module in _ROUTERS:
-        api.include_router(module.router)
+    routers = [*(module.router for module in _ROUTERS), *extra_routers]
+    for router in routers:
+        api.include_router(router)
     app.include_router(api)
     app.include_router(page.router)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=2)
-    app.add_middleware(Gate, allowed_hosts=settings.allowed_hosts, listening_on=settings.host)
+    access = AccessTable(API, (route for router in routers for route in router.routes))
+    app.add_middleware(Gate, allowed_hosts=settings.allowed_hosts, listening_on=settings.host, access=access)
     return app
 
 

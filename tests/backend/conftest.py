@@ -6,7 +6,7 @@ import shutil
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from sqlmodel import delete
 
 from rankscope.app import create_app
@@ -129,9 +129,14 @@ class Server:
 
 
 def start_server(
-    settings: Settings, *, static_dir: Path | None = None, port: int = 0, listener: socket.socket | None = None
+    settings: Settings,
+    *,
+    static_dir: Path | None = None,
+    port: int = 0,
+    listener: socket.socket | None = None,
+    extra_routers: Sequence[APIRouter] = (),
 ) -> Server:
-    app = create_app(settings, static_dir=static_dir or PAGE)
+    app = create_app(settings, static_dir=static_dir or PAGE, extra_routers=extra_routers)
     config = server_config(app, settings, connections=1000)
     config.port = port
     server = uvicorn.Server(config)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rankscope.api.guard.access import RIGHTS, Right
 from rankscope.contract.errors import StartupError, TooManyAttempts
 from rankscope.settings import Settings
 
@@ -102,6 +103,8 @@ class Gatekeeper:
     """Compares in constant time; bytes, because any character may be typed."""
 
     token: str = field(repr=False)
+    rights: frozenset[Right] = RIGHTS
+    """Of whoever signs in."""
 
     def __post_init__(self) -> None:
         if not self.token:

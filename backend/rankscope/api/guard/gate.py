@@ -1,6 +1,6 @@
-"""What every request passes before a route sees it: host name, sign-in, same origin, kind and size of the body.
+"""What every request passes before a route sees it: host name, sign-in and right, same origin, kind and size of the body.
 
-As ASGI middleware, so that it fails closed: a route under /api is behind it without saying so. Response bodies pass
+As ASGI middleware, so that it fails closed: a route under /api is behind it wherever it is mounted. Response bodies pass
 through untouched (streams stay streams).
 """
 
@@ -11,16 +11,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rankscope.api.guard.access import JSON, Access, AccessTable, BodyRule
 from rankscope.api.guard.auth import AttemptLimit, Gatekeeper
 from rankscope.api.guard.hosts import is_address, normal_host, own_names
 from rankscope.api.guard.sessions import Sessions, cookie_name, cookies_named
 from rankscope.api.shapes.problems import SAFE_HEADERS, problem_response
 from rankscope.contract.errors import Forbidden, NotSignedIn, RankScopeError, TooLarge, WrongMediaType
 
-MAX_BODY_BYTES = 2_000_000
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# Reachable without sign-in; health then says only its one word.
-_OPEN_PATHS = frozenset({"/api/v1/session", "/api/v1/system/health"})
 _SIGN_IN = ("/api/v1/session", "POST")
 
 
@@ -38,8 +36,9 @@ class SignInState(Protocol):
 
 
 class Gate:
-    def __init__(self, app: ASGIApp, allowed_hosts: list[str], listening_on: str) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: list[str], listening_on: str, access: AccessTable) -> None:
         self._app = app
+        self._access = access
         self._allowed_hosts = frozenset(map(normal_host, allowed_hosts)) | own_names(listening_on)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,14 +57,15 @@ class Gate:
                     answered.setdefault(name, value)  # an answer may be stricter by itself
             await send(message)
 
+        access = self._access.find(scope["method"], scope["path"])
         try:
-            self._check(scope, headers)
+            self._check(scope, headers, access)
         except RankScopeError as error:
             await problem_response(error)(scope, receive, send_safely)
             return
-        await self._app(scope, _limited(receive), send_safely)
+        await self._app(scope, _limited(receive, access.body), send_safely)
 
-    def _check(self, scope: Scope, headers: Headers) -> None:
+    def _check(self, scope: Scope, headers: Headers, access: Access) -> None:
         self._check_host(scope, headers)
         path, method = scope["path"], scope["method"]
         if not is_api(path):
@@ -76,17 +76,21 @@ class Gate:
             # A sign-in brings its token in the body, where it is counted.
             if bearer_token(headers) is not None and (path, method) != _SIGN_IN:
                 state.attempt_limit.count_failure(client_address(scope))
-            if path not in _OPEN_PATHS:
+            if access.right is not None:
                 raise NotSignedIn(
                     "This needs a sign-in.",
                     "Open the link that RankScope printed at its start, or send the header Authorization: Bearer TOKEN.",
                 )
+        elif access.right is not None and access.right not in state.gatekeeper.rights:
+            raise Forbidden(
+                f"This sign-in does not have the right {access.right!r}.", "Ask whoever runs the server for it."
+            )
         if method in _SAFE_METHODS:
             return
         # A token in a header was put there by a program; a cookie is sent by any page that asks the browser to.
         if not by_bearer and not is_same_origin(headers):
             raise Forbidden("This request comes from another site.", "Use RankScope's own page, or a bearer token.")
-        _check_body(headers)
+        _check_body(headers, access.body)
 
     def _check_host(self, scope: Scope, headers: Headers) -> None:
         given = headers.getlist("host")
@@ -142,20 +146,23 @@ def is_same_origin(headers: Headers) -> bool:
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
-def _check_body(headers: Headers) -> None:
+def _check_body(headers: Headers, rule: BodyRule) -> None:
     length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
-        raise _too_large()
+    if length.isdecimal() and int(length) > rule.max_bytes:
+        raise _too_large(rule)
     has_body = length not in ("", "0") or "transfer-encoding" in headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if has_body and media_type != "application/json":
+    if has_body and media_type not in rule.media_types:
+        wanted = " or ".join(rule.media_types)
         raise WrongMediaType(
             f"The body has the type {media_type!r}." if media_type else "The body does not say what it is.",
-            "Send JSON with the header Content-Type: application/json.",
+            "Send JSON with the header Content-Type: application/json."
+            if wanted == JSON
+            else f"Send the header Content-Type: {wanted}.",
         )
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, rule: BodyRule) -> Receive:
     """Counts a body that came without its length; raises within the route that reads it."""
     seen = 0
 
@@ -164,13 +171,15 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
-            if seen > MAX_BODY_BYTES:
+            if seen > rule.max_bytes:
                 # FastAPI would take any other error for a body that is no JSON.
-                raise HTTPException(TooLarge.status, _too_large().detail)
+                raise HTTPException(TooLarge.status, _too_large(rule).detail)
         return message
 
     return receive_limited
 
 
-def _too_large() -> TooLarge:
-    return TooLarge(f"The body is above {MAX_BODY_BYTES:,} bytes.", "Send less at once.")
+def _too_large(rule: BodyRule) -> TooLarge:
+    return TooLarge(
+        f"The body is above {rule.max_bytes:,} bytes, the most that this address takes.", "Send less at once."
+    )

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from rankscope.api.deps import CatalogDep
+from rankscope.api.guard.access import needs
 from rankscope.api.shapes.base import DatasetList, DatasetPreview, DatasetShape, ModelList, ModelShape, PresetList
 from rankscope.api.shapes.views import left_out_shapes, preset_list
 from rankscope.catalog import DatasetEntry, ModelEntry
@@ -16,30 +17,35 @@ router = APIRouter(tags=["catalogue"])
 
 
 @router.get("/config-schema")
+@needs("read")
 def get_config_schema() -> dict[str, Any]:
     """The JSON Schema of a run's configuration, with help texts: what the form of the page is drawn from."""
     return RunConfig.model_json_schema()
 
 
 @router.get("/presets")
+@needs("read")
 def list_presets() -> PresetList:
     """Ready-made configurations."""
     return preset_list(presets())
 
 
 @router.get("/models")
+@needs("read")
 def list_models(catalog: CatalogDep) -> ModelList:
     """Models of this installation."""
     return ModelList(items=[_model(entry) for entry in catalog.models()])
 
 
 @router.get("/datasets")
+@needs("read")
 def list_datasets(catalog: CatalogDep) -> DatasetList:
     """Data sets of this installation."""
     return DatasetList(items=[_dataset(entry) for entry in catalog.datasets()])
 
 
 @router.get("/datasets/{dataset_id}/preview")
+@needs("read")
 def preview_dataset(
     dataset_id: Annotated[str, Path(min_length=1, max_length=200, examples=["rotten-tomatoes"])],
     catalog: CatalogDep,

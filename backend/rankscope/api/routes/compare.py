@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from rankscope.api.deps import RUN_ID, EngineDep, NowDep
+from rankscope.api.guard.access import needs
 from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import Comparison, ConfigDifference
 from rankscope.contract.config import RunConfig
@@ -21,6 +22,7 @@ _MOST = 20
 
 
 @router.get("")
+@needs("read")
 def compare_runs(
     engine: EngineDep,
     now: NowDep,

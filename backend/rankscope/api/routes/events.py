@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from rankscope.api.compression import accepts_gzip, gzipped
 from rankscope.api.deps import EngineDep, FeedsDep, ResourcesDep, RunId
+from rankscope.api.guard.access import needs
 from rankscope.api.shapes.history import EventPage
 from rankscope.contract.events import EventKind
 from rankscope.store.database.engine import reading
@@ -42,6 +43,7 @@ class EventStream(StreamingResponse):
 
 
 @router.get("")
+@needs("read")
 def list_events(
     run_id: RunId,
     engine: EngineDep,
@@ -70,6 +72,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/stream", status_code=200, response_class=EventStream, responses=_STREAM)
+@needs("read")
 async def stream_events(
     run_id: RunId,
     engine: EngineDep,

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlmodel import Session
 
 from rankscope.api.deps import CatalogDep, EngineDep, RunId, SettingsDep
+from rankscope.api.guard.access import needs
 from rankscope.api.shapes.history import Usage
 from rankscope.api.shapes.runs import RunDetail
 from rankscope.api.shapes.views import detail
@@ -27,6 +28,7 @@ router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 
 
 @router.get("/report.html", response_class=HTMLResponse)
+@needs("read")
 def get_report(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> HTMLResponse:
     """The run on one page: result, ranks, curves, configuration. Needs no script, no server and no network."""
     with reading(engine) as session:
@@ -42,6 +44,7 @@ def get_report(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> HTMLR
 
 
 @router.get("/usage")
+@needs("read")
 def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: CatalogDep) -> Usage:
     """A script that loads the run's result, to run beside the unpacked zip; and what each layout costs."""
     with reading(engine) as session:
@@ -65,6 +68,7 @@ def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: 
 
 
 @router.get("/bundle", response_class=StreamingResponse, responses=ZIP_RESPONSE)
+@needs("read")
 def download_bundle(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> StreamingResponse:
     """Everything of the run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one."""
     with reading(engine) as session:

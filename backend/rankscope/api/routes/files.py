@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from rankscope.api.compression import accepts_gzip
 from rankscope.api.deps import CatalogDep, EngineDep, FeedsDep, RunId, SettingsDep
+from rankscope.api.guard.access import needs
 from rankscope.api.log_search import search
 from rankscope.api.logs import read_part
 from rankscope.api.routes.events import EventStream
@@ -53,6 +54,7 @@ _PATTERN: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/log")
+@needs("read")
 def get_log(
     run_id: RunId,
     engine: EngineDep,
@@ -65,6 +67,7 @@ def get_log(
 
 
 @router.get("/log/stream", status_code=200, response_class=EventStream, responses=_LOG_STREAM)
+@needs("read")
 async def stream_log(
     run_id: RunId,
     engine: EngineDep,
@@ -85,6 +88,7 @@ async def stream_log(
 
 
 @router.get("/log/search")
+@needs("read")
 def search_log(
     run_id: RunId,
     engine: EngineDep,
@@ -105,6 +109,7 @@ def search_log(
 
 
 @router.get("/log/download", response_class=FileResponse, responses=_TEXT)
+@needs("read")
 def download_log(run_id: RunId, engine: EngineDep, settings: SettingsDep, attempt: Attempt = None) -> FileResponse:
     """The whole log of an attempt as a file."""
     run = _run(engine, run_id)
@@ -116,6 +121,7 @@ def download_log(run_id: RunId, engine: EngineDep, settings: SettingsDep, attemp
 
 
 @router.get("/checkpoints")
+@needs("read")
 def list_checkpoints(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> CheckpointList:
     """Checkpoints that are kept, from which the run can go on or be forked, newest last."""
     with reading(engine) as session:
@@ -145,6 +151,7 @@ def _best_step(settings: Settings, rows: list[Checkpoint]) -> int | None:
 
 
 @router.get("/adapter", response_class=StreamingResponse, responses=ZIP_RESPONSE)
+@needs("read")
 def download_adapter(
     run_id: RunId,
     engine: EngineDep,
@@ -173,6 +180,7 @@ def download_adapter(
 
 
 @router.get("/rank_pattern.json", response_class=FileResponse, responses=_PATTERN)
+@needs("read")
 def get_rank_pattern(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> FileResponse:
     """Module name -> rank, as PEFT's LoraConfig takes it."""
     return FileResponse(
@@ -184,6 +192,7 @@ def get_rank_pattern(run_id: RunId, engine: EngineDep, settings: SettingsDep) ->
 
 
 @router.get("/controls")
+@needs("read")
 def list_controls(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> PresetList:
     """What to launch beside a finished run to know what its ranks are worth: plain LoRA with them, and at their mean."""
     run = _run(engine, run_id)

@@ -5,6 +5,7 @@ import time
 from fastapi import APIRouter
 
 from rankscope.api.deps import NowDep, ResourcesDep, RunId
+from rankscope.api.guard.access import needs
 from rankscope.api.shapes.base import Shape
 from rankscope.health.rules import Code, Severity, check
 from rankscope.health.run_facts import read_facts
@@ -33,6 +34,7 @@ class RunHealth(Shape):
 
 
 @router.get("")
+@needs("read")
 def get_run_health(run_id: RunId, resources: ResourcesDep, now: NowDep) -> RunHealth:
     """Looks at the run as it is now: ranks, budget, scores, loss, speed, and its worker."""
     with reading(resources.engine) as session:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
+from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
 from rankscope.catalog.changed_inputs import check_before_queueing
@@ -26,6 +27,7 @@ _MOST_RELATIVES = 1000
 
 
 @router.post("/{run_id}/retry")
+@needs("launch", LARGE_JSON)
 def retry_run(
     run_id: RunId,
     engine: EngineDep,
@@ -65,6 +67,7 @@ def retry_run(
 
 
 @router.post("/{run_id}/fork", status_code=201)
+@needs("launch", LARGE_JSON)
 def fork_run(
     run_id: RunId,
     response: Response,
@@ -118,6 +121,7 @@ def fork_run(
 
 
 @router.get("/{run_id}/tree")
+@needs("read")
 def get_tree(run_id: RunId, engine: EngineDep) -> RunTree:
     """The run, what it was forked from, and what was forked from these."""
     with reading(engine) as session:

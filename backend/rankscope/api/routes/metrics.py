@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from sqlmodel import Session
 
 from rankscope.api.deps import EngineDep, RunId
+from rankscope.api.guard.access import needs
 from rankscope.api.shapes.history import MetricNames, MetricSeries, SeriesList
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
@@ -63,6 +64,7 @@ WishDep = Annotated[Wish, Depends()]
 
 
 @router.get("/metrics")
+@needs("read")
 def list_metrics(run_id: RunId, engine: EngineDep) -> MetricNames:
     """Every metric with its last, smallest and largest value."""
     with reading(engine) as session:
@@ -71,6 +73,7 @@ def list_metrics(run_id: RunId, engine: EngineDep) -> MetricNames:
 
 
 @router.get("/series")
+@needs("read")
 def get_series(
     run_id: RunId,
     engine: EngineDep,
@@ -86,6 +89,7 @@ def get_series(
 
 
 @router.get("/metrics/{name:path}")
+@needs("read")
 def get_metric(
     run_id: RunId,
     name: Annotated[str, Path(min_length=1, max_length=100, examples=["train_loss"])],

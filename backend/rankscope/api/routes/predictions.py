@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from rankscope.api.deps import EngineDep, NowDep, NudgerDep, PredictionsDep, RunId, SettingsDep
+from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes.base import RequestBody, Shape
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound, ServiceDown
@@ -34,6 +35,7 @@ class PredictionAccepted(Shape):
 
 
 @router.post("", status_code=202)
+@needs("launch", LARGE_JSON)
 def predict(
     run_id: RunId,
     body: PredictionRequest,
@@ -63,6 +65,7 @@ def predict(
 
 
 @router.get("/{prediction_id}")
+@needs("read")
 def get_prediction(
     run_id: RunId,
     prediction_id: PredictionId,

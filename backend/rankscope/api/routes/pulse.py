@@ -5,6 +5,7 @@ import time
 from fastapi import APIRouter
 
 from rankscope.api.deps import ResourcesDep
+from rankscope.api.guard.access import needs
 from rankscope.api.shapes.base import Shape
 
 router = APIRouter(prefix="/system", tags=["system"])
@@ -18,6 +19,7 @@ class Pulse(Shape):
 
 
 @router.get("/pulse")
+@needs("read")
 async def get_pulse(resources: ResourcesDep) -> Pulse:
     """Answers at once as long as the server's event loop turns; asks neither the database nor the broker."""
     return Pulse(time=time.time(), page=resources.page_build.entry())

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from sqlalchemy import Engine
 
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
+from rankscope.api.guard.access import LARGE_JSON, SMALL_JSON, needs
 from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import ConfigEdit, Queue, ReorderRequest, RunDetail
 from rankscope.contract.config import RunConfig
@@ -20,12 +21,14 @@ _MOST_RUNS = 1000
 
 
 @router.get("/queue")
+@needs("read")
 def get_queue(engine: EngineDep, now: NowDep) -> Queue:
     """Runs that wait, the next one first, at most 1,000; interrupted runs wait too."""
     return _queue(engine, now)
 
 
 @router.post("/queue/reorder")
+@needs("launch", SMALL_JSON)
 def reorder_queue(body: ReorderRequest, engine: EngineDep, nudger: NudgerDep, now: NowDep) -> Queue:
     """Puts waiting runs in this order, in the places that they have now; a run takes its new place's priority.
 
@@ -38,6 +41,7 @@ def reorder_queue(body: ReorderRequest, engine: EngineDep, nudger: NudgerDep, no
 
 
 @router.put("/runs/{run_id}/config")
+@needs("launch", LARGE_JSON)
 def edit_config(
     run_id: RunId,
     body: ConfigEdit,

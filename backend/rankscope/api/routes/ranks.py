@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from sqlmodel import Session
 
 from rankscope.api.deps import EngineDep, RunId
+from rankscope.api.guard.access import needs
 from rankscope.api.routes.metrics import FromStep, ToStep
 from rankscope.api.shapes.history import ComponentHistory, Ledger, LedgerLine, RankFrame, RankFrames, RankHistory
 from rankscope.contract.errors import NotFound
@@ -39,6 +40,7 @@ Module = Annotated[int, Query(ge=0, le=100_000, description="Index in the list o
 
 
 @router.get("")
+@needs("read")
 def get_ranks(
     run_id: RunId, engine: EngineDep, from_step: FromStep = None, to_step: ToStep = None, frames: FrameLimit = 400
 ) -> RankHistory:
@@ -68,6 +70,7 @@ def get_ranks(
 
 
 @router.get("/frames")
+@needs("read")
 def get_rank_frames(
     run_id: RunId,
     engine: EngineDep,
@@ -91,6 +94,7 @@ def get_rank_frames(
 
 
 @router.get("/components")
+@needs("read")
 def get_components(
     run_id: RunId,
     engine: EngineDep,
@@ -127,6 +131,7 @@ def get_components(
 
 
 @router.get("/ledger")
+@needs("read")
 def get_ledger(
     run_id: RunId, engine: EngineDep, module: Annotated[int | None, Query(ge=0, le=100_000)] = None
 ) -> Ledger:

@@ -9,6 +9,7 @@ from fastapi.openapi.models import Example
 from pydantic import ValidationError
 
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
+from rankscope.api.guard.access import LARGE_JSON, SMALL_JSON, needs
 from rankscope.api.shapes import views
 from rankscope.api.shapes.problems import field_shapes
 from rankscope.api.shapes.runs import (
@@ -54,6 +55,7 @@ def _examples(**more: object) -> dict[str, Example]:
 
 
 @router.post("", status_code=201)
+@needs("launch", LARGE_JSON)
 def create_run(
     body: Annotated[RunCreate, Body(openapi_examples=_examples(tags=["first"]))],
     response: Response,
@@ -86,6 +88,7 @@ def create_run(
 
 
 @router.post("/validate")
+@needs("read", LARGE_JSON)
 def validate_run(body: Annotated[RunCheck, Body(openapi_examples=_examples())], catalog: CatalogDep) -> Verdict:
     """What a configuration would do, or why it cannot run; starts nothing."""
     try:
@@ -98,6 +101,7 @@ def validate_run(body: Annotated[RunCheck, Body(openapi_examples=_examples())], 
 
 
 @router.post("/switch-method")
+@needs("read", LARGE_JSON)
 def switch_run_method(body: MethodSwitch) -> SwitchedMethod:
     """The draft with another method at the same budget, at that method's own learning rate; reports what changed."""
     switched = switch_method(
@@ -111,6 +115,7 @@ def switch_run_method(body: MethodSwitch) -> SwitchedMethod:
 
 
 @router.get("")
+@needs("read")
 def list_runs(
     engine: EngineDep,
     now: NowDep,
@@ -138,12 +143,14 @@ def list_runs(
 
 
 @router.get("/{run_id}")
+@needs("read")
 def get_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunDetail:
     """One run with configuration, modules, plan and attempts."""
     return views.read_detail(engine, run_id, settings, now=now)
 
 
 @router.patch("/{run_id}")
+@needs("launch", SMALL_JSON)
 def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunDetail:
     """Changes name, tags, notes or priority: the fields that are given."""
     changes = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
@@ -155,6 +162,7 @@ def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, settings: Setti
 
 
 @router.delete("/{run_id}", status_code=204)
+@needs("admin")
 def delete_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep) -> None:
     """Removes a run with its events and files. A run that a worker holds must be stopped first."""
     with writing(engine) as session:
@@ -164,6 +172,7 @@ def delete_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell
 
 
 @router.post("/{run_id}/stop")
+@needs("launch", SMALL_JSON)
 def stop_run(
     run_id: RunId,
     engine: EngineDep,
@@ -181,6 +190,7 @@ def stop_run(
 
 
 @router.post("/{run_id}/resume")
+@needs("launch")
 def resume_run(
     run_id: RunId,
     engine: EngineDep,

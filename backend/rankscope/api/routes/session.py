@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from rankscope.api.deps import Resources, ResourcesDep
+from rankscope.api.guard.access import SMALL_JSON, open_to_all
 from rankscope.api.guard.gate import client_address, session_cookies, signed_in_by
 from rankscope.api.guard.sessions import COOKIE_MAX_AGE_S, cookie_name
 from rankscope.api.shapes.base import SessionState, SignIn
@@ -14,12 +15,14 @@ router = APIRouter(prefix="/session", tags=["session"])
 
 
 @router.get("")
+@open_to_all()
 def get_session(request: Request, resources: ResourcesDep) -> SessionState:
     """Whether this request is signed in."""
     return SessionState(signed_in=any(signed_in_by(request.headers, resources)))
 
 
 @router.post("")
+@open_to_all(SMALL_JSON)
 def sign_in(
     body: Annotated[SignIn, Body(examples=[{"token": "the token that RankScope printed"}])],
     request: Request,
@@ -37,6 +40,7 @@ def sign_in(
 
 
 @router.delete("")
+@open_to_all()
 def sign_out(
     request: Request,
     response: Response,

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
+from rankscope.api.guard.access import SMALL_JSON, needs
 from rankscope.api.shapes import views
 from rankscope.api.shapes.runs import RunDetail, SteerWish
 from rankscope.store import steering
@@ -12,6 +13,7 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 
 
 @router.post("/{run_id}/steer", status_code=202)
+@needs("launch", SMALL_JSON)
 def steer_run(
     run_id: RunId, body: SteerWish, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, now: NowDep
 ) -> RunDetail:

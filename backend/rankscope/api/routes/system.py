@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope import __version__
 from rankscope.api.deps import NowDep, Resources, ResourcesDep
+from rankscope.api.guard.access import open_to_all
 from rankscope.api.guard.gate import signed_in_by
 from rankscope.api.shapes.base import Health, ServiceState
 from rankscope.settings import Settings
@@ -26,6 +27,7 @@ _LOCKED_AFTER_S = 1.0
 
 
 @router.get("/health", response_model=Health)
+@open_to_all()
 def get_health(request: Request, resources: ResourcesDep, now: NowDep) -> Health | Response:
     """Database, broker and workers, each with what to do. Without sign-in the answer has `status` alone."""
     database, online = _database_and_workers(resources, now)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from rankscope.api.deps import EngineDep, NowDep, SettingsDep
+from rankscope.api.guard.access import needs
 from rankscope.api.shapes.base import WorkerList, WorkerShape
 from rankscope.store import workers
 from rankscope.store.database.engine import reading
@@ -11,6 +12,7 @@ router = APIRouter(prefix="/workers", tags=["workers"])
 
 
 @router.get("")
+@needs("read")
 def list_workers(engine: EngineDep, settings: SettingsDep, now: NowDep) -> WorkerList:
     """Every worker that has reported itself, with the runs that it holds."""
     with reading(engine) as session:

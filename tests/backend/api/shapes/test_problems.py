@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from rankscope.api.guard.gate import MAX_BODY_BYTES
+from rankscope.api.guard.access import LARGE_JSON
 from rankscope.api.shapes.problems import is_out_of_reach
 from rankscope.store.database.engine import create_engine, reading
 from tests.backend.conftest import CONFIG, Server, config_with
@@ -130,7 +130,7 @@ def test_unknown_and_missing_fields_of_the_body_are_named(api: httpx.Client) -> 
 def test_wrong_content_type_and_large_bodies_are_refused(api: httpx.Client) -> None:
     problem_of(api.post("/api/v1/runs", content=json.dumps({"config": CONFIG})), 415)
     problem_of(api.post("/api/v1/runs", data={"config": "x"}), 415)
-    large = b'{"notes": "' + b"x" * MAX_BODY_BYTES + b'"}'
+    large = b'{"notes": "' + b"x" * LARGE_JSON.max_bytes + b'"}'
     problem_of(api.post("/api/v1/runs", content=large, headers=JSON), 413)
     problem_of(api.post("/api/v1/runs", content=iter([large]), headers=JSON), 413)  # without its length
 
