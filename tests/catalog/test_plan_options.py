@@ -90,7 +90,7 @@ def test_a_rank_above_a_matrix_is_a_warning_where_the_method_bears_it(catalog: C
     ("change", "sentence"),
     [
         ({"training": {"checkpoint_every": 21}}, "checkpoint_every 21 is above the 20 steps"),
-        ({"training": {"raw_scores": True}}, "raw_scores has no effect: method lora smooths no scores"),
+        ({"training": {"raw_scores": True}}, "raw_scores has no effect: method lora has no raw scores"),
         ({"hardware": {"device": "cpu", "precision": "bf16"}}, "precision bf16 on a CPU is slower"),
     ],
 )

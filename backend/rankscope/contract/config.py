@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from rankscope.contract.methods import MethodConfig, check_schedule
+from rankscope.contract.methods import METHODS, MethodConfig
 from rankscope.contract.metrics import Metric
 from rankscope.contract.parts import STORED, Part, advanced, is_stored, refuse
 from rankscope.contract.tasks import DEFAULT_TASK, TASKS, TaskConfig, in_todays_form
@@ -291,7 +291,7 @@ class RunConfig(Part):
         max_length=MOST_STEERING,
         title="Steering",
         json_schema_extra={"x-hidden": True},
-        description="What was done to the run while it trained; dynamic rank only.",
+        description="Steering actions that took effect while the run trained; only for methods that can be steered.",
     )
 
     @classmethod
@@ -333,18 +333,19 @@ class RunConfig(Part):
         return self
 
     @model_validator(mode="after")
-    def _only_dynamic_rank_is_steered(self) -> "RunConfig":
-        if self.steering and self.method.name != "dynamic_rank":
+    def _method_can_be_steered(self) -> "RunConfig":
+        if self.steering and not self.method.can_be_steered:
+            steerable = [name for name, kind in METHODS.items() if kind.can_be_steered]
             raise refuse(
                 "steering",
                 len(self.steering),
-                f"does not fit method {self.method.name}, which prunes nothing",
-                "Leave steering out, or use method dynamic_rank.",
+                f"does not fit method {self.method.name}, which can't be steered",
+                f"Leave steering out, or use method {' or '.join(steerable)}.",
             )
         return self
 
     @model_validator(mode="after")
     def _schedule_fits_the_steps(self) -> "RunConfig":
         if self.training.max_steps is not None:
-            check_schedule(self.method, self.training.max_steps)
+            self.method.check_steps(self.training.max_steps)
         return self

@@ -11,14 +11,7 @@ from statistics import median
 from typing import Literal
 
 from rankscope.contract.budget import PruningWindow
-from rankscope.contract.methods import (
-    AnyMethod,
-    BudgetedMethod,
-    ControlMethod,
-    DynamicRankMethod,
-    EvaMethod,
-    SoraMethod,
-)
+from rankscope.contract.methods import Method, RankRule
 from rankscope.contract.status import RunStatus
 from rankscope.health.trends import LossTrend, loss_trend
 
@@ -97,7 +90,7 @@ class Facts:
     """All that the rules look at. Steps are optimizer steps; `losses` and `speeds` (steps a second) are in order."""
 
     status: RunStatus
-    method: AnyMethod
+    method: Method
     step: int = 0
     total_steps: int | None = None
     window: PruningWindow | None = None
@@ -131,8 +124,9 @@ class Facts:
 
 
 def check(facts: Facts) -> list[Finding]:
-    """Everything found, errors first."""
-    found = [finding for rule in RULES if (finding := rule(facts)) is not None]
+    """Everything found, errors first. Of the rules about ranks, those that apply to the method."""
+    rules = [*(rule for code, rule in RANK_RULES.items() if code in facts.method.health_rules), *RULES]
+    found = [finding for rule in rules if (finding := rule(facts)) is not None]
     return sorted(found, key=lambda finding: ("error", "warning", "info").index(finding.severity))
 
 
@@ -147,18 +141,11 @@ def ranks_never_move(facts: Facts) -> Finding | None:
     ranks = facts.ranks
     if ranks is None or not ranks.ranks or any(rank != ranks.width for rank in ranks.ranks):
         return None
-    if isinstance(facts.method, SoraMethod):
-        if not facts.total_steps or 2 * ranks.step < facts.total_steps:
-            return None
-        return Finding(
-            "ranks_never_move",
-            "warning",
-            f"No gate has closed by step {ranks.step} of {facts.total_steps}: every module still has rank {ranks.width}.",
-            "Fork or launch again with a larger sparse_lambda or learning_rate.",
-            ranks.step,
-        )
+    unmoved = facts.method.unmoved(ranks.step, facts.total_steps, ranks.width) if facts.total_steps else None
+    if unmoved is not None:
+        return Finding("ranks_never_move", "warning", *unmoved, ranks.step)
     due, total = facts.pruning_due, len(ranks.ranks) * ranks.width
-    if not isinstance(facts.method, BudgetedMethod) or due is None or due.budget >= total:
+    if due is None or due.budget >= total:
         return None
     if facts.held_since is not None or facts.frozen_at is not None:
         return None
@@ -177,7 +164,7 @@ def ranks_never_move(facts: Facts) -> Finding | None:
 def budget_out_of_reach(facts: Facts) -> Finding | None:
     """More is live than the newest pruning allowed, or than the target allows once pruning is over."""
     ranks = facts.ranks
-    if not isinstance(facts.method, BudgetedMethod) or ranks is None or facts.target_rank is None:
+    if ranks is None or facts.target_rank is None:
         return None
     live, final_budget = sum(ranks.ranks), len(ranks.ranks) * facts.target_rank
     if live <= final_budget:
@@ -251,9 +238,9 @@ def _last_pruning_step(facts: Facts) -> int | None:
 
 
 def module_at_rank_0(facts: Facts) -> Finding | None:
-    """Modules that have lost every component. A control run has the ranks that it was given."""
+    """Modules that have lost every component."""
     ranks = facts.ranks
-    if ranks is None or not ranks.ranks or isinstance(facts.method, ControlMethod):
+    if ranks is None or not ranks.ranks:
         return None
     empty = [name for name, rank in zip(ranks.names, ranks.ranks, strict=True) if rank == 0]
     if not empty:
@@ -266,16 +253,17 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
             "module_at_rank_0",
             "error",
             f"{saw} The adapter does nothing any more.",
-            "Launch again with a larger target rank; with sora, with a smaller sparse_lambda.",
+            facts.method.keep_more,
             ranks.step,
         )
+    keeps_ranks = facts.method.rank_changes in ("never", "before_training")
     later = (
         "The export leaves them out, and they compute what the base model computes."
-        if ranks.is_final or isinstance(facts.method, EvaMethod)
+        if ranks.is_final or keeps_ranks
         else "They may come back until the ranks are final."
     )
     # At a mean rank of one, a module with two components leaves another one without any.
-    is_common = facts.target_rank == 1 or isinstance(facts.method, EvaMethod) or not ranks.is_final
+    is_common = facts.target_rank == 1 or keeps_ranks or not ranks.is_final
     if 2 * len(empty) > len(ranks.ranks) and not is_common:
         return Finding(
             "module_at_rank_0",
@@ -300,15 +288,14 @@ def scores_equal(facts: Facts) -> Finding | None:
     and differ. Of those the exact scores of the pruning decide.
     """
     ranks, cut, due, method = facts.ranks, facts.cut, facts.pruning_due, facts.method
-    if not isinstance(method, BudgetedMethod) or ranks is None or len(ranks.scores) < 2:
+    if ranks is None or len(ranks.scores) < 2:
         return None
     if cut is None and (due is None or due.budget >= len(ranks.ranks) * ranks.width):
         return None
     first = ranks.scores[0]
     if not math.isfinite(first) or any(score != first for score in ranks.scores):
         return None
-    is_share = isinstance(method, DynamicRankMethod) and method.score == "norm_share"
-    if not is_share and (cut is None or any(score != cut.threshold for score in cut.scores)):
+    if not method.scores_are_shares and (cut is None or any(score != cut.threshold for score in cut.scores)):
         return None
     why = "nothing has been learned yet" if first == 0 else "they do not say which component matters"
     return Finding(
@@ -316,7 +303,7 @@ def scores_equal(facts: Facts) -> Finding | None:
         "warning",
         f"All {len(ranks.scores)} live components have the score {first:g} at step {ranks.step}: {why}, so pruning chooses "
         "them by their position alone.",
-        "Raise learning_rate or warmup_ratio, or use init zero_b or another score.",
+        method.tell_scores_apart,
         ranks.step,
     )
 
@@ -429,12 +416,16 @@ def heartbeat_late(facts: Facts) -> Finding | None:
     )
 
 
-RULES: tuple[Callable[[Facts], Finding | None], ...] = (
-    ranks_never_move,
-    budget_out_of_reach,
-    module_at_rank_0,
-    scores_equal,
-    scores_nan,
+Rule = Callable[[Facts], Finding | None]
+RANK_RULES: dict[RankRule, Rule] = {
+    "ranks_never_move": ranks_never_move,
+    "budget_out_of_reach": budget_out_of_reach,
+    "module_at_rank_0": module_at_rank_0,
+    "scores_equal": scores_equal,
+    "scores_nan": scores_nan,
+}
+"""A method names those that apply to it."""
+RULES: tuple[Rule, ...] = (
     loss_nan,
     loss_diverging,
     throughput_collapse,

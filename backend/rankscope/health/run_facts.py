@@ -4,9 +4,8 @@ from typing import Any
 
 from sqlmodel import Session
 
-from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig, SteerAction
-from rankscope.contract.methods import AnyMethod, BudgetedMethod
+from rankscope.contract.methods import Method
 from rankscope.contract.metrics import STEPS_PER_SECOND, TRAIN_LOSS
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.steered_budget import last_pruning
@@ -25,6 +24,7 @@ def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float
     """The facts about a run at `now`, in seconds since 1970."""
     config = RunConfig.stored(run.config)
     method = config.method
+    schedule = None if run.total_steps is None else method.pruning_schedule(run.total_steps)
     ranks = health_inputs.newest_ranks(session, run.id)
     steering = _in_force(run, ranks.step if ranks else run.step)
     cut = health_inputs.newest_cut(session, run.id)
@@ -35,7 +35,7 @@ def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float
         method=method,
         step=run.step,
         total_steps=run.total_steps,
-        window=_window(method, run.total_steps),
+        window=schedule.window if schedule is not None else None,
         settled_step=run.settled_step,
         held_since=_last_act(steering, "hold") if run.settled_step is None else None,
         frozen_at=_last_act(steering, "freeze"),
@@ -72,26 +72,22 @@ def _last_act(steering: list[dict[str, Any]], action: SteerAction) -> int | None
     return int(acts[-1]["step"]) if acts and acts[-1]["action"] == action else None
 
 
-def _window(method: AnyMethod, total_steps: int | None) -> PruningWindow | None:
-    if total_steps is None or not isinstance(method, BudgetedMethod):
-        return None
-    return pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
-
-
-def _target_rank(method: AnyMethod, steering: list[dict[str, Any]]) -> int | None:
+def _target_rank(method: Method, steering: list[dict[str, Any]]) -> int | None:
     """The target rank that holds after all that was steered; None for methods without one."""
     steered = [entry["target_rank"] for entry in steering if entry["action"] == "target"]
     if steered:
         return int(steered[-1])
-    return method.target_rank if isinstance(method, BudgetedMethod) else None
+    return method.end_rank if method.rank_changes == "on_schedule" else None
 
 
 def _pruning_due(run: Run, config: RunConfig, ranks: health_inputs.UnpackedRanks | None) -> Pruning | None:
     """The newest pruning that the plan has up to the newest snapshot, of those that were this run's to do."""
     method = config.method
-    if ranks is None or run.total_steps is None or not isinstance(method, BudgetedMethod):
+    if ranks is None or run.total_steps is None:
         return None
     plan = budget_plan(method, len(ranks.mask), run.total_steps)
+    if plan is None:
+        return None
     found = last_pruning(plan, run.total_steps, config.steering, ranks.step)
     # A fork has pruned nothing of what its plan has up to its parent's checkpoint.
     return None if found is None or found[0] <= (run.parent_step or 0) else Pruning(*found)

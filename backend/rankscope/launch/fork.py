@@ -10,10 +10,9 @@ from typing import Any
 
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import what_changed
-from rankscope.contract.budget import pruning_window
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, NotFound
-from rankscope.contract.methods import DynamicRankMethod
+from rankscope.contract.methods import METHODS, Method
 from rankscope.contract.tables import Run
 from rankscope.data_folder import is_plain_file
 from rankscope.launch.changes import Changes, changed, differing
@@ -23,24 +22,6 @@ from rankscope.settings import Settings
 MANIFEST = "manifest.json"
 
 _FREE = ("training.", "hardware.")
-_SCHEDULE = frozenset(
-    f"method.{name}"
-    for name in (
-        "target_rank",
-        "warmup_ratio",
-        "prune_end_ratio",
-        "prune_interval",
-        "pruning_phase",
-        "schedule",
-        "beta",
-        "eps",
-        "eta",
-        "score",
-        "c_lr_scale",
-        "lora_dropout",
-    )
-)
-_AFTER_FINAL = frozenset({"method.lora_dropout", "method.c_lr_scale"})
 _WHY = {
     "model": ("cannot change in a fork: the checkpoint's tensors belong to the parent's model", "Launch a new run."),
     "data": ("cannot change in a fork: the checkpoint's place in the data is the parent's", "Launch a new run."),
@@ -56,7 +37,7 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Origin:
-    """A checkpoint on disk. `is_settled`: the mask was final by then (for methods without ranks: always)."""
+    """A checkpoint on disk. `is_settled`: the mask was final by then (always, if ranks don't change)."""
 
     path: Path
     attempt: int
@@ -83,7 +64,7 @@ def find_origin(settings: Settings, run: Run, step: int | None, attempt: int | N
         raise NotFound(f"Run {run.id} keeps no checkpoint of step {wanted}.", f"There is one of step {kept}.")
     path = settings.checkpoint_dir(run.id, max(numbers), wanted)
     notes = _manifest(path, run).get("notes", {})
-    return Origin(path, max(numbers), wanted, bool(notes.get("is_settled", run.method != "dynamic_rank")))
+    return Origin(path, max(numbers), wanted, bool(notes.get("is_settled", not _prunes(run.method))))
 
 
 def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -> RunPlan:
@@ -100,13 +81,14 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
     differences = differing(
         plain, plan.config.model_copy(update={"data": after.data, "task": after.task}).model_dump(mode="json")
     )
-    problems = [problem for field in differences if (problem := _refusal(field, differences[field][1])) is not None]
+    refusals = [_refusal(field, new, before.method) for field, (_, new) in differences.items()]
+    problems = [problem for problem in refusals if problem is not None]
     problems += _step_problems(plan, origin)
-    if isinstance(before.method, DynamicRankMethod) and isinstance(plan.config.method, DynamicRankMethod):
+    if before.method.name == plan.config.method.name and _prunes(parent.method):
         problems += (
-            _final_mask_problems(differences, parent, origin)
+            _final_mask_problems(differences, parent, before.method, origin)
             if origin.is_settled
-            else _open_mask_problems(plan, plan.config.method, origin)
+            else _open_mask_problems(plan, origin)
         )
     # Another choice of rows has another number of them: that is refused once, by its own field.
     same_rows = not any(field.startswith(("data.", "task.")) for field in differences)
@@ -170,12 +152,21 @@ def _gone(path: Path, run: Run) -> NotFound:
     )
 
 
+def _prunes(method: str) -> bool:
+    return METHODS[method].rank_changes == "on_schedule"
+
+
+def _option(field: str) -> str | None:
+    """The method's option that a dotted field names; None for another field."""
+    return field.removeprefix("method.") if field.startswith("method.") else None
+
+
 def _renamed(field: str) -> str:
     return f"changes.{field.removeprefix('config.')}"
 
 
-def _refusal(field: str, value: object) -> FieldProblem | None:
-    if field in _SCHEDULE or (field.startswith(_FREE) and field not in _WHY):
+def _refusal(field: str, value: object, method: Method) -> FieldProblem | None:
+    if _option(field) in method.fork_fields or (field.startswith(_FREE) and field not in _WHY):
         return None
     message, next_step = _WHY[field if field in _WHY else field.split(".", 1)[0]]
     return FieldProblem(f"changes.{field}", value, message, next_step)
@@ -194,15 +185,17 @@ def _step_problems(plan: RunPlan, origin: Origin) -> list[FieldProblem]:
     ]
 
 
-def _final_mask_problems(differences: Mapping[str, list[Any]], parent: Run, origin: Origin) -> list[FieldProblem]:
+def _final_mask_problems(
+    differences: Mapping[str, list[Any]], parent: Run, method: Method, origin: Origin
+) -> list[FieldProblem]:
     """After the final mask the ranks cannot move any more: what was pruned is cut off."""
     problems = []
     live = parent.live / parent.n_modules if parent.live is not None and parent.n_modules else None
     for field, (_, new) in differences.items():
-        if field not in _SCHEDULE - _AFTER_FINAL:
+        if _option(field) not in method.fork_fields - method.fork_fields_after_pruning:
             continue
         why = f"cannot change: the mask is final by step {origin.step}, and nothing is pruned any more"
-        if field == "method.target_rank" and live is not None and new > live:
+        if _option(field) == method.budget_field and live is not None and new > live:
             why = f"is {new}, above the mean rank {live:.2f} that is live since the final mask; what was pruned is gone"
         problems.append(
             FieldProblem(
@@ -212,17 +205,16 @@ def _final_mask_problems(differences: Mapping[str, list[Any]], parent: Run, orig
     return problems
 
 
-def _open_mask_problems(plan: RunPlan, method: DynamicRankMethod, origin: Origin) -> list[FieldProblem]:
+def _open_mask_problems(plan: RunPlan, origin: Origin) -> list[FieldProblem]:
     """The window must end after the checkpoint's step: else the mask would never become final."""
-    window = pruning_window(plan.total_steps, method.warmup_ratio, method.prune_end_ratio)
-    is_held = _is_held(plan.config)
-    if window.end > origin.step or is_held:
+    schedule = plan.config.method.pruning_schedule(plan.total_steps)
+    if schedule is None or schedule.window.end > origin.step or _is_held(plan.config):
         return []
     return [
         FieldProblem(
             "changes.method.prune_end_ratio",
-            method.prune_end_ratio,
-            f"ends the pruning at step {window.end}, and the checkpoint of step {origin.step} has no final mask yet",
+            getattr(plan.config.method, "prune_end_ratio", None),
+            f"ends the pruning at step {schedule.window.end}, and the checkpoint of step {origin.step} has no final mask yet",
             "Raise prune_end_ratio or max_steps, or fork from another checkpoint.",
         )
     ]

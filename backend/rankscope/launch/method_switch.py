@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rankscope.contract.budget import pruning_window
-from rankscope.contract.methods import METHODS, AnyMethod, BudgetedMethod
+from rankscope.contract.methods import METHODS, AnyMethod
 
 _RANK_FIELDS = frozenset({"rank", "target_rank", "initial_rank", "rank_pattern", "scale_rank"})
-_PRUNINGS = 7
-"""How many prunings a window gets whose default interval is longer than it is."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def switch_method(
     changes: list[SwitchedField] = []
 
     steps = total_steps if total_steps is not None else _positive_int(training.get("max_steps"))
-    interval = _interval_that_fits(new, method, steps)
+    interval = None if steps is None else new.interval_that_fits(method, steps)
     if interval is not None:
         changes.append(
             SwitchedField(
@@ -81,11 +78,9 @@ def switch_method(
 
     switched = {**config, "method": method, "training": training}
     if config.get("steering") and not new.can_be_steered:
-        changes.append(
-            SwitchedField("steering", config["steering"], [], f"{_title(new)} has no pruning that could be steered.")
-        )
+        changes.append(SwitchedField("steering", config["steering"], [], f"{_title(new)} can't be steered."))
         switched["steering"] = []
-    return Switched(switched, changes, mean if mean is not None and new.has_budget else None)
+    return Switched(switched, changes, mean if new.has_ranks else None)
 
 
 def budget_of(method: Mapping[str, Any]) -> float | None:
@@ -101,8 +96,8 @@ def budget_of(method: Mapping[str, Any]) -> float | None:
 
 
 def _carried(before: Mapping[str, Any], old: type[AnyMethod] | None, new: type[AnyMethod]) -> dict[str, Any]:
-    """Options that mean the same in both methods. Ranks do so only between methods with a falling budget."""
-    is_same_kind = old is not None and issubclass(old, BudgetedMethod) and issubclass(new, BudgetedMethod)
+    """Options that mean the same in both methods. An initial rank does only between methods that prune on a schedule."""
+    is_same_kind = old is not None and old.rank_changes == new.rank_changes == "on_schedule"
     own_meaning = _RANK_FIELDS - ({"initial_rank"} if is_same_kind else set())
     return {key: value for key, value in before.items() if key in new.model_fields and key not in own_meaning}
 
@@ -118,20 +113,6 @@ def _with_defaults(kind: type[AnyMethod], options: dict[str, Any]) -> dict[str, 
     return filled
 
 
-def _interval_that_fits(kind: type[AnyMethod], method: Mapping[str, Any], steps: int | None) -> int | None:
-    """A shorter prune_interval where the present one is longer than the window; None where nothing has to change."""
-    if not issubclass(kind, BudgetedMethod) or steps is None:
-        return None
-    interval = _positive_int(method.get("prune_interval"))
-    start, end = method.get("warmup_ratio"), method.get("prune_end_ratio")
-    if interval is None or not isinstance(start, int | float) or not isinstance(end, int | float):
-        return None
-    if not 0 <= start < end <= 1:
-        return None
-    length = pruning_window(steps, start, end).length
-    return max(1, length // _PRUNINGS) if 1 <= length < interval else None
-
-
 def _mapping(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
@@ -141,5 +122,4 @@ def _positive_int(value: object) -> int | None:
 
 
 def _title(kind: type[AnyMethod]) -> str:
-    title = str(kind.model_config.get("title", kind.__name__))
-    return title.split(" (")[0]
+    return kind.title().split(" (")[0]

@@ -2,6 +2,7 @@
 
 import math
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,20 +11,9 @@ from pydantic_core import PydanticCustomError
 from rankscope import __version__
 from rankscope.catalog import Catalog, DatasetEntry, LinearModule, ModelEntry
 from rankscope.catalog.splits import SplitCounts
-from rankscope.contract.budget import pruning_window
 from rankscope.contract.config import MOST_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
-from rankscope.contract.methods import (
-    AnyMethod,
-    BudgetedMethod,
-    ControlMethod,
-    DynamicRankMethod,
-    EvaMethod,
-    FullMethod,
-    LoraShrinkMethod,
-    SoraMethod,
-    check_schedule,
-)
+from rankscope.contract.methods import Method
 from rankscope.contract.steered_budget import BudgetPlan, PlannedCurve, steered_curve
 from rankscope.launch.plan_options import option_problems, option_warnings
 
@@ -87,18 +77,16 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     head = known_head or 0
     method = resolved.method
     is_estimate = known_head is None or not model.is_exact
-    if isinstance(method, FullMethod):
+    if method.artifact == "model":
         trained = kept = model.body_parameters + head
         is_estimate |= not model.is_body_exact
     else:
-        start, end = _module_ranks(method, modules)
+        start, end = method.start_ranks(len(modules)), method.end_ranks(len(modules))
         costs = [module.out_features + module.in_features for module in modules]
-        # Methods on rank-1 components train a scale for each besides; they are folded into B at the end.
-        has_scales = isinstance(method, BudgetedMethod | SoraMethod)
-        trained = sum(rank * (cost + has_scales) for rank, cost in zip(start, costs, strict=True)) + head
+        trained = sum(rank * (cost + method.trains_scales) for rank, cost in zip(start, costs, strict=True)) + head
         kept = sum(rank * cost for rank, cost in zip(end, costs, strict=True))
-        # EVA deals the same number of components to modules of other sizes.
-        is_estimate |= isinstance(method, EvaMethod) and len(set(costs)) > 1
+        # The components go to other modules before training, which may have another size.
+        is_estimate |= method.rank_changes == "before_training" and len(set(costs)) > 1
     curve = planned_curve(resolved, len(modules), total_steps)
     return RunPlan(
         config=resolved,
@@ -148,16 +136,19 @@ def _check_size(config: RunConfig) -> None:
         )
 
 
-def budget_plan(method: BudgetedMethod, n_modules: int, total_steps: int) -> BudgetPlan:
-    """What decides the budget of a run before anything is steered."""
+def budget_plan(method: Method, n_modules: int, total_steps: int) -> BudgetPlan | None:
+    """What decides the budget of a run before it is steered; None for a method without a pruning schedule."""
+    schedule = method.pruning_schedule(total_steps)
+    if schedule is None:
+        return None
     return BudgetPlan(
         modules=n_modules,
-        initial_rank=method.resolved_initial_rank,
-        target_rank=method.target_rank,
-        window=pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio),
-        interval=method.prune_interval,
-        phase=method.phase,
-        shape=method.budget_schedule,
+        initial_rank=schedule.initial_rank,
+        target_rank=schedule.target_rank,
+        window=schedule.window,
+        interval=schedule.interval,
+        phase=schedule.phase,
+        shape=schedule.shape,
     )
 
 
@@ -167,36 +158,19 @@ def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> Planne
     `config.steering` is part of the plan: after an act of steering the rest of the curve is what is in force now.
     """
     method = config.method
-    if isinstance(method, FullMethod) or not n_modules:
+    if not method.has_ranks or not n_modules:
         return PlannedCurve([], [], 0)
-    if isinstance(method, BudgetedMethod):
-        return steered_curve(budget_plan(method, n_modules, total_steps), total_steps, config.steering)
-    if isinstance(method, LoraShrinkMethod):
-        b0, bT = n_modules * method.resolved_initial_rank, n_modules * method.target_rank
-        cut = method.shrink_step(total_steps)
-        return PlannedCurve([(0, b0), (cut, bT), (total_steps, bT)], [cut], 1)
-    budget = sum(method.rank_pattern.values()) if isinstance(method, ControlMethod) else n_modules * method.rank
-    return PlannedCurve([(0, budget), (total_steps, budget)], [], 0)
-
-
-def _module_ranks(method: AnyMethod, modules: list[LinearModule]) -> tuple[list[int], list[int]]:
-    """Rank of each module at the start, and planned at the end: the mean where only that is known."""
-    match method:
-        case BudgetedMethod() | LoraShrinkMethod():
-            start, end = method.resolved_initial_rank, method.target_rank
-        case ControlMethod():
-            pattern = list(method.rank_pattern.values())
-            return pattern, pattern
-        case FullMethod():
-            start = end = 0
-        case _:
-            start = end = method.rank
-    return [start] * len(modules), [end] * len(modules)
+    plan = budget_plan(method, n_modules, total_steps)
+    if plan is not None:
+        return steered_curve(plan, total_steps, config.steering)
+    points = method.planned_budgets(n_modules, total_steps)
+    prunings = [step for step, _ in points[1:]]
+    return PlannedCurve([*points, (total_steps, points[-1][1])], prunings, len(prunings))
 
 
 def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
     method = config.method
-    if isinstance(method, FullMethod):
+    if method.artifact == "model":
         if model.is_quantised:
             raise BadInput(
                 [
@@ -209,9 +183,10 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
                 ]
             )
         return []
-    if isinstance(method, ControlMethod):
-        return _named_modules(method, model)
-    if method.target_modules is None:
+    if method.named_modules is not None:
+        return _named_modules(method.named_modules, model)
+    target_modules = method.shared_options("target_modules").get("target_modules")
+    if target_modules is None:
         if not model.modules:
             raise BadInput(
                 [
@@ -219,7 +194,7 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
                         "config.model.id",
                         model.id,
                         "has no linear layers in numbered blocks to adapt",
-                        "Use method full, or another model.",
+                        "Use full fine-tuning, or another model.",
                     )
                 ]
             )
@@ -227,7 +202,7 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
     problems = []
     chosen: list[LinearModule] = []
     available = [*model.modules, *model.outside]
-    for index, wanted in enumerate(method.target_modules):
+    for index, wanted in enumerate(target_modules):
         # PEFT's rule: the whole name, or its end from a dot on.
         fits = [module for module in available if f".{module.name}".endswith(f".{wanted}")]
         chosen += [module for module in fits if module not in chosen]
@@ -246,11 +221,11 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
     return chosen
 
 
-def _named_modules(method: ControlMethod, model: ModelEntry) -> list[LinearModule]:
-    """The layers that a rank pattern names, in its order. The model's files may lack the prefix of a full name."""
+def _named_modules(names: Sequence[str], model: ModelEntry) -> list[LinearModule]:
+    """The layers with these names, in their order. The model's files may lack the prefix of a full name."""
     by_end = {module.name: module for module in [*model.modules, *model.outside]}
     chosen, problems = [], []
-    for name in method.rank_pattern:
+    for name in names:
         parts = name.split(".")
         ends = (".".join(parts[start:]) for start in range(len(parts)))
         found = next((by_end[end] for end in ends if end in by_end), None)
@@ -288,7 +263,7 @@ def _total_steps(config: RunConfig, train_rows: int) -> int:
             ]
         )
     try:
-        check_schedule(config.method, total)
+        config.method.check_steps(total)
     except PydanticCustomError as error:
         context = error.context or {}
         path = ".".join(["config", *context["field"]])
@@ -299,16 +274,14 @@ def _total_steps(config: RunConfig, train_rows: int) -> int:
 def _resolve(
     config: RunConfig, dataset: DatasetEntry, parts: SplitCounts, total_steps: int, context_length: int | None
 ) -> RunConfig:
-    method, max_length = config.method, config.training.max_length
+    max_length = config.training.max_length
     if context_length is not None:
         max_length = min(max_length, context_length)
-    if isinstance(method, BudgetedMethod | LoraShrinkMethod):
-        method = method.model_copy(update={"initial_rank": method.resolved_initial_rank})
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"id": dataset.id, "group_column": parts.group_column}),
             "task": config.task.with_columns(parts.text_columns, parts.target_column),
-            "method": method,
+            "method": config.method.resolved(),
             "training": config.training.model_copy(
                 update={"max_steps": total_steps, "epochs": None, "max_length": max_length}
             ),
@@ -330,22 +303,12 @@ def _model_warnings(config: RunConfig, model: ModelEntry) -> list[str]:
 
 def _warnings(config: RunConfig, parts: SplitCounts, total_steps: int) -> list[str]:
     warnings = list(parts.warnings)
-    method, training = config.method, config.training
+    training = config.training
     rows_a_step = training.batch_size * training.gradient_accumulation
     if rows_a_step > parts.train_rows:
         warnings.append(
             f"One step takes {rows_a_step} rows, and there are only {parts.train_rows} training rows: "
             "lower batch_size or gradient_accumulation."
-        )
-    if (
-        isinstance(method, DynamicRankMethod)
-        and method.init == "paper"
-        and total_steps < 2000
-        and training.learning_rate < 3e-3
-    ):
-        warnings.append(
-            f"With the paper's start and {total_steps} steps, learning rate {training.learning_rate:g} is likely "
-            "too low: use about 1e-2, or init zero_b."
         )
     if training.eval_every > total_steps:
         warnings.append(

@@ -66,25 +66,7 @@ def create_run(
 
 def default_name(config: RunConfig) -> str:
     """Method, budget, model and data, for example "dynamic rank 4, minilm, rotten-tomatoes"."""
-    method = config.method
-    match method.name:
-        case "dynamic_rank":
-            what = f"dynamic rank {method.target_rank}"
-        case "adalora":
-            what = f"AdaLoRA {method.target_rank}"
-        case "lora_shrink":
-            what = f"LoRA {method.resolved_initial_rank} shrunk to {method.target_rank}"
-        case "lora":
-            what = f"LoRA {method.rank}"
-        case "eva":
-            what = f"EVA {method.rank}"
-        case "sora":
-            what = f"SoRA {method.rank}"
-        case "control":
-            what = f"control {sum(method.rank_pattern.values()) / len(method.rank_pattern):.3g}"
-        case "full":
-            what = "full"
-    return f"{what}, {config.model.id}, {config.data.id}"
+    return f"{config.method.run_name}, {config.model.id}, {config.data.id}"
 
 
 def get_run(session: Session, run_id: str) -> Run:

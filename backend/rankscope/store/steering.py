@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from rankscope.contract.config import MOST_STEERING, SteerAction
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
+from rankscope.contract.methods import METHODS
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 from rankscope.store import runs
@@ -38,9 +39,11 @@ def request_steer(session: Session, run_id: str, action: SteerAction, target_ran
 
 
 def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
-    if run.method != "dynamic_rank":
+    if not METHODS[run.method].can_be_steered:
+        steerable = [name for name, kind in METHODS.items() if kind.can_be_steered]
         raise InvalidTransition(
-            f"Run {run.id} has method {run.method}, which moves no ranks.", "Only dynamic_rank does."
+            f"Run {run.id} has method {run.method}, which can't be steered.",
+            f"Methods that can be steered: {', '.join(steerable)}.",
         )
     if run.status not in _LIVE:
         raise InvalidTransition(

@@ -2715,7 +2715,7 @@ export interface components {
             model: components["schemas"]["ModelConfig"];
             /**
              * Steering
-             * @description What was done to the run while it trained; dynamic rank only.
+             * @description Steering actions that took effect while the run trained; only for methods that can be steered.
              * @default []
              */
             steering: components["schemas"]["Steering"][];

@@ -32,7 +32,7 @@ def test_from_the_demo_every_method_validates_at_the_demos_budget(name: str) -> 
     kind = METHODS[name]
     assert config.method.name == name
     assert config.training.learning_rate == kind.own_rate(config.method.model_dump())
-    if kind.has_budget:
+    if kind.has_ranks:
         assert kind.mean_budget(config.method.model_dump()) == 4
         assert switched.budget == 4
 

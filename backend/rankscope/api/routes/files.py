@@ -20,6 +20,7 @@ from rankscope.api.shapes.views import kept_checkpoints, preset_list
 from rankscope.api.streaming.log_stream import followed
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
+from rankscope.contract.methods import METHODS
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.data_folder import is_plain_file
 from rankscope.exports.adapter_files import adapter_members
@@ -170,8 +171,9 @@ def download_adapter(
         run = runs.get_run(session, run_id)
         session.expunge(run)
         modules = (snapshots.modules_event(session, run_id) or {}).get("modules", [])
-    folder = _artifact(settings, run, "model" if run.method == "full" else "adapter")
-    members = members_of(folder) if run.method == "full" else adapter_members(folder, layout, modules, run, catalog)
+    kind = METHODS[run.method].artifact
+    folder = _artifact(settings, run, kind)
+    members = members_of(folder) if kind == "model" else adapter_members(folder, layout, modules, run, catalog)
     return StreamingResponse(
         zip_of(members),
         media_type="application/zip",
@@ -203,7 +205,7 @@ def list_controls(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> Pr
 def _rank_pattern(settings: Settings, run: Run) -> Path:
     path = _artifact(settings, run, "adapter") / "rank_pattern.json"
     if not is_plain_file(settings.runs_dir, path):
-        raise NotFound(f"Run {run.id} has no rank pattern.", "Every method but full has one.")
+        raise NotFound(f"Run {run.id} has no rank pattern.", "Adapters have one; full fine-tuning has no ranks.")
     return path
 
 

@@ -13,6 +13,7 @@ from rankscope.catalog.changed_inputs import check_before_queueing
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.events import CheckpointEvent
+from rankscope.contract.methods import METHODS
 from rankscope.contract.status import RunStatus
 from rankscope.launch.changes import changed, check_retry, differing
 from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
@@ -108,7 +109,9 @@ def fork_run(
                 parent=(parent.id, origin.step),
             )
             child.step = origin.step
-            child.settled_step = origin.step if origin.is_settled and parent.method == "dynamic_rank" else None
+            child.settled_step = (
+                origin.step if origin.is_settled and METHODS[parent.method].rank_changes == "on_schedule" else None
+            )
             session.add(child)
             session.flush()
             events.append_unfenced(session, child_id, [taken], now=now)

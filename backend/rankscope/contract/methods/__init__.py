@@ -1,12 +1,15 @@
-"""The methods of a run and their options, told apart by `name`: one file a method."""
+"""The methods of a run and their options, a union discriminated by `name`. One file per method.
 
-from typing import Annotated, Literal
+A new method is registered here: in `AnyMethod` and in `MethodName`.
+"""
+
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from rankscope.contract.methods.adalora import AdaLoraMethod
-from rankscope.contract.methods.base import Method
-from rankscope.contract.methods.budgeted import BudgetedMethod, check_schedule
+from rankscope.contract.methods.base import Layer, Method, PruningSchedule, RankChanges, RankRule
+from rankscope.contract.methods.budgeted import BudgetedMethod
 from rankscope.contract.methods.control import ControlMethod
 from rankscope.contract.methods.dynamic_rank import DynamicRankMethod
 from rankscope.contract.methods.eva import EvaMethod
@@ -27,22 +30,13 @@ AnyMethod = (
 )
 MethodConfig = Annotated[AnyMethod, Field(discriminator="name")]
 MethodName = Literal["dynamic_rank", "lora", "adalora", "eva", "lora_shrink", "sora", "control", "full"]
-METHODS: dict[str, type[AnyMethod]] = {
-    str(kind.model_fields["name"].default): kind
-    for kind in (
-        DynamicRankMethod,
-        LoraMethod,
-        AdaLoraMethod,
-        EvaMethod,
-        LoraShrinkMethod,
-        SoraMethod,
-        ControlMethod,
-        FullMethod,
-    )
-}
+METHODS: dict[str, type[AnyMethod]] = {kind.key(): kind for kind in get_args(AnyMethod)}
 """By name, in the order of the form."""
+BASELINES: tuple[type[AnyMethod], ...] = (ControlMethod, LoraMethod)
+"""What a finished run is compared with, the closest first."""
 
 __all__ = [
+    "BASELINES",
     "METHODS",
     "AdaLoraMethod",
     "AnyMethod",
@@ -51,11 +45,14 @@ __all__ = [
     "DynamicRankMethod",
     "EvaMethod",
     "FullMethod",
+    "Layer",
     "LoraMethod",
     "LoraShrinkMethod",
     "Method",
     "MethodConfig",
     "MethodName",
+    "PruningSchedule",
+    "RankChanges",
+    "RankRule",
     "SoraMethod",
-    "check_schedule",
 ]

@@ -1,6 +1,6 @@
 """AdaLoRA: sensitivity scores and a budget that falls fast first."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -14,6 +14,8 @@ class AdaLoraMethod(BudgetedMethod):
     """Components scored by smoothed sensitivity and its uncertainty; the budget falls fast first (AdaLoRA, ICLR 2023)."""
 
     model_config = ConfigDict(title="AdaLoRA")
+
+    label: ClassVar[str] = "AdaLoRA"
 
     name: Literal["adalora"] = "adalora"
     beta1: float = Field(
@@ -46,9 +48,9 @@ class AdaLoraMethod(BudgetedMethod):
     target_modules: TargetModules = None
 
     @property
-    def budget_schedule(self) -> ScheduleShape:
+    def budget_shape(self) -> ScheduleShape:
         return "fast_first"
 
     @property
-    def phase(self) -> PruningPhase:
+    def interval_phase(self) -> PruningPhase:
         return "absolute"

@@ -1,21 +1,36 @@
-"""BudgetedMethod: what the methods with a falling budget share."""
+"""BudgetedMethod: what the methods share that prune on a schedule, to a budget."""
 
 import math
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from rankscope.contract.budget import PruningPhase, ScheduleShape, pruning_window
-from rankscope.contract.methods.base import Method
+from rankscope.contract.methods.base import Method, PruningSchedule, RankChanges, RankRule
 from rankscope.contract.methods.fields import check_initial_rank
 from rankscope.contract.parts import refuse
 
+_PRUNINGS = 7
+"""Prunings in a window whose default interval is longer than the window."""
+
 
 class BudgetedMethod(Method):
-    """What dynamic rank and AdaLoRA share: a budget that falls within a window of the steps."""
+    """A budget that falls within a window of the steps. Components with the lowest importance are pruned."""
 
     learning_rate: ClassVar[float] = 1e-2
-    budget_field: ClassVar[str] = "target_rank"
+    rank_changes: ClassVar[RankChanges] = "on_schedule"
+    rank_note: ClassVar[str] = "Components with the lowest importance are pruned until the budget is met."
+    budget_field: ClassVar[str | None] = "target_rank"
+    trains_scales: ClassVar[bool] = True
+    fork_fields: ClassVar[frozenset[str]] = frozenset(
+        {"target_rank", "warmup_ratio", "prune_end_ratio", "prune_interval", "lora_dropout"}
+    )
+    fork_fields_after_pruning: ClassVar[frozenset[str]] = frozenset({"lora_dropout"})
+    health_rules: ClassVar[frozenset[RankRule]] = frozenset(
+        {"ranks_never_move", "budget_out_of_reach", "module_at_rank_0", "scores_equal", "scores_nan"}
+    )
+    keep_more: ClassVar[str] = "Launch again with a larger target rank."
 
     target_rank: int = Field(
         default=8,
@@ -59,14 +74,61 @@ class BudgetedMethod(Method):
         return self.initial_rank if self.initial_rank is not None else math.ceil(1.5 * self.target_rank)
 
     @property
-    def budget_schedule(self) -> ScheduleShape:
-        """The shape in which the budget falls."""
-        raise TypeError(f"{type(self).__name__} does not say how its budget falls.")
+    def start_rank(self) -> int:
+        return self.resolved_initial_rank
+
+    def resolved(self) -> Self:
+        return self.model_copy(update={"initial_rank": self.resolved_initial_rank})
 
     @property
-    def phase(self) -> PruningPhase:
+    def budget_shape(self) -> ScheduleShape:
+        """The shape of the budget curve."""
+        raise NotImplementedError(f"{type(self).__name__} must define budget_shape.")
+
+    @property
+    def interval_phase(self) -> PruningPhase:
         """From where the intervals between prunings count."""
-        raise TypeError(f"{type(self).__name__} does not say when it prunes.")
+        raise NotImplementedError(f"{type(self).__name__} must define interval_phase.")
+
+    def pruning_schedule(self, total_steps: int) -> PruningSchedule:
+        return PruningSchedule(
+            initial_rank=self.resolved_initial_rank,
+            target_rank=self.target_rank,
+            window=pruning_window(total_steps, self.warmup_ratio, self.prune_end_ratio),
+            interval=self.prune_interval,
+            phase=self.interval_phase,
+            shape=self.budget_shape,
+        )
+
+    def check_steps(self, total_steps: int) -> None:
+        """Refuses a pruning window that is shorter than one interval.
+
+        Called while validating when `max_steps` is given, and again once epochs have been turned into steps.
+        """
+        window = pruning_window(total_steps, self.warmup_ratio, self.prune_end_ratio)
+        if window.length >= self.prune_interval:
+            return
+        span = self.prune_end_ratio - self.warmup_ratio
+        needed = math.ceil((self.prune_interval + 1) / span)
+        shorter = f"Set prune_interval to {window.length} or less, or train" if window.length >= 1 else "Train"
+        raise refuse(
+            "prune_interval",
+            self.prune_interval,
+            f"does not fit: {total_steps} steps leave {window.length} step(s) for pruning, "
+            f"from step {window.start} to {window.end}",
+            f"{shorter} at least {needed} steps.",
+            at=("method",),
+        )
+
+    @classmethod
+    def interval_that_fits(cls, options: Mapping[str, Any], total_steps: int) -> int | None:
+        interval, start, end = (options.get(name) for name in ("prune_interval", "warmup_ratio", "prune_end_ratio"))
+        if not isinstance(interval, int) or isinstance(interval, bool) or interval < 1:
+            return None
+        if not isinstance(start, int | float) or not isinstance(end, int | float) or not 0 <= start < end <= 1:
+            return None
+        length = pruning_window(total_steps, start, end).length
+        return max(1, length // _PRUNINGS) if 1 <= length < interval else None
 
     @model_validator(mode="after")
     def _ranks_fit(self) -> Self:
@@ -79,26 +141,3 @@ class BudgetedMethod(Method):
                 "Raise prune_end_ratio, for example to 0.5, or lower warmup_ratio.",
             )
         return self
-
-
-def check_schedule(method: Method, total_steps: int) -> None:
-    """Refuses a pruning window that is shorter than one interval in a run of `total_steps` optimizer steps.
-
-    Called while validating when `max_steps` is given, and again once epochs have been turned into steps.
-    """
-    if not isinstance(method, BudgetedMethod):
-        return
-    window = pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
-    if window.length >= method.prune_interval:
-        return
-    span = method.prune_end_ratio - method.warmup_ratio
-    needed = math.ceil((method.prune_interval + 1) / span)
-    shorter = f"Set prune_interval to {window.length} or less, or train" if window.length >= 1 else "Train"
-    raise refuse(
-        "prune_interval",
-        method.prune_interval,
-        f"does not fit: {total_steps} steps leave {window.length} step(s) for pruning, "
-        f"from step {window.start} to {window.end}",
-        f"{shorter} at least {needed} steps.",
-        at=("method",),
-    )

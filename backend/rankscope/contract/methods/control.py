@@ -1,11 +1,11 @@
 """Control: plain LoRA with a finished run's ranks."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from rankscope.contract.methods.base import Method
+from rankscope.contract.methods.base import Baseline, Method, RankRule
 from rankscope.contract.methods.fields import LoraAlpha, LoraDropout, ModuleName
 from rankscope.contract.parts import advanced, refuse
 
@@ -14,6 +14,11 @@ class ControlMethod(Method):
     """Plain LoRA from scratch with the ranks of a finished run: does the learned allocation help by itself?"""
 
     model_config = ConfigDict(title="Control (ranks of a finished run)")
+
+    label: ClassVar[str] = "Control"
+    budget_field: ClassVar[str | None] = None
+    # It has the ranks that it was given, so a module at rank 0 is no finding.
+    health_rules: ClassVar[frozenset[RankRule]] = frozenset({"scores_nan"})
 
     name: Literal["control"] = "control"
     rank_pattern: dict[ModuleName, Annotated[int, Field(ge=0, le=1024)]] = Field(
@@ -40,9 +45,27 @@ class ControlMethod(Method):
         pattern = options.get("rank_pattern")
         return sum(pattern.values()) / len(pattern) if isinstance(pattern, Mapping) and pattern else None
 
+    @property
+    def run_name(self) -> str:
+        return f"control {sum(self.rank_pattern.values()) / len(self.rank_pattern):.3g}"
+
+    def start_ranks(self, n_modules: int) -> list[int]:  # noqa: ARG002
+        return list(self.rank_pattern.values())
+
+    def end_ranks(self, n_modules: int) -> list[int]:
+        return self.start_ranks(n_modules)
+
+    @property
+    def named_modules(self) -> Sequence[str]:
+        return list(self.rank_pattern)
+
     @classmethod
-    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:  # noqa: ARG003
-        return {}  # its ranks are those of a finished run
+    def baseline(cls, finished: Method, ranks: Mapping[str, int]) -> Baseline:
+        return Baseline(
+            "Control: plain LoRA with these ranks",
+            "From scratch with the ranks that this run ended with: does its allocation help by itself?",
+            cls(rank_pattern=dict(ranks), **finished.shared_options("lora_alpha", "lora_dropout")),
+        )
 
     @model_validator(mode="after")
     def _something_is_adapted(self) -> Self:

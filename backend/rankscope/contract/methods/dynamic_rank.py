@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from rankscope.contract.budget import PruningPhase, ScheduleShape
+from rankscope.contract.methods.base import Method
 from rankscope.contract.methods.budgeted import BudgetedMethod
 from rankscope.contract.methods.fields import Compact, LoraAlpha, LoraDropout, TargetModules
-from rankscope.contract.methods.lora import LoraMethod
 from rankscope.contract.parts import advanced
 
 
@@ -16,7 +16,19 @@ class DynamicRankMethod(BudgetedMethod):
     """LoRA split into rank-1 components that are scored and pruned while training (DoRA, Mao et al., ACL 2024)."""
 
     model_config = ConfigDict(title="Dynamic rank (DoRA, ACL 2024)")
+    label: ClassVar[str] = "Dynamic rank"
+    has_raw_scores: ClassVar[bool] = True
     can_be_steered: ClassVar[bool] = True
+    fork_fields: ClassVar[frozenset[str]] = BudgetedMethod.fork_fields | {
+        "pruning_phase",
+        "schedule",
+        "beta",
+        "eta",
+        "score",
+        "c_lr_scale",
+    }
+    fork_fields_after_pruning: ClassVar[frozenset[str]] = frozenset({"lora_dropout", "c_lr_scale"})
+    tell_scores_apart: ClassVar[str] = "Raise learning_rate or warmup_ratio, or use init zero_b or another score."
 
     name: Literal["dynamic_rank"] = "dynamic_rank"
     beta: float = Field(
@@ -78,13 +90,33 @@ class DynamicRankMethod(BudgetedMethod):
 
     @classmethod
     def own_rate(cls, options: Mapping[str, Any]) -> float:
-        # B zero and c one start like LoRA, and learn at its rate.
-        return LoraMethod.learning_rate if options.get("init") == "zero_b" else cls.learning_rate
+        # B zero and c one is how LoRA starts, so it learns at LoRA's rate.
+        return Method.learning_rate if options.get("init") == "zero_b" else cls.learning_rate
 
     @property
-    def budget_schedule(self) -> ScheduleShape:
+    def run_name(self) -> str:
+        return f"dynamic rank {self.target_rank}"
+
+    @property
+    def budget_shape(self) -> ScheduleShape:
         return self.schedule
 
     @property
-    def phase(self) -> PruningPhase:
+    def interval_phase(self) -> PruningPhase:
         return self.pruning_phase
+
+    def warnings(self, *, learning_rate: float, total_steps: int) -> list[str]:
+        if self.init != "paper" or total_steps >= 2000 or learning_rate >= 3e-3:
+            return []
+        return [
+            f"With the paper's start and {total_steps} steps, learning rate {learning_rate:g} is likely "
+            "too low: use about 1e-2, or init zero_b."
+        ]
+
+    @property
+    def rounds_warmup_down(self) -> bool:
+        return self.init == "paper"
+
+    @property
+    def scores_are_shares(self) -> bool:
+        return self.score == "norm_share"

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rankscope.contract.methods.base import Layer
 from rankscope.contract.parts import advanced, refuse
 
 ModuleName = Annotated[str, Field(max_length=300)]
@@ -43,6 +44,11 @@ Compact = Annotated[
         json_schema_extra=advanced(),
     ),
 ]
+
+
+def most_rank(layer: Layer) -> int:
+    """The highest rank that an update of this layer can have."""
+    return min(layer.out_features, layer.in_features)
 
 
 def check_initial_rank(initial_rank: int | None, target_rank: int, default: int) -> None:

@@ -1,10 +1,10 @@
 """Full fine-tuning: every weight is trained."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
-from rankscope.contract.methods.base import Method
+from rankscope.contract.methods.base import Method, RankRule
 
 
 class FullMethod(Method):
@@ -12,10 +12,16 @@ class FullMethod(Method):
 
     model_config = ConfigDict(title="Full fine-tuning")
 
-    name: Literal["full"] = "full"
+    label: ClassVar[str] = "Full"
     learning_rate: ClassVar[float] = 5e-5
-    has_budget: ClassVar[bool] = False
+    artifact: ClassVar[Literal["adapter", "model"]] = "model"
+    has_ranks: ClassVar[bool] = False
+    rank_note: ClassVar[str] = "Every weight is trained; there are no ranks."
+    budget_field: ClassVar[str | None] = None
+    health_rules: ClassVar[frozenset[RankRule]] = frozenset()
 
-    @classmethod
-    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:  # noqa: ARG003
-        return {}
+    name: Literal["full"] = "full"
+
+    @property
+    def run_name(self) -> str:
+        return "full"

@@ -1,17 +1,20 @@
 """LoRA trained at a high rank, then cut by singular value."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from rankscope.contract.methods.base import Method
+from rankscope.contract.errors import FieldProblem
+from rankscope.contract.methods.base import Layer, Method, RankChanges
 from rankscope.contract.methods.fields import (
     LoraAlpha,
     LoraDropout,
     TargetModules,
     check_initial_rank,
+    most_rank,
 )
 
 
@@ -19,7 +22,12 @@ class LoraShrinkMethod(Method):
     """LoRA trained at a high rank, then cut down by singular value: cheap, and hard to beat."""
 
     model_config = ConfigDict(title="LoRA, shrunk at the end")
-    budget_field: ClassVar[str] = "target_rank"
+    label: ClassVar[str] = "LoRA, shrunk"
+    rank_changes: ClassVar[RankChanges] = "once"
+    rank_note: ClassVar[str] = "The ranks are cut once, by singular value."
+    budget_field: ClassVar[str | None] = "target_rank"
+    tolerates_excess_rank: ClassVar[bool] = False
+    keep_more: ClassVar[str] = "Launch again with a larger target rank."
 
     name: Literal["lora_shrink"] = "lora_shrink"
     target_rank: int = Field(
@@ -55,6 +63,37 @@ class LoraShrinkMethod(Method):
     @property
     def resolved_initial_rank(self) -> int:
         return self.initial_rank if self.initial_rank is not None else 4 * self.target_rank
+
+    @property
+    def run_name(self) -> str:
+        return f"LoRA {self.resolved_initial_rank} shrunk to {self.target_rank}"
+
+    @property
+    def start_rank(self) -> int:
+        return self.resolved_initial_rank
+
+    def resolved(self) -> Self:
+        return self.model_copy(update={"initial_rank": self.resolved_initial_rank})
+
+    def planned_budgets(self, n_modules: int, total_steps: int) -> list[tuple[int, int]]:
+        return [(0, n_modules * self.start_rank), (self.shrink_step(total_steps), n_modules * self.target_rank)]
+
+    def problems(self, layers: Sequence[Layer], *, batch_size: int, max_length: int) -> list[FieldProblem]:  # noqa: ARG002
+        rank = self.resolved_initial_rank
+        small = next((layer for layer in layers if rank > most_rank(layer)), None)
+        if small is None:
+            return []
+        most = min(map(most_rank, layers))
+        return [
+            FieldProblem(
+                "config.method.initial_rank",
+                rank,
+                f"is {rank}, above the {most_rank(small)} that {small.name} "
+                f"({small.out_features} x {small.in_features}) can have",
+                f"Use {most} or less"
+                + ("." if most >= self.target_rank else f", and a target_rank of {most} or less."),
+            )
+        ]
 
     def shrink_step(self, total_steps: int) -> int:
         """The optimizer step after which the adapter is cut."""

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from rankscope.contract.methods.base import Method
+from rankscope.contract.methods.base import Method, RankChanges, RankRule
 from rankscope.contract.methods.fields import (
     LoraAlpha,
     LoraDropout,
@@ -19,6 +19,13 @@ class SoraMethod(Method):
     """A gate on each component, shrunk after every step until it closes; no budget, the gates find their ranks (SoRA)."""
 
     model_config = ConfigDict(title="SoRA (gates)")
+
+    label: ClassVar[str] = "SoRA"
+    rank_changes: ClassVar[RankChanges] = "at_any_step"
+    rank_note: ClassVar[str] = "A component is pruned when its gate closes; there is no budget."
+    trains_scales: ClassVar[bool] = True
+    health_rules: ClassVar[frozenset[RankRule]] = frozenset({"ranks_never_move", "module_at_rank_0", "scores_nan"})
+    keep_more: ClassVar[str] = "Launch again with a smaller sparse_lambda."
 
     name: Literal["sora"] = "sora"
     rank: int = Field(default=8, ge=1, le=512, title="Initial rank", description="Rank of every module at the start.")
@@ -43,10 +50,18 @@ class SoraMethod(Method):
 
     @classmethod
     def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
-        # Gates know no budget. As in dynamic rank, two thirds of what it starts with is the guess to compare at.
+        # Gates have no budget. To compare at, assume two thirds of the start, as a method with a budget keeps.
         rank = options.get("rank")
         return None if rank is None else max(1.0, float(rank) / 1.5)
 
     @classmethod
     def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
         return {"rank": math.ceil(1.5 * mean_rank)}
+
+    def unmoved(self, step: int, total_steps: int, width: int) -> tuple[str, str] | None:
+        if 2 * step < total_steps:
+            return None
+        return (
+            f"No gate has closed by step {step} of {total_steps}: every module still has rank {width}.",
+            "Fork or launch again with a larger sparse_lambda or learning_rate.",
+        )

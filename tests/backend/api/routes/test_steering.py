@@ -99,7 +99,7 @@ def test_what_cannot_be_steered_is_refused_with_the_reason(
 def test_other_methods_have_nothing_to_steer(api: httpx.Client, launch: Callable[..., str], engine: Engine) -> None:
     run_id = launch(config=config_with() | {"method": {"name": "lora", "rank": 2}})
     assert claim(engine) is not None
-    assert "has method lora, which moves no ranks" in steer(api, run_id, "hold").json()["detail"]
+    assert "has method lora, which can't be steered" in steer(api, run_id, "hold").json()["detail"]
     steered = config_with() | {"method": {"name": "lora"}, "steering": [{"step": 1, "action": "hold"}]}
     answer = api.post("/api/v1/runs", json={"config": steered})
     assert answer.json()["errors"][0]["field"] == "config.steering"
