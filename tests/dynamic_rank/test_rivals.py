@@ -15,8 +15,8 @@ from transformers import Trainer
 from dynamic_rank import DynamicRankConfig, RankAllocator, create_method, make_trainer_class, orthogonal_loss, wrap
 from dynamic_rank.components import components_of
 from dynamic_rank.lora_pair import LoraPair
-from dynamic_rank.methods.eva import Stopped
 from dynamic_rank.methods.lora_shrink import singular_directions
+from dynamic_rank.methods.protocol import Stopped
 
 PATTERN = {
     "bert.encoder.layer.0.attention.self.query": 3,

@@ -16,7 +16,7 @@ from .checkpoint import last_complete_checkpoint
 from .compaction import compact
 from .config import DynamicRankConfig
 from .export import export_lora
-from .methods import ParameterCount, RankMethod, create_method
+from .methods import ParameterCount, RankMethod, RunContext, Stopped, create_method
 from .orthogonality import orthogonal_loss
 from .regularizer import dem_loss
 from .schedule import BudgetSchedule
@@ -39,7 +39,9 @@ __all__ = [
     "RankAllocator",
     "RankMethod",
     "RankWarning",
+    "RunContext",
     "Snapshot",
+    "Stopped",
     "compact",
     "component_norms",
     "component_scores",

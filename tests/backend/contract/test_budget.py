@@ -9,7 +9,7 @@ from dynamic_rank import DynamicRankConfig
 from dynamic_rank.schedule import BudgetSchedule
 from rankscope.contract.budget import PruningWindow, planned_budget, pruning_window, regular_prunings
 from rankscope.contract.config import Steering
-from rankscope.contract.methods import DynamicRankMethod, check_schedule
+from rankscope.contract.methods import DynamicRankMethod
 from rankscope.contract.steered_budget import MOST_POINTS, BudgetPlan, steered_curve
 
 ratios = some.integers(0, 100).map(lambda percent: percent / 100)
@@ -46,7 +46,7 @@ def test_planned_budget_equals_the_training_librarys_at_every_step(
     except ValueError:
         schedule = None
     try:
-        check_schedule(DynamicRankMethod(**same), total_steps)
+        DynamicRankMethod(**same).check_steps(total_steps)
     except ValueError:
         assert schedule is None
         return

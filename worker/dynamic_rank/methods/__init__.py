@@ -14,7 +14,7 @@ from .eva import Eva, EvaOptions
 from .full import Full, FullOptions
 from .lora import Lora, LoraOptions
 from .lora_shrink import LoraShrink, LoraShrinkOptions
-from .protocol import ParameterCount, RankMethod
+from .protocol import ParameterCount, RankMethod, RunContext, SteerAction, Stopped
 from .sora import Sora, SoraOptions
 
 METHODS: Mapping[str, tuple[Callable[[Any], RankMethod], type[Any]]] = {
@@ -30,12 +30,17 @@ METHODS: Mapping[str, tuple[Callable[[Any], RankMethod], type[Any]]] = {
 """Method and the class of its options, by key."""
 
 
+def option_names(name: str) -> list[str]:
+    """Names of the options of the method called `name`."""
+    return [field.name for field in fields(METHODS[name][1])]
+
+
 def create_method(name: str, options: Mapping[str, Any] | None = None) -> RankMethod:
     """The method called `name`, with `options`. ValueError, naming what is known, for an unknown name or option."""
     if name not in METHODS:
         raise ValueError(f"{name!r} is no method; choose one of {', '.join(METHODS)}.")
     method, options_class = METHODS[name]
-    known = [field.name for field in fields(options_class)]
+    known = option_names(name)
     for option in options or {}:
         if option not in known:
             raise ValueError(f"{option!r} is no option of {name}; known are {', '.join(known) or 'none'}.")
@@ -47,4 +52,13 @@ def create_method(name: str, options: Mapping[str, Any] | None = None) -> RankMe
     return method(made)
 
 
-__all__ = ["METHODS", "ParameterCount", "RankMethod", "create_method"]
+__all__ = [
+    "METHODS",
+    "ParameterCount",
+    "RankMethod",
+    "RunContext",
+    "SteerAction",
+    "Stopped",
+    "create_method",
+    "option_names",
+]

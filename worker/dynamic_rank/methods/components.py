@@ -1,5 +1,6 @@
 """ComponentMethod: what the methods on rank-1 components share, whoever decides which of them live."""
 
+# ruff: noqa: ARG002  (signatures are those of RankMethod)
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from ..config import DynamicRankConfig
 from ..export import Layout, export_lora
 from ..targets import AdaptedModule, describe
 from ..wrapping import wrap
-from .protocol import Batches, ModulesToSave, ParameterCount
+from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerAction
 
 
 class ComponentMethod:
@@ -34,6 +35,9 @@ class ComponentMethod:
     def decays_every_parameter(self) -> bool:
         return self.config.decays_every_parameter
 
+    def set_context(self, context: RunContext) -> None:
+        """Nothing depends on the run."""
+
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         self._model = wrap(model, self.config, task_type, modules_to_save)
         self._trained = ParameterCount(sum(p.numel() for p in self._components.parameters()), self._head_size())
@@ -52,6 +56,9 @@ class ComponentMethod:
         layers = self._components.layers
         sizes = [(layer.lora.out_features, layer.lora.in_features) for layer in layers]
         return describe([layer.name for layer in layers], sizes)
+
+    def steer(self, action: SteerAction, target_rank: int | None = None) -> None:
+        raise ValueError("This method has no ranks to steer.")
 
     def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
         if self.config.c_lr_scale == 1:

@@ -18,7 +18,7 @@ from ..run_state import load_run_state, save_run_state
 from ..snapshot import OnSnapshot
 from ..warning import OnWarning
 from .components import ComponentMethod
-from .protocol import ModulesToSave
+from .protocol import ModulesToSave, RunContext, SteerAction
 
 
 class DynamicRank(ComponentMethod):
@@ -64,6 +64,26 @@ class DynamicRank(ComponentMethod):
     @property
     def is_settled(self) -> bool:
         return self._callback is not None and self._callback.is_settled
+
+    def set_context(self, context: RunContext) -> None:
+        self.is_fork = context.is_fork
+        self.keeps_raw_scores = context.keeps_raw_scores
+
+    def steer(self, action: SteerAction, target_rank: int | None = None) -> None:
+        allocator = self.allocator
+        if allocator is None:
+            raise ValueError("Training has not begun, so there are no ranks to steer.")
+        match action:
+            case "hold":
+                allocator.hold()
+            case "release":
+                allocator.release()
+            case "freeze":
+                allocator.freeze()
+            case "target":
+                if target_rank is None:
+                    raise ValueError("Action target needs a target_rank.")
+                allocator.set_target(target_rank)
 
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         self._callback = self._resume_state = None

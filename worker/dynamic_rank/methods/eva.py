@@ -20,7 +20,7 @@ from ..snapshot import OnSnapshot
 from ..warning import OnWarning
 from .fixed_rank import FixedRankCallback
 from .plain import AdapterOptions, PlainLora
-from .protocol import Batches, ModulesToSave
+from .protocol import Batches, ModulesToSave, RunContext, Stopped
 
 MOST_BATCHES = 2000
 """Forward passes after which the directions must stand still."""
@@ -64,6 +64,9 @@ class Eva(PlainLora):
         self.should_stop: Callable[[], bool] = lambda: False
         """Asked before each batch of `initialize`."""
 
+    def set_context(self, context: RunContext) -> None:
+        self.should_stop = context.should_stop
+
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         self._task = task_name(task_type)
         self.is_initialized = False
@@ -98,10 +101,6 @@ class Eva(PlainLora):
 
     def _restore_extra(self, info: Mapping[str, Any]) -> None:
         self.is_initialized = True
-
-
-class Stopped(Exception):
-    """`initialize` was asked to stop."""
 
 
 class _Endless:

@@ -16,7 +16,7 @@ from ..run_state import versions
 from ..snapshot import OnSnapshot
 from ..targets import AdaptedModule
 from ..warning import OnWarning
-from .protocol import Batches, ModulesToSave, ParameterCount
+from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerAction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,9 @@ class Full:
     @property
     def options(self) -> Mapping[str, Any]:
         return {}
+
+    def set_context(self, context: RunContext) -> None:
+        """Nothing depends on the run."""
 
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         model.requires_grad_(True)
@@ -63,6 +66,9 @@ class Full:
 
     def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
         """Nothing depends on a callback."""
+
+    def steer(self, action: SteerAction, target_rank: int | None = None) -> None:
+        raise ValueError("This method has no ranks to steer.")
 
     def loss_term(self) -> Tensor | None:
         return None

@@ -22,7 +22,7 @@ from ..targets import AdaptedModule, describe
 from ..warning import OnWarning
 from ..wrapping import lora_layers, wrap_lora
 from .fixed_rank import FixedRankCallback
-from .protocol import Batches, ModulesToSave, ParameterCount
+from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerAction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,9 @@ class PlainLora:
         self._wrapped  # noqa: B018  (RuntimeError before prepare)
         return self._pairs
 
+    def set_context(self, context: RunContext) -> None:
+        """Nothing depends on the run."""
+
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         self._model = self._wrap(model, task_type, modules_to_save=modules_to_save)
         self._pairs = [LoraPair(name, lora) for name, lora in lora_layers(self._model)]
@@ -94,6 +97,9 @@ class PlainLora:
 
     def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
         """Nothing depends on a callback."""
+
+    def steer(self, action: SteerAction, target_rank: int | None = None) -> None:
+        raise ValueError("This method has no ranks to steer.")
 
     def loss_term(self) -> Tensor | None:
         return None

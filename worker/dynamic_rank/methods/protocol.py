@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 from transformers import TrainerCallback
@@ -16,6 +16,24 @@ from ..targets import AdaptedModule
 from ..warning import OnWarning
 
 ModulesToSave = Iterable[str] | str | None
+SteerAction = Literal["hold", "release", "freeze", "target"]
+"""Hold pruning, release it, freeze the mask as it is, or change the target rank."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a training program tells a method about the run."""
+
+    is_fork: bool = False
+    """The checkpoint is another run's, whose schedule may have been different."""
+    keeps_raw_scores: bool = False
+    """Snapshots also have the scores before smoothing, if the method smooths them."""
+    should_stop: Callable[[], bool] = lambda: False
+    """Asked during a long `initialize`, which raises Stopped when it returns true."""
+
+
+class Stopped(Exception):
+    """`initialize` was asked to stop."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +57,9 @@ class Batches(Protocol):
 
 
 class RankMethod(Protocol):
-    """One way to fine-tune. Order of use: prepare, initialize or load_state, callbacks, bind, train, export.
+    """One way to fine-tune. Order of use: set_context, prepare, initialize or load_state, callbacks, bind, train, export.
 
-    Everything but `key` and `options` needs `prepare` first: RuntimeError otherwise.
+    Everything but `key`, `options` and `set_context` needs `prepare` first: RuntimeError otherwise.
     """
 
     key: str
@@ -66,14 +84,19 @@ class RankMethod(Protocol):
         """Whether weight decay applies to every trained parameter; otherwise Trainer leaves out biases and norms."""
         ...
 
+    def set_context(self, context: RunContext) -> None:
+        """Optional; a method without a context is trained from the start and never asked to stop."""
+        ...
+
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         """The model to train; `model` itself is changed in place. `modules_to_save` as in `wrap`."""
         ...
 
     def initialize(self, batches: Batches) -> None:
-        """Let the data decide what it decides before training (eva's ranks); not after a resume.
+        """Set up what depends on the data, such as EVA's ranks, before training; not after a resume.
 
-        `batches` are model inputs on the model's device, of which as many are read as it takes.
+        `batches` are model inputs on the model's device; the method reads as many as it needs. Raises Stopped if the
+        context's `should_stop()` turns true.
         """
         ...
 
@@ -97,6 +120,10 @@ class RankMethod(Protocol):
 
     def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
         """RuntimeError if a Trainer with these callbacks lacks one of `callbacks`, without which ranks never move."""
+        ...
+
+    def steer(self, action: SteerAction, target_rank: int | None = None) -> None:
+        """Change the pruning of a running training. ValueError if the method, or its state, does not allow it."""
         ...
 
     def loss_term(self) -> Tensor | None:

@@ -130,7 +130,7 @@ def predict(
     with _loading("The run's result"):
         tuned: nn.Module = (
             load_model(artifact, config.model.id, labels, tokenizer).model
-            if config.method.name == "full"
+            if config.method.artifact == "model"
             else PeftModel.from_pretrained(base.model, str(artifact))
         )
     after = _guesses(tuned, tokenizer, labels, encoded)

@@ -19,14 +19,11 @@ import torch
 from safetensors import SafetensorError
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments, set_seed
 
-from dynamic_rank import RankMethod, create_method
-from dynamic_rank.methods.dynamic_rank import DynamicRank
-from dynamic_rank.methods.eva import Eva, Stopped
+from dynamic_rank import RankMethod, RunContext, Stopped, create_method
+from dynamic_rank.methods import option_names
 from rankscope.catalog.splits import Split
-from rankscope.contract.budget import PruningWindow, pruning_window
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
-from rankscope.contract.methods import BudgetedMethod, DynamicRankMethod
 from rankscope.contract.status import Phase
 from rankscope_worker.child import checkpoint
 from rankscope_worker.child.best import Best
@@ -108,11 +105,7 @@ def run_training(
         method = create_method(config.method.name, method_options(config))
         method.check_schedule(total_steps)
         is_fork = resume_from is not None and resume_from.attempt == 0
-        if isinstance(method, DynamicRank):
-            method.is_fork = is_fork
-            method.keeps_raw_scores = config.training.raw_scores
-        if isinstance(method, Eva):
-            method.should_stop = should_stop
+        method.set_context(RunContext(is_fork, config.training.raw_scores, should_stop))
         model = method.prepare(base.model, "SEQ_CLS")
         if should_stop():
             return Outcome("stopped", start_step, is_saved=resume_from is not None)
@@ -125,20 +118,19 @@ def run_training(
     best = Best(config.best_metric, lambda: method.is_settled) if config.training.keep_best else None
     if best and resume_from:
         best.recall(checkpoint.read_notes(resume_from.path).get("best", {}))
+    schedule = config.method.pruning_schedule(total_steps)
     reporter = Reporter(
         record,
         should_stop,
         eval_every=config.training.eval_every,
         checkpoint_every=config.training.checkpoint_every,
         checkpoint_minutes=config.training.checkpoint_minutes,
-        window=_window(config, total_steps),
+        window=schedule.window if schedule is not None else None,
         start_step=start_step,
         is_fork=is_fork,
         best=best,
     )
-    steerer = Steerer(
-        config.steering, steer_requests, lambda: method.allocator if isinstance(method, DynamicRank) else None, record
-    )
+    steerer = Steerer(config.steering, steer_requests, method, record)
     frames_every = math.ceil(total_steps / _MAX_FRAMES)
     trainer = RunTrainer(
         model=model,
@@ -182,7 +174,7 @@ def run_training(
         was_asked = reporter.is_stopping or not trainer.is_out_of_room
         return Outcome("stopped" if was_asked else "disk_full", step, is_saved)
     reporter.enter(Phase.exporting)
-    record(export(method, tokenizer, folder, step))
+    record(export(method, config.method.artifact, tokenizer, folder, step))
     make_safe()
     if config.training.after_done == "delete":
         checkpoint.clear(folder)
@@ -213,9 +205,9 @@ def steps_of(config: RunConfig, train_rows: int) -> int:
 
 
 def method_options(config: RunConfig) -> dict[str, object]:
-    """The method's options in the library's words; the seed of its random score is the run's."""
+    """The options of the library's method. A method that draws random numbers of its own gets the run's seed."""
     options: dict[str, object] = config.method.model_dump(exclude={"name"})
-    return options | {"seed": config.training.seed} if config.method.name == "dynamic_rank" else options
+    return options | {"seed": config.training.seed} if "seed" in option_names(config.method.name) else options
 
 
 def training_arguments(config: RunConfig, folder: Path, total_steps: int) -> TrainingArguments:
@@ -252,17 +244,22 @@ def training_arguments(config: RunConfig, folder: Path, total_steps: int) -> Tra
 
 
 def warmup_steps(config: RunConfig, total_steps: int) -> int:
-    """Steps in which the learning rate rises: rounded up as in Trainer, down with `init: paper` as by the authors."""
+    """Steps in which the learning rate rises: rounded up as in Trainer, or down if the method's authors do so."""
     ratio = config.training.lr_warmup_ratio
-    if isinstance(config.method, DynamicRankMethod) and config.method.init == "paper":
+    if config.method.rounds_warmup_down:
         # Fraction(str(x)) reads 0.29 as 29/100; floor(0.29 * 100) in floating point would be 28.
         return math.floor(Fraction(str(ratio)) * total_steps)
     return math.ceil(ratio * total_steps)
 
 
-def export(method: RankMethod, tokenizer: PreTrainedTokenizerBase, folder: Path, step: int) -> ArtifactEvent:
-    """Writes `adapter` (for full fine-tuning `model`) into the attempt's folder, whole or not at all."""
-    name: Literal["adapter", "model"] = "model" if method.key == "full" else "adapter"
+def export(
+    method: RankMethod,
+    name: Literal["adapter", "model"],
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    step: int,
+) -> ArtifactEvent:
+    """Writes the result as folder `name` of the attempt's folder, completely or not at all."""
     working, target = folder / f".{name}", folder / name
     shutil.rmtree(working, ignore_errors=True)
     method.export(working, "compact")  # kept as small as it gets; a download pads it where a reader wants that
@@ -275,13 +272,6 @@ def export(method: RankMethod, tokenizer: PreTrainedTokenizerBase, folder: Path,
 
 def _working_folder(folder: Path) -> Path:
     return folder / FOLDER / ".writing"
-
-
-def _window(config: RunConfig, total_steps: int) -> PruningWindow | None:
-    method = config.method
-    if not isinstance(method, BudgetedMethod):
-        return None
-    return pruning_window(total_steps, method.warmup_ratio, method.prune_end_ratio)
 
 
 def _modules_event(method: RankMethod, total_steps: int) -> ModulesEvent:
