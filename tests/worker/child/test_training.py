@@ -146,7 +146,7 @@ def test_live_components_equal_the_budget_at_every_pruning_step(whole: Life, pla
     n_modules = plan().n_modules
     b0, bT = n_modules * config.method.resolved_initial_rank, n_modules * config.method.target_rank
     pruned = [event for event in whole.of("ranks") if event.pruning]
-    steps = [*regular_prunings(window, config.method.prune_interval, config.method.phase), window.end]
+    steps = [*regular_prunings(window, config.method.prune_interval, config.method.interval_phase), window.end]
     assert [event.step for event in pruned] == steps
     for event in pruned:
         bits = np.unpackbits(np.frombuffer(base64.b64decode(event.mask), dtype=np.uint8), bitorder="little")
