@@ -58,7 +58,7 @@ def test_a_rank_that_shrinking_cannot_bear_is_refused_with_module_and_limit(cata
 def test_eva_is_refused_where_it_could_not_find_its_directions(catalog: Catalog) -> None:
     problem = refusal(catalog, {"name": "eva", "rank": 20})
     assert (problem.field, problem.value) == ("config.method.rank", 20)
-    assert "up to 40 components of a module" in problem.message
+    assert "up to 40 components per module" in problem.message
     assert "only 32 inputs" in problem.message
     few = refusal(catalog, {"name": "eva", "rank": 10}, batch_size=1)
     assert "a batch has at most 16 tokens (batch_size 1 x max_length 16)" in few.message
