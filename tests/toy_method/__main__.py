@@ -8,7 +8,7 @@ import rankscope
 from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig
 from rankscope.contract.methods import METHODS
-from rankscope.plan import make_plan
+from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
 from tests.tiny import make_reviews, make_tiny_bert
 from tests.worker.child.test_training import Life

@@ -84,6 +84,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Methods
+         * @description The methods and how they behave: ranks, steering, what a fork may change.
+         */
+        get: operations["list_methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -1996,6 +2016,81 @@ export interface components {
              */
             target_rank: number;
         };
+        /** MethodList */
+        MethodList: {
+            /**
+             * Items
+             * @description In the order of the form.
+             */
+            items: components["schemas"]["MethodShape"][];
+        };
+        /** MethodShape */
+        MethodShape: {
+            /**
+             * Artifact
+             * @description What a finished run leaves.
+             * @enum {string}
+             */
+            artifact: "adapter" | "model";
+            /**
+             * Budget Field
+             * @description The option that is the mean rank kept at the end; null if there isn't one.
+             */
+            budget_field: string | null;
+            /** Can Be Steered */
+            can_be_steered: boolean;
+            /**
+             * Fork Fields
+             * @description Options that a fork may change.
+             */
+            fork_fields: string[];
+            /**
+             * Fork Fields After Pruning
+             * @description Those that a fork may still change when the mask of its checkpoint is final.
+             */
+            fork_fields_after_pruning: string[];
+            /**
+             * Has Ranks
+             * @description Whether modules have a rank: rank snapshots, importance scores, a budget.
+             */
+            has_ranks: boolean;
+            /**
+             * Label
+             * @description Short name for tables and charts.
+             */
+            label: string;
+            /**
+             * Learning Rate
+             * @description The rate at which it learned best in short runs of the demo.
+             */
+            learning_rate: number;
+            /**
+             * Name
+             * @description The value of `method.name` in a configuration.
+             */
+            name: string;
+            /**
+             * Prunes
+             * @description Whether components are pruned during training, so that there is a ledger.
+             */
+            prunes: boolean;
+            /**
+             * Rank Changes
+             * @description When the rank of a module changes.
+             * @enum {string}
+             */
+            rank_changes: "never" | "before_training" | "on_schedule" | "once" | "at_any_step";
+            /**
+             * Rank Note
+             * @description How its ranks behave, in one sentence.
+             */
+            rank_note: string;
+            /**
+             * Title
+             * @description The name in the form.
+             */
+            title: string;
+        };
         /**
          * MethodSwitch
          * @description Body of POST /runs/switch-method: a draft, which may be anything, and the method that it is to have.
@@ -3705,6 +3800,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetPreview"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_methods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MethodList"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -1,4 +1,4 @@
-"""What can be launched here: the form's schema, presets, models and data sets."""
+"""What can be launched here: the form's schema, presets, methods, models and data sets."""
 
 from typing import Annotated, Any
 
@@ -7,10 +7,12 @@ from fastapi import APIRouter, Path, Query
 from rankscope.api.deps import CatalogDep
 from rankscope.api.guard.access import needs
 from rankscope.api.shapes.base import DatasetList, DatasetPreview, DatasetShape, ModelList, ModelShape, PresetList
+from rankscope.api.shapes.methods import MethodList, MethodShape
 from rankscope.api.shapes.views import left_out_shapes, preset_list
 from rankscope.catalog import DatasetEntry, ModelEntry
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound, UnknownName
+from rankscope.contract.methods import METHODS
 from rankscope.contract.presets import presets
 
 router = APIRouter(tags=["catalogue"])
@@ -28,6 +30,12 @@ def get_config_schema() -> dict[str, Any]:
 def list_presets() -> PresetList:
     """Ready-made configurations."""
     return preset_list(presets())
+
+
+@router.get("/methods")
+def list_methods() -> MethodList:
+    """The methods and how they behave: ranks, steering, what a fork may change."""
+    return MethodList(items=[MethodShape.of(kind) for kind in METHODS.values()])
 
 
 @router.get("/models")

@@ -190,6 +190,11 @@ class Method(Part):
         return None
 
     @classmethod
+    def prunes(cls) -> bool:
+        """Whether components are pruned during training."""
+        return cls.rank_changes in ("on_schedule", "once", "at_any_step")
+
+    @classmethod
     def key(cls) -> str:
         """The value of `name`."""
         return str(cls.model_fields["name"].default)

@@ -1,0 +1,57 @@
+"""What the API says about a method: everything that the page has to know to draw its runs."""
+
+from typing import Literal, Self
+
+from rankscope.api.shapes.base import Shape
+from rankscope.contract.methods import Method, RankChanges
+
+
+class MethodShape(Shape):
+    name: str
+    """The value of `method.name` in a configuration."""
+    label: str
+    """Short name for tables and charts."""
+    title: str
+    """The name in the form."""
+    has_ranks: bool
+    """Whether modules have a rank: rank snapshots, importance scores, a budget."""
+    rank_changes: RankChanges
+    """When the rank of a module changes."""
+    rank_note: str
+    """How its ranks behave, in one sentence."""
+    prunes: bool
+    """Whether components are pruned during training, so that there is a ledger."""
+    budget_field: str | None
+    """The option that is the mean rank kept at the end; null if there isn't one."""
+    can_be_steered: bool
+    fork_fields: list[str]
+    """Options that a fork may change."""
+    fork_fields_after_pruning: list[str]
+    """Those that a fork may still change when the mask of its checkpoint is final."""
+    learning_rate: float
+    """The rate at which it learned best in short runs of the demo."""
+    artifact: Literal["adapter", "model"]
+    """What a finished run leaves."""
+
+    @classmethod
+    def of(cls, kind: type[Method]) -> Self:
+        return cls(
+            name=kind.key(),
+            label=kind.label,
+            title=kind.title(),
+            has_ranks=kind.has_ranks,
+            rank_changes=kind.rank_changes,
+            rank_note=kind.rank_note,
+            prunes=kind.prunes(),
+            budget_field=kind.budget_field,
+            can_be_steered=kind.can_be_steered,
+            fork_fields=sorted(kind.fork_fields),
+            fork_fields_after_pruning=sorted(kind.fork_fields_after_pruning),
+            learning_rate=kind.learning_rate,
+            artifact=kind.artifact,
+        )
+
+
+class MethodList(Shape):
+    items: list[MethodShape]
+    """In the order of the form."""
