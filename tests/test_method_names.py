@@ -5,6 +5,7 @@ answer instead.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,12 @@ SOURCES = [
     for folder in ("backend/rankscope", "worker/rankscope_worker")
     for path in sorted((ROOT / folder).rglob("*.py"))
     if not str(path.relative_to(ROOT)).startswith((*OWN_FILES, *PERMITTED))
+]
+PAGE = [
+    path
+    for pattern in ("*.ts", "*.tsx")
+    for path in sorted((ROOT / "frontend/src").rglob(pattern))
+    if not path.name.endswith((".gen.d.ts", ".test.ts", ".test.tsx", ".fixture.ts"))
 ]
 
 
@@ -64,6 +71,17 @@ def test_the_search_finds_every_way_to_know_a_method() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_knows_a_method_by_name(path: Path) -> None:
     assert list(named(path.read_text(encoding="utf-8"))) == []
+
+
+def test_the_page_knows_no_method_by_name() -> None:
+    quoted = re.compile(rf"""["'`]({"|".join(NAMES)})["'`]""")
+    found = [
+        f"{path.relative_to(ROOT)}: {hit[0]}"
+        for path in PAGE
+        for hit in quoted.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert PAGE
+    assert found == []
 
 
 def test_permitted_files_exist() -> None:

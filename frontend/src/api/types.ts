@@ -26,6 +26,7 @@ export type Module = Shapes["Module"];
 export type LedgerLine = Shapes["LedgerLine"];
 export type LogPart = Shapes["LogPart"];
 export type Comparison = Shapes["Comparison"];
+export type MethodInfo = Shapes["MethodShape"];
 export type Preset = Shapes["PresetShape"];
 export type ModelInfo = Shapes["ModelShape"];
 export type DatasetInfo = Shapes["DatasetShape"];

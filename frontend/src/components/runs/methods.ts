@@ -1,17 +1,42 @@
-/** The methods' names for a person, and what the page must know of them. The form takes everything else from the API. */
-const names: Record<string, string> = {
-  dynamic_rank: "Dynamic rank",
-  lora: "LoRA",
-  adalora: "AdaLoRA",
-  eva: "EVA",
-  lora_shrink: "LoRA, shrunk",
-  sora: "SoRA",
-  control: "Control",
-  full: "Full",
-};
-export const methods = Object.keys(names);
-export const methodName = (key: string): string => names[key] ?? key;
+/** The methods as the API describes them. The page knows none by name. */
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { http, unwrap } from "@/api/client";
+import type { MethodInfo, RunConfig } from "@/api/types";
 
-const pruning = ["dynamic_rank", "adalora", "lora_shrink", "sora"];
-/** Components are pruned while it trains, so that there is a ledger. */
-export const prunes = (method: string): boolean => pruning.includes(method);
+export const methodsQuery = queryOptions({
+  queryKey: ["methods"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/methods", { signal }))).items,
+  // They change with the server's version only, and then the page is loaded again.
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+const none: readonly MethodInfo[] = [];
+
+/** All methods in the order of the form; empty until the API has answered. */
+export const useMethods = (): readonly MethodInfo[] => useQuery(methodsQuery).data ?? none;
+
+export const useMethod = (name: string): MethodInfo => methodCalled(name, useMethods());
+
+/** What is known about the method; until the API has answered, a method with ranks that can't do anything else. */
+export const methodCalled = (name: string, methods: readonly MethodInfo[]): MethodInfo =>
+  methods.find((method) => method.name === name) ?? {
+    name,
+    label: name,
+    title: name,
+    has_ranks: true,
+    rank_changes: "never",
+    rank_note: "",
+    prunes: false,
+    budget_field: null,
+    can_be_steered: false,
+    fork_fields: [],
+    fork_fields_after_pruning: [],
+    learning_rate: 0,
+    artifact: "adapter",
+  };
+
+/** The value of an option that is a number; null if the method has no such option. */
+export function numberOption(method: RunConfig["method"], field: string | null): number | null {
+  const value = field === null ? null : (method as unknown as Record<string, unknown>)[field];
+  return typeof value === "number" ? value : null;
+}

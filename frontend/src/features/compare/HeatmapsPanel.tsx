@@ -13,6 +13,7 @@ import { meanings, type RankView } from "@/charts/heatmap/rank-values";
 import { type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
+import { methodCalled, useMethods } from "@/components/runs/methods";
 
 type Colouring = "rank" | "mean";
 
@@ -26,7 +27,8 @@ interface Shown {
 /** The newest ranks of every run side by side, under one scale. */
 export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   const [value, setValue] = useState<Colouring>("rank");
-  const ranked = runs.filter((run) => run.method !== "full");
+  const methods = useMethods();
+  const ranked = runs.filter((run) => methodCalled(run.method, methods).has_ranks);
   const without = runs.length - ranked.length;
   const frames = useQueries({
     queries: ranked.map((run) => ranksQuery(run.id, 1, run.status)),

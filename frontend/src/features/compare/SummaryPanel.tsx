@@ -3,7 +3,7 @@ import { Link } from "react-router";
 import type { RunSummary } from "@/api/types";
 import { colourOf, useLook } from "@/charts/plot/look";
 import { Panel } from "@/components/layout/Panel";
-import { methodName } from "@/components/runs/methods";
+import { MethodName } from "@/components/runs/MethodName";
 import { stateOf } from "@/components/runs/run-state";
 import { StatusBadge } from "@/components/runs/StatusBadge";
 import { count, metric, missing, shortCount } from "@/components/text/format";
@@ -52,7 +52,9 @@ export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
                   <Table.Td>
                     <StatusBadge state={stateOf(run)} />
                   </Table.Td>
-                  <Table.Td>{methodName(run.method)}</Table.Td>
+                  <Table.Td>
+                    <MethodName name={run.method} />
+                  </Table.Td>
                   <Table.Td ta="right" fw={summary?.max === best ? 700 : 400}>
                     {metric(summary?.max)}
                   </Table.Td>

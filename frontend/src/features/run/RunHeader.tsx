@@ -4,7 +4,7 @@ import { Link } from "react-router";
 import type { Connection } from "@/api/event-stream";
 import { isMoving } from "@/api/moving";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { methodName } from "@/components/runs/methods";
+import { MethodName } from "@/components/runs/MethodName";
 import { StepProgress } from "@/components/runs/Progress";
 import { phaseWord } from "@/components/runs/run-state";
 import { StatusBadge } from "@/components/runs/StatusBadge";
@@ -109,7 +109,7 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
             {run.ended_at ? duration(tookSeconds(run, run.ended_at)) : <Updated at={updatedAt} />}
           </Fact>
           <Fact label="Method" hint={`${run.model_id} · ${run.data_id}`}>
-            {methodName(run.method)}
+            <MethodName name={run.method} />
           </Fact>
         </div>
       </Paper>

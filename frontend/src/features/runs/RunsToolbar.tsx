@@ -5,7 +5,7 @@ import { useEffect, useState } from "react";
 import { Link } from "react-router";
 import type { RunFilter } from "@/api/queries";
 import type { RunStatus, RunSummary } from "@/api/types";
-import { methodName, methods } from "@/components/runs/methods";
+import { useMethods } from "@/components/runs/methods";
 import { canDelete, canStop, statuses } from "./view";
 
 interface FilterBarProps {
@@ -14,6 +14,7 @@ interface FilterBarProps {
 }
 
 export function FilterBar({ filter, onFilter }: FilterBarProps) {
+  const methods = useMethods();
   const [text, setText] = useState(filter.search);
   const search = useDebouncedCallback((words: string) => onFilter({ ...filter, search: words }), 250);
   // Back and forward change the address without typing.
@@ -44,7 +45,7 @@ export function FilterBar({ filter, onFilter }: FilterBarProps) {
       <MultiSelect
         aria-label="Filter by method"
         placeholder={filter.method.length ? "" : "Any method"}
-        data={methods.map((value) => ({ value, label: methodName(value) }))}
+        data={methods.map((method) => ({ value: method.name, label: method.label }))}
         value={filter.method}
         onChange={(method) => onFilter({ ...filter, method })}
         clearable

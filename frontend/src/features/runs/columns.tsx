@@ -3,7 +3,7 @@ import { createColumnHelper, rowSelectionFeature, tableFeatures } from "@tanstac
 import { Link } from "react-router";
 import { isMoving } from "@/api/moving";
 import type { RunSummary } from "@/api/types";
-import { methodName } from "@/components/runs/methods";
+import { MethodName } from "@/components/runs/MethodName";
 import { StepProgress } from "@/components/runs/Progress";
 import { stateOf } from "@/components/runs/run-state";
 import { StatusBadge } from "@/components/runs/StatusBadge";
@@ -65,7 +65,11 @@ export const columns = helper.columns([
     cell: ({ row: { original: run } }) => <StatusBadge state={stateOf(run)} />,
   }),
   helper.display({ id: "name", header: "Run", cell: ({ row }) => <NameCell run={row.original} /> }),
-  helper.display({ id: "method", header: "Method", cell: ({ row }) => methodName(row.original.method) }),
+  helper.display({
+    id: "method",
+    header: "Method",
+    cell: ({ row }) => <MethodName name={row.original.method} />,
+  }),
   helper.display({
     id: "model",
     header: "Model",

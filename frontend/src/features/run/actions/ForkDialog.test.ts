@@ -13,9 +13,9 @@ const steered = {
 } as unknown as RunConfig;
 
 test("the target rank of a checkpoint is the one that it was steered to by then", () => {
-  expect([9, 10, 19, 20, 40].map((step) => targetAt(steered, step))).toEqual([2, 1, 1, 4, 4]);
+  expect([9, 10, 19, 20, 40].map((step) => targetAt(steered, "target_rank", step))).toEqual([2, 1, 1, 4, 4]);
 });
 
-test("a method without a budget has no target rank", () => {
-  expect(targetAt({ ...steered, method: { name: "lora", rank: 8 } } as RunConfig, 20)).toBeNull();
+test("a method whose budget a fork may not change has no target rank", () => {
+  expect(targetAt(steered, null, 20)).toBeNull();
 });

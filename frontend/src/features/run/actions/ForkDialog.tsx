@@ -5,6 +5,7 @@ import { useNavigate } from "react-router";
 import { ApiError } from "@/api/client";
 import { checkpointsQuery } from "@/api/queries";
 import type { RunConfig, RunDetail } from "@/api/types";
+import { numberOption, useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { count } from "@/components/text/format";
 
@@ -19,6 +20,8 @@ interface ForkDialogProps {
 export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   const checkpoints = useQuery(checkpointsQuery(run.id));
   const { fork } = useRunActions();
+  const method = useMethod(run.method);
+  const targetField = method.fork_fields.find((field) => field === method.budget_field) ?? null;
   const navigate = useNavigate();
   const [chosen, setChosen] = useState<string | null>(step === undefined ? null : String(step));
   /** null: not touched, so that it follows the checkpoint. */
@@ -31,7 +34,7 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   const best = checkpoints.data?.find((one) => one.is_best)?.step;
   const from = chosen ?? (choices[0] === undefined ? null : String(choices[0]));
 
-  const startTarget = targetAt(run.config, from === null ? 0 : Number(from));
+  const startTarget = targetAt(run.config, targetField, from === null ? 0 : Number(from));
   const target = typedTarget ?? startTarget ?? "";
   const steps = typedSteps ?? stepsAfter(from === null ? 0 : Number(from), run.total_steps);
   const isSettled = run.settled_step !== null && from !== null && Number(from) >= run.settled_step;
@@ -43,10 +46,11 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
       ...(steps !== run.total_steps && steps !== "" ? { max_steps: Number(steps) } : {}),
       ...(rate !== run.config.training.learning_rate && rate !== "" ? { learning_rate: Number(rate) } : {}),
     };
-    const budget = startTarget !== null && !isSettled && target !== startTarget && target !== "";
+    const budget =
+      targetField !== null && startTarget !== null && !isSettled && target !== startTarget && target !== "";
     const changes = {
       ...(Object.keys(training).length ? { training } : {}),
-      ...(budget ? { method: { target_rank: Number(target) } } : {}),
+      ...(budget ? { method: { [targetField]: Number(target) } } : {}),
     };
     fork.mutate(
       { run, step: from === null ? null : Number(from), changes, name: name.trim() || null },
@@ -147,11 +151,11 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   );
 }
 
-/** Target rank of a dynamic-rank run at a step: the last one it was steered to by then, or its configuration's. */
-export function targetAt(config: RunConfig, step: number): number | null {
-  if (config.method.name !== "dynamic_rank") return null;
+/** Target rank at a step: the last one it was steered to by then, or the configuration's; null if it can't change. */
+export function targetAt(config: RunConfig, field: string | null, step: number): number | null {
+  if (field === null) return null;
   const steered = config.steering?.filter((entry) => entry.action === "target" && entry.step <= step).at(-1);
-  return steered?.target_rank ?? config.method.target_rank ?? null;
+  return steered?.target_rank ?? numberOption(config.method, field);
 }
 
 /** What is proposed must be possible: from the last checkpoint of a finished run only a longer run is. */

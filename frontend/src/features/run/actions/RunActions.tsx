@@ -18,6 +18,7 @@ import { Link, useNavigate } from "react-router";
 import type { ConfigDraft, Remedy, RunConfig, RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { toldError } from "@/components/feedback/toast";
+import { useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { lazyPart } from "@/components/server/load-part";
 
@@ -37,6 +38,7 @@ function withChanges(config: RunConfig, changes: Remedy["changes"]): RunConfig {
 /** What can be asked of a run now. The API has the last word; these only offer. */
 export function RunActions({ run, status }: { run: RunDetail; status: RunStatus }) {
   const { stop, resume, retry, fork, launch, remove } = useRunActions();
+  const method = useMethod(run.method);
   const navigate = useNavigate();
   const [isAsking, setAsking] = useState(false);
   const [isDiscarding, setDiscarding] = useState(false);
@@ -158,7 +160,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
             href={file("rank_pattern.json")}
             download={`${run.id}-rank_pattern.json`}
             leftSection={<IconBraces size={15} />}
-            disabled={run.method === "full" || run.live === null}
+            disabled={!method.has_ranks || run.live === null}
           >
             rank_pattern.json
           </Menu.Item>

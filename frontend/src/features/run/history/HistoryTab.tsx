@@ -7,7 +7,7 @@ import type { RunDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { scrolledByKeys } from "@/components/layout/scroll";
-import { prunes } from "@/components/runs/methods";
+import { useMethod } from "@/components/runs/methods";
 import { count, dateTime, missing } from "@/components/text/format";
 import { TreePanel } from "@/features/run/lineage/TreePanel";
 import type { LiveRun } from "@/features/run/live/live-run";
@@ -26,11 +26,12 @@ interface HistoryTabProps {
 }
 
 export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
+  const { prunes } = useMethod(run.method);
   const [module, setModule] = useState<string | null>(null);
   const ledger = useQuery({
     ...ledgerQuery(run.id, useThrottledValue(live.prunings, ledgerMs)),
     placeholderData: (previous) => previous,
-    enabled: prunes(run.method),
+    enabled: prunes,
   });
   const lines = (ledger.data?.items ?? []).filter(
     (line) => module === null || line.module === Number(module),
@@ -42,14 +43,14 @@ export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
         <Panel
           title="Ledger of components"
           note={
-            !prunes(run.method)
-              ? "This method prunes nothing."
+            !prunes
+              ? "This method does not prune."
               : lines.length === 0
                 ? "Nothing has been pruned yet."
                 : `${count(module === null ? ledger.data?.total : lines.length)} changes, newest first${lines.length > mostLines ? `; the newest ${mostLines} are shown` : ""}.`
           }
           actions={
-            live.modules.length && prunes(run.method) ? (
+            live.modules.length && prunes ? (
               <Select
                 size="xs"
                 aria-label="Module"

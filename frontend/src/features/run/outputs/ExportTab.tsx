@@ -2,10 +2,11 @@ import { Button, Code, CopyButton, Grid, Group, Skeleton, Stack, Text } from "@m
 import { IconCheck, IconCopy, IconDownload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { usageQuery } from "@/api/queries";
-import type { RunDetail } from "@/api/types";
+import type { MethodInfo, RunDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { scrolledByKeys } from "@/components/layout/scroll";
+import { useMethod } from "@/components/runs/methods";
 import { bytes } from "@/components/text/format";
 import { CheckpointsPanel } from "./CheckpointsPanel";
 
@@ -19,6 +20,7 @@ interface Offer {
 
 /** What can be taken away from a run, and what it can go on from. */
 export default function ExportTab({ run }: { run: RunDetail }) {
+  const method = useMethod(run.method);
   const usage = useQuery({ ...usageQuery(run.id), enabled: run.artifact !== null });
   return (
     <Grid gap="md">
@@ -26,7 +28,7 @@ export default function ExportTab({ run }: { run: RunDetail }) {
         <Stack gap="md">
           <Panel title="Download">
             <Stack gap="sm">
-              {offersOf(run, usage.data?.size_bytes ?? {}).map((offer) => (
+              {offersOf(run, method, usage.data?.size_bytes ?? {}).map((offer) => (
                 <OfferLine key={offer.file} run={run} offer={offer} />
               ))}
             </Stack>
@@ -43,11 +45,10 @@ export default function ExportTab({ run }: { run: RunDetail }) {
 
 const about = (size: number | undefined): string => (size === undefined ? "" : ` ${bytes(size)}.`);
 
-function offersOf(run: RunDetail, sizes: Record<string, number>): Offer[] {
+function offersOf(run: RunDetail, method: MethodInfo, sizes: Record<string, number>): Offer[] {
   const afterTraining = run.artifact ? null : "It is written when training ends.";
-  const isFull = run.method === "full";
   const offers: Offer[] = [
-    ...(isFull
+    ...(method.artifact === "model"
       ? [{ name: "Model", what: "As transformers loads it.", file: "adapter", waits: afterTraining }]
       : [
           {
@@ -82,7 +83,7 @@ function offersOf(run: RunDetail, sizes: Record<string, number>): Offer[] {
       waits: null,
     },
   ];
-  return offers.filter((offer) => !(isFull && offer.file === "rank_pattern.json"));
+  return offers.filter((offer) => method.has_ranks || offer.file !== "rank_pattern.json");
 }
 
 function OfferLine({ run, offer }: { run: RunDetail; offer: Offer }) {

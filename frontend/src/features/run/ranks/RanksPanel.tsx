@@ -1,6 +1,6 @@
 import { Skeleton, Text, VisuallyHidden } from "@mantine/core";
 import { type KeyboardEvent, useMemo, useState } from "react";
-import type { RunDetail, RunStatus } from "@/api/types";
+import type { MethodInfo, RunDetail, RunStatus } from "@/api/types";
 import { heatmapFigure, mostLabelledCells } from "@/charts/heatmap/heatmap";
 import { heatmapHeight } from "@/charts/heatmap/heatmap-layout";
 import { moduleGrid } from "@/charts/heatmap/module-grid";
@@ -10,7 +10,7 @@ import { type Figure, titled } from "@/charts/plot/figure";
 import { type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
-import { methodName, prunes } from "@/components/runs/methods";
+import { useMethod } from "@/components/runs/methods";
 import { count } from "@/components/text/format";
 import type { LiveRun } from "@/features/run/live/live-run";
 import { FrameLine } from "@/features/run/playback/SnapshotSummary";
@@ -39,6 +39,7 @@ interface RanksPanelProps {
 
 export function RanksPanel({ run, live, status, index, drawn, settings, onSettings }: RanksPanelProps) {
   const look = useLook();
+  const method = useMethod(run.method);
   const [isTable, setTable] = useState(false);
   const [chosen, setChosen] = useState<number | null>(null);
   const { snapshots, modules, width } = live;
@@ -89,7 +90,7 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
   return (
     <Panel
       title={meanings[colouring].title}
-      note={note(run, colouring, modules.length)}
+      note={note(method, colouring, modules.length)}
       actions={
         snapshot && view ? (
           <RankExport
@@ -196,10 +197,10 @@ function titleOf(name: string, title: string, snapshot: { step: number; live: nu
   return `${name} · ${title} · step ${count(snapshot?.step)}, ${count(snapshot?.live)} live`;
 }
 
-function note(run: RunDetail, colouring: Colouring, modules: number): string {
+function note(method: MethodInfo, colouring: Colouring, modules: number): string {
   const parts = [meanings[colouring].note];
   if (meanings[colouring].isScore) parts.push("The highest 2% of the run share the last colour.");
-  if (!prunes(run.method)) parts.push(`${methodName(run.method)}: every module keeps its rank.`);
+  if (!method.prunes) parts.push(method.rank_note);
   parts.push("× is a module without any; click one for its components.");
   if (modules > mostLabelledCells) parts.push("Point at a cell for its numbers; + in a cell is a gain.");
   return parts.join(" ");

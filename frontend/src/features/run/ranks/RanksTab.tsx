@@ -1,7 +1,7 @@
 import { Alert, Grid, Stack } from "@mantine/core";
 import { Suspense, useCallback, useDeferredValue, useRef, useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
-import { prunes } from "@/components/runs/methods";
+import { useMethod } from "@/components/runs/methods";
 import { lazyPart } from "@/components/server/load-part";
 import { AccuracyPanel, LossPanel } from "@/features/run/curves/LiveCurvePanels";
 import type { LiveRun } from "@/features/run/live/live-run";
@@ -26,15 +26,16 @@ interface RanksTabProps {
 }
 
 export function RanksTab({ run, live, status }: RanksTabProps) {
-  return run.method === "full" ? (
-    <CurvesAlone run={run} live={live} />
-  ) : (
+  return useMethod(run.method).has_ranks ? (
     <Ranks run={run} live={live} status={status} />
+  ) : (
+    <CurvesAlone run={run} live={live} />
   );
 }
 
 function Ranks({ run, live, status }: RanksTabProps) {
   const { snapshots } = live;
+  const { prunes } = useMethod(run.method);
   const [settings, change] = useRankSettings();
   const [hasOpened, setHasOpened] = useState(settings.module !== null);
   if (!hasOpened && settings.module !== null) setHasOpened(true);
@@ -106,7 +107,7 @@ function Ranks({ run, live, status }: RanksTabProps) {
             module={settings.module}
             cursor={cursor}
             status={status}
-            hasLedger={prunes(run.method)}
+            hasLedger={prunes}
             onClose={() => {
               choose({ module: null });
               requestAnimationFrame(() => focusAgain(opener.current));
@@ -118,7 +119,6 @@ function Ranks({ run, live, status }: RanksTabProps) {
   );
 }
 
-/** Full fine-tuning has no ranks. */
 /** The element, or the heatmap where the module was opened by a link or a click on the chart. */
 function focusAgain(element: Element | null): void {
   const isThere = element instanceof HTMLElement && element.isConnected && element !== document.body;
@@ -131,8 +131,8 @@ function CurvesAlone({ run, live }: Pick<RanksTabProps, "run" | "live">) {
   return (
     <Stack gap="md">
       <Alert color="gray" variant="light">
-        Full fine-tuning trains every weight: there are no ranks to watch. Launch the same data with dynamic
-        rank or LoRA to compare it at a budget.
+        {useMethod(run.method).rank_note} Launch the same data with a method that has ranks to compare it at a
+        budget.
       </Alert>
       <Grid gap="md">
         <Grid.Col span={{ base: 12, md: 6 }}>

@@ -4,6 +4,7 @@ import { useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { Panel } from "@/components/layout/Panel";
+import { numberOption, useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { steerWords } from "@/features/run/live/timeline";
 
@@ -11,12 +12,12 @@ import { steerWords } from "@/features/run/live/timeline";
 export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus }) {
   const { steer } = useRunActions();
   const [isFreezing, setFreezing] = useState(false);
-  const method = run.config.method;
+  const method = useMethod(run.method);
   const [target, setTarget] = useState("");
   const isLive = status === "starting" || status === "running" || status === "interrupted";
-  if (method.name !== "dynamic_rank" || !isLive || run.settled_step !== null) return null;
+  if (!method.can_be_steered || !isLive || run.settled_step !== null) return null;
   const asked = run.config.steering?.filter((entry) => entry.action === "target").at(-1)?.target_rank;
-  const present = asked ?? method.target_rank ?? 1;
+  const present = asked ?? numberOption(run.config.method, method.budget_field) ?? 1;
   const waits = run.steer_requests.map((one) => steerWords(one.action, one.target_rank));
   return (
     <Panel
@@ -79,7 +80,7 @@ export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus 
               value={target}
               onChange={(event) => setTarget(event.currentTarget.value)}
               min={1}
-              max={method.initial_rank ?? undefined}
+              max={numberOption(run.config.method, "initial_rank") ?? undefined}
               step={1}
               w={150}
             />

@@ -1,0 +1,3 @@
+import { useMethod } from "./methods";
+
+export const MethodName = ({ name }: { name: string }) => useMethod(name).label;
