@@ -33,6 +33,7 @@ def list_presets() -> PresetList:
 
 
 @router.get("/methods")
+@needs("read")
 def list_methods() -> MethodList:
     """The methods and how they behave: ranks, steering, what a fork may change."""
     return MethodList(items=[MethodShape.of(kind) for kind in METHODS.values()])
