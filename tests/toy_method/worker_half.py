@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .plain import AdapterOptions, PlainLora
+from dynamic_rank.methods.plain import AdapterOptions, PlainLora
 
 
 @dataclass(frozen=True, kw_only=True)
