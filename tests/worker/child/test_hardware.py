@@ -66,7 +66,7 @@ def test_a_training_records_them_and_computes_the_same(
 ) -> None:
     catalog = Catalog(Settings(data_dir=data_dir))
     config = plan("dynamic_rank").config
-    rows = split(catalog.dataset(config.data.id), config.data)
+    rows = split(catalog.dataset(config.data.id), config.data, config.task)
     folder = catalog.model(config.model.id).folder
 
     def train(name: str, every_s: float) -> list[Any]:

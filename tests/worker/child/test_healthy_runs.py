@@ -81,7 +81,7 @@ class Watched:
         folder = self.settings.attempt_dir(self.id, claim.attempt)
         folder.mkdir(parents=True, exist_ok=True)
         catalog = Catalog(Settings(data_dir=self.data_dir))
-        rows = split(catalog.dataset(self.config.data.id), self.config.data)
+        rows = split(catalog.dataset(self.config.data.id), self.config.data, self.config.task)
         return run_training(
             RunConfig.model_validate(claim.config),
             catalog.model(self.config.model.id).folder,

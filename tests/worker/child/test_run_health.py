@@ -45,7 +45,7 @@ def train(engine: Engine, settings: Settings, data_dir: Path, tmp_path: Path) ->
         run_training(
             config,
             model or catalog.model(config.model.id).folder,
-            split(catalog.dataset(config.data.id), config.data),
+            split(catalog.dataset(config.data.id), config.data, config.task),
             settings.attempt_dir(run_id, claim.attempt),
             recorder.record,
             lambda: False,

@@ -42,7 +42,7 @@ class Life:
         self.events: list[RunEvent] = []
         self.ready: list[int] = []
         self.stop_at = stop_at
-        self.split: Split = split(catalog.dataset(config.data.id), config.data)
+        self.split: Split = split(catalog.dataset(config.data.id), config.data, config.task)
         self.model_folder = catalog.model(config.model.id).folder
         self.outcome: Outcome = run_training(
             config,
@@ -274,7 +274,7 @@ def test_the_adapter_gives_the_trained_models_logits(whole: Life, plan: Plan) ->
 def test_a_stop_before_the_first_step_needs_no_checkpoint(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
     catalog = Catalog(Settings(data_dir=data_dir))
     config = plan().config
-    rows = split(catalog.dataset(config.data.id), config.data)
+    rows = split(catalog.dataset(config.data.id), config.data, config.task)
     outcome = run_training(config, catalog.model(config.model.id).folder, rows, tmp_path, [].append, lambda: True)
     assert outcome == Outcome("stopped", 0, is_saved=False)
 
@@ -291,7 +291,7 @@ def test_weights_that_the_files_lack_are_reported(data_dir: Path, plan: Plan, tm
     tensors = {name: tensor for name, tensor in load_file(source / "model.safetensors").items() if "pooler" not in name}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     config = plan("lora", max_steps=1).config
-    rows = split(catalog.dataset(config.data.id), config.data)
+    rows = split(catalog.dataset(config.data.id), config.data, config.task)
     events: list[RunEvent] = []
     run_training(config, folder, rows, tmp_path / "attempt-1", events.append, lambda: False)
     (warning,) = [event for event in events if event.kind == "warning"]
@@ -340,7 +340,7 @@ def test_a_stop_while_eva_deals_out_the_ranks_ends_the_attempt(data_dir: Path, p
 
     catalog = Catalog(Settings(data_dir=data_dir))
     config = plan("eva").config
-    rows = split(catalog.dataset(config.data.id), config.data)
+    rows = split(catalog.dataset(config.data.id), config.data, config.task)
     events: list[RunEvent] = []
     outcome = run_training(config, catalog.model(config.model.id).folder, rows, tmp_path, events.append, should_stop)
     assert outcome == Outcome("stopped", 0, is_saved=False)
