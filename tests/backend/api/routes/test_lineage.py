@@ -273,3 +273,39 @@ def test_a_queued_run_is_edited_and_one_that_was_started_is_not(
     late = api.put(f"/api/v1/runs/{run_id}/config", json={"config": CONFIG})
     assert late.status_code == 409
     assert "only a run that was never started can be edited" in late.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "words"),
+    [
+        ({"name": "lora", "rank": 3}, {"lora_dropout": 0.2}, "tensors were made with the parent's"),
+        ({"name": "sora", "rank": 3}, {"lora_dropout": 0.2}, "tensors were made with the parent's"),
+        ({"name": "adalora", "target_rank": 2, "prune_interval": 10}, {"beta1": 0.5}, "tensors were made with"),
+        (
+            {"name": "adalora", "target_rank": 2, "prune_interval": 10},
+            {"target_rank": 1},
+            "the mask is final by step 60",
+        ),
+        ({"name": "adalora", "target_rank": 2, "prune_interval": 10}, {"lora_dropout": 0.2}, None),
+        ({"name": "dynamic_rank", "target_rank": 2, "prune_interval": 10}, {"c_lr_scale": 2.0}, None),
+    ],
+)
+def test_a_fork_after_pruning_changes_only_what_the_method_allows(
+    api: httpx.Client,
+    launch: Callable[..., str],
+    engine: Engine,
+    settings: Settings,
+    method: dict[str, object],
+    changes: dict[str, object],
+    words: str | None,
+) -> None:
+    parent = launch(config=CONFIG | {"method": method})
+    end(engine, parent, RunStatus.stopped, "stopped_saved")
+    checkpoint(engine, settings, parent, 60, is_settled=True)
+    answer = api.post(f"/api/v1/runs/{parent}/fork", json={"step": 60, "changes": {"method": changes}})
+    if words is None:
+        assert answer.status_code == 201, answer.text
+        return
+    (problem,) = answer.json()["errors"]
+    assert (answer.status_code, problem["field"]) == (422, f"changes.method.{next(iter(changes))}")
+    assert words in problem["message"]
