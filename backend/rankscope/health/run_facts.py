@@ -45,7 +45,7 @@ def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float
         cut=None if cut is None else NewestCut(cut.step, cut.threshold, cut.scores),
         ranks=_newest_ranks(session, run.id, ranks),
         losses=list(zip(losses.steps.tolist(), losses.values.tolist(), strict=True)),
-        # An attempt that starts has none yet; what there is was the speed of those before it.
+        # A starting attempt has no speeds yet; the existing ones are of earlier attempts.
         speeds=()
         if run.status == RunStatus.starting
         else speeds.values[speeds.steps > run.attempt_start_step].tolist(),
@@ -61,19 +61,19 @@ def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float
 
 
 def _in_force(run: Run, step: int) -> list[dict[str, Any]]:
-    """What was steered up to `step`; what came after the final mask was refused."""
+    """Steering actions up to `step`; those after the final mask were refused."""
     last = step if run.settled_step is None else min(step, run.settled_step)
     return [entry for entry in run.config.get("steering", []) if entry["step"] <= last]
 
 
 def _last_act(steering: list[dict[str, Any]], action: SteerAction) -> int | None:
-    """The step of this action, if nothing but changes of the target came after it."""
+    """The step of this action, if only changes of the target came after it."""
     acts = [entry for entry in steering if entry["action"] != "target"]
     return int(acts[-1]["step"]) if acts and acts[-1]["action"] == action else None
 
 
 def _target_rank(method: Method, steering: list[dict[str, Any]]) -> int | None:
-    """The target rank that holds after all that was steered; None for methods without one."""
+    """The target rank after all steering; None for methods without one."""
     steered = [entry["target_rank"] for entry in steering if entry["action"] == "target"]
     if steered:
         return int(steered[-1])
@@ -81,7 +81,7 @@ def _target_rank(method: Method, steering: list[dict[str, Any]]) -> int | None:
 
 
 def _pruning_due(run: Run, config: RunConfig, ranks: health_inputs.UnpackedRanks | None) -> Pruning | None:
-    """The newest pruning that the plan has up to the newest snapshot, of those that were this run's to do."""
+    """The newest planned pruning up to the newest snapshot, if it was this run's and not its parent's."""
     method = config.method
     if ranks is None or run.total_steps is None:
         return None
@@ -89,7 +89,7 @@ def _pruning_due(run: Run, config: RunConfig, ranks: health_inputs.UnpackedRanks
     if plan is None:
         return None
     found = last_pruning(plan, run.total_steps, config.steering, ranks.step)
-    # A fork has pruned nothing of what its plan has up to its parent's checkpoint.
+    # The prunings planned up to the parent's checkpoint were not done by the fork.
     return None if found is None or found[0] <= (run.parent_step or 0) else Pruning(*found)
 
 
@@ -116,7 +116,7 @@ def _newest_ranks(session: Session, run_id: str, found: health_inputs.UnpackedRa
 
 
 def _loss_age_s(run: Run, losses: Curve, phase_since: float | None, now: float) -> float | None:
-    """For how long a run that makes steps right now has shown no loss: evaluations, saves and loading do not count."""
+    """Seconds since the last loss of a run that is training now; evaluations, saves and loading don't count."""
     if run.status != RunStatus.running or run.phase not in _STEPPING or not len(losses.points):
         return None
     return now - max(float(losses.points.times[-1]), run.attempt_started_at or 0.0, phase_since or 0.0)

@@ -1,4 +1,4 @@
-"""Forks: a new run that begins with a checkpoint of another, and goes on in its own way."""
+"""Forks: a new run that continues from a checkpoint of another run."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def find_origin(settings: Settings, run: Run, step: int | None, attempt: int | N
 
 
 def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -> RunPlan:
-    """The child's plan. Raises BadInput, with fields named `changes...`, for what a checkpoint cannot carry."""
+    """The child's plan. Raises BadInput, with fields named `changes...`, for changes that the checkpoint does not allow."""
     before = RunConfig.stored(_as_steered(parent.config, origin.step))
     plain = before.model_dump(mode="json")
     after = changed(plain, changes)
@@ -77,7 +77,7 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
     except BadInput as error:
         renamed = [FieldProblem(_renamed(one.field), one.value, one.message, one.next_step) for one in error.problems]
         raise BadInput(renamed) from error
-    # The data as it was asked for: a plan names the data set and its columns in full, and an older parent does not.
+    # Compare the data as requested: a plan resolves the data set and its columns, and an older parent's configuration may not.
     differences = differing(
         plain, plan.config.model_copy(update={"data": after.data, "task": after.task}).model_dump(mode="json")
     )
@@ -90,7 +90,7 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
             if origin.is_settled
             else _open_mask_problems(plan, origin)
         )
-    # Another choice of rows has another number of them: that is refused once, by its own field.
+    # Another choice of rows also changes their number; it is refused once, for its own field.
     same_rows = not any(field.startswith(("data.", "task.")) for field in differences)
     problems += _changed_files(parent.environment, plan, catalog)
     if same_rows and not problems:
@@ -101,7 +101,7 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
 
 
 def _as_steered(config: Mapping[str, Any], step: int) -> dict[str, Any]:
-    """The configuration as it stands at a step: what was steered until then, and the target rank that holds."""
+    """The configuration at a step: with the steering up to then, and the target rank in force."""
     steering = [entry for entry in config.get("steering", []) if entry["step"] <= step]
     targets = [entry["target_rank"] for entry in steering if entry["action"] == "target"]
     method = config["method"] | ({"target_rank": targets[-1]} if targets else {})
@@ -109,7 +109,7 @@ def _as_steered(config: Mapping[str, Any], step: int) -> dict[str, Any]:
 
 
 def take_checkpoint(origin: Origin, parent: Run, target: Path) -> int:
-    """Puts the checkpoint's files at `target` and returns their size in bytes.
+    """Copies the checkpoint's files to `target` and returns their size in bytes.
 
     Hard links where the file system has them: a checkpoint's files never change, and it takes no time and no room.
     Raises NotFound when the parent has deleted it meanwhile.
@@ -120,7 +120,7 @@ def take_checkpoint(origin: Origin, parent: Run, target: Path) -> int:
     try:
         names = [*_manifest(origin.path, parent)["files"], MANIFEST]
         for name in names:
-            # The manifest may come from a backup that somebody made up: a name may lead anywhere.
+            # The manifest may come from an untrusted backup, so a name could point anywhere.
             if not is_plain_file(origin.path, origin.path / name):
                 raise FileNotFoundError(name)
             (working / name).parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +188,7 @@ def _step_problems(plan: RunPlan, origin: Origin) -> list[FieldProblem]:
 def _final_mask_problems(
     differences: Mapping[str, list[Any]], parent: Run, method: Method, origin: Origin
 ) -> list[FieldProblem]:
-    """After the final mask the ranks cannot move any more: what was pruned is cut off."""
+    """After the final mask the ranks can't change: pruned components are gone."""
     problems = []
     live = parent.live / parent.n_modules if parent.live is not None and parent.n_modules else None
     for field, (_, new) in differences.items():
@@ -206,7 +206,7 @@ def _final_mask_problems(
 
 
 def _open_mask_problems(plan: RunPlan, origin: Origin) -> list[FieldProblem]:
-    """The window must end after the checkpoint's step: else the mask would never become final."""
+    """The window must end after the checkpoint's step; otherwise the mask would never become final."""
     schedule = plan.config.method.pruning_schedule(plan.total_steps)
     if schedule is None or schedule.window.end > origin.step or _is_held(plan.config):
         return []
@@ -226,7 +226,7 @@ def _is_held(config: RunConfig) -> bool:
 
 
 def _changed_files(before: Mapping[str, Any], plan: RunPlan, catalog: Catalog) -> list[FieldProblem]:
-    """Model and data must be those that the parent was trained with, not only be called the same."""
+    """Model and data must be the same as the parent's, not only have the same name."""
     problems = []
     model, data = before.get("model_fingerprint"), before.get("data_fingerprint")
     if model is not None and not catalog.model(plan.config.model.id).has_fingerprint(model):
@@ -240,13 +240,13 @@ def _changed(field: str, now: str, what: str) -> FieldProblem:
     return FieldProblem(
         f"changes.{field}",
         now,
-        f"has other {what} than when the parent was launched",
-        "Put the old ones back, or launch a new run.",
+        f"has different {what} than when the parent was launched",
+        "Restore the old ones, or launch a new run.",
     )
 
 
 def _changed_rows(before: Mapping[str, Any], plan: RunPlan) -> list[FieldProblem]:
-    """The same file can give other rows than an earlier version took from it: one without a label was a class then."""
+    """The same file can give different rows than in an earlier version, which treated a missing label as a class."""
     change = what_changed(before, plan.split.labels, plan.train_rows, plan.eval_rows)
     if change is None:
         return []

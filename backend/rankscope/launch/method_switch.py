@@ -1,4 +1,4 @@
-"""Another method in a configuration: the budget stays, the learning rate becomes that method's own, and all is reported."""
+"""Changes the method of a configuration: keeps the budget, sets the method's own learning rate, and reports every change."""
 
 import math
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Switched:
     changes: list[SwitchedField]
     """Outside the method's own options, and options whose default does not fit this run."""
     budget: float | None
-    """Mean rank that was carried over; None where neither method has one."""
+    """Mean rank that was kept; None if neither method has one."""
 
 
 def switch_method(
@@ -37,7 +37,7 @@ def switch_method(
     budget: float | None = None,
     total_steps: int | None = None,
 ) -> Switched:
-    """The draft `config` with method `name`. A draft may be incomplete or wrong: what cannot be read is left to validation.
+    """The draft `config` with method `name`. A draft may be incomplete or invalid; validation reports that.
 
     earlier: what this method's options were before another method was chosen; they come back, but for the budget.
     budget: the mean rank to use when the draft's present method has none (full fine-tuning).
@@ -84,7 +84,7 @@ def switch_method(
 
 
 def budget_of(method: Mapping[str, Any]) -> float | None:
-    """Mean rank that a method's options stand for; None without one, or while it is not a number yet."""
+    """Mean rank that a method's options amount to; None if there isn't one, or it isn't a number yet."""
     kind = METHODS.get(str(method.get("name")))
     if kind is None:
         return None
@@ -103,7 +103,7 @@ def _carried(before: Mapping[str, Any], old: type[AnyMethod] | None, new: type[A
 
 
 def _with_defaults(kind: type[AnyMethod], options: dict[str, Any]) -> dict[str, Any]:
-    """The options in the order of the class, the rest at their defaults; a required one that is missing stays out."""
+    """The options in the order of the class, with defaults for the others; a missing required option is left out."""
     filled = {}
     for key, field in kind.model_fields.items():
         if key in options:

@@ -23,7 +23,7 @@ MOST_MODULES = 10_000
 
 @dataclass(frozen=True)
 class RunPlan:
-    """`config` has every default filled in, so that it says alone what will be computed."""
+    """`config` has every default filled in, so it fully determines the run."""
 
     config: RunConfig
     dataset: DatasetEntry
@@ -36,21 +36,21 @@ class RunPlan:
     trained_parameters: int
     """Adapter (full: the model) and head, at the start."""
     kept_parameters: int
-    """Adapter at the end, without the head (full: the model). An estimate where ranks move: every module at the mean rank;
-    for sora, whose gates know no budget, the most that it can be."""
+    """Adapter at the end, without the head (full: the model). If ranks change, an estimate with every module at the mean rank;
+    without a budget, an upper bound."""
     is_estimate: bool
-    """Whether n_modules and trained_parameters may differ from the run's: the model's files do not settle them."""
+    """Whether n_modules and trained_parameters may differ from the run's: the model's files don't determine them."""
     model_parameters: int
     context_length: int | None
-    """Most tokens that the model takes in one text; None where it has no limit."""
+    """Largest number of tokens in one text; None if the model has no limit."""
     curve: PlannedCurve
-    """Live components that are allowed from each pruning on; without points where there are no ranks."""
+    """Allowed live components from each pruning on; no points if there are no ranks."""
     warnings: list[str] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=dict)
 
 
 def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
-    """Resolves a configuration against this installation; BadInput names the field that cannot work."""
+    """Resolves a configuration against this installation; BadInput names the invalid field."""
     _check_size(config)
     model = catalog.model(config.model.id)
     dataset = catalog.dataset(config.data.id)
@@ -121,7 +121,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
 
 
 def _check_size(config: RunConfig) -> None:
-    """Lists and texts have limits of their own; this is the one of all together, which every answer about the run repeats."""
+    """Lists and texts have their own limits. This limits the whole configuration, which every response about the run contains."""
     size = len(config.model_dump_json().encode())
     if size > MOST_CONFIG_BYTES:
         raise BadInput(
@@ -130,7 +130,7 @@ def _check_size(config: RunConfig) -> None:
                     "config",
                     None,
                     f"is {size:,} bytes as JSON; a configuration has at most {MOST_CONFIG_BYTES:,}",
-                    "Shorten its lists: name fewer modules, or name them by their common end.",
+                    "Shorten its lists: name fewer modules, or use the common end of their names.",
                 )
             ]
         )
@@ -212,7 +212,7 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
                 FieldProblem(
                     f"config.method.target_modules.{index}",
                     wanted,
-                    f"is {wanted!r}, which no layer is called",
+                    f"is {wanted!r}, which is not the name of a layer",
                     f"Use names such as {kinds}, or leave target_modules empty for all.",
                 )
             )
@@ -236,7 +236,7 @@ def _named_modules(names: Sequence[str], model: ModelEntry) -> list[LinearModule
             FieldProblem(
                 "config.method.rank_pattern",
                 name,
-                f"names {name!r}, which is no layer of {model.id}",
+                f"names {name!r}, which is not a layer of {model.id}",
                 "Use the pattern of a run on this model, with full module names.",
             )
         )

@@ -1,4 +1,4 @@
-"""What a plan says of options: those that cannot work with this model, and those that do something else than they say."""
+"""Options of a plan that can't work with the model, and options that have no effect or an unexpected one."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from rankscope.contract.methods.fields import most_rank
 
 
 def option_problems(config: RunConfig, modules: Sequence[LinearModule]) -> list[FieldProblem]:
-    """What the method cannot do with these modules. `config` is resolved: its max_length is at most the model's."""
+    """Options that the method can't use with these modules. `config` is resolved: its max_length is at most the model's."""
     training = config.training
     return config.method.problems(modules, batch_size=training.batch_size, max_length=training.max_length)
 
 
 def option_warnings(config: RunConfig, modules: Sequence[LinearModule], total_steps: int) -> list[str]:
-    """Options that have no effect, or another one than their names say."""
+    """Options that have no effect, or not the one that their name suggests."""
     method, training = config.method, config.training
     warnings = [
         *method.warnings(learning_rate=training.learning_rate, total_steps=total_steps),
