@@ -182,7 +182,7 @@ class TrainingConfig(Part):
         gt=0,
         le=10_080,
         title="Checkpoint at least every",
-        description="For slow steps: also write a checkpoint when this much time has passed since the last one. Empty: by steps only.",
+        description="For slow steps: also write a checkpoint when this much time has passed. Empty: by steps only.",
         json_schema_extra={"x-unit": "minutes", **advanced()},
     )
     keep_checkpoints: int = Field(
@@ -221,8 +221,8 @@ class TrainingConfig(Part):
     raw_scores: bool = Field(
         default=False,
         title="Keep raw scores",
-        description="Also record the importance at the step alone, before smoothing, with each rank snapshot. This takes about half "
-        "as much storage again. Dynamic rank only.",
+        description="Also record the importance at the step alone, before smoothing, with each rank snapshot. "
+        "Takes about half as much storage again. Dynamic rank only.",
         json_schema_extra=advanced(),
     )
 

@@ -1517,7 +1517,7 @@ export interface components {
             eta: number;
             /**
              * Initialisation
-             * @description paper: A and B random, c zero, as in the authors' program; learns slowly at first. Weight decay then applies to all that is trained, and the learning-rate warm-up is rounded down, as there. zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.
+             * @description paper: A and B random, c zero, as in the authors' program; learns slowly at first. Weight decay then applies to everything that is trained, and the learning-rate warm-up is rounded down. zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.
              * @default paper
              * @enum {string}
              */
@@ -3238,7 +3238,7 @@ export interface components {
         };
         /**
          * SoRA (gates)
-         * @description A gate on each component, shrunk after every step until it closes. There is no budget; the ranks follow from the gates (SoRA).
+         * @description A gate on each component, shrunk after every step until it closes. No budget: ranks follow from the gates (SoRA).
          */
         SoraMethod: {
             /**
@@ -3503,7 +3503,7 @@ export interface components {
             checkpoint_every: number;
             /**
              * Checkpoint at least every
-             * @description For slow steps: also write a checkpoint when this much time has passed since the last one. Empty: by steps only.
+             * @description For slow steps: also write a checkpoint when this much time has passed. Empty: by steps only.
              */
             checkpoint_minutes?: number | null;
             /**
@@ -3573,7 +3573,7 @@ export interface components {
             on_disk_full: "continue" | "stop";
             /**
              * Keep raw scores
-             * @description Also record the importance at the step alone, before smoothing, with each rank snapshot. This takes about half as much storage again. Dynamic rank only.
+             * @description Also record the importance at the step alone, before smoothing, with each rank snapshot. Takes about half as much storage again. Dynamic rank only.
              * @default false
              */
             raw_scores: boolean;

@@ -16,7 +16,7 @@ from rankscope.contract.parts import advanced
 
 
 class SoraMethod(Method):
-    """A gate on each component, shrunk after every step until it closes. There is no budget; the ranks follow from the gates (SoRA)."""
+    """A gate on each component, shrunk after every step until it closes. No budget: ranks follow from the gates (SoRA)."""
 
     model_config = ConfigDict(title="SoRA (gates)")
 
