@@ -58,8 +58,8 @@ class DynamicRankMethod(BudgetedMethod):
         default="paper",
         title="Initialisation",
         description="paper: A and B random, c zero, as in the authors' program; learns slowly at first. Weight decay "
-        "then applies to everything that is trained, and the learning-rate warm-up is rounded down. zero_b: B zero, c one, as in LoRA. "
-        "small_random: A and B smaller by the square root of 6, c zero.",
+        "then applies to everything that is trained, and the learning-rate warm-up is rounded down. "
+        "zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.",
         json_schema_extra=advanced(),
     )
     pruning_phase: PruningPhase = Field(
