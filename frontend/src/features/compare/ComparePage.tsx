@@ -2,12 +2,12 @@ import { Alert, Button, Container, Skeleton, Stack, Title } from "@mantine/core"
 import { IconScale } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useSearchParams } from "react-router";
-import { compareQuery } from "@/api/queries";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { CurvesPanel } from "./CurvesPanel";
 import { DifferencesPanel } from "./DifferencesPanel";
 import { HeatmapsPanel } from "./HeatmapsPanel";
+import { compareQuery } from "./queries";
 import { SummaryPanel } from "./SummaryPanel";
 
 export function ComparePage() {

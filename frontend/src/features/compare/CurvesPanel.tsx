@@ -2,13 +2,13 @@ import { Group, SegmentedControl, Select } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
 import { everyPoint } from "@/api/every-point";
-import { seriesQuery } from "@/api/queries";
 import type { RunSummary, Series } from "@/api/types";
 import { SaveMenu } from "@/charts/export/SaveMenu";
 import { type Curve, curvesFigure } from "@/charts/figures/curves";
 import { colourOf, type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
+import { seriesQuery } from "./queries";
 
 type Axis = "step" | "progress";
 

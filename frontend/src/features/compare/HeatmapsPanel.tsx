@@ -1,7 +1,6 @@
 import { Group, SegmentedControl, SimpleGrid, Skeleton, Text } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { ranksQuery } from "@/api/queries";
 import { type Snapshot, snapshotsOf } from "@/api/snapshots";
 import type { RankHistory, RunSummary } from "@/api/types";
 import { SaveMenu } from "@/charts/export/SaveMenu";
@@ -14,6 +13,7 @@ import { type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { methodCalled, useMethods } from "@/components/runs/methods";
+import { ranksQuery } from "./queries";
 
 type Colouring = "rank" | "mean";
 

@@ -18,14 +18,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Suspense, useEffect, useMemo, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { ApiError, http, unwrap } from "@/api/client";
-import {
-  configSchemaQuery,
-  controlsQuery,
-  datasetsQuery,
-  modelsQuery,
-  presetsQuery,
-  runQuery,
-} from "@/api/queries";
+import { runQuery } from "@/api/queries";
 import type { ConfigDraft, RunConfig } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { ErrorState } from "@/components/feedback/states";
@@ -43,6 +36,7 @@ import {
 } from "@/features/new-run/form/draft";
 import { MethodChanges } from "@/features/new-run/method/MethodChanges";
 import { DataPreview } from "@/features/new-run/plan/DataPreview";
+import { configSchemaQuery, controlsQuery, datasetsQuery, modelsQuery, presetsQuery } from "./queries";
 import "./new-run.css";
 import { datasetOf, optionsFor } from "@/features/new-run/form/options";
 import { SchemaForm } from "@/features/new-run/form/SchemaForm";

@@ -2,10 +2,10 @@ import { Alert, Button, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle, IconChevronDown, IconChevronUp, IconCircleCheck } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { runHealthQuery } from "@/api/queries";
 import type { HealthItem, RunDetail, RunStatus } from "@/api/types";
 import { Words } from "@/components/text/ApiText";
 import type { WarningEvent } from "@/features/run/live/timeline";
+import { runHealthQuery } from "./queries";
 
 interface AlertBarProps {
   run: RunDetail;

@@ -3,9 +3,9 @@ import { useDebouncedCallback } from "@mantine/hooks";
 import { IconArrowsDiff, IconPlayerStop, IconSearch, IconTrash } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { Link } from "react-router";
-import type { RunFilter } from "@/api/queries";
 import type { RunStatus, RunSummary } from "@/api/types";
 import { useMethods } from "@/components/runs/methods";
+import type { RunFilter } from "./queries";
 import { canDelete, canStop, statuses } from "./view";
 
 interface FilterBarProps {

@@ -1,5 +1,5 @@
-import type { RunFilter } from "@/api/queries";
 import type { RunStatus } from "@/api/types";
+import type { RunFilter } from "./queries";
 
 export const statuses: readonly RunStatus[] = [
   "queued",

@@ -1,10 +1,10 @@
 import { Skeleton, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { datasetPreviewQuery } from "@/api/queries";
 import type { DatasetInfo } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { count } from "@/components/text/format";
+import { datasetPreviewQuery } from "@/features/new-run/queries";
 
 const rows = 5;
 

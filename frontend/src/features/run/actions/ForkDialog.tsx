@@ -3,11 +3,11 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
 import { ApiError } from "@/api/client";
-import { checkpointsQuery } from "@/api/queries";
 import type { RunConfig, RunDetail } from "@/api/types";
 import { numberOption, useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { count } from "@/components/text/format";
+import { checkpointsQuery } from "./queries";
 
 interface ForkDialogProps {
   run: RunDetail;

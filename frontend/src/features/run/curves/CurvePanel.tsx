@@ -3,7 +3,6 @@ import { useIntersection } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { everyPoint } from "@/api/every-point";
-import { stretchQuery } from "@/api/queries";
 import type { Num, RunDetail, Series } from "@/api/types";
 import { SaveMenu } from "@/charts/export/SaveMenu";
 import { type Curve, curvesFigure } from "@/charts/figures/curves";
@@ -14,6 +13,7 @@ import { count, metric } from "@/components/text/format";
 import type { ForkMark } from "@/features/run/lineage/related-runs";
 import { type CurveAxis, type CurveData, placesOf, stretchBetween, withDetail } from "./curve-data";
 import { metricTitle } from "./metric-groups";
+import { stretchQuery } from "./queries";
 import type { KinCurve } from "./use-related-curves";
 
 const height = 200;

@@ -2,7 +2,6 @@ import { Group, Switch, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
 import { everyPoint } from "@/api/every-point";
-import { ghostQuery } from "@/api/queries";
 import type { Ghost, RunDetail } from "@/api/types";
 import { SaveMenu } from "@/charts/export/SaveMenu";
 import { type Curve, curvesFigure } from "@/charts/figures/curves";
@@ -13,6 +12,7 @@ import { count, metric } from "@/components/text/format";
 import type { LiveRun } from "@/features/run/live/live-run";
 import type { Points } from "@/features/run/live/points";
 import { cursorOf, type StepCursor } from "@/features/run/playback/step-cursor";
+import { ghostQuery } from "./queries";
 
 const height = 210;
 

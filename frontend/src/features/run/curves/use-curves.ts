@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { seriesListQuery } from "@/api/queries";
 import type { RunStatus } from "@/api/types";
 import type { MetricTail } from "@/features/run/live/metric-tail";
 import { type CurveSet, curveSet, withEvents } from "./curve-data";
+import { seriesListQuery } from "./queries";
 
 /** After so many new points the server reduces the whole again. */
 const mostAdded = 20_000;

@@ -1,8 +1,9 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { kinSeriesQuery, treeQuery } from "@/api/queries";
 import type { Num, Relative } from "@/api/types";
+import { treeQuery } from "@/features/run/lineage/queries";
 import { forkMarks, kinOf } from "@/features/run/lineage/related-runs";
+import { kinSeriesQuery } from "./queries";
 
 /** A metric of a related run. */
 export interface KinCurve {

@@ -2,7 +2,6 @@ import { Grid, ScrollArea, Select, Stack, Table, Text } from "@mantine/core";
 import { useThrottledValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { ledgerQuery } from "@/api/queries";
 import type { RunDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
@@ -13,6 +12,7 @@ import { TreePanel } from "@/features/run/lineage/TreePanel";
 import type { LiveRun } from "@/features/run/live/live-run";
 import type { TimelineEvent } from "@/features/run/live/timeline";
 import { ledgerSentence } from "@/features/run/ranks/ledger-text";
+import { ledgerQuery } from "./queries";
 import { TimelinePanel } from "./TimelinePanel";
 
 const mostLines = 500;

@@ -1,11 +1,11 @@
 import { Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
-import { treeQuery } from "@/api/queries";
 import type { Relative } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
 import { StatusBadge } from "@/components/runs/StatusBadge";
 import { count, metric } from "@/components/text/format";
+import { treeQuery } from "./queries";
 import { treeLines } from "./tree";
 
 /** The run among those it was forked from and those that were forked from it; nothing where there are none. */

@@ -2,13 +2,13 @@ import { ActionIcon, Badge, Table, Text, Tooltip } from "@mantine/core";
 import { IconArrowFork } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { checkpointsQuery } from "@/api/queries";
 import type { RunDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { useServerNow } from "@/components/server/use-server-now";
 import { age, bytes, count, dateTime } from "@/components/text/format";
 import { ForkDialog } from "@/features/run/actions/ForkDialog";
+import { checkpointsQuery } from "@/features/run/actions/queries";
 
 /** What the run can go on from, or be forked from. */
 export function CheckpointsPanel({ run }: { run: RunDetail }) {

@@ -1,7 +1,6 @@
 import { Button, Code, CopyButton, Grid, Group, Skeleton, Stack, Text } from "@mantine/core";
 import { IconCheck, IconCopy, IconDownload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { usageQuery } from "@/api/queries";
 import type { MethodInfo, RunDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
@@ -9,6 +8,7 @@ import { scrolledByKeys } from "@/components/layout/scroll";
 import { useMethod } from "@/components/runs/methods";
 import { bytes } from "@/components/text/format";
 import { CheckpointsPanel } from "./CheckpointsPanel";
+import { usageQuery } from "./queries";
 
 interface Offer {
   name: string;

@@ -2,7 +2,6 @@ import { Drawer, Group, ScrollArea, SegmentedControl, Skeleton, Stack, Text } fr
 import { useMediaQuery, useThrottledValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { componentsQuery, moduleLedgerQuery } from "@/api/queries";
 import type { LedgerLine, Module, RunStatus } from "@/api/types";
 import { SaveMenu } from "@/charts/export/SaveMenu";
 import { laneRows, lanesFigure, lanesHeight } from "@/charts/figures/lanes";
@@ -14,6 +13,7 @@ import { count } from "@/components/text/format";
 import type { LiveRun } from "@/features/run/live/live-run";
 import { cursorOf, type StepCursor } from "@/features/run/playback/step-cursor";
 import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-text";
+import { componentsQuery, moduleLedgerQuery } from "./queries";
 
 const mostLines = 200;
 const ledgerMs = 20_000;

@@ -1,0 +1,54 @@
+import { queryOptions } from "@tanstack/react-query";
+import { http, unwrap } from "@/api/client";
+
+const constant = { staleTime: 5 * 60_000 };
+
+export const configSchemaQuery = queryOptions({
+  queryKey: ["config-schema"],
+  queryFn: ({ signal }) => unwrap(http.GET("/api/v1/config-schema", { signal })),
+  ...constant,
+});
+
+export const presetsQuery = queryOptions({
+  queryKey: ["presets"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/presets", { signal }))).items,
+  ...constant,
+});
+
+/** What to launch beside a finished run, at the same kept budget. */
+export const controlsQuery = (runId: string) =>
+  queryOptions({
+    queryKey: ["runs", runId, "controls"],
+    queryFn: async ({ signal }) =>
+      (
+        await unwrap(
+          http.GET("/api/v1/runs/{run_id}/controls", { params: { path: { run_id: runId } }, signal }),
+        )
+      ).items,
+    ...constant,
+  });
+
+export const modelsQuery = queryOptions({
+  queryKey: ["models"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/models", { signal }))).items,
+  staleTime: 30_000,
+});
+
+export const datasetsQuery = queryOptions({
+  queryKey: ["datasets"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/datasets", { signal }))).items,
+  staleTime: 30_000,
+});
+
+export const datasetPreviewQuery = (id: string, rows: number) =>
+  queryOptions({
+    queryKey: ["datasets", id, "preview", rows],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/datasets/{dataset_id}/preview", {
+          signal,
+          params: { path: { dataset_id: id }, query: { rows } },
+        }),
+      ),
+    ...constant,
+  });

@@ -1,0 +1,15 @@
+import { queryOptions } from "@tanstack/react-query";
+import { http, unwrap } from "@/api/client";
+import { unlessStreaming } from "@/api/polling";
+
+export const checkpointsQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id, "checkpoints"],
+    queryFn: async ({ signal }) =>
+      (
+        await unwrap(
+          http.GET("/api/v1/runs/{run_id}/checkpoints", { signal, params: { path: { run_id: id } } }),
+        )
+      ).items,
+    refetchInterval: unlessStreaming(10_000),
+  });

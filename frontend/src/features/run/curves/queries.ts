@@ -1,0 +1,82 @@
+import { queryOptions } from "@tanstack/react-query";
+import { http, unwrap } from "@/api/client";
+import { whileMoving } from "@/api/polling";
+import type { RunStatus } from "@/api/types";
+
+/** `started`: attempts that have begun; each may replace more. */
+export const ghostQuery = (id: string, name: string, started: number, isOn: boolean) =>
+  queryOptions({
+    queryKey: ["run", id, "ghost", name, started],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/metrics/{name}", {
+          signal,
+          params: { path: { run_id: id, name }, query: { ghost: true } },
+        }),
+      ),
+    enabled: isOn,
+  });
+
+interface SeriesWish {
+  smooth: number;
+  ghost: boolean;
+  /** Attempts that replaced a part of an earlier one: each leaves another history. */
+  cuts: number;
+  status: RunStatus;
+}
+
+/** All metrics of a run, each reduced to what a chart can show. */
+export const seriesListQuery = (id: string, { smooth, ghost, cuts, status }: SeriesWish) =>
+  queryOptions({
+    ...whileMoving({ key: ["run", id, "series"], also: [{ smooth, ghost, cuts }], status }),
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/series", {
+          signal,
+          params: { path: { run_id: id }, query: { points: "600", times: true, smooth, ghost } },
+        }),
+      ),
+    staleTime: 30_000,
+  });
+
+/** The same of a run that is shown beside another: up to a step (null: all), without times. */
+export const kinSeriesQuery = (
+  id: string,
+  { smooth, upTo, status }: { smooth: number; upTo: number | null; status: RunStatus },
+) =>
+  queryOptions({
+    ...whileMoving({ key: ["run", id, "kin"], also: [{ smooth, upTo }], status, everyMs: 30_000 }),
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/runs/{run_id}/series", {
+          signal,
+          params: {
+            path: { run_id: id },
+            query: { points: "600", smooth, ...(upTo === null ? {} : { to: upTo }) },
+          },
+        }),
+      ),
+  });
+
+interface StretchWish {
+  /** Steps, both ends included; null: none. */
+  stretch: { from: number; to: number } | null;
+  smooth: number;
+  /** A new attempt cuts the old one's end away. */
+  attempt: number;
+}
+
+/** One metric between two steps: exact where they hold few enough points. */
+export const stretchQuery = (id: string, name: string, { stretch, smooth, attempt }: StretchWish) =>
+  queryOptions({
+    queryKey: ["run", id, "stretch", name, { ...stretch, smooth, attempt }],
+    queryFn: async ({ signal }) => {
+      const { from, to } = stretch ?? { from: 0, to: 0 };
+      const query = { from, to, smooth, times: true, points: "2000" };
+      const path = "/api/v1/runs/{run_id}/metrics/{name}";
+      const series = await unwrap(http.GET(path, { signal, params: { path: { run_id: id, name }, query } }));
+      return { from, to, series };
+    },
+    placeholderData: (previous) => previous,
+    enabled: stretch !== null,
+  });
