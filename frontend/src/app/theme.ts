@@ -1,5 +1,5 @@
 import { createTheme, type MantineColorsTuple } from "@mantine/core";
-import { fontFamily } from "@/charts/plot/figure";
+import { fontFamily } from "@/charts/plot/look";
 
 /** The blue of the rank scale. */
 const brand: MantineColorsTuple = [

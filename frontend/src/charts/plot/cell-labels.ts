@@ -1,5 +1,5 @@
 import { axesOf } from "./axes";
-import { fontFamily } from "./figure";
+import { fontFamily } from "./look";
 
 /** A word in a cell of a figure. */
 export interface CellLabel {

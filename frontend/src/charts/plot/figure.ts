@@ -1,6 +1,6 @@
 import type { Data, Layout } from "plotly.js-dist-min";
 import type { CellLabel } from "./cell-labels";
-import type { Look } from "./look";
+import { fontFamily, type Look } from "./look";
 import { plainText } from "./plain-text";
 
 export interface Figure {
@@ -9,9 +9,6 @@ export interface Figure {
   /** Words in cells. */
   labels?: readonly CellLabel[];
 }
-
-export const fontFamily =
-  "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', Arial, sans-serif";
 
 type Axis = NonNullable<Layout["xaxis"]> & NonNullable<Layout["yaxis"]>;
 

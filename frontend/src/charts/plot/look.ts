@@ -1,5 +1,8 @@
 import { useComputedColorScheme } from "@mantine/core";
 
+export const fontFamily =
+  "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', Arial, sans-serif";
+
 /** The colours of every figure. Figures take a look and know nothing of themes. */
 export interface Look {
   isDark: boolean;

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { drawnRows } from "@/charts/export/drawn-rows";
 import { curvesFigure } from "@/charts/figures/curves";
+import { visibleText } from "@/components/text/visible-text";
 import { titled } from "./figure";
 import { lightLook } from "./look";
-import { plainText, visibleText } from "./plain-text";
+import { plainText } from "./plain-text";
 
 const evil = '<a href="https://example.org">100%{x}</a> & co';
 const told = '&lt;a href="https://example.org"&gt;100%&#123;x}&lt;/a&gt; &amp; co';

@@ -1,5 +1,5 @@
 import { useEffect } from "react";
-import { visibleText } from "@/charts/plot/plain-text";
+import { visibleText } from "@/components/text/visible-text";
 
 export function useTitle(title: string) {
   useEffect(() => {

@@ -39,16 +39,3 @@ export const datasetsQuery = queryOptions({
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/datasets", { signal }))).items,
   staleTime: 30_000,
 });
-
-export const datasetPreviewQuery = (id: string, rows: number) =>
-  queryOptions({
-    queryKey: ["datasets", id, "preview", rows],
-    queryFn: ({ signal }) =>
-      unwrap(
-        http.GET("/api/v1/datasets/{dataset_id}/preview", {
-          signal,
-          params: { path: { dataset_id: id }, query: { rows } },
-        }),
-      ),
-    ...constant,
-  });

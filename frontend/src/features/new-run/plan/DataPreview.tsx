@@ -4,7 +4,7 @@ import type { DatasetInfo } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { count } from "@/components/text/format";
-import { datasetPreviewQuery } from "@/features/new-run/queries";
+import { datasetPreviewQuery } from "./queries";
 
 const rows = 5;
 
