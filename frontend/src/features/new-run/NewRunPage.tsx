@@ -18,6 +18,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Suspense, useEffect, useMemo, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { ApiError, http, unwrap } from "@/api/client";
+import { valueAt, withValue } from "@/api/config";
 import { runQuery } from "@/api/queries";
 import type { ConfigDraft, RunConfig } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
@@ -26,14 +27,7 @@ import { told } from "@/components/feedback/toast";
 import { useLeaveGuard } from "@/components/navigation/use-leave-guard";
 import { useTitle } from "@/components/navigation/use-title";
 import { lazyPart } from "@/components/server/load-part";
-import {
-  allFields,
-  allPaths,
-  defaultDraft,
-  problemsByField,
-  valueAt,
-  withValue,
-} from "@/features/new-run/form/draft";
+import { allFields, allPaths, defaultDraft, problemsByField } from "@/features/new-run/form/draft";
 import { MethodChanges } from "@/features/new-run/method/MethodChanges";
 import { DataPreview } from "@/features/new-run/plan/DataPreview";
 import { configSchemaQuery, controlsQuery, datasetsQuery, modelsQuery, presetsQuery } from "./queries";

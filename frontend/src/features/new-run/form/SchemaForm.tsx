@@ -1,9 +1,9 @@
 import { Button, Collapse, Group, Loader, Select, SimpleGrid, Stack, Text } from "@mantine/core";
 import { IconChevronRight } from "@tabler/icons-react";
 import { type ReactNode, useState } from "react";
+import { valueAt, withValue } from "@/api/config";
 import type { ConfigDraft } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
-import { valueAt, withValue } from "./draft";
 import { closedOptions, FieldInput, type Option } from "./FieldInput";
 import type { FormField, FormSection } from "./schema";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { curlOf, fromYaml, toYaml } from "@/features/new-run/text/text-forms";
-import { allPaths, defaultDraft, problemsByField, valueAt, withValue } from "./draft";
+import { allPaths, defaultDraft, problemsByField } from "./draft";
 import { formSections } from "./schema";
 import { schema } from "./schema.fixture";
 
@@ -66,13 +66,6 @@ describe("a draft", () => {
       task: { name: "text_classification", text_columns: null },
       method: { name: "dynamic_rank", target_rank: 8, score: "norm_share", compact: true, lora_alpha: 8 },
     });
-  });
-
-  test("is never changed in place", () => {
-    const before = { data: { id: "a", eval_fraction: 0.1 } };
-    const after = withValue(before, "data.id", "b");
-    expect(valueAt(before, "data.id")).toBe("a");
-    expect(after).toEqual({ data: { id: "b", eval_fraction: 0.1 } });
   });
 });
 

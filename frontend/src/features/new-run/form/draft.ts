@@ -1,20 +1,7 @@
-/** The configuration while it is being written: reading and writing by dotted path, without changing the old one. */
+/** The form's side of a configuration: its defaults, and where the API's problems belong. */
+import { withValue } from "@/api/config";
 import type { ConfigDraft, FieldProblem } from "@/api/types";
 import type { FormField, FormSection } from "./schema";
-
-export function valueAt(draft: unknown, path: string): unknown {
-  return path.split(".").reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), draft);
-}
-
-export function withValue(draft: ConfigDraft, path: string, value: unknown): ConfigDraft {
-  const [key = "", ...rest] = path.split(".");
-  if (rest.length === 0) return { ...draft, [key]: value };
-  const inner = draft[key];
-  return { ...draft, [key]: withValue(isObject(inner) ? inner : {}, rest.join("."), value) };
-}
-
-const isObject = (value: unknown): value is ConfigDraft =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** An empty configuration: every default of the schema filled in. */
 export function defaultDraft(sections: readonly FormSection[]): ConfigDraft {

@@ -1,5 +1,5 @@
+import { valueAt } from "@/api/config";
 import type { ConfigDraft, DatasetInfo, ModelInfo } from "@/api/types";
-import { valueAt } from "./draft";
 import type { Option } from "./FieldInput";
 import type { FormField } from "./schema";
 

@@ -1,9 +1,9 @@
 import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { http, unwrap } from "@/api/client";
+import { valueAt, withValue } from "@/api/config";
 import type { ConfigDraft, MethodSwitch, SwitchedMethod } from "@/api/types";
 import { toldError } from "@/components/feedback/toast";
-import { valueAt, withValue } from "@/features/new-run/form/draft";
 
 export interface MethodNotice {
   from: string;

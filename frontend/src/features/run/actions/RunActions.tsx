@@ -15,7 +15,8 @@ import {
 } from "@tabler/icons-react";
 import { Suspense, useState } from "react";
 import { Link, useNavigate } from "react-router";
-import type { ConfigDraft, Remedy, RunConfig, RunDetail, RunStatus } from "@/api/types";
+import { withChanges } from "@/api/config";
+import type { RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { toldError } from "@/components/feedback/toast";
 import { useMethod } from "@/components/runs/methods";
@@ -26,14 +27,6 @@ const ForkDialog = lazyPart(
   () => import("./ForkDialog"),
   (module) => module.ForkDialog,
 );
-
-/** A configuration with some fields of its sections replaced: `{training: {learning_rate: 0.01}}`. */
-function withChanges(config: RunConfig, changes: Remedy["changes"]): RunConfig {
-  const merged: ConfigDraft = { ...config };
-  for (const [section, fields] of Object.entries(changes))
-    merged[section] = { ...(merged[section] as object), ...(fields as object) };
-  return merged as unknown as RunConfig;
-}
 
 /** What can be asked of a run now. The API has the last word; these only offer. */
 export function RunActions({ run, status }: { run: RunDetail; status: RunStatus }) {
