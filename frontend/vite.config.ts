@@ -17,7 +17,8 @@ export default defineConfig({
     cssCodeSplit: false,
   },
   test: {
-    environment: "jsdom",
+    environment: "node",
+    pool: "threads",
     setupFiles: ["./src/test-setup.ts"],
     include: ["src/**/*.test.{ts,tsx}"],
     restoreMocks: true,

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { backoff, type Connection, openEventStream } from "./event-stream";
 import { link } from "./server-link";

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { expect, test, vi } from "vitest";
 import { type CellLabel, drawLabels, labelTraces } from "./cell-labels";
 

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { MantineProvider } from "@mantine/core";
 import { render } from "@testing-library/react";
 import { expect, test } from "vitest";

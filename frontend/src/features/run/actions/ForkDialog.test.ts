@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { expect, test } from "vitest";
 import type { RunConfig } from "@/api/types";
 import { targetAt } from "./ForkDialog";

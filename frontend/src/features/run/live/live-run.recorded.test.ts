@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 /** What a viewer sees must be what a reload shows, whatever happened to the run and to the connection. */
 import { describe, expect, test } from "vitest";
 import { arrivalOf } from "@/api/event-stream";

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { describe, expect, test } from "vitest";
 import type { RunDetail, RunEvent, Series } from "@/api/types";
 import { applyEvents, fromHistory, type LiveRun, reduceLive } from "./live-run";
