@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Two processes at a time on two cores: torch is not to use both cores in each.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations 10 --durations-min 5
+PYTEST := env OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations 10 --durations-min 5
 STAMPS := .make
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
@@ -97,12 +97,12 @@ openapi: $(STAMPS)/dev $(STAMPS)/page
 recordings: $(STAMPS)/dev
 	$(BIN)/python -m tests.page_recordings
 
-# The browser tests mostly wait: the others use the cores meanwhile.
+# The browser tests mostly wait: the others, which are nice, use the cores meanwhile.
 test: $(STAMPS)/dev $(STAMPS)/page
 	@$(BIN)/python scripts/side_by_side.py test-browser test-page test-python
 
 test-python: $(STAMPS)/dev
-	$(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 --dist worksteal
+	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 --dist worksteal
 
 # Every case of every test: `test` leaves out those that are marked wide, of tests that have others.
 test-all: $(STAMPS)/dev $(STAMPS)/page
@@ -113,7 +113,7 @@ test-models: $(STAMPS)/dev
 	$(PYTEST) -m "" tests/dynamic_rank/test_model_kinds.py
 
 test-page: $(STAMPS)/page
-	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent test
+	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" nice npm run --silent test
 
 test-browser: $(STAMPS)/dev $(PAGE)
 	$(PYTEST) tests/e2e
