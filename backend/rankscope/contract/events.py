@@ -1,4 +1,4 @@
-"""RunEvent: everything that happens in a run, in order. One flat object each, told apart by `kind`.
+"""RunEvent: everything that happens in a run, in order. One flat object each, discriminated by `kind`.
 
 A worker makes events without `seq`, `attempt` and `time`; the store adds them when it appends. Readers see
 `{seq, attempt, time, kind, step?, ...}` with `seq` 1..n per run, without gap. Numbers that are not finite travel as the strings
@@ -18,16 +18,16 @@ class EventBase(BaseModel):
 
 
 class StatusEvent(EventBase):
-    """The run's status changed. An attempt begins with `starting`, and trains from `running` on."""
+    """The run's status changed. An attempt begins with `starting` and trains from `running` on."""
 
     kind: Literal["status"] = "status"
     status: RunStatus
     reason: str | None = None
-    """Stable word for programs, for example `out_of_memory`, `worker_lost`, `cancelled`."""
+    """Stable name for programs, for example `out_of_memory`, `worker_lost`, `cancelled`."""
     message: str | None = None
     next_step: str | None = None
     cause: str | None = None
-    """The log's line that tells why, word by word."""
+    """The line of the log that says why, verbatim."""
     step: int | None = None
     """With `running`: the step that the attempt begins at. It replaces what earlier attempts recorded after that step."""
 
@@ -44,7 +44,7 @@ MetricName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class MetricsEvent(EventBase):
-    """Numbers of one optimizer step: all that were logged together, so that a step costs one row and one message."""
+    """Metrics of one optimizer step: all that were logged together, so a step costs one row and one message."""
 
     kind: Literal["metrics"] = "metrics"
     step: int = Field(ge=0, le=2**31 - 1)
@@ -60,9 +60,9 @@ class Module(BaseModel):
     name: str
     """Full dotted name in the base model."""
     layer: int | None
-    """Index of the block it stands in."""
+    """Index of its block."""
     kind: str
-    """What it is within its block: query, value, attention.output, intermediate, up_proj, ..."""
+    """Its kind within the block: query, value, attention.output, intermediate, up_proj, ..."""
     stack: str = ""
     """`encoder` or `decoder` for models that have both."""
     out_features: int
@@ -97,7 +97,7 @@ class RanksEvent(EventBase):
     pruning: bool = False
     """This step ended with a pruning; the live rank is exact."""
     final: bool = False
-    """The mask is fixed for good."""
+    """The mask is final."""
     modules: int
     width: int
     mask: str
@@ -149,7 +149,7 @@ class ArtifactEvent(EventBase):
 
 
 class WarningEvent(EventBase):
-    """Something that a person should know; training goes on."""
+    """Something you should know; training continues."""
 
     kind: Literal["warning"] = "warning"
     code: str
@@ -159,16 +159,16 @@ class WarningEvent(EventBase):
 
 
 class SteerEvent(EventBase):
-    """A person's wish reached the training, and took effect at the end of optimizer step `step`, or was refused."""
+    """A steering request took effect at the end of optimizer step `step`, or was refused."""
 
     kind: Literal["steer"] = "steer"
     step: int
     action: SteerAction
     target_rank: int | None = None
     request: str | None = None
-    """Which request this answers; null for what the configuration says or an earlier attempt did."""
+    """The request that this answers; null for an action of the configuration or of an earlier attempt."""
     refused: str | None = None
-    """Why nothing was done."""
+    """Why the request was refused."""
 
 
 class ConfigEvent(EventBase):

@@ -1,4 +1,4 @@
-"""What a person wants done to a running training: stored with the run until the training has answered."""
+"""Steering requests for a running training, stored with the run until the training has answered."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _LIVE = frozenset({RunStatus.starting, RunStatus.running, RunStatus.interrupted}
 
 
 def done_so_far(run: Run) -> list[dict[str, Any]]:
-    """What has been done to the run up to its step; its configuration may list more for later."""
+    """Steering actions up to the run's step; its configuration may list later ones."""
     return [entry for entry in run.config.get("steering", []) if entry["step"] <= run.step]
 
 
@@ -28,7 +28,7 @@ def is_held(entries: Sequence[dict[str, Any]]) -> bool:
 
 
 def request_steer(session: Session, run_id: str, action: SteerAction, target_rank: int | None, *, now: float) -> Run:
-    """Stores the wish; the training takes it up at the end of the step at hand. Raises for what cannot be."""
+    """Stores a request, which the training applies at the end of the current step. Raises if it can't be applied."""
     run = session.get(Run, run_id, populate_existing=True, with_for_update=True) or runs.get_run(session, run_id)
     _check(run, action, target_rank)
     request = {"id": runs.new_run_id(), "action": action, "target_rank": target_rank, "time": now}
@@ -56,18 +56,18 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
         )
     if len(run.steer_requests) >= _MOST:
         raise InvalidTransition(
-            f"Run {run.id} has {_MOST} wishes that wait for its next step.", "Wait until the training has answered."
+            f"Run {run.id} has {_MOST} pending steering requests.", "Wait until the training has answered."
         )
     if len(run.config.get("steering", [])) + len(run.steer_requests) >= MOST_STEERING:
         raise InvalidTransition(
-            f"Run {run.id} has been steered {MOST_STEERING:,} times, which is as much as its configuration holds.",
+            f"Run {run.id} has been steered {MOST_STEERING:,} times, the most that its configuration holds.",
             "Fork it from a checkpoint instead.",
         )
     held = is_held([*done_so_far(run), *run.steer_requests])
     if action == "release" and not held:
         raise InvalidTransition(f"Pruning of run {run.id} is not held.", "Nothing to do.")
     if action == "hold" and held:
-        raise InvalidTransition(f"Pruning of run {run.id} is held already.", "Nothing to do.")
+        raise InvalidTransition(f"Pruning of run {run.id} is already held.", "Nothing to do.")
     if (action == "target") != (target_rank is not None):
         raise BadInput(
             [

@@ -2183,7 +2183,7 @@ export interface components {
         };
         /**
          * MetricsEvent
-         * @description Numbers of one optimizer step: all that were logged together, so that a step costs one row and one message.
+         * @description Metrics of one optimizer step: all that were logged together, so a step costs one row and one message.
          */
         MetricsEvent: {
             attempt: number;
@@ -2275,12 +2275,12 @@ export interface components {
             in_features: number;
             /**
              * Kind
-             * @description What it is within its block: query, value, attention.output, intermediate, up_proj, ...
+             * @description Its kind within the block: query, value, attention.output, intermediate, up_proj, ...
              */
             kind: string;
             /**
              * Layer
-             * @description Index of the block it stands in.
+             * @description Index of its block.
              */
             layer: number | null;
             /**
@@ -2323,6 +2323,20 @@ export interface components {
              * @description Components of each module at the start (the initial rank): the row length of rank records.
              */
             width: number;
+        };
+        /** PendingSteerRequest */
+        PendingSteerRequest: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "hold" | "release" | "freeze" | "target";
+            /** Id */
+            id: string;
+            /** Target Rank */
+            target_rank: number | null;
+            /** Time */
+            time: number;
         };
         /**
          * Phase
@@ -2674,7 +2688,7 @@ export interface components {
             budget: number;
             /**
              * Final
-             * @description The mask is fixed for good.
+             * @description The mask is final.
              */
             final: boolean;
             /**
@@ -2985,7 +2999,7 @@ export interface components {
              * Steer Requests
              * @description Asked for, and not answered by the training yet.
              */
-            steer_requests: components["schemas"]["SteerRequestShape"][];
+            steer_requests: components["schemas"]["PendingSteerRequest"][];
             /** Step */
             step: number;
             /** Tags */
@@ -3284,13 +3298,13 @@ export interface components {
         };
         /**
          * StatusEvent
-         * @description The run's status changed. An attempt begins with `starting`, and trains from `running` on.
+         * @description The run's status changed. An attempt begins with `starting` and trains from `running` on.
          */
         StatusEvent: {
             attempt: number;
             /**
              * Cause
-             * @description The log's line that tells why, word by word.
+             * @description The line of the log that says why, verbatim.
              */
             cause?: string;
             /**
@@ -3304,7 +3318,7 @@ export interface components {
             next_step?: string;
             /**
              * Reason
-             * @description Stable word for programs, for example `out_of_memory`, `worker_lost`, `cancelled`.
+             * @description Stable name for programs, for example `out_of_memory`, `worker_lost`, `cancelled`.
              */
             reason?: string;
             /** @description 1..n in each run, without gap. */
@@ -3320,7 +3334,7 @@ export interface components {
         };
         /**
          * SteerEvent
-         * @description A person's wish reached the training, and took effect at the end of optimizer step `step`, or was refused.
+         * @description A steering request took effect at the end of optimizer step `step`, or was refused.
          */
         SteerEvent: {
             /**
@@ -3336,12 +3350,12 @@ export interface components {
             kind: "steer";
             /**
              * Refused
-             * @description Why nothing was done.
+             * @description Why the request was refused.
              */
             refused?: string;
             /**
              * Request
-             * @description Which request this answers; null for what the configuration says or an earlier attempt did.
+             * @description The request that this answers; null for an action of the configuration or of an earlier attempt.
              */
             request?: string;
             /** @description 1..n in each run, without gap. */
@@ -3353,22 +3367,8 @@ export interface components {
             /** @description Seconds since 1970, UTC. */
             time: number;
         };
-        /** SteerRequestShape */
-        SteerRequestShape: {
-            /**
-             * Action
-             * @enum {string}
-             */
-            action: "hold" | "release" | "freeze" | "target";
-            /** Id */
-            id: string;
-            /** Target Rank */
-            target_rank: number | null;
-            /** Time */
-            time: number;
-        };
-        /** SteerWish */
-        SteerWish: {
+        /** SteerRequest */
+        SteerRequest: {
             /**
              * Action
              * @description hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank.
@@ -3624,7 +3624,7 @@ export interface components {
         };
         /**
          * WarningEvent
-         * @description Something that a person should know; training goes on.
+         * @description Something you should know; training continues.
          */
         WarningEvent: {
             attempt: number;
@@ -5157,7 +5157,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SteerWish"];
+                "application/json": components["schemas"]["SteerRequest"];
             };
         };
         responses: {

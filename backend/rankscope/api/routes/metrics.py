@@ -31,8 +31,8 @@ _MOST_POINTS, _FEWEST_POINTS = 1_000_000, 1000
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What of a metric is asked for."""
+class SeriesQuery:
+    """Which part of a metric to return, and how."""
 
     from_step: FromStep = None
     to_step: ToStep = None
@@ -60,7 +60,7 @@ class Wish:
         return [_series(name, curve, self.with_times) for name, curve in curves.items()]
 
 
-WishDep = Annotated[Wish, Depends()]
+SeriesQueryDep = Annotated[SeriesQuery, Depends()]
 
 
 @router.get("/metrics")
@@ -77,14 +77,14 @@ def list_metrics(run_id: RunId, engine: EngineDep) -> MetricNames:
 def get_series(
     run_id: RunId,
     engine: EngineDep,
-    wish: WishDep,
+    query: SeriesQueryDep,
     names: Annotated[list[MetricName] | None, Query(max_length=1000, description="None: every metric.")] = None,
     points: PointLimit = "600",
 ) -> SeriesList:
     """Many metrics at once. Reduced so that every extreme stays; exact where the steps asked for hold few points."""
     with reading(engine) as session:
         last_seq = runs.get_run(session, run_id).last_seq
-        items = wish.read(session, run_id, names, points)
+        items = query.read(session, run_id, names, points)
     return SeriesList.model_validate({"items": items, "last_seq": last_seq})
 
 
@@ -94,13 +94,13 @@ def get_metric(
     run_id: RunId,
     name: Annotated[str, Path(min_length=1, max_length=100, examples=["train_loss"])],
     engine: EngineDep,
-    wish: WishDep,
+    query: SeriesQueryDep,
     points: PointLimit = "2000",
 ) -> MetricSeries:
     """One metric; empty before its first point. Reduced so that every extreme stays."""
     with reading(engine) as session:
         last_seq = runs.get_run(session, run_id).last_seq
-        (series,) = wish.read(session, run_id, [name], points)
+        (series,) = query.read(session, run_id, [name], points)
     return MetricSeries.model_validate(series | {"last_seq": last_seq})
 
 

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.api.guard.access import SMALL_JSON, needs
 from rankscope.api.shapes import views
-from rankscope.api.shapes.runs import RunDetail, SteerWish
+from rankscope.api.shapes.runs import RunDetail, SteerRequest
 from rankscope.store import steering
 from rankscope.store.database.engine import writing
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 @router.post("/{run_id}/steer", status_code=202)
 @needs("launch", SMALL_JSON)
 def steer_run(
-    run_id: RunId, body: SteerWish, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, now: NowDep
+    run_id: RunId, body: SteerRequest, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, now: NowDep
 ) -> RunDetail:
     """Hold or release pruning, freeze the mask, or change the target rank.
 

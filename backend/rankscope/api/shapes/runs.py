@@ -155,7 +155,7 @@ class AttemptShape(Shape):
     outcome: str | None
 
 
-class SteerRequestShape(Shape):
+class PendingSteerRequest(Shape):
     id: str
     action: SteerAction
     target_rank: int | None
@@ -185,7 +185,7 @@ class RunDetail(RunSummary):
     """Step of the final mask, once it is set."""
     is_held: bool
     """A person holds pruning."""
-    steer_requests: list[SteerRequestShape]
+    steer_requests: list[PendingSteerRequest]
     """Asked for, and not answered by the training yet."""
     remedy: Remedy | None
     """For a run that has ended without being done; null when only another configuration helps."""
@@ -218,7 +218,7 @@ class ForkRequest(RequestBody):
     priority: int = Field(default=0, ge=-1000, le=1000)
 
 
-class SteerWish(RequestBody):
+class SteerRequest(RequestBody):
     action: SteerAction
     """hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank."""
     target_rank: int | None = Field(default=None, ge=1, le=512)
