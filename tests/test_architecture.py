@@ -60,7 +60,13 @@ ALLOWED: dict[str, set[str]] = {
     # `python -m rankscope_worker` starts the host.
     "rankscope_worker": {*_READ_BY_WORKERS, "rankscope_worker.host"},
     "rankscope_worker.host": {*_READ_BY_WORKERS, "rankscope_worker"},
-    "rankscope_worker.child": {*_READ_BY_WORKERS, "rankscope_worker", "dynamic_rank"},
+    "rankscope_worker.child.loading": {"rankscope.contract", "rankscope.catalog"},
+    "rankscope_worker.child": {
+        *_READ_BY_WORKERS,
+        "rankscope_worker",
+        "rankscope_worker.child.loading",
+        "dynamic_rank",
+    },
     "dynamic_rank": {"dynamic_rank"},
 }
 # These have rooms of their own below them that they may all import.

@@ -28,9 +28,9 @@ from rankscope.catalog.splits import Split, split
 from rankscope.contract.config import DataConfig
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
-from rankscope_worker.child.data import tokenized
+from rankscope_worker.child.loading.data import tokenized
+from rankscope_worker.child.loading.model import load_model, load_tokenizer
 from rankscope_worker.child.metrics import classification_metrics
-from rankscope_worker.child.model import load_model, load_tokenizer
 
 from .rows import RESULTS, Rows
 

@@ -75,7 +75,7 @@ def compare(settings: Settings) -> Callable[..., RunPlan]:
 
     def compare(method: dict[str, Any], model: str = "model", *, full: bool = True) -> RunPlan:
         from dynamic_rank import create_method
-        from rankscope_worker.child.model import load_model, load_tokenizer
+        from rankscope_worker.child.loading.model import load_model, load_tokenizer
         from rankscope_worker.child.training import method_options
 
         for options in [method, *([{"name": "full"}] if full else [])]:

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from rankscope.catalog.splits import Split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RunEvent
-from rankscope_worker.child.encoding import Counts, TextEncoder, UnusableText
-from rankscope_worker.child.model import load_model, load_tokenizer
+from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
+from rankscope_worker.child.loading.model import load_model, load_tokenizer
 from rankscope_worker.child.predict import predict
 from rankscope_worker.child.training import CannotWork, Outcome, run_training
 from tests.kinds import KINDS, TEXTS, make_folder

@@ -23,8 +23,8 @@ from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.predictions import PredictionBoard
 from rankscope.store.runs import get_run
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory
-from rankscope_worker.child.encoding import Counts, TextEncoder, UnusableText
-from rankscope_worker.child.model import UnusableModel, load_model, load_tokenizer
+from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
+from rankscope_worker.child.loading.model import UnusableModel, load_model, load_tokenizer
 from rankscope_worker.patience import DATABASE_TROUBLE
 
 _log = logging.getLogger("rankscope.predict")

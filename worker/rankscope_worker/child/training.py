@@ -30,11 +30,11 @@ from rankscope_worker.child.best import Best
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.checkpoint import FOLDER, CheckpointFolder
-from rankscope_worker.child.data import tokenized
-from rankscope_worker.child.encoding import TextEncoder, UnusableText
 from rankscope_worker.child.hardware import HardwareSampler
+from rankscope_worker.child.loading.data import tokenized
+from rankscope_worker.child.loading.encoding import TextEncoder, UnusableText
+from rankscope_worker.child.loading.model import UnusableModel, load_model, load_tokenizer
 from rankscope_worker.child.metrics import classification_metrics
-from rankscope_worker.child.model import UnusableModel, load_model, load_tokenizer
 from rankscope_worker.child.steering import Steerer
 from rankscope_worker.child.trainer import RunTrainer
 from rankscope_worker.inbox import SteerRequest

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from datasets import Dataset, disable_progress_bars
 
 from rankscope.catalog.splits import Split
-from rankscope_worker.child.encoding import Counts, TextEncoder
-from rankscope_worker.child.model import UnusableModel
+from rankscope_worker.child.loading.encoding import Counts, TextEncoder
+from rankscope_worker.child.loading.model import UnusableModel
 
 _UNKNOWN_WARNED = 0.1
 _UNKNOWN_REFUSED = 0.5

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rankscope_worker.child.model import UnusableModel, most_tokens
+from rankscope_worker.child.loading.model import UnusableModel, most_tokens
 
 _SHOWN = 60
 _KEYS = ("input_ids", "attention_mask", "token_type_ids")
