@@ -61,10 +61,12 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope_worker": {*_READ_BY_WORKERS, "rankscope_worker.host"},
     "rankscope_worker.host": {*_READ_BY_WORKERS, "rankscope_worker"},
     "rankscope_worker.child.loading": {"rankscope.contract", "rankscope.catalog"},
+    "rankscope_worker.child.tasks": {"rankscope.contract", "rankscope.catalog", "rankscope_worker.child.loading"},
     "rankscope_worker.child": {
         *_READ_BY_WORKERS,
         "rankscope_worker",
         "rankscope_worker.child.loading",
+        "rankscope_worker.child.tasks",
         "dynamic_rank",
     },
     "dynamic_rank": {"dynamic_rank"},

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from dynamic_rank import Snapshot, create_method, make_trainer_class
 from rankscope.catalog import Catalog
@@ -28,9 +28,9 @@ from rankscope.catalog.splits import Split, split
 from rankscope.contract.config import DataConfig
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
-from rankscope_worker.child.loading.data import tokenized
+from rankscope_worker.child.loading.encoding import TextEncoder
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
-from rankscope_worker.child.metrics import classification_metrics
+from rankscope_worker.child.tasks import trained_task
 
 from .rows import RESULTS, Rows
 
@@ -113,10 +113,11 @@ class Bench:
             whole = split(catalog.dataset("rotten-tomatoes"), DataConfig(id="rotten-tomatoes"), DEFAULT_TASK)
         inner_train, validation = _by_film(whole.train)
         self._tokenizer = load_tokenizer(self.model_folder)
-        self._labels = whole.labels
+        self._task = trained_task(DEFAULT_TASK, whole.labels)
+        encoder = TextEncoder(self._tokenizer, self._base(), LENGTH)
         self._rows = {
-            "tune": tokenized(_with(whole, inner_train, validation), self._tokenizer, LENGTH),
-            "test": tokenized(whole, self._tokenizer, LENGTH),
+            "tune": self._task.encode(_with(whole, inner_train, validation), encoder, LENGTH),
+            "test": self._task.encode(whole, encoder, LENGTH),
         }
         self.test_labels = [row[whole.target_column] for row in whole.evaluation]
         self.done: dict[str, dict[str, Any]] = {}
@@ -136,18 +137,21 @@ class Bench:
             print(json.dumps(shown), flush=True)
         return self.done[job.key]
 
+    def _base(self) -> PreTrainedModel:
+        return load_model(self.model_folder, "minilm", self._task.head(), self._tokenizer).model
+
     def _train(self, job: Job) -> dict[str, Any]:
         set_seed(job.seed)
-        base = load_model(self.model_folder, "minilm", self._labels, self._tokenizer).model
+        base = self._base()
         options = job.variant.options_at(job.rank or 1)
         method = create_method(job.variant.method, options)
-        model = method.prepare(base, "SEQ_CLS")
+        model = method.prepare(base, self._task.peft_type)
         last: list[Snapshot] = []
 
         def keep(snapshot: Snapshot) -> None:
             last[:] = [snapshot]
 
-        train_rows, eval_rows = self._rows[job.part]
+        rows = self._rows[job.part]
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
@@ -167,7 +171,7 @@ class Bench:
                 save_strategy="no",
                 eval_strategy="no",
                 logging_strategy="no",
-                label_names=["labels"],
+                label_names=list(self._task.label_names),
                 remove_unused_columns=False,
                 dataloader_pin_memory=False,
             )
@@ -175,10 +179,10 @@ class Bench:
                 model=model,
                 args=arguments,
                 method=method,
-                train_dataset=train_rows,
-                eval_dataset=eval_rows,
-                data_collator=DataCollatorWithPadding(self._tokenizer),
-                compute_metrics=classification_metrics,
+                train_dataset=rows.train,
+                eval_dataset=rows.evaluation,
+                data_collator=self._task.collator(self._tokenizer),
+                compute_metrics=self._task.metrics,
                 callbacks=method.callbacks(keep, job.variant.steps, lambda code, text: print(f"{code}: {text}")),
             )
             trainer.remove_callback(PrinterCallback)

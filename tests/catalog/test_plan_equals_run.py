@@ -12,6 +12,7 @@ import pytest
 from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
+from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 from tests.tiny import FILLER, WORDS, make_reviews, make_tiny_bert
@@ -76,7 +77,10 @@ def compare(settings: Settings) -> Callable[..., RunPlan]:
     def compare(method: dict[str, Any], model: str = "model", *, full: bool = True) -> RunPlan:
         from dynamic_rank import create_method
         from rankscope_worker.child.loading.model import load_model, load_tokenizer
+        from rankscope_worker.child.tasks import trained_task
         from rankscope_worker.child.training import method_options
+
+        task = trained_task(DEFAULT_TASK, ["fresh", "rotten"])
 
         for options in [method, *([{"name": "full"}] if full else [])]:
             config = {
@@ -87,9 +91,9 @@ def compare(settings: Settings) -> Callable[..., RunPlan]:
             }
             plan = make_plan(RunConfig.model_validate(config), Catalog(settings))
             folder = settings.models_dir / model
-            loaded = load_model(folder, model, ["fresh", "rotten"], load_tokenizer(folder))
+            loaded = load_model(folder, model, task.head(), load_tokenizer(folder))
             wrapped = create_method(plan.config.method.name, method_options(plan.config))
-            wrapped.prepare(loaded.model, "SEQ_CLS")
+            wrapped.prepare(loaded.model, task.peft_type)
             assert plan.n_modules == len(wrapped.modules())
             assert plan.trained_parameters == wrapped.trained_parameters().total
             assert not plan.is_estimate

@@ -12,9 +12,11 @@ from safetensors.torch import load_file, save_file
 from rankscope.catalog.splits import Split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RunEvent
+from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
 from rankscope_worker.child.predict import predict
+from rankscope_worker.child.tasks import trained_task
 from rankscope_worker.child.training import CannotWork, Outcome, run_training
 from tests.kinds import KINDS, TEXTS, make_folder
 
@@ -28,7 +30,7 @@ class Model:
     def __init__(self, folder: Path, max_length: int = 100) -> None:
         self.tokenizer = load_tokenizer(folder)
         torch.manual_seed(0)
-        self.loaded = load_model(folder, "tiny", LABELS, self.tokenizer)
+        self.loaded = load_model(folder, "tiny", trained_task(DEFAULT_TASK, LABELS).head(), self.tokenizer)
         self.model = self.loaded.model.eval()
         self.encoder = TextEncoder(self.tokenizer, self.model, max_length)
         self.counts = Counts()

@@ -9,7 +9,7 @@ import pytest
 from rankscope.contract.batch import smaller_batch
 from rankscope.contract.status import RunStatus
 from rankscope.settings import Settings
-from rankscope_worker.child.metrics import matthews
+from rankscope_worker.child.tasks.text_classification import matthews
 from rankscope_worker.exits import EndNote, ExitCode, read_note, write_note
 from rankscope_worker.host.celery_app import make_celery
 from rankscope_worker.host.endings import Asked, classify, last_error_line

@@ -25,7 +25,13 @@ from rankscope.contract.events import (
     RunEvent,
     WarningEvent,
 )
-from rankscope.contract.metrics import SAMPLES_PER_SECOND, STEPS_PER_SECOND
+from rankscope.contract.metrics import (
+    EVALUATION,
+    SAMPLES_PER_SECOND,
+    STEPS_PER_SECOND,
+    Metric,
+    describe,
+)
 from rankscope.contract.status import Phase
 from rankscope_worker.child.best import Best
 
@@ -35,10 +41,11 @@ _NAMES = {
     "loss": "train_loss",
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
-    "eval_loss": "eval_loss",
-    "eval_accuracy": "eval_accuracy",
-    "eval_mcc": "eval_mcc",
 }
+"""Trainer's names of what is recorded of a step. Of an evaluation everything is, but for these:"""
+_TIMINGS = frozenset(
+    {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time"}
+)
 _DIVERGED_AFTER = 3
 """Losses in a row that are no number: the weights are lost, and going on is a waste."""
 _QUIET_WHEN_STOPPING = frozenset({"never_stepped", "stopped_before_final_mask"})
@@ -65,6 +72,7 @@ class Reporter(TrainerCallback):
         checkpoint_minutes: float | None = None,
         best: Best | None = None,
         is_fork: bool = False,
+        describe: Callable[[str], Metric] = describe,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._record = record
@@ -76,6 +84,7 @@ class Reporter(TrainerCallback):
         self._saved_at = clock()
         self.best = best
         self._is_fork = is_fork
+        self._describe = describe
         self._window = window
         self._phase: Phase | None = None
         self._start_step = self._step = start_step
@@ -134,7 +143,12 @@ class Reporter(TrainerCallback):
         logs = logs or {}
         # Everything is recorded as events; Trainer would write its own list into every checkpoint.
         state.log_history.clear()
-        values = {_NAMES[name]: float(value) for name, value in logs.items() if name in _NAMES}
+        evaluated = {
+            name: float(value)
+            for name, value in logs.items()
+            if name.startswith(EVALUATION) and name not in _TIMINGS and isinstance(value, int | float)
+        }
+        values = {_NAMES[name]: float(value) for name, value in logs.items() if name in _NAMES} | evaluated
         rate = self._speed.rate() if "loss" in logs else None
         if rate is not None:
             rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
@@ -152,15 +166,9 @@ class Reporter(TrainerCallback):
                     logs["learning_rate"],
                     rate,
                 )
-        elif "eval_loss" in logs:
-            _log.info(
-                "step %d/%d  evaluation: loss %.4f  accuracy %.4f  MCC %.4f",
-                state.global_step,
-                state.max_steps,
-                logs["eval_loss"],
-                logs["eval_accuracy"],
-                logs["eval_mcc"],
-            )
+        elif evaluated:
+            found = "  ".join(f"{self._describe(name).short_title} {value:.4f}" for name, value in evaluated.items())
+            _log.info("step %d/%d  evaluation: %s", state.global_step, state.max_steps, found)
 
     # ------------------------------------------------------------ the method's side
 

@@ -6,18 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import torch
 from peft import PeftModel
 from torch import nn
-from transformers import PreTrainedTokenizerBase, set_seed
+from transformers import set_seed
 
 from rankscope.catalog import Catalog
 from rankscope.catalog.changed_inputs import check_model
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InputsChanged, RankScopeError
-from rankscope.contract.predictions import Guess, Prediction, PredictionItem
+from rankscope.contract.predictions import Prediction, PredictionItem
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.predictions import PredictionBoard
@@ -25,6 +23,7 @@ from rankscope.store.runs import get_run
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import UnusableModel, load_model, load_tokenizer
+from rankscope_worker.child.tasks import NotFinite, trained_task
 from rankscope_worker.patience import DATABASE_TROUBLE
 
 _log = logging.getLogger("rankscope.predict")
@@ -64,7 +63,7 @@ def explain(error: Exception) -> tuple[str, str]:
         return one_line(error), "Restore the files of the model, then ask again."
     if isinstance(error, DATABASE_TROUBLE):
         return f"The worker cannot read the database: {one_line(error)}", "Ask again once the database answers."
-    if isinstance(error, Diverged):
+    if isinstance(error, NotFinite):
         return one_line(error), "Use a run that ended with finite losses."
     if isinstance(error, CannotLoad):
         return one_line(error), "Look at the model's folder and at the run's result in the data folder."
@@ -72,10 +71,6 @@ def explain(error: Exception) -> tuple[str, str]:
         f"The prediction failed with an unexpected error: {name_of(error)}",
         "Ask again. If it fails the same way, report it with the end of the worker's log.",
     )
-
-
-class Diverged(Exception):
-    """The run's result answers NaN."""
 
 
 class CannotLoad(Exception):
@@ -117,42 +112,28 @@ def predict(
 
     Both are computed in float32, on the CPU, with the tokenizer and the text length of the training.
     """
+    task = trained_task(config.task, labels)
     with _loading("The run's tokenizer"):
         tokenizer = load_tokenizer(artifact)
     # The seed of the training: a head that the base model's files lack is the very one that training began with.
     set_seed(config.training.seed)
     with _loading("The base model"):
-        base = load_model(model_folder, config.model.id, labels, tokenizer)
+        base = load_model(model_folder, config.model.id, task.head(), tokenizer)
     encoder = TextEncoder(tokenizer, base.model, config.training.max_length)
     counts = Counts()
     encoded = encoder.encode([texts], lambda row: f"Text {row + 1}", counts)
-    before = _guesses(base.model, tokenizer, labels, encoded)
+    before = task.answer(base.model, tokenizer, encoded)
     with _loading("The run's result"):
         tuned: nn.Module = (
-            load_model(artifact, config.model.id, labels, tokenizer).model
+            load_model(artifact, config.model.id, task.head(), tokenizer).model
             if config.method.artifact == "model"
             else PeftModel.from_pretrained(base.model, str(artifact))
         )
-    after = _guesses(tuned, tokenizer, labels, encoded)
+    after = task.answer(tuned, tokenizer, encoded)
     items = [
         PredictionItem(text=text, base=one, tuned=other) for text, one, other in zip(texts, before, after, strict=True)
     ]
     return items, _note(base.has_new_head, counts, encoder.max_length)
-
-
-@torch.inference_mode()
-def _guesses(
-    model: nn.Module, tokenizer: PreTrainedTokenizerBase, labels: list[str], encoded: dict[str, Any]
-) -> list[Guess]:
-    model.eval()
-    inputs = tokenizer.pad(encoded, return_tensors="pt")
-    probabilities = torch.softmax(model(**inputs).logits.double(), dim=-1)
-    if not torch.isfinite(probabilities).all():
-        raise Diverged("The model's answers are NaN: the training has diverged.")
-    return [
-        Guess(label=labels[int(row.argmax())], probabilities=dict(zip(labels, row.tolist(), strict=True)))
-        for row in probabilities
-    ]
 
 
 def _note(has_new_head: bool, counts: Counts, max_length: int) -> str | None:

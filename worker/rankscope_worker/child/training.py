@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +17,7 @@ from typing import Literal
 
 import torch
 from safetensors import SafetensorError
-from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments, set_seed
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainingArguments, set_seed
 
 from dynamic_rank import RankMethod, RunContext, Stopped, create_method
 from dynamic_rank.methods import option_names
@@ -31,11 +31,10 @@ from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.checkpoint import FOLDER, CheckpointFolder
 from rankscope_worker.child.hardware import HardwareSampler
-from rankscope_worker.child.loading.data import tokenized
 from rankscope_worker.child.loading.encoding import TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import UnusableModel, load_model, load_tokenizer
-from rankscope_worker.child.metrics import classification_metrics
 from rankscope_worker.child.steering import Steerer
+from rankscope_worker.child.tasks import trained_task
 from rankscope_worker.child.trainer import RunTrainer
 from rankscope_worker.inbox import SteerRequest
 
@@ -93,12 +92,13 @@ def run_training(
     """
     start_step = resume_from.step if resume_from else 0
     total_steps = steps_of(config, len(split.train))
+    task = trained_task(config.task, split.labels)
     with _causes():
         set_seed(config.training.seed)
         record(PhaseEvent(phase=Phase.loading, step=start_step))
         with _causes("missing_model"):
             tokenizer = load_tokenizer(model_folder)
-            base = load_model(model_folder, config.model.id, split.labels, tokenizer)
+            base = load_model(model_folder, config.model.id, task.head(), tokenizer)
             encoder = TextEncoder(tokenizer, base.model, config.training.max_length)
         if base.missing:
             record(_missing_weights(base.missing, start_step))
@@ -106,15 +106,15 @@ def run_training(
         method.check_schedule(total_steps)
         is_fork = resume_from is not None and resume_from.attempt == 0
         method.set_context(RunContext(is_fork, config.training.raw_scores, should_stop))
-        model = method.prepare(base.model, "SEQ_CLS")
+        model = method.prepare(base.model, task.peft_type)
         if should_stop():
             return Outcome("stopped", start_step, is_saved=resume_from is not None)
         record(PhaseEvent(phase=Phase.tokenizing, step=start_step))
         with _causes("bad_data"):
-            rows = tokenized(split, encoder, config.training.max_length)
+            rows = task.encode(split, encoder, config.training.max_length)
         for notice in rows.notices:
             record(WarningEvent(**notice._asdict(), step=start_step))
-        arguments = training_arguments(config, folder, total_steps)
+        arguments = training_arguments(config, folder, total_steps, task.label_names)
     best = Best(config.best_metric, lambda: method.is_settled) if config.training.keep_best else None
     if best and resume_from:
         best.recall(checkpoint.read_notes(resume_from.path).get("best", {}))
@@ -129,6 +129,7 @@ def run_training(
         start_step=start_step,
         is_fork=is_fork,
         best=best,
+        describe=config.task.describe,
     )
     steerer = Steerer(config.steering, steer_requests, method, record)
     frames_every = math.ceil(total_steps / _MAX_FRAMES)
@@ -143,8 +144,8 @@ def run_training(
         policy=config.training,
         train_dataset=rows.train,
         eval_dataset=rows.evaluation,
-        data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=classification_metrics,
+        data_collator=task.collator(tokenizer),
+        compute_metrics=task.metrics,
         callbacks=[steerer, *method.callbacks(reporter.on_snapshot, frames_every, reporter.on_warning), reporter],
         is_fork=is_fork,
     )
@@ -210,7 +211,9 @@ def method_options(config: RunConfig) -> dict[str, object]:
     return options | {"seed": config.training.seed} if "seed" in option_names(config.method.name) else options
 
 
-def training_arguments(config: RunConfig, folder: Path, total_steps: int) -> TrainingArguments:
+def training_arguments(
+    config: RunConfig, folder: Path, total_steps: int, label_names: Sequence[str]
+) -> TrainingArguments:
     """Trainer's settings; evaluations and checkpoints are timed by Reporter."""
     training, hardware = config.training, config.hardware
     has_gpu = torch.cuda.is_available()
@@ -238,7 +241,7 @@ def training_arguments(config: RunConfig, folder: Path, total_steps: int) -> Tra
         eval_strategy="no",
         report_to=[],
         disable_tqdm=True,
-        label_names=["labels"],
+        label_names=list(label_names),
         remove_unused_columns=False,
     )
 

@@ -1,6 +1,6 @@
 """From rows of text to token ids."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,13 +29,14 @@ class TokenizedSplit:
     notices: list[Notice]
 
 
-def tokenized(split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-    """Training and evaluation rows as token ids, cut at `max_length` tokens or the model's, with the class number as `labels`.
+def tokenized(
+    split: Split, encoder: TextEncoder, max_length: int, targets: Callable[[Mapping[str, str]], Mapping[str, Any]]
+) -> TokenizedSplit:
+    """Training and evaluation rows as token ids, cut at `max_length` tokens or the model's, with each row's `targets`.
 
     Not padded: a collator pads each batch to its longest row. Raises UnusableText or UnusableModel, naming the row.
     """
     disable_progress_bars()
-    numbers = {label: number for number, label in enumerate(split.labels)}
     counts = Counts()
 
     def make(rows: Sequence[Mapping[str, str]], side: str) -> Dataset:
@@ -53,7 +54,10 @@ def tokenized(split: Split, encoder: TextEncoder, max_length: int) -> TokenizedS
             remove_columns=split.text_columns,
             new_fingerprint=side,  # else the function is pickled to make one
         )
-        return tokens.add_column("labels", [numbers[row[split.target_column]] for row in rows])
+        found = [targets(row) for row in rows]
+        for name in found[0]:
+            tokens = tokens.add_column(name, [target[name] for target in found])
+        return tokens
 
     train, evaluation = make(split.train, "training"), make(split.evaluation, "evaluation")
     _check_unknown(counts)

@@ -1,7 +1,7 @@
 """Tokenizer and model of a run, from a folder. The task decides about the head and the ids; the folder's files do not."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,8 +9,6 @@ import torch
 from torch import nn
 from transformers import (
     CONFIG_MAPPING,
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -58,6 +56,19 @@ _OF_A_TASK = frozenset(
 _SHOWN = 3
 
 
+class Head(NamedTuple):
+    """What a task puts on the body of a model."""
+
+    auto_class: Any
+    """The class of transformers that loads it, with `from_pretrained`."""
+    kinds: Container[type[PreTrainedConfig]]
+    """The kinds of models that have such a head."""
+    title: str
+    """For errors: `text classifier`."""
+    fit: Callable[[PreTrainedConfig], None]
+    """Writes the task into the model's configuration, before it is built."""
+
+
 class UnusableModel(ValueError):
     """The folder's files cannot be used for this run; the message says which and why."""
 
@@ -92,11 +103,11 @@ class LoadedModel(NamedTuple):
     missing: list[str]
     """Names of the body's weights that the files lack, so that they start from random values."""
     has_new_head: bool
-    """The classification head starts from random values: it is meant to be missing from the files."""
+    """The head starts from random values: it is meant to be missing from the files."""
 
 
-def load_model(folder: Path, name: str, labels: list[str], tokenizer: PreTrainedTokenizerBase) -> LoadedModel:
-    """The folder's model with a classification head, in float32. Sets the side on which `tokenizer` pads.
+def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokenizerBase) -> LoadedModel:
+    """The folder's model with the task's head, in float32. Sets the side on which `tokenizer` pads.
 
     Raises UnusableModel for weights that are mostly missing, of other shapes than config.json says, or not finite.
     """
@@ -105,9 +116,14 @@ def load_model(folder: Path, name: str, labels: list[str], tokenizer: PreTrained
     transformers_logging.set_verbosity(logging.ERROR)
     try:
         config = _load_config(folder)
+        if type(config) not in head.kinds:
+            raise UnusableModel(
+                f"Models of type {config.model_type} ({folder.name}) have no {head.title} in transformers."
+            )
         _fit_padding(config, tokenizer)
-        _fit_task(config, tokenizer, labels)
-        model, report = _load(folder, config)
+        head.fit(config)
+        _fit_training(config, tokenizer)
+        model, report = _load(folder, config, head)
     finally:
         transformers_logging.set_verbosity(before)
     # PEFT writes this into the exported adapter: an id means something elsewhere, a path of this host does not.
@@ -155,8 +171,6 @@ def _load_config(folder: Path) -> PreTrainedConfig:
             f"config.json of {folder.name} has model_type {kind!r}, which this version of transformers does not know."
         )
     config_class = CONFIG_MAPPING[kind]
-    if config_class not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
-        raise UnusableModel(f"Models of type {kind} ({folder.name}) have no text classifier in transformers.")
     kept = {
         name: value
         for name, value in values.items()
@@ -166,8 +180,8 @@ def _load_config(folder: Path) -> PreTrainedConfig:
     return config
 
 
-def _load(folder: Path, config: PreTrainedConfig) -> tuple[PreTrainedModel, dict[str, Any]]:
-    model, report = AutoModelForSequenceClassification.from_pretrained(
+def _load(folder: Path, config: PreTrainedConfig, head: Head) -> tuple[PreTrainedModel, dict[str, Any]]:
+    model, report = head.auto_class.from_pretrained(
         str(folder),
         config=config,
         dtype=torch.float32,
@@ -195,11 +209,8 @@ def _fit_padding(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -
         part.pad_token_id = tokenizer.pad_token_id
 
 
-def _fit_task(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, labels: list[str]) -> None:
-    """One class for each text, and nothing computed that training does not use."""
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: number for number, label in enumerate(labels)}
-    config.problem_type = "single_label_classification"
+def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Nothing is computed that training does not use, and the head can be trained."""
     _keep_head_in_full(config)
     for part in _parts(config):
         part.use_cache = False

@@ -1,0 +1,19 @@
+"""The half of each task that needs torch, by the name that the configuration gives it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rankscope.contract.tasks import Task
+from rankscope_worker.child.tasks.task import NotFinite, TrainedTask
+from rankscope_worker.child.tasks.text_classification import TextClassification
+
+TRAINED: Mapping[str, Callable[[Task, Sequence[str]], TrainedTask]] = {
+    "text_classification": TextClassification,
+}
+
+
+def trained_task(options: Task, labels: Sequence[str]) -> TrainedTask:
+    """The task of a run with these labels."""
+    return TRAINED[options.name](options, labels)
+
+
+__all__ = ["TRAINED", "NotFinite", "TrainedTask", "trained_task"]
