@@ -164,10 +164,10 @@ def list_runs(
         typer.echo(json.dumps(page, indent=2))
         return
     for run in page["items"]:
-        accuracy = run["metrics"].get("eval_accuracy", {}).get("max")
+        best = run["headline"]["best"]
         _say(
             f"{run['id']}  {run['status']:<11}  {run['step']:>6}/{run['total_steps'] or '?':<6}  "
-            f"{f'{accuracy:.4f}' if isinstance(accuracy, float) else '-':>7}  {run['name']}"
+            f"{f'{best:.4f}' if isinstance(best, float) else '-':>7}  {run['name']}"
         )
     if page["total"] > len(page["items"]):
         typer.echo(f"({len(page['items'])} of {page['total']}; --limit shows more)")

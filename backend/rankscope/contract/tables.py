@@ -5,10 +5,11 @@ Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations 
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary
+from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, String
 from sqlmodel import Field, SQLModel
 
 from rankscope.contract.status import RunStatus
+from rankscope.contract.tasks import DEFAULT_TASK
 
 
 class Run(SQLModel, table=True):
@@ -35,6 +36,10 @@ class Run(SQLModel, table=True):
     environment: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     """What else decided the result: versions, model and data fingerprints, host."""
     method: str = Field(max_length=32)
+    task: str = Field(
+        default=DEFAULT_TASK.name,
+        sa_column=Column(String(32), nullable=False, server_default=DEFAULT_TASK.name),
+    )
     model_id: str = Field(max_length=200)
     data_id: str = Field(max_length=200)
     needs_gpu: bool = False

@@ -21,6 +21,18 @@ class ExportedMetric(Protocol):
     max_step: int
 
 
+class ExportedHeadline(Protocol):
+    """The metric that stands for the run, by its task."""
+
+    name: str
+    title: str
+
+    @property
+    def best(self) -> float | str | None: ...
+
+    best_step: int | None
+
+
 class PlannedBudget(Protocol):
     step: int
     budget: int
@@ -49,6 +61,9 @@ class ExportedRun(Protocol):
 
     @property
     def metrics(self) -> Mapping[str, ExportedMetric]: ...
+
+    @property
+    def headline(self) -> ExportedHeadline: ...
 
     @property
     def planned_budget(self) -> Sequence[PlannedBudget]: ...

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from rankscope import __version__
 from rankscope.contract.events import Module
+from rankscope.contract.metrics import EVAL_LOSS, TRAIN_LOSS
 from rankscope.exports.drawing import Line, curves, heatmap
 from rankscope.exports.exported_run import ExportedRun
 from rankscope.store.history import events, series, snapshots
@@ -36,7 +37,11 @@ def report(session: Session, run: ExportedRun) -> str:
         _head(run),
         _facts(run),
         _ranks(run, frames),
-        "<div class='two'>" + _budget(run, frames) + _loss(metrics) + _evaluation(metrics) + "</div>",
+        "<div class='two'>"
+        + _budget(run, frames)
+        + _loss(metrics)
+        + _evaluation(metrics, run.headline.name)
+        + "</div>",
         _warnings(warnings),
         _configuration(run),
     ]
@@ -57,14 +62,18 @@ def _head(run: ExportedRun) -> str:
 
 
 def _facts(run: ExportedRun) -> str:
-    accuracy = run.metrics.get("eval_accuracy")
+    headline = run.headline
+    last = run.metrics.get(headline.name)
     rows = [
         ("Method", run.method),
         ("Model", run.model_id),
         ("Data", run.data_id),
         ("Steps", f"{run.step} of {run.total_steps or 'unknown'}"),
-        ("Best accuracy", "none" if accuracy is None else f"{accuracy.max} at step {accuracy.max_step}"),
-        ("Last accuracy", "none" if accuracy is None else f"{accuracy.last} at step {accuracy.last_step}"),
+        (
+            f"Best {headline.title}",
+            "none" if headline.best is None else f"{headline.best} at step {headline.best_step}",
+        ),
+        (f"Last {headline.title}", "none" if last is None else f"{last.last} at step {last.last_step}"),
         ("Live components", "none" if run.live is None else f"{run.live:,}"),
         ("Mean rank", "none" if run.mean_rank is None else f"{run.mean_rank:.2f}"),
         ("Trained parameters", _count(run.trained_parameters)),
@@ -114,11 +123,11 @@ def _budget(run: ExportedRun, frames: list[dict[str, Any]]) -> str:
 
 
 def _loss(metrics: dict[str, series.Curve]) -> str:
-    return "<div><h2>Train loss</h2>" + curves(_lines(metrics, {"train_loss": "#1763a6"}), x_title="step") + "</div>"
+    return "<div><h2>Train loss</h2>" + curves(_lines(metrics, {TRAIN_LOSS: "#1763a6"}), x_title="step") + "</div>"
 
 
-def _evaluation(metrics: dict[str, series.Curve]) -> str:
-    colours = {"eval_accuracy": "#238046", "eval_loss": "#d9580d"}
+def _evaluation(metrics: dict[str, series.Curve], headline: str) -> str:
+    colours = {headline: "#238046", EVAL_LOSS: "#d9580d"}
     return "<div><h2>Evaluation</h2>" + curves(_lines(metrics, colours), x_title="step") + "</div>"
 
 

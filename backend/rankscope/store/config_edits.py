@@ -35,7 +35,8 @@ def change_config(
     run.config = config.model_dump(mode="json")
     run.total_steps = total_steps
     run.environment = {**run.environment, **environment}
-    run.method, run.model_id, run.data_id = config.method.name, config.model.id, config.data.id
+    run.method, run.task = config.method.name, config.task.name
+    run.model_id, run.data_id = config.model.id, config.data.id
     run.needs_gpu = config.hardware.device == "gpu"
     if was_default:
         run.name = runs.default_name(config)

@@ -32,7 +32,9 @@ from sqlalchemy.orm import defer
 from sqlmodel import Session, col
 
 from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.metrics import Metric
 from rankscope.contract.tables import Run
+from rankscope.contract.tasks import TASKS
 
 Key = str | int | float | None
 """What a row has in the sorted column."""
@@ -92,19 +94,20 @@ SORTS = (
     "step",
     "live",
     "mean_rank",
+    "headline",
     "accuracy",
     "priority",
 )
 _INTEGERS = frozenset({"step", "live", "priority"})
-_FLOATS = frozenset({"created_at", "mean_rank", "accuracy"})
+_FLOATS = frozenset({"created_at", "mean_rank", "headline", "accuracy"})
 
 
 def _sorted_column(sort: str, dialect: str) -> ColumnElement[Any]:
     match sort.removeprefix("-"):
         case "mean_rank":
             return cast(Run.live, Float) / func.nullif(Run.n_modules, 0)
-        case "accuracy":
-            return _best(dialect, "eval_accuracy")
+        case "headline" | "accuracy":  # its name before there were tasks
+            return _headline(dialect)
         case "status":
             return type_coerce(col(Run.status), String)  # as text, so that a cursor's value need not be a status
         case field if field in SORTS:
@@ -119,12 +122,18 @@ def _sorted_column(sort: str, dialect: str) -> ColumnElement[Any]:
             )
 
 
-def _best(dialect: str, metric: str) -> ColumnElement[Any]:
-    """The largest value of a metric; NULL where it has none that is finite, which is stored as text."""
+def _headline(dialect: str) -> ColumnElement[Any]:
+    """The best value of the metric that stands for the run's task."""
+    return case(*((col(Run.task) == name, _best(dialect, kind.headline())) for name, kind in TASKS.items()))
+
+
+def _best(dialect: str, metric: Metric) -> ColumnElement[Any]:
+    """The best value of a metric; NULL where it has none that is finite, which is stored as text."""
+    best = "min" if metric.lower_is_better else "max"
     if dialect == "postgresql":
-        value = cast(col(Run.metrics), JSONB)[metric]["max"]
+        value = cast(col(Run.metrics), JSONB)[metric.name][best]
         return case((func.jsonb_typeof(value) == "number", cast(value.astext, Float)))
-    path = f'$."{metric}"."max"'
+    path = f'$."{metric.name}"."{best}"'
     is_number = func.json_type(col(Run.metrics), path).in_(["integer", "real"])
     return case((is_number, cast(func.json_extract(col(Run.metrics), path), Float)))
 

@@ -52,6 +52,7 @@ def create_run(
         environment=environment or {},
         method=config.method.name,
         model_id=config.model.id,
+        task=config.task.name,
         data_id=config.data.id,
         needs_gpu=config.hardware.device == "gpu",
         created_at=now,

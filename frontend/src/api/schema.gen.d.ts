@@ -958,6 +958,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tasks
+         * @description What a run can be trained for, and what its metrics are called.
+         */
+        get: operations["list_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workers": {
         parameters: {
             query?: never;
@@ -1772,6 +1792,33 @@ export interface components {
              */
             precision: "float32" | "bf16";
         };
+        /**
+         * Headline
+         * @description The metric that stands for a run in lists: its task's main one.
+         */
+        Headline: {
+            /**
+             * Best
+             * @description Null before the first evaluation that counts.
+             */
+            best: number | ("NaN" | "Infinity" | "-Infinity") | null;
+            /** Best Step */
+            best_step: number | null;
+            /** Last */
+            last: number | ("NaN" | "Infinity" | "-Infinity") | null;
+            /** Lower Is Better */
+            lower_is_better: boolean;
+            /**
+             * Name
+             * @example eval_loss
+             */
+            name: string;
+            /**
+             * Title
+             * @description Within a sentence: `accuracy`.
+             */
+            title: string;
+        };
         /** Health */
         Health: {
             broker: components["schemas"]["ServiceState"];
@@ -2122,6 +2169,34 @@ export interface components {
              * @description Where the draft gives epochs: the steps that POST /runs/validate found.
              */
             total_steps?: number | null;
+        };
+        /** Metric */
+        Metric: {
+            /**
+             * Group
+             * @enum {string}
+             */
+            group: "training" | "evaluation" | "speed" | "hardware" | "other";
+            /**
+             * Lower Is Better
+             * @default false
+             */
+            lower_is_better: boolean;
+            /**
+             * Name
+             * @description As recorded. `*` stands for a number: `gpu*_memory_bytes` describes `gpu0_memory_bytes`.
+             */
+            name: string;
+            /**
+             * Title
+             * @description For headings. `*` stands for the number in the name.
+             */
+            title: string;
+            /**
+             * Unit
+             * @description `bytes`, `percent`, `1/s`; null for a plain number.
+             */
+            unit?: string | null;
         };
         /** MetricNames */
         MetricNames: {
@@ -2896,6 +2971,7 @@ export interface components {
              * @description Seconds to go, from this attempt's own steps; null before the tenth step of an attempt.
              */
             eta_s: number | null;
+            headline: components["schemas"]["Headline"];
             /** Id */
             id: string;
             /**
@@ -3004,6 +3080,11 @@ export interface components {
             step: number;
             /** Tags */
             tags: string[];
+            /**
+             * Task
+             * @description See GET /tasks.
+             */
+            task: string;
             /** Total Steps */
             total_steps: number | null;
             /** Trained Parameters */
@@ -3096,6 +3177,7 @@ export interface components {
              * @description Seconds to go, from this attempt's own steps; null before the tenth step of an attempt.
              */
             eta_s: number | null;
+            headline: components["schemas"]["Headline"];
             /** Id */
             id: string;
             /** Kept Parameters */
@@ -3158,6 +3240,11 @@ export interface components {
             step: number;
             /** Tags */
             tags: string[];
+            /**
+             * Task
+             * @description See GET /tasks.
+             */
+            task: string;
             /** Total Steps */
             total_steps: number | null;
             /** Trained Parameters */
@@ -3455,6 +3542,33 @@ export interface components {
         Task: {
             /** Name */
             name: string;
+        };
+        /** TaskList */
+        TaskList: {
+            /** Items */
+            items: components["schemas"]["TaskShape"][];
+        };
+        /** TaskShape */
+        TaskShape: {
+            /**
+             * Best By
+             * @description Names of the metrics that can choose the best checkpoint.
+             */
+            best_by: string[];
+            /**
+             * Headline
+             * @description Name of the metric that stands for a run in lists.
+             */
+            headline: string;
+            /**
+             * Metrics
+             * @description Of every run of this task, in the order of the page. A metric that is not listed is described by its name.
+             */
+            metrics: components["schemas"]["Metric"][];
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
         };
         /** Text classification */
         TextClassification: {
@@ -5420,6 +5534,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Pulse"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskList"];
                 };
             };
             /** @description What went wrong, and what to do */

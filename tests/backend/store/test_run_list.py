@@ -181,7 +181,7 @@ def test_runs_without_a_value_come_last_in_both_directions(engine: Engine) -> No
     low = store(engine, {"metrics": {"eval_accuracy": {"max": 0.5}}, "live": 6, "n_modules": 4})
     high = store(engine, {"metrics": {"eval_accuracy": {"max": 0.75}}, "live": 9, "n_modules": 4})
     none = store(engine, {"metrics": {"eval_accuracy": {"max": "Infinity"}}, "live": 9, "n_modules": 0})
-    for sort in ("accuracy", "mean_rank"):
+    for sort in ("headline", "accuracy", "mean_rank"):
         assert ids(engine, sort=sort) == [low, high, none]
         assert ids(engine, sort=f"-{sort}") == [high, low, none]
 
@@ -229,7 +229,15 @@ def test_cursor_that_this_api_did_not_make_is_refused(engine: Engine, sort: str,
 def test_cursor_with_any_value_of_the_right_kind_is_answered(engine: Engine, sort: str) -> None:
     queued_run(engine)
     of_kind: dict[type, tuple[Any, ...]] = {int: (2**31 - 1, -1, 0), float: (0.5, -1e300), str: ("", "ü", "x" * 900)}
-    kind = {"step": int, "live": int, "priority": int, "created_at": float, "mean_rank": float, "accuracy": float}
+    kind = {
+        "step": int,
+        "live": int,
+        "priority": int,
+        "created_at": float,
+        "mean_rank": float,
+        "headline": float,
+        "accuracy": float,
+    }
     for key in of_kind[kind.get(sort, str)]:
         for direction in ("", "-"):
             read(engine, sort=direction + sort, cursor=forged(direction + sort, key, "zzz"))

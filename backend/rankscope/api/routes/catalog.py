@@ -8,12 +8,14 @@ from rankscope.api.deps import CatalogDep
 from rankscope.api.guard.access import needs
 from rankscope.api.shapes.base import DatasetList, DatasetPreview, DatasetShape, ModelList, ModelShape, PresetList
 from rankscope.api.shapes.methods import MethodList, MethodShape
+from rankscope.api.shapes.tasks import TaskList, TaskShape
 from rankscope.api.shapes.views import left_out_shapes, preset_list
 from rankscope.catalog import DatasetEntry, ModelEntry
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound, UnknownName
 from rankscope.contract.methods import METHODS
 from rankscope.contract.presets import presets
+from rankscope.contract.tasks import TASKS
 
 router = APIRouter(tags=["catalogue"])
 
@@ -23,6 +25,24 @@ router = APIRouter(tags=["catalogue"])
 def get_config_schema() -> dict[str, Any]:
     """The JSON Schema of a run's configuration, with help texts: what the form of the page is drawn from."""
     return RunConfig.model_json_schema()
+
+
+@router.get("/tasks")
+@needs("read")
+def list_tasks() -> TaskList:
+    """What a run can be trained for, and what its metrics are called."""
+    return TaskList(
+        items=[
+            TaskShape(
+                name=name,
+                title=str(kind.model_config.get("title", name)),
+                headline=kind.headline().name,
+                best_by=kind.best_by(),
+                metrics=list(kind.described()),
+            )
+            for name, kind in TASKS.items()
+        ]
+    )
 
 
 @router.get("/presets")

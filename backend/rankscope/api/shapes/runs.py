@@ -98,6 +98,19 @@ class MetricSummary(Shape):
     max_step: int
 
 
+class Headline(Shape):
+    """The metric that stands for a run in lists: its task's main one."""
+
+    name: str = Field(examples=["eval_loss"])
+    title: str
+    """Within a sentence: `accuracy`."""
+    lower_is_better: bool
+    best: Number | None
+    """Null before the first evaluation that counts."""
+    best_step: int | None
+    last: Number | None
+
+
 class RunSummary(Shape):
     """One row of the list of runs."""
 
@@ -110,6 +123,8 @@ class RunSummary(Shape):
     queue_position: int | None
     """1 is next; null when the run does not wait in the queue."""
     method: str
+    task: str
+    """See GET /tasks."""
     model_id: str
     data_id: str
     created_at: float
@@ -136,6 +151,7 @@ class RunSummary(Shape):
     parent_step: int | None
     metrics: dict[str, MetricSummary]
     """Of eval_ metrics only what came after the final mask counts, once there is one."""
+    headline: Headline
     live: int | None
     budget: int | None
     n_modules: int | None

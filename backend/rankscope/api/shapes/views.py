@@ -7,7 +7,16 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from rankscope.api.shapes.base import LeftOutShape, PresetList, PresetShape
-from rankscope.api.shapes.runs import AttemptShape, BudgetPoint, ClassShape, DataPlan, Plan, RunDetail, RunSummary
+from rankscope.api.shapes.runs import (
+    AttemptShape,
+    BudgetPoint,
+    ClassShape,
+    DataPlan,
+    Headline,
+    Plan,
+    RunDetail,
+    RunSummary,
+)
 from rankscope.catalog.labels import LeftOut
 from rankscope.catalog.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig
@@ -16,6 +25,7 @@ from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
 from rankscope.contract.steered_budget import PlannedCurve
 from rankscope.contract.tables import Checkpoint, Run
+from rankscope.contract.tasks import TASKS
 from rankscope.health.remedy import remedy_of, unavailable_actions
 from rankscope.launch.plan import RunPlan, planned_curve
 from rankscope.settings import Settings
@@ -33,6 +43,7 @@ _COPIED = (
     "phase",
     "priority",
     "method",
+    "task",
     "model_id",
     "data_id",
     "created_at",
@@ -185,11 +196,26 @@ def eta_s(run: Run, now: float) -> float | None:
 
 def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[str, Any]:
     return {name: getattr(run, name) for name in _COPIED} | {
+        "headline": _headline(run),
         "queue_position": queue_position,
         "eta_s": eta_s(run, now),
         "reason_title": None if run.reason is None else REASONS.get(run.reason, run.reason.replace("_", " ")),
         "mean_rank": run.live / run.n_modules if run.live is not None and run.n_modules else None,
     }
+
+
+def _headline(run: Run) -> Headline:
+    metric = TASKS[run.task].headline()
+    found = run.metrics.get(metric.name, {})
+    best = "min" if metric.lower_is_better else "max"
+    return Headline(
+        name=metric.name,
+        title=metric.short_title,
+        lower_is_better=metric.lower_is_better,
+        best=found.get(best),
+        best_step=found.get(f"{best}_step"),
+        last=found.get("last"),
+    )
 
 
 def _points(curve: list[tuple[int, int]]) -> list[BudgetPoint]:

@@ -25,7 +25,7 @@ from rankscope.store.history import chunks, events
 from tests.backend.store_setup import append, losses, metric, modules, points_of, queued_run, read_run, training_run
 
 ADDED = {
-    "run": {"cause", "parent_id", "parent_step", "steer_requests", "chunked_seq", "config"},
+    "run": {"cause", "parent_id", "parent_step", "steer_requests", "chunked_seq", "config", "task"},
     "event": {"name", "value"},
 }
 """Columns that not every revision has, or whose content has changed between revisions (a test of its own)."""
@@ -110,6 +110,21 @@ def test_migrations_keep_every_row_on_their_way_down_and_up(empty: Engine) -> No
     run = read_run(empty, claimed.run_id)
     assert (run.parent_id, run.steer_requests, run.cause, run.chunked_seq) == (None, [], None, 0)
     append(empty, claimed, losses(4))
+
+
+def test_a_configuration_goes_back_to_the_form_without_a_task_and_opens_again(empty: Engine) -> None:
+    migrate(empty)
+    run_id = queued_run(empty)
+    before = read_run(empty, run_id)
+    go_to(empty, "0004")
+    with empty.connect() as connection:
+        stored = connection.execute(select(tables.Run.config)).scalar_one()
+    assert "task" not in stored
+    assert stored["data"].keys() >= {"text_columns", "label_column"}
+    go_to(empty, "head")
+    after = read_run(empty, run_id)
+    assert after.task == before.task
+    assert RunConfig.stored(after.config) == RunConfig.stored(before.config)
 
 
 def test_rows_of_one_number_become_wide_and_go_back_to_the_bit(empty: Engine) -> None:
