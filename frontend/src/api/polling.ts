@@ -1,4 +1,4 @@
-import { isMoving } from "./moving";
+import { isActive } from "./active-runs";
 import { link } from "./server-link";
 import type { RunStatus } from "./types";
 
@@ -17,9 +17,9 @@ interface Moving {
 }
 
 /** What is asked again while a run moves, and when its status changes: its last numbers come at its end. */
-export const whileMoving = ({ key, also = [], status, everyMs }: Moving) => ({
+export const whileActive = ({ key, also = [], status, everyMs }: Moving) => ({
   queryKey: [...key, ...also, status],
   placeholderData: <T>(before: T | undefined, query: { queryKey: readonly unknown[] } | undefined) =>
     key.every((part, place) => query?.queryKey[place] === part) ? before : undefined,
-  refetchInterval: isMoving(status) && everyMs ? everyMs : (false as const),
+  refetchInterval: isActive(status) && everyMs ? everyMs : (false as const),
 });

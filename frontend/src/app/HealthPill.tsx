@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { healthQuery, workersQuery } from "@/api/queries";
 import type { WorkerInfo } from "@/api/types";
 import { useLink } from "@/components/server/use-link";
-import { Words } from "@/components/text/ApiText";
+import { ApiText } from "@/components/text/ApiText";
 import { age } from "@/components/text/format";
 
 /** Workers and services at a glance; what is wrong and what to do on demand. */
@@ -99,7 +99,7 @@ function Service({
         </Badge>
       </Group>
       <Text size="xs" c="dimmed">
-        <Words>{[message, next_step]}</Words>
+        <ApiText>{[message, next_step]}</ApiText>
       </Text>
     </div>
   );

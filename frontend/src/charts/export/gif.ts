@@ -3,7 +3,7 @@ import type { Look } from "@/charts/plot/look";
 import { loadPart } from "@/components/server/load-part";
 import { figureImage } from "./figure-image";
 
-export interface FilmInput {
+export interface GifInput {
   count: number;
   figureAt: (frame: number) => Figure;
   look: Look;
@@ -16,7 +16,7 @@ export interface FilmInput {
 }
 
 /** Figures one after another as an animated GIF; throws AbortError when it is called off. */
-export async function filmOf(input: FilmInput): Promise<Blob> {
+export async function gifOf(input: GifInput): Promise<Blob> {
   const { GIFEncoder, applyPalette, quantize } = await loadPart(() => import("gifenc"));
   const { count, signal } = input;
   const canvas = document.createElement("canvas");
@@ -44,7 +44,7 @@ export async function filmOf(input: FilmInput): Promise<Blob> {
 }
 
 async function pixelsOf(
-  input: FilmInput,
+  input: GifInput,
   frame: number,
   canvas: HTMLCanvasElement,
 ): Promise<Uint8ClampedArray> {

@@ -13,7 +13,7 @@ interface Counted {
 /** Something that a person did to the run. */
 export interface SteeringMark {
   step: number;
-  words: string;
+  text: string;
 }
 
 export interface BudgetInput {
@@ -79,7 +79,7 @@ function steeringTrace(steering: readonly SteeringMark[], planned: readonly Budg
     name: "steered",
     x: steering.map((mark) => mark.step),
     y: steering.map((mark) => budgetAt(mark.step)),
-    text: steering.map((mark) => plainText(mark.words)),
+    text: steering.map((mark) => plainText(mark.text)),
     marker: {
       symbol: "triangle-down",
       size: 11,

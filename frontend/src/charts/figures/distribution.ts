@@ -102,7 +102,7 @@ export function rankGroupsFigure(
 ): Figure {
   const stacks = [...new Set(groups.map((group) => group.stack))];
   const places = groups.map((_, index) => index);
-  const hover = groups.map((group) => groupWords(group, grouping, stacks.length > 1));
+  const hover = groups.map((group) => groupText(group, grouping, stacks.length > 1));
   const largest = Math.max(1, ...groups.map((group) => group.modules * width));
   const bars = stacks.map((stack, at) => {
     const own = places.filter((index) => groups[index]?.stack === stack);
@@ -168,7 +168,7 @@ export function rankGroupsFigure(
   };
 }
 
-export function groupWords(group: RankGroup, grouping: "layer" | "kind", hasStacks: boolean): string {
+export function groupText(group: RankGroup, grouping: "layer" | "kind", hasStacks: boolean): string {
   const name = grouping === "layer" ? `layer ${group.name}` : group.name;
   const stack = hasStacks && group.stack ? `${group.stack} ` : "";
   return `<b>${plainText(stack + name)}</b><br>${group.live} live in ${group.modules} modules<br>mean rank ${group.mean.toFixed(2)} ± ${group.spread.toFixed(2)}, ${group.lowest} to ${group.highest}`;

@@ -89,7 +89,7 @@ describe("budgetFigure", () => {
   });
 
   test("marks what a person did on the plan, in words", () => {
-    const steering = [{ step: 12, words: "step 12: pruning is held" }];
+    const steering = [{ step: 12, text: "step 12: pruning is held" }];
     const data = budgetFigure({ planned, frames: [], steering, look: lightLook, totalSteps: 20 })
       .data as Trace[];
     expect(data.at(-1)).toMatchObject({ x: [12], y: [4], text: ["step 12: pruning is held"] });

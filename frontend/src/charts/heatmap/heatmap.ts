@@ -75,7 +75,7 @@ export function heatmapFigure(input: HeatmapInput): Figure {
   // Without gaps Plotly draws one pixel a cell and lets the browser enlarge it; the lines between cells are a shape.
   const common = { type: "heatmap", hoverongaps: false } as const;
   const data = bodies.flatMap((body, pane) => {
-    const told = {
+    const notify = {
       ...common,
       ...axesOf(pane),
       text: body.hover,
@@ -83,9 +83,9 @@ export function heatmapFigure(input: HeatmapInput): Figure {
       hovertemplate: "%{text}<extra></extra>",
     };
     return [
-      { ...told, z: body.z, coloraxis: "coloraxis" },
+      { ...notify, z: body.z, coloraxis: "coloraxis" },
       {
-        ...told,
+        ...notify,
         z: body.empty,
         // A picture of its own, as costly as the coloured one: only when a module is empty.
         visible: body.empty.some((row) => row.includes(1)),

@@ -2,7 +2,7 @@ import { Alert, Button, Group, Stack, Text, Title } from "@mantine/core";
 import { IconAlertTriangle, IconRefresh } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { ApiError } from "@/api/client";
-import { Words } from "@/components/text/ApiText";
+import { ApiText } from "@/components/text/ApiText";
 
 interface ErrorStateProps {
   error: Error;
@@ -16,11 +16,11 @@ export function ErrorState({ error, title = "This could not be loaded", onRetry 
     <Alert color="red" variant="light" icon={<IconAlertTriangle size={18} />} title={title} role="alert">
       <Stack gap="xs" align="flex-start">
         <Text size="sm">
-          <Words>{error.message}</Words>
+          <ApiText>{error.message}</ApiText>
         </Text>
         {error instanceof ApiError && error.nextStep ? (
           <Text size="sm">
-            <Words>{error.nextStep}</Words>
+            <ApiText>{error.nextStep}</ApiText>
           </Text>
         ) : null}
         {onRetry ? (

@@ -1,10 +1,10 @@
 import { notifications } from "@mantine/notifications";
 import { ApiError } from "@/api/client";
 
-export const told = (message: string) => notifications.show({ message, color: "teal", autoClose: 4000 });
+export const notify = (message: string) => notifications.show({ message, color: "teal", autoClose: 4000 });
 
 /** A failed action, in the API's words with what to do. */
-export function toldError(title: string, error: unknown) {
+export function notifyError(title: string, error: unknown) {
   const cause = error instanceof Error ? error.message : String(error);
   const nextStep = error instanceof ApiError ? error.nextStep : "";
   notifications.show({

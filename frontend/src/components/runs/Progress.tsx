@@ -4,19 +4,19 @@ import { count } from "@/components/text/format";
 interface ProgressProps {
   step: number;
   total: number | null;
-  isMoving: boolean;
+  isActive: boolean;
   hint?: string;
 }
 
 /** Steps done of all steps; a bar of constant size, with words beside it. */
-export function StepProgress({ step, total, isMoving, hint }: ProgressProps) {
+export function StepProgress({ step, total, isActive, hint }: ProgressProps) {
   const share = total ? Math.min(100, (100 * step) / total) : 0;
   return (
     <Box>
       <Bar.Root size={5} radius="xl">
         <Bar.Section
           value={share}
-          color={isMoving ? "brand" : "gray.5"}
+          color={isActive ? "brand" : "gray.5"}
           aria-label="Progress"
           aria-valuetext={total ? `step ${step} of ${total}` : `step ${step}`}
         />

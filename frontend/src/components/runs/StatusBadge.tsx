@@ -1,7 +1,7 @@
 import { Badge } from "@mantine/core";
-import { isMoving } from "@/api/moving";
+import { isActive } from "@/api/active-runs";
 import type { RunStatus } from "@/api/types";
-import { type RunState, stateWords } from "./run-state";
+import { type RunState, stateLabel } from "./run-state";
 
 const colours: Record<RunStatus, string> = {
   queued: "gray",
@@ -22,7 +22,7 @@ interface StatusBadgeProps {
 /** The word always stands beside the colour. */
 export function StatusBadge({ state, testId }: StatusBadgeProps) {
   const { status } = state;
-  const words = stateWords(state);
+  const words = stateLabel(state);
   return (
     <Badge
       variant="light"
@@ -32,7 +32,7 @@ export function StatusBadge({ state, testId }: StatusBadgeProps) {
       tt="none"
       fw={600}
       className="status-badge"
-      leftSection={<span className={isMoving(status) ? "dot dot-moving" : "dot"} aria-hidden />}
+      leftSection={<span className={isActive(status) ? "dot dot-moving" : "dot"} aria-hidden />}
       data-status={status}
       title={words}
       {...(testId ? { "data-testid": testId } : {})}

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { type RunState, stateWords } from "./run-state";
+import { type RunState, stateLabel } from "./run-state";
 
 const words = (state: Partial<RunState>) =>
-  stateWords({ status: "running", phase: null, attempt: 1, ...state });
+  stateLabel({ status: "running", phase: null, attempt: 1, ...state });
 
 test("every state has its own words", () => {
   expect(words({ status: "queued", position: 3 })).toBe("queued at #3");

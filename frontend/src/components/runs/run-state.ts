@@ -17,9 +17,9 @@ export const stateOf = (run: RunSummary): RunState => ({
   reason: run.reason_title,
 });
 
-export const phaseWord = (phase: Phase): string => (phase === "saving" ? "checkpointing" : phase);
+export const phaseLabel = (phase: Phase): string => (phase === "saving" ? "checkpointing" : phase);
 
-export function stateWords({ status, phase, attempt, position, reason }: RunState): string {
+export function stateLabel({ status, phase, attempt, position, reason }: RunState): string {
   switch (status) {
     case "queued":
       return position ? `queued at #${position}` : "queued";
@@ -28,7 +28,7 @@ export function stateWords({ status, phase, attempt, position, reason }: RunStat
     case "starting":
       return attempt > 1 ? `resuming, attempt ${attempt}` : "starting";
     case "running":
-      return phase ? phaseWord(phase) : "running";
+      return phase ? phaseLabel(phase) : "running";
     case "stopping":
       return phase === "saving" ? "stopping, saving" : "stopping";
     case "failed":

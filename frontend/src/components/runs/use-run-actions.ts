@@ -2,11 +2,11 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
 import { queueQuery } from "@/api/queries";
 import type { RunCreate, SteerAction } from "@/api/types";
-import { told, toldError } from "@/components/feedback/toast";
+import { notify, notifyError } from "@/components/feedback/toast";
 
 type Named = { id: string; name: string };
 
-interface ForkWish {
+interface ForkRequest {
   run: Named;
   step: number | null;
   changes: Record<string, unknown>;
@@ -38,38 +38,38 @@ export function useRunActions() {
         unwrap(http.POST("/api/v1/runs/{run_id}/stop", { ...path(run.id), body: { save } })),
       ),
     onSuccess: (_, { runs, save }) =>
-      told(save ? `${several(runs)}: asked to save and stop.` : `${several(runs)}: asked to stop.`),
-    onError: (error) => toldError("Could not stop", error),
+      notify(save ? `${several(runs)}: asked to save and stop.` : `${several(runs)}: asked to stop.`),
+    onError: (error) => notifyError("Could not stop", error),
     onSettled: (_, __, { runs }) => refresh(runs),
   });
   const resume = useMutation({
     mutationFn: (run: Named) => unwrap(http.POST("/api/v1/runs/{run_id}/resume", path(run.id))),
-    onSuccess: (_, run) => told(`${run.name}: waits to be resumed.`),
-    onError: (error) => toldError("Could not resume", error),
+    onSuccess: (_, run) => notify(`${run.name}: waits to be resumed.`),
+    onError: (error) => notifyError("Could not resume", error),
     onSettled: (_, __, run) => refresh([run]),
   });
   const retry = useMutation({
     mutationFn: ({ run, changes }: { run: Named; changes: Record<string, unknown> }) =>
       unwrap(http.POST("/api/v1/runs/{run_id}/retry", { ...path(run.id), body: { changes } })),
-    onSuccess: (_, { run }) => told(`${run.name}: waits to be retried.`),
-    onError: (error) => toldError("Could not retry", error),
+    onSuccess: (_, { run }) => notify(`${run.name}: waits to be retried.`),
+    onError: (error) => notifyError("Could not retry", error),
     onSettled: (_, __, { run }) => refresh([run]),
   });
   const fork = useMutation({
-    mutationFn: ({ run, step, changes, name }: ForkWish) =>
+    mutationFn: ({ run, step, changes, name }: ForkRequest) =>
       unwrap(
         http.POST("/api/v1/runs/{run_id}/fork", {
           ...path(run.id),
           body: { step, changes, name, priority: 0 },
         }),
       ),
-    onSuccess: (child) => told(`${child.name}: queued.`),
+    onSuccess: (child) => notify(`${child.name}: queued.`),
     onSettled: (_, __, { run }) => refresh([run]),
   });
   const launch = useMutation({
     mutationFn: (body: RunCreate) => unwrap(http.POST("/api/v1/runs", { body })),
-    onSuccess: (run) => told(`${run.name}: queued.`),
-    onError: (error) => toldError("Could not launch", error),
+    onSuccess: (run) => notify(`${run.name}: queued.`),
+    onError: (error) => notifyError("Could not launch", error),
     onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }),
   });
   const steer = useMutation({
@@ -80,7 +80,7 @@ export function useRunActions() {
           body: { action, target_rank: targetRank ?? null },
         }),
       ),
-    onError: (error) => toldError("Could not steer", error),
+    onError: (error) => notifyError("Could not steer", error),
     onSettled: (_, __, { run }) => refresh([run]),
   });
   const reorder = useMutation({
@@ -95,7 +95,7 @@ export function useRunActions() {
         return items?.map((run) => (run_ids.includes(run.id) ? (moved.shift() ?? run) : run));
       }),
     onSuccess: ({ items }) => client.setQueryData(queueQuery.queryKey, items),
-    onError: (error) => toldError("Could not move", error),
+    onError: (error) => notifyError("Could not move", error),
     onSettled: () =>
       Promise.all([
         client.invalidateQueries({ queryKey: queueQuery.queryKey }),
@@ -105,14 +105,14 @@ export function useRunActions() {
   const rename = useMutation({
     mutationFn: ({ id, name }: Named) =>
       unwrap(http.PATCH("/api/v1/runs/{run_id}", { ...path(id), body: { name } })),
-    onError: (error) => toldError("Could not rename", error),
+    onError: (error) => notifyError("Could not rename", error),
     onSettled: (_, __, run) => refresh([run]),
   });
   const remove = useMutation({
     mutationFn: (runs: Named[]) =>
       each(runs, (run) => unwrap(http.DELETE("/api/v1/runs/{run_id}", path(run.id)))),
-    onSuccess: (_, runs) => told(`${several(runs)}: deleted.`),
-    onError: (error) => toldError("Could not delete", error),
+    onSuccess: (_, runs) => notify(`${several(runs)}: deleted.`),
+    onError: (error) => notifyError("Could not delete", error),
     onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }),
   });
   return { stop, resume, retry, fork, launch, steer, reorder, rename, remove };

@@ -2,12 +2,12 @@
 import { MantineProvider } from "@mantine/core";
 import { render } from "@testing-library/react";
 import { expect, test } from "vitest";
-import { Words } from "./ApiText";
+import { ApiText } from "./ApiText";
 
 test("what stands between backticks is code, and empty sentences are left out", () => {
   const { container } = render(
     <MantineProvider>
-      <Words>{["No worker is online.", null, "Start one with `rankscope worker`."]}</Words>
+      <ApiText>{["No worker is online.", null, "Start one with `rankscope worker`."]}</ApiText>
     </MantineProvider>,
   );
   expect(container.querySelector("code")?.textContent).toBe("rankscope worker");

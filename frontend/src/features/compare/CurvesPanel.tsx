@@ -3,7 +3,7 @@ import { useQueries } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
 import { everyPoint } from "@/api/every-point";
 import type { RunSummary, Series } from "@/api/types";
-import { SaveMenu } from "@/charts/export/SaveMenu";
+import { ExportMenu } from "@/charts/export/ExportMenu";
 import { type Curve, curvesFigure } from "@/charts/figures/curves";
 import { colourOf, type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
@@ -67,7 +67,7 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
               { value: "progress", label: "Progress" },
             ]}
           />
-          <SaveMenu
+          <ExportMenu
             label="Save the curves"
             file={`compare ${name} ${runs.length} runs`}
             title={`${name} of ${runs.length} runs`}

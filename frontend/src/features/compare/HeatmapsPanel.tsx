@@ -3,7 +3,7 @@ import { useQueries } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { type Snapshot, snapshotsOf } from "@/api/snapshots";
 import type { RankHistory, RunSummary } from "@/api/types";
-import { SaveMenu } from "@/charts/export/SaveMenu";
+import { ExportMenu } from "@/charts/export/ExportMenu";
 import { heatmapFigure } from "@/charts/heatmap/heatmap";
 import { heatmapHeight } from "@/charts/heatmap/heatmap-layout";
 import { moduleGrid } from "@/charts/heatmap/module-grid";
@@ -111,7 +111,7 @@ const heightOf = ({ ranks }: Shown) => Math.round(heatmapHeight(moduleGrid(ranks
 function SaveHeatmap(props: HeatmapProps) {
   const { run, frame, ranks, view } = props.shown;
   return (
-    <SaveMenu
+    <ExportMenu
       label={`Save the heatmap of ${run.name}`}
       file={`${run.name} ${props.value} step ${frame.step}`}
       title={`${run.name} · ${meanings[props.value].title} · step ${frame.step}`}

@@ -1,11 +1,11 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
-import { whileMoving } from "@/api/polling";
+import { whileActive } from "@/api/polling";
 import type { RunStatus } from "@/api/types";
 
 export const seriesQuery = (id: string, name: string, status: RunStatus) =>
   queryOptions({
-    ...whileMoving({ key: ["run", id, "metrics", name], status, everyMs: 3000 }),
+    ...whileActive({ key: ["run", id, "metrics", name], status, everyMs: 3000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/metrics/{name}", { signal, params: { path: { run_id: id, name } } }),
@@ -14,7 +14,7 @@ export const seriesQuery = (id: string, name: string, status: RunStatus) =>
 
 export const ranksQuery = (id: string, frames: number, status: RunStatus) =>
   queryOptions({
-    ...whileMoving({ key: ["run", id, "ranks", String(frames)], status, everyMs: 3000 }),
+    ...whileActive({ key: ["run", id, "ranks", String(frames)], status, everyMs: 3000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/ranks", {

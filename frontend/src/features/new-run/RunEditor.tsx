@@ -7,7 +7,7 @@ import { ApiError } from "@/api/client";
 import { valueAt, withValue } from "@/api/config";
 import type { ConfigDraft } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
-import { told } from "@/components/feedback/toast";
+import { notify } from "@/components/feedback/toast";
 import { lazyPart } from "@/components/server/load-part";
 import { BrokenYamlAlert, RefusalAlert, RestoredAlert } from "./EditAlerts";
 import { allFields, allPaths, problemsByField } from "./form/draft";
@@ -95,7 +95,7 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
     start,
     edited,
     onDone: (run) => {
-      told(edited ? `${run.name}: changed.` : `${run.name}: launched.`);
+      notify(edited ? `${run.name}: changed.` : `${run.name}: launched.`);
       forgetUnsaved(place);
       guard.pass(() => void navigate(`/runs/${run.id}`));
     },

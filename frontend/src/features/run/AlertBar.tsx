@@ -3,7 +3,7 @@ import { IconAlertTriangle, IconChevronDown, IconChevronUp, IconCircleCheck } fr
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { HealthItem, RunDetail, RunStatus } from "@/api/types";
-import { Words } from "@/components/text/ApiText";
+import { ApiText } from "@/components/text/ApiText";
 import type { WarningEvent } from "@/features/run/live/timeline";
 import { runHealthQuery } from "./queries";
 
@@ -113,7 +113,7 @@ function FullAlert({ alert }: { alert: Shown }) {
         </Text>
       ) : null}
       <Text size="sm">
-        <Words>{[alert.nextStep]}</Words>
+        <ApiText>{[alert.nextStep]}</ApiText>
       </Text>
     </Alert>
   );

@@ -3,7 +3,7 @@ import { IconCheck, IconCopy } from "@tabler/icons-react";
 import { stringify } from "yaml";
 import type { RunDetail } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
-import { Words } from "@/components/text/ApiText";
+import { ApiText } from "@/components/text/ApiText";
 import { configValue } from "@/components/text/format";
 
 export default function ConfigTab({ run }: { run: RunDetail }) {
@@ -13,7 +13,7 @@ export default function ConfigTab({ run }: { run: RunDetail }) {
       <Grid.Col span={{ base: 12, md: 7 }}>
         <Panel
           title="Config"
-          note={<Words>Every default filled in; `rankscope launch` takes this file.</Words>}
+          note={<ApiText>Every default filled in; `rankscope launch` takes this file.</ApiText>}
           actions={
             <CopyButton value={yaml}>
               {({ copied, copy }) => (

@@ -1,12 +1,12 @@
 import { Anchor, Badge, Group, Paper, Stack, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Link } from "react-router";
+import { isActive } from "@/api/active-runs";
 import type { Connection } from "@/api/event-stream";
-import { isMoving } from "@/api/moving";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { MethodName } from "@/components/runs/MethodName";
 import { StepProgress } from "@/components/runs/Progress";
-import { phaseWord } from "@/components/runs/run-state";
+import { phaseLabel } from "@/components/runs/run-state";
 import { StatusBadge } from "@/components/runs/StatusBadge";
 import { useServerNow } from "@/components/server/use-server-now";
 import {
@@ -79,12 +79,12 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
               <StepProgress
                 step={step}
                 total={live.totalSteps ?? run.total_steps}
-                isMoving={isMoving(status)}
+                isActive={isActive(status)}
                 hint={etaText(run, status, step)}
               />
             </span>
           </Fact>
-          <Fact label="Phase">{isMoving(status) && phase ? phaseWord(phase) : missing}</Fact>
+          <Fact label="Phase">{isActive(status) && phase ? phaseLabel(phase) : missing}</Fact>
           <Fact label="Best accuracy" hint={accuracy ? `step ${accuracy.max_step}` : undefined}>
             {metric(accuracy?.max)}
           </Fact>
@@ -158,16 +158,16 @@ function Updated({ at }: { at: number }) {
   return <span title={dateTime(at)}>{age(at, now)}</span>;
 }
 
-const connections: Record<Exclude<Connection, "ended">, { colour: string; words: string }> = {
-  connecting: { colour: "gray", words: "connecting" },
-  live: { colour: "teal", words: "live" },
-  reconnecting: { colour: "orange", words: "reconnecting" },
+const connections: Record<Exclude<Connection, "ended">, { colour: string; text: string }> = {
+  connecting: { colour: "gray", text: "connecting" },
+  live: { colour: "teal", text: "live" },
+  reconnecting: { colour: "orange", text: "reconnecting" },
 };
 
 function ConnectionBadge({ connection }: { connection: Connection }) {
   // A run that has ended has no stream: its status says so.
   if (connection === "ended") return null;
-  const { colour, words } = connections[connection];
+  const { colour, text } = connections[connection];
   return (
     <Badge
       variant="outline"
@@ -180,7 +180,7 @@ function ConnectionBadge({ connection }: { connection: Connection }) {
       role="status"
       style={{ flexShrink: 0 }}
     >
-      {words}
+      {text}
     </Badge>
   );
 }

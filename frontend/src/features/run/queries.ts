@@ -1,12 +1,12 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
-import { whileMoving } from "@/api/polling";
+import { whileActive } from "@/api/polling";
 import type { RunStatus } from "@/api/types";
 
 /** What looks wrong with a run. `everyMs`: while it moves. */
 export const runHealthQuery = (id: string, status: RunStatus, everyMs: number) =>
   queryOptions({
-    ...whileMoving({ key: ["run", id, "health"], status, everyMs }),
+    ...whileActive({ key: ["run", id, "health"], status, everyMs }),
     queryFn: ({ signal }) =>
       unwrap(http.GET("/api/v1/runs/{run_id}/health", { signal, params: { path: { run_id: id } } })),
   });

@@ -9,7 +9,7 @@ import { Panel } from "@/components/layout/Panel";
 import { stateOf } from "@/components/runs/run-state";
 import { StatusBadge } from "@/components/runs/StatusBadge";
 import { useRunActions } from "@/components/runs/use-run-actions";
-import { Words } from "@/components/text/ApiText";
+import { ApiText } from "@/components/text/ApiText";
 
 const shown = 8;
 
@@ -43,7 +43,7 @@ export function QueuePanel() {
       </Stack>
       {runs.length > shown ? (
         <Text size="xs" c="dimmed" mt={4}>
-          <Words>{`and ${runs.length - shown} more; \`rankscope queue\` lists and orders them all.`}</Words>
+          <ApiText>{`and ${runs.length - shown} more; \`rankscope queue\` lists and orders them all.`}</ApiText>
         </Text>
       ) : null}
     </Panel>

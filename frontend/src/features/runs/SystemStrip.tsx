@@ -2,7 +2,7 @@ import { Alert, Group, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { healthQuery, workersQuery } from "@/api/queries";
-import { Words } from "@/components/text/ApiText";
+import { ApiText } from "@/components/text/ApiText";
 import { age, bytes } from "@/components/text/format";
 
 /** What is wrong with the installation and what to do; one quiet line of workers when nothing is. */
@@ -27,7 +27,7 @@ export function SystemStrip() {
           <Stack gap={4}>
             {troubles.map((service) => (
               <Text size="sm" key={service.message}>
-                <Words>{[service.message, service.next_step]}</Words>
+                <ApiText>{[service.message, service.next_step]}</ApiText>
               </Text>
             ))}
           </Stack>

@@ -1,7 +1,7 @@
 import { Checkbox, Group, Text, Tooltip } from "@mantine/core";
 import { createColumnHelper, rowSelectionFeature, tableFeatures } from "@tanstack/react-table";
 import { Link } from "react-router";
-import { isMoving } from "@/api/moving";
+import { isActive } from "@/api/active-runs";
 import type { RunSummary } from "@/api/types";
 import { MethodName } from "@/components/runs/MethodName";
 import { StepProgress } from "@/components/runs/Progress";
@@ -142,12 +142,12 @@ function NameCell({ run }: { run: RunSummary }) {
 
 function ProgressCell({ run }: { run: RunSummary }) {
   const hint =
-    run.eta_s !== null && isMoving(run.status)
+    run.eta_s !== null && isActive(run.status)
       ? `~${roughly(run.eta_s)} left`
       : run.status === "running"
         ? "estimating"
         : "";
-  return <StepProgress step={run.step} total={run.total_steps} isMoving={isMoving(run.status)} hint={hint} />;
+  return <StepProgress step={run.step} total={run.total_steps} isActive={isActive(run.status)} hint={hint} />;
 }
 
 function AccuracyCell({ run }: { run: RunSummary }) {

@@ -3,7 +3,7 @@ import { useRef, useState } from "react";
 import { http, unwrap } from "@/api/client";
 import { valueAt, withValue } from "@/api/config";
 import type { ConfigDraft, MethodSwitch, SwitchedMethod } from "@/api/types";
-import { toldError } from "@/components/feedback/toast";
+import { notifyError } from "@/components/feedback/toast";
 
 export interface MethodNotice {
   from: string;
@@ -53,7 +53,7 @@ export function useMethodSwitch(
       );
       setNotice({ from, to, budget: switched.budget, changes: switched.changes });
     },
-    onError: (error) => toldError("Could not switch the method", error),
+    onError: (error) => notifyError("Could not switch the method", error),
   });
   return {
     choose: (name: string) => mutation.mutate(name),

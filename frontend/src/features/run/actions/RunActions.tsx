@@ -18,7 +18,7 @@ import { Link, useNavigate } from "react-router";
 import { withChanges } from "@/api/config";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
-import { toldError } from "@/components/feedback/toast";
+import { notifyError } from "@/components/feedback/toast";
 import { useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { lazyPart } from "@/components/server/load-part";
@@ -59,7 +59,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
         { run, step: remedy.step, changes: remedy.changes, name: null },
         {
           onSuccess: goTo,
-          onError: (error) => toldError("Could not fork", error),
+          onError: (error) => notifyError("Could not fork", error),
         },
       );
   };

@@ -4,17 +4,17 @@ import { useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { everyPoint } from "@/api/every-point";
 import type { Num, RunDetail, Series } from "@/api/types";
-import { SaveMenu } from "@/charts/export/SaveMenu";
+import { ExportMenu } from "@/charts/export/ExportMenu";
 import { type Curve, curvesFigure } from "@/charts/figures/curves";
 import { colourOf, type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { count, metric } from "@/components/text/format";
 import type { ForkMark } from "@/features/run/lineage/related-runs";
-import { type CurveAxis, type CurveData, placesOf, stretchBetween, withDetail } from "./curve-data";
+import { type CurveAxis, type CurveData, placesOf, stepRangeBetween, withDetail } from "./curve-data";
 import { metricTitle } from "./metric-groups";
-import { stretchQuery } from "./queries";
-import type { KinCurve } from "./use-related-curves";
+import { rangeQuery } from "./queries";
+import type { RelatedCurve } from "./use-related-curves";
 
 const height = 200;
 
@@ -35,7 +35,7 @@ interface CurvePanelProps {
   /** Weight of the mean that the curve came with; 0: none. */
   beta?: number;
   /** Of runs that this one was forked from, or that were forked from it. */
-  kin?: readonly KinCurve[] | undefined;
+  related?: readonly RelatedCurve[] | undefined;
   forks?: readonly ForkMark[];
   /** An amount: what a value is divided by, its unit, and how many decimals say enough. */
   scale?: Amount;
@@ -48,7 +48,7 @@ const axisFormats: Record<CurveAxis, string> = {
   progress: "%{x:.0%}",
 };
 
-const noKin: KinCurve[] = [];
+const noRelated: RelatedCurve[] = [];
 const noForks: ForkMark[] = [];
 
 /** One metric in a card. It is drawn when it comes near the view, so that a hundred of them cost nothing. */
@@ -58,7 +58,7 @@ export function CurvePanel({
   axis,
   isLog,
   beta = 0,
-  kin = noKin,
+  related = noRelated,
   forks = noForks,
   scale,
 }: CurvePanelProps) {
@@ -70,10 +70,10 @@ export function CurvePanel({
     () => ({ startedAt: run.started_at, totalSteps: run.total_steps }),
     [run.started_at, run.total_steps],
   );
-  const [stretch, setStretch] = useState<{ from: number; to: number } | null>(null);
-  const wished = { stretch: curve.isReduced ? stretch : null, smooth: beta, attempt: run.attempt };
-  const exact = useQuery(stretchQuery(run.id, curve.name, wished));
-  const detail = stretch && curve.isReduced ? exact.data : undefined;
+  const [zoomedTo, setZoomedTo] = useState<{ from: number; to: number } | null>(null);
+  const wished = { range: curve.isReduced ? zoomedTo : null, smooth: beta, attempt: run.attempt };
+  const exact = useQuery(rangeQuery(run.id, curve.name, wished));
+  const detail = zoomedTo && curve.isReduced ? exact.data : undefined;
   const shown = useMemo(() => (detail ? withDetail(curve, detail) : curve), [curve, detail]);
   const figureOf = useCallback(
     (look: Look) => {
@@ -101,7 +101,7 @@ export function CurvePanel({
                   dash: "dot",
                 }),
               ),
-              ...kin.map(({ name, steps, values, isAncestor, order }) =>
+              ...related.map(({ name, steps, values, isAncestor, order }) =>
                 beside(steps, values, {
                   name,
                   colour: isAncestor ? look.muted : colourOf(look, order + 1),
@@ -112,7 +112,7 @@ export function CurvePanel({
         curves: [
           ...others,
           {
-            name: others.length && kin.length ? "this run" : metricTitle(shown.name),
+            name: others.length && related.length ? "this run" : metricTitle(shown.name),
             x,
             values: scaled(shown.values),
             smoothed: x.length > fewestSmoothed ? scaled(shown.smoothed) : [],
@@ -130,7 +130,7 @@ export function CurvePanel({
         marks: marksOf(run, axis, place, forks),
       });
     },
-    [shown, axis, isLog, scale, run, place, kin, forks],
+    [shown, axis, isLog, scale, run, place, related, forks],
   );
   const figure = useMemo(() => figureOf(look), [figureOf, look]);
   const last = curve.values.at(-1);
@@ -147,7 +147,7 @@ export function CurvePanel({
                 ? `${value.toFixed(scale.decimals)} ${scale.unit}`
                 : metric(value)}
             </Text>
-            <SaveMenu
+            <ExportMenu
               label={`Save ${metricTitle(curve.name)}`}
               file={`${run.name} ${curve.name}`}
               title={`${run.name} · ${metricTitle(curve.name)}`}
@@ -164,7 +164,7 @@ export function CurvePanel({
             height={height}
             label={`${metricTitle(curve.name)} by ${axisTitles[axis]}; last ${metric(value)}.`}
             onZoom={(range) =>
-              setStretch(range && stretchBetween(curve, placesOf(curve, axis, place), range))
+              setZoomedTo(range && stepRangeBetween(curve, placesOf(curve, axis, place), range))
             }
           />
         ) : (

@@ -20,7 +20,7 @@ import { CurvePanel } from "./CurvePanel";
 import type { CurveAxis } from "./curve-data";
 import { metricGroups, metricTitle } from "./metric-groups";
 import { useCurves } from "./use-curves";
-import { useKinCurves } from "./use-related-curves";
+import { useRelatedCurves } from "./use-related-curves";
 
 interface CurvesTabProps {
   run: RunDetail;
@@ -38,7 +38,7 @@ export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
   const [hasForks, setForks] = useState(false);
   const [search, setSearch] = useState("");
   const { past, curves } = useCurves(run.id, { beta, hasGhosts, cuts, status, tail });
-  const kin = useKinCurves(run.id, { beta, isOn: hasForks });
+  const related = useRelatedCurves(run.id, { beta, isOn: hasForks });
 
   if (past.error && !past.data) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
   if (!past.data) return <Loading />;
@@ -104,7 +104,7 @@ export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
             onChange={(event) => setGhosts(event.currentTarget.checked)}
           />
         ) : null}
-        {kin.hasKin ? (
+        {related.hasRelated ? (
           <Switch
             size="xs"
             label="Forks"
@@ -137,8 +137,8 @@ export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
                   axis={axis}
                   isLog={isLog}
                   beta={beta}
-                  kin={kin.curves.get(name)}
-                  forks={kin.marks}
+                  related={related.curves.get(name)}
+                  forks={related.marks}
                 />
               ) : null;
             })}

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
 import { everyPoint } from "@/api/every-point";
 import type { Ghost, RunDetail } from "@/api/types";
-import { SaveMenu } from "@/charts/export/SaveMenu";
+import { ExportMenu } from "@/charts/export/ExportMenu";
 import { type Curve, curvesFigure } from "@/charts/figures/curves";
 import { colourOf, type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
@@ -55,7 +55,7 @@ export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) 
           {hasGhosts ? ghostSwitch : null}
           <Group gap={6} wrap="nowrap">
             <Last points={train} />
-            <SaveMenu
+            <ExportMenu
               label="Save train loss"
               file={`${run.name} train loss`}
               title={`${run.name} · Train loss`}
@@ -114,7 +114,7 @@ export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelPro
           {hasGhosts ? ghostSwitch : null}
           <Group gap={6} wrap="nowrap">
             <Last points={accuracy} />
-            <SaveMenu
+            <ExportMenu
               label="Save evaluation"
               file={`${run.name} evaluation`}
               title={`${run.name} · Evaluation`}

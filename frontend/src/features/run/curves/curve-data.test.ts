@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { SeriesList } from "@/api/types";
 import { MetricTail, type TailEvent } from "@/features/run/live/metric-tail";
 import { recordedLives } from "@/features/run/live/recorded.fixture";
-import { curveSet, placesOf, stretchBetween, withDetail, withEvents } from "./curve-data";
+import { curveSet, placesOf, stepRangeBetween, withDetail, withEvents } from "./curve-data";
 
 const list = (name: string, steps: number[], values: number[], lastSeq = 10): SeriesList => ({
   last_seq: lastSeq,
@@ -82,12 +82,12 @@ test("points stand on steps, minutes or shares", () => {
 test("what a person has zoomed to is drawn exactly, and the rest stays as it was", () => {
   const curve = curveSet(list("loss", [0, 10, 20, 30, 40], [9, 8, 7, 6, 5]), 0.5).curves[0];
   if (!curve) throw new Error("no curve");
-  const stretch = stretchBetween(curve, curve.steps, [12, 27]);
+  const range = stepRangeBetween(curve, curve.steps, [12, 27]);
   // One point more at each end, so that the lines go on to the edge.
-  expect(stretch).toEqual({ from: 10, to: 30 });
+  expect(range).toEqual({ from: 10, to: 30 });
   const series = list("loss", [10, 15, 20, 25, 30], [8, 1, 7, 2, 6]).items[0];
-  if (!series || !stretch) throw new Error("no stretch");
-  const exact = withDetail(curve, { ...stretch, series });
+  if (!series || !range) throw new Error("no range");
+  const exact = withDetail(curve, { ...range, series });
   expect(exact.steps).toEqual([0, 10, 15, 20, 25, 30, 40]);
   expect(exact.values).toEqual([9, 8, 1, 7, 2, 6, 5]);
   expect(exact.smoothed).toHaveLength(7);
@@ -97,6 +97,6 @@ test("what a person has zoomed to is drawn exactly, and the rest stays as it was
 test("beside the curve there is nothing to zoom to; up to its end the newest points are", () => {
   const curve = curveSet(list("loss", [0, 10, 20], [3, 2, 1]), 0).curves[0];
   if (!curve) throw new Error("no curve");
-  expect(stretchBetween(curve, curve.steps, [21, 30])).toBeNull();
-  expect(stretchBetween(curve, [0, 0.5, 1], [0.6, 2])).toEqual({ from: 10, to: 20 });
+  expect(stepRangeBetween(curve, curve.steps, [21, 30])).toBeNull();
+  expect(stepRangeBetween(curve, [0, 0.5, 1], [0.6, 2])).toEqual({ from: 10, to: 20 });
 });

@@ -133,7 +133,7 @@ export function withDetail(curve: CurveData, { from, to, series }: Detail): Curv
 }
 
 /** The steps that lie between two places on the axis, with one point more at each end; `places` rise. */
-export function stretchBetween(
+export function stepRangeBetween(
   curve: CurveData,
   places: readonly number[],
   [low, high]: readonly [number, number],

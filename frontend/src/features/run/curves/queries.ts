@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
-import { whileMoving } from "@/api/polling";
+import { whileActive } from "@/api/polling";
 import type { RunStatus } from "@/api/types";
 
 /** `started`: attempts that have begun; each may replace more. */
@@ -17,7 +17,7 @@ export const ghostQuery = (id: string, name: string, started: number, isOn: bool
     enabled: isOn,
   });
 
-interface SeriesWish {
+interface SeriesOptions {
   smooth: number;
   ghost: boolean;
   /** Attempts that replaced a part of an earlier one: each leaves another history. */
@@ -26,9 +26,9 @@ interface SeriesWish {
 }
 
 /** All metrics of a run, each reduced to what a chart can show. */
-export const seriesListQuery = (id: string, { smooth, ghost, cuts, status }: SeriesWish) =>
+export const seriesListQuery = (id: string, { smooth, ghost, cuts, status }: SeriesOptions) =>
   queryOptions({
-    ...whileMoving({ key: ["run", id, "series"], also: [{ smooth, ghost, cuts }], status }),
+    ...whileActive({ key: ["run", id, "series"], also: [{ smooth, ghost, cuts }], status }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/series", {
@@ -40,12 +40,12 @@ export const seriesListQuery = (id: string, { smooth, ghost, cuts, status }: Ser
   });
 
 /** The same of a run that is shown beside another: up to a step (null: all), without times. */
-export const kinSeriesQuery = (
+export const relatedSeriesQuery = (
   id: string,
   { smooth, upTo, status }: { smooth: number; upTo: number | null; status: RunStatus },
 ) =>
   queryOptions({
-    ...whileMoving({ key: ["run", id, "kin"], also: [{ smooth, upTo }], status, everyMs: 30_000 }),
+    ...whileActive({ key: ["run", id, "related"], also: [{ smooth, upTo }], status, everyMs: 30_000 }),
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/runs/{run_id}/series", {
@@ -58,25 +58,25 @@ export const kinSeriesQuery = (
       ),
   });
 
-interface StretchWish {
+interface RangeOptions {
   /** Steps, both ends included; null: none. */
-  stretch: { from: number; to: number } | null;
+  range: { from: number; to: number } | null;
   smooth: number;
   /** A new attempt cuts the old one's end away. */
   attempt: number;
 }
 
 /** One metric between two steps: exact where they hold few enough points. */
-export const stretchQuery = (id: string, name: string, { stretch, smooth, attempt }: StretchWish) =>
+export const rangeQuery = (id: string, name: string, { range, smooth, attempt }: RangeOptions) =>
   queryOptions({
-    queryKey: ["run", id, "stretch", name, { ...stretch, smooth, attempt }],
+    queryKey: ["run", id, "range", name, { ...range, smooth, attempt }],
     queryFn: async ({ signal }) => {
-      const { from, to } = stretch ?? { from: 0, to: 0 };
+      const { from, to } = range ?? { from: 0, to: 0 };
       const query = { from, to, smooth, times: true, points: "2000" };
       const path = "/api/v1/runs/{run_id}/metrics/{name}";
       const series = await unwrap(http.GET(path, { signal, params: { path: { run_id: id, name }, query } }));
       return { from, to, series };
     },
     placeholderData: (previous) => previous,
-    enabled: stretch !== null,
+    enabled: range !== null,
   });

@@ -2,11 +2,11 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { Num, Relative } from "@/api/types";
 import { treeQuery } from "@/features/run/lineage/queries";
-import { forkMarks, kinOf } from "@/features/run/lineage/related-runs";
-import { kinSeriesQuery } from "./queries";
+import { forkMarks, relatedRuns } from "@/features/run/lineage/related-runs";
+import { relatedSeriesQuery } from "./queries";
 
 /** A metric of a related run. */
-export interface KinCurve {
+export interface RelatedCurve {
   name: string;
   steps: readonly number[];
   values: readonly Num[];
@@ -18,23 +18,23 @@ export interface KinCurve {
 const noRuns: Relative[] = [];
 
 /** Forks of a run: where they are, and, when asked for, the curves of its ancestors and children by metric. */
-export function useKinCurves(id: string, { beta, isOn }: { beta: number; isOn: boolean }) {
+export function useRelatedCurves(id: string, { beta, isOn }: { beta: number; isOn: boolean }) {
   const tree = useQuery(treeQuery(id));
   const runs = tree.data ?? noRuns;
-  const kin = useMemo(() => kinOf(runs, id), [runs, id]);
+  const related = useMemo(() => relatedRuns(runs, id), [runs, id]);
   const read = useQueries({
-    queries: kin.map(({ run, upTo }) => ({
-      ...kinSeriesQuery(run.id, { smooth: beta, upTo, status: run.status }),
+    queries: related.map(({ run, upTo }) => ({
+      ...relatedSeriesQuery(run.id, { smooth: beta, upTo, status: run.status }),
       enabled: isOn,
     })),
     combine: (results) => results.map((one) => one.data),
   });
   const curves = useMemo(() => {
-    const found = new Map<string, KinCurve[]>();
+    const found = new Map<string, RelatedCurve[]>();
     if (!isOn) return found;
-    kin.forEach(({ run, upTo }, index) => {
+    related.forEach(({ run, upTo }, index) => {
       const isAncestor = upTo !== null;
-      const order = kin.slice(0, index).filter((one) => (one.upTo !== null) === isAncestor).length;
+      const order = related.slice(0, index).filter((one) => (one.upTo !== null) === isAncestor).length;
       for (const one of read[index]?.items ?? []) {
         const values = one.smoothed ?? one.values;
         const name = isAncestor ? `before the fork: ${run.name}` : run.name;
@@ -45,6 +45,6 @@ export function useKinCurves(id: string, { beta, isOn }: { beta: number; isOn: b
       }
     });
     return found;
-  }, [isOn, kin, read]);
-  return { hasKin: kin.length > 0, marks: useMemo(() => forkMarks(runs, id), [runs, id]), curves };
+  }, [isOn, related, read]);
+  return { hasRelated: related.length > 0, marks: useMemo(() => forkMarks(runs, id), [runs, id]), curves };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Relative } from "@/api/types";
-import { forkMarks, kinOf, mostChildren } from "./related-runs";
+import { forkMarks, mostChildren, relatedRuns } from "./related-runs";
 
 const run = (id: string, parent_id: string | null = null, parent_step: number | null = null): Relative => ({
   ...{ id, parent_id, parent_step },
@@ -10,17 +10,17 @@ const run = (id: string, parent_id: string | null = null, parent_step: number | 
 test("ancestors are shown up to where the line left them, children whole", () => {
   const runs = [run("root"), run("parent", "root", 60), run("me", "parent", 40), run("mine", "me", 80)];
   // The parent's own past beyond step 40 is not this run's.
-  expect(kinOf(runs, "me").map((one) => [one.run.id, one.upTo])).toEqual([
+  expect(relatedRuns(runs, "me").map((one) => [one.run.id, one.upTo])).toEqual([
     ["parent", 40],
     ["root", 40],
     ["mine", null],
   ]);
-  expect(kinOf(runs, "root").map((one) => [one.run.id, one.upTo])).toEqual([["parent", null]]);
+  expect(relatedRuns(runs, "root").map((one) => [one.run.id, one.upTo])).toEqual([["parent", null]]);
 });
 
 test("a parent that was deleted ends the line, and of many children the newest stay", () => {
   const children = Array.from({ length: mostChildren + 2 }, (_, index) => run(`c${index}`, "me", index));
-  const ids = kinOf([run("me", "gone", 5), ...children], "me").map((one) => one.run.id);
+  const ids = relatedRuns([run("me", "gone", 5), ...children], "me").map((one) => one.run.id);
   expect(ids).toEqual(children.slice(2).map((one) => one.id));
 });
 

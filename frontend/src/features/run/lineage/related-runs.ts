@@ -1,7 +1,7 @@
 /** Runs whose curves belong beside a run's: what it was forked from, up to the fork, and what was forked from it. */
 import type { Relative } from "@/api/types";
 
-export interface Kin {
+export interface RelatedRun {
   run: Relative;
   /** Its last step that is this run's past too; null for a fork of this run, which is shown whole. */
   upTo: number | null;
@@ -11,9 +11,9 @@ export interface Kin {
 export const mostChildren = 6;
 
 /** Ancestors from the nearest on, then the newest children. */
-export function kinOf(runs: readonly Relative[], id: string): Kin[] {
+export function relatedRuns(runs: readonly Relative[], id: string): RelatedRun[] {
   const byId = new Map(runs.map((run) => [run.id, run]));
-  const ancestors: Kin[] = [];
+  const ancestors: RelatedRun[] = [];
   let child = byId.get(id);
   let upTo = Number.POSITIVE_INFINITY;
   while (child && child.parent_id !== null && child.parent_step !== null) {

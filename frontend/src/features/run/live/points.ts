@@ -2,7 +2,7 @@
 import { toNumber } from "@/api/numbers";
 import type { Num } from "@/api/types";
 import { finitePoints, type MeanState, meanStateAfter, smoothOn } from "./smoothing";
-import { stretchOf } from "./step-bins";
+import { binSize } from "./step-bins";
 
 export interface Points {
   steps: number[];
@@ -32,7 +32,7 @@ export const copyPoints = (points: Points): Points => ({
 
 /** More points than this are reduced while watching. */
 export const mostPoints = 3000;
-const stretches = 400;
+const bins = 400;
 
 export function addPoint(points: Points, step: number, value: Num): void {
   points.steps.push(step);
@@ -66,7 +66,7 @@ export function cutPoints(points: Points, step: number): void {
  */
 function reduce(points: Points): void {
   const { steps, values } = points;
-  const length = stretchOf((steps.at(-1) ?? 0) - (steps[0] ?? 0), stretches);
+  const length = binSize((steps.at(-1) ?? 0) - (steps[0] ?? 0), bins);
   const place = (index: number) => Math.floor((steps[index] ?? 0) / length);
   const kept: number[] = [];
   for (let start = 0; start < steps.length; ) {

@@ -1,4 +1,4 @@
-import { stretchOf } from "./step-bins";
+import { binSize } from "./step-bins";
 
 /** More snapshots than this are thinned while watching. */
 export const mostSnapshots = 500;
@@ -26,7 +26,7 @@ export function thinSnapshots<T extends { step: number; pruning: boolean }>(snap
 /** At most `most`, the first of every stretch of steps; all when there are no more than that. */
 function evenly<T extends { step: number }>(snapshots: readonly T[], most: number): T[] {
   if (snapshots.length <= most) return [...snapshots];
-  const length = stretchOf((snapshots.at(-1)?.step ?? 0) - (snapshots[0]?.step ?? 0), most);
+  const length = binSize((snapshots.at(-1)?.step ?? 0) - (snapshots[0]?.step ?? 0), most);
   let last = -1;
   return snapshots.filter(({ step }) => {
     const place = Math.floor(step / length);

@@ -57,7 +57,7 @@ export function standingWarnings(events: readonly TimelineEvent[]): WarningEvent
     .filter((event) => event.code !== "checkpoint_failed" || event.seq > lastCheckpoint);
 }
 
-export function steerWords(action: SteerAction, targetRank?: number | null): string {
+export function steeringText(action: SteerAction, targetRank?: number | null): string {
   switch (action) {
     case "hold":
       return "pruning is held";
@@ -86,7 +86,7 @@ export function timelineSentence(event: TimelineEvent): string {
     case "steer":
       return event.refused
         ? `Steering refused at step ${count(event.step)}: ${event.refused}`
-        : `Steered at step ${count(event.step)}: ${steerWords(event.action, event.target_rank)}.`;
+        : `Steered at step ${count(event.step)}: ${steeringText(event.action, event.target_rank)}.`;
     case "config":
       return `${event.why === "retry" ? "Retried" : "Edited"} with ${Object.entries(event.changes)
         .map(

@@ -5,7 +5,7 @@ import { http, unwrap } from "@/api/client";
 import type { Prediction, RunDetail } from "@/api/types";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
-import { Words } from "@/components/text/ApiText";
+import { ApiText } from "@/components/text/ApiText";
 
 const mostCharacters = 5000;
 const pollMs = 700;
@@ -83,7 +83,7 @@ export default function TryTab({ run }: { run: RunDetail }) {
       {answer.error ? <ErrorState title="The answer was lost" error={answer.error} /> : null}
       {answer.data?.status === "failed" ? (
         <Alert color="red" variant="light" title={answer.data.message ?? "The model could not answer."}>
-          <Words>{[answer.data.next_step]}</Words>
+          <ApiText>{[answer.data.next_step]}</ApiText>
         </Alert>
       ) : null}
       {answer.data?.status === "done" ? <Answers answer={answer.data} /> : null}

@@ -2,14 +2,14 @@ import { Text } from "@mantine/core";
 import type { Snapshot } from "@/api/snapshots";
 import { count } from "@/components/text/format";
 
-interface FrameLineProps {
+interface SnapshotSummaryProps {
   snapshot: Snapshot;
   kept: number;
   total: number;
 }
 
 /** One line of numbers about the snapshot; of constant height. */
-export function FrameLine({ snapshot, kept, total }: FrameLineProps) {
+export function SnapshotSummary({ snapshot, kept, total }: SnapshotSummaryProps) {
   const { ranks } = snapshot;
   const mean = snapshot.live / Math.max(1, ranks.length);
   const parts = [

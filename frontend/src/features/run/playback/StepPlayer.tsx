@@ -9,7 +9,7 @@ import type { KeyboardEvent, ReactNode } from "react";
 import type { Snapshot } from "@/api/snapshots";
 import { nextPruning } from "./snapshot-index";
 import { steppedTo } from "./step-keys";
-import { type Film, speeds } from "./use-playback";
+import { type Playback, speeds } from "./use-playback";
 
 const mostMarks = 60;
 
@@ -17,13 +17,13 @@ interface StepPlayerProps {
   snapshots: readonly Snapshot[];
   index: number;
   isFollowing: boolean;
-  film: Film;
+  playback: Playback;
   onGo: (index: number) => void;
   onFollow: () => void;
 }
 
-/** Moves through the snapshots: by hand, from pruning to pruning, as a film, or along with the run. */
-export function StepPlayer({ snapshots, index, isFollowing, film, onGo, onFollow }: StepPlayerProps) {
+/** Moves through the snapshots: by hand, from pruning to pruning, by playing them, or along with the run. */
+export function StepPlayer({ snapshots, index, isFollowing, playback, onGo, onFollow }: StepPlayerProps) {
   const last = snapshots.length - 1;
   const onKeyDownCapture = (event: KeyboardEvent) => {
     // The other controls keep their keys: arrows choose a speed.
@@ -41,8 +41,12 @@ export function StepPlayer({ snapshots, index, isFollowing, film, onGo, onFollow
     // Captured above the slider, which has keys of its own for the same arrows.
     <div className="step-player" onKeyDownCapture={onKeyDownCapture}>
       <Group gap="xs" wrap="nowrap" align="center">
-        <PlayerButton label={film.isPlaying ? "Pause" : "Play"} onClick={film.toggle} disabled={last < 1}>
-          {film.isPlaying ? <IconPlayerPause size={15} /> : <IconPlayerPlay size={15} />}
+        <PlayerButton
+          label={playback.isPlaying ? "Pause" : "Play"}
+          onClick={playback.toggle}
+          disabled={last < 1}
+        >
+          {playback.isPlaying ? <IconPlayerPause size={15} /> : <IconPlayerPlay size={15} />}
         </PlayerButton>
         <PlayerButton
           label="Previous pruning"
@@ -77,13 +81,13 @@ export function StepPlayer({ snapshots, index, isFollowing, film, onGo, onFollow
           size="xs"
           w={66}
           aria-label="Speed"
-          value={film.speed}
-          onChange={(event) => film.setSpeed(event.currentTarget.value)}
+          value={playback.speed}
+          onChange={(event) => playback.setSpeed(event.currentTarget.value)}
           data={speeds.map((value) => ({ value, label: `${value}×` }))}
         />
         <Button
           size="compact-sm"
-          variant={isFollowing && !film.isPlaying ? "light" : "default"}
+          variant={isFollowing && !playback.isPlaying ? "light" : "default"}
           aria-pressed={isFollowing}
           h={30}
           style={{ flexShrink: 0 }}

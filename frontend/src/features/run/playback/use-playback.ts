@@ -9,7 +9,7 @@ export const speeds = ["0.5", "1", "2", "4", "8"] as const;
 export const playedTo = (from: number, elapsed: number, speed: number, last: number): number =>
   Math.min(last, from + Math.floor((Math.max(0, elapsed) / 1000) * snapshotsPerSecond * speed));
 
-export interface Film {
+export interface Playback {
   isPlaying: boolean;
   speed: string;
   setSpeed: (speed: string) => void;
@@ -18,14 +18,14 @@ export interface Film {
   stop: () => void;
 }
 
-interface FilmOptions {
+interface PlaybackOptions {
   index: number;
   last: number;
   onShow: (index: number) => void;
 }
 
 /** Goes on by the clock and not by a count of frames: when drawing is slow, snapshots are left out and none waits. */
-export function useFilm({ index, last, onShow }: FilmOptions): Film {
+export function usePlayback({ index, last, onShow }: PlaybackOptions): Playback {
   const [isPlaying, setPlaying] = useState(false);
   const [speed, setSpeed] = useState("1");
   const present = useRef({ index, last, onShow });

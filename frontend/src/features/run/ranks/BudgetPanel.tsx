@@ -2,13 +2,13 @@ import { Text } from "@mantine/core";
 import { useCallback, useMemo } from "react";
 import type { Snapshot } from "@/api/snapshots";
 import type { RunDetail } from "@/api/types";
-import { SaveMenu } from "@/charts/export/SaveMenu";
+import { ExportMenu } from "@/charts/export/ExportMenu";
 import { budgetFigure } from "@/charts/figures/budget";
 import { type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { count } from "@/components/text/format";
-import { steerWords } from "@/features/run/live/timeline";
+import { steeringText } from "@/features/run/live/timeline";
 import { cursorOf, type StepCursor } from "@/features/run/playback/step-cursor";
 
 interface BudgetPanelProps {
@@ -26,7 +26,7 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
     () =>
       (steering ?? []).map((entry) => ({
         step: entry.step,
-        words: `step ${entry.step}: ${steerWords(entry.action, entry.target_rank)}`,
+        text: `step ${entry.step}: ${steeringText(entry.action, entry.target_rank)}`,
       })),
     [steering],
   );
@@ -37,7 +37,7 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
   );
   const figure = useMemo(() => figureOf(look), [figureOf, look]);
   const notes = [
-    ...(marks.length ? [`The plan as steered, last at ${marks.at(-1)?.words}.`] : []),
+    ...(marks.length ? [`The plan as steered, last at ${marks.at(-1)?.text}.`] : []),
     ...(run.pruning_count > run.pruning_steps.length
       ? [
           `The planned curve shows ${count(run.pruning_steps.length)} of ${count(run.pruning_count)} prunings.`,
@@ -48,7 +48,7 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
     <Panel
       title="Budget"
       actions={
-        <SaveMenu
+        <ExportMenu
           label="Save budget"
           file={`${run.name} budget`}
           title={`${run.name} · Budget`}
@@ -61,7 +61,7 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
         <Plot
           figure={figure}
           height={210}
-          label={`Planned and actual number of live components by step; ${run.live ?? 0} live now.${marks.length ? ` Steered: ${marks.map((mark) => mark.words).join("; ")}.` : ""}`}
+          label={`Planned and actual number of live components by step; ${run.live ?? 0} live now.${marks.length ? ` Steered: ${marks.map((mark) => mark.text).join("; ")}.` : ""}`}
           {...cursorOf(cursor)}
         />
       ) : (

@@ -2,7 +2,7 @@ import { Group, SegmentedControl } from "@mantine/core";
 import { memo, useCallback, useMemo, useState } from "react";
 import type { Snapshot } from "@/api/snapshots";
 import type { Module } from "@/api/types";
-import { SaveMenu } from "@/charts/export/SaveMenu";
+import { ExportMenu } from "@/charts/export/ExportMenu";
 import { type Grouping, rankCountsFigure, rankGroups, rankGroupsFigure } from "@/charts/figures/distribution";
 import type { Figure } from "@/charts/plot/figure";
 import { type Look, useLook } from "@/charts/plot/look";
@@ -64,7 +64,7 @@ export const DistributionPanel = memo(function DistributionPanel({
               { value: "rank", label: "By rank" },
             ]}
           />
-          <SaveMenu
+          <ExportMenu
             label={`Save ${titles[grouping].toLowerCase()}`}
             file={`${name} ${titles[grouping]} step ${snapshot.step}`}
             title={`${name} · ${titles[grouping]} at step ${snapshot.step}`}

@@ -3,7 +3,7 @@ import { useMediaQuery, useThrottledValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import type { LedgerLine, Module, RunStatus } from "@/api/types";
-import { SaveMenu } from "@/charts/export/SaveMenu";
+import { ExportMenu } from "@/charts/export/ExportMenu";
 import { laneRows, lanesFigure, lanesHeight } from "@/charts/figures/lanes";
 import { useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
@@ -12,7 +12,7 @@ import { scrolledByKeys } from "@/components/layout/scroll";
 import { count } from "@/components/text/format";
 import type { LiveRun } from "@/features/run/live/live-run";
 import { cursorOf, type StepCursor } from "@/features/run/playback/step-cursor";
-import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-text";
+import { ledgerReason, ledgerSentence, moduleLabel } from "./ledger-text";
 import { componentsQuery, moduleLedgerQuery } from "./queries";
 
 const mostLines = 200;
@@ -41,7 +41,7 @@ export function ModuleDrawer({ live, module, onClose, ...rest }: ModuleDrawerPro
       // Mantine knows no opener of a drawer that is mounted open: the Ranks tab gives the focus back.
       returnFocus={false}
       size={isNarrow ? "100%" : 720}
-      title={shown ? capitalised(moduleWords(shown, live.modules)) : ""}
+      title={shown ? capitalised(moduleLabel(shown, live.modules)) : ""}
       closeButtonProps={{ "aria-label": "Close" }}
       overlayProps={{ backgroundOpacity: 0.25 }}
     >
@@ -68,7 +68,7 @@ function ModuleView({ runId, live, module, shown, cursor, status, hasLedger }: M
   const lines = ledger.data?.items ?? none;
   const history = components.data;
   const figure = useMemo(() => (history ? lanesFigure(history, lines, look) : null), [history, lines, look]);
-  const words = moduleWords(shown, live.modules);
+  const words = moduleLabel(shown, live.modules);
   const height = lanesHeight(live.width);
   const error = components.error ?? ledger.error;
   return (
@@ -79,7 +79,7 @@ function ModuleView({ runId, live, module, shown, cursor, status, hasLedger }: M
           {live.snapshots.at(-1)?.ranks[module] ?? 0} of {live.width}
         </Text>
         {history ? (
-          <SaveMenu
+          <ExportMenu
             label="Save the components"
             file={`${runId} ${shown.name}`}
             title={`Components of ${words}`}

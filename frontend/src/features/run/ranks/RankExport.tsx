@@ -1,14 +1,14 @@
 import { Button, Group, Menu, Modal, Progress, Text } from "@mantine/core";
 import { useRef, useState } from "react";
 import type { Snapshot } from "@/api/snapshots";
-import { SaveMenu } from "@/charts/export/SaveMenu";
+import { ExportMenu } from "@/charts/export/ExportMenu";
 import type { Figure } from "@/charts/plot/figure";
 import type { Look } from "@/charts/plot/look";
-import { toldError } from "@/components/feedback/toast";
+import { notifyError } from "@/components/feedback/toast";
 import { fileName, saveFile } from "@/components/files/save-file";
 import { loadPart } from "@/components/server/load-part";
 import { count } from "@/components/text/format";
-import { filmFrames } from "./gif-frames";
+import { gifFrames } from "./gif-frames";
 
 interface RankExportProps {
   /** Begins the names of the files. */
@@ -23,39 +23,39 @@ interface RankExportProps {
   about: () => object;
 }
 
-/** Takes away what is seen: as a picture, as numbers, or all snapshots as a film. */
+/** Takes away what is seen: as a picture, as numbers, or all snapshots as a gif. */
 export function RankExport({ name, snapshots, index, height, figureAt, rows, about }: RankExportProps) {
-  const [film, setFilm] = useState<{ done: number; total: number } | null>(null);
+  const [gif, setGif] = useState<{ done: number; total: number } | null>(null);
   const stop = useRef<AbortController>(undefined);
 
   const animation = async (look: Look) => {
-    const { filmOf } = await loadPart(() => import("@/charts/export/gif"));
-    const frames = filmFrames(snapshots);
+    const { gifOf } = await loadPart(() => import("@/charts/export/gif"));
+    const frames = gifFrames(snapshots);
     const control = new AbortController();
     stop.current = control;
-    setFilm({ done: 0, total: frames.length });
+    setGif({ done: 0, total: frames.length });
     try {
-      const made = await filmOf({
+      const made = await gifOf({
         count: frames.length,
         figureAt: (frame) => figureAt(frames[frame] ?? 0, look),
         look,
         width: 900,
         height: height + 30,
         delayMs: 160,
-        onProgress: (done) => setFilm({ done, total: frames.length }),
+        onProgress: (done) => setGif({ done, total: frames.length }),
         signal: control.signal,
       });
       saveFile(`${fileName(name)}.gif`, made);
     } catch (error) {
-      if (!control.signal.aborted) toldError("The film could not be made", error);
+      if (!control.signal.aborted) notifyError("The gif could not be made", error);
     } finally {
-      setFilm(null);
+      setGif(null);
     }
   };
 
   return (
     <>
-      <SaveMenu
+      <ExportMenu
         label="Save what is seen"
         file={`${name}-step-${snapshots[index]?.step ?? 0}`}
         height={height}
@@ -71,16 +71,16 @@ export function RankExport({ name, snapshots, index, height, figureAt, rows, abo
         variant="default"
       />
       <Modal
-        opened={film !== null}
+        opened={gif !== null}
         onClose={() => stop.current?.abort()}
-        title="Drawing the film"
+        title="Drawing the gif"
         size="sm"
         centered
       >
-        <Progress value={film ? (100 * film.done) / film.total : 0} aria-label="Pictures drawn" />
+        <Progress value={gif ? (100 * gif.done) / gif.total : 0} aria-label="Pictures drawn" />
         <Group justify="space-between" mt="sm">
           <Text size="sm" className="numbers" role="status">
-            {film ? `${count(film.done)} of ${count(film.total)} pictures` : "\u00a0"}
+            {gif ? `${count(gif.done)} of ${count(gif.total)} pictures` : "\u00a0"}
           </Text>
           <Button size="xs" variant="default" onClick={() => stop.current?.abort()} data-autofocus>
             Cancel

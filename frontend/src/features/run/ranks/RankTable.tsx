@@ -9,7 +9,7 @@ import {
   type RankView,
   valueText,
 } from "@/charts/heatmap/rank-values";
-import { moduleWords } from "./ledger-text";
+import { moduleLabel } from "./ledger-text";
 
 interface RankTableProps {
   grid: ModuleGrid;
@@ -37,7 +37,7 @@ export function RankTable({ grid, modules, view, colouring, step, corner, onOpen
         fz="sm"
         className="cell-button"
         title={module.name}
-        aria-label={`${moduleWords(module, modules)}: ${text}`}
+        aria-label={`${moduleLabel(module, modules)}: ${text}`}
         onClick={() => onOpen(index)}
       >
         {text}

@@ -13,11 +13,11 @@ import { Panel } from "@/components/layout/Panel";
 import { useMethod } from "@/components/runs/methods";
 import { count } from "@/components/text/format";
 import type { LiveRun } from "@/features/run/live/live-run";
-import { FrameLine } from "@/features/run/playback/SnapshotSummary";
+import { SnapshotSummary } from "@/features/run/playback/SnapshotSummary";
 import { StepPlayer } from "@/features/run/playback/StepPlayer";
 import { steppedTo } from "@/features/run/playback/step-keys";
-import { useFilm } from "@/features/run/playback/use-playback";
-import { moduleWords } from "./ledger-text";
+import { usePlayback } from "@/features/run/playback/use-playback";
+import { moduleLabel } from "./ledger-text";
 import { RankControls } from "./RankControls";
 import { RankExport } from "./RankExport";
 import { RankTable } from "./RankTable";
@@ -66,9 +66,9 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
   const last = snapshots.length - 1;
   const show = (to: number) =>
     onSettings({ at: to >= last ? null : (snapshots[Math.max(0, to)]?.step ?? null) });
-  const film = useFilm({ index, last, onShow: show });
+  const playback = usePlayback({ index, last, onShow: show });
   const go = (to: number) => {
-    film.stop();
+    playback.stop();
     show(to);
   };
   const open = (module: number) => {
@@ -125,10 +125,10 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
             snapshots={snapshots}
             index={index}
             isFollowing={settings.at === null}
-            film={film}
+            playback={playback}
             onGo={go}
             onFollow={() => {
-              film.stop();
+              playback.stop();
               onSettings({ at: null });
             }}
           />
@@ -165,10 +165,10 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
           </div>
           <VisuallyHidden role="status">
             {selectedModule && selected !== null
-              ? `${moduleWords(selectedModule, modules)}: ${valueText(colourValue(view, colouring, selected), colouring)}, rank ${view.levels.ranks[selected]}`
+              ? `${moduleLabel(selectedModule, modules)}: ${valueText(colourValue(view, colouring, selected), colouring)}, rank ${view.levels.ranks[selected]}`
               : ""}
           </VisuallyHidden>
-          <FrameLine snapshot={snapshot} kept={snapshots.length} total={live.totalSnapshots} />
+          <SnapshotSummary snapshot={snapshot} kept={snapshots.length} total={live.totalSnapshots} />
         </>
       ) : (
         <WaitingForRanks status={status} height={320} />

@@ -6,7 +6,7 @@ import { Confirm } from "@/components/feedback/Confirm";
 import { Panel } from "@/components/layout/Panel";
 import { numberOption, useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
-import { steerWords } from "@/features/run/live/timeline";
+import { steeringText } from "@/features/run/live/timeline";
 
 /** What can be done to the ranks while they still move; nothing for other runs. */
 export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus }) {
@@ -18,7 +18,7 @@ export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus 
   if (!method.can_be_steered || !isLive || run.settled_step !== null) return null;
   const asked = run.config.steering?.filter((entry) => entry.action === "target").at(-1)?.target_rank;
   const present = asked ?? numberOption(run.config.method, method.budget_field) ?? 1;
-  const waits = run.steer_requests.map((one) => steerWords(one.action, one.target_rank));
+  const waits = run.steer_requests.map((one) => steeringText(one.action, one.target_rank));
   return (
     <Panel
       title="Steering"

@@ -1,11 +1,11 @@
 import type { Snapshot } from "@/api/snapshots";
 
-export const mostFilmFrames = 60;
+export const mostGifFrames = 60;
 
 /** Places of at most `most` snapshots: first and last, then prunings, then others, both evenly. */
-export function filmFrames(
+export function gifFrames(
   snapshots: readonly Pick<Snapshot, "pruning">[],
-  most: number = mostFilmFrames,
+  most: number = mostGifFrames,
 ): number[] {
   const all = snapshots.map((_, index) => index);
   if (all.length <= most) return all;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { LedgerLine, Module } from "@/api/types";
-import { ledgerReason, ledgerSentence, moduleWords } from "./ledger-text";
+import { ledgerReason, ledgerSentence, moduleLabel } from "./ledger-text";
 
 const line: LedgerLine = {
   seq: 9,
@@ -25,7 +25,7 @@ const key: Module = {
 };
 
 test("says which component was pruned, and the numbers that decided", () => {
-  expect(ledgerSentence(line, moduleWords(key, [key]))).toBe(
+  expect(ledgerSentence(line, moduleLabel(key, [key]))).toBe(
     "Component 5 of layer 3 key was pruned at step 420: score 0.0310, rank 812 of 864, threshold 0.0340, budget 640.",
   );
   expect(ledgerReason(line)).toBe("811 components were more important, and the budget allowed 640.");
@@ -38,6 +38,6 @@ test("says why a component came back", () => {
 });
 
 test("names the stack where there are two, and modules outside of layers in full", () => {
-  expect(moduleWords(key, [key, { ...key, stack: "decoder" }])).toBe("encoder layer 3 key");
-  expect(moduleWords({ ...key, layer: null }, [key])).toBe(line.module_name);
+  expect(moduleLabel(key, [key, { ...key, stack: "decoder" }])).toBe("encoder layer 3 key");
+  expect(moduleLabel({ ...key, layer: null }, [key])).toBe(line.module_name);
 });

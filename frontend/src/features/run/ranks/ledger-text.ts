@@ -3,7 +3,7 @@ import type { LedgerLine, Module, Num } from "@/api/types";
 import { count } from "@/components/text/format";
 
 /** layer 3 key; with more than one stack, decoder layer 0 value; the whole name outside of layers. */
-export function moduleWords(module: Module, modules: readonly Module[]): string {
+export function moduleLabel(module: Module, modules: readonly Module[]): string {
   if (module.layer === null) return module.name;
   const isAlone = modules.every((other) => other.stack === module.stack);
   return [isAlone ? "" : module.stack, "layer", module.layer, module.kind]

@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
-import { whileMoving } from "@/api/polling";
+import { whileActive } from "@/api/polling";
 import type { RunStatus } from "@/api/types";
 
 /** The changes of one module; `prunings` as above. */
@@ -19,7 +19,7 @@ export const moduleLedgerQuery = (id: string, module: number, prunings: number) 
 /** The components of one module over the steps; `prunings` as above. */
 export const componentsQuery = (id: string, module: number, prunings: number, status: RunStatus) =>
   queryOptions({
-    ...whileMoving({
+    ...whileActive({
       key: ["run", id, "components", String(module)],
       also: [prunings],
       status,

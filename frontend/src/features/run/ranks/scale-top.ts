@@ -4,7 +4,7 @@ import { rankViewAt } from "./rank-view";
 
 const mostSamples = 30_000;
 /** Share of the scores that the scale tells apart; a few early peaks would make all else one colour. */
-const told = 0.98;
+const shownShare = 0.98;
 
 /** The end of the colour scale over the whole run, so that a colour means the same at every step. */
 export function scaleTop(snapshots: readonly Snapshot[], colouring: Colouring, width: number): number {
@@ -35,7 +35,7 @@ function scoreEnd(snapshots: readonly Snapshot[], colouring: Colouring): number 
     }
   }
   scores.sort((one, other) => one - other);
-  return scores[Math.floor(told * (scores.length - 1))] ?? 0;
+  return scores[Math.floor(shownShare * (scores.length - 1))] ?? 0;
 }
 
 /** Up to the next of 1, 1.5, 2, 3, 5, 7 times a power of ten: small growth leaves the colours as they are. */

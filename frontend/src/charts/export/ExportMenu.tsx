@@ -3,13 +3,13 @@ import { IconCheck, IconDownload } from "@tabler/icons-react";
 import { type ReactNode, useState } from "react";
 import { type Figure, titled } from "@/charts/plot/figure";
 import { darkLook, type Look, lightLook, useLook } from "@/charts/plot/look";
-import { toldError } from "@/components/feedback/toast";
+import { notifyError } from "@/components/feedback/toast";
 import { dataToBlob, fileName, saveFile } from "@/components/files/save-file";
 import { loadPart } from "@/components/server/load-part";
 
 const pictureWidth = 1000;
 
-interface SaveMenuProps {
+interface ExportMenuProps {
   /** What is saved, for whoever does not see the chart beside it. */
   label: string;
   /** Names the files, without their ending. */
@@ -30,7 +30,7 @@ interface SaveMenuProps {
 }
 
 /** Takes a chart away: as a picture on a light or dark ground, or as its numbers. */
-export function SaveMenu(props: SaveMenuProps) {
+export function ExportMenu(props: ExportMenuProps) {
   const { label, figureOf, more, variant = "subtle" } = props;
   const look = useLook();
   const [background, setBackground] = useState<"light" | "dark" | null>(null);
@@ -58,7 +58,7 @@ export function SaveMenu(props: SaveMenuProps) {
     saveFile(file(ending), new Blob([text], { type: ending === "csv" ? "text/csv" : "application/json" }));
   };
   const tell = (work: Promise<void>) =>
-    void work.catch((error: unknown) => toldError("The file could not be made", error));
+    void work.catch((error: unknown) => notifyError("The file could not be made", error));
 
   return (
     <Menu position="bottom-end" withinPortal>
