@@ -5,6 +5,7 @@ WORKDIR /src/frontend
 COPY frontend/package.json frontend/package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY frontend ./
+COPY docs/glossary.md /src/docs/
 RUN npm run build
 
 FROM python:3.11-slim AS api

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST := env OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations 10 --durations-min 5
 STAMPS := .make
 PAGE := backend/rankscope/static/index.html
-PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
+PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts docs/glossary.md -type f 2>/dev/null)
 
 .PHONY: setup run dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-python test-page test-browser screenshots faults

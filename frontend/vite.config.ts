@@ -4,8 +4,16 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   plugins: [react()],
-  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
-  server: { proxy: { "/api": process.env["RANKSCOPE_API"] ?? "http://127.0.0.1:8123" } },
+  resolve: {
+    alias: {
+      "@docs": fileURLToPath(new URL("../docs", import.meta.url)),
+      "@": fileURLToPath(new URL("./src", import.meta.url)),
+    },
+  },
+  server: {
+    fs: { allow: [".", "../docs"] },
+    proxy: { "/api": process.env["RANKSCOPE_API"] ?? "http://127.0.0.1:8123" },
+  },
   build: {
     outDir: "../backend/rankscope/static",
     emptyOutDir: true,

@@ -8,7 +8,15 @@ import {
   useComputedColorScheme,
   useMantineColorScheme,
 } from "@mantine/core";
-import { IconDeviceDesktop, IconDots, IconLogout, IconMoon, IconPlus, IconSun } from "@tabler/icons-react";
+import {
+  IconBook2,
+  IconDeviceDesktop,
+  IconDots,
+  IconLogout,
+  IconMoon,
+  IconPlus,
+  IconSun,
+} from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link, NavLink } from "react-router";
@@ -99,6 +107,9 @@ function AccountMenu() {
       <Menu.Dropdown>
         <Menu.Item leftSection={<IconDeviceDesktop size={15} />} onClick={() => setColorScheme("auto")}>
           Use system theme
+        </Menu.Item>
+        <Menu.Item component={Link} to="/glossary" leftSection={<IconBook2 size={15} />}>
+          Glossary
         </Menu.Item>
         <Menu.Item
           component="a"

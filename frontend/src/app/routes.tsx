@@ -20,6 +20,10 @@ const ComparePage = lazyPart(
   () => import("@/features/compare/ComparePage"),
   (part) => part.ComparePage,
 );
+const GlossaryPage = lazyPart(
+  () => import("@/features/glossary/GlossaryPage"),
+  (part) => part.GlossaryPage,
+);
 
 /**
  * The addresses of the page. Plain routes: all data come through the query cache, and the router that loads data itself
@@ -33,6 +37,7 @@ export function AppRoutes() {
         <Route path="new" element={<NewRunPage />} />
         <Route path="runs/:id" element={<RunPage />} />
         <Route path="compare" element={<ComparePage />} />
+        <Route path="glossary" element={<GlossaryPage />} />
         {/* Where the server leads a link with a wrong token; whoever is signed in has nothing to do there. */}
         <Route path="sign-in" element={<Navigate to="/" replace />} />
         <Route path="*" element={<NotFoundPage />} />
