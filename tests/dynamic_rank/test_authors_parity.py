@@ -18,7 +18,7 @@ from transformers import Trainer, TrainerCallback
 
 from dynamic_rank import DynamicRankConfig, create_method, make_trainer_class
 from dynamic_rank.components import components_of
-from dynamic_rank.schedule import BudgetSchedule
+from dynamic_rank.schedule.budget import BudgetSchedule
 
 TOTAL, INTERVAL, START, END = 60, 4, 3, 2
 

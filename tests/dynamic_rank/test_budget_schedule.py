@@ -78,7 +78,7 @@ def test_config_and_schedule_need_no_torch():
         "root = [p for p in sys.path if pathlib.Path(p, 'dynamic_rank').is_dir()][0];"
         "package = types.ModuleType('dynamic_rank'); package.__path__ = [root + '/dynamic_rank'];"
         "sys.modules['dynamic_rank'] = package;"
-        "import dynamic_rank.schedule;"
+        "import dynamic_rank.schedule.budget;"
         "assert 'torch' not in sys.modules"
     )
     import dynamic_rank

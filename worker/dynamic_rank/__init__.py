@@ -14,12 +14,12 @@ from .allocator import RankAllocator
 from .callback import DynamicRankCallback
 from .checkpoint import last_complete_checkpoint
 from .compaction import compact
-from .config import DynamicRankConfig
 from .export import export_lora
 from .methods import ParameterCount, RankMethod, RunContext, Stopped, create_method
 from .orthogonality import orthogonal_loss
 from .regularizer import dem_loss
-from .schedule import BudgetSchedule
+from .schedule.budget import BudgetSchedule
+from .schedule.config import DynamicRankConfig
 from .scores import component_norms, component_scores
 from .snapshot import ComponentChange, PruneDecision, Snapshot
 from .targets import AdaptedModule

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from .components import RankLayer, check_trainable, components_of
-from .config import DynamicRankConfig
-from .schedule import BudgetSchedule
+from .schedule.budget import BudgetSchedule
+from .schedule.config import DynamicRankConfig
 from .scores import component_norms, component_scores
 from .selection import Selection, select, select_above_threshold
 from .sensitivity import SmoothedSensitivity, check_gradients, gradient_or_zero, has_finite_gradients

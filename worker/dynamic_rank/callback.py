@@ -15,8 +15,8 @@ from .allocator import RankAllocator
 from .checkpoint import INFO, check_same
 from .compaction import compact
 from .components import Components
-from .config import DynamicRankConfig
 from .run_state import save_run_state
+from .schedule.config import DynamicRankConfig
 from .snapshot import OnSnapshot, PruneDecision
 from .term_count import TermCount
 from .trainer_checks import check_arguments, check_parameters, loss_scale, without_gradient

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .checkpoint import Folder
-from .checks import check_choice
 from .components import ADAPTER, PEFT_PREFIX, components_of, unwrap
+from .schedule.checks import check_choice
 
 # module name -> (A (rank, in), B (out, rank)) with every scale folded into B: the update is B A
 Factors = Mapping[str, tuple[Tensor, Tensor]]

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import TrainingArguments
 
 from .components import Components
-from .config import DynamicRankConfig
+from .schedule.config import DynamicRankConfig
 
 _OPTIMIZERS = {
     "lomo": "updates the weights inside the backward pass, so the gradients and the step cannot be observed",

@@ -12,10 +12,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from .components import ADAPTER, RankLayer, attach
-from .config import DynamicRankConfig
 from .heads import head_names, task_name
 from .parametrization import scale_rows
 from .peft_methods import install
+from .schedule.config import DynamicRankConfig
 from .targets import forward_order, target_names
 
 

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from dynamic_rank import DynamicRankConfig
-from dynamic_rank.schedule import BudgetSchedule
+from dynamic_rank.schedule.budget import BudgetSchedule
 from rankscope.contract.budget import PruningWindow, planned_budget, pruning_window, regular_prunings
 from rankscope.contract.config import Steering
 from rankscope.contract.methods import DynamicRankMethod

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from ..config import DynamicRankConfig
+from ..schedule.config import DynamicRankConfig
 from .adalora import AdaLora, AdaLoraOptions
 from .control import Control, ControlOptions
 from .dynamic_rank import DynamicRank

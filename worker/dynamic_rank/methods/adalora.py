@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..config import DynamicRankConfig
+from ..schedule.config import DynamicRankConfig
 from .dynamic_rank import DynamicRank
 from .plain import AdapterOptions
 

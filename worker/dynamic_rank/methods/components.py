@@ -10,8 +10,8 @@ from torch import nn
 
 from ..checkpoint import Folder
 from ..components import Components, components_of
-from ..config import DynamicRankConfig
 from ..export import Layout, export_lora
+from ..schedule.config import DynamicRankConfig
 from ..targets import AdaptedModule, describe
 from ..wrapping import wrap
 from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerAction

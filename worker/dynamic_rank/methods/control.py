@@ -9,7 +9,7 @@ from typing import Any
 from peft import PeftModel
 from torch import nn
 
-from ..checks import check_whole
+from ..schedule.checks import check_whole
 from ..targets import is_linear
 from .plain import AdapterOptions, PlainLora
 from .protocol import ModulesToSave

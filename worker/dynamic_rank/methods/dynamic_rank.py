@@ -11,10 +11,10 @@ from transformers import TrainerCallback
 from ..allocator import RankAllocator
 from ..callback import DynamicRankCallback
 from ..checkpoint import Folder
-from ..config import DynamicRankConfig
 from ..orthogonality import orthogonal_loss
 from ..regularizer import dem_loss
 from ..run_state import load_run_state, save_run_state
+from ..schedule.config import DynamicRankConfig
 from ..snapshot import OnSnapshot
 from ..warning import OnWarning
 from .components import ComponentMethod

@@ -13,9 +13,9 @@ from peft.tuners.lora.eva import get_eva_state_dict
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ..checks import check_number, check_whole
 from ..components import PEFT_PREFIX
 from ..heads import task_name
+from ..schedule.checks import check_number, check_whole
 from ..snapshot import OnSnapshot
 from ..warning import OnWarning
 from .fixed_rank import FixedRankCallback

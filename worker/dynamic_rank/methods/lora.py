@@ -8,7 +8,7 @@ from typing import Any
 from peft import PeftModel
 from torch import nn
 
-from ..checks import check_truth, check_whole
+from ..schedule.checks import check_truth, check_whole
 from .plain import AdapterOptions, PlainLora
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ..checks import check_choice, check_number, check_whole
 from ..lora_pair import LoraPair
+from ..schedule.checks import check_choice, check_number, check_whole
 from ..selection import select
 from ..snapshot import ComponentChange, OnSnapshot, PruneDecision, to_host
 from ..warning import OnWarning

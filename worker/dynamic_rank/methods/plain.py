@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from ..checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
-from ..checks import check_number, target_tuple
 from ..export import Layout, write_lora
 from ..lora_pair import LoraPair
 from ..run_state import versions
+from ..schedule.checks import check_number, target_tuple
 from ..snapshot import OnSnapshot
 from ..targets import AdaptedModule, describe
 from ..warning import OnWarning
