@@ -23,8 +23,8 @@ from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
-from dynamic_rank.heads import head_names
-from dynamic_rank.targets import is_linear, target_names
+from dynamic_rank.adapter.heads import head_names
+from dynamic_rank.adapter.targets import is_linear, target_names
 
 TARGET = Path(__file__).parent.parent / "backend/rankscope/catalog/architectures.json"
 LABELS = 17

@@ -16,7 +16,7 @@ from safetensors.torch import load, load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from dynamic_rank import DynamicRankConfig, create_method, export_lora, wrap
-from dynamic_rank.components import components_of
+from dynamic_rank.adapter.components import components_of
 from rankscope.exports.uniform_adapter import NotUniform, UniformAdapter
 from tests.stack import Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert

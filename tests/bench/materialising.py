@@ -3,7 +3,7 @@
 import torch
 
 from dynamic_rank import DynamicRankConfig
-from dynamic_rank.components import RankLayer
+from dynamic_rank.adapter.components import RankLayer
 
 
 class MaterialisingAllocator:

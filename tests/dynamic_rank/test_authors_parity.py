@@ -17,7 +17,7 @@ from tiny_models import Rows, arguments, build
 from transformers import Trainer, TrainerCallback
 
 from dynamic_rank import DynamicRankConfig, create_method, make_trainer_class
-from dynamic_rank.components import components_of
+from dynamic_rank.adapter.components import components_of
 from dynamic_rank.schedule.budget import BudgetSchedule
 
 TOTAL, INTERVAL, START, END = 60, 4, 3, 2

@@ -4,7 +4,7 @@ import torch
 from tiny_models import batch, build, logits
 
 from dynamic_rank import DynamicRankConfig, compact, dem_loss, wrap
-from dynamic_rank.components import components_of
+from dynamic_rank.adapter.components import components_of
 
 
 def trained(**options):

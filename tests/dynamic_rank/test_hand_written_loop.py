@@ -23,7 +23,7 @@ from dynamic_rank import (
     orthogonal_loss,
     wrap,
 )
-from dynamic_rank.components import components_of
+from dynamic_rank.adapter.components import components_of
 from tests.wide import each_once
 
 STEPS = 12

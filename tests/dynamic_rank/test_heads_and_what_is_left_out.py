@@ -10,8 +10,8 @@ from torch import nn
 from transformers import BertConfig, BertForPreTraining, BertModel
 
 from dynamic_rank import DynamicRankConfig, RankWarning, create_method, export_lora, wrap
-from dynamic_rank.heads import head_names
-from dynamic_rank.targets import target_names
+from dynamic_rank.adapter.heads import head_names
+from dynamic_rank.adapter.targets import target_names
 
 CONFIG = DynamicRankConfig(target_rank=2)
 

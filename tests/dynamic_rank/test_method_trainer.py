@@ -17,7 +17,7 @@ from dynamic_rank import (
     snapshot,
     wrap,
 )
-from dynamic_rank.components import components_of
+from dynamic_rank.adapter.components import components_of
 
 
 class Probe(TrainerCallback):

@@ -13,7 +13,7 @@ from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 from dynamic_rank import DynamicRankConfig, RankAllocator, RankWarning, compact, dem_loss, export_lora, wrap
-from dynamic_rank.components import components_of
+from dynamic_rank.adapter.components import components_of
 from tests.wide import narrowed
 
 # What differs from the others most; the rest is in `make test-all` and `make test-models`.

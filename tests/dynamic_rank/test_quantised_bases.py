@@ -9,7 +9,7 @@ from tiny_models import VOCABULARY, Rows, arguments, batch, logits
 from transformers import BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback
 
 from dynamic_rank import create_method, make_trainer_class
-from dynamic_rank.components import components_of
+from dynamic_rank.adapter.components import components_of
 
 # bitsandbytes' and torch's own, on the way into 4 and 8 bit on a CPU.
 pytestmark = [

@@ -9,7 +9,7 @@ from naive_equations import naive_authors_keep, naive_budget, naive_keep, naive_
 from tiny_models import build
 
 from dynamic_rank import DynamicRankConfig, RankAllocator, wrap
-from dynamic_rank.components import components_of
+from dynamic_rank.adapter.components import components_of
 from dynamic_rank.selection import select
 
 

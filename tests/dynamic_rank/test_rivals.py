@@ -13,8 +13,8 @@ from tiny_models import Rows, arguments, batch, build, logits
 from transformers import Trainer
 
 from dynamic_rank import DynamicRankConfig, RankAllocator, create_method, make_trainer_class, orthogonal_loss, wrap
-from dynamic_rank.components import components_of
-from dynamic_rank.lora_pair import LoraPair
+from dynamic_rank.adapter.components import components_of
+from dynamic_rank.adapter.lora_pair import LoraPair
 from dynamic_rank.methods.lora_shrink import singular_directions
 from dynamic_rank.methods.protocol import Stopped
 

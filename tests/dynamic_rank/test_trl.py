@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
 from dynamic_rank import DynamicRankCallback, DynamicRankConfig, create_method, export_lora, make_trainer_class, wrap
-from dynamic_rank.components import components_of
+from dynamic_rank.adapter.components import components_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

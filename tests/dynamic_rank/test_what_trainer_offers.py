@@ -23,8 +23,8 @@ from dynamic_rank import (
     orthogonal_loss,
     wrap,
 )
-from dynamic_rank.components import components_of
-from dynamic_rank.term_count import TermCount
+from dynamic_rank.adapter.components import components_of
+from dynamic_rank.adapter.term_count import TermCount
 from dynamic_rank.trainer_checks import check_arguments
 from tests.wide import each_once, wide
 

@@ -10,8 +10,8 @@ from tiny_models import KINDS, batch, build, logits
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaForSequenceClassification
 
 from dynamic_rank import DynamicRankConfig, create_method, export_lora, wrap
-from dynamic_rank.components import components_of
-from dynamic_rank.targets import describe, target_names
+from dynamic_rank.adapter.components import components_of
+from dynamic_rank.adapter.targets import describe, target_names
 
 
 @pytest.mark.parametrize("init", ["paper", "zero_b"])

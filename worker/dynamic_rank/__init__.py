@@ -10,19 +10,19 @@ In a training loop of one's own: `wrap`, `dem_loss`, `RankAllocator`, `compact`,
 another method, PEFT's `use_dora` (weight decomposition); this is Dynamic Low-Rank Adaptation.
 """
 
+from .adapter.orthogonality import orthogonal_loss
+from .adapter.regularizer import dem_loss
+from .adapter.targets import AdaptedModule
 from .allocator import RankAllocator
 from .callback import DynamicRankCallback
 from .checkpoint import last_complete_checkpoint
 from .compaction import compact
 from .export import export_lora
 from .methods import ParameterCount, RankMethod, RunContext, Stopped, create_method
-from .orthogonality import orthogonal_loss
-from .regularizer import dem_loss
 from .schedule.budget import BudgetSchedule
 from .schedule.config import DynamicRankConfig
 from .scores import component_norms, component_scores
 from .snapshot import ComponentChange, PruneDecision, Snapshot
-from .targets import AdaptedModule
 from .trainer import MethodTrainerMixin, make_trainer_class
 from .warning import RankWarning
 from .wrapping import wrap

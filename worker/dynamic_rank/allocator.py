@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .components import RankLayer, check_trainable, components_of
+from .adapter.components import RankLayer, check_trainable, components_of
 from .schedule.budget import BudgetSchedule
 from .schedule.config import DynamicRankConfig
 from .scores import component_norms, component_scores

@@ -11,14 +11,14 @@ import numpy as np
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from .adapter.components import Components
+from .adapter.term_count import TermCount
 from .allocator import RankAllocator
 from .checkpoint import INFO, check_same
 from .compaction import compact
-from .components import Components
 from .run_state import save_run_state
 from .schedule.config import DynamicRankConfig
 from .snapshot import OnSnapshot, PruneDecision
-from .term_count import TermCount
 from .trainer_checks import check_arguments, check_parameters, loss_scale, without_gradient
 from .warning import OnWarning, Warner
 

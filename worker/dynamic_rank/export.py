@@ -14,8 +14,8 @@ from peft.utils import ModulesToSaveWrapper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .adapter.components import ADAPTER, PEFT_PREFIX, components_of, unwrap
 from .checkpoint import Folder
-from .components import ADAPTER, PEFT_PREFIX, components_of, unwrap
 from .schedule.checks import check_choice
 
 # module name -> (A (rank, in), B (out, rank)) with every scale folded into B: the update is B A

@@ -10,9 +10,9 @@ import torch
 import transformers
 from torch import nn
 
+from .adapter.components import components_of
 from .allocator import RankAllocator
 from .checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
-from .components import components_of
 
 _PREFIX = "allocator."
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import TrainingArguments
 
-from .components import Components
+from .adapter.components import Components
 from .schedule.config import DynamicRankConfig
 
 _OPTIMIZERS = {

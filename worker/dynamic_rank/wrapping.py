@@ -11,12 +11,12 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from .components import ADAPTER, RankLayer, attach
-from .heads import head_names, task_name
-from .parametrization import scale_rows
+from .adapter.components import ADAPTER, RankLayer, attach
+from .adapter.heads import head_names, task_name
+from .adapter.parametrization import scale_rows
+from .adapter.targets import forward_order, target_names
 from .peft_methods import install
 from .schedule.config import DynamicRankConfig
-from .targets import forward_order, target_names
 
 
 def wrap(

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from peft import PeftModel
 from torch import nn
 
+from ..adapter.components import Components, components_of
+from ..adapter.targets import AdaptedModule, describe
 from ..checkpoint import Folder
-from ..components import Components, components_of
 from ..export import Layout, export_lora
 from ..schedule.config import DynamicRankConfig
-from ..targets import AdaptedModule, describe
 from ..wrapping import wrap
 from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerAction
 

@@ -9,8 +9,8 @@ from typing import Any
 from peft import PeftModel
 from torch import nn
 
+from ..adapter.targets import is_linear
 from ..schedule.checks import check_whole
-from ..targets import is_linear
 from .plain import AdapterOptions, PlainLora
 from .protocol import ModulesToSave
 

@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
+from ..adapter.orthogonality import orthogonal_loss
+from ..adapter.regularizer import dem_loss
 from ..allocator import RankAllocator
 from ..callback import DynamicRankCallback
 from ..checkpoint import Folder
-from ..orthogonality import orthogonal_loss
-from ..regularizer import dem_loss
 from ..run_state import load_run_state, save_run_state
 from ..schedule.config import DynamicRankConfig
 from ..snapshot import OnSnapshot

@@ -13,8 +13,8 @@ from peft.tuners.lora.eva import get_eva_state_dict
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ..components import PEFT_PREFIX
-from ..heads import task_name
+from ..adapter.components import PEFT_PREFIX
+from ..adapter.heads import task_name
 from ..schedule.checks import check_number, check_whole
 from ..snapshot import OnSnapshot
 from ..warning import OnWarning

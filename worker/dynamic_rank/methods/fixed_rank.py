@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ..lora_pair import LoraPair
+from ..adapter.lora_pair import LoraPair
 from ..scores import component_scores
 from ..snapshot import BoolArray, FloatArray, OnSnapshot, PruneDecision, Snapshot, to_host
 

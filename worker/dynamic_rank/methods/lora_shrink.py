@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ..lora_pair import LoraPair
+from ..adapter.lora_pair import LoraPair
 from ..schedule.checks import check_choice, check_number, check_whole
 from ..selection import select
 from ..snapshot import ComponentChange, OnSnapshot, PruneDecision, to_host

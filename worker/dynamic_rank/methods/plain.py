@@ -12,13 +12,13 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
+from ..adapter.lora_pair import LoraPair
+from ..adapter.targets import AdaptedModule, describe
 from ..checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
 from ..export import Layout, write_lora
-from ..lora_pair import LoraPair
 from ..run_state import versions
 from ..schedule.checks import check_number, target_tuple
 from ..snapshot import OnSnapshot
-from ..targets import AdaptedModule, describe
 from ..warning import OnWarning
 from ..wrapping import lora_layers, wrap_lora
 from .fixed_rank import FixedRankCallback

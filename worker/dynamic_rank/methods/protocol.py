@@ -9,10 +9,10 @@ from typing import Any, Literal, Protocol
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
+from ..adapter.targets import AdaptedModule
 from ..checkpoint import Folder
 from ..export import Layout
 from ..snapshot import OnSnapshot
-from ..targets import AdaptedModule
 from ..warning import OnWarning
 
 ModulesToSave = Iterable[str] | str | None

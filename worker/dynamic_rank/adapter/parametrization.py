@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .schedule.config import Init
+from ..schedule.config import Init
 
 
 class ScaledRows(nn.Module):

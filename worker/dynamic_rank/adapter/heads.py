@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from torch import nn
 from transformers import PreTrainedModel
 
-from .warning import RankWarning
+from ..warning import RankWarning
 
 _HEADED_TASKS = ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS")
 _USUAL_HEADS = ("classifier", "score", "classification_head", "qa_outputs")

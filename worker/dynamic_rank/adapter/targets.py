@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from ..warning import RankWarning
 from .left_out import listed, other_weights, unadaptable
-from .warning import RankWarning
 
 _GENERIC = ("dense", "linear", "fc", "proj")
 _ATTENTION_ORDER = ("q", "query", "q_proj", "k", "key", "k_proj", "v", "value", "v_proj")
