@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dynamic_rank import RankAllocator
-from dynamic_rank import allocator as allocator_module
+from dynamic_rank.allocation import allocator as allocator_module
 
 from .materialising import MaterialisingAllocator
 from .rows import Rows

@@ -89,7 +89,7 @@ def test_snapshots_every_seven_steps_still_include_every_pruning(tmp_path):
 def test_a_snapshot_costs_one_copy_to_the_host(tmp_path, monkeypatch):
     copies = []
     original = snapshot.to_host
-    monkeypatch.setattr("dynamic_rank.allocator.to_host", lambda t: copies.append(t.nbytes) or original(t))
+    monkeypatch.setattr("dynamic_rank.allocation.allocator.to_host", lambda t: copies.append(t.nbytes) or original(t))
     train(tmp_path, on_snapshot=lambda s: None)
     # one a step from 0 to 10; two bytes a score, four where a pruning decides (3, 5, 7, 9, 10), and four for the DEM value
     between, pruning = 2 * 36 + 4, 4 * 36 + 4

@@ -10,7 +10,7 @@ from tiny_models import build
 
 from dynamic_rank import DynamicRankConfig, RankAllocator, wrap
 from dynamic_rank.adapter.components import components_of
-from dynamic_rank.selection import select
+from dynamic_rank.allocation.selection import select
 
 
 def wrapped(kind="bert", seed=0, **options):

@@ -54,7 +54,9 @@ def while_it_compacts(case: Case) -> str | None:
     """Between two of the cuts (A, c and B of twelve modules): part of the model is cut, part is not."""
     call = case.chance.randint(1, 30)
     faults = case.installation.faults
-    done = order(faults, case.run_id, 1, module="dynamic_rank.compaction", function="_cut", call=call, do="kill")
+    done = order(
+        faults, case.run_id, 1, module="dynamic_rank.allocation.compaction", function="_cut", call=call, do="kill"
+    )
     case.viewer.wait_for(lambda event: event.get("status") == "interrupted", DEADLINE_S)
     return f"SIGKILL of the child while it compacts: at cut {call}" if done.exists() else None
 

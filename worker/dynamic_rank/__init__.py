@@ -13,16 +13,16 @@ another method, PEFT's `use_dora` (weight decomposition); this is Dynamic Low-Ra
 from .adapter.orthogonality import orthogonal_loss
 from .adapter.regularizer import dem_loss
 from .adapter.targets import AdaptedModule
-from .allocator import RankAllocator
+from .allocation.allocator import RankAllocator
+from .allocation.compaction import compact
+from .allocation.scores import component_norms, component_scores
+from .allocation.snapshot import ComponentChange, PruneDecision, Snapshot
 from .callback import DynamicRankCallback
 from .checkpoint import last_complete_checkpoint
-from .compaction import compact
 from .export import export_lora
 from .methods import ParameterCount, RankMethod, RunContext, Stopped, create_method
 from .schedule.budget import BudgetSchedule
 from .schedule.config import DynamicRankConfig
-from .scores import component_norms, component_scores
-from .snapshot import ComponentChange, PruneDecision, Snapshot
 from .trainer import MethodTrainerMixin, make_trainer_class
 from .warning import RankWarning
 from .wrapping import wrap

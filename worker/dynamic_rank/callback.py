@@ -13,12 +13,12 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from .adapter.components import Components
 from .adapter.term_count import TermCount
-from .allocator import RankAllocator
+from .allocation.allocator import RankAllocator
+from .allocation.compaction import compact
+from .allocation.snapshot import OnSnapshot, PruneDecision
 from .checkpoint import INFO, check_same
-from .compaction import compact
 from .run_state import save_run_state
 from .schedule.config import DynamicRankConfig
-from .snapshot import OnSnapshot, PruneDecision
 from .trainer_checks import check_arguments, check_parameters, loss_scale, without_gradient
 from .warning import OnWarning, Warner
 

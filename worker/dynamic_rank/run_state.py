@@ -11,7 +11,7 @@ import transformers
 from torch import nn
 
 from .adapter.components import components_of
-from .allocator import RankAllocator
+from .allocation.allocator import RankAllocator
 from .checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
 
 _PREFIX = "allocator."

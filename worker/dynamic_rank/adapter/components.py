@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .term_count import TermCount
 
 if TYPE_CHECKING:
-    from ..allocator import RankAllocator
+    from ..allocation.allocator import RankAllocator
 
 ADAPTER = "default"
 # What PEFT puts before a base model's module names in a wrapped model and a saved adapter.

@@ -10,12 +10,12 @@ from transformers import TrainerCallback
 
 from ..adapter.orthogonality import orthogonal_loss
 from ..adapter.regularizer import dem_loss
-from ..allocator import RankAllocator
+from ..allocation.allocator import RankAllocator
+from ..allocation.snapshot import OnSnapshot
 from ..callback import DynamicRankCallback
 from ..checkpoint import Folder
 from ..run_state import load_run_state, save_run_state
 from ..schedule.config import DynamicRankConfig
-from ..snapshot import OnSnapshot
 from ..warning import OnWarning
 from .components import ComponentMethod
 from .protocol import ModulesToSave, RunContext, SteerAction

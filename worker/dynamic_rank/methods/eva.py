@@ -15,8 +15,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from ..adapter.components import PEFT_PREFIX
 from ..adapter.heads import task_name
+from ..allocation.snapshot import OnSnapshot
 from ..schedule.checks import check_number, check_whole
-from ..snapshot import OnSnapshot
 from ..warning import OnWarning
 from .fixed_rank import FixedRankCallback
 from .plain import AdapterOptions, PlainLora

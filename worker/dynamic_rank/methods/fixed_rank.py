@@ -12,8 +12,8 @@ from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ..adapter.lora_pair import LoraPair
-from ..scores import component_scores
-from ..snapshot import BoolArray, FloatArray, OnSnapshot, PruneDecision, Snapshot, to_host
+from ..allocation.scores import component_scores
+from ..allocation.snapshot import BoolArray, FloatArray, OnSnapshot, PruneDecision, Snapshot, to_host
 
 
 class SnapshotCallback(TrainerCallback):

@@ -15,9 +15,9 @@ from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ..adapter.lora_pair import LoraPair
+from ..allocation.selection import select
+from ..allocation.snapshot import ComponentChange, OnSnapshot, PruneDecision, to_host
 from ..schedule.checks import check_choice, check_number, check_whole
-from ..selection import select
-from ..snapshot import ComponentChange, OnSnapshot, PruneDecision, to_host
 from ..warning import OnWarning
 from .fixed_rank import FixedRankCallback
 from .plain import AdapterOptions, PlainLora

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from ..adapter.targets import AdaptedModule
+from ..allocation.snapshot import OnSnapshot
 from ..checkpoint import Folder
 from ..export import Layout
-from ..snapshot import OnSnapshot
 from ..warning import OnWarning
 
 ModulesToSave = Iterable[str] | str | None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .adapter.components import Components, RankLayer, components_of, resize
+from ..adapter.components import Components, RankLayer, components_of, resize
 from .snapshot import BoolArray
 
 Masks = Mapping[str, Any] | Sequence[Any] | BoolArray

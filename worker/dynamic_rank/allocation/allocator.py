@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .adapter.components import RankLayer, check_trainable, components_of
-from .schedule.budget import BudgetSchedule
-from .schedule.config import DynamicRankConfig
+from ..adapter.components import RankLayer, check_trainable, components_of
+from ..schedule.budget import BudgetSchedule
+from ..schedule.config import DynamicRankConfig
+from ..warning import Warner
 from .scores import component_norms, component_scores
 from .selection import Selection, select, select_above_threshold
 from .sensitivity import SmoothedSensitivity, check_gradients, gradient_or_zero, has_finite_gradients
@@ -26,7 +27,6 @@ from .snapshot import (
     to_host,
     unpack_halves,
 )
-from .warning import Warner
 
 _SENSITIVITY = "sensitivity."
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .adapter.components import RankLayer
+from ..adapter.components import RankLayer
 
 # The tensors of a layer, in the order of their names in a state.
 _TENSORS: Mapping[str, Callable[[RankLayer], torch.nn.Parameter]] = {
