@@ -16,8 +16,8 @@ from .adapter.term_count import TermCount
 from .allocation.allocator import RankAllocator
 from .allocation.compaction import compact
 from .allocation.snapshot import OnSnapshot, PruneDecision
-from .checkpoint import INFO, check_same
-from .run_state import save_run_state
+from .saving.checkpoint import INFO, check_same
+from .saving.run_state import save_run_state
 from .schedule.config import DynamicRankConfig
 from .trainer_checks import check_arguments, check_parameters, loss_scale, without_gradient
 from .warning import OnWarning, Warner

@@ -15,7 +15,7 @@ from .adapter.components import ADAPTER, RankLayer, attach
 from .adapter.heads import head_names, task_name
 from .adapter.parametrization import scale_rows
 from .adapter.targets import forward_order, target_names
-from .peft_methods import install
+from .saving.peft_methods import install
 from .schedule.config import DynamicRankConfig
 
 

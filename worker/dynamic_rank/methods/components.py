@@ -10,8 +10,8 @@ from torch import nn
 
 from ..adapter.components import Components, components_of
 from ..adapter.targets import AdaptedModule, describe
-from ..checkpoint import Folder
-from ..export import Layout, export_lora
+from ..saving.checkpoint import Folder
+from ..saving.export import Layout, export_lora
 from ..schedule.config import DynamicRankConfig
 from ..wrapping import wrap
 from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerAction

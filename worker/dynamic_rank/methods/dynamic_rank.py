@@ -13,8 +13,8 @@ from ..adapter.regularizer import dem_loss
 from ..allocation.allocator import RankAllocator
 from ..allocation.snapshot import OnSnapshot
 from ..callback import DynamicRankCallback
-from ..checkpoint import Folder
-from ..run_state import load_run_state, save_run_state
+from ..saving.checkpoint import Folder
+from ..saving.run_state import load_run_state, save_run_state
 from ..schedule.config import DynamicRankConfig
 from ..warning import OnWarning
 from .components import ComponentMethod

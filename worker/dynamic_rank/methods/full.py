@@ -12,9 +12,9 @@ from transformers import PreTrainedModel, TrainerCallback
 
 from ..adapter.targets import AdaptedModule
 from ..allocation.snapshot import OnSnapshot
-from ..checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
-from ..export import Layout
-from ..run_state import versions
+from ..saving.checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
+from ..saving.export import Layout
+from ..saving.run_state import versions
 from ..warning import OnWarning
 from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerAction
 

@@ -15,9 +15,9 @@ from transformers import TrainerCallback
 from ..adapter.lora_pair import LoraPair
 from ..adapter.targets import AdaptedModule, describe
 from ..allocation.snapshot import OnSnapshot
-from ..checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
-from ..export import Layout, write_lora
-from ..run_state import versions
+from ..saving.checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
+from ..saving.export import Layout, write_lora
+from ..saving.run_state import versions
 from ..schedule.checks import check_number, target_tuple
 from ..warning import OnWarning
 from ..wrapping import lora_layers, wrap_lora

@@ -11,8 +11,8 @@ from transformers import TrainerCallback
 
 from ..adapter.targets import AdaptedModule
 from ..allocation.snapshot import OnSnapshot
-from ..checkpoint import Folder
-from ..export import Layout
+from ..saving.checkpoint import Folder
+from ..saving.export import Layout
 from ..warning import OnWarning
 
 ModulesToSave = Iterable[str] | str | None

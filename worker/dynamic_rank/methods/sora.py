@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ..allocation.snapshot import BoolArray, ComponentChange, FloatArray, OnSnapshot, PruneDecision, to_host
-from ..checkpoint import Folder
-from ..run_state import load_run_state, save_run_state
+from ..saving.checkpoint import Folder
+from ..saving.run_state import load_run_state, save_run_state
 from ..schedule.checks import check_number, check_whole
 from ..schedule.config import DynamicRankConfig
 from ..warning import OnWarning, Warner

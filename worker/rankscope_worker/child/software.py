@@ -5,7 +5,7 @@ import platform
 import accelerate
 import torch
 
-from dynamic_rank.run_state import versions
+from dynamic_rank.saving.run_state import versions
 
 
 def trained_with(device: str) -> dict[str, str]:

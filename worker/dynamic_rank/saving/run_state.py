@@ -10,8 +10,8 @@ import torch
 import transformers
 from torch import nn
 
-from .adapter.components import components_of
-from .allocation.allocator import RankAllocator
+from ..adapter.components import components_of
+from ..allocation.allocator import RankAllocator
 from .checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
 
 _PREFIX = "allocator."

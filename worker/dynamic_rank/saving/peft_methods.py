@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn.modules.module import _IncompatibleKeys
 from torch.nn.utils import parametrize
 
-from .adapter.components import ADAPTER, Components, RestoredState, components_of, replace_data
-from .adapter.parametrization import ScaledRows
+from ..adapter.components import ADAPTER, Components, RestoredState, components_of, replace_data
+from ..adapter.parametrization import ScaledRows
 from .checkpoint import INFO, Folder
 from .export import Layout, export_lora
 from .run_state import load_run_state, save_run_state, saved_options

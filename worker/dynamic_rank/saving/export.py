@@ -14,9 +14,9 @@ from peft.utils import ModulesToSaveWrapper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from .adapter.components import ADAPTER, PEFT_PREFIX, components_of, unwrap
+from ..adapter.components import ADAPTER, PEFT_PREFIX, components_of, unwrap
+from ..schedule.checks import check_choice
 from .checkpoint import Folder
-from .schedule.checks import check_choice
 
 # module name -> (A (rank, in), B (out, rank)) with every scale folded into B: the update is B A
 Factors = Mapping[str, tuple[Tensor, Tensor]]

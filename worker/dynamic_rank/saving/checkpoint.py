@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from .adapter.components import replace_data, unwrap
+from ..adapter.components import replace_data, unwrap
 
 FORMAT = 1
 TENSORS = "rank_state.safetensors"
