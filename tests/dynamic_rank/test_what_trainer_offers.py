@@ -25,7 +25,7 @@ from dynamic_rank import (
 )
 from dynamic_rank.adapter.components import components_of
 from dynamic_rank.adapter.term_count import TermCount
-from dynamic_rank.trainer_checks import check_arguments
+from dynamic_rank.training.trainer_checks import check_arguments
 from tests.wide import each_once, wide
 
 FORMS = ("callback", "class")

@@ -17,13 +17,13 @@ from .allocation.allocator import RankAllocator
 from .allocation.compaction import compact
 from .allocation.scores import component_norms, component_scores
 from .allocation.snapshot import ComponentChange, PruneDecision, Snapshot
-from .callback import DynamicRankCallback
 from .methods import ParameterCount, RankMethod, RunContext, Stopped, create_method
 from .saving.checkpoint import last_complete_checkpoint
 from .saving.export import export_lora
 from .schedule.budget import BudgetSchedule
 from .schedule.config import DynamicRankConfig
 from .trainer import MethodTrainerMixin, make_trainer_class
+from .training.callback import DynamicRankCallback
 from .warning import RankWarning
 from .wrapping import wrap
 

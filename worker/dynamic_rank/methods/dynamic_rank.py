@@ -12,10 +12,10 @@ from ..adapter.orthogonality import orthogonal_loss
 from ..adapter.regularizer import dem_loss
 from ..allocation.allocator import RankAllocator
 from ..allocation.snapshot import OnSnapshot
-from ..callback import DynamicRankCallback
 from ..saving.checkpoint import Folder
 from ..saving.run_state import load_run_state, save_run_state
 from ..schedule.config import DynamicRankConfig
+from ..training.callback import DynamicRankCallback
 from ..warning import OnWarning
 from .components import ComponentMethod
 from .protocol import ModulesToSave, RunContext, SteerAction

@@ -11,16 +11,16 @@ import numpy as np
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from .adapter.components import Components
-from .adapter.term_count import TermCount
-from .allocation.allocator import RankAllocator
-from .allocation.compaction import compact
-from .allocation.snapshot import OnSnapshot, PruneDecision
-from .saving.checkpoint import INFO, check_same
-from .saving.run_state import save_run_state
-from .schedule.config import DynamicRankConfig
+from ..adapter.components import Components
+from ..adapter.term_count import TermCount
+from ..allocation.allocator import RankAllocator
+from ..allocation.compaction import compact
+from ..allocation.snapshot import OnSnapshot, PruneDecision
+from ..saving.checkpoint import INFO, check_same
+from ..saving.run_state import save_run_state
+from ..schedule.config import DynamicRankConfig
+from ..warning import OnWarning, Warner
 from .trainer_checks import check_arguments, check_parameters, loss_scale, without_gradient
-from .warning import OnWarning, Warner
 
 
 class DynamicRankCallback(TrainerCallback):

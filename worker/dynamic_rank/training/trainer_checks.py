@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from transformers import TrainingArguments
 
-from .adapter.components import Components
-from .schedule.config import DynamicRankConfig
+from ..adapter.components import Components
+from ..schedule.config import DynamicRankConfig
 
 _OPTIMIZERS = {
     "lomo": "updates the weights inside the backward pass, so the gradients and the step cannot be observed",

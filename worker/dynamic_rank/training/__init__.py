@@ -1,0 +1,1 @@
+"""The method inside transformers' Trainer and DistributedDataParallel."""
