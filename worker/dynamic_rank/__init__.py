@@ -18,11 +18,11 @@ from .allocation.compaction import compact
 from .allocation.scores import component_norms, component_scores
 from .allocation.snapshot import ComponentChange, PruneDecision, Snapshot
 from .methods import ParameterCount, RankMethod, RunContext, Stopped, create_method
+from .methods.trainer import MethodTrainerMixin, make_trainer_class
 from .saving.checkpoint import last_complete_checkpoint
 from .saving.export import export_lora
 from .schedule.budget import BudgetSchedule
 from .schedule.config import DynamicRankConfig
-from .trainer import MethodTrainerMixin, make_trainer_class
 from .training.callback import DynamicRankCallback
 from .warning import RankWarning
 from .wrapping import wrap

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from transformers import Trainer
 
-from .methods.protocol import RankMethod
-from .training.distributed import rebuild_reducer
-from .training.trainer_checks import check_sharding
+from ..training.distributed import rebuild_reducer
+from ..training.trainer_checks import check_sharding
+from .protocol import RankMethod
 
 # A mixin's super() is the Trainer that it is mixed into; for the type checker it is one.
 if TYPE_CHECKING:
