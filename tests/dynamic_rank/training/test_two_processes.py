@@ -21,7 +21,11 @@ CASES = {
 
 
 def test_two_processes_agree_on_every_mask_weight_and_shape(tmp_path):
-    paths = [str(Path(dynamic_rank.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [
+        str(Path(dynamic_rank.__file__).parents[1]),
+        str(Path(__file__).parents[1]),
+        os.environ.get("PYTHONPATH", ""),
+    ]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
