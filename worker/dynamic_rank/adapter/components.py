@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from ..schedule.config import DynamicRankConfig
 from .term_count import TermCount
-
-if TYPE_CHECKING:
-    from ..allocation.allocator import RankAllocator
 
 ADAPTER = "default"
 # What PEFT puts before a base model's module names in a wrapped model and a saved adapter.
@@ -66,6 +64,14 @@ class RankLayer:
         fit_layer(self.lora, self.adapter, len(self.kept), (parameter for parameter, _ in self.resized()))
 
 
+class HasState(Protocol):
+    """The allocator of a training, as far as a checkpoint needs it."""
+
+    config: DynamicRankConfig
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True, eq=False)
 class RestoredState:
     """What a checkpoint says besides the tensors: the allocator's state (None before training) and the options."""
@@ -88,7 +94,7 @@ class Components:
     dem_value: Tensor | None = None
     regularizer_calls: int = 0
     term: TermCount | None = None
-    allocator: RankAllocator | None = None
+    allocator: HasState | None = None
     restored: RestoredState | None = None
     names: list[str] = field(init=False)
 

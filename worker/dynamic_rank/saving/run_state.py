@@ -10,15 +10,14 @@ import torch
 import transformers
 from torch import nn
 
-from ..adapter.components import components_of
-from ..allocation.allocator import RankAllocator
+from ..adapter.components import HasState, components_of
 from .checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
 
 _PREFIX = "allocator."
 
 
 def save_run_state(
-    folder: Folder, model: nn.Module, method: str, options: Mapping[str, Any], allocator: RankAllocator | None
+    folder: Folder, model: nn.Module, method: str, options: Mapping[str, Any], allocator: HasState | None
 ) -> None:
     """Write tensors, held components and allocator (None before training began) into `folder`, atomically."""
     tensors = trained_tensors(model)
