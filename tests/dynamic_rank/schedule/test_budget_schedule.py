@@ -1,6 +1,4 @@
 import itertools
-import subprocess
-import sys
 
 import pytest
 from hypothesis import assume, given
@@ -69,19 +67,3 @@ def test_budget_never_rises_and_joins_both_ends(target, more, modules, total, in
     assert budgets[-1] == modules * target
     assert all(later <= earlier for earlier, later in itertools.pairwise(budgets))
     assert schedule.pruning_steps()[-1] == t_f
-
-
-def test_config_and_schedule_need_no_torch():
-    code = (
-        "import importlib.util, sys, types, pathlib;"
-        "import sys;"
-        "root = [p for p in sys.path if pathlib.Path(p, 'dynamic_rank').is_dir()][0];"
-        "package = types.ModuleType('dynamic_rank'); package.__path__ = [root + '/dynamic_rank'];"
-        "sys.modules['dynamic_rank'] = package;"
-        "import dynamic_rank.schedule.budget;"
-        "assert 'torch' not in sys.modules"
-    )
-    import dynamic_rank
-
-    folder = str(dynamic_rank.__path__[0]).removesuffix("/dynamic_rank")
-    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {folder!r});" + code], check=True)
