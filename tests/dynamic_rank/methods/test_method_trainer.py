@@ -14,10 +14,10 @@ from dynamic_rank import (
     create_method,
     dem_loss,
     make_trainer_class,
-    snapshot,
     wrap,
 )
 from dynamic_rank.adapter.components import components_of
+from dynamic_rank.allocation import snapshot
 
 
 class Probe(TrainerCallback):
