@@ -139,6 +139,8 @@ def create_app(
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+            # A query in a thread goes on when its task is cancelled: a connection that comes back after `dispose` is leaked.
+            await asyncio.get_running_loop().shutdown_default_executor()
             nudger.close()
             doorbell.close()
             board.close()

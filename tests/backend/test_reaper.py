@@ -1,7 +1,11 @@
 """Runs whose worker is gone: by what is seen of their leases, and by the server where no other worker is left."""
 
+import gc
+import threading
+import warnings
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -99,3 +103,32 @@ def test_server_reaps_by_itself_whatever_goes_wrong_with_a_look(
         engine.dispose()
     assert "no lease is looked at now" in caplog.text
     assert "A look at the leases failed" in caplog.text
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_query_that_outlasts_the_shutdown_leaves_no_connection_open(
+    settings: Settings, recwarn: pytest.WarningsRecorder
+) -> None:
+    warnings.simplefilter("always", ResourceWarning)
+    server = start_server(settings.model_copy(update={"lease_s": 0.3}))
+    stopping = threading.Thread(target=server.stop)
+    with (
+        psycopg.connect(settings.resolved_database_url) as lock,
+        psycopg.connect(lock.info.dsn, autocommit=True) as eye,
+    ):
+
+        def is_waiting() -> bool:
+            waiting = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            found = eye.execute(waiting).fetchone()
+            return found is not None and found[0] > 0
+
+        lock.execute("LOCK TABLE run IN ACCESS EXCLUSIVE MODE")
+        wait_for("the reaper to wait for the table", is_waiting, deadline_s=20)
+        stopping.start()
+        resources = server.app.state.resources
+        wait_for("the shutdown", lambda: resources.feeds.is_closed, deadline_s=20, every_s=0.01)
+    stopping.join()
+    gc.collect()
+    assert [str(one.message) for one in recwarn if one.category is ResourceWarning] == []
