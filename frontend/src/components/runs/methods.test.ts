@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { expect, test } from "vitest";
 import type { MethodInfo, RunConfig } from "@/api/types";
 import { methodCalled, numberOption } from "./methods";
