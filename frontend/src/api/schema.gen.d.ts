@@ -2799,6 +2799,7 @@ export interface components {
         };
         /** Relative */
         Relative: {
+            headline: components["schemas"]["Headline"];
             /** Id */
             id: string;
             /** Metrics */

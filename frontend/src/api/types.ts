@@ -27,6 +27,7 @@ export type LedgerLine = Shapes["LedgerLine"];
 export type LogPart = Shapes["LogPart"];
 export type Comparison = Shapes["Comparison"];
 export type MethodInfo = Shapes["MethodShape"];
+export type MetricInfo = Shapes["TaskShape"]["metrics"][number];
 export type Preset = Shapes["PresetShape"];
 export type ModelInfo = Shapes["ModelShape"];
 export type DatasetInfo = Shapes["DatasetShape"];

@@ -7,6 +7,7 @@ import { sessionQuery } from "@/api/queries";
 import { link } from "@/api/server-link";
 import { ErrorState } from "@/components/feedback/states";
 import { methodsQuery } from "@/components/runs/methods";
+import { tasksQuery } from "@/components/runs/tasks";
 import { lazyPart } from "@/components/server/load-part";
 import { CrashBoundary } from "./CrashBoundary";
 import { Shell } from "./Shell";
@@ -20,8 +21,9 @@ const SignInPage = lazyPart(
 export function Root() {
   const session = useQuery({ ...sessionQuery, retry: 5 });
   const isSignedIn = session.data?.signed_in === true;
-  // Every page names methods: they are read before the first one is drawn.
+  // Every page names methods and metrics: they are read before the first one is drawn.
   useQuery({ ...methodsQuery, enabled: isSignedIn });
+  useQuery({ ...tasksQuery, enabled: isSignedIn });
   useEffect(() => (isSignedIn ? link.watch() : undefined), [isSignedIn]);
   const isRefused = session.error instanceof ApiError && session.error.status === 401;
   if (session.data?.signed_in === false || isRefused) {

@@ -129,7 +129,11 @@ def get_tree(run_id: RunId, engine: EngineDep) -> RunTree:
     """The run, what it was forked from, and what was forked from these."""
     with reading(engine) as session:
         tree, is_complete = runs.relatives(session, runs.get_run(session, run_id), most=_MOST_RELATIVES)
+    copied = Relative.model_fields.keys() - {"headline"}
     return RunTree(
-        items=[Relative.model_validate({name: getattr(one, name) for name in Relative.model_fields}) for one in tree],
+        items=[
+            Relative.model_validate({name: getattr(one, name) for name in copied} | {"headline": views.headline(one)})
+            for one in tree
+        ],
         is_complete=is_complete,
     )

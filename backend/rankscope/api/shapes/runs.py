@@ -253,6 +253,7 @@ class Relative(Shape):
     step: int
     total_steps: int | None
     metrics: dict[str, MetricSummary]
+    headline: Headline
 
 
 class RunTree(Shape):

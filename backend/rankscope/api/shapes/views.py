@@ -196,7 +196,7 @@ def eta_s(run: Run, now: float) -> float | None:
 
 def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[str, Any]:
     return {name: getattr(run, name) for name in _COPIED} | {
-        "headline": _headline(run),
+        "headline": headline(run),
         "queue_position": queue_position,
         "eta_s": eta_s(run, now),
         "reason_title": None if run.reason is None else REASONS.get(run.reason, run.reason.replace("_", " ")),
@@ -204,7 +204,8 @@ def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[st
     }
 
 
-def _headline(run: Run) -> Headline:
+def headline(run: Run) -> Headline:
+    """The metric that stands for the run."""
     metric = TASKS[run.task].headline()
     found = run.metrics.get(metric.name, {})
     best = "min" if metric.lower_is_better else "max"

@@ -12,14 +12,13 @@ import { seriesQuery } from "./queries";
 
 type Axis = "step" | "progress";
 
-const firstNames = ["eval_accuracy", "train_loss", "eval_loss"];
-
 /** One metric of all runs over each other. */
 export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
   const look = useLook();
   const names = [...new Set(runs.flatMap((run) => Object.keys(run.metrics)))].sort();
   const [chosen, setChosen] = useState<string | null>(null);
   const [axis, setAxis] = useState<Axis>("step");
+  const firstNames = [...runs.map((run) => run.headline.name), "train_loss", "eval_loss"];
   const name = chosen ?? firstNames.find((one) => names.includes(one)) ?? names[0] ?? "";
   const series = useQueries({
     queries: runs.map((run) => ({

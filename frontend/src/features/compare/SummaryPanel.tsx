@@ -6,13 +6,19 @@ import { Panel } from "@/components/layout/Panel";
 import { MethodName } from "@/components/runs/MethodName";
 import { stateOf } from "@/components/runs/run-state";
 import { StatusBadge } from "@/components/runs/StatusBadge";
+import { sharedHeadline } from "@/components/runs/tasks";
 import { count, metric, missing, shortCount } from "@/components/text/format";
 
-/** One row a run; the best value of the accuracies is set in bold. */
+/** One row a run. Among runs with the same main metric the best value is set in bold. */
 export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
   const look = useLook();
-  const accuracy = (run: RunSummary) => run.metrics["eval_accuracy"]?.max;
-  const best = Math.max(...runs.map(accuracy).filter((value) => typeof value === "number"));
+  const bestOf = ({ headline: { name, lower_is_better } }: RunSummary) => {
+    const values = runs
+      .filter((run) => run.headline.name === name)
+      .map((run) => run.headline.best)
+      .filter((value) => typeof value === "number");
+    return lower_is_better ? Math.min(...values) : Math.max(...values);
+  };
   return (
     <Panel title="Summary">
       <Table.ScrollContainer minWidth={760}>
@@ -22,7 +28,7 @@ export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
               <Table.Th>Run</Table.Th>
               <Table.Th>Status</Table.Th>
               <Table.Th>Method</Table.Th>
-              <Table.Th ta="right">Best accuracy</Table.Th>
+              <Table.Th ta="right">Best {sharedHeadline(runs)}</Table.Th>
               <Table.Th ta="right">at step</Table.Th>
               <Table.Th ta="right">Last</Table.Th>
               <Table.Th ta="right">Steps</Table.Th>
@@ -34,7 +40,7 @@ export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
           </Table.Thead>
           <Table.Tbody className="numbers">
             {runs.map((run, index) => {
-              const summary = run.metrics["eval_accuracy"];
+              const { headline } = run;
               return (
                 <Table.Tr key={run.id}>
                   <Table.Td>
@@ -55,11 +61,14 @@ export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
                   <Table.Td>
                     <MethodName name={run.method} />
                   </Table.Td>
-                  <Table.Td ta="right" fw={summary?.max === best ? 700 : 400}>
-                    {metric(summary?.max)}
+                  <Table.Td
+                    ta="right"
+                    fw={headline.best !== null && headline.best === bestOf(run) ? 700 : 400}
+                  >
+                    {metric(headline.best)}
                   </Table.Td>
-                  <Table.Td ta="right">{count(summary?.max_step)}</Table.Td>
-                  <Table.Td ta="right">{metric(summary?.last)}</Table.Td>
+                  <Table.Td ta="right">{count(headline.best_step)}</Table.Td>
+                  <Table.Td ta="right">{metric(headline.last)}</Table.Td>
                   <Table.Td ta="right">
                     {count(run.step)} / {count(run.total_steps)}
                   </Table.Td>

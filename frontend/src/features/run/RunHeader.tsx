@@ -35,7 +35,7 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
   const ranked = live.snapshots.at(-1);
   const meanRank = ranked && live.modules.length ? ranked.live / live.modules.length : run.mean_rank;
   const updatedAt = Math.max(run.updated_at, live.heardAt);
-  const accuracy = run.metrics["eval_accuracy"];
+  const { headline } = run;
   const phase = live.lastSeq >= run.last_seq ? live.phase : run.phase;
   return (
     <Stack gap="sm">
@@ -85,8 +85,11 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
             </span>
           </Fact>
           <Fact label="Phase">{isActive(status) && phase ? phaseLabel(phase) : missing}</Fact>
-          <Fact label="Best accuracy" hint={accuracy ? `step ${accuracy.max_step}` : undefined}>
-            {metric(accuracy?.max)}
+          <Fact
+            label={`Best ${headline.title}`}
+            hint={headline.best_step === null ? undefined : `step ${headline.best_step}`}
+          >
+            {metric(headline.best)}
           </Fact>
           <Fact label="Live" hint={meanRank === null ? undefined : `mean rank ${meanRank.toFixed(2)}`}>
             {count(ranked?.live ?? run.live)}

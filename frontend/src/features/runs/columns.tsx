@@ -7,6 +7,7 @@ import { MethodName } from "@/components/runs/MethodName";
 import { StepProgress } from "@/components/runs/Progress";
 import { stateOf } from "@/components/runs/run-state";
 import { StatusBadge } from "@/components/runs/StatusBadge";
+import { sharedHeadline } from "@/components/runs/tasks";
 import { useServerNow } from "@/components/server/use-server-now";
 import { age, count, dateTime, metric, missing, roughly } from "@/components/text/format";
 
@@ -30,7 +31,7 @@ export const looks: Record<string, ColumnLook> = {
   model: { sort: "model_id", from: "lg", width: 120 },
   data: { sort: "data_id", from: "lg", width: 140 },
   progress: { sort: "step", startsDescending: true, from: "sm", width: 170 },
-  accuracy: { align: "right", from: "sm", width: 96 },
+  headline: { align: "right", from: "sm", width: 96 },
   live: { sort: "live", startsDescending: true, align: "right", from: "md", width: 76 },
   meanRank: { align: "right", from: "md", width: 96 },
   age: { sort: "created_at", startsDescending: true, align: "right", from: "sm", width: 96 },
@@ -86,9 +87,9 @@ export const columns = helper.columns([
     cell: ({ row }) => <ProgressCell run={row.original} />,
   }),
   helper.display({
-    id: "accuracy",
-    header: "Accuracy",
-    cell: ({ row }) => <AccuracyCell run={row.original} />,
+    id: "headline",
+    header: ({ table }) => capitalised(sharedHeadline(table.getRowModel().rows.map((row) => row.original))),
+    cell: ({ row }) => <HeadlineCell run={row.original} />,
   }),
   helper.display({ id: "live", header: "Live", cell: ({ row }) => count(row.original.live) }),
   helper.display({
@@ -134,7 +135,7 @@ function NameCell({ run }: { run: RunSummary }) {
       </Group>
       {/* On a phone the columns to the right are hidden. */}
       <Text size="xs" c="dimmed" hiddenFrom="sm" className="clip">
-        {count(run.step)} / {count(run.total_steps)} · accuracy {metric(run.metrics["eval_accuracy"]?.max)}
+        {count(run.step)} / {count(run.total_steps)} · {run.headline.title} {metric(run.headline.best)}
       </Text>
     </div>
   );
@@ -150,14 +151,12 @@ function ProgressCell({ run }: { run: RunSummary }) {
   return <StepProgress step={run.step} total={run.total_steps} isActive={isActive(run.status)} hint={hint} />;
 }
 
-function AccuracyCell({ run }: { run: RunSummary }) {
-  const accuracy = run.metrics["eval_accuracy"];
-  if (!accuracy) return missing;
+function HeadlineCell({ run }: { run: RunSummary }) {
+  const { title, best, best_step, last } = run.headline;
+  if (best === null) return missing;
   return (
-    <Tooltip
-      label={`Best evaluation accuracy, at step ${accuracy.max_step}. Last: ${metric(accuracy.last)}.`}
-    >
-      <span>{metric(accuracy.max)}</span>
+    <Tooltip label={`Best evaluation ${title}, at step ${best_step}. Last: ${metric(last)}.`}>
+      <span>{metric(best)}</span>
     </Tooltip>
   );
 }
@@ -166,3 +165,5 @@ function AgeCell({ time }: { time: number }) {
   const now = useServerNow(10_000);
   return <span title={dateTime(time)}>{age(time, now)}</span>;
 }
+
+const capitalised = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -9,10 +9,10 @@ import { type Curve, curvesFigure } from "@/charts/figures/curves";
 import { colourOf, type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
+import { metricCalled, useMetrics } from "@/components/runs/tasks";
 import { count, metric } from "@/components/text/format";
 import type { ForkMark } from "@/features/run/lineage/related-runs";
 import { type CurveAxis, type CurveData, placesOf, stepRangeBetween, withDetail } from "./curve-data";
-import { metricTitle } from "./metric-groups";
 import { rangeQuery } from "./queries";
 import type { RelatedCurve } from "./use-related-curves";
 
@@ -63,6 +63,7 @@ export function CurvePanel({
   scale,
 }: CurvePanelProps) {
   const look = useLook();
+  const { title } = metricCalled(curve.name, useMetrics(run.task));
   const { ref, entry } = useIntersection({ rootMargin: "400px" });
   const wasSeen = useRef(false);
   if (entry?.isIntersecting) wasSeen.current = true;
@@ -112,7 +113,7 @@ export function CurvePanel({
         curves: [
           ...others,
           {
-            name: others.length && related.length ? "this run" : metricTitle(shown.name),
+            name: others.length && related.length ? "this run" : title,
             x,
             values: scaled(shown.values),
             smoothed: x.length > fewestSmoothed ? scaled(shown.smoothed) : [],
@@ -130,7 +131,7 @@ export function CurvePanel({
         marks: marksOf(run, axis, place, forks),
       });
     },
-    [shown, axis, isLog, scale, run, place, related, forks],
+    [shown, title, axis, isLog, scale, run, place, related, forks],
   );
   const figure = useMemo(() => figureOf(look), [figureOf, look]);
   const last = curve.values.at(-1);
@@ -138,7 +139,7 @@ export function CurvePanel({
   return (
     <div ref={ref} data-testid={`curve-${curve.name}`} data-points={curve.total}>
       <Panel
-        title={metricTitle(curve.name)}
+        title={title}
         order={3}
         actions={
           <Group gap={6} wrap="nowrap">
@@ -148,9 +149,9 @@ export function CurvePanel({
                 : metric(value)}
             </Text>
             <ExportMenu
-              label={`Save ${metricTitle(curve.name)}`}
+              label={`Save ${title}`}
               file={`${run.name} ${curve.name}`}
-              title={`${run.name} · ${metricTitle(curve.name)}`}
+              title={`${run.name} · ${title}`}
               figureOf={figureOf}
               rows={() => everyPoint(run.id, curve.name)}
             />
@@ -162,7 +163,7 @@ export function CurvePanel({
           <Plot
             figure={figure}
             height={height}
-            label={`${metricTitle(curve.name)} by ${axisTitles[axis]}; last ${metric(value)}.`}
+            label={`${title} by ${axisTitles[axis]}; last ${metric(value)}.`}
             onZoom={(range) =>
               setZoomedTo(range && stepRangeBetween(curve, placesOf(curve, axis, place), range))
             }

@@ -15,10 +15,11 @@ import { IconSearch } from "@tabler/icons-react";
 import { useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
+import { metricCalled, useMetrics } from "@/components/runs/tasks";
 import type { MetricTail } from "@/features/run/live/metric-tail";
 import { CurvePanel } from "./CurvePanel";
 import type { CurveAxis } from "./curve-data";
-import { metricGroups, metricTitle } from "./metric-groups";
+import { metricGroups } from "./metric-groups";
 import { useCurves } from "./use-curves";
 import { useRelatedCurves } from "./use-related-curves";
 
@@ -38,6 +39,7 @@ export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
   const [hasForks, setForks] = useState(false);
   const [search, setSearch] = useState("");
   const { past, curves } = useCurves(run.id, { beta, hasGhosts, cuts, status, tail });
+  const metrics = useMetrics(run.task);
   const related = useRelatedCurves(run.id, { beta, isOn: hasForks });
 
   if (past.error && !past.data) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
@@ -45,7 +47,10 @@ export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
   const wanted = search.trim().toLowerCase();
   const byName = new Map(curves.map((curve) => [curve.name, curve]));
   const groups = metricGroups(
-    [...byName.keys()].filter((name) => `${name} ${metricTitle(name)}`.toLowerCase().includes(wanted)),
+    [...byName.keys()].filter((name) =>
+      `${name} ${metricCalled(name, metrics).title}`.toLowerCase().includes(wanted),
+    ),
+    metrics,
   );
   const hasCut = run.attempts.filter((one) => one.start_step !== null).length > 1;
   return (

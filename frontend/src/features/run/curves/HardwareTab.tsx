@@ -1,9 +1,9 @@
 import { SimpleGrid, Skeleton, Stack } from "@mantine/core";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
+import { metricCalled, useMetrics } from "@/components/runs/tasks";
 import type { MetricTail } from "@/features/run/live/metric-tail";
 import { type Amount, CurvePanel } from "./CurvePanel";
-import { isHardware } from "./metric-groups";
 import { useCurves } from "./use-curves";
 
 const gigabytes: Amount = { by: 1e9, unit: "GB", decimals: 2 };
@@ -22,6 +22,7 @@ export default function HardwareTab({
   cuts: number;
   tail: MetricTail;
 }) {
+  const metrics = useMetrics(run.task);
   const { past, curves } = useCurves(run.id, {
     beta: 0,
     hasGhosts: false,
@@ -31,7 +32,9 @@ export default function HardwareTab({
   });
   if (past.error && !past.data) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
   if (!past.data) return <Skeleton height={260} />;
-  const shown = curves.filter(({ name }) => isHardware(name) || name.endsWith("_per_second"));
+  const shown = curves.filter(({ name }) =>
+    ["hardware", "speed"].includes(metricCalled(name, metrics).group),
+  );
   if (shown.length === 0) {
     return (
       <EmptyState title="No metrics yet">

@@ -77,17 +77,19 @@ export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) 
   );
 }
 
-export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelProps) {
+/** The task's main metric, and the loss on an axis of its own. */
+export function EvaluationPanel({ run, series, totalSteps, cursor }: CurvePanelProps) {
   const look = useLook();
-  const [hasGhosts, ghosts, ghostSwitch] = useGhosts(run, "eval_accuracy");
-  const accuracy = series["eval_accuracy"];
-  const loss = series["eval_loss"];
+  const { name, title } = run.headline;
+  const [hasGhosts, ghosts, ghostSwitch] = useGhosts(run, name);
+  const headline = series[name];
+  const loss = name === "eval_loss" ? undefined : series["eval_loss"];
   const figureOf = useCallback(
     (look: Look) =>
       curvesFigure({
         curves: [
           ...ghosts.map((ghost) => ghostCurve(ghost, look.muted)),
-          ...(accuracy ? [curve("accuracy", accuracy, colourOf(look, 2), { hasMarkers: true })] : []),
+          ...(headline ? [curve(title, headline, colourOf(look, 2), { hasMarkers: true })] : []),
           ...(loss
             ? [
                 curve("loss", loss, colourOf(look, 1), {
@@ -100,10 +102,10 @@ export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelPro
         ],
         look,
         secondTitle: "loss",
-        yTitle: "accuracy",
+        yTitle: title,
         xRange: totalSteps ? [0, totalSteps] : undefined,
       }),
-    [accuracy, loss, ghosts, totalSteps],
+    [headline, title, loss, ghosts, totalSteps],
   );
   const figure = useMemo(() => figureOf(look), [figureOf, look]);
   return (
@@ -113,26 +115,26 @@ export function AccuracyPanel({ run, series, totalSteps, cursor }: CurvePanelPro
         <Group gap="md">
           {hasGhosts ? ghostSwitch : null}
           <Group gap={6} wrap="nowrap">
-            <Last points={accuracy} />
+            <Last points={headline} />
             <ExportMenu
               label="Save evaluation"
               file={`${run.name} evaluation`}
               title={`${run.name} · Evaluation`}
               figureOf={figureOf}
               rows={async () => {
-                const drawn = ["eval_accuracy", "eval_loss"].filter((name) => name in series);
-                return (await Promise.all(drawn.map((name) => everyPoint(run.id, name)))).flat();
+                const drawn = [...new Set([name, "eval_loss"])].filter((one) => one in series);
+                return (await Promise.all(drawn.map((one) => everyPoint(run.id, one)))).flat();
               }}
             />
           </Group>
         </Group>
       }
-      note={reducedNote(accuracy)}
+      note={reducedNote(headline)}
     >
       <Plot
         figure={figure}
         height={height}
-        label={`Evaluation accuracy and loss by step; last accuracy ${metric(accuracy?.values.at(-1))}.`}
+        label={`Evaluation ${title}${loss ? " and loss" : ""} by step; last ${title} ${metric(headline?.values.at(-1))}.`}
         {...cursorOf(cursor)}
       />
     </Panel>

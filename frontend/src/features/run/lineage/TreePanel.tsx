@@ -41,7 +41,7 @@ function Line({ run, isHere }: { run: Relative; isHere: boolean }) {
       )}
       <Text size="xs" c="dimmed" className="numbers" style={{ whiteSpace: "nowrap" }}>
         {run.parent_step === null ? "" : `from step ${count(run.parent_step)} · `}
-        accuracy {metric(run.metrics["eval_accuracy"]?.max)}
+        {run.headline.title} {metric(run.headline.best)}
       </Text>
     </>
   );

@@ -5,6 +5,14 @@ import { forkMarks, mostChildren, relatedRuns } from "./related-runs";
 const run = (id: string, parent_id: string | null = null, parent_step: number | null = null): Relative => ({
   ...{ id, parent_id, parent_step },
   ...{ name: id, status: "done", step: 100, total_steps: 100, metrics: {} },
+  headline: {
+    name: "eval_score",
+    title: "score",
+    lower_is_better: false,
+    best: null,
+    best_step: null,
+    last: null,
+  },
 });
 
 test("ancestors are shown up to where the line left them, children whole", () => {

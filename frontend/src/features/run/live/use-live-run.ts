@@ -20,7 +20,7 @@ const tellsOfRow: readonly RunEvent["kind"][] = ["status", "artifact", "config",
 const changesSummary = (event: RunEvent): boolean =>
   event.kind === "checkpoint" ||
   (event.kind === "prune" && event.final) ||
-  (event.kind === "metrics" && "eval_accuracy" in event.values);
+  (event.kind === "metrics" && Object.keys(event.values).some((name) => name.startsWith("eval_")));
 
 /** History, then the stream from where the history ends; again when a run that had ended goes on. */
 export function useLiveRun(id: string) {

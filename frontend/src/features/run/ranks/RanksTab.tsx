@@ -3,7 +3,7 @@ import { Suspense, useCallback, useDeferredValue, useRef, useState } from "react
 import type { RunDetail, RunStatus } from "@/api/types";
 import { useMethod } from "@/components/runs/methods";
 import { lazyPart } from "@/components/server/load-part";
-import { AccuracyPanel, LossPanel } from "@/features/run/curves/LiveCurvePanels";
+import { EvaluationPanel, LossPanel } from "@/features/run/curves/LiveCurvePanels";
 import type { LiveRun } from "@/features/run/live/live-run";
 import { frameIndexAt, nearestIndex } from "@/features/run/playback/snapshot-index";
 import type { StepCursor } from "@/features/run/playback/step-cursor";
@@ -95,7 +95,7 @@ function Ranks({ run, live, status }: RanksTabProps) {
             <BudgetPanel run={run} snapshots={snapshots} totalSteps={totalSteps} cursor={cursor} />
             <SteerPanel run={run} status={status} />
             <LossPanel {...curves} />
-            <AccuracyPanel {...curves} />
+            <EvaluationPanel {...curves} />
           </Stack>
         </Grid.Col>
       </Grid>
@@ -139,7 +139,7 @@ function CurvesAlone({ run, live }: Pick<RanksTabProps, "run" | "live">) {
           <LossPanel {...curves} />
         </Grid.Col>
         <Grid.Col span={{ base: 12, md: 6 }}>
-          <AccuracyPanel {...curves} />
+          <EvaluationPanel {...curves} />
         </Grid.Col>
       </Grid>
     </Stack>

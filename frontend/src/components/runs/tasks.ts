@@ -1,0 +1,44 @@
+/** The tasks and their metrics as the API describes them. The page knows none by name. */
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { http, unwrap } from "@/api/client";
+import type { MetricInfo, RunSummary } from "@/api/types";
+
+export const tasksQuery = queryOptions({
+  queryKey: ["tasks"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/tasks", { signal }))).items,
+  // They change with the server's version only, and then the page is loaded again.
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+const none: readonly MetricInfo[] = [];
+
+/** The metrics of a task in the order of the page; empty until the API has answered. */
+export const useMetrics = (task: string): readonly MetricInfo[] =>
+  useQuery(tasksQuery).data?.find((one) => one.name === task)?.metrics ?? none;
+
+/** What the main metric of these runs is called within a sentence, where it is the same for all. */
+export function sharedHeadline(runs: readonly Pick<RunSummary, "headline">[]): string {
+  const titles = new Set(runs.map((run) => run.headline.title));
+  return titles.size === 1 ? ([...titles][0] ?? "") : "main metric";
+}
+
+/** The description of a metric, or one made from its name: a metric is never left out because nobody described it. */
+export function metricCalled(name: string, known: readonly MetricInfo[]): MetricInfo {
+  const numbers = name.match(/\d+/g) ?? [];
+  const pattern = numbers.length === 1 ? name.replace(/\d+/, "*") : name;
+  const found = known.find((one) => one.name === name) ?? known.find((one) => one.name === pattern);
+  if (found) return { ...found, name, title: found.title.replace("*", numbers[0] ?? "*") };
+  const words =
+    name
+      .replace(/^eval_/, "")
+      .replaceAll("_", " ")
+      .trim() || name;
+  const isEvaluation = name.startsWith("eval_");
+  return {
+    name,
+    title: isEvaluation ? `Evaluation ${words}` : words.charAt(0).toUpperCase() + words.slice(1),
+    unit: null,
+    group: isEvaluation ? "evaluation" : "other",
+    lower_is_better: /(^|_)(loss|perplexity|error|mae|mse|rmse)$/.test(name),
+  };
+}
