@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
@@ -134,15 +134,15 @@ def shrunk(kind: str) -> PreTrainedConfig:
     return config
 
 
-def build(config: PreTrainedConfig) -> nn.Module:
+def build(config: PreTrainedConfig) -> PreTrainedModel:
     with torch.device("meta"):
-        model: nn.Module = AutoModelForSequenceClassification.from_config(copy.deepcopy(config))
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_config(copy.deepcopy(config))
     return model
 
 
-def names(model: nn.Module, config: PreTrainedConfig, kind: str) -> dict[str, Any]:
+def names(model: PreTrainedModel, config: PreTrainedConfig, kind: str) -> dict[str, Any]:
     heads = head_names(model, "SEQ_CLS")
-    prefix = model.base_model_prefix if hasattr(model, model.base_model_prefix) else ""
+    prefix = str(model.base_model_prefix) if hasattr(model, model.base_model_prefix) else ""
     try:
         linear = target_names(model, None, heads)
     except ValueError:  # no linear layer in a block: SqueezeBERT's are convolutions

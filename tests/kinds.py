@@ -17,7 +17,7 @@ TEXTS = [
     "warm scene , great actor",
     "is the end the end ?",
 ]
-_BERT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+_BERT: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 
 
 def make_folder(folder: Path, kind: str, *, config: dict[str, Any] | None = None, seed: int = 0) -> Path:
@@ -40,7 +40,7 @@ def make_folder(folder: Path, kind: str, *, config: dict[str, Any] | None = None
 
 
 def _wordpiece() -> "PreTrainedTokenizerBase":
-    from transformers import BertTokenizerFast
+    from transformers import BertTokenizer
 
     words = [
         "[PAD]",
@@ -56,7 +56,7 @@ def _wordpiece() -> "PreTrainedTokenizerBase":
         *WORDS["fresh"],
         *WORDS["rotten"],
     ]
-    return BertTokenizerFast(vocab={word: number for number, word in enumerate(words)})
+    return BertTokenizer(vocab={word: number for number, word in enumerate(words)})
 
 
 def _byte_level(special: list[str], template: str | None, **names: str) -> "PreTrainedTokenizerBase":
@@ -173,6 +173,7 @@ def _bart(tokenizer: "PreTrainedTokenizerBase") -> Any:
 def _t5(tokenizer: "PreTrainedTokenizerBase") -> Any:
     from transformers import T5Config, T5ForConditionalGeneration
 
+    undeclared: dict[str, Any] = {"decoder_start_token_id": 0}
     return T5ForConditionalGeneration(
         T5Config(
             vocab_size=len(tokenizer),
@@ -183,7 +184,7 @@ def _t5(tokenizer: "PreTrainedTokenizerBase") -> Any:
             num_heads=2,
             pad_token_id=0,
             eos_token_id=1,
-            decoder_start_token_id=0,
+            **undeclared,
         )
     )
 

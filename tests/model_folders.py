@@ -104,7 +104,11 @@ def _special(name: str, make: Callable[[Path], object]) -> Callable[[Path], obje
 
 
 def _without(*names: str) -> Callable[[Path], object]:
-    return lambda folder: [(folder / name).unlink() for name in names]
+    def damage(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return damage
 
 
 def _tokenizer(content: object) -> Callable[[Path], object]:
@@ -217,7 +221,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "index_without_metadata": (_index({_FIRST: "model-00001-of-00002.safetensors"}, None), "metadata"),
     "no_tokenizer": (_without("vocab.txt"), "tokenizer"),
     "sentencepiece_only": (
-        lambda folder: ((folder / "vocab.txt").unlink(), (folder / "spiece.model").write_bytes(b"\n\x05")),
+        lambda folder: (folder / "vocab.txt").rename(folder / "spiece.model").write_bytes(b"\n\x05"),
         "sentencepiece",
     ),
     "vocabulary_of_another_class": (

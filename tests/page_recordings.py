@@ -29,7 +29,7 @@ from rankscope.store.runs import get_run
 from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.stop import StopFlag
 from rankscope_worker.child.train import _attempt, _cause
-from rankscope_worker.host.endings import classify, write_ending
+from rankscope_worker.host.endings import Asked, classify, write_ending
 from rankscope_worker.inbox import Inbox, SteerRequest
 from tests.stack import TOKEN
 from tests.tiny import make_reviews, make_tiny_bert
@@ -37,7 +37,7 @@ from tests.tiny import make_reviews, make_tiny_bert
 Json = dict[str, Any]
 FOLDER = Path(__file__).parents[1] / "frontend" / "src" / "features" / "run" / "live" / "recorded"
 _ROW = ("status", "phase", "step", "total_steps", "attempt", "modules", "width", "last_seq")
-_SMOOTHED = {"names": "train_loss", "smooth": 0.9}
+_SMOOTHED: dict[str, Any] = {"names": "train_loss", "smooth": 0.9}
 CONFIG: Json = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
@@ -116,6 +116,7 @@ class Life:
         folder = self.settings.attempt_dir(claim.run_id, claim.attempt)
         folder.mkdir(parents=True)
         recorder = _Observed(self, at, change, claim)
+        code: int
         note = None
         try:
             code, note = _attempt(
@@ -126,7 +127,7 @@ class Life:
         except Exception as error:
             code, note = _cause(error, folder)
         recorder.close()
-        asked = "by_person" if self.stop() else "nothing"
+        asked: Asked = "by_person" if self.stop() else "nothing"
         ending = classify(code, asked, note, folder / "log.txt", claim.config, None)
         write_ending(self.engine, claim, ending, max_lost_workers=5)
         self.observe()

@@ -19,7 +19,9 @@ TOKEN = "token-of-the-tests"
 Value = TypeVar("Value")
 
 
-def wait_for(what: str, condition: Callable[[], Value], *, deadline_s: float = 60.0, every_s: float = 0.05) -> Value:
+def wait_for(
+    what: str, condition: Callable[[], Value | None], *, deadline_s: float = 60.0, every_s: float = 0.05
+) -> Value:
     """The first true value of `condition`; fails with `what` once the deadline has passed."""
     end = time.monotonic() + deadline_s
     while not (value := condition()):

@@ -131,7 +131,7 @@ def cannot_start(place: Place, commands: tuple[str, ...], *words: str, as_instal
     assert place.processes() == []
 
 
-Break = Callable[[Place], None]
+Break = Callable[[Place], object]
 EVERY = tuple(COMMANDS)
 
 
@@ -148,7 +148,7 @@ def sql(*statements: str) -> Break:
 
 
 def write(name: str, content: bytes) -> Break:
-    return lambda place: (place.folder / name).write_bytes(content) and None
+    return lambda place: (place.folder / name).write_bytes(content)
 
 
 def damage(place: Place) -> None:

@@ -1,6 +1,8 @@
 """Many viewers of one run while the server is killed and started again."""
 
 import time
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from rankscope.contract.config import RunConfig
@@ -16,6 +18,10 @@ from tests.faults.viewers import Viewer
 from tests.stack import Stack, wait_for
 
 VIEWERS = 50
+
+
+def _have_all_seen(viewers: Iterable[Viewer], step: int) -> bool:
+    return all(viewer.step >= step for viewer in viewers)
 
 
 def test_fifty_viewers_see_every_event_once_though_the_server_is_killed_twice(tmp_path: Path) -> None:
@@ -36,8 +42,7 @@ def test_fifty_viewers_see_every_event_once_though_the_server_is_killed_twice(tm
             recorder.record(MetricsEvent(step=step, values={"train_loss": 1.0}))
             if step in (100, 200):
                 recorder.flush()
-                seen = step
-                wait_for("all to watch", lambda seen=seen: all(viewer.step >= seen for viewer in viewers))
+                wait_for("all to watch", partial(_have_all_seen, viewers, step))
                 stack.kill("api")
             if step in (150, 250):
                 stack.start_api()

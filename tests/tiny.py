@@ -34,11 +34,11 @@ def make_tiny_bert(folder: Path, *, hidden: int = 32, layers: int = 2, seed: int
 
 
 def _save_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
-    from transformers import BertTokenizerFast
+    from transformers import BertTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *FILLER, *WORDS["fresh"], *WORDS["rotten"]]
-    tokenizer = BertTokenizerFast(vocab={word: number for number, word in enumerate(vocabulary)})
+    tokenizer = BertTokenizer(vocab={word: number for number, word in enumerate(vocabulary)})
     tokenizer.save_pretrained(folder)
     return tokenizer
 

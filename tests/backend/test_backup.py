@@ -45,7 +45,7 @@ def make(tmp_path: Path, request: pytest.FixtureRequest) -> Make:
         url = request.getfixturevalue("new_postgres")() if kind == "postgresql" else ""
         folder = tmp_path / f"data{len(made)}"
         folder.mkdir()
-        return Settings(_env_file=None, data_dir=folder, database_url=url)  # type: ignore[call-arg]
+        return Settings(_env_file=None, data_dir=folder, database_url=url)
 
     return make
 

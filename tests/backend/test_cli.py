@@ -3,7 +3,8 @@
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,10 @@ def test_printable_text_stays_as_it_is() -> None:
     assert printable("a\x1b[31m\n\x00\u202eb") == "a\\x1b[31m\\n\\x00\\u202eb"
 
 
+def ends_with(numbers: Sequence[int], last: int) -> bool:
+    return bool(numbers) and numbers[-1] == last
+
+
 def test_watch_goes_on_over_breaks_and_shows_each_event_once(settings: Settings) -> None:
     port = free_port()
     server = start_server(settings, port=port)
@@ -292,7 +297,7 @@ def test_watch_goes_on_over_breaks_and_shows_each_event_once(settings: Settings)
             append(engine, claimed, losses(step + 1, step + 2))
             step += 2
             last = sequence(engine, claimed.run_id)[-1]
-            wait_for("the events to be shown", lambda last=last: seen_so_far[-1:] == [last], deadline_s=20)
+            wait_for("the events to be shown", partial(ends_with, seen_so_far, last), deadline_s=20)
             server.stop()
             wait_for("the break to be told", lambda: told[-1:] and "broke" in told[-1], deadline_s=20)
             append(engine, claimed, losses(step + 1))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def test_connection_that_does_not_finish_its_request_is_closed_and_one_that_stre
         with connected(port, [stream, b"", b"GET / HT", LONG_BODY]) as (streaming, *unfinished):
             read_until(streaming, b"begin")
             for connection in unfinished:
-                wait_for("the connection to be closed", lambda one=connection: is_closed(one), deadline_s=20)
+                wait_for("the connection to be closed", partial(is_closed, connection), deadline_s=20)
             assert not is_closed(streaming)
 
 

@@ -39,7 +39,7 @@ class Made:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        old = Settings(_env_file=None, data_dir=folder / "old")  # type: ignore[call-arg]
+        old = Settings(_env_file=None, data_dir=folder / "old")
         old.data_dir.mkdir(parents=True)
         self.run_id, self.waiting = fill(old)
         self.rows = rows(old)
@@ -105,7 +105,7 @@ def empty(tmp_path: Path) -> Settings:
     folder.mkdir(parents=True)
     (folder / "token").write_text("the token of this place")
     (tmp_path / "house" / "neighbour").write_text("untouched")
-    return Settings(_env_file=None, data_dir=folder)  # type: ignore[call-arg]
+    return Settings(_env_file=None, data_dir=folder)
 
 
 def picture(settings: Settings) -> dict[str, str]:
@@ -350,7 +350,7 @@ def test_nothing_starts_on_a_restore_that_was_cut_off(made: Made, empty: Setting
 
 
 def test_a_backup_takes_neither_links_nor_the_token_along(made: Made, tmp_path: Path) -> None:
-    old = Settings(_env_file=None, data_dir=made.folder / "old")  # type: ignore[call-arg]
+    old = Settings(_env_file=None, data_dir=made.folder / "old")
     (old.data_dir / "token").write_text("the secret of this place")
     attempt = old.attempt_dir(made.run_id, 1)
     (attempt / "metrics.json").symlink_to(old.data_dir / "token")

@@ -79,7 +79,7 @@ def _report_when_made(kind: type[BaseModel]) -> None:
         return found
 
     kind.__init__ = made  # type: ignore[assignment]
-    kind.model_validate = classmethod(validated)  # type: ignore[assignment]
+    kind.model_validate = classmethod(validated)  # type: ignore[assignment, arg-type]
 
 
 def _report(what: str) -> None:

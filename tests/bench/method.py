@@ -43,10 +43,10 @@ class HostReads(TorchDispatchMode):
     """Counts what leaves the device while it is active: calls of `to_host`, and single values read into Python."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.copies = 0
         self.copied_bytes = 0
-        self._original = allocator_module.to_host
+        self._original = to_host
 
     def to_host(self, tensor: Tensor) -> Any:
         self.copies += 1
@@ -242,9 +242,10 @@ def _interleave(ours: Callable[[], None], theirs: Callable[[], None], warmup: in
         for watch in watches:
             watch()
     gc.unfreeze()
-    available_s = (time.perf_counter() - start_s) * psutil.cpu_count()
+    available_s = (time.perf_counter() - start_s) * (psutil.cpu_count() or 1)
     elsewhere_s = max(_busy_s() - busy_s - (time.process_time() - own_s), 0.0)
-    return Pairs(*(watch.times_s[warmup:] for watch in watches), elsewhere=100 * elsewhere_s / available_s)
+    ours_s, theirs_s = (watch.times_s[warmup:] for watch in watches)
+    return Pairs(ours_s, theirs_s, elsewhere=100 * elsewhere_s / available_s)
 
 
 def _busy_s() -> float:

@@ -44,7 +44,7 @@ class Side:
         self.method: RankMethod = create_method(key, options)
         model = self.method.prepare(_roberta(size), "SEQ_CLS")
         self.method.initialize([_batch(size)])
-        callbacks = self.method.callbacks(on_snapshot=packed if reports else None)
+        callbacks = self.method.callbacks(on_snapshot=_pack if reports else None)
         arguments = TrainingArguments(
             output_dir=folder,
             max_steps=max_steps,
@@ -117,6 +117,10 @@ class Side:
 def packed(snapshot: Snapshot) -> bytes:
     """The snapshot as it travels: mask, then float16 scores."""
     return snapshot.pack_mask() + snapshot.pack_scores()
+
+
+def _pack(snapshot: Snapshot) -> None:
+    packed(snapshot)
 
 
 def _roberta(size: Size) -> nn.Module:

@@ -51,12 +51,17 @@ def save_pairs(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\n\u0120 f\n")
 
 
+def save_vocabulary_of_pairs(folder: Path) -> None:
+    save_pairs(folder)
+    (folder / "merges.txt").unlink()
+
+
 FILES: dict[str, Callable[[Path], object]] = {
     "none": lambda folder: None,
     "tokenizer.json": save_fast,
     "vocab.txt": lambda folder: (folder / "vocab.txt").write_text("\n".join(VOCABULARY)),
     "vocab.json and merges.txt": save_pairs,
-    "vocab.json alone": lambda folder: (save_pairs(folder), (folder / "merges.txt").unlink()),
+    "vocab.json alone": save_vocabulary_of_pairs,
     "spiece.model": lambda folder: (folder / "spiece.model").write_bytes(
         b"\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02"
     ),

@@ -38,7 +38,7 @@ def test_plan_counts_what_the_method_really_trains_and_keeps(catalog: Catalog, t
 
     from dynamic_rank import create_method
 
-    for name, options in {
+    methods: dict[str, dict[str, Any]] = {
         "dynamic_rank": {"target_rank": 2, "initial_rank": 4, "prune_interval": 4},
         "lora": {"rank": 3},
         "adalora": {"target_rank": 2, "prune_interval": 4},
@@ -47,7 +47,8 @@ def test_plan_counts_what_the_method_really_trains_and_keeps(catalog: Catalog, t
         "sora": {"rank": 3},
         "control": {"rank_pattern": {"bert.encoder.layer.0.attention.self.query": 3}},
         "full": {},
-    }.items():
+    }
+    for name, options in methods.items():
         plan = make_plan(config({"name": name, **options}), catalog)
         method = create_method(name, options)
         entry = catalog.model("local:tiny-bert")

@@ -155,11 +155,16 @@ def test_a_viewer_of_a_live_run_asks_little_and_an_alert_moves_nothing(stack: St
         page.wait_for_load_state("load")
         page.on("request", note)
         began, first = time.monotonic(), feeding.step
+
+        def is_over() -> bool:
+            page.wait_for_timeout(500)
+            return time.monotonic() - began > WATCHED_S
+
         feeding.warnings.append(WarningEvent(code="trial", message="Something to look at.", next_step="Look at it."))
         expect(page.get_by_test_id("warning-trial")).to_be_visible()
         wait_for(
             "the time to be over",
-            lambda: page.wait_for_timeout(500) or time.monotonic() - began > WATCHED_S,
+            is_over,
             deadline_s=2 * WATCHED_S,
         )
         assert feeding.step > first + 30

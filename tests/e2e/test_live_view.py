@@ -5,6 +5,7 @@ import signal
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,7 +17,7 @@ from tests.e2e.test_main_job import number, picture
 from tests.faults.orders import hooked, order
 from tests.stack import TOKEN, Stack, wait_for
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
     "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 20, "prune_end_ratio": 0.6},

@@ -212,7 +212,8 @@ def check_adapter(stack: Stack, run_id: str, archive: Path, folder: Path) -> Non
 
     def fresh() -> torch.nn.Module:
         torch.manual_seed(1)
-        return AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+        model: torch.nn.Module = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+        return model
 
     with stack.client() as client:
         options = dict(client.run(run_id)["config"]["method"])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.e2e.conftest import Console, tiny_stack
 from tests.e2e.test_main_job import choose, picture
@@ -89,7 +89,12 @@ def test_leaving_asks_by_link_back_and_reload(form: Page, stack: Stack) -> None:
     expect(form.get_by_label("Name", exact=True)).to_have_value("not to be lost")
 
     asked: list[str] = []
-    form.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def accept(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    form.once("dialog", accept)
     form.reload()
     assert asked == ["beforeunload"]
     # Reloaded all the same: the edit is back, and says so.

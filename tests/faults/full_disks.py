@@ -113,7 +113,7 @@ def _await_the_word(case: Case) -> str | None:
         lambda event: event.get("code") == "checkpoint_failed" or event.get("status") in ("failed", "done", "stopped"),
         DEADLINE_S,
     )
-    return event and str(event.get("code") or event.get("reason"))
+    return str(event.get("code") or event.get("reason")) if event else None
 
 
 def _look_at_what_is_left(case: Case, newest: Path, found: list[Breach], told: str | None) -> None:

@@ -208,9 +208,9 @@ class Installation(Stack):
         self.stop()
         for _run, _attempt, pid in self._executions():
             try:
-                process = psutil.Process(pid)
-                if "rankscope_worker.child.train" in process.cmdline():
-                    process.kill()
+                child = psutil.Process(pid)
+                if "rankscope_worker.child.train" in child.cmdline():
+                    child.kill()
             except psutil.Error:
                 continue
         self.engine.dispose()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.faults.checks import Breach
 from tests.faults.child_kills import MOMENTS
 from tests.faults.damaged_checkpoints import make_damage
 from tests.faults.harness import Case, Harness, Result
@@ -18,7 +19,8 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
 
 @pytest.mark.timeout(3 * DEADLINE_S)  # above what the harness waits for: it says what it waited for, and how all stood
 def test_nothing_is_lost_whatever_is_killed(harness: Harness) -> None:
-    damage = make_damage(breaches := [])
+    breaches: list[Breach] = []
+    damage = make_damage(breaches)
     # Alone with its run: each of these counts on being the only one that ends its attempts.
     private = [*MOMENTS, damage]
     # These hit every run of a process, or of all.

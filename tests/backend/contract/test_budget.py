@@ -1,13 +1,14 @@
 """The server's copy of the budget equation against the training library's."""
 
 import itertools
+from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from dynamic_rank import DynamicRankConfig
 from dynamic_rank.schedule.budget import BudgetSchedule
-from rankscope.contract.budget import PruningWindow, planned_budget, pruning_window, regular_prunings
+from rankscope.contract.budget import PruningPhase, PruningWindow, ScheduleShape, planned_budget, pruning_window, regular_prunings
 from rankscope.contract.config import Steering
 from rankscope.contract.methods import DynamicRankMethod
 from rankscope.contract.steered_budget import MOST_POINTS, BudgetPlan, steered_curve
@@ -27,10 +28,17 @@ ratios = some.integers(0, 100).map(lambda percent: percent / 100)
 )
 @settings(max_examples=150, deadline=None)
 def test_planned_budget_equals_the_training_librarys_at_every_step(
-    target_rank, more, ratio_pair, interval, shape, phase, n_modules, total_steps
-):
+    target_rank: int,
+    more: int,
+    ratio_pair: list[float],
+    interval: int,
+    shape: ScheduleShape,
+    phase: PruningPhase,
+    n_modules: int,
+    total_steps: int,
+) -> None:
     warmup_ratio, prune_end_ratio = ratio_pair
-    same = {
+    same: dict[str, Any] = {
         "target_rank": target_rank,
         "initial_rank": target_rank + more,
         "warmup_ratio": warmup_ratio,
@@ -57,12 +65,12 @@ def test_planned_budget_equals_the_training_librarys_at_every_step(
         assert planned_budget(step, window, b0, bT, shape) == schedule.budget(step)
 
 
-def test_ratio_reads_as_it_is_written():
+def test_ratio_reads_as_it_is_written() -> None:
     assert 0.29 * 100 < 29
     assert pruning_window(100, 0.29, 0.57).start == 29
 
 
-def test_curve_holds_its_ends_outside_the_window():
+def test_curve_holds_its_ends_outside_the_window() -> None:
     window = pruning_window(1000, 0.15, 0.5)
     assert [planned_budget(step, window, 300, 200) for step in (0, 150, 500, 1000)] == [300, 300, 200, 200]
 
@@ -113,7 +121,9 @@ acts = some.builds(
     phase=some.sampled_from(["window", "absolute"]),
 )
 @settings(max_examples=150, deadline=None)
-def test_steered_curve_is_what_the_training_library_does(steering, ends, interval, shape, phase):
+def test_steered_curve_is_what_the_training_library_does(
+    steering: list[Steering], ends: tuple[int, int], interval: int, shape: ScheduleShape, phase: PruningPhase
+) -> None:
     warmup_ratio, prune_end_ratio = (end / 100 for end in ends)
     config = DynamicRankConfig(
         target_rank=4,
@@ -141,7 +151,7 @@ def test_steered_curve_is_what_the_training_library_does(steering, ends, interva
         assert short == curve
 
 
-def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_release():
+def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_release() -> None:
     plan = BudgetPlan(10, 9, 4, PruningWindow(10, 50), 10)
     held = [Steering(step=25, action="hold")]
     curve = steered_curve(plan, 100, held).points
@@ -151,7 +161,7 @@ def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_releas
     assert steered_curve(plan, 100, released).points == [*curve[:3], (70, 30), (100, 30)]
 
 
-def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_hears_nothing_more():
+def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_hears_nothing_more() -> None:
     plan = BudgetPlan(10, 9, 4, PruningWindow(10, 50), 10)
     steering = [Steering(step=33, action="freeze"), Steering(step=40, action="target", target_rank=2)]
     curve = steered_curve(plan, 100, steering)
@@ -159,7 +169,7 @@ def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_hears_nothing_more
     assert [budget for _, budget in curve.points[3:]] == [planned_budget(30, plan.window, 90, 40)] * 3
 
 
-def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_steered():
+def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_steered() -> None:
     window = PruningWindow(1_500_000, 5_000_000)
     plan = BudgetPlan(10_000, 512, 1, window, 1)
     steering = [Steering(step=2_000_000, action="hold"), Steering(step=3_000_000, action="release")]
@@ -172,7 +182,7 @@ def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_s
     assert max(gaps) <= curve.pruning_count / 490
 
 
-def test_curve_of_a_thousand_acts_in_ten_million_steps_is_bounded():
+def test_curve_of_a_thousand_acts_in_ten_million_steps_is_bounded() -> None:
     plan = BudgetPlan(10_000, 512, 1, PruningWindow(0, 10_000_000), 1)
     steering = [Steering(step=1 + 9_999 * place, action="target", target_rank=1 + place % 9) for place in range(1000)]
     curve = steered_curve(plan, 10_000_000, steering)

@@ -65,7 +65,7 @@ def run_id(launch: Callable[..., str], server: Server) -> str:
         modules=4,
         width=3,
         pruning=True,
-        mask=base64.b64encode(np.packbits(mask, bitorder="little")).decode(),
+        mask=base64.b64encode(np.packbits(mask, bitorder="little").tobytes()).decode(),
         scores=base64.b64encode(np.ones((4, 3), "<f2").tobytes()).decode(),
     )
     append(

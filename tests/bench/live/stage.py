@@ -109,6 +109,6 @@ def ranks_event(
         modules=modules,
         width=width,
         pruning=pruning,
-        mask=base64.b64encode(np.packbits(live, bitorder="little")).decode(),
+        mask=base64.b64encode(np.packbits(live, bitorder="little").tobytes()).decode(),
         scores=base64.b64encode(scores.astype("<f2").tobytes()).decode(),
     )

@@ -30,12 +30,16 @@ def write(run: Path, attempt: int, step: int) -> Path:
     return path
 
 
+def refuse(found: CheckpointFolder, reason: str) -> None:
+    pytest.fail(f"{found} was left aside: {reason}")
+
+
 def test_newest_step_of_all_attempts_is_found(tmp_path: Path) -> None:
-    assert find_newest(tmp_path, pytest.fail) is None
+    assert find_newest(tmp_path, refuse) is None
     write(tmp_path, 1, 10)
     write(tmp_path, 1, 20)
     write(tmp_path, 2, 15)
-    found = find_newest(tmp_path, pytest.fail)
+    found = find_newest(tmp_path, refuse)
     assert found == CheckpointFolder(tmp_path / "attempt-1" / "checkpoints" / "step-20", 1, 20)
 
 
@@ -91,7 +95,7 @@ def test_a_checkpoint_that_came_after_the_run_went_on_without_it_is_left_aside(t
     """Attempt 1 was frozen while it wrote step 20; attempt 2 began at 10 and died at 15; then attempt 1 woke up."""
     for attempt, step in ((1, 10), (1, 20), (2, 14)):
         write(tmp_path, attempt, step)
-    found = find_newest(tmp_path, pytest.fail, partial(is_replaced, {1: 0, 2: 10, 3: None}))
+    found = find_newest(tmp_path, refuse, partial(is_replaced, {1: 0, 2: 10, 3: None}))
     assert found is not None
     assert (found.attempt, found.step) == (2, 14)
     (found.path / "a.bin").unlink()

@@ -48,7 +48,7 @@ def test_samples_come_at_the_present_step_and_end_with_the_block() -> None:
 
 
 def test_no_thread_without_an_interval() -> None:
-    with HardwareSampler([].append, lambda: 0, 0.0):
+    with HardwareSampler(lambda _event: None, lambda: 0, 0.0):
         assert not is_alive()
 
 

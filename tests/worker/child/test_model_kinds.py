@@ -40,7 +40,8 @@ class Model:
 
     @torch.no_grad()
     def answers(self, texts: list[str]) -> torch.Tensor:
-        return self.model(**self.tokenizer.pad(self.ids(texts), return_tensors="pt")).logits
+        logits: torch.Tensor = self.model(**self.tokenizer.pad(self.ids(texts), return_tensors="pt")).logits
+        return logits
 
 
 def set_in(path: Path, **values: Any) -> None:

@@ -131,7 +131,12 @@ def test_a_full_queue_makes_the_caller_wait_and_says_so(engine: Engine, claim: q
     with writing(engine) as session:
         queue.owned_run(session, claim.run_id, claim.attempt)  # locks the run's row; SQLite: the whole file
         recorder = make(engine, claim, capacity=5, batch_size=2, pause_s=0.01)
-        writer = threading.Thread(target=lambda: [recorder.record(metric(step)) for step in range(20)])
+
+        def write() -> None:
+            for step in range(20):
+                recorder.record(metric(step))
+
+        writer = threading.Thread(target=write)
         writer.start()
         wait_for("the queue to be full", recorder._waiting.full)
     writer.join(30)

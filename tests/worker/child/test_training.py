@@ -275,7 +275,9 @@ def test_a_stop_before_the_first_step_needs_no_checkpoint(data_dir: Path, plan: 
     catalog = Catalog(Settings(data_dir=data_dir))
     config = plan().config
     rows = split(catalog.dataset(config.data.id), config.data, config.task)
-    outcome = run_training(config, catalog.model(config.model.id).folder, rows, tmp_path, [].append, lambda: True)
+    outcome = run_training(
+        config, catalog.model(config.model.id).folder, rows, tmp_path, lambda _event: None, lambda: True
+    )
     assert outcome == Outcome("stopped", 0, is_saved=False)
 
 

@@ -67,7 +67,7 @@ def _checked(model: nn.Module, names: tuple[str, ...]) -> list[str]:
 
 
 def _has_language_head(model: PreTrainedModel) -> bool:
-    return model.get_output_embeddings() is not None  # type: ignore[no-untyped-call]
+    return model.get_output_embeddings() is not None
 
 
 def _is_loose(child: nn.Module) -> bool:

@@ -36,7 +36,7 @@ class TermCount:
         if self._is_decided:
             self.is_paid = self.is_once
         else:
-            term.register_hook(self._watch)  # type: ignore[no-untyped-call]
+            term.register_hook(self._watch)
         return term
 
     def decide(self, loss_scale: float) -> None:

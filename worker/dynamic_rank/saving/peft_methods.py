@@ -33,7 +33,7 @@ def install(wrapped: PeftModel) -> None:
     ):
         # Bound methods, not closures: a deep copy of the model gets its own.
         object.__setattr__(wrapped, name, MethodType(method, wrapped))
-    wrapped.register_load_state_dict_pre_hook(_check_ranks)  # type: ignore[no-untyped-call]
+    wrapped.register_load_state_dict_pre_hook(_check_ranks)
 
 
 def save_pretrained(self: PeftModel, save_directory: Folder, layout: Layout = "uniform", **_options: Any) -> None:

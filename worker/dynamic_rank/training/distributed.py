@@ -17,11 +17,11 @@ def rebuild_reducer(model: nn.Module) -> None:
         model = inner
     if not isinstance(model, DistributedDataParallel):
         return
-    state = model.__getstate__()  # type: ignore[no-untyped-call]
+    state = model.__getstate__()
     empty = {name for name, parameter in model.module.named_parameters() if parameter.numel() == 0}
     state["parameters_to_ignore"] = set(model.parameters_to_ignore) | empty
     # The old reducer holds the gradient accumulators, which remember the old shapes: it must be gone first.
     del model.reducer, model.logger
-    model.__setstate__(state)  # type: ignore[no-untyped-call]
+    model.__setstate__(state)
     for hook, hook_state in model._comm_hooks:
         dist._register_comm_hook(model.reducer, hook_state, hook)  # type: ignore[attr-defined]

@@ -56,7 +56,7 @@ def test_bearer_token_opens_and_a_wrong_one_does_not(server: Server) -> None:
     with server.client() as right, server.client("wrong") as wrong:
         assert right.get("/api/v1/runs").status_code == 200
         assert wrong.get("/api/v1/runs").status_code == 401
-        odd = wrong.get("/api/v1/runs", headers={"Authorization": "Bearer wröng".encode()})
+        odd = wrong.get("/api/v1/runs", headers={b"Authorization": "Bearer wröng".encode()})
         assert odd.status_code == 401
 
 

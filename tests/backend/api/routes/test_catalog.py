@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from rankscope.catalog import datasets
+from rankscope.catalog.profiles import read_profile
 from tests.backend.conftest import CONFIG, Server, config_with
 from tests.junk import fill_with_junk
 from tests.stack import wait_for
@@ -120,7 +121,7 @@ def test_twenty_files_are_read_once_and_a_validation_reads_only_its_own(
 ) -> None:
     for number in range(20):
         write(f"file {number}.csv", "text,label\n" + "".join(f"text {n},{'xy'[n % 2]}\n" for n in range(200)))
-    with patch.object(datasets, "read_profile", wraps=datasets.read_profile) as reading:
+    with patch.object(datasets, "read_profile", wraps=read_profile) as reading:
         with ThreadPoolExecutor(16) as pool:
             verdicts = list(pool.map(lambda _: validate(api, **{"data.id": "local:file 7.csv"}), range(16)))
         assert all(verdict["problems"] == [] for verdict in verdicts)

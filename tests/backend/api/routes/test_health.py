@@ -159,7 +159,9 @@ def test_a_speed_that_collapses_and_a_training_that_stands_still(
     # The next attempt is not judged by the speeds of this one.
     with writing(engine) as session:
         assert reap(session, now=time.time() + 1000, max_lost_workers=3) == [run.run_id]
-    assert claim(engine).run_id == run.run_id
+    again = claim(engine)
+    assert again is not None
+    assert again.run_id == run.run_id
     assert "throughput_collapse" not in health(api, run.run_id)
     still = start(age_s=25.0, config=LORA)
     append(engine, still, batch[:20], now=time.time() - 25)

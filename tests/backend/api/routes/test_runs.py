@@ -45,7 +45,9 @@ def test_pages_cover_every_run_once_and_say_when_they_end(api: httpx.Client, lau
     seen: list[str] = []
     cursor = None
     while True:
-        query = {"limit": 3, "sort": "name"} | ({"cursor": cursor} if cursor else {})
+        query: dict[str, str | int] = {"limit": 3, "sort": "name"}
+        if cursor:
+            query["cursor"] = cursor
         page = api.get("/api/v1/runs", params=query).json()
         assert page["total"] == 7
         seen += [run["id"] for run in page["items"]]
@@ -62,7 +64,7 @@ def test_list_filters_by_status_tag_method_and_words(api: httpx.Client, launch: 
     stopped = launch()
     api.post(f"/api/v1/runs/{stopped}/stop")
 
-    def ids(**query: object) -> set[str]:
+    def ids(**query: str | list[str]) -> set[str]:
         return {run["id"] for run in api.get("/api/v1/runs", params=query).json()["items"]}
 
     assert ids(tag="x") == {tagged}

@@ -186,8 +186,9 @@ def test_stored_runs_keep_the_start_and_the_pruning_steps_that_they_were_launche
     go_to(empty, "0003")
     config_of = select(column("config", JSON)).select_from(table("run"))
     with empty.connect() as connection:
-        old = {
-            name: connection.scalar(config_of.where(column("id") == run_id))["method"] for name, run_id in ids.items()
+        old: dict[str, dict[str, Any]] = {
+            name: connection.execute(config_of.where(column("id") == run_id)).scalar_one()["method"]
+            for name, run_id in ids.items()
         }
     assert {name: method.get("init") for name, method in old.items()} == {
         "paper": "paper",

@@ -149,6 +149,7 @@ def test_series_through_chunks_and_tail_equal_the_events(
                 inside = [
                     one for (step, _, _), one in zip(whole, average, strict=True) if steps.first <= step <= steps.last
                 ]
+                assert curve.smoothed is not None
                 np.testing.assert_allclose(curve.smoothed, inside, rtol=1e-9, atol=1e-9)
 
 
@@ -244,7 +245,7 @@ def test_reading_takes_chunks_and_only_the_newest_events(engine: Engine) -> None
         assert curve.total == len(inside)
         assert set(kept) <= set(inside)
         assert (kept == inside) == is_exact
-        assert max(value for _, value in kept) == max(value for _, value in inside)  # type: ignore[type-var]
+        assert max(value for _, value in kept) == max(value for _, value in inside)
     assert curves(engine, claimed.run_id, ["nothing"])["nothing"].total == 0
 
 

@@ -111,7 +111,7 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
 
     Raises UnusableModel for weights that are mostly missing, of other shapes than config.json says, or not finite.
     """
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity(logging.ERROR)
     try:
