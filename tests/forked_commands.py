@@ -76,7 +76,7 @@ def _become(command: list[str], environment: dict[str, str], output: str, errors
 
         app(command[1:], prog_name="rankscope")
     else:
-        from rankscope_worker.main import main
+        from rankscope_worker.host.main import main
 
         sys.exit(main(command[1:]))
 
@@ -98,7 +98,7 @@ def _wait_for(pids: list[int], timeout_s: float) -> list[int]:
 
 
 def _serve() -> None:
-    for module in ("rankscope.cli", "rankscope.serve", "rankscope.up", "rankscope_worker.main"):
+    for module in ("rankscope.cli", "rankscope.serve", "rankscope.up", "rankscope_worker.host.main"):
         importlib.import_module(module)
     for line in sys.stdin:
         request = json.loads(line)

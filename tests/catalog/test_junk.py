@@ -106,7 +106,7 @@ def check(catalog: Catalog) -> list[DatasetEntry]:
             assert (len(rows.train), len(rows.evaluation)) == (counts.train_rows, counts.eval_rows)
     assert [entry.problem for entry in entries if entry.id == "local:reviews.csv"] == [None]
     good = catalog.dataset(GOOD.id)
-    assert catalog.count_split(good, GOOD).labels == ["fresh", "rotten"]
+    assert catalog.count_split(good, GOOD, DEFAULT_TASK).labels == ["fresh", "rotten"]
     assert next(entry for entry in entries if entry.id == "rotten-tomatoes").problem is None
     return entries
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from rankscope.api.routes.health import HealthItem, get_run_health
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import split
 from rankscope.contract.config import RunConfig, Steering
@@ -20,6 +19,7 @@ from rankscope.contract.events import MetricsEvent, PhaseEvent, RunEvent
 from rankscope.contract.metrics import STEPS_PER_SECOND
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.tables import Run
+from rankscope.health.rules import Finding
 from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
@@ -29,6 +29,7 @@ from rankscope.store.history import events
 from rankscope_worker.child.checkpoint import find_newest
 from rankscope_worker.child.training import Outcome, run_training
 from tests.wide import each_once, narrowed
+from tests.worker.health_now import findings
 
 Plan = Callable[..., RunPlan]
 
@@ -44,7 +45,7 @@ class Watched:
     def __init__(self, engine: Engine, settings: Settings, data_dir: Path, plan: RunPlan, parent: Run | None = None):
         self.engine, self.settings, self.data_dir, self.config = engine, settings, data_dir, plan.config
         self.found: set[tuple[str, str]] = set()
-        self.alarms: list[tuple[int, HealthItem]] = []
+        self.alarms: list[tuple[int, Finding]] = []
         self.step = 0
         with writing(engine) as session:
             run = runs.create_run(
@@ -63,8 +64,8 @@ class Watched:
             session.expunge(run)
             return run
 
-    def look(self) -> list[HealthItem]:
-        items = get_run_health(self.id, self.engine, self.settings, time.time()).items
+    def look(self) -> list[Finding]:
+        items = findings(self.engine, self.settings, self.id, time.time())
         self.found |= {(item.code, item.severity) for item in items}
         self.alarms += [(self.step, item) for item in items if item.severity != "info"]
         return items
@@ -330,7 +331,7 @@ class Paced(Watched):
     def codes(self, now: float) -> set[str]:
         with writing(self.engine) as session:
             queue.renew_lease(session, self.id, self.number, lease_s=self.settings.lease_s, now=now)
-        return {item.code for item in get_run_health(self.id, self.engine, self.settings, now).items}
+        return {item.code for item in findings(self.engine, self.settings, self.id, now)}
 
 
 def test_a_long_evaluation_or_save_is_no_stall_and_a_step_that_never_ends_is(

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from sqlalchemy import Engine
 
-from rankscope.api.routes.health import HealthItem, get_run_health
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import split
 from rankscope.contract.config import RunConfig, Steering
+from rankscope.health.rules import Finding
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import queue, runs
@@ -22,6 +22,7 @@ from rankscope.store.database.engine import writing
 from rankscope.store.doorbell import Doorbell
 from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.training import run_training
+from tests.worker.health_now import findings
 
 Plan = Callable[..., RunPlan]
 
@@ -32,10 +33,10 @@ def database_kind() -> str:
 
 
 @pytest.fixture
-def train(engine: Engine, settings: Settings, data_dir: Path, tmp_path: Path) -> Callable[..., dict[str, HealthItem]]:
+def train(engine: Engine, settings: Settings, data_dir: Path, tmp_path: Path) -> Callable[..., dict[str, Finding]]:
     """Trains a configuration as a worker's child does, and returns what its health says, by code."""
 
-    def train(config: RunConfig, model: Path | None = None) -> dict[str, HealthItem]:
+    def train(config: RunConfig, model: Path | None = None) -> dict[str, Finding]:
         catalog = Catalog(Settings(data_dir=data_dir))
         with writing(engine) as session:
             run_id = runs.create_run(session, config, now=time.time(), total_steps=config.training.max_steps).id
@@ -56,9 +57,9 @@ def train(engine: Engine, settings: Settings, data_dir: Path, tmp_path: Path) ->
         recorder.close()
         with writing(engine) as session:
             queue.renew_lease(session, run_id, claim.attempt, lease_s=settings.lease_s, now=time.time())
-        found = get_run_health(run_id, engine, settings, time.time())
-        assert len({item.code for item in found.items}) == len(found.items)
-        return {item.code: item for item in found.items}
+        found = findings(engine, settings, run_id, time.time())
+        assert len({item.code for item in found}) == len(found)
+        return {item.code: item for item in found}
 
     return train
 
