@@ -220,6 +220,7 @@ def test_contract_imports_only_the_standard_library_pydantic_and_sqlmodel() -> N
         "rankscope",
         "pydantic",
         "pydantic_core",
+        "typing_extensions",  # pydantic reads its TypedDict alone before Python 3.12
         "sqlmodel",
         "sqlalchemy",
     }  # sqlmodel's own columns are sqlalchemy's

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from rankscope.contract.config import RunConfig
 from rankscope.contract.tables import Run
 from rankscope.store import runs
 from rankscope.store.database.engine import create_engine, reading, writing
@@ -50,7 +51,8 @@ def test_a_first_start_among_junk_queues_the_demo_and_runs_on_good_data_end_done
         second = client.launch(CONFIG)["id"]
         with writing(engine) as session:  # as earlier versions stored it
             run = runs.get_run(session, second)
-            run.config = run.config | {"data": run.config["data"] | {"id": "local:reviews"}}
+            data = RunConfig.stored(run.config).data.model_dump(mode="json")
+            run.config = run.config | {"data": data | {"id": "local:reviews"}}
             session.add(run)
         stack.start_worker()
         for run_id in (first, second):

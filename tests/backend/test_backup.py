@@ -10,10 +10,11 @@ import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from alembic import command
+from pydantic import JsonValue
 from sqlalchemy import Engine, select
 from sqlmodel import SQLModel
 
@@ -189,7 +190,8 @@ def as_earlier_versions_did(settings: Settings) -> None:
     engine = create_engine(settings.resolved_database_url)
     with writing(engine) as session:
         for run in session.scalars(select(Run)):
-            method = {name: value for name, value in run.config["method"].items() if name != "pruning_phase"}
+            before = cast(dict[str, JsonValue], run.config["method"])
+            method = {name: value for name, value in before.items() if name != "pruning_phase"}
             # The phase last, as the migration writes it: rows are compared as they are.
             method |= {"init": "small_random", "pruning_phase": "absolute"}
             run.config = {**run.config, "method": method}

@@ -27,6 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dynamic_rank import RankAllocator
 from dynamic_rank.allocation import allocator as allocator_module
+from dynamic_rank.allocation.snapshot import to_host
 
 from .materialising import MaterialisingAllocator
 from .rows import Rows

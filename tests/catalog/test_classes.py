@@ -11,6 +11,7 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.splits import SplitCounts, split, what_changed
 from rankscope.contract.config import DataConfig, RunConfig
 from rankscope.contract.errors import BadInput
+from rankscope.contract.stored import Environment
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
 
@@ -231,7 +232,7 @@ def test_drawing_fewer_rows_counts_those_that_are_drawn(divide: Divide) -> None:
 def test_what_a_run_was_launched_with_is_compared_with_what_is_there_now(divide: Divide) -> None:
     counts = divide("rows.csv", csv_of("x", "y", "", times=40))
     now = (counts.labels, counts.train_rows, counts.eval_rows)
-    environment = {"labels": counts.labels, "train_rows": counts.train_rows, "eval_rows": counts.eval_rows}
+    environment: Environment = {"labels": counts.labels, "train_rows": counts.train_rows, "eval_rows": counts.eval_rows}
     assert what_changed(environment, *now) is None
     assert what_changed({}, *now) is None
     with_empty = what_changed(environment | {"labels": ["", "x", "y"]}, *now)

@@ -1,5 +1,6 @@
 """Trace: what a run has left for a person. Two runs of one configuration must have left the same, to the last bit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -76,5 +77,5 @@ def trace(installation: Installation, run_id: str) -> Trace:
     return Trace(metrics, [_placeless(frame) for frame in frames], prunings, files)
 
 
-def _placeless(event: dict[str, Any]) -> dict[str, Any]:
+def _placeless(event: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name not in _PLACE}

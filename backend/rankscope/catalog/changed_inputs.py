@@ -1,11 +1,11 @@
 """Whether a run still finds the model and the data set that it was launched with."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from rankscope.catalog import Catalog, DatasetEntry, ModelEntry
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, InputsChanged
+from rankscope.contract.stored import Environment
 
 _PATIENCE_S = 1.0
 
@@ -22,7 +22,7 @@ def check_dataset(dataset: DatasetEntry, before: str | None) -> None:
         raise _changed("data_changed", "data set", dataset.id, before, dataset.fingerprint)
 
 
-def check_before_queueing(catalog: Catalog, config: RunConfig, environment: Mapping[str, Any]) -> None:
+def check_before_queueing(catalog: Catalog, config: RunConfig, environment: Environment) -> None:
     """Raises InputsChanged where that can be seen at once; the worker checks everything again.
 
     `environment` is the run's. A large data file that nobody has read yet, and inputs that cannot be used at all, are left

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
 
 from rankscope.catalog.columns import Columns, find_column
 from rankscope.catalog.data_files import BrokenFile, ChangedFile
@@ -25,6 +24,7 @@ from rankscope.catalog.profiles import no_label, no_text
 from rankscope.catalog.tables import NotText, Record, Table
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.stored import Environment
 from rankscope.contract.tasks import Task
 
 _MOST_COUNTED = 100_000
@@ -130,7 +130,7 @@ def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCount
     )
 
 
-def what_changed(before: Mapping[str, Any], labels: Sequence[str], train_rows: int, eval_rows: int) -> str | None:
+def what_changed(before: Environment, labels: Sequence[str], train_rows: int, eval_rows: int) -> str | None:
     """How a data set's classes and rows differ from those that a run was launched with, as a sentence; None if not.
 
     `before` is the run's environment. A file with the same bytes can differ: earlier versions made a class of an empty label.
@@ -138,9 +138,13 @@ def what_changed(before: Mapping[str, Any], labels: Sequence[str], train_rows: i
     names = before.get("labels")
     if names is not None and list(names) != list(labels):
         return f"The run was launched with the classes {_listed(names)}, and the data set has {_listed(labels)} now."
-    for name, rows, side in (("train_rows", train_rows, "training"), ("eval_rows", eval_rows, "evaluation")):
-        if before.get(name, rows) != rows:
-            return f"The run was launched with {before[name]:,} {side} rows, and the data set has {rows:,} now."
+    sides = (
+        (before.get("train_rows", train_rows), train_rows, "training"),
+        (before.get("eval_rows", eval_rows), eval_rows, "evaluation"),
+    )
+    for then, now, side in sides:
+        if then != now:
+            return f"The run was launched with {then:,} {side} rows, and the data set has {now:,} now."
     return None
 
 

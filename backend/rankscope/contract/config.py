@@ -7,7 +7,7 @@ worker all use them. `x-group` names the card of the form, `x-advanced` hides a 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, TypeAdapter, ValidationInfo, model_validator
 
 from rankscope.contract.methods import METHODS, MethodConfig
 from rankscope.contract.metrics import Metric
@@ -358,3 +358,11 @@ class RunConfig(Part):
         if self.training.max_steps is not None:
             self.method.check_steps(self.training.max_steps)
         return self
+
+
+_steering: TypeAdapter[list[Steering]] = TypeAdapter(list[Steering])
+
+
+def stored_steering(config: Mapping[str, object]) -> list[Steering]:
+    """What a stored configuration says was done to the run, without reading the rest of it."""
+    return _steering.validate_python(config.get("steering", []))

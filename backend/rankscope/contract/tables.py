@@ -3,12 +3,11 @@
 Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations follow these shapes; a test compares both.
 """
 
-from typing import Any
-
 from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, String
 from sqlmodel import Field, SQLModel
 
 from rankscope.contract.status import RunStatus
+from rankscope.contract.stored import Environment, MetricSummary, Payload, StoredConfig, StoredGpu, StoredSteerRequest
 from rankscope.contract.tasks import DEFAULT_TASK
 
 
@@ -31,9 +30,9 @@ class Run(SQLModel, table=True):
     priority: int = 0
     """Higher runs first; equal ones by `queue_order`."""
     queue_order: float
-    config: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    config: StoredConfig = Field(sa_column=Column(JSON, nullable=False))
     """The fully resolved RunConfig."""
-    environment: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    environment: Environment = Field(default_factory=Environment, sa_column=Column(JSON, nullable=False))
     """What else decided the result: versions, model and data fingerprints, host."""
     method: str = Field(max_length=32)
     task: str = Field(
@@ -76,13 +75,13 @@ class Run(SQLModel, table=True):
     parent_id: str | None = Field(default=None, max_length=16)
     """The run that this one was forked from; it may have been deleted since."""
     parent_step: int | None = None
-    steer_requests: list[dict[str, Any]] = Field(
+    steer_requests: list[StoredSteerRequest] = Field(
         default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
     )
-    """What a person asked of the training and it has not answered yet: [{id, action, target_rank, time}]."""
+    """What a person asked of the training and it has not answered yet."""
 
-    metrics: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
-    """By metric name: {last, last_step, min, min_step, max, max_step}; NaN and inf as strings."""
+    metrics: dict[str, MetricSummary] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    """By metric name."""
     settled_step: int | None = None
     """Step of the final mask; evaluations before it do not count as best (they are of a larger model)."""
     live: int | None = None
@@ -123,7 +122,7 @@ class Event(SQLModel, table=True):
     time: float
     kind: str = Field(max_length=16)
     step: int | None = None
-    payload: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    payload: Payload | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     """The other fields of the event."""
 
 
@@ -168,8 +167,7 @@ class Worker(SQLModel, table=True):
     pid: int
     version: str = Field(max_length=32)
     slots: int
-    gpus: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
-    """[{index, name, memory_bytes, free_bytes}]"""
+    gpus: list[StoredGpu] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     started_at: float
     heartbeat_at: float
     is_draining: bool = False

@@ -1,20 +1,20 @@
 """The members of an adapter's zip in either layout, with the base model named so that a reader finds it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from rankscope.catalog import Catalog
 from rankscope.contract.errors import BadInput, FieldProblem, RankScopeError
+from rankscope.contract.stored import StoredModule
 from rankscope.contract.tables import Run
 from rankscope.exports.archive import Member, members_of
 from rankscope.exports.uniform_adapter import CONFIG, WEIGHTS, Layout, NotUniform, UniformAdapter
 
 
 def adapter_members(
-    folder: Path, layout: Layout, modules: Iterable[Mapping[str, Any]], run: Run, catalog: Catalog
+    folder: Path, layout: Layout, modules: Iterable[StoredModule], run: Run, catalog: Catalog
 ) -> list[Member]:
     """Files of the adapter in `folder`, which is compact on disk. `modules`: the run's own, as its events have them."""
     replaced: dict[str, Member] = {}
@@ -39,7 +39,7 @@ def adapter_members(
     return [replaced.get(member.name, member) for member in members_of(folder)]
 
 
-def layout_sizes(folder: Path, modules: Iterable[Mapping[str, Any]]) -> dict[Layout, int]:
+def layout_sizes(folder: Path, modules: Iterable[StoredModule]) -> dict[Layout, int]:
     """Bytes of the weights in each layout that is possible."""
     sizes: dict[Layout, int] = {}
     with suppress(NotUniform):
@@ -49,7 +49,7 @@ def layout_sizes(folder: Path, modules: Iterable[Mapping[str, Any]]) -> dict[Lay
     return sizes
 
 
-def _sizes_of(modules: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+def _sizes_of(modules: Iterable[StoredModule]) -> dict[str, tuple[int, int]]:
     return {module["name"]: (module["out_features"], module["in_features"]) for module in modules}
 
 

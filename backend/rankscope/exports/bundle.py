@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from sqlalchemy import Engine
@@ -71,7 +71,7 @@ def _metrics(engine: Engine, run_id: str) -> Iterator[str]:
 
 
 def _ledger(engine: Engine, run: ExportedRun) -> Iterator[str]:
-    fields = ["step", "change", "module", "component", "score", "order", "total", "threshold", "budget"]
+    fields: Final = ("step", "change", "module", "component", "score", "order", "total", "threshold", "budget")
     with reading(engine) as session:
         lines = list(snapshots.ledger(session, run.id))
     yield _lines([[*fields, "module_name"]])

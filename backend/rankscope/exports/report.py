@@ -10,6 +10,7 @@ from sqlmodel import Session
 from rankscope import __version__
 from rankscope.contract.events import Module
 from rankscope.contract.metrics import EVAL_LOSS, TRAIN_LOSS
+from rankscope.contract.stored import StoredRanks
 from rankscope.exports.drawing import Line, curves, heatmap
 from rankscope.exports.exported_run import ExportedRun
 from rankscope.store.history import events, series, snapshots
@@ -83,7 +84,7 @@ def _facts(run: ExportedRun) -> str:
     return "<h2>Result</h2>" + _table(rows)
 
 
-def _ranks(run: ExportedRun, frames: list[dict[str, Any]]) -> str:
+def _ranks(run: ExportedRun, frames: list[StoredRanks]) -> str:
     if not frames or not run.modules or run.width is None:
         return ""
     last = module_columns(frames[-1:], len(run.modules), run.width).ranks[0]
@@ -110,7 +111,7 @@ def _grid(modules: list[Module]) -> tuple[list[str], list[str], list[tuple[int, 
     return list(rows), list(columns), places
 
 
-def _budget(run: ExportedRun, frames: list[dict[str, Any]]) -> str:
+def _budget(run: ExportedRun, frames: list[StoredRanks]) -> str:
     if not frames:
         return ""
     planned_x: list[float] = [point.step for point in run.planned_budget]

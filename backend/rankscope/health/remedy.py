@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rankscope.contract.batch import smaller_batch
+from rankscope.contract.config import RunConfig
 from rankscope.contract.reasons import OUT_OF_MEMORY, UNCHANGED_WOULD_FAIL
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
@@ -42,7 +43,7 @@ def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
             changes={"training": {"batch_size": batch, "gradient_accumulation": accumulation}},
         )
     if run.reason == "nan_loss":
-        rate = float(f"{run.config['training']['learning_rate'] / 3:.1g}")
+        rate = float(f"{RunConfig.stored(run.config).training.learning_rate / 3:.1g}")
         changes = {"training": {"learning_rate": rate}}
         if not kept_steps:
             return Remedy(action="launch", label=f"Start anew with learning rate {rate:g}", step=None, changes=changes)

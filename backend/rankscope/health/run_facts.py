@@ -1,10 +1,8 @@
 """Reads from the database what the rules look at."""
 
-from typing import Any
-
 from sqlmodel import Session
 
-from rankscope.contract.config import RunConfig, SteerAction
+from rankscope.contract.config import RunConfig, SteerAction, Steering
 from rankscope.contract.methods import Method
 from rankscope.contract.metrics import STEPS_PER_SECOND, TRAIN_LOSS
 from rankscope.contract.status import Phase, RunStatus
@@ -26,7 +24,7 @@ def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float
     method = config.method
     schedule = None if run.total_steps is None else method.pruning_schedule(run.total_steps)
     ranks = health_inputs.newest_ranks(session, run.id)
-    steering = _in_force(run, ranks.step if ranks else run.step)
+    steering = _in_force(run, config, ranks.step if ranks else run.step)
     cut = health_inputs.newest_cut(session, run.id)
     curves = read_curves(session, run.id, [TRAIN_LOSS, STEPS_PER_SECOND], limit=_POINTS)
     losses, speeds = curves[TRAIN_LOSS].points, curves[STEPS_PER_SECOND].points
@@ -60,23 +58,23 @@ def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float
     )
 
 
-def _in_force(run: Run, step: int) -> list[dict[str, Any]]:
+def _in_force(run: Run, config: RunConfig, step: int) -> list[Steering]:
     """Steering actions up to `step`; those after the final mask were refused."""
     last = step if run.settled_step is None else min(step, run.settled_step)
-    return [entry for entry in run.config.get("steering", []) if entry["step"] <= last]
+    return [entry for entry in config.steering if entry.step <= last]
 
 
-def _last_act(steering: list[dict[str, Any]], action: SteerAction) -> int | None:
+def _last_act(steering: list[Steering], action: SteerAction) -> int | None:
     """The step of this action, if only changes of the target came after it."""
-    acts = [entry for entry in steering if entry["action"] != "target"]
-    return int(acts[-1]["step"]) if acts and acts[-1]["action"] == action else None
+    acts = [entry for entry in steering if entry.action != "target"]
+    return acts[-1].step if acts and acts[-1].action == action else None
 
 
-def _target_rank(method: Method, steering: list[dict[str, Any]]) -> int | None:
+def _target_rank(method: Method, steering: list[Steering]) -> int | None:
     """The target rank after all steering; None for methods without one."""
-    steered = [entry["target_rank"] for entry in steering if entry["action"] == "target"]
+    steered = [entry.target_rank for entry in steering if entry.target_rank is not None]
     if steered:
-        return int(steered[-1])
+        return steered[-1]
     return method.end_rank if method.rank_changes == "on_schedule" else None
 
 

@@ -13,6 +13,7 @@ from rankscope.catalog.splits import what_changed
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, NotFound
 from rankscope.contract.methods import METHODS, Method
+from rankscope.contract.stored import Environment
 from rankscope.contract.tables import Run
 from rankscope.data_folder import is_plain_file
 from rankscope.launch.changes import Changes, changed, differing
@@ -225,7 +226,7 @@ def _is_held(config: RunConfig) -> bool:
     return actions[-1:] == ["hold"]
 
 
-def _changed_files(before: Mapping[str, Any], plan: RunPlan, catalog: Catalog) -> list[FieldProblem]:
+def _changed_files(before: Environment, plan: RunPlan, catalog: Catalog) -> list[FieldProblem]:
     """Model and data must be the same as the parent's, not only have the same name."""
     problems = []
     model, data = before.get("model_fingerprint"), before.get("data_fingerprint")
@@ -245,7 +246,7 @@ def _changed(field: str, now: str, what: str) -> FieldProblem:
     )
 
 
-def _changed_rows(before: Mapping[str, Any], plan: RunPlan) -> list[FieldProblem]:
+def _changed_rows(before: Environment, plan: RunPlan) -> list[FieldProblem]:
     """The same file can give different rows than in an earlier version, which treated a missing label as a class."""
     change = what_changed(before, plan.split.labels, plan.train_rows, plan.eval_rows)
     if change is None:

@@ -4,7 +4,6 @@ import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic_core import PydanticCustomError
 
@@ -15,6 +14,7 @@ from rankscope.contract.config import MOST_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.methods import Method
 from rankscope.contract.steered_budget import BudgetPlan, PlannedCurve, steered_curve
+from rankscope.contract.stored import Environment
 from rankscope.launch.plan_options import option_problems, option_warnings
 
 MOST_CONFIG_BYTES = 100_000
@@ -46,7 +46,7 @@ class RunPlan:
     curve: PlannedCurve
     """Allowed live components from each pruning on; no points if there are no ranks."""
     warnings: list[str] = field(default_factory=list)
-    environment: dict[str, Any] = field(default_factory=dict)
+    environment: Environment = field(default_factory=Environment)
 
 
 def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:

@@ -9,6 +9,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.events import ConfigEvent
 from rankscope.contract.status import RunStatus
+from rankscope.contract.stored import Environment
 from rankscope.contract.tables import Run
 from rankscope.store import runs
 from rankscope.store.history import events
@@ -24,7 +25,7 @@ def change_config(
     why: str,
     now: float,
     total_steps: int,
-    environment: Mapping[str, Any],
+    environment: Environment,
 ) -> None:
     """Gives a run that no worker has another configuration than `before`, and records what changed."""
     if run.status.is_owned:

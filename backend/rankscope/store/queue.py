@@ -6,7 +6,7 @@ was frozen and wakes up after its run was taken over writes nothing.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import select, update
 from sqlmodel import Session, col
@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import StatusEvent
 from rankscope.contract.status import CLAIMABLE, OWNED, RunStatus
+from rankscope.contract.stored import StoredConfig
 from rankscope.contract.tables import Attempt, Run
 from rankscope.store import runs
 from rankscope.store.history import events, rebuild
@@ -24,7 +25,7 @@ from rankscope.store.queue_positions import waiting
 class Claim:
     run_id: str
     attempt: int
-    config: dict[str, Any]
+    config: StoredConfig
 
 
 class Lease(NamedTuple):
@@ -114,10 +115,12 @@ def begin_training(
     """
     run = owned_run(session, run_id, attempt)
     if trained_with is not None:
-        here = {**trained_with, "attempt": str(attempt)}
-        first = run.environment.get("first_trained_with") or run.environment.get("trained_with")
-        earlier = {"first_trained_with": first} if first else {}
-        run.environment = {**run.environment, **earlier, "trained_with": here}
+        environment = run.environment.copy()  # a new object: the session does not see a change within it
+        first = environment.get("first_trained_with") or environment.get("trained_with")
+        if first:
+            environment["first_trained_with"] = first
+        environment["trained_with"] = {**trained_with, "attempt": str(attempt)}
+        run.environment = environment
     session.execute(
         update(Attempt)
         .where(col(Attempt.run_id) == run_id, col(Attempt.number) == attempt)

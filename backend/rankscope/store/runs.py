@@ -11,6 +11,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition, NotFound
 from rankscope.contract.events import StatusEvent
 from rankscope.contract.status import TRANSITIONS, RunStatus
+from rankscope.contract.stored import Environment
 from rankscope.contract.tables import Attempt, Checkpoint, Run
 from rankscope.store.history import events
 
@@ -33,7 +34,7 @@ def create_run(
     tags: Sequence[str] = (),
     notes: str = "",
     priority: int = 0,
-    environment: dict[str, Any] | None = None,
+    environment: Environment | None = None,
     total_steps: int | None = None,
     run_id: str | None = None,
     parent: tuple[str, int] | None = None,

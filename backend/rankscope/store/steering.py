@@ -1,14 +1,15 @@
 """Steering requests for a running training, stored with the run until the training has answered."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
 
+from pydantic import BaseModel
 from sqlmodel import Session
 
-from rankscope.contract.config import MOST_STEERING, SteerAction
+from rankscope.contract.config import MOST_STEERING, SteerAction, Steering, stored_steering
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
 from rankscope.contract.methods import METHODS
 from rankscope.contract.status import RunStatus
+from rankscope.contract.stored import StoredSteerRequest
 from rankscope.contract.tables import Run
 from rankscope.store import runs
 
@@ -16,22 +17,27 @@ _MOST = 20
 _LIVE = frozenset({RunStatus.starting, RunStatus.running, RunStatus.interrupted})
 
 
-def done_so_far(run: Run) -> list[dict[str, Any]]:
+class _Method(BaseModel):
+    """The one field of a stored method that is needed while the database is locked."""
+
+    initial_rank: int
+
+
+def done_so_far(run: Run) -> list[Steering]:
     """Steering actions up to the run's step; its configuration may list later ones."""
-    return [entry for entry in run.config.get("steering", []) if entry["step"] <= run.step]
+    return [entry for entry in stored_steering(run.config) if entry.step <= run.step]
 
 
-def is_held(entries: Sequence[dict[str, Any]]) -> bool:
+def is_held(actions: Iterable[SteerAction]) -> bool:
     """Whether pruning is held after these actions, in their order."""
-    actions = [entry["action"] for entry in entries if entry["action"] != "target"]
-    return actions[-1:] == ["hold"]
+    return [action for action in actions if action != "target"][-1:] == ["hold"]
 
 
 def request_steer(session: Session, run_id: str, action: SteerAction, target_rank: int | None, *, now: float) -> Run:
     """Stores a request, which the training applies at the end of the current step. Raises if it can't be applied."""
     run = session.get(Run, run_id, populate_existing=True, with_for_update=True) or runs.get_run(session, run_id)
     _check(run, action, target_rank)
-    request = {"id": runs.new_run_id(), "action": action, "target_rank": target_rank, "time": now}
+    request: StoredSteerRequest = {"id": runs.new_run_id(), "action": action, "target_rank": target_rank, "time": now}
     run.steer_requests = [*run.steer_requests, request]
     session.add(run)
     session.flush()
@@ -58,12 +64,14 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
         raise InvalidTransition(
             f"Run {run.id} has {_MOST} pending steering requests.", "Wait until the training has answered."
         )
-    if len(run.config.get("steering", [])) + len(run.steer_requests) >= MOST_STEERING:
+    if len(stored_steering(run.config)) + len(run.steer_requests) >= MOST_STEERING:
         raise InvalidTransition(
             f"Run {run.id} has been steered {MOST_STEERING:,} times, the most that its configuration holds.",
             "Fork it from a checkpoint instead.",
         )
-    held = is_held([*done_so_far(run), *run.steer_requests])
+    held = is_held(
+        [*(entry.action for entry in done_so_far(run)), *(request["action"] for request in run.steer_requests)]
+    )
     if action == "release" and not held:
         raise InvalidTransition(f"Pruning of run {run.id} is not held.", "Nothing to do.")
     if action == "hold" and held:
@@ -79,7 +87,7 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
                 )
             ]
         )
-    highest = int(run.config["method"]["initial_rank"])
+    highest = _Method.model_validate(run.config["method"]).initial_rank
     if target_rank is not None and target_rank > highest:
         raise BadInput(
             [

@@ -1,11 +1,12 @@
 """Workers that have reported themselves."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from rankscope.contract.status import OWNED
+from rankscope.contract.stored import StoredGpu
 from rankscope.contract.tables import Run, Worker
 
 WorkerState = Literal["online", "draining", "lost", "stopped"]
@@ -19,7 +20,7 @@ def register(
     pid: int,
     version: str,
     slots: int,
-    gpus: list[dict[str, Any]],
+    gpus: list[StoredGpu],
     now: float,
 ) -> None:
     session.merge(
@@ -27,7 +28,7 @@ def register(
     )
 
 
-def heartbeat(session: Session, name: str, *, now: float, gpus: list[dict[str, Any]], is_draining: bool) -> None:
+def heartbeat(session: Session, name: str, *, now: float, gpus: list[StoredGpu], is_draining: bool) -> None:
     session.execute(
         update(Worker).where(col(Worker.name) == name).values(heartbeat_at=now, gpus=gpus, is_draining=is_draining)
     )

@@ -8,7 +8,14 @@ from hypothesis import strategies as some
 
 from dynamic_rank import DynamicRankConfig
 from dynamic_rank.schedule.budget import BudgetSchedule
-from rankscope.contract.budget import PruningPhase, PruningWindow, ScheduleShape, planned_budget, pruning_window, regular_prunings
+from rankscope.contract.budget import (
+    PruningPhase,
+    PruningWindow,
+    ScheduleShape,
+    planned_budget,
+    pruning_window,
+    regular_prunings,
+)
 from rankscope.contract.config import Steering
 from rankscope.contract.methods import DynamicRankMethod
 from rankscope.contract.steered_budget import MOST_POINTS, BudgetPlan, steered_curve

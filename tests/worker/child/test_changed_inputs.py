@@ -12,10 +12,12 @@ import pytest
 from rankscope.catalog import Catalog
 from rankscope.contract.errors import InputsChanged
 from rankscope.contract.reasons import UNCHANGED_WOULD_FAIL
+from rankscope.contract.stored import Environment
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
-from rankscope.store import events, runs
+from rankscope.store import runs
 from rankscope.store.database.engine import reading, writing
+from rankscope.store.history import events
 from rankscope_worker.child.inputs import changed_libraries, find_inputs
 from tests.stack import Stack
 from tests.worker.host.test_worker import Bench
@@ -137,9 +139,7 @@ def test_a_run_waits_for_the_inputs_of_its_launch_to_come_back(bench: Bench, pla
         ),
     ],
 )
-def test_libraries_are_compared_with_those_of_the_first_attempt(
-    stored: dict[str, dict[str, str]], sentence: str | None
-) -> None:
+def test_libraries_are_compared_with_those_of_the_first_attempt(stored: Environment, sentence: str | None) -> None:
     here = {"torch": "2.2", "transformers": "5", "peft": "0.2", "device": "a GPU"}
     assert changed_libraries(stored, here) == sentence
 
@@ -157,9 +157,13 @@ def installation(tiny_data: Path, tmp_path: Path) -> Path:
 def test_runs_of_earlier_versions_say_less_and_go_on(installation: Path, plan: Plan) -> None:
     made, catalog = plan("lora"), Catalog(Settings(data_dir=installation))
     assert len(find_inputs(catalog, made.config, {}).rows.train) == made.train_rows
-    first = {name: made.environment[name] for name in ("labels", "train_rows")}
+    first: Environment = {
+        "labels": made.environment["labels"],
+        "train_rows": made.environment["train_rows"],
+    }
     assert find_inputs(catalog, made.config, first).rows.labels == made.environment["labels"]
-    for other in ({"labels": ["", "fresh", "rotten"]}, {"train_rows": 7}, {"eval_rows": 7}):
+    others: list[Environment] = [{"labels": ["", "fresh", "rotten"]}, {"train_rows": 7}, {"eval_rows": 7}]
+    for other in others:
         with pytest.raises(InputsChanged, match="read differently now") as found:
             find_inputs(catalog, made.config, made.environment | other)
         assert found.value.reason == "data_changed"

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from rankscope.contract.config import RunConfig
 from rankscope.contract.presets import presets
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
@@ -190,7 +191,7 @@ def test_a_child_that_the_kernel_killed_for_memory_is_told_from_one_that_was_kil
     run = one.end()
     assert (run.status, run.reason) == (RunStatus.failed, "out_of_memory")
     assert (run.message or "").startswith("The host ran out of memory, and the kernel killed the training process.")
-    batch = run.config["training"]["batch_size"] // 2
+    batch = RunConfig.stored(run.config).training.batch_size // 2
     assert (run.next_step or "").startswith(f"Retry with batch_size {batch} and gradient_accumulation 2")
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rankscope.catalog import Catalog, ModelEntry
 from rankscope.catalog.changed_inputs import check_dataset, check_model
 from rankscope.catalog.splits import Split, split, what_changed
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InputsChanged
+from rankscope.contract.stored import Environment
 
 LIBRARIES = ("torch", "transformers", "peft")
 """Those whose version may change a training's numbers."""
@@ -21,14 +21,14 @@ class Inputs:
     model: ModelEntry
     rows: Split
     catalog: Catalog
-    environment: Mapping[str, Any]
+    environment: Environment
 
     def check_model(self) -> None:
         """Asks again, after the model was loaded: its files may have changed while they were read."""
         check_model(self.catalog.model(self.model.id), self.environment.get("model_fingerprint"))
 
 
-def find_inputs(catalog: Catalog, config: RunConfig, environment: Mapping[str, Any]) -> Inputs:
+def find_inputs(catalog: Catalog, config: RunConfig, environment: Environment) -> Inputs:
     """Looks up the run's own model and data set, no other. Raises InputsChanged, and BadInput for what cannot be used."""
     model = catalog.model(config.model.id)
     check_model(model, environment.get("model_fingerprint"))
@@ -44,12 +44,12 @@ def find_inputs(catalog: Catalog, config: RunConfig, environment: Mapping[str, A
             f"The file of data set {dataset.id} is the same, but it is read differently now. {change}",
             change,
         )
-    found = dict(environment)
+    found = environment.copy()
     found.setdefault("model_fingerprint", model.fingerprint)
     return Inputs(model, rows, catalog, found)
 
 
-def changed_libraries(environment: Mapping[str, Any], trained_with: Mapping[str, str]) -> str | None:
+def changed_libraries(environment: Environment, trained_with: Mapping[str, str]) -> str | None:
     """A sentence that names what differs from the run's first attempt; None when nothing does, or nothing is known of it.
 
     `environment` is the run's, `trained_with` this attempt's versions.

@@ -10,13 +10,13 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, InputsChanged, LeaseLost, RankScopeError
 from rankscope.contract.events import WarningEvent
+from rankscope.contract.stored import Environment
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.doorbell import Doorbell
@@ -148,7 +148,7 @@ def _attempt(
             return code, EndNote("stopped", step=outcome.step)
 
 
-def _load(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, dict[str, Any], bool, dict[int, int | None]]:
+def _load(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, Environment, bool, dict[int, int | None]]:
     """The run's configuration and environment, whether it begins with the checkpoint of another run, and where each
     attempt began.
     """
@@ -157,7 +157,7 @@ def _load(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, dict[st
         if run.attempt != attempt:
             raise LeaseLost(f"Run {run_id} is at attempt {run.attempt}; this is {attempt}.")
         starts = {earlier.number: earlier.start_step for earlier in attempts_of(session, run_id)}
-        return RunConfig.stored(run.config), dict(run.environment), run.parent_id is not None, starts
+        return RunConfig.stored(run.config), run.environment.copy(), run.parent_id is not None, starts
 
 
 def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:

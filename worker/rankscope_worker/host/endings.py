@@ -6,12 +6,13 @@ import signal
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import Engine
 
 from rankscope.contract.batch import smaller_batch
 from rankscope.contract.status import RunStatus
+from rankscope.contract.stored import StoredConfig
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import writing
 from rankscope.store.queue import Claim
@@ -42,7 +43,7 @@ def classify(
     asked: Asked,
     note: EndNote | None,
     log: Path,
-    config: dict[str, Any],
+    config: StoredConfig,
     killed_after_s: float | None,
     was_out_of_memory: bool = False,
 ) -> Ending:
@@ -63,7 +64,7 @@ def _classified(
     asked: Asked,
     note: EndNote | None,
     log: Path,
-    config: dict[str, Any],
+    config: StoredConfig,
     killed_after_s: float | None,
     was_out_of_memory: bool,
 ) -> Ending:
@@ -148,7 +149,7 @@ def _stopped(return_code: int, note: EndNote | None, killed_after_s: float | Non
     )
 
 
-def _smaller_batch(config: dict[str, Any]) -> str:
+def _smaller_batch(config: StoredConfig) -> str:
     smaller = smaller_batch(config)
     if smaller is None:
         return "Shorten max_length, or use a smaller model."

@@ -3,8 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from rankscope_worker.nvml import Nvml
 
@@ -19,9 +18,6 @@ class Gpu:
     name: str
     memory_bytes: int
     free_bytes: int
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class GpuReader:

@@ -4,11 +4,12 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from celery import Celery
 from sqlalchemy import Engine
 
+from rankscope.contract.stored import StoredGpu
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope_worker.host.celery_app import Nudger
@@ -95,14 +96,24 @@ class Host:
         if self.is_draining:
             supervisor.drain()
 
-    def gpu_report(self) -> list[dict[str, Any]]:
+    def gpu_report(self) -> list[StoredGpu]:
         """Each GPU with its memory, our runs on it, and whether other programs leave no room for one."""
         runs = self._runs_by_gpu()
-        report = []
+        report: list[StoredGpu] = []
         for gpu in self.gpu_reader.read():
             mine = len(runs.get(gpu.uuid, ()))
             is_filled = not mine and gpu.free_bytes < self.settings.min_free_gpu_memory
-            report.append(gpu.as_dict() | {"runs": mine, "is_filled": is_filled})
+            report.append(
+                StoredGpu(
+                    index=gpu.index,
+                    uuid=gpu.uuid,
+                    name=gpu.name,
+                    memory_bytes=gpu.memory_bytes,
+                    free_bytes=gpu.free_bytes,
+                    runs=mine,
+                    is_filled=is_filled,
+                )
+            )
         return report
 
     def _choose_gpu(self, gpus_now: list[Gpu]) -> Gpu | None:

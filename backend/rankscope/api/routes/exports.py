@@ -50,18 +50,18 @@ def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: 
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         session.expunge(run)
-        modules = (snapshots.modules_event(session, run_id) or {}).get("modules", [])
+        modules = snapshots.modules_of(session, run_id)
     found = find_artifact(settings, run)
     if found is None:
         raise NotFound(f"Run {run.id} has no result yet; it is {run.status}.", "It is written when training ends.")
     is_full = run.artifact == "model"
-    base, labels = source_of(run, catalog), run.environment.get("labels")
+    base = source_of(run, catalog)
     return Usage(
         base_model=base,
         code=RunConfig.stored(run.config).task.usage(
             f"{run.id}-{run.artifact}",
             None if is_full else repr(base or "FOLDER OR HUB NAME OF THE BASE MODEL"),
-            [str(label) for label in labels] if isinstance(labels, list) else [],
+            run.environment.get("labels", []),
         ),
         size_bytes={} if is_full else layout_sizes(found.folder, modules),
     )

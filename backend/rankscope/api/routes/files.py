@@ -170,7 +170,7 @@ def download_adapter(
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         session.expunge(run)
-        modules = (snapshots.modules_event(session, run_id) or {}).get("modules", [])
+        modules = snapshots.modules_of(session, run_id)
     kind = METHODS[run.method].artifact
     folder = _artifact(settings, run, kind)
     members = members_of(folder) if kind == "model" else adapter_members(folder, layout, modules, run, catalog)

@@ -14,6 +14,7 @@ from rankscope.api.guard.access import needs
 from rankscope.api.routes.metrics import FromStep, ToStep
 from rankscope.api.shapes.history import ComponentHistory, Ledger, LedgerLine, RankFrame, RankFrames, RankHistory
 from rankscope.contract.errors import NotFound
+from rankscope.contract.stored import StoredModule
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
 from rankscope.store.history import snapshots
@@ -139,19 +140,19 @@ def get_ledger(
     with reading(engine) as session:
         runs.get_run(session, run_id)
         modules, _ = _modules(session, run_id)
-        lines: deque[dict[str, Any]] = deque(maxlen=_MOST_LINES)
+        lines: deque[snapshots.LedgerEntry] = deque(maxlen=_MOST_LINES)
         total = 0
         for line in snapshots.ledger(session, run_id, module=module):
             lines.append(line)
             total += 1
-    items = [LedgerLine(**line, module_name=modules[line["module"]]["name"]) for line in lines]
+    items = [LedgerLine.model_validate({**line, "module_name": modules[line["module"]]["name"]}) for line in lines]
     return Ledger(items=items, total=total)
 
 
-def _modules(session: Session, run_id: str) -> tuple[list[dict[str, Any]], int]:
+def _modules(session: Session, run_id: str) -> tuple[list[StoredModule], int]:
     """The adapted modules and the row length of snapshots; none before the model is loaded."""
-    event = snapshots.modules_event(session, run_id) or {"modules": [], "width": 0}
-    return event["modules"], event["width"]
+    event = snapshots.modules_event(session, run_id)
+    return (event["modules"], event["width"]) if event else ([], 0)
 
 
 def _base64(column: npt.NDArray[Any]) -> str:

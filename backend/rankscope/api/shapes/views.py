@@ -105,7 +105,7 @@ def read_detail(engine: Engine, run_id: str, settings: Settings, *, now: float) 
 
 def detail(session: Session, run: Run, settings: Settings, *, now: float) -> RunDetail:
     config = RunConfig.stored(run.config)
-    modules = snapshots.modules_event(session, run.id) or {}
+    modules = snapshots.modules_of(session, run.id)
     curve = planned_budget(run, config)
     kept_steps = [row.step for row in kept_checkpoints(session, run, settings)]
     return RunDetail.model_validate(
@@ -120,13 +120,13 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
                 AttemptShape.model_validate(attempt.model_dump(exclude={"run_id"}))
                 for attempt in runs.attempts_of(session, run.id, most=_MOST_ATTEMPTS)
             ],
-            "modules": modules.get("modules", []),
+            "modules": modules,
             "width": run.width,
             "pruning_steps": curve.prunings,
             "pruning_count": curve.pruning_count,
             "planned_budget": _points(curve.points),
             "settled_step": run.settled_step,
-            "is_held": run.settled_step is None and is_held(done_so_far(run)),
+            "is_held": run.settled_step is None and is_held(entry.action for entry in done_so_far(run)),
             "steer_requests": run.steer_requests,
             "remedy": remedy_of(run, kept_steps),
             "unavailable": unavailable_actions(run, kept_steps),
@@ -207,15 +207,18 @@ def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[st
 def headline(run: Run) -> Headline:
     """The metric that stands for the run."""
     metric = TASKS[run.task].headline()
-    found = run.metrics.get(metric.name, {})
-    best = "min" if metric.lower_is_better else "max"
+    found = run.metrics.get(metric.name)
+    best: tuple[float | str, int] | tuple[None, None] = (None, None)
+    if found:
+        is_lower = metric.lower_is_better
+        best = (found["min"], found["min_step"]) if is_lower else (found["max"], found["max_step"])
     return Headline(
         name=metric.name,
         title=metric.short_title,
         lower_is_better=metric.lower_is_better,
-        best=found.get(best),
-        best_step=found.get(f"{best}_step"),
-        last=found.get("last"),
+        best=best[0],
+        best_step=best[1],
+        last=found["last"] if found else None,
     )
 
 

@@ -14,9 +14,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, update
 from sqlmodel import Session, col
 
+from rankscope.contract.config import Steering, stored_steering
 from rankscope.contract.errors import LeaseLost, NotFound
 from rankscope.contract.events import RunEvent, StoredEvent
 from rankscope.contract.status import OWNED
+from rankscope.contract.stored import StoredConfig, StoredSteerRequest
 from rankscope.contract.tables import Attempt, Checkpoint, Event, Run
 from rankscope.store.history.chunks import pack_events
 from rankscope.store.history.summary import run_changes
@@ -131,19 +133,22 @@ def stored(row: Event) -> StoredEvent:
     return event | (row.payload or {})
 
 
-def _steered(batch: Iterable[RunEvent], config: dict[str, Any], requests: list[dict[str, Any]]) -> dict[str, Any]:
+def _steered(
+    batch: Iterable[RunEvent], config: StoredConfig, requests: Sequence[StoredSteerRequest]
+) -> dict[str, object]:
     """What was done to the training becomes part of the run's configuration, so that a resume does it again."""
     done = [event for event in batch if event.kind == "steer"]
     if not done:
         return {}
-    known = list(config.get("steering", []))
+    known = stored_steering(config)
     for event in done:
-        entry = {"step": event.step, "action": event.action, "target_rank": event.target_rank}
+        entry = Steering(step=event.step, action=event.action, target_rank=event.target_rank)
         if event.refused is None and entry not in known:
             known.append(entry)
+    known.sort(key=lambda entry: entry.step)
     answered = {event.request for event in done}
     return {
-        "config": config | {"steering": sorted(known, key=lambda entry: int(entry["step"]))},
+        "config": config | {"steering": [entry.model_dump(mode="json") for entry in known]},
         "steer_requests": [request for request in requests if request["id"] not in answered],
     }
 

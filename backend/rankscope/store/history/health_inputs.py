@@ -2,13 +2,14 @@
 
 import base64
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Select, select
 from sqlmodel import Session, col
 
+from rankscope.contract.stored import StoredPruning, StoredRanks, StoredWarning
 from rankscope.contract.tables import Event
 from rankscope.store.history.events import stored, visible
 
@@ -42,7 +43,7 @@ def newest_ranks(session: Session, run_id: str) -> UnpackedRanks | None:
     ).one_or_none()
     if row is None:
         return None
-    event = stored(row)
+    event = cast(StoredRanks, stored(row))
     shape = event["modules"], event["width"]
     bits = np.frombuffer(base64.b64decode(event["mask"]), np.uint8)
     mask = np.unpackbits(bits, count=shape[0] * shape[1], bitorder="little").astype(bool).reshape(shape)
@@ -53,14 +54,17 @@ def newest_ranks(session: Session, run_id: str) -> UnpackedRanks | None:
 def newest_pruning(session: Session, run_id: str) -> tuple[int, int] | None:
     """(step, budget) of the newest visible pruning."""
     row = session.scalars(_prunings(session, run_id).limit(1)).one_or_none()
-    return None if row is None or row.step is None else (row.step, int((row.payload or {})["budget"]))
+    if row is None:
+        return None
+    event = cast(StoredPruning, stored(row))
+    return event["step"], event["budget"]
 
 
 def newest_cut(session: Session, run_id: str) -> Cut | None:
     """The newest visible pruning that took a component away."""
     with closing(session.scalars(_prunings(session, run_id).execution_options(yield_per=20))) as rows:
         for row in rows:
-            event = stored(row)
+            event = cast(StoredPruning, stored(row))
             if event["pruned"]:
                 scores = [float(one["score"]) for one in event["pruned"]]
                 return Cut(event["step"], float(event["threshold"]), scores)
@@ -86,7 +90,7 @@ def _prunings(session: Session, run_id: str) -> Select[Event]:
     )
 
 
-def warnings(session: Session, run_id: str) -> list[dict[str, Any]]:
+def warnings(session: Session, run_id: str) -> list[StoredWarning]:
     """Visible warnings of the training, in order: the newest 500."""
     rows = session.scalars(
         select(Event)
@@ -94,4 +98,4 @@ def warnings(session: Session, run_id: str) -> list[dict[str, Any]]:
         .order_by(col(Event.seq).desc())
         .limit(500)
     )
-    return [stored(row) for row in rows][::-1]
+    return [cast(StoredWarning, stored(row)) for row in rows][::-1]

@@ -1,14 +1,15 @@
 """Rank snapshots in columns: what a packed snapshot says of its modules, for many snapshots at once."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Frames = Sequence[dict[str, Any]]
+from rankscope.contract.stored import StoredRanks
+
+Frames = Sequence[StoredRanks]
 """Stored ranks events, all of the same number of modules and width."""
 
 
@@ -26,7 +27,7 @@ class ModuleColumns:
 
 def module_columns(frames: Frames, modules: int, width: int) -> ModuleColumns:
     live = _live(frames, modules, width)
-    scores = _scores(frames, "scores", modules, width).astype(np.float32)
+    scores = _scores([frame["scores"] for frame in frames], modules, width).astype(np.float32)
     ranks = live.sum(axis=2, dtype=np.uint16)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.where(live, scores, np.float32(0)).sum(axis=2) / np.maximum(ranks, 1)
@@ -46,12 +47,14 @@ class ComponentColumns:
 
 def component_columns(frames: Frames, modules: int, width: int, module: int) -> ComponentColumns:
     raw = None
-    if any("raw_scores" in frame for frame in frames):
+    packed = {index: frame["raw_scores"] for index, frame in enumerate(frames) if "raw_scores" in frame}
+    if packed:
         raw = np.full((len(frames), width), np.nan, "<f2")
-        there = [index for index, frame in enumerate(frames) if "raw_scores" in frame]
-        raw[there] = _scores([frames[index] for index in there], "raw_scores", modules, width)[:, module]
+        raw[list(packed)] = _scores(packed.values(), modules, width)[:, module]
     return ComponentColumns(
-        _live(frames, modules, width)[:, module], _scores(frames, "scores", modules, width)[:, module], raw
+        _live(frames, modules, width)[:, module],
+        _scores([frame["scores"] for frame in frames], modules, width)[:, module],
+        raw,
     )
 
 
@@ -63,6 +66,6 @@ def _live(frames: Frames, modules: int, width: int) -> npt.NDArray[np.bool_]:
     return bits.view(np.bool_).reshape(len(frames), modules, width)
 
 
-def _scores(frames: Frames, column: str, modules: int, width: int) -> npt.NDArray[np.float16]:
-    packed = b"".join(base64.b64decode(frame[column]) for frame in frames)
-    return np.frombuffer(packed, "<f2").reshape(len(frames), modules, width)
+def _scores(packed: Collection[str], modules: int, width: int) -> npt.NDArray[np.float16]:
+    joined = b"".join(map(base64.b64decode, packed))
+    return np.frombuffer(joined, "<f2").reshape(len(packed), modules, width)

@@ -1,7 +1,5 @@
 """A run's metric summaries made anew, after a resume has cut some of its points away."""
 
-from typing import Any
-
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
@@ -16,7 +14,7 @@ def rebuild_metrics(session: Session, run_id: str) -> None:
     settled_step = _settled_step(session, run_id)
     # A chunk's reduced form has its first, last, smallest and largest point: the summary is the same. Not so that of
     # evaluations, which may begin anew within a chunk.
-    metrics: dict[str, Any] = {
+    metrics = {
         name: summary_of(of, name, settled_step)
         for name, of in drawn_points(session, run_id, is_exact=lambda name: name.startswith("eval_")).items()
         if len(of)

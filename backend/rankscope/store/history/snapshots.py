@@ -1,11 +1,13 @@
 """Rank snapshots over the steps, and the ledger of prunings."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Literal, TypedDict, cast
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, func, select
+from sqlalchemy import cast as sql_cast
 from sqlmodel import Session, col
 
+from rankscope.contract.stored import StoredModule, StoredModules, StoredPruning, StoredRanks
 from rankscope.contract.tables import Event
 from rankscope.store.history.events import stored, visible
 
@@ -13,7 +15,7 @@ _MOST_CHARACTERS = 64_000_000
 """In the snapshots of one answer."""
 
 
-def modules_event(session: Session, run_id: str) -> dict[str, Any] | None:
+def modules_event(session: Session, run_id: str) -> StoredModules | None:
     """The newest list of adapted modules, or None before the model was loaded."""
     row = session.scalars(
         select(Event)
@@ -21,12 +23,18 @@ def modules_event(session: Session, run_id: str) -> dict[str, Any] | None:
         .order_by(col(Event.seq).desc())
         .limit(1)
     ).one_or_none()
-    return stored(row) if row else None
+    return cast(StoredModules, stored(row)) if row else None
+
+
+def modules_of(session: Session, run_id: str) -> list[StoredModule]:
+    """The adapted modules; none before the model was loaded, and for full fine-tuning."""
+    event = modules_event(session, run_id)
+    return event["modules"] if event else []
 
 
 def rank_frames(
     session: Session, run_id: str, *, from_step: int | None = None, to_step: int | None = None, limit: int | None = 400
-) -> tuple[list[dict[str, Any]], int]:
+) -> tuple[list[StoredRanks], int]:
     """At most `limit` rank snapshots (None: all) by step, and how many there are.
 
     Fewer where they are so large that so many would not fit into memory.
@@ -49,13 +57,15 @@ def rank_frames(
         row.seq: row
         for row in session.scalars(select(Event).where(col(Event.run_id) == run_id, col(Event.seq).in_(wanted)))
     }
-    return [stored(rows[seq]) for seq in wanted], len(newest)
+    return [cast(StoredRanks, stored(rows[seq])) for seq in wanted], len(newest)
 
 
 def _affordable(session: Session, seq: int, run_id: str) -> int:
     """How many snapshots as large as this one may be read at once, two at least: some models have ten million components."""
     size = session.scalar(
-        select(func.length(cast(col(Event.payload), Text))).where(col(Event.run_id) == run_id, col(Event.seq) == seq)
+        select(func.length(sql_cast(col(Event.payload), Text))).where(
+            col(Event.run_id) == run_id, col(Event.seq) == seq
+        )
     )
     return max(2, _MOST_CHARACTERS // max(1, size or 1))
 
@@ -89,7 +99,22 @@ def _thin(steps: list[int], important: set[int], limit: int) -> list[int]:
     return sorted({*first, *(rest[int(index * stride)] for index in range(room))})
 
 
-def ledger(session: Session, run_id: str, *, module: int | None = None) -> Iterator[dict[str, Any]]:
+class LedgerEntry(TypedDict):
+    """One component that was pruned or regrown."""
+
+    seq: int
+    step: int
+    change: Literal["pruned", "regrown"]
+    module: int
+    component: int
+    score: float | str
+    order: int
+    total: int
+    threshold: float | str
+    budget: int
+
+
+def ledger(session: Session, run_id: str, *, module: int | None = None) -> Iterator[LedgerEntry]:
     """One line for each component pruned or regrown, in order of time; read as they are taken."""
     rows = session.scalars(
         select(Event)
@@ -97,6 +122,7 @@ def ledger(session: Session, run_id: str, *, module: int | None = None) -> Itera
         .order_by(col(Event.seq))
         .execution_options(yield_per=20)
     )
+    changes: tuple[Literal["pruned", "regrown"], ...] = ("pruned", "regrown")
     return (
         {
             "seq": event["seq"],
@@ -110,8 +136,8 @@ def ledger(session: Session, run_id: str, *, module: int | None = None) -> Itera
             "threshold": event["threshold"],
             "budget": event["budget"],
         }
-        for event in map(stored, rows)
-        for change in ("pruned", "regrown")
+        for event in (cast(StoredPruning, stored(row)) for row in rows)
+        for change in changes
         for line in event[change]
         if module is None or line["module"] == module
     )

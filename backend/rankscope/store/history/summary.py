@@ -1,23 +1,25 @@
 """What events change in a run's own row, which lists show without reading events."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from rankscope.contract.events import RunEvent
+from rankscope.contract.stored import MetricSummary
 from rankscope.store.history.points import Points, mark
 
 
-def run_changes(batch: Iterable[RunEvent], metrics: dict[str, Any], settled_step: int | None) -> dict[str, Any]:
+def run_changes(
+    batch: Iterable[RunEvent], metrics: Mapping[str, MetricSummary], settled_step: int | None
+) -> dict[str, object]:
     """Column -> new value, after these events. `metrics`: the summaries before them, which stay as they are."""
-    changes: dict[str, Any] = {}
-    metrics = {name: dict(summary) for name, summary in metrics.items()}
+    changes: dict[str, object] = {}
+    after = {name: summary.copy() for name, summary in metrics.items()}
     for event in batch:
         match event.kind:
             case "metrics":
                 for name, value in event.values.items():
-                    _add(metrics, settled_step, name, event.step, value)
-                changes |= {"metrics": metrics, "step": event.step}
+                    _add(after, settled_step, name, event.step, value)
+                changes |= {"metrics": after, "step": event.step}
             case "phase":
                 changes["phase"] = event.phase
             case "modules":
@@ -40,7 +42,7 @@ def run_changes(batch: Iterable[RunEvent], metrics: dict[str, Any], settled_step
     return changes
 
 
-def _add(metrics: dict[str, Any], settled_step: int | None, name: str, step: int, value: float) -> None:
+def _add(metrics: dict[str, MetricSummary], settled_step: int | None, name: str, step: int, value: float) -> None:
     """One more point. Evaluations before the final mask are of a larger model than the one that is kept: the first one
     after it starts the summary anew, so that "best" is never a model that nobody can download.
     """
@@ -54,16 +56,15 @@ def _add(metrics: dict[str, Any], settled_step: int | None, name: str, step: int
     # NaN and inf are shown as last, never as min or max.
     before["last"], before["last_step"] = text, step
     if math.isfinite(value):
-        if value < before["min"]:
+        if value < float(before["min"]):
             before["min"], before["min_step"] = value, step
-        if value > before["max"]:
+        if value > float(before["max"]):
             before["max"], before["max_step"] = value, step
 
 
-def summary_of(of: Points, name: str, settled_step: int | None) -> dict[str, Any]:
+def summary_of(of: Points, name: str, settled_step: int | None) -> MetricSummary:
     """The summary that these points (at least one, by step) leave when they come one by one."""
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, MetricSummary] = {}
     for step, value in zip(of.steps.tolist(), of.values.tolist(), strict=True):
         _add(metrics, settled_step, name, step, value)
-    summary: dict[str, Any] = metrics[name]
-    return summary
+    return metrics[name]

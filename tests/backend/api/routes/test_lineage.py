@@ -8,8 +8,10 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from rankscope.contract.config import RunConfig
 from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
+from rankscope.contract.stored import Environment
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.database.engine import writing
@@ -210,23 +212,24 @@ def test_a_parent_of_an_earlier_version_is_forked_unless_its_rows_are_read_other
     end(engine, parent, RunStatus.stopped, "stopped")
     checkpoint(engine, settings, parent, 3)
 
-    def stored(**environment: object) -> None:
+    def stored(environment: Environment) -> None:
         """As an earlier version stored it: with the data set's short id."""
         with writing(engine) as session:
             run = runs.get_run(session, parent)
-            run.config = run.config | {"data": run.config["data"] | {"id": "local:reviews"}}
+            data = RunConfig.stored(run.config).data.model_dump(mode="json")
+            run.config = run.config | {"data": data | {"id": "local:reviews"}}
             run.environment = run.environment | environment
             session.add(run)
 
     labels = api.get(f"/api/v1/runs/{parent}").json()["environment"]["labels"]
-    stored(labels=["", *labels])
+    stored({"labels": ["", *labels]})
     answer = api.post(f"/api/v1/runs/{parent}/fork", json={"changes": {"training": {"learning_rate": 0.001}}})
     (problem,) = answer.json()["errors"]
     assert (answer.status_code, problem["field"]) == (422, "changes.data.id")
     assert (
         "launched with the classes '', 'fresh', 'rotten', and the data set has 'fresh', 'rotten'" in problem["message"]
     )
-    stored(labels=labels)
+    stored({"labels": labels})
     answer = api.post(f"/api/v1/runs/{parent}/fork", json={"changes": {"training": {"learning_rate": 0.001}}})
     assert answer.status_code == 201, answer.text
     assert answer.json()["data_id"] == "local:reviews.csv"

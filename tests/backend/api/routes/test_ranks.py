@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from rankscope.contract.events import PruneEvent, RanksEvent
+from rankscope.contract.stored import StoredRanks
 from rankscope.store.history.rank_columns import component_columns, module_columns
 from tests.backend.conftest import Server
 from tests.backend.store_setup import append, claim, metric, modules
@@ -19,12 +20,13 @@ from tests.backend.store_setup import append, claim, metric, modules
 MODULES, WIDTH = 5, 3
 
 
-def packed(mask: Any, scores: Any, raw: Any = None) -> dict[str, Any]:
+def packed(mask: Any, scores: Any, raw: Any = None) -> StoredRanks:
     def half(of: Any) -> str:
         return base64.b64encode(np.asarray(of).astype("<f2").tobytes()).decode()
 
     bits = base64.b64encode(np.packbits(mask, bitorder="little").tobytes()).decode()
-    return {"mask": bits, "scores": half(scores)} | ({} if raw is None else {"raw_scores": half(raw)})
+    frame = {"mask": bits, "scores": half(scores)} | ({} if raw is None else {"raw_scores": half(raw)})
+    return cast(StoredRanks, frame)
 
 
 def unpacked(text: str, dtype: str, *shape: int) -> Any:
@@ -74,7 +76,7 @@ def run_id(server: Server, launch: Callable[..., str]) -> str:
     append(engine, claimed, [modules(MODULES, WIDTH), metric("loss", 0, 1.0)])
     for step in range(6):
         mask, scores = _snapshot(step)
-        fields = packed(mask, scores, scores / 2 if step > 2 else None)
+        frame = packed(mask, scores, scores / 2 if step > 2 else None)
         event = RanksEvent(
             step=step,
             budget=15,
@@ -83,7 +85,9 @@ def run_id(server: Server, launch: Callable[..., str]) -> str:
             width=WIDTH,
             pruning=step == 4,
             threshold=float("nan") if step else None,
-            **fields,
+            mask=frame["mask"],
+            scores=frame["scores"],
+            raw_scores=frame.get("raw_scores"),
         )
         append(engine, claimed, [event])
     prune = PruneEvent(step=4, budget=15, total=15, threshold=0.0, final=False, pruned=[], regrown=[])

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from rankscope.contract.config import stored_steering
 from rankscope.contract.events import PruneEvent, SteerEvent
 from rankscope.contract.status import RunStatus
 from rankscope.store import runs
@@ -55,7 +56,7 @@ def test_a_wish_waits_until_the_training_answers_and_is_then_in_the_configuratio
     assert len(after["config"]["steering"]) == 1
     # A resumed attempt does the same again: it stands there once.
     append(engine, training, [SteerEvent(step=7, action="hold")])
-    assert len(read_run(engine, run_id).config["steering"]) == 1
+    assert len(stored_steering(read_run(engine, run_id).config)) == 1
 
 
 def test_what_the_configuration_lists_for_later_has_not_been_done_yet(

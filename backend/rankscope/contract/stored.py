@@ -1,0 +1,131 @@
+"""What the JSON columns hold, as it comes out of a row.
+
+A row stays as the version wrote it that made it. Keys that were added later are `NotRequired`: read them with `get`, which
+gives their default. Unknown keys are kept and ignored. A run's configuration is opaque here: `RunConfig.stored` reads it and
+knows the forms of earlier versions.
+"""
+
+from typing import NotRequired, TypeAlias
+
+from pydantic import JsonValue
+from typing_extensions import TypedDict
+
+from rankscope.contract.config import SteerAction
+
+StoredConfig: TypeAlias = dict[str, JsonValue]
+Payload: TypeAlias = dict[str, JsonValue]
+
+
+class Environment(TypedDict, total=False):
+    """What else decided a run's result. Runs of early versions have little of it."""
+
+    rankscope: str
+    """Version that planned the run."""
+    python: str
+    model_fingerprint: str
+    data_fingerprint: str
+    train_rows: int
+    eval_rows: int
+    labels: list[str]
+    n_modules: int
+    """Planned, until the model is loaded."""
+    first_trained_with: dict[str, str]
+    trained_with: dict[str, str]
+    """Versions and device of the newest attempt; `first_trained_with`: of the first one."""
+
+
+class MetricSummary(TypedDict):
+    """Of one metric. Values that are not finite are the strings "NaN", "Infinity" and "-Infinity"."""
+
+    last: float | str
+    last_step: int
+    min: float | str
+    min_step: int
+    max: float | str
+    max_step: int
+
+
+class StoredSteerRequest(TypedDict):
+    """A steering request that the training has not answered yet."""
+
+    id: str
+    action: SteerAction
+    target_rank: NotRequired[int | None]
+    time: float
+
+
+class StoredGpu(TypedDict):
+    """A GPU as its worker reported it last."""
+
+    index: int
+    name: str
+    memory_bytes: int
+    free_bytes: int
+    uuid: NotRequired[str]
+    runs: NotRequired[int]
+    """Our runs on it."""
+    is_filled: NotRequired[bool]
+    """Whether other programs leave no room for a run."""
+
+
+class Stamp(TypedDict):
+    """What every stored event has."""
+
+    seq: int
+    attempt: int
+    time: float
+    kind: str
+
+
+class StoredModule(TypedDict):
+    name: str
+    layer: int | None
+    kind: str
+    stack: NotRequired[str]
+    out_features: int
+    in_features: int
+
+
+class StoredModules(Stamp):
+    """A `ModulesEvent` as it is read; the other kinds below likewise."""
+
+    modules: list[StoredModule]
+    width: int
+
+
+class StoredRanks(Stamp):
+    step: int
+    budget: int
+    live: int
+    threshold: NotRequired[float | str]
+    pruning: bool
+    final: bool
+    modules: int
+    width: int
+    mask: str
+    scores: str
+    raw_scores: NotRequired[str]
+
+
+class StoredChange(TypedDict):
+    module: int
+    component: int
+    score: float | str
+    order: int
+
+
+class StoredPruning(Stamp):
+    step: int
+    budget: int
+    total: int
+    threshold: float | str
+    final: bool
+    pruned: list[StoredChange]
+    regrown: list[StoredChange]
+
+
+class StoredWarning(Stamp):
+    code: str
+    message: str
+    next_step: NotRequired[str]
+    step: NotRequired[int]
