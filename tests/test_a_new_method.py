@@ -1,13 +1,10 @@
 """A new method touches four files, and is planned, validated and trained like the others (see CONTRIBUTING.md)."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.source_copy import ROOT, copy_sources, run_module
+
 TOY = ROOT / "tests" / "toy_method"
 NEW = {
     "backend/rankscope/contract/methods/toy.py": TOY / "contract_half.py",
@@ -28,32 +25,9 @@ EDITED = {
 }
 
 
-def registered(folder: Path) -> Path:
-    """A copy of server and worker in which method toy is registered."""
-    for part in ("backend", "worker"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("static", "__pycache__"))
-    for path, source in NEW.items():
-        shutil.copy(source, folder / path)
-    for path, edits in EDITED.items():
-        text = (folder / path).read_text(encoding="utf-8")
-        for before, after in edits:
-            assert text.count(before) == 1, f"{path} has no single {before!r}"
-            text = text.replace(before, after)
-        (folder / path).write_text(text, encoding="utf-8")
-    return folder
-
-
 def test_a_method_registered_in_four_files_is_described_planned_and_trained(tmp_path: Path) -> None:
-    copy = registered(tmp_path / "copy")
-    path = os.pathsep.join(map(str, [copy / "backend", copy / "worker", ROOT]))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.toy_method", str(tmp_path / "data")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    copy = copy_sources(tmp_path / "copy", NEW, EDITED)
+    done = run_module("tests.toy_method", copy, str(tmp_path / "data"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
     assert Path(seen["package"]).is_relative_to(copy)

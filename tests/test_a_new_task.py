@@ -1,0 +1,38 @@
+"""A new task touches four files, and is planned, trained and asked like the others (see CONTRIBUTING.md)."""
+
+import json
+from pathlib import Path
+
+from tests.source_copy import ROOT, copy_sources, run_module
+
+TOY = ROOT / "tests" / "toy_task"
+NEW = {
+    "backend/rankscope/contract/tasks/grading.py": TOY / "contract_half.py",
+    "worker/rankscope_worker/child/tasks/grading.py": TOY / "worker_half.py",
+}
+EDITED = {
+    "backend/rankscope/contract/tasks/__init__.py": [
+        ("\nTASKS:", "\nfrom rankscope.contract.tasks.grading import Grading\n\nTASKS:"),
+        ("in (TextClassification,)", "in (TextClassification, Grading)"),
+    ],
+    "worker/rankscope_worker/child/tasks/__init__.py": [
+        ("\nTRAINED:", "\nfrom rankscope_worker.child.tasks.grading import Grading\n\nTRAINED:"),
+        (": TextClassification,\n", ': TextClassification,\n    "grading": Grading,\n'),
+    ],
+}
+
+
+def test_a_task_registered_in_four_files_is_described_planned_trained_and_asked(tmp_path: Path) -> None:
+    copy = copy_sources(tmp_path / "copy", NEW, EDITED)
+    done = run_module("tests.toy_task", copy, str(tmp_path / "data"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert Path(seen["package"]).is_relative_to(copy)
+    assert seen["tasks"] == ["text_classification", "grading"]
+    assert seen["titles"] == ["Evaluation distance", "Evaluation loss"]
+    assert seen["in_the_form"]
+    assert seen["refused"] == ["config.task.grade_column"]
+    assert (seen["best_by"], seen["lower_is_better"]) == ("eval_distance", True)
+    assert seen["evaluated"] == ["eval_distance", "eval_loss"]
+    assert (seen["outcome"], seen["artifact"]) == ("done", "adapter")
+    assert seen["answer"] == ["1", "2", "3"]

@@ -1,0 +1,59 @@
+"""Only a task's own files know its columns, its metrics and its head: everything else asks the task.
+
+A word that turns up here is a question that `rankscope.contract.tasks.task.Task`, or `TrainedTask` in the worker, should
+answer instead.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OWN_FILES = (
+    "backend/rankscope/contract/tasks/text_classification.py",
+    "worker/rankscope_worker/child/tasks/text_classification.py",
+)
+PERMITTED = {
+    "backend/rankscope/api/shapes/base.py": {"label_column"},  # answers that clients of earlier versions read
+    "backend/rankscope/api/shapes/runs.py": {"label_column"},
+    "backend/rankscope/store/migrations/versions/0005_task.py": {"label_column"},  # what an earlier version stored
+}
+LIBRARY = "worker/dynamic_rank/"
+"""It tells heads apart by PEFT's names of tasks."""
+WORDS = re.compile("eval_accuracy|SEQ_CLS|label_column")
+GENERATED = ("backend/rankscope/static/", "frontend/src/api/schema.gen.d.ts")
+SOURCES = [
+    path
+    for folder in ("backend/rankscope", "worker", "frontend/src")
+    for pattern in ("*.py", "*.ts", "*.tsx")
+    for path in sorted((ROOT / folder).rglob(pattern))
+    if not path.relative_to(ROOT).as_posix().startswith(GENERATED)
+]
+
+
+def permitted_in(path: str) -> set[str]:
+    if path in OWN_FILES:
+        return {"eval_accuracy", "SEQ_CLS", "label_column"}
+    return {"SEQ_CLS"} if path.startswith(LIBRARY) else PERMITTED.get(path, set())
+
+
+def words_in(path: Path) -> set[str]:
+    return set(WORDS.findall(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", ["eval_accuracy", "SEQ_CLS", "label_column"])
+def test_the_words_are_those_of_the_task(name: str) -> None:
+    assert any(name in words_in(ROOT / path) for path in OWN_FILES)
+
+
+def test_no_other_file_knows_what_only_a_task_knows() -> None:
+    found = {path.relative_to(ROOT).as_posix(): words_in(path) for path in SOURCES}
+    assert found.keys() >= {*OWN_FILES, *PERMITTED}, "a permitted file is gone"
+    strangers = {path: words - permitted_in(path) for path, words in found.items() if words - permitted_in(path)}
+    assert strangers == {}
+
+
+@pytest.mark.parametrize(("path", "words"), PERMITTED.items())
+def test_a_permission_that_nobody_needs_goes(path: str, words: set[str]) -> None:
+    assert words_in(ROOT / path) == words
