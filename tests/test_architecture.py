@@ -16,7 +16,7 @@ STANDARD_LIBRARY = sys.stdlib_module_names
 
 # A room is a folder, or a module at the top of a package. Room -> rooms that its modules may import, besides their own.
 # A room that is not listed has the row of the nearest folder above it that is.
-_FOUNDATION = {"rankscope.contract", "rankscope.settings", "rankscope.data_folder"}
+_FOUNDATION = {"rankscope.contract", "dynamic_rank.schedule", "rankscope.settings", "rankscope.data_folder"}
 _STORE = {"rankscope.store", "rankscope.store.database", "rankscope.store.history"}
 _READ_BY_WORKERS = {*_FOUNDATION, *_STORE, "rankscope.catalog", "rankscope.training_stack"}
 _OF_HOST_AND_CHILD = {f"rankscope_worker.{name}" for name in ("exits", "inbox", "nvml", "patience")}
@@ -26,7 +26,7 @@ _RANK_LIBRARY = [
     for name in ("warning", "schedule", "adapter", "allocation", "saving", "wrapping", "training", "methods")
 ]
 ALLOWED: dict[str, set[str]] = {
-    "rankscope.contract": set(),
+    "rankscope.contract": {"dynamic_rank.schedule"},
     "rankscope.settings": {"rankscope.contract"},
     "rankscope.data_folder": {"rankscope.contract", "rankscope.settings"},
     "rankscope.training_stack": {"rankscope.contract"},
@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope.store.history": {"rankscope.contract", "rankscope.store.database"},
     "rankscope.store": {"rankscope.contract", "rankscope.store.database", "rankscope.store.history"},
     "rankscope.launch": {*_FOUNDATION, *_STORE, "rankscope.catalog"},
-    "rankscope.health": {"rankscope.contract", *_STORE, "rankscope.launch"},
+    "rankscope.health": {"rankscope.contract", "dynamic_rank.schedule", *_STORE, "rankscope.launch"},
     "rankscope.exports": {*_FOUNDATION, *_STORE, "rankscope.catalog"},
     "rankscope.api.shapes": {*_FOUNDATION, *_STORE, "rankscope.catalog", "rankscope.launch", "rankscope.health"},
     "rankscope.api.guard": {"rankscope.contract", "rankscope.settings", "rankscope.api.shapes"},
@@ -215,9 +215,10 @@ def test_only_functions_of_the_store_are_called_within_a_write_transaction(modul
     assert not foreign, f"{module} calls {sorted(foreign)} within `with writing(...)`; do it before or after"
 
 
-def test_contract_imports_only_the_standard_library_pydantic_and_sqlmodel() -> None:
+def test_contract_imports_only_the_standard_library_pydantic_sqlmodel_and_the_schedule() -> None:
     allowed = {
         "rankscope",
+        "dynamic_rank",
         "pydantic",
         "pydantic_core",
         "typing_extensions",  # pydantic reads its TypedDict alone before Python 3.12
@@ -239,13 +240,15 @@ def test_importing_does_not_load_torch(module: str) -> None:
     assert loaded.stdout.strip() == "[]"
 
 
-def test_importing_the_server_does_not_load_the_worker() -> None:
+def test_importing_the_server_loads_only_the_schedule_of_the_training_code() -> None:
     script = (
         "import sys, rankscope.app, rankscope.cli, rankscope.up;"
-        "print([name for name in sys.modules if name.split('.')[0] in ('rankscope_worker', 'dynamic_rank')])"
+        "print(*[name for name in sys.modules if name.split('.')[0] in ('rankscope_worker', 'dynamic_rank')])"
     )
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert loaded.stdout.strip() == "[]"
+    names = set(loaded.stdout.split())
+    assert "dynamic_rank.schedule.budget" in names
+    assert {name for name in names if not is_within(name, {"dynamic_rank.schedule"})} == {"dynamic_rank"}
 
 
 def test_compose_file_fits_the_compose_specification() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from rankscope.contract.budget import PruningWindow
+from dynamic_rank.schedule.window import PruningWindow
 from rankscope.contract.methods import Method, RankRule
 from rankscope.contract.status import RunStatus
 from rankscope.health.trends import LossTrend, loss_trend

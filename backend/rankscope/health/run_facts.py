@@ -2,14 +2,13 @@
 
 from sqlmodel import Session
 
+from dynamic_rank.schedule.curve import last_pruning
 from rankscope.contract.config import RunConfig, SteerAction, Steering
 from rankscope.contract.methods import Method
 from rankscope.contract.metrics import STEPS_PER_SECOND, TRAIN_LOSS
 from rankscope.contract.status import Phase, RunStatus
-from rankscope.contract.steered_budget import last_pruning
 from rankscope.contract.tables import Run
 from rankscope.health.rules import Facts, NewestCut, NewestRanks, Pruning, Warned
-from rankscope.launch.plan import budget_plan
 from rankscope.store.history import health_inputs
 from rankscope.store.history.series import Curve, read_curves
 from rankscope.store.history.snapshots import modules_event
@@ -22,7 +21,6 @@ def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float
     """The facts about a run at `now`, in seconds since 1970."""
     config = RunConfig.stored(run.config)
     method = config.method
-    schedule = None if run.total_steps is None else method.pruning_schedule(run.total_steps)
     ranks = health_inputs.newest_ranks(session, run.id)
     steering = _in_force(run, config, ranks.step if ranks else run.step)
     cut = health_inputs.newest_cut(session, run.id)
@@ -33,7 +31,7 @@ def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float
         method=method,
         step=run.step,
         total_steps=run.total_steps,
-        window=schedule.window if schedule is not None else None,
+        window=None if run.total_steps is None else method.pruning_window(run.total_steps),
         settled_step=run.settled_step,
         held_since=_last_act(steering, "hold") if run.settled_step is None else None,
         frozen_at=_last_act(steering, "freeze"),
@@ -80,13 +78,12 @@ def _target_rank(method: Method, steering: list[Steering]) -> int | None:
 
 def _pruning_due(run: Run, config: RunConfig, ranks: health_inputs.UnpackedRanks | None) -> Pruning | None:
     """The newest planned pruning up to the newest snapshot, if it was this run's and not its parent's."""
-    method = config.method
     if ranks is None or run.total_steps is None:
         return None
-    plan = budget_plan(method, len(ranks.mask), run.total_steps)
-    if plan is None:
+    schedule = config.method.budget_schedule(len(ranks.mask), run.total_steps)
+    if schedule is None:
         return None
-    found = last_pruning(plan, run.total_steps, config.steering, ranks.step)
+    found = last_pruning(schedule, config.steering, ranks.step)
     # The prunings planned up to the parent's checkpoint were not done by the fork.
     return None if found is None or found[0] <= (run.parent_step or 0) else Pruning(*found)
 

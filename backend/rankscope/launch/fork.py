@@ -208,14 +208,14 @@ def _final_mask_problems(
 
 def _open_mask_problems(plan: RunPlan, origin: Origin) -> list[FieldProblem]:
     """The window must end after the checkpoint's step; otherwise the mask would never become final."""
-    schedule = plan.config.method.pruning_schedule(plan.total_steps)
-    if schedule is None or schedule.window.end > origin.step or _is_held(plan.config):
+    window = plan.config.method.pruning_window(plan.total_steps)
+    if window is None or window.end > origin.step or _is_held(plan.config):
         return []
     return [
         FieldProblem(
             "changes.method.prune_end_ratio",
             getattr(plan.config.method, "prune_end_ratio", None),
-            f"ends the pruning at step {schedule.window.end}, and the checkpoint of step {origin.step} has no final mask yet",
+            f"ends the pruning at step {window.end}, and the checkpoint of step {origin.step} has no final mask yet",
             "Raise prune_end_ratio or max_steps, or fork from another checkpoint.",
         )
     ]

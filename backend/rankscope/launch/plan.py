@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 from pydantic_core import PydanticCustomError
 
+from dynamic_rank.schedule.curve import PlannedCurve, steered_curve
 from rankscope import __version__
 from rankscope.catalog import Catalog, DatasetEntry, LinearModule, ModelEntry
 from rankscope.catalog.splits import SplitCounts
 from rankscope.contract.config import MOST_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
-from rankscope.contract.methods import Method
-from rankscope.contract.steered_budget import BudgetPlan, PlannedCurve, steered_curve
 from rankscope.contract.stored import Environment
 from rankscope.launch.plan_options import option_problems, option_warnings
 
@@ -136,22 +135,6 @@ def _check_size(config: RunConfig) -> None:
         )
 
 
-def budget_plan(method: Method, n_modules: int, total_steps: int) -> BudgetPlan | None:
-    """What decides the budget of a run before it is steered; None for a method without a pruning schedule."""
-    schedule = method.pruning_schedule(total_steps)
-    if schedule is None:
-        return None
-    return BudgetPlan(
-        modules=n_modules,
-        initial_rank=schedule.initial_rank,
-        target_rank=schedule.target_rank,
-        window=schedule.window,
-        interval=schedule.interval,
-        phase=schedule.phase,
-        shape=schedule.shape,
-    )
-
-
 def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> PlannedCurve:
     """The budget over the steps, and the steps at which components are pruned; empty without ranks.
 
@@ -160,9 +143,9 @@ def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> Planne
     method = config.method
     if not method.has_ranks or not n_modules:
         return PlannedCurve([], [], 0)
-    plan = budget_plan(method, n_modules, total_steps)
-    if plan is not None:
-        return steered_curve(plan, total_steps, config.steering)
+    schedule = method.budget_schedule(n_modules, total_steps)
+    if schedule is not None:
+        return steered_curve(schedule, config.steering)
     points = method.planned_budgets(n_modules, total_steps)
     prunings = [step for step, _ in points[1:]]
     return PlannedCurve([*points, (total_steps, points[-1][1])], prunings, len(prunings))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rankscope.contract.budget import PruningWindow
+from dynamic_rank.schedule.window import PruningWindow
 from rankscope.contract.methods import (
     AdaLoraMethod,
     AnyMethod,

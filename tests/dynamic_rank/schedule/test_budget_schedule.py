@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from naive_equations import naive_budget
 
@@ -14,6 +14,47 @@ def test_budget_follows_the_equation_at_every_step(kind):
     schedule = BudgetSchedule(config, 72 * 12, 1000)
     for step in range(1001):
         assert schedule.budget(step) == naive_budget(step, 72 * 12, 72 * 8, 150, 500, kind)
+
+
+@given(
+    target=st.integers(1, 16),
+    more=st.integers(0, 16),
+    ends=st.tuples(st.integers(0, 100), st.integers(0, 100)).map(sorted).filter(lambda pair: pair[0] < pair[1]),
+    interval=st.integers(1, 50),
+    kind=st.sampled_from(["slow_first", "fast_first", "linear"]),
+    phase=st.sampled_from(["window", "absolute"]),
+    modules=st.integers(1, 300),
+    total=st.integers(1, 1000),
+)
+@settings(max_examples=150, deadline=None)
+def test_budget_and_prunings_are_those_of_the_paper_for_every_config(
+    target, more, ends, interval, kind, phase, modules, total
+):
+    config = DynamicRankConfig(
+        target_rank=target,
+        initial_rank=target + more,
+        warmup_ratio=ends[0] / 100,
+        prune_end_ratio=ends[1] / 100,
+        prune_interval=interval,
+        schedule=kind,
+        pruning_phase=phase,
+    )
+    first, last = ends[0] * total // 100, ends[1] * total // 100
+    if last - first < interval:
+        with pytest.raises(ValueError, match="prune_interval"):
+            BudgetSchedule(config, modules * config.width, total)
+        return
+    schedule = BudgetSchedule(config, modules * config.width, total)
+    begin = first if phase == "window" else 0
+    due = [step for step in range(1, last) if step >= first and (step - begin) % interval == 0]
+    if phase == "absolute":
+        due = [step for step in due if step > first]
+    assert schedule.pruning_steps() == [*due, last]
+    for step in range(total + 1):
+        assert schedule.is_pruning_step(step) == (step in due or step == last)
+        assert schedule.budget(step) == naive_budget(
+            step, modules * (target + more), modules * target, first, last, kind
+        )
 
 
 def test_prunings_begin_with_the_window_and_end_with_it():

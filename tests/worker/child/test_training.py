@@ -16,7 +16,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from dynamic_rank import create_method
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import Split, split
-from rankscope.contract.budget import planned_budget, pruning_window, regular_prunings
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RanksEvent, RunEvent
 from rankscope.contract.metrics import is_machine_metric
@@ -140,17 +139,13 @@ def _head(life: Life, method: str) -> int:
 
 
 def test_live_components_equal_the_budget_at_every_pruning_step(whole: Life, plan: Plan) -> None:
-    config = plan().config
-    assert config.method.name == "dynamic_rank"
-    window = pruning_window(20, config.method.warmup_ratio, config.method.prune_end_ratio)
-    n_modules = plan().n_modules
-    b0, bT = n_modules * config.method.resolved_initial_rank, n_modules * config.method.target_rank
+    schedule = plan().config.method.budget_schedule(plan().n_modules, 20)
+    assert schedule is not None
     pruned = [event for event in whole.of("ranks") if event.pruning]
-    steps = [*regular_prunings(window, config.method.prune_interval, config.method.interval_phase), window.end]
-    assert [event.step for event in pruned] == steps
+    assert [event.step for event in pruned] == schedule.pruning_steps()
     for event in pruned:
         bits = np.unpackbits(np.frombuffer(base64.b64decode(event.mask), dtype=np.uint8), bitorder="little")
-        assert int(bits.sum()) == event.live == event.budget == planned_budget(event.step, window, b0, bT)
+        assert int(bits.sum()) == event.live == event.budget == schedule.budget(event.step)
     assert [event.step for event in whole.of("prune")] == [event.step for event in pruned]
     assert [event.final for event in pruned] == [False] * (len(pruned) - 1) + [True]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from fractions import Fraction
 from typing import Any, Literal, get_args
 
 from .checks import check_choice, check_number, check_truth, check_whole, target_tuple
+from .window import PruningWindow, least_steps, pruning_window
 
 Score = Literal["norm_share", "norm", "abs_c", "sensitivity", "adalora", "random"]
 Init = Literal["paper", "zero_b", "small_random", "gaussian"]
 Regularizer = Literal["dem", "orthogonal"]
-Schedule = Literal["slow_first", "fast_first", "linear"]
+ScheduleShape = Literal["slow_first", "fast_first", "linear"]
 PruningPhase = Literal["window", "absolute"]
 BudgetUnit = Literal["components", "parameters"]
 SelectionRule = Literal["exact", "threshold"]
@@ -22,7 +22,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "score": get_args(Score),
     "init": get_args(Init),
     "regularizer": get_args(Regularizer),
-    "schedule": get_args(Schedule),
+    "schedule": get_args(ScheduleShape),
     "pruning_phase": get_args(PruningPhase),
     "budget_unit": get_args(BudgetUnit),
     "selection": get_args(SelectionRule),
@@ -84,7 +84,7 @@ class DynamicRankConfig:
     score: Score = "norm_share"
     init: Init = "paper"
     c_lr_scale: float = 1.0
-    schedule: Schedule = "slow_first"
+    schedule: ScheduleShape = "slow_first"
     budget_unit: BudgetUnit = "components"
     selection: SelectionRule = "exact"
     compact: bool = True
@@ -143,26 +143,21 @@ class DynamicRankConfig:
         """Components of each module at the start: initial_rank, resolved."""
         return int(self.initial_rank or 0)
 
-    def window(self, total_steps: int) -> tuple[int, int]:
+    def window(self, total_steps: int) -> PruningWindow:
         """First and last step of pruning (t_i, t_f) of a run of `total_steps`, rounded down to steps."""
-        # Fraction(str(x)) reads 0.29 as 29/100; floor(0.29 * 100) in floating point would be 28.
-        t_i = math.floor(Fraction(str(self.warmup_ratio)) * total_steps)
-        t_f = math.floor(Fraction(str(self.prune_end_ratio)) * total_steps)
-        return t_i, t_f
+        return pruning_window(total_steps, self.warmup_ratio, self.prune_end_ratio)
 
     def check_schedule(self, total_steps: int) -> None:
-        """Raise ValueError, with the fix, if a run of `total_steps` optimizer steps cannot hold the pruning window."""
+        """Raise ValueError, with the fix, if a run of `total_steps` optimizer steps is too short for the pruning window."""
         check_whole("total_steps", total_steps, least=1)
-        t_i, t_f = self.window(total_steps)
-        length = t_f - t_i
-        if length >= self.prune_interval:
+        window = self.window(total_steps)
+        if window.length >= self.prune_interval:
             return
-        share = Fraction(str(self.prune_end_ratio)) - Fraction(str(self.warmup_ratio))
-        needed = math.ceil((self.prune_interval + 1) / share)
-        fix = f"Set prune_interval to at most {length}, or train" if length >= 1 else "Train"
+        needed = least_steps(self.warmup_ratio, self.prune_end_ratio, self.prune_interval)
+        fix = f"Set prune_interval to at most {window.length}, or train" if window.length >= 1 else "Train"
         raise ValueError(
             f"prune_interval={self.prune_interval} does not fit: the pruning window of a run of {total_steps} steps "
-            f"lasts {length} (steps {t_i} to {t_f}, by warmup_ratio={self.warmup_ratio} and "
+            f"lasts {window.length} (steps {window.start} to {window.end}, by warmup_ratio={self.warmup_ratio} and "
             f"prune_end_ratio={self.prune_end_ratio}). {fix} for about {needed} steps, or widen the window."
         )
 

@@ -15,7 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from dynamic_rank import ComponentChange as Change
 from dynamic_rank import PruneDecision, Snapshot
 from dynamic_rank.allocation.snapshot import FloatArray
-from rankscope.contract.budget import PruningWindow
+from dynamic_rank.schedule.window import PruningWindow
 from rankscope.contract.events import (
     ComponentChange,
     MetricsEvent,

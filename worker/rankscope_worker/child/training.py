@@ -118,14 +118,13 @@ def run_training(
     best = Best(config.best_metric, lambda: method.is_settled) if config.training.keep_best else None
     if best and resume_from:
         best.recall(checkpoint.read_notes(resume_from.path).get("best", {}))
-    schedule = config.method.pruning_schedule(total_steps)
     reporter = Reporter(
         record,
         should_stop,
         eval_every=config.training.eval_every,
         checkpoint_every=config.training.checkpoint_every,
         checkpoint_minutes=config.training.checkpoint_minutes,
-        window=schedule.window if schedule is not None else None,
+        window=config.method.pruning_window(total_steps),
         start_step=start_step,
         is_fork=is_fork,
         best=best,

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from dynamic_rank.schedule.curve import PlannedCurve
 from rankscope.api.shapes.base import LeftOutShape, PresetList, PresetShape
 from rankscope.api.shapes.runs import (
     AttemptShape,
@@ -23,7 +24,6 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.presets import Preset
 from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
-from rankscope.contract.steered_budget import PlannedCurve
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.contract.tasks import TASKS
 from rankscope.health.remedy import remedy_of, unavailable_actions

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from rankscope.contract.methods.adalora import AdaLoraMethod
-from rankscope.contract.methods.base import Layer, Method, PruningSchedule, RankChanges, RankRule
+from rankscope.contract.methods.base import Layer, Method, RankChanges, RankRule
 from rankscope.contract.methods.budgeted import BudgetedMethod
 from rankscope.contract.methods.control import ControlMethod
 from rankscope.contract.methods.dynamic_rank import DynamicRankMethod
@@ -51,7 +51,6 @@ __all__ = [
     "Method",
     "MethodConfig",
     "MethodName",
-    "PruningSchedule",
     "RankChanges",
     "RankRule",
     "SoraMethod",

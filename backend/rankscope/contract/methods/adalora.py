@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from rankscope.contract.budget import PruningPhase, ScheduleShape
+from dynamic_rank.schedule.config import PruningPhase, ScheduleShape
 from rankscope.contract.methods.budgeted import BudgetedMethod
 from rankscope.contract.methods.fields import Compact, LoraAlpha, LoraDropout, TargetModules
 from rankscope.contract.parts import advanced

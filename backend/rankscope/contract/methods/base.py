@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self
 
-from rankscope.contract.budget import PruningPhase, PruningWindow, ScheduleShape
+from dynamic_rank.schedule.budget import BudgetSchedule
+from dynamic_rank.schedule.window import PruningWindow
 from rankscope.contract.errors import FieldProblem
 from rankscope.contract.parts import Part
 
@@ -30,18 +31,6 @@ class Layer(Protocol):
 
     @property
     def in_features(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class PruningSchedule:
-    """What decides when a method prunes, and how many components stay."""
-
-    initial_rank: int
-    target_rank: int
-    window: PruningWindow
-    interval: int
-    phase: PruningPhase
-    shape: ScheduleShape
 
 
 @dataclass(frozen=True)
@@ -127,8 +116,12 @@ class Method(Part):
         """The same method with the options filled in that follow from other options."""
         return self
 
-    def pruning_schedule(self, total_steps: int) -> PruningSchedule | None:  # noqa: ARG002
-        """When it prunes in a run of `total_steps` optimizer steps; None without a schedule."""
+    def pruning_window(self, total_steps: int) -> PruningWindow | None:  # noqa: ARG002
+        """Between which steps it prunes in a run of `total_steps` optimizer steps; None without a schedule."""
+        return None
+
+    def budget_schedule(self, n_modules: int, total_steps: int) -> BudgetSchedule | None:  # noqa: ARG002
+        """When it prunes and how many components stay, before the run is steered; None without a schedule."""
         return None
 
     def planned_budgets(self, n_modules: int, total_steps: int) -> list[tuple[int, int]]:  # noqa: ARG002

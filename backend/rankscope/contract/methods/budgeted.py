@@ -6,8 +6,10 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rankscope.contract.budget import PruningPhase, ScheduleShape, pruning_window
-from rankscope.contract.methods.base import Method, PruningSchedule, RankChanges, RankRule
+from dynamic_rank.schedule.budget import BudgetSchedule
+from dynamic_rank.schedule.config import DynamicRankConfig, PruningPhase, ScheduleShape
+from dynamic_rank.schedule.window import PruningWindow, least_steps, pruning_window
+from rankscope.contract.methods.base import Method, RankChanges, RankRule
 from rankscope.contract.methods.fields import check_initial_rank
 from rankscope.contract.parts import refuse
 
@@ -90,26 +92,30 @@ class BudgetedMethod(Method):
         """From where the intervals between prunings count."""
         raise NotImplementedError(f"{type(self).__name__} must define interval_phase.")
 
-    def pruning_schedule(self, total_steps: int) -> PruningSchedule:
-        return PruningSchedule(
-            initial_rank=self.resolved_initial_rank,
+    def pruning_window(self, total_steps: int) -> PruningWindow:
+        return pruning_window(total_steps, self.warmup_ratio, self.prune_end_ratio)
+
+    def budget_schedule(self, n_modules: int, total_steps: int) -> BudgetSchedule:
+        config = DynamicRankConfig(
             target_rank=self.target_rank,
-            window=pruning_window(total_steps, self.warmup_ratio, self.prune_end_ratio),
-            interval=self.prune_interval,
-            phase=self.interval_phase,
-            shape=self.budget_shape,
+            initial_rank=self.resolved_initial_rank,
+            warmup_ratio=self.warmup_ratio,
+            prune_end_ratio=self.prune_end_ratio,
+            prune_interval=self.prune_interval,
+            pruning_phase=self.interval_phase,
+            schedule=self.budget_shape,
         )
+        return BudgetSchedule(config, n_modules * config.width, total_steps)
 
     def check_steps(self, total_steps: int) -> None:
         """Refuses a pruning window that is shorter than one interval.
 
         Called while validating when `max_steps` is given, and again once epochs have been turned into steps.
         """
-        window = pruning_window(total_steps, self.warmup_ratio, self.prune_end_ratio)
+        window = self.pruning_window(total_steps)
         if window.length >= self.prune_interval:
             return
-        span = self.prune_end_ratio - self.warmup_ratio
-        needed = math.ceil((self.prune_interval + 1) / span)
+        needed = least_steps(self.warmup_ratio, self.prune_end_ratio, self.prune_interval)
         shorter = f"Set prune_interval to {window.length} or less, or train" if window.length >= 1 else "Train"
         raise refuse(
             "prune_interval",

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from rankscope.contract.budget import PruningPhase, ScheduleShape
+from dynamic_rank.schedule.config import PruningPhase, ScheduleShape
 from rankscope.contract.methods.base import Method
 from rankscope.contract.methods.budgeted import BudgetedMethod
 from rankscope.contract.methods.fields import Compact, LoraAlpha, LoraDropout, TargetModules
