@@ -79,7 +79,7 @@ def _loss_becomes_nan(stack: Stack, page: Page, run: str) -> None:
     alerts = page.get_by_role("alert")
     expect(alerts).to_have_count(2)
     trouble = page.get_by_test_id("run-trouble")
-    expect(trouble).to_contain_text(re.compile(r"The loss is no number since step \d+"))
+    expect(trouble).to_contain_text(re.compile(r"The loss is NaN since step \d+"))
     expect(trouble).to_contain_text(re.compile(r"WARNING Scores are NaN at step \d+"))
     assert serious_issues(page) == []
     # It has no checkpoint to fork from: one click starts it anew.

@@ -6,7 +6,7 @@
     trainer.train(resume_from_checkpoint=...)
     method.export(folder)
 
-In a training loop of one's own: `wrap`, `dem_loss`, `RankAllocator`, `compact`, `export_lora`. "DoRA" also names
+In your own training loop: `wrap`, `dem_loss`, `RankAllocator`, `compact`, `export_lora`. "DoRA" also names
 another method, PEFT's `use_dora` (weight decomposition); this is Dynamic Low-Rank Adaptation.
 """
 

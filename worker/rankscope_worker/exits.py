@@ -1,4 +1,4 @@
-"""How a child says why it ended: an exit code, and a small file with the cause."""
+"""How a child reports why it ended: an exit code, and a small file with the cause."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     stopped_saved = 10
     stopped_unsaved = 11
     bad_input = 20
-    """Configuration or data: a retry cannot help."""
+    """Configuration or data: a retry would fail the same way."""
     out_of_memory = 21
     nan_loss = 22
     disk_full = 23
@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class EndNote:
-    """Why the child ended, in its own words. `step` is the last optimizer step it did."""
+    """Why the child ended, written by the child itself. `step` is its last completed optimizer step."""
 
     reason: str
     message: str = ""
@@ -38,7 +38,7 @@ def write_note(folder: Path, note: EndNote) -> None:
 
 
 def read_note(folder: Path) -> EndNote | None:
-    """The child's note; None when it had no time to write one."""
+    """The child's note; None if it could not write one."""
     try:
         return EndNote(**json.loads((folder / END_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

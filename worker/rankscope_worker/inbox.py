@@ -1,4 +1,4 @@
-"""What the supervisor tells its child while it trains: one JSON object a line, on the child's standard input."""
+"""Requests from the supervisor to the training child: one JSON object per line, on the child's standard input."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ class SteerRequest:
 
 
 class Inbox:
-    """Filled by the thread that reads standard input, emptied by the training thread."""
+    """Filled by the thread that reads standard input, drained by the training thread."""
 
     def __init__(self) -> None:
         self._requests: deque[SteerRequest] = deque()
@@ -29,20 +29,20 @@ class Inbox:
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        """Takes bytes as they come, lines cut anywhere."""
+        """Takes bytes as they arrive; a line may be split anywhere."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             try:
                 request = SteerRequest(**json.loads(line)["steer"])
             except (ValueError, KeyError, TypeError):
-                _log.warning("A line from the supervisor was not understood: %r", line[:200])
+                _log.warning("Ignoring an invalid line from the supervisor: %r", line[:200])
                 continue
             if request.id not in self._seen:
                 self._seen.add(request.id)
                 self._requests.append(request)
 
     def take(self) -> list[SteerRequest]:
-        """What has come since the last call, in order."""
+        """The requests since the last call, in order."""
         taken = []
         while self._requests:
             taken.append(self._requests.popleft())

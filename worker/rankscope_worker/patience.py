@@ -1,4 +1,4 @@
-"""Waiting for a database that is locked, restarting or out of reach."""
+"""Waits for a database that is locked, restarting or unreachable."""
 
 import logging
 import time
@@ -10,13 +10,13 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 _log = logging.getLogger(__name__)
 
 DATABASE_TROUBLE = (OperationalError, InterfaceError)
-"""What SQLAlchemy raises when the server is away or the file is locked: worth another try."""
+"""What SQLAlchemy raises if the server is unreachable or the file is locked: worth a retry."""
 
 Result = TypeVar("Result")
 
 
 def patiently(action: Callable[[], Result], is_hopeless: Callable[[], bool], longest_wait_s: float = 2.0) -> Result:
-    """Repeats `action` through database trouble, with growing waits, until it works or `is_hopeless()`: then raises."""
+    """Retries `action` through database errors, with growing waits, until it succeeds or `is_hopeless()`; then raises."""
     wait_s = min(0.1, longest_wait_s)
     while True:
         try:
@@ -24,6 +24,6 @@ def patiently(action: Callable[[], Result], is_hopeless: Callable[[], bool], lon
         except DATABASE_TROUBLE as error:
             if is_hopeless():
                 raise
-            _log.warning("The database does not answer; trying again: %s", error.orig)
+            _log.warning("The database does not respond; retrying: %s", error.orig)
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, longest_wait_s)

@@ -15,7 +15,7 @@ REASONS: Mapping[str, str] = {
     "child_stopped": "stopped from outside",
     "worker_lost": "lost its worker",
     "worker_drained": "its worker was shut down",
-    "nan_loss": "the loss is no number",
+    "nan_loss": "the loss is NaN",
     "bad_data": "the data cannot be used",
     "missing_model": "the model cannot be used",
     "data_changed": "the data set has changed",

@@ -295,7 +295,7 @@ def test_eva_in_a_plain_trainer_that_never_saw_the_data_is_refused(tmp_path):
     method = create_method("eva", {"rank": 2})
     model = method.prepare(*build())
     trainer = Trainer(model=model, args=arguments(tmp_path), train_dataset=Rows(), callbacks=method.callbacks())
-    with pytest.raises(RuntimeError, match="not dealt out"):
+    with pytest.raises(RuntimeError, match="not assigned"):
         trainer.train()
 
 
@@ -414,5 +414,5 @@ def test_control_of_a_finished_run_has_its_kept_parameters(tmp_path):
 
 
 def test_control_for_another_model_is_refused():
-    with pytest.raises(ValueError, match=r"rank_pattern names 'decoder\.q', which is no linear module"):
+    with pytest.raises(ValueError, match=r"rank_pattern names 'decoder\.q', which is not a linear module"):
         create_method("control", {"rank_pattern": {"decoder.q": 2}}).prepare(*build())

@@ -75,7 +75,7 @@ def test_an_end_that_nobody_asked_for_carries_the_logs_line(tmp_path: Path) -> N
 
 
 def test_a_child_that_said_why_it_ended_carries_what_it_warned_of(tmp_path: Path) -> None:
-    log, note = tmp_path / "log.txt", EndNote("nan_loss", "The loss is no number since step 4.")
+    log, note = tmp_path / "log.txt", EndNote("nan_loss", "The loss is NaN since step 4.")
     lines = [
         "2026-11-25 07:16:10,298 WARNING The loss is nan at step 4.",
         "2026-11-25 07:16:13,355 INFO Ended: nan loss.",

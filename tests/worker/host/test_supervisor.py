@@ -229,7 +229,7 @@ def test_an_error_without_a_note_is_told_by_the_log(case: Callable[..., Case]) -
     run = one.end()
     assert (run.status, run.reason) == (RunStatus.failed, "error")
     assert run.message == (
-        "The training process ended with exit code 1 and did not say why. "
+        "The training process ended with exit code 1 without giving a reason. "
         "The last line of its log: RuntimeError: no such thing"
     )
     assert "report it with the end of the log" in (run.next_step or "")

@@ -74,7 +74,7 @@ class HasState(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RestoredState:
-    """What a checkpoint says besides the tensors: the allocator's state (None before training) and the options."""
+    """What a checkpoint holds besides the tensors: the allocator's state (None before training) and the options."""
 
     allocator: Mapping[str, Any] | None
     options: Mapping[str, Any]

@@ -37,7 +37,7 @@ def head_names(model: nn.Module, task_type: object, modules_to_save: Iterable[st
         found = [name for name in children if name in _USUAL_HEADS] if besides is None else besides
         if not found:
             _warn(
-                f"task_type={task!r} has a head of its own, and none was found on this {type(model).__name__}: nothing "
+                f"task_type={task!r} has its own head, and none was found on this {type(model).__name__}: nothing "
                 "but the components is trained. Name the head in modules_to_save, or pass [] if there is none."
             )
         return found
@@ -60,7 +60,7 @@ def _checked(model: nn.Module, names: tuple[str, ...]) -> list[str]:
         if not any(name == wanted or name.endswith(f".{wanted}") for name in sized):
             top = ", ".join(name for name in sized if "." not in name)
             raise ValueError(
-                f"modules_to_save names {wanted!r}, which is no module with parameters of this model; at its top it has "
+                f"modules_to_save names {wanted!r}, which is not a module with parameters of this model; at its top it has "
                 f"{top}."
             )
     return list(names)

@@ -1,4 +1,4 @@
-"""What stays unadapted: linears that PEFT cannot adapt, and weights of a block that are no linears at all."""
+"""What is not adapted: linears that PEFT can't adapt, and weights of a block that are not linear layers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def unadaptable(model: nn.Module, names: Sequence[str]) -> dict[str, str]:
 
 
 def other_weights(model: nn.Module, heads: Collection[str], is_linear: Any) -> list[str]:
-    """Modules inside numbered blocks that hold matrices of their own but are no linears: fused experts, routers, XLNet's
+    """Modules inside numbered blocks that hold matrices but are not linears: fused experts, routers, XLNet's
     attention. Embeddings and convolutions are not among them.
     """
     found = []

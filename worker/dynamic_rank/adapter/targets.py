@@ -123,7 +123,7 @@ def describe(names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[Ada
 def _report_left_out(refused: Mapping[str, str], others: Sequence[str]) -> None:
     parts = [f"{listed([n for n in refused if refused[n] == why])} ({why})" for why in dict.fromkeys(refused.values())]
     if others:
-        parts.append(f"{listed(others)} (weights that are no linear layers, such as fused experts and routers)")
+        parts.append(f"{listed(others)} (weights that are not linear layers, such as fused experts and routers)")
     if parts:
         warnings.warn(
             f"[modules_left_out] These keep their base weights, with no components on them: {'; '.join(parts)}. "
@@ -156,7 +156,7 @@ def _is_under(name: str, heads: Sequence[str]) -> bool:
 
 
 def _suffixes(names: Sequence[str]) -> list[str]:
-    """Each last part, and the last two where the last alone says little."""
+    """Each last part, and the last two if the last one alone is too generic."""
     ends = (name.split(".")[-2:] if name.split(".")[-1] in _GENERIC else name.split(".")[-1:] for name in names)
     return list(dict.fromkeys(".".join(end) for end in ends))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(eq=False)
 class TermCount:
-    """Trainer divides some losses by the batches of a step and others not, and tells no callback which.
+    """Trainer divides some losses by the number of batches in a step and not others, and doesn't tell callbacks which.
 
     So the gradient that the term gets from its first batch decides: `weight` itself means that the loss is not divided,
     and the term then counts with the first batch of every step and is 0 with the others. Any other gradient (a share of

@@ -38,17 +38,17 @@ def option_names(name: str) -> list[str]:
 def create_method(name: str, options: Mapping[str, Any] | None = None) -> RankMethod:
     """The method called `name`, with `options`. ValueError, naming what is known, for an unknown name or option."""
     if name not in METHODS:
-        raise ValueError(f"{name!r} is no method; choose one of {', '.join(METHODS)}.")
+        raise ValueError(f"Unknown method {name!r}; choose one of {', '.join(METHODS)}.")
     method, options_class = METHODS[name]
     known = option_names(name)
     for option in options or {}:
         if option not in known:
-            raise ValueError(f"{option!r} is no option of {name}; known are {', '.join(known) or 'none'}.")
+            raise ValueError(f"Unknown option {option!r} of {name}; known options are {', '.join(known) or 'none'}.")
     try:
         made = options_class(**(options or {}))
     except TypeError as error:
         # A field without a default was left out.
-        raise ValueError(f"{name} cannot work so: {str(error).partition(') ')[2] or error}.") from error
+        raise ValueError(f"Invalid options of {name}: {str(error).partition(') ')[2] or error}.") from error
     return method(made)
 
 

@@ -70,7 +70,7 @@ class Control(PlainLora):
         unknown = next((name for name in self._pattern if name not in linears), None)
         if unknown is not None:
             raise ValueError(
-                f"rank_pattern names {unknown!r}, which is no linear module of this model; use the model of the run "
+                f"rank_pattern names {unknown!r}, which is not a linear module of this model; use the model of the run "
                 "that the pattern comes from, and full module names."
             )
         return super()._wrap(model, task_type, **options)

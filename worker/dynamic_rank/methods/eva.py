@@ -1,4 +1,4 @@
-"""eva: LoRA whose ranks are dealt out once, at the start, by the activations' variance. Does *dynamic* help at all?"""
+"""eva: LoRA whose ranks are assigned once, at the start, by the variance of the activations. Does *dynamic* help at all?"""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback and RankMethod)
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LANGUAGE_MODELS = ("CAUSAL_LM", "SEQ_2_SEQ_LM")
 
 @dataclass(frozen=True, kw_only=True)
 class EvaOptions(AdapterOptions):
-    """rank: mean rank of all modules. rho: a module gets at most rank * rho, 1 deals out evenly.
+    """rank: mean rank of all modules. rho: a module gets at most rank * rho, 1 distributes evenly.
 
     tau: cosine between two passes at which a direction counts as found.
     """
@@ -150,7 +150,7 @@ def _tokens(batch: Mapping[str, Any]) -> int:
 
 
 class EvaCallback(FixedRankCallback):
-    """Refuses to train before the ranks were dealt out: that would be plain LoRA under another name."""
+    """Refuses to train before the ranks are assigned: that would be plain LoRA under another name."""
 
     def __init__(self, method: Eva, on_snapshot: OnSnapshot | None, snapshot_every: int) -> None:
         super().__init__(method.pairs, method.width, on_snapshot, snapshot_every)
@@ -161,7 +161,7 @@ class EvaCallback(FixedRankCallback):
     ) -> None:
         if not self.method.is_initialized:
             raise RuntimeError(
-                "EVA's ranks were not dealt out; use make_trainer_class(Trainer), or call method.initialize(batches) "
+                "EVA's ranks are not assigned; use make_trainer_class(Trainer), or call method.initialize(batches) "
                 "before the Trainer is made."
             )
         super().on_train_begin(args, state, control, **kwargs)

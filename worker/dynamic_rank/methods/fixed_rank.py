@@ -71,7 +71,7 @@ class SnapshotCallback(TrainerCallback):
 
     def _read(self) -> tuple[BoolArray, FloatArray]:
         """Mask and scores (modules, width) as they are now."""
-        raise TypeError(f"{type(self).__name__} does not say what its components are.")
+        raise TypeError(f"{type(self).__name__} must define its components.")
 
 
 class FixedRankCallback(SnapshotCallback):

@@ -112,7 +112,7 @@ class LoraShrink(PlainLora):
         self.on_resize = on_resize
 
     def shrink(self, step: int, optimizer: Any = None) -> PruneDecision:
-        """Cuts every module's update to its share of the budget; the moments of the cut tensors start anew.
+        """Cuts every module's update to its share of the budget; the optimizer moments of the cut tensors start from zero.
 
         Components are singular directions from here on, the strongest first.
         """

@@ -41,7 +41,7 @@ class AdapterOptions:
 
 
 class PlainLora:
-    """Wraps with PEFT's LoRA; a subclass names it and says what happens to the ranks."""
+    """Wraps with PEFT's LoRA; a subclass names it and decides what happens to the ranks."""
 
     key: str
     width: int
@@ -150,7 +150,7 @@ class PlainLora:
         return {}
 
     def _restore_extra(self, info: Mapping[str, Any]) -> None:
-        """Nothing besides the tensors."""
+        """Nothing but the tensors."""
 
     @property
     def _wrapped(self) -> PeftModel:

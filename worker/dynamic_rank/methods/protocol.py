@@ -33,12 +33,12 @@ class RunContext:
 
 
 class Stopped(Exception):
-    """`initialize` was asked to stop."""
+    """`initialize` was interrupted by a stop request."""
 
 
 @dataclass(frozen=True)
 class ParameterCount:
-    """Parameters of the adapter (for `full`: of the model), and of a head that is trained fully beside it."""
+    """Parameters of the adapter (for `full`: of the model), and of a head that is trained fully next to it."""
 
     adapter: int
     head: int
@@ -105,7 +105,7 @@ class RankMethod(Protocol):
         ...
 
     def check_schedule(self, total_steps: int) -> None:
-        """ValueError, with the fix, if a run of so many optimizer steps cannot work."""
+        """ValueError, with the fix, if the method can't work in this number of optimizer steps."""
         ...
 
     def modules(self) -> list[AdaptedModule]:

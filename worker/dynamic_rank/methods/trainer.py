@@ -25,8 +25,8 @@ else:
 class MethodTrainerMixin(_Base):
     """Adds to a Trainer the method's loss term, learning rates and checkpoints; the best metric counts once settled.
 
-    Pass `method=`, prepared, beside Trainer's own arguments, and the method's callbacks among `callbacks`. Checkpoints
-    hold the method's own files (safetensors and JSON) beside Trainer's optimizer, scheduler and random state;
+    Pass `method=`, prepared, in addition to Trainer's own arguments, and the method's callbacks among `callbacks`. Checkpoints
+    hold the method's own files (safetensors and JSON) next to Trainer's optimizer, scheduler and random state;
     `train(resume_from_checkpoint=...)` continues bit for bit on a CPU. `save_model(folder)` exports.
     """
 
@@ -143,7 +143,7 @@ class _OnDevice:
 
 
 def make_trainer_class(base: type[Trainer] = Trainer) -> type[Any]:
-    """`base` (Trainer, Seq2SeqTrainer, a person's own) with MethodTrainerMixin before it; takes `method=`."""
+    """`base` (Trainer, Seq2SeqTrainer, or your own subclass) with MethodTrainerMixin before it; takes `method=`."""
     return type(f"Method{base.__name__}", (MethodTrainerMixin, base), {})
 
 
@@ -156,7 +156,7 @@ def _check_scaled(optimizer: torch.optim.Optimizer, scales: list[tuple[list[nn.P
         if any(abs(rates[key] - rate * scale) > 1e-6 * rate * scale for key in scaled & rates.keys() for rate in usual):
             raise ValueError(
                 f"c_lr_scale={scale}, but the optimizer has c at the learning rate of A; let Trainer make the optimizer, "
-                "give yours a group of its own for c, or set c_lr_scale=1."
+                "give yours a separate group for c, or set c_lr_scale=1."
             )
 
 

@@ -55,7 +55,9 @@ def load_state(folder: Folder) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     info = json.loads((path / INFO).read_text(encoding="utf-8"))
     if info.get("format") != FORMAT:
-        raise ValueError(f"{path} has checkpoint format {info.get('format')}, this version reads {FORMAT}; start anew.")
+        raise ValueError(
+            f"{path} has checkpoint format {info.get('format')}, this version reads {FORMAT}; start a new run."
+        )
     with safe_open(path / TENSORS, framework="pt", device="cpu") as file:
         if (file.metadata() or {}).get("token") != info["token"]:
             raise ValueError(

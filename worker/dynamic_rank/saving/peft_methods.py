@@ -56,7 +56,7 @@ def load_adapter(self: PeftModel, model_id: Folder, adapter_name: str, *args: An
     folder = Path(model_id)
     if not (folder / INFO).is_file():
         raise ValueError(
-            f"{folder} has no {INFO}, so it is no checkpoint of this training and its components are unknown. To resume, "
+            f"{folder} has no {INFO}, so it is not a checkpoint of this training and its components are unknown. To resume, "
             "take a checkpoint that DynamicRankCallback has written to its end (last_complete_checkpoint finds it); to use "
             "an exported adapter, load it into the bare base model: PeftModel.from_pretrained(base_model, folder)."
         )
@@ -68,7 +68,7 @@ def load_adapter(self: PeftModel, model_id: Folder, adapter_name: str, *args: An
 def add_adapter(self: PeftModel, adapter_name: str, peft_config: Any, *args: Any, **options: Any) -> None:
     """Add another adapter. One of the components' own config becomes a copy of them, with the same parameter names.
 
-    TRL's DPO, KTO, RLOO and GRPO keep their reference model so: they add "ref" and copy each parameter by name.
+    TRL's DPO, KTO, RLOO and GRPO keep their reference model this way: they add "ref" and copy each parameter by name.
     """
     components = components_of(self)
     is_copy = peft_config is self.peft_config[ADAPTER]

@@ -174,5 +174,5 @@ class DynamicRankConfig:
         known = [field.name for field in fields(cls)]
         for name in values:
             if name not in known:
-                raise ValueError(f"{name!r} is no option of dynamic_rank; known are {', '.join(known)}.")
+                raise ValueError(f"Unknown option {name!r} of dynamic_rank; known options are {', '.join(known)}.")
         return cls(**values)

@@ -52,7 +52,7 @@ class _Stretch:
 def steered_curve(
     schedule: BudgetSchedule, steering: Iterable[SteeringAct], *, most: int = MOST_POINTS
 ) -> PlannedCurve:
-    """The planned curve in at most `most` points, whose number is also the cost. `schedule` is left as it is.
+    """The planned curve in at most `most` points; the cost grows with that number. `schedule` is not changed.
 
     While pruning is held the budget stays where it was, up to the release or the end. Acts after the final mask change
     nothing: the training refuses them.

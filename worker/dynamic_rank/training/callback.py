@@ -1,4 +1,4 @@
-"""DynamicRankCallback: the method in anyone's transformers.Trainer."""
+"""DynamicRankCallback: the method in any transformers.Trainer."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback, Trainer and RankMethod)
 from __future__ import annotations

@@ -8,10 +8,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def rebuild_reducer(model: nn.Module) -> None:
-    """Let DistributedDataParallel size its buckets anew, after tensors were cut; any other module is left as it is.
+    """Make DistributedDataParallel recompute its buckets after tensors were cut; other modules are unchanged.
 
     Empty tensors get no gradient, so they leave the reduction. Call it on every rank, after the optimizer step. This
-    goes through DistributedDataParallel's own pickling protocol, which makes a new reducer for the module as it is.
+    goes through DistributedDataParallel's own pickling protocol, which makes a new reducer for the module's current tensors.
     """
     while (inner := getattr(model, "_orig_mod", None)) is not None:
         model = inner

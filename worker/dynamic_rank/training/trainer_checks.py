@@ -77,7 +77,7 @@ def check_parameters(components: Components, config: DynamicRankConfig, optimize
     if not is_scaled and config.c_lr_scale != 1 and abs(rates[id(layer.c)] - expected) > 1e-6 * abs(expected):
         raise ValueError(
             f"c_lr_scale={config.c_lr_scale}, but the optimizer has c at the learning rate of A; use "
-            "make_trainer_class(Trainer), give the optimizer a group of its own for c, or set c_lr_scale=1."
+            "make_trainer_class(Trainer), give the optimizer a separate group for c, or set c_lr_scale=1."
         )
 
 

@@ -24,7 +24,7 @@ class Best:
         return True
 
     def as_note(self) -> dict[str, object]:
-        """What a checkpoint's manifest says of it, so that a resumed attempt goes on comparing."""
+        """What is stored in a checkpoint's manifest, so that a resumed attempt continues to compare."""
         return {"metric": self.metric.name, "value": self.value, "step": self.step}
 
     def recall(self, note: Mapping[str, object]) -> None:

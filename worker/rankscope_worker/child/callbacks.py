@@ -47,7 +47,7 @@ _TIMINGS = frozenset(
     {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time"}
 )
 _DIVERGED_AFTER = 3
-"""Losses in a row that are no number: the weights are lost, and going on is a waste."""
+"""Consecutive NaN or infinite losses after which training ends: the weights are lost."""
 _QUIET_WHEN_STOPPING = frozenset({"never_stepped", "stopped_before_final_mask"})
 """Warnings of a training that ended early, which say nothing when the end was asked for or has its own cause."""
 
@@ -93,7 +93,7 @@ class Reporter(TrainerCallback):
         self._speed = Stopwatch()
         self.is_stopping = False
         self.diverged_at: int | None = None
-        """First step of the losses that ended the training because they are no numbers."""
+        """First step of the NaN or infinite losses that ended the training."""
 
     # ------------------------------------------------------------ Trainer's side
 
@@ -191,7 +191,7 @@ class Reporter(TrainerCallback):
 
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:
-        """Says what is done within the block; the time does not count as training time."""
+        """Reports a phase within the block; its time does not count as training time."""
         before = self._phase
         self.enter(phase)
         with self._speed.paused():

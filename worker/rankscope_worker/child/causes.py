@@ -1,4 +1,4 @@
-"""What an exception says about its cause. Never imports torch."""
+"""The cause of an exception. Never imports torch."""
 
 import errno
 import re
@@ -35,7 +35,7 @@ def out_of_memory(error: BaseException) -> Literal["out_of_memory", "out_of_gpu_
 
 
 def one_line(error: BaseException) -> str:
-    """The error's text, without line breaks and of a size for a message."""
+    """The error's text, without line breaks and short enough for a message."""
     return " ".join(str(error).split())[:_LONGEST]
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: whole or not there. `checkpoints/step-N` in an attempt's folder, with a manifest of hashes.
+"""Checkpoints on disk: complete or absent. `checkpoints/step-N` in an attempt's folder, with a manifest of hashes.
 
 Trainer writes into a working folder. Then every file is hashed and forced to disk, the manifest is written last, and
 one rename publishes the folder. A reader believes only a folder whose files have the manifest's hashes.
@@ -96,7 +96,7 @@ def keep_only(attempt_folder: Path, best_step: int | None) -> bool:
 
 
 def read_notes(path: Path) -> dict[str, Any]:
-    """What `publish` was told to note in the manifest of a checkpoint; empty for one without."""
+    """The notes that `publish` wrote into the manifest of a checkpoint; empty if there are none."""
     notes: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("notes", {})
     return notes
 

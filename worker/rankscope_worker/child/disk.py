@@ -1,4 +1,4 @@
-"""Whether an error means that the disk is full, whichever library says it."""
+"""Whether an error means that the disk is full, whichever library raised it."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ def is_disk_full(error: BaseException, folder: Path) -> bool:
     """Whether `error` came from writing below `folder` without room; ask before anything is deleted there.
 
     torch's writer says only "unexpected pos 40960 vs 40852" or "iostream error" (seen on a full tmpfs): after such an
-    error the disk itself is asked, by writing a little.
+    error the disk itself is tested by writing a little.
     """
     seen: BaseException | None = error
     while seen is not None:

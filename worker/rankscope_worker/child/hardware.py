@@ -1,4 +1,4 @@
-"""HardwareSampler: memory and load of host, process and GPUs every few seconds, beside the training."""
+"""HardwareSampler: memory and load of host, process and GPUs every few seconds, during training."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ class HardwareSampler:
 
     host_memory_bytes: taken on the host, without what caches would give back. process_memory_bytes: resident, of this
     process. cpu_percent: of all cores together, by all programs, since the last sample. gpuN_...: of the whole GPU, N
-    counting those that this process may use. What has no source on this machine is left out. `every_s` 0: no thread.
+    counting those that this process may use. Values that this machine doesn't provide are left out. `every_s` 0: no thread.
     """
 
     def __init__(self, record: Callable[[RunEvent], object], step: Callable[[], int], every_s: float) -> None:

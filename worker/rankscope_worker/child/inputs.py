@@ -16,7 +16,7 @@ LIBRARIES = ("torch", "transformers", "peft")
 
 @dataclass(frozen=True)
 class Inputs:
-    """`environment` is the run's: it says what an attempt must find. Runs of earlier versions may say nothing."""
+    """`environment` is the run's: what an attempt must find. Runs of earlier versions may lack it."""
 
     model: ModelEntry
     rows: Split

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     board = PredictionBoard(settings.broker_url)
     question = board.get(run_id, prediction_id)
     if question is None:
-        return 0  # nobody waits any more
+        return 0  # the request has expired
     try:
         answer = _answer(settings, question)
     except RankScopeError as error:
@@ -108,7 +108,7 @@ def _answer(settings: Settings, question: Prediction) -> Prediction:
 def predict(
     config: RunConfig, labels: list[str], model_folder: Path, artifact: Path, texts: list[str]
 ) -> tuple[list[PredictionItem], str | None]:
-    """What the base model and the result in `artifact` say of each text, and what to know about it.
+    """What the base model and the result in `artifact` predict for each text, with notes.
 
     Both are computed in float32, on the CPU, with the tokenizer and the text length of the training.
     """
@@ -149,5 +149,5 @@ def _note(has_new_head: bool, counts: Counts, max_length: int) -> str | None:
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     logging.shutdown()
-    # Without the interpreter's long good-bye: everything is written, and torch's threads may hang there.
+    # Skips interpreter shutdown: everything is written, and torch's threads may hang there.
     os._exit(code)

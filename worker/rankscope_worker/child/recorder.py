@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class _Recorded(NamedTuple):
     event: RunEvent
     at: float
-    """Seconds since 1970: when it was recorded, however long the database is out of reach."""
+    """Seconds since 1970: when it was recorded, however long the database is unreachable."""
 
 
 class Recorder:

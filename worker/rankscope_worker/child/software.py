@@ -20,7 +20,7 @@ def trained_with(device: str) -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The processor's model name; its architecture where the system does not say."""
+    """The processor's model name; its architecture if the system doesn't provide one."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:

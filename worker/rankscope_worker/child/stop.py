@@ -30,9 +30,9 @@ class StopFlag:
     def watch_stdin(self, grace_s: float, on_data: Callable[[bytes], None] = lambda _data: None) -> None:
         """The supervisor holds our standard input open. When it ends, the supervisor is gone: save and leave in time.
 
-        What the supervisor says there goes to `on_data`, in a thread.
+        Data from the supervisor goes to `on_data`, in a thread.
 
-        After `grace_s` the lease has lapsed and another attempt may run: then this process ends as it is.
+        After `grace_s` the lease has expired and another attempt may run: then this process ends immediately.
         """
 
         def watch() -> None:

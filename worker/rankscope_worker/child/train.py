@@ -131,7 +131,7 @@ def _attempt(
         case "diverged":
             return ExitCode.nan_loss, EndNote(
                 "nan_loss",
-                f"The loss is no number since step {outcome.step}: the training has diverged.",
+                f"The loss is NaN since step {outcome.step}: the training has diverged.",
                 f"Lower learning_rate, for example to {config.training.learning_rate / 3:.1g}: "
                 "fork the run from a checkpoint before that step, or duplicate it.",
                 outcome.step,
@@ -139,8 +139,8 @@ def _attempt(
         case "disk_full":
             return ExitCode.disk_full, EndNote(
                 "disk_full",
-                f"The disk is full: the checkpoint of step {outcome.step} found no room.",
-                "Free space in the data folder, then resume the run: it goes on from the checkpoint before.",
+                f"The disk is full: the checkpoint of step {outcome.step} did not fit.",
+                "Free space in the data folder, then resume the run: it continues from the previous checkpoint.",
                 outcome.step,
             )
         case "stopped":
@@ -169,7 +169,7 @@ def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
                 code="checkpoint_damaged",
                 step=damaged.step,
                 message=f"The checkpoint of step {damaged.step} (attempt {damaged.attempt}) is damaged: {why}.",
-                next_step="Nothing to do: the one before is used.",
+                next_step="Nothing to do: the previous checkpoint is used.",
             )
         )
 
@@ -201,7 +201,7 @@ def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
 
 
 def _leave_now(recorder: Recorder, folder: Path) -> None:
-    """Stops without a checkpoint: what is recorded is written, whatever the main thread does is left."""
+    """Stops without a checkpoint: recorded events are written, the main thread's work is abandoned."""
     try:
         recorder.flush()
     except LeaseLost:
@@ -215,5 +215,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     _log.info("Ended after %.1f s: %s.", time.monotonic() - started, ExitCode(code).name.replace("_", " "))
     logging.shutdown()
-    # Without the interpreter's long good-bye: everything is written, and torch's threads may hang there.
+    # Skips interpreter shutdown: everything is written, and torch's threads may hang there.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""RunTrainer: transformers' Trainer with a rank method, which says what it does and publishes whole checkpoints."""
+"""RunTrainer: transformers' Trainer with a rank method, which reports its phases and publishes complete checkpoints."""
 
 import shutil
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from rankscope_worker.child.disk import is_disk_full
 
 
 class RunTrainer(MethodTrainerMixin, Trainer):
-    """Takes, beside Trainer's arguments, `method`, the `reporter` among its callbacks, and the attempt's folder."""
+    """Takes, in addition to Trainer's arguments, `method`, the `reporter` among its callbacks, and the attempt's folder."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
                 checkpoint.keep(self.folder, self.policy.keep_checkpoints, best.step if best else None)
 
     def _bear_full_disk(self, error: Exception, written: Path, step: int) -> None:
-        """Frees what the half-written checkpoint takes, says so, and goes on or stops as the policy wants."""
+        """Deletes the half-written checkpoint, records a warning, and continues or stops according to the policy."""
         shutil.rmtree(written, ignore_errors=True)
         is_first, self.is_out_of_room = not self.is_out_of_room, True
         must_stop = self.policy.on_disk_full == "stop"

@@ -48,7 +48,7 @@ PreparationReason = Literal["bad_input", "missing_model", "bad_data"]
 
 
 class CannotWork(Exception):
-    """Configuration, model or data are such that another try would end the same way; `reason` says which of them."""
+    """Configuration, model or data would make another attempt fail the same way; `reason` is which of them."""
 
     def __init__(self, message: str, reason: PreparationReason = "bad_input") -> None:
         super().__init__(message)
@@ -79,11 +79,11 @@ def run_training(
 ) -> Outcome:
     """Trains, evaluates and exports into `folder` (the attempt's own); nothing outside of it is written.
 
-    `should_stop` is asked after every optimizer step: when true, a checkpoint is written and training ends.
+    `should_stop` is called after every optimizer step: if it returns true, a checkpoint is written and training ends.
     `on_ready` is called once with the first step when all is loaded, before the first event of training.
     `make_safe` is called before a checkpoint becomes visible, and returns when all that was recorded is stored: else a
     kill right after could lose events that the resumed attempt does not repeat.
-    `steer_requests` is asked after every optimizer step for what a person wants done to the ranks.
+    `steer_requests` is called after every optimizer step and returns the steering requests that have arrived.
     While it trains, memory and load are recorded every `hardware_every_s` seconds; 0: never.
     On a CPU a run that was stopped and resumed gives the same adapter and the same events, bit for bit, but for metrics of
     the machine (`contract.metrics`).
@@ -205,7 +205,7 @@ def steps_of(config: RunConfig, train_rows: int) -> int:
 
 
 def method_options(config: RunConfig) -> dict[str, object]:
-    """The options of the library's method. A method that draws random numbers of its own gets the run's seed."""
+    """The options of the library's method. A method that draws random numbers gets the run's seed."""
     options: dict[str, object] = config.method.model_dump(exclude={"name"})
     return options | {"seed": config.training.seed} if "seed" in option_names(config.method.name) else options
 

@@ -11,13 +11,13 @@ _log = logging.getLogger(__name__)
 
 QUEUE = "rankscope"
 NUDGE = "rankscope.nudge"
-"""The task: "claim what you can do". Which run that is, the database says."""
+"""The task: "claim the runs that you can train". The database decides which ones."""
 PREDICTIONS_QUEUE = "rankscope.predictions"
 """Messages with the ids of a run and of a question to it; `predictor` takes them."""
 
 
 def own_queue(worker: str) -> str:
-    """A queue that this worker alone reads: it nudges itself when runs wait and nobody takes them."""
+    """A queue that only this worker reads: it nudges itself when runs wait and no worker claims them."""
     return f"{QUEUE}.{worker}"
 
 
@@ -50,7 +50,7 @@ def make_celery(settings: Settings) -> Celery:
 
 
 class Nudger:
-    """Sends nudges, with a short patience of its own: kombu otherwise tries to connect for ever."""
+    """Sends nudges with a short timeout: by default kombu would try to connect forever."""
 
     def __init__(self, settings: Settings, queue: str = QUEUE, timeout_s: float = 0.5) -> None:
         self._queue = queue
@@ -69,8 +69,8 @@ class Nudger:
         )
 
     def nudge(self) -> None:
-        """Sends one nudge. A broker that is down is logged and forgiven: the next heartbeat tries again."""
+        """Sends one nudge. If the broker is down this is logged and ignored: the next heartbeat tries again."""
         try:
             self._app.send_task(NUDGE, queue=self._queue, retry=False, ignore_result=True)
         except (KombuError, OSError) as error:
-            _log.warning("The broker does not answer, so waiting runs start later: %s", error)
+            _log.warning("The broker does not respond, so waiting runs start later: %s", error)

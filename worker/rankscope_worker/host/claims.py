@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def register(host: Host) -> None:
-    """Gives the host's Celery application its task."""
+    """Registers the task with the host's Celery application."""
 
     def nudge() -> None:
         work(host)
@@ -27,7 +27,7 @@ def register(host: Host) -> None:
 
 
 def work(host: Host) -> None:
-    """Runs what waits, one run after the other, in the calling thread."""
+    """Runs the waiting runs one after the other, in the calling thread."""
     while (slot := host.take_slot()) is not None:
         try:
             claim = _claim(host)
@@ -42,7 +42,7 @@ def work(host: Host) -> None:
 
 
 def nudge_if_waiting(host: Host) -> None:
-    """Nudges this very worker when a run that it could take waits and there is room for it."""
+    """Nudges this worker if a run waits that it can take, and a slot is free."""
     if host.is_draining:
         return
     with reading(host.engine) as session:
@@ -58,7 +58,7 @@ def _claim(host: Host) -> Claim | None:
                 session, worker=host.name, has_gpu=host.has_gpu, lease_s=host.settings.lease_s, now=time.time()
             )
     except DATABASE_TROUBLE as error:
-        _log.warning("The database does not answer, so no run is claimed now: %s", error)
+        _log.warning("The database does not respond, so no run is claimed now: %s", error)
         return None
 
 

@@ -10,6 +10,6 @@ from rankscope.store.database import readiness
 
 def open_database(settings: Settings) -> Engine:
     """The engine of a database that answers, has this version's schema and takes a write; else StartupError."""
-    # Alembic tells at INFO what kind of database it sees.
+    # Alembic logs the kind of the database at INFO.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return readiness.open_database(settings.resolved_database_url, migrates=False)

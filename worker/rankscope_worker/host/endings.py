@@ -1,4 +1,4 @@
-"""How an attempt ended, in words for a person; and writing that to the run."""
+"""How an attempt ended, as a message for the user; and writing it to the run."""
 
 import logging
 import re
@@ -27,7 +27,7 @@ Asked = Literal["nothing", "by_person", "by_drain"]
 
 @dataclass(frozen=True)
 class Ending:
-    """`status` None: the run goes back to the waiting ones; `counts` then says whether that is a lost worker."""
+    """`status` None: the run waits to be resumed; `counts` is then whether this counts as a lost worker."""
 
     status: RunStatus | None
     reason: str | None
@@ -35,7 +35,7 @@ class Ending:
     next_step: str | None = None
     counts: bool = False
     cause: str | None = None
-    """The log's line that tells why."""
+    """The line of the log with the cause."""
 
 
 def classify(
@@ -47,14 +47,14 @@ def classify(
     killed_after_s: float | None,
     was_out_of_memory: bool = False,
 ) -> Ending:
-    """What the child's exit means. `killed_after_s`: the supervisor killed it after waiting for so long.
+    """What the child's exit means. `killed_after_s`: the supervisor killed it after waiting this long.
 
-    `was_out_of_memory`: the kernel has killed something for memory while the child ran.
+    `was_out_of_memory`: the kernel's out-of-memory killer was active while the child ran.
     """
     ending = _classified(return_code, asked, note, log, config, killed_after_s, was_out_of_memory)
     if ending.status in (RunStatus.done, RunStatus.stopped) or asked != "nothing":
         return ending
-    # A child that ended by itself has said why: its log ends with that, and the cause is what it warned of before.
+    # A child that ended by itself has logged the reason last; the cause is the warning before it.
     line = last_error_line(log, or_warning=note is not None)
     return ending if line is None or line in (ending.message or "") else replace(ending, cause=line)
 
@@ -78,7 +78,7 @@ def _classified(
                 RunStatus.failed,
                 "disk_full",
                 "The disk is full.",
-                "Free space in the data folder, then resume the run: it goes on from its newest checkpoint.",
+                "Free space in the data folder, then resume the run: it continues from its newest checkpoint.",
             )
         case ExitCode.out_of_memory:
             return Ending(
@@ -116,7 +116,7 @@ def _classified(
     if note and note.message:
         return Ending(RunStatus.failed, note.reason, note.message, note.next_step)
     line = last_error_line(log)
-    message = f"The training process ended with exit code {return_code} and did not say why."
+    message = f"The training process ended with exit code {return_code} without giving a reason."
     return Ending(
         RunStatus.failed,
         "error",
@@ -126,7 +126,7 @@ def _classified(
 
 
 def _failed_allocation(log: Path) -> str | None:
-    """The line that Rust code (tokenizers, safetensors) leaves when it aborts for want of memory."""
+    """The line that Rust code (tokenizers, safetensors) logs when it aborts because memory ran out."""
     return next(
         (line for line in _last_lines(log) if re.fullmatch(r"memory allocation of \d+ bytes failed", line)), None
     )
@@ -139,13 +139,16 @@ def _stopped(return_code: int, note: EndNote | None, killed_after_s: float | Non
             RunStatus.stopped,
             "stopped_saved",
             f"Stopped after step {step}; a checkpoint of it was saved.",
-            "Resume it to go on from there.",
+            "Resume it to continue from there.",
         )
     why = "Stopped without a new checkpoint."
     if killed_after_s is not None:
         why = f"It did not stop within {killed_after_s:g} s and was killed."
     return Ending(
-        RunStatus.stopped, "stopped_unsaved", why, "Resume it to go on from its newest checkpoint, or from the start."
+        RunStatus.stopped,
+        "stopped_unsaved",
+        why,
+        "Resume it to continue from its newest checkpoint, or from the start.",
     )
 
 

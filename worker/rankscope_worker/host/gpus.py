@@ -21,7 +21,7 @@ class Gpu:
 
 
 class GpuReader:
-    """Reads the GPUs in a thread of its own, so that a driver that hangs does not block the worker.
+    """Reads the GPUs in a separate thread, so that a driver that hangs does not block the worker.
 
     At most one such thread exists at a time: while it hangs, later calls wait for it too.
     """

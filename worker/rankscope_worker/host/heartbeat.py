@@ -1,4 +1,4 @@
-"""Heartbeat: says that the worker lives, takes runs from workers that do not, and starts what nobody started."""
+"""Heartbeat: reports that the worker is alive, releases the runs of lost workers, and nudges for runs that no worker claimed."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Keeps the log of a child from filling the disk: what is beyond the bound is cut out of its middle."""
+"""Keeps the log of a child from filling the disk: the middle of a log above the limit is cut out."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether the kernel has killed something because memory ran out: what a SIGKILL by itself does not say."""
+"""Whether the kernel has killed a process because memory ran out. A SIGKILL by itself doesn't show that."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ _ROOT = Path("/")
 def oom_kills(root: Path = _ROOT) -> int:
     """Processes that the kernel has killed for memory: of this control group where there is one, else of the host.
 
-    Rises over time; 0 where the kernel does not tell. A caller compares before and after.
+    A counter that only increases; 0 if the kernel doesn't report it. Compare before and after.
     """
     of_group = _of_group(root)
-    # The host's count also rises for others: it is asked only where the group has none of its own.
+    # The host's counter also counts other programs: it is used only if the group has none.
     return (_in_file(root / "proc/vmstat") or 0) if of_group is None else of_group
 
 

@@ -1,4 +1,4 @@
-"""Predictor: answers questions to finished runs, one at a time, beside the trainings. Never imports torch.
+"""Predictor: answers prediction requests for finished runs, one at a time, next to the trainings. Never imports torch.
 
 Its thread takes the messages by itself, not through the Celery worker of the trainings: that one takes nothing while its
 slots are full, for hours, and counts what it runs by process, so that a second one in this process would be as full.
@@ -60,7 +60,7 @@ class Predictor:
             try:
                 self._take_and_answer()
             except (KombuError, RedisError, OSError) as error:
-                _log.info("No predictions now: the broker is out of reach (%s).", error)
+                _log.info("No predictions now: the broker is unreachable (%s).", error)
             except Exception:
                 _log.exception("A prediction failed; the next one follows.")
             time.sleep(_PAUSE_S)

@@ -1,6 +1,6 @@
 """Supervisor: one child process for one attempt, from its start to the run's new status. Never imports torch.
 
-It renews the lease, passes on what a person asks for, and kills a child that does not listen.
+It renews the lease, passes on stop and steering requests, and kills a child that does not respond.
 """
 
 import logging
@@ -33,7 +33,7 @@ from rankscope_worker.patience import DATABASE_TROUBLE, patiently
 _log = logging.getLogger(__name__)
 
 _SAVE, _NOW, _KILL = 1, 2, 3
-"""How hard the child is asked to stop; only ever harder."""
+"""How urgently the child is asked to stop; it only increases."""
 _SIGNALS = {_SAVE: signal.SIGTERM, _NOW: signal.SIGUSR1}
 
 
@@ -132,7 +132,7 @@ class Supervisor:
             command,
             cwd=self._folder,
             env=child_environment(self._settings, self._gpu, self._threads),
-            # Held open as long as this process lives: its end tells the child that nobody watches any more.
+            # Held open as long as this process lives: when it closes, the child knows that its supervisor is gone.
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -160,7 +160,7 @@ class Supervisor:
                     look_at = now + look_every_s
             except DATABASE_TROUBLE as error:
                 if time.monotonic() > renewed_at + self._settings.lease_s:
-                    raise LeaseLost("The database was out of reach until the lease lapsed.") from error
+                    raise LeaseLost("The database was unreachable until the lease expired.") from error
                 look_at = renew_at = now + min(1.0, look_every_s)
             self._press(child)
             bound_log(self._log, self.most_log_bytes)
@@ -174,7 +174,7 @@ class Supervisor:
             )
 
     def _read_wishes(self, child: subprocess.Popen[bytes]) -> str | None:
-        """Passes new steering on to the child; the stop that a person asks for, or None."""
+        """Passes new steering requests on to the child; the requested stop, or None."""
         with reading(self._engine) as session:
             run = runs.get_run(session, self.claim.run_id)
             if run.attempt != self.claim.attempt:
@@ -199,7 +199,7 @@ class Supervisor:
         self._wanted_by_person = {None: 0, "save": _SAVE, "now": _NOW}.get(stop, 0)
 
     def _press(self, child: subprocess.Popen[bytes]) -> None:
-        """Passes the hardest wish on to the child, and kills it when its time is over."""
+        """Passes the most urgent stop request on to the child, and kills it after the grace period."""
         wanted = max(self._wanted_by_person, _SAVE if self._is_draining else 0, _KILL if self._must_kill else 0)
         if wanted and self._asked == "nothing":
             self._kill_at = time.monotonic() + self._settings.stop_grace_s

@@ -16,7 +16,7 @@ _KEYS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 class UnusableText(ValueError):
-    """One text cannot be given to the model; the message names it and says why."""
+    """One text can't be given to the model; the message names it and the reason."""
 
 
 @dataclass

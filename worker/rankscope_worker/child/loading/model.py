@@ -22,7 +22,7 @@ _SAFE = {"local_files_only": True, "trust_remote_code": False}
 _LEFT_PADDED = frozenset({"xlnet"})
 """Models whose head reads the last position; every other kind pads on the right."""
 _FEWEST_WORDS = 3
-"""A vocabulary with fewer entries besides its special tokens was made up by transformers: the tokenizer's files are missing."""
+"""A vocabulary with fewer regular entries was made up by transformers: the tokenizer's files are missing."""
 _OF_A_TASK = frozenset(
     {
         "problem_type",
@@ -70,7 +70,7 @@ class Head(NamedTuple):
 
 
 class UnusableModel(ValueError):
-    """The folder's files cannot be used for this run; the message says which and why."""
+    """The folder's files can't be used for this run; the message names them and the reason."""
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
