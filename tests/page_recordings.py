@@ -127,7 +127,7 @@ class Life:
         except Exception as error:
             code, note = _cause(error, folder)
         recorder.close()
-        asked: Asked = "by_person" if self.stop() else "nothing"
+        asked: Asked = "by_user" if self.stop() else "nothing"
         ending = classify(code, asked, note, folder / "log.txt", claim.config, None)
         write_ending(self.engine, claim, ending, max_lost_workers=5)
         self.observe()

@@ -1,4 +1,4 @@
-"""RankWarning: something that works but not as meant, with a stable code and what to do about it."""
+"""RankWarning: something that works, but not as intended, with a stable code and a fix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RankWarning(UserWarning):
 
 
 class Warner:
-    """Says each code at most once, to the hook or else through `warnings.warn`."""
+    """Reports each code at most once, through the hook or `warnings.warn`."""
 
     def __init__(self, on_warning: OnWarning | None = None) -> None:
         self.on_warning = on_warning

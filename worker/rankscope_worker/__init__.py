@@ -1,1 +1,1 @@
-"""The Celery side: claims runs, supervises one child process an attempt, and trains in that child."""
+"""The worker: claims runs, supervises one child process per attempt, and trains in that child."""

@@ -24,10 +24,10 @@ GPU = Gpu(2, "GPU-c", "NVIDIA H100", 81559 << 20, 5 << 20)
     ("code", "asked", "note", "status", "reason", "counts"),
     [
         (0, "nothing", EndNote("done"), RunStatus.done, None, False),
-        (0, "by_person", EndNote("done"), RunStatus.done, None, False),
-        (10, "by_person", EndNote("stopped", step=7), RunStatus.stopped, "stopped_saved", False),
-        (11, "by_person", EndNote("stopped"), RunStatus.stopped, "stopped_unsaved", False),
-        (-15, "by_person", None, RunStatus.stopped, "stopped_unsaved", False),
+        (0, "by_user", EndNote("done"), RunStatus.done, None, False),
+        (10, "by_user", EndNote("stopped", step=7), RunStatus.stopped, "stopped_saved", False),
+        (11, "by_user", EndNote("stopped"), RunStatus.stopped, "stopped_unsaved", False),
+        (-15, "by_user", None, RunStatus.stopped, "stopped_unsaved", False),
         (10, "by_drain", EndNote("stopped", step=7), None, "worker_drained", False),
         (-9, "by_drain", None, None, "worker_drained", False),
         (10, "nothing", EndNote("stopped", step=7), None, "child_stopped", True),
@@ -36,7 +36,7 @@ GPU = Gpu(2, "GPU-c", "NVIDIA H100", 81559 << 20, 5 << 20)
         (21, "nothing", EndNote("out_of_gpu_memory", "why"), RunStatus.failed, "out_of_gpu_memory", False),
         (23, "nothing", EndNote("disk_full", "why"), RunStatus.failed, "disk_full", False),
         (23, "nothing", None, RunStatus.failed, "disk_full", False),
-        (22, "by_person", EndNote("nan_loss", "why"), RunStatus.failed, "nan_loss", False),
+        (22, "by_user", EndNote("nan_loss", "why"), RunStatus.failed, "nan_loss", False),
         (-9, "nothing", None, None, "child_killed", True),
         (137, "nothing", None, None, "child_killed", True),
         (-11, "nothing", None, None, "child_killed", True),
@@ -87,7 +87,7 @@ def test_a_child_that_said_why_it_ended_carries_what_it_warned_of(tmp_path: Path
 
 
 def test_a_child_that_had_to_be_killed_says_so(tmp_path: Path) -> None:
-    ending = classify(-9, "by_person", None, tmp_path, CONFIG, 60.0)
+    ending = classify(-9, "by_user", None, tmp_path, CONFIG, 60.0)
     assert ending.message == "It did not stop within 60 s and was killed."
 
 

@@ -236,7 +236,7 @@ def test_a_worker_outlives_its_broker_and_can_be_ended_without_it(
         own_broker.stop()
         bench.stack.start_worker()
         first = submit_with_other_data(bench, plan)
-        wait_for("the worker to see no broker", lambda: "roker does not answer" in bench.stack.log("test-worker"))
+        wait_for("the worker to see no broker", lambda: "roker does not respond" in bench.stack.log("test-worker"))
         assert bench.run(first).status == RunStatus.queued
         own_broker.start()
         bench.until_status(first, "failed")

@@ -1,4 +1,4 @@
-"""Components: the rank-1 components of a wrapped model, module by module, and where their tensors live."""
+"""Components: the rank-1 components of a wrapped model, per module, and their tensors."""
 
 from __future__ import annotations
 

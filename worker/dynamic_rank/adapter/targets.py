@@ -1,4 +1,4 @@
-"""Which modules of a model are adapted, and how they are called on a heatmap."""
+"""Which modules of a model are adapted, and their labels on a heatmap."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _SENSITIVITY = "sensitivity."
 
 
 class RankAllocator:
-    """Gives the budget to the most important components of all modules together.
+    """Gives the budget to the most important components across all modules.
 
     Call `step(t)` once after each optimizer step t = 1, 2, ..., and `observe_gradients()` before each optimizer step if
     the score is made of gradients ("sensitivity", "adalora"). All steps but snapshots and prunings stay on the device.
@@ -134,7 +134,7 @@ class RankAllocator:
         self.schedule.release(self.last_step + 1)
 
     def freeze(self) -> None:
-        """Make the mask as it is the final one, at the next step."""
+        """Make the current mask final, at the next step."""
         self._refuse_when_final("freeze the mask")
         self._keeps_mask_at = self.last_step + 1
         self.schedule.settle(self.last_step + 1, self.live)
@@ -153,7 +153,7 @@ class RankAllocator:
         """Note w dL/dw of the scales (for score "adalora" of all factors) before the optimizer step, after clipping.
 
         Nothing to do for other scores, and once the mask is final. A module without a gradient counts as 0; a step with
-        an infinite gradient is passed over. ValueError if there are no gradients at all.
+        an infinite gradient is skipped. ValueError if there are no gradients at all.
         """
         if self.is_final or not self.config.needs_gradients:
             return
@@ -322,10 +322,10 @@ class RankAllocator:
         live, total = self.live, self.mask.size
         return PruneDecision(step, live, live, self.threshold, is_final=True, total=total, pruned=(), regrown=())
 
-    def _refuse_when_final(self, wish: str) -> None:
+    def _refuse_when_final(self, action: str) -> None:
         if self.is_final:
             raise ValueError(
-                f"It is too late to {wish}: the mask is final since step {self.schedule.t_f}. Fork the run from a "
+                f"It is too late to {action}: the mask is final since step {self.schedule.t_f}. Fork the run from a "
                 "checkpoint before that step."
             )
 

@@ -17,12 +17,12 @@ from ..warning import OnWarning
 
 ModulesToSave = Iterable[str] | str | None
 SteerAction = Literal["hold", "release", "freeze", "target"]
-"""Hold pruning, release it, freeze the mask as it is, or change the target rank."""
+"""Hold pruning, release it, freeze the current mask, or change the target rank."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a training program tells a method about the run."""
+    """What a training program passes to a method about the run."""
 
     is_fork: bool = False
     """The checkpoint is another run's, whose schedule may have been different."""

@@ -46,9 +46,9 @@ def save_pretrained(self: PeftModel, save_directory: Folder, layout: Layout = "u
 
 
 def load_adapter(self: PeftModel, model_id: Folder, adapter_name: str, *args: Any, **options: Any) -> Any:
-    """Put the components of a checkpoint back, ranks included; other adapters are PEFT's affair.
+    """Restore the components of a checkpoint, including ranks; other adapters are left to PEFT.
 
-    Trainer calls this to resume and to load the best checkpoint. ValueError if the folder is an export alone: a plain
+    Trainer calls this to resume and to load the best checkpoint. ValueError if the folder is only an export: a plain
     LoRA does not say which components it has.
     """
     if adapter_name != ADAPTER:

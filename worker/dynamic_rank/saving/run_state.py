@@ -1,4 +1,4 @@
-"""The state of a dynamic-rank training on disk: tensors as they are cut, scores, mask, and who they belong to."""
+"""The state of a dynamic-rank training on disk: tensors in their current shapes, scores, mask, and the modules they belong to."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def load_run_state(
 
 
 def saved_options(folder: Folder) -> dict[str, Any]:
-    """The options of the method that wrote this state, in today's words. ValueError as in `load_state`."""
+    """The options of the method that wrote this state, in today's form. ValueError as in `load_state`."""
     return _with_later_options(load_state(folder)[1]["options"])
 
 
 def _with_later_options(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a checkpoint, with those that it was written without named by what they were then.
+    """The options of a checkpoint, with options that did not exist yet set to the behaviour of that time.
 
     Before `pruning_phase` was an option, pruning was at multiples of the interval, and `init: paper` drew A and B as
     `small_random` does now.
@@ -82,5 +82,5 @@ def _with_later_options(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that decide the numbers."""
+    """Versions of the libraries that affect the numbers."""
     return {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}

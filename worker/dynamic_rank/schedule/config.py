@@ -1,4 +1,4 @@
-"""DynamicRankConfig: every choice of a dynamic-rank run, refused early when it cannot work. Imports no torch."""
+"""DynamicRankConfig: every option of a dynamic-rank run, validated when it is created. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Trainer offers and dynamic rank cannot work with: refused by name when training begins."""
+"""What Trainer offers and dynamic rank can't work with: refused by name when training begins."""
 
 from __future__ import annotations
 

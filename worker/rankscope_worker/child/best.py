@@ -8,7 +8,7 @@ from rankscope.contract.metrics import Metric
 
 @dataclass
 class Best:
-    """Evaluations before the ranks are final belong to a larger model, and do not count."""
+    """Evaluations before the ranks are final are of a larger model and don't count."""
 
     metric: Metric
     is_settled: Callable[[], bool]
@@ -16,7 +16,7 @@ class Best:
     step: int | None = None
 
     def see(self, step: int, metrics: Mapping[str, float]) -> bool:
-        """Whether the evaluation of `step` is the best so far; it is then the one to beat."""
+        """Whether the evaluation of `step` is the best so far; if so, it becomes the one to beat."""
         value = metrics.get(self.metric.name)
         if value is None or not self.is_settled() or not self.metric.is_better(value, self.value):
             return False
@@ -28,7 +28,7 @@ class Best:
         return {"metric": self.metric.name, "value": self.value, "step": self.step}
 
     def recall(self, note: Mapping[str, object]) -> None:
-        """Goes on from `as_note` of the checkpoint that the attempt resumes from."""
+        """Restores `as_note` from the checkpoint that the attempt resumes from."""
         value, step = note.get("value"), note.get("step")
         if note.get("metric") == self.metric.name and isinstance(value, int | float) and isinstance(step, int):
             self.value, self.step = float(value), step

@@ -1,4 +1,4 @@
-"""From what Trainer and the method report to RunEvents; and when to evaluate, save and stop."""
+"""Turns what Trainer and the method report into run events, and decides when to evaluate, save and stop."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback)
 import base64
@@ -42,14 +42,14 @@ _NAMES = {
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
 }
-"""Trainer's names of what is recorded of a step. Of an evaluation everything is, but for these:"""
+"""Trainer's names of the metrics recorded for a step. For an evaluation all are recorded except these:"""
 _TIMINGS = frozenset(
     {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time"}
 )
 _DIVERGED_AFTER = 3
 """Consecutive NaN or infinite losses after which training ends: the weights are lost."""
 _QUIET_WHEN_STOPPING = frozenset({"never_stepped", "stopped_before_final_mask"})
-"""Warnings of a training that ended early, which say nothing when the end was asked for or has its own cause."""
+"""Warnings about a training that ended early; meaningless if a stop was requested or the end has another cause."""
 
 
 class Reporter(TrainerCallback):
@@ -129,7 +129,7 @@ class Reporter(TrainerCallback):
             control.should_save = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # Also after a save that failed: a full disk is not tried again at every step.
+        # Also after a failed save: a full disk is not retried at every step.
         self._saved_at = self._clock()
 
     def on_log(
@@ -174,7 +174,7 @@ class Reporter(TrainerCallback):
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
         if snapshot.step == self._start_step > 0 and not self._is_fork:
-            # The attempt before has recorded this step, and knows whether it ended with a pruning.
+            # The previous attempt has recorded this step, and knows whether it ended with a pruning.
             return
         self._record(ranks_event(snapshot))
         if snapshot.dem is not None:
@@ -205,7 +205,7 @@ class Reporter(TrainerCallback):
             self._record(PhaseEvent(phase=phase, step=self._step))
 
     def _enter_training(self) -> None:
-        """Pruning is what training is called between the first step that may prune and the final mask."""
+        """The phase is "pruning" between the first step that may prune and the final mask."""
         window = self._window
         is_pruning = window is not None and window.start <= self._step < window.end
         self.enter(Phase.pruning if is_pruning else Phase.training)
@@ -215,7 +215,7 @@ class Reporter(TrainerCallback):
             self._bad_losses = 0
             return
         self._bad_losses += 1
-        # What is broken now must not replace the last good checkpoint.
+        # A broken model must not replace the last good checkpoint.
         control.should_save = False
         if self._bad_losses == 1:
             self._first_bad_step = step
@@ -262,7 +262,7 @@ class Stopwatch:
 
 
 def ranks_event(snapshot: Snapshot) -> RanksEvent:
-    """The snapshot, packed; scores of components that are gone for good are 0."""
+    """The packed snapshot; scores of components that were cut are 0."""
     raw = snapshot.raw_scores
     return RanksEvent(
         step=snapshot.step,

@@ -12,10 +12,10 @@ _GPU = re.compile(r"^(CUDA out of memory\.|CUDA error: out of memory\b)")
 
 
 def out_of_memory(error: BaseException) -> Literal["out_of_memory", "out_of_gpu_memory"] | None:
-    """Which memory ran out; None for an error of another kind. By its type and the allocator's own words, never by a
+    """Which memory ran out; None for an error of another kind. By its type and the allocator's message, never by a
     word in some text.
 
-    The error itself or the one that it was raised from: a library may wrap an allocator's error in its own.
+    The error itself or the one it was raised from: a library may wrap an allocator's error.
     """
     seen: BaseException | None = error
     while seen is not None:

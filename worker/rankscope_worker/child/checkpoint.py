@@ -19,7 +19,7 @@ _FORMAT = 1
 
 
 class DamagedCheckpoint(Exception):
-    """A checkpoint's files are not those of its manifest."""
+    """A checkpoint's files don't match its manifest."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def publish(written: Path, attempt_folder: Path, step: int, notes: Mapping[str, 
 
 
 def keep(attempt_folder: Path, newest: int, best_step: int | None = None) -> None:
-    """Deletes checkpoints of this attempt and those before it: all but this one's `newest` newest, and the best.
+    """Deletes checkpoints of this attempt and earlier ones, except this attempt's `newest` newest and the best.
 
-    Older attempts keep theirs until this attempt has `newest` of its own: one of theirs may be damaged unnoticed.
+    Older attempts keep theirs until this attempt has `newest` of its own, in case one is damaged without anyone noticing.
     """
     number = int(attempt_folder.name.removeprefix("attempt-"))
     every = [one for one in _of_run(attempt_folder.parent) if one.attempt <= number]
@@ -68,7 +68,7 @@ def keep(attempt_folder: Path, newest: int, best_step: int | None = None) -> Non
 
 
 def delete(checkpoint: CheckpointFolder) -> None:
-    """Removes it, out of sight first: a reader must not find half of it."""
+    """Removes a checkpoint; it is renamed first, so that a reader never finds half of it."""
     hidden = checkpoint.path.with_name(f".deleted-{checkpoint.step}")
     shutil.rmtree(hidden, ignore_errors=True)
     os.rename(checkpoint.path, hidden)
@@ -82,9 +82,9 @@ def clear(attempt_folder: Path) -> None:
 
 
 def keep_only(attempt_folder: Path, best_step: int | None) -> bool:
-    """Deletes the checkpoints of all attempts of a run that is done but that of `best_step`; the newest where there is none.
+    """Deletes the checkpoints of all attempts of a finished run except that of `best_step`, or the newest if there is none.
 
-    Whether the best was there.
+    Returns whether the best one existed.
     """
     every = _of_run(attempt_folder.parent)
     best = next((one for one in every if one.step == best_step), None)
@@ -106,7 +106,7 @@ def find_newest(
     on_damage: Callable[[CheckpointFolder, str], None],
     is_replaced: Callable[[int, int], bool] = lambda _attempt, _step: False,
 ) -> CheckpointFolder | None:
-    """The checkpoint with the highest step over all attempts whose files are whole; None if there is none.
+    """The checkpoint with the highest step over all attempts whose files are intact; None if there is none.
 
     `on_damage` hears of each newer one that was passed over, and why. `is_replaced(attempt, step)`: the run has gone on
     from an earlier step since. Such a checkpoint is left aside: an attempt that was frozen while writing may publish it
@@ -144,7 +144,7 @@ def verify(path: Path) -> None:
 
 
 def _of_run(run_folder: Path) -> list[CheckpointFolder]:
-    """Those of all attempts, the newest attempt's first, of each the newest first."""
+    """Checkpoints of all attempts: the newest attempt's first, and within an attempt the newest first."""
     numbers = [folder.name.removeprefix("attempt-") for folder in run_folder.glob("attempt-*")]
     attempts = sorted((int(number) for number in numbers if number.isdigit()), reverse=True)
     return [one for number in attempts for one in _in_attempt(run_folder / f"attempt-{number}", number)]
@@ -166,7 +166,7 @@ def _in_attempt(attempt_folder: Path, number: int) -> list[CheckpointFolder]:
 
 
 def _hash(path: Path) -> tuple[str, int]:
-    """SHA-256 and size of a file, which is then on disk."""
+    """SHA-256 and size of a file, which is flushed to disk."""
     digest, size = sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 _NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT})
 _WORDS = ("no space left on device", "os error 28", "quota exceeded", "os error 122")
-"""safetensors' errors lose the number on the way."""
+"""safetensors' errors don't carry the error number."""
 _PROBE_BYTES = 1 << 20
 
 
 def is_disk_full(error: BaseException, folder: Path) -> bool:
-    """Whether `error` came from writing below `folder` without room; ask before anything is deleted there.
+    """Whether `error` was raised because the disk of `folder` is full; call it before anything is deleted there.
 
     torch's writer says only "unexpected pos 40960 vs 40852" or "iostream error" (seen on a full tmpfs): after such an
     error the disk itself is tested by writing a little.

@@ -16,7 +16,7 @@ from rankscope_worker.nvml import Nvml
 _log = logging.getLogger(__name__)
 
 _PATIENCE_S = 2.0
-"""A driver that hangs must not hold up the end of a run."""
+"""A hanging driver must not delay the end of a run."""
 
 
 class HardwareSampler:
@@ -56,7 +56,7 @@ class HardwareSampler:
         except LeaseLost:
             return  # the training's own next record says so
         except Exception:
-            _log.warning("Memory and load are not recorded any more; training goes on.", exc_info=True)
+            _log.warning("Memory and load are no longer recorded; training continues.", exc_info=True)
 
 
 def read(process: psutil.Process, gpus: Nvml) -> dict[str, float]:

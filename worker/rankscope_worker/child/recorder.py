@@ -1,4 +1,4 @@
-"""Recorder: takes events from the training thread and writes them to the database behind its back.
+"""Recorder: takes events from the training thread and writes them to the database in a background thread.
 
 `record()` only puts into a queue. A thread writes batches, each in one transaction that the attempt number fences, and
 rings the doorbell after the commit. Events are never lost: when the database is slower than training, training waits.
@@ -58,7 +58,7 @@ class Recorder:
         self._last_seq = 0
         """Of the newest batch that is known to be stored."""
         self._is_unsure = False
-        """A commit broke off: its batch may be in the database or not."""
+        """A commit was interrupted: its batch may or may not be in the database."""
         self._has_blocked = False
         self._closing = threading.Event()
         self.lost = threading.Event()
@@ -67,7 +67,7 @@ class Recorder:
         self._thread.start()
 
     def record(self, event: RunEvent) -> None:
-        """Hands one event over. Returns at once unless the queue is full; raises LeaseLost once the lease is lost."""
+        """Queues one event. Returns immediately unless the queue is full; raises LeaseLost once the lease is lost."""
         recorded = _Recorded(event, time.time())
         if isinstance(event, WarningEvent):
             _log.warning("%s", " ".join(filter(None, (event.message, event.next_step))))
@@ -146,7 +146,7 @@ class Recorder:
                 self._stop()
                 return
             except Exception:
-                # Never train on blindly: what cannot be recorded has not happened.
+                # Don't continue training without recording it.
                 _log.exception("Events of run %s cannot be written.", self._run_id)
                 self._stop()
                 return
@@ -158,7 +158,7 @@ class Recorder:
         self._on_lost()
 
     def _next_batch(self) -> list[_Recorded]:
-        """Up to `batch_size` events: what has come while the batch before was written, or the next one as it comes.
+        """Up to `batch_size` events: those that arrived while the previous batch was written, or else the next one.
 
         An event after a quiet moment is written at once. Batches begin at least `pause_s` apart, so that a fast trainer
         costs the database a bounded number of transactions.
@@ -178,9 +178,9 @@ class Recorder:
         return batch
 
     def _append(self, batch: list[_Recorded]) -> int:
-        """Writes the batch once. A connection that breaks during COMMIT leaves open whether it is in: then looks first.
+        """Writes the batch once. If the connection broke during COMMIT, the outcome is unknown: then checks first.
 
-        That look holds the run's row, so that a commit which the server has not finished yet is waited for.
+        The check locks the run's row, so that it waits for a commit that the server has not finished yet.
         """
         new, times = [recorded.event for recorded in batch], [recorded.at for recorded in batch]
         try:

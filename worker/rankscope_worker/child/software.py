@@ -1,4 +1,4 @@
-"""With what an attempt is trained: versions of the libraries that decide its numbers, and the device."""
+"""What an attempt is trained with: versions of the libraries that affect its numbers, and the device."""
 
 import platform
 

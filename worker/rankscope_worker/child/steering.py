@@ -13,7 +13,7 @@ from rankscope_worker.inbox import SteerRequest
 
 
 class Steerer(TrainerCallback):
-    """Comes before the method's own callback, so that a request takes effect at the end of the current step.
+    """Runs before the method's own callback, so that a request takes effect at the end of the current step.
 
     `planned` is the configuration's list. A resumed attempt finds in it what earlier attempts did. Actions up to the
     step of its checkpoint are part of the checkpoint; later ones are repeated at the same steps, so a resume is exact.

@@ -1,4 +1,4 @@
-"""How a child learns that it must stop: SIGTERM, SIGUSR1, or the end of its standard input. What comes there goes on."""
+"""How a child learns that it must stop: SIGTERM, SIGUSR1, or the end of its standard input. Data on it is passed on."""
 
 import os
 import signal
@@ -22,13 +22,13 @@ class StopFlag:
         return self._save
 
     def listen(self) -> None:
-        """SIGTERM: stop with a checkpoint. SIGUSR1: stop without. Ctrl-C of a terminal is the supervisor's business."""
+        """SIGTERM: stop with a checkpoint. SIGUSR1: stop without. Ctrl-C in a terminal is handled by the supervisor."""
         signal.signal(signal.SIGTERM, self._on_save)
         signal.signal(signal.SIGUSR1, self._on_now)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch_stdin(self, grace_s: float, on_data: Callable[[bytes], None] = lambda _data: None) -> None:
-        """The supervisor holds our standard input open. When it ends, the supervisor is gone: save and leave in time.
+        """The supervisor holds our standard input open. When it closes, the supervisor is gone: save and exit in time.
 
         Data from the supervisor goes to `on_data`, in a thread.
 
@@ -45,7 +45,7 @@ class StopFlag:
         threading.Thread(target=watch, name="stdin", daemon=True).start()
 
     def when_now(self, leave: Callable[[], None]) -> None:
-        """Calls `leave` from a thread after SIGUSR1: at once, whatever the main thread does."""
+        """Calls `leave` from a thread after SIGUSR1: immediately, whatever the main thread is doing."""
 
         def wait() -> None:
             self._now.wait()

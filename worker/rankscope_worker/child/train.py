@@ -74,7 +74,7 @@ def _attempt(
     settings: Settings, engine: Engine, recorder: Recorder, stop: StopFlag, inbox: Inbox, run_id: str, attempt: int
 ) -> tuple[ExitCode, EndNote]:
     config, environment, is_fork, starts = patiently(partial(_load, engine, run_id, attempt), stop)
-    # Imported here, not above: see the module's first lines.
+    # Imported here and not at the top: see the module docstring.
     from rankscope.catalog import Catalog
     from rankscope_worker.child import checkpoint
     from rankscope_worker.child.inputs import changed_libraries, find_inputs
@@ -105,7 +105,7 @@ def _attempt(
         folder.parent, partial(_report_damage, recorder), partial(events.is_replaced, starts)
     )
     if resume_from:
-        _log.info("Going on from step %d of attempt %d.", resume_from.step, resume_from.attempt)
+        _log.info("Resuming from step %d of attempt %d.", resume_from.step, resume_from.attempt)
     elif is_fork:
         return ExitCode.bad_input, EndNote(
             "damaged_checkpoint",

@@ -47,7 +47,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
             return super().evaluate(*args, **kwargs)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """Puts moments and the schedule's place back; a fork keeps its own learning rate and weight decay."""
+        """Restores optimizer moments and the scheduler's position; a fork keeps its own learning rate and weight decay."""
         if not self.is_fork or self.optimizer is None or self.lr_scheduler is None:
             super()._load_optimizer_and_scheduler(checkpoint)
             return
@@ -56,7 +56,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         self.lr_scheduler.base_lrs = [learning_rate for learning_rate, _ in own]
         for group, (learning_rate, weight_decay) in zip(self.optimizer.param_groups, own, strict=True):
             group["initial_lr"], group["weight_decay"] = learning_rate, weight_decay
-        # LambdaLR's own formula, at the place that was just put back.
+        # LambdaLR's own formula, at the position that was just restored.
         for group, factor in zip(self.optimizer.param_groups, self.lr_scheduler.lr_lambdas, strict=True):
             group["lr"] = group["initial_lr"] * factor(self.lr_scheduler.last_epoch)
         self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
@@ -80,7 +80,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
             self.record(CheckpointEvent(step=step, size_bytes=size_bytes))
             # Not while stopping: another attempt may already be reading the older ones.
             if not self.reporter.is_stopping:
-                # What was recorded is stored only while the lease is ours: an attempt that lost it deletes nothing.
+                # Events are stored only while the lease is ours: an attempt that lost it deletes nothing.
                 self.make_safe()
                 checkpoint.keep(self.folder, self.policy.keep_checkpoints, best.step if best else None)
 

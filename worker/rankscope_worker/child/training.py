@@ -41,7 +41,7 @@ from rankscope_worker.inbox import SteerRequest
 _log = logging.getLogger(__name__)
 
 _MAX_FRAMES = 1000
-"""Ordinary rank snapshots of a run, about; those of pruning steps come on top."""
+"""Approximate number of regular rank snapshots of a run; those of pruning steps are extra."""
 
 
 PreparationReason = Literal["bad_input", "missing_model", "bad_data"]
@@ -57,7 +57,7 @@ class CannotWork(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended by itself. `is_saved`: there is a checkpoint of exactly this step."""
+    """How an attempt ended without an error. `is_saved`: there is a checkpoint of exactly this step."""
 
     kind: Literal["done", "stopped", "diverged", "disk_full"]
     step: int
@@ -84,11 +84,11 @@ def run_training(
     `make_safe` is called before a checkpoint becomes visible, and returns when all that was recorded is stored: else a
     kill right after could lose events that the resumed attempt does not repeat.
     `steer_requests` is called after every optimizer step and returns the steering requests that have arrived.
-    While it trains, memory and load are recorded every `hardware_every_s` seconds; 0: never.
+    During training, memory and load are recorded every `hardware_every_s` seconds; 0: never.
     On a CPU a run that was stopped and resumed gives the same adapter and the same events, bit for bit, but for metrics of
     the machine (`contract.metrics`).
 
-    Raises CannotWork for a configuration, a model or data that can never work.
+    Raises CannotWork if the configuration, the model or the data can't work.
     """
     start_step = resume_from.step if resume_from else 0
     total_steps = steps_of(config, len(split.train))
@@ -308,7 +308,7 @@ def _missing_weights(names: list[str], step: int) -> WarningEvent:
 
 @contextmanager
 def _causes(reason: PreparationReason = "bad_input") -> Iterator[None]:
-    """What goes wrong while preparing is the configuration's, the model's or the data's fault; want of memory or room is not."""
+    """Converts errors during preparation to CannotWork, unless memory or disk space ran out."""
     try:
         yield
     except CannotWork:
@@ -316,7 +316,7 @@ def _causes(reason: PreparationReason = "bad_input") -> Iterator[None]:
     except UnusableModel as error:
         raise CannotWork(str(error), "missing_model") from error
     except Exception as error:
-        # Files of a model or a data set can break any library's reader in any way; our own code breaks as a bug.
+        # Files of a model or a data set can make any library raise any error; an error in our own code is a bug.
         expected = Exception if reason != "bad_input" else (ValueError, KeyError, OSError, SafetensorError)
         if not isinstance(error, expected) or out_of_memory(error) or _is_of_the_host(error):
             raise

@@ -1,4 +1,4 @@
-"""The Celery application: one task without arguments, whose loss or doubling does no harm; and predictions (`predictor`)."""
+"""The Celery application: one task without arguments, which may be lost or doubled without harm; and predictions (`predictor`)."""
 
 import logging
 

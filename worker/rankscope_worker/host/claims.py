@@ -1,4 +1,4 @@
-"""The one task: claim runs as long as there are some and a slot is free, and supervise each."""
+"""The only Celery task: claim runs while there are some and a slot is free, and supervise each."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""The worker's database: a worker works with the schema that it knows, and no other. Migrating is the server's business."""
+"""The worker's database. A worker accepts only the schema version that it knows; the server migrates."""
 
 import logging
 
@@ -9,7 +9,7 @@ from rankscope.store.database import readiness
 
 
 def open_database(settings: Settings) -> Engine:
-    """The engine of a database that answers, has this version's schema and takes a write; else StartupError."""
+    """The engine of a database that responds, has this version's schema and accepts writes; otherwise StartupError."""
     # Alembic logs the kind of the database at INFO.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return readiness.open_database(settings.resolved_database_url, migrates=False)

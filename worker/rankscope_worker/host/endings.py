@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 _WARNING = re.compile(r"\S+ \S+ (WARNING|ERROR|CRITICAL) ")
 
-Asked = Literal["nothing", "by_person", "by_drain"]
+Asked = Literal["nothing", "by_user", "by_drain"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _classified(
     was_killed = return_code < 0 or return_code == 128 + signal.SIGKILL
     if (was_stopped or was_killed) and asked == "by_drain":
         return Ending(None, "worker_drained", "Its worker was shut down.")
-    if (was_stopped or was_killed) and asked == "by_person":
+    if (was_stopped or was_killed) and asked == "by_user":
         return _stopped(return_code, note, killed_after_s)
     if was_stopped:
         return Ending(None, "child_stopped", "The training process was stopped from outside.", counts=True)
@@ -164,7 +164,7 @@ def _smaller_batch(config: StoredConfig) -> str:
 def last_error_line(log: Path, tail_bytes: int = 20_000, *, or_warning: bool = False) -> str | None:
     """The last line of the log that looks like the end of a traceback, else its last line.
 
-    `or_warning`: else the last that was logged as a warning or an error, and if there is none, none.
+    `or_warning`: the last line logged as a warning or an error instead; None if there is none.
     """
     lines = _last_lines(log, tail_bytes)
     errors = [line for line in lines if "Error" in line.split(":", 1)[0] and " " not in line.split(":", 1)[0]]

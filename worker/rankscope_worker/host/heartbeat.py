@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """A thread that beats six times a lease."""
+    """A thread that beats six times per lease."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -50,6 +50,6 @@ class Heartbeat:
             try:
                 self.beat()
             except DATABASE_TROUBLE as error:
-                _log.warning("The database does not answer; the heartbeat goes on: %s", error)
+                _log.warning("The database does not respond; the heartbeat continues: %s", error)
             except Exception:
                 _log.exception("A heartbeat failed; the next one follows.")

@@ -1,4 +1,4 @@
-"""Host: what one worker process has and does. Slots, the runs in them, and whether it is about to end."""
+"""Host: the state of one worker process: its slots, the runs in them, and whether it is draining."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ from rankscope_worker.host.supervisor import Supervisor
 
 
 class Slot(NamedTuple):
-    """Room for one run: which of the host's, and its GPU (None on a host without any)."""
+    """Room for one run: the slot's number, and its GPU (None on a host without GPUs)."""
 
     number: int
     gpu: Gpu | None
@@ -32,7 +32,7 @@ class Host:
     doorbell: Doorbell
     celery: Celery
     nudger: Nudger
-    """Sends to the queue that this worker alone reads."""
+    """Sends to the queue that only this worker reads."""
     slots: int
     gpus: list[Gpu]
     """At the start; `gpu_reader` reads them as they are now."""
@@ -57,19 +57,19 @@ class Host:
 
     @property
     def has_room(self) -> bool:
-        """Whether a slot is free, and on a host with GPUs also memory for one more run."""
+        """Whether a slot is free and, on a host with GPUs, also memory for one more run."""
         if not self._free or self.is_draining:
             return False
         return not self.gpus or self._choose_gpu(self.gpu_reader.read()) is not None
 
     @property
     def threads_a_slot(self) -> int:
-        """Cores for each child, so that those of all slots together fit the host."""
+        """Cores per child, so that the children of all slots together fit the host."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, cores // self.slots)
 
     def take_slot(self) -> Slot | None:
-        """A free slot with a GPU that has room for one more run; None when there is none now."""
+        """A free slot with a GPU that has room for one more run; None if there is none at the moment."""
         gpus_now = self.gpu_reader.read() if self.gpus else []  # before the lock: the driver may take seconds
         with self._lock:
             if not self._free or self.is_draining:
@@ -90,7 +90,7 @@ class Host:
             self._free.sort()
 
     def put_in_slot(self, slot: Slot, supervisor: Supervisor) -> None:
-        """From here on a stop of the worker reaches this run, also one that came a moment before."""
+        """From now on a stop of the worker reaches this run, even one that came a moment ago."""
         with self._lock:
             self._busy[slot.number] = supervisor
         if self.is_draining:
@@ -133,7 +133,7 @@ class Host:
         return runs
 
     def stop(self) -> None:
-        """First call: every child saves and leaves, nothing new is claimed. Second call: children are killed.
+        """First call: every child saves and exits, nothing new is claimed. Second call: children are killed.
 
         Called by a signal handler, so it takes no lock.
         """

@@ -8,7 +8,7 @@ _KEPT = 1 << 20
 
 
 def bound_log(path: Path, most_bytes: int = MOST_BYTES) -> None:
-    """Cuts a log of more than `most_bytes` to its first and last MiB (a quarter each where that is less), and says so in it.
+    """Cuts a log above `most_bytes` to its first and last MiB (or a quarter each if that is less), and notes it in the log.
 
     The child must have opened it for appending: it goes on writing at the new end. What it writes within the moment of
     the cut may be lost.

@@ -44,7 +44,7 @@ _MOST_SLOTS = 256
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Works until a signal ends it. Returns the exit code; what keeps it from starting is one sentence on stderr."""
+    """Works until a signal ends it. Returns the exit code; a start-up failure is one sentence on stderr."""
     keep_files_private()
     try:
         arguments = _parse(argv)
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Ends in one sentence, as all that keeps a worker from starting does."""
+    """Reports a wrong argument in one sentence, like every other start-up failure."""
 
     def error(self, message: str) -> NoReturn:
         raise StartupError(f"{message[:1].upper()}{message[1:]}; see `rankscope worker --help`.")
@@ -89,7 +89,7 @@ def _slots(text: str) -> int:
 
 @contextlib.contextmanager
 def _only_one(data_dir: Path, name: str) -> Iterator[None]:
-    """Holds the lock of this worker's name; it goes with the process, however that ends."""
+    """Holds the lock of this worker's name; it is released when the process ends, however it ends."""
     path = data_dir / f"worker-{quote(name, safe='')}.lock"
     try:
         file = open_lock(path)
@@ -154,7 +154,7 @@ def _work(host: Host) -> int:
         without_heartbeat=True,
         without_mingle=True,
     )
-    # In place of Celery's own handlers, which end threads differently for TERM, INT and a second INT.
+    # Replaces Celery's own handlers, which end threads differently for TERM, INT and a second INT.
     worker.install_platform_tweaks = lambda _worker: _on_signals(host)
     heartbeat, predictor = Heartbeat(host), Predictor(host)
     heartbeat.start()

@@ -6,7 +6,7 @@ _ROOT = Path("/")
 
 
 def oom_kills(root: Path = _ROOT) -> int:
-    """Processes that the kernel has killed for memory: of this control group where there is one, else of the host.
+    """Number of processes that the kernel has killed for memory: in this control group if there is one, else on the host.
 
     A counter that only increases; 0 if the kernel doesn't report it. Compare before and after.
     """

@@ -56,7 +56,7 @@ class Supervisor:
         self._wake = threading.Event()
         self._is_draining = False
         self._must_kill = False
-        self._wanted_by_person = 0
+        self._wanted_by_user = 0
         self._sent = 0
         self._kill_at = float("inf")
         self._asked: Asked = "nothing"
@@ -64,17 +64,17 @@ class Supervisor:
         self._told: set[str] = set()
 
     def drain(self) -> None:
-        """The worker ends: the child saves and leaves, the run goes back to the waiting ones."""
+        """The worker shuts down: the child saves and exits, the run waits to be resumed."""
         self._is_draining = True
         self._wake.set()
 
     def kill(self) -> None:
-        """The worker ends at once."""
+        """The worker shuts down immediately."""
         self._is_draining = self._must_kill = True
         self._wake.set()
 
     def run(self) -> None:
-        """Returns when the child is gone and the run's status is written (or belongs to another attempt)."""
+        """Returns when the child has ended and the run's status is written (or the run belongs to another attempt)."""
         claim = self.claim
         try:
             ending = self._supervise()
@@ -95,7 +95,7 @@ class Supervisor:
         try:
             runs_dir = self._settings.runs_dir.absolute()
             runs_dir.mkdir(parents=True, exist_ok=True)
-            # Never through a link, which may lead to any file: what stands in a run's folder may come from a backup.
+            # Never through a link, which may lead to any file: a run's folder may come from a backup.
             with open(open_to_append(runs_dir, self._log), "ab") as output:
                 child = self._start(output.fileno())
         except OSError as error:
@@ -111,7 +111,7 @@ class Supervisor:
         try:
             self._watch(child)
         finally:
-            # Also the children of the child; and after a lost lease nothing of this attempt may go on.
+            # Also the child's children: after a lost lease nothing of this attempt may continue.
             _kill_group(child)
             code = child.wait()
             if child.stdin:
@@ -144,7 +144,7 @@ class Supervisor:
         self._wake.set()
 
     def _watch(self, child: subprocess.Popen[bytes]) -> None:
-        """Until the child ends: renew every quarter of the lease, look for a stop every second."""
+        """Until the child ends: renew the lease every quarter of it, check for a stop request every second."""
         renew_every_s = self._settings.lease_s / 4
         look_every_s = min(1.0, renew_every_s)
         renewed_at = time.monotonic()
@@ -193,18 +193,18 @@ class Supervisor:
             child.stdin.write(request.as_line())
             child.stdin.flush()
         except OSError as error:  # the child is ending; the request waits in the database for the next attempt
-            _log.info("Run %s no longer listens: %s", self.claim.run_id, error)
+            _log.info("Run %s takes no more requests: %s", self.claim.run_id, error)
 
     def _hear(self, stop: str | None) -> None:
-        self._wanted_by_person = {None: 0, "save": _SAVE, "now": _NOW}.get(stop, 0)
+        self._wanted_by_user = {None: 0, "save": _SAVE, "now": _NOW}.get(stop, 0)
 
     def _press(self, child: subprocess.Popen[bytes]) -> None:
         """Passes the most urgent stop request on to the child, and kills it after the grace period."""
-        wanted = max(self._wanted_by_person, _SAVE if self._is_draining else 0, _KILL if self._must_kill else 0)
+        wanted = max(self._wanted_by_user, _SAVE if self._is_draining else 0, _KILL if self._must_kill else 0)
         if wanted and self._asked == "nothing":
             self._kill_at = time.monotonic() + self._settings.stop_grace_s
-        if self._wanted_by_person:
-            self._asked = "by_person"
+        if self._wanted_by_user:
+            self._asked = "by_user"
         elif wanted:
             self._asked = "by_drain"
         if time.monotonic() >= self._kill_at:
@@ -232,13 +232,13 @@ def child_environment(settings: Settings, gpu: Gpu | None, threads: int) -> dict
         RANKSCOPE_DATABASE_URL=_absolute(settings.resolved_database_url),
     )
     environment.setdefault("OMP_NUM_THREADS", str(threads))
-    # Threads that spin while they wait make a step five times slower when the machine is busy (measured, 2 cores).
+    # Spinning threads make a step five times slower on a busy machine (measured on 2 cores).
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return environment
 
 
 def _absolute(database_url: str) -> str:
-    """The same database for a process with another working folder."""
+    """The same database URL for a process with a different working directory."""
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         url = url.set(database=os.path.abspath(url.database))
@@ -246,7 +246,7 @@ def _absolute(database_url: str) -> str:
 
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the child and all that it started; nothing when they are gone."""
+    """SIGKILL to the child and everything it started; does nothing if they have ended."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

@@ -30,8 +30,8 @@ _OF_A_TASK = frozenset(
         "id2label",
         "label2id",
         "finetuning_task",
-        # How it was trained or run: with frozen embeddings a checkpointed block would get no gradient, and a BERT that
-        # was saved as a decoder would let its first token see nothing of the text.
+        # Settings of an earlier training: with frozen embeddings a checkpointed block would get no gradient, and a BERT that
+        # was saved as a decoder would hide the text from its first token.
         "gradient_checkpointing",
         "use_cache",
         "torch_dtype",
@@ -48,11 +48,11 @@ _OF_A_TASK = frozenset(
         "use_return_dict",
         "output_attentions",
         "output_hidden_states",
-        # Own code is never run.
+        # Code from a model's folder is never run.
         "auto_map",
     }
 )
-"""Entries of config.json that are not the model's own, and are left out."""
+"""Entries of config.json that are ignored because they don't describe the model."""
 _SHOWN = 3
 
 
