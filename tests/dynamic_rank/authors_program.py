@@ -4,65 +4,71 @@ Each function takes plain arrays and numbers. Where the program computes in floa
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
 
 
-def window_offset(step, total_steps, start_share=0.15, end_share=0.5):
+def window_offset(step: int, total_steps: int, start_share: float = 0.15, end_share: float = 0.5) -> tuple[int, int]:
     """(steps since the window began, length of the window), both cut towards zero. Step 1 is the first."""
     offset = int(step - total_steps * start_share)
     length = int(total_steps * (1 - start_share - end_share))
     return offset, length
 
 
-def prunes_at(step, total_steps, interval):
+def prunes_at(step: int, total_steps: int, interval: int) -> bool:
     offset, length = window_offset(step, total_steps)
     return 0 <= offset <= length and (offset % interval == 0 or offset == length)
 
 
-def scores_at(step, total_steps):
+def scores_at(step: int, total_steps: int) -> bool:
     """Whether the importance is still updated, and the regulariser still in the loss, at this step."""
     offset, length = window_offset(step, total_steps)
     return offset <= length
 
 
-def pruned_count(step, total_steps, n_components, start_rank, end_rank):
+def pruned_count(step: int, total_steps: int, n_components: int, start_rank: int, end_rank: int) -> int:
     """How many components the cubic schedule takes away at this step, a fraction cut off."""
     offset, length = window_offset(step, total_steps)
     share = (start_rank - end_rank) / start_rank * (offset / length) ** 3
     return int(n_components * share)
 
 
-def importance(A, B, c, eps=1e-8):
+def importance(A: Array, B: Array, c: Array, eps: float = 1e-8) -> Array:
     """Norm of each rank-1 matrix over the norm of their sum; A (r, in), B (out, r), c (r,)."""
     whole = B @ (A * c[:, None])
     parts = [np.linalg.norm(np.outer(B[:, i], A[i] * c[i])) for i in range(len(c))]
-    return np.array(parts) / (np.linalg.norm(whole) + eps)
+    shares: Array = np.array(parts) / (np.linalg.norm(whole) + eps)
+    return shares
 
 
-def smoothed(before, now, beta=0.9):
+def smoothed(before: Array, now: Array, beta: float = 0.9) -> Array:
     return beta * before + (1 - beta) * now
 
 
-def kept(ema, count):
+def kept(ema: Array, count: int) -> npt.NDArray[np.bool_]:
     """Everything at or below the count-th lowest score goes, at least the lowest; `ema` (modules, r)."""
     threshold = np.sort(ema, axis=None)[max(count, 1) - 1]
-    return ema > threshold
+    mask: npt.NDArray[np.bool_] = ema > threshold
+    return mask
 
 
-def regularizer(pairs, start_rank):
+def regularizer(pairs: Sequence[tuple[Array, Array]], start_rank: int) -> float:
     """Sum of the unbiased variances of the rows of A and the columns of B, over 2 * modules * start_rank."""
     total = sum(A.var(axis=1, ddof=1).sum() + B.var(axis=0, ddof=1).sum() for A, B in pairs)
-    return total / (len(pairs) * 2 * start_rank)
+    return float(total) / (len(pairs) * 2 * start_rank)
 
 
-def start_bound(fan_in):
+def start_bound(fan_in: int) -> float:
     """Kaiming-uniform with a = 0: the start values of A (fan_in: in) and of B (fan_in: r) lie within it."""
     gain = math.sqrt(2 / (1 + 0**2))
     return math.sqrt(3) * gain / math.sqrt(fan_in)
 
 
-def learning_rate(step, total_steps, peak, warmup_share=0.06):
+def learning_rate(step: int, total_steps: int, peak: float, warmup_share: float = 0.06) -> float:
     """Of optimizer step `step` = 1, 2, ...: linear from 0 over a warm-up that is rounded down, then linear to 0."""
     warmup, done = int(total_steps * warmup_share), step - 1
     if done < warmup:

@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
+from tests.dynamic_rank.naive_equations import Factors
 
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(1)
@@ -20,12 +23,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def factors():
+def factors() -> Factors:
     """A (r, in), B (out, r), c (r,) of one module, from a seed."""
 
-    def make(out: int = 7, r: int = 3, inp: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64):
+    def make(
+        out: int = 7, r: int = 3, inp: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64
+    ) -> tuple[Tensor, Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed)
         shapes = ((r, inp), (out, r), (r,))
-        return tuple(torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes)
+        a, b, c = (torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes)
+        return a, b, c
 
     return make

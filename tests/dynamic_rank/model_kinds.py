@@ -34,7 +34,8 @@ class Kind:
     def build(self) -> nn.Module:
         torch.manual_seed(0)
         config = getattr(transformers, self.config)(**self.settings)
-        return getattr(transformers, self.model)(config)
+        model: nn.Module = getattr(transformers, self.model)(config)
+        return model
 
     def batch(self, seed: int) -> dict[str, torch.Tensor]:
         return INPUTS[self.inputs](torch.Generator().manual_seed(seed))

@@ -1,20 +1,26 @@
 """The paper's equations as plainly as they can be written, slow and without a word of the library."""
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
+
+Factors = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 
-def naive_scores(A, B, c, eps=1e-8):
+def naive_scores(A: Tensor, B: Tensor, c: Tensor, eps: float = 1e-8) -> Tensor:
     """Eq. 7, from the outer products themselves."""
     whole = torch.linalg.matrix_norm(B @ torch.diag(c) @ A)
     parts = [torch.linalg.matrix_norm(c[i] * torch.outer(B[:, i], A[i])) for i in range(len(c))]
-    return torch.stack(parts) / (whole + eps)
+    shares: Tensor = torch.stack(parts) / (whole + eps)
+    return shares
 
 
-def naive_budget(step, b0, bT, t_i, t_f, kind="slow_first"):
+def naive_budget(step: int, b0: int, bT: int, t_i: int, t_f: int, kind: str = "slow_first") -> int:
     """Eq. 9, in exact fractions, rounded up to whole components."""
     if step <= t_i:
         return b0
@@ -29,7 +35,7 @@ def naive_budget(step, b0, bT, t_i, t_f, kind="slow_first"):
     return math.ceil(curve[kind])
 
 
-def naive_keep(ema, budget):
+def naive_keep(ema: Tensor, budget: int) -> npt.NDArray[np.bool_]:
     """The budget's highest, the earlier component first among equals."""
     flat = ema.flatten().tolist()
     order = sorted(range(len(flat)), key=lambda i: (-flat[i], i))
@@ -38,7 +44,7 @@ def naive_keep(ema, budget):
     return mask.reshape(ema.shape)
 
 
-def naive_authors_keep(ema, budget):
+def naive_authors_keep(ema: Tensor, budget: int) -> npt.NDArray[np.bool_]:
     """The authors' program: everything at or below the threshold goes, and at least one component."""
     threshold = torch.kthvalue(ema.flatten(), max(ema.numel() - budget, 1)).values
     return (ema > threshold).numpy()

@@ -18,7 +18,7 @@ LAYERS = 6  # as the real model has
 
 
 def documented() -> str:
-    script = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)[0]
+    script: str = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)[0]
     assert "export_lora(model" in script
     return script
 
@@ -33,7 +33,9 @@ def assert_plain_lora(folder: Path, printed: str) -> None:
 
 # A script of its own without a GPU, where Trainer's default asks for pinned memory.
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
-def test_the_script_of_the_documentation_leaves_a_plain_lora_of_a_tiny_model(tmp_path, monkeypatch, capsys):
+def test_the_script_of_the_documentation_leaves_a_plain_lora_of_a_tiny_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = make_tiny_bert(tmp_path / "model", layers=LAYERS)
     texts = make_reviews(tmp_path / "reviews.csv")
     loading = r"model_folder = .*?\n    reviews = .*?\n"
@@ -48,7 +50,7 @@ def test_the_script_of_the_documentation_leaves_a_plain_lora_of_a_tiny_model(tmp
 
 
 @pytest.mark.wide
-def test_the_script_of_the_documentation_runs_as_it_is_written(tmp_path):
+def test_the_script_of_the_documentation_runs_as_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "script.py"
     path.write_text(documented(), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(Path(dynamic_rank.__file__).parents[1]), "HF_HUB_OFFLINE": "1"}

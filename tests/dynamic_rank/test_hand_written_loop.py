@@ -8,7 +8,6 @@ import pytest
 import torch
 from bitsandbytes.optim import AdamW8bit
 from peft import LoraConfig, PeftModel
-from tiny_models import batch, build, logits
 from torch import nn
 from transformers import Adafactor
 
@@ -24,6 +23,7 @@ from dynamic_rank import (
     wrap,
 )
 from dynamic_rank.adapter.components import components_of
+from tests.dynamic_rank.tiny_models import batch, build, logits
 from tests.wide import each_once
 
 STEPS = 12

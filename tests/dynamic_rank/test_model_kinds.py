@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from model_kinds import KINDS, Kind
 from peft import PeftModel
 from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 from dynamic_rank import DynamicRankConfig, RankAllocator, RankWarning, compact, dem_loss, export_lora, wrap
 from dynamic_rank.adapter.components import components_of
+from tests.dynamic_rank.model_kinds import KINDS, Kind
 from tests.wide import narrowed
 
 # What differs from the others most; the rest is in `make test-all` and `make test-models`.
@@ -31,13 +33,14 @@ FEW = (
 STEPS = 12
 
 
-def output(model: nn.Module, batch: dict) -> torch.Tensor:
+def output(model: nn.Module, batch: dict[str, Any]) -> torch.Tensor:
     model.eval()
     with torch.no_grad():
         made = model(**batch)
     for name in ("logits", "start_logits", "logits_per_image"):
-        if getattr(made, name, None) is not None:
-            return getattr(made, name)
+        found: torch.Tensor | None = getattr(made, name, None)
+        if found is not None:
+            return found
     raise AssertionError(f"{type(model).__name__} gives {list(made)}")
 
 
@@ -51,7 +54,7 @@ def wrapped(kind: Kind, config: DynamicRankConfig) -> tuple[nn.Module, list[str]
 
 @pytest.mark.parametrize("name", narrowed(KINDS, *FEW))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_a_kind_of_model_trains_prunes_compacts_and_exports_a_plain_lora(name, tmp_path):
+def test_a_kind_of_model_trains_prunes_compacts_and_exports_a_plain_lora(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
     config = DynamicRankConfig(target_rank=2, prune_interval=2, init="zero_b", score="sensitivity")
     if kind.refused:

@@ -1,15 +1,25 @@
 """4-bit and 8-bit bases (bitsandbytes, here on the CPU): components on top train, prune, compact, resume and export."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
-from tiny_models import VOCABULARY, Rows, arguments, batch, logits
-from transformers import BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback
+from transformers import (
+    BitsAndBytesConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
-from dynamic_rank import create_method, make_trainer_class
+from dynamic_rank import RankMethod, create_method, make_trainer_class
 from dynamic_rank.adapter.components import components_of
+from tests.dynamic_rank.tiny_models import VOCABULARY, Rows, arguments, batch, logits
 
 # bitsandbytes' and torch's own, on the way into 4 and 8 bit on a CPU.
 pytestmark = [
@@ -41,14 +51,16 @@ class Sentences(Rows):
 
 
 class StopAt(TrainerCallback):
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
         if state.global_step == 12:
             control.should_save = control.should_training_stop = True
         return control
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama whose sizes the 4-bit kernels take."""
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -67,10 +79,15 @@ def folder(tmp_path_factory) -> Path:
 
 
 def load(folder: Path, bits: str) -> torch.nn.Module:
-    return LlamaForCausalLM.from_pretrained(folder, quantization_config=QUANTISED[bits], device_map={"": "cpu"})
+    model: torch.nn.Module = LlamaForCausalLM.from_pretrained(
+        folder, quantization_config=QUANTISED[bits], device_map={"": "cpu"}
+    )
+    return model
 
 
-def train(folder, bits, key, out, *extra, resume=None):
+def train(
+    folder: Path, bits: str, key: str, out: Path, *extra: Any, resume: str | None = None
+) -> tuple[Any, RankMethod]:
     torch.manual_seed(1)
     base = load(folder, bits)
     method = create_method(key, METHODS[key])
@@ -88,8 +105,11 @@ def train(folder, bits, key, out, *extra, resume=None):
 
 @pytest.mark.parametrize("bits", QUANTISED)
 @pytest.mark.parametrize("key", METHODS)
-def test_a_quantised_base_trains_resumes_and_exports_a_plain_lora(folder, tmp_path, key, bits):
-    assert type(load(folder, bits).model.layers[0].mlp.up_proj).__name__ in ("Linear4bit", "Linear8bitLt")
+def test_a_quantised_base_trains_resumes_and_exports_a_plain_lora(
+    folder: Path, tmp_path: Path, key: str, bits: str
+) -> None:
+    layer = load(folder, bits).get_submodule("model.layers.0.mlp.up_proj")
+    assert type(layer).__name__ in ("Linear4bit", "Linear8bitLt")
     model, method = train(folder, bits, key, tmp_path / "whole")
     expected = logits(model, batch("llama"))
     assert not torch.equal(expected, logits(load(folder, bits), batch("llama")))
@@ -106,7 +126,7 @@ def test_a_quantised_base_trains_resumes_and_exports_a_plain_lora(folder, tmp_pa
 
 
 @pytest.mark.parametrize("bits", QUANTISED)
-def test_a_wrapped_quantised_model_starts_as_its_base(folder, bits):
+def test_a_wrapped_quantised_model_starts_as_its_base(folder: Path, bits: str) -> None:
     torch.manual_seed(1)
     base = load(folder, bits)
     before = logits(base, batch("llama"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from transformers import (
 )
 
 VOCABULARY = 37
-_BERT = {
+_BERT: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -34,7 +35,7 @@ _BERT = {
     "intermediate_size": 24,
     "max_position_embeddings": 32,
 }
-_BART = {
+_BART: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "d_model": 16,
     "encoder_layers": 1,
@@ -50,7 +51,7 @@ _BART = {
     "decoder_start_token_id": 2,
     "forced_eos_token_id": None,
 }
-_LLAMA = {
+_LLAMA: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -60,7 +61,16 @@ _LLAMA = {
     "max_position_embeddings": 32,
     "pad_token_id": 1,
 }
-KINDS = {
+_T5: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 24,
+    "num_layers": 1,
+    "num_heads": 2,
+    "decoder_start_token_id": 0,
+}
+KINDS: dict[str, tuple[Callable[[], Any], str]] = {
     "bert": (lambda: BertForSequenceClassification(BertConfig(**_BERT)), "SEQ_CLS"),
     "roberta": (lambda: RobertaForSequenceClassification(RobertaConfig(**_BERT)), "SEQ_CLS"),
     "llama": (lambda: LlamaForCausalLM(LlamaConfig(**_LLAMA)), "CAUSAL_LM"),
@@ -74,19 +84,15 @@ KINDS = {
         "CAUSAL_LM",
     ),
     "bart": (lambda: BartForConditionalGeneration(BartConfig(**_BART)), "SEQ_2_SEQ_LM"),
-    "bart_classifier": (lambda: BartForSequenceClassification(BartConfig(**_BART, num_labels=2)), "SEQ_CLS"),
+    "bart_classifier": (lambda: BartForSequenceClassification(BartConfig(**_BART | {"num_labels": 2})), "SEQ_CLS"),
     "t5": (
-        lambda: T5ForConditionalGeneration(
-            T5Config(
-                vocab_size=VOCABULARY, d_model=16, d_kv=8, d_ff=24, num_layers=1, num_heads=2, decoder_start_token_id=0
-            )
-        ),
+        lambda: T5ForConditionalGeneration(T5Config(**_T5)),
         "SEQ_2_SEQ_LM",
     ),
 }
 
 
-def build(kind: str = "bert", seed: int = 0) -> tuple[nn.Module, str]:
+def build(kind: str = "bert", seed: int = 0) -> tuple[Any, str]:
     """A model of this kind and its task type; the same weights for the same seed."""
     torch.manual_seed(seed)
     make, task = KINDS[kind]
@@ -108,12 +114,12 @@ def logits(model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        result = model(**inputs).logits
+        result: torch.Tensor = model(**inputs).logits
     model.train(was_training)
     return result
 
 
-class Rows(torch.utils.data.Dataset):
+class Rows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
     """Random rows with labels for a classifier."""
 
     def __init__(self, count: int = 64) -> None:

@@ -1,35 +1,38 @@
 """New heads are trained and saved whatever the task; what cannot be adapted is named."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
-from model_kinds import KINDS
 from peft import PeftModel
 from peft.utils import ModulesToSaveWrapper
-from tiny_models import batch, build, logits
-from torch import nn
+from torch import Tensor, nn
 from transformers import BertConfig, BertForPreTraining, BertModel
 
 from dynamic_rank import DynamicRankConfig, RankWarning, create_method, export_lora, wrap
 from dynamic_rank.adapter.heads import head_names
 from dynamic_rank.adapter.targets import target_names
+from tests.dynamic_rank.model_kinds import KINDS
+from tests.dynamic_rank.tiny_models import batch, build, logits
 
 CONFIG = DynamicRankConfig(target_rank=2)
 
 
-def heads(model):
+def heads(model: Any) -> list[str]:
     return [
         name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, ModulesToSaveWrapper)
     ]
 
 
-def test_language_models_and_bare_backbones_have_no_new_head():
+def test_language_models_and_bare_backbones_have_no_new_head() -> None:
     config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24)
     for model in (BertModel(config), BertForPreTraining(config), build("gpt2")[0], build("t5")[0], build("bart")[0]):
         assert head_names(model, None) == []
 
 
 @pytest.mark.parametrize("key", ["dynamic_rank", "lora", "sora", "lora_shrink", "adalora", "eva"])
-def test_named_modules_are_trained_saved_and_loaded(tmp_path, key):
+def test_named_modules_are_trained_saved_and_loaded(tmp_path: Path, key: str) -> None:
     method = create_method(key, {"rank": 2} if key in ("lora", "eva", "sora") else {"target_rank": 2})
     base, _ = build()
     model = method.prepare(base, None, modules_to_save=["bert.pooler", "classifier"])
@@ -43,16 +46,16 @@ def test_named_modules_are_trained_saved_and_loaded(tmp_path, key):
     torch.testing.assert_close(logits(loaded, batch()), logits(model, batch()), rtol=1e-5, atol=1e-5)
 
 
-def test_an_empty_list_leaves_the_head_frozen():
+def test_an_empty_list_leaves_the_head_frozen() -> None:
     assert heads(wrap(build()[0], CONFIG, None, [])) == []
 
 
-def test_a_name_that_matches_nothing_is_refused_with_what_there_is():
+def test_a_name_that_matches_nothing_is_refused_with_what_there_is() -> None:
     with pytest.raises(ValueError, match=r"modules_to_save names 'clasifier'.*classifier"):
         wrap(build()[0], CONFIG, None, "clasifier")
 
 
-def test_a_task_with_a_head_on_a_model_without_one_is_reported():
+def test_a_task_with_a_head_on_a_model_without_one_is_reported() -> None:
     config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24)
     model = BertModel(config, add_pooling_layer=False)
     with pytest.warns(RankWarning, match=r"\[head_unknown\].*modules_to_save"):
@@ -61,16 +64,17 @@ def test_a_task_with_a_head_on_a_model_without_one_is_reported():
 
 
 class Own(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.backbone = build()[0].bert
+        self.backbone: nn.Module = build()[0].bert
         self.ranking = nn.Linear(16, 1)
 
-    def forward(self, **inputs):
-        return self.ranking(self.backbone(**inputs).last_hidden_state[:, 0])
+    def forward(self, **inputs: Any) -> Tensor:
+        scores: Tensor = self.ranking(self.backbone(**inputs).last_hidden_state[:, 0])
+        return scores
 
 
-def test_the_head_of_a_model_of_your_own_is_not_frozen_without_a_word(tmp_path):
+def test_the_head_of_a_model_of_your_own_is_not_frozen_without_a_word(tmp_path: Path) -> None:
     with pytest.warns(RankWarning, match=r"ranking of this Own will stay frozen.*modules_to_save"):
         wrap(Own(), CONFIG)
     model = wrap(Own(), CONFIG, modules_to_save="ranking")
@@ -79,15 +83,16 @@ def test_the_head_of_a_model_of_your_own_is_not_frozen_without_a_word(tmp_path):
 
 
 class Attention(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.layers = nn.ModuleList([nn.TransformerEncoderLayer(8, 2, 12, batch_first=True)])
 
-    def forward(self, x):
-        return self.layers[0](x)
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.layers[0](x)
+        return made
 
 
-def test_a_linear_that_is_read_and_never_called_is_left_out():
+def test_a_linear_that_is_read_and_never_called_is_left_out() -> None:
     with pytest.warns(RankWarning, match=r"layers\.\*\.self_attn\.out_proj \(nn\.MultiheadAttention reads"):
         assert target_names(Attention(), None) == ["layers.0.linear1", "layers.0.linear2"]
     with pytest.raises(ValueError, match=r"out_proj', which cannot be adapted: nn.MultiheadAttention"):
@@ -105,12 +110,12 @@ def test_a_linear_that_is_read_and_never_called_is_left_out():
         ("wav2vec2_ctc", "conv", "no linear module of this model but a Conv1d"),
     ],
 )
-def test_targets_that_cannot_be_adapted_are_refused_with_the_reason(name, wanted, words):
+def test_targets_that_cannot_be_adapted_are_refused_with_the_reason(name: str, wanted: list[str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         target_names(KINDS[name].build(), wanted)
 
 
-def test_what_is_left_out_is_named_by_its_place_in_a_block():
+def test_what_is_left_out_is_named_by_its_place_in_a_block() -> None:
     with pytest.warns(RankWarning) as said:
         wrap(KINDS["deepseek_v3"].build(), CONFIG, "CAUSAL_LM")
     text = str(said[0].message)
@@ -119,5 +124,5 @@ def test_what_is_left_out_is_named_by_its_place_in_a_block():
     assert "model.layers.0" not in text
 
 
-def test_named_targets_say_nothing_about_the_rest():
+def test_named_targets_say_nothing_about_the_rest() -> None:
     wrap(KINDS["qwen2_moe"].build(), CONFIG.from_dict({"target_modules": ["q_proj", "v_proj"]}), "CAUSAL_LM")

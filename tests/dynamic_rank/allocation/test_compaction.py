@@ -1,13 +1,15 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from tiny_models import batch, build, logits
 
 from dynamic_rank import DynamicRankConfig, compact, dem_loss, wrap
 from dynamic_rank.adapter.components import components_of
+from tests.dynamic_rank.tiny_models import batch, build, logits
 
 
-def trained(**options):
+def trained(**options: Any) -> tuple[Any, torch.optim.Optimizer, Any]:
     """A wrapped model two AdamW steps into training, with gradients, and half of its components off."""
     model, task = build()
     model = wrap(model, DynamicRankConfig(target_rank=2, lora_dropout=0.0, **options), task)
@@ -24,7 +26,7 @@ def trained(**options):
     return model, optimizer, masks
 
 
-def test_compaction_changes_no_logit_and_keeps_the_parameter_objects():
+def test_compaction_changes_no_logit_and_keeps_the_parameter_objects() -> None:
     model, optimizer, masks = trained()
     before = logits(model, batch())
     parameters = [p for layer in components_of(model).layers for p, _ in layer.resized()]
@@ -34,11 +36,14 @@ def test_compaction_changes_no_logit_and_keeps_the_parameter_objects():
     assert all(a is b for a, b in zip(parameters, components_of(model).parameters(), strict=True))
 
 
-def test_tensors_gradients_and_moments_are_the_kept_slices():
+def test_tensors_gradients_and_moments_are_the_kept_slices() -> None:
     model, optimizer, masks = trained()
     layers = components_of(model).layers
     old = [
-        [(p.detach().clone(), p.grad.clone(), optimizer.state[p]["exp_avg"].clone()) for p, _ in layer.resized()]
+        [
+            (p.detach().clone(), torch.as_tensor(p.grad).clone(), optimizer.state[p]["exp_avg"].clone())
+            for p, _ in layer.resized()
+        ]
         for layer in layers
     ]
     compact(model, {layer.name: torch.from_numpy(row) for layer, row in zip(layers, masks, strict=True)}, optimizer)
@@ -51,7 +56,7 @@ def test_tensors_gradients_and_moments_are_the_kept_slices():
                 assert torch.equal(a, b.index_select(dim, index))
 
 
-def test_training_goes_on_after_compaction_with_rank_zero_modules():
+def test_training_goes_on_after_compaction_with_rank_zero_modules() -> None:
     model, optimizer, masks = trained()
     compact(model, masks, optimizer)
     layers = components_of(model).layers
@@ -67,7 +72,7 @@ def test_training_goes_on_after_compaction_with_rank_zero_modules():
     assert layers[0].lora.active_adapters == []
 
 
-def test_a_second_compaction_takes_masks_in_original_indices():
+def test_a_second_compaction_takes_masks_in_original_indices() -> None:
     model, optimizer, _ = trained()
     first = np.tile([True, False, True], (12, 1))
     compact(model, first, optimizer)
@@ -78,7 +83,7 @@ def test_a_second_compaction_takes_masks_in_original_indices():
         assert torch.equal(layer.c.detach(), old[1:])
 
 
-def test_masks_that_do_not_fit_are_refused():
+def test_masks_that_do_not_fit_are_refused() -> None:
     model, optimizer, masks = trained()
     with pytest.raises(ValueError, match="no entry for module"):
         compact(model, {}, optimizer)
@@ -86,7 +91,7 @@ def test_masks_that_do_not_fit_are_refused():
         compact(model, masks[:, :2], optimizer)
 
 
-def test_an_optimizer_state_of_another_shape_is_refused_before_anything_changes():
+def test_an_optimizer_state_of_another_shape_is_refused_before_anything_changes() -> None:
     model, optimizer, masks = trained()
     layer = components_of(model).layers[5]
     optimizer.state[layer.A]["exp_avg_sq_row"] = torch.zeros(7)
@@ -96,7 +101,7 @@ def test_an_optimizer_state_of_another_shape_is_refused_before_anything_changes(
     assert all(len(layer.kept) == 3 and layer.A.shape[0] == 3 for layer in components_of(model).layers)
 
 
-def test_dem_equals_the_mean_variance_of_all_rows_and_columns():
+def test_dem_equals_the_mean_variance_of_all_rows_and_columns() -> None:
     model, _, _ = trained()
     layers = components_of(model).layers
     naive = [row.var(unbiased=True) for layer in layers for row in layer.A]
@@ -104,7 +109,7 @@ def test_dem_equals_the_mean_variance_of_all_rows_and_columns():
     torch.testing.assert_close(dem_loss(model), torch.stack(naive).mean())
 
 
-def test_dem_skips_rank_zero_modules():
+def test_dem_skips_rank_zero_modules() -> None:
     model, optimizer, masks = trained()
     compact(model, masks, optimizer)
     layers = [layer for layer in components_of(model).layers if layer.kept]

@@ -1,23 +1,23 @@
 import pytest
 import torch
-from naive_equations import naive_scores
 
 from dynamic_rank import component_norms, component_scores
+from tests.dynamic_rank.naive_equations import Factors, naive_scores
 
 
-def test_scores_equal_the_naive_outer_products(factors):
+def test_scores_equal_the_naive_outer_products(factors: Factors) -> None:
     A, B, c = factors(out=7, r=3, inp=5)
     torch.testing.assert_close(component_scores(A, B, c), naive_scores(A, B, c))
 
 
-def test_norms_equal_the_naive_outer_products(factors):
+def test_norms_equal_the_naive_outer_products(factors: Factors) -> None:
     A, B, c = factors(out=7, r=3, inp=5)
     naive = torch.stack([torch.linalg.matrix_norm(c[i] * torch.outer(B[:, i], A[i])) for i in range(3)])
     torch.testing.assert_close(component_norms(A, B, c), naive)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_float32_scores_are_within_a_millionth_of_the_float64_oracle(factors, seed):
+def test_float32_scores_are_within_a_millionth_of_the_float64_oracle(factors: Factors, seed: int) -> None:
     A, B, c = factors(out=768, r=12, inp=3072, seed=seed)
     A, B, c = A.float(), B.float(), c.float()
     oracle = naive_scores(A.double(), B.double(), c.double())
@@ -25,25 +25,26 @@ def test_float32_scores_are_within_a_millionth_of_the_float64_oracle(factors, se
     assert error < 1e-6
 
 
-def test_scores_of_stacked_modules_equal_those_of_each_alone(factors):
+def test_scores_of_stacked_modules_equal_those_of_each_alone(factors: Factors) -> None:
     modules = [factors(seed=seed) for seed in range(4)]
-    together = component_scores(*(torch.stack(tensors) for tensors in zip(*modules, strict=True)))
+    A, B, c = (torch.stack(tensors) for tensors in zip(*modules, strict=True))
+    together = component_scores(A, B, c)
     torch.testing.assert_close(together, torch.stack([naive_scores(*module) for module in modules]))
 
 
-def test_scores_of_bf16_factors_are_computed_in_float32(factors):
+def test_scores_of_bf16_factors_are_computed_in_float32(factors: Factors) -> None:
     A, B, c = factors(dtype=torch.bfloat16)
     scores = component_scores(A, B, c)
     assert scores.dtype == torch.float32
     torch.testing.assert_close(scores, naive_scores(A.float(), B.float(), c.float()))
 
 
-def test_a_module_that_does_nothing_scores_zero(factors):
+def test_a_module_that_does_nothing_scores_zero(factors: Factors) -> None:
     A, B, _ = factors()
     assert component_scores(A, B, torch.zeros(3, dtype=torch.float64)).tolist() == [0, 0, 0]
 
 
-def test_nan_in_a_factor_is_nan_in_the_scores(factors):
+def test_nan_in_a_factor_is_nan_in_the_scores(factors: Factors) -> None:
     A, B, c = factors()
     A[0, 0] = float("nan")
     assert component_scores(A, B, c).isnan().any()

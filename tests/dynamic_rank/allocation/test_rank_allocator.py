@@ -1,25 +1,27 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_equations import naive_authors_keep, naive_budget, naive_keep, naive_scores
-from tiny_models import build
 
 from dynamic_rank import DynamicRankConfig, RankAllocator, wrap
-from dynamic_rank.adapter.components import components_of
+from dynamic_rank.adapter.components import RankLayer, components_of
 from dynamic_rank.allocation.selection import select
+from dynamic_rank.schedule.config import ScheduleShape
+from tests.dynamic_rank.naive_equations import naive_authors_keep, naive_budget, naive_keep, naive_scores
+from tests.dynamic_rank.tiny_models import build
 
 
-def wrapped(kind="bert", seed=0, **options):
+def wrapped(kind: str = "bert", seed: int = 0, **options: Any) -> tuple[Any, DynamicRankConfig]:
     model, task = build(kind, seed)
     config = DynamicRankConfig(**({"target_rank": 2, "prune_interval": 3} | options))
     return wrap(model, config, task), config
 
 
-def shake(model, step, tied=False):
+def shake(model: Any, step: int, tied: bool = False) -> None:
     """Stands for an optimizer step: moves every factor, pruned scales too. Tied: all modules of a shape move alike."""
     generator = torch.Generator().manual_seed(step)
     with torch.no_grad():
@@ -30,14 +32,20 @@ def shake(model, step, tied=False):
                 parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
 
 
-def places(mask):
+def in_float64(layer: RankLayer) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return layer.A.detach().double(), layer.B.detach().double(), layer.c.detach().double()
+
+
+def places(mask: Any) -> set[tuple[int, int]]:
     return {(int(row), int(column)) for row, column in np.argwhere(mask)}
 
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("schedule", ["slow_first", "fast_first", "linear"])
 @pytest.mark.parametrize("phase", ["window", "absolute"])
-def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(phase, schedule, tied):
+def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(
+    phase: str, schedule: ScheduleShape, tied: bool
+) -> None:
     model, config = wrapped(prune_interval=4, beta=0.7, schedule=schedule, pruning_phase=phase)
     due = {9, 13, 17, 21, 25, 29, 30} if phase == "window" else {12, 16, 20, 24, 28, 30}
     allocator = RankAllocator(model, config, 60)
@@ -51,9 +59,7 @@ def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(pha
     for step in range(1, 61):
         shake(model, step, tied)
         if step <= 30:
-            now = [
-                naive_scores(*(t.detach().double() for t in (layer.A, layer.B, layer.c))) for layer in allocator.layers
-            ]
+            now = [naive_scores(*in_float64(layer)) for layer in allocator.layers]
             ema = 0.7 * ema + 0.3 * torch.stack(now)
         decision = allocator.step(step)
         torch.testing.assert_close(allocator.scores().double(), ema, rtol=1e-5, atol=1e-8)
@@ -80,7 +86,7 @@ def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(pha
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_with_the_authors_choices_the_masks_are_those_of_their_rule(tied):
+def test_with_the_authors_choices_the_masks_are_those_of_their_rule(tied: bool) -> None:
     """Their scores, from whole matrices, and their threshold, over a whole schedule."""
     model, config = wrapped(prune_interval=1, selection="threshold")
     allocator = RankAllocator(model, config, 40)
@@ -106,7 +112,7 @@ def test_with_the_authors_choices_the_masks_are_those_of_their_rule(tied):
     assert (max(missing) > 0) == tied
 
 
-def test_tied_components_really_tie_and_the_budget_is_still_exact():
+def test_tied_components_really_tie_and_the_budget_is_still_exact() -> None:
     model, config = wrapped(prune_interval=1)
     allocator = RankAllocator(model, config, 20)
     with torch.no_grad():
@@ -124,7 +130,7 @@ def test_tied_components_really_tie_and_the_budget_is_still_exact():
     assert len(allocator.scores()[:5].unique()) == 1
 
 
-def test_a_pruned_component_that_becomes_important_grows_back():
+def test_a_pruned_component_that_becomes_important_grows_back() -> None:
     model, config = wrapped(prune_interval=1, warmup_ratio=0.0, beta=0.0, score="abs_c", schedule="fast_first")
     allocator = RankAllocator(model, config, 40)
     c = allocator.layers[0].c
@@ -138,18 +144,20 @@ def test_a_pruned_component_that_becomes_important_grows_back():
             assert c[0] == 0
         if step == 5:
             assert c[0] == 2
+            assert decision is not None
             assert [(change.module_index, change.component) for change in decision.regrown] == [(0, 0)]
             assert decision.regrown[0].order == 1
             assert decision.total == 36
 
 
-def test_the_scale_of_a_pruned_component_keeps_its_gradient():
+def test_the_scale_of_a_pruned_component_keeps_its_gradient() -> None:
     model, _config = wrapped()
     layer = components_of(model).layers[0]
     assert (layer.c == 0).all()
     inputs = torch.randn(2, 16)
     layer.lora(inputs).square().sum().backward()
-    assert (layer.c.grad != 0).all()
+    assert layer.c.grad is not None
+    assert layer.c.grad.ne(0).all()
 
 
 @settings(max_examples=15, deadline=None)
@@ -163,8 +171,10 @@ def test_the_scale_of_a_pruned_component_keeps_its_gradient():
     unit=st.sampled_from(["components", "parameters"]),
     resume_at=st.integers(0, 40),
 )
-def test_live_equals_the_budget_and_state_round_trips(target, more, total, interval, end, score, unit, resume_at):
-    options = {
+def test_live_equals_the_budget_and_state_round_trips(
+    target: int, more: int, total: int, interval: int, end: int, score: str, unit: str, resume_at: int | None
+) -> None:
+    options: dict[str, Any] = {
         "target_rank": target,
         "initial_rank": target + more,
         "warmup_ratio": 0.1,
@@ -204,26 +214,29 @@ def test_live_equals_the_budget_and_state_round_trips(target, more, total, inter
     assert budgets[-1] == sum((layer.cost if unit == "parameters" else 1) * target for layer in allocator.layers)
 
 
-def test_select_ranks_nan_lowest_and_breaks_ties_by_index():
+def test_select_ranks_nan_lowest_and_breaks_ties_by_index() -> None:
     choice = select(np.array([np.nan, 2.0, 1.0, 2.0, 1.0]), 3)
     assert choice.mask.tolist() == [False, True, True, True, False]
     assert choice.place.tolist() == [5, 1, 3, 2, 4]
     assert choice.threshold == 1.0
 
 
-def test_select_with_costs_passes_over_what_no_longer_fits():
+def test_select_with_costs_passes_over_what_no_longer_fits() -> None:
     choice = select(np.array([5.0, 4.0, 3.0]), 6, np.array([4, 3, 2]))
     assert choice.mask.tolist() == [True, False, True]
 
 
-def test_sensitivity_is_scale_times_its_gradient():
+def test_sensitivity_is_scale_times_its_gradient() -> None:
     model, config = wrapped(score="sensitivity", init="zero_b", beta=0.0, prune_interval=1)
     allocator = RankAllocator(model, config, 20)
     with pytest.raises(ValueError, match="observe_gradients"):
         allocator.step(1)
     for layer in allocator.layers:
         layer.c.grad = torch.randn(3)
-    expected = torch.stack([(layer.c * layer.c.grad).abs().detach() for layer in allocator.layers])
+    gradients = [torch.as_tensor(layer.c.grad) for layer in allocator.layers]
+    expected = torch.stack(
+        [(layer.c * gradient).abs().detach() for layer, gradient in zip(allocator.layers, gradients, strict=True)]
+    )
     allocator.observe_gradients()
     for layer in allocator.layers:
         layer.c.grad = None
@@ -231,7 +244,7 @@ def test_sensitivity_is_scale_times_its_gradient():
     torch.testing.assert_close(allocator.scores(), expected)
 
 
-def test_a_step_left_out_is_refused():
+def test_a_step_left_out_is_refused() -> None:
     model, config = wrapped()
     allocator = RankAllocator(model, config, 40)
     allocator.step(1)
@@ -239,7 +252,7 @@ def test_a_step_left_out_is_refused():
         allocator.step(3)
 
 
-def test_state_of_a_run_of_another_length_is_refused_before_the_final_mask_only():
+def test_state_of_a_run_of_another_length_is_refused_before_the_final_mask_only() -> None:
     model, config = wrapped(prune_interval=1)
     allocator = RankAllocator(model, config, 40)
     for step in range(1, 21):
@@ -254,20 +267,20 @@ def test_state_of_a_run_of_another_length_is_refused_before_the_final_mask_only(
     assert shorter.is_final
 
 
-def test_state_of_other_shapes_is_refused():
+def test_state_of_other_shapes_is_refused() -> None:
     model, config = wrapped()
     other, wide = wrapped(target_rank=3)
     with pytest.raises(ValueError, match="this model has"):
         RankAllocator(other, wide, 40).load_state_dict(RankAllocator(model, config, 40).state_dict())
 
 
-def test_a_model_that_was_not_wrapped_is_refused():
+def test_a_model_that_was_not_wrapped_is_refused() -> None:
     model, _ = build()
     with pytest.raises(ValueError, match="holds no dynamic-rank components"):
         RankAllocator(model, DynamicRankConfig(), 1000)
 
 
-def steered(wishes, total=60, save_at=None, **options):
+def steered(wishes: Any, total: int = 60, save_at: int | None = None, **options: Any) -> list[Any]:
     """A run with `wishes` {step: [(name, *arguments)]} given before that step; masks, budgets and decisions by step.
 
     With `save_at` it goes on in a new allocator and model from the state of that step.
@@ -289,11 +302,11 @@ def steered(wishes, total=60, save_at=None, **options):
     return history
 
 
-def pruned_at(history):
+def pruned_at(history: Any) -> list[int]:
     return [step for step, (_, _, decision, _) in enumerate(history, start=1) if decision is not None]
 
 
-def test_held_pruning_waits_and_is_made_up_for_after_the_release():
+def test_held_pruning_waits_and_is_made_up_for_after_the_release() -> None:
     # Window 9 to 30: prunings at 12, 16, 20, 24, 28, 30.
     within = steered({13: [("hold",)], 22: [("release",)]})
     assert pruned_at(within) == [12, 24, 28, 30]
@@ -308,7 +321,7 @@ def test_held_pruning_waits_and_is_made_up_for_after_the_release():
     assert never[-1][1] == never[11][1]
 
 
-def test_steering_at_and_around_the_first_step_of_the_window():
+def test_steering_at_and_around_the_first_step_of_the_window() -> None:
     # Window 9 to 30: prunings at 9, 13, 17, 21, 25, 29, 30; the first takes nothing away.
     plain = steered({}, pruning_phase="window")
     assert pruned_at(plain) == [9, 13, 17, 21, 25, 29, 30]
@@ -325,7 +338,7 @@ def test_steering_at_and_around_the_first_step_of_the_window():
     assert lower[-1][1] == 12
 
 
-def test_freezing_keeps_the_mask_of_that_moment_for_good():
+def test_freezing_keeps_the_mask_of_that_moment_for_good() -> None:
     history = steered({19: [("freeze",)]})
     assert pruned_at(history) == [12, 16, 19]
     decision = history[18][2]
@@ -340,7 +353,7 @@ def test_freezing_keeps_the_mask_of_that_moment_for_good():
 
 
 @pytest.mark.parametrize("target", [1, 3])
-def test_another_target_bends_the_budget_from_the_next_pruning_on(target):
+def test_another_target_bends_the_budget_from_the_next_pruning_on(target: int) -> None:
     history = steered({19: [("set_target", target)]})
     assert pruned_at(history) == [12, 16, 20, 24, 28, 30]
     for step in (12, 16):
@@ -350,7 +363,7 @@ def test_another_target_bends_the_budget_from_the_next_pruning_on(target):
 
 
 @pytest.mark.parametrize("save_at", [5, 14, 18, 19, 20, 30, 36, 45])
-def test_a_steered_run_that_resumes_at_any_step_is_the_uninterrupted_one(save_at):
+def test_a_steered_run_that_resumes_at_any_step_is_the_uninterrupted_one(save_at: int | None) -> None:
     for wishes in (
         {13: [("hold",)], 35: [("set_target", 1), ("release",)]},
         {19: [("freeze",)]},
@@ -362,7 +375,7 @@ def test_a_steered_run_that_resumes_at_any_step_is_the_uninterrupted_one(save_at
             assert (live, decision, final) == (live2, decision2, final2)
 
 
-def test_steering_after_the_final_mask_is_refused_with_what_to_do():
+def test_steering_after_the_final_mask_is_refused_with_what_to_do() -> None:
     model, config = wrapped()
     allocator = RankAllocator(model, config, 60)
     for step in range(1, 31):
@@ -375,7 +388,7 @@ def test_steering_after_the_final_mask_is_refused_with_what_to_do():
         fresh.set_target(4)
 
 
-def test_a_forks_own_schedule_takes_over_where_the_mask_is_not_final():
+def test_a_forks_own_schedule_takes_over_where_the_mask_is_not_final() -> None:
     model, config = wrapped(prune_interval=4)
     allocator = RankAllocator(model, config, 60)
     for step in range(1, 21):

@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
-from authors_program import (
+from transformers import Trainer, TrainerCallback
+
+from dynamic_rank import DynamicRankConfig, create_method, make_trainer_class
+from dynamic_rank.adapter.components import components_of
+from dynamic_rank.schedule.budget import BudgetSchedule
+from tests.dynamic_rank.authors_program import (
     importance,
     kept,
     pruned_count,
@@ -13,12 +18,7 @@ from authors_program import (
     start_bound,
     window_offset,
 )
-from tiny_models import Rows, arguments, build
-from transformers import Trainer, TrainerCallback
-
-from dynamic_rank import DynamicRankConfig, create_method, make_trainer_class
-from dynamic_rank.adapter.components import components_of
-from dynamic_rank.schedule.budget import BudgetSchedule
+from tests.dynamic_rank.tiny_models import Rows, arguments, build
 
 TOTAL, INTERVAL, START, END = 60, 4, 3, 2
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
-from tiny_models import Rows, arguments, batch, build, logits
 from transformers import Seq2SeqTrainer, Trainer, TrainerCallback
 
 from dynamic_rank import (
@@ -18,6 +17,7 @@ from dynamic_rank import (
 )
 from dynamic_rank.adapter.components import components_of
 from dynamic_rank.allocation import snapshot
+from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, logits
 
 
 class Probe(TrainerCallback):

@@ -9,7 +9,6 @@ from peft import AdaLoraConfig, EvaConfig, LoraConfig, PeftModel, get_peft_model
 from peft.tuners.adalora.layer import RankAllocator as PeftAllocator
 from peft.tuners.lora import initialize_lora_eva_weights
 from safetensors.torch import load_file
-from tiny_models import Rows, arguments, batch, build, logits
 from transformers import Trainer
 
 from dynamic_rank import DynamicRankConfig, RankAllocator, create_method, make_trainer_class, orthogonal_loss, wrap
@@ -17,6 +16,7 @@ from dynamic_rank.adapter.components import components_of
 from dynamic_rank.adapter.lora_pair import LoraPair
 from dynamic_rank.methods.lora_shrink import singular_directions
 from dynamic_rank.methods.protocol import Stopped
+from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, logits
 
 PATTERN = {
     "bert.encoder.layer.0.attention.self.query": 3,

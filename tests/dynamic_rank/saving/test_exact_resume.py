@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tiny_models import Rows, arguments, build
-from transformers import Trainer, TrainerCallback
+from torch import Tensor
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from dynamic_rank import create_method, last_complete_checkpoint, make_trainer_class
+from dynamic_rank import RankMethod, Snapshot, create_method, last_complete_checkpoint, make_trainer_class
+from tests.dynamic_rank.tiny_models import Rows, arguments, build
 from tests.wide import narrowed, wide
 
 PATTERN = {
@@ -16,7 +18,7 @@ PATTERN = {
     "bert.encoder.layer.0.output.dense": 0,
     "bert.encoder.layer.1.attention.self.value": 1,
 }
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "dynamic_rank": {"target_rank": 2, "prune_interval": 2},
     "lora": {"rank": 2},
     "full": {},
@@ -29,30 +31,47 @@ OPTIONS = {
 
 
 class StopAt(TrainerCallback):
-    def __init__(self, step):
+    def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
         if state.global_step == self.step:
             control.should_save = control.should_training_stop = True
         return control
 
 
 class Losses(TrainerCallback):
-    def __init__(self):
-        self.by_step = {}
+    def __init__(self) -> None:
+        self.by_step: dict[int, tuple[float, float, float]] = {}
 
-    def on_log(self, args, state, control, logs, **kwargs):
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
+    ) -> None:
         if "loss" in logs:
             self.by_step[state.global_step] = (logs["loss"], logs["grad_norm"], logs["learning_rate"])
 
 
-def run(folder, key="dynamic_rank", stop_at=None, resume_from=None, options=None, **changes):
-    """One process-like life: losses by step, snapshots, final tensors, warnings, method."""
+Life = tuple[dict[int, tuple[float, float, float]], list[Snapshot], dict[str, Tensor], list[str], RankMethod]
+"""Losses by step, snapshots, final tensors, warnings, method."""
+
+
+def run(
+    folder: Path,
+    key: str = "dynamic_rank",
+    stop_at: int | None = None,
+    resume_from: Path | None = None,
+    options: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Life:
+    """One run, as a process of its own would do it."""
     model, task = build()
     method = create_method(key, OPTIONS[key] | (options or {}))
     model = method.prepare(model, task)
-    losses, snapshots, warned = Losses(), [], []
+    losses = Losses()
+    snapshots: list[Snapshot] = []
+    warned: list[str] = []
     callbacks = method.callbacks(snapshots.append, 1, lambda code, message: warned.append(code))
     callbacks += [losses] + ([StopAt(stop_at)] if stop_at else [])
     trainer = make_trainer_class(Trainer)(
@@ -63,7 +82,7 @@ def run(folder, key="dynamic_rank", stop_at=None, resume_from=None, options=None
     return losses.by_step, snapshots, tensors, warned, method
 
 
-def assert_same_run(folder, whole, key, stop_at, **changes):
+def assert_same_run(folder: Path, whole: Any, key: str, stop_at: int | None, **changes: Any) -> None:
     first = run(folder / "cut", key, stop_at=stop_at, **changes)
     checkpoint = last_complete_checkpoint(folder / "cut")
     assert checkpoint is not None
@@ -88,17 +107,19 @@ def assert_same_run(folder, whole, key, stop_at, **changes):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return run(tmp_path_factory.mktemp("whole"))
 
 
 # 64 rows in batches of 4: step 16 is the end of an epoch; window 3 to 10, pruning at 3, 5, 7, 9, 10 (adalora: 4, 6, 8, 10).
 @pytest.mark.parametrize("stop_at", [3, 8, 16, *wide(1, 4, 5, 7, 9, 10, 11, 19)])
-def test_resume_is_bit_identical_before_inside_and_after_the_window(whole, tmp_path, stop_at):
+def test_resume_is_bit_identical_before_inside_and_after_the_window(
+    whole: Any, tmp_path: Path, stop_at: int | None
+) -> None:
     assert_same_run(tmp_path, whole, "dynamic_rank", stop_at)
 
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "compact off": {"compact": False},
     "sensitivity": {"score": "sensitivity", "init": "zero_b"},
     "random": {"score": "random"},
@@ -110,7 +131,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", narrowed(VARIANTS, "compact off", "sensitivity", "empty modules"))
-def test_resume_is_bit_identical_for_every_variant(tmp_path, variant):
+def test_resume_is_bit_identical_for_every_variant(tmp_path: Path, variant: str) -> None:
     options = VARIANTS[variant]
     whole = run(tmp_path / "whole", options=options)
     if variant == "empty modules":
@@ -119,8 +140,8 @@ def test_resume_is_bit_identical_for_every_variant(tmp_path, variant):
         assert_same_run(tmp_path, whole, "dynamic_rank", stop_at, options=options)
 
 
-def test_resume_is_bit_identical_with_accumulated_gradients(tmp_path):
-    changes = {"gradient_accumulation_steps": 2, "max_steps": 12}
+def test_resume_is_bit_identical_with_accumulated_gradients(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"gradient_accumulation_steps": 2, "max_steps": 12}
     whole = run(tmp_path / "whole", **changes)
     assert_same_run(tmp_path, whole, "dynamic_rank", 5, **changes)
 
@@ -139,20 +160,20 @@ def test_resume_is_bit_identical_with_accumulated_gradients(tmp_path):
         *wide(("adalora", (1, 6, 9, 10, 11)), ("lora_shrink", (10,)), ("sora", (18,))),
     ],
 )
-def test_resume_of_the_rivals_is_bit_identical(tmp_path, key, stops):
+def test_resume_of_the_rivals_is_bit_identical(tmp_path: Path, key: str, stops: Any) -> None:
     whole = run(tmp_path / "whole", key)
     for stop_at in stops:
         assert_same_run(tmp_path / str(stop_at), whole, key, stop_at)
 
 
-def test_a_run_resumed_twice_is_still_the_same(whole, tmp_path):
+def test_a_run_resumed_twice_is_still_the_same(whole: Any, tmp_path: Path) -> None:
     run(tmp_path, stop_at=5)
     run(tmp_path, stop_at=12, resume_from=tmp_path / "checkpoint-5")
     last = run(tmp_path, resume_from=tmp_path / "checkpoint-12")
     assert all(torch.equal(last[2][name], tensor) for name, tensor in whole[2].items())
 
 
-def test_checkpoints_hold_no_pickle_of_ours_and_say_what_they_are(tmp_path):
+def test_checkpoints_hold_no_pickle_of_ours_and_say_what_they_are(tmp_path: Path) -> None:
     run(tmp_path, stop_at=5)
     files = {path.name for path in (tmp_path / "checkpoint-5").iterdir()}
     assert {"rank_state.safetensors", "rank_state.json"} <= files
@@ -164,13 +185,13 @@ def test_checkpoints_hold_no_pickle_of_ours_and_say_what_they_are(tmp_path):
     ("options", "words"),
     [({"beta": 0.5}, "option beta=0.9, this run has 0.5"), ({"eta": 0.2}, "option eta=0.1, this run has 0.2")],
 )
-def test_resume_with_other_options_is_refused(tmp_path, options, words):
+def test_resume_with_other_options_is_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     run(tmp_path, stop_at=5)
     with pytest.raises(ValueError, match=words):
         run(tmp_path, resume_from=tmp_path / "checkpoint-5", options=options)
 
 
-def test_a_checkpoint_from_before_the_pruning_phase_resumes_with_the_names_of_its_rules(tmp_path):
+def test_a_checkpoint_from_before_the_pruning_phase_resumes_with_the_names_of_its_rules(tmp_path: Path) -> None:
     """Such a checkpoint says init='paper' for what is small_random now, and knows no pruning_phase."""
     then = {"init": "small_random", "pruning_phase": "absolute"}
     whole = run(tmp_path / "whole", options=then)
@@ -186,13 +207,13 @@ def test_a_checkpoint_from_before_the_pruning_phase_resumes_with_the_names_of_it
     assert all(torch.equal(again[2][name], tensor) for name, tensor in whole[2].items())
 
 
-def test_resume_by_another_method_is_refused(tmp_path):
+def test_resume_by_another_method_is_refused(tmp_path: Path) -> None:
     run(tmp_path, stop_at=5)
     with pytest.raises(ValueError, match="method='dynamic_rank'"):
         run(tmp_path, "lora", resume_from=tmp_path / "checkpoint-5")
 
 
-def test_a_torn_checkpoint_is_refused_and_passed_over(tmp_path):
+def test_a_torn_checkpoint_is_refused_and_passed_over(tmp_path: Path) -> None:
     run(tmp_path, stop_at=5)
     run(tmp_path, stop_at=7, resume_from=tmp_path / "checkpoint-5")
     older, newer = (tmp_path / name / "rank_state.safetensors" for name in ("checkpoint-5", "checkpoint-7"))
@@ -204,6 +225,6 @@ def test_a_torn_checkpoint_is_refused_and_passed_over(tmp_path):
     assert last_complete_checkpoint(tmp_path) is None
 
 
-def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no complete checkpoint"):
         run(tmp_path, resume_from=Path(tmp_path))

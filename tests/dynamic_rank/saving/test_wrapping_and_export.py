@@ -1,4 +1,6 @@
 import json
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -6,17 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.torch import load_file
-from tiny_models import KINDS, batch, build, logits
+from torch import Tensor
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaForSequenceClassification
 
 from dynamic_rank import DynamicRankConfig, create_method, export_lora, wrap
 from dynamic_rank.adapter.components import components_of
 from dynamic_rank.adapter.targets import describe, target_names
+from dynamic_rank.saving.export import Layout
+from dynamic_rank.schedule.config import Init
+from tests.dynamic_rank.tiny_models import KINDS, batch, build, logits
 
 
 @pytest.mark.parametrize("init", ["paper", "zero_b"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_wrapped_model_starts_bit_equal_to_the_base_model(kind, init):
+def test_a_wrapped_model_starts_bit_equal_to_the_base_model(kind: str, init: Init) -> None:
     model, task = build(kind)
     before = logits(model, batch(kind))
     model = wrap(model, DynamicRankConfig(target_rank=2, init=init), task)
@@ -25,7 +30,7 @@ def test_a_wrapped_model_starts_bit_equal_to_the_base_model(kind, init):
 
 @pytest.mark.parametrize("layout", ["uniform", "compact"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_export_loads_as_plain_lora_with_the_same_logits(kind, layout, tmp_path):
+def test_export_loads_as_plain_lora_with_the_same_logits(kind: str, layout: Layout, tmp_path: Path) -> None:
     """In float64, so that what is seen is the export: its factors are float32, as PEFT's.
 
     In float32 the two orders of multiplication differ by what the CPU makes of them: 3e-7 to 1e-5 (Llama, AVX-512).
@@ -40,7 +45,7 @@ def test_export_loads_as_plain_lora_with_the_same_logits(kind, layout, tmp_path)
     torch.testing.assert_close(logits(loaded, batch(kind)), before, rtol=1e-6, atol=1e-6)
 
 
-def fill(model, seed, zero=0.4, scale=0.5):
+def fill(model: Any, seed: int, zero: float = 0.4, scale: float = 0.5) -> None:
     """Random factors, with some scales at 0, one module empty, and a head that differs from the base's."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -62,7 +67,9 @@ def fill(model, seed, zero=0.4, scale=0.5):
     kind=st.sampled_from(["bert", "bart", "llama"]),
     layout=st.sampled_from(["uniform", "compact"]),
 )
-def test_export_reproduces_the_logits_of_any_state(tmp_path_factory, seed, rank, zero, alpha, kind, layout):
+def test_export_reproduces_the_logits_of_any_state(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, rank: int, zero: bool, alpha: float, kind: str, layout: Layout
+) -> None:
     folder = tmp_path_factory.mktemp("adapter")
     model, task = build(kind)
     model = wrap(model, DynamicRankConfig(target_rank=rank, lora_alpha=alpha), task)
@@ -89,7 +96,7 @@ def test_export_reproduces_the_logits_of_any_state(tmp_path_factory, seed, rank,
     assert ranks == {layer.name: int((layer.c != 0).sum()) for layer in components_of(model).layers}
 
 
-def exported(tmp_path, layout):
+def exported(tmp_path: Path, layout: Layout) -> tuple[dict[str, Any], dict[str, int], dict[str, Tensor]]:
     """The config, the ranks and the tensors of an export with a module at rank 0."""
     model, task = build()
     model = wrap(model, DynamicRankConfig(target_rank=2), task)
@@ -102,7 +109,7 @@ def exported(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", ["uniform", "compact"])
-def test_the_exported_config_is_plain_lora_at_scale_one(layout, tmp_path):
+def test_the_exported_config_is_plain_lora_at_scale_one(layout: Layout, tmp_path: Path) -> None:
     config, ranks, _ = exported(tmp_path, layout)
     assert config["r"] == config["lora_alpha"] == max(ranks.values())
     assert config["rank_pattern"] == config["alpha_pattern"]
@@ -114,7 +121,7 @@ def test_the_exported_config_is_plain_lora_at_scale_one(layout, tmp_path):
     torch.testing.assert_close(logits(loaded.merge_and_unload(), batch()), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_a_compact_export_has_each_modules_own_rank_and_leaves_out_empty_ones(tmp_path):
+def test_a_compact_export_has_each_modules_own_rank_and_leaves_out_empty_ones(tmp_path: Path) -> None:
     config, ranks, tensors = exported(tmp_path, "compact")
     live = {name: rank for name, rank in ranks.items() if rank}
     assert sorted(config["rank_pattern"].values()) == sorted(live.values())
@@ -124,7 +131,7 @@ def test_a_compact_export_has_each_modules_own_rank_and_leaves_out_empty_ones(tm
     assert sorted(found.values()) == sorted(live.values())
 
 
-def test_a_uniform_export_has_every_module_at_one_rank_without_patterns(tmp_path):
+def test_a_uniform_export_has_every_module_at_one_rank_without_patterns(tmp_path: Path) -> None:
     config, ranks, tensors = exported(tmp_path, "uniform")
     assert config["rank_pattern"] == {}
     assert config["target_modules"] == list(ranks)
@@ -137,7 +144,7 @@ def test_a_uniform_export_has_every_module_at_one_rank_without_patterns(tmp_path
         assert not B[f"base_model.model.{name}.lora_B.weight"][:, rank:].any()
 
 
-def test_a_reader_that_divides_alpha_by_the_tensors_rank_gets_a_uniform_export_right(tmp_path):
+def test_a_reader_that_divides_alpha_by_the_tensors_rank_gets_a_uniform_export_right(tmp_path: Path) -> None:
     """As llama.cpp does: W + alpha / rank(A) * B A. A compact export would give module i r / r_i times its update."""
     config, _, uniform = exported(tmp_path / "uniform", "uniform")
     _, _, compact = exported(tmp_path / "compact", "compact")
@@ -148,13 +155,13 @@ def test_a_reader_that_divides_alpha_by_the_tensors_rank_gets_a_uniform_export_r
         torch.testing.assert_close(read, update)
 
 
-def test_an_unknown_layout_is_refused_with_those_there_are(tmp_path):
+def test_an_unknown_layout_is_refused_with_those_there_are(tmp_path: Path) -> None:
     model, task = build()
     with pytest.raises(ValueError, match=r"layout.*uniform"):
-        export_lora(wrap(model, DynamicRankConfig(target_rank=2), task), tmp_path, "padded")
+        export_lora(wrap(model, DynamicRankConfig(target_rank=2), task), tmp_path, cast(Layout, "padded"))
 
 
-def test_an_untrained_model_exports_an_adapter_that_changes_nothing(tmp_path):
+def test_an_untrained_model_exports_an_adapter_that_changes_nothing(tmp_path: Path) -> None:
     model, task = build("llama")
     before = logits(model, batch())
     export_lora(wrap(model, DynamicRankConfig(target_rank=2), task), tmp_path)
@@ -171,7 +178,7 @@ def test_an_untrained_model_exports_an_adapter_that_changes_nothing(tmp_path):
         ("bart_classifier", "classification_head"),
     ],
 )
-def test_the_head_of_a_classifier_is_trained_and_saved(kind, head):
+def test_the_head_of_a_classifier_is_trained_and_saved(kind: str, head: str) -> None:
     model, task = build(kind)
     model = wrap(model, DynamicRankConfig(target_rank=2), task)
     trained = [name for name, p in model.named_parameters() if p.requires_grad and "lora_" not in name]
@@ -179,7 +186,7 @@ def test_the_head_of_a_classifier_is_trained_and_saved(kind, head):
     assert all(f".{head}.modules_to_save" in name for name in trained)
 
 
-def test_default_targets_count_36_modules_in_minilm_and_72_in_roberta_base():
+def test_default_targets_count_36_modules_in_minilm_and_72_in_roberta_base() -> None:
     with torch.device("meta"):
         minilm = BertModel(BertConfig(num_hidden_layers=6, hidden_size=384, intermediate_size=1536))
         roberta = RobertaForSequenceClassification(RobertaConfig())
@@ -194,41 +201,41 @@ def test_default_targets_count_36_modules_in_minilm_and_72_in_roberta_base():
     ]
 
 
-def places(kind):
+def places(kind: str) -> list[tuple[str, int | None, str]]:
     method = create_method("dynamic_rank", {"target_rank": 1})
     method.prepare(*build(kind))
     return [(module.stack, module.layer, module.kind) for module in method.modules()]
 
 
-def test_a_decoder_is_described_in_forward_order():
+def test_a_decoder_is_described_in_forward_order() -> None:
     kinds = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     assert places("llama") == [("", layer, kind) for layer in range(2) for kind in kinds]
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_no_two_modules_share_a_place_on_the_heatmap(kind):
+def test_no_two_modules_share_a_place_on_the_heatmap(kind: str) -> None:
     assert len(set(places(kind))) == len(places(kind))
 
 
-def test_cross_attention_is_told_from_self_attention():
+def test_cross_attention_is_told_from_self_attention() -> None:
     found = [kind for stack, _, kind in places("bart") if stack == "decoder"]
     assert found[:3] == ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]
     assert "encoder_attn.q_proj" in found
 
 
-def test_given_targets_match_full_names_and_dotted_suffixes():
+def test_given_targets_match_full_names_and_dotted_suffixes() -> None:
     model, _ = build()
     assert len(target_names(model, ["query", "attention.output.dense"])) == 4
     assert target_names(model, "bert.encoder.layer.1.output.dense") == ["bert.encoder.layer.1.output.dense"]
 
 
-def test_a_target_that_matches_nothing_is_refused_with_the_names_there_are():
+def test_a_target_that_matches_nothing_is_refused_with_the_names_there_are() -> None:
     model, task = build()
     with pytest.raises(ValueError, match=r"'q_proj'.* it has query, key, value, output.dense, intermediate.dense"):
         wrap(model, DynamicRankConfig(target_modules=["query", "q_proj"]), task)
 
 
-def test_a_model_that_carries_an_adapter_is_refused():
+def test_a_model_that_carries_an_adapter_is_refused() -> None:
     model, task = build()
     wrapped = wrap(model, DynamicRankConfig(), task)
     with pytest.raises(ValueError, match="already carries"):

@@ -3,13 +3,14 @@ import itertools
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from naive_equations import naive_budget
 
 from dynamic_rank import BudgetSchedule, DynamicRankConfig
+from dynamic_rank.schedule.config import PruningPhase, ScheduleShape
+from tests.dynamic_rank.naive_equations import naive_budget
 
 
 @pytest.mark.parametrize("kind", ["slow_first", "fast_first", "linear"])
-def test_budget_follows_the_equation_at_every_step(kind):
+def test_budget_follows_the_equation_at_every_step(kind: ScheduleShape) -> None:
     config = DynamicRankConfig(target_rank=8, prune_interval=10, schedule=kind)
     schedule = BudgetSchedule(config, 72 * 12, 1000)
     for step in range(1001):
@@ -28,8 +29,15 @@ def test_budget_follows_the_equation_at_every_step(kind):
 )
 @settings(max_examples=150, deadline=None)
 def test_budget_and_prunings_are_those_of_the_paper_for_every_config(
-    target, more, ends, interval, kind, phase, modules, total
-):
+    target: int,
+    more: int,
+    ends: list[int],
+    interval: int,
+    kind: ScheduleShape,
+    phase: PruningPhase,
+    modules: int,
+    total: int,
+) -> None:
     config = DynamicRankConfig(
         target_rank=target,
         initial_rank=target + more,
@@ -57,7 +65,7 @@ def test_budget_and_prunings_are_those_of_the_paper_for_every_config(
         )
 
 
-def test_prunings_begin_with_the_window_and_end_with_it():
+def test_prunings_begin_with_the_window_and_end_with_it() -> None:
     config = DynamicRankConfig(prune_interval=100)
     schedule = BudgetSchedule(config, 12, 1110)  # window: 166 to 555
     assert schedule.pruning_steps() == [166, 266, 366, 466, 555]
@@ -66,13 +74,13 @@ def test_prunings_begin_with_the_window_and_end_with_it():
     assert BudgetSchedule(from_the_first_step, 12, 20).pruning_steps() == [2, 4, 6, 8, 10]
 
 
-def test_absolute_prunings_are_at_multiples_of_the_interval_and_at_the_end_of_the_window():
+def test_absolute_prunings_are_at_multiples_of_the_interval_and_at_the_end_of_the_window() -> None:
     config = DynamicRankConfig(prune_interval=100, pruning_phase="absolute")
     schedule = BudgetSchedule(config, 12, 1110)
     assert schedule.pruning_steps() == [200, 300, 400, 500, 555]
 
 
-def test_ratios_are_read_as_decimals():
+def test_ratios_are_read_as_decimals() -> None:
     config = DynamicRankConfig(warmup_ratio=0.29, prune_end_ratio=0.57, prune_interval=1)
     assert config.window(100) == (29, 57)  # 0.29 * 100 is 28.999999999999996 in floating point
 
@@ -87,7 +95,9 @@ def test_ratios_are_read_as_decimals():
     length=st.integers(1, 99),
     kind=st.sampled_from(["slow_first", "fast_first", "linear"]),
 )
-def test_budget_never_rises_and_joins_both_ends(target, more, modules, total, interval, begin, length, kind):
+def test_budget_never_rises_and_joins_both_ends(
+    target: int, more: int, modules: int, total: int, interval: int, begin: int, length: int, kind: ScheduleShape
+) -> None:
     assume(begin + length <= 100)
     config = DynamicRankConfig(
         target_rank=target,

@@ -1,23 +1,32 @@
 """The planned curve is what the schedule does when it is walked step by step, as the allocator does."""
 
 import itertools
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
-from naive_equations import naive_budget
 
 from dynamic_rank import BudgetSchedule, DynamicRankConfig
+from dynamic_rank.schedule.config import PruningPhase, ScheduleShape
 from dynamic_rank.schedule.curve import MOST_POINTS, last_pruning, steered_curve
+from tests.dynamic_rank.naive_equations import naive_budget
 
 
 class Act(NamedTuple):
     step: int
-    action: str
+    action: Literal["hold", "release", "freeze", "target"]
     target_rank: int | None = None
 
 
-def schedule_of(modules, initial_rank, target_rank, window, interval, total_steps, **options):
+def schedule_of(
+    modules: int,
+    initial_rank: int,
+    target_rank: int,
+    window: tuple[int, int],
+    interval: int,
+    total_steps: int,
+    **options: Any,
+) -> BudgetSchedule:
     """A schedule with this window, given in steps."""
     config = DynamicRankConfig(
         target_rank=target_rank,
@@ -32,9 +41,9 @@ def schedule_of(modules, initial_rank, target_rank, window, interval, total_step
     return schedule
 
 
-def walked(schedule, total_steps, steering):
+def walked(schedule: BudgetSchedule, total_steps: int, steering: list[Act]) -> list[tuple[int, int]]:
     """(step, budget) of every pruning when the schedule is steered and asked step by step."""
-    prunings = []
+    prunings: list[tuple[int, int]] = []
     live = schedule.initial
     for step in range(1, total_steps + 1):
         if not (prunings and prunings[-1][0] == schedule.t_f):
@@ -47,6 +56,7 @@ def walked(schedule, total_steps, steering):
                     case "freeze":
                         schedule.settle(step, live)
                     case "target":
+                        assert entry.target_rank is not None
                         schedule.set_target(entry.target_rank)
         if schedule.is_pruning_step(step):
             live = schedule.budget(step)
@@ -77,7 +87,9 @@ acts = some.builds(
     phase=some.sampled_from(["window", "absolute"]),
 )
 @settings(max_examples=150, deadline=None)
-def test_steered_curve_is_what_the_schedule_does_step_by_step(steering, ends, interval, shape, phase):
+def test_steered_curve_is_what_the_schedule_does_step_by_step(
+    steering: list[Act], ends: tuple[int, int], interval: int, shape: ScheduleShape, phase: PruningPhase
+) -> None:
     warmup_ratio, prune_end_ratio = (end / 100 for end in ends)
     config = DynamicRankConfig(
         target_rank=4,
@@ -109,7 +121,7 @@ def test_steered_curve_is_what_the_schedule_does_step_by_step(steering, ends, in
         assert last_pruning(schedule, steering, step) == (passed[-1] if passed else None)
 
 
-def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_release():
+def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_release() -> None:
     schedule = schedule_of(10, 9, 4, (10, 50), 10, 100)
     held = [Act(step=25, action="hold")]
     curve = steered_curve(schedule, held).points
@@ -119,7 +131,7 @@ def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_releas
     assert steered_curve(schedule, released).points == [*curve[:3], (70, 30), (100, 30)]
 
 
-def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_takes_no_more_acts():
+def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_takes_no_more_acts() -> None:
     schedule = schedule_of(10, 9, 4, (10, 50), 10, 100)
     steering = [Act(step=33, action="freeze"), Act(step=40, action="target", target_rank=2)]
     curve = steered_curve(schedule, steering)
@@ -127,7 +139,7 @@ def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_takes_no_more_acts
     assert [budget for _, budget in curve.points[3:]] == [naive_budget(30, 90, 40, 10, 50)] * 3
 
 
-def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_steered():
+def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_steered() -> None:
     schedule = schedule_of(10_000, 512, 1, (1_500_000, 5_000_000), 1, 10_000_000)
     steering = [Act(step=2_000_000, action="hold"), Act(step=3_000_000, action="release")]
     curve = steered_curve(schedule, steering)
@@ -139,7 +151,7 @@ def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_s
     assert max(gaps) <= curve.pruning_count / 490
 
 
-def test_curve_of_a_thousand_acts_in_ten_million_steps_is_bounded():
+def test_curve_of_a_thousand_acts_in_ten_million_steps_is_bounded() -> None:
     schedule = schedule_of(10_000, 512, 1, (0, 10_000_000), 1, 10_000_000)
     steering = [Act(step=1 + 9_999 * place, action="target", target_rank=1 + place % 9) for place in range(1000)]
     curve = steered_curve(schedule, steering)

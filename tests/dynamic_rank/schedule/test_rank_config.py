@@ -1,9 +1,11 @@
+from typing import Any
+
 import pytest
 
 from dynamic_rank import DynamicRankConfig, create_method
 
 
-def test_initial_rank_defaults_to_one_and_a_half_times_the_target_rounded_up():
+def test_initial_rank_defaults_to_one_and_a_half_times_the_target_rounded_up() -> None:
     assert [DynamicRankConfig(target_rank=rank).initial_rank for rank in (1, 2, 3, 8)] == [2, 3, 5, 12]
 
 
@@ -33,19 +35,19 @@ def test_initial_rank_defaults_to_one_and_a_half_times_the_target_rounded_up():
         ({"selection": "threshold", "budget_unit": "parameters"}, "counts components"),
     ],
 )
-def test_config_refuses_what_cannot_work_and_names_field_and_value(changes, words):
+def test_config_refuses_what_cannot_work_and_names_field_and_value(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         DynamicRankConfig(**changes)
 
 
-def test_a_window_shorter_than_one_interval_is_refused_with_the_fix():
+def test_a_window_shorter_than_one_interval_is_refused_with_the_fix() -> None:
     config = DynamicRankConfig(prune_interval=100)
     with pytest.raises(ValueError, match="Set prune_interval to at most 53"):
         config.check_schedule(150)
     config.check_schedule(300)
 
 
-def test_the_advised_number_of_steps_is_enough():
+def test_the_advised_number_of_steps_is_enough() -> None:
     config = DynamicRankConfig(prune_interval=100)
     with pytest.raises(ValueError, match="for about") as refusal:
         config.check_schedule(10)
@@ -53,7 +55,7 @@ def test_the_advised_number_of_steps_is_enough():
     config.check_schedule(advised)
 
 
-def test_config_round_trips_through_a_dict():
+def test_config_round_trips_through_a_dict() -> None:
     config = DynamicRankConfig(target_rank=3, target_modules=["query"], score="norm")
     assert DynamicRankConfig.from_dict(config.to_dict()) == config
 
@@ -80,6 +82,6 @@ def test_config_round_trips_through_a_dict():
         ("control", {"rank_pattern": {"a": 1}, "target_modules": ["a"]}, "leave target_modules out"),
     ],
 )
-def test_create_method_refuses_unknown_names_and_options(name, options, words):
+def test_create_method_refuses_unknown_names_and_options(name: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         create_method(name, options)

@@ -8,12 +8,12 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from tiny_models import batch, build, logits
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
 from dynamic_rank import DynamicRankCallback, DynamicRankConfig, create_method, export_lora, make_trainer_class, wrap
 from dynamic_rank.adapter.components import components_of
+from tests.dynamic_rank.tiny_models import batch, build, logits
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 from peft import PeftModel
-from tiny_models import Rows, arguments, batch, build, logits
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback
 
 from dynamic_rank import (
@@ -26,6 +25,7 @@ from dynamic_rank import (
 from dynamic_rank.adapter.components import components_of
 from dynamic_rank.adapter.term_count import TermCount
 from dynamic_rank.training.trainer_checks import check_arguments
+from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, logits
 from tests.wide import each_once, wide
 
 FORMS = ("callback", "class")
