@@ -17,7 +17,7 @@ from rankscope.contract.tasks import DEFAULT_TASK, TASKS, TaskConfig, in_todays_
 MOST_STEPS = 10_000_000
 """Optimizer steps of a run."""
 LARGEST = 2**53 - 1
-"""Of a whole number without a limit of its own: JavaScript holds no larger one exactly."""
+"""Limit of integers that have no other limit: JavaScript can't represent larger ones exactly."""
 MOST_STEERING = 1000
 ColumnName = Annotated[str, Field(max_length=500)]
 
@@ -25,7 +25,7 @@ ColumnName = Annotated[str, Field(max_length=500)]
 class ModelConfig(Part):
     id: str = Field(
         title="Model",
-        description="A model of this installation's catalogue (see Models).",
+        description="A model of this installation (see Models).",
         examples=["minilm"],
         min_length=1,
         max_length=200,
@@ -36,7 +36,7 @@ class ModelConfig(Part):
 class DataConfig(Part):
     id: str = Field(
         title="Data set",
-        description="A data set of this installation's catalogue (see Data sets).",
+        description="A data set of this installation (see Data sets).",
         examples=["rotten-tomatoes"],
         min_length=1,
         max_length=200,
@@ -98,7 +98,7 @@ class TrainingConfig(Part):
         ge=1,
         le=MOST_STEPS,
         title="Steps",
-        description="Optimizer steps. Give steps or epochs, not both.",
+        description="Optimizer steps. Set steps or epochs, not both.",
     )
     epochs: float | None = Field(
         default=None,
@@ -113,7 +113,7 @@ class TrainingConfig(Part):
         ge=1,
         le=1024,
         title="Gradient accumulation",
-        description="Forward passes in one optimizer step.",
+        description="Forward passes per optimizer step.",
         json_schema_extra=advanced(),
     )
     learning_rate: float = Field(
@@ -232,7 +232,7 @@ class TrainingConfig(Part):
             raise refuse(
                 "after_done",
                 self.after_done,
-                "is best, and keep_best is off, so that no checkpoint is the best",
+                "is best, but keep_best is off, so no checkpoint is marked as best",
                 "Turn keep_best on, or set after_done to keep or delete.",
             )
         return self
@@ -243,11 +243,11 @@ class TrainingConfig(Part):
             raise refuse(
                 "epochs",
                 self.epochs,
-                f"is given beside max_steps {self.max_steps}",
-                "Give max_steps or epochs, not both.",
+                f"is set together with max_steps {self.max_steps}",
+                "Set max_steps or epochs, not both.",
             )
         if self.max_steps is None and self.epochs is None:
-            raise refuse("max_steps", None, "is empty, and so is epochs", "Give max_steps (for example 200) or epochs.")
+            raise refuse("max_steps", None, "is empty, and so is epochs", "Set max_steps (for example 200) or epochs.")
         return self
 
 

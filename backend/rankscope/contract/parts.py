@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 
 class Part(BaseModel):
-    """A part of the configuration: unknown names are refused, so that a typing error cannot pass in silence."""
+    """A part of the configuration. Unknown names are refused, so a typo is never ignored."""
 
     # strict: true is not a number and "8" is text, as in JSON itself; a whole number may stand for a number with a fraction.
     model_config = ConfigDict(
@@ -19,7 +19,7 @@ STORED = "stored"
 
 
 def is_stored(info: ValidationInfo) -> bool:
-    """Whether this is the configuration of a run that is there already: rules that came later do not close it."""
+    """Whether this is the configuration of a stored run, to which rules that came later do not apply."""
     return bool(info.context and info.context.get(STORED))
 
 

@@ -1,4 +1,4 @@
-"""From pydantic's errors to sentences for a person: field, value, what is wrong, what to do."""
+"""Turns pydantic's errors into sentences: field, value, what is wrong, what to do."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.methods import METHODS
 from rankscope.contract.tasks import TASKS
 
-# Names that pydantic puts in a location for the chosen member of a union; a person did not write them.
+# Names that pydantic adds to a location for the chosen member of a union. They are not in the input.
 _UNION_TAGS = METHODS.keys() | TASKS.keys() | {"float", "int", "str", "none", "list[str]"}
 
 _NEXT_STEP = {

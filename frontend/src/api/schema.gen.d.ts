@@ -1346,7 +1346,7 @@ export interface components {
             group_column?: string | null;
             /**
              * Data set
-             * @description A data set of this installation's catalogue (see Data sets).
+             * @description A data set of this installation (see Data sets).
              * @example rotten-tomatoes
              */
             id: string;
@@ -2285,7 +2285,7 @@ export interface components {
         ModelConfig: {
             /**
              * Model
-             * @description A model of this installation's catalogue (see Models).
+             * @description A model of this installation (see Models).
              * @example minilm
              */
             id: string;
@@ -3634,7 +3634,7 @@ export interface components {
             eval_every: number;
             /**
              * Gradient accumulation
-             * @description Forward passes in one optimizer step.
+             * @description Forward passes per optimizer step.
              * @default 1
              */
             gradient_accumulation: number;
@@ -3676,7 +3676,7 @@ export interface components {
             max_length: number;
             /**
              * Steps
-             * @description Optimizer steps. Give steps or epochs, not both.
+             * @description Optimizer steps. Set steps or epochs, not both.
              */
             max_steps?: number | null;
             /**

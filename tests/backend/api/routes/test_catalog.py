@@ -12,6 +12,7 @@ import pytest
 
 from rankscope.catalog import datasets
 from rankscope.catalog.profiles import read_profile
+from rankscope.contract.tasks import TASKS
 from tests.backend.conftest import CONFIG, Server, config_with
 from tests.junk import fill_with_junk
 from tests.stack import wait_for
@@ -135,3 +136,24 @@ def test_an_old_name_of_a_data_set_stays_good_for_runs_and_forks(api: httpx.Clie
     run = api.get(f"/api/v1/runs/{launch()}").json()
     assert (run["data_id"], run["config"]["data"]["id"]) == ("local:reviews.csv", "local:reviews.csv")
     assert api.get("/api/v1/datasets/local:reviews/preview").json()["total_rows"] == 240
+
+
+def test_tasks_describe_the_metrics_and_the_one_that_stands_for_a_run(api: httpx.Client) -> None:
+    items = api.get("/api/v1/tasks").json()["items"]
+    assert [item["name"] for item in items] == list(TASKS)
+    for item in items:
+        metrics = {metric["name"]: metric for metric in item["metrics"]}
+        assert metrics[item["headline"]]["group"] == "evaluation"
+        assert set(item["best_by"]) <= metrics.keys()
+    run = api.post("/api/v1/runs", json={"config": CONFIG}).json()
+    assert run["task"] == items[0]["name"]
+    assert run["headline"] | {"title": ""} == {
+        "name": items[0]["headline"],
+        "title": "",
+        "lower_is_better": False,
+        "best": None,
+        "best_step": None,
+        "last": None,
+    }
+    by_headline = api.get("/api/v1/runs", params={"sort": "-headline"}).json()["items"]
+    assert [one["headline"] for one in by_headline if one["id"] == run["id"]] == [run["headline"]]
