@@ -81,7 +81,7 @@ def test_a_database_out_of_reach_is_not_taken_for_a_want_of_memory(
 def test_a_child_that_breaks_is_reported_with_its_last_line(
     host: Host, answered: Callable[..., Prediction], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "torch.py").write_text("raise RuntimeError('a broken installation')")
+    (tmp_path / "peft.py").write_text("raise RuntimeError('a broken installation')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = answered(Predictor(host))
     assert found.message == "The process that loads the models failed: RuntimeError: a broken installation"
