@@ -46,7 +46,7 @@ def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
         rate = float(f"{RunConfig.stored(run.config).training.learning_rate / 3:.1g}")
         changes = {"training": {"learning_rate": rate}}
         if not kept_steps:
-            return Remedy(action="launch", label=f"Start anew with learning rate {rate:g}", step=None, changes=changes)
+            return Remedy(action="launch", label=f"Start again with learning rate {rate:g}", step=None, changes=changes)
         step = max(kept_steps)
         return Remedy(
             action="fork", label=f"Fork from step {step} with learning rate {rate:g}", step=step, changes=changes

@@ -1,4 +1,4 @@
-"""A run's metric summaries made anew, after a resume has cut some of its points away."""
+"""Rebuilds a run's metric summaries after a resume has cut off some of its points."""
 
 from sqlalchemy import select, update
 from sqlmodel import Session, col
@@ -13,7 +13,7 @@ def rebuild_metrics(session: Session, run_id: str) -> None:
     """Stores the summaries of what is shown now, and the step of the final mask."""
     settled_step = _settled_step(session, run_id)
     # A chunk's reduced form has its first, last, smallest and largest point: the summary is the same. Not so that of
-    # evaluations, which may begin anew within a chunk.
+    # evaluations, which may start over within a chunk.
     metrics = {
         name: summary_of(of, name, settled_step)
         for name, of in drawn_points(session, run_id, is_exact=lambda name: name.startswith("eval_")).items()

@@ -44,7 +44,7 @@ def run_changes(
 
 def _add(metrics: dict[str, MetricSummary], settled_step: int | None, name: str, step: int, value: float) -> None:
     """One more point. Evaluations before the final mask are of a larger model than the one that is kept: the first one
-    after it starts the summary anew, so that "best" is never a model that nobody can download.
+    after it restarts the summary, so that "best" is never a model that nobody can download.
     """
     before = metrics.get(name)
     if before and settled_step is not None and name.startswith("eval_") and before["last_step"] < settled_step <= step:

@@ -243,7 +243,7 @@ def test_a_diverged_run_offers_a_lower_rate_from_a_checkpoint_or_else_from_the_s
     failed = api.get(f"/api/v1/runs/{run_id}").json()
     assert failed["remedy"] == {
         "action": "launch",
-        "label": "Start anew with learning rate 0.01",
+        "label": "Start again with learning rate 0.01",
         "step": None,
         "changes": {"training": {"learning_rate": 0.01}},
     }
