@@ -70,11 +70,16 @@ def fill(settings: Settings, *, with_chunks: bool = False) -> tuple[str, str]:
     return claimed.run_id, waiting
 
 
+def _in_order(value: Any) -> Any:
+    """The value with the keys of its JSON objects sorted: a migration may write them in another order."""
+    return {key: _in_order(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
+
+
 def rows(settings: Settings) -> dict[str, list[Any]]:
     engine = create_engine(settings.resolved_database_url)
     with engine.connect() as connection:
         every = {
-            table.name: sorted(str(tuple(row)) for row in connection.execute(select(table)))
+            table.name: sorted(str([_in_order(value) for value in row]) for row in connection.execute(select(table)))
             for table in SQLModel.metadata.sorted_tables
         }
     engine.dispose()
@@ -192,7 +197,6 @@ def as_earlier_versions_did(settings: Settings) -> None:
         for run in session.scalars(select(Run)):
             before = cast(dict[str, JsonValue], run.config["method"])
             method = {name: value for name, value in before.items() if name != "pruning_phase"}
-            # The phase last, as the migration writes it: rows are compared as they are.
             method |= {"init": "small_random", "pruning_phase": "absolute"}
             run.config = {**run.config, "method": method}
     engine.dispose()

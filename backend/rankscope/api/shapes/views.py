@@ -21,6 +21,7 @@ from rankscope.api.shapes.runs import (
 from rankscope.catalog.labels import LeftOut
 from rankscope.catalog.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig
+from rankscope.contract.parts import STORED
 from rankscope.contract.presets import Preset
 from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
@@ -130,7 +131,9 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
             "steer_requests": run.steer_requests,
             "remedy": remedy_of(run, kept_steps),
             "unavailable": unavailable_actions(run, kept_steps),
-        }
+        },
+        # The rules of today are for new runs; a run of an earlier version is shown as it was launched.
+        context={STORED: True},
     )
 
 

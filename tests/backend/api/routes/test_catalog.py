@@ -83,6 +83,7 @@ def test_the_plan_says_which_data_is_used(api: httpx.Client, write: Callable[[st
         "rows": 301,
         "text_columns": ["Text"],
         "label_column": "Label",
+        "target_column": "Label",
         "group_column": None,
         "separator": ";",
         "encoding": "UTF-8",

@@ -59,8 +59,10 @@ def test_a_run_launched_before_a_rule_came_is_shown_listed_and_resumed(server: S
     config = config_with(
         **{"training.best_metric": "eval_f1", "training.keep_best": False, "training.after_done": "best"}
     )
-    with pytest.raises(ValueError, match="eval_f1"):
+    with pytest.raises(ValueError, match="keep_best"):
         RunConfig.model_validate(config)
+    with pytest.raises(ValueError, match="eval_f1"):
+        RunConfig.model_validate(config_with(**{"training.best_metric": "eval_f1"}))
     with writing(server.app.state.resources.engine) as session:
         run = runs.create_run(session, RunConfig.stored(config), now=time.time(), total_steps=100)
         runs.request_stop(session, run.id, save=True, now=time.time())
@@ -71,7 +73,8 @@ def test_a_run_launched_before_a_rule_came_is_shown_listed_and_resumed(server: S
     assert api.get("/api/v1/runs").json()["total"] == 1
     for path in ("health", "events", "ranks"):
         assert api.get(f"/api/v1/runs/{run_id}/{path}").status_code == 200, path
-    refused = api.post(f"/api/v1/runs/{run_id}/retry", json={"changes": {"training": {"keep_checkpoints": 3}}})
-    assert refused.json()["errors"][0]["field"] == "changes.training.best_metric"
+    for changes, field in (({"keep_checkpoints": 3}, "after_done"), ({"keep_best": True}, "best_metric")):
+        refused = api.post(f"/api/v1/runs/{run_id}/retry", json={"changes": {"training": changes}})
+        assert [error["field"] for error in refused.json()["errors"]] == [f"changes.training.{field}"]
     better = {"training": {"best_metric": "eval_loss", "keep_best": True}}
     assert api.post(f"/api/v1/runs/{run_id}/retry", json={"changes": better}).status_code == 200
