@@ -6,7 +6,7 @@ if (typeof window !== "undefined") {
   const { cleanup } = await import("@testing-library/react");
   afterEach(cleanup);
 
-  // What Mantine asks of a browser and jsdom does not have.
+  // Browser features that Mantine needs and jsdom does not have.
   Object.defineProperty(window, "matchMedia", {
     value: (query: string) => ({
       matches: false,

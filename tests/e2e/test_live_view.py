@@ -100,7 +100,7 @@ def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
     page.get_by_label("Speed", exact=True).select_option(label="8×")
     page.get_by_role("button", name="Play", exact=True).click()
     wait_for("the film to move", lambda: number(heatmap, "data-step") > 0)
-    page.get_by_role("button", name="Now", exact=True).click()
+    page.get_by_role("button", name="Latest", exact=True).click()
     newest = number(heatmap, "data-step")
     wait_for("the newest snapshot to be followed", lambda: number(heatmap, "data-step") > newest, deadline_s=PATIENCE_S)
     for grouping in ("By kind", "By rank", "By layer"):
@@ -196,7 +196,7 @@ def _zoom(page: Page, curve: Locator) -> None:
 def _save(page: Page, curve: Locator) -> None:
     """A curve as a picture, and every point of it as a table."""
     for item, beginning in (("PNG", b"\x89PNG"), ("SVG", b"<svg"), ("CSV", b"metric,step,time,value\r\ngrad_norm,1,")):
-        curve.get_by_role("button", name="Save Gradient norm").click()
+        curve.get_by_role("button", name="Export Gradient norm").click()
         with page.expect_download() as waiting:
             page.get_by_role("menuitem", name=item, exact=True).click()
         saved = Path(waiting.value.path()).read_bytes()
@@ -229,7 +229,7 @@ def _log(stack: Stack, page: Page, run: str) -> None:
     page.get_by_label("Search the log").press("Enter")
     expect(page.get_by_test_id("log-hits")).to_contain_text("1 of")
     expect(page.get_by_test_id("log-hit")).to_contain_text("loss")
-    page.get_by_role("button", name="Next hit").click()
+    page.get_by_role("button", name="Next match").click()
     expect(page.get_by_test_id("log-hits")).to_contain_text("2 of")
     expect(page.get_by_role("switch", name="Follow")).not_to_be_checked()
     picture(page, "log")

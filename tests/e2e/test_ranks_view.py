@@ -33,7 +33,7 @@ def test_a_person_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp
     page.goto(f"{stack.url}/runs/{run_id}")
     heatmap = page.get_by_test_id("rank-heatmap")
     expect(heatmap).to_have_attribute("data-step", "200")
-    expect(page.get_by_role("button", name="Now", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Latest", exact=True)).to_have_attribute("aria-pressed", "true")
 
     # ------------------------------------------------ time: prunings, snapshots, both ends; the address follows
     heatmap.focus()
@@ -53,14 +53,14 @@ def test_a_person_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp
 
     # ------------------------------------------------ colour and order; a link shows the same again
     page.get_by_text("Last pruning", exact=True).click()
-    expect(page.get_by_role("heading", name="Change by the last pruning")).to_be_visible()
+    expect(page.get_by_role("heading", name="Change in the last pruning")).to_be_visible()
     page.get_by_label("Order of the modules").select_option("kind")
     heatmap.focus()
     page.keyboard.press("ArrowLeft")
     page.wait_for_url("**step=100**")
     page.reload()
     expect(heatmap).to_have_attribute("data-step", "100")
-    expect(page.get_by_role("heading", name="Change by the last pruning")).to_be_visible()
+    expect(page.get_by_role("heading", name="Change in the last pruning")).to_be_visible()
     picture(page, "ranks-difference")
 
     # ------------------------------------------------ a curve sets the step, and only a click keeps it
@@ -94,7 +94,7 @@ def test_a_person_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp
     line = pruning["pruned"][0]
     page.goto(f"{stack.url}/runs/{run_id}?module={line['module']}")
     told = drawer.get_by_text(f"Component {line['component']} of").filter(has_text=f"at step {pruning['step']}:")
-    expect(told.first).to_contain_text(f"rank {line['order']} of {pruning['total']}")
+    expect(told.first).to_contain_text(f"place {line['order']} of {pruning['total']}")
     expect(told.first).to_contain_text(f"budget {pruning['budget']}")
     picture(page, "module-drawer")
     page.keyboard.press("Escape")

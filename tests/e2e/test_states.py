@@ -92,9 +92,9 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     expect(page.get_by_test_id("run-trouble")).to_contain_text("GPU 0 has 79.1 GiB in use.")
     picture(page, "run-failed")
     page.get_by_role("button", name="Retry with batch 4 and accumulation 2").click()
-    expect(status).to_have_text("queued at #4")
+    expect(status).to_have_text("queued, #4")
     page.get_by_role("tab", name="History").click()
-    expect(page.get_by_text("training.batch_size 4 in place of 8")).to_be_visible()
+    expect(page.get_by_text("training.batch_size 4 instead of 8")).to_be_visible()
 
     # ------------------------------------------------ the queue: no worker yet, order by button and by keyboard
     page.goto(stack.url)
@@ -111,12 +111,12 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     expect(page.get_by_role("banner").get_by_role("button", name="More")).to_be_in_viewport(ratio=1)
     page.set_viewport_size({"width": 1440, "height": 1000})
     page.goto(f"{stack.url}/runs/{failing}")
-    expect(status).to_have_text("queued at #3")
+    expect(status).to_have_text("queued, #3")
     picture(page, "state-queued")
 
     # ------------------------------------------------ a run that waits is edited
     page.goto(f"{stack.url}/runs/{second}")
-    expect(status).to_have_text("queued at #4")
+    expect(status).to_have_text("queued, #4")
     page.get_by_test_id("edit-run").click()
     expect(page.get_by_role("heading", name="Edit a queued run")).to_be_visible()
     page.get_by_label("Steps", exact=True).fill("30000")
@@ -156,7 +156,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
 
     # ------------------------------------------------ its worker is told to end: another goes on
     stack.kill("test-worker", signal.SIGTERM)
-    expect(status).to_have_text("interrupted, #1 to go on")
+    expect(status).to_have_text("interrupted, #1 in queue")
     picture(page, "state-interrupted")
     stack.start_worker()
     expect(status).to_have_text("resuming, attempt 2", timeout=PATIENCE_MS)
@@ -179,7 +179,7 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
 
     # ------------------------------------------------ its host goes dark: no worker is left to notice it, the server does
     stack.kill("test-worker")
-    expect(status).to_have_text("interrupted, #1 to go on", timeout=PATIENCE_MS)
+    expect(status).to_have_text("interrupted, #1 in queue", timeout=PATIENCE_MS)
     picture(page, "state-worker-lost")
     stack.start_worker()
     expect(status).to_have_text("pruning", timeout=PATIENCE_MS)

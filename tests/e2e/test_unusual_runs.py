@@ -69,7 +69,7 @@ def _loss_becomes_nan(stack: Stack, page: Page, run: str) -> None:
     page.goto(f"{stack.url}/runs/{run}?tab=curves")
     expect(page.get_by_test_id("run-status")).to_contain_text("failed", timeout=PATIENCE_MS)
     loss = page.get_by_test_id("curve-train_loss")
-    expect(loss).to_contain_text(re.compile(r"Not finite numbers between steps \d+ and \d+ \(×\)"))
+    expect(loss).to_contain_text(re.compile(r"NaN or infinite values between steps \d+ and \d+ \(×\)"))
     crosses = "plot => plot.data.filter(trace => trace.marker?.symbol === 'x').map(trace => trace.x.length)"
     assert loss.locator(".js-plotly-plot").evaluate(crosses) == [3]
     picture(page, "curves-nan")

@@ -2,5 +2,5 @@ import type { RunStatus } from "./types";
 
 const active: readonly RunStatus[] = ["starting", "running", "stopping"];
 
-/** A process has the run: numbers still come. */
+/** A process trains the run, so its numbers still change. */
 export const isActive = (status: RunStatus): boolean => active.includes(status);

@@ -3,14 +3,14 @@ import type { paths } from "./schema.gen";
 import { isFromProxy, link } from "./server-link";
 import type { FieldProblem, Problem } from "./types";
 
-/** A read takes milliseconds; of a very long run, seconds. An action may hash a model first. */
+/** A read takes milliseconds, or seconds for a very long run. An action may hash a model first. */
 const readPatienceMs = 30_000;
 const actPatienceMs = 120_000;
 
 /**
- * fetch with an end: a request to a server that is frozen would wait for ever.
+ * fetch with a timeout: a request to a frozen server would never end.
  *
- * Reads fail at once while the server is unreachable, those that wait as well: they are done again once it answers.
+ * While the server is unreachable, reads fail at once, including pending ones. They are repeated once it answers.
  */
 export async function fetchFromServer(request: Request): Promise<Response> {
   const isRead = request.method === "GET";
@@ -36,7 +36,7 @@ export async function fetchFromServer(request: Request): Promise<Response> {
 /** The one HTTP client: same origin, session cookie. */
 export const http = createClient<paths>({ baseUrl: window.location.origin, fetch: fetchFromServer });
 
-/** What the API answered instead of data. `message` and `nextStep` are the API's own words. */
+/** An error that the API returned. `message` and `nextStep` are the API's own text. */
 export class ApiError extends Error {
   readonly status: number;
   readonly nextStep: string;
@@ -78,11 +78,7 @@ export function toApiError(status: number, body: unknown): ApiError {
   if (isProblem(body)) {
     return new ApiError(status, body.detail || body.title, body.next_step ?? "", body.errors ?? []);
   }
-  return new ApiError(
-    status,
-    `The server answered with an error (HTTP ${status}).`,
-    "Look at the server's log.",
-  );
+  return new ApiError(status, `The server answered with an error (HTTP ${status}).`, "See the server's log.");
 }
 
 function isProblem(body: unknown): body is Problem {

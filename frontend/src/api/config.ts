@@ -1,4 +1,4 @@
-/** Reading and changing a configuration by dotted path, `training.learning_rate`; the original stays as it is. */
+/** Reads and changes a configuration by dotted path, such as `training.learning_rate`, without mutating the original. */
 import type { ConfigDraft } from "./types";
 
 export function valueAt(draft: unknown, path: string): unknown {

@@ -5,7 +5,7 @@ import { link } from "./server-link";
 
 type Listener = (message: { data: string }) => void;
 
-/** EventSource as the browser has it, driven by the test. */
+/** The browser's EventSource, driven by the test. */
 class FakeSource {
   static opened: FakeSource[] = [];
   onopen?: () => void;
@@ -65,11 +65,11 @@ describe("openEventStream", () => {
     vi.unstubAllGlobals();
   });
 
-  test("starts after the last event of the history, and asks for signs of life", () => {
+  test("starts after the last event of the history, and asks for pulses", () => {
     expect(newest().url).toBe("/api/v1/runs/r1/events/stream?after=7&pulse=true");
   });
 
-  test("after a break it opens a new stream from the last event that came", async () => {
+  test("after a break it opens a new stream that starts after the last event received", async () => {
     newest().onopen?.();
     newest().send(8);
     newest().onerror?.();
@@ -81,7 +81,7 @@ describe("openEventStream", () => {
     expect(states).toEqual(["connecting", "live", "reconnecting", "live"]);
   });
 
-  test("an event that was seen changes nothing; one that is missing opens a new stream", async () => {
+  test("a repeated event changes nothing; a missing one opens a new stream", async () => {
     newest().onopen?.();
     newest().send(7);
     newest().send(8);
@@ -91,7 +91,7 @@ describe("openEventStream", () => {
     expect(newest().url).toContain("after=8");
   });
 
-  test("waits longer after each failure and starts over once it was open", async () => {
+  test("waits longer after each failure and starts over once it has opened", async () => {
     newest().onerror?.();
     await vi.advanceTimersByTimeAsync(700);
     newest().onerror?.();
@@ -104,7 +104,7 @@ describe("openEventStream", () => {
     expect(backoff(30, 1)).toBeLessThanOrEqual(12_500);
   });
 
-  test("a stream that is silent while the server answers is opened again; one with pulses is not", async () => {
+  test("a stream that is silent while the server answers is reopened; one with pulses is not", async () => {
     newest().onopen?.();
     for (let second = 0; second < 20; second++) {
       newest().emit("pulse", { time: second, page: null });
@@ -123,11 +123,11 @@ describe("openEventStream", () => {
     expect(FakeSource.opened).toHaveLength(1);
     expect(states.at(-1)).toBe("reconnecting");
     isUp = true;
-    await link.check(); // which it does by itself each second: see server-link.test.ts
+    await link.check(); // it does so by itself every second: see server-link.test.ts
     expect(FakeSource.opened).toHaveLength(2);
   });
 
-  test("the end closes it for good", async () => {
+  test("the end event closes it for good", async () => {
     newest().onopen?.();
     newest().emit("end", { status: "done", last_seq: 7 });
     newest().onerror?.();
@@ -136,7 +136,7 @@ describe("openEventStream", () => {
     expect(states.at(-1)).toBe("ended");
   });
 
-  test("nothing is opened after it was closed", async () => {
+  test("nothing is opened after it has been closed", async () => {
     newest().onerror?.();
     close();
     await vi.advanceTimersByTimeAsync(60_000);

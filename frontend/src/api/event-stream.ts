@@ -4,7 +4,7 @@ import type { Pulse, RunEvent } from "./types";
 export type Connection = "connecting" | "live" | "reconnecting" | "ended";
 
 export interface StreamHandlers {
-  /** Number of the last event that the page has; asked at every (re)connect. */
+  /** Sequence number of the last event that the page has; read at every (re)connect. */
   lastSeq: () => number;
   onEvent: (event: RunEvent) => void;
   onConnection: (connection: Connection) => void;
@@ -12,22 +12,22 @@ export interface StreamHandlers {
 
 const firstDelay = 500;
 const longestDelay = 10_000;
-/** The server sends a pulse each second: a stream that is silent for so long while the server answers is broken. */
+/** The server sends a pulse every second. A stream that is silent for this long while the server answers is broken. */
 const silentMs = 6000;
 
-/** Wait before attempt n (0, 1, 2, ...): doubles up to ten seconds, with some chance, so that viewers do not all come at once. */
+/** Delay before attempt n (0, 1, 2, ...): doubles up to ten seconds, with jitter so that viewers do not reconnect all at once. */
 export const backoff = (failures: number, chance = Math.random()): number =>
   Math.min(longestDelay, firstDelay * 2 ** failures) * (0.75 + chance / 2);
 
-/** What to do with an event: a stream that overlaps repeats some, one that leaves some out cannot be trusted. */
+/** What to do with an event: an overlapping stream repeats some; a stream with a gap can't be trusted. */
 export const arrivalOf = (seq: number, lastSeq: number): "known" | "next" | "gap" =>
   seq <= lastSeq ? "known" : seq === lastSeq + 1 ? "next" : "gap";
 
 /**
  * Follows a run's events until it has ended; returns a function that stops.
  *
- * EventSource gives up for ever after an HTTP error, and its own reconnect asks with the first URL: every break is
- * therefore answered by a new EventSource, from the last event that arrived. While the server is unreachable there is none.
+ * EventSource gives up after an HTTP error, and its own reconnect uses the first URL. So every break opens a new
+ * EventSource that starts after the last event received. While the server is unreachable there is none.
  */
 export function openEventStream(runId: string, handlers: StreamHandlers): () => void {
   let source: EventSource | null = null;

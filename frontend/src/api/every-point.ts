@@ -1,6 +1,6 @@
 import { http, unwrap } from "./client";
 
-/** All that a run recorded of a metric, however little of it is drawn: one row a point. */
+/** Every recorded point of a metric, even if the chart shows fewer; one row per point. */
 export async function everyPoint(id: string, name: string): Promise<object[]> {
   const { steps, values, times } = await unwrap(
     http.GET("/api/v1/runs/{run_id}/metrics/{name}", {

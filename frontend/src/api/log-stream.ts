@@ -6,9 +6,9 @@ const pauseMs = 1000;
 interface LogFollower {
   /** null: the newest attempt that has a log. */
   attempt: number | null;
-  /** Byte to go on from; asked at every (re)connect. -1: the end. */
+  /** Byte offset to continue from; read at every (re)connect. -1: the end. */
   offset: () => number;
-  /** False: the part is of another attempt than those before, which begin elsewhere; the stream is opened again. */
+  /** Returns false if the part belongs to another attempt than those before: the stream is then reopened. */
   onPart: (part: LogPart) => boolean;
 }
 

@@ -1,4 +1,4 @@
 import type { Num } from "./types";
 
-/** A number again; "NaN", "Infinity" and "-Infinity" become what they say. */
+/** The value as a number, including the strings "NaN", "Infinity" and "-Infinity". */
 export const toNumber = (value: Num): number => (typeof value === "number" ? value : Number(value));

@@ -13,12 +13,12 @@ function packbits(bits: number[]): string {
 }
 
 describe("unpackMask", () => {
-  test("reads bits in little order, across the borders of bytes and rows", () => {
+  test("reads the lowest bit first, across the borders of bytes and rows", () => {
     const bits = [1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0];
     expect([...unpackMask(packbits(bits), 15)]).toEqual(bits);
   });
 
-  test("is what numpy packs: [[1,1,0],[0,0,1]] is the byte 0b100011", () => {
+  test("matches numpy: [[1,1,0],[0,0,1]] is the byte 0b100011", () => {
     expect([...unpackMask(base64([0b100011]), 6)]).toEqual([1, 1, 0, 0, 0, 1]);
   });
 });

@@ -1,4 +1,4 @@
-/** Rank records travel packed (contract/events.py, RanksEvent). Here they become arrays. */
+/** Unpacks rank records (contract/events.py, RanksEvent) into arrays. */
 
 function bytesOf(base64: string): Uint8Array {
   const text = atob(base64);
@@ -10,7 +10,7 @@ function bytesOf(base64: string): Uint8Array {
 const word = (bytes: Uint8Array, index: number): number =>
   (bytes[2 * index] ?? 0) | ((bytes[2 * index + 1] ?? 0) << 8);
 
-/** `length` booleans as 1 or 0. Bits stand in little order within each byte. */
+/** `length` booleans as 1 or 0, the lowest bit of each byte first. */
 export function unpackMask(base64: string, length: number): Uint8Array {
   const bytes = bytesOf(base64);
   const mask = new Uint8Array(length);
@@ -18,7 +18,7 @@ export function unpackMask(base64: string, length: number): Uint8Array {
   return mask;
 }
 
-/** The number that 16 bits of IEEE 754 half precision stand for. */
+/** The number that 16 bits of IEEE 754 half precision encode. */
 export function fromFloat16(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
@@ -44,7 +44,7 @@ export function unpackUint16(base64: string, length: number): Uint16Array {
   return numbers;
 }
 
-/** What a snapshot says of each module, by module index. */
+/** Rank and importance of each module in a snapshot, by module index. */
 export interface ModuleLevels {
   /** Live components. */
   ranks: Uint16Array;
@@ -54,7 +54,7 @@ export interface ModuleLevels {
   max: Float32Array;
 }
 
-/** The components of one snapshot summed up by module. */
+/** Rank and importance of each module, from the components of one snapshot. */
 export function moduleLevels(
   frame: { mask: string; scores: string },
   modules: number,
@@ -76,7 +76,7 @@ export function moduleLevels(
       const score = scores[index] ?? 0;
       rank += 1;
       sum += score;
-      // Math.max gives NaN as soon as one score is.
+      // Math.max returns NaN if any score is NaN.
       max = Math.max(max, score);
     }
     levels.ranks[module] = rank;

@@ -2,21 +2,21 @@ import { isActive } from "./active-runs";
 import { link } from "./server-link";
 import type { RunStatus } from "./types";
 
-/** While a stream is open it says when something changes: what it cannot say is read once a minute. */
+/** An open stream reports changes, so everything else is polled only once a minute. */
 export const rarelyMs = 60_000;
 export const unlessStreaming = (everyMs: number) => (): number => (link.isStreaming() ? rarelyMs : everyMs);
 
 interface Moving {
-  /** What of the key must be the same for the answer before to stand in until the new one is there. */
+  /** The part of the key that must be equal for the previous data to be shown until the new data arrives. */
   key: readonly string[];
-  /** What of the key may differ. */
+  /** The part of the key that may differ. */
   also?: readonly unknown[];
   status: RunStatus;
-  /** Left out: only when the status changes. */
+  /** Omitted: read again only when the status changes. */
   everyMs?: number;
 }
 
-/** What is asked again while a run moves, and when its status changes: its last numbers come at its end. */
+/** Options of a query that is repeated while a run is active, and when its status changes: the last numbers come at the end. */
 export const whileActive = ({ key, also = [], status, everyMs }: Moving) => ({
   queryKey: [...key, ...also, status],
   placeholderData: <T>(before: T | undefined, query: { queryKey: readonly unknown[] } | undefined) =>

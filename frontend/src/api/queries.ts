@@ -17,7 +17,7 @@ export const runQuery = (id: string) =>
     refetchInterval: ({ state: { data, error } }) => {
       if (error instanceof ApiError && error.status === 404) return false;
       if (!link.isStreaming()) return data?.ended_at ? 5000 : 2000;
-      // Its place in the queue changes without an event of its own.
+      // The position in the queue changes without an event of this run.
       return data?.status === "queued" || data?.status === "interrupted" ? 20_000 : rarelyMs;
     },
   });

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ServerLink } from "./server-link";
 import type { Pulse } from "./types";
 
-/** A server that answers, that is gone, or that is frozen: then a request waits until it is given up. */
+/** A server that answers, is down, or is frozen: then a request waits until it times out. */
 let server: "up" | "gone" | "frozen" = "up";
 let isVisible = true;
 let asked = 0;
@@ -18,7 +18,7 @@ const ask = (signal: AbortSignal): Promise<Pulse> => {
 
 beforeEach(() => {
   vi.useFakeTimers();
-  // The timer of AbortSignal.timeout is not one of those that are faked.
+  // The fake timers do not include that of AbortSignal.timeout.
   vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(new Error("time-out")), ms);
@@ -45,7 +45,7 @@ test("a server that freezes is unreachable within five seconds, and back within 
   expect(link.get().isReachable).toBe(true);
 });
 
-test("a request without an answer makes it ask at once, and believe the answer", async () => {
+test("a request that fails makes it check at once, and the result of the check counts", async () => {
   expect(await link.check()).toBe(true);
   server = "gone";
   expect(await link.check()).toBe(false);
@@ -61,7 +61,7 @@ test("a request without an answer makes it ask at once, and believe the answer",
   expect(isBack).toBe(true);
 });
 
-test("nothing is asked in a hidden tab, nor once nobody watches", async () => {
+test("nothing is checked in a hidden tab, nor once nobody watches", async () => {
   const stop = link.watch();
   isVisible = false;
   await vi.advanceTimersByTimeAsync(60_000);
@@ -72,7 +72,7 @@ test("nothing is asked in a hidden tab, nor once nobody watches", async () => {
   expect(asked).toBe(0);
 });
 
-test("another build of the page is an update, no build is none", () => {
+test("another build of the page is an update; no build is not", () => {
   link.heard({ time: 1, page: null });
   expect(link.get().isUpdated).toBe(false);
   link.heard({ time: 1, page: "/assets/index-two.js" });

@@ -1,23 +1,23 @@
 /**
  * Whether the server answers, and which build of the page it serves. One for the whole page.
  *
- * Every answer and every pulse of a stream is a sign of life. Without one for two seconds the page asks; without an answer
- * for two more the server is unreachable. A reader hears of it within five seconds, whatever is frozen, killed or cut off.
+ * Every response and every pulse of a stream shows that the server is alive. After two seconds without one, the page asks;
+ * after two more without a response, the server is unreachable. So a viewer knows within five seconds, whatever has failed.
  */
 import type { Pulse } from "./types";
 
 export interface LinkState {
   isReachable: boolean;
-  /** When the server was last heard, in milliseconds since 1970. */
+  /** Time of the last response or pulse, in milliseconds since 1970. */
   heardAt: number;
   /** The server serves another build of the page than this one. */
   isUpdated: boolean;
 }
 
 export interface LinkOptions {
-  /** Asks the server for its pulse; null: it answered without one. Rejects when it does not answer. */
+  /** Requests the server's pulse; null if it answers without one. Rejects if it does not answer. */
   ask: (signal: AbortSignal) => Promise<Pulse | null>;
-  /** Entry script of this page; null when it is not known, as in development. */
+  /** Entry script of this page; null if unknown, as in development. */
   ownBuild: string | null;
   isVisible: () => boolean;
 }
@@ -45,7 +45,7 @@ export class ServerLink {
     return () => this.listeners.delete(listener);
   };
 
-  /** Asks by itself when nothing is heard, until the returned function is called. */
+  /** Checks the server when nothing is received, until the returned function is called. */
   readonly watch = (): (() => void) => {
     const watcher = {};
     this.watchers.add(watcher);
@@ -54,7 +54,7 @@ export class ServerLink {
     return () => this.watchers.delete(watcher);
   };
 
-  /** A stream brings what happens: whoever polls can do so rarely. */
+  /** Registers an open stream: while there is one, polling can be rare. */
   readonly openStream = (): (() => void) => {
     const stream = {};
     this.streams.add(stream);
@@ -71,7 +71,7 @@ export class ServerLink {
     if (!before.isReachable || before.isUpdated !== isUpdated) this.tell();
   };
 
-  /** A request had no answer: asks at once, because only this request may have failed. True: the server is there. */
+  /** Checks at once after a request has failed, since only that request may have. True: the server answers. */
   readonly check = (): Promise<boolean> => {
     this.run();
     this.question ??= this.askNow().finally(() => {
@@ -107,7 +107,7 @@ export class ServerLink {
       this.timer = undefined;
       return;
     }
-    // Browsers slow the timers of hidden pages down: nothing is known there, and nobody looks.
+    // Browsers throttle the timers of hidden pages, so nothing can be concluded there, and nobody is looking.
     if (this.options.isVisible() && now - this.state.heardAt >= quietMs) void this.check();
   }
 
@@ -117,7 +117,7 @@ export class ServerLink {
       this.heard(await this.options.ask(AbortSignal.timeout(patienceMs)));
       return true;
     } catch {
-      // Something else may have been heard meanwhile.
+      // Another response may have arrived in the meantime.
       if (this.state.heardAt > this.askedAt) return true;
       if (this.state.isReachable) {
         this.state = { ...this.state, isReachable: false };
@@ -132,7 +132,7 @@ export class ServerLink {
   }
 }
 
-/** A proxy before a server that is gone answers in its place. */
+/** A proxy answers for a server that is down. */
 export const isFromProxy = (status: number): boolean => status === 502 || status === 503 || status === 504;
 
 async function askPulse(signal: AbortSignal): Promise<Pulse | null> {

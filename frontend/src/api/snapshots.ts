@@ -1,4 +1,4 @@
-/** Rank snapshots as the page keeps them: a few numbers a module, never the components themselves. */
+/** Rank snapshots as the page keeps them: a few numbers per module, without the components. */
 import { type ModuleLevels, moduleLevels, unpackFloat16, unpackUint16 } from "./packed";
 import type { Num, RankHistory, RanksEvent } from "./types";
 
@@ -12,7 +12,7 @@ export interface Snapshot extends ModuleLevels {
   final: boolean;
 }
 
-/** The snapshots of the columnar history. Their arrays are windows into three large ones. */
+/** The snapshots of the columnar history. Their arrays are views of three large ones. */
 export function snapshotsOf(history: RankHistory): Snapshot[] {
   const count = history.modules.length;
   const cells = history.steps.length * count;
@@ -36,7 +36,7 @@ export function snapshotsOf(history: RankHistory): Snapshot[] {
   });
 }
 
-/** A live event as a snapshot; its packed components are let go. */
+/** A live event as a snapshot, without its packed components. */
 export function snapshotOf(event: RanksEvent): Snapshot {
   return {
     step: event.step,

@@ -1,4 +1,4 @@
-/** Short names for the generated types. Nothing is declared here that the API already says. */
+/** Short names for the generated types. Nothing that the API describes is declared again here. */
 import type { components } from "./schema.gen";
 
 type Shapes = components["schemas"];
@@ -44,10 +44,10 @@ export type Prediction = Shapes["Prediction"];
 /** A number, or its name where JSON has none ("NaN", "Infinity", "-Infinity"). */
 export type Num = Series["values"][number];
 
-/** A configuration while it is being written: any shape until the API has checked it. */
+/** A configuration that is being edited: any shape until the API has checked it. */
 export type ConfigDraft = Record<string, unknown>;
 
-/** One event of a run as history and stream give it, told apart by `kind`. Fields that are null are left out. */
+/** One event of a run from history or stream, discriminated by `kind`. Fields that are null are omitted. */
 export type RunEvent = Shapes["StoredEvent"];
 export type EventOf<Kind extends RunEvent["kind"]> = Extract<RunEvent, { kind: Kind }>;
 export type RanksEvent = EventOf<"ranks">;

@@ -10,7 +10,7 @@ function Broken(): never {
   throw new Error("No such axis.");
 }
 
-test("a page that breaks says so, and the next page is drawn", async () => {
+test("a page that crashes says so, and the next page is rendered", async () => {
   vi.spyOn(console, "error").mockImplementation(() => {});
   render(
     <MantineProvider env="test">

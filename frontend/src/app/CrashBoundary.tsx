@@ -3,7 +3,7 @@ import { Component, type ReactNode } from "react";
 import { useLocation } from "react-router";
 import { ErrorState } from "@/components/feedback/states";
 
-/** Shown instead of a page that failed while it was drawn or loaded; another address is another try. */
+/** Replaces a page that failed to render or load; another address tries again. */
 export function CrashBoundary({ children }: { children: ReactNode }) {
   return <Boundary path={useLocation().pathname}>{children}</Boundary>;
 }
@@ -29,9 +29,7 @@ class Boundary extends Component<BoundaryProps, { error: Error | null }> {
     return (
       <Container size="sm" py="xl">
         <ErrorState
-          title={
-            isOfLoading(this.state.error) ? "This part of the page could not be loaded" : "The page crashed"
-          }
+          title={isOfLoading(this.state.error) ? "This part of the page failed to load" : "The page crashed"}
           error={this.state.error}
           onRetry={() => window.location.reload()}
         />
@@ -40,6 +38,6 @@ class Boundary extends Component<BoundaryProps, { error: Error | null }> {
   }
 }
 
-/** Browsers have no type for it, each has words of its own. */
+/** Browsers have no error type for it, and each has its own message. */
 const isOfLoading = (error: Error): boolean =>
   /dynamically imported module|module script failed|preload CSS/i.test(error.message);

@@ -5,8 +5,9 @@ import type { WorkerInfo } from "@/api/types";
 import { useLink } from "@/components/server/use-link";
 import { ApiText } from "@/components/text/ApiText";
 import { age } from "@/components/text/format";
+import { plural } from "@/components/text/plural";
 
-/** Workers and services at a glance; what is wrong and what to do on demand. */
+/** Workers and services at a glance, with problems and next steps in a popover. */
 export function HealthPill() {
   const health = useQuery(healthQuery);
   const workers = useQuery(workersQuery);
@@ -14,20 +15,24 @@ export function HealthPill() {
   const slots = online.reduce((sum, worker) => sum + worker.slots, 0);
   const busy = online.reduce((sum, worker) => sum + worker.busy, 0);
   const { isReachable } = useLink();
-  const [colour, words, short] = !isReachable
-    ? ["red", "Server unreachable", "off"]
+  const [colour, text, short] = !isReachable
+    ? ["red", "Server unreachable", "Offline"]
     : !health.data || !workers.data
-      ? ["gray", health.error ? "unknown" : "checking", "…"]
+      ? ["gray", health.error ? "Unknown" : "Checking", "…"]
       : online.length === 0
-        ? ["orange", "no worker online", "no worker"]
+        ? ["orange", "No worker online", "No worker"]
         : health.data.status === "degraded"
           ? ["orange", "Problem", "Problem"]
-          : ["teal", `${busy} of ${slots} busy`, `${busy}/${slots}`];
+          : [
+              "teal",
+              `${plural(online.length, "worker")}, ${busy === 0 ? "idle" : `${busy} of ${plural(slots, "slot")} busy`}`,
+              busy === 0 ? "idle" : `${busy}/${slots}`,
+            ];
   return (
     <Popover position="bottom-end" width={320} withArrow shadow="md">
       <Popover.Target>
         <UnstyledButton
-          aria-label={`Workers and services: ${words}`}
+          aria-label={`Workers and services: ${text}`}
           data-testid="health-pill"
           style={{ flexShrink: 0 }}
         >
@@ -43,7 +48,7 @@ export function HealthPill() {
           >
             <span className="numbers">
               <Box component="span" visibleFrom="sm">
-                {words}
+                {text}
               </Box>
               <Box component="span" hiddenFrom="sm">
                 {short}
@@ -69,7 +74,7 @@ export function HealthPill() {
               </Text>
             </>
           ) : (
-            <Text size="sm">{health.error?.message ?? "Waiting for the server."}</Text>
+            <Text size="sm">{health.error?.message ?? "Waiting for the server"}</Text>
           )}
         </Stack>
       </Popover.Dropdown>
@@ -95,7 +100,7 @@ function Service({
           {name}
         </Text>
         <Badge size="sm" variant="light" color={ok ? "teal" : "orange"} tt="none">
-          {ok ? "ok" : "needs attention"}
+          {ok ? "OK" : "Needs attention"}
         </Badge>
       </Group>
       <Text size="xs" c="dimmed">

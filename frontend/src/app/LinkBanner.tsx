@@ -5,11 +5,11 @@ import { useLink } from "@/components/server/use-link";
 import { clock } from "@/components/text/format";
 import { canReload, forgetTyping } from "./typed";
 
-/** Of the server's build that the page was reloaded for: a cache that serves the old one must not reload it for ever. */
+/** When the page last reloaded for a new build: a cache that serves the old build must not cause an endless reload. */
 const reloadedKey = "rankscope-reloaded-at";
 const reloadPauseMs = 60_000;
 
-/** The one place that says that the server is unreachable, or that there is a newer page. Lies over the page: nothing moves. */
+/** Says that the server is unreachable or that the page was updated. Overlays the page, so that nothing moves. */
 export function LinkBanner() {
   const { isReachable, isUpdated, heardAt } = useLink();
   const { pathname } = useLocation();
@@ -24,7 +24,7 @@ export function LinkBanner() {
         <span>
           <strong>Server unreachable.</strong> Reconnecting…
         </span>
-        <span className="numbers link-banner-note">Last answer at {clock(heardAt / 1000)}</span>
+        <span className="numbers link-banner-note">Last response at {clock(heardAt / 1000)}</span>
       </div>
     );
   }

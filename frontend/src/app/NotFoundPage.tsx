@@ -7,14 +7,14 @@ export function NotFoundPage() {
   useTitle("Not found");
   return (
     <EmptyState
-      title="There is no such page"
+      title="Page not found"
       action={
         <Button component={Link} to="/">
           All runs
         </Button>
       }
     >
-      The address may be mistyped, or the page has moved.
+      The address may be wrong, or the page may have moved.
     </EmptyState>
   );
 }

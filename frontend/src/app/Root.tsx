@@ -17,7 +17,7 @@ const SignInPage = lazyPart(
   (part) => part.SignInPage,
 );
 
-/** Sign-in before anything else; then the shell with the page in it. */
+/** The sign-in page, or the shell with the page in it. */
 export function Root() {
   const session = useQuery({ ...sessionQuery, retry: 5 });
   const isSignedIn = session.data?.signed_in === true;

@@ -71,7 +71,7 @@ export function Shell({ children }: { children: ReactNode }) {
 function ColourSchemeButton() {
   const { setColorScheme } = useMantineColorScheme();
   const isDark = useComputedColorScheme("light") === "dark";
-  const label = isDark ? "Use light colours" : "Use dark colours";
+  const label = isDark ? "Use light theme" : "Use dark theme";
   return (
     <Tooltip label={label}>
       <ActionIcon

@@ -4,8 +4,8 @@ import { sessionQuery } from "@/api/queries";
 import { link } from "@/api/server-link";
 
 /**
- * Retries what a restart of the server breaks, never what it refused; a 401 anywhere leads to the sign-in page.
- * Once an unreachable server answers again, all that is shown and may be old is read again.
+ * Retries requests that a restart of the server breaks, but not those that it refused; any 401 leads to the sign-in page.
+ * When an unreachable server answers again, everything on the page that may be stale is read again.
  */
 export function createQueryClient(): QueryClient {
   const onError = (error: Error) => {

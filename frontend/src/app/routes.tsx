@@ -26,8 +26,8 @@ const GlossaryPage = lazyPart(
 );
 
 /**
- * The addresses of the page. Plain routes: all data come through the query cache, and the router that loads data itself
- * is five times as large.
+ * The addresses of the page. Plain routes: all data comes through the query cache, and the data router is five times as
+ * large.
  */
 export function AppRoutes() {
   return (
@@ -38,7 +38,7 @@ export function AppRoutes() {
         <Route path="runs/:id" element={<RunPage />} />
         <Route path="compare" element={<ComparePage />} />
         <Route path="glossary" element={<GlossaryPage />} />
-        {/* Where the server leads a link with a wrong token; whoever is signed in has nothing to do there. */}
+        {/* The server redirects links with a wrong token here; a signed-in user goes on to the runs. */}
         <Route path="sign-in" element={<Navigate to="/" replace />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>

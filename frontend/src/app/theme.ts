@@ -15,7 +15,7 @@ const brand: MantineColorsTuple = [
   "#063f60",
 ];
 
-/** Blueish greys, so that inputs and cards are of one family; index 2 is dimmed text, 7 the cards. */
+/** Bluish greys for inputs and cards; index 2 is dimmed text, 7 the cards. */
 const dark: MantineColorsTuple = [
   "#d3dae1",
   "#b9c3cd",

@@ -1,4 +1,4 @@
-/** Whether a person has typed into this page and may lose it by a reload. */
+/** Whether the user has typed something on this page that a reload would lose. */
 
 let isTyped = false;
 
@@ -10,10 +10,10 @@ export function watchTyping(): void {
   document.addEventListener("input", note, { capture: true, passive: true });
 }
 
-/** Another page: what was typed on the one before was sent or given up. */
+/** Called for a new page: what was typed on the previous one was sent or discarded. */
 export function forgetTyping(): void {
   isTyped = false;
 }
 
-/** A reload loses nothing: nothing was typed, and no dialog is open. The address keeps what is looked at. */
+/** True if a reload loses nothing: nothing was typed and no dialog is open. The address keeps the view. */
 export const canReload = (): boolean => !isTyped && document.querySelector('[role="dialog"]') === null;

@@ -7,29 +7,29 @@ import { notifyError } from "@/components/feedback/toast";
 import { dataToBlob, fileName, saveFile } from "@/components/files/save-file";
 import { loadPart } from "@/components/server/load-part";
 
-const pictureWidth = 1000;
+const imageWidth = 1000;
 
 interface ExportMenuProps {
-  /** What is saved, for whoever does not see the chart beside it. */
+  /** Accessible name, such as "Export train loss". */
   label: string;
-  /** Names the files, without their ending. */
+  /** File name without extension. */
   file: string;
-  /** Pixels of the chart, if its height says something; left out: half as high as it is wide. */
+  /** Height of the chart in pixels, if it matters; omitted: half the width. */
   height?: number;
   figureOf: (look: Look) => Figure;
-  /** Over the picture of a chart that has no title of its own. */
+  /** Title of the image, for a chart without one. */
   title?: string;
-  /** The numbers; left out: those that are drawn. */
+  /** The numbers; omitted: those that are drawn. */
   rows?: () => object[] | Promise<object[]>;
-  /** What JSON holds; left out: the rows. */
+  /** Content of the JSON file; omitted: the rows. */
   jsonOfRows?: (rows: object[]) => object;
-  /** More to take away, drawn in the look that is chosen. */
+  /** More menu items, given the chosen look. */
   more?: (look: Look) => ReactNode;
   testId?: string;
   variant?: "default" | "subtle";
 }
 
-/** Takes a chart away: as a picture on a light or dark ground, or as its numbers. */
+/** Exports a chart as an image on a light or dark background, or as its numbers. */
 export function ExportMenu(props: ExportMenuProps) {
   const { label, figureOf, more, variant = "subtle" } = props;
   const look = useLook();
@@ -38,12 +38,12 @@ export function ExportMenu(props: ExportMenuProps) {
   const chosen = isLight ? lightLook : darkLook;
   const file = (ending: string) => `${fileName(props.file)}.${ending}`;
 
-  const picture = async (format: "png" | "svg") => {
+  const image = async (format: "png" | "svg") => {
     const { figureImage } = await loadPart(() => import("./figure-image"));
     const figure = props.title ? titled(figureOf(chosen), props.title, chosen) : figureOf(chosen);
     const size = {
-      width: pictureWidth,
-      height: 30 + (props.height ?? pictureWidth / 2),
+      width: imageWidth,
+      height: 30 + (props.height ?? imageWidth / 2),
       scale: format === "png" ? 2 : 1,
     };
     saveFile(file(format), dataToBlob(await figureImage(figure, format, chosen, size)));
@@ -57,8 +57,8 @@ export function ExportMenu(props: ExportMenuProps) {
     const text = ending === "csv" ? csvOf(rows) : jsonOf(props.jsonOfRows?.(rows) ?? rows);
     saveFile(file(ending), new Blob([text], { type: ending === "csv" ? "text/csv" : "application/json" }));
   };
-  const tell = (work: Promise<void>) =>
-    void work.catch((error: unknown) => notifyError("The file could not be made", error));
+  const report = (work: Promise<void>) =>
+    void work.catch((error: unknown) => notifyError("Could not create the file", error));
 
   return (
     <Menu position="bottom-end" withinPortal>
@@ -75,9 +75,9 @@ export function ExportMenu(props: ExportMenuProps) {
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label>Picture</Menu.Label>
-        <Menu.Item onClick={() => tell(picture("png"))}>PNG</Menu.Item>
-        <Menu.Item onClick={() => tell(picture("svg"))}>SVG</Menu.Item>
+        <Menu.Label>Image</Menu.Label>
+        <Menu.Item onClick={() => report(image("png"))}>PNG</Menu.Item>
+        <Menu.Item onClick={() => report(image("svg"))}>SVG</Menu.Item>
         {more?.(chosen)}
         <Menu.Item
           closeMenuOnClick={false}
@@ -90,8 +90,8 @@ export function ExportMenu(props: ExportMenuProps) {
         </Menu.Item>
         <Menu.Divider />
         <Menu.Label>Numbers</Menu.Label>
-        <Menu.Item onClick={() => tell(table("csv"))}>CSV</Menu.Item>
-        <Menu.Item onClick={() => tell(table("json"))}>JSON</Menu.Item>
+        <Menu.Item onClick={() => report(table("csv"))}>CSV</Menu.Item>
+        <Menu.Item onClick={() => report(table("json"))}>JSON</Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { drawnRows } from "./drawn-rows";
 
-test("a row a point of every series that has points", () => {
+test("one row per point, for every series that has points", () => {
   const figure = {
     data: [
       { name: "planned", x: [0, 10], y: [8, 4] },

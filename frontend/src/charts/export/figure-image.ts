@@ -6,11 +6,11 @@ import type { Look } from "@/charts/plot/look";
 export interface ImageSize {
   width: number;
   height: number;
-  /** Pixels of the picture to one of the size; drawings need none. */
+  /** Image pixels per CSS pixel; vector formats need none. */
   scale?: number;
 }
 
-/** A figure as a picture on the look's own background, as a data: address. */
+/** A figure as an image on the look's background, as a data: URL. */
 export async function figureImage(
   figure: Figure,
   format: "png" | "svg",
@@ -19,7 +19,7 @@ export async function figureImage(
 ): Promise<string> {
   const plotly = await loadPlotly();
   const layout = { ...figure.layout, autosize: false, width, height, paper_bgcolor: look.surface };
-  // With a gap Plotly draws the cells of a grid at their size: what shows an SVG may blur a picture of one pixel a cell.
+  // With a gap Plotly draws grid cells as shapes; without it, as a bitmap with one pixel per cell, which SVG viewers may blur.
   const cells = figure.data.map((trace) =>
     trace.type === "heatmap" && !("x" in trace) ? { ...trace, xgap: 1, ygap: 1 } : trace,
   );

@@ -9,20 +9,20 @@ export interface GifInput {
   look: Look;
   width: number;
   height: number;
-  /** The last picture stays longer. */
+  /** Delay per frame; the last frame stays longer. */
   delayMs: number;
   onProgress: (done: number) => void;
   signal: AbortSignal;
 }
 
-/** Figures one after another as an animated GIF; throws AbortError when it is called off. */
+/** The figures as an animated GIF; throws AbortError when it is cancelled. */
 export async function gifOf(input: GifInput): Promise<Blob> {
   const { GIFEncoder, applyPalette, quantize } = await loadPart(() => import("gifenc"));
   const { count, signal } = input;
   const canvas = document.createElement("canvas");
   canvas.width = input.width;
   canvas.height = input.height;
-  // One palette for all pictures, so that no colour flickers: from the first, the middle and the last of them.
+  // One palette for all frames, so that colours do not flicker: from the first, the middle and the last frame.
   const samples = [...new Set([0, Math.floor((count - 1) / 2), count - 1])];
   const pixels: Uint8ClampedArray[] = [];
   for (const frame of samples) pixels.push(await pixelsOf(input, frame, canvas));
@@ -54,7 +54,7 @@ async function pixelsOf(
   image.src = await figureImage(input.figureAt(frame), "png", look, { width, height });
   await image.decode();
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (!context) throw new Error("This browser draws no pictures: it has no canvas.");
+  if (!context) throw new Error("This browser can't draw images: it has no canvas.");
   context.drawImage(image, 0, 0, width, height);
   return context.getImageData(0, 0, width, height).data;
 }

@@ -1,4 +1,4 @@
-// The encoder ships no types; these are of what is used here.
+// The encoder ships no types; these cover what is used here.
 declare module "gifenc" {
   type Palette = number[][];
   export function quantize(rgba: Uint8ClampedArray, colours: number): Palette;

@@ -10,14 +10,14 @@ interface Counted {
   final: boolean;
 }
 
-/** Something that a person did to the run. */
+/** A steering request that took effect. */
 export interface SteeringMark {
   step: number;
   text: string;
 }
 
 export interface BudgetInput {
-  /** The plan that is in force: bent by what a person did. */
+  /** The current plan, with the changes made by steering. */
   planned: readonly BudgetPoint[];
   frames: readonly Counted[];
   steering?: readonly SteeringMark[];
@@ -25,10 +25,10 @@ export interface BudgetInput {
   totalSteps: number | null;
 }
 
-/** Planned and actual number of live components. Between prunings components may come back, so only exact counts are drawn. */
+/** Planned and actual number of live components. Components may be regrown between prunings, so only exact counts are drawn. */
 export function budgetFigure({ planned, frames, steering = [], look, totalSteps }: BudgetInput): Figure {
   const exact = frames.filter((frame) => frame.pruning || frame.final || frame.step === 0);
-  // The number holds until the next pruning: the line goes on to the newest snapshot.
+  // The count holds until the next pruning, so the line continues to the newest snapshot.
   const newest = frames.at(-1);
   const lastExact = exact.at(-1);
   if (newest && lastExact && newest.step > lastExact.step) exact.push({ ...newest, live: lastExact.live });
@@ -70,7 +70,7 @@ export function budgetFigure({ planned, frames, steering = [], look, totalSteps 
   };
 }
 
-/** A triangle on the plan at each act; what it was stands in the hover. */
+/** A triangle on the plan for each steering request, described on hover. */
 function steeringTrace(steering: readonly SteeringMark[], planned: readonly BudgetPoint[], look: Look) {
   const budgetAt = (step: number) => planned.findLast((point) => point.step <= step)?.budget ?? 0;
   return {

@@ -10,7 +10,7 @@ export interface Curve {
   values: readonly Num[];
   colour: string;
   dash?: "solid" | "dot" | "dash";
-  /** A mean over the full data, drawn strong over the faint points. */
+  /** A mean over the full data, drawn over the faint points. */
   smoothed?: readonly Num[];
   hasMarkers?: boolean;
   onSecondAxis?: boolean;
@@ -26,11 +26,11 @@ export interface CurvesInput {
   xFormat?: string;
   yFormat?: string;
   isLog?: boolean;
-  /** The legend is there when there is something to tell apart; false: never. */
+  /** Omitted: a legend if there is more than one line; false: never. */
   hasLegend?: boolean;
-  /** The vertical axis begins at zero: amounts of something. */
+  /** The vertical axis starts at zero, for amounts. */
   isFromZero?: boolean;
-  /** Thin lines with a word: where an attempt went on. */
+  /** Thin labelled lines, such as the start of an attempt. */
   marks?: readonly { x: number; text: string }[];
 }
 
@@ -88,7 +88,7 @@ export function curvesFigure(input: CurvesInput): Figure {
   };
 }
 
-/** Room around values that are all but equal: else the axis shows the last digits of their rounding. */
+/** Padding around values that are nearly equal; otherwise the axis would show their rounding errors. */
 function flatRange(curves: readonly Curve[], { isLog, isFromZero }: CurvesInput) {
   if (isLog || isFromZero) return {};
   let low = Number.POSITIVE_INFINITY;
@@ -185,11 +185,11 @@ function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
     result.push({
       type: "scatter",
       mode: "markers",
-      name: `${name}: not a finite number (${broken.x.length})`,
+      name: `${name}: NaN or infinite (${broken.x.length})`,
       x: broken.x,
       y: broken.y,
       yaxis,
-      customdata: broken.words,
+      customdata: broken.text,
       marker: { symbol: "x", size: 8, color: look.alarm },
       hovertemplate: `is %{customdata}<extra>${name}</extra>`,
       showlegend: true,
@@ -203,9 +203,9 @@ function finiteOrNull(value: Num): number | null {
   return Number.isFinite(number) ? number : null;
 }
 
-/** NaN and infinities have no place on the axis: they are marked at the height of the last finite value before them. */
+/** NaN and infinities can't be placed on the axis: they are marked at the height of the last finite value before them. */
 function notFinite(x: readonly number[], values: readonly number[]) {
-  const result = { x: [] as number[], y: [] as number[], words: [] as string[] };
+  const result = { x: [] as number[], y: [] as number[], text: [] as string[] };
   let height = values.find((value) => Number.isFinite(value)) ?? 0;
   values.forEach((value, index) => {
     if (Number.isFinite(value)) {
@@ -214,7 +214,7 @@ function notFinite(x: readonly number[], values: readonly number[]) {
     }
     result.x.push(x[index] ?? 0);
     result.y.push(height);
-    result.words.push(String(value));
+    result.text.push(String(value));
   });
   return result;
 }

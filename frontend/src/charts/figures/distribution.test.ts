@@ -5,7 +5,7 @@ import { rankCounts, rankGroups, rankGroupsFigure } from "./distribution";
 
 const module = (layer: number, kind: string, stack = "") => ({ name: "", layer, kind, stack }) as Module;
 
-test("counts the modules at every rank, also at none", () => {
+test("counts the modules at every rank, including 0", () => {
   expect(rankCounts([0, 2, 2, 3], 4)).toEqual([1, 0, 2, 1, 0]);
 });
 
@@ -20,7 +20,7 @@ test("sums up live components by layer or kind, with mean and standard deviation
   ]);
 });
 
-test("shows the layers of encoder and decoder apart, under one fixed scale", () => {
+test("shows the layers of encoder and decoder separately, on one fixed scale", () => {
   const groups = rankGroups([module(0, "q", "encoder"), module(0, "q", "decoder")], [1, 2], "layer");
   const figure = rankGroupsFigure(groups, 8, "layer", lightLook);
   expect(figure.data.slice(0, 2).map((trace) => (trace as { name: string }).name)).toEqual([

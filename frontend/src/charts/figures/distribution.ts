@@ -3,6 +3,7 @@ import { layerWord } from "@/charts/heatmap/module-grid";
 import { axis, baseLayout, type Figure } from "@/charts/plot/figure";
 import { colourOf, type Look } from "@/charts/plot/look";
 import { plainText } from "@/charts/plot/plain-text";
+import { plural } from "@/components/text/plural";
 
 export type Grouping = "layer" | "kind" | "rank";
 
@@ -19,7 +20,7 @@ export interface RankGroup {
   highest: number;
 }
 
-/** One group a layer or kind, encoder and decoder apart, in the order of the forward pass. */
+/** One group per layer or kind, encoder and decoder separately, in the order of the forward pass. */
 export function rankGroups(
   modules: readonly Module[],
   ranks: ArrayLike<number>,
@@ -69,7 +70,9 @@ export function rankCountsFigure(ranks: ArrayLike<number>, width: number, look: 
         x: counts.map((_, rank) => rank),
         y: counts,
         marker: { color: counts.map((_, rank) => (rank === 0 ? look.emptyInk : colourOf(look, 0))) },
-        hovertemplate: "%{y} modules at rank %{x}<extra></extra>",
+        text: counts.map((modules) => plural(modules, "module")),
+        textposition: "none",
+        hovertemplate: "%{text} at rank %{x}<extra></extra>",
       } as Figure["data"][number],
     ],
     layout: baseLayout(look, {
@@ -82,7 +85,7 @@ export function rankCountsFigure(ranks: ArrayLike<number>, width: number, look: 
       }),
       yaxis: axis(look, {
         title: titleOf("modules", look, 6),
-        // The same height at every step: bars move, the axis does not.
+        // The same range at every step: only the bars move.
         range: [0, Math.max(1, ranks.length)],
         nticks: 4,
       }),
@@ -92,7 +95,7 @@ export function rankCountsFigure(ranks: ArrayLike<number>, width: number, look: 
 
 /**
  * Live components of each layer or kind as bars, and the mean rank of its modules with its standard deviation as a dot
- * with whiskers on the axis at the right (Mao et al. 2024, Figure 2). Both axes end at what the groups began with.
+ * with whiskers on the right axis (Mao et al. 2024, Figure 2). Both axes end at the initial values.
  */
 export function rankGroupsFigure(
   groups: readonly RankGroup[],
@@ -156,7 +159,7 @@ export function rankGroupsFigure(
         ...axis(look, {
           title: titleOf("mean rank", look, 6),
           range: [0, width * 1.05],
-          // Its own round numbers: in step with the other axis they would be fractions.
+          // Its own ticks: aligned with the left axis they would be fractions.
           tickmode: "auto",
           nticks: 5,
           showgrid: false,
@@ -171,7 +174,7 @@ export function rankGroupsFigure(
 export function groupText(group: RankGroup, grouping: "layer" | "kind", hasStacks: boolean): string {
   const name = grouping === "layer" ? `layer ${group.name}` : group.name;
   const stack = hasStacks && group.stack ? `${group.stack} ` : "";
-  return `<b>${plainText(stack + name)}</b><br>${group.live} live in ${group.modules} modules<br>mean rank ${group.mean.toFixed(2)} ± ${group.spread.toFixed(2)}, ${group.lowest} to ${group.highest}`;
+  return `<b>${plainText(stack + name)}</b><br>${group.live} live in ${plural(group.modules, "module")}<br>mean rank ${group.mean.toFixed(2)} ± ${group.spread.toFixed(2)}, ${group.lowest} to ${group.highest}`;
 }
 
 function namesOf(groups: readonly RankGroup[]): { tickvals: number[]; ticktext: string[] } {

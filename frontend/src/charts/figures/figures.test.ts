@@ -43,7 +43,7 @@ describe("curvesFigure", () => {
     colour: "#000",
   };
 
-  test("leaves a gap for what is not finite, marks it, and says what it was", () => {
+  test("leaves a gap for values that are not finite, marks them, and names them on hover", () => {
     const data = curvesFigure({ curves: [{ ...curve, values: [...curve.values] }], look: lightLook })
       .data as Trace[];
     expect(data[0].y).toEqual([0.5, null, null, 0.3]);
@@ -51,7 +51,7 @@ describe("curvesFigure", () => {
     expect(data[1].name).toContain("(2)");
   });
 
-  test("gives values that are all but equal some room, and says when the axis is Plotly's again", () => {
+  test("pads values that are nearly equal, and returns to Plotly's range when they are not", () => {
     const yaxis = (values: number[]) =>
       curvesFigure({ curves: [{ ...curve, values }], look: lightLook }).layout.yaxis;
     expect(yaxis([2, 2, 2, 2])?.range).toEqual([1.9, 2.1]);
@@ -59,7 +59,7 @@ describe("curvesFigure", () => {
     expect(yaxis([2, 2, 2, 3])?.autorange).toBe(true);
   });
 
-  test("shows the raw points behind the smoothed ones", () => {
+  test("shows the raw points behind the smoothed line", () => {
     const x = Array.from({ length: 50 }, (_, at) => at);
     const data = curvesFigure({
       curves: [{ name: "loss", x, values: x, smoothed: x.map(() => 2), colour: "#000" }],
@@ -88,7 +88,7 @@ describe("budgetFigure", () => {
     expect(data[1].y).toEqual([8, 4, 4]);
   });
 
-  test("marks what a person did on the plan, in words", () => {
+  test("marks steering on the plan, with a description", () => {
     const steering = [{ step: 12, text: "step 12: pruning is held" }];
     const data = budgetFigure({ planned, frames: [], steering, look: lightLook, totalSteps: 20 })
       .data as Trace[];

@@ -4,7 +4,7 @@ import { darkScale, lightScale } from "@/charts/heatmap/colour-scale";
 import { axis, baseLayout, type Figure } from "@/charts/plot/figure";
 import type { Look } from "@/charts/plot/look";
 
-/** What the lanes show: a row for each component at each step; no score where it does not live. */
+/** The numbers of the chart: a row for each component at each step; no score where it is not live. */
 export function laneRows({ width, steps, mask, scores }: ComponentHistory): object[] {
   const cells = steps.length * width;
   const [alive, values] = [unpackMask(mask, cells), unpackFloat16(scores, cells)];
@@ -17,8 +17,8 @@ export function laneRows({ width, steps, mask, scores }: ComponentHistory): obje
 }
 
 /**
- * The components of one module over the steps: a lane each, its score as shade while it lives, grey while it does not.
- * Crosses mark where it was pruned, triangles where it came back.
+ * The components of one module over the steps, one lane each: shaded by score while live, grey while not.
+ * Crosses mark prunings, triangles regrowth.
  */
 export function lanesFigure(history: ComponentHistory, changes: readonly LedgerLine[], look: Look): Figure {
   const { width, steps } = history;
@@ -89,7 +89,7 @@ export function lanesFigure(history: ComponentHistory, changes: readonly LedgerL
   };
 }
 
-/** A snapshot holds from its step to the next one's; the last gets the stretch of the one before. */
+/** A snapshot is drawn from its step to the next one's; the last is as wide as the one before it. */
 function edges(steps: readonly number[]): number[] {
   const last = steps.at(-1) ?? 0;
   return [...steps, last + Math.max(1, last - (steps.at(-2) ?? last - 1))];
@@ -106,13 +106,13 @@ function change(changes: readonly LedgerLine[], kind: LedgerLine["change"], mark
   return {
     type: "scatter",
     mode: "markers",
-    name: kind === "pruned" ? "pruned" : "came back",
+    name: kind,
     x: own.map((line) => line.step),
     y: own.map((line) => line.component),
     marker,
-    hovertemplate: `component %{y} ${kind === "pruned" ? "was pruned" : "came back"} at step %{x}<extra></extra>`,
+    hovertemplate: `component %{y} ${kind} at step %{x}<extra></extra>`,
   };
 }
 
-/** Pixels: a lane is as high as its name. */
+/** Pixels: each lane is as high as its label. */
 export const lanesHeight = (width: number): number => Math.min(560, Math.max(170, width * 18)) + 56;

@@ -1,6 +1,6 @@
 export type ColourScale = readonly (readonly [number, string])[];
 
-/** More rank is darker (ColorBrewer YlGnBu; Plotly's own runs the other way). */
+/** A higher rank is darker (ColorBrewer YlGnBu; Plotly's own is reversed). */
 export const lightScale: ColourScale = [
   [0, "#ffffd9"],
   [0.125, "#edf8b1"],
@@ -13,7 +13,7 @@ export const lightScale: ColourScale = [
   [1, "#081d58"],
 ];
 
-/** More rank is brighter (Viridis). */
+/** A higher rank is brighter (Viridis). */
 export const darkScale: ColourScale = [
   [0, "#440154"],
   [0.125, "#472d7b"],
@@ -26,7 +26,7 @@ export const darkScale: ColourScale = [
   [1, "#fde725"],
 ];
 
-/** Less is orange, more is blue (ColorBrewer PuOr turned to blue): told apart with every common kind of colour blindness. */
+/** Less is orange, more is blue (ColorBrewer PuOr turned to blue): distinguishable with every common kind of colour blindness. */
 export const lightSigned: ColourScale = [
   [0, "#7f3b08"],
   [0.125, "#b35806"],

@@ -18,7 +18,7 @@ export interface HeatmapLayoutInput {
   selected: number | null;
 }
 
-/** Axes of every pane, the scale that they share, the outline of the chosen module and the titles. */
+/** Axes of every pane, their shared scale, the outline of the chosen module and the titles. */
 export function heatmapLayout(input: HeatmapLayoutInput): Figure["layout"] {
   const { grid, look, colouring, scale, low, top, hasScale } = input;
   const { isScore, unit } = meanings[colouring];
@@ -63,7 +63,7 @@ export function heatmapLayout(input: HeatmapLayoutInput): Figure["layout"] {
     axes[`yaxis${suffix}`] = axis(look, {
       ...everyName(rows, 32),
       domain: domains[index] ?? [0, 1],
-      // Layer 0 at the top, as one reads.
+      // Layer 0 at the top.
       range: [rows.length - 0.5, -0.5],
       anchor: `x${suffix}` as never,
       showgrid: false,
@@ -118,7 +118,7 @@ function linesBetween(rows: number, columns: number, pane: number, look: Look) {
   };
 }
 
-/** Seen on every colour of the scales: a bright line on a broader one of the page. */
+/** Visible on every colour of the scales: a bright line on a wider one in the page's colour. */
 function outline({ pane, row, column }: Place, look: Look) {
   const frame = {
     type: "rect",
@@ -155,7 +155,7 @@ function everyName(names: readonly string[], most: number): { tickvals: number[]
   return { tickvals: shown, ticktext: shown.map((index) => plainText(names[index] ?? "")) };
 }
 
-/** Pixels between two panes: the names of the upper one's columns, upright on a phone, and the title of the next. */
+/** Pixels between two panes, for the column names of the upper one, vertical on a phone, and the title of the next. */
 function betweenPanes(grid: ModuleGrid): number {
   const upper = grid.panes.slice(0, -1).flatMap((pane) => pane.columns);
   const longest = Math.max(0, ...upper.map((name) => name.length));
@@ -164,10 +164,10 @@ function betweenPanes(grid: ModuleGrid): number {
 
 const rowsOf = (grid: ModuleGrid): number => grid.panes.reduce((sum, pane) => sum + pane.rows.length, 0);
 
-/** Of the cells: with the player above and the head of the page they fit a screen of 800. */
+/** Height of the cells: with the player and the page's header they fit a screen of 800 pixels. */
 const mostPixels = 560;
 
-/** Pixels: rows of a comfortable height for few layers, and all of them on a screen for many. */
+/** Pixels: rows of a comfortable height for few layers; for many, all of them fit on a screen. */
 export function heatmapHeight(grid: ModuleGrid): number {
   const extra = betweenPanes(grid) * (grid.panes.length - 1) + (grid.panes[0]?.title ? 20 : 0);
   return Math.round(Math.min(mostPixels, Math.max(220, rowsOf(grid) * 54)) + 48 + extra);

@@ -55,7 +55,7 @@ describe("heatmapFigure", () => {
     expect(figure().layout.coloraxis).toMatchObject({ cmin: 0, cmax: 6 });
   });
 
-  test("leaves rank 0 out of the scale and marks it with a cross; what is not adapted stays empty", () => {
+  test("excludes rank 0 from the scale and marks it with a cross; a module that is not adapted stays empty", () => {
     const { heat, empty, crosses } = figure();
     expect(heat.z).toEqual([
       [4, null],
@@ -81,7 +81,7 @@ describe("heatmapFigure", () => {
     expect(heat.text[0][0]).toContain("0.query");
     expect(heat.text[0][0]).toContain("rank 4 of 6");
     expect(heat.text[0][0]).toContain("mean 0.50, max 0.75");
-    expect(heat.text[0][0]).toContain("−2 since the start, 0 by the last pruning");
+    expect(heat.text[0][0]).toContain("−2 since the start, 0 in the last pruning");
     expect(empty.text[0][1]).toContain("no live component");
     expect(heat.customdata[1][0]).toBe(2);
   });
@@ -95,7 +95,7 @@ describe("heatmapFigure", () => {
     expect([z("mean"), z("max"), z("sum")]).toEqual([0.5, 0.75, 2]);
   });
 
-  test("a change has a scale around 0, and a sign that is read without colour", () => {
+  test("a change has a scale around 0, and a sign that can be read without colour", () => {
     const since = figure({ colouring: "change" });
     expect(since.heat.z).toEqual([
       [-2, null],
@@ -107,7 +107,7 @@ describe("heatmapFigure", () => {
     expect(last.words).toEqual(["+1", "0"]);
   });
 
-  test("has no numbers above the limit, but a plus where a module gained", () => {
+  test("has no numbers above the limit, but a plus where the rank has grown", () => {
     const many = Array.from({ length: mostLabelledCells + 1 }, (_, layer) => module(layer, "query"));
     const ranks = many.map((_, index) => 3 + (index % 2));
     const large = {
@@ -122,7 +122,7 @@ describe("heatmapFigure", () => {
     expect(new Set(figure({ ...large, colouring: "change" }).words)).toEqual(new Set(["+"]));
   });
 
-  test("marks an importance that is NaN in place of giving it a colour", () => {
+  test("marks an importance that is NaN instead of colouring it", () => {
     const { heat, words } = figure({
       modules: modules.slice(0, 1),
       view: view(levels([3], [Number.NaN]), [3]),
@@ -132,7 +132,7 @@ describe("heatmapFigure", () => {
     expect(words).toEqual(["NaN"]);
   });
 
-  test("draws encoder and decoder in panes of their own, under one scale", () => {
+  test("draws encoder and decoder in separate panes, on one scale", () => {
     const { data, layout } = figure({
       modules: [module(0, "q", "encoder"), module(0, "q", "decoder"), module(1, "q", "decoder")],
     });

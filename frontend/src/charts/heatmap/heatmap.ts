@@ -22,16 +22,16 @@ export interface HeatmapInput {
   grid?: ModuleGrid;
   view: RankView;
   colouring: Colouring;
-  /** Upper end of the scale; a signed one goes from -top to top. Fixed, so that colours do not jump. */
+  /** Upper end of the scale; a signed scale goes from -top to top. Fixed, so that colours do not jump. */
   top: number;
   look: Look;
-  /** Gets an outline. */
+  /** Index of the outlined module. */
   selected?: number | null;
   /** Off for small multiples that share one scale. */
   hasScale?: boolean;
 }
 
-/** Above this many cells numbers take longer to draw than a person waits (measured: 7,168 cells 1.8 s). */
+/** With more cells, numbers take too long to draw (measured: 1.8 s for 7,168 cells). */
 export const mostLabelledCells = 300;
 
 export function heatmapFigure(input: HeatmapInput): Figure {
@@ -72,7 +72,7 @@ export function heatmapFigure(input: HeatmapInput): Figure {
     }
   });
 
-  // Without gaps Plotly draws one pixel a cell and lets the browser enlarge it; the lines between cells are a shape.
+  // Without gaps Plotly draws one pixel per cell and lets the browser scale it up; the lines between cells are a shape.
   const common = { type: "heatmap", hoverongaps: false } as const;
   const data = bodies.flatMap((body, pane) => {
     const notify = {
@@ -87,7 +87,7 @@ export function heatmapFigure(input: HeatmapInput): Figure {
       {
         ...notify,
         z: body.empty,
-        // A picture of its own, as costly as the coloured one: only when a module is empty.
+        // A separate trace, as costly as the coloured one: only if a module is at rank 0.
         visible: body.empty.some((row) => row.includes(1)),
         zmin: 0,
         zmax: 1,
@@ -113,7 +113,7 @@ export function heatmapFigure(input: HeatmapInput): Figure {
 const scaleOf = (isSigned: boolean, look: Look): ColourScale =>
   isSigned ? (look.isDark ? darkSigned : lightSigned) : look.isDark ? darkScale : lightScale;
 
-/** What is written into a cell: its number, or on a large map a plus where a module gained. */
+/** The label of a cell: its number, or, on a large heatmap, a plus where the rank has grown. */
 function cellText(value: number, colouring: Colouring, cells: number): string {
   if (cells <= mostLabelledCells) return valueText(value, colouring);
   return meanings[colouring].isSigned && value > 0 ? "+" : "";

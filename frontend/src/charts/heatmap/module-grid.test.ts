@@ -22,7 +22,7 @@ describe("moduleGrid", () => {
     expect(grid.reading).toEqual([0, 1, 2, 3]);
   });
 
-  test("shows encoder and decoder apart, and twins of one kind in one layer beside each other", () => {
+  test("shows encoder and decoder separately, and two modules of one kind in one layer next to each other", () => {
     const grid = moduleGrid([
       module(0, "up", "encoder"),
       module(0, "up", "decoder"),
@@ -35,7 +35,7 @@ describe("moduleGrid", () => {
     expect(grid.places.map(({ pane }) => pane)).toEqual([0, 1, 1]);
   });
 
-  test("by kind: kinds down, layers across", () => {
+  test("by kind: rows are kinds, columns are layers", () => {
     const grid = moduleGrid(modules, "kind");
     expect(grid.panes[0]).toMatchObject({
       rows: ["query", "value", "pooler"],

@@ -1,6 +1,6 @@
 import type { Module } from "@/api/types";
 
-/** layer: layers down, kinds across. kind: kinds down, layers across. rank: as layer, most live components first. */
+/** layer: rows are layers, columns are kinds. kind: the reverse. rank: as layer, with the highest ranks first. */
 export type ModuleOrder = "layer" | "kind" | "rank";
 
 /** One matrix; encoder and decoder have one each. */
@@ -11,12 +11,12 @@ export interface GridPane {
   columns: string[];
 }
 
-/** Where each module stands in the heatmap. */
+/** The position of each module in the heatmap. */
 export interface ModuleGrid {
   panes: GridPane[];
   /** By module index. */
   places: Place[];
-  /** Module indices as one reads: pane by pane, row by row. */
+  /** Module indices in reading order: pane by pane, row by row. */
   reading: number[];
 }
 
@@ -26,7 +26,7 @@ export interface Place {
   column: number;
 }
 
-/** Kinds stand in the order of the forward pass. `ranks` (by module) decide the order "rank". */
+/** Kinds are in the order of the forward pass. `ranks`, by module, decide the order "rank". */
 export function moduleGrid(
   modules: readonly Module[],
   order: ModuleOrder = "layer",
@@ -41,7 +41,7 @@ export function moduleGrid(
     const pane = stacks.indexOf(module.stack);
     const { rows, columns } = panes[pane] as GridPane;
     const row = indexIn(rows, layerWord(module));
-    // Two modules of one kind in one layer (experts) get columns of their own.
+    // Two modules of one kind in one layer (experts) get separate columns.
     let name = module.kind;
     for (let twin = 2; taken.has(`${pane}/${row}/${name}`); twin++) name = `${module.kind} (${twin})`;
     taken.add(`${pane}/${row}/${name}`);
@@ -75,7 +75,7 @@ function sortByRank(panes: GridPane[], places: readonly Place[], ranks: ArrayLik
   }));
 }
 
-/** Indices by mean rank, the highest first; equal ones keep their order. */
+/** Indices sorted by mean rank, the highest first; the sort is stable. */
 function descending(length: number, members: (index: number) => { rank: number }[]): number[] {
   const means = Array.from({ length }, (_, index) => {
     const own = members(index);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Module } from "@/api/types";
 import { rankRows } from "./rank-rows";
 
-test("a row a module, with what every colour shows", () => {
+test("one row per module, with every value that a colour can show", () => {
   const module = { name: "layer.0.query", layer: 0, kind: "query", stack: "" } as Module;
   const levels = { ranks: Uint16Array.of(2), mean: Float32Array.of(0.5), max: Float32Array.of(0.75) };
   const [row] = rankRows([module], { levels, start: [6], before: [3] }, 40);

@@ -1,4 +1,4 @@
-/** What the heatmap shows, as a table for other programs. */
+/** The heatmap's numbers as a table for export. */
 import type { Module } from "@/api/types";
 import { colourValue, type RankView } from "./rank-values";
 

@@ -1,10 +1,10 @@
 import type { ModuleLevels } from "@/api/packed";
 
-/** What the colour of a module stands for. */
+/** What the colour of a module shows. */
 export const colourings = ["rank", "mean", "max", "sum", "change", "difference"] as const;
 export type Colouring = (typeof colourings)[number];
 
-/** Of one snapshot, with the two that it is compared to. */
+/** A snapshot, with the ranks that it is compared to. */
 export interface RankView {
   levels: ModuleLevels;
   /** Ranks at the first snapshot. */
@@ -15,7 +15,7 @@ export interface RankView {
 
 interface Meaning {
   title: string;
-  /** Beside the scale. */
+  /** Title of the scale. */
   unit: string;
   isSigned: boolean;
   isScore: boolean;
@@ -35,39 +35,39 @@ export const meanings: Record<Colouring, Meaning> = {
     unit: "importance",
     isSigned: false,
     isScore: true,
-    note: "Mean smoothed score of a module's live components.",
+    note: "Mean score of a module's live components.",
   },
   max: {
     title: "Largest importance by module",
     unit: "importance",
     isSigned: false,
     isScore: true,
-    note: "Largest smoothed score of a module's live components.",
+    note: "Largest score of a module's live components.",
   },
   sum: {
     title: "Summed importance by module",
     unit: "importance",
     isSigned: false,
     isScore: true,
-    note: "Sum of the smoothed scores of a module's live components.",
+    note: "Sum of the scores of a module's live components.",
   },
   change: {
-    title: "Change of rank since the start",
+    title: "Change in rank since the start",
     unit: "change",
     isSigned: true,
     isScore: false,
-    note: "Live components more (+) or less (−) than at the first snapshot.",
+    note: "Live components gained (+) or lost (−) since the first snapshot.",
   },
   difference: {
-    title: "Change by the last pruning",
+    title: "Change in the last pruning",
     unit: "change",
     isSigned: true,
     isScore: false,
-    note: "Live components more (+) or less (−) than at the pruning before.",
+    note: "Live components gained (+) or lost (−) since the previous pruning.",
   },
 };
 
-/** The number behind a module's colour; NaN when a score is, null when it has no live component to score. */
+/** The number behind a module's colour; NaN if a score is NaN, null without live components. */
 export function colourValue(view: RankView, colouring: Colouring, module: number): number | null {
   const { ranks, mean, max } = view.levels;
   const rank = ranks[module] ?? 0;
@@ -87,14 +87,14 @@ export function colourValue(view: RankView, colouring: Colouring, module: number
   }
 }
 
-/** As it stands in a cell. */
+/** The value as a cell shows it. */
 export function valueText(value: number | null, colouring: Colouring): string {
-  if (value === null) return "no component";
+  if (value === null) return "no live components";
   const { isSigned, isScore } = meanings[colouring];
   return isScore ? importanceText(value) : isSigned ? signed(value) : String(value);
 }
 
-/** +2, −3, 0: the sign is told by more than the colour. */
+/** +2, −3, 0: the sign does not depend on colour alone. */
 export const signed = (value: number): string =>
   value > 0 ? `+${value}` : value < 0 ? `−${-value}` : String(value);
 

@@ -24,7 +24,7 @@ beforeEach(() => {
   plotly.purge.mockReset();
 });
 
-test("draws one figure at a time, and of those that wait only the newest", async () => {
+test("draws one figure at a time, and only the newest of those that wait", async () => {
   const { rerender } = render(view(figure("first")));
   await settle();
   for (const title of ["second", "third", "fourth"]) rerender(view(figure(title)));
@@ -35,14 +35,14 @@ test("draws one figure at a time, and of those that wait only the newest", async
   expect(drawn()).toEqual(["first", "fourth"]);
 });
 
-test("gives Plotly a copy of the layout, which it writes into", async () => {
+test("gives Plotly a copy of the layout, which it mutates", async () => {
   const one = figure("first");
   render(view(one));
   await settle();
   expect(plotly.react.mock.calls[0]?.[2]).not.toBe(one.layout);
 });
 
-test("frees what Plotly holds once Plotly has finished with it, and draws nothing after", async () => {
+test("purges once Plotly has finished drawing, and draws nothing after that", async () => {
   const { rerender, unmount } = render(view(figure("first")));
   await settle();
   rerender(view(figure("second")));
@@ -55,7 +55,7 @@ test("frees what Plotly holds once Plotly has finished with it, and draws nothin
   expect(drawn()).toEqual(["first"]);
 });
 
-test("frees a chart at rest at once", async () => {
+test("purges an idle chart at once", async () => {
   const { unmount } = render(view(figure("first")));
   await settle();
   finish[0]?.();
@@ -64,7 +64,7 @@ test("frees a chart at rest at once", async () => {
   expect(plotly.purge).toHaveBeenCalledOnce();
 });
 
-test("says in words what is drawn", async () => {
+test("describes the chart for screen readers", async () => {
   render(view(figure("first")));
   await settle();
   expect(screen.getByRole("img", { name: "Loss by step" })).toBeInTheDocument();

@@ -11,11 +11,11 @@ const config: Partial<Config> = {
   responsive: false,
   displayModeBar: false,
   doubleClick: "reset",
-  // Its hint on the way back from a zoom fades before it is read; a button stays.
+  // Plotly's hint on how to zoom out fades too soon; a button stays.
   showTips: false,
 };
 
-/** What a person points at. */
+/** The point under the pointer. */
 export interface PlotPoint {
   x: number;
   y: number;
@@ -24,19 +24,19 @@ export interface PlotPoint {
 
 interface PlotProps {
   figure: Figure;
-  /** Said to people who do not see the drawing. */
+  /** Accessible description of the chart. */
   label: string;
   height: number;
-  /** A vertical line at this x. It lies over the drawing: moving it draws nothing anew. */
+  /** A vertical line at this x. It overlays the chart, so moving it does not redraw anything. */
   cursor?: number | null | undefined;
-  /** Pointed at, anywhere in the drawing: its nearest point; null when the pointer leaves. */
+  /** The nearest point while the pointer is over the chart; null when it leaves. */
   onHover?: ((point: PlotPoint | null) => void) | undefined;
   onClick?: ((point: PlotPoint) => void) | undefined;
-  /** Zoomed to a range of x; null: back to the whole. */
+  /** Zoomed to a range of x; null: zoomed out. */
   onZoom?: ((range: [number, number] | null) => void) | undefined;
 }
 
-/** The only place that draws with Plotly: one react() in flight, the newest figure wins, always purged after unmount. */
+/** The only caller of Plotly: one react() in flight, the newest figure wins, always purged after unmount. */
 export function Plot({ figure, label, height, cursor = null, onHover, onClick, onZoom }: PlotProps) {
   const element = useRef<HTMLDivElement>(null);
   const line = useRef<HTMLDivElement>(null);
@@ -59,7 +59,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
     let isBusy = false;
     let isGone = false;
     let atWork = 0;
-    /** A chart that is purged while Plotly is at work on it makes that fail: it is let to its end. */
+    /** Purging a chart while Plotly draws it makes the draw fail, so the purge waits for it. */
     const finished = async (work: unknown) => {
       atWork += 1;
       await Promise.resolve(work).finally(() => {
@@ -79,14 +79,14 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
         const { data, layout } = waiting;
         labels = waiting.labels;
         waiting = undefined;
-        // A stretch of other axes says nothing on these.
+        // A range of other axes means nothing on these.
         if (axes !== undefined && axes !== layout.uirevision) toWhole();
         axes = String(layout.uirevision);
-        // Plotly writes into the layout that it gets, down to its axes, so it gets a copy.
+        // Plotly mutates the layout and its axes, so it gets a copy.
         const own = {
           ...structuredClone(layout),
           ...reachOf(present.current),
-          // While it stays the same, a person's zoom stays too.
+          // While this is unchanged, Plotly keeps the zoom.
           uirevision: `${axes}, zoomed out ${timesZoomedOut} times`,
         };
         await finished(plotly.react(root, data as never, own, config));
@@ -136,13 +136,13 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
       toWhole();
       if (newest) draw.current?.(newest);
     };
-    // A hidden tab has no size; it is drawn anew when it opens.
+    // A hidden tab has no size; it is redrawn when it opens.
     const canResize = () => !isGone && root.clientWidth > 0 && "layout" in root;
     const observer = new ResizeObserver(async () => {
       if (!plotly || !canResize()) return;
       const top = topOf(root);
       await finished(plotly.Plots.resize(root));
-      // A legend that now takes fewer lines has made the margin smaller, and stands where it did.
+      // A legend that now takes fewer lines has made the margin smaller, but keeps its position.
       if (canResize() && topOf(root) !== top) await finished(plotly.redraw(root));
     });
     observer.observe(root);
@@ -185,10 +185,10 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
   );
 }
 
-/** A chart that sets the step answers wherever one points, not only near a point. */
+/** A chart that sets the step reacts everywhere, not only near a point. */
 const reachOf = ({ onHover }: Pick<PlotProps, "onHover">) => (onHover ? { hoverdistance: -1 } : {});
 
-/** Where a person has zoomed to; undefined when the change is of another sort. */
+/** The zoomed range; undefined if the change is not a zoom. */
 function zoomOf(change: Record<string, unknown>): [number, number] | undefined {
   const [low, high] = [change["xaxis.range[0]"], change["xaxis.range[1]"]].map(Number) as [number, number];
   return Number.isFinite(low) && Number.isFinite(high)
@@ -205,7 +205,7 @@ interface Drawn {
 
 const topOf = (root: HTMLElement): number | undefined => (root as unknown as Drawn)._fullLayout?._size.t;
 
-/** Puts the cursor where x is now: zoom and size are Plotly's, which tells them only in its full layout. */
+/** Moves the cursor to x. Zoom and size are known only from Plotly's full layout. */
 function placeLine(root: HTMLElement, line: HTMLElement | null, x: number | null): void {
   const drawn = (root as unknown as Drawn)._fullLayout;
   if (!line) return;

@@ -1,3 +1,3 @@
-/** Names of the axes of a pane, as Plotly counts them. */
+/** Plotly's names of the axes of a pane. */
 export const axesOf = (pane: number) =>
   pane === 0 ? { xaxis: "x", yaxis: "y" } : { xaxis: `x${pane + 1}`, yaxis: `y${pane + 1}` };

@@ -7,7 +7,7 @@ const label = (more: Partial<CellLabel>): CellLabel => ({
   ...more,
 });
 
-/** A drawing of two panes, a cell 20 wide and 10 high. */
+/** A chart of two panes, with cells 20 wide and 10 high. */
 function drawing() {
   const root = document.createElement("div");
   root.append(Object.assign(document.createElement("div"), { className: "gl-container" }));
@@ -29,7 +29,7 @@ function drawing() {
   return { root: Object.assign(root, { _fullLayout }), written };
 }
 
-test("a label stands in the middle of its cell, in its own pane", () => {
+test("a label is in the middle of its cell, in its own pane", () => {
   const { root, written } = drawing();
   drawLabels(root, [label({}), label({ pane: 1, x: 1, y: 1, text: "2", color: "#10181f" })]);
   expect(written).toEqual([
@@ -38,7 +38,7 @@ test("a label stands in the middle of its cell, in its own pane", () => {
   ]);
 });
 
-test("what is zoomed out of the pane is not written, and one canvas serves every drawing", () => {
+test("what is outside of the zoomed range is not drawn, and every draw uses the same canvas", () => {
   const { root, written } = drawing();
   drawLabels(root, [label({ x: 2 }), label({ y: -1 })]);
   drawLabels(root, []);
@@ -46,7 +46,7 @@ test("what is zoomed out of the pane is not written, and one canvas serves every
   expect(root.querySelectorAll("canvas")).toHaveLength(1);
 });
 
-test("a picture that leaves the page has the labels as traces, one for each pane and colour", () => {
+test("an exported image has the labels as traces, one for each pane and colour", () => {
   const traces = labelTraces([label({}), label({ x: 1 }), label({ pane: 1 }), label({ color: "#000000" })]);
   expect(traces).toMatchObject([
     { xaxis: "x", x: [0, 1], text: ["4", "4"], textfont: { color: "#ffffff" } },

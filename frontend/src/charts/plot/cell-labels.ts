@@ -1,11 +1,11 @@
 import { axesOf } from "./axes";
 import { fontFamily } from "./look";
 
-/** A word in a cell of a figure. */
+/** A text in a cell of a figure. */
 export interface CellLabel {
-  /** Of the figure's panes, from 0. */
+  /** Index of the pane. */
   pane: number;
-  /** Of the cell's centre, in the units of the pane's axes. */
+  /** Centre of the cell, in the units of the pane's axes. */
   x: number;
   y: number;
   text: string;
@@ -21,9 +21,9 @@ interface DrawnAxis {
 }
 
 /**
- * Writes the labels on a canvas over the drawing, below what shows when one points at a cell.
+ * Draws the labels on a canvas over the chart, below the hover labels.
  *
- * Plotly makes every word an element, styles and measures it: with 224 of them that is half of a redraw.
+ * Plotly creates, styles and measures an element for every text: with 224 of them that is half of a redraw.
  */
 export function drawLabels(root: HTMLElement, labels: readonly CellLabel[]): void {
   // Plotly's own place for canvases, between the drawing and the hover labels.
@@ -54,14 +54,14 @@ export function drawLabels(root: HTMLElement, labels: readonly CellLabel[]): voi
     const down = drawn[yaxis.replace("y", "yaxis")];
     const left = across?.d2p(x) ?? -1;
     const top = down?.d2p(y) ?? -1;
-    // What is zoomed out of the pane has no place.
+    // Skip what is outside of the zoomed range.
     if (!across || !down || left < 0 || left > across._length || top < 0 || top > down._length) continue;
     context.fillStyle = color;
     context.fillText(text, across._offset + left, down._offset + top + 1);
   }
 }
 
-/** The same labels as traces, for a picture that leaves the page. */
+/** The same labels as traces, for exported images. */
 export const labelTraces = (labels: readonly CellLabel[]): object[] =>
   [...new Set(labels.map(({ pane, color }) => `${pane} ${color}`))].map((group) => {
     const mine = labels.filter(({ pane, color }) => `${pane} ${color}` === group);

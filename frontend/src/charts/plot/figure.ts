@@ -6,7 +6,7 @@ import { plainText } from "./plain-text";
 export interface Figure {
   data: Partial<Data>[];
   layout: Partial<Layout>;
-  /** Words in cells. */
+  /** Texts in cells. */
   labels?: readonly CellLabel[];
 }
 
@@ -19,15 +19,15 @@ export function axis(look: Look, more: Partial<Axis> = {}): Partial<Axis> {
     zeroline: false,
     tickfont: { size: 11, color: look.muted },
     automargin: true,
-    // Asking whether each label fits costs a third of a redraw; the margins make them fit.
+    // Checking whether each label fits costs a third of a redraw; the margins make room for them.
     ticklabeloverflow: "allow",
-    // Said and not left out: Plotly would stay at a range that was asked for once, and no longer is.
+    // Explicit: otherwise Plotly keeps a range from an earlier figure.
     ...(more.range ? {} : { autorange: true }),
     ...more,
   } as Partial<Axis>;
 }
 
-/** What all figures share. A person's zoom stays as long as `uirevision` does: other axes need another. */
+/** Layout that all figures share. Plotly keeps the zoom while `uirevision` is unchanged: other axes need another value. */
 export function baseLayout(look: Look, more: Partial<Layout> = {}): Partial<Layout> {
   return {
     autosize: true,
@@ -56,7 +56,7 @@ export function baseLayout(look: Look, more: Partial<Layout> = {}): Partial<Layo
   } as Partial<Layout>;
 }
 
-/** The figure under a title, with the room for it: for a picture that stands alone. */
+/** The figure with a title and room for it, for an exported image. */
 export function titled(figure: Figure, text: string, look: Look): Figure {
   const { margin, ...layout } = figure.layout;
   const title = {

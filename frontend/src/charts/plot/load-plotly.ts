@@ -4,7 +4,7 @@ type Plotly = typeof import("plotly.js-dist-min");
 
 let loading: Promise<Plotly> | undefined;
 
-/** Plotly is most of the page's bytes: it comes with the first chart and not before. */
+/** Plotly is most of the page's bytes, so it is loaded with the first chart. */
 export const loadPlotly = (): Promise<Plotly> => {
   loading ??= loadPart(() => import("plotly.js-cartesian-dist-min")).then((module) => module.default);
   loading.catch(() => {

@@ -3,18 +3,18 @@ import { useComputedColorScheme } from "@mantine/core";
 export const fontFamily =
   "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', Arial, sans-serif";
 
-/** The colours of every figure. Figures take a look and know nothing of themes. */
+/** The colours of figures. Figures take a look and do not depend on the theme. */
 export interface Look {
   isDark: boolean;
   ink: string;
   muted: string;
   grid: string;
   surface: string;
-  /** A module at rank 0: flat and grey in both themes, never a colour of the scale. */
+  /** A module at rank 0: grey in both themes, never a colour of the scale. */
   empty: string;
   emptyInk: string;
   alarm: string;
-  /** Told apart by people with the common kinds of colour blindness, and by lightness. */
+  /** Distinguishable with the common kinds of colour blindness, and by lightness. */
   palette: readonly string[];
 }
 

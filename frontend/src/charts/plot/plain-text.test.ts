@@ -14,11 +14,11 @@ test("tags, entities and templates are text", () => {
   expect(plainText("x".repeat(500))).toHaveLength(80);
 });
 
-test("characters that only change what others look like are gone", () => {
+test("invisible characters that change how others look are removed", () => {
   expect(visibleText("safe\u202egnp.exe\u0000\u2066!")).toBe("safe gnp.exe !");
 });
 
-test("whatever a run or a metric is called, a figure has it as text, and its numbers under its own name", () => {
+test("a figure escapes any name of a run or metric, and its exported numbers have the original name", () => {
   const curve = { name: evil, x: [1, 2], values: [1, "NaN" as const], colour: "#000" };
   const figure = titled(
     curvesFigure({

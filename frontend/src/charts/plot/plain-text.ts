@@ -1,10 +1,10 @@
 import { visibleText } from "@/components/text/visible-text";
 
-/** Text of a person or a model in a chart: Plotly would read tags, entities and templates in it. */
+/** Escapes text for charts: Plotly would interpret tags, entities and templates in it. */
 
 const longest = 80;
 
-/** The text as Plotly shows it word by word: in names, titles, ticks and hover templates. */
+/** The text, escaped for Plotly's names, titles, ticks and hover templates. */
 export function plainText(text: string): string {
   const seen = visibleText(text);
   const short = seen.length > longest ? `${seen.slice(0, longest - 1)}…` : seen;

@@ -11,7 +11,7 @@ interface ConfirmProps {
   onClose: () => void;
 }
 
-/** Asks before something is lost. The first focus is on the way back. */
+/** Asks before something is lost. The cancel button has the focus. */
 export function Confirm({
   opened,
   title,

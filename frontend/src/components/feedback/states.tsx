@@ -10,8 +10,8 @@ interface ErrorStateProps {
   onRetry?: () => void;
 }
 
-/** What went wrong, in the API's words, and what to do. */
-export function ErrorState({ error, title = "This could not be loaded", onRetry }: ErrorStateProps) {
+/** The API's error message and next step. */
+export function ErrorState({ error, title = "Could not load", onRetry }: ErrorStateProps) {
   return (
     <Alert color="red" variant="light" icon={<IconAlertTriangle size={18} />} title={title} role="alert">
       <Stack gap="xs" align="flex-start">

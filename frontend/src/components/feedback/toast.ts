@@ -3,7 +3,7 @@ import { ApiError } from "@/api/client";
 
 export const notify = (message: string) => notifications.show({ message, color: "teal", autoClose: 4000 });
 
-/** A failed action, in the API's words with what to do. */
+/** Shows that an action failed, with the API's message and next step. */
 export function notifyError(title: string, error: unknown) {
   const cause = error instanceof Error ? error.message : String(error);
   const nextStep = error instanceof ApiError ? error.nextStep : "";

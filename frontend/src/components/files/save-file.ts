@@ -1,4 +1,4 @@
-/** Hands a file to the person, as the browser saves downloads. */
+/** Saves a file as a browser download. */
 export function saveFile(name: string, content: Blob): void {
   const address = URL.createObjectURL(content);
   const link = document.createElement("a");
@@ -9,7 +9,7 @@ export function saveFile(name: string, content: Blob): void {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** The bytes of a data: address; fetching one is against the page's content security policy. */
+/** The content of a data: URL; the page's content security policy forbids fetching it. */
 export function dataToBlob(address: string): Blob {
   const comma = address.indexOf(",");
   const head = address.slice(5, comma);
@@ -19,7 +19,7 @@ export function dataToBlob(address: string): Blob {
   return new Blob([Uint8Array.from(atob(body), (char) => char.charCodeAt(0))], { type });
 }
 
-/** A name that every file system takes. */
+/** A file name that is valid on every file system. */
 export const fileName = (text: string): string =>
   text
     .normalize("NFKD")

@@ -1,17 +1,17 @@
 import { expect, test } from "vitest";
 import { csvOf, jsonOf } from "./tables";
 
-test("CSV quotes what needs it, and leaves out what there is not", () => {
+test("CSV quotes where needed, and leaves missing values empty", () => {
   expect(csvOf([{ name: 'a "b", c', value: null, other: Number.NaN }])).toBe(
     'name,value,other\r\n"a ""b"", c",,NaN\r\n',
   );
 });
 
-test("JSON keeps what is not finite by name", () => {
+test("JSON has values that are not finite by name", () => {
   expect(JSON.parse(jsonOf({ a: Number.NaN, b: [1] }))).toEqual({ a: "NaN", b: [1] });
 });
 
-test("a text that a spreadsheet would run is a text, and a number stays a number", () => {
+test("text that a spreadsheet would run is quoted, and a number stays a number", () => {
   const rows = [
     {
       "=cmd": '=HYPERLINK("https://example.org")',

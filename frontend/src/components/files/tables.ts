@@ -1,4 +1,4 @@
-/** Rows for other programs. */
+/** Rows as CSV or JSON. */
 
 /** RFC 4180: NaN by name, an empty field for null. */
 export function csvOf(rows: readonly object[]): string {
@@ -15,11 +15,11 @@ function field(value: unknown): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** A spreadsheet would take a text that begins so for a formula; an apostrophe in front makes it a text. Numbers stay. */
+/** A spreadsheet would read text that starts like this as a formula; a leading apostrophe prevents it. Numbers are unchanged. */
 const asText = (text: string): string =>
   /^[=+\-@\t\r]/.test(text) && text !== "-Infinity" && Number.isNaN(Number(text)) ? `'${text}` : text;
 
-/** JSON has no NaN: it stands by name, as in the API. */
+/** JSON has no NaN: it is written by name, as in the API. */
 export const jsonOf = (content: unknown): string =>
   JSON.stringify(
     content,

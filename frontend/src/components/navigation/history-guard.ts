@@ -1,7 +1,7 @@
 /**
- * Hears of Back and Forward before the router does, for a page that has something to ask first.
+ * Intercepts Back and Forward before the router, for a page that has to ask first.
  *
- * Listeners of the window run in the order in which they were added, so this one is added when the module is loaded:
+ * Window listeners run in the order in which they were added, so this one is added when the module is loaded:
  * `app/main.tsx` imports it before it mounts the router.
  */
 let guard: ((event: PopStateEvent) => void) | null = null;

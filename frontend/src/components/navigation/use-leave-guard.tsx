@@ -4,7 +4,7 @@ import { UNSAFE_NavigationContext } from "react-router";
 import { setHistoryGuard } from "./history-guard";
 
 export interface LeaveGuard {
-  /** Runs `leave` without a question, for example after everything has been saved. */
+  /** Runs the action without asking, for example after everything has been saved. */
   pass: (leave: () => void) => void;
   dialog: ReactNode;
 }
@@ -12,9 +12,9 @@ export interface LeaveGuard {
 /**
  * Asks before a link, the Back button or the browser leaves a page with unsaved edits.
  *
- * The router's own blocker needs its data router, five times the bytes of the plain one: this wraps the history that the
- * plain one navigates with. Back and Forward have changed the address when the browser reports them, so they are undone
- * first and done again if the user leaves.
+ * The router's own blocker needs the data router, which is five times as large, so this wraps the history of the plain
+ * router. The address has already changed when the browser reports Back or Forward, so the change is undone first and
+ * repeated if the user leaves.
  */
 export function useLeaveGuard(isDirty: boolean, onDiscard: () => void): LeaveGuard {
   const { navigator } = useContext(UNSAFE_NavigationContext);
@@ -90,7 +90,7 @@ export function useLeaveGuard(isDirty: boolean, onDiscard: () => void): LeaveGua
   return { pass, dialog };
 }
 
-/** The router numbers its entries in the history's state. */
+/** The router stores an index in the state of each history entry. */
 function historyIndex(): number {
   const state: unknown = window.history.state;
   return typeof state === "object" && state !== null && "idx" in state ? Number(state.idx) : 0;

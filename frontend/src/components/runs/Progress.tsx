@@ -8,7 +8,7 @@ interface ProgressProps {
   hint?: string;
 }
 
-/** Steps done of all steps; a bar of constant size, with words beside it. */
+/** Steps done out of all steps: a bar of constant size with text next to it. */
 export function StepProgress({ step, total, isActive, hint }: ProgressProps) {
   const share = total ? Math.min(100, (100 * step) / total) : 0;
   return (

@@ -19,10 +19,10 @@ interface StatusBadgeProps {
   testId?: string;
 }
 
-/** The word always stands beside the colour. */
+/** The status as text and colour. */
 export function StatusBadge({ state, testId }: StatusBadgeProps) {
   const { status } = state;
-  const words = stateLabel(state);
+  const label = stateLabel(state);
   return (
     <Badge
       variant="light"
@@ -34,10 +34,10 @@ export function StatusBadge({ state, testId }: StatusBadgeProps) {
       className="status-badge"
       leftSection={<span className={isActive(status) ? "dot dot-moving" : "dot"} aria-hidden />}
       data-status={status}
-      title={words}
+      title={label}
       {...(testId ? { "data-testid": testId } : {})}
     >
-      {words}
+      {label}
     </Badge>
   );
 }

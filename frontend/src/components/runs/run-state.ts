@@ -1,4 +1,4 @@
-/** What a run does now, in words; each comes from the server, none is guessed. */
+/** The state of a run as text, from what the server reports. */
 import type { Phase, RunStatus, RunSummary } from "@/api/types";
 
 export interface RunState {
@@ -22,9 +22,9 @@ export const phaseLabel = (phase: Phase): string => (phase === "saving" ? "check
 export function stateLabel({ status, phase, attempt, position, reason }: RunState): string {
   switch (status) {
     case "queued":
-      return position ? `queued at #${position}` : "queued";
+      return position ? `queued, #${position}` : "queued";
     case "interrupted":
-      return position ? `interrupted, #${position} to go on` : "interrupted";
+      return position ? `interrupted, #${position} in queue` : "interrupted";
     case "starting":
       return attempt > 1 ? `resuming, attempt ${attempt}` : "starting";
     case "running":

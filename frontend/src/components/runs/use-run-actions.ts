@@ -16,14 +16,14 @@ interface ForkRequest {
 const path = (id: string) => ({ params: { path: { run_id: id } } });
 const several = (runs: Named[]) => (runs.length === 1 ? (runs[0]?.name ?? "") : `${runs.length} runs`);
 
-/** Does one thing to each run; the first refusal is told after all were tried. */
+/** Applies an action to each run; throws the first error after all were tried. */
 async function each(runs: Named[], act: (run: Named) => Promise<unknown>) {
   const results = await Promise.allSettled(runs.map(act));
   const refused = results.find((result) => result.status === "rejected");
   if (refused) throw refused.reason;
 }
 
-/** All that can be asked of runs, with what is told and what is read again after. */
+/** The actions on runs, with their notifications and the queries that they invalidate. */
 export function useRunActions() {
   const client = useQueryClient();
   const refresh = (runs: Named[]) =>
@@ -38,20 +38,20 @@ export function useRunActions() {
         unwrap(http.POST("/api/v1/runs/{run_id}/stop", { ...path(run.id), body: { save } })),
       ),
     onSuccess: (_, { runs, save }) =>
-      notify(save ? `${several(runs)}: asked to save and stop.` : `${several(runs)}: asked to stop.`),
+      notify(save ? `${several(runs)}: saving, then stopping.` : `${several(runs)}: stopping.`),
     onError: (error) => notifyError("Could not stop", error),
     onSettled: (_, __, { runs }) => refresh(runs),
   });
   const resume = useMutation({
     mutationFn: (run: Named) => unwrap(http.POST("/api/v1/runs/{run_id}/resume", path(run.id))),
-    onSuccess: (_, run) => notify(`${run.name}: waits to be resumed.`),
+    onSuccess: (_, run) => notify(`${run.name}: queued to resume.`),
     onError: (error) => notifyError("Could not resume", error),
     onSettled: (_, __, run) => refresh([run]),
   });
   const retry = useMutation({
     mutationFn: ({ run, changes }: { run: Named; changes: Record<string, unknown> }) =>
       unwrap(http.POST("/api/v1/runs/{run_id}/retry", { ...path(run.id), body: { changes } })),
-    onSuccess: (_, { run }) => notify(`${run.name}: waits to be retried.`),
+    onSuccess: (_, { run }) => notify(`${run.name}: queued to retry.`),
     onError: (error) => notifyError("Could not retry", error),
     onSettled: (_, __, { run }) => refresh([run]),
   });
@@ -84,7 +84,7 @@ export function useRunActions() {
     onSettled: (_, __, { run }) => refresh([run]),
   });
   const reorder = useMutation({
-    // One after the other, and shown at once: a second move must not be lost while the first is under way.
+    // Serial and optimistic: a second move must not be lost while the first is pending.
     scope: { id: "queue" },
     mutationFn: (run_ids: string[]) => unwrap(http.POST("/api/v1/queue/reorder", { body: { run_ids } })),
     onMutate: (run_ids) =>
@@ -95,7 +95,7 @@ export function useRunActions() {
         return items?.map((run) => (run_ids.includes(run.id) ? (moved.shift() ?? run) : run));
       }),
     onSuccess: ({ items }) => client.setQueryData(queueQuery.queryKey, items),
-    onError: (error) => notifyError("Could not move", error),
+    onError: (error) => notifyError("Could not change the order", error),
     onSettled: () =>
       Promise.all([
         client.invalidateQueries({ queryKey: queueQuery.queryKey }),

@@ -1,4 +1,4 @@
-/** Parts of the page's code that come when they are needed first. */
+/** Loads parts of the page's code on first use. */
 import { type ComponentType, type LazyExoticComponent, lazy } from "react";
 import { link } from "@/api/server-link";
 
@@ -6,8 +6,8 @@ const tries = 4;
 const pauseMs = 400;
 
 /**
- * Loads a part, whatever happens to the server meanwhile: waits until it answers and tries again.
- * Rejects when it cannot be had from a server that answers: after an upgrade the files have other names.
+ * Loads a part; if the server is unreachable, waits until it answers and tries again.
+ * Rejects if a server that answers does not have it: after an upgrade the files have other names.
  */
 export async function loadPart<T>(load: () => Promise<T>): Promise<T> {
   for (let failures = 1; ; failures++) {
@@ -21,7 +21,7 @@ export async function loadPart<T>(load: () => Promise<T>): Promise<T> {
   }
 }
 
-/** `lazy` of React by `loadPart`, of the component that `pick` takes out of the module. */
+/** React's `lazy` with `loadPart`, for the component that `pick` selects from the module. */
 export const lazyPart = <M, P>(
   load: () => Promise<M>,
   pick: (module: M) => ComponentType<P>,

@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from "react";
 import { type LinkState, link } from "@/api/server-link";
 
-/** Whether the server answers, kept up to date. */
+/** The current state of the connection to the server. */
 export const useLink = (): LinkState => useSyncExternalStore(link.subscribe, link.get);

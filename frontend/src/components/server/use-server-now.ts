@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { healthQuery } from "@/api/queries";
 
-/** The server's clock in seconds, ticking: ages stay right when the viewer's own clock is wrong. */
+/** The server's time in seconds, ticking: ages are right even if the viewer's clock is wrong. */
 export function useServerNow(everyMs = 1000): number {
   const health = useQuery(healthQuery);
   const offset = health.data ? health.data.time - health.dataUpdatedAt / 1000 : 0;

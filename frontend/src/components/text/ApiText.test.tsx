@@ -4,7 +4,7 @@ import { render } from "@testing-library/react";
 import { expect, test } from "vitest";
 import { ApiText } from "./ApiText";
 
-test("what stands between backticks is code, and empty sentences are left out", () => {
+test("text between backticks is code, and empty sentences are omitted", () => {
   const { container } = render(
     <MantineProvider>
       <ApiText>{["No worker is online.", null, "Start one with `rankscope worker`."]}</ApiText>

@@ -1,4 +1,4 @@
-/** Numbers and times as a person reads them. */
+/** Numbers and times in readable form. */
 
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -24,7 +24,7 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
 
-/** For estimates, which are not exact to the second: 40 s, 4 min, 2 h 05 min */
+/** For estimates, rounded: 40 s, 4 min, 2 h 05 min */
 export const roughly = (seconds: number): string =>
   seconds < 90
     ? `${Math.max(5, Math.round(seconds / 5) * 5)} s`
@@ -66,7 +66,7 @@ export function metric(value: number | string | null | undefined, digits = 4): s
   return Math.abs(value) >= 100 ? value.toFixed(1) : value.toFixed(digits);
 }
 
-/** A value of a configuration in one line. */
+/** A value of a configuration on one line. */
 export function configValue(value: unknown): string {
   if (value === null || value === undefined) return "not set";
   if (typeof value === "string") return value;

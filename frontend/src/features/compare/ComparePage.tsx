@@ -27,14 +27,14 @@ export function ComparePage() {
         </Title>
         {ids.length < 2 ? (
           <EmptyState
-            title="Choose two runs or more"
+            title="Choose at least two runs"
             action={
               <Button component={Link} to="/">
                 All runs
               </Button>
             }
           >
-            Select them in the table of runs, then Compare.
+            Select them in the table of runs, then choose Compare.
           </EmptyState>
         ) : data ? (
           <>
@@ -47,7 +47,7 @@ export function ComparePage() {
                 data-testid="budget-note"
               >
                 These runs do not keep the same number of parameters, so a better score may come from the
-                larger budget alone. For a fair comparison launch a control at the same kept budget.
+                larger budget alone. For a fair comparison, launch a control at the same kept budget.
               </Alert>
             )}
             <SummaryPanel runs={data.runs} />

@@ -12,7 +12,7 @@ import { seriesQuery } from "./queries";
 
 type Axis = "step" | "progress";
 
-/** One metric of all runs over each other. */
+/** One metric of all runs in one chart. */
 export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
   const look = useLook();
   const names = [...new Set(runs.flatMap((run) => Object.keys(run.metrics)))].sort();
@@ -67,7 +67,7 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
             ]}
           />
           <ExportMenu
-            label="Save the curves"
+            label="Export curves"
             file={`compare ${name} ${runs.length} runs`}
             title={`${name} of ${runs.length} runs`}
             figureOf={figureOf}
@@ -81,7 +81,7 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
   );
 }
 
-/** Of every run that has the metric, under its name. */
+/** Every point of the metric, for each run that has it. */
 async function everyPointOf(runs: readonly RunSummary[], name: string): Promise<object[]> {
   const having = runs.filter((run) => name in run.metrics);
   const points = await Promise.all(having.map((run) => everyPoint(run.id, name)));

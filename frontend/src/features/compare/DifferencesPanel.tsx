@@ -3,11 +3,11 @@ import type { Comparison } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
 import { configValue, missing } from "@/components/text/format";
 
-/** Only the fields of the configurations that are not the same everywhere. */
+/** The configuration fields that differ between the runs. */
 export function DifferencesPanel({ comparison }: { comparison: Comparison }) {
   const { runs, differences } = comparison;
   return (
-    <Panel title="Differences of the configurations" note="Fields that are equal in all runs are left out.">
+    <Panel title="Configuration differences" note="Fields that are equal in all runs are omitted.">
       {differences.length === 0 ? (
         <Text size="sm" c="dimmed">
           The configurations are equal.

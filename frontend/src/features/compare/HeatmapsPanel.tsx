@@ -13,6 +13,7 @@ import { type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { methodCalled, useMethods } from "@/components/runs/methods";
+import { plural } from "@/components/text/plural";
 import { ranksQuery } from "./queries";
 
 type Colouring = "rank" | "mean";
@@ -24,7 +25,7 @@ interface Shown {
   view: RankView;
 }
 
-/** The newest ranks of every run side by side, under one scale. */
+/** The newest ranks of every run side by side, on one scale. */
 export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   const [value, setValue] = useState<Colouring>("rank");
   const methods = useMethods();
@@ -52,7 +53,7 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   return (
     <Panel
       title="Ranks side by side"
-      note={`At each run's last snapshot, colours from 0 to ${value === "rank" ? top : "the largest importance"}.${without ? ` ${without === 1 ? "One run trains" : `${without} runs train`} every weight and has no ranks.` : ""}`}
+      note={`The last snapshot of each run; colours go from 0 to ${value === "rank" ? top : "the largest importance"}.${without ? ` ${plural(without, "run")} without ranks ${without === 1 ? "is" : "are"} not shown.` : ""}`}
       actions={
         <SegmentedControl
           size="xs"
@@ -112,12 +113,12 @@ function SaveHeatmap(props: HeatmapProps) {
   const { run, frame, ranks, view } = props.shown;
   return (
     <ExportMenu
-      label={`Save the heatmap of ${run.name}`}
+      label={`Export heatmap of ${run.name}`}
       file={`${run.name} ${props.value} step ${frame.step}`}
       title={`${run.name} · ${meanings[props.value].title} · step ${frame.step}`}
       height={heightOf(props.shown)}
       figureOf={(look) => figureOf(props, look)}
-      // The newest snapshot alone tells no change.
+      // A single snapshot shows no changes.
       rows={() =>
         rankRows(ranks.modules, view, frame.step).map(
           ({ start_rank, change_since_start, change_by_last_pruning, ...row }) => row,
@@ -135,12 +136,12 @@ function OneHeatmap({ shown, value, top }: HeatmapProps) {
     <Plot
       figure={figure}
       height={heightOf(shown)}
-      label={`${meanings[value].title} of ${run.name} at step ${frame.step}: ${frame.live} live components.`}
+      label={`${meanings[value].title} of ${run.name} at step ${frame.step}: ${plural(frame.live, "live component")}.`}
     />
   );
 }
 
-/** The newest snapshot alone: it tells no change, and every module began at the full width. */
+/** A single snapshot shows no changes; every module started at the full width. */
 function viewOf(levels: Snapshot, width: number): RankView {
   return { levels, start: new Uint16Array(levels.ranks.length).fill(width), before: levels.ranks };
 }

@@ -9,7 +9,7 @@ import { StatusBadge } from "@/components/runs/StatusBadge";
 import { sharedHeadline } from "@/components/runs/tasks";
 import { count, metric, missing, shortCount } from "@/components/text/format";
 
-/** One row a run. Among runs with the same main metric the best value is set in bold. */
+/** One row per run. The best value among runs with the same headline metric is bold. */
 export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
   const look = useLook();
   const bestOf = ({ headline: { name, lower_is_better } }: RunSummary) => {

@@ -16,7 +16,7 @@ export function NewRunPage() {
   const [params] = useSearchParams();
   const edited = params.get("edit");
   const from = edited ?? params.get("from");
-  const title = edited ? "Edit a queued run" : from ? "New run from an old one" : "New run";
+  const title = edited ? "Edit a queued run" : from ? "New run from an existing run" : "New run";
   useTitle(title);
   const schema = useQuery(configSchemaQuery);
   const presets = useQuery(presetsQuery);

@@ -7,7 +7,7 @@ interface PresetCardsProps {
   onChoose: (draft: ConfigDraft) => void;
 }
 
-/** Ready-made configurations; the one that the form holds unchanged is marked. */
+/** Ready-made configurations; the one that equals the form is marked. */
 export function PresetCards({ presets, draft, onChoose }: PresetCardsProps) {
   const now = JSON.stringify(draft);
   return (

@@ -158,7 +158,7 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                         }
                         onKeep={(path, value) => {
                           onDraft(withValue(draft, path, value));
-                          method.takeBack(path);
+                          method.markUndone(path);
                         }}
                         onClose={() => method.setNotice(null)}
                       />
@@ -208,7 +208,7 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
               <Group gap={6}>
                 <span className="changed-mark" aria-hidden />
                 <Text size="xs" c="dimmed">
-                  differs from the run that this one is a copy of
+                  Differs from the copied run
                 </Text>
               </Group>
             ) : null}

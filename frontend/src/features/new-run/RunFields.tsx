@@ -14,7 +14,7 @@ export function RunFields({ edit, onChange, problems }: RunFieldsProps) {
     <Group gap="md" align="flex-start">
       <TextInput
         label="Name"
-        placeholder="Made from method, model and data"
+        placeholder="Generated from method, model and data"
         value={edit.name}
         onChange={(event) => onChange({ name: event.currentTarget.value })}
         maxLength={200}
@@ -32,7 +32,7 @@ export function RunFields({ edit, onChange, problems }: RunFieldsProps) {
       />
       <NumberInput
         label="Priority"
-        title="Runs with a higher priority start first; equal ones in the order in which they were queued."
+        title="Runs with a higher priority start first; those with the same priority in the order in which they were queued."
         value={edit.priority}
         onChange={(next) => onChange({ priority: Number(next) || 0 })}
         min={-1000}

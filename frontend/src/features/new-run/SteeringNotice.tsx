@@ -2,12 +2,12 @@ import { Alert, Button, Group, Text } from "@mantine/core";
 import { count } from "@/components/text/format";
 
 interface SteeringNoticeProps {
-  /** `steering` of the draft, as it is: the API checks it. */
+  /** `steering` of the draft, unchecked: the API validates it. */
   steering: unknown;
   onRemove: () => void;
 }
 
-/** A copy of a run that was steered does the same again: shown, because the form has no field for it. */
+/** A copy of a steered run repeats the steering; shown because the form has no field for it. */
 export function SteeringNotice({ steering, onRemove }: SteeringNoticeProps) {
   if (!Array.isArray(steering) || steering.length === 0) return null;
   return (

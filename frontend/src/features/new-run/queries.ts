@@ -15,7 +15,7 @@ export const presetsQuery = queryOptions({
   ...constant,
 });
 
-/** What to launch beside a finished run, at the same kept budget. */
+/** Controls of a finished run, at the same kept budget. */
 export const controlsQuery = (runId: string) =>
   queryOptions({
     queryKey: ["runs", runId, "controls"],

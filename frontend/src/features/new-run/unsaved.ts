@@ -1,13 +1,13 @@
 import type { ConfigDraft } from "@/api/types";
 
-/** All that one launch is made of, as it is being written. */
+/** A launch that is being edited. */
 export interface Edit {
   draft: ConfigDraft;
   name: string;
   priority: number;
   tags: string[];
   notes: string;
-  /** Text that is not valid YAML yet: nothing is launched before it is fixed or discarded. */
+  /** Text that is not valid YAML yet; launching is disabled until it is fixed or discarded. */
   brokenYaml: { text: string; error: string } | null;
 }
 
@@ -15,7 +15,7 @@ export const isSameEdit = (one: Edit, other: Edit): boolean => JSON.stringify(on
 
 const prefix = "rankscope.unsaved.";
 
-/** Edits that a crash, a reload or an expired sign-in interrupted, in this tab; null without any. */
+/** Edits of this tab that a crash, a reload or an expired session interrupted; null if there are none. */
 export function readUnsaved(key: string): Edit | null {
   try {
     const stored: unknown = JSON.parse(window.sessionStorage.getItem(prefix + key) ?? "null");
@@ -29,7 +29,7 @@ export function keepUnsaved(key: string, edit: Edit): void {
   try {
     window.sessionStorage.setItem(prefix + key, JSON.stringify(edit));
   } catch {
-    // A full or forbidden storage costs the restoring, not the edit.
+    // Without storage the edit can't be restored later, but it is not lost now.
   }
 }
 
@@ -37,7 +37,7 @@ export function forgetUnsaved(key: string): void {
   try {
     window.sessionStorage.removeItem(prefix + key);
   } catch {
-    // Nothing was stored either.
+    // Then nothing was stored either.
   }
 }
 

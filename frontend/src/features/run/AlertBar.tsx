@@ -11,7 +11,7 @@ interface AlertBarProps {
   run: RunDetail;
   status: RunStatus;
   warnings: readonly WarningEvent[];
-  /** No event has come for a while: its worker may be gone. */
+  /** No event for a while: the worker may be gone. */
   isQuiet: boolean;
 }
 
@@ -27,14 +27,15 @@ interface Shown {
 const colours: Record<HealthItem["severity"], string> = { error: "red", warning: "yellow", info: "gray" };
 
 /**
- * What is wrong with the run, in a line that is always there: an alert that comes or goes moves nothing below it.
- * All of them in full, with what to do, on demand; for a run that had ended with one when the page was opened, at once.
+ * Problems of the run, in a line that is always present, so that alerts move nothing below it when they come and go.
+ * Details show all of them with next steps. If the run had already ended with a problem when the page was opened, that
+ * one is shown in full.
  */
 export function AlertBar({ run, status, warnings, isQuiet }: AlertBarProps) {
   const health = useQuery(runHealthQuery(run.id, status, isQuiet ? 20_000 : 60_000));
   const trouble = troubleOf(run, status);
   const alerts = [...(trouble ? [trouble] : []), ...found(health.data?.items ?? [], run, warnings)];
-  /** Why the run had ended when the page was opened stands there in full. */
+  /** The reason that the run had ended with when the page was opened, shown in full. */
   const [opened] = useState(() => (trouble && run.ended_at !== null ? trouble.message : null));
   const [isWhole, setWhole] = useState(false);
   const atOnce = !isWhole && trouble?.message === opened ? alerts.slice(0, 1) : [];
@@ -88,7 +89,7 @@ export function AlertBar({ run, status, warnings, isQuiet }: AlertBarProps) {
 
 function summary(count: number, isPending: boolean, isWhole: boolean): string {
   if (isWhole && count > 0) return count === 1 ? "1 alert" : `${count} alerts`;
-  if (isPending) return "Checking the run";
+  if (isPending) return "Checking the run…";
   return count > 0 ? "No other problems found" : "No problems found";
 }
 
@@ -119,9 +120,9 @@ function FullAlert({ alert }: { alert: Shown }) {
   );
 }
 
-/** Why the run ended or waits, in the server's words. */
+/** The server's reason why the run ended or waits. */
 function troubleOf(run: RunDetail, status: RunStatus): Shown | null {
-  // The row may be older than the stream: its reason belongs to its own status.
+  // The row may be older than the stream: its reason belongs to the row's status.
   if (!run.message || status !== run.status) return null;
   const isBad = status === "failed";
   if (!isBad && status !== "interrupted" && status !== "stopped") return null;
@@ -136,7 +137,7 @@ function troubleOf(run: RunDetail, status: RunStatus): Shown | null {
 }
 
 function found(items: readonly HealthItem[], run: RunDetail, warnings: readonly WarningEvent[]): Shown[] {
-  // A warning of the training that the server's finding begins with is shown once; so is the end of a diverged run.
+  // A warning that the server's health check repeats is shown once, and so is the end of a diverged run.
   const others = warnings.filter(({ message }) => !items.some((item) => item.message.startsWith(message)));
   return [
     ...items

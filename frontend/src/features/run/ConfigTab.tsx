@@ -13,7 +13,7 @@ export default function ConfigTab({ run }: { run: RunDetail }) {
       <Grid.Col span={{ base: 12, md: 7 }}>
         <Panel
           title="Config"
-          note={<ApiText>Every default filled in; `rankscope launch` takes this file.</ApiText>}
+          note={<ApiText>Complete, with all defaults. `rankscope launch` accepts this file.</ApiText>}
           actions={
             <CopyButton value={yaml}>
               {({ copied, copy }) => (
@@ -33,7 +33,7 @@ export default function ConfigTab({ run }: { run: RunDetail }) {
         </Panel>
       </Grid.Col>
       <Grid.Col span={{ base: 12, md: 5 }}>
-        <Panel title="Environment" note="What else decided the result.">
+        <Panel title="Environment" note="Versions and hardware that the run was trained with.">
           <Table>
             <Table.Tbody>
               {environmentRows(run.environment).map(([name, value]) => (
@@ -52,7 +52,7 @@ export default function ConfigTab({ run }: { run: RunDetail }) {
   );
 }
 
-/** `trained_with` is a record of its own: a row for each of its entries. */
+/** `trained_with` is a nested record: one row per entry. */
 function environmentRows(environment: Record<string, unknown>): [string, unknown][] {
   return Object.entries(environment).flatMap(([name, value]): [string, unknown][] =>
     typeof value === "object" && value !== null && !Array.isArray(value)

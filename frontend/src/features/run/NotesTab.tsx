@@ -12,13 +12,13 @@ import { useLeaveGuard } from "@/components/navigation/use-leave-guard";
 const waitMs = 800;
 const mostCharacters = 15_000;
 
-/** Notes about the run, saved while they are written. */
+/** Notes about the run, saved while you type. */
 export default function NotesTab({ run }: { run: RunDetail }) {
   const client = useQueryClient();
-  /** null: nothing was written here yet, so the server's text is shown. */
+  /** null: nothing was typed yet, so the server's text is shown. */
   const [draft, setDraft] = useState<string | null>(null);
   const save = useMutation({
-    // One after the other: an older text must not overtake a newer one.
+    // Serial: an older text must not overwrite a newer one.
     scope: { id: `notes-${run.id}` },
     mutationFn: (notes: string) =>
       unwrap(http.PATCH("/api/v1/runs/{run_id}", { params: { path: { run_id: run.id } }, body: { notes } })),
@@ -29,7 +29,7 @@ export default function NotesTab({ run }: { run: RunDetail }) {
     flushOnUnmount: true,
   });
   const isDirty = draft !== null && (draft !== run.notes || save.isPending);
-  // Leaving saves what is still waiting; only what could not be saved would be lost.
+  // Leaving the page saves what is pending.
   const guard = useLeaveGuard(isDirty && save.isError, () => {});
   useBeforeUnload((event) => {
     if (isDirty) event.preventDefault();
@@ -40,7 +40,7 @@ export default function NotesTab({ run }: { run: RunDetail }) {
       actions={
         <Text size="xs" c={save.isError ? "red" : "dimmed"} role="status" data-testid="notes-state">
           {save.isError
-            ? `Not saved: ${save.error.message} It is tried again with the next change.`
+            ? `Not saved: ${save.error.message} It is retried with your next change.`
             : isDirty
               ? "Saving"
               : draft === null
@@ -51,7 +51,7 @@ export default function NotesTab({ run }: { run: RunDetail }) {
     >
       <Textarea
         aria-label="Notes"
-        placeholder="What was tried, what was seen, what comes next"
+        placeholder="What you tried, what you saw, what comes next"
         autosize
         minRows={10}
         maxRows={36}

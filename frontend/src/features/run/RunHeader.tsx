@@ -63,7 +63,7 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
               status,
               phase,
               attempt: live.lastSeq >= run.last_seq ? live.attempt : run.attempt,
-              // The row is polled: its place and reason belong to its own status.
+              // The row is polled: its position and reason belong to the row's status.
               ...(status === run.status ? { position: run.queue_position, reason: run.reason_title } : {}),
             }}
             testId="run-status"
@@ -120,7 +120,7 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
   );
 }
 
-/** The server's estimate at the pace that it saw, for the step of now. */
+/** The server's estimate, adjusted to the current step. */
 function etaText(run: RunDetail, status: RunStatus, step: number): string {
   if (status === "running" && run.eta_s !== null) {
     const left = (run.total_steps ?? step) - run.step;
@@ -168,7 +168,7 @@ const connections: Record<Exclude<Connection, "ended">, { colour: string; text: 
 };
 
 function ConnectionBadge({ connection }: { connection: Connection }) {
-  // A run that has ended has no stream: its status says so.
+  // A run that has ended has no stream; its status shows that.
   if (connection === "ended") return null;
   const { colour, text } = connections[connection];
   return (
@@ -188,6 +188,6 @@ function ConnectionBadge({ connection }: { connection: Connection }) {
   );
 }
 
-/** Of all attempts; not the time in which the run waited between them. */
+/** Duration of all attempts, without the time between them. */
 const tookSeconds = (run: RunDetail, endedAt: number): number =>
   run.attempts.reduce((sum, attempt) => sum + (attempt.ended_at ?? endedAt) - attempt.started_at, 0);

@@ -3,7 +3,7 @@ import { IconCheck, IconPencil, IconX } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
 import { useRunActions } from "@/components/runs/use-run-actions";
 
-/** The title of the page; a pencil turns it into a field. */
+/** The title of the page; a pencil makes it editable. */
 export function RunName({ run }: { run: { id: string; name: string } }) {
   const [draft, setDraft] = useState<string | null>(null);
   const { rename } = useRunActions();

@@ -12,7 +12,7 @@ import { AlertBar } from "./AlertBar";
 import { RunHeader } from "./RunHeader";
 import "./run.css";
 
-// A tab comes when it is opened first: the ranks are what a run's page is opened for.
+// Tabs are loaded when they are first opened, except for the ranks, which are shown first.
 const CurvesTab = lazy(() => loadPart(() => import("@/features/run/curves/CurvesTab")));
 const LogTab = lazy(() => loadPart(() => import("@/features/run/log/LogTab")));
 const HardwareTab = lazy(() => loadPart(() => import("@/features/run/curves/HardwareTab")));
@@ -22,7 +22,7 @@ const ExportTab = lazy(() => loadPart(() => import("@/features/run/outputs/Expor
 const TryTab = lazy(() => loadPart(() => import("@/features/run/outputs/TryTab")));
 const NotesTab = lazy(() => loadPart(() => import("./NotesTab")));
 
-/** In the order in which a run is read; the first is the page without a word in its address. */
+/** In the order of the tabs; the first is shown without `?tab=`. */
 const tabs = [
   ["ranks", "Ranks"],
   ["curves", "Curves"],
@@ -37,12 +37,12 @@ const tabs = [
 
 export function RunPage() {
   const { id = "" } = useParams();
-  // A new run is a new page: nothing of the run before may stay.
+  // A new run is a new page: no state of the previous run may remain.
   return <RunView key={id} id={id} />;
 }
 
 function RunView({ id }: { id: string }) {
-  // The charts' library is on its way while the history is being read.
+  // Load the chart library while the history is being read.
   useEffect(() => void loadPlotly(), []);
   const [params, setParams] = useSearchParams();
   const { live, detail, history, connection, timeline, tail, isQuiet } = useLiveRun(id);
@@ -57,7 +57,7 @@ function RunView({ id }: { id: string }) {
         {error ? (
           <ErrorState
             error={error}
-            title="This run cannot be shown"
+            title="Could not load this run"
             onRetry={() => {
               void detail.refetch();
               void history.refetch();
@@ -69,7 +69,7 @@ function RunView({ id }: { id: string }) {
       </Container>
     );
   }
-  // The event stream is often ahead of the polled row; the server numbers both, so the newer one is known.
+  // The event stream is often ahead of the polled row; sequence numbers show which one is newer.
   const status = live.lastSeq >= run.last_seq ? live.status : run.status;
   return (
     <Container fluid maw={1680} px={{ base: "sm", sm: "lg" }} py="md">
@@ -81,7 +81,7 @@ function RunView({ id }: { id: string }) {
           onChange={(next) =>
             setParams(
               (before) => {
-                // The step and the module that are looked at stay in the address.
+                // The address keeps the shown step and module.
                 const after = new URLSearchParams(before);
                 if (next && next !== "ranks") after.set("tab", next);
                 else after.delete("tab");

@@ -3,7 +3,7 @@ import { http, unwrap } from "@/api/client";
 import { whileActive } from "@/api/polling";
 import type { RunStatus } from "@/api/types";
 
-/** What looks wrong with a run. `everyMs`: while it moves. */
+/** Problems of a run. `everyMs`: polling interval while it is active. */
 export const runHealthQuery = (id: string, status: RunStatus, everyMs: number) =>
   queryOptions({
     ...whileActive({ key: ["run", id, "health"], status, everyMs }),

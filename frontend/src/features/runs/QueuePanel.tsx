@@ -13,7 +13,7 @@ import { ApiText } from "@/components/text/ApiText";
 
 const shown = 8;
 
-/** Runs that wait, the next one first, to be put in order; nothing when there are fewer than two. */
+/** Waiting runs in their order, which can be changed; nothing if there are fewer than two. */
 export function QueuePanel() {
   const queue = useQuery(queueQuery);
   const { reorder } = useRunActions();
@@ -28,7 +28,7 @@ export function QueuePanel() {
   return (
     <Panel
       title="Queue"
-      note="The next run first. Move one by its arrows, or with Alt and the arrow keys while it has the focus."
+      note="The next run is first. Use the arrows to change the order, or Alt and the arrow keys on a focused run."
     >
       <Stack gap={2} component="ol" m={0} pl={0} style={{ listStyle: "none" }} data-testid="queue">
         {runs.slice(0, shown).map((run, index) => (
@@ -69,7 +69,7 @@ function QueueLine({ run, isFirst, isLast, onMove }: QueueLineProps) {
         variant="subtle"
         size="sm"
         aria-label={`Move ${run.name} up`}
-        // Not `disabled`: a button that reaches the end by the keyboard would lose the focus.
+        // Not `disabled`: the button would lose the focus when its run reaches the end.
         aria-disabled={isFirst}
         onClick={() => onMove(-1)}
         style={isFirst ? { opacity: 0.35 } : undefined}

@@ -10,6 +10,7 @@ import { useTitle } from "@/components/navigation/use-title";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { useLink } from "@/components/server/use-link";
 import { count } from "@/components/text/format";
+import { plural } from "@/components/text/plural";
 import { QueuePanel } from "./QueuePanel";
 import { type RunFilter, runsQuery } from "./queries";
 import { RunsTable } from "./RunsTable";
@@ -100,33 +101,33 @@ export function RunsPage() {
         </Paper>
         {query.hasNextPage ? (
           <Text size="xs" c="dimmed" ta="center" className="numbers">
-            {count(runs.length)} of {count(total)} loaded; the rest comes as you scroll.
+            {count(runs.length)} of {count(total)} loaded; scroll to load more.
           </Text>
         ) : null}
       </Stack>
       <Confirm
         opened={asking === "stop"}
-        title={`Stop ${stoppable.length === 1 ? "this run" : `${stoppable.length} runs`}?`}
+        title={`Stop ${stoppable.length === 1 ? "this run" : plural(stoppable.length, "run")}?`}
         action="Save and stop"
         isBusy={stop.isPending}
         onClose={() => setAsking(null)}
         onConfirm={() => stop.mutate({ runs: stoppable, save: true }, { onSettled: finish })}
       >
-        Running ones write a checkpoint first and can be resumed. Queued ones leave the queue.
+        Running runs write a checkpoint first and can be resumed. Queued runs are removed from the queue.
         {stoppable.length < selected.length
-          ? ` ${selected.length - stoppable.length} of the selected have ended already.`
+          ? ` ${selected.length - stoppable.length} of the selected runs have already ended.`
           : ""}
       </Confirm>
       <Confirm
         opened={asking === "delete"}
-        title={`Delete ${deletable.length === 1 ? "this run" : `${deletable.length} runs`}?`}
-        action="Delete for good"
+        title={`Delete ${deletable.length === 1 ? "this run" : plural(deletable.length, "run")}?`}
+        action="Delete"
         isBusy={remove.isPending}
         onClose={() => setAsking(null)}
         onConfirm={() => remove.mutate(deletable, { onSettled: finish })}
       >
         Their history, logs, checkpoints and adapters are removed. This cannot be undone.
-        {deletable.length < selected.length ? " Runs that are still going are kept: stop them first." : ""}
+        {deletable.length < selected.length ? " Runs that are still active are kept; stop them first." : ""}
       </Confirm>
     </Container>
   );
@@ -146,14 +147,14 @@ function NoRuns({ isFiltered: hasFilter, onClear }: { isFiltered: boolean; onCle
   if (hasFilter) {
     return (
       <EmptyState
-        title="No run fits this view"
+        title="No matching runs"
         action={
           <Button variant="default" onClick={onClear}>
             Show all runs
           </Button>
         }
       >
-        Change the words or the status above.
+        Change the search or the filters above.
       </EmptyState>
     );
   }
@@ -166,7 +167,7 @@ function NoRuns({ isFiltered: hasFilter, onClear }: { isFiltered: boolean; onCle
         </Button>
       }
     >
-      Launch one and watch the rank of every module move while it trains. The quick demo takes a few minutes
+      Launch one and watch the rank of every module change during training. The quick demo takes a few minutes
       on two CPU cores.
     </EmptyState>
   );

@@ -14,7 +14,7 @@ import { columns, features, looks } from "./columns";
 import { nextSort } from "./view";
 
 const rowHeight = 53;
-/** Below this many rows all are drawn: the browser's own search then finds every row. */
+/** Up to this many rows are all rendered, so that the browser's search finds every row. */
 const virtualFrom = 120;
 
 interface RunsTableProps {
@@ -100,7 +100,7 @@ interface RunRowProps {
   isSelected: boolean;
 }
 
-/** Drawn again only when its run or its selection changed: scrolling and polling leave the others alone. */
+/** Rendered again only if its run or its selection has changed, not on scrolling or polling. */
 const RunRow = memo(
   function RunRow({ row, isSelected }: RunRowProps) {
     return (

@@ -17,7 +17,7 @@ export function FilterBar({ filter, onFilter }: FilterBarProps) {
   const methods = useMethods();
   const [text, setText] = useState(filter.search);
   const search = useDebouncedCallback((words: string) => onFilter({ ...filter, search: words }), 250);
-  // Back and forward change the address without typing.
+  // Back and Forward change the address without typing.
   useEffect(() => setText(filter.search), [filter.search]);
   return (
     <Group gap="xs" align="flex-end">
@@ -55,7 +55,7 @@ export function FilterBar({ filter, onFilter }: FilterBarProps) {
   );
 }
 
-/** As many as the API compares. */
+/** Most runs that the API compares. */
 const mostCompared = 20;
 
 interface SelectionBarProps {

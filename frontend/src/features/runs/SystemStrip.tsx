@@ -5,7 +5,7 @@ import { healthQuery, workersQuery } from "@/api/queries";
 import { ApiText } from "@/components/text/ApiText";
 import { age, bytes } from "@/components/text/format";
 
-/** What is wrong with the installation and what to do; one quiet line of workers when nothing is. */
+/** Problems of the installation with next steps, and a line of workers. */
 export function SystemStrip() {
   const health = useQuery(healthQuery);
   const workers = useQuery(workersQuery);
@@ -55,6 +55,6 @@ export function SystemStrip() {
 
 function gpuText(gpu: Record<string, unknown>): string {
   const free = gpu["free_bytes"];
-  const filled = gpu["is_filled"] === true ? ", filled by other programs" : "";
+  const filled = gpu["is_filled"] === true ? ", used by other programs" : "";
   return `${String(gpu["name"] ?? "GPU")}${typeof free === "number" ? ` (${bytes(free)} free${filled})` : ""}`;
 }

@@ -14,11 +14,11 @@ import { age, count, dateTime, metric, missing, roughly } from "@/components/tex
 export const features = tableFeatures({ rowSelectionFeature });
 
 interface ColumnLook {
-  /** The API's word for sorting by this column. */
+  /** The API's sort key of this column. */
   sort?: string;
   startsDescending?: boolean;
   align?: "right";
-  /** From which width on the column is shown. */
+  /** Smallest viewport at which the column is shown. */
   from?: "sm" | "md" | "lg";
   width?: number | string;
 }
@@ -133,7 +133,7 @@ function NameCell({ run }: { run: RunSummary }) {
           </Text>
         )}
       </Group>
-      {/* On a phone the columns to the right are hidden. */}
+      {/* Small screens hide the other columns. */}
       <Text size="xs" c="dimmed" hiddenFrom="sm" className="clip">
         {count(run.step)} / {count(run.total_steps)} · {run.headline.title} {metric(run.headline.best)}
       </Text>
@@ -144,7 +144,7 @@ function NameCell({ run }: { run: RunSummary }) {
 function ProgressCell({ run }: { run: RunSummary }) {
   const hint =
     run.eta_s !== null && isActive(run.status)
-      ? `~${roughly(run.eta_s)} left`
+      ? `about ${roughly(run.eta_s)} left`
       : run.status === "running"
         ? "estimating"
         : "";

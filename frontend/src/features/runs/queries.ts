@@ -34,7 +34,7 @@ export const runsQuery = (filter: RunFilter) =>
       ),
     initialPageParam: "",
     getNextPageParam: (page) => page.next_cursor ?? undefined,
-    // Every loaded page is read again: the more are loaded, the less often.
+    // All loaded pages are read again, so the interval grows with their number.
     refetchInterval: (query) => 2000 * Math.min(5, query.state.data?.pages.length ?? 1),
     placeholderData: (previous) => previous,
   });

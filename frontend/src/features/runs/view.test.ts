@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { filterFrom, nextSort, paramsOf } from "./view";
 
-test("a view comes back from its address", () => {
+test("a view can be restored from its address", () => {
   const filter = {
     status: ["failed" as const, "done" as const],
     method: ["lora"],
@@ -12,11 +12,11 @@ test("a view comes back from its address", () => {
   expect(filterFrom(new URLSearchParams(paramsOf(filter).toString()))).toEqual(filter);
 });
 
-test("the usual view has a clean address, and unknown words are left out", () => {
+test("the default view has an empty address, and unknown values are ignored", () => {
   expect(paramsOf(filterFrom(new URLSearchParams("status=nonsense"))).toString()).toBe("");
 });
 
-test("sorting turns on the second click", () => {
+test("the second click reverses the sort", () => {
   expect(nextSort("-created_at", "name", false)).toBe("name");
   expect(nextSort("name", "name", false)).toBe("-name");
   expect(nextSort("name", "step", true)).toBe("-step");

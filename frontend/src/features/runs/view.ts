@@ -14,7 +14,7 @@ export const statuses: readonly RunStatus[] = [
 
 const defaultSort = "-created_at";
 
-/** The view of the table as the address says it; unknown words are left out. */
+/** The table's view from the address; unknown values are ignored. */
 export function filterFrom(params: URLSearchParams): RunFilter {
   return {
     status: params.getAll("status").filter((word): word is RunStatus => statuses.includes(word as RunStatus)),
@@ -25,7 +25,7 @@ export function filterFrom(params: URLSearchParams): RunFilter {
   };
 }
 
-/** The address of a view; what is as usual is not written. */
+/** The address of a view; defaults are omitted. */
 export function paramsOf(filter: RunFilter): URLSearchParams {
   const params = new URLSearchParams();
   for (const name of ["status", "method", "tag"] as const) {
@@ -39,7 +39,7 @@ export function paramsOf(filter: RunFilter): URLSearchParams {
 export const isFiltered = (filter: RunFilter): boolean =>
   filter.status.length + filter.method.length + filter.tag.length > 0 || filter.search !== "";
 
-/** First click: the useful direction (numbers and times from the top); second click: the other. */
+/** First click: the useful direction (numbers and times descending); second click: the other. */
 export function nextSort(current: string, field: string, startsDescending: boolean): string {
   if (current === `-${field}`) return field;
   if (current === field) return `-${field}`;
@@ -49,6 +49,6 @@ export function nextSort(current: string, field: string, startsDescending: boole
 const stoppable: readonly RunStatus[] = ["queued", "interrupted", "starting", "running"];
 const removable: readonly RunStatus[] = ["done", "stopped", "failed", "queued"];
 
-/** Only for offering buttons; the API decides. */
+/** Only to enable buttons; the API decides. */
 export const canStop = (status: RunStatus) => stoppable.includes(status);
 export const canDelete = (status: RunStatus) => removable.includes(status);

@@ -6,11 +6,12 @@ import { sessionQuery } from "@/api/queries";
 import { Logo } from "@/components/layout/Logo";
 import { useTitle } from "@/components/navigation/use-title";
 
-/** Why the server led a link here, by the address's `error`. */
+/** Why the server redirected a link here, by the `error` parameter. */
 const LINK_ERRORS: Record<string, string> = {
-  token: "The token in that link is not the one of this installation. Use the link of the newest start.",
+  token:
+    "The token in that link is not valid for this installation. Use the link that the server printed when it last started.",
   attempts:
-    "The token in that link is not the one of this installation, and there were many wrong ones. The right token still works.",
+    "The token in that link is not valid, and there were many failed attempts. The right token still works.",
   site: "Links on other sites can't sign you in. Open the link directly, or paste its token here.",
 };
 
@@ -41,7 +42,7 @@ export function SignInPage() {
             Open the link that <Code>rankscope up</Code> printed, or paste its token here. The token is also
             in the file <Code>token</Code> in the data folder.
           </Text>
-          {/* Password managers keep a token under a name. */}
+          {/* Password managers need a user name to store the token. */}
           <input type="text" name="username" autoComplete="username" value="rankscope" readOnly hidden />
           <PasswordInput
             label="Token"

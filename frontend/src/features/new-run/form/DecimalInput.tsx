@@ -6,7 +6,7 @@ interface DecimalInputProps extends Omit<TextInputProps, "value" | "onChange"> {
   onChange: (value: unknown) => void;
 }
 
-/** A number as people in this field write it: 0.003, 3e-3, 1E-4, 0,5. What is none goes to the API as it is: it says why. */
+/** Reads 0.003, 3e-3, 1E-4 and 0,5. Other text is passed on unchanged, so that the API reports the problem. */
 export function readDecimal(text: string): number | string | null {
   const trimmed = text.trim();
   if (trimmed === "") return null;
@@ -23,7 +23,7 @@ const written = (value: unknown): string =>
 
 /** Not Mantine's NumberInput: that reads 3e-3 as -33. */
 export function DecimalInput({ value, onChange, ...input }: DecimalInputProps) {
-  // The text is the person's as long as it says the value: "3e-" or "0.0" on the way are not rewritten.
+  // Keep the typed text while it has the same value: "3e-" or "0.0" must not be rewritten while typing.
   const [text, setText] = useState(() => written(value));
   const shown = Object.is(readDecimal(text), value ?? null) ? text : written(value);
   return (

@@ -15,11 +15,11 @@ export interface Option {
   value: string;
   label: string;
   disabled?: boolean;
-  /** Why it cannot be chosen. */
+  /** Why this option cannot be chosen. */
   problem?: string;
 }
 
-/** A closed list of options is not in the page: else a label would name two elements, the input and its hidden list. */
+/** Unmount a closed list of options; otherwise a label would name two elements, the input and its hidden list. */
 export const closedOptions = { keepMounted: false };
 
 interface FieldInputProps {
@@ -27,12 +27,12 @@ interface FieldInputProps {
   value: unknown;
   onChange: (value: unknown) => void;
   error: string | undefined;
-  /** For fields whose choices the installation knows; undefined while they load. */
+  /** Choices that depend on the installation; undefined while they load. */
   options: Option[] | undefined;
   isChanged: boolean;
 }
 
-/** One field of the schema as one input; the label is the schema's title, so that tests and screen readers find it. */
+/** One field of the schema as one input, labelled with the schema's title. */
 export function FieldInput({ field, value, onChange, error, options, isChanged }: FieldInputProps) {
   const common = {
     id: `field-${field.path.replaceAll(".", "-")}`,
@@ -57,7 +57,7 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
         data={withCurrent(options, value)}
         value={typeof value === "string" ? value : null}
         onChange={(next) => onChange(next)}
-        placeholder={field.isNullable ? "The data set's own" : "Choose"}
+        placeholder={field.isNullable ? "From the data set" : "Choose"}
         clearable={field.isNullable}
         searchable
         allowDeselect={field.isNullable}
@@ -75,7 +75,7 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
           value={typeof value === "number" || typeof value === "string" ? value : ""}
           onChange={(next) => onChange(next === "" ? null : next)}
           allowDecimal={false}
-          // Limits are the API's to check: it says why, and an input that corrects in silence would hide it.
+          // The API checks limits and explains them; an input that corrects silently would hide that.
           clampBehavior="none"
           placeholder={field.isNullable ? "not set" : ""}
           thousandSeparator=""
@@ -127,7 +127,7 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
             data={withCurrent(options, ...items)}
             value={items}
             onChange={change}
-            placeholder={items.length ? "" : "The data set's own"}
+            placeholder={items.length ? "" : "From the data set"}
             clearable
             {...(field.most ? { maxValues: field.most } : {})}
           />
@@ -155,7 +155,7 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
           minRows={3}
           maxRows={12}
           formatOnBlur
-          // JSON needs the room of both columns.
+          // JSON needs the width of both columns.
           style={{ gridColumn: "1 / -1" }}
         />
       );
@@ -170,7 +170,7 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
   }
 }
 
-/** A choice, with the reason below it where it cannot be chosen. */
+/** An option, with the reason below it if it cannot be chosen. */
 function OptionLine({ option }: { option: Option }) {
   if (!option.problem) return <span>{option.label}</span>;
   return (
@@ -185,7 +185,7 @@ function OptionLine({ option }: { option: Option }) {
   );
 }
 
-/** The object that the text says; the text itself while it is not JSON, so that nothing typed is lost. */
+/** The parsed object; the text itself while it is not valid JSON, so that nothing typed is lost. */
 function parsedObject(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -194,11 +194,11 @@ function parsedObject(text: string): unknown {
   }
 }
 
-/** The unit stands in the input, beside the number. */
+/** The unit, shown in the input next to the number. */
 const unitOf = (field: FormField) =>
   field.unit ? { rightSection: <span className="unit">{field.unit}</span>, rightSectionWidth: 64 } : {};
 
-/** An unknown value (from YAML or an old run) stays visible, so that its error has a place. */
+/** An unknown value (from YAML or an old run) stays visible, so that its error can be shown. */
 function withCurrent(options: Option[] | undefined, ...values: unknown[]): Option[] {
   const known = options ?? [];
   const missing = values.filter(

@@ -62,7 +62,7 @@ test("an emptied number is null, not zero", async () => {
   expect(valueAt(current, "data.eval_fraction")).toBeNull();
 });
 
-test("an error stands at its field in the API's words", () => {
+test("an error is shown at its field with the API's message", () => {
   render(<Form errors={{ "method.target_rank": "Is 0; it must be at least 1. Use 1 or more." }} />);
   expect(screen.getByLabelText("Target rank")).toHaveAccessibleDescription(
     /must be at least 1\. Use 1 or more\./,
@@ -70,12 +70,12 @@ test("an error stands at its field in the API's words", () => {
   expect(screen.getByLabelText("Target rank")).toBeInvalid();
 });
 
-test("an error in a folded field unfolds it", () => {
+test("an error in a collapsed field expands it", () => {
   render(<Form errors={{ "method.score": "Is wrong." }} />);
   expect(screen.getByText("Is wrong.")).toBeVisible();
 });
 
-test("another method is asked for, not made up by the form", async () => {
+test("the form requests another method and does not make one up", async () => {
   render(<Form />);
   const before = current;
   await userEvent.click(screen.getByLabelText("Method"));
@@ -85,7 +85,7 @@ test("another method is asked for, not made up by the form", async () => {
   expect(screen.getByText("What the switch changed")).toBeVisible();
 });
 
-test("what is folded away and not at its default can be read", async () => {
+test("collapsed fields that are not at their default are listed", async () => {
   render(<Form />);
   expect(screen.queryByTestId("folded-values")).not.toBeInTheDocument();
   const folded = screen.getAllByRole("button", { name: /Advanced/ })[1];
@@ -97,7 +97,7 @@ test("what is folded away and not at its default can be read", async () => {
   expect(screen.getByTestId("folded-values")).toHaveTextContent("LoRA alpha: 32");
 });
 
-test("an entry that cannot be used is listed with its reason and cannot be chosen", async () => {
+test("an unusable data set is listed with its reason and cannot be chosen", async () => {
   render(<Form />);
   await userEvent.click(screen.getByRole("combobox", { name: "Data set" }));
   const bad = await screen.findByRole("option", { name: /ragged\.csv/ });

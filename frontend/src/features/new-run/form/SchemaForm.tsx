@@ -13,16 +13,16 @@ export interface SchemaFormProps {
   onDraft: (draft: ConfigDraft) => void;
   errors: Record<string, string>;
   optionsOf: (field: FormField) => Option[] | undefined;
-  /** A duplicated run's configuration: what differs from it is marked. */
+  /** Configuration of the copied run: fields that differ from it are marked. */
   origin: ConfigDraft | null;
-  /** Another variant of a section was chosen (another method). */
+  /** Called when another variant of a section (another method) is chosen. */
   onVariant: (section: FormSection, value: string) => void;
   isSwitching: boolean;
   /** Shown below a section's choice. */
   afterChoice: ReactNode;
 }
 
-/** A form drawn from a JSON Schema: a card for each object, a select for a choice of objects, the rest folded away. */
+/** A form generated from a JSON Schema: a card per object, a select for a union, advanced fields collapsed. */
 export function SchemaForm(props: SchemaFormProps) {
   return (
     <Stack gap="md">
@@ -74,7 +74,7 @@ function Advanced({ fields, ...form }: SchemaFormProps & { fields: FormField[] }
   const wrong = fields.filter((field) => form.errors[field.path]).length;
   // A field with an error is never hidden.
   const isShown = isOpen || wrong > 0;
-  // What is folded away and not at its default is launched too, so it is always shown.
+  // Collapsed fields are launched too, so those that are not at their default are always listed.
   const changed = fields.filter((field) => !isSame(valueAt(form.draft, field.path), field.default));
   return (
     <div>

@@ -14,11 +14,11 @@ const fieldAt = (path: string) =>
     .find((field) => field.path === path);
 
 describe("formSections", () => {
-  test("makes a card for each part, in order, with the schema's titles", () => {
+  test("makes a card for each section, in order, with the schema's titles", () => {
     expect(sections.map((section) => section.title)).toEqual(["Data", "Method"]);
   });
 
-  test("reads ranges, units, choices and what may be empty", () => {
+  test("reads ranges, units, choices and whether a field may be empty", () => {
     expect(fieldAt("data.max_train_rows")).toMatchObject({
       kind: "integer",
       isNullable: true,
@@ -78,7 +78,7 @@ describe("problemsByField", () => {
     value: null,
   });
 
-  test("puts the API's words and what to do at the field", () => {
+  test("puts the API's message and next step at the field", () => {
     const { fields } = problemsByField(
       [problem("config.method.target_rank", "is 0; it must be at least 1", "Use 1 or more.")],
       paths,
@@ -86,12 +86,12 @@ describe("problemsByField", () => {
     expect(fields).toEqual({ "method.target_rank": "Is 0; it must be at least 1. Use 1 or more." });
   });
 
-  test("knows that an item belongs to its list", () => {
+  test("assigns the problem of an item to its list", () => {
     const { fields } = problemsByField([problem("config.task.text_columns.1", "is missing")], paths);
     expect(Object.keys(fields)).toEqual(["task.text_columns"]);
   });
 
-  test("drops nothing: what has no field is told apart", () => {
+  test("drops nothing: problems without a field are listed separately", () => {
     const { fields, others } = problemsByField(
       [problem("config.sampler", "is not a field of this object", "Remove it.")],
       paths,
@@ -104,18 +104,18 @@ describe("problemsByField", () => {
 describe("text forms", () => {
   const draft = { data: { id: "it's" }, training: { learning_rate: 0.0001, max_steps: null } };
 
-  test("YAML comes back as it went", () => {
+  test("YAML survives a round trip", () => {
     expect(fromYaml(toYaml(draft))).toEqual({ config: draft });
   });
 
-  test("takes JSON, and what a launch file has beside the config", () => {
+  test("accepts JSON, and the other fields of a launch file", () => {
     const file = { name: "x", tags: ["a"], priority: 3, config: draft };
     expect(fromYaml(JSON.stringify(file))).toEqual(file);
   });
 
-  test("says what it does not know beside the config, and drops nothing", () => {
+  test("reports unknown fields next to the config, and drops nothing", () => {
     expect(fromYaml(JSON.stringify({ nmae: "x", config: draft }))).toEqual({
-      error: "`nmae` is not known beside `config`. Known are name, tags, priority, notes.",
+      error: "Unknown field `nmae`. Next to `config`, only name, tags, priority, notes are allowed.",
     });
   });
 
@@ -128,9 +128,9 @@ describe("text forms", () => {
   ].join("\n");
   test.each([
     ["an open list", "a: [", "Line 1"],
-    ["plain words", "just words", "names with values"],
-    ["a list", "- 1", "names with values"],
-    ["nothing", "", "names with values"],
+    ["plain words", "just words", "Expected a mapping"],
+    ["a list", "- 1", "Expected a mapping"],
+    ["nothing", "", "Expected a mapping"],
     ["a name twice", "a: 1\na: 2", "Line 2"],
     ["two documents", "a: 1\n---\nb: 2", "Line"],
     ["NaN", "training:\n  learning_rate: .nan", "training.learning_rate is NaN"],
@@ -140,7 +140,7 @@ describe("text forms", () => {
     ["aliases of aliases", bomb, "not valid YAML"],
     ["ten thousand levels", "[".repeat(10_000), "YAML"],
     ["too much", `a: ${"x".repeat(1_500_001)}`, "is the limit"],
-    ["a date tag", "a: !!timestamp 2001-01-01", "a is not plain text"],
+    ["a date tag", "a: !!timestamp 2001-01-01", "a has an unsupported type"],
   ])("%s is refused with a reason", (_, text, reason) => {
     expect(fromYaml(text)).toEqual({ error: expect.stringContaining(reason) });
   });

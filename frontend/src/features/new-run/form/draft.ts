@@ -1,4 +1,4 @@
-/** The form's side of a configuration: its defaults, and where the API's problems belong. */
+/** A configuration in the form: its defaults, and the fields that the API's problems belong to. */
 import { withValue } from "@/api/config";
 import type { ConfigDraft, FieldProblem } from "@/api/types";
 import type { FormField, FormSection } from "./schema";
@@ -21,11 +21,11 @@ export function defaultDraft(sections: readonly FormSection[]): ConfigDraft {
 export interface ProblemsByField {
   /** Path without `config.` -> the API's sentence. */
   fields: Record<string, string>;
-  /** Sentences about what has no field in the form. */
+  /** Problems that have no field in the form. */
   others: string[];
 }
 
-/** The API's problems at the fields they are about, in the API's words. */
+/** The API's problems by field. */
 export function problemsByField(
   problems: readonly FieldProblem[],
   paths: ReadonlySet<string>,

@@ -3,7 +3,7 @@ import type { ConfigDraft, DatasetInfo, ModelInfo } from "@/api/types";
 import type { Option } from "./FieldInput";
 import type { FormField } from "./schema";
 
-/** The choices that this installation has for a field; undefined: anything goes, or they are still loading. */
+/** The choices that this installation has for a field; undefined: any value is allowed, or they are still loading. */
 export function optionsFor(
   field: FormField,
   draft: ConfigDraft,
@@ -19,7 +19,7 @@ export function optionsFor(
         distinct(
           datasets.map((dataset) =>
             dataset === datasetOf(datasets, draft)
-              ? // A draft may name it by its short id; another value here would show as nothing chosen.
+              ? // A draft may have the short id; with another value here, nothing would appear as chosen.
                 { ...optionOf(dataset), value: String(valueAt(draft, "data.id")) }
               : optionOf(dataset),
           ),
@@ -33,7 +33,7 @@ export function optionsFor(
   }
 }
 
-/** The data set that a draft names, by its id or by its short id. */
+/** The data set of a draft, by its id or short id. */
 export function datasetOf(datasets: DatasetInfo[] | undefined, draft: ConfigDraft): DatasetInfo | undefined {
   const id = valueAt(draft, "data.id");
   return (
@@ -41,7 +41,7 @@ export function datasetOf(datasets: DatasetInfo[] | undefined, draft: ConfigDraf
   );
 }
 
-/** An entry that cannot be used is shown with its reason, and cannot be chosen. */
+/** An unusable entry is shown with its reason and cannot be chosen. */
 function optionOf(entry: { id: string; name: string; problem: string | null }): Option {
   const label = entry.id === entry.name ? entry.id : `${entry.name} (${entry.id})`;
   return entry.problem
@@ -52,7 +52,7 @@ function optionOf(entry: { id: string; name: string; problem: string | null }): 
 const plain = (values: string[] | undefined): Option[] | undefined =>
   values && distinct(values.map((value) => ({ value, label: value })));
 
-/** The list refuses to be drawn with a value twice. */
+/** Mantine's list rejects duplicate values. */
 const distinct = (options: Option[]): Option[] => [
   ...new Map(options.map((option) => [option.value, option])).values(),
 ];

@@ -1,6 +1,6 @@
 import type { JsonSchema } from "./schema";
 
-/** A small schema with every construct that the API's has. */
+/** A small schema with every construct of the API's schema. */
 export const schema: JsonSchema = {
   $defs: {
     Data: {

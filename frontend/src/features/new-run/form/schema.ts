@@ -1,4 +1,4 @@
-/** From the API's JSON Schema to fields of a form. Rules, words and defaults come from there; none are repeated here. */
+/** From the API's JSON Schema to fields of a form. Rules, texts and defaults come from the schema; none are repeated here. */
 
 export interface JsonSchema {
   $ref?: string;
@@ -33,7 +33,7 @@ export interface JsonSchema {
 export type FieldKind = "integer" | "number" | "text" | "boolean" | "choice" | "list" | "object";
 
 export interface FormField {
-  /** Dotted, as in the API's errors without `config.`. */
+  /** Dotted path, as in the API's errors, without `config.`. */
   path: string;
   kind: FieldKind;
   title: string;
@@ -44,7 +44,7 @@ export interface FormField {
   default: unknown;
   minimum: number | undefined;
   maximum: number | undefined;
-  /** The limit itself is not allowed. */
+  /** Whether the limit itself is excluded. */
   isAbove: boolean;
   choices: string[];
   /** Where the choices come from: models, datasets, columns. */
@@ -60,12 +60,12 @@ export interface Variant {
   fields: FormField[];
 }
 
-/** A card of the form: an object's fields, or a choice between objects told apart by one field. */
+/** A card of the form: an object's fields, or a union of objects with a discriminator. */
 export interface FormSection {
   path: string;
   title: string;
   fields: FormField[];
-  /** Dotted path of the field that chooses, and what it chooses from. */
+  /** Dotted path of the discriminator, and the variants. */
   choice?: { path: string; variants: Variant[] };
   /** By dotted path: values that leave no choice, such as the name in a union with one member. */
   fixed?: Record<string, unknown>;
@@ -156,7 +156,7 @@ function kindOf(schema: JsonSchema, choices: string[]): FieldKind {
   return schema.type === "array" ? "list" : "text";
 }
 
-/** The schema behind `$ref`; what stands beside the reference (a title) wins. */
+/** The schema behind `$ref`; keywords next to the reference (a title) override it. */
 function resolve(root: JsonSchema, schema: JsonSchema): JsonSchema {
   if (!schema.$ref) return schema;
   const name = schema.$ref.replace("#/$defs/", "");

@@ -19,7 +19,7 @@ const said = (value: unknown): string =>
         ? "set"
         : String(value);
 
-/** What choosing another method kept and changed; each change can be taken back. */
+/** What choosing another method kept and changed; each change can be undone. */
 export function MethodChanges({ notice, titleOf, fieldTitleOf, onKeep, onClose }: MethodChangesProps) {
   return (
     <Alert

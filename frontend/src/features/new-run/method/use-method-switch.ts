@@ -12,13 +12,13 @@ export interface MethodNotice {
   changes: SwitchedMethod["changes"];
 }
 
-/** Chooses another method as the API does it: at the same budget and that method's own rate, saying what changed. */
+/** Switches the method through the API, at the same budget and that method's learning rate, and reports the changes. */
 export function useMethodSwitch(
   draft: ConfigDraft,
   totalSteps: number | null,
   onDraft: (change: (draft: ConfigDraft) => ConfigDraft) => void,
 ) {
-  /** Each method's options as they were when it was left, and the last mean rank that was carried. */
+  /** Each method's options when it was last left, and the last mean rank that was carried over. */
   const left = useRef<Record<string, ConfigDraft>>({});
   const budget = useRef<number | null>(null);
   const [notice, setNotice] = useState<MethodNotice | null>(null);
@@ -42,7 +42,7 @@ export function useMethodSwitch(
     },
     onSuccess: ({ from, to, switched }) => {
       budget.current = switched.budget ?? budget.current;
-      // Only what the switch is about: what was typed meanwhile stays.
+      // Only the changes of the switch: what was typed in the meantime stays.
       onDraft((now) =>
         switched.changes
           .filter((change) => !change.field.startsWith("method."))
@@ -53,7 +53,7 @@ export function useMethodSwitch(
       );
       setNotice({ from, to, budget: switched.budget, changes: switched.changes });
     },
-    onError: (error) => notifyError("Could not switch the method", error),
+    onError: (error) => notifyError("Could not switch methods", error),
   });
   return {
     choose: (name: string) => mutation.mutate(name),
@@ -61,7 +61,7 @@ export function useMethodSwitch(
     notice,
     setNotice,
     /** One of the reported changes was undone. */
-    takeBack: (field: string) =>
+    markUndone: (field: string) =>
       setNotice((now) => now && { ...now, changes: now.changes.filter((change) => change.field !== field) }),
   };
 }

@@ -4,7 +4,7 @@ import { count } from "@/components/text/format";
 
 const shownClasses = 8;
 
-/** Which columns a run reads, which classes it learns, and which rows it leaves out. */
+/** The columns that a run reads, the classes it learns and the rows it excludes. */
 export function DataUse({ data }: { data: DataPlan }) {
   const more = data.n_classes - Math.min(shownClasses, data.classes.length);
   return (

@@ -12,21 +12,21 @@ import { DataUse } from "./DataUse";
 interface PlanPanelProps {
   plan: Plan | undefined;
   isChecking: boolean;
-  /** Number of fields that the API refuses. */
+  /** Number of fields with problems. */
   problems: number;
-  /** The plan is not that of the configuration on the screen: nothing is launched by it. */
+  /** The plan is not of the current configuration, so launching is disabled. */
   isOutdated: boolean;
-  /** What has to happen before it can be; empty when it is only being checked. */
+  /** What must happen before it can be launched; empty while it is being checked. */
   waits: string;
   isBusy: boolean;
   onLaunch: () => void;
-  /** What the button says. */
+  /** Label of the button. */
   action: string;
 }
 
 const curveHeight = 190;
 
-/** What the configuration would do, as the API works it out; and the button that does it. */
+/** The API's plan for the configuration, and the launch button. */
 export function PlanPanel({
   plan,
   isChecking,
@@ -55,8 +55,8 @@ export function PlanPanel({
     ["Modules", count(plan?.n_modules)],
     ["Prunings", plan ? count(plan.pruning_count) : missing],
     ["Model parameters", shortCount(plan?.model_parameters)],
-    ["Trained at the start", shortCount(plan?.trained_parameters)],
-    ["Kept, about", shortCount(plan?.kept_parameters)],
+    ["Trainable at the start", shortCount(plan?.trained_parameters)],
+    ["Kept (estimate)", shortCount(plan?.kept_parameters)],
   ];
   return (
     <Panel

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { ApiError, http, unwrap } from "@/api/client";
 import type { ConfigDraft } from "@/api/types";
 
-/** What the API says about a configuration: its plan, or an ApiError with a problem for each field. Starts nothing. */
+/** The API's plan for a configuration, or an ApiError with its problems by field. Launches nothing. */
 export function usePlan(draft: ConfigDraft) {
   const query = useQuery({
     queryKey: ["plan", draft],
@@ -15,11 +15,11 @@ export function usePlan(draft: ConfigDraft) {
     placeholderData: keepPreviousData,
     staleTime: 60_000,
     gcTime: 60_000,
-    // A refusal stays one until the configuration changes.
+    // A refusal stands until the configuration changes.
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
   });
-  // While the configuration cannot run, the last plan that could stays on the page, faded: nothing jumps.
+  // While the configuration cannot run, the last valid plan stays on the page, faded, so that nothing moves.
   const [last, setLast] = useState(query.data);
   if (query.data && query.data !== last) setLast(query.data);
   const isCurrent = query.isSuccess && !query.isPlaceholderData;

@@ -10,9 +10,9 @@ export interface TypedYaml {
 
 interface YamlViewProps {
   draft: ConfigDraft;
-  /** Text that was typed and is not valid. */
+  /** Typed text that is not valid. */
   broken: { text: string; error: string } | null;
-  /** The last valid text, with its comments, and the configuration that it says. */
+  /** The last valid text, with its comments, and its configuration. */
   typed: TypedYaml | null;
   onRead: (text: string, read: LaunchText) => void;
   onBroken: (broken: { text: string; error: string }) => void;
@@ -20,7 +20,7 @@ interface YamlViewProps {
 
 /** The configuration as YAML, to read, edit and paste. */
 export function YamlView({ draft, broken, typed, onRead, onBroken }: YamlViewProps) {
-  // The typed text stays as long as it says what the configuration is.
+  // Keep the typed text while it describes the current configuration.
   const text =
     broken?.text ??
     (typed && JSON.stringify(typed.config) === JSON.stringify(draft) ? typed.text : toYaml(draft));
@@ -33,7 +33,7 @@ export function YamlView({ draft, broken, typed, onRead, onBroken }: YamlViewPro
     <Stack gap="xs">
       <Head
         text={text}
-        note="Edit or paste here; the form and the plan follow. `rankscope launch FILE` takes the same."
+        note="Edit or paste here; the form and the plan are updated. `rankscope launch FILE` accepts the same file."
       />
       <Textarea
         aria-label="Configuration as YAML"
@@ -56,12 +56,12 @@ export function YamlView({ draft, broken, typed, onRead, onBroken }: YamlViewPro
   );
 }
 
-/** The same launch as a command. */
+/** The launch as a curl command. */
 export function CurlView({ draft, fields }: { draft: ConfigDraft; fields: LaunchFields }) {
   const text = curlOf(draft, fields, window.location.origin);
   return (
     <Stack gap="xs">
-      <Head text={text} note="The token is the one that `rankscope up` printed." />
+      <Head text={text} note="Use the token that `rankscope up` printed." />
       <pre className="log">{text}</pre>
     </Stack>
   );

@@ -3,8 +3,8 @@ import type { ConfigDraft } from "@/api/types";
 
 const mostCharacters = 1_500_000;
 const mostAliases = 20;
-/** What a file for `rankscope launch` may hold beside `config`. */
-const besideConfig = ["name", "tags", "priority", "notes"] as const;
+/** Fields that a file for `rankscope launch` may have next to `config`. */
+const otherFields = ["name", "tags", "priority", "notes"] as const;
 
 export interface LaunchText {
   config: ConfigDraft;
@@ -40,7 +40,7 @@ export function fromYaml(text: string): LaunchText | { error: string } {
   }
   if (!isObject(value)) {
     return {
-      error: "Expected names with values at the top, such as model, data, method and training.",
+      error: "Expected a mapping with model, data, method and training.",
     };
   }
   const odd = oddValue(value, "");
@@ -51,50 +51,52 @@ export function fromYaml(text: string): LaunchText | { error: string } {
 
 function besideTheConfig(value: ConfigDraft): LaunchText | { error: string } {
   const { config, ...rest } = value;
-  if (!isObject(config)) return { error: "`config` is not a list of names with values." };
-  const unknown = Object.keys(rest).find((key) => !besideConfig.some((known) => known === key));
+  if (!isObject(config)) return { error: "`config` is not a mapping." };
+  const unknown = Object.keys(rest).find((key) => !otherFields.some((known) => known === key));
   if (unknown !== undefined) {
-    return { error: `\`${unknown}\` is not known beside \`config\`. Known are ${besideConfig.join(", ")}.` };
+    return {
+      error: `Unknown field \`${unknown}\`. Next to \`config\`, only ${otherFields.join(", ")} are allowed.`,
+    };
   }
   const read: LaunchText = { config };
   const { name, tags, priority, notes } = rest;
   if (name !== undefined && name !== null) {
-    if (typeof name !== "string") return { error: "`name` is not a text." };
+    if (typeof name !== "string") return { error: "`name` is not a string." };
     read.name = name;
   }
   if (notes !== undefined) {
-    if (typeof notes !== "string") return { error: "`notes` is not a text." };
+    if (typeof notes !== "string") return { error: "`notes` is not a string." };
     read.notes = notes;
   }
   if (priority !== undefined) {
     if (typeof priority !== "number" || !Number.isInteger(priority)) {
-      return { error: "`priority` is not a whole number." };
+      return { error: "`priority` is not an integer." };
     }
     read.priority = priority;
   }
   if (tags !== undefined) {
     if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === "string")) {
-      return { error: "`tags` is not a list of texts." };
+      return { error: "`tags` is not a list of strings." };
     }
     read.tags = tags;
   }
   return read;
 }
 
-/** What JSON cannot carry would arrive as something else: NaN as null, 2^53 + 1 as 2^53. */
+/** Rejects values that JSON would change: NaN would arrive as null, 2^53 + 1 as 2^53. */
 function oddValue(value: unknown, path: string): string | null {
   if (typeof value === "number" && !Number.isFinite(value)) {
-    return `${path} is ${value}; a configuration holds finite numbers only.`;
+    return `${path} is ${value}; a configuration can only have finite numbers.`;
   }
   if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    return `${path} is too large a whole number to be kept exactly.`;
+    return `${path} is too large an integer to be represented exactly.`;
   }
   if (typeof value === "bigint" || typeof value === "symbol" || typeof value === "function") {
-    return `${path} has a value that a configuration cannot hold.`;
+    return `${path} has a value that a configuration can't have.`;
   }
   if (typeof value !== "object" || value === null) return null;
   if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) {
-    return `${path || "The document"} is not plain text, a number, a list or names with values.`;
+    return `${path || "The document"} has an unsupported type; use text, numbers, lists and mappings.`;
   }
   for (const [key, inner] of Object.entries(value)) {
     const odd = oddValue(inner, path ? `${path}.${key}` : key);
@@ -117,7 +119,7 @@ export interface LaunchFields {
   priority: number;
 }
 
-/** The same launch from a shell. */
+/** The launch as a shell command. */
 export function curlOf(draft: ConfigDraft, fields: LaunchFields, origin: string): string {
   const name = fields.name.trim();
   const body = JSON.stringify(
@@ -134,7 +136,7 @@ export function curlOf(draft: ConfigDraft, fields: LaunchFields, origin: string)
     `curl -X POST ${origin}/api/v1/runs \\`,
     '  -H "Authorization: Bearer $RANKSCOPE_TOKEN" \\',
     '  -H "Content-Type: application/json" \\',
-    // A single quote ends the shell's string: it is written outside of it.
+    // A single quote would end the shell's string, so it is written outside of it.
     `  -d '${body.replaceAll("'", "'\\''")}'`,
   ].join("\n");
 }

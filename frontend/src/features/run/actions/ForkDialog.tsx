@@ -11,12 +11,12 @@ import { checkpointsQuery } from "./queries";
 
 interface ForkDialogProps {
   run: RunDetail;
-  /** The checkpoint to begin with; the newest when empty. */
+  /** Step of the preselected checkpoint; omitted: the newest. */
   step?: number;
   onClose: () => void;
 }
 
-/** A new run from a checkpoint of this one. What cannot be is said by the server. */
+/** Creates a run from a checkpoint of this one. The server checks the changes. */
 export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   const checkpoints = useQuery(checkpointsQuery(run.id));
   const { fork } = useRunActions();
@@ -24,10 +24,10 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   const targetField = method.fork_fields.find((field) => field === method.budget_field) ?? null;
   const navigate = useNavigate();
   const [chosen, setChosen] = useState<string | null>(step === undefined ? null : String(step));
-  /** null: not touched, so that it follows the checkpoint. */
+  /** null: not edited, so that it follows the checkpoint. */
   const [typedSteps, setTypedSteps] = useState<number | string | null>(null);
   const [rate, setRate] = useState<number | string>(run.config.training.learning_rate ?? "");
-  /** null: not touched, so that it follows the checkpoint. */
+  /** null: not edited, so that it follows the checkpoint. */
   const [typedTarget, setTypedTarget] = useState<number | string | null>(null);
   const [name, setName] = useState("");
   const choices = [...new Set((checkpoints.data ?? []).map((one) => one.step))].sort((a, b) => b - a);
@@ -59,7 +59,7 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
   };
 
   return (
-    // A click beside the dialog or Escape must not throw away what was typed.
+    // A click outside of the dialog or Escape must not discard what was typed.
     <Modal
       opened
       onClose={onClose}
@@ -101,7 +101,9 @@ export function ForkDialog({ run, step, onClose }: ForkDialogProps) {
             min={1}
             allowDecimal={false}
             description={
-              from === null ? undefined : `In all; more than the ${count(Number(from))} of the checkpoint.`
+              from === null
+                ? undefined
+                : `In total; must be more than the checkpoint's ${count(Number(from))}.`
             }
           />
           <NumberInput
@@ -158,7 +160,7 @@ export function targetAt(config: RunConfig, field: string | null, step: number):
   return steered?.target_rank ?? numberOption(config.method, field);
 }
 
-/** What is proposed must be possible: from the last checkpoint of a finished run only a longer run is. */
+/** Total steps to propose: from the last checkpoint of a finished run, only a longer run is possible. */
 export function stepsAfter(checkpoint: number, total: number | null): number | string {
   if (total === null) return "";
   return checkpoint < total ? total : checkpoint + Math.max(1, Math.round(total / 2));

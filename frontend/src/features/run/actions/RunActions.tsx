@@ -28,7 +28,7 @@ const ForkDialog = lazyPart(
   (module) => module.ForkDialog,
 );
 
-/** What can be asked of a run now. The API has the last word; these only offer. */
+/** The actions that are available for a run. The API decides whether they are allowed. */
 export function RunActions({ run, status }: { run: RunDetail; status: RunStatus }) {
   const { stop, resume, retry, fork, launch, remove } = useRunActions();
   const method = useMethod(run.method);
@@ -180,7 +180,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
             download
             leftSection={<IconFileZip size={15} />}
           >
-            Whole log
+            Download log
           </Menu.Item>
           <Menu.Divider />
           <Menu.Item
@@ -220,7 +220,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
       <Confirm
         opened={isAsking}
         title="Delete this run?"
-        action="Delete for good"
+        action="Delete"
         isBusy={remove.isPending}
         onClose={() => setAsking(false)}
         onConfirm={() => remove.mutate([run], { onSuccess: () => void navigate("/") })}

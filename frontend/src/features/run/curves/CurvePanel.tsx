@@ -24,7 +24,7 @@ export interface Amount {
   decimals: number;
 }
 
-/** A mean over fewer points says nothing that the points do not. */
+/** With fewer points, a mean adds nothing. */
 const fewestSmoothed = 20;
 
 interface CurvePanelProps {
@@ -32,12 +32,12 @@ interface CurvePanelProps {
   curve: CurveData;
   axis: CurveAxis;
   isLog: boolean;
-  /** Weight of the mean that the curve came with; 0: none. */
+  /** Weight of the exponential mean of the curve; 0: none. */
   beta?: number;
-  /** Of runs that this one was forked from, or that were forked from it. */
+  /** Curves of runs that this one was forked from, or that were forked from it. */
   related?: readonly RelatedCurve[] | undefined;
   forks?: readonly ForkMark[];
-  /** An amount: what a value is divided by, its unit, and how many decimals say enough. */
+  /** Scale of an amount: divisor, unit and decimals. */
   scale?: Amount;
 }
 
@@ -51,7 +51,7 @@ const axisFormats: Record<CurveAxis, string> = {
 const noRelated: RelatedCurve[] = [];
 const noForks: ForkMark[] = [];
 
-/** One metric in a card. It is drawn when it comes near the view, so that a hundred of them cost nothing. */
+/** One metric in a card. It is drawn when it comes near the viewport, so that a hundred of them cost little. */
 export function CurvePanel({
   run,
   curve,
@@ -72,8 +72,8 @@ export function CurvePanel({
     [run.started_at, run.total_steps],
   );
   const [zoomedTo, setZoomedTo] = useState<{ from: number; to: number } | null>(null);
-  const wished = { range: curve.isReduced ? zoomedTo : null, smooth: beta, attempt: run.attempt };
-  const exact = useQuery(rangeQuery(run.id, curve.name, wished));
+  const options = { range: curve.isReduced ? zoomedTo : null, smooth: beta, attempt: run.attempt };
+  const exact = useQuery(rangeQuery(run.id, curve.name, options));
   const detail = zoomedTo && curve.isReduced ? exact.data : undefined;
   const shown = useMemo(() => (detail ? withDetail(curve, detail) : curve), [curve, detail]);
   const figureOf = useCallback(
@@ -81,7 +81,7 @@ export function CurvePanel({
       const scaled = (values: readonly Num[]) =>
         scale ? values.map((value) => (typeof value === "number" ? value / scale.by : value)) : [...values];
       const x = placesOf(shown, axis, place);
-      // Runs and attempts beside this one have clocks of their own.
+      // Other runs and attempts have another start time.
       const beside = (
         steps: readonly number[],
         values: readonly Num[],
@@ -149,7 +149,7 @@ export function CurvePanel({
                 : metric(value)}
             </Text>
             <ExportMenu
-              label={`Save ${title}`}
+              label={`Export ${title}`}
               file={`${run.name} ${curve.name}`}
               title={`${run.name} · ${title}`}
               figureOf={figureOf}
@@ -183,24 +183,24 @@ function noteOf(curve: CurveData, zoomed: Series | undefined): string | undefine
 function pointsNote(curve: CurveData, zoomed: Series | undefined): string | undefined {
   if (zoomed) {
     return zoomed.is_reduced
-      ? `${count(zoomed.steps.length)} of ${count(zoomed.total_points)} points in view; zoom on for all of them.`
+      ? `${count(zoomed.steps.length)} of ${count(zoomed.total_points)} points in view; zoom in further to see all of them.`
       : `All ${count(zoomed.total_points)} points in view.`;
   }
   if (!curve.isReduced) return undefined;
   return `${count(curve.steps.length)} of ${count(curve.total)} points; minima, maxima and NaN are kept.`;
 }
 
-/** What the red crosses are, for whoever does not point at them. */
+/** Describes the red crosses without hovering. */
 function brokenNote({ steps, values }: CurveData): string | undefined {
   const broken = steps.filter((_, index) => typeof values[index] === "string");
   const [first, last] = [broken[0], broken.at(-1)];
   if (first === undefined || last === undefined) return undefined;
   return first === last
-    ? `Not a finite number at step ${count(first)} (×).`
-    : `Not finite numbers between steps ${count(first)} and ${count(last)} (×).`;
+    ? `NaN or infinite at step ${count(first)} (×).`
+    : `NaN or infinite values between steps ${count(first)} and ${count(last)} (×).`;
 }
 
-/** Where attempts after the first went on, and where runs part. */
+/** Where later attempts started, and where runs were forked. */
 function marksOf(
   run: RunDetail,
   axis: CurveAxis,

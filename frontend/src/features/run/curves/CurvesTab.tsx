@@ -16,6 +16,7 @@ import { useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { metricCalled, useMetrics } from "@/components/runs/tasks";
+import { plural } from "@/components/text/plural";
 import type { MetricTail } from "@/features/run/live/metric-tail";
 import { CurvePanel } from "./CurvePanel";
 import type { CurveAxis } from "./curve-data";
@@ -30,7 +31,7 @@ interface CurvesTabProps {
   tail: MetricTail;
 }
 
-/** Every number that the run records, by what it is about. */
+/** Every metric of the run, in groups. */
 export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
   const [axis, setAxis] = useLocalStorage<CurveAxis>({ key: "rankscope-curve-axis", defaultValue: "step" });
   const [beta, setBeta] = useLocalStorage({ key: "rankscope-smoothing", defaultValue: 0.6 });
@@ -113,7 +114,7 @@ export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
           <Switch
             size="xs"
             label="Forks"
-            title="The curves of the run that this one was forked from, and of those that were forked from it; by step or progress"
+            title="Curves of the run that this one was forked from, and of its forks; only by step or progress"
             checked={hasForks}
             onChange={(event) => setForks(event.currentTarget.checked)}
           />
@@ -122,8 +123,8 @@ export default function CurvesTab({ run, status, cuts, tail }: CurvesTabProps) {
       {groups.length === 0 ? (
         <EmptyState title={wanted ? "No matching metric" : "No metrics yet"}>
           {wanted
-            ? `None of the ${byName.size} metrics contains “${search.trim()}”.`
-            : "Curves appear with the first steps."}
+            ? `None of the ${plural(byName.size, "metric")} contains “${search.trim()}”.`
+            : "Curves appear with the first steps of the run."}
         </EmptyState>
       ) : null}
       {groups.map((group) => (

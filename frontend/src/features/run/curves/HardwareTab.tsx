@@ -10,7 +10,7 @@ const gigabytes: Amount = { by: 1e9, unit: "GB", decimals: 2 };
 const percent: Amount = { by: 1, unit: "%", decimals: 0 };
 const rate: Amount = { by: 1, unit: "/s", decimals: 1 };
 
-/** What the training takes of its machine, over the time. */
+/** Memory, CPU and GPU use over time. */
 export default function HardwareTab({
   run,
   status,
@@ -38,7 +38,7 @@ export default function HardwareTab({
   if (shown.length === 0) {
     return (
       <EmptyState title="No metrics yet">
-        Memory, CPU and GPU are measured every few seconds while the run trains.
+        Memory, CPU and GPU use are measured every few seconds while the run is training.
       </EmptyState>
     );
   }

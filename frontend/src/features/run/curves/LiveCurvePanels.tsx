@@ -16,7 +16,7 @@ import { ghostQuery } from "./queries";
 
 const height = 210;
 
-/** A mean over fewer points says nothing that the points do not. */
+/** With fewer points, a mean adds nothing. */
 const fewestSmoothed = 20;
 
 interface CurvePanelProps {
@@ -56,7 +56,7 @@ export function LossPanel({ run, series, totalSteps, cursor }: CurvePanelProps) 
           <Group gap={6} wrap="nowrap">
             <Last points={train} />
             <ExportMenu
-              label="Save train loss"
+              label="Export train loss"
               file={`${run.name} train loss`}
               title={`${run.name} · Train loss`}
               figureOf={figureOf}
@@ -117,7 +117,7 @@ export function EvaluationPanel({ run, series, totalSteps, cursor }: CurvePanelP
           <Group gap={6} wrap="nowrap">
             <Last points={headline} />
             <ExportMenu
-              label="Save evaluation"
+              label="Export evaluation"
               file={`${run.name} evaluation`}
               title={`${run.name} · Evaluation`}
               figureOf={figureOf}
@@ -143,7 +143,7 @@ export function EvaluationPanel({ run, series, totalSteps, cursor }: CurvePanelP
 
 const none: Ghost[] = [];
 
-/** Whether a resume has replaced anything, what it was, and the switch that shows it. */
+/** Whether there are replaced attempts, their curves, and the switch that shows them. */
 function useGhosts(run: RunDetail, name: string) {
   const [isOn, setOn] = useState(false);
   const started = run.attempts.filter((attempt) => attempt.start_step !== null).length;

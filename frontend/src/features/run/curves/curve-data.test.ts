@@ -26,7 +26,7 @@ const metrics = (seq: number, step: number, values: Record<string, number>): Tai
   ...{ step, values },
 });
 
-test("what the stream brings is put at the end, and a new metric begins", () => {
+test("events of the stream are appended, and a new metric starts a curve", () => {
   const before = curveSet(list("loss", [1, 2], [3, 2]), 0.5);
   const known = metrics(10, 2, { loss: 2 });
   const set = withEvents(before, [known, metrics(11, 3, { loss: 1, accuracy: 0.5 })], 0.5);
@@ -39,13 +39,13 @@ test("what the stream brings is put at the end, and a new metric begins", () => 
   expect(before.curves[0]?.steps).toEqual([1, 2]);
 });
 
-test("nothing new gives the same set", () => {
+test("no new events return the same set", () => {
   const set = curveSet(list("loss", [1, 2], [3, 2]), 0.5);
   expect(withEvents(set, [metrics(10, 2, { loss: 2 })], 0.5)).toBe(set);
 });
 
 test.each(recordedLives)(
-  "curves of a run that was $name grow by the stream to what the server has",
+  "curves of a run that was $name grow with the stream to what the server has",
   (life) => {
     const every = [...life.histories.entries()];
     const [, end] = every.at(-1) as (typeof every)[number];
@@ -63,14 +63,14 @@ test.each(recordedLives)(
   },
 );
 
-test("a tail that has dropped what is asked for says so", () => {
+test("a tail that has dropped the requested events says so", () => {
   const tail = new MetricTail(0);
   tail.push(Array.from({ length: 6000 }, (_, at) => metrics(at + 1, at, { loss: 1 })));
   expect(tail.since(100)).toBeNull();
   expect(tail.since(5990)).toHaveLength(10);
 });
 
-test("points stand on steps, minutes or shares", () => {
+test("points are placed at steps, minutes or shares", () => {
   const curve = curveSet(list("loss", [30, 60], [3, 2]), 0).curves[0];
   if (!curve) throw new Error("no curve");
   const run = { startedAt: 1000, totalSteps: 120 };
@@ -79,11 +79,11 @@ test("points stand on steps, minutes or shares", () => {
   expect(placesOf(curve, "progress", run)).toEqual([0.25, 0.5]);
 });
 
-test("what a person has zoomed to is drawn exactly, and the rest stays as it was", () => {
+test("the zoomed range is drawn exactly, and the rest is unchanged", () => {
   const curve = curveSet(list("loss", [0, 10, 20, 30, 40], [9, 8, 7, 6, 5]), 0.5).curves[0];
   if (!curve) throw new Error("no curve");
   const range = stepRangeBetween(curve, curve.steps, [12, 27]);
-  // One point more at each end, so that the lines go on to the edge.
+  // One more point at each end, so that the lines continue to the edge.
   expect(range).toEqual({ from: 10, to: 30 });
   const series = list("loss", [10, 15, 20, 25, 30], [8, 1, 7, 2, 6]).items[0];
   if (!series || !range) throw new Error("no range");
@@ -94,7 +94,7 @@ test("what a person has zoomed to is drawn exactly, and the rest stays as it was
   expect(exact.times).toHaveLength(7);
 });
 
-test("beside the curve there is nothing to zoom to; up to its end the newest points are", () => {
+test("outside of the curve there is nothing to zoom to; up to its end there are the newest points", () => {
   const curve = curveSet(list("loss", [0, 10, 20], [3, 2, 1]), 0).curves[0];
   if (!curve) throw new Error("no curve");
   expect(stepRangeBetween(curve, curve.steps, [21, 30])).toBeNull();

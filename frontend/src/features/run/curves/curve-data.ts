@@ -2,7 +2,7 @@ import type { Num, Series, SeriesList } from "@/api/types";
 import type { TailEvent } from "@/features/run/live/metric-tail";
 import { finitePoints, type MeanState, meanStateAfter, smoothOn } from "@/features/run/live/smoothing";
 
-/** One metric as it is drawn: the whole history, reduced where it is long, and what has come since. */
+/** One metric as it is drawn: the history, reduced if it is long, and the points that came since. */
 export interface CurveData {
   name: string;
   steps: number[];
@@ -18,7 +18,7 @@ export interface CurveData {
 export interface CurveSet {
   curves: CurveData[];
   lastSeq: number;
-  /** How many points have come since the history was read. */
+  /** Number of points since the history was read. */
   added: number;
   means: Record<string, MeanState>;
 }
@@ -46,7 +46,7 @@ export function curveSet(list: SeriesList, beta: number): CurveSet {
   };
 }
 
-/** The curves with what the stream brought at their ends, cut where a new attempt begins; the same set if it brought nothing. */
+/** The curves with the stream's points appended, cut where a new attempt starts; the same set if there are none. */
 export function withEvents(set: CurveSet, events: readonly TailEvent[], beta: number): CurveSet {
   const fresh = events.filter((event) => event.seq > set.lastSeq);
   if (fresh.length === 0) return set;
@@ -97,7 +97,7 @@ export function withEvents(set: CurveSet, events: readonly TailEvent[], beta: nu
   return { curves, lastSeq, added, means };
 }
 
-/** Leaves the points up to a step. `curve` is changed in place. */
+/** Keeps the points up to a step. `curve` is changed in place. */
 function cutCurve(curve: CurveData, step: number): void {
   const kept = curve.steps.findIndex((at) => at > step);
   curve.total -= curve.steps.length - kept;
@@ -105,14 +105,14 @@ function cutCurve(curve: CurveData, step: number): void {
   curve.smoothed.length = Math.min(kept, curve.smoothed.length);
 }
 
-/** Steps a person has zoomed to, both ends included, and what the server has there. */
+/** The zoomed range of steps, both ends included, and the server's points in it. */
 export interface Detail {
   from: number;
   to: number;
   series: Series;
 }
 
-/** The curve with what is known exactly in place of what it has between the same steps. */
+/** The curve with its points in the range replaced by the exact ones. */
 export function withDetail(curve: CurveData, { from, to, series }: Detail): CurveData {
   const before = curve.steps.findIndex((step) => step >= from);
   const start = before === -1 ? curve.steps.length : before;
@@ -132,7 +132,7 @@ export function withDetail(curve: CurveData, { from, to, series }: Detail): Curv
   };
 }
 
-/** The steps that lie between two places on the axis, with one point more at each end; `places` rise. */
+/** The steps between two places on the axis, with one more point at each end; `places` are ascending. */
 export function stepRangeBetween(
   curve: CurveData,
   places: readonly number[],
@@ -160,7 +160,7 @@ const emptyCurve = (name: string): CurveData => ({
 
 export type CurveAxis = "step" | "time" | "progress";
 
-/** Where the points of a curve stand on the axis: steps, minutes since the run began, or the share of all steps. */
+/** The places of a curve's points on the axis: steps, minutes since the run started, or the share of all steps. */
 export function placesOf(
   curve: CurveData,
   axis: CurveAxis,

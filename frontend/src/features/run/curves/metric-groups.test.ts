@@ -20,7 +20,7 @@ const known = [
   metric("eval_loss", "Evaluation loss", "evaluation"),
 ];
 
-test("metrics are grouped in the order of their descriptions, hardware apart", () => {
+test("metrics are grouped in the order of their descriptions, hardware separately", () => {
   const names = [
     "grad_norm",
     "eval_kappa",

@@ -14,7 +14,7 @@ const titles: [MetricInfo["group"], string][] = [
   ["other", "Other"],
 ];
 
-/** Groups in the order in which they are read, without hardware; those without a metric are left out. */
+/** The groups in the order of the page, without hardware; groups without a metric are omitted. */
 export function metricGroups(names: readonly string[], known: readonly MetricInfo[]): MetricGroup[] {
   const groupOf = (name: string) => metricCalled(name, known).group;
   const places = new Map(known.map((metric, place) => [metric.name, place]));

@@ -3,7 +3,7 @@ import { http, unwrap } from "@/api/client";
 import { whileActive } from "@/api/polling";
 import type { RunStatus } from "@/api/types";
 
-/** `started`: attempts that have begun; each may replace more. */
+/** `started`: number of started attempts; each may replace more points. */
 export const ghostQuery = (id: string, name: string, started: number, isOn: boolean) =>
   queryOptions({
     queryKey: ["run", id, "ghost", name, started],
@@ -20,12 +20,12 @@ export const ghostQuery = (id: string, name: string, started: number, isOn: bool
 interface SeriesOptions {
   smooth: number;
   ghost: boolean;
-  /** Attempts that replaced a part of an earlier one: each leaves another history. */
+  /** Number of attempts that replaced part of an earlier one: each changes the history. */
   cuts: number;
   status: RunStatus;
 }
 
-/** All metrics of a run, each reduced to what a chart can show. */
+/** All metrics of a run, each reduced to the points that a chart can show. */
 export const seriesListQuery = (id: string, { smooth, ghost, cuts, status }: SeriesOptions) =>
   queryOptions({
     ...whileActive({ key: ["run", id, "series"], also: [{ smooth, ghost, cuts }], status }),
@@ -39,7 +39,7 @@ export const seriesListQuery = (id: string, { smooth, ghost, cuts, status }: Ser
     staleTime: 30_000,
   });
 
-/** The same of a run that is shown beside another: up to a step (null: all), without times. */
+/** The same for a related run: up to a step (null: all), without times. */
 export const relatedSeriesQuery = (
   id: string,
   { smooth, upTo, status }: { smooth: number; upTo: number | null; status: RunStatus },
@@ -62,11 +62,11 @@ interface RangeOptions {
   /** Steps, both ends included; null: none. */
   range: { from: number; to: number } | null;
   smooth: number;
-  /** A new attempt cuts the old one's end away. */
+  /** A new attempt replaces the end of the previous one. */
   attempt: number;
 }
 
-/** One metric between two steps: exact where they hold few enough points. */
+/** One metric between two steps: exact if there are few enough points. */
 export const rangeQuery = (id: string, name: string, { range, smooth, attempt }: RangeOptions) =>
   queryOptions({
     queryKey: ["run", id, "range", name, { ...range, smooth, attempt }],

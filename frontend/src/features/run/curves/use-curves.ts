@@ -5,23 +5,23 @@ import type { MetricTail } from "@/features/run/live/metric-tail";
 import { type CurveSet, curveSet, withEvents } from "./curve-data";
 import { seriesListQuery } from "./queries";
 
-/** After so many new points the server reduces the whole again. */
+/** After this many new points the server reduces the whole curve again. */
 const mostAdded = 20_000;
-/** Curves grow at most this often: dozens of charts are drawn again. */
+/** Curves are updated at most this often, since dozens of charts are redrawn. */
 const growMs = 1000;
 
 export interface CurvesWish {
   /** Weight of the exponential mean, 0 for none. */
   beta: number;
   hasGhosts: boolean;
-  /** How many attempts have replaced a part of an earlier one: then the curves are read again. */
+  /** Number of attempts that replaced part of an earlier one; the curves are read again when it changes. */
   cuts: number;
   status: RunStatus;
-  /** What the run's stream brings. */
+  /** Events of the run's stream. */
   tail: MetricTail;
 }
 
-/** All metrics of a run, smoothed over their full data on the server, and continued by the stream. */
+/** All metrics of a run, smoothed by the server over the full data, and continued by the stream. */
 export function useCurves(id: string, { beta, hasGhosts, cuts, status, tail }: CurvesWish) {
   const past = useQuery(seriesListQuery(id, { smooth: beta, ghost: hasGhosts, cuts, status }));
   const [grown, setGrown] = useState<{ from: typeof past.data; set: CurveSet } | null>(null);

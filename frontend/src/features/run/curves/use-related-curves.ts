@@ -11,13 +11,13 @@ export interface RelatedCurve {
   steps: readonly number[];
   values: readonly Num[];
   isAncestor: boolean;
-  /** Place among those of its sort, for a colour. */
+  /** Index among the ancestors or among the children, for its colour. */
   order: number;
 }
 
 const noRuns: Relative[] = [];
 
-/** Forks of a run: where they are, and, when asked for, the curves of its ancestors and children by metric. */
+/** Fork marks of a run and, if `isOn`, the curves of its ancestors and children by metric. */
 export function useRelatedCurves(id: string, { beta, isOn }: { beta: number; isOn: boolean }) {
   const tree = useQuery(treeQuery(id));
   const runs = tree.data ?? noRuns;

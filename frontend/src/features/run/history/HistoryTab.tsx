@@ -7,7 +7,8 @@ import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { scrolledByKeys } from "@/components/layout/scroll";
 import { useMethod } from "@/components/runs/methods";
-import { count, dateTime, missing } from "@/components/text/format";
+import { dateTime, missing } from "@/components/text/format";
+import { plural } from "@/components/text/plural";
 import { TreePanel } from "@/features/run/lineage/TreePanel";
 import type { LiveRun } from "@/features/run/live/live-run";
 import type { TimelineEvent } from "@/features/run/live/timeline";
@@ -18,7 +19,7 @@ import { TimelinePanel } from "./TimelinePanel";
 const mostLines = 500;
 const ledgerMs = 20_000;
 
-/** Who was pruned when and why, what happened to the run, and its attempts. */
+/** Component ledger, timeline, forks and attempts of a run. */
 interface HistoryTabProps {
   run: RunDetail;
   live: LiveRun;
@@ -41,13 +42,13 @@ export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
     <Grid gap="md">
       <Grid.Col span={{ base: 12, lg: 7 }}>
         <Panel
-          title="Ledger of components"
+          title="Component ledger"
           note={
             !prunes
               ? "This method does not prune."
               : lines.length === 0
                 ? "Nothing has been pruned yet."
-                : `${count(module === null ? ledger.data?.total : lines.length)} changes, newest first${lines.length > mostLines ? `; the newest ${mostLines} are shown` : ""}.`
+                : `${plural(module === null ? (ledger.data?.total ?? 0) : lines.length, "change")}, newest first${lines.length > mostLines ? `; only the newest ${mostLines} are shown` : ""}.`
           }
           actions={
             live.modules.length && prunes ? (
@@ -87,7 +88,7 @@ export default function HistoryTab({ run, live, timeline }: HistoryTabProps) {
         <Stack gap="md">
           <TimelinePanel {...timeline} />
           <TreePanel id={run.id} />
-          <Panel title="Attempts" note="A run that is resumed goes on in a new attempt.">
+          <Panel title="Attempts" note="Each time a run is resumed or retried, a new attempt starts.">
             <Table.ScrollContainer minWidth={360}>
               <Table>
                 <Table.Thead>

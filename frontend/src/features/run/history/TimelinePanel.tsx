@@ -6,7 +6,7 @@ import { type TimelineEvent, timelineSentence } from "@/features/run/live/timeli
 
 interface TimelinePanelProps {
   events: readonly TimelineEvent[];
-  /** Set when the run has more events than were read. */
+  /** Last event that was read, if the run has more; null: all were read. */
   readTo: number | null;
 }
 
@@ -17,7 +17,7 @@ export function TimelinePanel({ events, readTo }: TimelinePanelProps) {
       note={
         readTo === null
           ? undefined
-          : `Of the first ${count(readTo)} events and those since the page was opened.`
+          : `From the first ${count(readTo)} events and those since the page was opened.`
       }
     >
       <ScrollArea.Autosize mah="40vh" viewportProps={scrolledByKeys}>

@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
 
-/** `prunings`: how many the page has seen; each one makes the ledger be read again. */
+/** `prunings`: number of prunings that the page has seen; the ledger is read again when it changes. */
 export const ledgerQuery = (id: string, prunings: number) =>
   queryOptions({
     queryKey: ["run", id, "ledger", prunings],

@@ -8,13 +8,13 @@ import { count, metric } from "@/components/text/format";
 import { treeQuery } from "./queries";
 import { treeLines } from "./tree";
 
-/** The run among those it was forked from and those that were forked from it; nothing where there are none. */
+/** The run with its ancestors and forks; nothing if there are none. */
 export function TreePanel({ id }: { id: string }) {
   const tree = useQuery(treeQuery(id));
   const lines = treeLines(tree.data ?? []);
   if (lines.length < 2) return null;
   return (
-    <Panel title="Forks" note="Each run begins with a checkpoint of the one that it stands under.">
+    <Panel title="Forks" note="Each run starts from a checkpoint of the run above it.">
       <Stack gap={6} component="ul" m={0} pl={0} style={{ listStyle: "none" }} data-testid="run-tree">
         {lines.map(({ run, depth }) => (
           <Group component="li" key={run.id} gap={8} wrap="nowrap" pl={depth * 18}>

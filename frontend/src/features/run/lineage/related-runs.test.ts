@@ -15,9 +15,9 @@ const run = (id: string, parent_id: string | null = null, parent_step: number | 
   },
 });
 
-test("ancestors are shown up to where the line left them, children whole", () => {
+test("ancestors are shown up to the fork, children in full", () => {
   const runs = [run("root"), run("parent", "root", 60), run("me", "parent", 40), run("mine", "me", 80)];
-  // The parent's own past beyond step 40 is not this run's.
+  // What the parent did after step 40 is not part of this run.
   expect(relatedRuns(runs, "me").map((one) => [one.run.id, one.upTo])).toEqual([
     ["parent", 40],
     ["root", 40],
@@ -26,13 +26,13 @@ test("ancestors are shown up to where the line left them, children whole", () =>
   expect(relatedRuns(runs, "root").map((one) => [one.run.id, one.upTo])).toEqual([["parent", null]]);
 });
 
-test("a parent that was deleted ends the line, and of many children the newest stay", () => {
+test("a deleted parent ends the ancestors, and of many children the newest are kept", () => {
   const children = Array.from({ length: mostChildren + 2 }, (_, index) => run(`c${index}`, "me", index));
   const ids = relatedRuns([run("me", "gone", 5), ...children], "me").map((one) => one.run.id);
   expect(ids).toEqual(children.slice(2).map((one) => one.id));
 });
 
-test("marks say where this run began, and how many were forked off at a step", () => {
+test("marks show where this run started, and how many runs were forked at a step", () => {
   const runs = [
     run("root"),
     run("me", "root", 10),

@@ -1,16 +1,16 @@
-/** Runs whose curves belong beside a run's: what it was forked from, up to the fork, and what was forked from it. */
+/** Runs whose curves are shown with a run's: its ancestors up to the fork, and its forks. */
 import type { Relative } from "@/api/types";
 
 export interface RelatedRun {
   run: Relative;
-  /** Its last step that is this run's past too; null for a fork of this run, which is shown whole. */
+  /** The last step that is also part of this run; null for a fork of this run, which is shown in full. */
   upTo: number | null;
 }
 
-/** More children are not drawn: the newest are. */
+/** Only this many children are drawn, the newest ones. */
 export const mostChildren = 6;
 
-/** Ancestors from the nearest on, then the newest children. */
+/** Ancestors, the nearest first, then the newest children. */
 export function relatedRuns(runs: readonly Relative[], id: string): RelatedRun[] {
   const byId = new Map(runs.map((run) => [run.id, run]));
   const ancestors: RelatedRun[] = [];
@@ -32,7 +32,7 @@ export interface ForkMark {
   text: string;
 }
 
-/** Where this run was forked off, and where others were forked off from it; one mark a step. */
+/** Where this run was forked, and where others were forked from it; one mark per step. */
 export function forkMarks(runs: readonly Relative[], id: string): ForkMark[] {
   const own = runs.find((run) => run.id === id)?.parent_step ?? null;
   const counts = new Map<number, number>();

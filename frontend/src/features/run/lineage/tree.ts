@@ -1,4 +1,4 @@
-/** A tree of runs as lines: every run below its parent, children in the order they came. */
+/** A tree of runs as lines: each run below its parent, children in their order of creation. */
 import type { Relative } from "@/api/types";
 
 export interface TreeLine {

@@ -1,12 +1,12 @@
 // @vitest-environment jsdom
-/** What a viewer sees must be what a reload shows, whatever happened to the run and to the connection. */
+/** A viewer must see what a reload shows, whatever happened to the run and to the connection. */
 import { describe, expect, test } from "vitest";
 import { arrivalOf } from "@/api/event-stream";
 import type { RunEvent } from "@/api/types";
 import { applyEvents, fromHistory, type History, type LiveRun } from "./live-run";
 import { type RecordedLife, recordedLives } from "./recorded.fixture";
 
-/** The state without what belongs to the page alone: how it came to be. */
+/** The state without the fields that depend on how it was reached. */
 function seen(state: LiveRun) {
   const { prunings: _p, timeline: _t, cuts: _c, heardAt: _h, known: _k, ...rest } = state;
   return rest;
@@ -49,7 +49,7 @@ const after = (life: RecordedLife, seq: number, to = Number.POSITIVE_INFINITY): 
 
 const last = (life: RecordedLife): History => [...life.histories.values()].at(-1) as History;
 
-test("the recordings hold every fault that a run may have", () => {
+test("the recordings cover every fault that a run may have", () => {
   const cuts = recordedLives.map((life) => {
     const starts = life.events.filter((event) => event.kind === "status" && event.status === "running");
     return [life.name, starts.length] as const;
@@ -65,7 +65,7 @@ test("the recordings hold every fault that a run may have", () => {
 });
 
 describe.each(recordedLives)("a run that was $name", (life) => {
-  test("looks as after a reload at every event, wherever the page was opened", () => {
+  test("looks like after a reload at every event, wherever the page was opened", () => {
     for (const [from, history] of life.histories) {
       let state = fromHistory(history);
       for (const event of after(life, from)) {
@@ -78,7 +78,7 @@ describe.each(recordedLives)("a run that was $name", (life) => {
     }
   });
 
-  test("looks as after a reload when parts of the history are of different moments", () => {
+  test("looks like after a reload when parts of the history are of different times", () => {
     const chance = chanceFrom(7);
     const every = [...life.histories.values()];
     const any = () => every[Math.floor(chance() * every.length)] as History;
@@ -95,7 +95,7 @@ describe.each(recordedLives)("a run that was $name", (life) => {
     }
   });
 
-  test("looks as after a reload when the stream breaks, repeats itself and leaves events out", () => {
+  test("looks like after a reload when the stream breaks, repeats and omits events", () => {
     for (let seed = 1; seed <= 40; seed++) {
       const chance = chanceFrom(seed);
       const positions = [...life.histories.keys()];
@@ -106,10 +106,10 @@ describe.each(recordedLives)("a run that was $name", (life) => {
       while (lastSeq < life.events.length) {
         turns += 1;
         expect(turns).toBeLessThan(10_000);
-        // A connection begins where the page has come to, or repeats some events, and drops out anywhere.
+        // A connection starts at the page's position, or repeats some events, and breaks anywhere.
         const start = Math.max(0, lastSeq - Math.floor(chance() * 6));
         const sent = after(life, start, start + 1 + Math.floor(chance() * 12)).filter(() => chance() > 0.05);
-        // An event of an older attempt that comes late.
+        // A late event of an older attempt.
         if (chance() < 0.3) sent.push(life.events[Math.floor(chance() * lastSeq)] as RunEvent);
         for (const event of sent) {
           const arrival = arrivalOf(event.seq, lastSeq);
@@ -124,7 +124,7 @@ describe.each(recordedLives)("a run that was $name", (life) => {
   });
 });
 
-test("a kind of event that this page does not know changes nothing but the position", () => {
+test("an unknown kind of event changes only the position", () => {
   const life = recordedLives[0] as RecordedLife;
   const before = fromHistory(last(life));
   const unknown = { kind: "tea", seq: before.lastSeq + 1, attempt: 1, time: 1 } as unknown as RunEvent;

@@ -80,7 +80,7 @@ const ranks = (seq: number, step: number, more = {}) =>
   });
 
 describe("a reader of a run", () => {
-  test("sees every event once, however often it is sent", () => {
+  test("applies every event once, however often it is sent", () => {
     const events = [loss(1, 1, 0.9), loss(2, 2, 0.8), loss(3, 3, 0.7)];
     let state = applyEvents(start(), events.slice(0, 2));
     state = applyEvents(state, events);
@@ -103,7 +103,7 @@ describe("a reader of a run", () => {
     expect(oneByOne).toEqual(atOnce);
   });
 
-  test("does not change the state that it was given", () => {
+  test("does not mutate the given state", () => {
     const before = start(2, { series: [series("train_loss", [1], [0.9])] });
     const copy = structuredClone(before);
     applyEvents(before, [loss(3, 2, 0.8), ranks(4, 2)]);
@@ -115,8 +115,8 @@ describe("a reader of a run", () => {
     expect(applyEvents(state, [loss(4, 1, 1)])).toBe(state);
   });
 
-  test("takes nothing twice when parts of the history are newer than others", () => {
-    // The run was read at event 10, the loss at 12, the ranks at 13: the stream goes on after 10.
+  test("applies nothing twice when parts of the history are newer than others", () => {
+    // The run was read at event 10, the loss at 12, the ranks at 13: the stream continues after 10.
     const state = start(
       10,
       { series: [series("train_loss", [1, 2], [0.9, 0.8])], steps: [2] },
@@ -143,7 +143,7 @@ describe("a reader of a run", () => {
 });
 
 describe("a new attempt", () => {
-  test("replaces what older attempts recorded beyond the step that it goes on from", () => {
+  test("replaces what older attempts recorded after the step that it starts from", () => {
     const state = applyEvents(start(), [
       loss(1, 1, 0.9),
       ranks(2, 1),
@@ -177,13 +177,13 @@ describe("a new attempt", () => {
     expect(next.series["train_loss"]?.steps).toEqual([1, 2, 3]);
   });
 
-  test("may repeat the snapshot of its first step: the newer one stands", () => {
+  test("may repeat the snapshot of its first step: the newer one is kept", () => {
     const state = applyEvents(start(), [ranks(1, 5, { live: 8 }), ranks(2, 5, { live: 7 })]);
     expect(state.snapshots.map((one) => one.live)).toEqual([7]);
     expect(state.totalSnapshots).toBe(1);
   });
 
-  test("makes a history that is thinned out stale, for nobody here knows how much of it is left", () => {
+  test("makes a thinned history stale, because the page does not know how much of it is left", () => {
     const long = Array.from({ length: mostPoints + 1 }, (_, at) => loss(at + 1, at + 1, 1));
     const state = applyEvents(start(), long);
     expect(state.isHistoryStale).toBe(false);
@@ -195,7 +195,7 @@ describe("a new attempt", () => {
   });
 });
 
-test("the status is the server's last word, also when it is not expected", () => {
+test("the status is the latest from the server, even if it is unexpected", () => {
   const state = applyEvents(start(), [
     event(1, { kind: "status", status: "done" }),
     event(2, { kind: "status", status: "queued" }),

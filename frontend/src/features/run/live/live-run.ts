@@ -1,4 +1,4 @@
-/** What the page knows of one run: history first, then events. Pure: the same events give the same state. */
+/** The page's state of one run: history, then events. Pure: the same events give the same state. */
 import { toNumber } from "@/api/numbers";
 import { type Snapshot, snapshotOf, snapshotsOf } from "@/api/snapshots";
 import type {
@@ -29,21 +29,21 @@ export interface LiveRun {
   snapshots: Snapshot[];
   totalSnapshots: number;
   series: Record<string, Points>;
-  /** Prunings since the page was opened; the ledger is read again when it grows. */
+  /** Prunings since the page was opened; the ledger is read again when this grows. */
   prunings: number;
   /** Status changes, warnings, checkpoints and results since the page was opened. */
   timeline: TimelineEvent[];
   /** Attempts that replaced a part of an earlier one since the history was read. */
   cuts: number;
-  /** A cut went through curves or snapshots that are thinned out here: only the server can say what is left. */
+  /** A new attempt cut curves or snapshots that are thinned here: only the server knows what is left. */
   isHistoryStale: boolean;
-  /** Time of the newest event that the stream brought, by the server's clock; 0: none yet. */
+  /** Server time of the newest event from the stream; 0: none yet. */
   heardAt: number;
-  /** Up to which event each part came with the history; the stream repeats some of them. */
+  /** Last event of each part of the history; the stream repeats some of them. */
   known: { run: number; ranks: number; series: number; smoothed: number };
 }
 
-/** What is drawn with its mean beside the ranks; the Curves tab smooths the others. */
+/** The metric that the Ranks tab draws with its mean; the Curves tab smooths the others. */
 export const smoothedMetric = "train_loss";
 export const smoothedBeta = 0.9;
 
@@ -111,7 +111,7 @@ export function reduceLive(state: LiveRun | null, action: LiveAction): LiveRun |
 export function applyEvents(state: LiveRun, events: readonly RunEvent[]): LiveRun {
   const fresh = events.filter((event) => event.seq > state.lastSeq);
   if (fresh.length === 0) return state;
-  // Lists are copied once a batch, and of the series only those that change: then they are ours to change in place.
+  // Copy the lists, and the series that change, once per batch; the copies may be changed in place.
   const next: LiveRun = {
     ...state,
     snapshots: [...state.snapshots],
@@ -130,7 +130,7 @@ export function applyEvents(state: LiveRun, events: readonly RunEvent[]): LiveRu
   return next;
 }
 
-/** The series by that name, once a batch a copy of the state's; new when there is none. */
+/** The series by that name, copied once per batch; a new one if there is none. */
 function ownPoints(run: LiveRun, name: string, mine: Set<string>): Points {
   let points = run.series[name] ?? emptyPoints(name === smoothedMetric ? smoothedBeta : null);
   if (!mine.has(name)) {
@@ -141,7 +141,7 @@ function ownPoints(run: LiveRun, name: string, mine: Set<string>): Points {
   return points;
 }
 
-/** Mirrors what an event does to the run's row on the server, so that no reload is needed to see the same. */
+/** Mirrors the effect of an event on the run's row on the server, so that the page matches a reload. */
 function take(run: LiveRun, event: RunEvent, mine: Set<string>): void {
   const isNews = event.seq > run.known.run;
   switch (event.kind) {
@@ -181,15 +181,15 @@ function take(run: LiveRun, event: RunEvent, mine: Set<string>): void {
       run.prunings += 1;
       return;
     default:
-      // Also a kind that a newer server sends and this page does not know.
+      // Including kinds of a newer server that this page does not know.
       return;
   }
 }
 
-/** A worker takes the run, or none has it any more. */
+/** A worker starts the run, or none has it any more. */
 const hasNoPhase: readonly RunStatus[] = ["starting", "interrupted", "done", "stopped", "failed"];
 
-/** An attempt begins at `step`: what earlier ones recorded beyond it is replaced by what comes. */
+/** An attempt starts at `step`: it replaces what earlier ones recorded after that step. */
 function cutAt(run: LiveRun, step: number, seq: number, mine: Set<string>): void {
   const isBeyond = (at: number) => at > step;
   for (const [name, points] of Object.entries(run.series)) {
@@ -197,7 +197,7 @@ function cutAt(run: LiveRun, step: number, seq: number, mine: Set<string>): void
     run.isHistoryStale ||= points.isReduced;
     const left = ownPoints(run, name, mine);
     cutPoints(left, step);
-    // As on the server, a metric without a point is none.
+    // As on the server, a metric without points does not exist.
     if (left.steps.length > 0) continue;
     delete run.series[name];
     mine.delete(name);
@@ -220,7 +220,7 @@ function addPoints(run: LiveRun, event: EventOf<"metrics">, mine: Set<string>): 
   }
 }
 
-/** A resumed attempt repeats the snapshot of the step that it starts from: the newer one stands. */
+/** A resumed attempt repeats the snapshot of the step that it starts from: the newer one is kept. */
 function addSnapshot(run: LiveRun, snapshot: Snapshot): void {
   if (run.snapshots.at(-1)?.step === snapshot.step) run.snapshots.pop();
   else run.totalSnapshots += 1;

@@ -4,7 +4,7 @@ import { type History, smoothedBeta, smoothedMetric } from "./live-run";
 const points = "600";
 const frames = 300;
 
-/** Everything that the page draws of what has happened so far. Each part says up to which event it goes. */
+/** The history of a run. Each part has the sequence number of its last event. */
 export async function loadHistory(id: string, signal: AbortSignal): Promise<History> {
   const path = { run_id: id };
   const one = { names: [smoothedMetric], points, smooth: smoothedBeta };

@@ -1,4 +1,4 @@
-/** The newest numbers of a run's stream, for curves that were read from the server at one moment and go on from there. */
+/** The newest metrics of a run's stream, to continue curves that were read from the server. */
 import type { EventOf, RunEvent } from "@/api/types";
 
 export type TailEvent = EventOf<"metrics"> | EventOf<"status">;
@@ -9,10 +9,10 @@ export class MetricTail {
   private events: TailEvent[] = [];
   private readonly listeners = new Set<() => void>();
 
-  /** Every event with a number above `from` is here, as far as they have come. */
+  /** Has every received event with a sequence number above `from`. */
   constructor(private from: number) {}
 
-  /** Begins again: the stream goes on after `from`. */
+  /** Starts over: the stream continues after `from`. */
   restart(from: number): void {
     this.events = [];
     this.from = from;
@@ -29,7 +29,7 @@ export class MetricTail {
     for (const listener of this.listeners) listener();
   }
 
-  /** What came after event `seq`; null when some of it is no longer here. */
+  /** The events after `seq`; null if some of them have been dropped. */
   since(seq: number): TailEvent[] | null {
     if (seq < this.from) return null;
     const first = this.events.findIndex((event) => event.seq > seq);

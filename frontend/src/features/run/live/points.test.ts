@@ -16,7 +16,7 @@ test("is exact while it is short", () => {
   expect(points.steps).toHaveLength(mostPoints);
 });
 
-test("keeps both ends, every extreme and what is not finite when it is reduced", () => {
+test("keeps both ends, every extreme and values that are not finite when it is reduced", () => {
   const points = long(20_000, (step) =>
     step === 777 ? 99 : step === 12_345 ? -99 : step === 9999 ? "NaN" : Math.sin(step / 50),
   );
@@ -32,13 +32,13 @@ test("stays bounded when nothing is finite", () => {
   expect(long(20_000, () => "NaN").steps.length).toBeLessThanOrEqual(mostPoints);
 });
 
-test("is cut where a new attempt goes on", () => {
+test("is cut where a new attempt starts", () => {
   const points = long(5, (step) => step);
   cutPoints(points, 3);
   expect(points).toMatchObject({ steps: [1, 2, 3], values: [1, 2, 3], total: 3 });
 });
 
-test("the mean is over every point, also over those that were reduced away", () => {
+test("the mean is over every point, including those that were dropped", () => {
   const values = Array.from({ length: 9000 }, (_, index) => Math.sin(index) + index / 5000);
   const points = emptyPoints(0.9);
   values.forEach((value, index) => {

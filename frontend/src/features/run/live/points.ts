@@ -1,4 +1,4 @@
-/** One series as the page keeps it: exact while it is short, reduced when it grows long. */
+/** One series as the page keeps it: exact while it is short, reduced when it is long. */
 import { toNumber } from "@/api/numbers";
 import type { Num } from "@/api/types";
 import { finitePoints, type MeanState, meanStateAfter, smoothOn } from "./smoothing";
@@ -7,10 +7,10 @@ import { binSize } from "./step-bins";
 export interface Points {
   steps: number[];
   values: Num[];
-  /** Points that the run has; more than are here when they are reduced. */
+  /** Number of points of the run; more than are kept if they are reduced. */
   total: number;
   isReduced: boolean;
-  /** The mean over every point that there was, at those that are kept; null for a series that is drawn as it is. */
+  /** The mean over all points, at those that are kept; null for a series without smoothing. */
   smooth: { beta: number; values: number[]; state: MeanState } | null;
 }
 
@@ -46,7 +46,7 @@ export function addPoint(points: Points, step: number, value: Num): void {
   if (points.steps.length > mostPoints) reduce(points);
 }
 
-/** Leaves the points up to a step: a new attempt replaces the others. */
+/** Keeps the points up to a step: a new attempt replaces the others. */
 export function cutPoints(points: Points, step: number): void {
   const kept = points.steps.findIndex((at) => at > step);
   if (kept === -1) return;
@@ -61,8 +61,8 @@ export function cutPoints(points: Points, step: number): void {
 }
 
 /**
- * Of each of at most 400 equal stretches of steps the first and last point, the smallest and largest, and the first and
- * last that are not finite: at most 2,400, and every extreme stays.
+ * Keeps, for each of at most 400 equal bins of steps, the first and last point, the smallest and largest, and the first
+ * and last that are not finite: at most 2,400 points, with every extreme.
  */
 function reduce(points: Points): void {
   const { steps, values } = points;
@@ -82,7 +82,7 @@ function reduce(points: Points): void {
   points.isReduced = true;
 }
 
-/** The places in start..end that a reduced curve needs, rising. */
+/** The indices in start..end that a reduced curve needs, ascending. */
 function telling(values: readonly Num[], start: number, end: number): number[] {
   let [low, high, firstBroken, lastBroken] = [-1, -1, -1, -1];
   for (let index = start; index < end; index++) {

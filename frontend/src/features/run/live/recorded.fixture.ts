@@ -1,4 +1,4 @@
-/** Lives of runs as a test of the server has recorded them (tests/page_recordings.py): for the page's own tests. */
+/** Runs that were recorded by a server test (tests/page_recordings.py), for the page's tests. */
 import type { RunEvent, Series } from "@/api/types";
 import type { History } from "./live-run";
 
@@ -11,7 +11,7 @@ interface Recording {
 export interface RecordedLife {
   name: string;
   events: RunEvent[];
-  /** What the server gave when it had so many events; a few positions have none. */
+  /** The server's history by number of events; a few numbers have none. */
   histories: Map<number, History>;
 }
 

@@ -3,11 +3,11 @@ import { meanStateAfter, smoothOn } from "./smoothing";
 
 const start = { mean: 0, weight: 0 };
 
-test("a constant stays what it is, from the first point on", () => {
+test("a constant stays constant, from the first point on", () => {
   for (const value of smoothOn(start, [3, 3, 3], 0.9).smoothed) expect(value).toBeCloseTo(3, 12);
 });
 
-test("going on from the server's mean equals smoothing all at once", () => {
+test("continuing from the server's mean equals smoothing all at once", () => {
   const values = Array.from({ length: 40 }, (_, index) => Math.sin(index) + index / 10);
   const whole = smoothOn(start, values, 0.8).smoothed;
   const first = smoothOn(start, values.slice(0, 25), 0.8).smoothed;

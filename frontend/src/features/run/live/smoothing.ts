@@ -1,7 +1,7 @@
 import { toNumber } from "@/api/numbers";
 import type { Num } from "@/api/types";
 
-/** Where an exponential mean stands: enough to go on without the points before. */
+/** State of an exponential mean, enough to continue without the earlier points. */
 export interface MeanState {
   mean: number;
   /** Sum of the weights so far, by which the mean is corrected at the start (as Adam does). */
@@ -10,7 +10,7 @@ export interface MeanState {
 
 /**
  * The state after `points` finite values whose corrected mean is `smoothed`.
- * The server smooths the whole history; the page goes on from there with what comes live.
+ * The server smooths the whole history; the page continues from there with live points.
  */
 export function meanStateAfter(smoothed: Num | undefined, points: number, beta: number): MeanState {
   const value = smoothed === undefined ? Number.NaN : toNumber(smoothed);
@@ -19,7 +19,7 @@ export function meanStateAfter(smoothed: Num | undefined, points: number, beta: 
   return { mean: value * weight, weight };
 }
 
-/** Finite ones among `total` points, of which `shown` holds at least all that are not. */
+/** Number of finite values among `total` points; `shown` has at least all that are not finite. */
 export const finitePoints = (total: number, shown: readonly Num[]): number =>
   total - shown.filter((value) => !Number.isFinite(toNumber(value))).length;
 

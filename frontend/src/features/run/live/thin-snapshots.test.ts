@@ -12,7 +12,7 @@ test("keeps the first, every pruning and the newest sixty", () => {
   expect(kept.length).toBeLessThan(mostSnapshots * 0.75);
 });
 
-test("leaves out older ones evenly, however often it is done", () => {
+test("drops older ones evenly, however often it runs", () => {
   let kept: { step: number; pruning: boolean }[] = [];
   for (const one of snapshots(20_000, 100_000)) {
     kept.push(one);
@@ -22,6 +22,6 @@ test("leaves out older ones evenly, however often it is done", () => {
   expect(Math.max(...gaps)).toBeLessThanOrEqual(4 * Math.min(...gaps.filter((gap) => gap > 1)));
 });
 
-test("bounds a run of prunings alone", () => {
+test("bounds a run that has only prunings", () => {
   expect(thinSnapshots(snapshots(5000, 1)).length).toBeLessThan(mostSnapshots * 0.75);
 });

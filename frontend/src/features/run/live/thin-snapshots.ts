@@ -7,7 +7,7 @@ const newestKept = 60;
 /**
  * At most about 350 snapshots: the first, the newest sixty, at most 200 prunings, and the others evenly over the steps.
  *
- * Done again and again it stays even, because what is kept depends on steps and not on places in the list.
+ * It stays even when repeated, because what is kept depends on steps and not on positions in the list.
  */
 export function thinSnapshots<T extends { step: number; pruning: boolean }>(snapshots: readonly T[]): T[] {
   const older = snapshots.slice(0, Math.max(1, snapshots.length - newestKept));
@@ -23,7 +23,7 @@ export function thinSnapshots<T extends { step: number; pruning: boolean }>(snap
   return [...older.filter((one) => kept.has(one)), ...snapshots.slice(older.length)];
 }
 
-/** At most `most`, the first of every stretch of steps; all when there are no more than that. */
+/** At most `most`, the first of each bin of steps; all if there are no more than that. */
 function evenly<T extends { step: number }>(snapshots: readonly T[], most: number): T[] {
   if (snapshots.length <= most) return [...snapshots];
   const length = binSize((snapshots.at(-1)?.step ?? 0) - (snapshots[0]?.step ?? 0), most);

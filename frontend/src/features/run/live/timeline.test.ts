@@ -5,13 +5,13 @@ import { mergeTimeline, standingWarnings, type TimelineEvent, timelineSentence }
 const event = (seq: number, body: Record<string, unknown>) =>
   ({ seq, attempt: 1, time: seq, ...body }) as unknown as TimelineEvent;
 
-test("what history and stream both bring stands once, in order", () => {
+test("events that are in both history and stream are shown once, in order", () => {
   const one = event(1, { kind: "status", status: "starting" });
   const two = event(5, { kind: "checkpoint", step: 10, size_bytes: 1500 });
   expect(mergeTimeline([two, one], [two]).map((entry) => entry.seq)).toEqual([1, 5]);
 });
 
-test("says the cause and what to do in the server's words", () => {
+test("shows the server's cause and next step", () => {
   const failed = event(1, {
     kind: "status",
     status: "failed",
@@ -24,7 +24,7 @@ test("says the cause and what to do in the server's words", () => {
   );
 });
 
-test("a checkpoint takes the warning of a failed one back, and no other", () => {
+test("a checkpoint clears the warning about a failed one, and no other", () => {
   const events = [
     event(1, { kind: "warning", code: "checkpoint_failed", message: "Full." }),
     event(2, { kind: "warning", code: "nan_loss", message: "NaN." }),
@@ -34,7 +34,7 @@ test("a checkpoint takes the warning of a failed one back, and no other", () => 
   expect(standingWarnings(events).map((warning) => warning.seq)).toEqual([2, 4]);
 });
 
-test("tells steering and changed fields", () => {
+test("describes steering and changed fields", () => {
   const steer = (body: Record<string, unknown>) =>
     timelineSentence(event(1, { kind: "steer", step: 7, ...body }));
   expect(steer({ action: "hold" })).toBe("Steered at step 7: pruning is held.");
@@ -42,6 +42,6 @@ test("tells steering and changed fields", () => {
   expect(steer({ action: "freeze", refused: "Too late." })).toBe("Steering refused at step 7: Too late.");
   const changes = { "training.batch_size": [16, 8], "training.checkpoint_minutes": [null, 5] };
   expect(timelineSentence(event(2, { kind: "config", why: "retry", changes }))).toBe(
-    "Retried with training.batch_size 8 in place of 16, training.checkpoint_minutes 5 in place of not set.",
+    "Retried with training.batch_size 8 instead of 16, training.checkpoint_minutes 5 instead of not set.",
   );
 });

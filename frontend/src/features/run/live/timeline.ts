@@ -1,4 +1,4 @@
-/** What happened to a run, in sentences: everything but the numbers, which are charts. */
+/** The events of a run as sentences, without the metrics. */
 import { http, unwrap } from "@/api/client";
 import type { RunEvent, SteerAction } from "@/api/types";
 import { bytes, configValue, count } from "@/components/text/format";
@@ -15,7 +15,7 @@ const mostPages = 5;
 
 export interface Timeline {
   events: TimelineEvent[];
-  /** Events that were read; fewer than the run has when it is very long. */
+  /** Last event that was read; not the run's last if the run is very long. */
   readTo: number;
   isWhole: boolean;
 }
@@ -49,7 +49,7 @@ export function mergeTimeline(
 
 export type WarningEvent = Extract<TimelineEvent, { kind: "warning" }>;
 
-/** Warnings that still hold: a checkpoint that was written since takes the one of a failed checkpoint back. */
+/** Current warnings: a later checkpoint clears the warning about a failed one. */
 export function standingWarnings(events: readonly TimelineEvent[]): WarningEvent[] {
   const lastCheckpoint = events.findLast((event) => event.kind === "checkpoint")?.seq ?? 0;
   return events
@@ -62,9 +62,9 @@ export function steeringText(action: SteerAction, targetRank?: number | null): s
     case "hold":
       return "pruning is held";
     case "release":
-      return "pruning goes on";
+      return "pruning is released";
     case "freeze":
-      return "the mask is frozen as it is";
+      return "the mask is frozen";
     case "target":
       return `the target rank is ${targetRank}`;
   }
@@ -89,9 +89,7 @@ export function timelineSentence(event: TimelineEvent): string {
         : `Steered at step ${count(event.step)}: ${steeringText(event.action, event.target_rank)}.`;
     case "config":
       return `${event.why === "retry" ? "Retried" : "Edited"} with ${Object.entries(event.changes)
-        .map(
-          ([field, [before, after]]) => `${field} ${configValue(after)} in place of ${configValue(before)}`,
-        )
+        .map(([field, [before, after]]) => `${field} ${configValue(after)} instead of ${configValue(before)}`)
         .join(", ")}.`;
     case "warning":
       return ["Warning:", event.message, event.next_step].filter(Boolean).join(" ");

@@ -8,12 +8,12 @@ import { loadHistory } from "./load-history";
 import { MetricTail } from "./metric-tail";
 import { loadTimeline, mergeTimeline } from "./timeline";
 
-/** Charts are drawn at most this often while events come; after a quiet moment, as soon as its events are together. */
+/** Charts are drawn at most this often while events arrive; after a pause, as soon as a batch is complete. */
 const flushMs = 250;
 const joinMs = 10;
 /** The run's row is read at most this often for changes of its numbers. */
 const rowMs = 30_000;
-/** After such a silence of a run that trains, its health is looked at more often. */
+/** After this long without events of a running run, its health is checked more often. */
 const quietMs = 10_000;
 
 const tellsOfRow: readonly RunEvent["kind"][] = ["status", "artifact", "config", "steer", "modules"];
@@ -22,7 +22,7 @@ const changesSummary = (event: RunEvent): boolean =>
   (event.kind === "prune" && event.final) ||
   (event.kind === "metrics" && Object.keys(event.values).some((name) => name.startsWith("eval_")));
 
-/** History, then the stream from where the history ends; again when a run that had ended goes on. */
+/** Reads the history, then follows the stream from its end; again if a run that had ended continues. */
 export function useLiveRun(id: string) {
   const client = useQueryClient();
   const [live, dispatch] = useReducer(reduceLive, null);
@@ -53,7 +53,7 @@ export function useLiveRun(id: string) {
       void client.invalidateQueries({ queryKey, exact });
     let readAt = performance.now();
     let later: ReturnType<typeof setTimeout> | undefined;
-    /** What the run's row says that its events do not: soon after a change, and not at each of thousands. */
+    /** Reads the run's row, for fields that its events do not have: soon after a change, but not for every event. */
     const readRow = () => {
       clearTimeout(later);
       later = undefined;
@@ -99,7 +99,7 @@ export function useLiveRun(id: string) {
           flush();
         }
         setConnection(next);
-        // Without a stream the row is polled again: somebody may resume the run.
+        // Without a stream the row is polled again, since the run may be resumed.
         if (next === "ended") readRow();
       },
       onEvent: (event) => {
@@ -115,13 +115,13 @@ export function useLiveRun(id: string) {
     };
   }, [past, id, client, tail]);
 
-  // A new attempt replaced a part of a long history: the server counts what is left of it.
+  // A new attempt replaced part of a long history: the server knows what is left of it.
   const isStale = live?.isHistoryStale ?? false;
   useEffect(() => {
     if (isStale) void refetch();
   }, [isStale, refetch]);
 
-  // A run that has ended was resumed, here or elsewhere: it has events that the closed stream did not bring.
+  // A run that had ended was resumed, here or elsewhere: it has events that the closed stream did not deliver.
   const goesOn = connection === "ended" && live && detail.data && detail.data.last_seq > live.lastSeq;
   useEffect(() => {
     if (!goesOn) return;
@@ -129,7 +129,7 @@ export function useLiveRun(id: string) {
     void client.invalidateQueries({ queryKey: ["run", id, "timeline"] });
   }, [goesOn, refetch, client, id]);
 
-  // Read after the charts: warnings and changes of status from before the page was opened.
+  // Read after the charts: warnings and status changes from before the page was opened.
   const timeline = useQuery({
     queryKey: ["run", id, "timeline"],
     queryFn: ({ signal }) => loadTimeline(id, signal),
@@ -148,7 +148,7 @@ export function useLiveRun(id: string) {
     history,
     connection,
     tail,
-    /** Nothing has come for a while. */
+    /** No events for a while. */
     isQuiet,
     timeline: { events: happened, readTo: timeline.data?.isWhole === false ? timeline.data.readTo : null },
   };

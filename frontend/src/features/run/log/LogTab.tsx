@@ -8,7 +8,7 @@ import { endOf, type LogPiece, startOf } from "./log-window";
 import { useLog } from "./use-log";
 import { hitsText, useLogSearch } from "./use-log-search";
 
-/** More text is read when the end of what is there comes so near, in pixels. */
+/** More text is read within this distance of the end, in pixels. */
 const nearPx = 400;
 
 export default function LogTab({ run, status }: { run: RunDetail; status: RunStatus }) {
@@ -96,7 +96,7 @@ export default function LogTab({ run, status }: { run: RunDetail; status: RunSta
             flex={1}
             maw={360}
             aria-label="Search the log"
-            placeholder="Search the whole log"
+            placeholder="Search the log"
             leftSection={<IconSearch size={14} />}
             value={query}
             onChange={(event) => setQuery(event.currentTarget.value)}
@@ -105,7 +105,7 @@ export default function LogTab({ run, status }: { run: RunDetail; status: RunSta
           <ActionIcon
             variant="default"
             size={30}
-            aria-label="Hit before"
+            aria-label="Previous match"
             disabled={!search.hits || search.hits.at === 0}
             onClick={() => void search.step(-1)}
           >
@@ -114,7 +114,7 @@ export default function LogTab({ run, status }: { run: RunDetail; status: RunSta
           <ActionIcon
             variant="default"
             size={30}
-            aria-label="Next hit"
+            aria-label="Next match"
             type="submit"
             disabled={!query.trim()}
           >
@@ -142,13 +142,13 @@ export default function LogTab({ run, status }: { run: RunDetail; status: RunSta
         {log?.pieces.map((piece) => (
           <Piece key={piece.start} piece={piece} hit={hit} />
         ))}
-        {log && endOf(log) === 0 && !error ? "Nothing has been written yet." : null}
+        {log && endOf(log) === 0 && !error ? "The log is empty." : null}
       </pre>
     </Panel>
   );
 }
 
-/** A hit is always the first line of its piece: the window was put there. */
+/** The current match, always the first line of its piece. */
 function Piece({ piece, hit }: { piece: LogPiece; hit: number | undefined }) {
   if (piece.start !== hit) return <span>{piece.text}</span>;
   const end = piece.text.indexOf("\n");
@@ -161,7 +161,7 @@ function Piece({ piece, hit }: { piece: LogPiece; hit: number | undefined }) {
   );
 }
 
-/** Follows the end, brings a new hit into view, and keeps what is read in its place when text is put before it. */
+/** Follows the end, scrolls a new match into view, and keeps the scroll position when text is inserted above. */
 function useLogScroll(pieces: LogPiece[] | undefined, isFollowing: boolean, hit: number | undefined) {
   const box = useRef<HTMLPreElement>(null);
   const before = useRef({ start: 0, height: 0, hit });

@@ -1,22 +1,22 @@
 import type { LogPart } from "@/api/types";
 
-/** About a part of the API. Smaller ones are joined, so that a tail does not become thousands of pieces. */
+/** About the size of a part of the API. Smaller parts are joined, so that a tail does not become thousands of pieces. */
 const partCharacters = 64 * 1024;
-/** The window holds at most so many: what scrolls far away is let go, and read again when it is wanted. */
+/** Most pieces in the window: those that scroll far away are dropped and read again when needed. */
 export const mostParts = 10;
 
-/** Text of the file's bytes `start`..`end`; both stand at line ends. */
+/** Text of the file's bytes `start`..`end`; both are at line ends. */
 export interface LogPiece {
   start: number;
   end: number;
   text: string;
 }
 
-/** The part of a log that the page holds: pieces that follow each other, of one attempt's file. */
+/** The part of a log that the page holds: consecutive pieces of one attempt's file. */
 export interface LogWindow {
   attempt: number;
   pieces: LogPiece[];
-  /** Bytes of the whole file. */
+  /** Size of the file in bytes. */
   size: number;
 }
 
@@ -31,7 +31,7 @@ export const windowOf = (part: LogPart): LogWindow => ({
   size: part.size,
 });
 
-/** The window with what comes after it. A part that does not follow on, or of another attempt, starts a new one. */
+/** The window with a part appended. A part that does not follow, or is of another attempt, starts a new window. */
 export function joinAfter(log: LogWindow | null, part: LogPart): LogWindow {
   if (!log || log.attempt !== part.attempt || part.offset !== endOf(log)) return windowOf(part);
   if (part.text === "") return log.size === part.size ? log : { ...log, size: part.size };
@@ -43,7 +43,7 @@ export function joinAfter(log: LogWindow | null, part: LogPart): LogWindow {
   return { ...log, pieces, size: part.size };
 }
 
-/** The window with what comes before it; `part` began anywhere, so its first, broken line is left away. */
+/** The window with a part prepended; `part` starts anywhere, so its first, incomplete line is dropped. */
 export function joinBefore(log: LogWindow, part: LogPart): LogWindow {
   if (log.attempt !== part.attempt || part.next_offset < startOf(log)) return log;
   const piece = part.offset === 0 ? pieceOf(part) : withoutFirstLine(pieceOf(part));

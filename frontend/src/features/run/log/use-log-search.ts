@@ -5,15 +5,15 @@ const pageHits = 100;
 
 export interface LogHits {
   query: string;
-  /** Byte offsets of the lines that contain it. */
+  /** Byte offsets of the matching lines. */
   offsets: number[];
-  /** Where the search goes on; null when the whole file was searched. */
+  /** Where the search continues; null if the whole file was searched. */
   nextFrom: number | null;
-  /** Which one is shown. */
+  /** Index of the current match. */
   at: number;
 }
 
-/** Goes from hit to hit in a log; the server searches, a page of hits at a time. */
+/** Moves from match to match in a log; the server searches, one page of matches at a time. */
 export function useLogSearch(id: string, attempt: number | null, show: (offset: number) => void) {
   const [hits, setHits] = useState<LogHits | null>(null);
   const [error, setError] = useState<Error | null>(null);

@@ -9,13 +9,13 @@ const partBytes = 64 * 1024;
 interface LogOptions {
   /** null: the newest attempt that has a log. */
   attempt: number | null;
-  /** The file may still grow. */
+  /** Whether the file may still grow. */
   isGrowing: boolean;
-  /** Reads on to the end and keeps it in the window. */
+  /** Whether to follow the end of the file. */
   isFollowing: boolean;
 }
 
-/** A window on a run's log, by byte offset: 100 MB cost no more than the lines that are seen. */
+/** A window on a run's log, by byte offset: a log of 100 MB costs no more than the visible lines. */
 export function useLog(id: string, { attempt, isGrowing, isFollowing }: LogOptions) {
   const [log, setLog] = useState<LogWindow | null>(null);
   const [error, setError] = useState<Error | null>(null);
@@ -39,7 +39,7 @@ export function useLog(id: string, { attempt, isGrowing, isFollowing }: LogOptio
     [id, attempt],
   );
 
-  /** One request at a time from scrolling; a failure is shown and the next scroll tries again. */
+  /** One request at a time while scrolling; an error is shown, and the next scroll tries again. */
   const once = useCallback(async (work: () => Promise<void>) => {
     if (isBusy.current) return;
     isBusy.current = true;
@@ -74,7 +74,7 @@ export function useLog(id: string, { attempt, isGrowing, isFollowing }: LogOptio
     [once, put, read],
   );
 
-  /** Puts the window at the line that begins at `offset`, with what stands before it. */
+  /** Moves the window to the line that starts at `offset`, with some text before it. */
   const show = useCallback(
     (offset: number) =>
       once(async () => {
@@ -87,7 +87,7 @@ export function useLog(id: string, { attempt, isGrowing, isFollowing }: LogOptio
   useEffect(() => {
     if (!isFollowing) return;
     const controller = new AbortController();
-    // A window that does not reach the end jumps there; one that does is continued.
+    // A window that does not reach the end jumps there; otherwise it is continued.
     let state = newest.current && endOf(newest.current) >= newest.current.size ? newest.current : null;
     const take = (part: LogPart) => {
       state = joinAfter(state, part);
@@ -98,7 +98,7 @@ export function useLog(id: string, { attempt, isGrowing, isFollowing }: LogOptio
         let part: LogPart;
         do {
           part = await read(state ? endOf(state) : -1, controller.signal);
-          // Another attempt has another file: this one's offset says nothing there.
+          // Another attempt has another file, where this offset is meaningless.
           if (state !== null && state.attempt !== part.attempt) state = null;
           else take(part);
         } while (state === null || (part.next_offset < part.size && part.text !== ""));

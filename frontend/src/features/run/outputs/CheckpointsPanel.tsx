@@ -10,7 +10,7 @@ import { age, bytes, count, dateTime } from "@/components/text/format";
 import { ForkDialog } from "@/features/run/actions/ForkDialog";
 import { checkpointsQuery } from "@/features/run/actions/queries";
 
-/** What the run can go on from, or be forked from. */
+/** Checkpoints that the run can be resumed or forked from. */
 export function CheckpointsPanel({ run }: { run: RunDetail }) {
   const checkpoints = useQuery(checkpointsQuery(run.id));
   const [forking, setForking] = useState<number | null>(null);

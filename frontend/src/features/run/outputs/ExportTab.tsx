@@ -14,11 +14,11 @@ interface Offer {
   name: string;
   what: string;
   file: string;
-  /** Why it cannot be had yet; null when it can. */
+  /** Why it is not available yet; null if it is. */
   waits: string | null;
 }
 
-/** What can be taken away from a run, and what it can go on from. */
+/** Downloads of a run, and its checkpoints. */
 export default function ExportTab({ run }: { run: RunDetail }) {
   const method = useMethod(run.method);
   const usage = useQuery({ ...usageQuery(run.id), enabled: run.artifact !== null });
@@ -46,39 +46,39 @@ export default function ExportTab({ run }: { run: RunDetail }) {
 const about = (size: number | undefined): string => (size === undefined ? "" : ` ${bytes(size)}.`);
 
 function offersOf(run: RunDetail, method: MethodInfo, sizes: Record<string, number>): Offer[] {
-  const afterTraining = run.artifact ? null : "It is written when training ends.";
+  const afterTraining = run.artifact ? null : "Available when training has ended.";
   const offers: Offer[] = [
     ...(method.artifact === "model"
-      ? [{ name: "Model", what: "As transformers loads it.", file: "adapter", waits: afterTraining }]
+      ? [{ name: "Model", what: "The full model, for transformers.", file: "adapter", waits: afterTraining }]
       : [
           {
             name: "Adapter",
-            what: `A plain LoRA for every reader (PEFT, vLLM, llama.cpp, …): each module padded to one rank.${about(sizes["uniform"])}`,
+            what: `A plain LoRA that every library loads (PEFT, vLLM, llama.cpp, …); all modules are padded to one rank.${about(sizes["uniform"])}`,
             file: "adapter?layout=uniform",
             waits: afterTraining,
           },
           {
             name: "Adapter, compact",
-            what: `Each module at its own rank: smaller, for PEFT and transformers only.${about(sizes["compact"])} llama.cpp reads it wrongly.`,
+            what: `Each module at its own rank: smaller, but only for PEFT and transformers.${about(sizes["compact"])} llama.cpp does not read it correctly.`,
             file: "adapter?layout=compact",
             waits: afterTraining,
           },
         ]),
     {
       name: "rank_pattern.json",
-      what: "The rank of each module, as PEFT's LoraConfig takes it.",
+      what: "The rank of each module, for PEFT's LoraConfig.",
       file: "rank_pattern.json",
       waits: afterTraining,
     },
     {
       name: "Report",
-      what: "One page for a colleague: result, curves, ranks, configuration. Opens without a server.",
+      what: "One HTML page to share: result, curves, ranks, configuration. Opens without a server.",
       file: "report.html",
       waits: null,
     },
     {
       name: "Bundle",
-      what: "Everything of the run in a zip: events, metrics, ledger, logs, configuration, report and result.",
+      what: "Everything about the run in a zip: events, metrics, ledger, logs, configuration, report and result.",
       file: "bundle",
       waits: null,
     },
@@ -127,10 +127,10 @@ function UsePanel({ run }: { run: RunDetail }) {
       title="Use it"
       note={
         run.artifact === "model"
-          ? "Unpack the zip into a folder of its name next to the script."
+          ? "Unpack the zip into a folder with the same name, next to the script."
           : base === null
-            ? "The base model is no longer in this installation: put its folder or its name on the hub into the script."
-            : "Unpack the zip into a folder of its name next to the script. The base model is loaded from where the run had it."
+            ? "The base model is no longer in this installation: set its folder or hub name in the script."
+            : "Unpack the zip into a folder with the same name, next to the script. The base model is loaded from the same place as in the run."
       }
       actions={
         <CopyButton value={code}>

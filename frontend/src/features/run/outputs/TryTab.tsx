@@ -10,7 +10,7 @@ import { ApiText } from "@/components/text/ApiText";
 const mostCharacters = 5000;
 const pollMs = 700;
 
-/** A text of one's own in; what the base model says and what the tuned one says, out. */
+/** Predictions of the base model and the fine-tuned model for texts that you enter. */
 export default function TryTab({ run }: { run: RunDetail }) {
   const [text, setText] = useState("");
   const ask = useMutation({
@@ -39,7 +39,7 @@ export default function TryTab({ run }: { run: RunDetail }) {
   if (!run.artifact) {
     return (
       <EmptyState title="Nothing to try yet">
-        The tuned model can be tried when training has ended and its result is written.
+        You can try the fine-tuned model when training has ended.
       </EmptyState>
     );
   }
@@ -56,11 +56,11 @@ export default function TryTab({ run }: { run: RunDetail }) {
   };
   return (
     <Stack gap="md">
-      <Panel title="Try it" note="One text a line, up to eight. A worker loads the model for each question.">
+      <Panel title="Try it" note="One text per line, up to eight. A worker loads the model for each request.">
         <form onSubmit={onSubmit}>
           <Textarea
             aria-label="Text"
-            placeholder="A text as the data has them"
+            placeholder="A text like those in the data set"
             autosize
             minRows={3}
             maxRows={10}
@@ -71,7 +71,7 @@ export default function TryTab({ run }: { run: RunDetail }) {
           />
           <Group mt="xs" gap="md">
             <Button type="submit" disabled={!text.trim()} loading={isBusy} data-testid="try-run">
-              Ask both models
+              Compare both models
             </Button>
             <Text size="xs" c="dimmed" role="status">
               {isBusy ? (answer.data?.message ?? "Waiting for a worker") : ""}
@@ -79,8 +79,8 @@ export default function TryTab({ run }: { run: RunDetail }) {
           </Group>
         </form>
       </Panel>
-      {ask.error ? <ErrorState title="This cannot be asked" error={ask.error} /> : null}
-      {answer.error ? <ErrorState title="The answer was lost" error={answer.error} /> : null}
+      {ask.error ? <ErrorState title="Could not send the texts" error={ask.error} /> : null}
+      {answer.error ? <ErrorState title="Could not get the predictions" error={answer.error} /> : null}
       {answer.data?.status === "failed" ? (
         <Alert color="red" variant="light" title={answer.data.message ?? "The model could not answer."}>
           <ApiText>{[answer.data.next_step]}</ApiText>
@@ -98,7 +98,7 @@ function Answers({ answer }: { answer: Prediction }) {
         <Panel key={item.text} title={item.text} order={3}>
           <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="lg">
             <Side name="Base model" side={item.base} />
-            <Side name="Tuned" side={item.tuned} />
+            <Side name="Fine-tuned" side={item.tuned} />
           </SimpleGrid>
         </Panel>
       ))}

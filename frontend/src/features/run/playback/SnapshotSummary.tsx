@@ -8,7 +8,7 @@ interface SnapshotSummaryProps {
   total: number;
 }
 
-/** One line of numbers about the snapshot; of constant height. */
+/** The snapshot's numbers in one line of constant height. */
 export function SnapshotSummary({ snapshot, kept, total }: SnapshotSummaryProps) {
   const { ranks } = snapshot;
   const mean = snapshot.live / Math.max(1, ranks.length);
@@ -16,8 +16,8 @@ export function SnapshotSummary({ snapshot, kept, total }: SnapshotSummaryProps)
     `step ${count(snapshot.step)}`,
     `${count(snapshot.live)} live, budget ${count(snapshot.budget)}`,
     `rank ${Math.min(...ranks)} to ${Math.max(...ranks)}, mean ${mean.toFixed(2)}`,
-    snapshot.final ? "mask final" : snapshot.pruning ? "pruned at this step" : "",
-    kept < total ? `${count(kept)} of ${count(total)} snapshots, prunings first` : "",
+    snapshot.final ? "final mask" : snapshot.pruning ? "pruned at this step" : "",
+    kept < total ? `${count(kept)} of ${count(total)} snapshots shown, prunings first` : "",
   ];
   return (
     <Text size="xs" c="dimmed" className="numbers" mt={4}>

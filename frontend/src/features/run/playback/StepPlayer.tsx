@@ -22,11 +22,11 @@ interface StepPlayerProps {
   onFollow: () => void;
 }
 
-/** Moves through the snapshots: by hand, from pruning to pruning, by playing them, or along with the run. */
+/** Moves through the snapshots: one by one, by pruning, by playing them, or following the run. */
 export function StepPlayer({ snapshots, index, isFollowing, playback, onGo, onFollow }: StepPlayerProps) {
   const last = snapshots.length - 1;
   const onKeyDownCapture = (event: KeyboardEvent) => {
-    // The other controls keep their keys: arrows choose a speed.
+    // Only keys of the slider: in the select, arrows choose a speed.
     if (!(event.target instanceof HTMLElement) || event.target.getAttribute("role") !== "slider") return;
     const to = steppedTo(event, snapshots, index);
     if (to === null) return;
@@ -38,7 +38,7 @@ export function StepPlayer({ snapshots, index, isFollowing, playback, onGo, onFo
   const stepOf = (at: number) => `step ${snapshots[at]?.step ?? 0}`;
 
   return (
-    // Captured above the slider, which has keys of its own for the same arrows.
+    // Captured, because the slider handles the same arrow keys.
     <div className="step-player" onKeyDownCapture={onKeyDownCapture}>
       <Group gap="xs" wrap="nowrap" align="center">
         <PlayerButton
@@ -93,12 +93,12 @@ export function StepPlayer({ snapshots, index, isFollowing, playback, onGo, onFo
           style={{ flexShrink: 0 }}
           onClick={onFollow}
         >
-          Now
+          Latest
         </Button>
       </Group>
       <Text size="xs" c="dimmed" mt={4} visibleFrom="sm">
-        Keys: ← → pruning by pruning, with Shift each snapshot, Home and End; ↑ ↓ choose a module, Enter opens
-        it.
+        Keys: ← → previous and next pruning, with Shift previous and next snapshot; Home and End; ↑ ↓ choose a
+        module, Enter opens it.
       </Text>
     </div>
   );

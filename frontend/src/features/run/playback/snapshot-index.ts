@@ -3,7 +3,7 @@ interface Stepped {
   pruning: boolean;
 }
 
-/** The snapshot that was newest at a step; null: the newest of all. -1 when there is none. */
+/** Index of the newest snapshot at a step, or of the newest of all for null; -1 if there are none. */
 export function frameIndexAt(frames: readonly Stepped[], at: number | null): number {
   if (at === null) return frames.length - 1;
   let low = 0;
@@ -16,7 +16,7 @@ export function frameIndexAt(frames: readonly Stepped[], at: number | null): num
   return frames.length ? low : -1;
 }
 
-/** The snapshot whose step is nearest: where a click on a curve leads. -1 when there is none. */
+/** Index of the snapshot nearest to a step, for clicks on a curve; -1 if there are none. */
 export function nearestIndex(frames: readonly Stepped[], at: number): number {
   const before = frameIndexAt(frames, at);
   const [one, other] = [frames[before], frames[before + 1]];
@@ -25,8 +25,8 @@ export function nearestIndex(frames: readonly Stepped[], at: number): number {
 }
 
 /**
- * The next pruning after (1) or before (-1) a snapshot; the end in that direction when there is none. Snapshots of a run
- * that never prunes are gone through one by one.
+ * Index of the next pruning after (1) or before (-1) a snapshot, or the end in that direction. In a run that never
+ * prunes, the adjacent snapshot.
  */
 export function nextPruning(frames: readonly Stepped[], from: number, direction: 1 | -1): number {
   if (!frames.some((frame) => frame.pruning))
@@ -37,7 +37,7 @@ export function nextPruning(frames: readonly Stepped[], from: number, direction:
   return direction === 1 ? frames.length - 1 : 0;
 }
 
-/** The pruning before the one that a snapshot shows or follows; the start when there is none. -1 without snapshots. */
+/** Index of the pruning before the one that a snapshot shows or follows, or 0; -1 if there are no snapshots. */
 export function previousPruning(frames: readonly Stepped[], from: number): number {
   let index = from;
   while (index > 0 && !frames[index]?.pruning) index -= 1;

@@ -2,7 +2,7 @@ import type { KeyboardEvent } from "react";
 import type { Snapshot } from "@/api/snapshots";
 import { nextPruning } from "./snapshot-index";
 
-/** Where a key leads from a snapshot: arrows to the next pruning, with Shift to the next snapshot; null for other keys. */
+/** Index that a key leads to: arrows to the next pruning, with Shift to the next snapshot; null for other keys. */
 export function steppedTo(
   event: Pick<KeyboardEvent, "key" | "shiftKey">,
   snapshots: readonly Pick<Snapshot, "step" | "pruning">[],

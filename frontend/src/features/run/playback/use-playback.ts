@@ -5,7 +5,7 @@ const snapshotsPerSecond = 5;
 
 export const speeds = ["0.5", "1", "2", "4", "8"] as const;
 
-/** The snapshot that a film shows `elapsed` milliseconds after it stood at `from`: drawing that is slow leaves some out. */
+/** Index of the snapshot `elapsed` milliseconds after playback started at `from`; slow drawing skips some. */
 export const playedTo = (from: number, elapsed: number, speed: number, last: number): number =>
   Math.min(last, from + Math.floor((Math.max(0, elapsed) / 1000) * snapshotsPerSecond * speed));
 
@@ -13,7 +13,7 @@ export interface Playback {
   isPlaying: boolean;
   speed: string;
   setSpeed: (speed: string) => void;
-  /** From the start when it stands at the end. */
+  /** Starts from the beginning if it is at the end. */
   toggle: () => void;
   stop: () => void;
 }
@@ -24,7 +24,7 @@ interface PlaybackOptions {
   onShow: (index: number) => void;
 }
 
-/** Goes on by the clock and not by a count of frames: when drawing is slow, snapshots are left out and none waits. */
+/** Plays by the clock, not by frames: if drawing is slow, snapshots are skipped. */
 export function usePlayback({ index, last, onShow }: PlaybackOptions): Playback {
   const [isPlaying, setPlaying] = useState(false);
   const [speed, setSpeed] = useState("1");

@@ -18,7 +18,7 @@ interface BudgetPanelProps {
   cursor: StepCursor;
 }
 
-/** Planned and actual live components, with what a person did to the plan. */
+/** Planned and actual live components, with steering. */
 export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelProps) {
   const look = useLook();
   const steering = run.config.steering;
@@ -37,10 +37,10 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
   );
   const figure = useMemo(() => figureOf(look), [figureOf, look]);
   const notes = [
-    ...(marks.length ? [`The plan as steered, last at ${marks.at(-1)?.text}.`] : []),
+    ...(marks.length ? [`The plan includes steering, last at ${marks.at(-1)?.text}.`] : []),
     ...(run.pruning_count > run.pruning_steps.length
       ? [
-          `The planned curve shows ${count(run.pruning_steps.length)} of ${count(run.pruning_count)} prunings.`,
+          `The planned curve shows ${count(run.pruning_steps.length)} of ${count(run.pruning_count)} pruning steps.`,
         ]
       : []),
   ];
@@ -49,7 +49,7 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
       title="Budget"
       actions={
         <ExportMenu
-          label="Save budget"
+          label="Export budget"
           file={`${run.name} budget`}
           title={`${run.name} · Budget`}
           figureOf={figureOf}
@@ -66,7 +66,7 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
         />
       ) : (
         <Text size="sm" c="dimmed">
-          The plan appears when the number of steps is known.
+          The plan appears once the number of steps is known.
         </Text>
       )}
     </Panel>

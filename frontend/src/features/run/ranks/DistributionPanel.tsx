@@ -10,7 +10,7 @@ import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 
 interface DistributionPanelProps {
-  /** Of the run: names the files. */
+  /** Name of the run, for file names. */
   name: string;
   modules: readonly Module[];
   width: number;
@@ -23,7 +23,7 @@ const titles: Record<Grouping, string> = {
   rank: "Modules at each rank",
 };
 
-/** Where the model spends its rank. */
+/** How the ranks are distributed over the model. */
 export const DistributionPanel = memo(function DistributionPanel({
   name,
   modules,
@@ -55,7 +55,7 @@ export const DistributionPanel = memo(function DistributionPanel({
         <Group gap={6} wrap="nowrap">
           <SegmentedControl
             size="xs"
-            aria-label="Distribution of the ranks"
+            aria-label="Distribution of ranks"
             value={grouping}
             onChange={(next) => setGrouping(next as Grouping)}
             data={[
@@ -65,7 +65,7 @@ export const DistributionPanel = memo(function DistributionPanel({
             ]}
           />
           <ExportMenu
-            label={`Save ${titles[grouping].toLowerCase()}`}
+            label={`Export ${titles[grouping].toLowerCase()}`}
             file={`${name} ${titles[grouping]} step ${snapshot.step}`}
             title={`${name} · ${titles[grouping]} at step ${snapshot.step}`}
             figureOf={figureOf}

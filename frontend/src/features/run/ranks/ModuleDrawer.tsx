@@ -10,6 +10,7 @@ import { Plot } from "@/charts/plot/Plot";
 import { ErrorState } from "@/components/feedback/states";
 import { scrolledByKeys } from "@/components/layout/scroll";
 import { count } from "@/components/text/format";
+import { plural } from "@/components/text/plural";
 import type { LiveRun } from "@/features/run/live/live-run";
 import { cursorOf, type StepCursor } from "@/features/run/playback/step-cursor";
 import { ledgerReason, ledgerSentence, moduleLabel } from "./ledger-text";
@@ -29,7 +30,7 @@ interface ModuleDrawerProps {
   onClose: () => void;
 }
 
-/** One module: its components over the steps, and why each was pruned or came back. */
+/** One module: its components over the steps, and why each was pruned or regrown. */
 export function ModuleDrawer({ live, module, onClose, ...rest }: ModuleDrawerProps) {
   const isNarrow = useMediaQuery("(max-width: 48em)");
   const shown = module === null ? undefined : live.modules[module];
@@ -38,7 +39,7 @@ export function ModuleDrawer({ live, module, onClose, ...rest }: ModuleDrawerPro
       opened={shown !== undefined}
       onClose={onClose}
       position="right"
-      // Mantine knows no opener of a drawer that is mounted open: the Ranks tab gives the focus back.
+      // Mantine can't return the focus for a drawer that is mounted open: the Ranks tab does.
       returnFocus={false}
       size={isNarrow ? "100%" : 720}
       title={shown ? capitalised(moduleLabel(shown, live.modules)) : ""}
@@ -68,7 +69,7 @@ function ModuleView({ runId, live, module, shown, cursor, status, hasLedger }: M
   const lines = ledger.data?.items ?? none;
   const history = components.data;
   const figure = useMemo(() => (history ? lanesFigure(history, lines, look) : null), [history, lines, look]);
-  const words = moduleLabel(shown, live.modules);
+  const label = moduleLabel(shown, live.modules);
   const height = lanesHeight(live.width);
   const error = components.error ?? ledger.error;
   return (
@@ -80,9 +81,9 @@ function ModuleView({ runId, live, module, shown, cursor, status, hasLedger }: M
         </Text>
         {history ? (
           <ExportMenu
-            label="Save the components"
+            label="Export components"
             file={`${runId} ${shown.name}`}
-            title={`Components of ${words}`}
+            title={`Components of ${label}`}
             height={height}
             figureOf={(chosen) => lanesFigure(history, lines, chosen)}
             rows={() => laneRows(history)}
@@ -94,13 +95,13 @@ function ModuleView({ runId, live, module, shown, cursor, status, hasLedger }: M
         <Plot
           figure={figure}
           height={height}
-          label={`Components of ${words} over the steps: ${lines.length} changes, listed below.`}
+          label={`Components of ${label} over the steps: ${plural(lines.length, "change")}, listed below.`}
           {...cursorOf(cursor)}
         />
       ) : (
         <Skeleton height={height} />
       )}
-      {hasLedger ? <Ledger lines={lines} module={words} isRead={ledger.isSuccess} /> : null}
+      {hasLedger ? <Ledger lines={lines} module={label} isRead={ledger.isSuccess} /> : null}
     </Stack>
   );
 }
@@ -109,7 +110,7 @@ const none: LedgerLine[] = [];
 
 interface LedgerProps {
   lines: readonly LedgerLine[];
-  /** In words. */
+  /** Label of the module. */
   module: string;
   isRead: boolean;
 }
@@ -130,7 +131,7 @@ function Ledger({ lines, module, isRead }: LedgerProps) {
         data={[
           { value: "all", label: "All changes" },
           { value: "pruned", label: "Pruned" },
-          { value: "regrown", label: "Came back" },
+          { value: "regrown", label: "Regrown" },
         ]}
       />
       <ScrollArea.Autosize mah="50vh" viewportProps={scrolledByKeys}>

@@ -12,7 +12,7 @@ interface RankControlsProps {
   onTable: (isTable: boolean) => void;
 }
 
-/** What the colour stands for, and how the modules are ordered. */
+/** What the colour shows, and the order of the modules. */
 export const RankControls = memo(function RankControls({
   colouring,
   order,

@@ -11,7 +11,7 @@ import { count } from "@/components/text/format";
 import { gifFrames } from "./gif-frames";
 
 interface RankExportProps {
-  /** Begins the names of the files. */
+  /** Start of the file names. */
   name: string;
   snapshots: readonly Snapshot[];
   index: number;
@@ -19,11 +19,11 @@ interface RankExportProps {
   /** The heatmap of a snapshot with a title. */
   figureAt: (index: number, look: Look) => Figure;
   rows: () => object[];
-  /** Stands beside the rows in JSON. */
+  /** Further fields of the JSON file. */
   about: () => object;
 }
 
-/** Takes away what is seen: as a picture, as numbers, or all snapshots as a gif. */
+/** Exports the heatmap as an image, as numbers, or all snapshots as a GIF. */
 export function RankExport({ name, snapshots, index, height, figureAt, rows, about }: RankExportProps) {
   const [gif, setGif] = useState<{ done: number; total: number } | null>(null);
   const stop = useRef<AbortController>(undefined);
@@ -47,7 +47,7 @@ export function RankExport({ name, snapshots, index, height, figureAt, rows, abo
       });
       saveFile(`${fileName(name)}.gif`, made);
     } catch (error) {
-      if (!control.signal.aborted) notifyError("The gif could not be made", error);
+      if (!control.signal.aborted) notifyError("Could not create the GIF", error);
     } finally {
       setGif(null);
     }
@@ -56,7 +56,7 @@ export function RankExport({ name, snapshots, index, height, figureAt, rows, abo
   return (
     <>
       <ExportMenu
-        label="Save what is seen"
+        label="Export heatmap"
         file={`${name}-step-${snapshots[index]?.step ?? 0}`}
         height={height}
         figureOf={(look) => figureAt(index, look)}
@@ -73,14 +73,14 @@ export function RankExport({ name, snapshots, index, height, figureAt, rows, abo
       <Modal
         opened={gif !== null}
         onClose={() => stop.current?.abort()}
-        title="Drawing the gif"
+        title="Creating the GIF"
         size="sm"
         centered
       >
-        <Progress value={gif ? (100 * gif.done) / gif.total : 0} aria-label="Pictures drawn" />
+        <Progress value={gif ? (100 * gif.done) / gif.total : 0} aria-label="Frames drawn" />
         <Group justify="space-between" mt="sm">
           <Text size="sm" className="numbers" role="status">
-            {gif ? `${count(gif.done)} of ${count(gif.total)} pictures` : "\u00a0"}
+            {gif ? `${count(gif.done)} of ${count(gif.total)} frames` : "\u00a0"}
           </Text>
           <Button size="xs" variant="default" onClick={() => stop.current?.abort()} data-autofocus>
             Cancel

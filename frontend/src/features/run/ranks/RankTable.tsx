@@ -17,12 +17,12 @@ interface RankTableProps {
   view: RankView;
   colouring: Colouring;
   step: number;
-  /** What the rows are: Layer or Kind. */
+  /** Header of the first column: Layer or Kind. */
   corner: string;
   onOpen: (module: number) => void;
 }
 
-/** The heatmap in numbers; each opens its module. */
+/** The heatmap as a table; a click on a number opens its module. */
 export function RankTable({ grid, modules, view, colouring, step, corner, onOpen }: RankTableProps) {
   const cells = new Map(
     grid.places.map(({ pane, row, column }, index) => [`${pane}/${row}/${column}`, index]),

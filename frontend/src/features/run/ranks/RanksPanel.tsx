@@ -12,6 +12,7 @@ import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { useMethod } from "@/components/runs/methods";
 import { count } from "@/components/text/format";
+import { plural } from "@/components/text/plural";
 import type { LiveRun } from "@/features/run/live/live-run";
 import { SnapshotSummary } from "@/features/run/playback/SnapshotSummary";
 import { StepPlayer } from "@/features/run/playback/StepPlayer";
@@ -29,9 +30,9 @@ interface RanksPanelProps {
   run: RunDetail;
   live: LiveRun;
   status: RunStatus;
-  /** Snapshot that is wanted; the player stands there. */
+  /** Index of the selected snapshot. */
   index: number;
-  /** Snapshot that is drawn: the same, or the one before while the newest is being drawn. */
+  /** Index of the drawn snapshot: the selected one, or the previous one until it is drawn. */
   drawn: number;
   settings: RankSettings;
   onSettings: (change: Partial<RankSettings>) => void;
@@ -45,7 +46,7 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
   const { snapshots, modules, width } = live;
   const { colouring, order } = settings;
   const snapshot = snapshots[drawn];
-  // Ordered by the newest ranks: cells stay where they are while a person goes through time.
+  // Ordered by the newest ranks, so that cells keep their place while moving through the snapshots.
   const newest = order === "rank" ? snapshots.at(-1)?.ranks : undefined;
   const grid = useMemo(() => moduleGrid(modules, order, newest), [modules, order, newest]);
   const top = useMemo(() => scaleTop(snapshots, colouring, width), [snapshots, colouring, width]);
@@ -132,10 +133,10 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
               onSettings({ at: null });
             }}
           />
-          {/* biome-ignore lint/a11y/useSemanticElements: a drawing with keys of its own has no element */}
+          {/* biome-ignore lint/a11y/useSemanticElements: no element fits a chart with keyboard control */}
           <div
             role="group"
-            aria-label="Heatmap of layers and modules; left and right go from pruning to pruning, up and down choose a module, Enter opens it"
+            aria-label="Heatmap of layers and modules; left and right move between prunings, up and down choose a module, Enter opens it"
             // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys step through the snapshots
             tabIndex={0}
             onKeyDown={onKeyDown}
@@ -158,7 +159,7 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
               <Plot
                 figure={figure}
                 height={height}
-                label={`${meanings[colouring].title}, ${modules.length} modules at step ${snapshot.step}: ${snapshot.live} live components. The table shows the numbers.`}
+                label={`${meanings[colouring].title}, ${plural(modules.length, "module")} at step ${snapshot.step}: ${plural(snapshot.live, "live component")}. The table shows the numbers.`}
                 onClick={({ customdata }) => typeof customdata === "number" && open(customdata)}
               />
             )}
@@ -177,7 +178,7 @@ export function RanksPanel({ run, live, status, index, drawn, settings, onSettin
   );
 }
 
-/** One on or back as one reads, from the first or last when none is chosen. */
+/** The next or previous module in reading order; the first or last if none is chosen. */
 function nextModule(
   reading: readonly number[],
   selected: number | null,
@@ -199,25 +200,25 @@ function titleOf(name: string, title: string, snapshot: { step: number; live: nu
 
 function note(method: MethodInfo, colouring: Colouring, modules: number): string {
   const parts = [meanings[colouring].note];
-  if (meanings[colouring].isScore) parts.push("The highest 2% of the run share the last colour.");
+  if (meanings[colouring].isScore) parts.push("The highest 2% of all scores share the last colour.");
   if (!method.prunes) parts.push(method.rank_note);
-  parts.push("× is a module without any; click one for its components.");
-  if (modules > mostLabelledCells) parts.push("Point at a cell for its numbers; + in a cell is a gain.");
+  parts.push("× marks rank 0. Click a module to see its components.");
+  if (modules > mostLabelledCells) parts.push("Hover over a cell to see its numbers; + marks a gain.");
   return parts.join(" ");
 }
 
 function WaitingForRanks({ status, height }: { status: RunStatus; height: number }) {
   const isOver = status === "done" || status === "failed" || status === "stopped";
-  const words = isOver
-    ? "The run ended before its first snapshot of the ranks."
+  const text = isOver
+    ? "The run ended before its first snapshot."
     : status === "queued" || status === "interrupted"
-      ? "Ranks appear when a worker has taken the run."
-      : "Ranks appear with the first snapshot, once the model is loaded.";
+      ? "Ranks appear once a worker has started the run."
+      : "Ranks appear once the model is loaded.";
   return (
     <div style={{ position: "relative", height }}>
       <Skeleton height={height} animate={!isOver} visible />
       <Text className="over-skeleton" size="sm">
-        {words}
+        {text}
       </Text>
     </div>
   );

@@ -13,7 +13,7 @@ import { RanksPanel } from "./RanksPanel";
 import { SteerPanel } from "./SteerPanel";
 import { type RankSettings, useRankSettings } from "./use-rank-settings";
 
-// It comes when a module is opened first.
+// Loaded when a module is first opened.
 const ModuleDrawer = lazyPart(
   () => import("./ModuleDrawer"),
   (part) => part.ModuleDrawer,
@@ -39,11 +39,11 @@ function Ranks({ run, live, status }: RanksTabProps) {
   const [settings, change] = useRankSettings();
   const [hasOpened, setHasOpened] = useState(settings.module !== null);
   if (!hasOpened && settings.module !== null) setHasOpened(true);
-  /** A step that a person points at in a chart: shown as long as the pointer is there. */
+  /** The step under the pointer in a chart, shown while the pointer is there. */
   const [pointed, setPointed] = useState<number | null>(null);
-  /** Had the focus when a module was opened: it gets it back. */
+  /** Had the focus when a module was opened; gets it back. */
   const opener = useRef<Element | null>(null);
-  // Whatever a person chooses wins over where the pointer happens to rest.
+  // A choice takes precedence over the step under the pointer.
   const choose = useCallback(
     (part: Partial<RankSettings>) => {
       setPointed(null);
@@ -53,9 +53,9 @@ function Ranks({ run, live, status }: RanksTabProps) {
     [change],
   );
   const index = pointed === null ? frameIndexAt(snapshots, settings.at) : nearestIndex(snapshots, pointed);
-  // Charts are drawn after the slider has moved, and only for the step that is wanted last.
+  // Charts are drawn after the slider has moved, and only for the latest step.
   const drawn = Math.min(useDeferredValue(index), snapshots.length - 1);
-  // The bars come after the heatmap, once a person rests.
+  // The bars are drawn after the heatmap, once the step settles.
   const rested = Math.min(useDeferredValue(drawn), snapshots.length - 1);
   const totalSteps = live.totalSteps ?? run.total_steps;
   const isFollowing = settings.at === null && pointed === null;
@@ -119,7 +119,7 @@ function Ranks({ run, live, status }: RanksTabProps) {
   );
 }
 
-/** The element, or the heatmap where the module was opened by a link or a click on the chart. */
+/** The element, or the heatmap if the module was opened by a link or a click on the chart. */
 function focusAgain(element: Element | null): void {
   const isThere = element instanceof HTMLElement && element.isConnected && element !== document.body;
   const target = isThere ? element : document.querySelector<HTMLElement>('[data-testid="rank-heatmap"]');

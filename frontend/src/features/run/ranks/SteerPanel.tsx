@@ -8,7 +8,7 @@ import { numberOption, useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { steeringText } from "@/features/run/live/timeline";
 
-/** What can be done to the ranks while they still move; nothing for other runs. */
+/** Steering of a run while its ranks still change; nothing for other runs. */
 export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus }) {
   const { steer } = useRunActions();
   const [isFreezing, setFreezing] = useState(false);
@@ -18,16 +18,16 @@ export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus 
   if (!method.can_be_steered || !isLive || run.settled_step !== null) return null;
   const asked = run.config.steering?.filter((entry) => entry.action === "target").at(-1)?.target_rank;
   const present = asked ?? numberOption(run.config.method, method.budget_field) ?? 1;
-  const waits = run.steer_requests.map((one) => steeringText(one.action, one.target_rank));
+  const pending = run.steer_requests.map((one) => steeringText(one.action, one.target_rank));
   return (
     <Panel
       title="Steering"
       note={
-        waits.length
-          ? `Asked, and done at the end of a step: ${waits.join("; ")}.`
+        pending.length
+          ? `Pending until the current step ends: ${pending.join("; ")}.`
           : run.is_held
             ? "Pruning is held: nothing is pruned until you release it."
-            : "Each act is recorded, and a resume does it again at the same step."
+            : "Requests are recorded; a resumed run repeats them at the same step."
       }
     >
       <Stack gap="sm">
@@ -90,7 +90,7 @@ export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus 
           </Group>
         </form>
         <Text size="xs" c="dimmed" hidden={run.steer_requests.length === 0} role="status">
-          The training answers within about a second.
+          Takes effect within about a second.
         </Text>
       </Stack>
       <Confirm
@@ -101,8 +101,8 @@ export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus 
         onClose={() => setFreezing(false)}
         onConfirm={() => steer.mutate({ run, action: "freeze" }, { onSettled: () => setFreezing(false) })}
       >
-        The components that are live now stay for good, and the others are cut off. This cannot be undone in
-        this run; a fork from an earlier checkpoint can go another way.
+        The components that are live now stay, and the others are removed. You can't undo this in this run,
+        but you can fork it from an earlier checkpoint.
       </Confirm>
     </Panel>
   );

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { gifFrames } from "./gif-frames";
 
-test("a film has both ends, then the prunings, then others, sixty at most", () => {
+test("a GIF has both ends, then prunings, then others, sixty frames at most", () => {
   const snapshots = Array.from({ length: 500 }, (_, at) => ({ pruning: at % 20 === 19 }));
   const frames = gifFrames(snapshots);
   expect(frames).toHaveLength(60);

@@ -2,7 +2,7 @@ import type { Snapshot } from "@/api/snapshots";
 
 export const mostGifFrames = 60;
 
-/** Places of at most `most` snapshots: first and last, then prunings, then others, both evenly. */
+/** Indices of at most `most` snapshots: first and last, then prunings, then others, both evenly spread. */
 export function gifFrames(
   snapshots: readonly Pick<Snapshot, "pruning">[],
   most: number = mostGifFrames,

@@ -24,20 +24,20 @@ const key: Module = {
   in_features: 8,
 };
 
-test("says which component was pruned, and the numbers that decided", () => {
+test("says which component was pruned, and the numbers that decided it", () => {
   expect(ledgerSentence(line, moduleLabel(key, [key]))).toBe(
-    "Component 5 of layer 3 key was pruned at step 420: score 0.0310, rank 812 of 864, threshold 0.0340, budget 640.",
+    "Component 5 of layer 3 key was pruned at step 420: score 0.0310, place 812 of 864 by score, threshold 0.0340, budget 640.",
   );
   expect(ledgerReason(line)).toBe("811 components were more important, and the budget allowed 640.");
 });
 
-test("says why a component came back", () => {
+test("says why a component was regrown", () => {
   const back: LedgerLine = { ...line, change: "regrown", order: 600 };
-  expect(ledgerSentence(back)).toContain("bert.encoder.layer.3.attention.self.key came back at step 420");
+  expect(ledgerSentence(back)).toContain("bert.encoder.layer.3.attention.self.key was regrown at step 420");
   expect(ledgerReason(back)).toContain("only 599 components were more important");
 });
 
-test("names the stack where there are two, and modules outside of layers in full", () => {
+test("names the stack if there are two, and modules outside of layers in full", () => {
   expect(moduleLabel(key, [key, { ...key, stack: "decoder" }])).toBe("encoder layer 3 key");
   expect(moduleLabel({ ...key, layer: null }, [key])).toBe(line.module_name);
 });

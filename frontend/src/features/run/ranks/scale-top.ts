@@ -3,7 +3,7 @@ import { type Colouring, colourValue, meanings } from "@/charts/heatmap/rank-val
 import { rankViewAt } from "./rank-view";
 
 const mostSamples = 30_000;
-/** Share of the scores that the scale tells apart; a few early peaks would make all else one colour. */
+/** Share of the scores within the scale; otherwise a few early peaks would give all others one colour. */
 const shownShare = 0.98;
 
 /** The end of the colour scale over the whole run, so that a colour means the same at every step. */
@@ -38,7 +38,7 @@ function scoreEnd(snapshots: readonly Snapshot[], colouring: Colouring): number 
   return scores[Math.floor(shownShare * (scores.length - 1))] ?? 0;
 }
 
-/** Up to the next of 1, 1.5, 2, 3, 5, 7 times a power of ten: small growth leaves the colours as they are. */
+/** Rounds up to 1, 1.5, 2, 3, 5 or 7 times a power of ten, so that small growth does not change the colours. */
 function roundEnd(highest: number): number {
   const power = 10 ** Math.floor(Math.log10(highest || 1));
   const ends = [1, 1.5, 2, 3, 5, 7, 10];

@@ -3,7 +3,7 @@ import { useSearchParams } from "react-router";
 import type { ModuleOrder } from "@/charts/heatmap/module-grid";
 import { type Colouring, colourings } from "@/charts/heatmap/rank-values";
 
-/** What a person looks at in the Ranks tab. It stands in the address, so that a link shows the same. */
+/** The view of the Ranks tab. It is kept in the address, so that a link shows the same. */
 export interface RankSettings {
   /** Step of the snapshot; null follows the newest. */
   at: number | null;
@@ -14,7 +14,7 @@ export interface RankSettings {
 }
 
 const orders: readonly ModuleOrder[] = ["layer", "kind", "rank"];
-/** The address follows when a person rests: browsers refuse hundreds of changes in a row. */
+/** The address is updated after a pause: browsers reject hundreds of changes in a row. */
 const restMs = 300;
 
 export function readSettings(params: URLSearchParams): RankSettings {
@@ -26,7 +26,7 @@ export function readSettings(params: URLSearchParams): RankSettings {
   };
 }
 
-/** The other parts of the address stay; what is as it always is, is left out. */
+/** Keeps the other parameters of the address; omits defaults. */
 export function writeSettings(params: URLSearchParams, settings: RankSettings): URLSearchParams {
   const next = new URLSearchParams(params);
   const put = (name: string, value: string | null) =>
