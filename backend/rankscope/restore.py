@@ -62,6 +62,8 @@ _CHOICES: dict[tuple[str, str], tuple[str | None, ...]] = {
 _RUN_IDS = {("run", "id"), ("run", "parent_id")} | {(table.name, "run_id") for table in TABLES}
 _LISTS = {("run", "tags"), ("run", "steer_requests"), ("worker", "gpus")}
 """Columns of JSON that hold a list; the others hold an object."""
+_JSON_TEXTS = {("event", "payload")}
+"""Columns of text that hold a JSON object."""
 _NOT_NEGATIVE = {"attempt", "number", "step", "seq", "last_seq", "chunked_seq", "first_seq", "size_bytes"}
 
 
@@ -304,10 +306,19 @@ def _check_row(table: Table, row: Mapping[Any, Any]) -> None:
             is_right = bool(_RUN_ID.fullmatch(value))
         if is_right and name in _CHOICES:
             is_right = value in _CHOICES[name]
+        if is_right and name in _JSON_TEXTS:
+            is_right = _is_object(value)
         if is_right and column.name in _NOT_NEGATIVE:
             is_right = value >= 0
         if not is_right:
             raise Refused(f"column {column.name!r} of table {table.name!r} has the invalid value {str(value)[:80]!r}")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return text.startswith("{") and isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_of_type(kind: Any, value: object, name: tuple[str, str]) -> bool:

@@ -11,7 +11,7 @@ from sqlmodel import col
 from rankscope.contract.metrics import is_machine_metric
 from rankscope.contract.tables import Event
 from rankscope.store.database.engine import reading
-from rankscope.store.history import events, snapshots
+from rankscope.store.history import event_text, events, snapshots
 from rankscope.store.history.points import marked
 from rankscope.store.history.series import read_curves
 from tests.faults.installation import Installation
@@ -67,7 +67,7 @@ def trace(installation: Installation, run_id: str) -> Trace:
             .where(col(Event.run_id) == run_id, col(Event.kind) == "prune", events.visible(session, run_id))
             .order_by(col(Event.step), col(Event.seq))
         )
-        prunings = [_placeless(events.stored(row)) for row in shown]
+        prunings = [_placeless(event_text.stored(row)) for row in shown]
     folder = installation.attempt_folder(run_id, run.attempt) / (run.artifact or "adapter")
     files = {
         path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()

@@ -3,12 +3,22 @@
 Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations follow these shapes; a test compares both.
 """
 
-from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, String
+from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, String, Text
+from sqlalchemy.types import UserDefinedType
 from sqlmodel import Field, SQLModel
 
 from rankscope.contract.status import RunStatus
-from rankscope.contract.stored import Environment, MetricSummary, Payload, StoredConfig, StoredGpu, StoredSteerRequest
+from rankscope.contract.stored import Environment, MetricSummary, StoredConfig, StoredGpu, StoredSteerRequest
 from rankscope.contract.tasks import DEFAULT_TASK
+
+
+class _JsonAsText(UserDefinedType[str]):
+    """SQLite's column of earlier versions, whose declared type is JSON; its values have always been text."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: object) -> str:
+        return "JSON"
 
 
 class Run(SQLModel, table=True):
@@ -122,8 +132,10 @@ class Event(SQLModel, table=True):
     time: float
     kind: str = Field(max_length=16)
     step: int | None = None
-    payload: Payload | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
-    """The other fields of the event."""
+    payload: str | None = Field(
+        default=None, sa_column=Column(Text().with_variant(_JsonAsText(), "sqlite"), nullable=True)
+    )
+    """The other fields of the event as JSON: the text that readers get (store/history/event_text.py)."""
 
 
 class Chunk(SQLModel, table=True):

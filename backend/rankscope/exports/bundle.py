@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -51,11 +50,11 @@ def _events(engine: Engine, run_id: str) -> Iterator[str]:
     after = 0
     while True:
         with reading(engine) as session:
-            page = events.read_after(session, run_id, after, _PAGE, most_characters=_MOST_CHARACTERS)
+            page = events.texts_after(session, run_id, after, _PAGE, most_characters=_MOST_CHARACTERS)
         if not page:
             return
-        after = page[-1]["seq"]
-        yield "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in page)
+        after = page[-1][0]
+        yield "".join(f"{text}\n" for _, text in page)
 
 
 def _metrics(engine: Engine, run_id: str) -> Iterator[str]:

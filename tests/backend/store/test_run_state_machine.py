@@ -18,7 +18,7 @@ from rankscope.contract.status import TRANSITIONS, RunStatus
 from rankscope.contract.tables import Attempt, Event, Run
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import reading, writing
-from rankscope.store.history import events
+from rankscope.store.history import event_text, events
 from rankscope_worker.host.endings import Ending, write_ending
 from tests.backend.store_setup import RUN_CONFIG, losses
 from tests.wide import wide
@@ -281,7 +281,7 @@ class RunMachine(RuleBasedStateMachine):
                 found[event.run_id].append(event)  # a KeyError: an event of a deleted run
         for run_id, model in self.runs.items():
             assert [event.seq for event in found[run_id]] == list(range(1, model.seq + 1))
-            path = [str((event.payload or {})["status"]) for event in found[run_id] if event.kind == "status"]
+            path = [str(event_text.read(event.payload)["status"]) for event in found[run_id] if event.kind == "status"]
             assert path == model.path
             assert all(RunStatus(after) in TRANSITIONS[RunStatus(before)] for before, after in pairwise(path))
             numbers = [event.attempt for event in found[run_id]]

@@ -1,8 +1,8 @@
-"""Live streams: one reader and one JSON encoding a run, for all of its viewers.
+"""Live streams: one reader for each run, for all of its viewers; events are sent as they were stored.
 
 A viewer first catches up by pages of its own (it pulls: a slow one costs nobody anything), then joins the run's feed at
-the tail. The feed waits on the doorbell, or two seconds when nobody rings, reads what is new, encodes each event once,
-and hands the same bytes to every viewer's bounded queue.
+the tail. The feed waits on the doorbell, or two seconds when nobody rings, reads what is new, and hands the same bytes to
+every viewer's bounded queue.
 """
 
 import asyncio
@@ -16,11 +16,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from rankscope.contract.events import StoredEvent
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 from rankscope.store.database.engine import reading
-from rankscope.store.history import events
+from rankscope.store.history import event_text, events
 
 logger = logging.getLogger(__name__)
 
@@ -64,14 +63,14 @@ def read_batch(engine: Engine, run_id: str, after: int) -> Batch:
         run = session.execute(
             select(col(Run.status), col(Run.last_seq)).where(col(Run.id) == run_id)  # not its whole configuration
         ).one_or_none()
-        with contextlib.closing(events.iterate_after(session, run_id, after, PAGE)) as page:
-            for event in page:
-                part = _encode(event)
+        with contextlib.closing(events.rows_after(session, run_id, after, PAGE)) as rows:
+            for row in rows:
+                part = f"id: {row.seq}\ndata: {event_text.sent(row)}\n\n".encode()
                 size += len(part)
                 if parts and size > MOST_BYTES:
                     break
                 parts.append(part)
-                last = event["seq"]
+                last = row.seq
     end = None
     if run is None:
         end = _end("deleted", last)
@@ -79,11 +78,6 @@ def read_batch(engine: Engine, run_id: str, after: int) -> Batch:
         end = _end(run.status, last)
     has_more = run is not None and bool(parts) and last < run.last_seq
     return Batch(after + 1, last, parts, b"".join(parts), end, has_more)
-
-
-def _encode(event: StoredEvent) -> bytes:
-    text = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return f"id: {event['seq']}\ndata: {text}\n\n".encode()
 
 
 def _end(status: RunStatus | str, last_seq: int) -> bytes:

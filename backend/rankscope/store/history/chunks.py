@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 
 from rankscope.contract.tables import Chunk, Event, Run
 from rankscope.store.database.engine import reading, writing
+from rankscope.store.history import event_text
 from rankscope.store.history.points import Points, joined, pack, reduced
 
 EVENTS_A_CHUNK = 1024
@@ -52,7 +53,7 @@ def recorded(session: Session, run_id: str, *, after: int, upto: int | None = No
     )
     tables: dict[tuple[int, tuple[str, ...]], _Table] = {}
     for seq, attempt, step, time, payload in rows:
-        values = payload["values"]
+        values = cast(dict[str, float | str], event_text.read(payload)["values"])
         table = tables.setdefault((attempt, tuple(values)), _Table())
         table.seqs.append(seq)
         table.steps.append(step)

@@ -5,7 +5,6 @@ commits of one run's events happen in the order of their numbers, so that a read
 (A table-wide autoincrement is not commit-ordered on PostgreSQL: a reader can skip an event for ever.)
 """
 
-import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -20,10 +19,13 @@ from rankscope.contract.events import RunEvent, StoredEvent
 from rankscope.contract.status import OWNED
 from rankscope.contract.stored import StoredConfig, StoredSteerRequest
 from rankscope.contract.tables import Attempt, Checkpoint, Event, Run
+from rankscope.store.history import event_text
 from rankscope.store.history.chunks import pack_events
+from rankscope.store.history.event_text import EventRow
 from rankscope.store.history.summary import run_changes
 
-_COLUMNS = ("kind", "step")
+EVENT_COLUMNS = tuple(getattr(Event, name) for name in EventRow._fields)
+_OWN = ("kind", "step", "payload")
 _ROWS_A_FETCH = 50
 
 
@@ -100,12 +102,8 @@ def _append(
 
 
 def _row(event: RunEvent, run_id: str, seq: int, attempt: int, at: float) -> dict[str, Any]:
-    # Not through the TypeAdapter: it would not use the model's own setting for NaN and inf, and write null.
-    fields = {name: value for name, value in json.loads(event.model_dump_json()).items() if value is not None}
-    row: dict[str, Any] = {"run_id": run_id, "seq": seq, "attempt": attempt, "time": at}
-    for name in _COLUMNS:
-        row[name] = fields.pop(name, None)
-    return row | {"payload": fields or None}
+    row = EventRow(seq, attempt, at, event.kind, getattr(event, "step", None), event_text.write(event))
+    return {"run_id": run_id, **row._asdict()}
 
 
 def find_batch(session: Session, run_id: str, attempt: int, batch: Sequence[RunEvent], *, after: int) -> int | None:
@@ -113,24 +111,15 @@ def find_batch(session: Session, run_id: str, attempt: int, batch: Sequence[RunE
 
     For a writer that cannot know whether its commit went through. Only whole batches are found: they were one insert.
     """
-    own = (*_COLUMNS, "payload")
-    wanted = [tuple(_row(event, run_id, 0, attempt, 0)[name] for name in own) for event in batch]
+    wanted = [tuple(_row(event, run_id, 0, attempt, 0)[name] for name in _OWN) for event in batch]
     rows = session.scalars(
         select(Event).where(col(Event.run_id) == run_id, col(Event.seq) > after).order_by(col(Event.seq))
     ).all()
-    there = [(row.attempt, *(getattr(row, name) for name in own)) for row in rows]
+    there = [(row.attempt, *(getattr(row, name) for name in _OWN)) for row in rows]
     for start in range(len(rows) - len(wanted) + 1):
         if all(found == (attempt, *row) for found, row in zip(there[start:], wanted, strict=False)):
             return rows[start + len(wanted) - 1].seq
     return None
-
-
-def stored(row: Event) -> StoredEvent:
-    """The event as readers see it."""
-    event: StoredEvent = {"seq": row.seq, "attempt": row.attempt, "time": row.time, "kind": row.kind}
-    if row.step is not None:
-        event["step"] = row.step
-    return event | (row.payload or {})
 
 
 def _steered(
@@ -154,21 +143,45 @@ def _steered(
 
 
 def read_after(
+    session: Session, run_id: str, after: int, limit: int = 1000, kinds: Sequence[str] | None = None
+) -> list[StoredEvent]:
+    """Events with seq > `after`, in order; of these kinds only, when some are given."""
+    with closing(rows_after(session, run_id, after, limit, kinds)) as rows:
+        return [event_text.stored(row) for row in rows]
+
+
+def texts_after(
     session: Session,
     run_id: str,
     after: int,
-    limit: int = 1000,
+    limit: int,
     kinds: Sequence[str] | None = None,
     *,
-    most_characters: int | None = None,
-) -> list[StoredEvent]:
-    """Events with seq > `after`, in order; of these kinds only, when some are given.
+    most_characters: int,
+) -> list[tuple[int, str]]:
+    """(seq, event as JSON) of the events with seq > `after`, in order.
 
-    `most_characters`: ends early where the packed snapshots among them have so many; at least one event comes.
+    Ends early where they have `most_characters` together; at least one event comes.
     """
+    page: list[tuple[int, str]] = []
+    size = 0
+    with closing(rows_after(session, run_id, after, limit, kinds)) as rows:
+        for row in rows:
+            text = event_text.sent(row)
+            size += len(text)
+            if page and size > most_characters:
+                break
+            page.append((row.seq, text))
+    return page
+
+
+def rows_after(
+    session: Session, run_id: str, after: int, limit: int, kinds: Sequence[str] | None = None
+) -> Generator[EventRow]:
+    """Rows with seq > `after`, in order, fetched as they are taken; close it when you stop early."""
     where = [col(Event.run_id) == run_id, col(Event.seq) > after]
     if kinds:
-        # One range of the index a kind: a few rare ones are found without a look at all that lies between them.
+        # One range of the index for each kind: a few rare ones are found without looking at everything between them.
         found = (
             session.scalars(
                 select(col(Event.seq)).where(*where, col(Event.kind) == kind).order_by(col(Event.seq)).limit(limit)
@@ -176,36 +189,10 @@ def read_after(
             for kind in set(kinds)
         )
         where = [col(Event.run_id) == run_id, col(Event.seq).in_(sorted(chain.from_iterable(found))[:limit])]
-    query = select(Event).where(*where).order_by(col(Event.seq)).limit(limit)
-    if most_characters is None:
-        return [stored(row) for row in session.scalars(query)]
-    page: list[StoredEvent] = []
-    size = 0
-    with closing(session.scalars(query.execution_options(yield_per=_ROWS_A_FETCH))) as rows:
+    query = select(*EVENT_COLUMNS).where(*where).order_by(col(Event.seq)).limit(limit)
+    with closing(session.execute(query.execution_options(yield_per=_ROWS_A_FETCH))) as rows:
         for row in rows:
-            size += _packed_size(row)
-            if page and size > most_characters:
-                break
-            page.append(stored(row))
-    return page
-
-
-def iterate_after(session: Session, run_id: str, after: int, limit: int) -> Generator[StoredEvent]:
-    """Events with seq > `after`, in order, fetched as they are taken; close it when you stop early."""
-    query = (
-        select(Event).where(col(Event.run_id) == run_id, col(Event.seq) > after).order_by(col(Event.seq)).limit(limit)
-    )
-    with closing(session.scalars(query.execution_options(yield_per=_ROWS_A_FETCH))) as rows:
-        for row in rows:
-            yield stored(row)
-
-
-def _packed_size(row: Event) -> int:
-    """Characters in the long fields of an event: a snapshot's packed masks and scores, a pruning's list of components."""
-    values = (row.payload or {}).values()
-    return sum(
-        len(value) if isinstance(value, str) else 100 * len(value) for value in values if isinstance(value, str | list)
-    )
+            yield EventRow(*row)
 
 
 def last_seq(session: Session, run_id: str) -> int:

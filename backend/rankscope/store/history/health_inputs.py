@@ -11,7 +11,8 @@ from sqlmodel import Session, col
 
 from rankscope.contract.stored import StoredPruning, StoredRanks, StoredWarning
 from rankscope.contract.tables import Event
-from rankscope.store.history.events import stored, visible
+from rankscope.store.history.event_text import stored
+from rankscope.store.history.events import visible
 
 
 class UnpackedRanks(NamedTuple):

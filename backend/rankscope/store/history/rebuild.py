@@ -4,6 +4,7 @@ from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from rankscope.contract.tables import Event, Run
+from rankscope.store.history import event_text
 from rankscope.store.history.events import visible
 from rankscope.store.history.series import drawn_points
 from rankscope.store.history.summary import summary_of
@@ -28,7 +29,7 @@ def _settled_step(session: Session, run_id: str) -> int | None:
         .where(col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id))
         .order_by(col(Event.seq))
     )
-    step = next((step for step, payload in finals if payload["final"]), None)
+    step = next((step for step, payload in finals if event_text.read(payload)["final"]), None)
     if step is not None:
         return int(step)
     # A fork from a checkpoint with the final mask has no such pruning of its own.

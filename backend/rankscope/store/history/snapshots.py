@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Literal, TypedDict, cast
 
-from sqlalchemy import Text, func, select
-from sqlalchemy import cast as sql_cast
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from rankscope.contract.stored import StoredModule, StoredModules, StoredPruning, StoredRanks
 from rankscope.contract.tables import Event
-from rankscope.store.history.events import stored, visible
+from rankscope.store.history.event_text import stored
+from rankscope.store.history.events import visible
 
 _MOST_CHARACTERS = 64_000_000
 """In the snapshots of one answer."""
@@ -63,9 +63,7 @@ def rank_frames(
 def _affordable(session: Session, seq: int, run_id: str) -> int:
     """How many snapshots as large as this one may be read at once, two at least: some models have ten million components."""
     size = session.scalar(
-        select(func.length(sql_cast(col(Event.payload), Text))).where(
-            col(Event.run_id) == run_id, col(Event.seq) == seq
-        )
+        select(func.length(col(Event.payload))).where(col(Event.run_id) == run_id, col(Event.seq) == seq)
     )
     return max(2, _MOST_CHARACTERS // max(1, size or 1))
 

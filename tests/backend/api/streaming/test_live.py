@@ -25,6 +25,7 @@ from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.doorbell import Doorbell
+from rankscope.store.history import event_text
 from tests.backend.conftest import Server
 from tests.backend.store_setup import append, losses, sequence, training_run
 from tests.conftest import Broker
@@ -149,13 +150,15 @@ def test_doorbell_wakes_the_stream_before_its_poll(server: Server, monkeypatch: 
     bell.close()
 
 
-def test_one_reader_and_one_encoding_serve_many_viewers(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded: list[int] = []
-    original = live._encode
+def test_one_reader_makes_each_events_bytes_once_for_many_viewers(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    original = event_text.sent
 
-    def counted(event: dict[str, Any]) -> bytes:
-        encoded.append(event["seq"])
-        return original(event)
+    def counted(row: event_text.EventRow) -> str:
+        made.append(row.seq)
+        return original(row)
 
     feeds: Feeds = server.app.state.resources.feeds
     with engine_of(server.settings) as engine:
@@ -163,7 +166,7 @@ def test_one_reader_and_one_encoding_serve_many_viewers(server: Server, monkeypa
         followers = [Follower(server.url, claimed.run_id) for _ in range(12)]
         wait_for("all viewers on the feed", lambda: sum(len(f.viewers) for f in feeds._feeds.values()) == 12)
         assert len(feeds) == 1
-        monkeypatch.setattr(live, "_encode", counted)
+        monkeypatch.setattr(event_text, "sent", counted)
         first = len(sequence(engine, claimed.run_id)) + 1
         for step in range(30):
             append(engine, claimed, losses(step))
@@ -174,7 +177,7 @@ def test_one_reader_and_one_encoding_serve_many_viewers(server: Server, monkeypa
         for follower in followers:
             follower.join()
             assert follower.sequence == sequence(engine, claimed.run_id)
-        assert encoded == list(range(first, first + 31))
+        assert made == list(range(first, first + 31))
     wait_for("the feed to end", lambda: len(feeds) == 0, deadline_s=5)
 
 

@@ -1,0 +1,62 @@
+"""An event as text: written once, by pydantic, and sent to readers as it stands in the database.
+
+The text holds the event's own fields. What queries need (`seq`, `attempt`, `time`, `kind`, `step`) has columns, and is put
+in front of the text when it is sent. Rows of earlier versions were written by another encoder, with other spaces and
+escapes; they are JSON all the same, and are sent as they are too.
+"""
+
+import json
+from typing import NamedTuple
+
+from rankscope.contract.events import RunEvent, StoredEvent
+from rankscope.contract.stored import Payload
+from rankscope.contract.tables import Event
+
+IN_COLUMNS = frozenset({"kind", "step"})
+"""Fields that are not in the text."""
+
+
+class EventRow(NamedTuple):
+    """The columns of an event that readers see."""
+
+    seq: int
+    attempt: int
+    time: float
+    kind: str
+    step: int | None
+    payload: str | None
+
+
+def write(event: RunEvent) -> str | None:
+    """The event's own fields as JSON, without those that are None; None when there are none."""
+    # By the model itself: a TypeAdapter would not use its setting for NaN and infinity, and write null.
+    # Not exclude_none: it would reach into lists, where null has a meaning.
+    absent = {name for name in type(event).model_fields if getattr(event, name) is None}
+    text = event.model_dump_json(exclude=absent.union(IN_COLUMNS))
+    return None if text == "{}" else text
+
+
+def read(payload: str | None) -> Payload:
+    """The event's own fields."""
+    fields: Payload = {} if payload is None else json.loads(payload)
+    return fields
+
+
+def stored(row: EventRow | Event) -> StoredEvent:
+    """The event as readers see it."""
+    event: StoredEvent = {"seq": row.seq, "attempt": row.attempt, "time": row.time, "kind": row.kind}
+    if row.step is not None:
+        event["step"] = row.step
+    return event | read(row.payload)
+
+
+def sent(row: EventRow) -> str:
+    """The event as readers see it, as one line of JSON: the stored text behind the columns."""
+    step = "" if row.step is None else f',"step":{row.step}'
+    columns = f'{{"seq":{row.seq},"attempt":{row.attempt},"time":{row.time!r},"kind":{json.dumps(row.kind)}{step}'
+    if row.payload is None:
+        return f"{columns}}}"
+    # No encoder of ours breaks lines. One from elsewhere must not end an event of the stream in its middle.
+    has_breaks = "\n" in row.payload or "\r" in row.payload
+    text = json.dumps(read(row.payload)) if has_breaks else row.payload
+    return f"{columns},{text[1:]}"
