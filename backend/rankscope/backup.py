@@ -32,6 +32,7 @@ from rankscope.store.database.readiness import line_of
 BACKUP_FORMAT = 1
 NOTE, DATABASE, RUNS = "backup.json", "database.db", "runs"
 BATCH = 1000
+# Jobs are left out: they last minutes.
 TABLES = [SQLModel.metadata.tables[name] for name in ("run", "worker", "attempt", "checkpoint", "event", "chunk")]
 
 

@@ -1,6 +1,6 @@
-"""The server's reaper: takes runs from workers that have gone, when there is no other worker that does it.
+"""The server's reaper: takes runs and jobs from workers that are gone, when no other worker does it; cleans up old jobs.
 
-Workers do it at every heartbeat, after one lease. The server waits for two, so that it acts only where nobody else has:
+Workers do it at every heartbeat, after one lease. The server waits for two, so that it acts only where no worker has:
 without it, a run whose only worker is gone would say "running" until a worker comes.
 """
 
@@ -13,9 +13,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope.settings import Settings
+from rankscope.store import jobs
 from rankscope.store.database.engine import reading, writing
-from rankscope.store.lease_watch import LeaseWatch
-from rankscope.store.queue import held_leases, reap
+from rankscope.store.jobs import JobState
+from rankscope.store.lease_watch import LeaseWatch, Watch
+from rankscope.store.leases import JOBS, RUNS
+from rankscope.store.queue import reap
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ class Reaper:
         self._ring = ring
         self._clock = clock
         self.watch = LeaseWatch(_LEASES * settings.lease_s)
+        self._job_leases = LeaseWatch(_LEASES * settings.lease_s)
+        self._resting_jobs: Watch[JobState] = Watch(lambda job: job.longest_s)
 
     async def reap_on(self) -> None:
         """Looks six times a lease, until cancelled; a database that is away is asked again."""
@@ -44,6 +49,7 @@ class Reaper:
             await asyncio.sleep(self._settings.lease_s / 6)
             try:
                 reaped = await asyncio.to_thread(self.reap)
+                await asyncio.to_thread(self.look_at_jobs)
             except SQLAlchemyError as error:
                 logger.warning("The database does not answer, so no lease is looked at now: %s", error)
                 continue
@@ -57,8 +63,20 @@ class Reaper:
     def reap(self) -> list[str]:
         """One look; returns the runs that were taken back. Nothing is written when there are none."""
         with reading(self._engine) as session:
-            lapsed = self.watch.lapsed(held_leases(session), self._clock())
+            lapsed = self.watch.lapsed(RUNS.held(session), self._clock())
         if not lapsed:
             return []
         with writing(self._engine) as session:
             return reap(session, now=time.time(), max_lost_workers=self._settings.max_lost_workers, lapsed=lapsed)
+
+    def look_at_jobs(self) -> None:
+        """One look: jobs of workers that are gone, jobs that have waited too long, jobs that ended long ago."""
+        with reading(self._engine) as session:
+            lapsed = self._job_leases.lapsed(JOBS.held(session), self._clock())
+            overdue = self._resting_jobs.unchanged(jobs.resting(session), self._clock())
+        if not lapsed and not overdue:
+            return
+        with writing(self._engine) as session:
+            now = time.time()
+            jobs.reap(session, now=now, lapsed=lapsed)
+            jobs.clean_up(session, overdue, now=now)

@@ -37,7 +37,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 from rankscope.backup import BACKUP_FORMAT, BATCH, DATABASE, NOTE, RUNS, TABLES, BackupNote, sha256_of
 from rankscope.contract import tables
@@ -236,7 +236,7 @@ def _check_database(path: Path, note: BackupNote) -> None:
         with closing(sqlite3.connect(path)) as raw:
             raw.execute("PRAGMA trusted_schema=OFF")
             look_through(raw, None)
-            ours = {table.name for table in TABLES} | {"alembic_version"}
+            ours = {*SQLModel.metadata.tables, "alembic_version"}
             for kind, name in raw.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"):
                 if kind not in ("table", "index") or (kind == "table" and name not in ours):
                     raise Refused(f"its database has the {kind} {name!r}, which is not of RankScope")
@@ -271,6 +271,7 @@ def _make_empty(session: Session, *, replace: bool, lease_s: float) -> None:
         for worker, _ in workers.list_workers(session):
             if workers.state(worker, now=time.time(), lost_after_s=lease_s) == "online":
                 raise StartupError(f"Worker {worker.name!r} is online; stop all workers before you restore.")
+    session.execute(delete(tables.Job))
     for table in reversed(TABLES):
         session.execute(delete(table))
 

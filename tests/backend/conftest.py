@@ -18,7 +18,7 @@ from fastapi import APIRouter, FastAPI
 from sqlmodel import delete
 
 from rankscope.app import create_app
-from rankscope.contract.tables import Run
+from rankscope.contract.tables import Job, Run
 from rankscope.serve import server_config
 from rankscope.settings import Settings
 from rankscope.store.database.engine import writing
@@ -115,6 +115,7 @@ class Server:
         resources = self.app.state.resources
         with writing(resources.engine) as session:
             session.execute(delete(Run))
+            session.execute(delete(Job))
         self._loop.call_soon_threadsafe(resources.feeds.ring)
         wait_for("all streams to end", lambda: len(resources.feeds) == 0, deadline_s=10, every_s=0.01)
         shutil.rmtree(self.settings.runs_dir, ignore_errors=True)

@@ -16,7 +16,7 @@ from rankscope.settings import Settings
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.lease_watch import LeaseWatch
-from rankscope.store.queue import Lease
+from rankscope.store.leases import Lease
 from tests.backend.conftest import start_server
 from tests.backend.store_setup import append, losses, read_run, training_run
 from tests.stack import wait_for

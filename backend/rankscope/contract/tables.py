@@ -3,10 +3,13 @@
 Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations follow these shapes; a test compares both.
 """
 
+from typing import Any
+
 from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, String, Text
 from sqlalchemy.types import UserDefinedType
 from sqlmodel import Field, SQLModel
 
+from rankscope.contract.jobs import JobStatus
 from rankscope.contract.status import RunStatus
 from rankscope.contract.stored import Environment, MetricSummary, StoredConfig, StoredGpu, StoredSteerRequest
 from rankscope.contract.tasks import DEFAULT_TASK
@@ -184,3 +187,31 @@ class Worker(SQLModel, table=True):
     heartbeat_at: float
     is_draining: bool = False
     stopped_at: float | None = None
+
+
+class Job(SQLModel, table=True):
+    """Work for a worker that is not a run: short, retried, outside the slots. Deleted some time after it has ended."""
+
+    __tablename__ = "job"
+    __table_args__ = (Index("ix_job_queue", "status", "created_at"),)
+
+    id: str = Field(primary_key=True, max_length=16)
+    kind: str = Field(max_length=32)
+    """A name in `contract.jobs.KINDS`."""
+    payload: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    """What to do; its form is the kind's own, and so is that of `result`."""
+    status: JobStatus = Field(
+        default=JobStatus.queued, sa_column=Column(Enum(JobStatus, native_enum=False, length=16), nullable=False)
+    )
+    created_at: float
+    updated_at: float
+    attempt: int = 0
+    """Counts claims; the fence: only the newest attempt may write."""
+    worker: str | None = Field(default=None, max_length=200)
+    """Name of the worker that holds the lease, or held the last one."""
+    lease_expires_at: float | None = None
+    progress: float | None = None
+    """Share of the work that is done, from 0 to 1."""
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    """{message, next_step}"""

@@ -1,23 +1,18 @@
-"""Who runs what: claims, leases, and runs whose worker went away.
-
-`attempt` is the fence. A claim raises it, and every write of a worker says which attempt it belongs to: a worker that
-was frozen and wakes up after its run was taken over writes nothing.
-"""
+"""Who runs what: claims, the start of training, and runs whose worker went away."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlmodel import Session, col
 
-from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import StatusEvent
-from rankscope.contract.status import CLAIMABLE, OWNED, RunStatus
+from rankscope.contract.status import RunStatus
 from rankscope.contract.stored import StoredConfig
 from rankscope.contract.tables import Attempt, Run
 from rankscope.store import runs
 from rankscope.store.history import events, rebuild
+from rankscope.store.leases import RUNS, Lease
 from rankscope.store.queue_positions import waiting
 
 
@@ -28,43 +23,29 @@ class Claim:
     config: StoredConfig
 
 
-class Lease(NamedTuple):
-    """Who may write to a run, and until when by its worker's clock; each renewal makes another one."""
-
-    run_id: str
-    attempt: int
-    expires_at: float | None
-
-
 def claim_next(session: Session, *, worker: str, has_gpu: bool, lease_s: float, now: float) -> Claim | None:
-    """Takes the next waiting run that fits this worker, by one UPDATE; None when there is none.
-
-    Two workers never get the same run: SQLite has one writer at a time; on PostgreSQL the row is locked and rows that
-    others have locked are skipped.
-    """
-    best = waiting(Run.id).limit(1).with_for_update(skip_locked=True)
+    """Takes the next waiting run that fits this worker, by one UPDATE (see `Leases.claim`); None when there is none."""
+    best = waiting(Run.id)
     if not has_gpu:
         best = best.where(col(Run.needs_gpu).is_(False))
-    claimed = session.execute(
-        update(Run)
-        .where(col(Run.id) == best.scalar_subquery(), col(Run.status).in_(CLAIMABLE))
-        .values(
-            status=RunStatus.starting,
-            attempt=Run.attempt + 1,
-            worker=worker,
-            lease_expires_at=now + lease_s,
-            attempt_started_at=now,
-            updated_at=now,
-            phase=None,
-            reason=None,
-            message=None,
-            next_step=None,
-            cause=None,
-            stop_requested=None,
-        )
-        .returning(col(Run.id), col(Run.attempt), col(Run.config))
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
+    claimed = RUNS.claim(
+        session,
+        best,
+        worker=worker,
+        lease_s=lease_s,
+        now=now,
+        values={
+            "status": RunStatus.starting,
+            "attempt_started_at": now,
+            "phase": None,
+            "reason": None,
+            "message": None,
+            "next_step": None,
+            "cause": None,
+            "stop_requested": None,
+        },
+        returning=[col(Run.config)],
+    )
     if claimed is None:
         return None
     run_id, attempt, config = claimed
@@ -80,15 +61,8 @@ def renew_lease(session: Session, run_id: str, attempt: int, *, lease_s: float, 
 
     Raises LeaseLost when another attempt has taken the run, or it has ended.
     """
-    row = session.execute(
-        update(Run)
-        .where(col(Run.id) == run_id, col(Run.attempt) == attempt, col(Run.status).in_(OWNED))
-        .values(lease_expires_at=now + lease_s)
-        .returning(col(Run.stop_requested))
-    ).one_or_none()
-    if row is None:
-        raise LeaseLost(f"Attempt {attempt} no longer owns run {run_id}.")
-    stop: str | None = row[0]
+    row = RUNS.change(session, run_id, attempt, {"lease_expires_at": now + lease_s}, [col(Run.stop_requested)])
+    stop: str | None = row[1]
     return stop
 
 
@@ -96,7 +70,7 @@ def owned_run(session: Session, run_id: str, attempt: int) -> Run:
     """The run, if this attempt still owns it; else LeaseLost."""
     run = session.get(Run, run_id, populate_existing=True, with_for_update=True)
     if run is None or run.attempt != attempt or not run.status.is_owned:
-        raise LeaseLost(f"Attempt {attempt} no longer owns run {run_id}.")
+        raise RUNS.lost(run_id, attempt)
     return run
 
 
@@ -182,29 +156,9 @@ def give_up_lease(
     return RunStatus.interrupted
 
 
-def held_leases(session: Session) -> list[Lease]:
-    """Every lease as it stands."""
-    rows = session.execute(
-        select(col(Run.id), col(Run.attempt), col(Run.lease_expires_at)).where(col(Run.status).in_(OWNED))
-    )
-    return [Lease(*row) for row in rows]
-
-
 def reap(session: Session, *, now: float, max_lost_workers: int, lapsed: Collection[Lease] | None = None) -> list[str]:
-    """Takes runs with a lapsed lease from their workers; returns their ids.
-
-    `lapsed`: leases that have not moved for too long, if they still stand so. None: those that `now` says are over.
-    """
-    query = select(Run).where(col(Run.status).in_(OWNED)).with_for_update(skip_locked=True)
-    if lapsed is None:
-        query = query.where(col(Run.lease_expires_at) < now)
-    else:
-        query = query.where(col(Run.id).in_([lease.run_id for lease in lapsed]))
-    found = [
-        run
-        for run in session.scalars(query)
-        if lapsed is None or Lease(run.id, run.attempt, run.lease_expires_at) in lapsed
-    ]
+    """Takes runs with a lapsed lease from their workers (see `Leases.lapsed`); returns their ids."""
+    found = RUNS.lapsed(session, now=now, lapsed=lapsed)
     for run in found:
         give_up_lease(
             session,
@@ -219,9 +173,7 @@ def reap(session: Session, *, now: float, max_lost_workers: int, lapsed: Collect
 
 def release_worker(session: Session, worker: str, *, now: float, max_lost_workers: int) -> list[str]:
     """Takes all runs of a worker that is known to be gone (its successor with the same name calls this at its start)."""
-    held = session.scalars(
-        select(Run).where(col(Run.status).in_(OWNED), col(Run.worker) == worker).with_for_update()
-    ).all()
+    held = RUNS.of_worker(session, worker)
     for run in held:
         give_up_lease(
             session,

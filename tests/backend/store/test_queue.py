@@ -11,6 +11,7 @@ from rankscope.contract.errors import LeaseLost
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import reading, writing
+from rankscope.store.leases import RUNS
 from rankscope.store.queue_positions import queue_positions
 from tests.backend.conftest import config_with
 from tests.backend.store_setup import append, begin, claim, losses, queued_run, read_run, sequence, training_run
@@ -87,13 +88,13 @@ def test_lease_that_is_renewed_in_time_is_not_reaped(engine: Engine) -> None:
 def test_lease_that_was_renewed_since_it_was_looked_at_is_not_reaped(engine: Engine) -> None:
     claimed = training_run(engine)
     with reading(engine) as session:
-        seen = queue.held_leases(session)
-    assert [(lease.run_id, lease.attempt) for lease in seen] == [(claimed.run_id, 1)]
+        seen = RUNS.held(session)
+    assert [(lease.id, lease.attempt) for lease in seen] == [(claimed.run_id, 1)]
     with writing(engine) as session:
         assert queue.reap(session, now=1e9, max_lost_workers=3, lapsed=[]) == []
         queue.renew_lease(session, claimed.run_id, 1, lease_s=30, now=5)
         assert queue.reap(session, now=1e9, max_lost_workers=3, lapsed=seen) == []
-        still = queue.held_leases(session)
+        still = RUNS.held(session)
         assert queue.reap(session, now=0, max_lost_workers=3, lapsed=still) == [claimed.run_id]
 
 

@@ -1,13 +1,14 @@
-"""Heartbeat: reports that the worker is alive, releases the runs of lost workers, and nudges for runs that no worker claimed."""
+"""Heartbeat: reports that the worker is alive, releases runs and jobs of lost workers, and nudges for unclaimed runs."""
 
 import logging
 import threading
 import time
 
-from rankscope.store import workers
+from rankscope.store import jobs, workers
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.lease_watch import LeaseWatch
-from rankscope.store.queue import held_leases, reap
+from rankscope.store.leases import JOBS, RUNS
+from rankscope.store.queue import reap
 from rankscope_worker.host.claims import nudge_if_waiting
 from rankscope_worker.host.host import Host
 from rankscope_worker.patience import DATABASE_TROUBLE
@@ -22,6 +23,7 @@ class Heartbeat:
         self._host = host
         self._ended = threading.Event()
         self._leases = LeaseWatch(host.settings.lease_s)
+        self._job_leases = LeaseWatch(host.settings.lease_s)
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -36,11 +38,13 @@ class Heartbeat:
         host = self._host
         gpus = host.gpu_report()
         with reading(host.engine) as session:
-            lapsed = self._leases.lapsed(held_leases(session), time.monotonic())
+            lapsed = self._leases.lapsed(RUNS.held(session), time.monotonic())
+            lapsed_jobs = self._job_leases.lapsed(JOBS.held(session), time.monotonic())
         with writing(host.engine) as session:
             now = time.time()
             workers.heartbeat(session, host.name, now=now, gpus=gpus, is_draining=host.is_draining)
             reaped = reap(session, now=now, max_lost_workers=host.settings.max_lost_workers, lapsed=lapsed)
+            jobs.reap(session, now=now, lapsed=lapsed_jobs)
         for run_id in reaped:
             _log.warning("Run %s lost its worker; it waits to be resumed.", run_id)
         nudge_if_waiting(host)

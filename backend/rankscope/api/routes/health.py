@@ -11,7 +11,7 @@ from rankscope.health.rules import Code, Severity, check
 from rankscope.health.run_facts import read_facts
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
-from rankscope.store.queue import Lease
+from rankscope.store.leases import Lease
 
 router = APIRouter(prefix="/runs/{run_id}/health", tags=["health"])
 
