@@ -76,6 +76,13 @@ ALLOWED: dict[str, set[str]] = {
         "rankscope_worker.child.tasks",
         "dynamic_rank",
     },
+    "rankscope_worker.child.jobs": {
+        *_READ_BY_WORKERS,
+        *_OF_HOST_AND_CHILD,
+        "rankscope_worker.child",
+        "rankscope_worker.child.loading",
+        "rankscope_worker.child.tasks",
+    },
     "dynamic_rank": {"dynamic_rank"},
     **{part: set(_RANK_LIBRARY[:place]) for place, part in enumerate(_RANK_LIBRARY)},
 }

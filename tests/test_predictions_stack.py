@@ -10,6 +10,9 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from rankscope.contract.jobs import PREDICT
+from rankscope.store import jobs
+from rankscope.store.database.engine import create_engine, reading
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -164,3 +167,27 @@ def no_worker(api: httpx.Client, run_id: str, prediction_id: str) -> dict[str, A
     found: dict[str, Any] = api.get(f"/runs/{run_id}/predictions/{prediction_id}").json()
     assert found["status"] == "waiting"
     return found if found["message"] == "No worker is there to answer." else None
+
+
+@pytest.mark.timeout(600)
+def test_a_job_whose_worker_is_killed_in_the_middle_is_done_by_the_next_one(stack: Stack, api: httpx.Client) -> None:
+    run = finished(stack, DYNAMIC)
+    prediction_id = ask(api, run["id"])
+
+    def status() -> str:
+        found: str = api.get(f"/runs/{run['id']}/predictions/{prediction_id}").json()["status"]
+        return found
+
+    wait_for("a worker to take the job", lambda: status() == "running", deadline_s=60)
+    stack.kill("test-worker")
+    assert status() == "running"
+    # No worker is left: the server takes the job back after two leases.
+    wait_for("the job to wait again", lambda: status() == "waiting", deadline_s=60)
+    stack.start_worker("another-worker")
+    assert answered(api, run["id"], prediction_id)["status"] == "done"
+    engine = create_engine(stack.settings.resolved_database_url)
+    with reading(engine) as session:
+        job = jobs.get_job(session, prediction_id, PREDICT)
+        assert job is not None
+        assert (job.attempt, job.worker) == (2, "another-worker")
+    engine.dispose()

@@ -53,7 +53,6 @@ from rankscope.store.database.engine import create_engine
 from rankscope.store.database.schema import migrate
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.history.chunks import pack_old_runs
-from rankscope.store.predictions import PredictionBoard
 
 API = "/api/v1"
 _PATIENCE_S = 10.0  # of a request, for a data file that nobody has read yet
@@ -108,7 +107,6 @@ def create_app(
         pack_old_runs(engine)
         feeds = Feeds(engine)
         nudger, doorbell = Nudger(settings.broker_url), Doorbell(settings.broker_url)
-        board = PredictionBoard(settings.broker_url)
         reaper = Reaper(engine, settings, feeds.ring)
         static = static_dir or Path(__file__).parent / "static"
         app.state.resources = Resources(
@@ -117,7 +115,6 @@ def create_app(
             catalog=Catalog(settings, patience_s=_PATIENCE_S),
             nudger=nudger,
             doorbell=doorbell,
-            predictions=board,
             feeds=feeds,
             gatekeeper=Gatekeeper(token),
             sessions=Sessions(token, settings.data_dir / "sessions"),
@@ -143,7 +140,6 @@ def create_app(
             await asyncio.get_running_loop().shutdown_default_executor()
             nudger.close()
             doorbell.close()
-            board.close()
             engine.dispose()
 
     app = App(

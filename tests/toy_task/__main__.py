@@ -4,8 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-from rankscope_worker.child.predict import predict
-
 import rankscope
 from rankscope.api.routes.catalog import list_tasks
 from rankscope.catalog import Catalog
@@ -13,6 +11,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
+from rankscope_worker.child.jobs.predict import predict
 from tests.tiny import make_tiny_bert
 from tests.worker.child.test_training import Life
 

@@ -18,7 +18,6 @@ from rankscope.launch.enqueue import Nudger
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.lease_watch import LeaseWatch
-from rankscope.store.predictions import PredictionBoard
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,6 @@ class Resources:
     catalog: Catalog
     nudger: Nudger
     doorbell: Doorbell
-    predictions: PredictionBoard
     feeds: Feeds
     gatekeeper: Gatekeeper
     sessions: Sessions
@@ -67,10 +65,6 @@ def _doorbell(resources: ResourcesDep) -> Doorbell:
     return resources.doorbell
 
 
-def _predictions(resources: ResourcesDep) -> PredictionBoard:
-    return resources.predictions
-
-
 def _feeds(resources: ResourcesDep) -> Feeds:
     return resources.feeds
 
@@ -84,7 +78,6 @@ EngineDep = Annotated[Engine, Depends(_engine)]
 CatalogDep = Annotated[Catalog, Depends(_catalog)]
 NudgerDep = Annotated[Nudger, Depends(_nudger)]
 DoorbellDep = Annotated[Doorbell, Depends(_doorbell)]
-PredictionsDep = Annotated[PredictionBoard, Depends(_predictions)]
 FeedsDep = Annotated[Feeds, Depends(_feeds)]
 NowDep = Annotated[float, Depends(_now)]
 """Seconds since 1970; a test overrides it."""

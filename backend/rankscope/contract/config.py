@@ -1,7 +1,7 @@
-"""RunConfig: everything that determines what a run computes.
+"""RunConfig: everything that decides what a run computes. Ranges, defaults and help texts stand here once:
 
-Ranges, defaults and help texts are defined here only. The page's form, the API's validation, the command line's YAML and the
-worker all use them. `x-group` names the card of the form, `x-advanced` hides a field at first, `x-unit` follows the number.
+the form of the page, the checks of the API, the YAML of the command line and the worker all read this.
+`x-group` names the card of the form, `x-advanced` folds a field away, `x-unit` stands behind the number.
 """
 
 from collections.abc import Mapping
@@ -45,8 +45,8 @@ class DataConfig(Part):
     group_column: ColumnName | None = Field(
         default=None,
         title="Split by",
-        description="Rows with the same value in this column are always on the same side of the split, "
-        "for example all reviews of one film. Empty: chosen from the data set.",
+        description="Rows with the same value here never stand on both sides of the split, "
+        "for example all reviews of one film. Empty: the data set's own choice.",
         json_schema_extra={"x-options": "columns", **advanced()},
     )
     eval_fraction: float = Field(
@@ -54,7 +54,7 @@ class DataConfig(Part):
         gt=0,
         le=0.5,
         title="Evaluation share",
-        description="Share of the rows kept for evaluation. Not used if the data set has its own split.",
+        description="Share of the rows kept for evaluation. Not used when the data set has a split of its own.",
         json_schema_extra=advanced(),
     )
     split_seed: int = Field(
@@ -62,7 +62,7 @@ class DataConfig(Part):
         ge=0,
         le=LARGEST,
         title="Split seed",
-        description="Seed of the split, separate from the training seed: only runs with the same split can be compared.",
+        description="Runs compare only with the same split: it has a seed of its own, apart from the training seed.",
         json_schema_extra=advanced(),
     )
     max_train_rows: int | None = Field(
@@ -105,7 +105,7 @@ class TrainingConfig(Part):
         gt=0,
         le=10_000,
         title="Epochs",
-        description="Passes over the training rows. Used if steps is empty.",
+        description="Passes over the training rows. Used when steps is empty.",
     )
     batch_size: int = Field(default=16, ge=1, le=4096, title="Batch size", description="Rows in one forward pass.")
     gradient_accumulation: int = Field(
@@ -121,29 +121,24 @@ class TrainingConfig(Part):
         gt=0,
         le=1,
         title="Learning rate",
-        description="Peak of the linear schedule. Dynamic rank with the paper's initialisation needs about 1e-2 in short runs.",
+        description="Peak of the linear schedule. Dynamic rank with the paper's start wants about 1e-2 in short runs.",
     )
     lr_warmup_ratio: float = Field(
         default=0.06,
         ge=0,
         lt=1,
         title="Learning-rate warm-up",
-        description="Share of the steps during which the learning rate rises.",
+        description="Share of the steps in which the learning rate rises.",
         json_schema_extra=advanced(),
     )
     weight_decay: float = Field(
-        default=0.01,
-        ge=0,
-        le=10,
-        title="Weight decay",
-        description="Weight decay of AdamW.",
-        json_schema_extra=advanced(),
+        default=0.01, ge=0, le=10, title="Weight decay", description="AdamW's.", json_schema_extra=advanced()
     )
     max_grad_norm: float = Field(
         default=1.0,
         gt=0,
         title="Gradient clip",
-        description="Maximum norm of the gradient.",
+        description="Largest norm of the gradient.",
         json_schema_extra=advanced(),
     )
     max_length: int = Field(
@@ -151,22 +146,18 @@ class TrainingConfig(Part):
         ge=4,
         le=131_072,
         title="Text length",
-        description="Longer texts are truncated.",
+        description="Longer texts are cut here.",
         json_schema_extra={"x-unit": "tokens"},
     )
     seed: int = Field(
-        default=0,
-        ge=0,
-        le=2**32 - 1,
-        title="Seed",
-        description="Determines initial weights, order of the rows and dropout.",
+        default=0, ge=0, le=2**32 - 1, title="Seed", description="Start weights, order of the rows, dropout."
     )
     eval_every: int = Field(
         default=50,
         ge=1,
         le=LARGEST,
         title="Evaluate every",
-        description="Optimizer steps between evaluations. There is always one at the end.",
+        description="Optimizer steps between evaluations; one more at the end.",
         json_schema_extra={"x-unit": "steps"},
     )
     checkpoint_every: int = Field(
@@ -174,7 +165,7 @@ class TrainingConfig(Part):
         ge=1,
         le=LARGEST,
         title="Checkpoint every",
-        description="Optimizer steps between checkpoints. A run resumes from its newest checkpoint.",
+        description="Optimizer steps between checkpoints, from which a run resumes.",
         json_schema_extra={"x-unit": "steps", **advanced()},
     )
     checkpoint_minutes: float | None = Field(
@@ -182,7 +173,7 @@ class TrainingConfig(Part):
         gt=0,
         le=10_080,
         title="Checkpoint at least every",
-        description="For slow steps: also write a checkpoint when this much time has passed. Empty: by steps only.",
+        description="For slow steps: a checkpoint also when so much time has passed since the last one. Empty: by steps alone.",
         json_schema_extra={"x-unit": "minutes", **advanced()},
     )
     keep_checkpoints: int = Field(
@@ -190,39 +181,39 @@ class TrainingConfig(Part):
         ge=1,
         le=1000,
         title="Keep checkpoints",
-        description="How many of the newest checkpoints are kept; older ones are deleted.",
+        description="The newest ones; older ones are deleted.",
         json_schema_extra=advanced(),
     )
     keep_best: bool = Field(
         default=True,
         title="Keep the best checkpoint",
-        description="Once the ranks are final, write a checkpoint at each evaluation that is the best so far, and keep it.",
+        description="Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.",
         json_schema_extra=advanced(),
     )
     best_metric: BestMetric | None = Field(
         default=DEFAULT_TASK.headline().name,
         title="Best by",
-        description="The metric that decides which checkpoint is best. Empty: the task's main metric.",
+        description="The metric that says which checkpoint is best. Empty: the task's main metric.",
         json_schema_extra=advanced(),
     )
     on_disk_full: Literal["continue", "stop"] = Field(
         default="continue",
         title="When the disk is full",
-        description="If a checkpoint doesn't fit: continue without it and report it, or stop at the previous one.",
+        description="A checkpoint that finds no room: go on without it and say so, or stop at the one before.",
         json_schema_extra=advanced(),
     )
     after_done: Literal["keep", "best", "delete"] = Field(
         default="keep",
         title="Checkpoints after the end",
-        description="When a run is done and its result is written: keep all checkpoints, only the best one, or none.",
+        description="Once a run is done and its result is written: keep its checkpoints, only the best one, or none.",
         json_schema_extra=advanced(),
     )
 
     raw_scores: bool = Field(
         default=False,
         title="Keep raw scores",
-        description="Also record the importance at the step alone, before smoothing, with each rank snapshot. "
-        "Takes about half as much storage again. Dynamic rank only.",
+        description="Record with each rank snapshot also the importance of that step alone, before smoothing: about half "
+        "as much again to store. Dynamic rank only.",
         json_schema_extra=advanced(),
     )
 
@@ -253,22 +244,22 @@ class TrainingConfig(Part):
 
 class HardwareConfig(Part):
     device: Literal["auto", "cpu", "gpu"] = Field(
-        default="auto", title="Device", description="auto: a GPU if the worker has one, otherwise its CPU."
+        default="auto", title="Device", description="auto: a GPU where the worker has one, else its CPU."
     )
     precision: Literal["float32", "bf16"] = Field(
         default="float32",
         title="Precision",
-        description="bf16 halves the memory of activations. On a CPU it is slower.",
+        description="bf16 halves activations; on a CPU it is slower.",
         json_schema_extra=advanced(),
     )
 
 
 SteerAction = Literal["hold", "release", "freeze", "target"]
-"""Hold pruning, release it, freeze the mask as it is, or change the target rank."""
+"""hold pruning, release it, freeze the mask as it is, or change the target rank."""
 
 
 class Steering(Part):
-    """A steering action and its optimizer step: a run with this list repeats it."""
+    """What a person did to a running run, and before which optimizer step: a run with this list does the same again."""
 
     step: int = Field(ge=1, description="Takes effect at the end of this optimizer step.")
     action: SteerAction
@@ -305,12 +296,12 @@ class RunConfig(Part):
 
     @classmethod
     def stored(cls, config: Mapping[str, Any]) -> Self:
-        """The configuration of an existing run, whichever version launched it."""
+        """The configuration of a run that is there already, whichever version launched it."""
         return cls.model_validate(config, context={STORED: True})
 
     @property
     def best_metric(self) -> Metric:
-        """The metric that decides which checkpoint is best."""
+        """The metric that says which checkpoint is best."""
         return self.task.describe(self.training.best_metric or self.task.headline().name)
 
     @model_validator(mode="before")

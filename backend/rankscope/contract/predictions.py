@@ -1,4 +1,4 @@
-"""Prediction: texts that a finished run's model and its base model are asked about. Lives in the broker, for minutes."""
+"""Predictions: texts that a finished run's model and its base model classify. A background job, kept for minutes."""
 
 from typing import Literal
 
@@ -26,6 +26,22 @@ class PredictionItem(_Shape):
     """The model before training."""
     tuned: Guess
     """The run's result: base model and adapter, or for full fine-tuning the trained model."""
+
+
+class PredictPayload(_Shape):
+    """What a `predict` job is to do."""
+
+    run_id: str
+    attempt: int
+    """The attempt whose result answers."""
+    texts: list[str]
+
+
+class PredictResult(_Shape):
+    """What a `predict` job has found."""
+
+    items: list[PredictionItem]
+    note: str | None
 
 
 class Prediction(_Shape):

@@ -1,22 +1,14 @@
-"""Messages to workers, by Celery: "claim what you can do", without content, and "answer this question".
-
-Losing a nudge costs seconds, never a run; a lost question is asked again by whoever wants the answer.
-"""
+"""Messages to workers, by Celery: "claim what you can do", without content. Losing one costs seconds, never a run."""
 
 import logging
-from typing import Any
 
 from celery import Celery
 from kombu.exceptions import KombuError
-
-from rankscope.store.predictions import KEPT_S
 
 logger = logging.getLogger(__name__)
 
 QUEUE = "rankscope"
 TASK = "rankscope.nudge"
-PREDICTIONS_QUEUE = "rankscope.predictions"
-PREDICT_TASK = "rankscope.predict"
 _TIMEOUT_S = 0.5
 
 
@@ -45,17 +37,10 @@ class Nudger:
 
     def nudge(self) -> bool:
         """Tells one worker that there may be work. True once the broker has the message."""
-        return self._send(TASK, queue=QUEUE)
-
-    def predict(self, run_id: str, prediction_id: str) -> bool:
-        """Hands a question that stands on the board to one worker. True once the broker has the message."""
-        return self._send(PREDICT_TASK, queue=PREDICTIONS_QUEUE, args=[run_id, prediction_id], expires=KEPT_S)
-
-    def _send(self, task: str, **options: Any) -> bool:
         try:
             # A connection for each: messages are rare, and a pooled one would be found dead after a broker's restart.
             with self._celery.connection_for_write() as connection:
-                self._celery.send_task(task, retry=False, ignore_result=True, connection=connection, **options)
+                self._celery.send_task(TASK, queue=QUEUE, retry=False, ignore_result=True, connection=connection)
         except (KombuError, OSError) as error:
             logger.warning("No worker could be reached: the broker is out of reach (%s).", error)
             return False

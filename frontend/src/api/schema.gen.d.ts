@@ -1009,19 +1009,19 @@ export interface components {
         AdaLoraMethod: {
             /**
              * Smoothing of sensitivity (beta1)
-             * @description Weight of earlier steps in the sensitivity.
+             * @description How slowly the sensitivity follows the newest gradient.
              * @default 0.85
              */
             beta1: number;
             /**
              * Smoothing of uncertainty (beta2)
-             * @description Weight of earlier steps in the uncertainty.
+             * @description How slowly the uncertainty follows.
              * @default 0.85
              */
             beta2: number;
             /**
              * Compact after pruning
-             * @description Remove pruned components from tensors and optimizer after the final mask: less memory, same result.
+             * @description Cut pruned components out of tensors and optimizer after the final mask: less memory, same result.
              * @default true
              */
             compact: boolean;
@@ -1055,7 +1055,7 @@ export interface components {
             orth_reg_weight: number;
             /**
              * Pruning ends at
-             * @description Share of the steps after which the ranks are final. Training continues with them.
+             * @description Share of the steps after which the ranks are final and training goes on with them.
              * @default 0.5
              */
             prune_end_ratio: number;
@@ -1078,7 +1078,7 @@ export interface components {
             target_rank: number;
             /**
              * Pruning starts at
-             * @description Share of the steps before the first pruning.
+             * @description Share of the steps before the first component may be pruned.
              * @default 0.15
              */
             warmup_ratio: number;
@@ -1327,7 +1327,7 @@ export interface components {
             };
             /**
              * Rank of the scale
-             * @description The update is scaled by alpha / this rank. Empty: the mean rank, as in LoRA at the same budget.
+             * @description The update is scaled by alpha over this. Empty: the mean rank, as in a LoRA at equal budget.
              */
             scale_rank?: number | null;
         };
@@ -1335,13 +1335,13 @@ export interface components {
         DataConfig: {
             /**
              * Evaluation share
-             * @description Share of the rows kept for evaluation. Not used if the data set has its own split.
+             * @description Share of the rows kept for evaluation. Not used when the data set has a split of its own.
              * @default 0.1
              */
             eval_fraction: number;
             /**
              * Split by
-             * @description Rows with the same value in this column are always on the same side of the split, for example all reviews of one film. Empty: chosen from the data set.
+             * @description Rows with the same value here never stand on both sides of the split, for example all reviews of one film. Empty: the data set's own choice.
              */
             group_column?: string | null;
             /**
@@ -1362,7 +1362,7 @@ export interface components {
             max_train_rows?: number | null;
             /**
              * Split seed
-             * @description Seed of the split, separate from the training seed: only runs with the same split can be compared.
+             * @description Runs compare only with the same split: it has a seed of its own, apart from the training seed.
              * @default 0
              */
             split_seed: number;
@@ -1513,19 +1513,19 @@ export interface components {
         DynamicRankMethod: {
             /**
              * Smoothing (beta)
-             * @description Weight of earlier steps in the importance. 0: no smoothing.
+             * @description How slowly the importance follows the newest score. 0: no smoothing.
              * @default 0.9
              */
             beta: number;
             /**
              * Learning rate of c
-             * @description Multiple of the learning rate for the scales c.
+             * @description The scales c learn at this multiple of the learning rate.
              * @default 1
              */
             c_lr_scale: number;
             /**
              * Compact after pruning
-             * @description Remove pruned components from tensors and optimizer after the final mask: less memory, same result.
+             * @description Cut pruned components out of tensors and optimizer after the final mask: less memory, same result.
              * @default true
              */
             compact: boolean;
@@ -1536,8 +1536,8 @@ export interface components {
              */
             eta: number;
             /**
-             * Initialisation
-             * @description paper: A and B random, c zero, as in the authors' program; learns slowly at first. Weight decay then applies to everything that is trained, and the learning-rate warm-up is rounded down. zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.
+             * Start of A, B and c
+             * @description paper: A and B random, c zero, as in the authors' program; starts slowly. Weight decay then applies to all that is trained, and the learning-rate warm-up is rounded down, as there. zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.
              * @default paper
              * @enum {string}
              */
@@ -1566,7 +1566,7 @@ export interface components {
             name: "dynamic_rank";
             /**
              * Pruning ends at
-             * @description Share of the steps after which the ranks are final. Training continues with them.
+             * @description Share of the steps after which the ranks are final and training goes on with them.
              * @default 0.5
              */
             prune_end_ratio: number;
@@ -1578,7 +1578,7 @@ export interface components {
             prune_interval: number;
             /**
              * Pruning steps
-             * @description window: every interval from the first step of the pruning window, as in the authors' program. absolute: at the multiples of the interval.
+             * @description window: every interval from the first step of the pruning window on, as in the authors' program. absolute: at the multiples of the interval.
              * @default window
              * @enum {string}
              */
@@ -1592,7 +1592,7 @@ export interface components {
             schedule: "slow_first" | "fast_first" | "linear";
             /**
              * Importance score
-             * @description norm_share is the paper's: a component's share of the norm of its module's update. The others are for ablation: norm (not divided by the module's), abs_c, sensitivity (AdaLoRA's), random.
+             * @description norm_share is the paper's: a component's share in the norm of its module's update. The others are for ablation: norm (not divided by the module's), abs_c, sensitivity (AdaLoRA's), random.
              * @default norm_share
              * @enum {string}
              */
@@ -1610,14 +1610,14 @@ export interface components {
             target_rank: number;
             /**
              * Pruning starts at
-             * @description Share of the steps before the first pruning.
+             * @description Share of the steps before the first component may be pruned.
              * @default 0.15
              */
             warmup_ratio: number;
         };
         /**
          * EVA (ranks by activations)
-         * @description LoRA whose ranks are assigned once, before training, by the variance of each module's inputs (EVA, 2024).
+         * @description LoRA whose ranks are dealt out once, at the start, by the variance of each module's inputs (EVA, 2024).
          */
         EvaMethod: {
             /**
@@ -1779,14 +1779,14 @@ export interface components {
         HardwareConfig: {
             /**
              * Device
-             * @description auto: a GPU if the worker has one, otherwise its CPU.
+             * @description auto: a GPU where the worker has one, else its CPU.
              * @default auto
              * @enum {string}
              */
             device: "auto" | "cpu" | "gpu";
             /**
              * Precision
-             * @description bf16 halves the memory of activations. On a CPU it is slower.
+             * @description bf16 halves activations; on a CPU it is slower.
              * @default float32
              * @enum {string}
              */
@@ -2006,7 +2006,7 @@ export interface components {
             target_modules?: string[] | null;
             /**
              * Rank-stabilised scale
-             * @description Scale by alpha / sqrt(rank) instead of alpha / rank (rsLoRA).
+             * @description Scale by alpha / sqrt(rank) in place of alpha / rank (rsLoRA).
              * @default false
              */
             use_rslora: boolean;
@@ -2047,7 +2047,7 @@ export interface components {
             name: "lora_shrink";
             /**
              * Cut at
-             * @description Share of the steps after which the ranks are cut. 1: at the end.
+             * @description Share of the steps after which it is cut. 1: at the end.
              * @default 1
              */
             shrink_at_ratio: number;
@@ -3340,12 +3340,12 @@ export interface components {
         };
         /**
          * SoRA (gates)
-         * @description A gate on each component, shrunk after every step until it closes. No budget: ranks follow from the gates (SoRA).
+         * @description A gate on each component, shrunk after every step until it closes; no budget, the gates find their ranks (SoRA).
          */
         SoraMethod: {
             /**
              * Learning rate of gates
-             * @description Multiple of the learning rate for the gates.
+             * @description The gates learn at this multiple of the learning rate.
              * @default 1
              */
             gate_lr_scale: number;
@@ -3374,7 +3374,7 @@ export interface components {
             rank: number;
             /**
              * Sparsity (lambda)
-             * @description After each step, each gate shrinks by its learning rate times this. A larger value closes more gates.
+             * @description After each step a gate shrinks by its learning rate times this. More closes more of them.
              * @default 10
              */
             sparse_lambda: number;
@@ -3468,7 +3468,7 @@ export interface components {
         };
         /**
          * Steering
-         * @description A steering action and its optimizer step: a run with this list repeats it.
+         * @description What a person did to a running run, and before which optimizer step: a run with this list does the same again.
          */
         Steering: {
             /**
@@ -3575,7 +3575,7 @@ export interface components {
         TextClassification: {
             /**
              * Label column
-             * @description The column with the class. Empty: chosen from the data set.
+             * @description The column with the class. Empty: the data set's own choice.
              */
             label_column?: string | null;
             /**
@@ -3585,7 +3585,7 @@ export interface components {
             name: "text_classification";
             /**
              * Text columns
-             * @description One column, or two for a pair of sentences. Empty: chosen from the data set.
+             * @description One column, or two for a pair of sentences. Empty: the data set's own choice.
              */
             text_columns?: string[] | null;
         };
@@ -3593,7 +3593,7 @@ export interface components {
         TrainingConfig: {
             /**
              * Checkpoints after the end
-             * @description When a run is done and its result is written: keep all checkpoints, only the best one, or none.
+             * @description Once a run is done and its result is written: keep its checkpoints, only the best one, or none.
              * @default keep
              * @enum {string}
              */
@@ -3606,29 +3606,29 @@ export interface components {
             batch_size: number;
             /**
              * Best by
-             * @description The metric that decides which checkpoint is best. Empty: the task's main metric.
+             * @description The metric that says which checkpoint is best. Empty: the task's main metric.
              * @default eval_accuracy
              */
             best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss") | null;
             /**
              * Checkpoint every
-             * @description Optimizer steps between checkpoints. A run resumes from its newest checkpoint.
+             * @description Optimizer steps between checkpoints, from which a run resumes.
              * @default 50
              */
             checkpoint_every: number;
             /**
              * Checkpoint at least every
-             * @description For slow steps: also write a checkpoint when this much time has passed. Empty: by steps only.
+             * @description For slow steps: a checkpoint also when so much time has passed since the last one. Empty: by steps alone.
              */
             checkpoint_minutes?: number | null;
             /**
              * Epochs
-             * @description Passes over the training rows. Used if steps is empty.
+             * @description Passes over the training rows. Used when steps is empty.
              */
             epochs?: number | null;
             /**
              * Evaluate every
-             * @description Optimizer steps between evaluations. There is always one at the end.
+             * @description Optimizer steps between evaluations; one more at the end.
              * @default 50
              */
             eval_every: number;
@@ -3640,37 +3640,37 @@ export interface components {
             gradient_accumulation: number;
             /**
              * Keep the best checkpoint
-             * @description Once the ranks are final, write a checkpoint at each evaluation that is the best so far, and keep it.
+             * @description Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.
              * @default true
              */
             keep_best: boolean;
             /**
              * Keep checkpoints
-             * @description How many of the newest checkpoints are kept; older ones are deleted.
+             * @description The newest ones; older ones are deleted.
              * @default 2
              */
             keep_checkpoints: number;
             /**
              * Learning rate
-             * @description Peak of the linear schedule. Dynamic rank with the paper's initialisation needs about 1e-2 in short runs.
+             * @description Peak of the linear schedule. Dynamic rank with the paper's start wants about 1e-2 in short runs.
              * @default 0.0001
              */
             learning_rate: number;
             /**
              * Learning-rate warm-up
-             * @description Share of the steps during which the learning rate rises.
+             * @description Share of the steps in which the learning rate rises.
              * @default 0.06
              */
             lr_warmup_ratio: number;
             /**
              * Gradient clip
-             * @description Maximum norm of the gradient.
+             * @description Largest norm of the gradient.
              * @default 1
              */
             max_grad_norm: number;
             /**
              * Text length
-             * @description Longer texts are truncated.
+             * @description Longer texts are cut here.
              * @default 128
              */
             max_length: number;
@@ -3681,26 +3681,26 @@ export interface components {
             max_steps?: number | null;
             /**
              * When the disk is full
-             * @description If a checkpoint doesn't fit: continue without it and report it, or stop at the previous one.
+             * @description A checkpoint that finds no room: go on without it and say so, or stop at the one before.
              * @default continue
              * @enum {string}
              */
             on_disk_full: "continue" | "stop";
             /**
              * Keep raw scores
-             * @description Also record the importance at the step alone, before smoothing, with each rank snapshot. Takes about half as much storage again. Dynamic rank only.
+             * @description Record with each rank snapshot also the importance of that step alone, before smoothing: about half as much again to store. Dynamic rank only.
              * @default false
              */
             raw_scores: boolean;
             /**
              * Seed
-             * @description Determines initial weights, order of the rows and dropout.
+             * @description Start weights, order of the rows, dropout.
              * @default 0
              */
             seed: number;
             /**
              * Weight decay
-             * @description Weight decay of AdamW.
+             * @description AdamW's.
              * @default 0.01
              */
             weight_decay: number;

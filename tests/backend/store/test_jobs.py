@@ -1,11 +1,13 @@
 """Background jobs, on both databases: one executor per attempt, bounded attempts, bounded sizes, an end for every job."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from rankscope.contract.errors import LeaseLost, ServiceDown
 from rankscope.contract.jobs import KINDS, PREDICT, JobStatus
@@ -46,7 +48,7 @@ def test_eight_workers_that_claim_at_once_never_get_the_same_job(engine: Engine)
 
     def work(number: int) -> list[str]:
         start.wait()
-        mine = []
+        mine: list[str] = []
         while True:
             with writing(engine) as session:
                 claimed = jobs.claim_next(session, worker=f"w{number}", kinds=ALL_KINDS, lease_s=30, now=2)
@@ -87,12 +89,13 @@ def test_the_result_of_the_owner_is_stored_and_that_of_an_earlier_attempt_is_not
     second = claim(engine, worker="second", now=42)
     assert second.attempt == 2
     assert read_job(engine, job_id).progress is None
-    for write in (
+    writes: list[Callable[[Session], None]] = [
         lambda session: jobs.renew(session, frozen, lease_s=30, now=43),
         lambda session: jobs.finish(session, frozen, {"answer": "late"}, now=43),
         lambda session: jobs.fail(session, frozen, "late", None, now=43),
         lambda session: jobs.give_back(session, frozen, now=43),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(LeaseLost, match="Attempt 1 no longer owns job"), writing(engine) as session:
             write(session)
     with writing(engine) as session:

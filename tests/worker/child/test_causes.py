@@ -11,9 +11,9 @@ import torch
 
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope_worker.child.causes import out_of_memory
+from rankscope_worker.child.jobs.predict import explain
 from rankscope_worker.child.loading.encoding import UnusableText
 from rankscope_worker.child.loading.model import UnusableModel
-from rankscope_worker.child.predict import explain
 from rankscope_worker.child.train import _cause
 from rankscope_worker.child.training import CannotWork
 from rankscope_worker.exits import ExitCode

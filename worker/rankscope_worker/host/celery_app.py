@@ -1,4 +1,4 @@
-"""The Celery application: one task without arguments, which may be lost or doubled without harm; and predictions (`predictor`)."""
+"""The Celery application: one task without arguments, which may be lost or doubled without harm."""
 
 import logging
 
@@ -12,8 +12,6 @@ _log = logging.getLogger(__name__)
 QUEUE = "rankscope"
 NUDGE = "rankscope.nudge"
 """The task: "claim the runs that you can train". The database decides which ones."""
-PREDICTIONS_QUEUE = "rankscope.predictions"
-"""Messages with the ids of a run and of a question to it; `predictor` takes them."""
 
 
 def own_queue(worker: str) -> str:

@@ -23,7 +23,7 @@ from rankscope import __version__
 from rankscope.contract.errors import StartupError
 from rankscope.data_folder import check_data_dir, in_use, keep_files_private, open_lock
 from rankscope.settings import Settings, read_settings
-from rankscope.store import workers
+from rankscope.store import jobs, workers
 from rankscope.store.database.engine import writing
 from rankscope.store.database.readiness import check_broker, line_of
 from rankscope.store.doorbell import Doorbell
@@ -35,7 +35,7 @@ from rankscope_worker.host.database import open_database
 from rankscope_worker.host.gpus import GpuReader
 from rankscope_worker.host.heartbeat import Heartbeat
 from rankscope_worker.host.host import Host
-from rankscope_worker.host.predictor import Predictor
+from rankscope_worker.host.jobs import JobRunner
 from rankscope_worker.patience import DATABASE_TROUBLE
 
 _log = logging.getLogger(__name__)
@@ -125,6 +125,7 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
     pid, host_name, report = os.getpid(), socket.gethostname(), host.gpu_report()
     with writing(engine) as session:
         released = release_worker(session, name, now=now, max_lost_workers=settings.max_lost_workers)
+        requeued = jobs.release_worker(session, name, now=now)
         workers.register(
             session,
             name=name,
@@ -137,6 +138,8 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
         )
     for run_id in released:
         _log.warning("Run %s was left by an earlier worker %s; it waits to be resumed.", run_id, name)
+    for job_id in requeued:
+        _log.warning("Job %s was left by an earlier worker %s.", job_id, name)
     return host
 
 
@@ -156,16 +159,16 @@ def _work(host: Host) -> int:
     )
     # Replaces Celery's own handlers, which end threads differently for TERM, INT and a second INT.
     worker.install_platform_tweaks = lambda _worker: _on_signals(host)
-    heartbeat, predictor = Heartbeat(host), Predictor(host)
+    heartbeat, job_runner = Heartbeat(host), JobRunner(host)
     heartbeat.start()
-    predictor.start()
+    job_runner.start()
     _log.info("Worker %s takes runs: %d slot(s), %d GPU(s).", host.name, host.slots, len(host.gpus))
     try:
         worker.start()
     finally:
         host.stop()
         heartbeat.stop()
-        predictor.stop()
+        job_runner.stop()
         with contextlib.suppress(*DATABASE_TROUBLE), writing(host.engine) as session:
             workers.mark_stopped(session, host.name, now=time.time())
         host.engine.dispose()

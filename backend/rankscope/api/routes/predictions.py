@@ -1,20 +1,21 @@
-"""Try it: a finished run's model beside its base model, on texts of one's own. The work is done by a worker."""
+"""Try it: a finished run's model and its base model on your own texts. A worker does the work, as a background job."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from rankscope.api.deps import EngineDep, NowDep, NudgerDep, PredictionsDep, RunId, SettingsDep
+from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes.base import RequestBody, Shape
 from rankscope.contract.config import RunConfig
-from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound, ServiceDown
-from rankscope.contract.predictions import Prediction
-from rankscope.contract.tables import Run
+from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound
+from rankscope.contract.jobs import PREDICT, JobStatus
+from rankscope.contract.predictions import Prediction, PredictionStatus, PredictPayload, PredictResult
+from rankscope.contract.tables import Job, Run
 from rankscope.exports.artifacts import find_artifact
-from rankscope.store import runs, workers
-from rankscope.store.database.engine import reading
+from rankscope.store import jobs, runs, workers
+from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(prefix="/runs/{run_id}/predictions", tags=["predictions"])
 
@@ -41,8 +42,8 @@ def predict(
     body: PredictionRequest,
     engine: EngineDep,
     settings: SettingsDep,
-    predictions: PredictionsDep,
-    nudger: NudgerDep,
+    doorbell: DoorbellDep,
+    now: NowDep,
 ) -> PredictionAccepted:
     """Asks both models about the texts. The answer is kept for ten minutes under the id."""
     _check_texts(body.texts)
@@ -55,13 +56,11 @@ def predict(
                 f"Run {run.id} has no result to ask yet; it is {run.status}.",
                 "Wait until it is done." if not run.status.is_terminal else "Resume it, so that it writes its result.",
             )
-    prediction = Prediction(id=runs.new_run_id(), run_id=run_id, attempt=artifact.attempt, texts=body.texts)
-    predictions.put(prediction)
-    if not nudger.predict(run_id, prediction.id):
-        raise ServiceDown(
-            "The broker is out of reach, so no worker can be asked.", "Start Redis or Valkey again; then ask again."
-        )
-    return PredictionAccepted(id=prediction.id)
+    payload = PredictPayload(run_id=run_id, attempt=artifact.attempt, texts=body.texts).model_dump()
+    with writing(engine) as session:
+        job_id = jobs.submit(session, PREDICT, payload, now=now).id
+    doorbell.ring_for_job()
+    return PredictionAccepted(id=job_id)
 
 
 @router.get("/{prediction_id}")
@@ -71,18 +70,18 @@ def get_prediction(
     prediction_id: PredictionId,
     engine: EngineDep,
     settings: SettingsDep,
-    predictions: PredictionsDep,
     now: NowDep,
 ) -> Prediction:
     """The answer, or how far it is. The first one takes some seconds: a process loads the model."""
-    found = predictions.get(run_id, prediction_id)
-    if found is None:
-        raise NotFound(
-            f"Run {run_id} has no prediction {prediction_id!r}; answers are kept for ten minutes.", "Ask again."
-        )
-    if found.status in ("done", "failed"):
-        return found
     with reading(engine) as session:
+        job = jobs.get_job(session, prediction_id, PREDICT)
+        if job is None or job.payload["run_id"] != run_id:
+            raise NotFound(
+                f"Run {run_id} has no prediction {prediction_id!r}; answers are kept for ten minutes.", "Ask again."
+            )
+        found = _prediction(job)
+        if found.status in ("done", "failed"):
+            return found
         states = [
             workers.state(one, now=now, lost_after_s=settings.lease_s) for one, _ in workers.list_workers(session)
         ]
@@ -94,6 +93,31 @@ def get_prediction(
             "message": "No worker is there to answer.",
             "next_step": "Start one with `rankscope worker`, then ask again.",
         }
+    )
+
+
+_STATUS: dict[JobStatus, PredictionStatus] = {
+    JobStatus.queued: "waiting",
+    JobStatus.running: "running",
+    JobStatus.done: "done",
+    JobStatus.failed: "failed",
+}
+
+
+def _prediction(job: Job) -> Prediction:
+    asked = PredictPayload.model_validate(job.payload)
+    result = None if job.result is None else PredictResult.model_validate(job.result)
+    error = job.error or {}
+    return Prediction(
+        id=job.id,
+        run_id=asked.run_id,
+        attempt=asked.attempt,
+        status=_STATUS[job.status],
+        texts=asked.texts,
+        items=result.items if result else [],
+        note=result.note if result else None,
+        message=error.get("message"),
+        next_step=error.get("next_step"),
     )
 
 

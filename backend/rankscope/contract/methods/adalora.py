@@ -23,7 +23,7 @@ class AdaLoraMethod(BudgetedMethod):
         ge=0,
         lt=1,
         title="Smoothing of sensitivity (beta1)",
-        description="Weight of earlier steps in the sensitivity.",
+        description="How slowly the sensitivity follows the newest gradient.",
         json_schema_extra=advanced(),
     )
     beta2: float = Field(
@@ -31,7 +31,7 @@ class AdaLoraMethod(BudgetedMethod):
         ge=0,
         lt=1,
         title="Smoothing of uncertainty (beta2)",
-        description="Weight of earlier steps in the uncertainty.",
+        description="How slowly the uncertainty follows.",
         json_schema_extra=advanced(),
     )
     orth_reg_weight: float = Field(

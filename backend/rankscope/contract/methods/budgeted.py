@@ -53,14 +53,14 @@ class BudgetedMethod(Method):
         ge=0,
         lt=1,
         title="Pruning starts at",
-        description="Share of the steps before the first pruning.",
+        description="Share of the steps before the first component may be pruned.",
     )
     prune_end_ratio: float = Field(
         default=0.5,
         gt=0,
         le=1,
         title="Pruning ends at",
-        description="Share of the steps after which the ranks are final. Training continues with them.",
+        description="Share of the steps after which the ranks are final and training goes on with them.",
     )
     prune_interval: int = Field(
         default=100,

@@ -34,7 +34,7 @@ class ControlMethod(Method):
         ge=1,
         le=1024,
         title="Rank of the scale",
-        description="The update is scaled by alpha / this rank. Empty: the mean rank, as in LoRA at the same budget.",
+        description="The update is scaled by alpha over this. Empty: the mean rank, as in a LoRA at equal budget.",
         json_schema_extra=advanced(),
     )
     lora_alpha: LoraAlpha = 8.0

@@ -36,7 +36,7 @@ class DynamicRankMethod(BudgetedMethod):
         ge=0,
         lt=1,
         title="Smoothing (beta)",
-        description="Weight of earlier steps in the importance. 0: no smoothing.",
+        description="How slowly the importance follows the newest score. 0: no smoothing.",
         json_schema_extra=advanced(),
     )
     eta: float = Field(
@@ -50,22 +50,22 @@ class DynamicRankMethod(BudgetedMethod):
     score: Literal["norm_share", "norm", "abs_c", "sensitivity", "random"] = Field(
         default="norm_share",
         title="Importance score",
-        description="norm_share is the paper's: a component's share of the norm of its module's update. The others are "
+        description="norm_share is the paper's: a component's share in the norm of its module's update. The others are "
         "for ablation: norm (not divided by the module's), abs_c, sensitivity (AdaLoRA's), random.",
         json_schema_extra=advanced(),
     )
     init: Literal["paper", "zero_b", "small_random"] = Field(
         default="paper",
-        title="Initialisation",
-        description="paper: A and B random, c zero, as in the authors' program; learns slowly at first. Weight decay "
-        "then applies to everything that is trained, and the learning-rate warm-up is rounded down. "
-        "zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.",
+        title="Start of A, B and c",
+        description="paper: A and B random, c zero, as in the authors' program; starts slowly. Weight decay then applies to "
+        "all that is trained, and the learning-rate warm-up is rounded down, as there. zero_b: B zero, c one, as in LoRA. "
+        "small_random: A and B smaller by the square root of 6, c zero.",
         json_schema_extra=advanced(),
     )
     pruning_phase: PruningPhase = Field(
         default="window",
         title="Pruning steps",
-        description="window: every interval from the first step of the pruning window, as in the authors' program. "
+        description="window: every interval from the first step of the pruning window on, as in the authors' program. "
         "absolute: at the multiples of the interval.",
         json_schema_extra=advanced(),
     )
@@ -74,7 +74,7 @@ class DynamicRankMethod(BudgetedMethod):
         gt=0,
         le=1000,
         title="Learning rate of c",
-        description="Multiple of the learning rate for the scales c.",
+        description="The scales c learn at this multiple of the learning rate.",
         json_schema_extra={"x-unit": "times", **advanced()},
     )
     schedule: ScheduleShape = Field(

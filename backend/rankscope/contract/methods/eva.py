@@ -12,7 +12,7 @@ from rankscope.contract.parts import advanced
 
 
 class EvaMethod(Method):
-    """LoRA whose ranks are assigned once, before training, by the variance of each module's inputs (EVA, 2024)."""
+    """LoRA whose ranks are dealt out once, at the start, by the variance of each module's inputs (EVA, 2024)."""
 
     model_config = ConfigDict(title="EVA (ranks by activations)")
 

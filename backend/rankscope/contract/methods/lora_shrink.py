@@ -54,7 +54,7 @@ class LoraShrinkMethod(Method):
         gt=0,
         le=1,
         title="Cut at",
-        description="Share of the steps after which the ranks are cut. 1: at the end.",
+        description="Share of the steps after which it is cut. 1: at the end.",
     )
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1

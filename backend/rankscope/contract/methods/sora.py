@@ -16,7 +16,7 @@ from rankscope.contract.parts import advanced
 
 
 class SoraMethod(Method):
-    """A gate on each component, shrunk after every step until it closes. No budget: ranks follow from the gates (SoRA)."""
+    """A gate on each component, shrunk after every step until it closes; no budget, the gates find their ranks (SoRA)."""
 
     model_config = ConfigDict(title="SoRA (gates)")
 
@@ -34,14 +34,14 @@ class SoraMethod(Method):
         gt=0,
         le=100_000,
         title="Sparsity (lambda)",
-        description="After each step, each gate shrinks by its learning rate times this. A larger value closes more gates.",
+        description="After each step a gate shrinks by its learning rate times this. More closes more of them.",
     )
     gate_lr_scale: float = Field(
         default=1.0,
         gt=0,
         le=1000,
         title="Learning rate of gates",
-        description="Multiple of the learning rate for the gates.",
+        description="The gates learn at this multiple of the learning rate.",
         json_schema_extra={"x-unit": "times", **advanced()},
     )
     lora_alpha: LoraAlpha = 8.0

@@ -29,13 +29,13 @@ class TextClassification(Task):
         min_length=1,
         max_length=2,
         title="Text columns",
-        description="One column, or two for a pair of sentences. Empty: chosen from the data set.",
+        description="One column, or two for a pair of sentences. Empty: the data set's own choice.",
         json_schema_extra={"x-options": "columns"},
     )
     label_column: _ColumnName | None = Field(
         default=None,
         title="Label column",
-        description="The column with the class. Empty: chosen from the data set.",
+        description="The column with the class. Empty: the data set's own choice.",
         json_schema_extra={"x-options": "columns"},
     )
 

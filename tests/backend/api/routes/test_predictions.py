@@ -1,6 +1,5 @@
 """Questions to a finished run: what is refused, and what waits. tests/test_predictions_stack.py has them answered."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +9,11 @@ import redis
 from sqlalchemy import Engine
 
 from rankscope.contract.events import ArtifactEvent
-from rankscope.contract.predictions import Prediction
 from rankscope.embedded import free_port
-from rankscope.launch.enqueue import PREDICTIONS_QUEUE
 from rankscope.settings import Settings
+from rankscope.store import jobs
 from rankscope.store.database.engine import writing
-from rankscope.store.predictions import KEPT_S, PredictionBoard
+from rankscope.store.doorbell import JOBS_CHANNEL
 from rankscope.store.queue import Claim
 from rankscope.store.workers import register
 from tests.backend.conftest import CONFIG, Server, config_with
@@ -48,35 +46,67 @@ def ask(api: httpx.Client, run_id: str, texts: Any) -> httpx.Response:
     return api.post(f"/api/v1/runs/{run_id}/predictions", json={"texts": texts})
 
 
-def test_a_question_waits_on_the_board_and_its_ids_in_the_queue(
+def test_a_question_waits_as_a_job_until_a_worker_has_answered(
     api: httpx.Client, launch: Callable[..., str], server: Server, engine: Engine
 ) -> None:
     launch()
     run_id = with_result(server.settings, engine)
-    with redis.Redis.from_url(server.settings.broker_url) as broker:
-        broker.delete(PREDICTIONS_QUEUE)
+    with redis.Redis.from_url(server.settings.broker_url) as broker, broker.pubsub() as heard:
+        heard.subscribe(JOBS_CHANNEL)
+        assert heard.get_message(timeout=10)
         asked = ask(api, run_id, ["a film", "a plot"])
         assert asked.status_code == 202, asked.text
-        prediction_id = asked.json()["id"]
-        (message,) = broker.lrange(PREDICTIONS_QUEUE, 0, -1)
-        assert json.loads(message)["headers"]["argsrepr"] == repr([run_id, prediction_id])
-        assert 0 < broker.ttl(f"rankscope:prediction:{run_id}:{prediction_id}") <= KEPT_S
-    waiting = api.get(f"/api/v1/runs/{run_id}/predictions/{prediction_id}").json()
+        assert heard.get_message(timeout=10)
+    prediction_id = asked.json()["id"]
+
+    def look() -> dict[str, Any]:
+        found: dict[str, Any] = api.get(f"/api/v1/runs/{run_id}/predictions/{prediction_id}").json()
+        return found
+
+    waiting = look()
     assert (waiting["status"], waiting["message"], waiting["items"]) == ("waiting", "No worker is there to answer.", [])
+    assert (waiting["attempt"], waiting["texts"]) == (1, ["a film", "a plot"])
     with writing(engine) as session:
         register(session, name="w", host="h", pid=1, version="1", slots=1, gpus=[], now=1e12)
-    waiting = api.get(f"/api/v1/runs/{run_id}/predictions/{prediction_id}").json()
+    waiting = look()
     assert (waiting["message"], waiting["next_step"]) == ("It waits for a worker to take it.", None)
-    board = PredictionBoard(server.settings.broker_url)
-    board.put(
-        Prediction.model_validate(waiting | {"status": "failed", "message": "It broke.", "next_step": "Mend it."})
-    )
-    board.close()
-    failed = api.get(f"/api/v1/runs/{run_id}/predictions/{prediction_id}").json()
-    assert (failed["status"], failed["message"], failed["next_step"]) == ("failed", "It broke.", "Mend it.")
+    with writing(engine) as session:
+        claimed = jobs.claim_next(session, worker="w", kinds=["predict"], lease_s=30, now=3)
+    assert claimed is not None
+    assert (look()["status"], look()["message"]) == ("running", "A worker loads the models.")
+    with writing(engine) as session:
+        jobs.fail(session, claimed, "It broke.", "Fix it.", now=4)
+    failed = look()
+    assert (failed["status"], failed["message"], failed["next_step"]) == ("failed", "It broke.", "Fix it.")
     assert api.get(f"/api/v1/runs/{run_id}/predictions/nothere").status_code == 404
     other = launch()
     assert api.get(f"/api/v1/runs/{other}/predictions/{prediction_id}").status_code == 404
+
+
+def test_an_answer_has_what_the_job_has_found(
+    api: httpx.Client, launch: Callable[..., str], server: Server, engine: Engine
+) -> None:
+    launch()
+    run_id = with_result(server.settings, engine)
+    prediction_id = ask(api, run_id, ["a film"]).json()["id"]
+    guess = {"label": "good", "probabilities": {"good": 0.75, "bad": 0.25}}
+    items = [{"text": "a film", "base": guess, "tuned": guess}]
+    with writing(engine) as session:
+        claimed = jobs.claim_next(session, worker="w", kinds=["predict"], lease_s=30, now=3)
+        assert claimed is not None
+        jobs.finish(session, claimed, {"items": items, "note": "Text 1 was cut."}, now=4)
+    found = api.get(f"/api/v1/runs/{run_id}/predictions/{prediction_id}").json()
+    assert found == {
+        "id": prediction_id,
+        "run_id": run_id,
+        "attempt": 1,
+        "status": "done",
+        "texts": ["a film"],
+        "items": items,
+        "note": "Text 1 was cut.",
+        "message": None,
+        "next_step": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -119,12 +149,12 @@ def test_a_run_without_a_result_or_with_pairs_of_texts_is_refused(
     assert "pairs of texts (premise and hypothesis)" in pairs.json()["detail"]
 
 
-def test_without_a_broker_a_question_is_refused(catalogue: Settings, serve: Callable[..., Server]) -> None:
+def test_without_a_broker_a_question_waits_all_the_same(catalogue: Settings, serve: Callable[..., Server]) -> None:
     server = serve(catalogue.model_copy(update={"broker_url": f"redis://127.0.0.1:{free_port()}/0"}))
     with server.client() as api:
         api.post("/api/v1/runs", json={"config": CONFIG})
         run_id = with_result(server.settings, server.app.state.resources.engine)
-        for answer in (ask(api, run_id, ["a film"]), api.get(f"/api/v1/runs/{run_id}/predictions/abc")):
-            assert answer.status_code == 503
-            assert "broker is out of reach" in answer.json()["detail"]
-            assert answer.json()["next_step"]
+        asked = ask(api, run_id, ["a film"])
+        assert asked.status_code == 202
+        found = api.get(f"/api/v1/runs/{run_id}/predictions/{asked.json()['id']}")
+        assert found.json()["status"] == "waiting"

@@ -1,11 +1,9 @@
-"""The child: `python -m rankscope_worker.child.predict RUN PREDICTION` asks two models about texts, and answers on the board."""
+"""Job `predict`: what a finished run's model and its base model say about texts."""
 
-import logging
-import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from peft import PeftModel
 from torch import nn
@@ -14,11 +12,10 @@ from transformers import set_seed
 from rankscope.catalog import Catalog
 from rankscope.catalog.changed_inputs import check_model
 from rankscope.contract.config import RunConfig
-from rankscope.contract.errors import InputsChanged, RankScopeError
-from rankscope.contract.predictions import Prediction, PredictionItem
+from rankscope.contract.errors import InputsChanged
+from rankscope.contract.predictions import PredictionItem, PredictPayload, PredictResult
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
-from rankscope.store.predictions import PredictionBoard
 from rankscope.store.runs import get_run
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
@@ -26,29 +23,22 @@ from rankscope_worker.child.loading.model import UnusableModel, load_model, load
 from rankscope_worker.child.tasks import NotFinite, trained_task
 from rankscope_worker.patience import DATABASE_TROUBLE
 
-_log = logging.getLogger("rankscope.predict")
 
-
-def main(argv: list[str]) -> int:
-    run_id, prediction_id = argv
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    settings = Settings()
-    board = PredictionBoard(settings.broker_url)
-    question = board.get(run_id, prediction_id)
-    if question is None:
-        return 0  # the request has expired
-    try:
-        answer = _answer(settings, question)
-    except RankScopeError as error:
-        answer = question.model_copy(
-            update={"status": "failed", "message": error.detail, "next_step": error.next_step or None}
-        )
-    except Exception as error:
-        _log.exception("The prediction failed.")
-        message, next_step = explain(error)
-        answer = question.model_copy(update={"status": "failed", "message": message, "next_step": next_step})
-    board.put(answer)
-    return 0
+def run(settings: Settings, payload: dict[str, Any], _report: Callable[[float], None]) -> dict[str, Any]:
+    """What both models say about the texts."""
+    asked = PredictPayload.model_validate(payload)
+    engine = create_engine(settings.resolved_database_url)
+    with reading(engine) as session:
+        run = get_run(session, asked.run_id)
+        config, labels = RunConfig.stored(run.config), list(run.environment.get("labels", []))
+        artifact = settings.attempt_dir(run.id, asked.attempt) / str(run.artifact)
+        launched_with = run.environment.get("model_fingerprint")
+    if not labels:
+        raise CannotLoad("The run does not say which classes there are.")
+    model = Catalog(settings).model(config.model.id)
+    check_model(model, launched_with)
+    items, note = predict(config, labels, model.folder, artifact, asked.texts)
+    return PredictResult(items=items, note=note).model_dump()
 
 
 def explain(error: Exception) -> tuple[str, str]:
@@ -90,21 +80,6 @@ def _loading(what: str) -> Iterator[None]:
         raise CannotLoad(f"{what} cannot be loaded: {name_of(error)}") from error
 
 
-def _answer(settings: Settings, question: Prediction) -> Prediction:
-    engine = create_engine(settings.resolved_database_url)
-    with reading(engine) as session:
-        run = get_run(session, question.run_id)
-        config, labels = RunConfig.stored(run.config), list(run.environment.get("labels", []))
-        artifact = settings.attempt_dir(run.id, question.attempt) / str(run.artifact)
-        launched_with = run.environment.get("model_fingerprint")
-    if not labels:
-        raise CannotLoad("The run does not say which classes there are.")
-    model = Catalog(settings).model(config.model.id)
-    check_model(model, launched_with)
-    items, note = predict(config, labels, model.folder, artifact, question.texts)
-    return question.model_copy(update={"status": "done", "items": items, "note": note})
-
-
 def predict(
     config: RunConfig, labels: list[str], model_folder: Path, artifact: Path, texts: list[str]
 ) -> tuple[list[PredictionItem], str | None]:
@@ -144,10 +119,3 @@ def _note(has_new_head: bool, counts: Counts, max_length: int) -> str | None:
         cut = ", ".join(str(row + 1) for row in counts.cut)
         notes.append(f"Text {cut} was cut at {max_length} tokens, as in training.")
     return " ".join(notes) or None
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    logging.shutdown()
-    # Skips interpreter shutdown: everything is written, and torch's threads may hang there.
-    os._exit(code)

@@ -1,0 +1,179 @@
+"""The worker's job runner without a worker around it: whatever happens to its child, the job says it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankscope.contract.jobs import PREDICT, JobStatus
+from rankscope.contract.tables import Job
+from rankscope.embedded import free_port
+from rankscope.settings import Settings
+from rankscope.store import jobs
+from rankscope.store.database.engine import create_engine, reading, writing
+from rankscope.store.doorbell import Doorbell
+from rankscope_worker.host.celery_app import Nudger, make_celery
+from rankscope_worker.host.host import Host
+from rankscope_worker.host.jobs import JobRunner
+from tests.conftest import Broker
+from tests.stack import wait_for
+
+QUESTION = {"run_id": "nothere", "attempt": 1, "texts": ["a film"]}
+
+
+@pytest.fixture
+def database_kind() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+def host(settings: Settings, database_url: str) -> Iterator[Host]:
+    engine = create_engine(database_url)
+    yield Host(
+        name="w",
+        settings=settings,
+        engine=engine,
+        doorbell=Doorbell(settings.broker_url),
+        celery=make_celery(settings),
+        nudger=Nudger(settings),
+        gpus=[],
+        slots=1,
+    )
+    engine.dispose()
+
+
+@pytest.fixture
+def submit(host: Host) -> Callable[..., str]:
+    """Submits a prediction about a run that does not exist."""
+
+    def submit(**changes: Any) -> str:
+        with writing(host.engine) as session:
+            return jobs.submit(session, PREDICT, QUESTION | changes, now=time.time()).id
+
+    return submit
+
+
+def read_job(host: Host, job_id: str) -> Job:
+    with reading(host.engine) as session:
+        job = jobs.get_job(session, job_id, PREDICT)
+        assert job is not None
+        session.expunge(job)
+    return job
+
+
+def outcome(host: Host, submit: Callable[..., str]) -> tuple[str, str, str | None]:
+    """(status, message, next step) of a prediction that the runner has worked on."""
+    job_id = submit()
+    assert JobRunner(host).run_next()
+    job = read_job(host, job_id)
+    assert job.error is not None
+    return job.status, job.error["message"], job.error["next_step"]
+
+
+def test_an_error_of_the_work_is_stored_as_the_child_reports_it(host: Host, submit: Callable[..., str]) -> None:
+    status, message, next_step = outcome(host, submit)
+    assert (status, message) == ("failed", "There is no run 'nothere'.")
+    assert next_step
+
+
+def test_a_database_out_of_reach_is_not_taken_for_a_want_of_memory(host: Host, submit: Callable[..., str]) -> None:
+    nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    host.settings = host.settings.model_copy(update={"database_url": nobody})
+    status, message, next_step = outcome(host, submit)
+    assert status == "failed"
+    assert message.startswith("The worker cannot read the database: ")
+    assert next_step == "Ask again once the database answers."
+
+
+def test_a_child_that_breaks_is_reported_with_its_last_line(
+    host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "peft.py").write_text("raise RuntimeError('a broken installation')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    _, message, next_step = outcome(host, submit)
+    assert message == "The process that loads the models failed: RuntimeError: a broken installation"
+    assert "memory" not in (next_step or "")
+
+
+def test_a_child_that_was_killed_is_reported_as_killed(
+    host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    _, message, next_step = outcome(host, submit)
+    assert message == "The process that loads the models was killed by signal 9 (Killed)."
+    assert next_step == "Ask again."
+
+
+def test_a_child_that_takes_too_long_is_ended(host: Host, submit: Callable[..., str]) -> None:
+    job_id = submit()
+    with writing(host.engine) as session:
+        claim = jobs.claim_next(session, worker="w", kinds=["predict"], lease_s=30, now=time.time())
+    assert claim is not None
+    JobRunner(host)._run(replace(claim, kind=replace(PREDICT, timeout_s=0.05)))
+    job = read_job(host, job_id)
+    assert (job.status, job.error) == (
+        "failed",
+        {"message": "There was no answer within 0 s.", "next_step": "Ask again."},
+    )
+
+
+def test_a_worker_that_drains_gives_its_job_back(host: Host, submit: Callable[..., str]) -> None:
+    job_id = submit()
+    host.stop()
+    assert JobRunner(host).run_next()
+    job = read_job(host, job_id)
+    assert (job.status, job.attempt, job.lease_expires_at) == (JobStatus.queued, 1, None)
+
+
+def test_a_job_is_done_once_and_there_is_nothing_to_do_without_one(host: Host, submit: Callable[..., str]) -> None:
+    runner = JobRunner(host)
+    assert not runner.run_next()
+    submit()
+    assert runner.run_next()
+    assert not runner.run_next()
+
+
+def test_a_runner_that_has_lost_its_job_stores_nothing_and_kills_its_child(
+    host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid_file = tmp_path / "pid"
+    (tmp_path / "torch.py").write_text(
+        f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid()))\nwhile True: time.sleep(60)"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    host.settings = host.settings.model_copy(update={"lease_s": 3})
+    job_id = submit()
+    thread = threading.Thread(target=JobRunner(host).run_next)
+    thread.start()
+    wait_for("the child to work", lambda: pid_file.exists() and pid_file.read_text(), deadline_s=120)
+    with writing(host.engine) as session:
+        assert jobs.reap(session, now=time.time() + 1e6) == [job_id]
+    thread.join(60)
+    assert not thread.is_alive()
+    wait_for("the child to be gone", lambda: not Path("/proc", pid_file.read_text()).exists())
+    job = read_job(host, job_id)
+    assert (job.status, job.attempt, job.error) == (JobStatus.queued, 1, None)
+
+
+@pytest.mark.parametrize("with_broker", [True, False])
+def test_jobs_are_done_again_once_the_broker_is_back_and_without_one(
+    host: Host, submit: Callable[..., str], own_broker: Broker, with_broker: bool
+) -> None:
+    host.settings = host.settings.model_copy(update={"broker_url": own_broker.url, "lease_s": 6})
+    runner, doorbell = JobRunner(host), Doorbell(own_broker.url)
+    runner.start()
+    own_broker.stop()
+    if with_broker:
+        own_broker.start()
+    job_id = submit()
+    doorbell.ring_for_job()
+    wait_for("an answer", lambda: read_job(host, job_id).status == "failed", deadline_s=120)
+    host.stop()
+    runner.stop()
+    assert not any(thread.name == "jobs" for thread in threading.enumerate())
+    doorbell.close()

@@ -1,0 +1,1 @@
+"""One module per kind of background job, named like the kind in `contract.jobs.KINDS`."""

@@ -1,0 +1,225 @@
+"""Jobs: runs background jobs one at a time, outside the slots. Never imports torch.
+
+Its thread looks for jobs by itself, not through the Celery worker of the trainings: that one takes nothing while its slots
+are full, for hours. A child process does the work, on the CPU: a training's GPU memory is not touched.
+"""
+
+import contextlib
+import json
+import logging
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rankscope.contract.errors import LeaseLost
+from rankscope.contract.jobs import KINDS, JobKind
+from rankscope.store import jobs
+from rankscope.store.database.engine import reading, writing
+from rankscope.store.doorbell import JobBell
+from rankscope.store.jobs import JobClaim
+from rankscope_worker.host.endings import last_error_line
+from rankscope_worker.host.host import Host
+from rankscope_worker.host.log_file import bound_log
+from rankscope_worker.host.memory import oom_kills
+from rankscope_worker.host.supervisor import child_environment
+from rankscope_worker.patience import DATABASE_TROUBLE, patiently
+
+_log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.1
+_PAUSE_S = 1.0
+_JOIN_S = 10.0
+_MOST_ANSWER_BYTES = 64 << 20
+
+
+class _Failure(NamedTuple):
+    message: str
+    next_step: str | None
+
+
+class JobRunner:
+    """`start` and `stop` are called once each. It ends by itself soon after the host begins to drain."""
+
+    def __init__(self, host: Host, kinds: dict[str, JobKind] = KINDS) -> None:
+        self._host = host
+        self._kinds = kinds
+        self._bell = JobBell(host.settings.broker_url)
+        self._thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The host drains: the thread sees that within a second."""
+        self._thread.join(_JOIN_S)
+        self._bell.close()
+
+    def _serve(self) -> None:
+        look_at = 0.0
+        while not self._host.is_draining:
+            try:
+                self._bell.listen()
+                rang = self._bell.wait(0.0 if time.monotonic() >= look_at else _PAUSE_S)
+                if not rang and time.monotonic() < look_at:
+                    continue
+                while not self._host.is_draining and self.run_next():
+                    pass
+                look_at = time.monotonic() + self._host.settings.lease_s / 6
+            except DATABASE_TROUBLE as error:
+                _log.warning("The database does not answer, so no job is done now: %s", error)
+                time.sleep(_PAUSE_S)
+            except Exception:
+                _log.exception("A job failed; the next one follows.")
+                time.sleep(_PAUSE_S)
+
+    def run_next(self) -> bool:
+        """Does the job that has waited the longest. False when none waits."""
+        host, names = self._host, list(self._kinds)
+        with reading(host.engine) as session:
+            if not jobs.is_waiting(session, names):
+                return False
+        with writing(host.engine) as session:
+            claim = jobs.claim_next(
+                session, worker=host.name, kinds=names, lease_s=host.settings.lease_s, now=time.time()
+            )
+        if claim is None:
+            return False
+        try:
+            self._run(claim)
+        except LeaseLost:
+            _log.warning("Job %s was taken over or deleted; attempt %d of it ends.", claim.id, claim.attempt)
+        return True
+
+    def _run(self, claim: JobClaim) -> None:
+        """Has the job done by a child process, and stores what came of it. Raises LeaseLost."""
+        kills_before = oom_kills()
+        with tempfile.TemporaryDirectory(prefix="rankscope-job-") as folder:
+            log, answer = Path(folder, "log.txt"), _Answer(Path(folder, "answer.jsonl"))
+            with log.open("ab") as output:
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "rankscope_worker.child.job", claim.kind.name, str(answer.path)],
+                    env=child_environment(self._host.settings, None, self._host.threads_a_slot),
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            try:
+                self._hand_over(child, claim)
+                failure = self._wait(child, claim, answer, log)
+            finally:
+                child.kill()
+                code = child.wait()
+                assert child.stdin is not None
+                with contextlib.suppress(OSError):
+                    child.stdin.close()
+            outcome = failure or answer.outcome()
+            if outcome is None and not self._host.is_draining:
+                was_out_of_memory = oom_kills() > kills_before
+                outcome = _explain(claim.kind, code, last_error_line(log), was_out_of_memory=was_out_of_memory)
+        if isinstance(outcome, _Failure):
+            _log.warning("Job %s (%s) failed: %s", claim.id, claim.kind.name, outcome.message)
+        self._store(claim, outcome)
+
+    def _hand_over(self, child: "subprocess.Popen[bytes]", claim: JobClaim) -> None:
+        """Sends the payload. Standard input stays open: its end tells the child that the worker is gone."""
+        assert child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # a child that died at once is reported by its exit code
+            child.stdin.write(json.dumps(claim.payload).encode() + b"\n")
+            child.stdin.flush()
+
+    def _wait(self, child: "subprocess.Popen[bytes]", claim: JobClaim, answer: "_Answer", log: Path) -> _Failure | None:
+        """Until the child ends (None), or must be ended: why. Renews the lease; raises LeaseLost."""
+        lease_s = self._host.settings.lease_s
+        until, renew_at = time.monotonic() + claim.kind.timeout_s, time.monotonic() + lease_s / 6
+        while child.poll() is None and not self._host.is_draining:
+            now = time.monotonic()
+            if now > until:
+                return _Failure(f"There was no answer within {claim.kind.timeout_s:.0f} s.", claim.kind.retry)
+            if now > renew_at:
+                renew_at = now + lease_s / 6
+                self._renew(claim, answer.progress())
+            bound_log(log)
+            time.sleep(_LOOK_EVERY_S)
+        return None
+
+    def _renew(self, claim: JobClaim, progress: float | None) -> None:
+        lease_s = self._host.settings.lease_s
+        try:
+            with writing(self._host.engine) as session:
+                jobs.renew(session, claim, lease_s=lease_s, now=time.time(), progress=progress)
+        except DATABASE_TROUBLE as error:
+            _log.warning("The database does not answer; the lease of job %s is not renewed now: %s", claim.id, error)
+
+    def _store(self, claim: JobClaim, outcome: "dict[str, Any] | _Failure | None") -> None:
+        """Stores a result or an error; None: another worker is to do the job. Waits for a database that is away for a lease."""
+        failure = outcome if isinstance(outcome, _Failure) else None
+        result = None if isinstance(outcome, _Failure) else outcome
+        until = time.monotonic() + self._host.settings.lease_s
+
+        def store() -> None:
+            with writing(self._host.engine) as session:
+                if failure is not None:
+                    jobs.fail(session, claim, failure.message, failure.next_step, now=time.time())
+                elif result is not None:
+                    jobs.finish(session, claim, result, now=time.time())
+                else:
+                    jobs.give_back(session, claim, now=time.time())
+
+        patiently(store, lambda: time.monotonic() > until)
+
+
+class _Answer:
+    """The file that the child writes: progress, then a result or an error."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def progress(self) -> float | None:
+        """The newest share of the work that is done."""
+        shares = [line["progress"] for line in self._lines() if "progress" in line]
+        return float(shares[-1]) if shares else None
+
+    def outcome(self) -> dict[str, Any] | _Failure | None:
+        """The result, or an error; None as long as there is neither."""
+        for line in self._lines():
+            if "result" in line:
+                result: dict[str, Any] = line["result"]
+                return result
+            if "error" in line:
+                return _Failure(line["error"]["message"], line["error"]["next_step"])
+        return None
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """Whole lines; the last one may not be complete yet."""
+        try:
+            if self.path.stat().st_size > _MOST_ANSWER_BYTES:
+                size = self.path.stat().st_size
+                return [
+                    {"error": {"message": f"The result has {size:,} bytes, which is too large.", "next_step": None}}
+                ]
+            text = self.path.read_text(encoding="utf-8")
+        except OSError:
+            return []
+        return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def _explain(kind: JobKind, code: int, line: str | None, *, was_out_of_memory: bool) -> _Failure:
+    """What the end of a child that gave no answer means, and what to do. `line`: the last of what it wrote."""
+    if code == -signal.SIGKILL and was_out_of_memory:
+        return _Failure(
+            f"{kind.process} was killed because the worker's host ran out of memory.",
+            f"Free memory on the worker's host. {kind.retry}",
+        )
+    if code < 0:
+        name = signal.strsignal(-code) or "unknown"
+        return _Failure(f"{kind.process} was killed by signal {-code} ({name}).", kind.retry)
+    return _Failure(
+        f"{kind.process} failed: {line or f'it ended with exit code {code}'}",
+        f"{kind.retry} If it fails the same way, report it with the end of the worker's log.",
+    )
