@@ -157,7 +157,7 @@ def test_upload_of_another_kind_or_from_another_site_or_without_sign_in_is_refus
         assert answer.json()["next_step"] == "Send the header Content-Type: application/octet-stream."
     # A form is what a page of another site can send without asking.
     form = {"file": ("data.csv", b"x")}
-    with httpx.Client(base_url=uploading.base_url, verify=False) as visitor:
+    with httpx.Client(base_url=uploading.base_url, timeout=20, verify=False) as visitor:
         assert visitor.post("/api/v1/uploads/form", files=form).status_code == 401
         assert visitor.post("/api/v1/session", json={"token": TOKEN}).status_code == 200
         foreign = {"Sec-Fetch-Site": "cross-site"}
@@ -166,7 +166,7 @@ def test_upload_of_another_kind_or_from_another_site_or_without_sign_in_is_refus
 
 
 def test_route_that_is_open_takes_no_more_than_it_declares(uploading: httpx.Client) -> None:
-    with httpx.Client(base_url=uploading.base_url, verify=False) as visitor:
+    with httpx.Client(base_url=uploading.base_url, timeout=20, verify=False) as visitor:
         octets = {"Content-Type": "application/octet-stream"}
         assert visitor.post("/api/v1/uploads/open", content=b"x" * 10, headers=octets).json() == {"size": 10}
         assert visitor.post("/api/v1/uploads/open", content=b"x" * 11, headers=octets).status_code == 413
