@@ -1,1 +1,1 @@
-"""The REST API: one router file a noun. Paths start with /api/v1."""
+"""The REST API: one router file per noun. Paths start with /api/v1."""

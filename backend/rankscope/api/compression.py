@@ -1,16 +1,16 @@
-"""Gzip for streams that never end: each part can be read as soon as it has arrived."""
+"""Gzip for streams that never end: each part can be read as soon as it arrives."""
 
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 _WINDOW_BITS = 13
-"""8 KiB of memory for what came before: names and shapes repeat within a few events. More costs each viewer memory."""
+"""A window of 8 KiB: names and shapes repeat within a few events. A larger window costs memory for each viewer."""
 _MEMORY_LEVEL = 5
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether the header lists gzip, and not with weight 0."""
+    """Whether the header lists gzip with a weight other than 0."""
     for entry in accept_encoding.lower().split(","):
         name, _, parameters = entry.strip().partition(";")
         if name.strip() == "gzip":
@@ -19,8 +19,8 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 async def gzipped(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes]:
-    """The parts, compressed with the memory of those before; each is flushed, so that it is readable at once."""
-    # 16 more: with gzip's header.
+    """Compresses the parts in one window; each is flushed, so that it can be read at once."""
+    # 16 more: write gzip's header.
     packer = zlib.compressobj(level=1, wbits=16 + _WINDOW_BITS, memLevel=_MEMORY_LEVEL)
     async with aclosing(parts):
         async for part in parts:

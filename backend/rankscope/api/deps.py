@@ -1,4 +1,4 @@
-"""What routes are handed: made once in `app.lifespan`, reached through these aliases, never through globals."""
+"""What routes depend on: made once in `app.lifespan` and injected through these aliases, never through globals."""
 
 import re
 import time
@@ -34,7 +34,7 @@ class Resources:
     static_dir: FilePath
     page_build: PageBuild
     leases: LeaseWatch
-    """What the reaper has seen of them; ages are by `time.monotonic()`."""
+    """What the reaper has seen of them; ages use `time.monotonic()`."""
 
 
 def _resources(request: Request) -> Resources:
@@ -84,4 +84,4 @@ NowDep = Annotated[float, Depends(_now)]
 
 RUN_ID = re.compile("^[a-z0-9]{1,16}$")
 RunId = Annotated[str, Path(pattern=RUN_ID.pattern, description="The run's id.", examples=["k7wq2m9x"])]
-"""Only letters and digits: it becomes part of a path below the runs folder."""
+"""Only letters and digits: the id becomes part of a path below the runs folder."""

@@ -1,4 +1,4 @@
-"""Completes FastAPI's OpenAPI document with what it cannot know: problems, the shapes of events, sign-in."""
+"""Adds to FastAPI's OpenAPI document what FastAPI cannot know: problems, event shapes, sign-in."""
 
 from typing import Any, get_args
 
@@ -28,7 +28,7 @@ def complete(described: dict[str, Any]) -> dict[str, Any]:
     schemas |= _event_schemas() | {"StreamEnd": _STREAM_END}
     schemas["EventPage"]["properties"]["items"]["items"] = {"$ref": f"{_REF}StoredEvent"}
     for always_whole in ("Problem", "FieldProblemShape", "ServiceState"):
-        # Only ever sent: what has a default is there all the same.
+        # Only ever sent, never received: fields with a default are always present.
         schemas[always_whole]["required"] = list(schemas[always_whole]["properties"])
     for path in described["paths"].values():
         for operation in path.values():
@@ -47,7 +47,7 @@ def complete(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event_schemas() -> dict[str, Any]:
-    """`StoredEvent` and its kinds as readers see them: with seq, attempt and time, and without fields that are null."""
+    """`StoredEvent` and its kinds as readers see them: with seq, attempt and time, and without null fields."""
     kinds: dict[str, str] = {}
     schemas: dict[str, Any] = {}
     for model in get_args(get_args(RunEvent)[0]):
@@ -68,7 +68,7 @@ def _event_schemas() -> dict[str, Any]:
 
 
 def _as_sent(field: dict[str, Any]) -> dict[str, Any]:
-    """A field that is left out in place of null, and a number that may be NaN."""
+    """A field that is omitted instead of null, and a number that may be NaN."""
     field = {name: value for name, value in field.items() if name != "default"}
     options = [option for option in field.pop("anyOf", []) if option != {"type": "null"}]
     if len(options) == 1:

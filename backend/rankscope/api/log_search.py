@@ -1,4 +1,4 @@
-"""Text in a log file, found block by block: a log of any length costs the memory of one block."""
+"""Searches a log file block by block, so a log of any length needs the memory of one block."""
 
 import re
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from pathlib import Path
 
 BLOCK_BYTES = 1024 * 1024
 LINE_BYTES = 2000
-"""Of a longer line the part around the match is shown. No text that is searched for may be longer."""
+"""Of a longer line, the part around the match is shown. The searched text may not be longer than this."""
 
 Find = Callable[[bytes, int], int]
-"""Where the text stands in bytes whose ASCII letters are lower case, from a position on; -1: nowhere."""
+"""Finds the text in bytes whose ASCII letters are lower case, from a position on; -1 if it is not there."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Lines with the byte offsets of their starts; where to go on for more, None at the end; bytes of the file."""
+    """Lines with the byte offsets of their starts, where to continue (None at the end), and the file's size in bytes."""
 
     lines: list[tuple[int, str]]
     next_from: int | None
@@ -23,7 +23,7 @@ class Found:
 
 
 def search(path: Path, text: str, *, start: int, limit: int, is_growing: bool, block_bytes: int = BLOCK_BYTES) -> Found:
-    """The first `limit` lines from byte `start` on that contain `text`, whatever its case.
+    """The first `limit` lines from byte `start` on that contain `text`, ignoring case.
 
     While the file grows, its unfinished last line is left for later.
     """
@@ -32,7 +32,7 @@ def search(path: Path, text: str, *, start: int, limit: int, is_growing: bool, b
     with path.open("rb") as file:
         size = file.seek(0, 2)
         offset = line_at = file.seek(min(start, size))
-        buffer, is_told = b"", False  # is_told: of the line that begins at `line_at`
+        buffer, is_told = b"", False  # is_told: whether the line at `line_at` has been reported
         while True:
             buffer += file.read(min(block_bytes, size - offset - len(buffer)))
             is_last = offset + len(buffer) >= size
@@ -58,7 +58,7 @@ def search(path: Path, text: str, *, start: int, limit: int, is_growing: bool, b
             begin = 0 if is_told else buffer.rfind(b"\n") + 1
             if begin:
                 line_at = offset + begin
-            # Of a line without end so much stays that text over the border is found.
+            # Keep the end of an unfinished line, so that text across the block border is found.
             kept_from = max(begin, len(buffer) - LINE_BYTES)
             offset, buffer = offset + kept_from, buffer[kept_from:]
 

@@ -1,4 +1,4 @@
-"""Which build of the page the server serves: an upgrade replaces the files below pages that are open."""
+"""Which build of the page the server serves: an upgrade replaces the files while pages are open."""
 
 import json
 import re
@@ -18,7 +18,7 @@ class PageBuild:
     _entry: str | None = field(default=None, init=False)
 
     def entry(self) -> str | None:
-        """The entry script's address. Reads index.html again when the file has changed: an upgrade replaces it."""
+        """The entry script's address. Reads index.html again after it has changed, as an upgrade replaces it."""
         index = self.static_dir / "index.html"
         try:
             state = index.stat()

@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * Compare Runs
-         * @description What differs between the configurations, and whether the runs keep equally much.
+         * @description Differences between the configurations, and whether the runs keep the same budget.
          */
         get: operations["compare_runs"];
         put?: never;
@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * Get Config Schema
-         * @description The JSON Schema of a run's configuration, with help texts: what the form of the page is drawn from.
+         * @description JSON Schema of a run's configuration, with help texts; the page builds its form from it.
          */
         get: operations["get_config_schema"];
         put?: never;
@@ -153,7 +153,7 @@ export interface paths {
         };
         /**
          * Get Queue
-         * @description Runs that wait, the next one first, at most 1,000; interrupted runs wait too.
+         * @description Waiting runs, the next one first, at most 1,000; includes interrupted runs.
          */
         get: operations["get_queue"];
         put?: never;
@@ -175,7 +175,7 @@ export interface paths {
         put?: never;
         /**
          * Reorder Queue
-         * @description Puts waiting runs in this order, in the places that they have now; a run takes its new place's priority.
+         * @description Reorders waiting runs within the positions that they have now; a run takes the priority of its new position.
          *
          *     Refused as a whole when one of them does not wait any more.
          */
@@ -195,7 +195,7 @@ export interface paths {
         };
         /**
          * List Runs
-         * @description One page of runs. A page begins after the last run of the page before: runs launched meanwhile shift nothing.
+         * @description One page of runs. It starts after the last run of the previous page, so runs launched in between shift nothing.
          */
         get: operations["list_runs"];
         put?: never;
@@ -203,7 +203,7 @@ export interface paths {
          * Create Run
          * @description Queues a run with its fully resolved configuration.
          *
-         *     It is stored even when no worker and no broker is there: it then waits.
+         *     The run is stored even if no worker or broker is available; it then waits.
          */
         post: operations["create_run"];
         delete?: never;
@@ -223,7 +223,7 @@ export interface paths {
         put?: never;
         /**
          * Switch Run Method
-         * @description The draft with another method at the same budget, at that method's own learning rate; reports what changed.
+         * @description The draft with another method at the same budget and that method's usual learning rate; reports what changed.
          */
         post: operations["switch_run_method"];
         delete?: never;
@@ -243,7 +243,7 @@ export interface paths {
         put?: never;
         /**
          * Validate Run
-         * @description What a configuration would do, or why it cannot run; starts nothing.
+         * @description The plan for a configuration, or why it cannot run; starts nothing.
          */
         post: operations["validate_run"];
         delete?: never;
@@ -268,14 +268,14 @@ export interface paths {
         post?: never;
         /**
          * Delete Run
-         * @description Removes a run with its events and files. A run that a worker holds must be stopped first.
+         * @description Deletes a run with its events and files. Stop it first if a worker has it.
          */
         delete: operations["delete_run"];
         options?: never;
         head?: never;
         /**
          * Update Run
-         * @description Changes name, tags, notes or priority: the fields that are given.
+         * @description Changes name, tags, notes or priority; only the given fields change.
          */
         patch: operations["update_run"];
         trace?: never;
@@ -289,7 +289,7 @@ export interface paths {
         };
         /**
          * Download Adapter
-         * @description The trained adapter as a zip (full fine-tuning: the model), as PEFT and transformers load it.
+         * @description The trained adapter (or model, for full fine-tuning) as a zip that PEFT and transformers can load.
          */
         get: operations["download_adapter"];
         put?: never;
@@ -309,7 +309,7 @@ export interface paths {
         };
         /**
          * Download Bundle
-         * @description Everything of the run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one.
+         * @description The whole run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one.
          */
         get: operations["download_bundle"];
         put?: never;
@@ -329,7 +329,7 @@ export interface paths {
         };
         /**
          * List Checkpoints
-         * @description Checkpoints that are kept, from which the run can go on or be forked, newest last.
+         * @description Kept checkpoints, from which the run can be resumed or forked, newest last.
          */
         get: operations["list_checkpoints"];
         put?: never;
@@ -350,7 +350,7 @@ export interface paths {
         get?: never;
         /**
          * Edit Config
-         * @description Another configuration for a run that waits for its first start.
+         * @description Changes the configuration of a run that has not started yet.
          */
         put: operations["edit_config"];
         post?: never;
@@ -369,7 +369,7 @@ export interface paths {
         };
         /**
          * List Controls
-         * @description What to launch beside a finished run to know what its ranks are worth: plain LoRA with them, and at their mean.
+         * @description Control runs for a finished run, to measure what its ranks are worth: plain LoRA with these ranks, and at their mean.
          */
         get: operations["list_controls"];
         put?: never;
@@ -389,7 +389,7 @@ export interface paths {
         };
         /**
          * List Events
-         * @description One page of events, in order; shorter than asked for where they are large.
+         * @description One page of events, in order; shorter than requested if the events are large.
          */
         get: operations["list_events"];
         put?: never;
@@ -409,7 +409,7 @@ export interface paths {
         };
         /**
          * Stream Events
-         * @description The run's events as they come, from the given number on.
+         * @description The run's events as they are recorded, after the given number.
          */
         get: operations["stream_events"];
         put?: never;
@@ -431,10 +431,10 @@ export interface paths {
         put?: never;
         /**
          * Fork Run
-         * @description Queues a new run that begins with a checkpoint of this one, with changes of budget, schedule, learning rate, ...
+         * @description Queues a new run that starts from a checkpoint of this one, with a changed budget, schedule, learning rate, and so on.
          *
-         *     The parent is left alone, whatever it does. What a checkpoint cannot carry (another model, a budget above what is
-         *     live after the final mask) is refused with the reason.
+         *     The parent is not affected. Changes that a checkpoint cannot support (another model, a budget above what is live after
+         *     the final mask) are refused with the reason.
          */
         post: operations["fork_run"];
         delete?: never;
@@ -452,7 +452,7 @@ export interface paths {
         };
         /**
          * Get Run Health
-         * @description Looks at the run as it is now: ranks, budget, scores, loss, speed, and its worker.
+         * @description Checks the run's current ranks, budget, scores, loss, speed and worker.
          */
         get: operations["get_run_health"];
         put?: never;
@@ -472,7 +472,7 @@ export interface paths {
         };
         /**
          * Get Log
-         * @description A part of the log, cut at line ends; empty as long as there is none.
+         * @description A part of the log, cut at line ends; empty until there is a log.
          */
         get: operations["get_log"];
         put?: never;
@@ -512,7 +512,7 @@ export interface paths {
         };
         /**
          * Search Log
-         * @description Lines of the log that contain a text; none as long as there is no log.
+         * @description Lines of the log that contain a text; none until there is a log.
          */
         get: operations["search_log"];
         put?: never;
@@ -532,7 +532,7 @@ export interface paths {
         };
         /**
          * Stream Log
-         * @description The log from the given byte on, and what is written to it from now on; a new attempt's log from its start.
+         * @description The log from the given byte on, and everything written to it afterwards; a new attempt's log from its start.
          */
         get: operations["stream_log"];
         put?: never;
@@ -632,7 +632,7 @@ export interface paths {
         };
         /**
          * Get Rank Pattern
-         * @description Module name -> rank, as PEFT's LoraConfig takes it.
+         * @description Module name -> rank, in the form of PEFT's LoraConfig.
          */
         get: operations["get_rank_pattern"];
         put?: never;
@@ -692,7 +692,7 @@ export interface paths {
         };
         /**
          * Get Rank Frames
-         * @description Rank snapshots with every component, as they were recorded.
+         * @description Rank snapshots with every component, as recorded.
          */
         get: operations["get_rank_frames"];
         put?: never;
@@ -712,7 +712,7 @@ export interface paths {
         };
         /**
          * Get Ledger
-         * @description One line for each component pruned or regrown, in order of time: the newest 10,000.
+         * @description One line per pruned or regrown component, in chronological order: the newest 10,000.
          */
         get: operations["get_ledger"];
         put?: never;
@@ -732,7 +732,7 @@ export interface paths {
         };
         /**
          * Get Report
-         * @description The run on one page: result, ranks, curves, configuration. Needs no script, no server and no network.
+         * @description The run on one page: result, ranks, curves, configuration. Works without scripts, server or network.
          */
         get: operations["get_report"];
         put?: never;
@@ -754,9 +754,9 @@ export interface paths {
         put?: never;
         /**
          * Resume Run
-         * @description Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint.
+         * @description Puts a stopped or failed run back into the queue; it continues from its newest checkpoint.
          *
-         *     Refused when the model's or the data set's files are not those of the launch.
+         *     Refused if the files of the model or the data set have changed since the launch.
          */
         post: operations["resume_run"];
         delete?: never;
@@ -776,9 +776,9 @@ export interface paths {
         put?: never;
         /**
          * Retry Run
-         * @description Queues a stopped or failed run again, in other pieces: half the batch with twice the accumulation, say.
+         * @description Queues a stopped or failed run again in smaller pieces, for example half the batch with twice the accumulation.
          *
-         *     It goes on from its newest checkpoint and keeps its history; only changes that leave it the same training are taken.
+         *     It resumes from its newest checkpoint and keeps its history. Only changes that keep it the same training are accepted.
          */
         post: operations["retry_run"];
         delete?: never;
@@ -796,7 +796,7 @@ export interface paths {
         };
         /**
          * Get Series
-         * @description Many metrics at once. Reduced so that every extreme stays; exact where the steps asked for hold few points.
+         * @description Many metrics at once. Reduced so that every extreme stays; exact if the requested steps hold few points.
          */
         get: operations["get_series"];
         put?: never;
@@ -841,7 +841,7 @@ export interface paths {
         put?: never;
         /**
          * Stop Run
-         * @description Stops a run: at once while it waits, else its worker is asked to.
+         * @description Stops a run: immediately if it is waiting, otherwise through its worker.
          */
         post: operations["stop_run"];
         delete?: never;
@@ -879,7 +879,7 @@ export interface paths {
         };
         /**
          * Get Usage
-         * @description A script that loads the run's result, to run beside the unpacked zip; and what each layout costs.
+         * @description A script that loads the run's result, to run next to the unpacked zip, and the size of each layout.
          */
         get: operations["get_usage"];
         put?: never;
@@ -905,12 +905,12 @@ export interface paths {
         put?: never;
         /**
          * Sign In
-         * @description Sets the session cookie when the token is right. After ten wrong ones in a minute, wrong ones are answered by 429.
+         * @description Sets the session cookie if the token is right. After ten wrong tokens in a minute, further wrong ones get 429.
          */
         post: operations["sign_in"];
         /**
          * Sign Out
-         * @description Ends this browser's session: its cookie no longer works, here or where it was copied to.
+         * @description Ends this browser's session: its cookie stops working, including copies of it.
          */
         delete: operations["sign_out"];
         options?: never;
@@ -927,7 +927,7 @@ export interface paths {
         };
         /**
          * Get Health
-         * @description Database, broker and workers, each with what to do. Without sign-in the answer has `status` alone.
+         * @description State of database, broker, workers and disk, each with what to do. Without a sign-in, only `status` is returned.
          */
         get: operations["get_health"];
         put?: never;
@@ -947,7 +947,7 @@ export interface paths {
         };
         /**
          * Get Pulse
-         * @description Answers at once as long as the server's event loop turns; asks neither the database nor the broker.
+         * @description Answers immediately while the server's event loop runs; uses neither the database nor the broker.
          */
         get: operations["get_pulse"];
         put?: never;
@@ -987,7 +987,7 @@ export interface paths {
         };
         /**
          * List Workers
-         * @description Every worker that has reported itself, with the runs that it holds.
+         * @description Every registered worker, with the runs that it has.
          */
         get: operations["list_workers"];
         put?: never;
@@ -1250,7 +1250,7 @@ export interface components {
             field: string;
             /**
              * Values
-             * @description One for each run, in the order asked for; null where the run has no such field.
+             * @description One per run, in the requested order; null if the run has no such field.
              */
             values: unknown[];
         };
@@ -1374,7 +1374,7 @@ export interface components {
         DataPlan: {
             /**
              * Classes
-             * @description The 50 largest, with the rows that training and evaluation use.
+             * @description The 50 largest, with their numbers of training and evaluation rows.
              */
             classes: components["schemas"]["ClassShape"][];
             /** Encoding */
@@ -1383,7 +1383,7 @@ export interface components {
             group_column: string | null;
             /**
              * Id
-             * @description Of the data set, in full: a short form such as `local:reviews` becomes `local:reviews.csv`.
+             * @description Full id of the data set: a short form such as `local:reviews` becomes `local:reviews.csv`.
              */
             id: string;
             /**
@@ -1395,7 +1395,7 @@ export interface components {
             left_out: components["schemas"]["LeftOutShape"][];
             /**
              * N Classes
-             * @description All of them.
+             * @description Number of all classes.
              */
             n_classes: number;
             /**
@@ -1405,7 +1405,7 @@ export interface components {
             rows: number;
             /**
              * Separator
-             * @description Between the columns of a CSV file, as it was detected; null for other formats.
+             * @description Detected separator of a CSV file's columns; null for other formats.
              */
             separator: string | null;
             /** Target Column */
@@ -1424,7 +1424,7 @@ export interface components {
             columns: string[];
             /**
              * Rows
-             * @description The first rows. A missing value is an empty text, a long one is cut and ends with "…".
+             * @description The first rows. A missing value is an empty string; a long one is cut and ends with "…".
              */
             rows: {
                 [key: string]: string;
@@ -1475,22 +1475,22 @@ export interface components {
             next_step: string | null;
             /**
              * Problem
-             * @description Why this data set cannot be used; null for one that can. A sentence.
+             * @description Why this data set cannot be used, as a sentence; null if it can.
              */
             problem: string | null;
             /**
              * Rows
-             * @description All rows of the file, those that are left out included; null while a large file is being read for the first time.
+             * @description All rows of the file, including skipped ones; null while a large file is read for the first time.
              */
             rows: number | null;
             /**
              * Separator
-             * @description Between the columns of a CSV file, as it was detected; null for other formats.
+             * @description Detected separator of a CSV file's columns; null for other formats.
              */
             separator: string | null;
             /**
              * Short Id
-             * @description Means the same data set, in configurations of earlier versions: `local:reviews` for `local:reviews.csv`.
+             * @description Another id of the same data set, from earlier versions: `local:reviews` for `local:reviews.csv`.
              */
             short_id: string | null;
             /** Size Bytes */
@@ -1697,12 +1697,12 @@ export interface components {
         ForkRequest: {
             /**
              * Attempt
-             * @description Empty: the newest attempt that keeps a checkpoint of this step.
+             * @description Default: the newest attempt that has a checkpoint of this step.
              */
             attempt?: number | null;
             /**
              * Changes
-             * @description Parts of the configuration that take the place of the parent's.
+             * @description Parts of the parent's configuration to replace.
              * @default {}
              * @example {
              *       "training": {
@@ -1715,7 +1715,7 @@ export interface components {
             };
             /**
              * Name
-             * @description Empty: the parent's name and the step.
+             * @description Default: the parent's name and the step.
              */
             name?: string | null;
             /**
@@ -1725,12 +1725,12 @@ export interface components {
             priority: number;
             /**
              * Step
-             * @description Of a kept checkpoint; empty: the newest.
+             * @description Step of a kept checkpoint. Default: the newest.
              */
             step?: number | null;
             /**
              * Tags
-             * @description Empty: the parent's.
+             * @description Default: the parent's.
              */
             tags?: string[] | null;
         };
@@ -1831,7 +1831,7 @@ export interface components {
             status: "ok" | "degraded";
             /**
              * Time
-             * @description The server's clock, for ages in the page.
+             * @description The server's clock, to compute ages from.
              */
             time: number;
             /** Version */
@@ -1847,7 +1847,7 @@ export interface components {
             code: "ranks_never_move" | "budget_out_of_reach" | "module_at_rank_0" | "scores_equal" | "scores_nan" | "loss_nan" | "loss_diverging" | "throughput_collapse" | "heartbeat_late";
             /**
              * Message
-             * @description What was seen, with its numbers.
+             * @description What was observed, with numbers.
              */
             message: string;
             /** Next Step */
@@ -1903,12 +1903,12 @@ export interface components {
         };
         /**
          * LeftOutShape
-         * @description Rows of a data set that are not used.
+         * @description Rows of a data set that are skipped.
          */
         LeftOutShape: {
             /**
              * First Lines
-             * @description Line numbers in the file of the first few of them.
+             * @description Line numbers of the first few in the file.
              */
             first_lines: number[];
             /**
@@ -2140,12 +2140,12 @@ export interface components {
         };
         /**
          * MethodSwitch
-         * @description Body of POST /runs/switch-method: a draft, which may be anything, and the method that it is to have.
+         * @description Body of POST /runs/switch-method: a draft, valid or not, and the method to switch to.
          */
         MethodSwitch: {
             /**
              * Budget
-             * @description Mean rank to use when the draft's present method has none (full fine-tuning).
+             * @description Mean rank to use if the draft's current method has none (full fine-tuning).
              */
             budget?: number | null;
             /** Config */
@@ -2154,7 +2154,7 @@ export interface components {
             };
             /**
              * Earlier
-             * @description This method's options from before another was chosen; they come back, except for the budget.
+             * @description The options this method had before another one was chosen; they are restored, except for the budget.
              */
             earlier?: {
                 [key: string]: unknown;
@@ -2166,7 +2166,7 @@ export interface components {
             method: "dynamic_rank" | "lora" | "adalora" | "eva" | "lora_shrink" | "sora" | "control" | "full";
             /**
              * Total Steps
-             * @description Where the draft gives epochs: the steps that POST /runs/validate found.
+             * @description If the draft gives epochs: the number of steps that POST /runs/validate returned.
              */
             total_steps?: number | null;
         };
@@ -2297,14 +2297,14 @@ export interface components {
         };
         /**
          * ModelShape
-         * @description A model, or what looks like one and cannot be used: then `problem` says why, and the numbers may be 0.
+         * @description A model, or a folder that looks like one but cannot be used: then `problem` says why, and the numbers may be 0.
          */
         ModelShape: {
             /** Architecture */
             architecture: string;
             /**
              * Context Length
-             * @description Most tokens that it takes in one text; null where its positions have no limit or its files do not say.
+             * @description Maximum number of tokens in one text; null if there is no limit or the files do not say.
              */
             context_length: number | null;
             /** Description */
@@ -2320,7 +2320,7 @@ export interface components {
             module_kinds: string[];
             /**
              * N Modules
-             * @description Linear layers that are adapted when target_modules is empty.
+             * @description Linear layers that are adapted if target_modules is empty.
              */
             n_modules: number;
             /** Name */
@@ -2334,7 +2334,7 @@ export interface components {
             parameters: number;
             /**
              * Problem
-             * @description Why no run can use it; null for a model that can be used.
+             * @description Why no run can use it; null if it can be used.
              * @example It has no tokenizer file.
              */
             problem: string | null;
@@ -2447,7 +2447,7 @@ export interface components {
             config: components["schemas"]["RunConfig"];
             /**
              * Context Length
-             * @description Most tokens that the model takes in one text; null where it has no limit.
+             * @description Maximum number of tokens in one text; null if there is no limit.
              */
             context_length: number | null;
             data: components["schemas"]["DataPlan"];
@@ -2455,7 +2455,7 @@ export interface components {
             eval_rows: number;
             /**
              * Is Estimate
-             * @description Whether n_modules and trained_parameters may differ from the run's: the model's files do not settle them.
+             * @description Whether n_modules and trained_parameters may differ in the run, because the model's files do not determine them.
              */
             is_estimate: boolean;
             /**
@@ -2470,17 +2470,17 @@ export interface components {
             n_modules: number;
             /**
              * Planned Budget
-             * @description Corner points and one point a pruning step; hold the value between them. Empty without ranks. At most 500 points.
+             * @description Corner points and one point per pruning step; the value is constant between them. Empty without ranks. At most 500 points.
              */
             planned_budget: components["schemas"]["BudgetPoint"][];
             /**
              * Pruning Count
-             * @description All of them. Above the length of `pruning_steps`: that list and `planned_budget` are reduced.
+             * @description How many there are in total. If this exceeds the length of `pruning_steps`, that list and `planned_budget` are reduced.
              */
             pruning_count: number;
             /**
              * Pruning Steps
-             * @description Of more than about 500 an even choice, with the first and the last.
+             * @description Above about 500, an even selection that includes the first and the last.
              */
             pruning_steps: number[];
             /** Total Steps */
@@ -2637,7 +2637,7 @@ export interface components {
         Pulse: {
             /**
              * Page
-             * @description Entry script of the page that the server serves now; its name contains a hash. Null: no page was built.
+             * @description Entry script of the page that the server currently serves; its name contains a hash. Null if no page was built.
              */
             page: string | null;
             /**
@@ -2648,7 +2648,7 @@ export interface components {
         };
         /**
          * Queue
-         * @description Runs that wait, the next one first.
+         * @description Waiting runs, the next one first.
          */
         Queue: {
             /**
@@ -2848,7 +2848,7 @@ export interface components {
         ReorderRequest: {
             /**
              * Run Ids
-             * @description Waiting runs in the order wanted: they take the places that they have now among themselves.
+             * @description Waiting runs in the new order: they share the positions that they have now.
              */
             run_ids: string[];
         };
@@ -2856,7 +2856,7 @@ export interface components {
         RetryRequest: {
             /**
              * Changes
-             * @description Parts of the configuration that take the place of the run's own; only what leaves it the same training.
+             * @description Parts of the configuration to replace; only changes that keep it the same training are accepted.
              * @default {}
              * @example {
              *       "training": {
@@ -2871,7 +2871,7 @@ export interface components {
         };
         /**
          * RunCheck
-         * @description Body of POST /runs/validate: a draft, which may be anything.
+         * @description Body of POST /runs/validate: a draft, valid or not.
          */
         RunCheck: {
             /** Config */
@@ -2919,7 +2919,7 @@ export interface components {
             config: components["schemas"]["RunConfig"];
             /**
              * Name
-             * @description Empty: made from method, model and data.
+             * @description Default: made from method, model and data.
              */
             name?: string | null;
             /**
@@ -2953,7 +2953,7 @@ export interface components {
             budget: number | null;
             /**
              * Cause
-             * @description The log's line that tells why.
+             * @description The line of the log that explains why.
              */
             cause: string | null;
             config: components["schemas"]["RunConfig"];
@@ -2969,7 +2969,7 @@ export interface components {
             };
             /**
              * Eta S
-             * @description Seconds to go, from this attempt's own steps; null before the tenth step of an attempt.
+             * @description Seconds left, estimated from this attempt's steps; null before its tenth step.
              */
             eta_s: number | null;
             headline: components["schemas"]["Headline"];
@@ -2977,14 +2977,14 @@ export interface components {
             id: string;
             /**
              * Is Held
-             * @description A person holds pruning.
+             * @description Pruning is on hold.
              */
             is_held: boolean;
             /** Kept Parameters */
             kept_parameters: number | null;
             /**
              * Last Seq
-             * @description Stream from here after having read the history.
+             * @description Start the event stream after this number once you have read the history.
              */
             last_seq: number;
             /** Lease Expires At */
@@ -3002,7 +3002,7 @@ export interface components {
             method: string;
             /**
              * Metrics
-             * @description Of eval_ metrics only what came after the final mask counts, once there is one.
+             * @description For eval_ metrics, only values after the final mask count, once there is one.
              */
             metrics: {
                 [key: string]: components["schemas"]["MetricSummary"];
@@ -3024,7 +3024,7 @@ export interface components {
             notes: string;
             /**
              * Parent Id
-             * @description The run that this one was forked from; it may have been deleted since.
+             * @description The run that this one was forked from; it may no longer exist.
              */
             parent_id: string | null;
             /** Parent Step */
@@ -3032,37 +3032,37 @@ export interface components {
             phase: components["schemas"]["Phase"] | null;
             /**
              * Planned Budget
-             * @description At most 500 points; each is exact, and holds until the next pruning.
+             * @description At most 500 points; each is exact and applies until the next pruning.
              */
             planned_budget: components["schemas"]["BudgetPoint"][];
             /** Priority */
             priority: number;
             /**
              * Pruning Count
-             * @description All of them. Above the length of `pruning_steps`: that list and `planned_budget` are reduced.
+             * @description How many there are in total. If this exceeds the length of `pruning_steps`, that list and `planned_budget` are reduced.
              */
             pruning_count: number;
             /**
              * Pruning Steps
-             * @description Planned; empty for methods that do not prune. Of more than about 500 an even choice, with the first and the last.
+             * @description Planned; empty for methods that do not prune. Above about 500, an even selection that includes the first and the last.
              */
             pruning_steps: number[];
             /**
              * Queue Position
-             * @description 1 is next; null when the run does not wait in the queue.
+             * @description 1 is next; null if the run is not in the queue.
              */
             queue_position: number | null;
             /**
              * Reason
-             * @description A stable word for programs; see contract.reasons.
+             * @description Stable code for programs; see contract.reasons.
              */
             reason: string | null;
             /**
              * Reason Title
-             * @description The same for a person.
+             * @description The reason as text.
              */
             reason_title: string | null;
-            /** @description For a run that has ended without being done; null when only another configuration helps. */
+            /** @description For a run that has stopped or failed; null if only another configuration helps. */
             remedy: components["schemas"]["Remedy"] | null;
             /**
              * Settled Step
@@ -3074,7 +3074,7 @@ export interface components {
             status: components["schemas"]["RunStatus"];
             /**
              * Steer Requests
-             * @description Asked for, and not answered by the training yet.
+             * @description Requested, and not yet answered by the training.
              */
             steer_requests: components["schemas"]["PendingSteerRequest"][];
             /** Step */
@@ -3092,14 +3092,14 @@ export interface components {
             trained_parameters: number | null;
             /**
              * Unavailable
-             * @description Actions that cannot be taken now, each with the reason.
+             * @description Actions that are not available now, each with the reason.
              */
             unavailable: {
                 [key: string]: string;
             };
             /**
              * Updated At
-             * @description When the run last wrote anything.
+             * @description When the run last recorded anything.
              */
             updated_at: number;
             /**
@@ -3119,7 +3119,7 @@ export interface components {
             checked_at: number;
             /**
              * Items
-             * @description Errors first; empty: nothing was found.
+             * @description Errors first; empty if no problem was found.
              */
             items: components["schemas"]["HealthItem"][];
         };
@@ -3134,7 +3134,7 @@ export interface components {
         };
         /**
          * RunPatch
-         * @description Only the fields that are given change.
+         * @description Only the given fields change.
          */
         RunPatch: {
             /** Name */
@@ -3164,7 +3164,7 @@ export interface components {
             budget: number | null;
             /**
              * Cause
-             * @description The log's line that tells why.
+             * @description The line of the log that explains why.
              */
             cause: string | null;
             /** Created At */
@@ -3175,7 +3175,7 @@ export interface components {
             ended_at: number | null;
             /**
              * Eta S
-             * @description Seconds to go, from this attempt's own steps; null before the tenth step of an attempt.
+             * @description Seconds left, estimated from this attempt's steps; null before its tenth step.
              */
             eta_s: number | null;
             headline: components["schemas"]["Headline"];
@@ -3196,7 +3196,7 @@ export interface components {
             method: string;
             /**
              * Metrics
-             * @description Of eval_ metrics only what came after the final mask counts, once there is one.
+             * @description For eval_ metrics, only values after the final mask count, once there is one.
              */
             metrics: {
                 [key: string]: components["schemas"]["MetricSummary"];
@@ -3211,7 +3211,7 @@ export interface components {
             next_step: string | null;
             /**
              * Parent Id
-             * @description The run that this one was forked from; it may have been deleted since.
+             * @description The run that this one was forked from; it may no longer exist.
              */
             parent_id: string | null;
             /** Parent Step */
@@ -3221,17 +3221,17 @@ export interface components {
             priority: number;
             /**
              * Queue Position
-             * @description 1 is next; null when the run does not wait in the queue.
+             * @description 1 is next; null if the run is not in the queue.
              */
             queue_position: number | null;
             /**
              * Reason
-             * @description A stable word for programs; see contract.reasons.
+             * @description Stable code for programs; see contract.reasons.
              */
             reason: string | null;
             /**
              * Reason Title
-             * @description The same for a person.
+             * @description The reason as text.
              */
             reason_title: string | null;
             /** Started At */
@@ -3252,7 +3252,7 @@ export interface components {
             trained_parameters: number | null;
             /**
              * Updated At
-             * @description When the run last wrote anything.
+             * @description When the run last recorded anything.
              */
             updated_at: number;
             /** Worker */
@@ -3265,12 +3265,12 @@ export interface components {
         RunTree: {
             /**
              * Is Complete
-             * @description False: there are more.
+             * @description False if there are more.
              */
             is_complete: boolean;
             /**
              * Items
-             * @description At most 1,000, from the oldest ancestor down.
+             * @description At most 1,000, starting at the oldest ancestor.
              */
             items: components["schemas"]["Relative"][];
         };
@@ -3459,7 +3459,7 @@ export interface components {
         SteerRequest: {
             /**
              * Action
-             * @description hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank.
+             * @description hold: stop pruning until release. freeze: make the current mask final. target: change the target rank.
              * @enum {string}
              */
             action: "hold" | "release" | "freeze" | "target";
@@ -3491,7 +3491,7 @@ export interface components {
         StopRequest: {
             /**
              * Save
-             * @description True: write a checkpoint first, so that the run can be resumed where it was.
+             * @description Write a checkpoint first, so that the run can be resumed from there.
              * @default true
              */
             save: boolean;
@@ -3806,7 +3806,7 @@ export interface operations {
     compare_runs: {
         parameters: {
             query: {
-                /** @description Two ids or more, repeated or with commas between. */
+                /** @description Two or more ids, repeated or separated by commas. */
                 runs: string[];
             };
             header?: never;
@@ -4082,16 +4082,16 @@ export interface operations {
             query?: {
                 /** @description Any of these. */
                 status?: components["schemas"]["RunStatus"][] | null;
-                /** @description All of these, exactly as written, upper and lower case included. */
+                /** @description All of these tags, case-sensitive. */
                 tag?: string[] | null;
                 /** @description Any of these. */
                 method?: string[] | null;
-                /** @description Words in name, id, model or data set, in any case. */
+                /** @description Words in name, id, model or data set; case is ignored. */
                 search?: string;
-                /** @description A column, with - in front to reverse. Runs without a value come last. */
+                /** @description Column to sort by, with a leading - to reverse. Runs without a value come last. */
                 sort?: string;
                 limit?: number;
-                /** @description next_cursor of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string | null;
             };
             header?: never;
@@ -4320,7 +4320,7 @@ export interface operations {
     download_adapter: {
         parameters: {
             query?: {
-                /** @description uniform: every module at one rank, zero-padded; every reader of LoRA loads it alike. compact: each module at its own rank; smaller, for PEFT and transformers. Of no meaning for a whole model. */
+                /** @description uniform: every module at one rank, zero-padded; loads in every LoRA implementation. compact: each module at its own rank; smaller, for PEFT and transformers. Of no meaning for a whole model. */
                 layout?: "uniform" | "compact";
             };
             header?: never;
@@ -4487,10 +4487,10 @@ export interface operations {
     list_events: {
         parameters: {
             query?: {
-                /** @description Events with a number above this. */
+                /** @description Only events after this number. */
                 after?: number;
                 limit?: number;
-                /** @description Only these; none: every kind. */
+                /** @description Only these kinds. Default: all. */
                 kind?: ("status" | "phase" | "metrics" | "modules" | "ranks" | "prune" | "checkpoint" | "artifact" | "warning" | "steer" | "config")[] | null;
             };
             header?: never;
@@ -4525,13 +4525,13 @@ export interface operations {
     stream_events: {
         parameters: {
             query?: {
-                /** @description Events with a number above this. */
+                /** @description Only events after this number. */
                 after?: number;
-                /** @description Also signs of life, as events of their own. */
+                /** @description Also send pulses, as separate events. */
                 pulse?: boolean;
             };
             header?: {
-                /** @description Sent by browsers when they reconnect; wins. */
+                /** @description Sent by browsers when they reconnect; overrides `after`. */
                 "last-event-id"?: string | null;
             };
             path: {
@@ -4633,9 +4633,9 @@ export interface operations {
     get_log: {
         parameters: {
             query?: {
-                /** @description Byte to begin at; -1: the last 64 KiB. */
+                /** @description First byte; -1: the last 64 KiB. */
                 offset?: number;
-                /** @description Empty: the newest that has one. */
+                /** @description Default: the newest attempt that has one. */
                 attempt?: number | null;
             };
             header?: never;
@@ -4670,7 +4670,7 @@ export interface operations {
     download_log: {
         parameters: {
             query?: {
-                /** @description Empty: the newest that has one. */
+                /** @description Default: the newest attempt that has one. */
                 attempt?: number | null;
             };
             header?: never;
@@ -4705,12 +4705,12 @@ export interface operations {
     search_log: {
         parameters: {
             query: {
-                /** @description Plain text, whatever its case. */
+                /** @description Plain text; case is ignored. */
                 q: string;
-                /** @description Byte to begin at. */
+                /** @description First byte. */
                 from?: number;
                 limit?: number;
-                /** @description Empty: the newest that has one. */
+                /** @description Default: the newest attempt that has one. */
                 attempt?: number | null;
             };
             header?: never;
@@ -4745,9 +4745,9 @@ export interface operations {
     stream_log: {
         parameters: {
             query?: {
-                /** @description Byte to begin at; -1: the last 64 KiB. */
+                /** @description First byte; -1: the last 64 KiB. */
                 offset?: number;
-                /** @description Empty: the newest that has one. */
+                /** @description Default: the newest attempt that has one. */
                 attempt?: number | null;
             };
             header?: never;
@@ -4759,7 +4759,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events: `data` is a LogPart as JSON. An `end` event says that nothing more comes. */
+            /** @description Server-sent events: `data` is a LogPart as JSON. An `end` event marks the end of the log. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4814,17 +4814,17 @@ export interface operations {
     get_metric: {
         parameters: {
             query?: {
-                /** @description About how many points of each metric at most, or all; at most a million over all metrics. */
+                /** @description Approximate maximum number of points per metric, or all; at most a million over all metrics. */
                 points?: string;
                 /** @description First step. */
                 from?: number | null;
                 /** @description Last step. */
                 to?: number | null;
-                /** @description Weight of the moving average; 0: none. */
+                /** @description Weight of the moving average; 0 turns it off. */
                 smooth?: number;
-                /** @description Also what a resume has replaced. */
+                /** @description Include what a resume has replaced. */
                 ghost?: boolean;
-                /** @description Also when each point was recorded. */
+                /** @description Include when each point was recorded. */
                 times?: boolean;
             };
             header?: never;
@@ -4967,7 +4967,7 @@ export interface operations {
                 from?: number | null;
                 /** @description Last step. */
                 to?: number | null;
-                /** @description At most so many snapshots. */
+                /** @description Maximum number of snapshots. */
                 frames?: number;
             };
             header?: never;
@@ -5008,7 +5008,7 @@ export interface operations {
                 from?: number | null;
                 /** @description Last step. */
                 to?: number | null;
-                /** @description At most so many snapshots. */
+                /** @description Maximum number of snapshots. */
                 frames?: number;
             };
             header?: never;
@@ -5047,7 +5047,7 @@ export interface operations {
                 from?: number | null;
                 /** @description Last step. */
                 to?: number | null;
-                /** @description At most so many. */
+                /** @description Maximum number of snapshots. */
                 frames?: number;
             };
             header?: never;
@@ -5216,19 +5216,19 @@ export interface operations {
     get_series: {
         parameters: {
             query?: {
-                /** @description None: every metric. */
+                /** @description Default: every metric. */
                 names?: string[] | null;
-                /** @description About how many points of each metric at most, or all; at most a million over all metrics. */
+                /** @description Approximate maximum number of points per metric, or all; at most a million over all metrics. */
                 points?: string;
                 /** @description First step. */
                 from?: number | null;
                 /** @description Last step. */
                 to?: number | null;
-                /** @description Weight of the moving average; 0: none. */
+                /** @description Weight of the moving average; 0 turns it off. */
                 smooth?: number;
-                /** @description Also what a resume has replaced. */
+                /** @description Include what a resume has replaced. */
                 ghost?: boolean;
-                /** @description Also when each point was recorded. */
+                /** @description Include when each point was recorded. */
                 times?: boolean;
             };
             header?: never;
@@ -5461,7 +5461,7 @@ export interface operations {
     sign_out: {
         parameters: {
             query?: {
-                /** @description Also in all other browsers. */
+                /** @description End the sessions of all other browsers too. */
                 everywhere?: boolean;
             };
             header?: never;

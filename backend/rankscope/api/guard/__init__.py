@@ -1,1 +1,1 @@
-"""What every request passes first: host, sign-in, origin, size."""
+"""What every request passes first: host, sign-in, right, origin, body."""

@@ -1,4 +1,4 @@
-"""Who may come in: one sign-in token for the installation. What a wrong one may cost: nothing to anybody else."""
+"""Sign-in: one token for the installation, and a limit on wrong ones that never locks out the right one."""
 
 import hmac
 import ipaddress
@@ -21,18 +21,18 @@ from rankscope.settings import Settings
 logger = logging.getLogger(__name__)
 
 MIN_TOKEN_LENGTH = 16
-"""A right token is let in at any time, also while wrong ones are refused: its length alone keeps guesses out."""
+"""The right token is accepted at any time, even while wrong ones are refused: only its length prevents guessing."""
 _MOST_TOKEN_BYTES = 4096
 _MOST_ADDRESSES = 10_000
 
 
 def load_or_create_token(settings: Settings) -> str:
-    """The sign-in token: from the settings, else from data_dir/token, which the first start creates for its owner alone.
+    """The sign-in token: from the settings, else from data_dir/token, which the first start creates, readable by its owner only.
 
     Raises StartupError when it could be guessed, or its file is not a private file of its own.
     """
     if settings.token:
-        return _checked(settings.token, "RANKSCOPE_TOKEN", "Set another one, or unset it to have one made.")
+        return _checked(settings.token, "RANKSCOPE_TOKEN", "Set another one, or unset it to generate one.")
     path = settings.data_dir / "token"
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -42,12 +42,12 @@ def load_or_create_token(settings: Settings) -> str:
     except OSError as error:
         raise StartupError(f"The token file {path} cannot be read ({error.strerror}). Fix or remove it.") from error
     except UnicodeDecodeError as error:
-        raise StartupError(f"The token file {path} is not text. Remove it to have a new token made.") from error
-    return _checked(text.strip(), f"The token file {path}", "Remove the file to have a new token made.")
+        raise StartupError(f"The token file {path} is not text. Remove it to generate a new token.") from error
+    return _checked(text.strip(), f"The token file {path}", "Remove the file to generate a new token.")
 
 
 def _create(path: Path) -> None:
-    """Writes a new token. Of two processes that start at once, the first one's token stays."""
+    """Writes a new token. If two processes start at once, the first one's token stays."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".token.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -63,14 +63,14 @@ def _create(path: Path) -> None:
 
 
 def _read(path: Path) -> str:
-    # Not blocking: to open a FIFO would otherwise wait for a writer.
+    # Non-blocking: opening a FIFO would otherwise wait for a writer.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     if path.is_symlink():
-        raise StartupError(f"The token file {path} is a link. Replace it by a file, or set RANKSCOPE_TOKEN.")
+        raise StartupError(f"The token file {path} is a link. Replace it with a file, or set RANKSCOPE_TOKEN.")
     with open(os.open(path, flags), "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
-            raise StartupError(f"The token file {path} is not a plain file. Remove it to have a new token made.")
+            raise StartupError(f"The token file {path} is not a regular file. Remove it to generate a new token.")
         if facts.st_mode & 0o077:
             mode = stat.S_IMODE(facts.st_mode)
             if facts.st_uid == os.geteuid():
@@ -90,25 +90,27 @@ def _checked(token: str, where: str, next_step: str) -> str:
     if not token:
         raise StartupError(f"{where} is empty. {next_step}")
     if not all("!" <= character <= "~" for character in token):
-        raise StartupError(f"{where} has spaces or characters other than ASCII letters, digits and signs. {next_step}")
+        raise StartupError(
+            f"{where} contains spaces or characters other than ASCII letters, digits and punctuation. {next_step}"
+        )
     if len(token) < MIN_TOKEN_LENGTH:
         raise StartupError(
-            f"{where} is too short: {len(token)} characters, at least {MIN_TOKEN_LENGTH} are needed. {next_step}"
+            f"{where} is too short: it has {len(token)} characters and needs at least {MIN_TOKEN_LENGTH}. {next_step}"
         )
     return token
 
 
 @dataclass(frozen=True)
 class Gatekeeper:
-    """Compares in constant time; bytes, because any character may be typed."""
+    """Compares in constant time, as bytes: any character may be typed."""
 
     token: str = field(repr=False)
     rights: frozenset[Right] = RIGHTS
-    """Of whoever signs in."""
+    """What a sign-in allows."""
 
     def __post_init__(self) -> None:
         if not self.token:
-            raise ValueError("The token is empty: everyone would know it.")
+            raise ValueError("The token is empty: anyone could sign in.")
 
     def knows_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self.token.encode())
@@ -116,9 +118,9 @@ class Gatekeeper:
 
 @dataclass
 class AttemptLimit:
-    """Counts wrong tokens by address: after `limit` of them in `window_s` seconds, further wrong ones are refused.
+    """Counts wrong tokens per address: after `limit` of them in `window_s` seconds, further wrong ones are refused.
 
-    Right ones are never counted and never refused: any web page can make a browser send wrong ones from this machine.
+    Right ones are never counted or refused: any web page can make a browser send wrong ones from this machine.
     Safe to call from several threads; remembers `_MOST_ADDRESSES` addresses at most, the newest ones.
     """
 
@@ -129,7 +131,7 @@ class AttemptLimit:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_failure(self, address: str) -> None:
-        """Notes a wrong token; TooManyAttempts when the address had its share already."""
+        """Counts a wrong token; TooManyAttempts if the address has used up its attempts."""
         now, network = self.clock(), network_of(address)
         with self._lock:
             times = self._failures.setdefault(network, deque(maxlen=self.limit))
@@ -146,7 +148,7 @@ class AttemptLimit:
             raise TooManyAttempts(
                 f"This is not the sign-in token, and {self.limit} wrong ones came from this address in the last "
                 f"{self.window_s:.0f} seconds.",
-                "The right token works at any time; a further wrong one is looked at again in a minute.",
+                "The right token works at any time. Wait a minute before you try another one.",
                 retry_after_s=max(1, int(wait_s) + 1),
             )
 
@@ -159,7 +161,7 @@ class AttemptLimit:
 
 
 def network_of(address: str) -> str:
-    """The address as it is counted: of IPv6 the /64, which one customer has whole; IPv4 within IPv6 as IPv4."""
+    """The address to count by: the /64 for IPv6, which one customer usually has, and IPv4 for IPv4 within IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What every request passes before a route sees it: host name, sign-in and right, same origin, kind and size of the body.
+"""Checks every request before a route sees it: host name, sign-in and right, same origin, kind and size of the body.
 
 As ASGI middleware, so that it fails closed: a route under /api is behind it wherever it is mounted. Response bodies pass
 through untouched (streams stay streams).
@@ -23,7 +23,7 @@ _SIGN_IN = ("/api/v1/session", "POST")
 
 
 class SignInState(Protocol):
-    """What decides whether a request is signed in; the server's resources have it."""
+    """What decides whether a request is signed in; part of the server's resources."""
 
     @property
     def gatekeeper(self) -> Gatekeeper: ...
@@ -54,7 +54,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 answered = MutableHeaders(scope=message)
                 for name, value in SAFE_HEADERS.items():
-                    answered.setdefault(name, value)  # an answer may be stricter by itself
+                    answered.setdefault(name, value)  # a response may set stricter ones itself
             await send(message)
 
         access = self._access.find(scope["method"], scope["path"])
@@ -73,13 +73,13 @@ class Gate:
         state: SignInState = scope["app"].state.resources
         by_bearer, by_cookie = signed_in_by(headers, state)
         if not (by_bearer or by_cookie):
-            # A sign-in brings its token in the body, where it is counted.
+            # A sign-in has its token in the body, where it is counted.
             if bearer_token(headers) is not None and (path, method) != _SIGN_IN:
                 state.attempt_limit.count_failure(client_address(scope))
             if access.right is not None:
                 raise NotSignedIn(
-                    "This needs a sign-in.",
-                    "Open the link that RankScope printed at its start, or send the header Authorization: Bearer TOKEN.",
+                    "You must sign in first.",
+                    "Open the link that RankScope printed when it started, or send the header Authorization: Bearer TOKEN.",
                 )
         elif access.right is not None and access.right not in state.gatekeeper.rights:
             raise Forbidden(
@@ -87,9 +87,9 @@ class Gate:
             )
         if method in _SAFE_METHODS:
             return
-        # A token in a header was put there by a program; a cookie is sent by any page that asks the browser to.
+        # A program puts a token into the header; a browser sends a cookie for any page that makes it send a request.
         if not by_bearer and not is_same_origin(headers):
-            raise Forbidden("This request comes from another site.", "Use RankScope's own page, or a bearer token.")
+            raise Forbidden("This request comes from another site.", "Use RankScope's page, or a bearer token.")
         _check_body(headers, access.body)
 
     def _check_host(self, scope: Scope, headers: Headers) -> None:
@@ -97,7 +97,7 @@ class Gate:
         host = normal_host(given[0]) if len(given) == 1 else ""
         if host and ("*" in self._allowed_hosts or host in self._allowed_hosts):
             return
-        # The address that this very connection came to is ours; no foreign name can be spelt like it.
+        # The address of this connection is ours; no foreign name can be spelled like it.
         server = scope.get("server")
         if host and server and is_address(host) and normal_host(str(server[0])) == host:
             return
@@ -119,30 +119,30 @@ def signed_in_by(headers: Headers, state: SignInState) -> tuple[bool, bool]:
 
 
 def bearer_token(headers: Headers) -> str | None:
-    """The token that the request brings, right or wrong; None when it brings none."""
+    """The request's bearer token, right or wrong; None if it has none."""
     scheme, _, given = headers.get("authorization", "").strip().partition(" ")
     return given.strip() if scheme.lower() == "bearer" else None
 
 
 def session_cookies(headers: Headers) -> list[str]:
-    """Values of our cookie, right or wrong; another program on this host may have set one of the same name."""
+    """Values of our cookie, valid or not; another program on this host may have set one of the same name."""
     name = cookie_name(headers.get("host", ""))
     return [value for header in headers.getlist("cookie") for value in cookies_named(header, name)]
 
 
 def client_address(scope: Scope) -> str:
-    """The address that wrong tokens are counted for: that of the connection, or what a trusted proxy says."""
+    """The address to count wrong tokens for: the connection's, or the one that a trusted proxy reports."""
     client = scope.get("client")
     return str(client[0]) if client else "unknown"
 
 
 def is_same_origin(headers: Headers) -> bool:
-    """Browsers say where a request comes from; programs that say nothing do not hold another site's visitor's cookie."""
+    """Browsers say where a request comes from; programs that don't are not misused by another site."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
     origin = headers.get("origin")
-    # The scheme is left out: behind a proxy that ends TLS we cannot know it.
+    # The scheme is ignored: behind a proxy that terminates TLS it is unknown.
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
@@ -155,7 +155,7 @@ def _check_body(headers: Headers, rule: BodyRule) -> None:
     if has_body and media_type not in rule.media_types:
         wanted = " or ".join(rule.media_types)
         raise WrongMediaType(
-            f"The body has the type {media_type!r}." if media_type else "The body does not say what it is.",
+            f"The body has the type {media_type!r}." if media_type else "The body has no content type.",
             "Send JSON with the header Content-Type: application/json."
             if wanted == JSON
             else f"Send the header Content-Type: {wanted}.",
@@ -163,7 +163,7 @@ def _check_body(headers: Headers, rule: BodyRule) -> None:
 
 
 def _limited(receive: Receive, rule: BodyRule) -> Receive:
-    """Counts a body that came without its length; raises within the route that reads it."""
+    """Counts the bytes of a body without a length; raises within the route that reads it."""
     seen = 0
 
     async def receive_limited() -> Message:
@@ -172,7 +172,7 @@ def _limited(receive: Receive, rule: BodyRule) -> Receive:
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > rule.max_bytes:
-                # FastAPI would take any other error for a body that is no JSON.
+                # FastAPI would report any other error as a body that is not JSON.
                 raise HTTPException(TooLarge.status, _too_large(rule).detail)
         return message
 
@@ -180,6 +180,4 @@ def _limited(receive: Receive, rule: BodyRule) -> Receive:
 
 
 def _too_large(rule: BodyRule) -> TooLarge:
-    return TooLarge(
-        f"The body is above {rule.max_bytes:,} bytes, the most that this address takes.", "Send less at once."
-    )
+    return TooLarge(f"The body is above {rule.max_bytes:,} bytes, the limit of this route.", "Send less at once.")

@@ -1,4 +1,4 @@
-"""Which host names the server answers to: a guard against DNS rebinding, where a foreign name leads to our address."""
+"""Which host names the server answers to: protects against DNS rebinding, where a foreign name resolves to our address."""
 
 import ipaddress
 import socket
@@ -7,7 +7,7 @@ WILDCARDS = ("0.0.0.0", "::")
 
 
 def normal_host(host: str) -> str:
-    """A host name as it is compared: lower case, without port, brackets or final dot; addresses in their short form."""
+    """Normalises a host name: lower case, without port, brackets or final dot; addresses in their short form."""
     host = host.strip().lower()
     if host.startswith("["):
         name, _, rest = host[1:].partition("]")
@@ -28,7 +28,7 @@ def normal_host(host: str) -> str:
 
 
 def own_names(listening_on: str) -> set[str]:
-    """Names of this machine that a server listening there answers to, besides those in the settings."""
+    """Names of this machine that a server listening there answers to, in addition to those in the settings."""
     host = normal_host(listening_on)
     if host in WILDCARDS:
         name = normal_host(socket.gethostname())

@@ -1,4 +1,4 @@
-"""Session cookies: signed with the sign-in token, each ended by its own sign-out.
+"""Session cookies: signed with the sign-in token; each is ended by its own sign-out.
 
 The server keeps no list of sessions, only what ended: a file named by the session's id in `sessions/ended` of the data
 folder, and `sessions/generation`, whose change ends all. So every process of an installation knows the same, sessions
@@ -25,13 +25,13 @@ _MOST_COOKIES = 50
 
 
 def cookie_name(host: str) -> str:
-    """Browsers keep cookies by host without the port: the port is in the name, so that installations stay apart."""
+    """Browsers share cookies between the ports of a host: the port is in the name, so that installations stay separate."""
     port = host.rpartition("]")[2].rpartition(":")[2]
     return f"{COOKIE}_{port}" if port.isascii() and port.isdecimal() else COOKIE
 
 
 def cookies_named(header: str, name: str) -> list[str]:
-    """All values with this name. By hand: Python's own parser stops at the first cookie of another program that it dislikes."""
+    """All values with this name. Parsed by hand: Python's parser stops at the first malformed cookie of another program."""
     pairs = (part.strip().partition("=") for part in header.split(";")[:_MOST_COOKIES])
     return [value.strip().strip('"') for key, sign, value in pairs if sign and key.strip() == name]
 
@@ -44,7 +44,7 @@ class Sessions:
         self._generation_file = folder / "generation"
         self._ended_folder = folder / "ended"
         self._ended: set[str] = set()
-        """Those that this process ended or saw at its start: they stay so if the folder goes away."""
+        """Sessions that this process ended or found ended at its start: they stay ended if the folder disappears."""
         self._generation = ""
         self._lock = threading.Lock()
         with contextlib.suppress(OSError):
@@ -57,12 +57,12 @@ class Sessions:
         return f"{identity}.{expires}.{self._signature(identity, expires)}"
 
     def knows(self, value: str, now: float | None = None) -> bool:
-        """Whether the value is of a session that goes on."""
+        """Whether the value belongs to a session that has not ended."""
         identity = self._identity(value, time.time() if now is None else now)
         return identity is not None and not self._has_ended(identity)
 
     def end(self, value: str, now: float | None = None) -> None:
-        """Ends the session with this value, wherever it was copied to; nothing when there is none."""
+        """Ends the session with this value, wherever the cookie was copied to; does nothing if there is none."""
         identity = self._identity(value, time.time() if now is None else now)
         if identity is None:
             return
@@ -76,7 +76,7 @@ class Sessions:
             raise _not_stored(error) from error
 
     def end_all(self) -> None:
-        """Ends every session there is."""
+        """Ends every session."""
         try:
             self._ended_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_atomically(self._generation_file, secrets.token_hex(16))
@@ -96,7 +96,7 @@ class Sessions:
         return hmac.new(self._key, label.encode(), sha256).hexdigest()
 
     def _read_generation(self) -> str:
-        # Keep the last known one while the folder cannot be reached.
+        # Keep the last known one while the folder is unreachable.
         with contextlib.suppress(OSError, UnicodeDecodeError):
             self._generation = self._generation_file.read_text(encoding="utf-8")
         return self._generation
@@ -109,11 +109,11 @@ class Sessions:
         except FileNotFoundError:
             return False
         except OSError:
-            return True  # it cannot be known: refuse
+            return True  # unknown: refuse
         return True
 
     def _forget_old(self) -> None:
-        """Drops the notes about sessions that have expired by themselves."""
+        """Drops the notes about sessions that have expired."""
         for entry in os.scandir(self._ended_folder):
             if entry.stat(follow_symlinks=False).st_mtime < time.time() - COOKIE_MAX_AGE_S:
                 os.unlink(entry)

@@ -23,7 +23,7 @@ router = APIRouter(tags=["catalogue"])
 @router.get("/config-schema")
 @needs("read")
 def get_config_schema() -> dict[str, Any]:
-    """The JSON Schema of a run's configuration, with help texts: what the form of the page is drawn from."""
+    """JSON Schema of a run's configuration, with help texts; the page builds its form from it."""
     return RunConfig.model_json_schema()
 
 

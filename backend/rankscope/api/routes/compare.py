@@ -1,4 +1,4 @@
-"""Runs beside each other."""
+"""Compares runs."""
 
 from typing import Annotated, Any
 
@@ -26,9 +26,9 @@ _MOST = 20
 def compare_runs(
     engine: EngineDep,
     now: NowDep,
-    wanted: Annotated[list[str], Query(alias="runs", description="Two ids or more, repeated or with commas between.")],
+    wanted: Annotated[list[str], Query(alias="runs", description="Two or more ids, repeated or separated by commas.")],
 ) -> Comparison:
-    """What differs between the configurations, and whether the runs keep equally much."""
+    """Differences between the configurations, and whether the runs keep the same budget."""
     run_ids = list(dict.fromkeys(part for value in wanted for part in value.split(",") if part))
     _check(run_ids)
     with reading(engine) as session:
@@ -51,7 +51,7 @@ def differences(configs: list[dict[str, Any]]) -> list[ConfigDifference]:
 
 
 def _kept(run: Run) -> tuple[str, int] | None:
-    """What the run has at its end: components by plan, or parameters for runs without components."""
+    """What the run keeps at the end: planned components, or parameters for runs without components."""
     curve = views.planned_budget(run, RunConfig.stored(run.config)).points
     if curve:
         return ("components", curve[-1][1])
@@ -66,5 +66,5 @@ def _check(run_ids: list[str]) -> None:
     for run_id in run_ids:
         if not RUN_ID.fullmatch(run_id):
             raise BadInput(
-                [FieldProblem("runs", run_id, f"has {run_id!r}, which is no run id", "Use ids from GET /runs.")]
+                [FieldProblem("runs", run_id, f"contains {run_id!r}, which is not a run id", "Use ids from GET /runs.")]
             )

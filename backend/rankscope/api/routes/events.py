@@ -1,4 +1,4 @@
-"""What happened in a run: pages of events, and the live stream of the same objects."""
+"""Events of a run: in pages, and as a live stream of the same objects."""
 
 import asyncio
 import json
@@ -22,16 +22,16 @@ router = APIRouter(prefix="/runs/{run_id}/events", tags=["events"])
 
 _MOST_CHARACTERS = 8_000_000
 
-After = Annotated[int, Query(ge=0, le=2**53, description="Events with a number above this.")]
+After = Annotated[int, Query(ge=0, le=2**53, description="Only events after this number.")]
 
 
 class EventStream(StreamingResponse):
-    """Closes its generator as soon as the viewer has gone, so that a feed without viewers ends at once."""
+    """Closes its generator as soon as the viewer disconnects, so that a feed without viewers ends at once."""
 
     media_type = "text/event-stream"
 
     def __init__(self, content: AsyncGenerator[bytes, None], *, is_gzipped: bool = False) -> None:
-        # X-Accel-Buffering: nginx would otherwise hold events back.
+        # X-Accel-Buffering: nginx would otherwise buffer events.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept-Encoding"}
         if is_gzipped:
             headers["Content-Encoding"] = "gzip"
@@ -51,16 +51,16 @@ def list_events(
     after: After = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
     kinds: Annotated[
-        list[EventKind] | None, Query(alias="kind", max_length=20, description="Only these; none: every kind.")
+        list[EventKind] | None, Query(alias="kind", max_length=20, description="Only these kinds. Default: all.")
     ] = None,
 ) -> Response:
-    """One page of events, in order; shorter than asked for where they are large."""
+    """One page of events, in order; shorter than requested if the events are large."""
     with reading(engine) as session:
         last_seq = events.last_seq(session, run_id)
         page = events.texts_after(session, run_id, after, limit, kinds, most_characters=_MOST_CHARACTERS)
         has_more = bool(page) and bool(events.read_after(session, run_id, page[-1][0], 1, kinds))
     items = ",".join(text for _, text in page)
-    # An EventPage, made of the stored texts: to decode and encode 8 MB takes most of a second.
+    # An EventPage made of the stored texts: decoding and encoding 8 MB would take most of a second.
     content = f'{{"items":[{items}],"last_seq":{last_seq},"has_more":{json.dumps(has_more)}}}'
     return Response(content, media_type="application/json")
 
@@ -83,11 +83,13 @@ async def stream_events(
     feeds: FeedsDep,
     resources: ResourcesDep,
     after: After = 0,
-    pulse: Annotated[bool, Query(description="Also signs of life, as events of their own.")] = False,
-    last_event_id: Annotated[str | None, Header(description="Sent by browsers when they reconnect; wins.")] = None,
+    pulse: Annotated[bool, Query(description="Also send pulses, as separate events.")] = False,
+    last_event_id: Annotated[
+        str | None, Header(description="Sent by browsers when they reconnect; overrides `after`.")
+    ] = None,
     accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> EventStream:
-    """The run's events as they come, from the given number on."""
+    """The run's events as they are recorded, after the given number."""
     if last_event_id is not None and last_event_id.isdecimal() and len(last_event_id) < 17:
         after = int(last_event_id)
 
@@ -95,7 +97,7 @@ async def stream_events(
         with reading(engine) as session:
             return events.last_seq(session, run_id)
 
-    # A number from the future (a database was restored) would wait for ever.
+    # A number from the future (after a restore of the database) would wait forever.
     after = min(after, await asyncio.to_thread(newest))
     signs = resources.page_build.pulse if pulse else None
     return EventStream(feeds.stream(run_id, after, signs), is_gzipped=accepts_gzip(accept_encoding))

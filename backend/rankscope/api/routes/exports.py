@@ -1,4 +1,4 @@
-"""A run to take away: a report of one page, and a bundle with everything."""
+"""Exports of a run: a one-page report, and a bundle with everything."""
 
 import time
 
@@ -30,10 +30,10 @@ router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 @router.get("/report.html", response_class=HTMLResponse)
 @needs("read")
 def get_report(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> HTMLResponse:
-    """The run on one page: result, ranks, curves, configuration. Needs no script, no server and no network."""
+    """The run on one page: result, ranks, curves, configuration. Works without scripts, server or network."""
     with reading(engine) as session:
         page = report(session, _detail(session, run_id, settings))
-    # It stands alone and must not act in this origin's name, whatever a run is called.
+    # Sandboxed: whatever a run's name contains must not run with this origin's rights.
     return HTMLResponse(
         page,
         headers={
@@ -46,7 +46,7 @@ def get_report(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> HTMLR
 @router.get("/usage")
 @needs("read")
 def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: CatalogDep) -> Usage:
-    """A script that loads the run's result, to run beside the unpacked zip; and what each layout costs."""
+    """A script that loads the run's result, to run next to the unpacked zip, and the size of each layout."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         session.expunge(run)
@@ -70,7 +70,7 @@ def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: 
 @router.get("/bundle", response_class=StreamingResponse, responses=ZIP_RESPONSE)
 @needs("read")
 def download_bundle(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> StreamingResponse:
-    """Everything of the run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one."""
+    """The whole run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         shown = _detail(session, run_id, settings)

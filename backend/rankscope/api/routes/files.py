@@ -35,14 +35,14 @@ from rankscope.store.history import snapshots
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 
-Attempt = Annotated[int | None, Query(ge=1, le=100_000, description="Empty: the newest that has one.")]
+Attempt = Annotated[int | None, Query(ge=1, le=100_000, description="Default: the newest attempt that has one.")]
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole log.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
 _LOG_STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Server-sent events: `data` is a LogPart as JSON. An `end` event says that nothing more comes.",
+        "description": "Server-sent events: `data` is a LogPart as JSON. An `end` event marks the end of the log.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
@@ -60,10 +60,10 @@ def get_log(
     run_id: RunId,
     engine: EngineDep,
     settings: SettingsDep,
-    offset: Annotated[int, Query(ge=-1, le=2**53, description="Byte to begin at; -1: the last 64 KiB.")] = -1,
+    offset: Annotated[int, Query(ge=-1, le=2**53, description="First byte; -1: the last 64 KiB.")] = -1,
     attempt: Attempt = None,
 ) -> LogPart:
-    """A part of the log, cut at line ends; empty as long as there is none."""
+    """A part of the log, cut at line ends; empty until there is a log."""
     return _log_part(settings, _run(engine, run_id), offset, attempt)[0]
 
 
@@ -74,11 +74,11 @@ async def stream_log(
     engine: EngineDep,
     settings: SettingsDep,
     feeds: FeedsDep,
-    offset: Annotated[int, Query(ge=-1, le=2**53, description="Byte to begin at; -1: the last 64 KiB.")] = -1,
+    offset: Annotated[int, Query(ge=-1, le=2**53, description="First byte; -1: the last 64 KiB.")] = -1,
     attempt: Attempt = None,
     accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> EventStream:
-    """The log from the given byte on, and what is written to it from now on; a new attempt's log from its start."""
+    """The log from the given byte on, and everything written to it afterwards; a new attempt's log from its start."""
     await asyncio.to_thread(_run, engine, run_id)
 
     def read(start: int) -> tuple[LogPart, bool]:
@@ -94,12 +94,12 @@ def search_log(
     run_id: RunId,
     engine: EngineDep,
     settings: SettingsDep,
-    q: Annotated[str, Query(min_length=1, max_length=200, description="Plain text, whatever its case.")],
-    start: Annotated[int, Query(alias="from", ge=0, le=2**53, description="Byte to begin at.")] = 0,
+    q: Annotated[str, Query(min_length=1, max_length=200, description="Plain text; case is ignored.")],
+    start: Annotated[int, Query(alias="from", ge=0, le=2**53, description="First byte.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     attempt: Attempt = None,
 ) -> LogMatches:
-    """Lines of the log that contain a text; none as long as there is no log."""
+    """Lines of the log that contain a text; none until there is a log."""
     run = _run(engine, run_id)
     number, path = _log(settings, run, attempt)
     if not is_plain_file(settings.runs_dir, path):
@@ -124,7 +124,7 @@ def download_log(run_id: RunId, engine: EngineDep, settings: SettingsDep, attemp
 @router.get("/checkpoints")
 @needs("read")
 def list_checkpoints(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> CheckpointList:
-    """Checkpoints that are kept, from which the run can go on or be forked, newest last."""
+    """Kept checkpoints, from which the run can be resumed or forked, newest last."""
     with reading(engine) as session:
         rows = kept_checkpoints(session, runs.get_run(session, run_id), settings)
         best = _best_step(settings, rows)
@@ -137,7 +137,7 @@ def list_checkpoints(run_id: RunId, engine: EngineDep, settings: SettingsDep) ->
 
 
 def _best_step(settings: Settings, rows: list[Checkpoint]) -> int | None:
-    """Step of the best evaluation as the newest checkpoint notes it; None before the ranks are final."""
+    """Step of the best evaluation according to the newest checkpoint; None before the ranks are final."""
     newest = max(rows, key=lambda row: (row.attempt, row.step), default=None)
     if newest is None:
         return None
@@ -161,12 +161,12 @@ def download_adapter(
     layout: Annotated[
         Layout,
         Query(
-            description="uniform: every module at one rank, zero-padded; every reader of LoRA loads it alike. compact: "
+            description="uniform: every module at one rank, zero-padded; loads in every LoRA implementation. compact: "
             "each module at its own rank; smaller, for PEFT and transformers. Of no meaning for a whole model."
         ),
     ] = "uniform",
 ) -> StreamingResponse:
-    """The trained adapter as a zip (full fine-tuning: the model), as PEFT and transformers load it."""
+    """The trained adapter (or model, for full fine-tuning) as a zip that PEFT and transformers can load."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         session.expunge(run)
@@ -184,7 +184,7 @@ def download_adapter(
 @router.get("/rank_pattern.json", response_class=FileResponse, responses=_PATTERN)
 @needs("read")
 def get_rank_pattern(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> FileResponse:
-    """Module name -> rank, as PEFT's LoraConfig takes it."""
+    """Module name -> rank, in the form of PEFT's LoraConfig."""
     return FileResponse(
         _rank_pattern(settings, _run(engine, run_id)),
         media_type="application/json",
@@ -196,7 +196,7 @@ def get_rank_pattern(run_id: RunId, engine: EngineDep, settings: SettingsDep) ->
 @router.get("/controls")
 @needs("read")
 def list_controls(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> PresetList:
-    """What to launch beside a finished run to know what its ranks are worth: plain LoRA with them, and at their mean."""
+    """Control runs for a finished run, to measure what its ranks are worth: plain LoRA with these ranks, and at their mean."""
     run = _run(engine, run_id)
     ranks = json.loads(_rank_pattern(settings, run).read_text(encoding="utf-8"))
     return preset_list(controls(RunConfig.stored(run.config), ranks))
@@ -217,13 +217,13 @@ def _run(engine: EngineDep, run_id: str) -> Run:
 
 
 def _log(settings: Settings, run: Run, attempt: int | None) -> tuple[int, Path]:
-    """Number and log file of that attempt, or of the newest one that has a log."""
+    """Number and log file of this attempt, or of the newest one that has a log."""
     number = attempt or _newest_with(settings, run, "log.txt") or run.attempt
     return number, settings.attempt_dir(run.id, number) / "log.txt"
 
 
 def _log_part(settings: Settings, run: Run, offset: int, attempt: int | None) -> tuple[LogPart, bool]:
-    """The part from byte `offset` on, empty as long as there is no log; and whether the file may still grow."""
+    """The part from byte `offset` on, empty until there is a log, and whether the file may still grow."""
     number, path = _log(settings, run, attempt)
     is_growing = _is_growing(run, number)
     if not is_plain_file(settings.runs_dir, path):
@@ -247,7 +247,7 @@ def _has(settings: Settings, run: Run, attempt: int, name: str) -> bool:
 
 
 def _artifact(settings: Settings, run: Run, name: Literal["adapter", "model"]) -> Path:
-    """The folder with the result, once the run has said that it is complete."""
+    """The folder with the result, once the run has reported it complete."""
     found = find_artifact(settings, run)
     if found is None or found.folder.name != name:
         raise NotFound(

@@ -1,4 +1,4 @@
-"""Health of a run: what is wrong, or may be, and what to do about it."""
+"""Health of a run: problems and possible problems, and what to do about them."""
 
 import time
 
@@ -20,7 +20,7 @@ class HealthItem(Shape):
     code: Code
     severity: Severity
     message: str
-    """What was seen, with its numbers."""
+    """What was observed, with numbers."""
     next_step: str
     step: int | None
     """Where to look in the curves."""
@@ -28,7 +28,7 @@ class HealthItem(Shape):
 
 class RunHealth(Shape):
     items: list[HealthItem]
-    """Errors first; empty: nothing was found."""
+    """Errors first; empty if no problem was found."""
     checked_at: float
     """By the server's clock."""
 
@@ -36,7 +36,7 @@ class RunHealth(Shape):
 @router.get("")
 @needs("read")
 def get_run_health(run_id: RunId, resources: ResourcesDep, now: NowDep) -> RunHealth:
-    """Looks at the run as it is now: ranks, budget, scores, loss, speed, and its worker."""
+    """Checks the run's current ranks, budget, scores, loss, speed and worker."""
     with reading(resources.engine) as session:
         run = runs.get_run(session, run_id)
         # Not from the lease itself: its time is the worker's clock, which may differ from ours.

@@ -1,4 +1,4 @@
-"""Runs that go on from what there is: retries with changes, forks from a checkpoint, and the tree of runs."""
+"""Runs that continue others: retries with changes, forks from a checkpoint, and the tree of runs."""
 
 import shutil
 from typing import Annotated
@@ -39,9 +39,9 @@ def retry_run(
     now: NowDep,
     body: Annotated[RetryRequest | None, Body()] = None,
 ) -> RunDetail:
-    """Queues a stopped or failed run again, in other pieces: half the batch with twice the accumulation, say.
+    """Queues a stopped or failed run again in smaller pieces, for example half the batch with twice the accumulation.
 
-    It goes on from its newest checkpoint and keeps its history; only changes that leave it the same training are taken.
+    It resumes from its newest checkpoint and keeps its history. Only changes that keep it the same training are accepted.
     """
     request = body or RetryRequest()
     with reading(engine) as session:
@@ -57,7 +57,7 @@ def retry_run(
     with writing(engine) as session:
         run = runs.get_run(session, run_id)
         if run.config != old or run.status != status:
-            raise InvalidTransition(f"Run {run_id} changed meanwhile.", "Reload it and try again.")
+            raise InvalidTransition(f"Run {run_id} has changed in the meantime.", "Reload it and try again.")
         config_edits.change_config(
             session, run, before, after, differences, why="retry", now=now, total_steps=plan.total_steps, environment={}
         )
@@ -79,10 +79,10 @@ def fork_run(
     now: NowDep,
     body: Annotated[ForkRequest | None, Body()] = None,
 ) -> RunDetail:
-    """Queues a new run that begins with a checkpoint of this one, with changes of budget, schedule, learning rate, ...
+    """Queues a new run that starts from a checkpoint of this one, with a changed budget, schedule, learning rate, and so on.
 
-    The parent is left alone, whatever it does. What a checkpoint cannot carry (another model, a budget above what is
-    live after the final mask) is refused with the reason.
+    The parent is not affected. Changes that a checkpoint cannot support (another model, a budget above what is live after
+    the final mask) are refused with the reason.
     """
     request = body or ForkRequest()
     with reading(engine) as session:
@@ -91,7 +91,7 @@ def fork_run(
     origin = find_origin(settings, parent, request.step, request.attempt)
     plan = plan_fork(parent, origin, request.changes, catalog)
     child_id = runs.new_run_id()
-    # The files first: a run without its checkpoint could be claimed. Files without a run are in nobody's way.
+    # Files first: a run without its checkpoint could be claimed, while files without a run do no harm.
     target = settings.checkpoint_dir(child_id, 0, origin.step)
     try:
         taken = CheckpointEvent(step=origin.step, size_bytes=take_checkpoint(origin, parent, target))

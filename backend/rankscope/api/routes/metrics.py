@@ -1,4 +1,4 @@
-"""Numbers over the steps."""
+"""Metrics over the steps."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,11 +23,11 @@ PointLimit = Annotated[
     str,
     Query(
         pattern=r"^(all|[1-9][0-9]{0,6})$",
-        description="About how many points of each metric at most, or all; at most a million over all metrics.",
+        description="Approximate maximum number of points per metric, or all; at most a million over all metrics.",
     ),
 ]
 _MOST_POINTS, _FEWEST_POINTS = 1_000_000, 1000
-"""In one answer; of a metric, however many others are asked for."""
+"""Per response; per metric, however many others are requested."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class SeriesQuery:
 
     from_step: FromStep = None
     to_step: ToStep = None
-    smooth: Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0: none.")] = 0.0
-    with_ghosts: Annotated[bool, Query(alias="ghost", description="Also what a resume has replaced.")] = False
-    with_times: Annotated[bool, Query(alias="times", description="Also when each point was recorded.")] = False
+    smooth: Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0 turns it off.")] = 0.0
+    with_ghosts: Annotated[bool, Query(alias="ghost", description="Include what a resume has replaced.")] = False
+    with_times: Annotated[bool, Query(alias="times", description="Include when each point was recorded.")] = False
 
     def read(self, session: Session, run_id: str, names: list[str] | None, points: str) -> list[dict[str, Any]]:
         """A series for each name."""
@@ -78,10 +78,10 @@ def get_series(
     run_id: RunId,
     engine: EngineDep,
     query: SeriesQueryDep,
-    names: Annotated[list[MetricName] | None, Query(max_length=1000, description="None: every metric.")] = None,
+    names: Annotated[list[MetricName] | None, Query(max_length=1000, description="Default: every metric.")] = None,
     points: PointLimit = "600",
 ) -> SeriesList:
-    """Many metrics at once. Reduced so that every extreme stays; exact where the steps asked for hold few points."""
+    """Many metrics at once. Reduced so that every extreme stays; exact if the requested steps hold few points."""
     with reading(engine) as session:
         last_seq = runs.get_run(session, run_id).last_seq
         items = query.read(session, run_id, names, points)

@@ -1,4 +1,4 @@
-"""The built page: its files, and index.html for every address that the page itself knows."""
+"""The built page: its files, and index.html for every address that the page handles."""
 
 import gzip
 from functools import lru_cache
@@ -28,7 +28,7 @@ _NO_BUILD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>RankS
 
 
 class PagePath(Convertor[str]):
-    """Any path that is not the API's: an unknown one below /api is a problem, never a page."""
+    """Any path outside the API: an unknown path below /api is a problem, never a page."""
 
     regex = "(?!api(?:/|$)).*"
 
@@ -48,7 +48,7 @@ def get_page(path: str, request: Request, resources: ResourcesDep) -> Response:
         return _sign_in(path, request, resources)
     file = _file(resources.static_dir, path)
     if file is not None:
-        # Vite puts a hash of the content into names below assets/: such a file never changes.
+        # Vite puts a content hash into names below assets/, so these files never change.
         is_hashed = path.startswith("assets/")
         cache = f"public, max-age={_YEAR_S}, immutable" if is_hashed else "no-cache"
         if is_hashed and file.suffix in _TEXTS and accepts_gzip(request.headers.get("accept-encoding", "")):
@@ -65,13 +65,13 @@ def get_page(path: str, request: Request, resources: ResourcesDep) -> Response:
 
 @lru_cache(maxsize=64)
 def _packed(file: Path) -> bytes:
-    """The file, gzipped as well as it goes: once, for it never changes, in place of quickly for every reader."""
+    """The file at gzip's best level: compressed once, because it never changes."""
     return gzip.compress(file.read_bytes(), 9)
 
 
 def _sign_in(path: str, request: Request, resources: ResourcesDep) -> Response:
-    """The printed link: sets the cookie and takes the token out of the address, so that it is in no history."""
-    # A page of another site can send its visitor here, with any token: that neither signs in nor counts as an attempt.
+    """The printed link: sets the cookie and removes the token from the address, so that it is not in the browser's history."""
+    # Another site can send its visitor here with any token: that neither signs in nor counts as an attempt.
     if not is_same_origin(request.headers):
         return _refused("site")
     try:
@@ -93,12 +93,12 @@ def _refused(why: Literal["site", "token", "attempts"], headers: dict[str, str] 
 
 
 def _file(static_dir: Path, path: str) -> Path | None:
-    """The built file at this address, never one outside of the folder."""
+    """The built file at this address; never a file outside the folder."""
     if not path or "\x00" in path:
         return None
     root = static_dir.resolve()
     try:
         candidate = (root / path).resolve()
         return candidate if candidate.is_relative_to(root) and candidate.is_file() else None
-    except OSError:  # a name that no file can have: too long
+    except OSError:  # the name is too long for a file
         return None

@@ -1,4 +1,4 @@
-"""Pulse: the sign of life that an open page watches, with the server's clock and the build of the page it serves."""
+"""Pulse: tells an open page that the server is alive, with the server's clock and the build of the page that it serves."""
 
 import time
 
@@ -15,11 +15,11 @@ class Pulse(Shape):
     time: float
     """The server's clock: seconds since 1970, UTC."""
     page: str | None
-    """Entry script of the page that the server serves now; its name contains a hash. Null: no page was built."""
+    """Entry script of the page that the server currently serves; its name contains a hash. Null if no page was built."""
 
 
 @router.get("/pulse")
 @needs("read")
 async def get_pulse(resources: ResourcesDep) -> Pulse:
-    """Answers at once as long as the server's event loop turns; asks neither the database nor the broker."""
+    """Answers immediately while the server's event loop runs; uses neither the database nor the broker."""
     return Pulse(time=time.time(), page=resources.page_build.entry())

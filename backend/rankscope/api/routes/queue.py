@@ -1,4 +1,4 @@
-"""The queue: runs that wait, in the order in which they will start."""
+"""The queue: waiting runs, in the order in which they will start."""
 
 from fastapi import APIRouter
 from sqlalchemy import Engine
@@ -23,14 +23,14 @@ _MOST_RUNS = 1000
 @router.get("/queue")
 @needs("read")
 def get_queue(engine: EngineDep, now: NowDep) -> Queue:
-    """Runs that wait, the next one first, at most 1,000; interrupted runs wait too."""
+    """Waiting runs, the next one first, at most 1,000; includes interrupted runs."""
     return _queue(engine, now)
 
 
 @router.post("/queue/reorder")
 @needs("launch", SMALL_JSON)
 def reorder_queue(body: ReorderRequest, engine: EngineDep, nudger: NudgerDep, now: NowDep) -> Queue:
-    """Puts waiting runs in this order, in the places that they have now; a run takes its new place's priority.
+    """Reorders waiting runs within the positions that they have now; a run takes the priority of its new position.
 
     Refused as a whole when one of them does not wait any more.
     """
@@ -52,7 +52,7 @@ def edit_config(
     nudger: NudgerDep,
     now: NowDep,
 ) -> RunDetail:
-    """Another configuration for a run that waits for its first start."""
+    """Changes the configuration of a run that has not started yet."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         config_edits.check_editable(run)
@@ -65,7 +65,7 @@ def edit_config(
         )
         config_edits.check_editable(run)
         if run.config != old:
-            raise InvalidTransition(f"Run {run_id} was edited meanwhile.", "Reload it and try again.")
+            raise InvalidTransition(f"Run {run_id} was edited in the meantime.", "Reload it and try again.")
         config_edits.change_config(
             session,
             run,

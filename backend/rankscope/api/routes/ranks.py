@@ -1,4 +1,4 @@
-"""Which components live: snapshots over the steps, and the ledger of what was pruned and came back."""
+"""Live components: snapshots over the steps, and the ledger of what was pruned and restored."""
 
 import base64
 from collections import deque
@@ -36,7 +36,7 @@ _FRAME_FIELDS = (
     "scores",
     "raw_scores",
 )
-FrameLimit = Annotated[int, Query(ge=1, le=5000, description="At most so many snapshots.")]
+FrameLimit = Annotated[int, Query(ge=1, le=5000, description="Maximum number of snapshots.")]
 Module = Annotated[int, Query(ge=0, le=100_000, description="Index in the list of modules.")]
 
 
@@ -77,9 +77,9 @@ def get_rank_frames(
     engine: EngineDep,
     from_step: FromStep = None,
     to_step: ToStep = None,
-    frames: Annotated[int, Query(ge=1, le=200, description="At most so many.")] = 100,
+    frames: Annotated[int, Query(ge=1, le=200, description="Maximum number of snapshots.")] = 100,
 ) -> RankFrames:
-    """Rank snapshots with every component, as they were recorded."""
+    """Rank snapshots with every component, as recorded."""
     with reading(engine) as session:
         last_seq = runs.get_run(session, run_id).last_seq
         modules, width = _modules(session, run_id)
@@ -110,7 +110,7 @@ def get_components(
         modules, width = _modules(session, run_id)
         if module >= len(modules):
             raise NotFound(
-                f"Run {run_id} has no module {module}; it has {len(modules)}, counted from 0.",
+                f"Run {run_id} has no module {module}; it has {len(modules)}, numbered from 0.",
                 "Use an index of `modules` from GET /ranks.",
             )
         found, total = snapshots.rank_frames(session, run_id, from_step=from_step, to_step=to_step, limit=frames)
@@ -136,7 +136,7 @@ def get_components(
 def get_ledger(
     run_id: RunId, engine: EngineDep, module: Annotated[int | None, Query(ge=0, le=100_000)] = None
 ) -> Ledger:
-    """One line for each component pruned or regrown, in order of time: the newest 10,000."""
+    """One line per pruned or regrown component, in chronological order: the newest 10,000."""
     with reading(engine) as session:
         runs.get_run(session, run_id)
         modules, _ = _modules(session, run_id)
@@ -150,7 +150,7 @@ def get_ledger(
 
 
 def _modules(session: Session, run_id: str) -> tuple[list[StoredModule], int]:
-    """The adapted modules and the row length of snapshots; none before the model is loaded."""
+    """The adapted modules and the row length of snapshots; empty before the model is loaded."""
     event = snapshots.modules_event(session, run_id)
     return (event["modules"], event["width"]) if event else ([], 0)
 

@@ -38,7 +38,7 @@ from rankscope.store.database.engine import reading, writing
 router = APIRouter(prefix="/runs", tags=["runs"])
 
 NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL cannot hold the character NUL, not even to compare with it."""
+"""PostgreSQL does not accept the character NUL, not even in a comparison."""
 Tag = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
 MethodName = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
 
@@ -67,7 +67,7 @@ def create_run(
 ) -> RunDetail:
     """Queues a run with its fully resolved configuration.
 
-    It is stored even when no worker and no broker is there: it then waits.
+    The run is stored even if no worker or broker is available; it then waits.
     """
     plan = make_plan(body.config, catalog)
     with writing(engine) as session:
@@ -82,7 +82,7 @@ def create_run(
             environment=plan.environment | {"n_modules": plan.n_modules},
             total_steps=plan.total_steps,
         )
-    nudger.nudge()  # after the commit: a worker that wakes up at once finds the run
+    nudger.nudge()  # after the commit, so that a worker finds the run
     response.headers["Location"] = f"/api/v1/runs/{run.id}"
     return views.read_detail(engine, run.id, settings, now=now)
 
@@ -90,7 +90,7 @@ def create_run(
 @router.post("/validate")
 @needs("read", LARGE_JSON)
 def validate_run(body: Annotated[RunCheck, Body(openapi_examples=_examples())], catalog: CatalogDep) -> Verdict:
-    """What a configuration would do, or why it cannot run; starts nothing."""
+    """The plan for a configuration, or why it cannot run; starts nothing."""
     try:
         plan = make_plan(RunConfig.model_validate(body.config), catalog)
     except ValidationError as error:
@@ -103,7 +103,7 @@ def validate_run(body: Annotated[RunCheck, Body(openapi_examples=_examples())], 
 @router.post("/switch-method")
 @needs("read", LARGE_JSON)
 def switch_run_method(body: MethodSwitch) -> SwitchedMethod:
-    """The draft with another method at the same budget, at that method's own learning rate; reports what changed."""
+    """The draft with another method at the same budget and that method's usual learning rate; reports what changed."""
     switched = switch_method(
         body.config, body.method, earlier=body.earlier, budget=body.budget, total_steps=body.total_steps
     )
@@ -122,19 +122,22 @@ def list_runs(
     status: Annotated[list[RunStatus] | None, Query(max_length=20, description="Any of these.")] = None,
     tag: Annotated[
         list[Tag] | None,
-        Query(max_length=50, description="All of these, exactly as written, upper and lower case included."),
+        Query(max_length=50, description="All of these tags, case-sensitive."),
     ] = None,
     method: Annotated[list[MethodName] | None, Query(max_length=20, description="Any of these.")] = None,
     search: Annotated[
-        str, Query(max_length=200, pattern=NO_NUL, description="Words in name, id, model or data set, in any case.")
+        str, Query(max_length=200, pattern=NO_NUL, description="Words in name, id, model or data set; case is ignored.")
     ] = "",
     sort: Annotated[
-        str, Query(max_length=50, description="A column, with - in front to reverse. Runs without a value come last.")
+        str,
+        Query(
+            max_length=50, description="Column to sort by, with a leading - to reverse. Runs without a value come last."
+        ),
     ] = "-created_at",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: Annotated[str | None, Query(max_length=4000, description="next_cursor of the page before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=4000, description="`next_cursor` of the previous page.")] = None,
 ) -> RunPage:
-    """One page of runs. A page begins after the last run of the page before: runs launched meanwhile shift nothing."""
+    """One page of runs. It starts after the last run of the previous page, so runs launched in between shift nothing."""
     wanted = run_list.Filter(statuses=status or (), tags=tag or (), methods=method or (), search=search)
     with reading(engine) as session:
         page = run_list.list_runs(session, wanted, sort=sort, limit=limit, cursor=cursor)
@@ -152,7 +155,7 @@ def get_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, now: NowDep
 @router.patch("/{run_id}")
 @needs("launch", SMALL_JSON)
 def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunDetail:
-    """Changes name, tags, notes or priority: the fields that are given."""
+    """Changes name, tags, notes or priority; only the given fields change."""
     changes = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
     with writing(engine) as session:
         run = runs.get_run(session, run_id)
@@ -164,7 +167,7 @@ def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, settings: Setti
 @router.delete("/{run_id}", status_code=204)
 @needs("admin")
 def delete_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep) -> None:
-    """Removes a run with its events and files. A run that a worker holds must be stopped first."""
+    """Deletes a run with its events and files. Stop it first if a worker has it."""
     with writing(engine) as session:
         run = runs.delete_run(session, run_id)
     shutil.rmtree(settings.runs_dir / run.id, ignore_errors=True)
@@ -181,7 +184,7 @@ def stop_run(
     now: NowDep,
     body: StopRequest | None = None,
 ) -> RunDetail:
-    """Stops a run: at once while it waits, else its worker is asked to."""
+    """Stops a run: immediately if it is waiting, otherwise through its worker."""
     request = body or StopRequest()
     with writing(engine) as session:
         run = runs.request_stop(session, run_id, save=request.save, now=now)
@@ -200,9 +203,9 @@ def resume_run(
     nudger: NudgerDep,
     now: NowDep,
 ) -> RunDetail:
-    """Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint.
+    """Puts a stopped or failed run back into the queue; it continues from its newest checkpoint.
 
-    Refused when the model's or the data set's files are not those of the launch.
+    Refused if the files of the model or the data set have changed since the launch.
     """
     with reading(engine) as session:
         run = runs.get_run(session, run_id)

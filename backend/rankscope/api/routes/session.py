@@ -29,11 +29,11 @@ def sign_in(
     response: Response,
     resources: ResourcesDep,
 ) -> SessionState:
-    """Sets the session cookie when the token is right. After ten wrong ones in a minute, wrong ones are answered by 429."""
+    """Sets the session cookie if the token is right. After ten wrong tokens in a minute, further wrong ones get 429."""
     if not is_right_token(resources, request, body.token):
         raise NotSignedIn(
             "This is not the sign-in token.",
-            "Use the link that RankScope printed at its start; the token is also in the file `token` of the data folder.",
+            "Use the link that RankScope printed when it started; the token is also in the file `token` in the data folder.",
         )
     set_cookie(response, request, resources)
     return SessionState(signed_in=True)
@@ -45,12 +45,12 @@ def sign_out(
     request: Request,
     response: Response,
     resources: ResourcesDep,
-    everywhere: Annotated[bool, Query(description="Also in all other browsers.")] = False,
+    everywhere: Annotated[bool, Query(description="End the sessions of all other browsers too.")] = False,
 ) -> SessionState:
-    """Ends this browser's session: its cookie no longer works, here or where it was copied to."""
+    """Ends this browser's session: its cookie stops working, including copies of it."""
     if everywhere:
         if not any(signed_in_by(request.headers, resources)):
-            raise NotSignedIn("Only who is signed in can sign out everywhere.", "Sign in first.")
+            raise NotSignedIn("You must be signed in to sign out everywhere.", "Sign in first.")
         resources.sessions.end_all()
     for value in session_cookies(request.headers):
         resources.sessions.end(value)
@@ -65,7 +65,7 @@ def sign_out(
 
 
 def is_right_token(resources: Resources, request: Request, token: str) -> bool:
-    """Compares first, so that a right one is let in at any time; counts a wrong one, TooManyAttempts after ten."""
+    """Whether the token is right, which is accepted at any time; counts a wrong one, TooManyAttempts after ten."""
     if resources.gatekeeper.knows_token(token):
         return True
     resources.attempt_limit.count_failure(client_address(request.scope))
@@ -73,7 +73,7 @@ def is_right_token(resources: Resources, request: Request, token: str) -> bool:
 
 
 def set_cookie(response: Response, request: Request, resources: Resources) -> None:
-    """Opens a session. `Secure` by the scheme: behind a proxy that ends TLS it is known from trusted proxies only."""
+    """Opens a session. `Secure` depends on the scheme, which only trusted proxies may report when they terminate TLS."""
     response.set_cookie(
         cookie_name(request.headers.get("host", "")),
         resources.sessions.open(),

@@ -1,4 +1,4 @@
-"""Steering of a live run: what a person wants done to its ranks while it trains."""
+"""Steers a live run: changes how its ranks are pruned while it trains."""
 
 from fastapi import APIRouter
 

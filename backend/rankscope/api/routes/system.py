@@ -1,4 +1,4 @@
-"""How the installation is doing."""
+"""Health of the installation."""
 
 import contextlib
 import shutil
@@ -23,13 +23,13 @@ from rankscope.store.database.engine import reading
 router = APIRouter(prefix="/system", tags=["system"])
 
 _LOCKED_AFTER_S = 1.0
-"""A write of ours takes milliseconds."""
+"""Our own writes take milliseconds."""
 
 
 @router.get("/health", response_model=Health)
 @open_to_all()
 def get_health(request: Request, resources: ResourcesDep, now: NowDep) -> Health | Response:
-    """Database, broker and workers, each with what to do. Without sign-in the answer has `status` alone."""
+    """State of database, broker, workers and disk, each with what to do. Without a sign-in, only `status` is returned."""
     database, online = _database_and_workers(resources, now)
     broker = _broker(resources)
     disk = _disk(resources.settings)
@@ -57,7 +57,7 @@ def _database_and_workers(resources: Resources, now: float) -> tuple[ServiceStat
             ServiceState(
                 ok=False,
                 message="The database does not answer.",
-                next_step="Look at the database and RANKSCOPE_DATABASE_URL.",
+                next_step="Check the database and RANKSCOPE_DATABASE_URL.",
             ),
             ServiceState(ok=False, message="Unknown while the database does not answer."),
         )
@@ -77,19 +77,19 @@ def _broker(resources: Resources) -> ServiceState:
         return ServiceState(ok=True, message="The broker answers.")
     return ServiceState(
         ok=False,
-        message="The broker does not answer. Runs are accepted and start later, by themselves; live pages lag by two seconds.",
+        message="The broker does not answer. Runs are accepted and start once it is back; live pages lag by two seconds.",
         next_step="Start Redis or Valkey at RANKSCOPE_BROKER_URL.",
     )
 
 
 def _write_trouble(engine: Engine) -> ServiceState | None:
-    """What keeps the database from being written to, which readers do not notice; None when nothing does."""
+    """What prevents writes to the database, which readers do not notice; None if nothing does."""
     if engine.dialect.name != "sqlite" or not engine.url.database:
         with reading(engine) as session:
             is_read_only = session.scalar(text("SHOW transaction_read_only")) == "on"
         return _read_only("a standby, or set to read-only") if is_read_only else None
     try:
-        # mode=rw: a database that was removed is not made again by looking at it.
+        # mode=rw: don't create a database that was removed.
         address = f"{Path(engine.url.database).absolute().as_uri()}?mode=rw"
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=_LOCKED_AFTER_S)) as connection:
             connection.isolation_level = None
@@ -101,8 +101,8 @@ def _write_trouble(engine: Engine) -> ServiceState | None:
             return _read_only(str(error))
         return ServiceState(
             ok=False,
-            message="The database is locked by another program. Runs go on; nothing can be changed meanwhile.",
-            next_step="Nothing is lost. If it stays so, look for a program that holds the file open, a backup for example.",
+            message="The database is locked by another program. Runs continue, but nothing can be changed until it is released.",
+            next_step="Nothing is lost. If this persists, look for a program that has the file open, for example a backup.",
         )
     except sqlite3.DatabaseError as error:
         return ServiceState(ok=False, message=f"The database is damaged ({error}).", next_step="Restore a backup.")
@@ -112,7 +112,7 @@ def _write_trouble(engine: Engine) -> ServiceState | None:
 def _read_only(cause: str) -> ServiceState:
     return ServiceState(
         ok=False,
-        message=f"The database cannot be written to ({cause}): no run is accepted, and none goes on.",
+        message=f"The database cannot be written to ({cause}): no run is accepted, and none continues.",
         next_step="Check the permissions and the file system of the database's file, then restart RankScope.",
     )
 
@@ -120,18 +120,18 @@ def _read_only(cause: str) -> ServiceState:
 def _disk(settings: Settings) -> ServiceState:
     try:
         free = shutil.disk_usage(settings.data_dir).free
-        with tempfile.TemporaryFile(dir=settings.data_dir):  # a disk that was mounted read-only still says what is free
+        with tempfile.TemporaryFile(dir=settings.data_dir):  # a read-only file system still reports free space
             pass
     except OSError as error:
         return ServiceState(
             ok=False,
             message=f"The data folder {settings.data_dir} cannot be written to: {error.strerror}.",
-            next_step="Look at RANKSCOPE_DATA_DIR and its file system.",
+            next_step="Check RANKSCOPE_DATA_DIR and its file system.",
         )
     if free >= settings.low_disk:
         return ServiceState(ok=True, message=f"{free / 1e9:,.1f} GB free in the data folder.")
     return ServiceState(
         ok=False,
         message=f"The disk is nearly full: {free / 1e9:,.2f} GB free in the data folder. Checkpoints may fail.",
-        next_step="Delete old runs, or let runs keep fewer checkpoints (keep_checkpoints, after_done).",
+        next_step="Delete old runs, or keep fewer checkpoints per run (keep_checkpoints, after_done).",
     )

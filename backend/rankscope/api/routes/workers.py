@@ -1,4 +1,4 @@
-"""Who runs the work."""
+"""Workers."""
 
 from fastapi import APIRouter
 
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/workers", tags=["workers"])
 @router.get("")
 @needs("read")
 def list_workers(engine: EngineDep, settings: SettingsDep, now: NowDep) -> WorkerList:
-    """Every worker that has reported itself, with the runs that it holds."""
+    """Every registered worker, with the runs that it has."""
     with reading(engine) as session:
         return WorkerList(
             items=[

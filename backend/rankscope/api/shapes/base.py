@@ -1,4 +1,4 @@
-"""What the API takes and gives. The page's types are generated from these through OpenAPI.
+"""What the API accepts and returns. The page's types are generated from these through OpenAPI.
 
 Numbers that may be NaN or infinite have the type Number: a JSON number, or "NaN", "Infinity", "-Infinity".
 """
@@ -18,7 +18,7 @@ class Shape(BaseModel):
 
 
 class RequestBody(Shape):
-    """What a request brings. Types are those of JSON: true is not a number, and "8" is text."""
+    """Base of request bodies. Types are strict as in JSON: true is not a number, and "8" is text."""
 
     model_config = ConfigDict(strict=True)
 
@@ -59,23 +59,23 @@ class PresetList(Shape):
 
 
 class ModelShape(Shape):
-    """A model, or what looks like one and cannot be used: then `problem` says why, and the numbers may be 0."""
+    """A model, or a folder that looks like one but cannot be used: then `problem` says why, and the numbers may be 0."""
 
     id: str
     name: str
     problem: str | None = Field(examples=["It has no tokenizer file."])
-    """Why no run can use it; null for a model that can be used."""
+    """Why no run can use it; null if it can be used."""
     next_step: str | None
     """What to do about the problem."""
     architecture: str
     parameters: int
     layers: int | None
     n_modules: int
-    """Linear layers that are adapted when target_modules is empty."""
+    """Linear layers that are adapted if target_modules is empty."""
     module_kinds: list[str]
     """Names to choose target_modules from."""
     context_length: int | None
-    """Most tokens that it takes in one text; null where its positions have no limit or its files do not say."""
+    """Maximum number of tokens in one text; null if there is no limit or the files do not say."""
     size_bytes: int
     description: str
 
@@ -85,22 +85,22 @@ class ModelList(Shape):
 
 
 class LeftOutShape(Shape):
-    """Rows of a data set that are not used."""
+    """Rows of a data set that are skipped."""
 
     reason: str = Field(examples=["no label in column 'label'"])
     rows: int
     first_lines: list[int]
-    """Line numbers in the file of the first few of them."""
+    """Line numbers of the first few in the file."""
 
 
 class DatasetShape(Shape):
     id: str
     short_id: str | None
-    """Means the same data set, in configurations of earlier versions: `local:reviews` for `local:reviews.csv`."""
+    """Another id of the same data set, from earlier versions: `local:reviews` for `local:reviews.csv`."""
     name: str
     description: str
     problem: str | None
-    """Why this data set cannot be used; null for one that can. A sentence."""
+    """Why this data set cannot be used, as a sentence; null if it can."""
     next_step: str | None
     """What to do about the problem."""
     columns: list[str]
@@ -110,7 +110,7 @@ class DatasetShape(Shape):
     """Used unless the configuration names another; null when you have to choose."""
     group_column: str | None
     rows: int | None
-    """All rows of the file, those that are left out included; null while a large file is being read for the first time."""
+    """All rows of the file, including skipped ones; null while a large file is read for the first time."""
     size_bytes: int
     labels: dict[str, int]
     """Class -> rows, of the default target column: the 50 largest classes."""
@@ -119,7 +119,7 @@ class DatasetShape(Shape):
     left_out: list[LeftOutShape]
     """With the default columns."""
     separator: str | None
-    """Between the columns of a CSV file, as it was detected; null for other formats."""
+    """Detected separator of a CSV file's columns; null for other formats."""
     encoding: str | None
 
     @computed_field  # type: ignore[prop-decorator]
@@ -136,7 +136,7 @@ class DatasetList(Shape):
 class DatasetPreview(Shape):
     columns: list[str]
     rows: list[dict[str, str]]
-    """The first rows. A missing value is an empty text, a long one is cut and ends with "…"."""
+    """The first rows. A missing value is an empty string; a long one is cut and ends with "…"."""
     total_rows: int
 
 
@@ -171,7 +171,7 @@ class Health(Shape):
     workers: ServiceState
     disk: ServiceState
     time: float
-    """The server's clock, for ages in the page."""
+    """The server's clock, to compute ages from."""
 
 
 class SignIn(Shape):

@@ -1,4 +1,4 @@
-"""Every error as application/problem+json, whatever raised it."""
+"""Returns every error as application/problem+json, whatever raised it."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ SAFE_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-# In OpenAPI: every route may answer with a problem (`openapi.py` gives it its media type).
+# In OpenAPI: every route may return a problem (`document.py` sets its media type).
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {"model": Problem, "description": "What went wrong, and what to do"}
 }
@@ -52,7 +52,7 @@ _LONGEST_TEXT = 2000
 
 
 def field_shapes(problems: Iterable[FieldProblem]) -> list[FieldProblemShape]:
-    """At most 100 of them, and how many more there are."""
+    """At most 100 problems, and how many more there are."""
     found = list(problems)
     shown = [
         FieldProblemShape(
@@ -87,13 +87,13 @@ def problem_response(error: RankScopeError) -> Response:
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
     if problem.status == 401:
         headers = {"WWW-Authenticate": "Bearer"} | (headers or {})
-    # What a person sent may hold half a character, which no encoder takes: shown as "?".
+    # Input may contain a lone surrogate, which cannot be encoded: shown as "?".
     body = json.dumps(problem.model_dump(), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
     return Response(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _presentable(value: object) -> object:
-    """The value as JSON can hold it: NaN and infinite numbers as text."""
+    """The value as JSON can represent it: NaN and infinite numbers as text."""
     match value:
         case float() if not math.isfinite(value):
             return str(value)
@@ -110,7 +110,7 @@ def _presentable(value: object) -> object:
 
 
 def _whole(text: str) -> str:
-    """The text, cut where it is long, with "?" for half a character, which no encoder takes."""
+    """The text, cut if it is long, with "?" for lone surrogates, which cannot be encoded."""
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT] + "…"
     return text.encode("utf-8", "replace").decode()
@@ -131,16 +131,16 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 400 and request.method in ("POST", "PUT", "PATCH"):
-        # FastAPI's answer to a body that is not even text.
+        # What FastAPI raises for a body that is not text.
         return problem_response(
             BadInput([FieldProblem("body", None, "cannot be read as JSON", "Send a JSON object in UTF-8.")])
         )
     detail, next_step = str(error.detail), ""
     if error.status_code == 404:
-        detail = f"There is nothing at {_whole(request.url.path)}."
-        next_step = "See /api/v1/openapi.json for what there is."
+        detail = f"{_whole(request.url.path)} does not exist."
+        next_step = "See /api/v1/openapi.json for all paths."
     elif error.status_code == 405:
-        detail = f"{request.method} does not work at {_whole(request.url.path)}."
+        detail = f"{request.method} is not allowed at {_whole(request.url.path)}."
         next_step = f"Use {(error.headers or {}).get('Allow', 'another method')}."
     return _response(
         Problem(
@@ -153,22 +153,22 @@ async def _http(request: Request, error: Exception) -> Response:
 async def _database(request: Request, error: Exception) -> Response:
     if not is_out_of_reach(error):
         return await _unexpected(request, error)
-    logger.error("The database is out of reach: %s", error)
+    logger.error("The database is unreachable: %s", error)
     return problem_response(
         ServiceDown(
-            "The database is out of reach.", "Nothing is lost. Try again; if it stays so, look at the database."
+            "The database is unreachable.", "Nothing is lost. Try again; if the problem persists, check the database."
         )
     )
 
 
 def is_out_of_reach(error: Exception) -> bool:
-    """Whether the database cannot answer now, whatever it is asked; False when it refused one statement.
+    """Whether the database cannot answer any statement now; False if it refused this one.
 
     Both are an OperationalError to the drivers: a server that is gone, and a statement with too many conditions.
     """
     cause = getattr(error, "orig", None)
     if isinstance(cause, sqlite3.Error):
-        # SQLITE_ERROR: it does not understand the statement, or the statement is beyond its limits.
+        # SQLITE_ERROR: the statement is invalid or exceeds a limit.
         return getattr(cause, "sqlite_errorcode", None) not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG)
     # Class 54 of PostgreSQL: "program limit exceeded".
     return not str(getattr(cause, "sqlstate", None) or "").startswith("54")
@@ -177,17 +177,15 @@ def is_out_of_reach(error: Exception) -> bool:
 async def _data(_request: Request, error: Exception) -> Response:
     logger.warning("The database refused a value: %s", error)
     return problem_response(
-        BadInput([FieldProblem("body", None, "has text that cannot be stored", "Remove NUL characters.")])
+        BadInput([FieldProblem("body", None, "contains text that cannot be stored", "Remove NUL characters.")])
     )
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     answer = problem_response(
-        RankScopeError(
-            "The server met an error that it did not expect.", "Try again. The server's log says what happened."
-        )
+        RankScopeError("An unexpected error occurred.", "Try again. The server's log has the details.")
     )
-    # Starlette answers unexpected errors outside of all middleware, which would have added these.
+    # Starlette answers unexpected errors outside all middleware, so the gate cannot add these.
     answer.headers.update(SAFE_HEADERS)
     return answer

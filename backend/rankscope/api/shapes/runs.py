@@ -1,4 +1,4 @@
-"""What the API takes and gives of runs: drafts, rows, actions, trees, comparisons."""
+"""What the API accepts and returns for runs: drafts, rows, actions, trees, comparisons."""
 
 import unicodedata
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ from rankscope.health.remedy import Remedy, RunAction
 
 
 def _printable(text: str) -> str:
-    """Refuses control characters: a terminal would act on them, and PostgreSQL cannot hold NUL."""
+    """Refuses control characters: a terminal would interpret them, and PostgreSQL cannot store NUL."""
     for letter in text:
         if unicodedata.category(letter) == "Cc" and letter not in "\n\t\r":
             raise PydanticCustomError(
@@ -28,7 +28,7 @@ def _printable(text: str) -> str:
 
 def _one_line(text: str) -> str:
     if any(letter in text for letter in "\n\t\r"):
-        raise PydanticCustomError("line_break", "has a line break or a tab", {"next_step": "Write it in one line."})
+        raise PydanticCustomError("line_break", "has a line break or a tab", {"next_step": "Write it on one line."})
     return _printable(text)
 
 
@@ -40,14 +40,14 @@ Notes = Annotated[str, Field(max_length=15_000), AfterValidator(_printable)]
 class RunCreate(RequestBody):
     config: RunConfig
     name: Name | None = None
-    """Empty: made from method, model and data."""
+    """Default: made from method, model and data."""
     tags: list[Tag] = Field(default=[], max_length=50)
     notes: Notes = ""
     priority: int = Field(default=0, ge=-1000, le=1000)
 
 
 class RunPatch(RequestBody):
-    """Only the fields that are given change."""
+    """Only the given fields change."""
 
     name: Name | None = None
     tags: list[Tag] | None = Field(default=None, max_length=50)
@@ -56,22 +56,22 @@ class RunPatch(RequestBody):
 
 
 class RunCheck(RequestBody):
-    """Body of POST /runs/validate: a draft, which may be anything."""
+    """Body of POST /runs/validate: a draft, valid or not."""
 
     config: dict[str, Any]
 
 
 class MethodSwitch(RequestBody):
-    """Body of POST /runs/switch-method: a draft, which may be anything, and the method that it is to have."""
+    """Body of POST /runs/switch-method: a draft, valid or not, and the method to switch to."""
 
     config: dict[str, Any]
     method: MethodName
     earlier: dict[str, Any] | None = None
-    """This method's options from before another was chosen; they come back, except for the budget."""
+    """The options this method had before another one was chosen; they are restored, except for the budget."""
     budget: float | None = Field(default=None, gt=0, le=10_000)
-    """Mean rank to use when the draft's present method has none (full fine-tuning)."""
+    """Mean rank to use if the draft's current method has none (full fine-tuning)."""
     total_steps: int | None = Field(default=None, ge=1, le=10_000_000)
-    """Where the draft gives epochs: the steps that POST /runs/validate found."""
+    """If the draft gives epochs: the number of steps that POST /runs/validate returned."""
 
 
 class SwitchedFieldShape(Shape):
@@ -121,7 +121,7 @@ class RunSummary(Shape):
     phase: Phase | None
     priority: int
     queue_position: int | None
-    """1 is next; null when the run does not wait in the queue."""
+    """1 is next; null if the run is not in the queue."""
     method: str
     task: str
     """See GET /tasks."""
@@ -131,26 +131,26 @@ class RunSummary(Shape):
     started_at: float | None
     ended_at: float | None
     updated_at: float
-    """When the run last wrote anything."""
+    """When the run last recorded anything."""
     attempt: int
     step: int
     total_steps: int | None
     eta_s: float | None
-    """Seconds to go, from this attempt's own steps; null before the tenth step of an attempt."""
+    """Seconds left, estimated from this attempt's steps; null before its tenth step."""
     worker: str | None
     reason: str | None
-    """A stable word for programs; see contract.reasons."""
+    """Stable code for programs; see contract.reasons."""
     reason_title: str | None
-    """The same for a person."""
+    """The reason as text."""
     message: str | None
     next_step: str | None
     cause: str | None
-    """The log's line that tells why."""
+    """The line of the log that explains why."""
     parent_id: str | None
-    """The run that this one was forked from; it may have been deleted since."""
+    """The run that this one was forked from; it may no longer exist."""
     parent_step: int | None
     metrics: dict[str, MetricSummary]
-    """Of eval_ metrics only what came after the final mask counts, once there is one."""
+    """For eval_ metrics, only values after the final mask count, once there is one."""
     headline: Headline
     live: int | None
     budget: int | None
@@ -183,7 +183,7 @@ class RunDetail(RunSummary):
     config: RunConfig
     environment: dict[str, Any]
     last_seq: int
-    """Stream from here after having read the history."""
+    """Start the event stream after this number once you have read the history."""
     lease_expires_at: float | None
     attempts: list[AttemptShape]
     """The newest 200; `attempt` counts all."""
@@ -192,21 +192,21 @@ class RunDetail(RunSummary):
     width: int | None
     """Components of each module at the start."""
     pruning_steps: list[int]
-    """Planned; empty for methods that do not prune. Of more than about 500 an even choice, with the first and the last."""
+    """Planned; empty for methods that do not prune. Above about 500, an even selection that includes the first and the last."""
     pruning_count: int
-    """All of them. Above the length of `pruning_steps`: that list and `planned_budget` are reduced."""
+    """How many there are in total. If this exceeds the length of `pruning_steps`, that list and `planned_budget` are reduced."""
     planned_budget: list["BudgetPoint"]
-    """At most 500 points; each is exact, and holds until the next pruning."""
+    """At most 500 points; each is exact and applies until the next pruning."""
     settled_step: int | None
     """Step of the final mask, once it is set."""
     is_held: bool
-    """A person holds pruning."""
+    """Pruning is on hold."""
     steer_requests: list[PendingSteerRequest]
-    """Asked for, and not answered by the training yet."""
+    """Requested, and not yet answered by the training."""
     remedy: Remedy | None
-    """For a run that has ended without being done; null when only another configuration helps."""
+    """For a run that has stopped or failed; null if only another configuration helps."""
     unavailable: dict[RunAction, str]
-    """Actions that cannot be taken now, each with the reason."""
+    """Actions that are not available now, each with the reason."""
 
 
 class RunPage(Shape):
@@ -217,26 +217,26 @@ class RunPage(Shape):
 
 class RetryRequest(RequestBody):
     changes: dict[str, Any] = Field(default={}, examples=[{"training": {"batch_size": 8, "gradient_accumulation": 2}}])
-    """Parts of the configuration that take the place of the run's own; only what leaves it the same training."""
+    """Parts of the configuration to replace; only changes that keep it the same training are accepted."""
 
 
 class ForkRequest(RequestBody):
     step: int | None = Field(default=None, ge=0, le=2**31 - 1)
-    """Of a kept checkpoint; empty: the newest."""
+    """Step of a kept checkpoint. Default: the newest."""
     attempt: int | None = Field(default=None, ge=0, le=2**31 - 1)
-    """Empty: the newest attempt that keeps a checkpoint of this step."""
+    """Default: the newest attempt that has a checkpoint of this step."""
     changes: dict[str, Any] = Field(default={}, examples=[{"training": {"learning_rate": 0.001}}])
-    """Parts of the configuration that take the place of the parent's."""
+    """Parts of the parent's configuration to replace."""
     name: Name | None = None
-    """Empty: the parent's name and the step."""
+    """Default: the parent's name and the step."""
     tags: list[Tag] | None = Field(default=None, max_length=50)
-    """Empty: the parent's."""
+    """Default: the parent's."""
     priority: int = Field(default=0, ge=-1000, le=1000)
 
 
 class SteerRequest(RequestBody):
     action: SteerAction
-    """hold: prune nothing until release. freeze: the mask as it is becomes the final one. target: another target rank."""
+    """hold: stop pruning until release. freeze: make the current mask final. target: change the target rank."""
     target_rank: int | None = Field(default=None, ge=1, le=512)
 
 
@@ -260,13 +260,13 @@ class RunTree(Shape):
     """A run, what it was forked from, and what was forked from these; parents before children."""
 
     items: list[Relative]
-    """At most 1,000, from the oldest ancestor down."""
+    """At most 1,000, starting at the oldest ancestor."""
     is_complete: bool
-    """False: there are more."""
+    """False if there are more."""
 
 
 class Queue(Shape):
-    """Runs that wait, the next one first."""
+    """Waiting runs, the next one first."""
 
     items: list[RunSummary]
     """At most 1,000."""
@@ -275,12 +275,12 @@ class Queue(Shape):
 
 class ReorderRequest(RequestBody):
     run_ids: list[Annotated[str, Field(pattern="^[a-z0-9]{1,16}$")]] = Field(min_length=1, max_length=1000)
-    """Waiting runs in the order wanted: they take the places that they have now among themselves."""
+    """Waiting runs in the new order: they share the positions that they have now."""
 
 
 class StopRequest(RequestBody):
     save: bool = True
-    """True: write a checkpoint first, so that the run can be resumed where it was."""
+    """Write a checkpoint first, so that the run can be resumed from there."""
 
 
 class BudgetPoint(Shape):
@@ -298,19 +298,19 @@ class DataPlan(Shape):
     """How a data set would be used."""
 
     id: str
-    """Of the data set, in full: a short form such as `local:reviews` becomes `local:reviews.csv`."""
+    """Full id of the data set: a short form such as `local:reviews` becomes `local:reviews.csv`."""
     rows: int
     """All rows of the file."""
     text_columns: list[str]
     target_column: str
     group_column: str | None
     classes: list[ClassShape]
-    """The 50 largest, with the rows that training and evaluation use."""
+    """The 50 largest, with their numbers of training and evaluation rows."""
     n_classes: int
-    """All of them."""
+    """Number of all classes."""
     left_out: list[LeftOutShape]
     separator: str | None
-    """Between the columns of a CSV file, as it was detected; null for other formats."""
+    """Detected separator of a CSV file's columns; null for other formats."""
     encoding: str | None
 
     @computed_field  # type: ignore[prop-decorator]
@@ -336,16 +336,16 @@ class Plan(Shape):
     """Adapter parameters at the end, at the planned budget, without the head; an estimate for dynamic rank, because a
     component's size depends on the module that keeps it."""
     is_estimate: bool
-    """Whether n_modules and trained_parameters may differ from the run's: the model's files do not settle them."""
+    """Whether n_modules and trained_parameters may differ in the run, because the model's files do not determine them."""
     model_parameters: int
     context_length: int | None
-    """Most tokens that the model takes in one text; null where it has no limit."""
+    """Maximum number of tokens in one text; null if there is no limit."""
     planned_budget: list[BudgetPoint]
-    """Corner points and one point a pruning step; hold the value between them. Empty without ranks. At most 500 points."""
+    """Corner points and one point per pruning step; the value is constant between them. Empty without ranks. At most 500 points."""
     pruning_steps: list[int]
-    """Of more than about 500 an even choice, with the first and the last."""
+    """Above about 500, an even selection that includes the first and the last."""
     pruning_count: int
-    """All of them. Above the length of `pruning_steps`: that list and `planned_budget` are reduced."""
+    """How many there are in total. If this exceeds the length of `pruning_steps`, that list and `planned_budget` are reduced."""
     warnings: list[str]
 
 
@@ -363,7 +363,7 @@ class Verdict(Shape):
 class ConfigDifference(Shape):
     field: str
     values: list[Any]
-    """One for each run, in the order asked for; null where the run has no such field."""
+    """One per run, in the requested order; null if the run has no such field."""
 
 
 class Comparison(Shape):

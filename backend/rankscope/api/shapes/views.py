@@ -1,4 +1,4 @@
-"""From table rows to what the API gives."""
+"""Converts table rows to what the API returns."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -83,7 +83,7 @@ def summaries(session: Session, found: list[Run], *, now: float) -> list[RunSumm
 
 
 def kept_checkpoints(session: Session, run: Run, settings: Settings) -> list[Checkpoint]:
-    """Those that are still there: the worker deletes older ones, and may be on another host.
+    """Checkpoints that still exist: the worker deletes older ones, and may be on another host.
 
     The folders are looked at first: a run may have recorded a checkpoint at each of ten million steps, and keeps few.
     """
@@ -99,7 +99,7 @@ def _checkpoint_folders(settings: Settings, run_id: str) -> Iterator[tuple[int, 
 
 
 def read_detail(engine: Engine, run_id: str, settings: Settings, *, now: float) -> RunDetail:
-    """The run as it is in the database now, in a session of its own: never call this within a write transaction."""
+    """The run as it is in the database now, read in its own session: never call this within a write transaction."""
     with reading(engine) as session:
         return detail(session, runs.get_run(session, run_id), settings, now=now)
 
@@ -182,7 +182,7 @@ def left_out_shapes(left_out: Sequence[LeftOut]) -> list[LeftOutShape]:
 
 
 def planned_budget(run: Run, config: RunConfig) -> PlannedCurve:
-    """The planned curve; empty as long as nobody knows how many modules there are."""
+    """The planned curve; empty until the number of modules is known."""
     n_modules = run.n_modules or run.environment.get("n_modules")
     if not n_modules or not run.total_steps:
         return PlannedCurve([], [], 0)
@@ -190,7 +190,7 @@ def planned_budget(run: Run, config: RunConfig) -> PlannedCurve:
 
 
 def eta_s(run: Run, now: float) -> float | None:
-    """Seconds to go at this attempt's own pace; None before its tenth step, or when it does not train."""
+    """Seconds left at this attempt's pace; None before its tenth step, or if it is not training."""
     done = run.step - run.attempt_start_step
     if run.status != RunStatus.running or not run.total_steps or not run.attempt_started_at or done < _STEPS_FOR_ETA:
         return None

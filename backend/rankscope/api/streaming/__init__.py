@@ -1,1 +1,1 @@
-"""Live feeds: events and logs while a run is going on."""
+"""Live feeds: events and logs while a run is in progress."""

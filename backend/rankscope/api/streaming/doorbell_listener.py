@@ -1,4 +1,4 @@
-"""Listens to the doorbell: one connection a process for all runs. Without it the feeds look every two seconds."""
+"""Listens to the doorbell: one connection per process for all runs. Without it, the feeds poll every two seconds."""
 
 import asyncio
 import logging
@@ -28,11 +28,11 @@ async def listen(broker_url: str, feeds: Feeds) -> None:
                 async with client.pubsub(ignore_subscribe_messages=True) as bells:
                     await bells.psubscribe(f"{CHANNEL_PREFIX}*")
                     pause_s = _FIRST_PAUSE_S
-                    feeds.ring()  # what rang while nobody listened
+                    feeds.ring()  # what was missed while disconnected
                     async for message in bells.listen():
                         feeds.ring(message["channel"].decode().removeprefix(CHANNEL_PREFIX))
             except (RedisError, OSError) as error:
-                logger.debug("The doorbell is out of reach: %s", error)
+                logger.debug("The doorbell is unreachable: %s", error)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     finally:

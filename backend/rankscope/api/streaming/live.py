@@ -1,8 +1,8 @@
 """Live streams: one reader for each run, for all of its viewers; events are sent as they were stored.
 
-A viewer first catches up by pages of its own (it pulls: a slow one costs nobody anything), then joins the run's feed at
-the tail. The feed waits on the doorbell, or two seconds when nobody rings, reads what is new, and hands the same bytes to
-every viewer's bounded queue.
+A viewer first catches up in pages (it pulls, so a slow one costs others nothing), then joins the run's feed at the
+tail. The feed waits for the doorbell, or two seconds, reads what is new, and puts the same bytes into every viewer's
+bounded queue.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 PAGE = 500
 MOST_BYTES = 2_000_000
-"""Of one read, unless a single event is larger: a snapshot of a large model has a megabyte."""
+"""Per read, unless a single event is larger: a snapshot of a large model takes a megabyte."""
 POLL_S = 2.0
 KEEP_ALIVE_S = 15.0
 PULSE_S = 1.0
-"""Two that are missing make a page ask whether the server is there: it has five seconds to tell its reader."""
+"""After two missing pulses a page checks whether the server is reachable: it must say so within five seconds."""
 QUEUED_BATCHES = 64
 RETRY = b"retry: 1000\n\n"
 KEEP_ALIVE = b": still here\n\n"
@@ -44,12 +44,12 @@ class Batch:
     parts: list[bytes]
     data: bytes
     end: bytes | None = None
-    """The end event, when the run has ended and these were its last events."""
+    """The end event, if the run has ended and these are its last events."""
     has_more: bool = False
     """The run had further events when this was read."""
 
     def after(self, seq: int) -> bytes:
-        """The bytes of the events with a number above `seq`."""
+        """The bytes of the events after number `seq`."""
         if seq < self.first:
             return self.data
         return b"".join(self.parts[seq - self.first + 1 :])
@@ -87,10 +87,10 @@ def _end(status: RunStatus | str, last_seq: int) -> bytes:
 @dataclass(eq=False)
 class Viewer:
     queue: "asyncio.Queue[Batch | None]" = field(default_factory=lambda: asyncio.Queue(QUEUED_BATCHES))
-    """None: closed; the browser comes back with Last-Event-ID."""
+    """None: closed; the browser reconnects with Last-Event-ID."""
 
     def offer(self, batch: Batch) -> bool:
-        """False when the viewer is too slow; it is then closed."""
+        """Returns False if the viewer is too slow; it is then closed."""
         try:
             self.queue.put_nowait(batch)
         except asyncio.QueueFull:
@@ -110,7 +110,7 @@ class Feed:
     def __init__(self, feeds: "Feeds", run_id: str, position: int) -> None:
         self._feeds, self._run_id = feeds, run_id
         self.position = position
-        """Everything up to this number has been handed to the viewers that were there."""
+        """Everything up to this number has been given to the viewers that had joined."""
         self.viewers: set[Viewer] = set()
         self.bell = asyncio.Event()
         self.task = asyncio.create_task(self._live(), name=f"feed-{run_id}")
@@ -119,22 +119,22 @@ class Feed:
         try:
             await self._read_on()
         except Exception:
-            # A feed without its reader would look like a run in which nothing happens.
-            logger.exception("The feed of run %s broke; its viewers come back to another one.", self._run_id)
+            # Without its reader, a feed would look like a run in which nothing happens.
+            logger.exception("The feed of run %s broke; its viewers will reconnect to a new one.", self._run_id)
             self._feeds.forget(self._run_id, self)
             for viewer in self.viewers:
                 viewer.close()
 
     async def _read_on(self) -> None:
         while True:
-            self.bell.clear()  # before the read: a bell during it means another read
+            self.bell.clear()  # before the read: a bell during it triggers another read
             try:
                 batch = await asyncio.to_thread(read_batch, self._feeds.engine, self._run_id, self.position)
             except SQLAlchemyError as error:
                 logger.warning("The feed of run %s could not read: %s", self._run_id, error)
                 await asyncio.sleep(POLL_S)
                 continue
-            # No await from here to the end of the turn: a viewer that joins sees the position and the viewers together.
+            # No await from here to the end of the iteration: a viewer that joins must see position and viewers in step.
             self.position = batch.last
             if batch.parts or batch.end:
                 self.viewers -= {viewer for viewer in self.viewers if not viewer.offer(batch)}
@@ -147,7 +147,7 @@ class Feed:
 
 
 class Feeds:
-    """All feeds of this process."""
+    """All feeds in this process."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -157,14 +157,14 @@ class Feeds:
 
     @property
     def is_closed(self) -> bool:
-        """The server ends: whatever streams ends as well."""
+        """The server is shutting down, and every stream with it."""
         return self._is_closed
 
     def __len__(self) -> int:
         return len(self._feeds)
 
     def ring(self, run_id: str | None = None) -> None:
-        """A hint that a run (None: any run) has something new."""
+        """Hints that a run (None: any run) has new events."""
         for feed in self._feeds.values() if run_id is None else filter(None, [self._feeds.get(run_id)]):
             feed.bell.set()
 
@@ -173,7 +173,7 @@ class Feeds:
             del self._feeds[run_id]
 
     def close(self) -> None:
-        """Ends every stream; browsers come back on their own."""
+        """Ends every stream; browsers reconnect by themselves."""
         self._is_closed = True
         for feed in self._feeds.values():
             feed.task.cancel()
@@ -182,7 +182,7 @@ class Feeds:
         self._feeds.clear()
 
     async def stream(self, run_id: str, after: int, pulse: Callable[[], bytes] | None = None) -> AsyncGenerator[bytes]:
-        """Server-sent events after number `after`, until the run has ended, the viewer is too slow, or the server ends.
+        """Server-sent events after number `after`, until the run ends, the viewer is too slow, or the server shuts down.
 
         `pulse` makes a sign of life: one at the start, then one after each second without an event. None: only comments,
         to keep the connection open.
@@ -211,7 +211,7 @@ class Feeds:
         patience_s = PULSE_S if pulse else KEEP_ALIVE_S
         feed, viewer = self._join(run_id, position)
         try:
-            # What the feed handed out before we joined; what it hands out from now on waits in our queue.
+            # What the feed sent before we joined; what it sends from now on waits in our queue.
             while position < feed.position:
                 gap = await asyncio.to_thread(read_batch, self.engine, run_id, position)
                 if not gap.parts:

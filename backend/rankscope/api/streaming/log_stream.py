@@ -1,4 +1,4 @@
-"""A log that is followed: its parts as they are written, over one connection."""
+"""Follows a log: sends its parts as they are written, over one connection."""
 
 import asyncio
 import json
@@ -46,5 +46,5 @@ async def followed(
         if quiet_s >= KEEP_ALIVE_S:
             yield _KEEP_ALIVE
             quiet_s = 0.0
-        await asyncio.sleep(LOOK_S)  # the log is a file of another process: nobody rings when it grows
+        await asyncio.sleep(LOOK_S)  # another process writes the log, and nothing announces that it has grown
         quiet_s += LOOK_S

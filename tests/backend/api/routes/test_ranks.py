@@ -142,7 +142,7 @@ def test_components_of_a_module_are_its_rows(api: httpx.Client, run_id: str) -> 
         np.testing.assert_equal(raw[step], expected[3] / 2 if step > 2 else np.full(WIDTH, np.nan))
     problem = api.get(f"/api/v1/runs/{run_id}/ranks/components?module=5")
     assert problem.status_code == 404
-    assert "has no module 5; it has 5, counted from 0" in problem.json()["detail"]
+    assert "has no module 5; it has 5, numbered from 0" in problem.json()["detail"]
 
 
 def test_ranks_are_empty_before_the_model_is_loaded(api: httpx.Client, launch: Callable[..., str]) -> None:

@@ -215,7 +215,7 @@ def test_feed_that_breaks_sends_its_viewers_to_another_one(
         follower.join()
         assert follower.sequence == sequence(engine, claimed.run_id)
     assert follower.connections > 1
-    assert "its viewers come back to another one" in caplog.text
+    assert "its viewers will reconnect to a new one" in caplog.text
 
 
 def test_finished_run_is_told_and_ended_and_a_resumed_one_streams_again(
