@@ -8,7 +8,7 @@ from rankscope.contract.methods import Method
 from rankscope.contract.metrics import STEPS_PER_SECOND, TRAIN_LOSS
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.tables import Run
-from rankscope.health.rules import Facts, NewestCut, NewestRanks, Pruning, Warned
+from rankscope.health.facts import Facts, NewestCut, NewestRanks, Pruning, Warned
 from rankscope.store.history import health_inputs
 from rankscope.store.history.series import Curve, read_curves
 from rankscope.store.history.snapshots import modules_event

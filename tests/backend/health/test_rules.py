@@ -17,7 +17,8 @@ from rankscope.contract.methods import (
     SoraMethod,
 )
 from rankscope.contract.status import RunStatus
-from rankscope.health.rules import Facts, Finding, NewestCut, NewestRanks, Pruning, Warned, check
+from rankscope.health.facts import Facts, Finding, NewestCut, NewestRanks, Pruning, Warned
+from rankscope.health.rules import check
 from rankscope.health.trends import loss_trend
 
 METHOD = DynamicRankMethod(target_rank=2, initial_rank=3, prune_interval=10)

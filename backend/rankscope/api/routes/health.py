@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from rankscope.api.deps import NowDep, ResourcesDep, RunId
 from rankscope.api.guard.access import needs
 from rankscope.api.shapes.base import Shape
-from rankscope.health.rules import Code, Severity, check
+from rankscope.health.facts import Code, Severity
+from rankscope.health.rules import check
 from rankscope.health.run_facts import read_facts
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
