@@ -1,1 +1,1 @@
-"""What a person takes away from a run: a report of one page, and a bundle with everything."""
+"""What you can download from a run: the adapter, a one-page report, and a bundle with everything."""

@@ -1,4 +1,4 @@
-"""The members of an adapter's zip in either layout, with the base model named so that a reader finds it."""
+"""The files of an adapter's zip in either layout, with a base model name that readers can load."""
 
 import json
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from rankscope.exports.uniform_adapter import CONFIG, WEIGHTS, Layout, NotUnifor
 def adapter_members(
     folder: Path, layout: Layout, modules: Iterable[StoredModule], run: Run, catalog: Catalog
 ) -> list[Member]:
-    """Files of the adapter in `folder`, which is compact on disk. `modules`: the run's own, as its events have them."""
+    """The files of the adapter in `folder`, which is compact on disk. `modules`: the run's modules, as in its events."""
     replaced: dict[str, Member] = {}
     config = (folder / CONFIG).read_bytes()
     if layout == "uniform":
@@ -40,7 +40,7 @@ def adapter_members(
 
 
 def layout_sizes(folder: Path, modules: Iterable[StoredModule]) -> dict[Layout, int]:
-    """Bytes of the weights in each layout that is possible."""
+    """Size of the weights in bytes, for each possible layout."""
     sizes: dict[Layout, int] = {}
     with suppress(NotUniform):
         sizes["uniform"] = UniformAdapter(folder, _sizes_of(modules)).size_bytes
@@ -54,7 +54,7 @@ def _sizes_of(modules: Iterable[StoredModule]) -> dict[str, tuple[int, int]]:
 
 
 def source_of(run: Run, catalog: Catalog) -> str | None:
-    """What `from_pretrained` takes for the run's base model; None when the model is no longer here."""
+    """What `from_pretrained` takes for the run's base model; None if the model is no longer installed."""
     try:
         return catalog.model(run.model_id).source
     except RankScopeError:
@@ -62,7 +62,7 @@ def source_of(run: Run, catalog: Catalog) -> str | None:
 
 
 def _with_base(config: bytes, source: str | None) -> bytes:
-    """The adapter's config with its base model by the name or folder that loads it; as it is when that is not known."""
+    """The adapter's config with the base model's name or folder as `from_pretrained` takes it; unchanged if `source` is None."""
     if source is None:
         return config
     changed = json.loads(config) | {"base_model_name_or_path": source}

@@ -1,4 +1,4 @@
-"""A zip that is made while it is sent: no temporary file, no copy in memory."""
+"""Zip files written while they are sent: no temporary file, no copy in memory."""
 
 import io
 import zipfile
@@ -14,21 +14,21 @@ ZIP_RESPONSE: dict[int | str, dict[str, Any]] = {
         "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-"""What a route that answers with a zip says of it in the API's document."""
+"""The OpenAPI description of a route that returns a zip."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One file of the zip. `parts` is read when its turn comes."""
+    """One file of the zip. `parts` is read when the file is written."""
 
     name: str
     parts: Iterable[bytes]
     is_deflated: bool = False
-    """Text gets much smaller; weights do not."""
+    """Worth it for text; weights don't compress."""
 
 
 class _Outbox(io.RawIOBase):
-    """Keeps what ZipFile writes until it is taken. Not seekable: ZipFile then writes sizes after each file."""
+    """Keeps what ZipFile writes until `take`. Not seekable, so ZipFile writes sizes after each file."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -47,7 +47,7 @@ class _Outbox(io.RawIOBase):
 
 
 def files_within(folder: Path) -> list[Path]:
-    """Plain files of the folder, no links out of it."""
+    """The folder's plain files; symbolic links are skipped."""
     root = folder.resolve()
     return sorted(
         path
@@ -57,7 +57,7 @@ def files_within(folder: Path) -> list[Path]:
 
 
 def members_of(folder: Path, prefix: str = "") -> list[Member]:
-    """The folder's plain files, their names below `prefix`."""
+    """The folder's plain files, with `prefix` before their names."""
     root = folder.resolve()
     return [Member(prefix + path.relative_to(root).as_posix(), parts_of(path)) for path in files_within(folder)]
 
@@ -70,7 +70,7 @@ def zip_of(members: Iterable[Member]) -> Iterator[bytes]:
             entry = zipfile.ZipInfo(member.name)
             entry.compress_type = zipfile.ZIP_DEFLATED if member.is_deflated else zipfile.ZIP_STORED
             entry.external_attr = 0o644 << 16
-            # Its size is not known before it is read: zip64, so that it may be large.
+            # The size is unknown until the file is read; zip64 allows large ones.
             with archive.open(entry, "w", force_zip64=True) as target:
                 for part in member.parts:
                     target.write(part)
@@ -79,7 +79,7 @@ def zip_of(members: Iterable[Member]) -> Iterator[bytes]:
 
 
 def parts_of(path: Path) -> Iterator[bytes]:
-    """The file's bytes, a MiB at a time; it is opened when the first is asked for."""
+    """The file's bytes, one MiB at a time; it is opened on the first read."""
     with path.open("rb") as source:
         while chunk := source.read(_CHUNK):
             yield chunk

@@ -1,4 +1,4 @@
-"""Where a run's result lies."""
+"""Where a run's result is stored."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ class Artifact:
 
 
 def find_artifact(settings: Settings, run: Run) -> Artifact | None:
-    """The newest attempt's result, once the run has said that it is complete; None before."""
+    """The newest attempt's result; None until the run has reported it as complete."""
     if run.artifact is None:
         return None
     folders = ((number, settings.attempt_dir(run.id, number) / run.artifact) for number in range(run.attempt, 0, -1))

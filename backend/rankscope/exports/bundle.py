@@ -1,4 +1,4 @@
-"""Everything of a run in one zip: what happened, in files that a spreadsheet or a script reads, and the result."""
+"""A run in one zip: its history as files for a spreadsheet or a script, and the result."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ _BYTES_A_READ = 64_000_000
 
 
 def bundle(engine: Engine, run: ExportedRun, logs: dict[int, Path], result: Path | None) -> Iterator[Member]:
-    """`logs`: attempt -> its log file. `result`: the folder of the adapter or model, None before there is one."""
+    """`logs`: attempt -> its log file. `result`: the folder of the adapter or model; None if there is none yet."""
 
     def text(name: str, parts: Iterable[str]) -> Member:
         return Member(f"{run.id}/{name}", (part.encode() for part in parts), is_deflated=True)
@@ -78,13 +78,13 @@ def _ledger(engine: Engine, run: ExportedRun) -> Iterator[str]:
 
 
 def _ranks(engine: Engine, run: ExportedRun) -> Iterator[str]:
-    """A line a snapshot: step, budget, then the live rank of each module by its name."""
+    """One line per snapshot: step, budget, then each module's live rank."""
     yield _lines([["step", "budget", *(module.name for module in run.modules)]])
     if not run.modules or run.width is None:
         return
     with reading(engine) as session:
         steps = snapshots.rank_steps(session, run.id)
-    # A component is a bit and two numbers of two bytes, in base64.
+    # Each component takes one bit and two 2-byte numbers, in base64.
     frames_a_read = max(1, min(_FRAMES_A_READ, _BYTES_A_READ // (6 * len(run.modules) * run.width)))
     for start in range(0, len(steps), frames_a_read):
         part = steps[start : start + frames_a_read]
@@ -103,7 +103,7 @@ def _lines(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Numbers as they are. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    """Numbers unchanged; text that a spreadsheet would run as a formula gets an apostrophe in front."""
     if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")) or value == "-Infinity":
         return value
     return f"'{value}"

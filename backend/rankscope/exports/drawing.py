@@ -1,4 +1,4 @@
-"""Charts of a report as SVG: they need no script, print well, and open for ever."""
+"""A report's charts as SVG: they need no script, and print well."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 _INK, _MUTED, _GRID = "#1b2733", "#5b6875", "#e1e6eb"
 _EMPTY = (227, 230, 234)
-# More rank is darker; lightness alone orders the colours, so that print and colour blindness lose nothing.
+# A higher rank is darker. Lightness alone orders the colours, so they work in greyscale and for colour-blind readers.
 _SCALE = ((255, 255, 217), (199, 233, 180), (127, 205, 187), (65, 182, 196), (34, 94, 168), (8, 29, 88))
 _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 12, 12, 34
 _CELL_HEIGHT = 22
@@ -17,7 +17,7 @@ _CELL_HEIGHT = 22
 
 @dataclass(frozen=True)
 class Line:
-    """`x`, `y` of equal length; NaN breaks the line."""
+    """`x` and `y` have equal length; NaN breaks the line."""
 
     name: str
     x: Sequence[float]
@@ -27,10 +27,10 @@ class Line:
 
 
 def curves(lines: Sequence[Line], *, x_title: str, width: int = 460, height: int = 220) -> str:
-    """Lines over one another on common axes; a sentence where nothing finite was measured."""
+    """Lines on shared axes, or a sentence if there are no finite values."""
     shown = [line for line in lines if np.isfinite(np.asarray(line.y, dtype=float)).any()]
     if not shown:
-        return "<p class='none'>Nothing was measured.</p>"
+        return "<p class='none'>No data.</p>"
     x_low, x_high = _span([value for line in shown for value in line.x])
     y_low, y_high = _span([value for line in shown for value in line.y if np.isfinite(value)])
     inner_width, inner_height = width - _LEFT - _RIGHT, height - _TOP - _BOTTOM
@@ -62,7 +62,7 @@ def curves(lines: Sequence[Line], *, x_title: str, width: int = 460, height: int
 def heatmap(
     rows: Sequence[str], columns: Sequence[str], cells: npt.NDArray[np.int64], top: int, *, width: int = 940
 ) -> str:
-    """`cells` (rows, columns): live rank, -1 where no module is. Every cell has its number; rank 0 is grey."""
+    """`cells` (rows, columns): live rank, -1 where there is no module. Every cell shows its rank; rank 0 is grey."""
     left, head = 90, 26
     step = (width - left) / max(1, len(columns))
     height = head + _CELL_HEIGHT * len(rows)
@@ -109,8 +109,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _text(x: float, y: float, words: str, anchor: str, colour: str = _MUTED) -> str:
-    return f"<text x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}' fill='{colour}'>{escape(words)}</text>"
+def _text(x: float, y: float, text: str, anchor: str, colour: str = _MUTED) -> str:
+    return f"<text x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}' fill='{colour}'>{escape(text)}</text>"
 
 
 def _colour(share: float) -> tuple[int, int, int]:
@@ -122,6 +122,6 @@ def _colour(share: float) -> tuple[int, int, int]:
 
 
 def _ink_on(colour: tuple[int, int, int]) -> str:
-    """Black or white, whichever stands out more."""
+    """Black or white, whichever has the higher contrast."""
     red, green, blue = colour
     return _INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff"

@@ -1,4 +1,4 @@
-"""One page about a run for somebody who has no RankScope: result, ranks, curves, configuration. HTML without scripts."""
+"""A one-page report of a run, readable without RankScope: result, ranks, curves, configuration. HTML without scripts."""
 
 from html import escape
 from typing import Any
@@ -30,7 +30,7 @@ pre{background:#f5f7f9;padding:12px;overflow:auto;font-size:12px}.none,.small{co
 
 
 def report(session: Session, run: ExportedRun) -> str:
-    """The report as it stands now; a run that has not ended says so."""
+    """The report of the run as it is now; it says so if the run has not ended."""
     metrics = series.read_curves(session, run.id, limit=_POINTS)
     frames, _ = snapshots.rank_frames(session, run.id, limit=_FRAMES)
     warnings = events.read_after(session, run.id, 0, 100, ["warning"])
@@ -56,7 +56,7 @@ def report(session: Session, run: ExportedRun) -> str:
 
 
 def _head(run: ExportedRun) -> str:
-    ended = "" if run.status.is_terminal else " It has not ended: this is how it stands now."
+    ended = "" if run.status.is_terminal else " It has not ended; this report shows its current state."
     why = f"<p>{escape(run.message)}</p>" if run.message else ""
     notes = f"<p>{escape(run.notes)}</p>" if run.notes else ""
     return f"<h1>{escape(run.name)}</h1><p class='small'>Run {run.id}, {run.status}.{ended}</p>{why}{notes}"
@@ -97,7 +97,7 @@ def _ranks(run: ExportedRun, frames: list[StoredRanks]) -> str:
 
 
 def _grid(modules: list[Module]) -> tuple[list[str], list[str], list[tuple[int, int]]]:
-    """Rows by stack and layer, columns by kind, in the order of the forward pass; twins get columns of their own."""
+    """Rows by stack and layer, columns by kind, in forward order; modules with the same place get separate columns."""
     rows: dict[str, int] = {}
     columns: dict[str, int] = {}
     places: list[tuple[int, int]] = []

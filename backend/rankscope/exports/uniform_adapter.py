@@ -1,7 +1,7 @@
-"""A compact adapter as a uniform one: every module at the same rank, zero-padded, for readers that need that.
+"""Converts a compact adapter to a uniform one: every module zero-padded to the same rank, for readers that need that.
 
-`dynamic_rank.export_lora(layout="uniform")` writes the same from a model. Here an adapter on disk is read tensor by tensor
-and padded while it is sent, so that a large one takes no memory and no room, and old runs have it too.
+`dynamic_rank.export_lora(layout="uniform")` writes the same from a model. Here an adapter on disk is padded tensor by
+tensor while it is sent, so a large one needs no extra memory or disk space, and old runs work too.
 """
 
 import json
@@ -20,7 +20,7 @@ _CHUNK = 1 << 20
 
 
 class NotUniform(Exception):
-    """The adapter cannot be padded; the message says why."""
+    """The adapter can't be padded; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class _Tensor:
     shape: tuple[int, ...]
     padded: tuple[int, ...]
     start: int | None
-    """Byte in the file; None for a module at rank 0, which the file lacks."""
+    """Offset in the file; None for a module at rank 0, which is not in the file."""
 
     @property
     def size_bytes(self) -> int:
@@ -43,7 +43,7 @@ class UniformAdapter:
     """The files of a uniform adapter made from the compact one in `folder`.
 
     sizes: module name -> (out, in), for the modules at rank 0 that the compact adapter leaves out.
-    Raises NotUniform for an adapter that is not ours to pad.
+    Raises NotUniform for an adapter that RankScope did not write.
     """
 
     def __init__(self, folder: Path, sizes: Mapping[str, tuple[int, int]]) -> None:
@@ -71,11 +71,11 @@ class UniformAdapter:
 
     @property
     def size_bytes(self) -> int:
-        """Of the weights' file."""
+        """Size of the weights file."""
         return len(self._head()) + sum(tensor.size_bytes for tensor in self._tensors)
 
     def weights(self) -> Iterator[bytes]:
-        """adapter_model.safetensors, about a MiB at a time."""
+        """adapter_model.safetensors, about one MiB at a time."""
         yield self._head()
         with self._weights.open("rb") as file:
             for tensor in self._tensors:
@@ -124,7 +124,7 @@ class UniformAdapter:
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """The header of a safetensors file that our own worker wrote, and the byte at which the data begin."""
+    """The header of a safetensors file written by RankScope's worker, and the offset of its data."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > path.stat().st_size:
@@ -136,7 +136,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
 
 
 def _padded(file: Any, tensor: _Tensor) -> Iterator[bytes]:
-    """The tensor's rows, each filled up with zeros, then the rows that it lacks."""
+    """The tensor's rows, each padded with zeros, then the missing rows."""
     item = _item_bytes(tensor.dtype)
     if tensor.shape == tensor.padded:
         file.seek(tensor.start)
