@@ -82,15 +82,15 @@ def _loss_becomes_nan(stack: Stack, page: Page, run: str) -> None:
     expect(trouble).to_contain_text(re.compile(r"The loss is NaN since step \d+"))
     expect(trouble).to_contain_text(re.compile(r"WARNING Scores are NaN at step \d+"))
     assert serious_issues(page) == []
-    # It has no checkpoint to fork from: one click starts it again.
-    page.get_by_role("button", name="Start again with learning rate 0.0007").click()
+    # It has no checkpoint to fork from: one click starts a new run.
+    page.get_by_role("button", name="Start a new run with learning rate 0.0007").click()
     page.wait_for_url(lambda url: f"/runs/{run}" not in url)
     expect(page.get_by_test_id("run-status")).to_contain_text("queued")
     anew = page.url.rsplit("/", 1)[-1]
     with stack.client() as client:
         made = client.stop(anew, save=False)
         assert (made["name"], made["config"]["training"]["learning_rate"]) == ("diverging", 0.0007)
-        assert made["notes"] == f"Start again with learning rate 0.0007, after run {run}."
+        assert made["notes"] == f"Start a new run with learning rate 0.0007, after run {run}."
 
 
 def _encoder_and_decoder(stack: Stack, page: Page, run: str) -> None:

@@ -1,1 +1,1 @@
-"""What is wrong with a run, or may be, and what to do about it."""
+"""Problems of a run: the rules that find them, and what to do about them."""

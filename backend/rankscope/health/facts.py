@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Warned:
-    """A warning that the training has stored."""
+    """A warning stored by the training."""
 
     code: str
     message: str
@@ -43,7 +43,7 @@ class Warned:
 
 @dataclass(frozen=True)
 class NewestRanks:
-    """The newest snapshot. `scores`: of live components, all modules together; NaN and inf as they are."""
+    """The newest snapshot. `scores`: of the live components of all modules; may be NaN or infinite."""
 
     step: int
     is_final: bool
@@ -55,7 +55,7 @@ class NewestRanks:
 
 @dataclass(frozen=True)
 class Pruning:
-    """A pruning, planned or done, and the components that it was to leave."""
+    """A planned or completed pruning, and the number of components it should leave."""
 
     step: int
     budget: int
@@ -63,7 +63,7 @@ class Pruning:
 
 @dataclass(frozen=True)
 class NewestCut:
-    """The newest pruning that took components away: their scores, and the lowest score that stayed; exact, unlike a snapshot's."""
+    """The newest pruning that removed components: their scores, and the lowest remaining score. Exact, unlike a snapshot's."""
 
     step: int
     threshold: float
@@ -72,35 +72,35 @@ class NewestCut:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the rules look at. Steps are optimizer steps; `losses` and `speeds` (steps a second) are in order."""
+    """Everything the rules look at. Steps are optimizer steps; `losses` and `speeds` (steps per second) are in order."""
 
     status: RunStatus
     method: Method
     step: int = 0
     total_steps: int | None = None
     window: PruningWindow | None = None
-    """Of methods with a budget that falls."""
+    """For methods with a pruning schedule."""
     settled_step: int | None = None
     held_since: int | None = None
-    """The step from which on a person holds pruning."""
+    """The step at which pruning was held."""
     frozen_at: int | None = None
     target_rank: int | None = None
-    """The one that holds, after all steering."""
+    """After all steering."""
     pruning_due: Pruning | None = None
     """The newest planned pruning up to the newest snapshot, with all steering."""
     pruned_to: Pruning | None = None
-    """The newest pruning that was done."""
+    """The newest completed pruning."""
     cut: NewestCut | None = None
     ranks: NewestRanks | None = None
     losses: Sequence[tuple[int, float]] = ()
     speeds: Sequence[float] = ()
     """Of the newest attempt."""
     loss_age_s: float | None = None
-    """For how long no training loss came in while steps were made; None unless the run trains right now."""
+    """How long the run has reported no training loss; None unless it is training right now."""
     worker: str | None = None
     lease_s: float = 30.0
     lease_age_s: float | None = None
-    """Since the worker last renewed its lease; None unless one is held."""
+    """Time since the worker last renewed its lease; None if no worker holds the run."""
     warnings: Sequence[Warned] = ()
 
     def warned(self, *codes: str) -> Warned | None:

@@ -26,7 +26,7 @@ def loss_nan(facts: Facts) -> Finding | None:
 
 
 def loss_diverging(facts: Facts) -> Finding | None:
-    """The loss has lost much of what it had gained, and does not fall."""
+    """The loss has risen well above its best, and is not falling."""
     trend = loss_trend(facts.losses, facts.cut.step if facts.cut is not None else None)
     if trend is None or not trend.is_diverging:
         return None

@@ -8,13 +8,13 @@ from rankscope.health.facts import Facts, Finding
 _FEWEST_SPEEDS = 12
 _RECENT_SPEEDS = 5
 _COLLAPSED_BELOW = 0.4
-"""Of the attempt's median: a busy machine halves a speed, what is worse has a cause."""
+"""Share of the attempt's median. A busy machine may halve the speed; a larger drop has another cause."""
 _STALLED_S = 60.0
 _STALLED_STEPS = 50
 
 
 def throughput_collapse(facts: Facts) -> Finding | None:
-    """The newest speeds are far below what this attempt had, or no step has ended for long."""
+    """The newest speeds are far below the attempt's median, or no step has ended for a long time."""
     if not facts.status.is_owned or not facts.speeds:
         return None
     usual = median(facts.speeds)
@@ -25,7 +25,7 @@ def throughput_collapse(facts: Facts) -> Finding | None:
             "throughput_collapse",
             "error",
             f"No step has ended for {facts.loss_age_s:.0f} s, since step {facts.step}; the median of this attempt is "
-            f"{usual:.3g} steps a second.",
+            f"{usual:.3g} steps per second.",
             f"{look} If the training hangs, stop the run and resume it.",
             facts.step,
         )
@@ -37,14 +37,14 @@ def throughput_collapse(facts: Facts) -> Finding | None:
     return Finding(
         "throughput_collapse",
         "warning",
-        f"{recent:.3g} steps a second at step {facts.step}; the median of this attempt is {usual:.3g}.",
+        f"{recent:.3g} steps per second at step {facts.step}; the median of this attempt is {usual:.3g}.",
         look,
         facts.step,
     )
 
 
 def heartbeat_late(facts: Facts) -> Finding | None:
-    """The worker has not renewed its lease; it does so every quarter of one."""
+    """The worker has not renewed its lease for half a lease period; it should do so every quarter."""
     age_s = facts.lease_age_s
     if not facts.status.is_owned or age_s is None or age_s <= facts.lease_s / 2:
         return None

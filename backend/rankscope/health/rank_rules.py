@@ -10,7 +10,7 @@ _SHOWN_NAMES = 5
 
 
 def ranks_never_move(facts: Facts) -> Finding | None:
-    """By plan components should be gone by now, and every module still has all of its own."""
+    """Components should have been pruned by now, and every module still has all of them."""
     warning = facts.warned("budget_unmoved", "ranks_equal")
     if warning is not None:
         return Finding("ranks_never_move", "warning", warning.message, warning.next_step, warning.step)
@@ -38,7 +38,7 @@ def ranks_never_move(facts: Facts) -> Finding | None:
 
 
 def budget_out_of_reach(facts: Facts) -> Finding | None:
-    """More is live than the newest pruning allowed, or than the target allows once pruning is over."""
+    """More components are live than the newest pruning allows, or than the target allows after pruning has ended."""
     ranks = facts.ranks
     if ranks is None or facts.target_rank is None:
         return None
@@ -79,7 +79,7 @@ def budget_out_of_reach(facts: Facts) -> Finding | None:
 
 
 def _held(facts: Facts, since: int, sizes: str, *, is_over: bool) -> Finding:
-    """Held pruning costs nothing within the window: the release makes up for it."""
+    """Held pruning does no harm within the window: the release catches up."""
     held = f"Pruning has been held since step {since}: {sizes}."
     if facts.status == RunStatus.done:
         return Finding(
@@ -128,7 +128,7 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
         return Finding(
             "module_at_rank_0",
             "error",
-            f"{saw} The adapter does nothing any more.",
+            f"{saw} The adapter no longer has any effect.",
             facts.method.keep_more,
             ranks.step,
         )
@@ -138,7 +138,7 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
         if ranks.is_final or keeps_ranks
         else "They may come back until the ranks are final."
     )
-    # At a mean rank of one, a module with two components leaves another one without any.
+    # At a mean rank of 1, every module with two components leaves another with none.
     is_common = facts.target_rank == 1 or keeps_ranks or not ranks.is_final
     if 2 * len(empty) > len(ranks.ranks) and not is_common:
         return Finding(
@@ -158,7 +158,7 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
 
 
 def scores_equal(facts: Facts) -> Finding | None:
-    """All live components have one and the same score, and a pruning had to choose between them.
+    """All live components have the same score, and a pruning had to choose between them.
 
     A snapshot's scores are float16: shares below 6e-8 are no signal, but scores without a scale of their own may be small
     and differ. Of those the exact scores of the pruning decide.
@@ -178,14 +178,14 @@ def scores_equal(facts: Facts) -> Finding | None:
         "scores_equal",
         "warning",
         f"All {len(ranks.scores)} live components have the score {first:g} at step {ranks.step}: {why}, so pruning chooses "
-        "them by their position alone.",
+        "them by position only.",
         method.tell_scores_apart,
         ranks.step,
     )
 
 
 def scores_nan(facts: Facts) -> Finding | None:
-    """Scores of live components that are NaN. Infinity is not: a snapshot's float16 shows it above 65,504."""
+    """Scores of live components that are NaN. Infinity is allowed: float16, as snapshots use it, has no number above 65,504."""
     ranks, warning = facts.ranks, facts.warned("nan_scores")
     bad = 0 if ranks is None else sum(math.isnan(score) for score in ranks.scores)
     if ranks is None or (not bad and warning is None):

@@ -28,7 +28,7 @@ class Remedy(BaseModel):
 
 
 def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
-    """For a failed or stopped run; None when only a new configuration helps. `kept_steps`: of its checkpoints."""
+    """The remedy for a failed or stopped run; None if only a new configuration helps. `kept_steps`: steps of its checkpoints."""
     if run.status not in (RunStatus.failed, RunStatus.stopped) or run.reason in UNCHANGED_WOULD_FAIL:
         return None
     if run.reason in OUT_OF_MEMORY:
@@ -46,7 +46,9 @@ def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
         rate = float(f"{RunConfig.stored(run.config).training.learning_rate / 3:.1g}")
         changes = {"training": {"learning_rate": rate}}
         if not kept_steps:
-            return Remedy(action="launch", label=f"Start again with learning rate {rate:g}", step=None, changes=changes)
+            return Remedy(
+                action="launch", label=f"Start a new run with learning rate {rate:g}", step=None, changes=changes
+            )
         step = max(kept_steps)
         return Remedy(
             action="fork", label=f"Fork from step {step} with learning rate {rate:g}", step=step, changes=changes

@@ -1,4 +1,4 @@
-"""Reads from the database what the rules look at."""
+"""Reads the facts for the health rules from the database."""
 
 from sqlmodel import Session
 
@@ -89,7 +89,7 @@ def _pruning_due(run: Run, config: RunConfig, ranks: health_inputs.UnpackedRanks
 
 
 def _pruned_to(session: Session, run: Run, ranks: health_inputs.UnpackedRanks | None) -> Pruning | None:
-    """The pruning that made the newest snapshot's mask; its event is stored just after the snapshot."""
+    """The pruning that made the newest snapshot's mask. Its event is stored right after the snapshot."""
     if ranks is not None and ranks.is_pruning:
         return Pruning(ranks.step, ranks.budget)
     found = health_inputs.newest_pruning(session, run.id)

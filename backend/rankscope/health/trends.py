@@ -1,4 +1,4 @@
-"""Where a noisy curve is going: medians of stretches, so that no single step decides."""
+"""The trend of a noisy curve: medians of intervals, so that no single step decides."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ _FEWEST = 30
 _STRETCHES = 20
 _SHORTEST = 5
 _LOST_SHARE = 0.25
-"""Of what the loss had gained since the start."""
+"""Share of what the loss has gained since the start."""
 _ABOVE_BEST = 0.5
-"""Of the best itself; decides where the loss has never fallen."""
+"""Share of the best value; decides if the loss has never fallen."""
 _ERRORS_LOST, _ERRORS_FALLEN = 6.0, 4.0
-"""Standard errors of a stretch's median that noise does not reach."""
+"""Standard errors of an interval's median that noise does not reach."""
 _MAD_TO_SD = 1.4826
 _MEDIAN_ERROR = 1.2533
 """Standard error of a median over that of a mean, for normal noise."""
@@ -21,7 +21,7 @@ _MEDIAN_ERROR = 1.2533
 
 @dataclass(frozen=True)
 class LossTrend:
-    """Medians of stretches of equal length: the first, the best and the newest."""
+    """Medians of intervals of equal length: the first, the best and the newest."""
 
     best: float
     best_step: int
@@ -31,7 +31,7 @@ class LossTrend:
 
 
 def loss_trend(points: Sequence[tuple[int, float]], cut_step: int | None = None) -> LossTrend | None:
-    """The trend of (step, loss) in order of steps; None while there are too few finite points to tell.
+    """The trend of (step, loss), sorted by step; None if there are too few finite points.
 
     Diverging: the newest stretch lies above the best one by more than noise can explain, by half of the best, and by a
     quarter of what had been gained; and it does not fall. A pruning raises the loss of a healthy run too: if the best
@@ -41,7 +41,7 @@ def loss_trend(points: Sequence[tuple[int, float]], cut_step: int | None = None)
     if len(finite) < _FEWEST:
         return None
     size = max(_SHORTEST, len(finite) // _STRETCHES)
-    # From the end on, so that the newest stretch is whole.
+    # From the end, so that the newest interval is complete.
     ends = range(len(finite), size - 1, -size)
     stretches = [finite[end - size : end] for end in reversed(ends)]
     middles = [median(loss for _, loss in stretch) for stretch in stretches]
@@ -49,7 +49,7 @@ def loss_trend(points: Sequence[tuple[int, float]], cut_step: int | None = None)
     at = middles.index(best)
     recent, previous = middles[-1], middles[-2]
     spreads = [_spread(stretch) for stretch in stretches]
-    # At least that since the best: a curve may be smooth while nothing is learned, and noisy afterwards.
+    # At least the noise since the best: a curve may be smooth while nothing is learned, and noisy afterwards.
     spread = max(median(spreads), median(spreads[at:]))
     error = _MEDIAN_ERROR * _MAD_TO_SD * spread / math.sqrt(size)
     lost = recent - best

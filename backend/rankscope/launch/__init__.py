@@ -1,1 +1,1 @@
-"""From a draft to a queued run: its plan, its options, changes to it, forks, and the message that wakes a worker."""
+"""From a draft to a queued run: plan, method switch, changes, forks, baselines, and the message that wakes a worker."""

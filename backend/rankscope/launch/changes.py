@@ -1,4 +1,4 @@
-"""Changes to a run's configuration: merged in, compared, and refused where they would make it another training."""
+"""Changes to a run's configuration: merge, compare, and refuse those that would make it a different training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,11 +27,11 @@ _RETRY_FIELDS = frozenset(
         "hardware.device",
     }
 )
-"""What may change within one training: nothing that it computes, up to rounding and the draw of dropout."""
+"""What may change within one training: nothing that affects the result, except for rounding and random dropout."""
 
 
 def changed(config: Mapping[str, Any], changes: Changes) -> RunConfig:
-    """The configuration with these parts in place of its own: `{"training": {"batch_size": 8}}`.
+    """The configuration with these parts replaced: `{"training": {"batch_size": 8}}`.
 
     Raises BadInput, with fields named `changes...`.
     """
@@ -73,12 +73,12 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
 
 
 def check_retry(differences: Mapping[str, list[Any]], before: RunConfig, after: RunConfig) -> None:
-    """Raises BadInput unless the changed run is still the same training, in other pieces or kept in another way."""
+    """Raises BadInput unless the changed run is still the same training."""
     problems = [
         FieldProblem(
             f"changes.{field}",
             new,
-            "cannot change in a retry: what comes after would be another training",
+            "can't change in a retry, because the rest would be a different training",
             "Fork the run from a checkpoint, or launch a new one.",
         )
         for field, (_, new) in differences.items()
@@ -91,7 +91,7 @@ def check_retry(differences: Mapping[str, list[Any]], before: RunConfig, after: 
             FieldProblem(
                 "changes.training.batch_size",
                 after.training.batch_size,
-                f"times gradient_accumulation {after.training.gradient_accumulation} is {now} rows a step; "
+                f"times gradient_accumulation {after.training.gradient_accumulation} is {now} rows per step; "
                 f"the run has {rows}",
                 f"Choose both so that their product is {rows}.",
             )

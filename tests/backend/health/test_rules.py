@@ -135,7 +135,7 @@ def test_modules_at_rank_0_are_named_and_judged() -> None:
     assert only(check(replace(most, target_rank=1))).severity == "info"
     nothing = only(check(facts(ranks=ranks(60, 0, 0, 0, 0, final=True))))
     assert nothing.severity == "error"
-    assert "The adapter does nothing any more" in nothing.message
+    assert "The adapter no longer has any effect" in nothing.message
     given = ControlMethod(rank_pattern=dict(zip(NAMES, (3, 0, 0, 0), strict=False)))
     assert check(facts(method=given, window=None, target_rank=None, ranks=ranks(60, 3, 0, 0, 0))) == []
 
@@ -245,7 +245,7 @@ def test_a_loss_that_rises_with_a_cut_diverges_only_above_where_it_began(seed: i
 def test_a_collapse_of_the_speed_and_a_stall() -> None:
     slow = only(check(facts(speeds=[3.0] * 20 + [0.5] * 5)))
     assert (slow.code, slow.severity) == ("throughput_collapse", "warning")
-    assert slow.message.startswith("0.5 steps a second at step 60; the median of this attempt is 3")
+    assert slow.message.startswith("0.5 steps per second at step 60; the median of this attempt is 3")
     assert check(facts(speeds=[3.0] * 20 + [0.5] * 2 + [3.0] * 3)) == []
     assert check(facts(speeds=[3.0] * 20 + [0.5] * 5, status=RunStatus.done)) == []
     stalled = only(check(facts(speeds=[3.0], loss_age_s=61.0)))

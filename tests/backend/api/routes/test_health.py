@@ -155,7 +155,7 @@ def test_a_speed_that_collapses_and_a_training_that_stands_still(
     ]
     append(engine, run, batch, now=time.time())
     slow = health(api, run.run_id)["throughput_collapse"]
-    assert slow["message"].startswith("0.8 steps a second at step 36; the median of this attempt is 4")
+    assert slow["message"].startswith("0.8 steps per second at step 36; the median of this attempt is 4")
     # The next attempt is not judged by the speeds of this one.
     with writing(engine) as session:
         assert reap(session, now=time.time() + 1000, max_lost_workers=3) == [run.run_id]

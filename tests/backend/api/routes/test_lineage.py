@@ -92,10 +92,10 @@ def test_out_of_memory_is_retried_with_half_the_batch_in_one_call(
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"training": {"learning_rate": 0.5}}, "changes.training.learning_rate", "would be another training"),
-        ({"training": {"batch_size": 4}}, "changes.training.batch_size", "is 4 rows a step; the run has 8"),
+        ({"training": {"learning_rate": 0.5}}, "changes.training.learning_rate", "would be a different training"),
+        ({"training": {"batch_size": 4}}, "changes.training.batch_size", "is 4 rows per step; the run has 8"),
         ({"training": {"batch_size": 0}}, "changes.training.batch_size", "must be at least 1"),
-        ({"method": {"target_rank": 1}}, "changes.method.target_rank", "would be another training"),
+        ({"method": {"target_rank": 1}}, "changes.method.target_rank", "would be a different training"),
         ({"nothing": 1}, "changes.nothing", "is not a field"),
     ],
 )
@@ -243,7 +243,7 @@ def test_a_diverged_run_offers_a_lower_rate_from_a_checkpoint_or_else_from_the_s
     failed = api.get(f"/api/v1/runs/{run_id}").json()
     assert failed["remedy"] == {
         "action": "launch",
-        "label": "Start again with learning rate 0.01",
+        "label": "Start a new run with learning rate 0.01",
         "step": None,
         "changes": {"training": {"learning_rate": 0.01}},
     }
