@@ -1,4 +1,4 @@
-"""Changes to the configuration of a run that no worker has."""
+"""Changes to the configuration of a run that no worker holds."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ def change_config(
     total_steps: int,
     environment: Environment,
 ) -> None:
-    """Gives a run that no worker has another configuration than `before`, and records what changed."""
+    """Changes the configuration of a run that no worker holds from `before`, and records what changed."""
     if run.status.is_owned:
         raise InvalidTransition(f"Run {run.id} is {run.status}; its configuration is in use.", "Stop it first.")
     if not differences:
@@ -49,7 +49,7 @@ def change_config(
 
 
 def check_editable(run: Run) -> None:
-    """Raises InvalidTransition unless the run waits for its first start: nothing has been trained with the old one."""
+    """Raises InvalidTransition unless the run waits for its first start."""
     if run.status != RunStatus.queued or run.attempt:
         raise InvalidTransition(
             f"Run {run.id} is {run.status}"

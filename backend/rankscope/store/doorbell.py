@@ -16,9 +16,9 @@ def channel(run_id: str) -> str:
 
 
 class Doorbell:
-    """Rings after a commit. Never raises and never waits long: time-outs of 0.2 s, no retries.
+    """Rings after a commit. Never raises and never blocks for long: timeouts of 0.2 s, no retries.
 
-    After a failure it stays silent for `pause_s`, so that a dead broker cannot slow a trainer down at every batch.
+    After a failure it stays silent for `pause_s`, so that an unreachable broker does not slow training down at every batch.
     """
 
     def __init__(self, broker_url: str, pause_s: float = 5.0) -> None:
@@ -66,7 +66,7 @@ class JobBell:
         self._subscribed: redis.client.PubSub | None = None
 
     def listen(self) -> None:
-        """What rings from now on ends the next `wait`."""
+        """Subscribes, so that rings from now on end the next `wait`."""
         if self._subscribed is not None:
             return
         subscribed = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]

@@ -121,7 +121,7 @@ def give_back(session: Session, claim: JobClaim, *, now: float) -> None:
 def reap(session: Session, *, now: float, lapsed: Collection[Lease] | None = None) -> list[str]:
     """Takes jobs with a lapsed lease from their workers (see `Leases.lapsed`); returns their ids."""
     return [
-        _take_back(session, job, f"Worker {job.worker} has not been heard of in time.", now)
+        _take_back(session, job, f"Worker {job.worker} has stopped renewing its lease.", now)
         for job in JOBS.lapsed(session, now=now, lapsed=lapsed)
     ]
 

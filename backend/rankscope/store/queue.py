@@ -1,4 +1,4 @@
-"""Who runs what: claims, the start of training, and runs whose worker went away."""
+"""The queue as workers use it: claims, the start of training, and runs whose worker is gone."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -57,9 +57,9 @@ def claim_next(session: Session, *, worker: str, has_gpu: bool, lease_s: float, 
 
 
 def renew_lease(session: Session, run_id: str, attempt: int, *, lease_s: float, now: float) -> str | None:
-    """Keeps the run for another `lease_s` and returns what a person asked for: None, `save` or `now`.
+    """Keeps the run for another `lease_s` and returns the requested stop: None, `save` or `now`.
 
-    Raises LeaseLost when another attempt has taken the run, or it has ended.
+    Raises LeaseLost if another attempt has taken the run, or if it has ended.
     """
     row = RUNS.change(session, run_id, attempt, {"lease_expires_at": now + lease_s}, [col(Run.stop_requested)])
     stop: str | None = row[1]
@@ -67,7 +67,7 @@ def renew_lease(session: Session, run_id: str, attempt: int, *, lease_s: float, 
 
 
 def owned_run(session: Session, run_id: str, attempt: int) -> Run:
-    """The run, if this attempt still owns it; else LeaseLost."""
+    """The run. Raises LeaseLost if this attempt no longer owns it."""
     run = session.get(Run, run_id, populate_existing=True, with_for_update=True)
     if run is None or run.attempt != attempt or not run.status.is_owned:
         raise RUNS.lost(run_id, attempt)
@@ -120,9 +120,9 @@ def give_up_lease(
     cause: str | None = None,
     next_step: str | None = None,
 ) -> RunStatus:
-    """A run without its worker: back to the waiting runs, stopped if a person wanted that, or failed if it loses every worker.
+    """Takes a run from its worker: it waits again, or is stopped if that was requested, or fails after too many lost workers.
 
-    With `max_lost_workers` None (a drain) the loss is not counted. `next_step`: what to do once it is failed.
+    `max_lost_workers` None (the worker shuts down): the loss is not counted. `next_step`: what to do if the run fails.
     """
     if run.status == RunStatus.stopping:
         runs.transition(session, run, RunStatus.stopped, now=now, reason=reason, message=message, cause=cause)
@@ -138,9 +138,9 @@ def give_up_lease(
                 RunStatus.failed,
                 now=now,
                 reason=reason,
-                message=f"{message} This has happened {run.lost_workers} times.",
+                message=f"{message} It is not retried again ({run.lost_workers} of {max_lost_workers + 1}).",
                 cause=cause,
-                next_step=next_step or "Look at the log's end and at the worker's memory, then resume the run.",
+                next_step=next_step or "Check the end of the log and the worker's memory, then resume the run.",
             )
             return RunStatus.failed
     runs.transition(
@@ -166,13 +166,13 @@ def reap(session: Session, *, now: float, max_lost_workers: int, lapsed: Collect
             now=now,
             reason="worker_lost",
             max_lost_workers=max_lost_workers,
-            message=f"Worker {run.worker} has not been heard of in time.",
+            message=f"Worker {run.worker} has stopped renewing its lease.",
         )
     return [run.id for run in found]
 
 
 def release_worker(session: Session, worker: str, *, now: float, max_lost_workers: int) -> list[str]:
-    """Takes all runs of a worker that is known to be gone (its successor with the same name calls this at its start)."""
+    """Takes all runs from a worker that is known to be gone; a new worker with the same name calls this when it starts."""
     held = RUNS.of_worker(session, worker)
     for run in held:
         give_up_lease(

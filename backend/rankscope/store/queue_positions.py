@@ -1,4 +1,4 @@
-"""The order of the queue: which runs wait, in which places, and how to rearrange them."""
+"""Queue positions: which runs wait, in which order, and how to reorder them."""
 
 import math
 from collections.abc import Sequence
@@ -23,20 +23,20 @@ def waiting(*columns: Any) -> Select[Any]:
 
 
 def queue_positions(session: Session) -> dict[str, int]:
-    """Run id -> place among the waiting runs; 1 is next."""
+    """Run id -> position among the waiting runs; 1 is next."""
     return {run_id: index for index, run_id in enumerate(session.scalars(waiting(Run.id)), start=1)}
 
 
 def waiting_runs(session: Session, *, limit: int) -> tuple[list[Run], int]:
-    """The first runs that wait, the next one first, and how many wait in all."""
+    """The first waiting runs, next one first, and the number of all waiting runs."""
     total = session.scalar(select(func.count()).select_from(waiting(col(Run.id)).subquery())) or 0
     return list(session.scalars(waiting(Run).limit(limit))), total
 
 
 def reorder(session: Session, run_ids: Sequence[str]) -> list[Run]:
-    """These runs take, in this order, the places that they have now; a run takes the priority of its place.
+    """Distributes these runs, in this order, over the positions that they have now. A run gets the priority of its position.
 
-    Raises InvalidTransition for a run that does not wait any more: nothing is changed then.
+    Raises InvalidTransition if a run no longer waits; nothing is changed then.
     """
     if len(set(run_ids)) != len(run_ids):
         raise BadInput([FieldProblem("run_ids", list(run_ids), "names a run twice", "Name each run once.")])
@@ -46,7 +46,7 @@ def reorder(session: Session, run_ids: Sequence[str]) -> list[Run]:
         if run_id not in by_id:
             run = runs.get_run(session, run_id)
             raise InvalidTransition(
-                f"Run {run_id} is {run.status}; only waiting runs have a place.", "Reload the queue."
+                f"Run {run_id} is {run.status}; only waiting runs have a position.", "Reload the queue."
             )
     chosen = set(run_ids)
     new_order = iter(run_ids)
@@ -55,7 +55,7 @@ def reorder(session: Session, run_ids: Sequence[str]) -> list[Run]:
     last: tuple[int, float] | None = None
     for (priority, order), run in zip(places, arranged, strict=True):
         if last is not None and last[0] == priority:
-            # Two runs that were queued in the same moment share an order: their places must differ.
+            # Two runs queued at the same moment have the same order; their positions must differ.
             order = max(order, math.nextafter(last[1], math.inf))
         last = run.priority, run.queue_order = priority, order
         session.add(run)

@@ -37,7 +37,7 @@ from rankscope.contract.tables import Run
 from rankscope.contract.tasks import TASKS
 
 Key = str | int | float | None
-"""What a row has in the sorted column."""
+"""A row's value in the sorted column."""
 
 _LONGEST_CURSOR = 4000
 _MOST_WORDS = 20
@@ -63,7 +63,7 @@ class Page:
 def list_runs(
     session: Session, filter: Filter, *, sort: str = "-created_at", limit: int = 100, cursor: str | None = None
 ) -> Page:
-    """One page, and how many runs fit the filter in all. Runs without a value in the sorted column come last."""
+    """One page, and the number of all runs that match the filter. Runs without a value in the sorted column come last."""
     dialect = session.get_bind().dialect.name
     column = _sorted_column(sort, dialect)
     where = _conditions(filter, dialect)
@@ -72,7 +72,7 @@ def list_runs(
     order = column.desc().nulls_last() if is_falling else column.asc().nulls_last()
     if cursor is not None:
         where.append(_after(column, *_decode(cursor, sort), is_falling=is_falling))
-    # Lists show none of these, and a page of large configurations takes seconds to read.
+    # Lists don't show these, and reading a page of large configurations takes seconds.
     unread = [defer(getattr(Run, name)) for name in ("config", "environment", "notes")]
     rows = session.execute(
         select(Run, column.label("key")).options(*unread).where(*where).order_by(order, col(Run.id)).limit(limit + 1)
@@ -109,7 +109,7 @@ def _sorted_column(sort: str, dialect: str) -> ColumnElement[Any]:
         case "headline" | "accuracy":  # its name before there were tasks
             return _headline(dialect)
         case "status":
-            return type_coerce(col(Run.status), String)  # as text, so that a cursor's value need not be a status
+            return type_coerce(col(Run.status), String)  # as text, because a cursor may contain any value
         case field if field in SORTS:
             return type_coerce(col(getattr(Run, field)), getattr(Run, field).type)
         case _:
@@ -152,7 +152,7 @@ def _encode(sort: str, key: Key, run_id: str) -> str:
 
 
 def _decode(cursor: str, sort: str) -> tuple[Key, str]:
-    """The last row's key and id; BadInput for a cursor that this API did not make, or made for another order."""
+    """The last row's key and id. Raises BadInput for a cursor that this API did not issue, or issued for another order."""
     try:
         if len(cursor) > _LONGEST_CURSOR:
             raise ValueError("too long")
@@ -161,11 +161,11 @@ def _decode(cursor: str, sort: str) -> tuple[Key, str]:
             raise ValueError("odd parts")
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         message = f"is {cursor[:50]!r}, which is not a cursor of this API"
-        raise BadInput([FieldProblem("cursor", cursor[:200], message, "Send next_cursor as it came.")]) from error
+        raise BadInput([FieldProblem("cursor", cursor[:200], message, "Send next_cursor unchanged.")]) from error
     if own_sort != sort:
         message = f"belongs to a list sorted by {own_sort!r}, not by {sort!r}"
         raise BadInput(
-            [FieldProblem("cursor", cursor, message, "Begin again without a cursor after a change of sort.")]
+            [FieldProblem("cursor", cursor, message, "Start without a cursor after changing the sort order.")]
         )
     return key, run_id
 
@@ -182,7 +182,7 @@ def _is_key(key: object, sort: str) -> bool:
 
 
 def _is_storable(text: object) -> bool:
-    """Whether it is text that both databases can compare with: no NUL, no half of a character."""
+    """Whether both databases can compare with this text: no NUL, no lone surrogates."""
     return isinstance(text, str) and "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
@@ -198,7 +198,7 @@ def _conditions(filter: Filter, dialect: str) -> list[ColumnElement[bool]]:
     where += [_has_tag(tag, dialect) for tag in dict.fromkeys(filter.tags)]
     words = list(dict.fromkeys(filter.search.split()))
     if len(words) > _MOST_WORDS:
-        message = f"has {len(words)} words; at most {_MOST_WORDS} are searched for"
+        message = f"has {len(words)} words; at most {_MOST_WORDS} are allowed"
         raise BadInput([FieldProblem("search", filter.search, message, "Search for fewer words.")])
     for word in words:
         fields = (Run.name, Run.id, Run.model_id, Run.data_id)
@@ -207,10 +207,10 @@ def _conditions(filter: Filter, dialect: str) -> list[ColumnElement[bool]]:
 
 
 def _has_tag(tag: str, dialect: str) -> ColumnElement[bool]:
-    """Whether one of the run's tags is exactly this one. Tags are a JSON list, whose text escapes some letters."""
+    """Whether the run has exactly this tag. Tags are a JSON list, which escapes some characters."""
     if dialect == "postgresql":
         tags = func.json_array_elements_text(Run.tags).table_valued("value")
-        # A NUL, which older versions let in, is an error of json_array_elements_text.
+        # json_array_elements_text fails on a NUL, which older versions accepted.
         return case(
             (cast(Run.tags, String).contains("\\u0000", autoescape=True), false()),
             else_=exists(select(literal(1)).select_from(tags).where(tags.c.value == tag)),

@@ -1,4 +1,4 @@
-"""Runs: make, find, change status. Every change of status is written together with its event."""
+"""Runs: create, find, change status. Every change of status is stored together with its event."""
 
 import secrets
 from collections.abc import Collection, Sequence
@@ -21,7 +21,7 @@ _MOST_PARAMETERS = 1000
 
 
 def new_run_id() -> str:
-    """Eight letters and digits that cannot be misread: about 39 bits, so that ids stay short to type."""
+    """Eight letters and digits that are hard to misread: about 39 bits, and short to type."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
@@ -39,7 +39,7 @@ def create_run(
     run_id: str | None = None,
     parent: tuple[str, int] | None = None,
 ) -> Run:
-    """Stores a queued run with its fully resolved configuration. `parent`: id and step that it was forked from."""
+    """Stores a queued run with its fully resolved configuration. `parent`: the run's id and the step it was forked from."""
     run = Run(
         id=run_id or new_run_id(),
         parent_id=parent[0] if parent else None,
@@ -74,7 +74,7 @@ def default_name(config: RunConfig) -> str:
 def get_run(session: Session, run_id: str) -> Run:
     run = session.get(Run, run_id, populate_existing=True)
     if run is None:
-        raise NotFound(f"There is no run {run_id!r}.", "Open the list of runs to see which there are.")
+        raise NotFound(f"There is no run {run_id!r}.", "The list of runs shows all of them.")
     return run
 
 
@@ -94,13 +94,13 @@ def transition(
     cause: str | None = None,
     step: int | None = None,
 ) -> None:
-    """Changes the status and appends its event; refuses what TRANSITIONS does not allow.
+    """Changes the status and appends its event. Raises InvalidTransition for what TRANSITIONS does not allow.
 
-    Safe against another writer: the UPDATE only takes when the status is still the one that was read.
+    Safe against concurrent writers: the UPDATE only applies if the status is still the one that was read.
     """
     before = run.status
     if to not in TRANSITIONS[RunStatus(before)]:
-        raise InvalidTransition(f"Run {run.id} is {before}; it cannot become {to}.")
+        raise InvalidTransition(f"Run {run.id} is {before}; it can't become {to}.")
     values: dict[str, Any] = {
         "status": to,
         "reason": reason,
@@ -137,9 +137,9 @@ def transition(
 
 
 def request_stop(session: Session, run_id: str, *, save: bool, now: float) -> Run:
-    """Stops a run: at once when it waits, else by asking its worker.
+    """Stops a run: immediately if it is waiting, otherwise by asking its worker.
 
-    Asking again may only sharpen: `now` after `save`.
+    A second request can only be stricter: `now` after `save`.
     """
     run = get_run(session, run_id)
     if run.status.is_claimable:
@@ -165,7 +165,7 @@ def request_stop(session: Session, run_id: str, *, save: bool, now: float) -> Ru
 
 
 def request_resume(session: Session, run_id: str, *, now: float) -> Run:
-    """Puts a stopped or failed run back into the queue; it goes on from its newest checkpoint."""
+    """Puts a stopped or failed run back into the queue; it continues from its newest checkpoint."""
     run = get_run(session, run_id)
     check_resumable(run)
     transition(session, run, RunStatus.queued, now=now, reason="resumed")
@@ -182,7 +182,7 @@ def delete_run(session: Session, run_id: str) -> Run:
     """Removes a run that no worker holds, with its events; the caller removes its files after the commit."""
     run = get_run(session, run_id)
     if run.status.is_owned:
-        raise InvalidTransition(f"Run {run.id} is {run.status}; a run on a worker cannot be deleted.", "Stop it first.")
+        raise InvalidTransition(f"Run {run.id} is {run.status}; a run on a worker can't be deleted.", "Stop it first.")
     gone = session.execute(
         delete(Run)
         .where(col(Run.id) == run_id, col(Run.attempt) == run.attempt, col(Run.status) == run.status)
@@ -196,9 +196,9 @@ def delete_run(session: Session, run_id: str) -> Run:
 
 
 def relatives(session: Session, run: Run, *, most: int) -> tuple[list[Run], bool]:
-    """The run's tree: the oldest ancestor that is left, and all that was forked from it, parents before children.
+    """The run's tree: its oldest remaining ancestor and all forks of it, parents before children.
 
-    At most `most` runs, and whether that is all. Of more than `most` generations the nearest ones are taken.
+    At most `most` runs, and whether these are all. If there are more than `most` generations, the nearest ones.
     """
     top, seen = run, {run.id}
     while (
@@ -225,7 +225,7 @@ def attempts_of(session: Session, run_id: str, *, most: int | None = None) -> li
 
 
 def checkpoints_of(session: Session, run_id: str, places: Collection[tuple[int, int]]) -> list[Checkpoint]:
-    """Those of these (attempt, step) that were recorded, by step, then attempt."""
+    """The recorded checkpoints among these (attempt, step), by step, then attempt."""
     found: list[Checkpoint] = []
     every = sorted({step for _, step in places})
     for start in range(0, len(every), _MOST_PARAMETERS):
@@ -238,5 +238,5 @@ def checkpoints_of(session: Session, run_id: str, places: Collection[tuple[int, 
 
 
 def find_runs(session: Session, run_ids: Sequence[str]) -> list[Run]:
-    """These runs in this order; NotFound names the first that is missing."""
+    """These runs in this order. Raises NotFound for the first missing one."""
     return [get_run(session, run_id) for run_id in run_ids]

@@ -29,7 +29,7 @@ def done_so_far(run: Run) -> list[Steering]:
 
 
 def is_held(actions: Iterable[SteerAction]) -> bool:
-    """Whether pruning is held after these actions, in their order."""
+    """Whether pruning is held after these actions, in this order."""
     return [action for action in actions if action != "target"][-1:] == ["hold"]
 
 
@@ -62,7 +62,7 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
         )
     if len(run.steer_requests) >= _MOST:
         raise InvalidTransition(
-            f"Run {run.id} has {_MOST} pending steering requests.", "Wait until the training has answered."
+            f"Run {run.id} has {_MOST} pending steering requests.", "Wait until the current step ends."
         )
     if len(stored_steering(run.config)) + len(run.steer_requests) >= MOST_STEERING:
         raise InvalidTransition(
@@ -83,7 +83,7 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
                     "target_rank",
                     target_rank,
                     f"does not fit action {action}",
-                    "Give target_rank with action target, and with no other.",
+                    "Set target_rank for the action target only.",
                 )
             ]
         )

@@ -175,7 +175,7 @@ def test_a_killed_child_is_retried_until_it_has_happened_too_often(case: Callabl
     supervisor.child.kill()
     run = one.end()
     assert (run.status, run.reason, run.lost_workers) == (RunStatus.failed, "child_killed", 1)
-    assert run.message == "The training process was killed by signal 9 (Killed). This has happened 1 times."
+    assert run.message == "The training process was killed by signal 9 (Killed). It is not retried again (1 of 1)."
     assert run.cause == "ready"  # the last line of its log
 
 

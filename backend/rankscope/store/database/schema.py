@@ -1,4 +1,4 @@
-"""The database's schema: brought up to date at the start, refused when it is newer than this program."""
+"""The database's schema: migrated at startup, refused if it is newer than this version."""
 
 import sqlite3
 from pathlib import Path
@@ -17,7 +17,7 @@ _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def migrate(engine: Engine) -> None:
-    """Runs the migrations that are missing. Several processes may call it at once: the database lets one do it."""
+    """Runs the missing migrations. Several processes may call it at once; a lock in the database lets one do it."""
     with engine.execution_options(rankscope_write=True).begin() as connection:
         if connection.dialect.name == "postgresql":
             # Held until the transaction ends; any constant works, as long as every process uses the same.
@@ -54,7 +54,7 @@ def check_current(engine: Engine) -> None:
     scripts = ScriptDirectory(str(_MIGRATIONS))
     if current is None:
         raise StartupError(
-            f"The database {where} has no tables yet; start the RankScope server once, which makes them."
+            f"The database {where} has no tables yet; start the RankScope server once, which creates them."
         )
     if current not in {script.revision for script in scripts.walk_revisions()}:
         raise StartupError(

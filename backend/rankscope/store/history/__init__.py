@@ -1,1 +1,1 @@
-"""What a run did: its events, and what is computed from them."""
+"""A run's history: its events, and what is computed from them."""

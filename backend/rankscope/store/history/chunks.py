@@ -1,4 +1,4 @@
-"""Chunks: the points of every metric, packed while events are appended, so that no reader goes through all events."""
+"""Chunks: the points of every metric, packed while events are appended, so that readers need not read all events."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ from rankscope.store.history import event_text
 from rankscope.store.history.points import Points, joined, pack, reduced
 
 EVENTS_A_CHUNK = 1024
-"""A stretch of a run is packed once it has so many events; up to that many wait for the next one."""
+"""Events per chunk; up to that many are not packed yet."""
 REDUCED_POINTS = 64
 _MOST_EVENTS = 2 * EVENTS_A_CHUNK
 _MOST_STRETCHES = 8
-"""In one transaction: a run that has never been packed is worked off little by little."""
+"""Events packed in one transaction; a run that was never packed takes several."""
 
 
 def pack_events(session: Session, run_id: str, chunked_seq: int, last_seq: int) -> int:
-    """Packs the metrics after event `chunked_seq` when there are enough; returns up to which event they are packed now.
+    """Packs the metrics after event `chunked_seq` if there are enough. Returns the last event that is packed now.
 
     The caller holds the run's row and stores that number in it.
     """
@@ -42,7 +42,7 @@ def pack_events(session: Session, run_id: str, chunked_seq: int, last_seq: int) 
 
 
 def recorded(session: Session, run_id: str, *, after: int, upto: int | None = None) -> dict[tuple[int, str], Points]:
-    """(attempt, name) -> points of the events after number `after`, in the order of their numbers."""
+    """(attempt, name) -> points of the events after number `after`, in order."""
     where = [col(Event.run_id) == run_id, col(Event.kind) == "metrics", col(Event.seq) > after]
     if upto is not None:
         where.append(col(Event.seq) <= upto)
@@ -64,7 +64,7 @@ def recorded(session: Session, run_id: str, *, after: int, upto: int | None = No
 
 @dataclass
 class _Table:
-    """Events of one attempt that have the same names: columns, not cells, are what costs time afterwards."""
+    """Events of one attempt with the same metric names, so that they can be packed column by column."""
 
     seqs: list[int] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
@@ -76,7 +76,7 @@ def _by_name(tables: dict[tuple[int, tuple[str, ...]], _Table]) -> dict[tuple[in
     parts: dict[tuple[int, str], list[tuple[npt.NDArray[np.int64], Points]]] = defaultdict(list)
     for (attempt, names), table in tables.items():
         seqs, steps, times = np.array(table.seqs), np.array(table.steps, np.int32), np.array(table.times, np.float64)
-        # numpy reads "NaN", "Infinity" and "-Infinity" as the numbers that they are.
+        # numpy parses "NaN", "Infinity" and "-Infinity".
         columns = np.array(table.rows, np.float64).T
         for name, values in zip(names, columns, strict=True):
             parts[attempt, name].append((seqs, Points(steps, times, np.ascontiguousarray(values))))
@@ -103,7 +103,7 @@ def _row(run_id: str, first_seq: int, attempt: int, name: str, of: Points) -> di
 
 
 def pack_old_runs(engine: Engine) -> None:
-    """Packs runs that were recorded before there were chunks; each transaction a few thousand events."""
+    """Packs runs recorded before chunks existed, a few thousand events per transaction."""
     with reading(engine) as session:
         run_ids = session.scalars(
             select(col(Run.id)).where(col(Run.last_seq) - col(Run.chunked_seq) >= _MOST_EVENTS)

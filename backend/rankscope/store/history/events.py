@@ -38,7 +38,7 @@ def append(
     now: float,
     times: Sequence[float] | None = None,
 ) -> int:
-    """Appends a worker's events and returns the last number; LeaseLost when the attempt no longer owns the run.
+    """Appends a worker's events and returns the last number. Raises LeaseLost if the attempt no longer owns the run.
 
     `times`: when each of them happened, None: now.
     """
@@ -47,7 +47,7 @@ def append(
 
 
 def append_unfenced(session: Session, run_id: str, batch: Sequence[RunEvent], *, now: float) -> int:
-    """Appends the server's own events (changes of status), whoever owns the run."""
+    """Appends the server's own events (changes of status), regardless of who owns the run."""
     return _append(session, run_id, batch, now, true())
 
 
@@ -107,7 +107,7 @@ def _row(event: RunEvent, run_id: str, seq: int, attempt: int, at: float) -> dic
 
 
 def find_batch(session: Session, run_id: str, attempt: int, batch: Sequence[RunEvent], *, after: int) -> int | None:
-    """The last number of a batch of this attempt that stands somewhere after number `after`; None if it does not.
+    """The last number of this attempt's batch if it is stored somewhere after number `after`, else None.
 
     For a writer that cannot know whether its commit went through. Only whole batches are found: they were one insert.
     """
@@ -125,7 +125,7 @@ def find_batch(session: Session, run_id: str, attempt: int, batch: Sequence[RunE
 def _steered(
     batch: Iterable[RunEvent], config: StoredConfig, requests: Sequence[StoredSteerRequest]
 ) -> dict[str, object]:
-    """What was done to the training becomes part of the run's configuration, so that a resume does it again."""
+    """Adds steering that took effect to the run's configuration, so that a resume repeats it."""
     done = [event for event in batch if event.kind == "steer"]
     if not done:
         return {}
@@ -161,7 +161,7 @@ def texts_after(
 ) -> list[tuple[int, str]]:
     """(seq, event as JSON) of the events with seq > `after`, in order.
 
-    Ends early where they have `most_characters` together; at least one event comes.
+    Stops early when they have `most_characters` in total; returns at least one event.
     """
     page: list[tuple[int, str]] = []
     size = 0
@@ -181,7 +181,7 @@ def rows_after(
     """Rows with seq > `after`, in order, fetched as they are taken; close it when you stop early."""
     where = [col(Event.run_id) == run_id, col(Event.seq) > after]
     if kinds:
-        # One range of the index for each kind: a few rare ones are found without looking at everything between them.
+        # One index range per kind: finds a few rare events without reading those between them.
         found = (
             session.scalars(
                 select(col(Event.seq)).where(*where, col(Event.kind) == kind).order_by(col(Event.seq)).limit(limit)
@@ -198,7 +198,7 @@ def rows_after(
 def last_seq(session: Session, run_id: str) -> int:
     seq = session.scalar(select(col(Run.last_seq)).where(col(Run.id) == run_id))
     if seq is None:
-        raise NotFound(f"There is no run {run_id!r}.", "Open the list of runs to see which there are.")
+        raise NotFound(f"There is no run {run_id!r}.", "The list of runs shows all of them.")
     return seq
 
 
@@ -221,7 +221,7 @@ def cuts(session: Session, run_id: str) -> dict[int, int | None]:
 
 
 def visible(session: Session, run_id: str) -> ColumnElement[bool]:
-    """The condition that leaves out what a resume has replaced."""
+    """A condition that excludes what a resume has replaced."""
     conditions = [
         col(Event.attempt) == attempt if cut is None else and_(col(Event.attempt) == attempt, col(Event.step) <= cut)
         for attempt, cut in cuts(session, run_id).items()
@@ -230,7 +230,7 @@ def visible(session: Session, run_id: str) -> ColumnElement[bool]:
 
 
 def is_replaced(starts: Mapping[int, int | None], attempt: int, step: int) -> bool:
-    """Whether `visible` hides what `attempt` did at `step`: a later attempt began before it.
+    """Whether `visible` hides what `attempt` did at `step`, because a later attempt started before it.
 
     `starts`: attempt -> the step that it began at, None while it has not.
     """

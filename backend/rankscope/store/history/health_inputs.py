@@ -1,4 +1,4 @@
-"""What a look at a run's health needs beside its row and its curves: the newest snapshot, prunings, phase, warnings."""
+"""Inputs of the health rules besides the run's row and curves: the newest snapshot, prunings, phase, warnings."""
 
 import base64
 from contextlib import closing
@@ -27,7 +27,7 @@ class UnpackedRanks(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """A pruning that took components away: their scores, and the lowest score that stayed."""
+    """A pruning that removed components: their scores, and the lowest remaining score."""
 
     step: int
     threshold: float
@@ -35,11 +35,11 @@ class Cut(NamedTuple):
 
 
 def newest_ranks(session: Session, run_id: str) -> UnpackedRanks | None:
-    """The visible snapshot of the highest step; None before the first one."""
+    """The visible snapshot with the highest step; None before the first one."""
     row = session.scalars(
         select(Event)
         .where(col(Event.run_id) == run_id, col(Event.kind) == "ranks", visible(session, run_id))
-        .order_by(col(Event.seq).desc())  # of what is visible the newest event has the highest step
+        .order_by(col(Event.seq).desc())  # the newest visible event has the highest step
         .limit(1)
     ).one_or_none()
     if row is None:
@@ -62,7 +62,7 @@ def newest_pruning(session: Session, run_id: str) -> tuple[int, int] | None:
 
 
 def newest_cut(session: Session, run_id: str) -> Cut | None:
-    """The newest visible pruning that took a component away."""
+    """The newest visible pruning that removed a component."""
     with closing(session.scalars(_prunings(session, run_id).execution_options(yield_per=20))) as rows:
         for row in rows:
             event = cast(StoredPruning, stored(row))
@@ -92,7 +92,7 @@ def _prunings(session: Session, run_id: str) -> Select[Event]:
 
 
 def warnings(session: Session, run_id: str) -> list[StoredWarning]:
-    """Visible warnings of the training, in order: the newest 500."""
+    """The newest 500 visible warnings of the training, in order."""
     rows = session.scalars(
         select(Event)
         .where(col(Event.run_id) == run_id, col(Event.kind) == "warning", visible(session, run_id))

@@ -1,4 +1,4 @@
-"""Points of one metric as columns: packed into bytes, reduced for a chart, smoothed."""
+"""A metric's points as columns: packing into bytes, reduction for charts, smoothing."""
 
 import math
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ class Points:
         return Points(self.steps[where], self.times[where], self.values[where])
 
     def by_step(self) -> "Points":
-        """In order of steps; points of equal steps stay in their order."""
+        """Sorted by step; points with equal steps keep their order."""
         if np.all(self.steps[1:] >= self.steps[:-1]):
             return self
         return self.at(np.argsort(self.steps, kind="stable"))
@@ -52,7 +52,7 @@ def joined(parts: Iterable[Points]) -> Points:
 
 
 def pack(of: Points) -> bytes:
-    """Columns one after the other, little-endian: int32[n] steps, float64[n] times, float64[n] values."""
+    """The columns one after the other, little-endian: int32[n] steps, float64[n] times, float64[n] values."""
     return of.steps.astype("<i4").tobytes() + of.times.astype("<f8").tobytes() + of.values.astype("<f8").tobytes()
 
 
@@ -66,7 +66,7 @@ def unpack(packed: bytes) -> Points:
 
 
 def marked(values: npt.NDArray[Any]) -> list[float | str]:
-    """Numbers as JSON has them: those that are not finite as "NaN", "Infinity", "-Infinity"."""
+    """Numbers for JSON; those that are not finite become "NaN", "Infinity" or "-Infinity"."""
     plain: list[float | str] = values.tolist()
     for index in np.flatnonzero(~np.isfinite(values)):
         plain[index] = mark(float(values[index]))
@@ -83,7 +83,7 @@ def reduced(values: Floats, limit: int) -> Indices:
     """Which of these points to draw: about `limit`. Of each bucket the first, last, smallest and largest, and all that are
     not finite.
 
-    The shape of the curve and every extreme stay; what is left out lies between points that are kept.
+    Keeps the shape of the curve and every extreme; omitted points are between kept ones.
     """
     n = len(values)
     if n <= limit or limit < 4:

@@ -1,4 +1,4 @@
-"""Rank snapshots in columns: what a packed snapshot says of its modules, for many snapshots at once."""
+"""Rank snapshots as columns: the values of every module, for many snapshots at once."""
 
 import base64
 from collections.abc import Collection, Sequence
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rankscope.contract.stored import StoredRanks
 
 Frames = Sequence[StoredRanks]
-"""Stored ranks events, all of the same number of modules and width."""
+"""Stored ranks events with the same number of modules and the same width."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ComponentColumns:
     live: npt.NDArray[np.bool_]
     scores: npt.NDArray[np.float16]
     raw_scores: npt.NDArray[np.float16] | None
-    """NaN in snapshots without; None when no snapshot has any."""
+    """NaN in snapshots without raw scores; None if no snapshot has any."""
 
 
 def component_columns(frames: Frames, modules: int, width: int, module: int) -> ComponentColumns:

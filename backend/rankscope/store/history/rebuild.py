@@ -11,7 +11,7 @@ from rankscope.store.history.summary import summary_of
 
 
 def rebuild_metrics(session: Session, run_id: str) -> None:
-    """Stores the summaries of what is shown now, and the step of the final mask."""
+    """Stores the summaries of the visible points, and the step of the final mask."""
     settled_step = _settled_step(session, run_id)
     # A chunk's reduced form has its first, last, smallest and largest point: the summary is the same. Not so that of
     # evaluations, which may start over within a chunk.

@@ -1,4 +1,4 @@
-"""What curves are drawn from: chunks, and the few events after them. One read for all metrics, never all events.
+"""The data of curves, read from chunks and the few events after them: one read for all metrics, never all events.
 
 A chunk that is shown as a whole gives its reduced form; one over the edge of what is shown is cut from its exact form.
 """
@@ -41,15 +41,15 @@ EVERY_STEP = Steps()
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric as it is drawn: by step, reduced if there are more points than asked for."""
+    """A metric's curve: by step, reduced if there are more points than requested."""
 
     points: Points
     smoothed: Floats | None
-    """At the same steps, over all points from the run's first on; None: not asked for."""
+    """Smoothed values at the same steps, computed from the run's first point on; None if not requested."""
     total: int
-    """Points that the range has."""
+    """The number of points in the range."""
     ghosts: list[tuple[int, Points]]
-    """(attempt, what it recorded beyond the step from which a later one went on), reduced alike."""
+    """(attempt, its points after the step from which a later attempt continued), reduced in the same way."""
 
 
 def read_curves(
@@ -62,7 +62,7 @@ def read_curves(
     smooth: float = 0.0,
     with_ghosts: bool = False,
 ) -> dict[str, Curve]:
-    """Name -> curve of at most about `limit` points (None: all); every metric of the run where `names` is None.
+    """Name -> curve of at most about `limit` points (None: all); every metric of the run if `names` is None.
 
     `smooth`: weight of the moving average, 0 <= smooth < 1; 0: none.
     """
@@ -97,7 +97,7 @@ def read_curves(
 
 
 def drawn_points(session: Session, run_id: str, *, is_exact: Callable[[str], bool]) -> dict[str, Points]:
-    """Name -> the visible points of every metric: all where `is_exact(name)`, else of each chunk its reduced form."""
+    """Name -> the visible points of every metric: all points if `is_exact(name)`, else each chunk's reduced form."""
     reader = _Reader(session, run_id, None)
     shown = reader.select(EVERY_STEP.upto)
     for name, pieces in shown.items():
@@ -119,7 +119,7 @@ class _Head(NamedTuple):
 
 @dataclass
 class _Pieces:
-    """What an attempt has of one metric within some steps: chunks in the order of their events, then the tail."""
+    """An attempt's points of one metric within a range: chunks in the order of their events, then the tail."""
 
     name: str
     attempt: int
@@ -127,17 +127,17 @@ class _Pieces:
     chunks: list[_Head]
     tail: Points
     exact: dict[int, Points] = field(default_factory=dict)
-    """By `first_seq`: the chunks of which the exact form was read."""
+    """By `first_seq`: the chunks whose exact form was read."""
 
     def drawn(self) -> int:
-        """Points that there are to draw, by what was read so far."""
+        """The number of points to draw, given what was read so far."""
         return sum(len(part) for part, _ in self.parts())
 
     def is_whole(self, head: _Head) -> bool:
         return self.steps.first <= head.first_step and head.last_step <= self.steps.last
 
     def parts(self) -> Iterable[tuple[Points, int]]:
-        """Points within the steps, and how many there are before reduction."""
+        """Points within the range, and their number before reduction."""
         for head in self.chunks:
             if head.first_seq in self.exact:
                 part = self._within(self.exact[head.first_seq])
@@ -153,13 +153,13 @@ class _Pieces:
 
 
 def _joined(pieces: Sequence[_Pieces]) -> tuple[Points, int]:
-    """By step, and how many there are before reduction."""
+    """Points by step, and their number before reduction."""
     parts = [part for one in pieces for part in one.parts()]
     return joined(points for points, _ in parts).by_step(), sum(n for _, n in parts)
 
 
 class _Reader:
-    """Chunks and tail of some metrics; the session sees one moment of them."""
+    """Chunks and tail of some metrics, read in one snapshot of the database."""
 
     def __init__(self, session: Session, run_id: str, names: Sequence[str] | None) -> None:
         self._session, self._run_id = session, run_id
@@ -205,12 +205,12 @@ class _Reader:
         return found
 
     def deepen(self, pieces: Sequence[_Pieces]) -> None:
-        """Reads the exact form of every chunk whose reduced form leaves points out."""
+        """Reads the exact form of every chunk whose reduced form omits points."""
         for one in pieces:
             self._read_exact(one, [head for head in one.chunks if head.n > REDUCED_POINTS])
 
     def cut(self, pieces: Sequence[_Pieces]) -> None:
-        """Reads the exact form of every chunk that is over an edge of the steps."""
+        """Reads the exact form of every chunk that crosses an end of the range."""
         for one in pieces:
             self._read_exact(one, [head for head in one.chunks if not one.is_whole(head)])
 

@@ -1,4 +1,4 @@
-"""Rank snapshots over the steps, and the ledger of prunings."""
+"""Rank snapshots by step, and the ledger of prunings."""
 
 from collections.abc import Iterator
 from typing import Literal, TypedDict, cast
@@ -12,7 +12,7 @@ from rankscope.store.history.event_text import stored
 from rankscope.store.history.events import visible
 
 _MOST_CHARACTERS = 64_000_000
-"""In the snapshots of one answer."""
+"""Limit for the snapshots of one response."""
 
 
 def modules_event(session: Session, run_id: str) -> StoredModules | None:
@@ -37,7 +37,7 @@ def rank_frames(
 ) -> tuple[list[StoredRanks], int]:
     """At most `limit` rank snapshots (None: all) by step, and how many there are.
 
-    Fewer where they are so large that so many would not fit into memory.
+    Fewer if that many would not fit into memory.
     When thinned: the last one and those of pruning steps come first, the rest is spread evenly.
     """
     newest = _newest(session, run_id, from_step, to_step)
@@ -52,7 +52,7 @@ def rank_frames(
         )
         steps = _thin(steps, {step for step in prunings if step is not None}, limit)
     wanted = [newest[step] for step in steps]
-    # Put in order here: a database would carry every packed score through its sorting.
+    # Sorted here: the database would move every packed score while sorting.
     rows = {
         row.seq: row
         for row in session.scalars(select(Event).where(col(Event.run_id) == run_id, col(Event.seq).in_(wanted)))
@@ -61,7 +61,7 @@ def rank_frames(
 
 
 def _affordable(session: Session, seq: int, run_id: str) -> int:
-    """How many snapshots as large as this one may be read at once, two at least: some models have ten million components."""
+    """How many snapshots of this size may be read at once, at least two: some models have ten million components."""
     size = session.scalar(
         select(func.length(col(Event.payload))).where(col(Event.run_id) == run_id, col(Event.seq) == seq)
     )
@@ -69,12 +69,12 @@ def _affordable(session: Session, seq: int, run_id: str) -> int:
 
 
 def rank_steps(session: Session, run_id: str) -> list[int]:
-    """The steps that have a snapshot, in order."""
+    """The steps with a snapshot, in order."""
     return sorted(_newest(session, run_id))
 
 
 def _newest(session: Session, run_id: str, from_step: int | None = None, to_step: int | None = None) -> dict[int, int]:
-    """Step -> number of its snapshot. A resumed attempt repeats that of the step it starts from: the newer one stands."""
+    """Step -> number of its snapshot. A resumed attempt repeats the snapshot of its first step; the newer one counts."""
     where = [col(Event.run_id) == run_id, col(Event.kind) == "ranks", visible(session, run_id)]
     if from_step is not None:
         where.append(col(Event.step) >= from_step)
@@ -113,7 +113,7 @@ class LedgerEntry(TypedDict):
 
 
 def ledger(session: Session, run_id: str, *, module: int | None = None) -> Iterator[LedgerEntry]:
-    """One line for each component pruned or regrown, in order of time; read as they are taken."""
+    """One line per component pruned or regrown, in chronological order, read lazily."""
     rows = session.scalars(
         select(Event)
         .where(col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id))

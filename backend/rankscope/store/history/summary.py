@@ -1,4 +1,4 @@
-"""What events change in a run's own row, which lists show without reading events."""
+"""What events change in the run's row, so that lists need not read events."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ def run_changes(
 
 def _add(metrics: dict[str, MetricSummary], settled_step: int | None, name: str, step: int, value: float) -> None:
     """One more point. Evaluations before the final mask are of a larger model than the one that is kept: the first one
-    after it restarts the summary, so that "best" is never a model that nobody can download.
+    after it restarts the summary, so that "best" is always a model that can be downloaded.
     """
     before = metrics.get(name)
     if before and settled_step is not None and name.startswith("eval_") and before["last_step"] < settled_step <= step:
@@ -63,7 +63,7 @@ def _add(metrics: dict[str, MetricSummary], settled_step: int | None, name: str,
 
 
 def summary_of(of: Points, name: str, settled_step: int | None) -> MetricSummary:
-    """The summary that these points (at least one, by step) leave when they come one by one."""
+    """The summary of these points (at least one, by step), as if they had been added one by one."""
     metrics: dict[str, MetricSummary] = {}
     for step, value in zip(of.steps.tolist(), of.values.tolist(), strict=True):
         _add(metrics, settled_step, name, step, value)

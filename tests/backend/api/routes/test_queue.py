@@ -69,7 +69,7 @@ def test_nothing_moves_when_one_of_them_has_started(
     assert claim(engine) is not None
     refused = reorder(api, c, a, b)
     assert refused.status_code == 409
-    assert refused.json()["detail"] == f"Run {a} is starting; only waiting runs have a place."
+    assert refused.json()["detail"] == f"Run {a} is starting; only waiting runs have a position."
     assert order(api) == [b, c]
     assert reorder(api, b, b).json()["errors"][0]["message"] == "names a run twice"
     assert reorder(api, "nosuchrun").status_code == 404
