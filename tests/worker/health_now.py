@@ -2,7 +2,8 @@
 
 from sqlalchemy import Engine
 
-from rankscope.health.rules import Finding, check
+from rankscope.health.facts import Finding
+from rankscope.health.rules import check
 from rankscope.health.run_facts import read_facts
 from rankscope.settings import Settings
 from rankscope.store import runs

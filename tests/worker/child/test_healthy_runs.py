@@ -19,7 +19,7 @@ from rankscope.contract.events import MetricsEvent, PhaseEvent, RunEvent
 from rankscope.contract.metrics import STEPS_PER_SECOND
 from rankscope.contract.status import Phase, RunStatus
 from rankscope.contract.tables import Run
-from rankscope.health.rules import Finding
+from rankscope.health.facts import Finding
 from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings

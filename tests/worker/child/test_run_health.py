@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from rankscope.catalog import Catalog
 from rankscope.catalog.splits import split
 from rankscope.contract.config import RunConfig, Steering
-from rankscope.health.rules import Finding
+from rankscope.health.facts import Finding
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope.store import queue, runs
