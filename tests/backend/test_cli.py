@@ -223,7 +223,7 @@ def test_every_command_says_in_a_sentence_that_the_server_is_away_or_refuses(
     monkeypatch.chdir(tmp_path)
     config = "model: {id: none}\ndata: {id: none}\nmethod: {name: full}\ntraining: {max_steps: 3}\n"
     monkeypatch.setenv("RANKSCOPE_TOKEN", "wrong")
-    assert "sign-in" in sentence(command(*arguments, input=config))
+    assert "sign in" in sentence(command(*arguments, input=config))
     monkeypatch.setenv("RANKSCOPE_TOKEN", "tökén")
     assert "RANKSCOPE_TOKEN" in sentence(command(*arguments, input=config))
     monkeypatch.setenv("RANKSCOPE_TOKEN", TOKEN)
