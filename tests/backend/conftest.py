@@ -18,7 +18,7 @@ from fastapi import APIRouter, FastAPI
 from sqlmodel import delete
 
 from rankscope.app import create_app
-from rankscope.contract.tables import Job, Run
+from rankscope.contract.tables import Job, Run, Worker
 from rankscope.serve import server_config
 from rankscope.settings import Settings
 from rankscope.store.database.engine import writing
@@ -111,11 +111,11 @@ class Server:
         return settings
 
     def forget_everything(self) -> None:
-        """Removes all runs, their files, and failed sign-ins; streams end with their runs."""
+        """Removes all runs, their files, jobs, workers, and failed sign-ins; streams end with their runs."""
         resources = self.app.state.resources
         with writing(resources.engine) as session:
-            session.execute(delete(Run))
-            session.execute(delete(Job))
+            for table in (Run, Job, Worker):
+                session.execute(delete(table))
         self._loop.call_soon_threadsafe(resources.feeds.ring)
         wait_for("all streams to end", lambda: len(resources.feeds) == 0, deadline_s=10, every_s=0.01)
         shutil.rmtree(self.settings.runs_dir, ignore_errors=True)
