@@ -17,7 +17,7 @@ help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
 	@echo "make dev     the same, with the page's sources served and reloaded by Vite"
 	@echo "make check   formatting, lint, types, drift of the generated API types"
-	@echo "make test    Python, page and browser tests, side by side"
+	@echo "make test    Python and page tests side by side, then the browser tests"
 	@echo "make test-all  the same with every case of every test (an hour)"
 	@echo "make test-models  dynamic_rank on all kinds of models (two minutes)"
 	@echo "make faults  kills, freezes and damages the running stack (about an hour, half of it the soak; ARGS='--only child,worker' for some rows)"
@@ -97,16 +97,18 @@ openapi: $(STAMPS)/dev $(STAMPS)/page
 recordings: $(STAMPS)/dev
 	$(BIN)/python -m tests.page_recordings
 
-# The browser tests mostly wait: the others, which are nice, use the cores meanwhile.
+# The browser tests run alone: on two cores they wait too long for training and drawing while others compute.
 test: $(STAMPS)/dev $(STAMPS)/page
-	@$(BIN)/python scripts/side_by_side.py test-browser test-page test-python
+	@$(BIN)/python scripts/side_by_side.py test-page test-python
+	@$(MAKE) --no-print-directory test-browser
 
 test-python: $(STAMPS)/dev
-	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 --dist worksteal
+	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 --dist loadfile
 
 # Every case of every test: `test` leaves out those that are marked wide, of tests that have others.
 test-all: $(STAMPS)/dev $(STAMPS)/page
-	@$(BIN)/python scripts/side_by_side.py test-browser test-page test-python WIDE=yes
+	@$(BIN)/python scripts/side_by_side.py test-page test-python WIDE=yes
+	@$(MAKE) --no-print-directory test-browser
 
 # All kinds of models that dynamic_rank was tried with; `test` runs some of them.
 test-models: $(STAMPS)/dev

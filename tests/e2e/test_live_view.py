@@ -104,7 +104,7 @@ def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
     newest = number(heatmap, "data-step")
     wait_for("the newest snapshot to be followed", lambda: number(heatmap, "data-step") > newest, deadline_s=PATIENCE_S)
     for grouping in ("By kind", "By rank", "By layer"):
-        segment(page, "Distribution of the ranks", grouping)
+        segment(page, "Distribution of ranks", grouping)
     page.get_by_role("switch", name="Table").check()
     expect(page.get_by_role("table").first).to_be_visible()
     assert serious_issues(page) == []
