@@ -161,6 +161,7 @@ def test_an_answer_comes_while_every_slot_trains_and_what_cannot_be_is_said(stac
         assert waiting["next_step"].startswith("Start one with")
         stack.start_worker()
         assert answered(api, run["id"], lost)["status"] == "done"
+        client.stop(busy, save=False)  # or it would keep the one slot from the runs of other tests
 
 
 def no_worker(api: httpx.Client, run_id: str, prediction_id: str) -> dict[str, Any] | None:
