@@ -177,7 +177,9 @@ def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
 def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
     """Exit code and note of an attempt that ended by an exception."""
     text = one_line(error)
-    if isinstance(error, BadInput) and error.problems[0].field.startswith(("config.model", "config.data", "config.task")):
+    if isinstance(error, BadInput) and error.problems[0].field.startswith(
+        ("config.model", "config.data", "config.task")
+    ):
         reason = "missing_model" if error.problems[0].field.startswith("config.model") else "bad_data"
         return ExitCode.bad_input, EndNote(reason, text, error.next_step or _CHANGE[reason])
     if isinstance(error, InputsChanged):
