@@ -68,8 +68,11 @@ run: $(STAMPS)/run $(PAGE)
 dev: $(STAMPS)/dev $(STAMPS)/page
 	PATH="$$(cat $(STAMPS)/node):$$PATH" $(BIN)/python scripts/dev.py $(ARGS)
 
+# Targets side by side; one that fails does not hide the result of another.
+BESIDE := --no-print-directory --jobs 3 --keep-going
+
 check: $(STAMPS)/dev $(STAMPS)/page
-	@$(BIN)/python scripts/side_by_side.py check-types check-python check-page
+	@$(MAKE) $(BESIDE) check-types check-python check-page
 
 # Alone, because it takes as long as all the others.
 check-types: $(STAMPS)/dev
@@ -99,7 +102,7 @@ recordings: $(STAMPS)/dev
 
 # The browser tests run alone: on two cores they wait too long for training and drawing while others compute.
 test: $(STAMPS)/dev $(STAMPS)/page
-	@$(BIN)/python scripts/side_by_side.py test-page test-python
+	@$(MAKE) $(BESIDE) test-page test-python
 	@$(MAKE) --no-print-directory test-browser
 
 test-python: $(STAMPS)/dev
@@ -107,7 +110,7 @@ test-python: $(STAMPS)/dev
 
 # Every case of every test: `test` leaves out those that are marked wide, of tests that have others.
 test-all: $(STAMPS)/dev $(STAMPS)/page
-	@$(BIN)/python scripts/side_by_side.py test-page test-python WIDE=yes
+	@$(MAKE) $(BESIDE) test-page test-python WIDE=yes
 	@$(MAKE) --no-print-directory test-browser
 
 # All kinds of models that dynamic_rank was tried with; `test` runs some of them.

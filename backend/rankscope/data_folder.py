@@ -13,6 +13,7 @@ from rankscope.settings import Settings
 _OURS = ("rankscope.db", "token", "up.lock", "valkey")
 """Any of these makes an existing folder one of RankScope's."""
 _RESTORING = "restore-unfinished"
+_IN_USE = "in-use.lock"
 _PRIVATE_FILES = ("rankscope.db", "rankscope.db-wal", "rankscope.db-shm", "token")
 
 
@@ -67,7 +68,8 @@ def check_writable(folder: Path) -> None:
 @contextmanager
 def in_use(folder: Path) -> Iterator[None]:
     """Marks the data folder as one that a server or worker runs on: a restore then refuses to replace what is there."""
-    with _lock(folder, fcntl.LOCK_SH, f"A restore is running on the data folder {folder}; wait until it has ended."):
+    what = f"A restore is running on the data folder {folder}; wait until it has ended."
+    with locked(folder / _IN_USE, what, fcntl.LOCK_SH):
         if os.path.lexists(folder / _RESTORING):
             raise StartupError(
                 f"A restore into the data folder {folder} was cut off. Repeat it with --replace, or remove the file "
@@ -91,16 +93,16 @@ def restoring(folder: Path) -> Iterator[None]:
 def alone(folder: Path) -> Iterator[None]:
     """Holds the data folder for this process alone."""
     what = f"RankScope runs on the data folder {folder}; stop its server and all its workers first."
-    with _lock(folder, fcntl.LOCK_EX, what):
+    with locked(folder / _IN_USE, what, fcntl.LOCK_EX):
         yield
 
 
 @contextmanager
-def _lock(folder: Path, kind: int, refusal: str) -> Iterator[None]:
-    """An advisory lock, which the kernel drops when this process ends in whatever way."""
-    path = folder / "in-use.lock"
+def locked(path: Path, refusal: str, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Holds an advisory lock, which the kernel drops however this process ends. StartupError: `refusal`, if it is taken."""
     try:
-        file = open_lock(path)
+        # Made if need be, and never reached through a link.
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StartupError(f"The lock file {path} cannot be opened ({error.strerror}); remove it.") from error
     try:
@@ -109,15 +111,10 @@ def _lock(folder: Path, kind: int, refusal: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise StartupError(refusal) from error
         except OSError as error:
-            raise StartupError(f"The file system of {folder} takes no locks ({error.strerror}).") from error
+            raise StartupError(f"The file system of {path.parent} takes no locks ({error.strerror}).") from error
         yield
     finally:
         os.close(file)
-
-
-def open_lock(path: Path) -> int:
-    """A descriptor to lock; the file is made if need be, and never reached through a link."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
 
 
 def is_plain_file(root: Path, path: Path) -> bool:

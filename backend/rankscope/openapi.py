@@ -12,7 +12,7 @@ TARGET = Path(__file__).parents[2] / "frontend" / "openapi.json"
 
 
 def text() -> str:
-    """The document as it stands in the file; the same on every machine."""
+    """The document as written to the file; the same on every machine."""
     document = create_app(Settings(_env_file=None)).openapi()
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 

@@ -357,7 +357,7 @@ def _keep_known(restored: Path, known: set[str]) -> None:
 
 
 class _Swap:
-    """The restored runs' files in place of those that are there, which are set aside; undone when the commit fails."""
+    """Replaces the runs' files by the restored ones. The old ones are set aside, and put back if the commit fails."""
 
     def __init__(self, settings: Settings, restored: Path) -> None:
         self._runs, self._restored = settings.runs_dir, restored

@@ -1,19 +1,15 @@
 """`rankscope up`: everything on one machine, in one command, ended cleanly by Ctrl-C."""
 
-import fcntl
 import logging
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 from rankscope.catalog import Catalog
 from rankscope.contract.errors import RankScopeError, StartupError
 from rankscope.contract.presets import presets
-from rankscope.data_folder import in_use, open_lock, prepare_data_dir
+from rankscope.data_folder import in_use, locked, prepare_data_dir
 from rankscope.embedded import Child, end_leftovers, start_valkey, start_worker
 from rankscope.launch.plan import make_plan
 from rankscope.serve import bound_socket, serve, sign_in_link
@@ -36,7 +32,10 @@ def up(settings: Settings, *, with_demo: bool = True, echo: Callable[[str], None
     notices = prepare_data_dir(settings)
     check_training_stack()
     with (
-        only_one(settings.data_dir / "up.lock", settings.data_dir),
+        locked(
+            settings.data_dir / "up.lock",
+            f"RankScope already runs on the data folder {settings.data_dir}. Stop it first, or choose another with --data-dir.",
+        ),
         in_use(settings.data_dir),
         bound_socket(settings.host, settings.port) as listener,
     ):
@@ -62,25 +61,6 @@ def up(settings: Settings, *, with_demo: bool = True, echo: Callable[[str], None
         finally:
             if valkey:
                 valkey.child.stop(10)
-
-
-@contextmanager
-def only_one(lock_file: Path, what: Path) -> Iterator[None]:
-    """Holds an advisory lock, which the kernel drops when this process ends in whatever way."""
-    try:
-        file = open_lock(lock_file)
-    except OSError as error:
-        raise StartupError(f"The lock file {lock_file} cannot be opened ({error.strerror}); remove it.") from error
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StartupError(
-                f"RankScope already runs on the data folder {what}. Stop it first, or choose another with --data-dir."
-            ) from error
-        yield
-    finally:
-        os.close(file)
 
 
 def queue_demo(settings: Settings, *, engine_has_runs: bool) -> None:

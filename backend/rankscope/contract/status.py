@@ -6,7 +6,7 @@ from enum import StrEnum
 
 class RunStatus(StrEnum):
     queued = "queued"
-    """Waits for a worker, for the first time or after a person asked to resume."""
+    """Waits for a worker, after a launch or a resume."""
     starting = "starting"
     """A worker has it; the child process is being started."""
     running = "running"

@@ -77,7 +77,7 @@ class Run(SQLModel, table=True):
     stop_requested: str | None = Field(default=None, max_length=8)
     """`save`: checkpoint, then stop. `now`: stop without."""
     lost_workers: int = 0
-    """Attempts that ended because the worker went away, since the last time a person asked to run it."""
+    """Attempts that ended because the worker went away, since the last launch or resume."""
 
     reason: str | None = Field(default=None, max_length=40)
     message: str | None = None
@@ -91,7 +91,7 @@ class Run(SQLModel, table=True):
     steer_requests: list[StoredSteerRequest] = Field(
         default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
     )
-    """What a person asked of the training and it has not answered yet."""
+    """Steering requests that the training has not answered yet."""
 
     metrics: dict[str, MetricSummary] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     """By metric name."""

@@ -185,7 +185,7 @@ def scores_equal(facts: Facts) -> Finding | None:
 
 
 def scores_nan(facts: Facts) -> Finding | None:
-    """Scores of live components that are NaN. Infinity is allowed: float16, as snapshots use it, has no number above 65,504."""
+    """Scores of live components that are NaN. Infinity is allowed: snapshots use float16, which overflows above 65,504."""
     ranks, warning = facts.ranks, facts.warned("nan_scores")
     bad = 0 if ranks is None else sum(math.isnan(score) for score in ranks.scores)
     if ranks is None or (not bad and warning is None):

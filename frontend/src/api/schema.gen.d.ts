@@ -2006,7 +2006,7 @@ export interface components {
             target_modules?: string[] | null;
             /**
              * Rank-stabilised scale
-             * @description Scale by alpha / sqrt(rank) in place of alpha / rank (rsLoRA).
+             * @description Scale by alpha / sqrt(rank) instead of alpha / rank (rsLoRA).
              * @default false
              */
             use_rslora: boolean;

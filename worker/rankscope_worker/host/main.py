@@ -2,14 +2,14 @@
 
 import argparse
 import contextlib
-import fcntl
 import logging
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope import __version__
 from rankscope.contract.errors import StartupError
-from rankscope.data_folder import check_data_dir, in_use, keep_files_private, open_lock
+from rankscope.data_folder import check_data_dir, in_use, keep_files_private, locked
 from rankscope.settings import Settings, read_settings
 from rankscope.store import jobs, workers
 from rankscope.store.database.engine import writing
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
         name = settings.worker_name or socket.gethostname()
         check_data_dir(settings.data_dir)
-        with in_use(settings.data_dir), _only_one(settings.data_dir, name):
+        with in_use(settings.data_dir), _lock_of(settings.data_dir, name):
             check_training_stack()
             database = open_database(settings)
             notice = check_broker(settings.broker_url)
@@ -87,24 +87,12 @@ def _slots(text: str) -> int:
     return int(text)
 
 
-@contextlib.contextmanager
-def _only_one(data_dir: Path, name: str) -> Iterator[None]:
-    """Holds the lock of this worker's name; it is released when the process ends, however it ends."""
-    path = data_dir / f"worker-{quote(name, safe='')}.lock"
-    try:
-        file = open_lock(path)
-    except OSError as error:
-        raise StartupError(f"The lock file {path} cannot be opened ({error.strerror}).") from error
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StartupError(
-                f"A worker named {name!r} runs already; stop it, or give this one another name with --name."
-            ) from error
-        yield
-    finally:
-        os.close(file)
+def _lock_of(data_dir: Path, name: str) -> AbstractContextManager[None]:
+    """The lock of this worker's name."""
+    return locked(
+        data_dir / f"worker-{quote(name, safe='')}.lock",
+        f"A worker named {name!r} runs already; stop it, or give this one another name with --name.",
+    )
 
 
 def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> Host:

@@ -1,6 +1,7 @@
 """BudgetedMethod: what the methods share that prune on a schedule, to a budget."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -17,7 +18,7 @@ _PRUNINGS = 7
 """Prunings in a window whose default interval is longer than the window."""
 
 
-class BudgetedMethod(Method):
+class BudgetedMethod(Method, ABC):
     """A budget that falls within a window of the steps. Components with the lowest importance are pruned."""
 
     learning_rate: ClassVar[float] = 1e-2
@@ -83,14 +84,14 @@ class BudgetedMethod(Method):
         return self.model_copy(update={"initial_rank": self.resolved_initial_rank})
 
     @property
+    @abstractmethod
     def budget_shape(self) -> ScheduleShape:
         """The shape of the budget curve."""
-        raise NotImplementedError(f"{type(self).__name__} must define budget_shape.")
 
     @property
+    @abstractmethod
     def interval_phase(self) -> PruningPhase:
         """From where the intervals between prunings count."""
-        raise NotImplementedError(f"{type(self).__name__} must define interval_phase.")
 
     def pruning_window(self, total_steps: int) -> PruningWindow:
         return pruning_window(total_steps, self.warmup_ratio, self.prune_end_ratio)

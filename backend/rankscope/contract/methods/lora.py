@@ -24,7 +24,7 @@ class LoraMethod(Method):
     use_rslora: bool = Field(
         default=False,
         title="Rank-stabilised scale",
-        description="Scale by alpha / sqrt(rank) in place of alpha / rank (rsLoRA).",
+        description="Scale by alpha / sqrt(rank) instead of alpha / rank (rsLoRA).",
         json_schema_extra=advanced(),
     )
     target_modules: TargetModules = None

@@ -1,5 +1,6 @@
 """Task: what the rest of the product asks a task about itself, without knowing which one it is. Never imports torch."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,7 +11,7 @@ TargetKind = Literal["class"]
 """What the target column holds. The catalogue checks it, and merges its spellings, by kind."""
 
 
-class Task(Part):
+class Task(Part, ABC):
     """Options of a task, and what it says about itself. The half that needs torch is in `rankscope_worker.child.tasks`."""
 
     name: str
@@ -44,33 +45,33 @@ class Task(Part):
         return [*(metric.name for metric in cls.metrics), EVAL_LOSS]
 
     @property
+    @abstractmethod
     def texts(self) -> list[str] | None:
         """The text columns; None: the data set's own choice."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def target(self) -> str | None:
         """The target column; None: the data set's own choice."""
-        raise NotImplementedError
 
+    @abstractmethod
     def with_columns(self, texts: Sequence[str], target: str) -> Self:
         """The same task on these columns, by their full names."""
-        raise NotImplementedError
 
+    @abstractmethod
     def head_outputs(self, labels: Sequence[str]) -> int | None:
         """Outputs of the head that is put on the model; None for a task that needs no new head."""
-        raise NotImplementedError
 
     def why_not_asked(self) -> str | None:
         """Why single texts cannot be sent to a finished run ("Try it"), as the end of a sentence; None if they can."""
         return None
 
+    @abstractmethod
     def usage(self, folder: str, base: str | None, labels: Sequence[str]) -> str:
         """A Python script that loads the result in `folder` and uses it once.
 
         `base`: what `from_pretrained` takes as the base model, as a Python expression; None: the folder has all weights.
         """
-        raise NotImplementedError
 
     @classmethod
     def from_earlier(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""An event as text: written once, by pydantic, and sent to readers as it stands in the database.
+"""An event as text: written once, by pydantic, and sent to readers unchanged.
 
 The text holds the event's own fields. What queries need (`seq`, `attempt`, `time`, `kind`, `step`) has columns, and is put
 in front of the text when it is sent. Rows of earlier versions were written by another encoder, with other spaces and

@@ -24,7 +24,7 @@ test("a method that the API has not described is called by its name and can't be
   ]);
 });
 
-test("an option that is missing, unnamed or no number is null", () => {
+test("an option that is missing, unnamed or not a number is null", () => {
   const method = { name: "gates", rank: 4, kind: "x" } as unknown as RunConfig["method"];
   expect(["rank", "kind", "other", null].map((field) => numberOption(method, field))).toEqual([
     4,
