@@ -61,7 +61,7 @@ class Supervisor:
         self._kill_at = float("inf")
         self._asked: Asked = "nothing"
         self._killed_after_s: float | None = None
-        self._told: set[str] = set()
+        self._passed_on: set[str] = set()
 
     def drain(self) -> None:
         """The worker shuts down: the child saves and exits, the run waits to be resumed."""
@@ -156,7 +156,7 @@ class Supervisor:
                     self._hear(self._renew())
                     renewed_at, renew_at, look_at = now, now + renew_every_s, now + look_every_s
                 elif now >= look_at:
-                    self._hear(self._read_wishes(child))
+                    self._hear(self._read_requests(child))
                     look_at = now + look_every_s
             except DATABASE_TROUBLE as error:
                 if time.monotonic() > renewed_at + self._settings.lease_s:
@@ -173,7 +173,7 @@ class Supervisor:
                 session, self.claim.run_id, self.claim.attempt, lease_s=self._settings.lease_s, now=time.time()
             )
 
-    def _read_wishes(self, child: subprocess.Popen[bytes]) -> str | None:
+    def _read_requests(self, child: subprocess.Popen[bytes]) -> str | None:
         """Passes new steering requests on to the child; the requested stop, or None."""
         with reading(self._engine) as session:
             run = runs.get_run(session, self.claim.run_id)
@@ -181,8 +181,8 @@ class Supervisor:
                 return None
             stop, requests = run.stop_requested, run.steer_requests
         for request in requests:
-            if request["id"] not in self._told:
-                self._told.add(request["id"])
+            if request["id"] not in self._passed_on:
+                self._passed_on.add(request["id"])
                 self._tell(child, SteerRequest(request["id"], request["action"], request.get("target_rank")))
         return stop
 

@@ -10,7 +10,7 @@ const mostAdded = 20_000;
 /** Curves are updated at most this often, since dozens of charts are redrawn. */
 const growMs = 1000;
 
-export interface CurvesWish {
+export interface CurvesQuery {
   /** Weight of the exponential mean, 0 for none. */
   beta: number;
   hasGhosts: boolean;
@@ -22,7 +22,7 @@ export interface CurvesWish {
 }
 
 /** All metrics of a run, smoothed by the server over the full data, and continued by the stream. */
-export function useCurves(id: string, { beta, hasGhosts, cuts, status, tail }: CurvesWish) {
+export function useCurves(id: string, { beta, hasGhosts, cuts, status, tail }: CurvesQuery) {
   const past = useQuery(seriesListQuery(id, { smooth: beta, ghost: hasGhosts, cuts, status }));
   const [grown, setGrown] = useState<{ from: typeof past.data; set: CurveSet } | null>(null);
   const base = past.data;
