@@ -61,7 +61,13 @@ ALLOWED: dict[str, set[str]] = {
         "rankscope.api.guard",
         "rankscope.api.streaming",
     },
-    # Start-up and the command line put everything together.
+    "rankscope.cli": {
+        *_FOUNDATION,
+        "rankscope.store.database",
+        "rankscope.exports",
+        *(f"rankscope.{name}" for name in ("up", "serve", "backup", "restore", "client", "yaml_text")),
+    },
+    # Start-up puts everything together.
     "rankscope": {"rankscope"},
     # `python -m rankscope_worker` starts the host.
     "rankscope_worker.__main__": {"rankscope_worker.host"},

@@ -19,7 +19,8 @@ from sqlalchemy import update
 from sqlmodel import col
 from typer.testing import CliRunner, Result
 
-from rankscope.cli import app, printable
+from rankscope.cli import app
+from rankscope.cli.output import printable
 from rankscope.client import ApiError, Client
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run

@@ -1,0 +1,62 @@
+"""The command `rankscope`. Servers: up, api, worker. Everything else speaks to a server over its REST API."""
+
+from collections.abc import Callable
+
+import typer
+
+from rankscope import __version__
+from rankscope.cli.errors import OneSentence
+from rankscope.cli.installation import api, backup, restore, up, worker
+from rankscope.cli.queued_runs import edit, priority, queue
+from rankscope.cli.runs import (
+    bundle,
+    checkpoints,
+    export,
+    fork,
+    launch,
+    list_runs,
+    resume,
+    retry,
+    steer,
+    stop,
+    watch,
+)
+
+app = typer.Typer(
+    cls=OneSentence,
+    no_args_is_help=True,
+    help="Adaptive-rank fine-tuning, launched and watched from a browser.",
+    add_completion=False,
+)
+
+
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+_PLAIN: tuple[Callable[..., None], ...] = (
+    backup,
+    restore,
+    version,
+    launch,
+    list_runs,
+    watch,
+    stop,
+    resume,
+    retry,
+    fork,
+    checkpoints,
+    steer,
+    queue,
+    edit,
+    priority,
+    export,
+    bundle,
+)
+# In the order of the help.
+app.command()(up)
+app.command()(api)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(worker)
+for command in _PLAIN:
+    app.command(name="runs" if command is list_runs else None)(command)
