@@ -18,12 +18,12 @@ from pydantic import JsonValue
 from sqlalchemy import Engine, select
 from sqlmodel import SQLModel
 
-from rankscope.backup import write_backup
+from rankscope.backup.restore import restore_backup
+from rankscope.backup.write import write_backup
 from rankscope.contract.errors import StartupError
 from rankscope.contract.events import CheckpointEvent
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Event, Run
-from rankscope.restore import restore_backup
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.database.engine import create_engine, writing

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from rankscope.backup import write_backup
+from rankscope.backup.restore import restore_backup
+from rankscope.backup.write import write_backup
 from rankscope.contract.errors import StartupError
 from rankscope.data_folder import in_use, is_plain_file, open_to_append
-from rankscope.restore import restore_backup
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine
 from rankscope.store.database.schema import migrate

@@ -49,7 +49,7 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Write database and runs into one file, while everything runs. Works on this machine's data folder and database."""
-    from rankscope.backup import write_backup
+    from rankscope.backup.write import write_backup
 
     with starting():
         note = write_backup(read_settings(data_dir=data_dir), file, with_files=files)
@@ -65,7 +65,7 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Put a backup into this machine's database and data folder, which hold no runs yet."""
-    from rankscope.restore import restore_backup
+    from rankscope.backup.restore import restore_backup
 
     with starting():
         note = restore_backup(read_settings(data_dir=data_dir), file, replace=replace)

@@ -5,7 +5,6 @@ of PostgreSQL can be restored into SQLite, and the other way round.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -14,40 +13,21 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
 from rankscope import __version__
+from rankscope.backup.contents import BACKUP_FORMAT, BATCH, DATABASE, NOTE, RUNS, TABLES, BackupNote, sha256_of
 from rankscope.contract.errors import StartupError
 from rankscope.data_folder import is_plain_file
 from rankscope.settings import Settings
 from rankscope.store.database import schema
 from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.database.readiness import line_of
-
-BACKUP_FORMAT = 1
-NOTE, DATABASE, RUNS = "backup.json", "database.db", "runs"
-BATCH = 1000
-# Jobs are left out: they last minutes.
-TABLES = [SQLModel.metadata.tables[name] for name in ("run", "worker", "attempt", "checkpoint", "event", "chunk")]
-
-
-@dataclass(frozen=True)
-class BackupNote:
-    """What a backup says of itself. `sha256` is that of its database."""
-
-    format: int
-    version: str
-    schema: str
-    created_at: float
-    runs: int
-    events: int
-    has_files: bool
-    sha256: str
 
 
 def write_backup(settings: Settings, target: Path, *, with_files: bool = True) -> BackupNote:
@@ -177,8 +157,3 @@ def _files(runs: Path, pinned: Path) -> Iterator[tuple[Path, str]]:
             continue
         if is_plain_file(runs, path):
             yield path, f"{RUNS}/{'/'.join(parts)}"
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""One file with everything of an installation, and the way back."""

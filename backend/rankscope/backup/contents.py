@@ -1,0 +1,32 @@
+"""What a backup consists of."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlmodel import SQLModel
+
+BACKUP_FORMAT = 1
+NOTE, DATABASE, RUNS = "backup.json", "database.db", "runs"
+BATCH = 1000
+# Jobs are left out: they last minutes.
+TABLES = [SQLModel.metadata.tables[name] for name in ("run", "worker", "attempt", "checkpoint", "event", "chunk")]
+
+
+@dataclass(frozen=True)
+class BackupNote:
+    """What a backup says of itself. `sha256` is that of its database."""
+
+    format: int
+    version: str
+    schema: str
+    created_at: float
+    runs: int
+    events: int
+    has_files: bool
+    sha256: str
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,131 @@
+"""A backup file, unpacked into a folder. Whoever made it: nothing in it is trusted."""
+
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from rankscope.backup.contents import BACKUP_FORMAT, DATABASE, NOTE, RUNS, BackupNote
+from rankscope.store.database.readiness import line_of
+
+RUN_ID = re.compile("[a-z0-9]{1,16}")
+_MOST_HEADER_BYTES = 1 << 20
+_MOST_PATH_BYTES = 1024
+_COPY_BYTES = 1 << 20
+_MOST_NOTE_BYTES = 1 << 16
+_KEPT_FREE_BYTES = 64 << 20
+
+
+class Refused(Exception):
+    """The file is not a backup that can be restored; says what is wrong with it."""
+
+
+class _Bounded(io.RawIOBase):
+    """The unpacked bytes, a part at a time: a header that claims to be huge is not read into memory."""
+
+    def __init__(self, source: gzip.GzipFile) -> None:
+        self._source = source
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MOST_HEADER_BYTES:
+            raise Refused("it has a header that is too large")
+        return self._source.read(size)
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._source.tell()
+
+
+def unpack(source: Path, working: Path) -> BackupNote:
+    """The archive's files in `working`, and its note."""
+    seen: set[str] = set()
+    try:
+        with source.open("rb") as file, gzip.GzipFile(fileobj=file) as packed:
+            bounded: Any = _Bounded(packed)
+            with tarfile.open(fileobj=bounded, mode="r:") as archive:
+                while (member := archive.next()) is not None:
+                    archive.members.clear()  # type: ignore[attr-defined]  # it would keep all of them
+                    path = _place(member)
+                    if path is None:
+                        continue
+                    folded = path.casefold()
+                    if folded in seen:
+                        raise Refused(f"it has {path!r} twice, or once more in other case")
+                    seen.add(folded)
+                    _write(archive, member, working, path)
+            while packed.read(_COPY_BYTES):  # to its end: only there gzip compares its checksum
+                pass
+        return _read_note(working / NOTE)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, IsADirectoryError, FileNotFoundError) as error:
+        raise Refused(line_of(error)) from error
+
+
+def _place(member: tarfile.TarInfo) -> str | None:
+    """Where the member belongs below the working folder; None for a folder, which its files bring along."""
+    parts = [part for part in member.name.split("/") if part not in ("", ".")]
+    shown = member.name[:200]
+    try:
+        is_short = len(member.name.encode()) <= _MOST_PATH_BYTES and all(len(part.encode()) <= 255 for part in parts)
+    except UnicodeEncodeError:
+        is_short = False
+    if not is_short:
+        raise Refused(f"the name {shown!r} is too long or not text")
+    if member.name.startswith("/") or ".." in parts or any(not c.isprintable() or c == "\\" for c in member.name):
+        raise Refused(f"the name {shown!r} leads out of its folder")
+    if not (member.isreg() or member.isdir()) or member.issparse():
+        raise Refused(f"{shown!r} is a link or a special file")
+    is_of_a_run = len(parts) >= 2 and parts[0] == RUNS and RUN_ID.fullmatch(parts[1])
+    if member.isdir():
+        if not parts or parts == [RUNS] or is_of_a_run:
+            return None
+    elif parts in ([NOTE], [DATABASE]) or (is_of_a_run and len(parts) >= 3):
+        return "/".join(parts)
+    raise Refused(f"{shown!r} does not belong into a backup")
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, working: Path, path: str) -> None:
+    free = shutil.disk_usage(working).free - _KEPT_FREE_BYTES
+    if member.size > free:
+        raise OSError(f"{path!r} has {member.size:,} bytes, and there is room for {max(0, free):,} in the data folder")
+    target = working / path
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise Refused(f"{path!r} is both a file and a folder") from error
+    content = archive.extractfile(member)
+    with open(descriptor, "wb") as file:
+        left = member.size if content else 0
+        while content and left and (part := content.read(min(left, _COPY_BYTES))):
+            file.write(part)
+            left -= len(part)
+    if left:
+        raise Refused(f"{path!r} ends too early")
+
+
+def _read_note(path: Path) -> BackupNote:
+    with path.open("rb") as file:
+        text = file.read(_MOST_NOTE_BYTES + 1)
+    try:
+        if len(text) > _MOST_NOTE_BYTES:
+            raise ValueError("it is too long")
+        note = BackupNote(**json.loads(text))
+        for name, kind in BackupNote.__annotations__.items():
+            if type(getattr(note, name)) is not kind and not (kind is float and type(getattr(note, name)) is int):
+                raise ValueError(f"{name} is not {kind.__name__}")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Refused(f"its {NOTE} cannot be read ({line_of(error)})") from error
+    if note.format != BACKUP_FORMAT:
+        raise Refused(f"it has backup format {note.format}, and this version reads {BACKUP_FORMAT}")
+    return note
