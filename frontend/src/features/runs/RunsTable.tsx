@@ -135,29 +135,50 @@ interface HeaderCellProps {
 }
 
 function HeaderCell({ id, sort, onSort, children }: HeaderCellProps) {
-  const look = looks[id] ?? {};
-  const field = look.sort;
-  const direction = !field
-    ? undefined
-    : sort === field
-      ? ("ascending" as const)
-      : sort === `-${field}`
-        ? ("descending" as const)
-        : ("none" as const);
+  const { sort: field, second, startsDescending = false, width, align } = looks[id] ?? {};
+  const own = field ? directionOf(sort, field) : undefined;
+  const shown = own === "none" && second ? directionOf(sort, second.sort) : own;
   return (
-    <Table.Th className={classOf(id)} w={look.width} ta={look.align} aria-sort={direction} scope="col">
+    <Table.Th className={classOf(id)} w={width} ta={align} aria-sort={shown} scope="col">
       {field ? (
-        <UnstyledButton
-          className="sort-button"
-          onClick={() => onSort(nextSort(sort, field, look.startsDescending ?? false))}
-        >
+        <SortButton field={field} sort={sort} onSort={onSort} startsDescending={startsDescending}>
           {children}
-          {direction === "ascending" && <IconArrowUp size={13} aria-hidden />}
-          {direction === "descending" && <IconArrowDown size={13} aria-hidden />}
-        </UnstyledButton>
+        </SortButton>
       ) : (
         children
       )}
+      {second ? (
+        <>
+          {" · "}
+          <SortButton field={second.sort} sort={sort} onSort={onSort} startsDescending={false}>
+            {second.title}
+          </SortButton>
+        </>
+      ) : null}
     </Table.Th>
+  );
+}
+
+type Direction = "ascending" | "descending" | "none";
+
+const directionOf = (sort: string, field: string): Direction =>
+  sort === field ? "ascending" : sort === `-${field}` ? "descending" : "none";
+
+interface SortButtonProps {
+  field: string;
+  sort: string;
+  onSort: (sort: string) => void;
+  startsDescending: boolean;
+  children: React.ReactNode;
+}
+
+function SortButton({ field, sort, onSort, startsDescending, children }: SortButtonProps) {
+  const direction = directionOf(sort, field);
+  return (
+    <UnstyledButton className="sort-button" onClick={() => onSort(nextSort(sort, field, startsDescending))}>
+      {children}
+      {direction === "ascending" && <IconArrowUp size={13} aria-hidden />}
+      {direction === "descending" && <IconArrowDown size={13} aria-hidden />}
+    </UnstyledButton>
   );
 }

@@ -16,25 +16,27 @@ export const features = tableFeatures({ rowSelectionFeature });
 interface ColumnLook {
   /** The API's sort key of this column. */
   sort?: string;
+  /** A second sort key, for a column that shows two fields. */
+  second?: { sort: string; title: string };
   startsDescending?: boolean;
   align?: "right";
   /** Smallest viewport at which the column is shown. */
-  from?: "sm" | "md" | "lg";
+  from?: "sm" | "md" | "lg" | "xl";
   width?: number | string;
 }
 
+/** The name takes the width that the others leave. */
 export const looks: Record<string, ColumnLook> = {
   select: { width: 40 },
   status: { sort: "status", width: 148 },
   name: { sort: "name" },
   method: { sort: "method", from: "md", width: 120 },
-  model: { sort: "model_id", from: "lg", width: 120 },
-  data: { sort: "data_id", from: "lg", width: 140 },
+  model: { sort: "model_id", second: { sort: "data_id", title: "Data" }, from: "lg", width: 170 },
   progress: { sort: "step", startsDescending: true, from: "sm", width: 170 },
-  headline: { align: "right", from: "sm", width: 96 },
-  live: { sort: "live", startsDescending: true, align: "right", from: "md", width: 76 },
-  meanRank: { align: "right", from: "md", width: 96 },
-  age: { sort: "created_at", startsDescending: true, align: "right", from: "sm", width: 96 },
+  headline: { sort: "headline", startsDescending: true, align: "right", from: "sm", width: 96 },
+  live: { sort: "live", startsDescending: true, align: "right", from: "xl", width: 76 },
+  meanRank: { sort: "mean_rank", startsDescending: true, align: "right", from: "md", width: 104 },
+  age: { sort: "created_at", startsDescending: true, align: "right", from: "md", width: 96 },
 };
 
 const helper = createColumnHelper<typeof features, RunSummary>();
@@ -74,12 +76,7 @@ export const columns = helper.columns([
   helper.display({
     id: "model",
     header: "Model",
-    cell: ({ row }) => <div className="clip">{row.original.model_id}</div>,
-  }),
-  helper.display({
-    id: "data",
-    header: "Data",
-    cell: ({ row }) => <div className="clip">{row.original.data_id}</div>,
+    cell: ({ row }) => <ModelCell run={row.original} />,
   }),
   helper.display({
     id: "progress",
@@ -138,6 +135,19 @@ function NameCell({ run }: { run: RunSummary }) {
         {count(run.step)} / {count(run.total_steps)} · {run.headline.title} {metric(run.headline.best)}
       </Text>
     </div>
+  );
+}
+
+function ModelCell({ run: { model_id: model, data_id: data } }: { run: RunSummary }) {
+  return (
+    <>
+      <div className="clip" title={model}>
+        {model}
+      </div>
+      <Text size="xs" c="dimmed" className="clip" title={data}>
+        {data}
+      </Text>
+    </>
   );
 }
 
