@@ -32,7 +32,7 @@ interface ModuleDrawerProps {
 
 /** One module: its components over the steps, and why each was pruned or regrown. */
 export function ModuleDrawer({ live, module, onClose, ...rest }: ModuleDrawerProps) {
-  const isNarrow = useMediaQuery("(max-width: 48em)");
+  const isNarrow = useMediaQuery("(width < 48em)");
   const shown = module === null ? undefined : live.modules[module];
   return (
     <Drawer
