@@ -74,7 +74,7 @@ def test_no_module_knows_a_method_by_name(path: Path) -> None:
 
 
 def test_the_page_knows_no_method_by_name() -> None:
-    quoted = re.compile(rf"""["'`]({"|".join(NAMES)})["'`]""")
+    quoted = re.compile(rf"""["'`=]({"|".join(NAMES)})["'`&]""")  # also as a parameter of an address
     found = [
         f"{path.relative_to(ROOT)}: {hit[0]}"
         for path in PAGE

@@ -22,6 +22,19 @@ export const runQuery = (id: string) =>
     },
   });
 
+/** Simpler methods at the budget of a finished run, as presets to launch. */
+export const controlsQuery = (runId: string) =>
+  queryOptions({
+    queryKey: ["run", runId, "controls"],
+    queryFn: async ({ signal }) =>
+      (
+        await unwrap(
+          http.GET("/api/v1/runs/{run_id}/controls", { params: { path: { run_id: runId } }, signal }),
+        )
+      ).items,
+    staleTime: 5 * 60_000,
+  });
+
 export const queueQuery = queryOptions({
   queryKey: ["queue"],
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/queue", { signal }))).items,

@@ -2,13 +2,13 @@ import { Container, Skeleton, Stack, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { useSearchParams } from "react-router";
-import { runQuery } from "@/api/queries";
+import { controlsQuery, runQuery } from "@/api/queries";
 import type { ConfigDraft } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { defaultDraft } from "./form/draft";
 import { formSections, type JsonSchema } from "./form/schema";
-import { configSchemaQuery, controlsQuery, presetsQuery } from "./queries";
+import { configSchemaQuery, presetsQuery } from "./queries";
 import { RunEditor } from "./RunEditor";
 import "./new-run.css";
 

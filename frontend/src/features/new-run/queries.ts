@@ -15,19 +15,6 @@ export const presetsQuery = queryOptions({
   ...constant,
 });
 
-/** Controls of a finished run, at the same kept budget. */
-export const controlsQuery = (runId: string) =>
-  queryOptions({
-    queryKey: ["runs", runId, "controls"],
-    queryFn: async ({ signal }) =>
-      (
-        await unwrap(
-          http.GET("/api/v1/runs/{run_id}/controls", { params: { path: { run_id: runId } }, signal }),
-        )
-      ).items,
-    ...constant,
-  });
-
 export const modelsQuery = queryOptions({
   queryKey: ["models"],
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/models", { signal }))).items,

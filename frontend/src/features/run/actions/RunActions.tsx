@@ -13,9 +13,11 @@ import {
   IconScale,
   IconTrash,
 } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
 import { Suspense, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import { withChanges } from "@/api/config";
+import { controlsQuery } from "@/api/queries";
 import type { RunDetail, RunStatus } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { notifyError } from "@/components/feedback/toast";
@@ -32,6 +34,10 @@ const ForkDialog = lazyPart(
 export function RunActions({ run, status }: { run: RunDetail; status: RunStatus }) {
   const { stop, resume, retry, fork, launch, remove } = useRunActions();
   const method = useMethod(run.method);
+  const controls = useQuery({
+    ...controlsQuery(run.id),
+    enabled: method.has_ranks && run.artifact === "adapter",
+  });
   const navigate = useNavigate();
   const [isAsking, setAsking] = useState(false);
   const [isDiscarding, setDiscarding] = useState(false);
@@ -141,7 +147,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
       >
         Duplicate
       </Button>
-      <Menu position="bottom-end" width={230}>
+      <Menu position="bottom-end" width={270}>
         <Menu.Target>
           <Button variant="default" rightSection={<IconChevronDown size={14} />}>
             More
@@ -158,23 +164,6 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
             rank_pattern.json
           </Menu.Item>
           <Menu.Item
-            component={Link}
-            to={`/new?from=${run.id}&as=control`}
-            leftSection={<IconScale size={15} />}
-            disabled={run.artifact !== "adapter"}
-            data-testid="launch-control"
-          >
-            Control with these ranks
-          </Menu.Item>
-          <Menu.Item
-            component={Link}
-            to={`/new?from=${run.id}&as=lora`}
-            leftSection={<IconScale size={15} />}
-            disabled={run.artifact !== "adapter"}
-          >
-            LoRA at this budget
-          </Menu.Item>
-          <Menu.Item
             component="a"
             href={file("log/download")}
             download
@@ -182,6 +171,24 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           >
             Download log
           </Menu.Item>
+          {controls.data?.length ? (
+            <>
+              <Menu.Divider />
+              <Menu.Label>Launch for comparison</Menu.Label>
+              {controls.data.map((control) => (
+                <Menu.Item
+                  key={control.key}
+                  component={Link}
+                  to={`/new?from=${run.id}&as=${control.key}`}
+                  leftSection={<IconScale size={15} />}
+                  title={control.description}
+                  data-testid={`launch-${control.key}`}
+                >
+                  {control.title}
+                </Menu.Item>
+              ))}
+            </>
+          ) : null}
           <Menu.Divider />
           <Menu.Item
             color="red"
