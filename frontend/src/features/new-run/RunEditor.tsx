@@ -8,6 +8,7 @@ import { valueAt, withValue } from "@/api/config";
 import type { ConfigDraft } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { notify } from "@/components/feedback/toast";
+import { useMethod } from "@/components/runs/methods";
 import { lazyPart } from "@/components/server/load-part";
 import { BrokenYamlAlert, RefusalAlert, RestoredAlert } from "./EditAlerts";
 import { allFields, allPaths, problemsByField } from "./form/draft";
@@ -202,6 +203,7 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
               isBusy={launch.isPending}
               onLaunch={() => launch.mutate()}
               action={edited ? "Save changes" : "Launch run"}
+              withoutBudget={useMethod(String(valueAt(checked, "method.name"))).rank_note}
             />
             {dataset && !dataset.problem ? <DataPreview dataset={dataset} /> : null}
             {origin && !isSameConfig(origin, draft) ? (

@@ -22,6 +22,8 @@ interface PlanPanelProps {
   onLaunch: () => void;
   /** Label of the button. */
   action: string;
+  /** Why the method has no planned budget; shown if the plan has none. */
+  withoutBudget: string;
 }
 
 const curveHeight = 190;
@@ -36,6 +38,7 @@ export function PlanPanel({
   isBusy,
   onLaunch,
   action,
+  withoutBudget,
 }: PlanPanelProps) {
   const look = useLook();
   const figure = useMemo(
@@ -86,7 +89,7 @@ export function PlanPanel({
             <Plot figure={figure} height={curveHeight} label="Planned number of live components by step." />
           ) : (
             <Text size="sm" c="dimmed" h={curveHeight}>
-              Full fine-tuning trains every weight; there are no ranks to plan.
+              {withoutBudget}
             </Text>
           )}
         </div>

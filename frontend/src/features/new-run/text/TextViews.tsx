@@ -1,6 +1,7 @@
 import { Button, CopyButton, Group, Stack, Text, Textarea } from "@mantine/core";
 import { IconCheck, IconCopy } from "@tabler/icons-react";
 import type { ConfigDraft } from "@/api/types";
+import { ApiText } from "@/components/text/ApiText";
 import { curlOf, fromYaml, type LaunchFields, type LaunchText, toYaml } from "./text-forms";
 
 export interface TypedYaml {
@@ -71,7 +72,7 @@ function Head({ text, note }: { text: string; note: string }) {
   return (
     <Group justify="space-between" gap="xs">
       <Text size="xs" c="dimmed">
-        {note}
+        <ApiText>{note}</ApiText>
       </Text>
       <CopyButton value={text}>
         {({ copied, copy }) => (
