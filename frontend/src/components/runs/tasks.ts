@@ -16,6 +16,10 @@ const none: readonly MetricInfo[] = [];
 export const useMetrics = (task: string): readonly MetricInfo[] =>
   useQuery(tasksQuery).data?.find((one) => one.name === task)?.metrics ?? none;
 
+/** The metrics of all tasks, for runs of different tasks. */
+export const useAllMetrics = (): readonly MetricInfo[] =>
+  useQuery(tasksQuery).data?.flatMap((task) => task.metrics) ?? none;
+
 /** What the main metric of these runs is called within a sentence, where it is the same for all. */
 export function sharedHeadline(runs: readonly Pick<RunSummary, "headline">[]): string {
   const titles = new Set(runs.map((run) => run.headline.title));

@@ -8,6 +8,7 @@ import { type Curve, curvesFigure } from "@/charts/figures/curves";
 import { colourOf, type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
+import { metricCalled, useAllMetrics } from "@/components/runs/tasks";
 import { seriesQuery } from "./queries";
 
 type Axis = "step" | "progress";
@@ -15,11 +16,16 @@ type Axis = "step" | "progress";
 /** One metric of all runs in one chart. */
 export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
   const look = useLook();
-  const names = [...new Set(runs.flatMap((run) => Object.keys(run.metrics)))].sort();
+  const metrics = useAllMetrics();
+  const titleOf = (name: string) => metricCalled(name, metrics).title;
+  const names = [...new Set(runs.flatMap((run) => Object.keys(run.metrics)))].sort((one, other) =>
+    titleOf(one).localeCompare(titleOf(other)),
+  );
   const [chosen, setChosen] = useState<string | null>(null);
   const [axis, setAxis] = useState<Axis>("step");
   const firstNames = [...runs.map((run) => run.headline.name), "train_loss", "eval_loss"];
   const name = chosen ?? firstNames.find((one) => names.includes(one)) ?? names[0] ?? "";
+  const title = titleOf(name);
   const series = useQueries({
     queries: runs.map((run) => ({
       ...seriesQuery(run.id, name, run.status),
@@ -50,11 +56,11 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
           <Select
             size="xs"
             aria-label="Metric"
-            data={names}
+            data={names.map((name) => ({ value: name, label: titleOf(name) }))}
             value={name}
             onChange={setChosen}
             allowDeselect={false}
-            w={180}
+            w={200}
           />
           <SegmentedControl
             size="xs"
@@ -69,14 +75,14 @@ export function CurvesPanel({ runs }: { runs: RunSummary[] }) {
           <ExportMenu
             label="Export curves"
             file={`compare ${name} ${runs.length} runs`}
-            title={`${name} of ${runs.length} runs`}
+            title={`${title} of ${runs.length} runs`}
             figureOf={figureOf}
             rows={() => everyPointOf(runs, name)}
           />
         </Group>
       }
     >
-      <Plot figure={figure} height={340} label={`${name} of ${runs.length} runs by ${axis}.`} />
+      <Plot figure={figure} height={340} label={`${title} of ${runs.length} runs by ${axis}.`} />
     </Panel>
   );
 }

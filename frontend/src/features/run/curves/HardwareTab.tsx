@@ -6,9 +6,12 @@ import type { MetricTail } from "@/features/run/live/metric-tail";
 import { type Amount, CurvePanel } from "./CurvePanel";
 import { useCurves } from "./use-curves";
 
-const gigabytes: Amount = { by: 1e9, unit: "GB", decimals: 2 };
-const percent: Amount = { by: 1, unit: "%", decimals: 0 };
-const rate: Amount = { by: 1, unit: "/s", decimals: 1 };
+/** By the unit of the metric. */
+const amounts: Partial<Record<string, Amount>> = {
+  bytes: { by: 1e9, unit: "GB", decimals: 2 },
+  percent: { by: 1, unit: "%", decimals: 0 },
+  "1/s": { by: 1, unit: "/s", decimals: 1 },
+};
 
 /** Memory, CPU and GPU use over time. */
 export default function HardwareTab({
@@ -32,9 +35,10 @@ export default function HardwareTab({
   });
   if (past.error && !past.data) return <ErrorState error={past.error} onRetry={() => void past.refetch()} />;
   if (!past.data) return <Skeleton height={260} />;
-  const shown = curves.filter(({ name }) =>
-    ["hardware", "speed"].includes(metricCalled(name, metrics).group),
-  );
+  const shown = curves.flatMap((curve) => {
+    const { group, unit } = metricCalled(curve.name, metrics);
+    return group === "hardware" || group === "speed" ? [{ curve, amount: amounts[unit ?? ""] }] : [];
+  });
   if (shown.length === 0) {
     return (
       <EmptyState title="No metrics yet">
@@ -45,22 +49,17 @@ export default function HardwareTab({
   return (
     <Stack gap="md">
       <SimpleGrid cols={{ base: 1, md: 2, xl: 3 }} spacing="md">
-        {shown.map((curve) => (
+        {shown.map(({ curve, amount }) => (
           <CurvePanel
             key={curve.name}
             run={run}
             curve={curve}
             axis="time"
             isLog={false}
-            scale={amountOf(curve.name)}
+            {...(amount ? { scale: amount } : {})}
           />
         ))}
       </SimpleGrid>
     </Stack>
   );
-}
-
-function amountOf(name: string): Amount {
-  if (name.endsWith("_bytes")) return gigabytes;
-  return name.endsWith("percent") ? percent : rate;
 }
