@@ -94,8 +94,8 @@ export default function TryTab({ run }: { run: RunDetail }) {
 function Answers({ answer }: { answer: Prediction }) {
   return (
     <Stack gap="md" data-testid="try-answers">
-      {answer.items.map((item) => (
-        <Panel key={item.text} title={item.text} order={3}>
+      {answer.items.map((item, index) => (
+        <Panel key={`${index}-${item.text}`} title={item.text} order={3}>
           <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="lg">
             <Side name="Base model" side={item.base} />
             <Side name="Fine-tuned" side={item.tuned} />
