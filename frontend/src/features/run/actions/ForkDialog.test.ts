@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { expect, test } from "vitest";
 import type { RunConfig } from "@/api/types";
-import { targetAt } from "./ForkDialog";
+import { stepsAfter, targetAt } from "./ForkDialog";
 
 const steered = {
   method: { name: "dynamic_rank", target_rank: 2 },
@@ -19,4 +19,9 @@ test("the target rank of a checkpoint is the one that it was steered to by then"
 
 test("a method whose budget a fork may not change has no target rank", () => {
   expect(targetAt(steered, null, 20)).toBeNull();
+});
+
+test("the proposed steps are more than the checkpoint's, also for the last one of a finished run", () => {
+  expect([stepsAfter(150, 200), stepsAfter(200, 200), stepsAfter(1, 1)]).toEqual([200, 300, 2]);
+  expect(stepsAfter(50, null)).toBe("");
 });
