@@ -1,3 +1,4 @@
+import { isActive } from "@/api/active-runs";
 import type { RunStatus } from "@/api/types";
 import type { RunFilter } from "./queries";
 
@@ -47,8 +48,7 @@ export function nextSort(current: string, field: string, startsDescending: boole
 }
 
 const stoppable: readonly RunStatus[] = ["queued", "interrupted", "starting", "running"];
-const removable: readonly RunStatus[] = ["done", "stopped", "failed", "queued"];
 
 /** Only to enable buttons; the API decides. */
 export const canStop = (status: RunStatus) => stoppable.includes(status);
-export const canDelete = (status: RunStatus) => removable.includes(status);
+export const canDelete = (status: RunStatus) => !isActive(status);

@@ -16,6 +16,7 @@ import {
 import { useQuery } from "@tanstack/react-query";
 import { Suspense, useState } from "react";
 import { Link, useNavigate } from "react-router";
+import { isActive } from "@/api/active-runs";
 import { withChanges } from "@/api/config";
 import { controlsQuery } from "@/api/queries";
 import type { RunDetail, RunStatus } from "@/api/types";
@@ -69,13 +70,12 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
         },
       );
   };
-  const isActive = status === "starting" || status === "running";
+  const isOnWorker = isActive(status);
   const isWaiting = status === "queued" || status === "interrupted";
-  const isOver = status === "done" || status === "stopped" || status === "failed";
   const file = (name: string) => `/api/v1/runs/${encodeURIComponent(run.id)}/${name}`;
   return (
     <Group gap="xs">
-      {(isActive || isWaiting) && (
+      {isWaiting || (isOnWorker && status !== "stopping") ? (
         <Button
           leftSection={<IconPlayerStop size={16} />}
           onClick={() => stop.mutate({ runs: [run], save: true })}
@@ -85,7 +85,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
         >
           {isWaiting ? "Remove from queue" : "Stop"}
         </Button>
-      )}
+      ) : null}
       {remedy && (
         <Button
           leftSection={<IconRefresh size={16} />}
@@ -193,7 +193,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           <Menu.Item
             color="red"
             leftSection={<IconPlayerStop size={15} />}
-            disabled={!isActive && status !== "stopping"}
+            disabled={!isOnWorker}
             onClick={() => setDiscarding(true)}
             data-testid="discard-run"
           >
@@ -202,7 +202,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
           <Menu.Item
             color="red"
             leftSection={<IconTrash size={15} />}
-            disabled={!isOver}
+            disabled={isOnWorker}
             onClick={() => setAsking(true)}
           >
             Delete
