@@ -91,7 +91,10 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
           >
             {metric(headline.best)}
           </Fact>
-          <Fact label="Live" hint={meanRank === null ? undefined : `mean rank ${meanRank.toFixed(2)}`}>
+          <Fact
+            label="Live components"
+            hint={meanRank === null ? undefined : `mean rank ${meanRank.toFixed(2)}`}
+          >
             {count(ranked?.live ?? run.live)}
           </Fact>
           <Fact

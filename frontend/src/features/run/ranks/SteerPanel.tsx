@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, Stack, TextInput } from "@mantine/core";
 import { IconLock, IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
 import { useState } from "react";
 import type { RunDetail, RunStatus } from "@/api/types";
@@ -89,9 +89,6 @@ export function SteerPanel({ run, status }: { run: RunDetail; status: RunStatus 
             </Button>
           </Group>
         </form>
-        <Text size="xs" c="dimmed" hidden={run.steer_requests.length === 0} role="status">
-          Takes effect within about a second.
-        </Text>
       </Stack>
       <Confirm
         opened={isFreezing}
