@@ -1,4 +1,4 @@
-"""Writes backend/rankscope/catalog/architectures.json: what the server knows of each kind of model, without torch.
+"""Writes backend/rankscope/catalog/models/architectures.json: what the server knows of each kind of model, without torch.
 
 Every kind that AutoModelForSequenceClassification knows is built without memory (on torch's meta device), and its names are
 read: which layers an adapter is put on, what the head is made of, which tensor is the embedding. Run it after an update of
@@ -26,7 +26,7 @@ from transformers.utils import logging
 from dynamic_rank.adapter.heads import head_names
 from dynamic_rank.adapter.targets import is_linear, target_names
 
-TARGET = Path(__file__).parent.parent / "backend/rankscope/catalog/architectures.json"
+TARGET = Path(__file__).parent.parent / "backend/rankscope/catalog/models/architectures.json"
 LABELS = 17
 # Distinct sizes, so that a size says which option it comes from.
 SIZES = {

@@ -18,7 +18,8 @@ STANDARD_LIBRARY = sys.stdlib_module_names
 # A room that is not listed has the row of the nearest folder above it that is.
 _FOUNDATION = {"rankscope.contract", "dynamic_rank.schedule", "rankscope.settings", "rankscope.data_folder"}
 _STORE = {"rankscope.store", "rankscope.store.database", "rankscope.store.history"}
-_READ_BY_WORKERS = {*_FOUNDATION, *_STORE, "rankscope.catalog", "rankscope.training_stack"}
+_CATALOG = {"rankscope.catalog", "rankscope.catalog.data", "rankscope.catalog.models"}
+_READ_BY_WORKERS = {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.training_stack"}
 _OF_HOST_AND_CHILD = {f"rankscope_worker.{name}" for name in ("exits", "inbox", "nvml", "patience")}
 # Each room of dynamic_rank may import those before it.
 _RANK_LIBRARY = [
@@ -30,20 +31,27 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope.settings": {"rankscope.contract"},
     "rankscope.data_folder": {"rankscope.contract", "rankscope.settings"},
     "rankscope.training_stack": {"rankscope.contract"},
-    "rankscope.catalog": {"rankscope.contract", "rankscope.settings"},
+    "rankscope.catalog.data": {"rankscope.contract"},
+    "rankscope.catalog.models": {"rankscope.contract"},
+    "rankscope.catalog": {
+        "rankscope.contract",
+        "rankscope.settings",
+        "rankscope.catalog.data",
+        "rankscope.catalog.models",
+    },
     "rankscope.store.database": {"rankscope.contract"},
     "rankscope.store.history": {"rankscope.contract", "rankscope.store.database"},
     "rankscope.store": {"rankscope.contract", "rankscope.store.database", "rankscope.store.history"},
-    "rankscope.launch": {*_FOUNDATION, *_STORE, "rankscope.catalog"},
+    "rankscope.launch": {*_FOUNDATION, *_STORE, *_CATALOG},
     "rankscope.health": {"rankscope.contract", "dynamic_rank.schedule", *_STORE, "rankscope.launch"},
-    "rankscope.exports": {*_FOUNDATION, *_STORE, "rankscope.catalog"},
-    "rankscope.api.shapes": {*_FOUNDATION, *_STORE, "rankscope.catalog", "rankscope.launch", "rankscope.health"},
+    "rankscope.exports": {*_FOUNDATION, *_STORE, *_CATALOG},
+    "rankscope.api.shapes": {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.launch", "rankscope.health"},
     "rankscope.api.guard": {"rankscope.contract", "rankscope.settings", "rankscope.api.shapes"},
     "rankscope.api.streaming": {"rankscope.contract", *_STORE, "rankscope.api.shapes"},
     "rankscope.api": {
         *_FOUNDATION,
         *_STORE,
-        "rankscope.catalog",
+        *_CATALOG,
         "rankscope.launch",
         "rankscope.api.shapes",
         "rankscope.api.guard",
@@ -52,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope.api.routes": {
         *_FOUNDATION,
         *_STORE,
-        "rankscope.catalog",
+        *_CATALOG,
         "rankscope.launch",
         "rankscope.health",
         "rankscope.exports",
@@ -74,8 +82,8 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope_worker.__main__": {"rankscope_worker.host"},
     "rankscope_worker": _READ_BY_WORKERS,
     "rankscope_worker.host": {*_READ_BY_WORKERS, *_OF_HOST_AND_CHILD},
-    "rankscope_worker.child.loading": {"rankscope.contract", "rankscope.catalog"},
-    "rankscope_worker.child.tasks": {"rankscope.contract", "rankscope.catalog", "rankscope_worker.child.loading"},
+    "rankscope_worker.child.loading": {"rankscope.contract", *_CATALOG},
+    "rankscope_worker.child.tasks": {"rankscope.contract", *_CATALOG, "rankscope_worker.child.loading"},
     "rankscope_worker.child": {
         *_READ_BY_WORKERS,
         *_OF_HOST_AND_CHILD,

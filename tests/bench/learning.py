@@ -23,8 +23,8 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArgu
 
 from dynamic_rank import Snapshot, create_method, make_trainer_class
 from rankscope.catalog import Catalog
-from rankscope.catalog.datasets import Row
-from rankscope.catalog.splits import Split, split
+from rankscope.catalog.data.datasets import Row
+from rankscope.catalog.data.splits import Split, split
 from rankscope.contract.config import DataConfig
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings

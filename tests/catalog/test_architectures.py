@@ -3,7 +3,7 @@
 import json
 from types import ModuleType
 
-from rankscope.catalog.architectures import architectures
+from rankscope.catalog.models.architectures import architectures
 
 
 def test_file_of_architectures_is_what_its_script_writes(script: ModuleType) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from rankscope.app import create_app
 from rankscope.catalog import Catalog
-from rankscope.catalog.models import Models
+from rankscope.catalog.models.models import Models
 from rankscope.contract.errors import BadInput, UnknownName
 from rankscope.settings import Settings
 from tests.model_folders import CONFIG, DAMAGES, SHAPES, WORDS, make_folder, weights

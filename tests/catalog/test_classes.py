@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.splits import SplitCounts, split, what_changed
+from rankscope.catalog.data.splits import SplitCounts, split, what_changed
 from rankscope.contract.config import DataConfig, RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.stored import Environment

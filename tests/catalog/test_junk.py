@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rankscope.catalog import Catalog, DatasetEntry
-from rankscope.catalog.splits import SplitCounts, split
+from rankscope.catalog.data.splits import SplitCounts, split
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.tasks import DEFAULT_TASK

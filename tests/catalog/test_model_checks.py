@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.models import ModelEntry, Models
+from rankscope.catalog.models.models import ModelEntry, Models
 from rankscope.contract.config import RunConfig
 from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
@@ -156,8 +156,8 @@ def test_context_length_is_the_longest_text_that_the_model_takes(
 
 @pytest.mark.parametrize("kind", ["bloom", "t5", "xlnet"])
 def test_model_whose_positions_are_relative_has_no_context_length(tmp_path: Path, kind: str) -> None:
-    from rankscope.catalog.architectures import architectures
-    from rankscope.catalog.model_config import context_length
+    from rankscope.catalog.models.architectures import architectures
+    from rankscope.catalog.models.config import context_length
 
     assert context_length({"n_positions": 512, "seq_length": 64}, architectures()[kind]) is None
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rankscope.catalog.readings import Readings, StillReading
+from rankscope.catalog.data.readings import Readings, StillReading
 from tests.stack import wait_for
 
 LARGE = 1 << 30

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rankscope.catalog import Catalog, DatasetEntry
-from rankscope.catalog.splits import split
+from rankscope.catalog.data.splits import split
 from rankscope.contract.config import DataConfig, RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.tasks import DEFAULT_TASK

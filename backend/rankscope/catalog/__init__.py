@@ -5,11 +5,11 @@ People name models and data sets by id, never by path: an id is looked up in the
 
 from functools import partial
 
-from rankscope.catalog.datasets import DatasetEntry, Datasets
-from rankscope.catalog.model_layers import LinearModule
-from rankscope.catalog.models import ModelEntry, Models
-from rankscope.catalog.readings import Readings, StillReading
-from rankscope.catalog.splits import SplitCounts, count_split
+from rankscope.catalog.data.datasets import DatasetEntry, Datasets
+from rankscope.catalog.data.readings import Readings, StillReading
+from rankscope.catalog.data.splits import SplitCounts, count_split
+from rankscope.catalog.models.layers import LinearModule
+from rankscope.catalog.models.models import ModelEntry, Models
 from rankscope.contract.config import DataConfig
 from rankscope.contract.tasks import Task
 from rankscope.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.splits import what_changed
+from rankscope.catalog.data.splits import what_changed
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, NotFound
 from rankscope.contract.methods import METHODS, Method

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from dynamic_rank.schedule.curve import PlannedCurve, steered_curve
 from rankscope import __version__
 from rankscope.catalog import Catalog, DatasetEntry, LinearModule, ModelEntry
-from rankscope.catalog.splits import SplitCounts
+from rankscope.catalog.data.splits import SplitCounts
 from rankscope.contract.config import MOST_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.stored import Environment

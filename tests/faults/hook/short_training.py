@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rankscope.catalog.splits import Split
+from rankscope.catalog.data.splits import Split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent, MetricsEvent, PhaseEvent, RunEvent
 from rankscope.contract.status import Phase

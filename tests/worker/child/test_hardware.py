@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.splits import split
+from rankscope.catalog.data.splits import split
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import RunEvent
 from rankscope.contract.metrics import is_machine_metric

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.splits import split
+from rankscope.catalog.data.splits import split
 from rankscope.contract.config import RunConfig, Steering
 from rankscope.contract.events import MetricsEvent, PhaseEvent, RunEvent
 from rankscope.contract.metrics import STEPS_PER_SECOND

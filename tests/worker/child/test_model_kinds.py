@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rankscope.catalog.splits import Split
+from rankscope.catalog.data.splits import Split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RunEvent
 from rankscope.contract.tasks import DEFAULT_TASK

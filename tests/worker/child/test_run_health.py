@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from sqlalchemy import Engine
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.splits import split
+from rankscope.catalog.data.splits import split
 from rankscope.contract.config import RunConfig, Steering
 from rankscope.health.facts import Finding
 from rankscope.launch.plan import RunPlan

@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 
 from dynamic_rank import create_method
 from rankscope.catalog import Catalog
-from rankscope.catalog.splits import Split, split
+from rankscope.catalog.data.splits import Split, split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RanksEvent, RunEvent
 from rankscope.contract.metrics import is_machine_metric

@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainingArgum
 
 from dynamic_rank import RankMethod, RunContext, Stopped, create_method
 from dynamic_rank.methods import option_names
-from rankscope.catalog.splits import Split
+from rankscope.catalog.data.splits import Split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
 from rankscope.contract.status import Phase

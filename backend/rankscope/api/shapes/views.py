@@ -18,8 +18,8 @@ from rankscope.api.shapes.runs import (
     RunDetail,
     RunSummary,
 )
-from rankscope.catalog.labels import LeftOut
-from rankscope.catalog.profiles import CLASSES_KEPT
+from rankscope.catalog.data.labels import LeftOut
+from rankscope.catalog.data.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig
 from rankscope.contract.parts import STORED
 from rankscope.contract.presets import Preset

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from rankscope.catalog import datasets
-from rankscope.catalog.profiles import read_profile
+from rankscope.catalog.data import datasets
+from rankscope.catalog.data.profiles import read_profile
 from rankscope.contract.tasks import TASKS
 from tests.backend.conftest import CONFIG, Server, config_with
 from tests.junk import fill_with_junk

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from datasets import Dataset, disable_progress_bars
 
-from rankscope.catalog.splits import Split
+from rankscope.catalog.data.splits import Split
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import UnusableModel
 

@@ -16,7 +16,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from rankscope.catalog.architectures import architectures
+from rankscope.catalog.models.architectures import architectures
 
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
 _LEFT_PADDED = frozenset({"xlnet"})

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from torch import nn
 from transformers import EvalPrediction, PreTrainedTokenizerBase
 
-from rankscope.catalog.splits import Split
+from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess
 from rankscope_worker.child.loading.data import TokenizedSplit
 from rankscope_worker.child.loading.encoding import TextEncoder

@@ -16,7 +16,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from rankscope.catalog.splits import Split
+from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess
 from rankscope.contract.tasks import Task
 from rankscope_worker.child.loading.data import TokenizedSplit, tokenized

@@ -11,15 +11,15 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from rankscope.catalog import model_fingerprint
-from rankscope.catalog.architectures import Architecture
-from rankscope.catalog.kept_entries import KeptEntries
-from rankscope.catalog.model_config import check_quantisation, context_length, find_architecture, read_config
-from rankscope.catalog.model_files import ModelFiles, UnusableModel, kind_of, look_into, shown, unreadable
-from rankscope.catalog.model_layers import LinearModule, head_parameters, model_layers
-from rankscope.catalog.model_weights import read_weights
-from rankscope.catalog.tokenizer_files import check_tokenizer, is_quick_to_check
-from rankscope.catalog.weight_files import adapter_folder, other_format, weight_files
+from rankscope.catalog.models import fingerprint as model_fingerprint
+from rankscope.catalog.models.architectures import Architecture
+from rankscope.catalog.models.config import check_quantisation, context_length, find_architecture, read_config
+from rankscope.catalog.models.files import ModelFiles, UnusableModel, kind_of, look_into, shown, unreadable
+from rankscope.catalog.models.kept_entries import KeptEntries
+from rankscope.catalog.models.layers import LinearModule, head_parameters, model_layers
+from rankscope.catalog.models.tokenizer_files import check_tokenizer, is_quick_to_check
+from rankscope.catalog.models.weight_files import adapter_folder, other_format, weight_files
+from rankscope.catalog.models.weights import read_weights
 from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
 
 _MINILM = "minilm"

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from rankscope.catalog.columns import Columns, find_column
-from rankscope.catalog.data_files import BrokenFile, ChangedFile
-from rankscope.catalog.datasets import DatasetEntry, Row
-from rankscope.catalog.labels import (
+from rankscope.catalog.data.columns import Columns, find_column
+from rankscope.catalog.data.datasets import DatasetEntry, Row
+from rankscope.catalog.data.files import BrokenFile, ChangedFile
+from rankscope.catalog.data.labels import (
     LONGEST_LABEL,
     MOST_CLASSES,
     LeavingOut,
@@ -20,8 +20,8 @@ from rankscope.catalog.labels import (
     one_spelling,
     why_no_classes,
 )
-from rankscope.catalog.profiles import no_label, no_text
-from rankscope.catalog.tables import NotText, Record, Table
+from rankscope.catalog.data.profiles import no_label, no_text
+from rankscope.catalog.data.tables import NotText, Record, Table
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.stored import Environment

@@ -8,8 +8,8 @@ import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
-from rankscope.catalog.architectures import Architecture
-from rankscope.catalog.model_files import MIB, ModelFiles, UnusableModel, json_kind, shown
+from rankscope.catalog.models.architectures import Architecture
+from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, json_kind, shown
 
 TOKENIZER_FILES = (
     "tokenizer.json",

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from rankscope.catalog.model_files import MIB, ModelFiles, UnusableModel, shown
-from rankscope.catalog.safetensors_header import shown_key
+from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, shown
+from rankscope.catalog.models.safetensors_header import shown_key
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

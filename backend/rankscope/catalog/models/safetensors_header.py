@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from rankscope.catalog.model_files import MIB, UnusableModel, check_content, json_kind, open_regular, shown
+from rankscope.catalog.models.files import MIB, UnusableModel, check_content, json_kind, open_regular, shown
 
 MOST_HEADER_BYTES = 25 * MIB
 """About 200,000 tensors. The reference reader stops at 100 MB; a header as JSON takes ten times its size in memory."""

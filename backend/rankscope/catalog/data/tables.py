@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rankscope.catalog.data_files import HEAD, JSON_LINES, BrokenFile, HashedFile, check_content, opened
+from rankscope.catalog.data.files import HEAD, JSON_LINES, BrokenFile, HashedFile, check_content, opened
 
 Record = Mapping[str, object]
 

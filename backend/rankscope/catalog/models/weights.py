@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rankscope.catalog.model_files import ModelFiles, UnusableModel, open_regular
-from rankscope.catalog.safetensors_header import Tensor, read_header
+from rankscope.catalog.models.files import ModelFiles, UnusableModel, open_regular
+from rankscope.catalog.models.safetensors_header import Tensor, read_header
 
 _QUANT_STATE = ".quant_state.bitsandbytes__"
 _MOST_STATE_BYTES = 1 << 16

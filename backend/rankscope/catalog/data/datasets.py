@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from rankscope.catalog.columns import Columns
-from rankscope.catalog.data_files import READABLE, BrokenFile, Stamp, is_passed_over, look
-from rankscope.catalog.labels import LeftOut
-from rankscope.catalog.profiles import Profile, read_profile
-from rankscope.catalog.readings import Readings, StillReading
-from rankscope.catalog.tables import NotText, Table, open_rotten_tomatoes, open_table
+from rankscope.catalog.data.columns import Columns
+from rankscope.catalog.data.files import READABLE, BrokenFile, Stamp, is_passed_over, look
+from rankscope.catalog.data.labels import LeftOut
+from rankscope.catalog.data.profiles import Profile, read_profile
+from rankscope.catalog.data.readings import Readings, StillReading
+from rankscope.catalog.data.tables import NotText, Table, open_rotten_tomatoes, open_table
 from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
 
 Row = dict[str, str]

@@ -97,7 +97,7 @@ def starred(name: str) -> str:
 @cache
 def architectures() -> Mapping[str, Architecture]:
     """Kind (config.json's model_type) -> what is known of it."""
-    text = files("rankscope.catalog").joinpath("architectures.json").read_text(encoding="utf-8")
+    text = files("rankscope.catalog.models").joinpath("architectures.json").read_text(encoding="utf-8")
     return {kind: _architecture(kind, entry) for kind, entry in json.loads(text).items()}
 
 

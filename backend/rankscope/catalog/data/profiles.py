@@ -4,10 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from rankscope.catalog.columns import Columns, usual_columns
-from rankscope.catalog.data_files import BrokenFile
-from rankscope.catalog.labels import LeavingOut, LeftOut, one_spelling
-from rankscope.catalog.tables import NotText, Table
+from rankscope.catalog.data.columns import Columns, usual_columns
+from rankscope.catalog.data.files import BrokenFile
+from rankscope.catalog.data.labels import LeavingOut, LeftOut, one_spelling
+from rankscope.catalog.data.tables import NotText, Table
 
 CLASSES_KEPT = 50
 _SAMPLE_ROWS = 1000

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rankscope.catalog.architectures import Architecture, starred
-from rankscope.catalog.model_files import UnusableModel
-from rankscope.catalog.model_weights import Shapes
-from rankscope.catalog.safetensors_header import shown_key
-from rankscope.catalog.weight_files import adapter_folder
+from rankscope.catalog.models.architectures import Architecture, starred
+from rankscope.catalog.models.files import UnusableModel
+from rankscope.catalog.models.safetensors_header import shown_key
+from rankscope.catalog.models.weight_files import adapter_folder
+from rankscope.catalog.models.weights import Shapes
 
 # Names that stand between the block index and the weight without saying what the layer is.
 _FILLER = frozenset({"self", "dense", "attention_layer", "mlp", "self_attn", "layer"})

@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import islice
 from unicodedata import normalize
 
-from rankscope.catalog.columns import is_number
+from rankscope.catalog.data.columns import is_number
 
 MOST_CLASSES = 1000
 LONGEST_LABEL = 200

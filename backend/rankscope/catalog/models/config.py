@@ -4,8 +4,8 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from rankscope.catalog.architectures import Architecture, architectures
-from rankscope.catalog.model_files import MIB, ModelFiles, UnusableModel, json_kind, shown
+from rankscope.catalog.models.architectures import Architecture, architectures
+from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, json_kind, shown
 
 _MOST_BYTES = 16 * MIB
 _NUMBERS = (

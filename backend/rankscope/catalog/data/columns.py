@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rankscope.catalog.tables import NotText, Record, Table
+from rankscope.catalog.data.tables import NotText, Record, Table
 
 _TEXT_NAMES = ("text", "sentence", "review", "content", "document", "question")
 _LABEL_NAMES = ("label", "category", "class", "sentiment", "target")

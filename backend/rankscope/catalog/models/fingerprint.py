@@ -17,9 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from rankscope.catalog.model_files import MIB, ModelFiles, look_into, open_regular
-from rankscope.catalog.safetensors_header import Tensor, read_header
-from rankscope.catalog.tokenizer_files import TOKENIZER_FILES
+from rankscope.catalog.models.files import MIB, ModelFiles, look_into, open_regular
+from rankscope.catalog.models.safetensors_header import Tensor, read_header
+from rankscope.catalog.models.tokenizer_files import TOKENIZER_FILES
 
 _PREFIX = "v2:"
 _WHOLE = 256 * MIB

@@ -1,0 +1,1 @@
+"""Data sets: which there are, and their rows, divided into training and evaluation."""
