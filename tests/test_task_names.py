@@ -16,7 +16,7 @@ OWN_FILES = (
 )
 PERMITTED = {
     "backend/rankscope/api/shapes/base.py": {"label_column"},  # answers that clients of earlier versions read
-    "backend/rankscope/api/shapes/runs.py": {"label_column"},
+    "backend/rankscope/api/shapes/plans.py": {"label_column"},
     "backend/rankscope/store/migrations/versions/0005_task.py": {"label_column"},  # what an earlier version stored
 }
 LIBRARY = "worker/dynamic_rank/"

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Body, Response
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes import views
-from rankscope.api.shapes.runs import ForkRequest, Relative, RetryRequest, RunDetail, RunTree
+from rankscope.api.shapes.requests import ForkRequest, RetryRequest
+from rankscope.api.shapes.runs import Relative, RunDetail, RunTree
 from rankscope.catalog.changed_inputs import check_before_queueing
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition

@@ -6,7 +6,8 @@ from sqlalchemy import Engine
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, SMALL_JSON, needs
 from rankscope.api.shapes import views
-from rankscope.api.shapes.runs import ConfigEdit, Queue, ReorderRequest, RunDetail
+from rankscope.api.shapes.requests import ConfigEdit, ReorderRequest
+from rankscope.api.shapes.runs import Queue, RunDetail
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.tasks import in_todays_form

@@ -11,19 +11,10 @@ from pydantic import ValidationError
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, SMALL_JSON, needs
 from rankscope.api.shapes import views
+from rankscope.api.shapes.plans import SwitchedFieldShape, SwitchedMethod, Verdict
 from rankscope.api.shapes.problems import field_shapes
-from rankscope.api.shapes.runs import (
-    MethodSwitch,
-    RunCheck,
-    RunCreate,
-    RunDetail,
-    RunPage,
-    RunPatch,
-    StopRequest,
-    SwitchedFieldShape,
-    SwitchedMethod,
-    Verdict,
-)
+from rankscope.api.shapes.requests import MethodSwitch, RunCheck, RunCreate, RunPatch, StopRequest
+from rankscope.api.shapes.runs import RunDetail, RunPage
 from rankscope.catalog.changed_inputs import check_before_queueing
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput

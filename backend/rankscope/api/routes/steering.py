@@ -5,7 +5,8 @@ from fastapi import APIRouter
 from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, RunId, SettingsDep
 from rankscope.api.guard.access import SMALL_JSON, needs
 from rankscope.api.shapes import views
-from rankscope.api.shapes.runs import RunDetail, SteerRequest
+from rankscope.api.shapes.requests import SteerRequest
+from rankscope.api.shapes.runs import RunDetail
 from rankscope.store import steering
 from rankscope.store.database.engine import writing
 

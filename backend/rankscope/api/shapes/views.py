@@ -8,16 +8,8 @@ from sqlmodel import Session
 
 from dynamic_rank.schedule.curve import PlannedCurve
 from rankscope.api.shapes.base import LeftOutShape, PresetList, PresetShape
-from rankscope.api.shapes.runs import (
-    AttemptShape,
-    BudgetPoint,
-    ClassShape,
-    DataPlan,
-    Headline,
-    Plan,
-    RunDetail,
-    RunSummary,
-)
+from rankscope.api.shapes.plans import BudgetPoint, ClassShape, DataPlan, Plan
+from rankscope.api.shapes.runs import AttemptShape, Headline, RunDetail, RunSummary
 from rankscope.catalog.data.labels import LeftOut
 from rankscope.catalog.data.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig

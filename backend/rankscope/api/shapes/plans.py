@@ -1,0 +1,100 @@
+"""What a draft of a run would do."""
+
+from typing import Any
+
+from pydantic import Field, computed_field
+
+from rankscope.api.shapes.base import FieldProblemShape, LeftOutShape, Shape
+from rankscope.contract.config import RunConfig
+
+
+class SwitchedFieldShape(Shape):
+    field: str = Field(examples=["training.learning_rate"])
+    before: Any
+    after: Any
+    reason: str
+
+
+class SwitchedMethod(Shape):
+    config: dict[str, Any]
+    changes: list[SwitchedFieldShape]
+    """What changed outside the method's own options, and why."""
+    budget: float | None
+    """Mean rank that was carried over."""
+
+
+class BudgetPoint(Shape):
+    step: int
+    budget: int
+
+
+class ClassShape(Shape):
+    label: str
+    train_rows: int
+    eval_rows: int
+
+
+class DataPlan(Shape):
+    """How a data set would be used."""
+
+    id: str
+    """Full id of the data set: a short form such as `local:reviews` becomes `local:reviews.csv`."""
+    rows: int
+    """All rows of the file."""
+    text_columns: list[str]
+    target_column: str
+    group_column: str | None
+    classes: list[ClassShape]
+    """The 50 largest, with their numbers of training and evaluation rows."""
+    n_classes: int
+    """Number of all classes."""
+    left_out: list[LeftOutShape]
+    separator: str | None
+    """Detected separator of a CSV file's columns; null for other formats."""
+    encoding: str | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def label_column(self) -> str:
+        """Earlier name of `target_column`."""
+        return self.target_column
+
+
+class Plan(Shape):
+    """What a configuration would do, without starting anything."""
+
+    config: RunConfig
+    """With every default filled in."""
+    data: DataPlan
+    total_steps: int
+    train_rows: int
+    eval_rows: int
+    n_modules: int
+    trained_parameters: int
+    """Adapter and head (full: everything) at the start."""
+    kept_parameters: int
+    """Adapter parameters at the end, at the planned budget, without the head; an estimate for dynamic rank, because a
+    component's size depends on the module that keeps it."""
+    is_estimate: bool
+    """Whether n_modules and trained_parameters may differ in the run, because the model's files do not determine them."""
+    model_parameters: int
+    context_length: int | None
+    """Maximum number of tokens in one text; null if there is no limit."""
+    planned_budget: list[BudgetPoint]
+    """Corner points and one point per pruning step; the value is constant between them. Empty without ranks. At most 500 points."""
+    pruning_steps: list[int]
+    """Above about 500, an even selection that includes the first and the last."""
+    pruning_count: int
+    """How many there are in total. If this exceeds the length of `pruning_steps`, that list and `planned_budget` are reduced."""
+    warnings: list[str]
+
+
+class Verdict(Shape):
+    """Whether a draft can run: what would be refused, or the plan.
+
+    The question is answered either way, so the status is 200: a form asks while a person types. Launching refuses the
+    same problems with 422.
+    """
+
+    problems: list[FieldProblemShape]
+    plan: Plan | None
