@@ -55,7 +55,7 @@ from rankscope.store.doorbell import Doorbell
 from rankscope.store.history.chunks import pack_old_runs
 
 API = "/api/v1"
-_PATIENCE_S = 10.0  # of a request, for a data file that nobody has read yet
+_TIMEOUT_S = 10.0  # of a request, for a data file that nobody has read yet
 _ROUTERS = (
     session,
     system,
@@ -112,7 +112,7 @@ def create_app(
         app.state.resources = Resources(
             settings=settings,
             engine=engine,
-            catalog=Catalog(settings, patience_s=_PATIENCE_S),
+            catalog=Catalog(settings, timeout_s=_TIMEOUT_S),
             nudger=nudger,
             doorbell=doorbell,
             feeds=feeds,
@@ -175,7 +175,7 @@ def _operation_id(route: APIRoute) -> str:
 
 @contextmanager
 def _before_shutdown(end_streams: Callable[[], None]) -> Iterator[None]:
-    """Calls `end_streams` when the process is told to end.
+    """Calls `end_streams` when the process is told to stop.
 
     uvicorn waits for open responses before it ends the lifespan, and a live stream is one that never ends by itself.
     Its own signal handlers are in place by now: ours goes before them.

@@ -18,7 +18,7 @@ BIG = {**SHAPES, "encoder.layer.0.output.dense.weight": (8, 4096)}
 @pytest.fixture(params=["read whole", "read in samples"])
 def folder(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     if request.param == "read in samples":
-        monkeypatch.setattr(model_fingerprint, "_WHOLE", 0)
+        monkeypatch.setattr(model_fingerprint, "_FULLY_READ_BYTES", 0)
     return make_folder(tmp_path / "models" / "good", shapes=BIG)
 
 

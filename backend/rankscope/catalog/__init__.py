@@ -5,8 +5,8 @@ People name models and data sets by id, never by path: an id is looked up in the
 
 from functools import partial
 
+from rankscope.catalog.data.background_reads import BackgroundReads, StillReading
 from rankscope.catalog.data.datasets import DatasetEntry, Datasets
-from rankscope.catalog.data.readings import Readings, StillReading
 from rankscope.catalog.data.splits import SplitCounts, count_split
 from rankscope.catalog.models.layers import LinearModule
 from rankscope.catalog.models.models import ModelEntry, Models
@@ -23,12 +23,12 @@ _SPLITS_KEPT = 64
 class Catalog:
     """The models and data sets of one installation; looks at the folders on each call, so new files appear at once."""
 
-    def __init__(self, settings: Settings, patience_s: float | None = None) -> None:
-        """`patience_s`: a large data file that takes longer to read is refused until it is read; None: waits for it."""
+    def __init__(self, settings: Settings, timeout_s: float | None = None) -> None:
+        """`timeout_s`: a large data file that takes longer to read is refused until it is read; None: waits for it."""
         self._models = Models(settings.models_dir)
-        self._datasets = Datasets(settings.datasets_dir, patience_s)
-        self._patience_s = patience_s
-        self._splits: Readings[SplitCounts] = Readings(_SPLITS_KEPT)
+        self._datasets = Datasets(settings.datasets_dir, timeout_s)
+        self._timeout_s = timeout_s
+        self._splits: BackgroundReads[SplitCounts] = BackgroundReads(_SPLITS_KEPT)
 
     def models(self) -> list[ModelEntry]:
         return self._models.all()
@@ -46,19 +46,19 @@ class Catalog:
         field: str = "config.data.id",
         fingerprint: str | None = None,
         *,
-        patience_s: float | None = None,
+        timeout_s: float | None = None,
     ) -> DatasetEntry:
         """The data set with this id; UnknownName that lists what there is, BadInput that says why it cannot be used.
 
-        `patience_s`: how long to wait for a large file that nobody has read yet; None: as long as this catalogue waits.
+        `timeout_s`: how long to wait for a large file that nobody has read yet; None: as long as this catalogue waits.
         """
-        return self._datasets.find(dataset_id, field, fingerprint, patience_s=patience_s)
+        return self._datasets.find(dataset_id, field, fingerprint, timeout_s=timeout_s)
 
     def count_split(self, entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
         """How many rows of which class are on each side; kept, because a form asks at every change of any field."""
         options = data.model_copy(update={"id": entry.id}).model_dump_json()
         key = (entry.path, entry.fingerprint, options, task.model_dump_json())
         try:
-            return self._splits.get(key, partial(count_split, entry, data, task), entry.size_bytes, self._patience_s)
+            return self._splits.get(key, partial(count_split, entry, data, task), entry.size_bytes, self._timeout_s)
         except StillReading as error:
             raise entry.still_reading() from error

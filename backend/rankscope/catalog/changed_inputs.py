@@ -7,7 +7,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, InputsChanged
 from rankscope.contract.stored import Environment
 
-_PATIENCE_S = 1.0
+_TIMEOUT_S = 1.0
 
 
 def check_model(model: ModelEntry, before: str | None) -> None:
@@ -33,7 +33,7 @@ def check_before_queueing(catalog: Catalog, config: RunConfig, environment: Envi
         if model is not None:
             check_model(catalog.model(config.model.id), model)
         if data is not None:
-            check_dataset(catalog.dataset(config.data.id, fingerprint=data, patience_s=_PATIENCE_S), data)
+            check_dataset(catalog.dataset(config.data.id, fingerprint=data, timeout_s=_TIMEOUT_S), data)
     except BadInput:
         return
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from rankscope.catalog.data.background_reads import BackgroundReads, StillReading
 from rankscope.catalog.data.columns import Columns
-from rankscope.catalog.data.files import READABLE, BrokenFile, Stamp, is_passed_over, look
+from rankscope.catalog.data.files import READABLE, BrokenFile, Stamp, check_path, is_ignored
 from rankscope.catalog.data.labels import LeftOut
 from rankscope.catalog.data.profiles import Profile, read_profile
-from rankscope.catalog.data.readings import Readings, StillReading
 from rankscope.catalog.data.tables import NotText, Table, open_rotten_tomatoes, open_table
 from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
 
@@ -35,7 +35,7 @@ _DESCRIPTION = "From this installation's datasets folder."
 _SHORT_FORMS = (".csv", ".jsonl")
 _PROFILES_KEPT = 2048
 _MOST_LISTED = 1000
-_LISTING_PATIENCE_S = 3.0
+_LISTING_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -94,21 +94,21 @@ class DatasetEntry:
 class Datasets:
     """The data sets of one installation; looks at the folder on each call, so new files appear at once."""
 
-    def __init__(self, folder: Path, patience_s: float | None) -> None:
-        """`patience_s`: how long to wait for a large file that nobody has read yet; None: until it is read."""
+    def __init__(self, folder: Path, timeout_s: float | None) -> None:
+        """`timeout_s`: how long to wait for a large file that nobody has read yet; None: until it is read."""
         self._folder = folder
-        self._patience_s = patience_s
-        self._profiles: Readings[Profile] = Readings(_PROFILES_KEPT)
+        self._timeout_s = timeout_s
+        self._profiles: BackgroundReads[Profile] = BackgroundReads(_PROFILES_KEPT)
 
     def all(self) -> list[DatasetEntry]:
         """The demo's, where its package is installed, and what is in the folder: also what cannot be used, with the reason.
 
         Small files are read first. What is not read when the time is over is listed without rows, and there the next time.
         """
-        deadline = time.monotonic() + _LISTING_PATIENCE_S
+        deadline = time.monotonic() + _LISTING_TIMEOUT_S
         found = self._demo(deadline)
         try:
-            names = sorted(name for name in self._names() if not is_passed_over(name))
+            names = sorted(name for name in self._names() if not is_ignored(name))
         except OSError as error:
             return [
                 *self._demo(deadline),
@@ -130,11 +130,11 @@ class Datasets:
         return found
 
     def find(
-        self, dataset_id: str, field: str, fingerprint: str | None = None, *, patience_s: float | None = None
+        self, dataset_id: str, field: str, fingerprint: str | None = None, *, timeout_s: float | None = None
     ) -> DatasetEntry:
         """The data set with this id, alone. `fingerprint` decides where a short form fits two files.
 
-        `patience_s`: how long to wait for this one; None: as for all.
+        `timeout_s`: how long to wait for this one; None: as for all.
 
         Raises UnknownName that lists what there is, and BadInput for one that cannot be used.
         """
@@ -157,7 +157,7 @@ class Datasets:
                 )
             entry = DatasetEntry(_id_of(names[0]), names[0], self._folder / names[0])
         try:
-            return self._read(entry, self._patience_s if patience_s is None else patience_s)
+            return self._read(entry, self._timeout_s if timeout_s is None else timeout_s)
         except FileNotFoundError as error:
             raise self._unknown(dataset_id, field) from error
         except BrokenFile as error:
@@ -191,15 +191,15 @@ class Datasets:
             entry.id, entry.name, entry.path, entry.description, problem, next_step, size_bytes=_size(entry.path)
         )
 
-    def _read(self, entry: DatasetEntry, patience_s: float | None) -> DatasetEntry:
+    def _read(self, entry: DatasetEntry, timeout_s: float | None) -> DatasetEntry:
         """The entry with what is in its file."""
-        stamp = Stamp.of(entry.path.stat()) if entry.id == DEMO else look(entry.path)
+        stamp = Stamp.of(entry.path.stat()) if entry.id == DEMO else check_path(entry.path)
 
         def read() -> Profile:
             with entry.open() as table:
                 return read_profile(table, _DEMO_COLUMNS if entry.id == DEMO else None)
 
-        profile = self._profiles.get((entry.path, stamp), read, stamp.size, patience_s)
+        profile = self._profiles.get((entry.path, stamp), read, stamp.size, timeout_s)
         return DatasetEntry(
             id=entry.id,
             name=entry.name,
@@ -239,7 +239,7 @@ class Datasets:
         if short or is_there:
             return short or [wanted]
         try:
-            return [name for name in self._names() if _id_of(name) == dataset_id and not is_passed_over(name)]
+            return [name for name in self._names() if _id_of(name) == dataset_id and not is_ignored(name)]
         except OSError:
             return []
 
@@ -251,7 +251,7 @@ class Datasets:
 
     def _unknown(self, dataset_id: str, field: str) -> UnknownName:
         try:
-            names = sorted(name for name in self._names() if not is_passed_over(name))
+            names = sorted(name for name in self._names() if not is_ignored(name))
         except OSError:
             names = []
         known = [_id_of(name) for name in names if Path(name).suffix.lower() in READABLE]

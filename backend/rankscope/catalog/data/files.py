@@ -110,14 +110,14 @@ class Stamp:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def is_passed_over(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Files that are not about data: hidden ones, notes, code, and what archives of macOS leave behind."""
     endings = [f".{part.lower()}" for part in name.split(".")[1:]]
     is_data = any(ending in READABLE or ending in _OTHER_KINDS for ending in endings)
     return name.startswith(".") or name in _NOTES or (bool(endings) and not is_data)
 
 
-def look(path: Path) -> Stamp:
+def check_path(path: Path) -> Stamp:
     """The stamp of a file that may be opened; BrokenFile for one whose name or type says that it is no data set.
 
     FileNotFoundError when nothing has this name.

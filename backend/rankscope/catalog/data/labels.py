@@ -26,7 +26,7 @@ class LeftOut:
     first_lines: tuple[int, ...]
 
 
-class LeavingOut:
+class LeftOutCounter:
     """Counts the rows that are left out, by reason."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class LeavingOut:
         return tuple(LeftOut(reason, self._rows[reason], tuple(lines)) for reason, lines in self._lines.items())
 
 
-def one_spelling(labels: Iterable[str]) -> dict[str, str]:
+def merge_spellings(labels: Iterable[str]) -> dict[str, str]:
     """Label -> class. Numbers that are equal are one class, spelled as the shortest: 1.0 and 1.00 become 1.
 
     A number that is spelled in one way only keeps it.
@@ -82,7 +82,9 @@ def why_no_classes(column: str, counts: Mapping[str, int], n_different: int, is_
     return None
 
 
-def doubts(column: str, spellings: Mapping[str, str], rows: Mapping[str, int], trained: Mapping[str, int]) -> list[str]:
+def class_warnings(
+    column: str, spellings: Mapping[str, str], rows: Mapping[str, int], trained: Mapping[str, int]
+) -> list[str]:
     """Sentences about classes that can be meant and can be a mistake. `rows` and `trained` count by class."""
     merged: defaultdict[str, list[str]] = defaultdict(list)
     for spelling, label in spellings.items():

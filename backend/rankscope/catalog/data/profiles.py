@@ -6,7 +6,7 @@ from itertools import chain, islice
 
 from rankscope.catalog.data.columns import Columns, usual_columns
 from rankscope.catalog.data.files import BrokenFile
-from rankscope.catalog.data.labels import LeavingOut, LeftOut, one_spelling
+from rankscope.catalog.data.labels import LeftOut, LeftOutCounter, merge_spellings
 from rankscope.catalog.data.tables import NotText, Table
 
 CLASSES_KEPT = 50
@@ -41,7 +41,7 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
         raise BrokenFile("It has a header and no rows.", "Add rows, or remove the file.")
     chosen = fixed or usual_columns(table, [record for _, record in sample])
     counts: Counter[str] = Counter()
-    leaving = LeavingOut()
+    leaving = LeftOutCounter()
     rows = 0
     for line, record in chain(sample, table.records):
         rows += 1
@@ -52,7 +52,7 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
             leaving.add(no_label(chosen.label), line)
         elif label is not None and (len(counts) < _MOST_COUNTED or label in counts):
             counts[label.strip()[:200]] += 1
-    spellings = one_spelling(counts)
+    spellings = merge_spellings(counts)
     classes: Counter[str] = Counter()
     for label, count in counts.items():
         classes[spellings[label]] += count

@@ -14,11 +14,10 @@ from rankscope.catalog.data.files import BrokenFile, ChangedFile
 from rankscope.catalog.data.labels import (
     LONGEST_LABEL,
     MOST_CLASSES,
-    LeavingOut,
     LeftOut,
-    doubts,
-    one_spelling,
-    why_no_classes,
+    LeftOutCounter,
+    class_warnings,
+    merge_spellings,
 )
 from rankscope.catalog.data.profiles import no_label, no_text
 from rankscope.catalog.data.tables import NotText, Record, Table
@@ -87,7 +86,7 @@ class _Sides:
     spellings: list[str]
     classes: dict[str, str]
     """Spelling -> class."""
-    leaving: LeavingOut
+    leaving: LeftOutCounter
     no_group: int
 
 
@@ -115,7 +114,7 @@ def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCount
         for side, at_most in ((sides.train, data.max_train_rows), (sides.evaluation, data.max_eval_rows))
     )
     labels = sorted(set(sides.classes.values()))
-    warnings = doubts(sides.label, sides.classes, train + evaluation, train)
+    warnings = class_warnings(sides.label, sides.classes, train + evaluation, train)
     if sides.no_group:
         warnings.append(f"{sides.no_group:,} rows have no {sides.columns.group!r}: they are split as one group.")
     return SplitCounts(
@@ -155,7 +154,7 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
     numbers: dict[str, int] = {}
     counts: Counter[str] = Counter()
     more: set[int] = set()
-    train, evaluation, leaving = _Side(), _Side(), LeavingOut()
+    train, evaluation, leaving = _Side(), _Side(), LeftOutCounter()
     no_group, is_one_text, first_key = 0, True, None
     try:
         with entry.open() as table:
@@ -205,13 +204,13 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
         raise entry.refusal("which has just been removed", "Put the file back, or use another data set.") from error
     if not counts:
         raise _nothing_left(columns, task, leaving)
-    classes = one_spelling(numbers)
+    classes = merge_spellings(numbers)
     _check_classes(task, columns.label, counts, classes, len(more))
     _check_sides(data, task, columns, train, evaluation, is_one_text)
     return _Sides(columns, columns.label, train, evaluation, list(numbers), classes, leaving, no_group)
 
 
-def _nothing_left(columns: Columns, task: Task, leaving: LeavingOut) -> BadInput:
+def _nothing_left(columns: Columns, task: Task, leaving: LeftOutCounter) -> BadInput:
     """About the column that is empty in all rows, or in most of them."""
     most = max(leaving.all(), key=lambda each: each.rows)
     field, column = _at(task.target_field), columns.label

@@ -266,9 +266,9 @@ def _separator(head: str, path: Path) -> tuple[str, int]:
 
     A comma where the first lines have the same number of fields with it; else the one with which they do.
     """
-    told = re.match('\ufeff?"?sep=(.)"?\r?\n', head)
-    if told:
-        return told[1], 1
+    declared = re.match('\ufeff?"?sep=(.)"?\r?\n', head)
+    if declared:
+        return declared[1], 1
     order = ("\t", *_SEPARATORS) if path.suffix.lower() == ".tsv" else _SEPARATORS
     widths = {separator: _widths(head, separator) for separator in order}
     even = [one for one in order if widths[one][:1] > [1] and len(set(widths[one])) == 1]

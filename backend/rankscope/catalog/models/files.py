@@ -16,14 +16,14 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 class UnusableModel(Exception):
     """Why a model cannot be used, as the rest of a sentence about it, and what to do.
 
-    `may_pass`: the operating system refused, which says nothing about the files, so the answer is not to be kept.
+    `is_temporary`: the operating system refused, which says nothing about the files, so the answer is not to be kept.
     """
 
-    def __init__(self, problem: str, next_step: str, *, may_pass: bool = False) -> None:
+    def __init__(self, problem: str, next_step: str, *, is_temporary: bool = False) -> None:
         super().__init__(problem)
         self.problem = problem
         self.next_step = next_step
-        self.may_pass = may_pass
+        self.is_temporary = is_temporary
 
     @property
     def sentence(self) -> str:
@@ -105,7 +105,7 @@ class ModelFiles:
         return value
 
 
-def look_into(folder: Path) -> ModelFiles:
+def list_folder(folder: Path) -> ModelFiles:
     """Lists a folder; UnusableModel where it cannot be read or has too many files."""
     regular, folders, others = {}, [], {}
     try:
@@ -165,7 +165,7 @@ def unreadable(what: str, error: OSError) -> UnusableModel:
     return UnusableModel(
         f"{what} cannot be read: {_reason(error)}",
         "Let the user that RankScope runs as read it, or copy the model again.",
-        may_pass=True,
+        is_temporary=True,
     )
 
 

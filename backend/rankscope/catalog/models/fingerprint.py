@@ -17,12 +17,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from rankscope.catalog.models.files import MIB, ModelFiles, look_into, open_regular
+from rankscope.catalog.models.files import MIB, ModelFiles, list_folder, open_regular
 from rankscope.catalog.models.safetensors_header import Tensor, read_header
 from rankscope.catalog.models.tokenizer_files import TOKENIZER_FILES
 
 _PREFIX = "v2:"
-_WHOLE = 256 * MIB
+_FULLY_READ_BYTES = 256 * MIB
 _SAMPLE = 4096
 _MOST_SAMPLED = 20_000
 """Tensors of which samples are read, evenly chosen: a mixture of experts may have 100,000."""
@@ -34,25 +34,25 @@ class Digest(Protocol):
 
 def fingerprint(files: ModelFiles, weights: tuple[str, ...]) -> str:
     """The fingerprint of the files as `files` has seen them; computed once while they stay as they are."""
-    return _second(files.stamp, files.folder, weights)
+    return _version_2(files.stamp, files.folder, weights)
 
 
 def has_fingerprint(files: ModelFiles, weights: tuple[str, ...], stored: str) -> bool:
     """Whether the files are those of a stored fingerprint, of either kind."""
     if stored.startswith(_PREFIX):
         return stored == fingerprint(files, weights)
-    return stored == _first(files.stamp, files.folder)
+    return stored == _version_1(files.stamp, files.folder)
 
 
 @lru_cache(maxsize=256)
-def _second(_stamp: object, folder: Path, weights: tuple[str, ...]) -> str:
-    files = look_into(folder)
+def _version_2(_stamp: object, folder: Path, weights: tuple[str, ...]) -> str:
+    files = list_folder(folder)
     digest = sha256()
     for name in ("config.json", *TOKENIZER_FILES):
         if name in files.regular:
             digest.update(json.dumps([name, files.regular[name].size]).encode())
             _add_all(digest, folder / name)
-    whole = sum(files.regular[name].size for name in weights if name in files.regular) <= _WHOLE
+    whole = sum(files.regular[name].size for name in weights if name in files.regular) <= _FULLY_READ_BYTES
     for name in weights:
         header, tensors = read_header(folder / name)
         digest.update(json.dumps([name, whole]).encode())
@@ -87,7 +87,7 @@ def _add_all(digest: Digest, path: Path) -> None:
 
 
 @lru_cache(maxsize=64)
-def _first(_stamp: object, folder: Path) -> str:
+def _version_1(_stamp: object, folder: Path) -> str:
     """As the first versions computed it; UnusableModel where a file cannot be read any more."""
     with open_regular(folder / "config.json") as file:
         digest = sha256(file.read())

@@ -14,8 +14,8 @@ from pathlib import Path
 from rankscope.catalog.models import fingerprint as model_fingerprint
 from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.config import check_quantisation, context_length, find_architecture, read_config
-from rankscope.catalog.models.files import ModelFiles, UnusableModel, kind_of, look_into, shown, unreadable
-from rankscope.catalog.models.kept_entries import KeptEntries
+from rankscope.catalog.models.entry_cache import EntryCache
+from rankscope.catalog.models.files import ModelFiles, UnusableModel, kind_of, list_folder, shown, unreadable
 from rankscope.catalog.models.layers import LinearModule, head_parameters, model_layers
 from rankscope.catalog.models.tokenizer_files import check_tokenizer, is_quick_to_check
 from rankscope.catalog.models.weight_files import adapter_folder, other_format, weight_files
@@ -111,7 +111,7 @@ class Models:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept: KeptEntries[ModelEntry] = KeptEntries(most=2 * _MOST_LISTED, most_weight=400_000)
+        self._kept: EntryCache[ModelEntry] = EntryCache(most=2 * _MOST_LISTED, most_weight=400_000)
 
     def all(self) -> list[ModelEntry]:
         """Every model, and what looks like one; names with a dot in front are passed over."""
@@ -205,7 +205,7 @@ class Models:
     def _read(self, model_id: str, folder: Path, *, with_vocabulary: bool = False) -> ModelEntry:
         """The entry of a folder. `with_vocabulary` False: one that was not looked into yet, and is large, is left for later."""
         try:
-            files = look_into(folder)
+            files = list_folder(folder)
         except UnusableModel as problem:
             return _unusable(model_id, folder, problem)
         key = (model_id, files.stamp)
@@ -215,7 +215,7 @@ class Models:
                 entry = _examine(model_id, folder, files, with_vocabulary=with_vocabulary or is_quick_to_check(files))
             except UnusableModel as problem:
                 entry = _unusable(model_id, folder, problem)
-                if problem.may_pass:
+                if problem.is_temporary:
                     return entry
             self._kept.keep(key, entry, len(entry.modules) + 50)
         return entry

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 Entry = TypeVar("Entry")
 
 
-class KeptEntries(Generic[Entry]):
+class EntryCache(Generic[Entry]):
     """The most recently used entries by key; the lock is never held while something is read from files."""
 
     def __init__(self, *, most: int, most_weight: int) -> None:

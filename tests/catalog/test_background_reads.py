@@ -1,18 +1,18 @@
-"""Readings are done once, kept within bounds, and never wait for a large one."""
+"""BackgroundReads are done once, kept within bounds, and never wait for a large one."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rankscope.catalog.data.readings import Readings, StillReading
+from rankscope.catalog.data.background_reads import BackgroundReads, StillReading
 from tests.stack import wait_for
 
 LARGE = 1 << 30
 
 
 def test_many_that_ask_at_once_cause_one_reading() -> None:
-    readings: Readings[int] = Readings(keep=8)
+    reads: BackgroundReads[int] = BackgroundReads(keep=8)
     calls, may_end, asking = [], threading.Event(), threading.Semaphore(0)
 
     def read() -> int:
@@ -22,7 +22,7 @@ def test_many_that_ask_at_once_cause_one_reading() -> None:
 
     def ask() -> int:
         asking.release()
-        return readings.get("key", read, 1, patience_s=20)
+        return reads.get("key", read, 1, timeout_s=20)
 
     with ThreadPoolExecutor(20) as pool:
         answers = [pool.submit(ask) for _ in range(20)]
@@ -34,7 +34,7 @@ def test_many_that_ask_at_once_cause_one_reading() -> None:
 
 
 def test_a_small_file_does_not_wait_for_a_large_one_and_large_ones_go_one_by_one() -> None:
-    readings: Readings[str] = Readings(keep=8)
+    reads: BackgroundReads[str] = BackgroundReads(keep=8)
     may_end, started = threading.Event(), []
 
     def slow(name: str) -> str:
@@ -43,21 +43,21 @@ def test_a_small_file_does_not_wait_for_a_large_one_and_large_ones_go_one_by_one
         return name
 
     with pytest.raises(StillReading):
-        readings.get("a", lambda: slow("a"), LARGE, patience_s=0.0)
+        reads.get("a", lambda: slow("a"), LARGE, timeout_s=0.0)
     with pytest.raises(StillReading):
-        readings.get("b", lambda: slow("b"), LARGE, patience_s=0.0)
-    assert readings.get("small", lambda: "small", 1, patience_s=20) == "small"
+        reads.get("b", lambda: slow("b"), LARGE, timeout_s=0.0)
+    assert reads.get("small", lambda: "small", 1, timeout_s=20) == "small"
     wait_for("one large file to be read", lambda: len(started) == 1)
     may_end.set()
-    assert [readings.get(name, lambda: "again", LARGE, patience_s=20) for name in "ab"] == ["a", "b"]
+    assert [reads.get(name, lambda: "again", LARGE, timeout_s=20) for name in "ab"] == ["a", "b"]
 
 
 def test_what_fails_is_not_kept_and_what_is_old_is_let_go() -> None:
-    readings: Readings[int] = Readings(keep=2)
+    reads: BackgroundReads[int] = BackgroundReads(keep=2)
     with pytest.raises(ZeroDivisionError):
-        readings.get(0, lambda: 1 // 0, 1, None)
-    assert readings.get(0, lambda: 5, 1, None) == 5
+        reads.get(0, lambda: 1 // 0, 1, None)
+    assert reads.get(0, lambda: 5, 1, None) == 5
     for key in (1, 2, 3):
-        readings.get(key, lambda: 6, 1, None)
-    assert readings.get(0, lambda: 8, 1, None) == 8
-    assert readings.get(3, lambda: 9, 1, None) == 6
+        reads.get(key, lambda: 6, 1, None)
+    assert reads.get(0, lambda: 8, 1, None) == 8
+    assert reads.get(3, lambda: 9, 1, None) == 6

@@ -1,4 +1,4 @@
-"""What long readings have found, kept by key: each is done once, however many ask for it at the same time."""
+"""What long reads have found, kept by key: each is done once, however many ask for it at the same time."""
 
 import threading
 from collections import OrderedDict
@@ -15,7 +15,7 @@ class StillReading(Exception):
     """The reading goes on in the background; ask again."""
 
 
-class Readings(Generic[Found]):
+class BackgroundReads(Generic[Found]):
     """A bounded number of results. Large files are read one after the other, small ones never wait for them."""
 
     def __init__(self, keep: int) -> None:
@@ -24,16 +24,16 @@ class Readings(Generic[Found]):
         self._one_large = threading.Lock()
         self._known: OrderedDict[Hashable, Future[Found]] = OrderedDict()
 
-    def get(self, key: Hashable, read: Callable[[], Found], size_bytes: int, patience_s: float | None) -> Found:
+    def get(self, key: Hashable, read: Callable[[], Found], size_bytes: int, timeout_s: float | None) -> Found:
         """The result of `read()`, by whoever called it first. What it raises is raised here, and not kept.
 
-        Raises StillReading after `patience_s` seconds (None: waits as long as it takes).
+        Raises StillReading after `timeout_s` seconds (None: waits as long as it takes).
         """
         with self._lock:
             future = self._known.get(key)
             if future is None:
                 future = self._known[key] = Future()
-                # A daemon: a server that is told to end does not wait for a file of gigabytes.
+                # A daemon: a server that is declared to end does not wait for a file of gigabytes.
                 threading.Thread(
                     target=self._read, args=(key, future, read, size_bytes), name="data-reading", daemon=True
                 ).start()
@@ -41,7 +41,7 @@ class Readings(Generic[Found]):
             while len(self._known) > self._keep and next(iter(self._known.values())).done():
                 self._known.popitem(last=False)
         try:
-            return future.result(patience_s)
+            return future.result(timeout_s)
         except NotYet as error:
             if future.done():  # the reading itself has timed out, on a network's file system
                 raise
