@@ -132,7 +132,7 @@ def test_pipe_socket_and_dangling_link_in_the_models_folder_are_listed(models_di
         server.bind(os.path.relpath(models_dir / "socket"))
         problems = {entry.id: entry.problem for entry in Models(models_dir).all()}
     assert "pipe" in (problems["local:pipe"] or "")
-    assert "link to nothing" in (problems["local:link"] or "")
+    assert "broken link" in (problems["local:link"] or "")
     assert "socket" in (problems["local:socket"] or "")
     assert problems["local:good"] is None
 

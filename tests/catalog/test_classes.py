@@ -84,7 +84,7 @@ def test_words_that_people_use_for_a_class_stay_one_and_are_said(divide: Divide,
     counts = divide("rows.csv", csv_of("x", "y", word, times=40))
     assert counts.labels == sorted(["x", "y", word])
     (warning,) = counts.warnings
-    assert f"{word!r} is a class of its own, with 40 rows" in warning
+    assert f"{word!r} is a separate class with 40 rows" in warning
     assert divide("rows.jsonl", json_of('"x"', '"y"', f'"{word}"', times=40)).labels == counts.labels
 
 
@@ -109,7 +109,7 @@ def test_half_a_pair_is_left_out(divide: Divide) -> None:
 def test_rows_without_a_group_stay_together_and_are_said(divide: Divide) -> None:
     content = "text,label,film\n" + "".join(f"t {n},{'xy'[n % 2]},{n % 30 or ''}\n" for n in range(300))
     counts = divide("rows.csv", content, group_column="film")
-    assert counts.warnings == ("10 rows have no 'film': they are split as one group.",)
+    assert counts.warnings == ("10 rows have no 'film'; they are treated as one group.",)
 
 
 # ---------------------------------------------------------------- spelled in several ways
@@ -119,7 +119,7 @@ def test_numbers_that_are_equal_are_one_class_and_it_is_said(divide: Divide) -> 
     counts = divide("rows.jsonl", json_of("1", "1.0", '"1"', "0", "0.0", '" 0 "', times=30))
     assert counts.labels == ["0", "1"]
     assert sum(each.train_rows + each.eval_rows for each in counts.classes) == 180
-    assert [warning for warning in counts.warnings if "'1' and '1.0' are one class, '1'" in warning]
+    assert [warning for warning in counts.warnings if "'1' and '1.0' are the same class, '1'" in warning]
     assert divide("rows.csv", csv_of("1", "1.0", "0", times=30)).labels == ["0", "1"]
 
 
@@ -132,7 +132,7 @@ def test_a_number_that_is_spelled_in_one_way_keeps_it(divide: Divide) -> None:
 def test_classes_that_differ_in_capitals_or_spaces_are_said(divide: Divide) -> None:
     counts = divide("rows.csv", csv_of("Fresh", "fresh", "rotten", " rotten ", times=30))
     assert counts.labels == ["Fresh", "fresh", "rotten"]
-    assert [w for w in counts.warnings if "'Fresh' and 'fresh' differ only in capitals or spaces" in w]
+    assert [w for w in counts.warnings if "'Fresh' and 'fresh' differ only in case or spaces" in w]
 
 
 @pytest.mark.parametrize("header", ["text , label ", "Text,Label", " TEXT,LABEL", "\ufefftext,label"])
@@ -170,9 +170,9 @@ def test_names_of_columns_are_found_with_spaces_and_capitals(divide: Divide, cat
             "".join(json.dumps({"text": f"t{n}", "label": n / 7}) + "\n" for n in range(3000)),
             "3,000 different values in 3,000 rows",
         ),
-        ("one.csv", csv_of("same"), "'label', which has 1 class only, 'same'"),
-        ("one-and-none.csv", csv_of("same", ""), "'label', which has 1 class only, 'same'"),
-        ("none.csv", csv_of(""), "which leaves no row: 6 of 6 have no label in column 'label'"),
+        ("one.csv", csv_of("same"), "'label', which has only 1 class, 'same'"),
+        ("one-and-none.csv", csv_of("same", ""), "'label', which has only 1 class, 'same'"),
+        ("none.csv", csv_of(""), "which leaves no rows: 6 of 6 have no label in column 'label'"),
         ("long.csv", csv_of("x", "y" * 201), "has a value of 201 characters"),
         (
             "lists.jsonl",
@@ -197,7 +197,7 @@ def test_texts_that_are_all_missing_are_refused(divide: Divide) -> None:
         divide("rows.csv", "text,label\n" + ",x\n ,y\n" * 20 + "good,\n")
     (problem,) = refused.value.problems
     assert problem.field == "config.task.text_columns"
-    assert "leaves no row: 40 of 41 have no text in column 'text'" in problem.message
+    assert "leaves no rows: 40 of 41 have no text in column 'text'" in problem.message
 
 
 def test_texts_that_are_all_the_same_are_refused(divide: Divide) -> None:
@@ -209,7 +209,7 @@ def test_texts_that_are_all_the_same_are_refused(divide: Divide) -> None:
 
 def test_a_class_of_one_row_is_said(divide: Divide) -> None:
     counts = divide("rows.csv", csv_of("x", "y", times=40) + "rare one,z\n")
-    assert [w for w in counts.warnings if "only one row has 'z'" in w]
+    assert [w for w in counts.warnings if "only one row has the class 'z'" in w]
 
 
 def test_without_a_usual_name_the_column_has_to_be_chosen(divide: Divide) -> None:
@@ -236,6 +236,6 @@ def test_what_a_run_was_launched_with_is_compared_with_what_is_there_now(divide:
     assert what_changed(environment, *now) is None
     assert what_changed({}, *now) is None
     with_empty = what_changed(environment | {"labels": ["", "x", "y"]}, *now)
-    assert with_empty == "The run was launched with the classes '', 'x', 'y', and the data set has 'x', 'y' now."
+    assert with_empty == "The run was launched with the classes '', 'x', 'y', but the data set now has 'x', 'y'."
     more = what_changed(environment | {"train_rows": 1000}, *now)
-    assert more == f"The run was launched with 1,000 training rows, and the data set has {counts.train_rows} now."
+    assert more == f"The run was launched with 1,000 training rows, but the data set now has {counts.train_rows}."

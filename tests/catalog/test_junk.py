@@ -22,7 +22,7 @@ from tests.stack import wait_for
 from tests.tiny import make_reviews
 
 GOOD = DataConfig(id="local:reviews")
-UNEXPECTED = "not expected"
+UNEXPECTED = "unexpected error"
 
 ENDINGS = st.sampled_from([".csv", ".tsv", ".jsonl", ".ndjson", ".CSV", ".json", ".txt", ".csv.gz", ".zip", "", ".md"])
 NAMES = st.builds(

@@ -1,6 +1,6 @@
-"""Which models and data sets exist here, and where. Standard library only: no torch, no transformers.
+"""The models and data sets of this installation. Standard library only: no torch, no transformers.
 
-People name models and data sets by id, never by path: an id is looked up in the folders of this installation.
+Models and data sets are named by id, never by path. An id is looked up in the folders of this installation.
 """
 
 from functools import partial
@@ -21,10 +21,10 @@ _SPLITS_KEPT = 64
 
 
 class Catalog:
-    """The models and data sets of one installation; looks at the folders on each call, so new files appear at once."""
+    """The models and data sets of one installation. Every call reads the folders, so new files appear immediately."""
 
     def __init__(self, settings: Settings, timeout_s: float | None = None) -> None:
-        """`timeout_s`: a large data file that takes longer to read is refused until it is read; None: waits for it."""
+        """`timeout_s`: how long to wait for a large data file that has not been read yet. None waits until it is read."""
         self._models = Models(settings.models_dir)
         self._datasets = Datasets(settings.datasets_dir, timeout_s)
         self._timeout_s = timeout_s
@@ -37,7 +37,10 @@ class Catalog:
         return self._datasets.all()
 
     def model(self, model_id: str, field: str = "config.model.id") -> ModelEntry:
-        """The model with this id; UnknownName that lists what there is, BadInput that says why it cannot be used."""
+        """Returns the model with this id.
+
+        Raises UnknownName, which lists the known ids, or BadInput with the reason if the model can't be used.
+        """
         return self._models.find(model_id, field)
 
     def dataset(
@@ -48,14 +51,16 @@ class Catalog:
         *,
         timeout_s: float | None = None,
     ) -> DatasetEntry:
-        """The data set with this id; UnknownName that lists what there is, BadInput that says why it cannot be used.
+        """Returns the data set with this id.
 
-        `timeout_s`: how long to wait for a large file that nobody has read yet; None: as long as this catalogue waits.
+        `timeout_s`: how long to wait for a large file that has not been read yet. None uses the catalogue's timeout.
+
+        Raises UnknownName, which lists the known ids, or BadInput with the reason if the data set can't be used.
         """
         return self._datasets.find(dataset_id, field, fingerprint, timeout_s=timeout_s)
 
     def count_split(self, entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
-        """How many rows of which class are on each side; kept, because a form asks at every change of any field."""
+        """Returns the number of rows of each class in both parts of the split. Cached: forms request it at every edit."""
         options = data.model_copy(update={"id": entry.id}).model_dump_json()
         key = (entry.path, entry.fingerprint, options, task.model_dump_json())
         try:

@@ -1,4 +1,4 @@
-"""Whether a run still finds the model and the data set that it was launched with."""
+"""Checks that a run's model and data set are still those that it was launched with."""
 
 from typing import Literal
 
@@ -11,22 +11,22 @@ _TIMEOUT_S = 1.0
 
 
 def check_model(model: ModelEntry, before: str | None) -> None:
-    """Raises InputsChanged unless the model's files are those of the fingerprint `before`; None: nothing is known of them."""
+    """Raises InputsChanged unless the model's files have the fingerprint `before`. None means unknown, and passes."""
     if before is not None and not model.has_fingerprint(before):
         raise _changed("model_changed", "model", model.id, before, model.fingerprint)
 
 
 def check_dataset(dataset: DatasetEntry, before: str | None) -> None:
-    """Raises InputsChanged unless the file has the fingerprint `before`; None: nothing is known of it."""
+    """Raises InputsChanged unless the file has the fingerprint `before`. None means unknown, and passes."""
     if before is not None and dataset.fingerprint != before:
         raise _changed("data_changed", "data set", dataset.id, before, dataset.fingerprint)
 
 
 def check_before_queueing(catalog: Catalog, config: RunConfig, environment: Environment) -> None:
-    """Raises InputsChanged where that can be seen at once; the worker checks everything again.
+    """Raises InputsChanged if the model or data set has changed, as far as that can be checked within a second.
 
-    `environment` is the run's. A large data file that nobody has read yet, and inputs that cannot be used at all, are left
-    to the worker.
+    `environment` is the run's. A large data file that has not been read yet, and inputs that can't be used at all, are left
+    to the worker, which checks everything again.
     """
     model, data = environment.get("model_fingerprint"), environment.get("data_fingerprint")
     try:
@@ -44,7 +44,7 @@ def _changed(
     return InputsChanged(
         reason,
         f"The {what} {name} has changed since the run was launched: "
-        f"its fingerprint was {_short(before)} and is {_short(now)} now.",
+        f"its fingerprint was {_short(before)} and is now {_short(now)}.",
         f"Fingerprint of {what} {name}: {before} when the run was launched, {now} now.",
     )
 

@@ -1,4 +1,4 @@
-"""What long reads have found, kept by key: each is done once, however many ask for it at the same time."""
+"""A cache of results that take long to read from files. Concurrent callers share one read."""
 
 import threading
 from collections import OrderedDict
@@ -12,11 +12,11 @@ _LARGE_BYTES = 64 << 20
 
 
 class StillReading(Exception):
-    """The reading goes on in the background; ask again."""
+    """The read continues in the background. Try again later."""
 
 
 class BackgroundReads(Generic[Found]):
-    """A bounded number of results. Large files are read one after the other, small ones never wait for them."""
+    """Keeps a bounded number of results. Large files are read one at a time; small ones never wait for them."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -25,15 +25,15 @@ class BackgroundReads(Generic[Found]):
         self._known: OrderedDict[Hashable, Future[Found]] = OrderedDict()
 
     def get(self, key: Hashable, read: Callable[[], Found], size_bytes: int, timeout_s: float | None) -> Found:
-        """The result of `read()`, by whoever called it first. What it raises is raised here, and not kept.
+        """Returns the result of `read()`, which runs once per key. Its exceptions are raised here and not cached.
 
-        Raises StillReading after `timeout_s` seconds (None: waits as long as it takes).
+        Raises StillReading after `timeout_s` seconds. None waits until the read has ended.
         """
         with self._lock:
             future = self._known.get(key)
             if future is None:
                 future = self._known[key] = Future()
-                # A daemon: a server that is declared to end does not wait for a file of gigabytes.
+                # A daemon thread, so that a server that shuts down doesn't wait for a file of several gigabytes.
                 threading.Thread(
                     target=self._read, args=(key, future, read, size_bytes), name="data-reading", daemon=True
                 ).start()
@@ -43,7 +43,7 @@ class BackgroundReads(Generic[Found]):
         try:
             return future.result(timeout_s)
         except NotYet as error:
-            if future.done():  # the reading itself has timed out, on a network's file system
+            if future.done():  # the read itself timed out, on a network file system
                 raise
             raise StillReading from error
 

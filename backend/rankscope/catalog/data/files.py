@@ -1,6 +1,6 @@
-"""Files in the data folder: which can be a data set, and how one is opened without trusting what it is.
+"""Files in the datasets folder: which of them can be a data set, and how to open one safely.
 
-Everything that is wrong with a file is a BrokenFile: a sentence about it, and what to do.
+Anything wrong with a file raises BrokenFile, with a sentence about the problem and the next step.
 """
 
 import io
@@ -22,11 +22,11 @@ JSON_LINES = (".jsonl", ".ndjson")
 READABLE = (*TABLES, *JSON_LINES)
 
 _CONVERT = "Save it as CSV in UTF-8 with a header such as text,label, or as JSON lines (.jsonl)."
-_UNPACK = "Unpack it, and put the .csv or .jsonl file that is inside here."
+_UNPACK = "Unpack it, and put the .csv or .jsonl file from it here."
 _OTHER_KINDS: dict[str, tuple[str, str]] = {
     kind: (f"{what} Data sets are .csv, .tsv or .jsonl files.", next_step)
     for kinds, what, next_step in (
-        (".json .geojson", "It is a JSON document.", "Write one JSON object a line, and name the file .jsonl."),
+        (".json .geojson", "It is a JSON document.", "Write one JSON object per line, and name the file .jsonl."),
         (".gz .bz2 .xz .zst .lz4 .z", "It is compressed.", _UNPACK),
         (".zip .tar .tgz .7z .rar", "It is an archive.", _UNPACK),
         (".xlsx .xls .xlsm .ods .numbers", "It is a spreadsheet.", "Export it as CSV in UTF-8."),
@@ -39,7 +39,7 @@ _OTHER_KINDS: dict[str, tuple[str, str]] = {
         (
             ".txt .text .tab .psv .dat .data ",
             "Its name does not say that it is a table.",
-            "If its first line names the columns, name it .csv or .tsv; else add such a line, for example text,label.",
+            "If its first line names the columns, rename it to .csv or .tsv. Otherwise, add that line first, such as text,label.",
         ),
         (".xml .html .htm .yaml .yml .toml", "It is not a table.", _CONVERT),
         (
@@ -51,33 +51,33 @@ _OTHER_KINDS: dict[str, tuple[str, str]] = {
     for kind in kinds.split()
 }
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x1f\x8b", "Its content is compressed by gzip, whatever its name says.", _UNPACK),
-    (b"BZh", "Its content is compressed by bzip2, whatever its name says.", _UNPACK),
-    (b"\xfd7zXZ\x00", "Its content is compressed by xz, whatever its name says.", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "Its content is compressed by zstd, whatever its name says.", _UNPACK),
-    (b"7z\xbc\xaf\x27\x1c", "Its content is a 7z archive, whatever its name says.", _UNPACK),
-    (b"Rar!", "Its content is a RAR archive, whatever its name says.", _UNPACK),
+    (b"\x1f\x8b", "The content is compressed with gzip, whatever the file name says.", _UNPACK),
+    (b"BZh", "The content is compressed with bzip2, whatever the file name says.", _UNPACK),
+    (b"\xfd7zXZ\x00", "The content is compressed with xz, whatever the file name says.", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "The content is compressed with zstd, whatever the file name says.", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "The content is a 7z archive, whatever the file name says.", _UNPACK),
+    (b"Rar!", "The content is a RAR archive, whatever the file name says.", _UNPACK),
     (
         b"PK\x03\x04",
-        "Its content is a zip archive or an Excel workbook, whatever its name says.",
+        "The content is a zip archive or an Excel workbook, whatever the file name says.",
         "Unpack the archive, or export the workbook as CSV in UTF-8.",
     ),
-    (b"PK\x05\x06", "Its content is an empty zip archive.", "Put the .csv or .jsonl file itself here."),
+    (b"PK\x05\x06", "The content is an empty zip archive.", "Put the .csv or .jsonl file itself here."),
     (
         b"\xd0\xcf\x11\xe0",
-        "Its content is an old Excel or Word document, whatever its name says.",
+        "The content is an old Excel or Word document, whatever the file name says.",
         "Export it as CSV in UTF-8.",
     ),
-    (b"PAR1", "Its content is a Parquet table, whatever its name says.", _OTHER_KINDS[".parquet"][1]),
-    (b"ARROW1", "Its content is an Arrow table, whatever its name says.", _OTHER_KINDS[".parquet"][1]),
-    (b"\x89HDF", "Its content is an HDF5 file, whatever its name says.", _OTHER_KINDS[".parquet"][1]),
-    (b"\x93NUMPY", "Its content is a numpy array, whatever its name says.", _OTHER_KINDS[".parquet"][1]),
+    (b"PAR1", "The content is a Parquet table, whatever the file name says.", _OTHER_KINDS[".parquet"][1]),
+    (b"ARROW1", "The content is an Arrow table, whatever the file name says.", _OTHER_KINDS[".parquet"][1]),
+    (b"\x89HDF", "The content is an HDF5 file, whatever the file name says.", _OTHER_KINDS[".parquet"][1]),
+    (b"\x93NUMPY", "The content is a numpy array, whatever the file name says.", _OTHER_KINDS[".parquet"][1]),
     (
         b"SQLite format 3",
-        "Its content is an SQLite database, whatever its name says.",
+        "The content is an SQLite database, whatever the file name says.",
         "Export the table as CSV in UTF-8.",
     ),
-    (b"%PDF", "Its content is a PDF document, whatever its name says.", _CONVERT),
+    (b"%PDF", "The content is a PDF document, whatever the file name says.", _CONVERT),
     (b"version https://git-lfs", "It is a Git LFS pointer: the data itself was not downloaded.", "Run `git lfs pull`."),
 )
 _HTML = (b"<!doctype html", b"<html", b"<?xml")
@@ -87,7 +87,7 @@ HEAD = 8192
 
 
 class BrokenFile(Exception):
-    """A file that cannot be used: a sentence that says why, and what to do."""
+    """A file that can't be used: a sentence that says why, and the next step."""
 
     def __init__(self, problem: str, next_step: str) -> None:
         super().__init__(problem)
@@ -97,7 +97,7 @@ class BrokenFile(Exception):
 
 @dataclass(frozen=True)
 class Stamp:
-    """What changes when a file's content does."""
+    """Identifies a version of a file: differs after every change of its content."""
 
     device: int
     inode: int
@@ -111,16 +111,16 @@ class Stamp:
 
 
 def is_ignored(name: str) -> bool:
-    """Files that are not about data: hidden ones, notes, code, and what archives of macOS leave behind."""
+    """Whether the file is not data and is not listed: hidden files, readme files, code, and leftovers of macOS archives."""
     endings = [f".{part.lower()}" for part in name.split(".")[1:]]
     is_data = any(ending in READABLE or ending in _OTHER_KINDS for ending in endings)
     return name.startswith(".") or name in _NOTES or (bool(endings) and not is_data)
 
 
 def check_path(path: Path) -> Stamp:
-    """The stamp of a file that may be opened; BrokenFile for one whose name or type says that it is no data set.
+    """Returns the stamp of a file that may be opened.
 
-    FileNotFoundError when nothing has this name.
+    Raises BrokenFile if its name or type shows that it isn't a data set, and FileNotFoundError if there is no such file.
     """
     name = path.name
     categories = {category(letter) for letter in name}
@@ -128,20 +128,22 @@ def check_path(path: Path) -> Stamp:
         why = "is not UTF-8" if "Cs" in categories else "has a line break or another control character"
         raise BrokenFile(f"Its name {why}.", "Rename it.")
     if len(name) > 190:
-        raise BrokenFile(f"Its name has {len(name)} characters; at most 190 work.", "Rename it.")
+        raise BrokenFile(f"Its name has {len(name)} characters; at most 190 are allowed.", "Rename it.")
     try:
         status = path.stat()
     except OSError as error:
         if path.is_symlink():
             raise BrokenFile(
-                f"It is a link to {_shown(os.readlink(path))}, which cannot be reached: {_reason(error)}.",
-                "Correct or remove the link.",
+                f"It is a link to {_shown(os.readlink(path))}, which can't be reached: {_reason(error)}.",
+                "Fix or remove the link.",
             ) from error
         if isinstance(error, FileNotFoundError):
             raise
         raise _unreadable(error) from error
     if what := _not_regular(status.st_mode):
-        raise BrokenFile(f"It is {what}, not a file.", "Put the .csv or .jsonl file itself here, and remove this.")
+        raise BrokenFile(
+            f"It is {what}, not a file.", "Put the .csv or .jsonl file itself here, and remove this entry."
+        )
     ending = path.suffix.lower()
     if ending not in READABLE:
         problem, next_step = _OTHER_KINDS.get(
@@ -155,16 +157,16 @@ def check_path(path: Path) -> Stamp:
 
 @contextmanager
 def opened(path: Path) -> "Iterator[HashedFile]":
-    """The file, for one reading from its beginning to its end; BrokenFile when it cannot be read."""
+    """Opens the file for one sequential read. Raises BrokenFile if it can't be read."""
     try:
-        # Not blocking: between looking and opening, the name may have become that of a FIFO.
+        # Non-blocking, because the file may have been replaced by a FIFO since it was checked.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise _unreadable(error) from error
     with io.FileIO(descriptor, "rb") as raw:
         status = os.fstat(descriptor)
         if what := _not_regular(status.st_mode):
-            raise BrokenFile(f"It is {what}, not a file.", "Put the file itself here, and remove this.")
+            raise BrokenFile(f"It is {what}, not a file.", "Put the file itself here, and remove this entry.")
         try:
             yield HashedFile(raw, Stamp.of(status))
         except OSError as error:
@@ -172,9 +174,9 @@ def opened(path: Path) -> "Iterator[HashedFile]":
 
 
 class HashedFile(io.RawIOBase):
-    """A file that is hashed as it is read, so that the fingerprint is that of the rows which were seen.
+    """A file that is hashed as it is read, so that the fingerprint belongs to the rows that were read.
 
-    BrokenFile as soon as the file is changed while it is read.
+    Raises ChangedFile if the file changes during the read.
     """
 
     def __init__(self, raw: io.FileIO, stamp: Stamp) -> None:
@@ -199,7 +201,7 @@ class HashedFile(io.RawIOBase):
         return length
 
     def fingerprint(self) -> str:
-        """SHA-256 of the whole file; reads what is left of it."""
+        """Returns the SHA-256 of the complete file, after reading the rest of it."""
         buffer = bytearray(1 << 20)
         while self.readinto(buffer):
             pass
@@ -212,18 +214,20 @@ class HashedFile(io.RawIOBase):
 
 class ChangedFile(BrokenFile):
     def __init__(self) -> None:
-        super().__init__("It was changed while it was being read.", "Wait until it is completely written.")
+        super().__init__("It changed while it was being read.", "Wait until it is completely written.")
 
 
 def check_content(file: HashedFile) -> None:
-    """BrokenFile for a content that is known not to be text."""
+    """Raises BrokenFile for content that is known not to be a table of text."""
     if not file.head:
         raise BrokenFile("It is empty.", "Copy the file again, or remove it.")
     for magic, problem, next_step in _MAGIC:
         if file.head.startswith(magic):
             raise BrokenFile(problem, next_step)
     if file.head.lstrip().lower().startswith(_HTML):
-        raise BrokenFile("Its content is a web page or XML, whatever its name says.", "Download the data itself again.")
+        raise BrokenFile(
+            "The content is a web page or XML, whatever the file name says.", "Download the data file itself."
+        )
 
 
 def _not_regular(mode: int) -> str | None:
@@ -242,8 +246,8 @@ def _not_regular(mode: int) -> str | None:
 def _unreadable(error: OSError) -> BrokenFile:
     next_step = "Copy the file again."
     if isinstance(error, PermissionError):
-        next_step = "Let the user that RankScope runs as read it, for example with `chmod a+r`."
-    return BrokenFile(f"It cannot be read: {_reason(error)}.", next_step)
+        next_step = "Give the user that runs RankScope read access, for example with `chmod a+r`."
+    return BrokenFile(f"It can't be read: {_reason(error)}.", next_step)
 
 
 def _reason(error: OSError) -> str:
@@ -251,5 +255,5 @@ def _reason(error: OSError) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name that may hold anything, as text."""
+    """Returns a name of arbitrary bytes as printable text."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")[:100]

@@ -1,4 +1,4 @@
-"""What may be a class: values that are spelled in several ways, and columns that hold no classes at all."""
+"""Rules for class labels: labels that are spelled in several ways, and columns that don't contain classes."""
 
 import re
 from collections import defaultdict
@@ -13,13 +13,13 @@ from rankscope.catalog.data.columns import is_number
 MOST_CLASSES = 1000
 LONGEST_LABEL = 200
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
-# Words that may mean "missing" and may be a class: kept, and said.
+# Words that may mean "missing" or may be a class: kept as a class, with a warning.
 _DOUBTFUL = frozenset({"none", "n/a", "na", "nan", "null", "nil", "<na>", "#n/a", "-", "?", "unknown"})
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows that are not used, and why."""
+    """Rows that are not used, and the reason."""
 
     reason: str
     rows: int
@@ -40,13 +40,14 @@ class LeftOutCounter:
             lines.append(line)
 
     def all(self) -> tuple[LeftOut, ...]:
+        """Returns the counts, with up to five line numbers per reason."""
         return tuple(LeftOut(reason, self._rows[reason], tuple(lines)) for reason, lines in self._lines.items())
 
 
 def merge_spellings(labels: Iterable[str]) -> dict[str, str]:
-    """Label -> class. Numbers that are equal are one class, spelled as the shortest: 1.0 and 1.00 become 1.
+    """Maps each label to its class. Equal numbers are one class with the shortest spelling: 1.0 and 1.00 become 1.
 
-    A number that is spelled in one way only keeps it.
+    A number with a single spelling keeps it.
     """
     spellings: defaultdict[Decimal, list[str]] = defaultdict(list)
     classes = {}
@@ -59,19 +60,17 @@ def merge_spellings(labels: Iterable[str]) -> dict[str, str]:
     return classes
 
 
-def why_no_classes(column: str, counts: Mapping[str, int], n_different: int, is_all: bool) -> tuple[str, str] | None:
-    """Why a column does not hold classes, as message and next step; None for one that may.
+def why_not_classes(column: str, counts: Mapping[str, int], n_different: int, is_all: bool) -> tuple[str, str] | None:
+    """Returns why a column doesn't contain classes, as message and next step; None if it may contain classes.
 
-    `counts` may end at MOST_CLASSES + 1 of the `n_different` values; without `is_all` there are even more.
+    `counts` may stop at MOST_CLASSES + 1 of the `n_different` values. If `is_all` is false, there are even more.
     """
     rows = sum(counts.values())
     choose = "Choose the column that holds the class."
     different = f"{'' if is_all else 'more than '}{n_different:,}"
     if n_different < 2:
-        only = f" only, {_shown(next(iter(counts)))}" if counts else ""
-        return f"is {column!r}, which has {n_different} class{'es' * (not counts)}{only}", (
-            "Choose a column with two classes or more."
-        )
+        found = f"only 1 class, {_shown(next(iter(counts)))}" if counts else "0 classes"
+        return f"is {column!r}, which has {found}", ("Choose a column with at least two classes.")
     number = "a number or an id" if sum(map(is_number, counts)) > 0.9 * len(counts) else "a text or an id"
     looks = f"this looks like {number}, not a class"
     if n_different > MOST_CLASSES or (n_different > 10 and rows < 2 * n_different):
@@ -85,7 +84,7 @@ def why_no_classes(column: str, counts: Mapping[str, int], n_different: int, is_
 def class_warnings(
     column: str, spellings: Mapping[str, str], rows: Mapping[str, int], trained: Mapping[str, int]
 ) -> list[str]:
-    """Sentences about classes that can be meant and can be a mistake. `rows` and `trained` count by class."""
+    """Returns warnings about classes that may be a mistake. `rows` and `trained` have the number of rows by class."""
     merged: defaultdict[str, list[str]] = defaultdict(list)
     for spelling, label in spellings.items():
         merged[label].append(spelling)
@@ -93,36 +92,40 @@ def class_warnings(
     for label in rows:
         alike[" ".join(normalize("NFKC", label).casefold().split())].append(label)
     found = _first(
-        f"Column {column!r}: {_all(sorted(same))} are one class, {_shown(label)}."
+        f"Column {column!r}: {_all(sorted(same))} are the same class, {_shown(label)}."
         for label, same in merged.items()
         if len(same) > 1
     )
     found += _first(
-        f"Column {column!r}: {_shown(label)} is a class of its own, with {count:,} rows. "
-        "If it means that the label is missing, leave these cells empty."
+        f"Column {column!r}: {_shown(label)} is a separate class with {count:,} rows. "
+        "If it means that the label is missing, leave those cells empty."
         for label, count in rows.items()
         if label.casefold() in _DOUBTFUL
     )
     found += _first(
-        f"Column {column!r}: {_all(same)} differ only in capitals or spaces, and are classes of their own."
+        f"Column {column!r}: {_all(same)} differ only in case or spaces, and are separate classes."
         for same in alike.values()
         if len(same) > 1
     )
     single = [label for label, count in rows.items() if count == 1]
     if single:
-        found.append(f"Column {column!r}: only one row has {_any(single)}: too few to learn or to measure.")
+        found.append(
+            f"Column {column!r}: only one row has the class {_any(single)}, which is too few to train or evaluate."
+        )
     untrained = [label for label in rows if label not in trained and label not in single]
     if untrained:
-        found.append(f"Column {column!r}: no training row has {_any(untrained)}: all of its rows are for evaluation.")
+        found.append(
+            f"Column {column!r}: no training row has the class {_any(untrained)}; all of its rows are used for evaluation."
+        )
     if len(rows) > 20 and all(map(is_number, rows)):
         found.append(
-            f"Column {column!r} has {len(rows)} classes, all of them numbers. If these are scores, choose another."
+            f"Column {column!r} has {len(rows)} classes, all of them numbers. If they are scores, choose another column."
         )
     return found
 
 
 def _first(sentences: Iterable[str]) -> list[str]:
-    """A few examples of each kind: there may be hundreds."""
+    """Returns at most three sentences: there may be hundreds."""
     return list(islice(sentences, 3))
 
 

@@ -1,4 +1,4 @@
-"""What a data file holds, found in one reading and small enough to keep: columns, rows, classes, fingerprint."""
+"""The profile of a data file, computed in one pass and small enough to cache: columns, rows, classes, fingerprint."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _MOST_COUNTED = 100_000
 class Profile:
     columns: tuple[str, ...]
     chosen: Columns
-    """Used unless the configuration names others."""
+    """The default columns, used unless the configuration names others."""
     rows: int
     classes: tuple[tuple[str, int], ...]
-    """The largest ones of the default label column, with their rows."""
+    """The largest classes of the default label column, with their number of rows."""
     n_classes: int
     left_out: tuple[LeftOut, ...]
     separator: str | None
@@ -31,25 +31,28 @@ class Profile:
 
 
 def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
-    """Reads a table once, without keeping its rows. `fixed`: columns that are known beforehand."""
+    """Returns a table's profile. Reads it once and keeps no rows. `fixed`: columns that are known in advance.
+
+    Raises BrokenFile if the table has no rows or can't be read.
+    """
     sample = []
     for item in islice(table.records, _SAMPLE_ROWS):
         sample.append(item)
         if table.bytes_read > _SAMPLE_BYTES:
             break
     if not sample:
-        raise BrokenFile("It has a header and no rows.", "Add rows, or remove the file.")
+        raise BrokenFile("It has a header but no rows.", "Add rows, or remove the file.")
     chosen = fixed or usual_columns(table, [record for _, record in sample])
     counts: Counter[str] = Counter()
-    leaving = LeftOutCounter()
+    left_out = LeftOutCounter()
     rows = 0
     for line, record in chain(sample, table.records):
         rows += 1
         label = _text(table, record.get(chosen.label)) if chosen.label else None
         if any(_text(table, record.get(column)) is None for column in chosen.text):
-            leaving.add(no_text(chosen.text), line)
+            left_out.add(no_text(chosen.text), line)
         elif chosen.label and label is None:
-            leaving.add(no_label(chosen.label), line)
+            left_out.add(no_label(chosen.label), line)
         elif label is not None and (len(counts) < _MOST_COUNTED or label in counts):
             counts[label.strip()[:200]] += 1
     spellings = merge_spellings(counts)
@@ -63,7 +66,7 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
         rows=rows,
         classes=tuple(ranked[:CLASSES_KEPT]),
         n_classes=len(classes),
-        left_out=leaving.all(),
+        left_out=left_out.all(),
         separator=table.separator,
         encoding=table.encoding,
         fingerprint=table.fingerprint(),

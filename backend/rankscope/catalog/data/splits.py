@@ -1,4 +1,4 @@
-"""Training and evaluation rows of a data set: the same in server and worker, for as long as the file is the same."""
+"""The split of a data set into training and evaluation rows: the same in server and worker while the file is unchanged."""
 
 import json
 import random
@@ -18,6 +18,7 @@ from rankscope.catalog.data.labels import (
     LeftOutCounter,
     class_warnings,
     merge_spellings,
+    why_not_classes,
 )
 from rankscope.catalog.data.profiles import no_label, no_text
 from rankscope.catalog.data.tables import NotText, Record, Table
@@ -33,12 +34,12 @@ _MOST_COUNTED = 100_000
 class Split:
     train: list[Row]
     evaluation: list[Row]
-    """Of each row, the columns that are used."""
+    """Each row has only the columns that are used."""
     text_columns: list[str]
     target_column: str
     group_column: str | None
     labels: list[str]
-    """Classes in a fixed order; a class's number is its place here."""
+    """Classes in a fixed order; a class's number is its index in this list."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class ClassRows:
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """A split without its rows: what a plan says about it."""
+    """The counts of a split, without its rows, as shown in a plan."""
 
     text_columns: tuple[str, ...]
     target_column: str
@@ -70,14 +71,14 @@ class SplitCounts:
 @dataclass
 class _Side:
     spellings: "array[int]" = field(default_factory=lambda: array("H"))
-    """Of each row's label, its number in the order of their first rows."""
+    """The number of each row's label, in order of first appearance."""
     rows: list[Row] = field(default_factory=list)
-    """Empty where only counts are wanted."""
+    """Empty if only counts are needed."""
 
 
 @dataclass(frozen=True)
 class _Sides:
-    """The whole data set, divided; before classes are merged and rows are drawn."""
+    """The complete data set, split, before classes are merged and rows are sampled."""
 
     columns: Columns
     label: str
@@ -86,19 +87,19 @@ class _Sides:
     spellings: list[str]
     classes: dict[str, str]
     """Spelling -> class."""
-    leaving: LeftOutCounter
+    left_out: LeftOutCounter
     no_group: int
 
 
 def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
-    """Splits by a hash of the group (or of the texts), so that a row's side does not depend on the other rows.
+    """Splits the rows by a hash of the group (or of the texts), so that a row's side does not depend on other rows.
 
-    Raises BadInput for a column that is not there or holds no classes, or a side without rows.
+    Raises BadInput if a column does not exist or has no classes, or if one side would have no rows.
     """
     sides = _divide(entry, data, task, keep_rows=True)
     return Split(
-        _drawn_rows(sides, sides.train, data.max_train_rows, data.split_seed),
-        _drawn_rows(sides, sides.evaluation, data.max_eval_rows, data.split_seed),
+        _sampled_rows(sides, sides.train, data.max_train_rows, data.split_seed),
+        _sampled_rows(sides, sides.evaluation, data.max_eval_rows, data.split_seed),
         list(sides.columns.text),
         sides.label,
         sides.columns.group,
@@ -107,16 +108,16 @@ def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
 
 
 def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
-    """The same split, counted; reads the file without keeping its rows."""
+    """Returns the counts of the same split. Reads the file without keeping its rows."""
     sides = _divide(entry, data, task, keep_rows=False)
     train, evaluation = (
-        _drawn_classes(sides, side, at_most, data.split_seed)
+        _sampled_classes(sides, side, at_most, data.split_seed)
         for side, at_most in ((sides.train, data.max_train_rows), (sides.evaluation, data.max_eval_rows))
     )
     labels = sorted(set(sides.classes.values()))
     warnings = class_warnings(sides.label, sides.classes, train + evaluation, train)
     if sides.no_group:
-        warnings.append(f"{sides.no_group:,} rows have no {sides.columns.group!r}: they are split as one group.")
+        warnings.append(f"{sides.no_group:,} rows have no {sides.columns.group!r}; they are treated as one group.")
     return SplitCounts(
         sides.columns.text,
         sides.label,
@@ -124,26 +125,27 @@ def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCount
         train.total(),
         evaluation.total(),
         tuple(ClassRows(label, train[label], evaluation[label]) for label in labels),
-        sides.leaving.all(),
+        sides.left_out.all(),
         tuple(warnings),
     )
 
 
 def what_changed(before: Environment, labels: Sequence[str], train_rows: int, eval_rows: int) -> str | None:
-    """How a data set's classes and rows differ from those that a run was launched with, as a sentence; None if not.
+    """Returns how a data set's classes and rows differ from those at the run's launch, as a sentence; None if they don't.
 
-    `before` is the run's environment. A file with the same bytes can differ: earlier versions made a class of an empty label.
+    `before` is the run's environment. The same bytes can give another result: earlier versions counted an empty label as
+    a class.
     """
     names = before.get("labels")
     if names is not None and list(names) != list(labels):
-        return f"The run was launched with the classes {_listed(names)}, and the data set has {_listed(labels)} now."
+        return f"The run was launched with the classes {_listed(names)}, but the data set now has {_listed(labels)}."
     sides = (
         (before.get("train_rows", train_rows), train_rows, "training"),
         (before.get("eval_rows", eval_rows), eval_rows, "evaluation"),
     )
     for then, now, side in sides:
         if then != now:
-            return f"The run was launched with {then:,} {side} rows, and the data set has {now:,} now."
+            return f"The run was launched with {then:,} {side} rows, but the data set now has {now:,}."
     return None
 
 
@@ -154,7 +156,7 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
     numbers: dict[str, int] = {}
     counts: Counter[str] = Counter()
     more: set[int] = set()
-    train, evaluation, leaving = _Side(), _Side(), LeftOutCounter()
+    train, evaluation, left_out = _Side(), _Side(), LeftOutCounter()
     no_group, is_one_text, first_key = 0, True, None
     try:
         with entry.open() as table:
@@ -167,16 +169,16 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
                 except NotText:
                     raise _nested(record, columns, task, line) from None
                 if None in texts:
-                    leaving.add(no_text(columns.text), line)
+                    left_out.add(no_text(columns.text), line)
                     continue
                 if label is None:
-                    leaving.add(no_label(columns.label), line)
+                    left_out.add(no_label(columns.label), line)
                     continue
                 label = label.strip()
                 if label not in numbers:
                     if len(label) > LONGEST_LABEL:
                         raise _too_long(task, columns.label, label, line)
-                    if len(numbers) > MOST_CLASSES:  # refused below: from here on, only counted
+                    if len(numbers) > MOST_CLASSES:  # rejected below; from here on, only counted
                         if len(more) < _MOST_COUNTED:
                             more.add(hash(label))
                         counts[""] += 1
@@ -201,26 +203,26 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
     except BrokenFile as error:
         raise entry.refusal(f"which cannot be used. {error.problem}", error.next_step) from error
     except FileNotFoundError as error:
-        raise entry.refusal("which has just been removed", "Put the file back, or use another data set.") from error
+        raise entry.refusal("which has just been removed", "Restore the file, or use another data set.") from error
     if not counts:
-        raise _nothing_left(columns, task, leaving)
+        raise _nothing_left(columns, task, left_out)
     classes = merge_spellings(numbers)
     _check_classes(task, columns.label, counts, classes, len(more))
     _check_sides(data, task, columns, train, evaluation, is_one_text)
-    return _Sides(columns, columns.label, train, evaluation, list(numbers), classes, leaving, no_group)
+    return _Sides(columns, columns.label, train, evaluation, list(numbers), classes, left_out, no_group)
 
 
-def _nothing_left(columns: Columns, task: Task, leaving: LeftOutCounter) -> BadInput:
-    """About the column that is empty in all rows, or in most of them."""
-    most = max(leaving.all(), key=lambda each: each.rows)
+def _nothing_left(columns: Columns, task: Task, left_out: LeftOutCounter) -> BadInput:
+    """Returns the error about the column that is empty in all or most rows."""
+    most = max(left_out.all(), key=lambda each: each.rows)
     field, column = _at(task.target_field), columns.label
     if most.reason == no_text(columns.text):
         field, column = _at(task.text_field), " and ".join(columns.text)
-    every = sum(each.rows for each in leaving.all())
-    return _refuse(
+    every = sum(each.rows for each in left_out.all())
+    return _error(
         field,
         column,
-        f"is {column!r}, which leaves no row: {most.rows:,} of {every:,} have {most.reason}",
+        f"is {column!r}, which leaves no rows: {most.rows:,} of {every:,} have {most.reason}",
         "Use another column.",
     )
 
@@ -230,9 +232,9 @@ def _check_classes(task: Task, column: str, counts: Counter[str], classes: Mappi
     for label, count in counts.items():
         by_class[classes.get(label, label)] += count
     n_different = len(set(classes.values())) + n_more
-    found = why_no_classes(column, by_class, n_different, n_more < _MOST_COUNTED)
+    found = why_not_classes(column, by_class, n_different, n_more < _MOST_COUNTED)
     if found is not None:
-        raise _refuse(_at(task.target_field), column, *found)
+        raise _error(_at(task.target_field), column, *found)
 
 
 def _check_sides(
@@ -245,16 +247,16 @@ def _check_sides(
         if is_one_text and rows > 1:
             what = columns.group or " and ".join(columns.text)
             field = "data.group_column" if columns.group else _at(task.text_field)
-            raise _refuse(
+            raise _error(
                 field,
                 what,
-                f"is {what!r}, which is the same in all {rows:,} rows: they cannot be split",
+                f"is {what!r}, which is the same in all {rows:,} rows, so they can't be split",
                 "Use another column.",
             )
-        raise _refuse(
+        raise _error(
             "data.eval_fraction",
             data.eval_fraction,
-            f"leaves no {name} rows of {rows:,}",
+            f"leaves no {name} rows out of {rows:,}",
             "Change it, or use more data.",
         )
 
@@ -263,26 +265,29 @@ def _columns(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
     text_field, target_field = _at(task.text_field), _at(task.target_field)
     texts = list(task.texts or entry.text_columns)
     if not texts:
-        raise _refuse(
-            text_field, None, f"is empty, and no column of {entry.id} is clearly the text", f"Use {_known(entry)}."
+        raise _error(
+            text_field,
+            None,
+            f"is empty, and {entry.id} has no column that is clearly the text",
+            f"Use {_known(entry)}.",
         )
     text = tuple(_column(entry, column, text_field) for column in texts)
     if len(set(text)) < len(text):
-        raise _refuse(text_field, list(text), f"has {text[0]!r} twice", "Use two columns, or one.")
+        raise _error(text_field, list(text), f"contains {text[0]!r} twice", "Use two different columns, or one.")
     wanted = task.target or entry.target_column
     if wanted is None:
-        raise _refuse(
+        raise _error(
             target_field,
             None,
-            f"is empty, and no column of {entry.id} has a usual name for the class",
+            f"is empty, and {entry.id} has no column with a usual name for the label",
             f"Use {_known(entry)}.",
         )
     label = _column(entry, wanted, target_field)
     if label in text:
-        raise _refuse(
+        raise _error(
             target_field,
             label,
-            f"is {label!r}, a text column too: the model would see the answer",
+            f"is {label!r}, which is also a text column: the model would see the answer",
             "Use another column.",
         )
     group = data.group_column or entry.group_column
@@ -292,7 +297,7 @@ def _columns(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
 def _column(entry: DatasetEntry, column: str, field: str) -> str:
     found = find_column(entry.columns, column)
     if found is None:
-        raise _refuse(field, column, f"is {column!r}, which {entry.id} does not have", f"Use {_known(entry)}.")
+        raise _error(field, column, f"is {column!r}, which {entry.id} does not have", f"Use {_known(entry)}.")
     return found
 
 
@@ -302,56 +307,56 @@ def _known(entry: DatasetEntry) -> str:
 
 
 def _nested(record: Record, columns: Columns, task: Task, line: int) -> BadInput:
-    """About the column that holds a list or an object."""
+    """Returns the error about the column that contains a list or an object."""
     used = [(_at(task.target_field), columns.label), ("data.group_column", columns.group)]
     used += [(_at(task.text_field), column) for column in columns.text]
     field, column = next((field, name) for field, name in used if name and isinstance(record.get(name), list | dict))
-    return _refuse(
+    return _error(
         field,
         column,
-        f"is {column!r}, which holds a list or an object on line {line}",
-        "Use another column, or write a single text or number there.",
+        f"is {column!r}, which contains a list or an object on line {line}",
+        "Use another column, or replace the value with a single text or number.",
     )
 
 
 def _too_long(task: Task, column: str, label: str, line: int) -> BadInput:
-    return _refuse(
+    return _error(
         _at(task.target_field),
         column,
-        f"is {column!r}, which has a value of {len(label):,} characters on line {line}: this "
-        "looks like a text, not a class",
+        f"is {column!r}, which has a value of {len(label):,} characters on line {line}: it looks "
+        "like a text, not a class",
         "Choose the column that holds the class.",
     )
 
 
 def _plain(table: Table, value: object) -> str:
-    """A value as text, a missing one included: the rows without a group are one group."""
+    """Converts a value to text, including a missing one: rows without a group form one group."""
     if isinstance(value, str):
         return value if table.separator is None else value.strip()
     return json.dumps(value)
 
 
 def _share(key: str, seed: int) -> float:
-    """A number in [0, 1) that depends on key and seed alone."""
+    """Returns a number in [0, 1) that depends only on the key and the seed."""
     return int.from_bytes(sha256(f"{seed}:{key}".encode()).digest()[:8], "big") / 2**64
 
 
-def _drawn(count: int, at_most: int | None, seed: int) -> Sequence[int]:
-    """Which of the rows are used."""
+def _sampled(count: int, at_most: int | None, seed: int) -> Sequence[int]:
+    """Returns the indices of the rows that are used."""
     if at_most is None or count <= at_most:
         return range(count)
     return sorted(random.Random(seed).sample(range(count), at_most))
 
 
-def _drawn_rows(sides: _Sides, side: _Side, at_most: int | None, seed: int) -> list[Row]:
-    rows = [side.rows[index] for index in _drawn(len(side.rows), at_most, seed)]
+def _sampled_rows(sides: _Sides, side: _Side, at_most: int | None, seed: int) -> list[Row]:
+    rows = [side.rows[index] for index in _sampled(len(side.rows), at_most, seed)]
     for row in rows:
         row[sides.label] = sides.classes[row[sides.label]]
     return rows
 
 
-def _drawn_classes(sides: _Sides, side: _Side, at_most: int | None, seed: int) -> Counter[str]:
-    numbers = Counter(side.spellings[index] for index in _drawn(len(side.spellings), at_most, seed))
+def _sampled_classes(sides: _Sides, side: _Side, at_most: int | None, seed: int) -> Counter[str]:
+    numbers = Counter(side.spellings[index] for index in _sampled(len(side.spellings), at_most, seed))
     rows: Counter[str] = Counter()
     for number, count in numbers.items():
         rows[sides.classes[sides.spellings[number]]] += count
@@ -364,9 +369,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _at(option: str) -> str:
-    """The field of a task's option."""
+    """Returns the field's path for an option of the task."""
     return f"task.{option}"
 
 
-def _refuse(field: str, value: object, message: str, next_step: str) -> BadInput:
+def _error(field: str, value: object, message: str, next_step: str) -> BadInput:
     return BadInput([FieldProblem(f"config.{field}", value, message, next_step)])

@@ -1,6 +1,6 @@
-"""Rows of CSV and JSON lines files, one after the other, with the line that each begins on.
+"""Streams the rows of CSV and JSON lines files, each with its line number.
 
-A file whose structure is broken is refused with the line; a value that is missing is None and no reason to refuse it.
+A file with a broken structure is rejected with the line number. A missing value is None, and not an error.
 """
 
 import bz2
@@ -28,7 +28,7 @@ _MOST_COLUMNS = 1000
 _LONGEST_NAME = 1000
 _SAMPLE_LINES = 20
 csv.field_size_limit(_LONGEST_VALUE)
-# How programs write a missing value into a CSV file. Words that people use for a class, such as None or N/A, are not among them.
+# How programs write a missing value to a CSV file. Words that may be a class, such as None or N/A, are not included.
 _CSV_MISSING = frozenset({"", "NaN", "nan", "null", "NULL", "<NA>", "#N/A"})
 _SEPARATORS = (",", ";", "\t", "|")
 _BOMS = (
@@ -39,19 +39,19 @@ _BOMS = (
     (BOM_UTF16_BE, "utf-16", "UTF-16"),
 )
 _SAVE_AS_UTF8 = "Save the file as UTF-8."
-_CORRECT = "Correct the file."
+_FIX = "Fix the file."
 
 
 class NotText(Exception):
-    """A list or an object where a text is needed."""
+    """A list or an object in a place that requires text."""
 
 
 @dataclass
 class Table:
-    """An open file with rows: read `records` once, to the end or not."""
+    """An open file with rows. `records` can be iterated once."""
 
     columns: list[str]
-    """In a JSON lines file, those of the records that were read so far."""
+    """For a JSON lines file, those of the records that have been read so far."""
     separator: str | None
     encoding: str
     records: Iterator[tuple[int, Record]]
@@ -60,7 +60,7 @@ class Table:
 
     @property
     def text(self) -> Callable[[object], str | None]:
-        """A value as text; None for one that is missing. Raises NotText for a list or an object."""
+        """Converts a value to text, or to None if it is missing. Raises NotText for a list or an object."""
         return _json_text if self.separator is None else _csv_text
 
     @property
@@ -68,7 +68,7 @@ class Table:
         return self._file.bytes_read
 
     def fingerprint(self) -> str:
-        """SHA-256 of the whole file."""
+        """Returns the SHA-256 of the complete file, after reading the rest of it."""
         return self._file.fingerprint()
 
 
@@ -93,7 +93,7 @@ def _json_text(value: object) -> str | None:
 
 @contextmanager
 def open_table(path: Path) -> Iterator[Table]:
-    """The rows of a .csv, .tsv or .jsonl file. BrokenFile, here or while the records are read, says what is wrong."""
+    """Opens a .csv, .tsv or .jsonl file. Raises BrokenFile, here or while the records are read, if it is damaged."""
     with opened(path) as file:
         check_content(file)
         codec, encoding = next(
@@ -115,13 +115,13 @@ def open_table(path: Path) -> Iterator[Table]:
 
 @contextmanager
 def open_rotten_tomatoes(path: Path) -> Iterator[Table]:
-    """The demo's reviews, from the file of the package that brings them."""
+    """Opens the demo's reviews, from the file in the package that contains them."""
     with opened(path) as file, bz2.open(io.BufferedReader(file), "rt", encoding="utf-8", newline="") as text:
         yield Table(["text", "category", "movie_name"], ",", "UTF-8", _rotten_tomatoes(text), file)
 
 
 def _rotten_tomatoes(text: io.TextIOWrapper) -> Iterator[tuple[int, Record]]:
-    """Reviews only; missing texts and texts that occur twice are left out."""
+    """Yields reviews only, without missing and repeated texts."""
     seen: set[str] = set()
     reader = csv.DictReader(text)
     try:
@@ -135,18 +135,18 @@ def _rotten_tomatoes(text: io.TextIOWrapper) -> Iterator[tuple[int, Record]]:
                 {"text": review, "category": row["category"].strip(), "movie_name": row["movie_name"].strip()},
             )
     except (ValueError, KeyError, EOFError, AttributeError, csv.Error) as error:
-        raise BrokenFile("The package that brings it is damaged.", "Install requirements-demo.txt again.") from error
+        raise BrokenFile("The package that contains it is damaged.", "Install requirements-demo.txt again.") from error
 
 
 # ---------------------------------------------------------------- lines
 
 
 class _Lines:
-    """Decoded lines of a bounded length."""
+    """Decoded lines of bounded length."""
 
     def __init__(self, file: HashedFile, path: Path, codec: str, newline: str | None) -> None:
         self._path, self._codec = path, codec
-        # Strict about what follows the BOM, and nothing closes the file but whoever opened it.
+        # Decoding is strict after the BOM. The file is closed only by the code that opened it.
         self._text = io.TextIOWrapper(io.BufferedReader(file, 1 << 18), encoding=codec, newline=newline)
         self._readline = self._text.readline
         self.number = 0
@@ -164,18 +164,18 @@ class _Lines:
                 return
             if "\0" in line:
                 raise BrokenFile(
-                    f"Line {self.number} has a NUL character: the file is damaged, or no text.",
+                    f"Line {self.number} has a NUL character: the file is damaged, or not text.",
                     "Copy or export it again.",
                 )
             if len(line) == _LONGEST_LINE:
                 raise BrokenFile(
                     f"Line {self.number} is longer than {_LONGEST_LINE >> 20} million characters.",
-                    "Write one row a line, and divide long texts.",
+                    "Write one row per line, and split long texts.",
                 )
             yield line
 
     def _not_decodable(self) -> BrokenFile:
-        """Reads the file again, to say where."""
+        """Reads the file again to find the position."""
         decoder = getincrementaldecoder(self._codec)()
         line, offset = 1, 0
         with opened(self._path) as file:
@@ -183,7 +183,7 @@ class _Lines:
                 try:
                     text = decoder.decode(block)
                 except UnicodeDecodeError as error:
-                    # `error.object` may begin with bytes that the block before has left over.
+                    # `error.object` may begin with bytes left over from the previous block.
                     good = error.object[: error.start]
                     where = offset + len(block) - len(error.object) + error.start
                     line += good.count(b"\n") if self._codec.startswith("utf-8") else 0
@@ -199,13 +199,13 @@ class _Lines:
 
 
 def _check_bytes(head: bytes) -> None:
-    """NUL bytes at every second place are UTF-16 whose mark at the beginning is missing."""
+    """Raises BrokenFile for NUL bytes. If every second byte is NUL, the file is UTF-16 without a byte order mark."""
     nuls = head.count(b"\0")
     if nuls and max(head[::2].count(b"\0"), head[1::2].count(b"\0")) > 0.4 * len(head) / 2 and nuls < 0.6 * len(head):
-        raise BrokenFile("It seems to be UTF-16 without a byte order mark.", _SAVE_AS_UTF8)
+        raise BrokenFile("It appears to be UTF-16 without a byte order mark.", _SAVE_AS_UTF8)
     if nuls:
         raise BrokenFile(
-            f"Line {head[: head.index(0)].count(10) + 1} has a NUL byte: the file is damaged, or no text.",
+            f"Line {head[: head.index(0)].count(10) + 1} has a NUL byte: the file is damaged, or not text.",
             "Copy or export it again.",
         )
 
@@ -217,7 +217,9 @@ Fields = Iterator[list[str]]
 
 def _csv_header(lines: _Lines, head: str, path: Path) -> tuple[str, list[str], Any]:
     if _is_json(head):
-        raise BrokenFile("Its content is JSON, and its name says that it is a table.", "Name the file .jsonl.")
+        raise BrokenFile(
+            "The content is JSON, but the file name says that it is a table.", "Rename the file to .jsonl."
+        )
     separator, skip = _separator(head, path)
     reader = csv.reader(lines, delimiter=separator)
     try:
@@ -225,16 +227,16 @@ def _csv_header(lines: _Lines, head: str, path: Path) -> tuple[str, list[str], A
             next(iter(lines))
         header = next((fields for fields in reader if any(field.strip() for field in fields)), None)
     except csv.Error as error:
-        raise BrokenFile(f"Line {lines.number}: {_csv_error(error)}.", _CORRECT) from error
+        raise BrokenFile(f"Line {lines.number}: {_csv_error(error)}.", _FIX) from error
     if header is None:
-        raise BrokenFile("It has only empty lines.", "Copy the file again, or remove it.")
+        raise BrokenFile("It contains only empty lines.", "Copy the file again, or remove it.")
     names = [name.strip() or f"column {number}" for number, name in enumerate(header, start=1)]
     _check_names(names)
     return separator, names, reader
 
 
 def _is_json(head: str) -> bool:
-    """Whether the first line is an object or a list, or begins one."""
+    """Whether the first line is a JSON object or list, or the start of one."""
     first = head.lstrip("\ufeff \r\n\t").partition("\n")[0].strip()
     if first in ("[", "{"):
         return True
@@ -262,9 +264,9 @@ def _check_bounds(names: list[str]) -> None:
 
 
 def _separator(head: str, path: Path) -> tuple[str, int]:
-    """What divides the columns, and how many lines are before the header.
+    """Returns the column separator, and the number of lines before the header.
 
-    A comma where the first lines have the same number of fields with it; else the one with which they do.
+    It is the first separator that gives all sampled lines the same number of fields.
     """
     declared = re.match('\ufeff?"?sep=(.)"?\r?\n', head)
     if declared:
@@ -280,7 +282,7 @@ def _widths(head: str, separator: str) -> list[int]:
     reader = csv.reader(io.StringIO(head, newline=""), delimiter=separator)
     try:
         widths = [len(fields) for fields in islice(reader, _SAMPLE_LINES) if fields]
-        # The last row may be cut where the head ends; in UTF-32, that is after a quarter of as many characters.
+        # The last row may be cut off at the end of the head, which in UTF-32 has a quarter as many characters.
         is_cut = len(head) >= HEAD // 4 and next(reader, None) is None
     except csv.Error:
         return []
@@ -294,18 +296,18 @@ def _csv_records(lines: _Lines, names: list[str], reader: Any, separator: str) -
             if lines.is_at_end:
                 raise BrokenFile(
                     f"The quote that opens in the row of line {line} is never closed.",
-                    'Close it, or write quotes inside of a text twice: "".',
+                    'Close it. Inside a quoted text, write quotes twice: "".',
                 )
             if len(fields) == width:
                 yield line, dict(zip(names, fields, strict=True))
             elif any(field.strip() for field in fields):
                 raise BrokenFile(
-                    f"Line {line} has {len(fields)} field{'s' * (len(fields) != 1)}, and the header has {width}.",
-                    f"Correct the line: put texts that contain {_SPOKEN.get(separator, repr(separator))} in double quotes.",
+                    f"Line {line} has {len(fields)} field{'s' * (len(fields) != 1)}, but the header has {width}.",
+                    f"Fix the line: put texts that contain {_SPOKEN.get(separator, repr(separator))} in double quotes.",
                 )
             line = lines.number + 1
     except csv.Error as error:
-        raise BrokenFile(f"The row that begins on line {line}: {_csv_error(error)}.", _CORRECT) from error
+        raise BrokenFile(f"The row that starts on line {line}: {_csv_error(error)}.", _FIX) from error
 
 
 _SPOKEN = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
@@ -325,7 +327,7 @@ def _json_records(lines: _Lines, seen: dict[str, None], columns: list[str]) -> I
 
     def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
-        # The outermost object is made last, so what is here in the end is about the row itself.
+        # The outermost object is created last, so the final value is about the row itself.
         double[0] = None if len(made) == len(pairs) else pairs
         return made
 
@@ -339,12 +341,12 @@ def _json_records(lines: _Lines, seen: dict[str, None], columns: list[str]) -> I
         except RecursionError as error:
             raise BrokenFile(f"Line {number} is nested too deeply.", "Write flat objects.") from error
         except ValueError as error:
-            hint = "Write the objects one a line, without [ ] around them." if line[0] == "[" else _CORRECT
+            hint = "Write one object per line, without [ ] around them." if line[0] == "[" else _FIX
             raise BrokenFile(f"Line {number} is not JSON: {str(error)[:200]}.", hint) from error
         if not isinstance(record, dict):
             raise BrokenFile(
                 f"Line {number} is {_JSON_KINDS.get(type(record), 'a number')}, not an object.",
-                'Write one object with named values a line, such as {"text": "...", "label": "..."}.',
+                'Write one object per line, such as {"text": "...", "label": "..."}.',
             )
         if double[0] is not None:
             name = _double([name for name, _ in double[0]])
@@ -360,7 +362,7 @@ def _json_records(lines: _Lines, seen: dict[str, None], columns: list[str]) -> I
         yield number, record
 
 
-_JSON_KINDS: dict[type, str] = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+_JSON_KINDS: dict[type, str] = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
 def _double(names: Sequence[str]) -> str:
@@ -368,10 +370,12 @@ def _double(names: Sequence[str]) -> str:
 
 
 def _check_letters(number: int, texts: list[str]) -> None:
-    """Half of a pair of \\u escapes is no character: neither UTF-8 nor a tokenizer takes it."""
+    """Raises BrokenFile for half of a surrogate pair, which neither UTF-8 nor a tokenizer accepts."""
     for text in texts:
         try:
             text.encode()
         except UnicodeEncodeError as error:
             half = f"\\u{ord(text[error.start]):04x}"
-            raise BrokenFile(f"Line {number} has half a character: {half}.", "Write the pair, or remove it.") from error
+            raise BrokenFile(
+                f"Line {number} has half of a surrogate pair: {half}.", "Write the complete pair, or remove it."
+            ) from error

@@ -1,7 +1,6 @@
-"""What is known of each kind of model that can classify texts: its layers, head, embedding and limit of positions.
+"""What is known about each kind of model that can classify texts: its layers, head, embedding and position limit.
 
-The facts are in architectures.json, written by scripts/model_architectures.py from transformers, so that the server knows
-them without it.
+scripts/model_architectures.py generates architectures.json from transformers, so the server doesn't need transformers.
 """
 
 import json
@@ -12,7 +11,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
-# Options that have the value of another one where config.json does not give them.
+# Options that default to the value of another one if config.json does not set them.
 _SAME_AS = {
     "pooler_hidden_size": "hidden_size",
     "word_embed_proj_dim": "hidden_size",
@@ -22,7 +21,7 @@ _SAME_AS = {
 
 @dataclass(frozen=True)
 class Positions:
-    """A text may have `option + extra` tokens, less the padding token's id and one where positions count from there."""
+    """A text may have `option + extra` tokens, minus `pad_token_id + 1` if positions are counted from the padding id."""
 
     option: str
     extra: int
@@ -32,54 +31,54 @@ class Positions:
 
 @dataclass(frozen=True, eq=False)
 class Architecture:
-    """Names are relative to the body, without the `prefix` that its classifier puts in front; every number is `*`."""
+    """Names are relative to the body, without the `prefix` that the classifier adds; every number is written as `*`."""
 
     kind: str
     class_name: str
     is_known: bool
-    """Whether there is more than its class: what follows is empty else."""
+    """Whether more than its class is known. If not, the following fields are empty."""
     tokenizer: str | None
     prefix: str
     linear: frozenset[str]
     """Linear layers inside numbered blocks."""
     conv1d: bool
-    """Whether those are GPT-2's, whose weights are (in, out)."""
+    """Whether these are GPT-2's Conv1D layers, whose weights have shape (in, out)."""
     outside: tuple[str, ...]
-    """Linear layers of the body outside of numbered blocks, such as a pooler: adapted when target_modules names them."""
+    """Linear layers of the body outside numbered blocks, such as a pooler: adapted only if target_modules names them."""
     other: frozenset[str]
     """All other parameters of the body."""
     tied: frozenset[str]
-    """Further names of parameters that are counted under another one."""
+    """Other names of parameters that are counted under another name."""
     heads: tuple[str, ...]
-    """Names of the modules that the head is made of."""
+    """Names of the modules that make up the head."""
     head: tuple[tuple[int | str, ...], ...]
-    """Shapes of the head's parameters, in numbers and names of options."""
+    """Shapes of the head's parameters, as numbers and names of options."""
     blocks: Mapping[str, str]
-    """Path of a stack of blocks -> the option that counts them."""
+    """Path of a stack of blocks -> the option with the number of blocks."""
     embedding: str | None
     positions: Positions | None
     renames: tuple[tuple[str, str], ...]
     splits: tuple[tuple[str, tuple[str, ...]], ...]
     defaults: Mapping[str, int]
     aliases: Mapping[str, list[str]]
-    """Option -> other names that config.json may give it."""
+    """Option -> its other names in config.json."""
 
     @cached_property
     def _rename_patterns(self) -> list[tuple[re.Pattern[str], str]]:
         return [(re.compile(source), target) for source, target in self.renames]
 
     def inner(self, name: str) -> str:
-        """A name of the files as the body calls it."""
+        """Converts a tensor's name in the files to its name in the body."""
         for pattern, target in self._rename_patterns:
             name = pattern.sub(target, name)
         return name.removeprefix(f"{self.prefix}.") if self.prefix else name
 
     def outer(self, name: str) -> str:
-        """A name of the body as the classifier calls it."""
+        """Converts a name in the body to its name in the classifier."""
         return f"{self.prefix}.{name}" if self.prefix else name
 
     def size(self, option: str, config: Mapping[str, Any]) -> int | None:
-        """A size of the configuration, or its default; None where it is not a whole number."""
+        """Returns a size from config.json, or its default; None if it is not a non-negative integer."""
         names = [option, *self.aliases.get(option, ())]
         value = next((config[name] for name in names if config.get(name) is not None), None)
         if value is None and option in _SAME_AS:
@@ -90,13 +89,13 @@ class Architecture:
 
 
 def starred(name: str) -> str:
-    """The name with every number as `*`."""
+    """Returns the name with every number replaced by `*`."""
     return ".".join("*" if part.isdigit() else part for part in name.split("."))
 
 
 @cache
 def architectures() -> Mapping[str, Architecture]:
-    """Kind (config.json's model_type) -> what is known of it."""
+    """Returns what is known about each kind of model, by config.json's model_type."""
     text = files("rankscope.catalog.models").joinpath("architectures.json").read_text(encoding="utf-8")
     return {kind: _architecture(kind, entry) for kind, entry in json.loads(text).items()}
 

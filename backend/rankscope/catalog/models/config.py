@@ -1,4 +1,4 @@
-"""A model's config.json: an object of which every value that is used has the type that it should have."""
+"""Reads a model's config.json and checks the type of every value that is used."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -33,18 +33,18 @@ _NUMBERS = (
 _OF_TYPE = {"id2label": dict, "label2id": dict, "quantization_config": dict, "auto_map": dict, "architectures": list}
 _MOST = 1 << 31
 _FEWEST_TOKENS = 4
-"""As `config.training.max_length` allows."""
+"""The minimum of `config.training.max_length`."""
 _COPY = "Copy config.json from the model again."
 
 
 def read_config(files: ModelFiles) -> dict[str, Any]:
-    """config.json, with every value that is used of its right type; UnusableModel otherwise."""
+    """Returns config.json. Raises UnusableModel if it is damaged or a value that is used has the wrong type."""
     files.require("config.json", "has no config.json", "Copy config.json from the model into the folder.")
     config = files.read_json("config.json", _MOST_BYTES)
     for name in _NUMBERS:
         value = config.get(name)
         if value is not None and not (type(value) is int and 0 < value < _MOST):
-            raise UnusableModel(f"config.json has {name} {_brief(value)}, which is not a positive whole number", _COPY)
+            raise UnusableModel(f"config.json has {name} {_brief(value)}, which is not a positive integer", _COPY)
     for name, wanted in _OF_TYPE.items():
         value = config.get(name)
         if value is not None and not isinstance(value, wanted):
@@ -56,11 +56,11 @@ def read_config(files: ModelFiles) -> dict[str, Any]:
 
 
 def find_architecture(config: Mapping[str, Any]) -> Architecture:
-    """What is known of the kind that config.json names; UnusableModel where it is not one that classifies texts."""
+    """Returns what is known about the model_type of config.json. Raises UnusableModel if it can't classify texts."""
     kind = config.get("model_type")
     if kind is None or kind == "":
         raise UnusableModel(
-            "config.json has no model_type, so it does not say which kind of model this is",
+            "config.json has no model_type, so the kind of model is unknown",
             'Add model_type (for example "bert"), or copy config.json from the model again.',
         )
     if not isinstance(kind, str):
@@ -70,18 +70,18 @@ def find_architecture(config: Mapping[str, Any]) -> Architecture:
         return found
     if config.get("auto_map"):
         raise UnusableModel(
-            f"comes with code of its own (auto_map in config.json; model_type {shown(kind)!r}), "
-            "and no code of a model is run",
-            "Use a model that transformers knows by itself.",
+            f"needs its own code (auto_map in config.json; model_type {shown(kind)!r}), "
+            "and RankScope never runs a model's code",
+            "Use a model that is built into transformers.",
         )
     raise UnusableModel(
-        f"is of kind {shown(kind)!r}, which transformers has no text classifier for",
+        f"has model_type {shown(kind)!r}, for which transformers has no text classifier",
         "Use a text model such as BERT, RoBERTa, DeBERTa, Llama, Qwen or T5; check model_type in config.json.",
     )
 
 
 def check_quantisation(config: Mapping[str, Any]) -> bool:
-    """Whether the weights are quantised; UnusableModel for a way that is not supported or not installed."""
+    """Whether the weights are quantised. Raises UnusableModel if the method is not supported or not installed."""
     settings = config.get("quantization_config")
     if not settings:
         return False
@@ -90,19 +90,19 @@ def check_quantisation(config: Mapping[str, Any]) -> bool:
         method = "bitsandbytes"
     if method != "bitsandbytes":
         raise UnusableModel(
-            f"is quantised by {_brief(method)}, and only bitsandbytes can be fine-tuned here",
-            "Use the model's unquantised version, or one in bitsandbytes' 4 or 8 bits.",
+            f"is quantised with {_brief(method)}, and only bitsandbytes is supported",
+            "Use the model's unquantised version, or quantise it with bitsandbytes to 4 or 8 bits.",
         )
     if importlib.util.find_spec("bitsandbytes") is None:
         raise UnusableModel(
-            "is quantised by bitsandbytes, which is not installed",
+            "is quantised with bitsandbytes, which is not installed",
             "Install RankScope's extra `quantized` where the workers run, or use the model's unquantised version.",
         )
     return True
 
 
 def context_length(config: Mapping[str, Any], architecture: Architecture) -> int | None:
-    """Most tokens in one text: what its positions allow, else what it was made for; None where neither is said."""
+    """Returns the largest number of tokens in one text: the limit of its positions, or max_position_embeddings, or None."""
     made_for = architecture.size("max_position_embeddings", config)
     positions = architecture.positions
     if positions is None or any(config.get(name) == value for name, value in positions.unless.items()):

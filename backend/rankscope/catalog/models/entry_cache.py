@@ -1,4 +1,4 @@
-"""What was read from files, kept while the files stay as they are, in bounded memory."""
+"""A least-recently-used cache of bounded size for what was read from files."""
 
 import threading
 from collections import OrderedDict
@@ -9,7 +9,7 @@ Entry = TypeVar("Entry")
 
 
 class EntryCache(Generic[Entry]):
-    """The most recently used entries by key; the lock is never held while something is read from files."""
+    """Keeps the most recently used entries by key. Its lock is never held while files are read."""
 
     def __init__(self, *, most: int, most_weight: int) -> None:
         self._most = most
@@ -19,6 +19,7 @@ class EntryCache(Generic[Entry]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> Entry | None:
+        """Returns the entry and marks it as used; None if there is none."""
         with self._lock:
             found = self._entries.get(key)
             if found is None:
@@ -27,11 +28,11 @@ class EntryCache(Generic[Entry]):
             return found[0]
 
     def keep(self, key: Hashable, entry: Entry, weight: int) -> None:
-        """Keeps the entry; the least recently used ones go when there are too many or they weigh too much."""
+        """Stores the entry, and evicts the least recently used ones above the limits of number and total weight."""
         with self._lock:
             _, old = self._entries.pop(key, (None, 0))
             self._entries[key] = (entry, weight)
             self._weight += weight - old
             while len(self._entries) > self._most or (self._weight > self._most_weight and len(self._entries) > 1):
-                _, (_, gone) = self._entries.popitem(last=False)
-                self._weight -= gone
+                _, (_, evicted) = self._entries.popitem(last=False)
+                self._weight -= evicted

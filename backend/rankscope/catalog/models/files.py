@@ -1,4 +1,4 @@
-"""The files of one model folder: listed once, read with a limit, and never opened unless they are regular files."""
+"""The files of one model folder. Only regular files are opened, and reads are limited in size."""
 
 import json
 import os
@@ -14,9 +14,9 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 class UnusableModel(Exception):
-    """Why a model cannot be used, as the rest of a sentence about it, and what to do.
+    """Why a model can't be used, as the end of a sentence that begins with "It", and the next step.
 
-    `is_temporary`: the operating system refused, which says nothing about the files, so the answer is not to be kept.
+    `is_temporary`: the operating system reported an error, which may not last, so the result must not be cached.
     """
 
     def __init__(self, problem: str, next_step: str, *, is_temporary: bool = False) -> None:
@@ -27,15 +27,15 @@ class UnusableModel(Exception):
 
     @property
     def sentence(self) -> str:
-        """The problem as a sentence of its own."""
-        subject = "It " if self.problem.split(" ")[0] in ("has", "is", "comes", "holds", "reads") else ""
+        """The problem as a complete sentence."""
+        subject = "It " if self.problem.split(" ")[0] in ("has", "is", "needs", "reads") else ""
         text = f"{subject}{self.problem}"
         return f"{text[0].upper()}{text[1:]}." if text.startswith(("the ", "it ")) else f"{text}."
 
 
 @dataclass(frozen=True)
 class FileStamp:
-    """What changes when a file does; the change time also sees a write that sets the old modification time again."""
+    """Identifies a version of a file. ctime also shows a write after which the old mtime was restored."""
 
     size: int
     mtime_ns: int
@@ -45,17 +45,17 @@ class FileStamp:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """One look at a folder: links are followed, so that a folder of links into a download cache is a model too."""
+    """A listing of a folder. Links are followed, so a folder of links into a download cache is a model too."""
 
     folder: Path
     regular: Mapping[str, FileStamp]
     folders: tuple[str, ...]
     others: Mapping[str, str]
-    """Name -> what it is: a pipe, a device, a link to nothing."""
+    """Name -> what it is: a pipe, a device, a broken link."""
 
     @property
     def stamp(self) -> tuple[object, ...]:
-        """Equal for two looks exactly when nothing has changed in between."""
+        """Equal for two listings if and only if nothing has changed between them."""
         return (
             str(self.folder),
             tuple(self.regular.items()),
@@ -64,7 +64,7 @@ class ModelFiles:
         )
 
     def require(self, name: str, problem: str, next_step: str) -> FileStamp:
-        """The regular file `name`; UnusableModel with this problem where there is none."""
+        """Returns the stamp of the regular file `name`. Raises UnusableModel with this problem if there is none."""
         if name in self.others:
             raise UnusableModel(f"{shown(name)} is {self.others[name]}, not a regular file", f"Replace {shown(name)}.")
         if name in self.folders:
@@ -74,18 +74,19 @@ class ModelFiles:
         return self.regular[name]
 
     def read(self, name: str, most_bytes: int) -> bytes:
-        """The whole content; UnusableModel for a file above the limit, a Git LFS pointer, or an empty one."""
+        """Returns the file's content. Raises UnusableModel if it is above the limit, empty, or a Git LFS pointer."""
         with open_regular(self.folder / name) as file:
             content = file.read(most_bytes + 1)
         if len(content) > most_bytes:
             raise UnusableModel(
-                f"{shown(name)} is larger than {most_bytes // MIB} MiB", f"Replace {shown(name)} by the model's own."
+                f"{shown(name)} is larger than {most_bytes // MIB} MiB",
+                f"Replace {shown(name)} with the original file of the model.",
             )
         check_content(name, content)
         return content
 
     def read_json(self, name: str, most_bytes: int) -> dict[str, Any]:
-        """The file's JSON object; UnusableModel, with the place, for anything else."""
+        """Returns the file's JSON object. Raises UnusableModel, with the position, for anything else."""
         content = self.read(name, most_bytes)
         again = f"Copy {shown(name)} from the model again."
         try:
@@ -97,28 +98,28 @@ class ModelFiles:
                 f"{shown(name)} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}", again
             ) from error
         except ValueError as error:
-            raise UnusableModel(f"{shown(name)} is not usable JSON: {error}", again) from error
+            raise UnusableModel(f"{shown(name)} is not valid JSON: {error}", again) from error
         except RecursionError as error:
             raise UnusableModel(f"{shown(name)} is nested too deeply", again) from error
         if not isinstance(value, dict):
-            raise UnusableModel(f"{shown(name)} holds {json_kind(value)}, not a JSON object", again)
+            raise UnusableModel(f"{shown(name)} contains {json_kind(value)}, not a JSON object", again)
         return value
 
 
 def list_folder(folder: Path) -> ModelFiles:
-    """Lists a folder; UnusableModel where it cannot be read or has too many files."""
+    """Lists a folder. Raises UnusableModel if it can't be read or has too many files."""
     regular, folders, others = {}, [], {}
     try:
         with os.scandir(folder) as entries:
             for number, entry in enumerate(entries):
                 if number >= _MOST_FILES:
                     raise UnusableModel(
-                        f"holds more than {_MOST_FILES:,} files", "Put each model into a folder of its own."
+                        f"has more than {_MOST_FILES:,} files", "Put each model into a separate folder."
                     )
                 try:
                     status = entry.stat()
                 except OSError as error:
-                    others[entry.name] = "a link to nothing" if entry.is_symlink() else _reason(error)
+                    others[entry.name] = "a broken link" if entry.is_symlink() else _reason(error)
                     continue
                 if stat.S_ISREG(status.st_mode):
                     regular[entry.name] = FileStamp(
@@ -134,7 +135,7 @@ def list_folder(folder: Path) -> ModelFiles:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Opens a regular file for reading bytes. Anything else is never waited for: a pipe would block for ever."""
+    """Opens a regular file for reading bytes. Raises UnusableModel for anything else, without blocking on a pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -149,9 +150,9 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def check_content(name: str, begin: bytes) -> None:
-    """UnusableModel for what downloads leave instead of the file itself."""
+    """Raises UnusableModel for what a failed download leaves instead of the file."""
     if not begin:
-        raise UnusableModel(f"{shown(name)} is empty", f"Copy {shown(name)} again: the copy was not finished.")
+        raise UnusableModel(f"{shown(name)} is empty", f"Copy {shown(name)} again: the copy is incomplete.")
     if begin.startswith(_LFS_POINTER):
         raise UnusableModel(
             f"{shown(name)} is a Git LFS pointer, not the file itself",
@@ -163,8 +164,8 @@ def check_content(name: str, begin: bytes) -> None:
 
 def unreadable(what: str, error: OSError) -> UnusableModel:
     return UnusableModel(
-        f"{what} cannot be read: {_reason(error)}",
-        "Let the user that RankScope runs as read it, or copy the model again.",
+        f"{what} can't be read: {_reason(error)}",
+        "Give the user that runs RankScope read access, or copy the model again.",
         is_temporary=True,
     )
 
@@ -183,14 +184,14 @@ def kind_of(mode: int) -> str:
 
 
 def json_kind(value: object) -> str:
-    """What a JSON value is, for a sentence."""
+    """Returns the type of a JSON value, with its article."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     names: tuple[tuple[type | tuple[type, ...], str], ...] = (
         ((int, float), "a number"),
-        (str, "a text"),
+        (str, "a string"),
         (list, "a list"),
         (dict, "an object"),
     )
@@ -198,7 +199,7 @@ def json_kind(value: object) -> str:
 
 
 def shown(name: str) -> str:
-    """A file's name for a sentence: bytes that are not UTF-8 and control characters escaped, at most 80 characters."""
+    """Returns a file's name for a message: at most 80 characters, with control characters and invalid UTF-8 escaped."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
     return text if len(text) <= 80 else f"{text[:60]}...{text[-15:]}"

@@ -1,12 +1,12 @@
-"""Fingerprints of a model's files: whether a run finds the model that it was launched with.
+"""Fingerprints of a model's files, which show whether a run still has the model that it was launched with.
 
-`v2:` is SHA-256 over config.json, the tokenizer's files and the weights. Weights of at most 256 MiB are read whole; of larger
-ones 4 KiB at the begin, in the middle and at the end of every tensor, and the header. So a training that wrote other weights
-over the old ones in place is seen, whichever layer it trained; a single number changed inside a large tensor may not be.
-It takes 0.2 s for a model of 90 MB and at most about a second for one of 14 GB.
+`v2:` is the SHA-256 of config.json, the tokenizer files and the weights. Weights up to 256 MiB are read completely. Of larger
+ones, the header and 4 KiB at the start, in the middle and at the end of every tensor are read. So weights that were
+overwritten in place by a training are detected, whichever layer was trained; a single number changed inside a large tensor
+may not be. It takes 0.2 s for a model of 90 MB and at most about a second for one of 14 GB.
 
-A fingerprint without a prefix is the first kind, of runs launched earlier: config.json, and each weight file's name, size and
-header.
+A fingerprint without a prefix has the first format, of earlier versions: config.json, and the name, size and header of each
+weight file.
 """
 
 import json
@@ -25,7 +25,7 @@ _PREFIX = "v2:"
 _FULLY_READ_BYTES = 256 * MIB
 _SAMPLE = 4096
 _MOST_SAMPLED = 20_000
-"""Tensors of which samples are read, evenly chosen: a mixture of experts may have 100,000."""
+"""Number of tensors of which samples are read, evenly spaced: a mixture of experts may have 100,000."""
 
 
 class Digest(Protocol):
@@ -33,12 +33,12 @@ class Digest(Protocol):
 
 
 def fingerprint(files: ModelFiles, weights: tuple[str, ...]) -> str:
-    """The fingerprint of the files as `files` has seen them; computed once while they stay as they are."""
+    """Returns the fingerprint of the files. Cached while they are unchanged. Raises UnusableModel if they can't be read."""
     return _version_2(files.stamp, files.folder, weights)
 
 
 def has_fingerprint(files: ModelFiles, weights: tuple[str, ...], stored: str) -> bool:
-    """Whether the files are those of a stored fingerprint, of either kind."""
+    """Whether the files have the stored fingerprint, of either format. Raises UnusableModel if they can't be read."""
     if stored.startswith(_PREFIX):
         return stored == fingerprint(files, weights)
     return stored == _version_1(files.stamp, files.folder)
@@ -68,7 +68,7 @@ def _version_2(_stamp: object, folder: Path, weights: tuple[str, ...]) -> str:
 
 
 def _samples(tensors: list[Tensor]) -> Iterator[tuple[int, int]]:
-    """(offset, length) of what is read, in the order of the file."""
+    """Yields (offset, length) of the parts to read, in bytes and in the order of the file."""
     ordered = sorted(tensors, key=lambda tensor: tensor.begin)
     step = max(1, len(ordered) // _MOST_SAMPLED)
     for tensor in ordered[::step]:
@@ -88,7 +88,7 @@ def _add_all(digest: Digest, path: Path) -> None:
 
 @lru_cache(maxsize=64)
 def _version_1(_stamp: object, folder: Path) -> str:
-    """As the first versions computed it; UnusableModel where a file cannot be read any more."""
+    """Returns the fingerprint in the first format. Raises UnusableModel if a file can no longer be read."""
     with open_regular(folder / "config.json") as file:
         digest = sha256(file.read())
     for path in sorted(folder.glob("*.safetensors")):

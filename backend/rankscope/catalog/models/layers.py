@@ -1,7 +1,7 @@
-"""What a run makes of a model: the layers that are adapted, and the parameters of body and head.
+"""The layers of a model that a run adapts, and the number of parameters of body and head.
 
-Counted from the names in the files against what is known of the kind of model, because the run builds the model by its
-configuration and takes from the files what fits.
+They are derived from the tensor names in the files and from what is known about the kind of model, because a run builds the
+model from its configuration and then loads the tensors whose names match.
 """
 
 import math
@@ -16,7 +16,7 @@ from rankscope.catalog.models.safetensors_header import shown_key
 from rankscope.catalog.models.weight_files import adapter_folder
 from rankscope.catalog.models.weights import Shapes
 
-# Names that stand between the block index and the weight without saying what the layer is.
+# Names between the block index and the weight that don't describe the layer.
 _FILLER = frozenset({"self", "dense", "attention_layer", "mlp", "self_attn", "layer"})
 _ADAPTER = re.compile(r"(^|\.)(lora_(A|B|embedding_A|embedding_B|magnitude_vector)|ia3_l|modules_to_save)(\.|$)")
 _POOLER = frozenset({"pooler.dense.weight", "pooler.dense.bias"})
@@ -24,10 +24,10 @@ _POOLER = frozenset({"pooler.dense.weight", "pooler.dense.bias"})
 
 @dataclass(frozen=True)
 class LinearModule:
-    """One linear layer inside a numbered block: what `target_modules: null` adapts."""
+    """One linear layer inside a numbered block. `target_modules: null` adapts all of them."""
 
     name: str
-    """Dotted name in the classifier."""
+    """Dotted name in the classification model."""
     layer: int
     kind: str
     out_features: int
@@ -38,17 +38,17 @@ class LinearModule:
 class ModelLayers:
     modules: tuple[LinearModule, ...]
     outside: tuple[LinearModule, ...]
-    """Linear layers outside of numbered blocks, at layer -1: adapted when target_modules names them."""
+    """Linear layers outside numbered blocks, with layer -1: adapted only if target_modules names them."""
     body_parameters: int
-    """Without a head: what is kept when a head for the classes at hand is put on."""
+    """Without a head: what remains when a new head is added."""
     is_exact: bool
-    """Whether the names in the files settle which layers the run adapts."""
+    """Whether the names in the files determine which layers the run adapts."""
     is_body_exact: bool
     """Whether every parameter of the body is in the files."""
 
 
 def model_layers(shapes: Shapes, architecture: Architecture, config: Mapping[str, Any]) -> ModelLayers:
-    """Layers and parameters; UnusableModel where the weights are not those of the kind and size that config.json says."""
+    """Returns layers and parameter counts. Raises UnusableModel if the weights don't match config.json."""
     if any(_ADAPTER.search(name) for name in shapes):
         raise adapter_folder()
     if not architecture.is_known:
@@ -80,7 +80,7 @@ def model_layers(shapes: Shapes, architecture: Architecture, config: Mapping[str
 
 
 def head_parameters(architecture: Architecture, config: Mapping[str, Any], labels: int) -> int | None:
-    """Parameters of the head for this number of classes; None where a size is not known."""
+    """Returns the number of parameters of the head for this number of classes; None if a size is unknown."""
     total = 0
     for shape in architecture.head:
         sizes = [
@@ -94,7 +94,7 @@ def head_parameters(architecture: Architecture, config: Mapping[str, Any], label
 
 
 class _Found:
-    """What the names in the files are in the model."""
+    """Collects what the tensors in the files are in the model."""
 
     def __init__(self, architecture: Architecture, limits: Mapping[str, int | None]) -> None:
         self._architecture = architecture
@@ -135,7 +135,7 @@ class _Found:
             self.modules.append(_module(name, shape, conv1d=architecture.conv1d))
 
     def _is_beyond(self, inner: str) -> bool:
-        """Whether the name is of a block that the configuration does not have; counts the blocks otherwise."""
+        """Whether the name belongs to a block beyond the configured number. If not, counts the block."""
         parts = inner.split(".")
         at = next((index for index, part in enumerate(parts) if part.isdigit()), None)
         if at is None:
@@ -149,7 +149,7 @@ class _Found:
 
 
 def _pieces(architecture: Architecture, inner: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The tensor itself, or the layers that it is cut into along its first size when it is loaded."""
+    """Yields the tensor, or the layers into which it is split along its first dimension when it is loaded."""
     for source, targets in architecture.splits:
         if source in inner and shape and shape[0] % len(targets) == 0:
             for target in targets:
@@ -159,7 +159,7 @@ def _pieces(architecture: Architecture, inner: str, shape: tuple[int, ...]) -> I
 
 
 def _is_expert(pattern: str, architecture: Architecture) -> bool:
-    """Whether a layer of one expert is merged with those of the others into one parameter, which no adapter is put on."""
+    """Whether the layers of all experts are merged into one parameter, which is not adapted."""
     base, found, _ = pattern.partition(".experts.*.")
     return bool(found) and any(name.startswith(f"{base}.experts.") for name in architecture.other)
 
@@ -183,7 +183,7 @@ def _module(name: str, shape: tuple[int, ...], *, conv1d: bool) -> LinearModule:
 
 
 def _by_names(shapes: Shapes) -> ModelLayers:
-    """For a kind of which only the name is known."""
+    """Estimates the layers of a kind of model of which only the name is known."""
     modules = tuple(
         _module(name.removesuffix(".weight"), shape, conv1d=False)
         for name, shape in shapes.items()
@@ -197,7 +197,7 @@ def _check_depth(found: _Found, limits: Mapping[str, int | None], architecture: 
         depth = found.depths.get(path, 0)
         if limit is not None and depth < limit:
             raise UnusableModel(
-                f"has {depth} blocks in its weights ({path}), and config.json says {architecture.blocks[path]} {limit}",
+                f"has {depth} blocks in its weights ({path}), but config.json has {architecture.blocks[path]} {limit}",
                 "Use the config.json that belongs to these weights, or copy the missing weights.",
             )
 
@@ -206,7 +206,7 @@ def _check_embedding(found: _Found, architecture: Architecture, config: Mapping[
     rows = architecture.size("vocab_size", config)
     if found.embedding and rows is not None and found.embedding[0] != rows:
         raise UnusableModel(
-            f"has an embedding of {found.embedding[0]:,} tokens in its weights, and config.json says vocab_size {rows:,}",
+            f"has an embedding of {found.embedding[0]:,} tokens in its weights, but config.json has vocab_size {rows:,}",
             "Use the config.json that belongs to these weights.",
         )
 
@@ -218,13 +218,13 @@ def _no_name_fits(shapes: Shapes, architecture: Architecture) -> UnusableModel:
         stripped = [name.removeprefix(f"{wrapper}.") for name in names if name.startswith(f"{wrapper}.")]
         if _fits(stripped, architecture):
             return UnusableModel(
-                f"has weights that are all named {wrapper + '.'!r} in front, as a wrapped model saves them, so none would "
-                "be loaded",
-                "Save the unwrapped model (for example model.module.save_pretrained), or take the prefix out of the names.",
+                f"has weights whose names all start with {wrapper + '.'!r}, because a wrapped model was saved, so none "
+                "of them would be loaded",
+                "Save the unwrapped model (for example model.module.save_pretrained), or remove the prefix from the names.",
             )
     return UnusableModel(
-        f"has no weight with a name of {architecture.class_name} (the first of its {len(names):,} is "
-        f"{shown_key(names[0])}), so it would be trained from random values",
+        f"has no weight with a name that {architecture.class_name} uses (the first of {len(names):,} is "
+        f"{shown_key(names[0])}), so training would start from random values",
         "Use the config.json that belongs to these weights, or save the model again with save_pretrained.",
     )
 

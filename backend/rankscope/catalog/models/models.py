@@ -1,7 +1,7 @@
 """Models: folders with config.json, a tokenizer and safetensors weights.
 
-What a model is made of is read from the headers of its safetensors files (a few kB), so that the server can plan a
-run without loading a weight. Each folder is looked at alone: one that cannot be used is listed with its reason.
+The structure of a model is read from the headers of its safetensors files (a few kB), so the server can plan a run without
+loading any weights. Each folder is read separately; one that can't be used is listed with the reason.
 """
 
 import errno
@@ -30,16 +30,16 @@ _FROM_FOLDER = "From this installation's models folder."
 _MOST_LISTED = 1000
 _MOST_NAMED = 50
 _MOST_ID_LENGTH = 200
-"""As `config.model.id` allows."""
+"""The limit of `config.model.id`."""
 _TOO_MANY = UnusableModel(
-    f"is one of more than {_MOST_LISTED} in the models folder; the rest is not listed",
-    "Move models that are not used elsewhere. Those that are not listed can still be used by their id.",
+    f"is one of more than {_MOST_LISTED} in the models folder; the others are not listed",
+    "Move unused models elsewhere. Models that are not listed can still be used by their id.",
 )
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model, or what looks like one: then `problem` is set, and what its files do not say is 0, empty or None."""
+    """A model, or a folder that looks like one: then `problem` is set, and what its files don't tell is 0, empty or None."""
 
     id: str
     name: str
@@ -48,73 +48,73 @@ class ModelEntry:
     architecture: str = ""
     layers: int | None = None
     parameters: int = 0
-    """Of all its files, with the head of another task where they hold one."""
+    """Of all its files, including the head of another task if there is one."""
     body_parameters: int = 0
-    """Without a head: what is kept when a head for the classes at hand is put on."""
+    """Without a head: what remains when a new head is added."""
     size_bytes: int = 0
     modules: tuple[LinearModule, ...] = ()
     outside: tuple[LinearModule, ...] = ()
-    """Linear layers outside of numbered blocks: adapted when target_modules names them."""
+    """Linear layers outside numbered blocks: adapted only if target_modules names them."""
     context_length: int | None = None
-    """Most tokens in one text; None where there is no limit."""
+    """Largest number of tokens in one text; None if there is no limit."""
     is_quantised: bool = False
     is_exact: bool = True
-    """Whether the files settle which layers a run adapts."""
+    """Whether the files determine which layers a run adapts."""
     is_body_exact: bool = True
-    """Whether they settle how many parameters its body has."""
+    """Whether the files determine how many parameters the body has."""
     is_vocabulary_checked: bool = True
-    """Whether the vocabulary was looked into; a large one is, once a run is to use the model."""
+    """Whether the vocabulary was checked. A large one is checked only when a run uses the model."""
     problem: str | None = None
-    """Why no run can use it, as a sentence."""
+    """Why it can't be used, as a sentence."""
     next_step: str | None = None
     """What to do about the problem."""
     files: ModelFiles | None = None
     weights: tuple[str, ...] = ()
-    """Names of the files that are loaded."""
+    """Names of the weight files that are loaded."""
     kind: Architecture | None = None
     sizes: tuple[tuple[str, int], ...] = ()
-    """The whole numbers of config.json."""
+    """The integers of config.json."""
 
     @property
     def source(self) -> str:
-        """What `from_pretrained` takes: the model's name on the hub where that is known, else its folder."""
+        """The argument for `from_pretrained`: the model's name on the hub if it is known, otherwise its folder."""
         return _HUB_NAMES.get(self.id, str(self.folder.absolute()))
 
     @property
     def fingerprint(self) -> str:
-        """Changes with config, tokenizer and weights: see model_fingerprint. Reads the weights' bytes when they are new.
+        """Identifies config, tokenizer and weights; see model_fingerprint. Reads weights that have not been read yet.
 
-        Raises BadInput when the files cannot be read any more.
+        Raises BadInput if the files can no longer be read.
         """
         if self.files is None:
             return ""
         try:
             return model_fingerprint.fingerprint(self.files, self.weights)
         except UnusableModel as error:
-            message = f"is {_brief(self.id)}, which has changed just now. {error.sentence}"
+            message = f"is {_brief(self.id)}, which has just changed. {error.sentence}"
             raise BadInput([FieldProblem("config.model.id", self.id, message, error.next_step)]) from error
 
     def has_fingerprint(self, stored: str) -> bool:
-        """Whether the files are those that a run was launched with; understands the fingerprints of earlier versions."""
+        """Whether the files have this fingerprint, of the current or an earlier format."""
         try:
             return self.files is not None and model_fingerprint.has_fingerprint(self.files, self.weights, stored)
         except UnusableModel:
             return False
 
     def head_parameters(self, labels: int) -> int | None:
-        """Parameters of a new head for this number of classes; None where the files do not say."""
+        """Returns the number of parameters of a new head for this number of classes; None if it is unknown."""
         return head_parameters(self.kind, dict(self.sizes), labels) if self.kind else None
 
 
 class Models:
-    """The models of one installation: the demo's, where its package is installed, and those in the models folder."""
+    """The models of one installation: the demo's, if its package is installed, and those in the models folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._kept: EntryCache[ModelEntry] = EntryCache(most=2 * _MOST_LISTED, most_weight=400_000)
 
     def all(self) -> list[ModelEntry]:
-        """Every model, and what looks like one; names with a dot in front are passed over."""
+        """Lists all models, and entries that look like one, with the reason why they can't be used. Hidden files are ignored."""
         demo = _minilm_folder()
         entries = [self._read(_MINILM, demo)] if demo else []
         try:
@@ -136,7 +136,10 @@ class Models:
         return entries
 
     def find(self, model_id: str, field: str) -> ModelEntry:
-        """The model with this id, looked up alone. UnknownName that lists what there is, BadInput for an unusable one."""
+        """Returns the model with this id, without reading any other.
+
+        Raises UnknownName, which lists the known ids, or BadInput with the reason if the model can't be used.
+        """
         entry = self._find(model_id)
         if entry is None:
             raise self._unknown(model_id, field)
@@ -173,20 +176,20 @@ class Models:
                 FieldProblem(
                     field,
                     model_id,
-                    f"is {_brief(model_id)}, and there is no model with this id",
-                    f"Use one of: {', '.join(known) or 'none'}{more}. New ones go into the data folder's models/.",
+                    f"is {_brief(model_id)}, which is not a known model",
+                    f"Use one of: {', '.join(known) or 'none'}{more}. Put new models into models/ in the data folder.",
                 )
             ]
         )
 
     def _look(self, name: str, *, with_vocabulary: bool = False) -> ModelEntry | None:
-        """The entry of something in the models folder; None for what is not there, or does not look like a model."""
+        """Returns the entry for a name in the models folder; None if it does not exist or does not look like a model."""
         path, model_id = self._folder / name, _PREFIX + _printable(name)
         try:
             status = path.stat()
         except FileNotFoundError:
             return (
-                _unusable(model_id, path, UnusableModel("is a link to nothing", "Replace the link."))
+                _unusable(model_id, path, UnusableModel("is a broken link", "Replace the link."))
                 if (path.is_symlink())
                 else None
             )
@@ -197,13 +200,13 @@ class Models:
         if stat.S_ISDIR(status.st_mode):
             return self._read(model_id, path, with_vocabulary=with_vocabulary)
         if not stat.S_ISREG(status.st_mode):
-            problem = UnusableModel(f"is {kind_of(status.st_mode)}, not a folder with a model", "Remove it.")
+            problem = UnusableModel(f"is {kind_of(status.st_mode)}, not a model folder", "Remove it.")
             return _unusable(model_id, path, problem)
         loose = _loose_file(name)
         return _unusable(model_id, path, loose, status.st_size) if loose else None
 
     def _read(self, model_id: str, folder: Path, *, with_vocabulary: bool = False) -> ModelEntry:
-        """The entry of a folder. `with_vocabulary` False: one that was not looked into yet, and is large, is left for later."""
+        """Returns the entry for a folder. If `with_vocabulary` is false, a large vocabulary is not checked."""
         try:
             files = list_folder(folder)
         except UnusableModel as problem:
@@ -229,8 +232,8 @@ def _minilm_folder() -> Path | None:
 
 
 def _loose_file(name: str) -> UnusableModel | None:
-    """Why a file that lies in the models folder itself is not a model; None for one that does not look like one."""
-    into = "Put config.json, the tokenizer's files and model.safetensors into a folder of their own here."
+    """Returns why a file directly in the models folder is not a model; None if it does not look like one."""
+    into = "Put config.json, the tokenizer files and model.safetensors into a subfolder."
     lower = name.lower()
     if lower.endswith((".safetensors", ".safetensors.index.json")) or lower == "config.json":
         return UnusableModel("is a file; a model is a folder", into)
@@ -260,7 +263,7 @@ def _examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary:
     return ModelEntry(
         id=model_id,
         name="all-MiniLM-L6-v2" if is_demo else folder.name,
-        description="Small BERT, 6 layers, English, Apache-2.0. The demo's model." if is_demo else _FROM_FOLDER,
+        description="Small English BERT with 6 layers, Apache-2.0. The model of the demo." if is_demo else _FROM_FOLDER,
         folder=folder,
         architecture=(config.get("architectures") or [kind.class_name])[0],
         layers=next(
@@ -295,29 +298,31 @@ def _check_name(name: str, model_id: str) -> None:
 
 
 def _check_is_model(files: ModelFiles) -> None:
-    """UnusableModel where the folder is something else, with what it may be instead."""
+    """Raises UnusableModel if the folder is something else, with what it appears to be."""
     if "config.json" in files.regular or "config.json" in files.others or "config.json" in files.folders:
         return
     if "adapter_config.json" in files.regular:
         raise adapter_folder()
     if not files.regular and not files.folders and not files.others:
-        raise UnusableModel("is an empty folder", "Copy a model into it: config.json, tokenizer and model.safetensors.")
+        raise UnusableModel(
+            "is an empty folder", "Copy a model into it: config.json, the tokenizer files and model.safetensors."
+        )
     if "snapshots" in files.folders:
         raise UnusableModel(
-            "is a folder of the download cache; the model is in one of its snapshots",
-            "Put a link to, or a copy of, the folder under snapshots/ here.",
+            "is a folder of the hub's download cache; the model is in one of its snapshots",
+            "Link or copy the folder below snapshots/ to the models folder.",
         )
     deeper = next((name for name in files.folders if (files.folder / name / "config.json").is_file()), None)
     if deeper is not None:
         raise UnusableModel(
-            f"has no config.json, but its sub-folder {shown(deeper)} has",
-            f"Move {shown(deeper)} up into the models folder.",
+            f"has no config.json, but its subfolder {shown(deeper)} does",
+            f"Move {shown(deeper)} to the models folder.",
         )
     other = other_format(files.regular)
     if other is not None:
         raise UnusableModel(
             f"has no config.json; {shown(other[0])} is {other[1]}",
-            "Use the model's version for transformers, in safetensors.",
+            "Use the model's version for transformers, in safetensors format.",
         )
 
 
@@ -325,7 +330,7 @@ def _check_head_is_plain(packed: frozenset[str], kind: Architecture) -> None:
     head = next((name for name in sorted(packed) if name.split(".")[0] in kind.heads), None)
     if head is not None:
         raise UnusableModel(
-            f"has a quantised classification head ({shown(head)}), which cannot be trained",
+            f"has a quantised classification head ({shown(head)}), which can't be trained",
             f"Quantise it with llm_int8_skip_modules={list(kind.heads)}, or use the model without its head.",
         )
 
@@ -352,7 +357,7 @@ def _unusable(model_id: str, path: Path, why: UnusableModel, size_bytes: int = 0
 
 
 def _printable(name: str) -> str:
-    """The name with bytes that are not UTF-8 and control characters escaped; the name itself where there are none."""
+    """Returns the name with control characters and bytes that are not UTF-8 escaped."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 

@@ -1,6 +1,6 @@
-"""The header of a safetensors file: names, types, shapes and places of its tensors, checked as the format's own reader does.
+"""The header of a safetensors file: names, types, shapes and offsets, with the checks of the reference implementation.
 
-A file is eight bytes with the header's length (little-endian), the header as JSON, and the tensors' bytes without gaps.
+A file has eight bytes with the header's length (little-endian), the header as JSON, and the tensors' bytes without gaps.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 from rankscope.catalog.models.files import MIB, UnusableModel, check_content, json_kind, open_regular, shown
 
 MOST_HEADER_BYTES = 25 * MIB
-"""About 200,000 tensors. The reference reader stops at 100 MB; a header as JSON takes ten times its size in memory."""
+"""About 200,000 tensors. The reference implementation's limit is 100 MB; parsing takes ten times the header's size in memory."""
 _PREFIX = 8
 _BITS = {
     "BOOL": 8,
@@ -56,23 +56,23 @@ class Tensor:
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The header as it is in the file, and its tensors by name. UnusableModel for what no reader would take."""
+    """Returns the parsed header, and its tensors by name. Raises UnusableModel if the file is damaged."""
     name = shown(path.name)
     with open_regular(path) as file:
         begin = file.read(1024)
         size = file.seek(0, 2)
         check_content(path.name, begin)
         if len(begin) < _PREFIX:
-            raise _cut_off(name, f"has {size} bytes")
+            raise _truncated(name, f"has {size} bytes")
         (length,) = struct.unpack("<Q", begin[:_PREFIX])
         if length > MOST_HEADER_BYTES:
             raise UnusableModel(
                 f"{name} is not a safetensors file: its header would have {length:,} bytes, "
-                f"and {MOST_HEADER_BYTES:,} is the most",
+                f"above the limit of {MOST_HEADER_BYTES:,}",
                 f"Copy {name} again, or save the model again with save_pretrained.",
             )
         if _PREFIX + length > size:
-            raise _cut_off(name, f"ends inside its header: {size:,} of {_PREFIX + length:,} bytes")
+            raise _truncated(name, f"ends inside its header: {size:,} of {_PREFIX + length:,} bytes")
         file.seek(_PREFIX)
         text = file.read(length)
     header = _parsed(name, text)
@@ -101,17 +101,17 @@ def _tensors(name: str, header: Mapping[str, Any], start: int, size: int) -> dic
     end = start
     for key, tensor in sorted(tensors.items(), key=lambda pair: (pair[1].begin, pair[1].end)):
         if tensor.begin != end:
-            what = "overlaps another one" if tensor.begin < end else "leaves a gap before it"
+            what = "overlaps another one" if tensor.begin < end else "has a gap before it"
             raise _broken(name, key, what)
         end = tensor.end
     if end > size:
-        raise _cut_off(name, f"has {size:,} of {end:,} bytes")
+        raise _truncated(name, f"has {size:,} of {end:,} bytes")
     if end < size:
         raise UnusableModel(
-            f"{name} has {size - end:,} bytes behind its last tensor", f"Copy {name} again: the file is damaged."
+            f"{name} has {size - end:,} bytes after its last tensor", f"Copy {name} again: the file is damaged."
         )
     if not tensors:
-        raise UnusableModel(f"{name} holds no tensor", "Save the model again with save_pretrained.")
+        raise UnusableModel(f"{name} contains no tensors", "Save the model again with save_pretrained.")
     return tensors
 
 
@@ -122,19 +122,19 @@ def _tensor(name: str, key: str, value: object, start: int) -> Tensor:
     if not isinstance(dtype, str) or dtype not in _BITS:
         raise _broken(name, key, f"has dtype {str(dtype)[:40]!r}, which is unknown" if dtype else "has no dtype")
     if not _are_counts(shape):
-        raise _broken(name, key, "has no shape of whole numbers")
+        raise _broken(name, key, "has no shape of integers")
     if not _are_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise _broken(name, key, "has no data_offsets of two rising numbers")
+        raise _broken(name, key, "has no data_offsets of two ascending integers")
     bits = math.prod(shape) * _BITS[dtype]
     if bits != (offsets[1] - offsets[0]) * 8:
         raise _broken(
-            name, key, f"has shape {str(shape)[:60]}, which does not fit its {offsets[1] - offsets[0]:,} bytes"
+            name, key, f"has shape {str(shape)[:60]}, which does not match its {offsets[1] - offsets[0]:,} bytes"
         )
     return Tensor(dtype, tuple(shape), start + offsets[0], start + offsets[1])
 
 
 def _are_counts(value: object) -> TypeGuard[list[int]]:
-    """A short list of numbers from 0 to 2^53: the product of huge ones must not be computed digit by digit."""
+    """Whether it is a short list of integers from 0 to 2^53. Larger ones would make their product slow to compute."""
     return (
         isinstance(value, list)
         and len(value) <= 16
@@ -149,11 +149,11 @@ def _broken(name: str, key: str, what: str) -> UnusableModel:
     )
 
 
-def _cut_off(name: str, what: str) -> UnusableModel:
-    return UnusableModel(f"{name} is cut off: it {what}", f"Copy {name} again: the copy was not finished.")
+def _truncated(name: str, what: str) -> UnusableModel:
+    return UnusableModel(f"{name} is truncated: it {what}", f"Copy {name} again: the copy is incomplete.")
 
 
 def shown_key(key: str) -> str:
-    """A tensor's name for a sentence."""
+    """Returns a tensor's name for a message, quoted and at most 80 characters long."""
     text = key.encode("utf-8", "backslashreplace").decode()
     return repr(text if len(text) <= 80 else f"{text[:77]}...")

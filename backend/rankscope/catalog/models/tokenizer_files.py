@@ -1,7 +1,7 @@
-"""A model's tokenizer, as far as its files show: whether transformers can make one, and its highest token id.
+"""Checks a model's tokenizer files: whether transformers can load them, and the highest token id.
 
-transformers makes a tokenizer even without any file: one of five tokens, to which every word is unknown. So the files are
-looked for here.
+Without any files, transformers creates a tokenizer with five tokens, for which every word is unknown. So the files are
+checked here.
 """
 
 import importlib.util
@@ -83,24 +83,24 @@ _NOT_PLAIN_TEXT = frozenset(
 )
 _MOST_JSON_BYTES = 64 * MIB
 _LISTED_JSON_BYTES = MIB
-"""A larger vocabulary is looked into when a run uses the model, not to list it: 10 MB of JSON take 50 ms."""
+"""A larger vocabulary is checked when a run uses the model, not when models are listed: 10 MB of JSON take 50 ms."""
 _LARGE_FILES = ("tokenizer.json", "vocab.json")
-_COPY = "Copy the tokenizer's files (tokenizer.json, tokenizer_config.json) from the model into the folder."
+_COPY = "Copy the tokenizer files (tokenizer.json, tokenizer_config.json) from the model into the folder."
 _SAVE = (
-    "Load the tokenizer once with transformers where its packages are installed and call save_pretrained: "
-    "that writes tokenizer.json."
+    "Load the tokenizer with transformers on a machine where its packages are installed, and call save_pretrained, "
+    "which writes tokenizer.json."
 )
 
 
 def is_quick_to_check(files: ModelFiles) -> bool:
-    """Whether the vocabulary is small enough to look into whenever models are listed."""
+    """Whether the vocabulary is small enough to check it whenever models are listed."""
     return all(files.regular[name].size <= _LISTED_JSON_BYTES for name in _LARGE_FILES if name in files.regular)
 
 
 def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocabulary: bool = True) -> int | None:
-    """The highest token id that the files name, None where they do not say; UnusableModel where they make no tokenizer.
+    """Returns the highest token id in the files, or None if it is unknown. Raises UnusableModel if they can't be loaded.
 
-    `with_vocabulary` False: tokenizer.json and vocab.json are not read, only whether they are there.
+    If `with_vocabulary` is false, tokenizer.json and vocab.json must exist but are not read.
     """
     settings = (
         files.read_json("tokenizer_config.json", _MOST_JSON_BYTES) if "tokenizer_config.json" in files.regular else {}
@@ -112,14 +112,14 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
     _check_code(settings, tokenizer_class)
     if tokenizer_class in _NOT_PLAIN_TEXT:
         raise UnusableModel(
-            f"reads documents or tables, not plain texts (its tokenizer is {tokenizer_class})",
+            f"reads documents or tables, not plain text (its tokenizer is {tokenizer_class})",
             "Use a model for plain text.",
         )
     package = _NEEDS_PACKAGE.get(tokenizer_class)
     if package and importlib.util.find_spec(package) is None:
         raise UnusableModel(
-            f"has a {tokenizer_class}, which needs the package {package}, and that is not installed",
-            f"Install it where the workers run (pip install {package}), or use another model.",
+            f"has a {tokenizer_class}, which needs the package {package}, which is not installed",
+            f"Install it on the workers' hosts (pip install {package}), or use another model.",
         )
     if architecture.kind in _WITHOUT_FILES:
         return None
@@ -131,7 +131,7 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
         return max(_lines(files, "vocab.txt") - 1, *_added(files, settings), 0)
     if "vocab.json" in files.regular and (tokenizer_class in _PAIRS or not _is_known(tokenizer_class)):
         if "merges.txt" not in files.regular:
-            raise UnusableModel("has a vocab.json without its merges.txt", _COPY)
+            raise UnusableModel("has vocab.json but no merges.txt", _COPY)
         if not with_vocabulary:
             return None
         highest = _highest_of_mapping("vocab.json", files.read_json("vocab.json", _MOST_JSON_BYTES))
@@ -142,21 +142,23 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
         if files_are_readable:
             return None
         raise UnusableModel(
-            f"has its tokenizer in {found} only, which needs the packages sentencepiece and protobuf", _SAVE
+            f"has its tokenizer only in {found}, which needs the packages sentencepiece and protobuf", _SAVE
         )
     others = [name for name in ("vocab.txt", "vocab.json", "bpe.codes") if name in files.regular]
     if others and _is_known(tokenizer_class):
-        raise UnusableModel(f"has its tokenizer in {others[0]} only, which {tokenizer_class} does not read", _SAVE)
+        raise UnusableModel(f"has its tokenizer only in {others[0]}, which {tokenizer_class} does not read", _SAVE)
     if others:
         return None
-    raise UnusableModel("has no tokenizer file: without one every word would be unknown to it", _COPY)
+    raise UnusableModel("has no tokenizer files, so every word would be unknown", _COPY)
 
 
 def _class_of(settings: dict[str, Any], architecture: Architecture) -> str:
-    """The tokenizer's class: as tokenizer_config.json says, else as the kind of model has it."""
+    """Returns the tokenizer's class: from tokenizer_config.json, otherwise the default for the kind of model."""
     named = settings.get("tokenizer_class")
     if named is not None and not isinstance(named, str):
-        raise UnusableModel(f"tokenizer_config.json has {json_kind(named)} as tokenizer_class, not a name", _COPY)
+        raise UnusableModel(
+            f"tokenizer_config.json has {json_kind(named)} as tokenizer_class, which must be a name", _COPY
+        )
     name = named or architecture.tokenizer or ""
     name = name.removesuffix("Fast")
     usual = (architecture.tokenizer or "").removesuffix("Fast")
@@ -189,13 +191,13 @@ def _check_code(settings: dict[str, Any], tokenizer_class: str) -> None:
     named = code.get("AutoTokenizer") if isinstance(code, dict) else code
     if named and not _is_known(tokenizer_class):
         raise UnusableModel(
-            "comes with a tokenizer of its own code (auto_map in tokenizer_config.json), and no code of a model is run",
+            "has a tokenizer that needs its own code (auto_map in tokenizer_config.json), and RankScope never runs a model's code",
             _SAVE,
         )
 
 
 def _ids_of_fast(files: ModelFiles) -> Iterator[int]:
-    """Token ids of tokenizer.json; none for a file that is too large to look into here."""
+    """Yields token ids of tokenizer.json; none if the file is too large."""
     if files.regular["tokenizer.json"].size > _MOST_JSON_BYTES:
         return
     content = files.read_json("tokenizer.json", _MOST_JSON_BYTES)
@@ -220,9 +222,9 @@ def _ids_of_fast(files: ModelFiles) -> Iterator[int]:
 
 
 def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
-    """Ids of the tokens that were added behind the vocabulary.
+    """Yields the ids of tokens that were added after the vocabulary.
 
-    Special ones are left out: a text never gives one, and padding uses another token where its own has no embedding.
+    Special tokens are left out: a text never contains one, and padding uses another token if its own has no embedding.
     """
     names = [settings.get(f"{role}_token") for role in ("pad", "bos", "eos", "sep", "cls", "mask", "unk")]
     special = {
@@ -241,10 +243,10 @@ def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
 
 
 def _highest_of_mapping(name: str, vocabulary: dict[str, Any]) -> int:
-    """The highest id of a vocabulary, -1 for an empty one; without a loop of our own, because there are often 100,000."""
+    """Returns the highest id of a vocabulary, -1 if it is empty. Without a Python loop: there are often 100,000 ids."""
     if not set(map(type, vocabulary.values())) <= {int}:
         wrong = next(token for token, number in vocabulary.items() if type(number) is not int)
-        raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is not a whole number", _COPY)
+        raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is not an integer", _COPY)
     return max(vocabulary.values(), default=-1)
 
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are a model's weights: the rule of transformers, so that the plan reads what the run loads."""
+"""Finds a model's weight files by the rules of transformers, so that the plan reads the files that the run loads."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 _MOST_INDEX_BYTES = 25 * MIB
 _SAVE_AGAIN = (
-    "Load it once with transformers where it comes from and call save_pretrained: that writes model.safetensors."
+    "Load it with transformers where you got it from, and call save_pretrained, which writes model.safetensors."
 )
 _OTHER_FORMATS = {
     ".bin": "PyTorch's pickle format, which can run code when it is opened",
@@ -27,7 +27,7 @@ _OTHER_FORMATS = {
 
 
 def weight_files(files: ModelFiles, config: dict[str, Any]) -> tuple[str, ...]:
-    """Names of the safetensors files that make up the model; UnusableModel where there are none, or not all of them."""
+    """Returns the names of the model's safetensors files. Raises UnusableModel if some or all of them are missing."""
     named = config.get("transformers_weights")
     if named is not None:
         return _named_by_config(files, named)
@@ -40,7 +40,7 @@ def weight_files(files: ModelFiles, config: dict[str, Any]) -> tuple[str, ...]:
 
 
 def other_format(names: Iterable[str]) -> tuple[str, str] | None:
-    """The first file in a format of weights that is not read here, and what that format is."""
+    """Returns the first file in an unsupported weight format, and that format; None if there is none."""
     for name in names:
         for ending, format_name in _OTHER_FORMATS.items():
             if name.lower().endswith(ending) and name not in ("training_args.bin", "optimizer.bin", "scheduler.bin"):
@@ -53,7 +53,7 @@ def _named_by_config(files: ModelFiles, named: object) -> tuple[str, ...]:
         raise UnusableModel(
             f"config.json names {str(named)[:80]!r} as its weights (transformers_weights), "
             "which is not the name of a safetensors file next to it",
-            f"Take transformers_weights out of config.json and call the file {SINGLE}.",
+            f"Remove transformers_weights from config.json and rename the file to {SINGLE}.",
         )
     if named.endswith(".index.json"):
         return _shards(files, named)
@@ -68,13 +68,13 @@ def _shards(files: ModelFiles, index_name: str) -> tuple[str, ...]:
     if not isinstance(places, dict) or not places:
         raise UnusableModel(f"{index_name} has no weight_map", again)
     if not isinstance(index.get("metadata"), dict):
-        raise UnusableModel(f"{index_name} has no metadata, without which transformers does not read it", again)
+        raise UnusableModel(f"{index_name} has no metadata, which transformers requires", again)
     for key, name in places.items():
         if not isinstance(name, str) or not _is_plain(name):
             raise UnusableModel(
                 f"{index_name} places tensor {shown_key(key)} in {str(name)[:80]!r}, which is not a file next to it; "
-                "nothing outside the model's folder is read",
-                "Use an index that names files of the model's own folder, or copy the model again.",
+                "files outside the model's folder are never read",
+                "Use an index that names files in the model's folder, or copy the model again.",
             )
         if not name.endswith(".safetensors"):
             raise UnusableModel(f"{index_name} names {shown(name)}, which is not a safetensors file", _SAVE_AGAIN)
@@ -83,7 +83,7 @@ def _shards(files: ModelFiles, index_name: str) -> tuple[str, ...]:
     if missing:
         are = "is" if len(missing) == 1 else f"and {len(missing) - 1} more are"
         raise UnusableModel(
-            f"{shown(missing[0])} {are} missing, of {len(shards)} files that {index_name} names",
+            f"{shown(missing[0])} {are} missing, out of {len(shards)} files in {index_name}",
             f"Copy {', '.join(shown(name) for name in missing[:3])} into the folder.",
         )
     return shards
@@ -97,21 +97,23 @@ def _no_weights(files: ModelFiles) -> UnusableModel:
     if names:
         listed = ", ".join(shown(name) for name in names[:3])
         return UnusableModel(
-            f"has weights in {listed}, and transformers reads {SINGLE} or the files that {INDEX} names",
-            f"Rename the file to {SINGLE} if it is the whole model in the layout of transformers, else {_lower(_SAVE_AGAIN)}",
+            f"has weights in {listed}, but transformers reads {SINGLE} or the files listed in {INDEX}",
+            f"Rename the file to {SINGLE} if it is the complete model in the layout of transformers. "
+            f"Otherwise, {_lower(_SAVE_AGAIN)}",
         )
     other = other_format(files.regular)
     if other is not None:
         return UnusableModel(
-            f"has weights in {shown(other[0])} only: that is {other[1]}; RankScope reads safetensors", _SAVE_AGAIN
+            f"has weights only in {shown(other[0])}, which is {other[1]}; RankScope reads safetensors", _SAVE_AGAIN
         )
-    return UnusableModel("has no weights: there is no model.safetensors", f"Copy {SINGLE} into the folder.")
+    return UnusableModel("has no weights: model.safetensors is missing", f"Copy {SINGLE} into the folder.")
 
 
 def adapter_folder() -> UnusableModel:
+    """Returns the error for a folder that contains an adapter."""
     return UnusableModel(
-        "is an adapter, not a model: it has an adapter_config.json or adapter weights",
-        "Merge it into its base model (merge_and_unload, then save_pretrained), or use the base model's folder.",
+        "is an adapter, not a model: it has adapter_config.json or adapter weights",
+        "Merge it into its base model (merge_and_unload, then save_pretrained), or use the base model.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Names and shapes of a model's weights, from the headers of its files: packed 4-bit weights in the shape that they stand for."""
+"""Names and shapes of a model's weights, from the headers of its files. Packed 4-bit weights have their unpacked shape."""
 
 import json
 import math
@@ -19,7 +19,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 class ModelWeights:
     shapes: Shapes
     packed: frozenset[str]
-    """Names of the weights that bitsandbytes has quantised."""
+    """Names of the weights that were quantised with bitsandbytes."""
     size_bytes: int
 
     @property
@@ -28,7 +28,7 @@ class ModelWeights:
 
 
 def read_weights(files: ModelFiles, names: tuple[str, ...]) -> ModelWeights:
-    """Reads the headers of these files; UnusableModel names the one that is damaged."""
+    """Reads the headers of these files. Raises UnusableModel with the name of a damaged file."""
     shapes: dict[str, tuple[int, ...]] = {}
     packed: set[str] = set()
     for name in names:
@@ -43,7 +43,7 @@ def read_weights(files: ModelFiles, names: tuple[str, ...]) -> ModelWeights:
 
 
 def _shapes(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    """Without what bitsandbytes stores next to a weight: its scales, and for 4 bits its state, which has the true shape."""
+    """Returns the shapes without what bitsandbytes stores with a weight: scales and, for 4 bits, the unpacked shape."""
     true = {}
     helpers = set()
     for name, tensor in tensors.items():
@@ -71,5 +71,6 @@ def _packed_shape(path: Path, state: Tensor, weight: str) -> tuple[int, ...]:
 
 def _no_shape(weight: str) -> UnusableModel:
     return UnusableModel(
-        f"is quantised, and the state of {weight[:80]!r} does not say its shape", "Quantise and save the model again."
+        f"is quantised, but the quantisation state of {weight[:80]!r} has no shape",
+        "Quantise and save the model again.",
     )
