@@ -23,7 +23,7 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArgu
 
 from dynamic_rank import Snapshot, create_method, make_trainer_class
 from rankscope.catalog import Catalog
-from rankscope.catalog.data.datasets import Row
+from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split, split
 from rankscope.contract.config import DataConfig
 from rankscope.contract.tasks import DEFAULT_TASK

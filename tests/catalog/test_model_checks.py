@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.models.models import ModelEntry, Models
+from rankscope.catalog.models.entry import ModelEntry
+from rankscope.catalog.models.models import Models
 from rankscope.contract.config import RunConfig
 from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rankscope.catalog.models import fingerprint as model_fingerprint
-from rankscope.catalog.models.models import ModelEntry, Models
+from rankscope.catalog.models.entry import ModelEntry
+from rankscope.catalog.models.models import Models
 from tests.model_folders import SHAPES, WORDS, make_folder, weights
 
 BIG = {**SHAPES, "encoder.layer.0.output.dense.weight": (8, 4096)}

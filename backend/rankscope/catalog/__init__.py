@@ -6,10 +6,12 @@ Models and data sets are named by id, never by path. An id is looked up in the f
 from functools import partial
 
 from rankscope.catalog.data.background_reads import BackgroundReads, StillReading
-from rankscope.catalog.data.datasets import DatasetEntry, Datasets
+from rankscope.catalog.data.datasets import Datasets
+from rankscope.catalog.data.entry import DatasetEntry
 from rankscope.catalog.data.splits import SplitCounts, count_split
+from rankscope.catalog.models.entry import ModelEntry
 from rankscope.catalog.models.layers import LinearModule
-from rankscope.catalog.models.models import ModelEntry, Models
+from rankscope.catalog.models.models import Models
 from rankscope.contract.config import DataConfig
 from rankscope.contract.tasks import Task
 from rankscope.settings import Settings

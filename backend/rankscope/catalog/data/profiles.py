@@ -7,7 +7,8 @@ from itertools import chain, islice
 from rankscope.catalog.data.columns import Columns, usual_columns
 from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.data.labels import LeftOut, LeftOutCounter, merge_spellings
-from rankscope.catalog.data.tables import NotText, Table
+from rankscope.catalog.data.records import NotText
+from rankscope.catalog.data.tables import Table
 
 CLASSES_KEPT = 50
 _SAMPLE_ROWS = 1000

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from rankscope.catalog.data.columns import Columns, find_column
-from rankscope.catalog.data.datasets import DatasetEntry, Row
+from rankscope.catalog.data.columns import Columns
+from rankscope.catalog.data.entry import DatasetEntry, Row
 from rankscope.catalog.data.files import BrokenFile, ChangedFile
 from rankscope.catalog.data.labels import (
     LONGEST_LABEL,
@@ -21,9 +21,11 @@ from rankscope.catalog.data.labels import (
     why_not_classes,
 )
 from rankscope.catalog.data.profiles import no_label, no_text
-from rankscope.catalog.data.tables import NotText, Record, Table
+from rankscope.catalog.data.records import NotText
+from rankscope.catalog.data.tables import Table
+from rankscope.catalog.data.used_columns import at, columns_of, nested, problem
 from rankscope.contract.config import DataConfig
-from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.errors import BadInput
 from rankscope.contract.stored import Environment
 from rankscope.contract.tasks import Task
 
@@ -150,7 +152,7 @@ def what_changed(before: Environment, labels: Sequence[str], train_rows: int, ev
 
 
 def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: bool) -> _Sides:
-    columns = _columns(entry, data, task)
+    columns = columns_of(entry, data, task)
     assert columns.label is not None
     used = dict.fromkeys([*columns.text, columns.label, *([columns.group] if columns.group else [])])
     numbers: dict[str, int] = {}
@@ -167,7 +169,7 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
                     texts = [text_of(record.get(column)) for column in columns.text]
                     group = columns.group and text_of(record.get(columns.group))
                 except NotText:
-                    raise _nested(record, columns, task, line) from None
+                    raise nested(record, columns, task, line) from None
                 if None in texts:
                     left_out.add(no_text(columns.text), line)
                     continue
@@ -215,11 +217,11 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
 def _nothing_left(columns: Columns, task: Task, left_out: LeftOutCounter) -> BadInput:
     """Returns the error about the column that is empty in all or most rows."""
     most = max(left_out.all(), key=lambda each: each.rows)
-    field, column = _at(task.target_field), columns.label
+    field, column = at(task.target_field), columns.label
     if most.reason == no_text(columns.text):
-        field, column = _at(task.text_field), " and ".join(columns.text)
+        field, column = at(task.text_field), " and ".join(columns.text)
     every = sum(each.rows for each in left_out.all())
-    return _error(
+    return problem(
         field,
         column,
         f"is {column!r}, which leaves no rows: {most.rows:,} of {every:,} have {most.reason}",
@@ -234,7 +236,7 @@ def _check_classes(task: Task, column: str, counts: Counter[str], classes: Mappi
     n_different = len(set(classes.values())) + n_more
     found = why_not_classes(column, by_class, n_different, n_more < _MOST_COUNTED)
     if found is not None:
-        raise _error(_at(task.target_field), column, *found)
+        raise problem(at(task.target_field), column, *found)
 
 
 def _check_sides(
@@ -246,14 +248,14 @@ def _check_sides(
             continue
         if is_one_text and rows > 1:
             what = columns.group or " and ".join(columns.text)
-            field = "data.group_column" if columns.group else _at(task.text_field)
-            raise _error(
+            field = "data.group_column" if columns.group else at(task.text_field)
+            raise problem(
                 field,
                 what,
                 f"is {what!r}, which is the same in all {rows:,} rows, so they can't be split",
                 "Use another column.",
             )
-        raise _error(
+        raise problem(
             "data.eval_fraction",
             data.eval_fraction,
             f"leaves no {name} rows out of {rows:,}",
@@ -261,67 +263,9 @@ def _check_sides(
         )
 
 
-def _columns(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
-    text_field, target_field = _at(task.text_field), _at(task.target_field)
-    texts = list(task.texts or entry.text_columns)
-    if not texts:
-        raise _error(
-            text_field,
-            None,
-            f"is empty, and {entry.id} has no column that is clearly the text",
-            f"Use {_known(entry)}.",
-        )
-    text = tuple(_column(entry, column, text_field) for column in texts)
-    if len(set(text)) < len(text):
-        raise _error(text_field, list(text), f"contains {text[0]!r} twice", "Use two different columns, or one.")
-    wanted = task.target or entry.target_column
-    if wanted is None:
-        raise _error(
-            target_field,
-            None,
-            f"is empty, and {entry.id} has no column with a usual name for the label",
-            f"Use {_known(entry)}.",
-        )
-    label = _column(entry, wanted, target_field)
-    if label in text:
-        raise _error(
-            target_field,
-            label,
-            f"is {label!r}, which is also a text column: the model would see the answer",
-            "Use another column.",
-        )
-    group = data.group_column or entry.group_column
-    return Columns(text, label, None if group is None else _column(entry, group, "data.group_column"))
-
-
-def _column(entry: DatasetEntry, column: str, field: str) -> str:
-    found = find_column(entry.columns, column)
-    if found is None:
-        raise _error(field, column, f"is {column!r}, which {entry.id} does not have", f"Use {_known(entry)}.")
-    return found
-
-
-def _known(entry: DatasetEntry) -> str:
-    more = f" and {len(entry.columns) - 30} more" if len(entry.columns) > 30 else ""
-    return f"one of its columns: {', '.join(column[:100] for column in entry.columns[:30])}{more}"
-
-
-def _nested(record: Record, columns: Columns, task: Task, line: int) -> BadInput:
-    """Returns the error about the column that contains a list or an object."""
-    used = [(_at(task.target_field), columns.label), ("data.group_column", columns.group)]
-    used += [(_at(task.text_field), column) for column in columns.text]
-    field, column = next((field, name) for field, name in used if name and isinstance(record.get(name), list | dict))
-    return _error(
-        field,
-        column,
-        f"is {column!r}, which contains a list or an object on line {line}",
-        "Use another column, or replace the value with a single text or number.",
-    )
-
-
 def _too_long(task: Task, column: str, label: str, line: int) -> BadInput:
-    return _error(
-        _at(task.target_field),
+    return problem(
+        at(task.target_field),
         column,
         f"is {column!r}, which has a value of {len(label):,} characters on line {line}: it looks "
         "like a text, not a class",
@@ -366,12 +310,3 @@ def _sampled_classes(sides: _Sides, side: _Side, at_most: int | None, seed: int)
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return ", ".join(repr(str(name)[:60]) for name in names[:8]) + more
-
-
-def _at(option: str) -> str:
-    """Returns the field's path for an option of the task."""
-    return f"task.{option}"
-
-
-def _error(field: str, value: object, message: str, next_step: str) -> BadInput:
-    return BadInput([FieldProblem(f"config.{field}", value, message, next_step)])

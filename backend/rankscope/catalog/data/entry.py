@@ -1,0 +1,131 @@
+"""A data set, or what looks like one: its id, and what its file holds."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from rankscope.catalog.data.labels import LeftOut
+from rankscope.catalog.data.records import NotText
+from rankscope.catalog.data.tables import Table, open_rotten_tomatoes, open_table
+from rankscope.contract.errors import BadInput, FieldProblem
+
+Row = dict[str, str]
+DEMO = "rotten-tomatoes"
+LOCAL = "local:"
+DESCRIPTION = "From this installation's datasets folder."
+SHORT_FORMS = (".csv", ".jsonl")
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    id: str
+    name: str
+    path: Path
+    description: str = DESCRIPTION
+    problem: str | None = None
+    """Why it can't be used. The entry is still listed, with the fields below empty."""
+    next_step: str | None = None
+    columns: tuple[str, ...] = ()
+    text_columns: tuple[str, ...] = ()
+    target_column: str | None = None
+    group_column: str | None = None
+    rows: int | None = None
+    """None for a large file that is being read for the first time."""
+    classes: tuple[tuple[str, int], ...] = ()
+    """The largest classes of the default target column, with their number of rows."""
+    n_classes: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    """Rows that are left out with the default columns."""
+    fingerprint: str = ""
+    """SHA-256 of the file."""
+    size_bytes: int = 0
+    separator: str | None = None
+    encoding: str | None = None
+
+    @property
+    def short_id(self) -> str | None:
+        """The id without the file's extension, if it is unambiguous."""
+        if self.problem is not None or self.path.suffix not in SHORT_FORMS or self.id == DEMO:
+            return None
+        others = (self.path.with_suffix(ending) for ending in SHORT_FORMS if ending != self.path.suffix)
+        return None if any(map(os.path.isfile, others)) else self.id.removesuffix(self.path.suffix)
+
+    def open(self) -> AbstractContextManager[Table]:
+        """Opens the file as a table. Raises BrokenFile if it can't be read."""
+        return open_rotten_tomatoes(self.path) if self.id == DEMO else open_table(self.path)
+
+    def first_rows(self, at_most: int) -> list[Row]:
+        """Returns the first rows, with every value as text. Reads no further than needed."""
+        with self.open() as table:
+            return [
+                {column: _shown(table, record.get(column)) for column in self.columns}
+                for _, record in islice(table.records, at_most)
+            ]
+
+    def refusal(self, message: str, next_step: str, field: str = "config.data.id") -> BadInput:
+        """Returns the error for a configuration with this data set; `message` continues "is 'ID', "."""
+        return BadInput([FieldProblem(field, self.id, f"is {self.id!r}, {message}", next_step)])
+
+    def still_reading(self, field: str = "config.data.id") -> BadInput:
+        size = f"{size_of(self.path) / 1e6:,.0f} MB"
+        return self.refusal(f"which is still being read ({size})", "Try again in some seconds.", field)
+
+
+def id_of(name: str) -> str:
+    return f"{LOCAL}{readable(name)}"
+
+
+def readable(name: str) -> str:
+    """Returns a file's name as printable text: other bytes and characters are escaped."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter == " " or letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode() if letter < "\x80" else letter
+
+
+def broken(name: str, path: Path, problem: str, next_step: str) -> DatasetEntry:
+    return DatasetEntry(f"{LOCAL}{name}", name or path.name, path, problem=problem, next_step=next_step)
+
+
+def with_unique_ids(entries: Sequence[DatasetEntry]) -> Iterator[DatasetEntry]:
+    """Makes the ids unique, which the page needs: a folder may have the short id of a file, and escaped names may be equal."""
+    seen = {entry.short_id for entry in entries}
+    for entry in entries:
+        unique, number = entry.id, 1
+        while unique in seen:
+            number += 1
+            unique = f"{entry.id} ({number})"
+        seen.add(unique)
+        yield (
+            entry
+            if unique == entry.id
+            else DatasetEntry(
+                unique,
+                entry.name,
+                entry.path,
+                entry.description,
+                entry.problem,
+                entry.next_step,
+                size_bytes=entry.size_bytes,
+            )
+        )
+
+
+def size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _shown(table: Table, value: object) -> str:
+    try:
+        text = table.text(value) or ""
+    except NotText:
+        text = "[…]" if isinstance(value, list) else "{…}"
+    return text if len(text) <= 500 else f"{text[:500]}…"

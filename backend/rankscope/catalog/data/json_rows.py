@@ -1,0 +1,79 @@
+"""Rows of JSON lines files."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rankscope.catalog.data.column_names import FIX, check_bounds, double_name
+from rankscope.catalog.data.files import BrokenFile
+from rankscope.catalog.data.lines import Lines
+from rankscope.catalog.data.records import NotText, Record
+
+_JSON_KINDS: dict[type, str] = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+
+
+def json_text(value: object) -> str | None:
+    match value:
+        case str():
+            return value if value and not value.isspace() else None
+        case None:
+            return None
+        case float() if math.isnan(value):
+            return None
+        case list() | dict():
+            raise NotText
+        case _:
+            return json.dumps(value)
+
+
+def json_records(lines: Lines, seen: dict[str, None], columns: list[str]) -> Iterator[tuple[int, Record]]:
+    double: list[Sequence[tuple[str, Any]] | None] = [None]
+
+    def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        # The outermost object is created last, so the final value is about the row itself.
+        double[0] = None if len(made) == len(pairs) else pairs
+        return made
+
+    decoder = json.JSONDecoder(object_pairs_hook=as_dict)
+    for line in lines:
+        if not line.strip():
+            continue
+        number = lines.number
+        try:
+            record = decoder.decode(line)
+        except RecursionError as error:
+            raise BrokenFile(f"Line {number} is nested too deeply.", "Write flat objects.") from error
+        except ValueError as error:
+            hint = "Write one object per line, without [ ] around them." if line[0] == "[" else FIX
+            raise BrokenFile(f"Line {number} is not JSON: {str(error)[:200]}.", hint) from error
+        if not isinstance(record, dict):
+            raise BrokenFile(
+                f"Line {number} is {_JSON_KINDS.get(type(record), 'a number')}, not an object.",
+                'Write one object per line, such as {"text": "...", "label": "..."}.',
+            )
+        if double[0] is not None:
+            name = double_name([name for name, _ in double[0]])
+            raise BrokenFile(f"Line {number} has the name {name!r} twice.", "Keep one of them.")
+        if record.keys() - seen.keys():
+            new = [name for name in record if name not in seen]
+            seen.update(dict.fromkeys(new))
+            columns.extend(new)
+            check_bounds(columns)
+            _check_letters(number, new)
+        if "\\ud" in line or "\\uD" in line:
+            _check_letters(number, [value for value in record.values() if isinstance(value, str)])
+        yield number, record
+
+
+def _check_letters(number: int, texts: list[str]) -> None:
+    """Raises BrokenFile for half of a surrogate pair, which neither UTF-8 nor a tokenizer accepts."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(text[error.start]):04x}"
+            raise BrokenFile(
+                f"Line {number} has half of a surrogate pair: {half}.", "Write the complete pair, or remove it."
+            ) from error
