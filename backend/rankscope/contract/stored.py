@@ -7,7 +7,7 @@ knows the forms of earlier versions.
 
 from typing import NotRequired, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, JsonValue, with_config
 from typing_extensions import TypedDict
 
 from rankscope.contract.config import SteerAction
@@ -16,22 +16,30 @@ StoredConfig: TypeAlias = dict[str, JsonValue]
 Payload: TypeAlias = dict[str, JsonValue]
 
 
+_AS_WRITTEN = ConfigDict(extra="allow", use_attribute_docstrings=True)
+"""The API returns these as they are stored, with keys that it does not know."""
+
+
+@with_config(_AS_WRITTEN)
 class Environment(TypedDict, total=False):
     """What else decided a run's result. Runs of early versions have little of it."""
 
     rankscope: str
     """Version that planned the run."""
     python: str
+    """Version of the server's Python."""
     model_fingerprint: str
     data_fingerprint: str
     train_rows: int
     eval_rows: int
     labels: list[str]
+    """Classes in the order of the model's outputs."""
     n_modules: int
     """Planned, until the model is loaded."""
     first_trained_with: dict[str, str]
+    """Versions and device of the first attempt."""
     trained_with: dict[str, str]
-    """Versions and device of the newest attempt; `first_trained_with`: of the first one."""
+    """Versions and device of the newest attempt."""
 
 
 class MetricSummary(TypedDict):
@@ -54,6 +62,7 @@ class StoredSteerRequest(TypedDict):
     time: float
 
 
+@with_config(_AS_WRITTEN)
 class StoredGpu(TypedDict):
     """A GPU as its worker reported it last."""
 
@@ -63,7 +72,7 @@ class StoredGpu(TypedDict):
     free_bytes: int
     uuid: NotRequired[str]
     runs: NotRequired[int]
-    """Our runs on it."""
+    """Runs of RankScope on it."""
     is_filled: NotRequired[bool]
     """Whether other programs leave no room for a run."""
 

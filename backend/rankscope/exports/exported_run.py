@@ -1,11 +1,12 @@
 """What a report and a bundle need to know about a run. The API's detail of a run has all of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import Module
 from rankscope.contract.status import RunStatus
+from rankscope.contract.stored import Environment
 
 
 class ExportedMetric(Protocol):
@@ -55,7 +56,7 @@ class ExportedRun(Protocol):
     trained_parameters: int | None
     kept_parameters: int | None
     config: RunConfig
-    environment: dict[str, Any]
+    environment: Environment
     modules: list[Module]
     width: int | None
 

@@ -1616,6 +1616,56 @@ export interface components {
             warmup_ratio: number;
         };
         /**
+         * Environment
+         * @description What else decided a run's result. Runs of early versions have little of it.
+         */
+        Environment: {
+            /** Data Fingerprint */
+            data_fingerprint?: string;
+            /** Eval Rows */
+            eval_rows?: number;
+            /**
+             * First Trained With
+             * @description Versions and device of the first attempt.
+             */
+            first_trained_with?: {
+                [key: string]: string;
+            };
+            /**
+             * Labels
+             * @description Classes in the order of the model's outputs.
+             */
+            labels?: string[];
+            /** Model Fingerprint */
+            model_fingerprint?: string;
+            /**
+             * N Modules
+             * @description Planned, until the model is loaded.
+             */
+            n_modules?: number;
+            /**
+             * Python
+             * @description Version of the server's Python.
+             */
+            python?: string;
+            /**
+             * Rankscope
+             * @description Version that planned the run.
+             */
+            rankscope?: string;
+            /** Train Rows */
+            train_rows?: number;
+            /**
+             * Trained With
+             * @description Versions and device of the newest attempt.
+             */
+            trained_with?: {
+                [key: string]: string;
+            };
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * EVA (ranks by activations)
          * @description LoRA whose ranks are dealt out once, at the start, by the variance of each module's inputs (EVA, 2024).
          */
@@ -2963,10 +3013,7 @@ export interface components {
             data_id: string;
             /** Ended At */
             ended_at: number | null;
-            /** Environment */
-            environment: {
-                [key: string]: unknown;
-            };
+            environment: components["schemas"]["Environment"];
             /**
              * Eta S
              * @description Seconds left, estimated from this attempt's steps; null before its tenth step.
@@ -3498,6 +3545,34 @@ export interface components {
         };
         StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricsEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"] | components["schemas"]["SteerEvent"] | components["schemas"]["ConfigEvent"];
         /**
+         * StoredGpu
+         * @description A GPU as its worker reported it last.
+         */
+        StoredGpu: {
+            /** Free Bytes */
+            free_bytes: number;
+            /** Index */
+            index: number;
+            /**
+             * Is Filled
+             * @description Whether other programs leave no room for a run.
+             */
+            is_filled?: boolean;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Name */
+            name: string;
+            /**
+             * Runs
+             * @description Runs of RankScope on it.
+             */
+            runs?: number;
+            /** Uuid */
+            uuid?: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * StreamEnd
          * @description Data of the stream's `end` event: the run has ended, or was deleted.
          */
@@ -3771,9 +3846,7 @@ export interface components {
             /** Busy */
             busy: number;
             /** Gpus */
-            gpus: {
-                [key: string]: unknown;
-            }[];
+            gpus: components["schemas"]["StoredGpu"][];
             /** Heartbeat At */
             heartbeat_at: number;
             /** Host */

@@ -3,11 +3,12 @@
 Numbers that may be NaN or infinite have the type Number: a JSON number, or "NaN", "Infinity", "-Infinity".
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from rankscope.contract.config import RunConfig
+from rankscope.contract.stored import StoredGpu
 
 NonFinite = Literal["NaN", "Infinity", "-Infinity"]
 Number = float | NonFinite
@@ -28,7 +29,7 @@ class RequestBody(Shape):
 
 class FieldProblemShape(Shape):
     field: str = Field(examples=["config.method.target_rank"])
-    value: Any = None
+    value: object = None
     message: str = Field(examples=["is 0; it must be at least 1"])
     next_step: str = ""
 
@@ -146,7 +147,7 @@ class WorkerShape(Shape):
     version: str
     slots: int
     busy: int
-    gpus: list[dict[str, Any]]
+    gpus: list[StoredGpu]
     started_at: float
     heartbeat_at: float
     status: Literal["online", "draining", "lost", "stopped"]

@@ -1,6 +1,6 @@
 """What the API returns for runs: rows, details, trees, comparisons."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from rankscope.api.shapes.plans import BudgetPoint
 from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.events import Module
 from rankscope.contract.status import Phase, RunStatus
+from rankscope.contract.stored import Environment
 from rankscope.health.remedy import Remedy, RunAction
 
 
@@ -104,7 +105,7 @@ class PendingSteerRequest(Shape):
 class RunDetail(RunSummary):
     notes: str
     config: RunConfig
-    environment: dict[str, Any]
+    environment: Environment
     last_seq: int
     """Start the event stream after this number once you have read the history."""
     lease_expires_at: float | None
@@ -169,7 +170,7 @@ class Queue(Shape):
 
 class ConfigDifference(Shape):
     field: str
-    values: list[Any]
+    values: list[object]
     """One per run, in the requested order; null if the run has no such field."""
 
 

@@ -53,7 +53,7 @@ export default function ConfigTab({ run }: { run: RunDetail }) {
 }
 
 /** `trained_with` is a nested record: one row per entry. */
-function environmentRows(environment: Record<string, unknown>): [string, unknown][] {
+function environmentRows(environment: RunDetail["environment"]): [string, unknown][] {
   return Object.entries(environment).flatMap(([name, value]): [string, unknown][] =>
     typeof value === "object" && value !== null && !Array.isArray(value)
       ? Object.entries(value).map(([key, inner]) => [`${name}.${key}`, inner])

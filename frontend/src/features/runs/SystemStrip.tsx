@@ -2,6 +2,7 @@ import { Alert, Group, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { healthQuery, workersQuery } from "@/api/queries";
+import type { WorkerInfo } from "@/api/types";
 import { ApiText } from "@/components/text/ApiText";
 import { age, bytes } from "@/components/text/format";
 
@@ -53,8 +54,7 @@ export function SystemStrip() {
   );
 }
 
-function gpuText(gpu: Record<string, unknown>): string {
-  const free = gpu["free_bytes"];
-  const filled = gpu["is_filled"] === true ? ", used by other programs" : "";
-  return `${String(gpu["name"] ?? "GPU")}${typeof free === "number" ? ` (${bytes(free)} free${filled})` : ""}`;
+function gpuText(gpu: WorkerInfo["gpus"][number]): string {
+  const filled = gpu.is_filled ? ", used by other programs" : "";
+  return `${gpu.name} (${bytes(gpu.free_bytes)} free${filled})`;
 }
