@@ -265,12 +265,12 @@ def test_it_is_one_sentence_and_exit_code_1(
 
 def test_database_that_cannot_be_written_to(place: Place) -> None:
     with read_only(place.database):
-        cannot_start(place, EVERY, "cannot be written to")
+        cannot_start(place, EVERY, "be written to")
 
 
 def test_data_folder_that_cannot_be_written_to(place: Place) -> None:
     with read_only(place.folder):
-        cannot_start(place, EVERY, "data folder", "cannot be written")
+        cannot_start(place, EVERY, "data folder", "be written to")
 
 
 def test_database_that_another_program_keeps_locked(place: Place) -> None:
@@ -376,16 +376,16 @@ def test_worker_that_cannot_start_is_reported_once_and_started_again_until_it_ca
         os.kill(first, signal.SIGKILL)
         wait_for("two starts that fail", lambda: len(refusals()) >= 2)
         assert len(set(refusals())) == 1
-        assert [line for line in reports("The worker ended") if "code -9" in line] == reports("code -9")
+        assert [line for line in reports("The worker exited") if "code -9" in line] == reports("code -9")
         (report,) = reports("code 1")
-        assert f"The worker ended with code 1: {refusals()[0]}" in report
+        assert f"The worker exited with code 1: {refusals()[0]}" in report
         assert "damaged; restore a backup" in report
-        assert "started again" in report
+        assert "will be restarted" in report
         assert process.poll() is None
 
         place.sql("ALTER TABLE run RENAME COLUMN remarks TO notes")
         wait_for("a worker to take runs again", lambda: registered() not in (0, first))
-        assert len(reports("The worker ended")) == 2, lines
+        assert len(reports("The worker exited")) == 2, lines
     finally:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)

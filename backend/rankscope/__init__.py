@@ -10,7 +10,7 @@ __all__ = ["Client", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    # Only who asks for the client pays for importing it.
+    # Import the client only when it is used.
     if name == "Client":
         from rankscope.client import Client
 

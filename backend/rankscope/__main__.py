@@ -1,4 +1,4 @@
-"""`python -m rankscope` is the command `rankscope`."""
+"""`python -m rankscope` runs the `rankscope` command."""
 
 from rankscope.cli import app
 

@@ -1,4 +1,4 @@
-"""The web server: what it is made of, and in which order it starts and ends."""
+"""The web application: its parts, and the order in which they start and stop."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ from rankscope.store.doorbell import Doorbell
 from rankscope.store.history.chunks import pack_old_runs
 
 API = "/api/v1"
-_TIMEOUT_S = 10.0  # of a request, for a data file that nobody has read yet
+_TIMEOUT_S = 10.0  # how long a request waits for a data file that has not been read yet
 _ROUTERS = (
     session,
     system,
@@ -87,7 +87,7 @@ class App(FastAPI):
 def create_app(
     settings: Settings, *, static_dir: Path | None = None, extra_routers: Sequence[APIRouter] = ()
 ) -> FastAPI:
-    """The application; it opens nothing before its lifespan begins. `extra_routers`: mounted below /api/v1 as well."""
+    """Returns the application, which opens nothing before its lifespan starts. `extra_routers` are added below /api/v1."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -95,7 +95,7 @@ def create_app(
             try:
                 await stack.enter_async_context(running(app))
             except Exception as error:
-                app.state.startup_error = error  # `serve` says it in one sentence
+                app.state.startup_error = error  # `serve` reports it in one sentence
                 raise
             yield
 
@@ -125,7 +125,7 @@ def create_app(
         )
         tasks = [
             asyncio.create_task(listen(settings.broker_url, feeds), name="doorbell"),
-            asyncio.create_task(reaper.reap_on(), name="reaper"),
+            asyncio.create_task(reaper.run(), name="reaper"),
         ]
         try:
             with _before_shutdown(feeds.close):
@@ -136,7 +136,7 @@ def create_app(
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-            # A query in a thread goes on when its task is cancelled: a connection that comes back after `dispose` is leaked.
+            # A query in a thread continues after its task is cancelled. A connection returned after `dispose` would leak.
             await asyncio.get_running_loop().shutdown_default_executor()
             nudger.close()
             doorbell.close()
@@ -148,7 +148,7 @@ def create_app(
         summary="Launch adaptive-rank fine-tuning runs and watch every module's rank.",
         lifespan=lifespan,
         openapi_url=f"{API}/openapi.json",
-        # The usual documentation pages load scripts from other sites, which our own content policy forbids.
+        # The default documentation pages load scripts from other sites, which our content security policy forbids.
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
@@ -169,7 +169,7 @@ def create_app(
 
 
 def _operation_id(route: APIRoute) -> str:
-    """The function's name: `list_runs`. A test holds that no two are equal."""
+    """Returns the function's name, such as `list_runs`. A test checks that names are unique."""
     return route.name
 
 
@@ -177,8 +177,8 @@ def _operation_id(route: APIRoute) -> str:
 def _before_shutdown(end_streams: Callable[[], None]) -> Iterator[None]:
     """Calls `end_streams` when the process is told to stop.
 
-    uvicorn waits for open responses before it ends the lifespan, and a live stream is one that never ends by itself.
-    Its own signal handlers are in place by now: ours goes before them.
+    uvicorn waits for open responses before it ends the lifespan, and a live stream never ends by itself. uvicorn's signal
+    handlers are already installed; this one runs before them.
     """
     loop = asyncio.get_running_loop()
     before: dict[int, Any] = {}
@@ -190,7 +190,7 @@ def _before_shutdown(end_streams: Callable[[], None]) -> Iterator[None]:
             earlier(number, frame)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # not in the main thread: whoever runs us there ends the streams
+        with contextlib.suppress(ValueError):  # not in the main thread: the caller ends the streams
             before[number] = signal.signal(number, chained)
     try:
         yield

@@ -1,8 +1,8 @@
-"""Connections of the server: how many it holds, and how long one may keep it waiting.
+"""Limits on the server's connections: their number, and how long a client may take.
 
-Anybody can open connections and say nothing; a sign-in is asked for only in a request. Without a limit a thousand of them
-use up the process's open files, and nobody is answered any more. So a head of a request must be complete in 10 s, a body
-must go on every 30 s, and where all places are taken the connection that has been quiet the longest makes room.
+Anyone can open connections without sending anything; the sign-in is checked only for a request. A thousand of them would use
+up the process's open files and block everyone else. So a request's head must be complete within 10 s, its body must make
+progress every 30 s, and if all connections are in use, the one that has been idle the longest is closed.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ _WARN_EVERY_S = 60.0
 
 
 def allow_open_files() -> int:
-    """Raises the soft limit of open files as far as this process may; the number of connections that fit below it."""
+    """Raises the soft limit of open files as far as permitted. Returns the number of connections that it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):  # macOS refuses numbers below `hard`, too
+        with suppress(ValueError, OSError):  # macOS rejects some numbers below `hard`
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
     allowed = _MOST_OPEN_FILES if soft == resource.RLIM_INFINITY else soft
@@ -43,14 +43,14 @@ def allow_open_files() -> int:
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 with a limit of connections and of patience; `bounded` makes one with its numbers."""
+    """uvicorn's HTTP/1.1 protocol with a limit on connections and with timeouts. `bounded` creates a subclass with limits."""
 
     most_connections = _MOST_CONNECTIONS
     head_timeout_s = 10.0
     body_timeout_s = 30.0
 
     _silent_until = 0.0
-    """No other warning before this time, for all connections together."""
+    """Time of the next permitted warning, shared by all connections."""
     _timer: asyncio.TimerHandle | None = None
     _quiet_since = 0.0
 
@@ -75,19 +75,19 @@ class BoundedProtocol(H11Protocol):
                 self._close_in(self.body_timeout_s)
         elif was_busy or self._timer is None:
             self._close_in(self.head_timeout_s)
-        # Else a part of a head: its time goes on, so that a byte now and then does not hold the place.
+        # Otherwise it is part of a head: the timer keeps running, so that single bytes don't keep the connection open.
 
     def on_response_complete(self) -> None:
         self._quiet_since = self.loop.time()
         self._close_in(self.head_timeout_s)
-        super().on_response_complete()  # may begin with the next request, which is there already
+        super().on_response_complete()  # may start the next request if it has already arrived
         if self._is_busy:
             self._stop_timer()
             if self.cycle.more_body:
                 self._close_in(self.body_timeout_s)
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn's answer to what is no HTTP, in the form of this API's other errors."""
+        """Responds to invalid HTTP with a problem in the format of this API."""
         error = sys.exc_info()[1]
         status = HTTPStatus(getattr(error, "error_status_hint", 400))
         problem = {
@@ -95,8 +95,8 @@ class BoundedProtocol(H11Protocol):
             "title": status.phrase,
             "status": status,
             "errors": [],
-            "detail": f"This is not a request that can be read: {error or msg}.",
-            "next_step": "Send less in the request line and the headers." if status == 431 else "Send HTTP/1.1.",
+            "detail": f"Invalid HTTP request: {error or msg}.",
+            "next_step": "Send a shorter request line and shorter headers." if status == 431 else "Use HTTP/1.1.",
         }
         body = json.dumps(problem).encode()
         headers = {
@@ -110,7 +110,7 @@ class BoundedProtocol(H11Protocol):
             h11.Data(data=body),
             h11.EndOfMessage(),
         ]
-        with suppress(h11.LocalProtocolError):  # an answer has begun: there is nothing to say any more
+        with suppress(h11.LocalProtocolError):  # a response has already started
             self.transport.write(b"".join(self.conn.send(part) or b"" for part in parts))
         self.transport.close()
 
@@ -128,10 +128,10 @@ class BoundedProtocol(H11Protocol):
             self._timer = None
 
     def _make_room(self) -> None:
-        """Closes the connection that is least missed: this one, where all others are being answered."""
+        """Closes the longest idle connection, or this one if all others are busy."""
         others = [other for other in self.connections if isinstance(other, BoundedProtocol) and other is not self]
         quiet = _quietest(other for other in others if not other._is_busy)
-        # Requests whose body does not come, and answers that are not fetched.
+        # Requests whose body does not arrive, and responses that are not read.
         stuck = quiet or _quietest(other for other in others if other.cycle.more_body or other.flow.write_paused)
         closed = stuck or self
         self._warn()
@@ -142,7 +142,7 @@ class BoundedProtocol(H11Protocol):
         cls = type(self)
         if self.loop.time() >= cls._silent_until:
             cls._silent_until = self.loop.time() + _WARN_EVERY_S
-            _log.warning("All %d connections are taken; those that are quiet are closed.", self.most_connections)
+            _log.warning("All %d connections are in use; closing idle ones.", self.most_connections)
 
 
 def _quietest(connections: Iterable[BoundedProtocol]) -> BoundedProtocol | None:
@@ -150,7 +150,7 @@ def _quietest(connections: Iterable[BoundedProtocol]) -> BoundedProtocol | None:
 
 
 def bounded(most_connections: int, *, head_timeout_s: float = 10.0, body_timeout_s: float = 30.0) -> type[H11Protocol]:
-    """The class of protocol for `uvicorn.Config(http=...)`."""
+    """Returns a protocol class with these limits for `uvicorn.Config(http=...)`."""
     limits = {
         "most_connections": most_connections,
         "head_timeout_s": head_timeout_s,

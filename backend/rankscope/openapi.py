@@ -12,20 +12,20 @@ TARGET = Path(__file__).parents[2] / "frontend" / "openapi.json"
 
 
 def text() -> str:
-    """The document as written to the file; the same on every machine."""
+    """Returns the OpenAPI document as text, identical on every machine."""
     document = create_app(Settings(_env_file=None)).openapi()
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m rankscope.openapi", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare only; exit code 1 when the file is out of date")
+    parser.add_argument("--check", action="store_true", help="only compare; exit with 1 if the file is out of date")
     if not parser.parse_args().check:
         TARGET.write_text(text(), encoding="utf-8")
         return 0
     if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text():
         return 0
-    sys.stderr.write(f"{TARGET} is out of date: run `python -m rankscope.openapi` and commit it.\n")
+    sys.stderr.write(f"{TARGET} is out of date. Run `python -m rankscope.openapi` and commit it.\n")
     return 1
 
 

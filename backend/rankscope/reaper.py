@@ -1,7 +1,7 @@
-"""The server's reaper: takes runs and jobs from workers that are gone, when no other worker does it; cleans up old jobs.
+"""The server's reaper: takes back runs and jobs of lost workers if no other worker does, and deletes old jobs.
 
-Workers do it at every heartbeat, after one lease. The server waits for two, so that it acts only where no worker has:
-without it, a run whose only worker is gone would say "running" until a worker comes.
+Workers do the same at every heartbeat, after one lease period. The server waits for two, so that it acts only if no worker
+has. Without it, a run whose only worker is lost would show as "running" until another worker starts.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _LEASES = 2
 
 
 class Reaper:
-    """`ring` is called in the event loop with the id of each run that was taken back."""
+    """Calls `ring` in the event loop with the id of each run that was taken back."""
 
     def __init__(
         self,
@@ -43,25 +43,25 @@ class Reaper:
         self._job_leases = LeaseWatch(_LEASES * settings.lease_s)
         self._resting_jobs: Watch[JobState] = Watch(lambda job: job.longest_s)
 
-    async def reap_on(self) -> None:
-        """Looks six times a lease, until cancelled; a database that is away is asked again."""
+    async def run(self) -> None:
+        """Checks six times per lease period until cancelled. Errors of the database are logged, and the next check follows."""
         while True:
             await asyncio.sleep(self._settings.lease_s / 6)
             try:
                 reaped = await asyncio.to_thread(self.reap)
-                await asyncio.to_thread(self.look_at_jobs)
+                await asyncio.to_thread(self.reap_jobs)
             except SQLAlchemyError as error:
-                logger.warning("The database does not answer, so no lease is looked at now: %s", error)
+                logger.warning("The database is unreachable; leases are not checked until it is back: %s", error)
                 continue
             except Exception:
-                logger.exception("A look at the leases failed; the next one follows.")
+                logger.exception("Checking the leases failed; trying again at the next interval.")
                 continue
             for run_id in reaped:
-                logger.warning("Run %s lost its worker, and no other worker is here; it waits to be resumed.", run_id)
+                logger.warning("Run %s lost its worker, and no other worker is online; it waits for one.", run_id)
                 self._ring(run_id)
 
     def reap(self) -> list[str]:
-        """One look; returns the runs that were taken back. Nothing is written when there are none."""
+        """Checks the leases of runs once. Returns the ids of the runs that were taken back; writes nothing if there are none."""
         with reading(self._engine) as session:
             lapsed = self.watch.lapsed(RUNS.held(session), self._clock())
         if not lapsed:
@@ -69,8 +69,8 @@ class Reaper:
         with writing(self._engine) as session:
             return reap(session, now=time.time(), max_lost_workers=self._settings.max_lost_workers, lapsed=lapsed)
 
-    def look_at_jobs(self) -> None:
-        """One look: jobs of workers that are gone, jobs that have waited too long, jobs that ended long ago."""
+    def reap_jobs(self) -> None:
+        """Checks jobs once: requeues those of lost workers, fails those that waited too long, and deletes old ones."""
         with reading(self._engine) as session:
             lapsed = self._job_leases.lapsed(JOBS.held(session), self._clock())
             overdue = self._resting_jobs.unchanged(jobs.resting(session), self._clock())

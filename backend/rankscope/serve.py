@@ -1,4 +1,4 @@
-"""Serves the API and the page on a socket that is taken first, until Ctrl-C or SIGTERM."""
+"""Serves the API and the page until Ctrl-C or SIGTERM. The socket is bound before anything else starts."""
 
 import asyncio
 import errno
@@ -25,7 +25,7 @@ from rankscope.store.database.readiness import check_broker, line_of, open_datab
 
 
 def serve_api(settings: Settings, *, echo: Callable[[str], None] = print) -> None:
-    """`rankscope api`: StartupError with one sentence when it cannot start."""
+    """Runs `rankscope api`. Raises StartupError with one sentence if it can't start."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     notices = prepare_data_dir(settings)
     with in_use(settings.data_dir), bound_socket(settings.host, settings.port) as listener:
@@ -38,9 +38,9 @@ def serve_api(settings: Settings, *, echo: Callable[[str], None] = print) -> Non
 
 
 def server_config(app: FastAPI, settings: Settings, *, connections: int | None = None) -> uvicorn.Config:
-    """How uvicorn runs the application; proxies are believed only where the settings name them.
+    """Returns uvicorn's configuration. Only proxies that the settings name are trusted.
 
-    `connections`: how many are held; None: as many as the process may have open files for.
+    `connections`: the largest number of connections. None: as many as the limit of open files allows.
     """
     return uvicorn.Config(
         app,
@@ -55,11 +55,11 @@ def server_config(app: FastAPI, settings: Settings, *, connections: int | None =
 
 
 def serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Runs uvicorn until a signal; `on_ready` is called once requests are answered."""
+    """Runs uvicorn until a signal. Calls `on_ready` once requests are accepted. Raises StartupError if it can't start."""
     app = create_app(settings)
     server = uvicorn.Server(server_config(app, settings))
     log = logging.getLogger("uvicorn.error")
-    # What keeps the application from starting is raised below, as one sentence: uvicorn would log a stack as well.
+    # A start-up error is raised below as one sentence. uvicorn would log a stack trace as well.
     log.addFilter(is_of_a_started_server := lambda _record: server.started)
 
     async def run() -> None:
@@ -67,13 +67,13 @@ def serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], No
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
         if server.started:
-            # Runs may be waiting from before, and their messages may be lost.
+            # Runs may be queued from before, and their messages may be lost.
             await asyncio.to_thread(Nudger(settings.broker_url).nudge)
             on_ready()
         await task
 
     try:
-        with suppress(KeyboardInterrupt):  # uvicorn has shut down in order and raises the signal again
+        with suppress(KeyboardInterrupt):  # uvicorn has shut down and raises the signal again
             asyncio.run(run())
     finally:
         log.removeFilter(is_of_a_started_server)
@@ -81,11 +81,11 @@ def serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], No
     if isinstance(error, StartupError):
         raise error
     if error is not None:
-        raise StartupError(f"The server cannot start ({type(error).__name__}: {line_of(error)}).") from error
+        raise StartupError(f"The server can't start ({type(error).__name__}: {line_of(error)}).") from error
 
 
 def sign_in_link(settings: Settings, listener: socket.socket) -> str:
-    """The address to open, token included: one that this server answers to, from this machine and where it can be, others."""
+    """Returns the URL to open, with the token. If the server listens on all addresses, other machines can use it too."""
     host, port = settings.host.strip("[]"), listener.getsockname()[1]
     if host in WILDCARDS:
         host = outward_address(host == "::")
@@ -94,7 +94,7 @@ def sign_in_link(settings: Settings, listener: socket.socket) -> str:
 
 
 def outward_address(with_ipv6: bool) -> str:
-    """The first address of this machine that others may know it by; that of loopback on a machine without a network."""
+    """Returns the first address of this machine that other machines can reach; 127.0.0.1 if there is no network."""
     states = psutil.net_if_stats()
     families = (socket.AF_INET, socket.AF_INET6) if with_ipv6 else (socket.AF_INET,)
     for family in families:
@@ -109,17 +109,17 @@ def outward_address(with_ipv6: bool) -> str:
 
 @contextmanager
 def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """Takes the port before anything else is started, so that a taken one costs nothing."""
+    """Binds the port before anything else starts, so that a port in use costs nothing. Raises StartupError."""
     host = host.strip("[]")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or "not a host name"
         raise StartupError(
-            f"The host {host!r} cannot be listened on ({why}). Choose an address of this machine with --host or RANKSCOPE_HOST."
+            f"Can't listen on host {host!r} ({why}). Choose an address of this machine with --host or RANKSCOPE_HOST."
         ) from error
     family, _, _, _, address = found[0]
-    # Named as TCP: asyncio turns Nagle's waiting off only then, and each small answer would come 40 ms late.
+    # Name TCP explicitly: only then does asyncio set TCP_NODELAY, without which each small response is 40 ms late.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -131,10 +131,10 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _port_refusal(host: str, port: int, error: OSError) -> str:
-    where = f"Port {port} on {host} cannot be used ({error.strerror})."
+    where = f"Port {port} on {host} can't be used ({error.strerror})."
     match error.errno:
         case errno.EADDRNOTAVAIL:
             return f"{where} Choose an address of this machine with --host or RANKSCOPE_HOST."
         case errno.EACCES:
-            return f"{where} Choose one above 1023 with --port or RANKSCOPE_PORT."
-    return f"{where} Stop the program that has it, or choose another with --port or RANKSCOPE_PORT (0: any free one)."
+            return f"{where} Choose a port above 1023 with --port or RANKSCOPE_PORT."
+    return f"{where} Stop the program that uses it, or choose another port with --port or RANKSCOPE_PORT (0: any free port)."

@@ -1,4 +1,4 @@
-"""Settings by environment: RANKSCOPE_DATA_DIR, RANKSCOPE_DATABASE_URL, and so on. Read once in a main function, then handed on."""
+"""Settings from environment variables such as RANKSCOPE_DATA_DIR. Read once in a main function, then passed on."""
 
 import ipaddress
 import json
@@ -21,34 +21,34 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RANKSCOPE_", use_attribute_docstrings=True)
 
     data_dir: Path = Path("rankscope-data")
-    """Database, run files, token. Workers on other hosts see the same folder (shared file system)."""
+    """Database, run files, token. Workers on other hosts need the same folder (shared file system)."""
     database_url: str = ""
     """Empty: SQLite in data_dir."""
     broker_url: str = "redis://127.0.0.1:6379/0"
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8123, ge=0, le=65535)
     token: str = Field(default="", repr=False)
-    """Sign-in token. Empty: made at the first start and kept in data_dir/token."""
+    """Sign-in token. Empty: created at the first start and stored in data_dir/token."""
     worker_name: str = Field(default="", max_length=200)
-    """Empty: the host's name."""
+    """Empty: the host name."""
     lease_s: float = Field(default=30.0, gt=0, allow_inf_nan=False)
-    """A run whose worker has not renewed for this long goes back to the queue."""
+    """A run whose worker has not renewed its lease for this long goes back to the queue, in seconds."""
     stop_grace_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
-    """After this long a child that was asked to stop is killed."""
+    """Time between the request to stop a training process and its kill, in seconds."""
     max_runs_per_gpu: int = Field(default=1, ge=1, le=64)
-    """A worker trains so many runs on one GPU at a time, where memory allows."""
+    """Number of runs that a worker trains on one GPU at the same time, if memory allows."""
     min_free_gpu_memory: ByteSize = ByteSize(2 << 30)
-    """A GPU with less free memory is taken by other programs: no run is started there. For example 8GiB."""
+    """A GPU with less free memory is considered in use by other programs, and no run is started on it. For example 8GiB."""
     hardware_every_s: float = Field(default=5.0, ge=0, allow_inf_nan=False)
-    """A training records memory and load of its host, its process and its GPUs so often. 0: never."""
+    """Interval at which a training records memory and load of its host, process and GPUs, in seconds. 0: never."""
     low_disk: ByteSize = ByteSize(2 << 30)
-    """With less room in the data folder the page warns."""
+    """The page shows a warning if the data folder has less free space."""
     max_lost_workers: int = Field(default=3, ge=0)
-    """A run that has lost its worker more often than this is failed instead of queued again."""
+    """A run that has lost its worker more often than this fails instead of being queued again."""
     allowed_hosts: Annotated[list[str], NoDecode] = ["127.0.0.1", "localhost", "[::1]"]
-    """Host names under which the API may be reached (guards against DNS rebinding); add the public name behind a proxy."""
+    """Host names of the API (protects against DNS rebinding). Behind a proxy, add the public name."""
     trusted_proxies: Annotated[list[str], NoDecode] = []
-    """Addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Empty: nobody's."""
+    """Addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted. Empty: none."""
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _as_list(cls, given: object) -> object:
-        """A variable holds a JSON list, or names with commas between them."""
+        """Parses a JSON list or comma-separated names."""
         if not isinstance(given, str):
             return given
         if not given.lstrip().startswith("["):
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     @property
     def models_dir(self) -> Path:
-        """Each sub-folder with a config.json and safetensors is a model `local:<folder>`."""
+        """Each subfolder with config.json and safetensors files is a model `local:<folder>`."""
         return self.data_dir / "models"
 
     @property
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
         return self.data_dir / "datasets"
 
     def as_environment(self) -> dict[str, str]:
-        """The same settings as environment variables, for a child process."""
+        """Returns the settings as environment variables, for a child process."""
         text = self.model_dump(mode="json") | {"data_dir": str(self.data_dir.absolute())}
         return {
             f"RANKSCOPE_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
@@ -117,16 +117,16 @@ class Settings(BaseSettings):
         }
 
     def attempt_dir(self, run_id: str, attempt: int) -> Path:
-        """Log, checkpoints and results of one attempt; nobody else writes there."""
+        """Returns the folder with log, checkpoints and results of one attempt, to which only that attempt writes."""
         return self.runs_dir / run_id / f"attempt-{attempt}"
 
     def checkpoint_dir(self, run_id: str, attempt: int, step: int) -> Path:
-        """A checkpoint that is whole once the folder is there; attempt 0 is what a fork has taken from its parent."""
+        """Returns the folder of a checkpoint, which is complete once the folder exists. Attempt 0 of a fork is its parent's."""
         return self.attempt_dir(run_id, attempt) / "checkpoints" / f"step-{step}"
 
 
 def read_settings(**options: object) -> Settings:
-    """Settings by environment, with what a command line says before them. StartupError that names what is wrong."""
+    """Returns the settings: command-line options override environment variables. Raises StartupError for invalid ones."""
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     try:
         return Settings(**given)
@@ -143,7 +143,7 @@ def _refusal(error: Any, options: dict[str, Any]) -> str:
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Writes a small file so that a reader sees the old text or the new one, never a part."""
+    """Writes a small file. A reader sees either the old text or the new text."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(descriptor, mode)

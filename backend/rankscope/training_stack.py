@@ -1,4 +1,4 @@
-"""Whether training can run here at all. Loads none of it: torch takes seconds."""
+"""Checks that the packages for training are installed, without importing them: torch takes seconds."""
 
 import importlib.util
 
@@ -6,7 +6,7 @@ from rankscope.contract.errors import StartupError
 
 
 def check_training_stack() -> None:
-    """StartupError unless the packages that training needs are installed; none of them is loaded."""
+    """Raises StartupError unless the packages that training needs are installed."""
     for package in ("torch", "transformers", "peft", "datasets", "accelerate", "safetensors"):
         if importlib.util.find_spec(package) is None:
             raise StartupError(

@@ -1,4 +1,4 @@
-"""`rankscope up`: everything on one machine, in one command, ended cleanly by Ctrl-C."""
+"""`rankscope up`: everything on one machine with one command; Ctrl-C stops it cleanly."""
 
 import logging
 import signal
@@ -20,21 +20,21 @@ from rankscope.store.database.readiness import check_broker, open_database
 from rankscope.training_stack import check_training_stack
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
-"""Between two starts of a worker that ends by itself."""
+"""Between two starts of a worker that exits unexpectedly."""
 
 _log = logging.getLogger(__name__)
 
 
 def up(settings: Settings, *, with_demo: bool = True, echo: Callable[[str], None] = print) -> None:
-    """Serves until Ctrl-C or SIGTERM; StartupError with one sentence when it cannot start."""
-    # uvicorn handles both signals and then raises them again: without this, SIGTERM would skip the clean end below.
+    """Serves until Ctrl-C or SIGTERM. Raises StartupError with one sentence if it can't start."""
+    # uvicorn handles both signals and then raises them again. Without this, SIGTERM would skip the clean shutdown below.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     notices = prepare_data_dir(settings)
     check_training_stack()
     with (
         locked(
             settings.data_dir / "up.lock",
-            f"RankScope already runs on the data folder {settings.data_dir}. Stop it first, or choose another with --data-dir.",
+            f"RankScope already runs on the data folder {settings.data_dir}. Stop it, or choose another folder with --data-dir.",
         ),
         in_use(settings.data_dir),
         bound_socket(settings.host, settings.port) as listener,
@@ -56,7 +56,7 @@ def up(settings: Settings, *, with_demo: bool = True, echo: Callable[[str], None
             try:
                 serve(settings, listener, lambda: echo(f"RankScope is ready at {link}"))
             finally:
-                echo("Stopping: running runs write a checkpoint and go on at the next start.")
+                echo("Stopping. Running runs write a checkpoint and continue at the next start.")
                 keeper.stop()
         finally:
             if valkey:
@@ -64,7 +64,7 @@ def up(settings: Settings, *, with_demo: bool = True, echo: Callable[[str], None
 
 
 def queue_demo(settings: Settings, *, engine_has_runs: bool) -> None:
-    """Queues the demo run on an installation that has never had a run."""
+    """Queues the demo run if the installation has never had a run."""
     marker = settings.data_dir / "demo-queued"
     if engine_has_runs or marker.exists():
         return
@@ -72,10 +72,10 @@ def queue_demo(settings: Settings, *, engine_has_runs: bool) -> None:
     try:
         plan = make_plan(demo.config, Catalog(settings))
     except RankScopeError:
-        return  # the demo's packages are not installed; the page then starts empty and says how to launch a run
+        return  # the demo's packages are not installed: the page starts without runs and shows how to launch one
     except Exception:
-        # A start without the demo is better than none.
-        _log.exception("The demo run could not be queued.")
+        # Start without the demo.
+        _log.exception("Failed to queue the demo run.")
         return
     engine = create_engine(settings.resolved_database_url)
     with writing(engine) as session:
@@ -85,7 +85,7 @@ def queue_demo(settings: Settings, *, engine_has_runs: bool) -> None:
             now=time.time(),
             name=f"Demo: {runs.default_name(plan.config)}",
             tags=["demo"],
-            notes="Queued at the first start, so that there is something to watch.",
+            notes="Queued at the first start as an example.",
             environment=plan.environment,
             total_steps=plan.total_steps,
         )
@@ -102,7 +102,7 @@ def _has_runs(settings: Settings) -> bool:
 
 
 class WorkerKeeper:
-    """Keeps one worker process alive: a worker that ended by itself is started again, with a growing pause."""
+    """Keeps one worker process running: restarts it with exponential backoff if it exits unexpectedly."""
 
     def __init__(self, settings: Settings, echo: Callable[[str], None]) -> None:
         self._settings, self._echo = settings, echo
@@ -112,36 +112,36 @@ class WorkerKeeper:
         self._thread.start()
 
     def _keep(self) -> None:
-        pause_s, told = _FIRST_PAUSE_S, ""
+        pause_s, reported = _FIRST_PAUSE_S, ""
         while True:
             started = time.monotonic()
             code = self._child.process.wait()
             if self._stopping.is_set():
                 return
             if time.monotonic() - started > _LONGEST_PAUSE_S:
-                pause_s, told = _FIRST_PAUSE_S, ""
-            said = self._child.last_line() if code == 1 else ""
-            text = f"The worker ended with code {code}: {said or 'see ' + str(self._child.log)}"
-            if text != told:  # once: what keeps it from starting is the same each time
-                self._echo(f"{text} It is started again, at most every {_LONGEST_PAUSE_S:.0f} seconds.")
-                told = text
+                pause_s, reported = _FIRST_PAUSE_S, ""
+            reason = self._child.last_line() if code == 1 else ""
+            text = f"The worker exited with code {code}: {reason or 'see ' + str(self._child.log)}"
+            if text != reported:  # report the same reason only once
+                self._echo(f"{text} It will be restarted, at most every {_LONGEST_PAUSE_S:.0f} seconds.")
+                reported = text
             if not self._start_again(pause_s):
                 return
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _start_again(self, pause_s: float) -> bool:
-        """Whether a worker runs again; False once `stop` was called."""
+        """Starts the worker again, and retries until it succeeds. Returns False if `stop` was called."""
         while not self._stopping.wait(pause_s):
             try:
                 self._child = start_worker(self._settings)
                 return True
             except (OSError, StartupError) as error:
-                self._echo(f"The worker cannot be started ({error}).")
+                self._echo(f"The worker can't be started ({error}).")
                 pause_s = _LONGEST_PAUSE_S
         return False
 
     def stop(self) -> None:
-        """Drains: children write their checkpoints, runs go back to the queue."""
+        """Drains the worker: training processes write their checkpoints, and runs go back to the queue."""
         self._stopping.set()
         self._child.stop(self._settings.stop_grace_s + 10)
         self._thread.join(5)

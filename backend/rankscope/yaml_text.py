@@ -1,4 +1,4 @@
-"""A configuration as a person writes it: YAML or JSON, with bounds, and every fault named by its line and column."""
+"""Parses a configuration in YAML or JSON, with limits, and with line and column in every error."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from rankscope.contract.errors import RankScopeError
 
 MOST_BYTES = 500_000
 MOST_NODES = 20_000
-"""Values, after every alias has been replaced by what it stands for."""
+"""Number of values after all aliases have been expanded."""
 MOST_DEPTH = 30
 _PLAIN = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map", "merge")
@@ -24,11 +24,11 @@ _SHORT_FLOAT = re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
 
 
 class UnreadableText(RankScopeError):
-    """The text is not a configuration; the sentence says where and why."""
+    """The text is not a valid configuration; the message says where and why."""
 
 
 def read_mapping(path: Path, stdin: BinaryIO) -> dict[str, Any]:
-    """The named fields in a file, or in `stdin` for `-`. Raises UnreadableText."""
+    """Returns the fields in a file, or in `stdin` for `-`. Raises UnreadableText."""
     name = "standard input" if str(path) == "-" else str(path)
     try:
         if str(path) == "-":
@@ -37,22 +37,22 @@ def read_mapping(path: Path, stdin: BinaryIO) -> dict[str, Any]:
             with path.open("rb") as file:
                 data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise UnreadableText(f"{name} cannot be read: {error.strerror}.") from error
+        raise UnreadableText(f"{name} can't be read: {error.strerror}.") from error
     value = parse(_decoded(data, name), name)
     if not isinstance(value, dict):
         raise UnreadableText(
-            f"{name} has no configuration: the top must be named fields (model, data, method, training)."
+            f"{name} does not contain a configuration: the top level must have the fields model, data, method, training."
         )
     return value
 
 
 def parse(text: str, name: str) -> Any:
-    """The value of a text: objects, lists, text, numbers, true, false and null. Raises UnreadableText."""
+    """Returns the value of a YAML or JSON text: objects, lists, strings, numbers, true, false, null. Raises UnreadableText."""
     if text.lstrip().startswith("{"):
         try:
             return _json(text)
         except (ValueError, RecursionError):
-            pass  # YAML in braces, or a fault whose place YAML's own reader names
+            pass  # YAML in braces, or an error whose position the YAML parser reports
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -75,16 +75,16 @@ def parse(text: str, name: str) -> Any:
 
 def _decoded(data: bytes, name: str) -> str:
     if len(data) > MOST_BYTES:
-        raise UnreadableText(f"{name} is above {MOST_BYTES:,} bytes, which is more than a configuration can need.")
+        raise UnreadableText(f"{name} is larger than {MOST_BYTES:,} bytes, the limit for a configuration.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:4]:
-        raise UnreadableText(f"{name} is in UTF-16 or UTF-32; save it as UTF-8.")
+        raise UnreadableText(f"{name} is encoded in UTF-16 or UTF-32. Save it as UTF-8.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         raise UnreadableText(
-            f"{name}, line {line}, column {column}: the byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8."
+            f"{name}, line {line}, column {column}: the byte 0x{data[error.start]:02X} is not UTF-8. Save the file as UTF-8."
         ) from error
 
 
@@ -106,7 +106,7 @@ def _check_json(value: Any, depth: int) -> None:
     if depth == 0 or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError("too deep, or not finite")
     if isinstance(value, str):
-        value.encode()  # half of a character is a UnicodeEncodeError, which is a ValueError
+        value.encode()  # half of a surrogate pair raises UnicodeEncodeError, which is a ValueError
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_json(part, depth - 1)
 
@@ -120,7 +120,7 @@ def _refuse(node: Node, problem: str) -> yaml.constructor.ConstructorError:
 
 
 def _count(top: Node) -> None:
-    """Refuses more than MOST_NODES: ten lines of aliases can stand for a billion values."""
+    """Rejects more than MOST_NODES values: ten lines of aliases can expand to a billion values."""
     left = MOST_NODES
     waiting = [(top, 1)]
     while waiting:
@@ -128,10 +128,10 @@ def _count(top: Node) -> None:
         left -= 1
         if left < 0:
             raise _refuse(
-                node, f"its aliases stand for more than {MOST_NODES:,} values; write the configuration without them"
+                node, f"aliases expand to more than {MOST_NODES:,} values; write the configuration without them"
             )
         if depth > MOST_DEPTH:
-            raise _refuse(node, f"is nested more than {MOST_DEPTH} deep")
+            raise _refuse(node, f"nesting is deeper than {MOST_DEPTH} levels")
         if isinstance(node, MappingNode):
             waiting += [(part, depth + 1) for pair in node.value for part in pair]
         elif isinstance(node, SequenceNode):
@@ -139,7 +139,7 @@ def _count(top: Node) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without dates, sets, binary data and tags; a number such as 1e-3 is one, and a key stands once."""
+    """SafeLoader without dates, sets, binary data and tags; 1e-3 is a number, and a key may appear only once."""
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -154,7 +154,7 @@ class _Loader(yaml.SafeLoader):
         self._depth += 1
         if self._depth > MOST_DEPTH + 1:
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, f"is nested more than {MOST_DEPTH} deep", mark)
+            raise yaml.composer.ComposerError(None, None, f"nesting is deeper than {MOST_DEPTH} levels", mark)
         node: Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -162,20 +162,18 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: Node, deep: bool = False) -> Any:
         if node.tag not in _PLAIN:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            raise _refuse(
-                node, f"the tag {tag} is not allowed: write text, numbers, true, false, lists and named fields"
-            )
+            raise _refuse(node, f"the tag {tag} is not allowed: use text, numbers, true, false, lists and objects")
         try:
             value = super().construct_object(node, deep=deep)
         except (ValueError, OverflowError) as error:
-            raise _refuse(node, f"{node.value[:40]!r} is not a number that can be read") from error
+            raise _refuse(node, f"{node.value[:40]!r} is not a valid number") from error
         if isinstance(value, float) and not math.isfinite(value):
             raise _refuse(node, f"{node.value!r} is not a finite number")
         if isinstance(value, str) and not value.isascii():
-            try:  # JSON writes a character beyond U+FFFF as two halves
+            try:  # JSON writes a character above U+FFFF as a surrogate pair
                 return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
             except UnicodeDecodeError as error:
-                raise _refuse(node, "has half of a character") from error
+                raise _refuse(node, "contains half of a surrogate pair") from error
         return value
 
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -183,9 +181,9 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if not isinstance(key, ScalarNode) or key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
                 shown = f"{key.value!r} " if isinstance(key, ScalarNode) else ""
-                raise _refuse(key, f"the name of a field must be text; put {shown}in quotes")
+                raise _refuse(key, f"field names must be text; put {shown}in quotes")
             if key.value in seen:
-                raise _refuse(key, f"the field {key.value!r} is there twice")
+                raise _refuse(key, f"the field {key.value!r} appears twice")
             seen.add(key.value)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         return mapping

@@ -150,7 +150,7 @@ def test_an_installation_with_runs_is_only_replaced_on_demand_and_its_files_stay
     fill(old)
     write_backup(old, file)
     mine, other = fill(new)
-    with pytest.raises(StartupError, match=r"holds 2 run\(s\) already.*--replace"):
+    with pytest.raises(StartupError, match=r"already has 2 run\(s\).*--replace"):
         restore_backup(new, file)
     with pytest.raises(StartupError, match=f"Run {mine} is on a worker; stop all workers"):
         restore_backup(new, file, replace=True)
@@ -169,7 +169,7 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(make: Make, tmp_
     old, new, file = make("sqlite"), make("sqlite"), tmp_path / "b.tar.gz"
     fill(old)
     write_backup(old, file)
-    with pytest.raises(StartupError, match="exists already"):
+    with pytest.raises(StartupError, match="already exists"):
         write_backup(old, file)
     cut = tmp_path / "cut.tar.gz"
     cut.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -184,10 +184,10 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(make: Make, tmp_
     with tarfile.open(tampered, "w:gz") as archive:
         archive.add(tmp_path / "x", ".")
     for broken, words in (
-        (cut, "no whole backup"),
-        (other, "no whole backup"),
+        (cut, "not a complete RankScope backup"),
+        (other, "not a complete RankScope backup"),
         (tampered, "is damaged"),
-        (tmp_path, "no whole backup"),
+        (tmp_path, "not a complete RankScope backup"),
     ):
         with pytest.raises(StartupError, match=words):
             restore_backup(new, broken)
@@ -263,10 +263,10 @@ def test_the_commands_say_what_they_did_in_one_line(make: Make, tmp_path: Path) 
         )
 
     assert run(old, "backup", str(file)).stdout.startswith(f"{file}: 2 runs, 10 events, ")
-    assert run(new, "restore", str(file)).stdout == "2 runs and 10 events are back.\n"
+    assert run(new, "restore", str(file)).stdout == "2 runs and 10 events restored.\n"
     again = run(new, "restore", str(file))
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    assert "holds 2 run(s) already" in again.stderr
+    assert "already has 2 run(s)" in again.stderr
     empty = run(make("sqlite"), "backup", str(tmp_path / "c.tar.gz"))
     assert empty.returncode == 1
     assert "has no tables yet" in empty.stderr

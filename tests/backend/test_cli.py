@@ -69,19 +69,19 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ("text", "says"),
     [
         (LAUGHS, "more than 20,000 values"),
-        ("a: &a {<<: [*a, *a]}", "nested more than 30 deep"),
+        ("a: &a {<<: [*a, *a]}", "deeper than 30 levels"),
         ("b: &b {x: 1}\n" + "".join(f"c{n}: &c{n} {{<<: [*b, *b]}}\n" for n in range(9000)), "more than 20,000 values"),
-        ("a: &a [*a]", "nested more than 30 deep"),
-        ("[" * 100_000, "nested more than 30 deep"),
-        ("{" * 100_000, "nested more than 30 deep"),
-        ("- " * 100_000, "nested more than 30 deep"),
-        ("model: {id: x}\nmodel: {id: y}", "line 2, column 1: the field 'model' is there twice"),
-        ('{"model": 1,\n "model": 2}', "line 2, column 2: the field 'model' is there twice"),
+        ("a: &a [*a]", "deeper than 30 levels"),
+        ("[" * 100_000, "deeper than 30 levels"),
+        ("{" * 100_000, "deeper than 30 levels"),
+        ("- " * 100_000, "deeper than 30 levels"),
+        ("model: {id: x}\nmodel: {id: y}", "line 2, column 1: the field 'model' appears twice"),
+        ('{"model": 1,\n "model": 2}', "line 2, column 2: the field 'model' appears twice"),
         ("training:\n  learning_rate: .nan", "line 2, column 18: '.nan' is not a finite number"),
         ("a: -.inf", "not a finite number"),
         ('{"a": NaN, "b": .nan}', "not a finite number"),
         ("a: 1e999", "not a finite number"),
-        ("a: 1" + "0" * 5000, "not a number that can be read"),
+        ("a: 1" + "0" * 5000, "is not a valid number"),
         ("a: !!set {x}", "the tag !!set is not allowed"),
         ("a: !!binary aGk=", "the tag !!binary is not allowed"),
         ("a: !!timestamp 2024-01-01", "the tag !!timestamp is not allowed"),
@@ -90,19 +90,19 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a:\n\t- b", "line 2, column 1: found character '\\t'"),
         ("a: 'open", "line 1, column 9"),
         ("a: *nothing", "line 1, column 4: found undefined alias 'nothing'"),
-        ("1: x", "line 1, column 1: the name of a field must be text"),
-        ("? [a]\n: x", "the name of a field must be text"),
-        ('a: "\\ud800"', "line 1, column 4: has half of a character"),
-        ('{"a": "\\ud800"}', "line 1, column 7: has half of a character"),
+        ("1: x", "line 1, column 1: field names must be text"),
+        ("? [a]\n: x", "field names must be text"),
+        ('a: "\\ud800"', "line 1, column 4: contains half of a surrogate pair"),
+        ('{"a": "\\ud800"}', "line 1, column 7: contains half of a surrogate pair"),
         ("a: 1\n---\nb: 2", "another document"),
-        ("- a\n- b", "no configuration"),
-        ("just words", "no configuration"),
-        ("", "no configuration"),
+        ("- a\n- b", "does not contain a configuration"),
+        ("just words", "does not contain a configuration"),
+        ("", "does not contain a configuration"),
         ("a: b\x07", "line 1, column 5: the character U+0007"),
         ("a: b\nc: \x1b[31m", "line 2, column 4: the character U+001B"),
         (b"\xff\xfea\x00:\x00", "UTF-16"),
         (b"a: 1\nb: \xe9t\xe9", "line 2, column 4: the byte 0xE9 is not UTF-8"),
-        (b"a: " + b"x" * 600_000, "above 500,000 bytes"),
+        (b"a: " + b"x" * 600_000, "larger than 500,000 bytes"),
     ],
 )
 def test_configuration_that_cannot_be_read_is_one_sentence_with_its_place(
@@ -165,13 +165,15 @@ def test_no_text_whatsoever_is_more_than_a_value_or_a_sentence(text: str) -> Non
 
 def test_changes_are_read_like_a_configuration(command: Command) -> None:
     for change, says in [
-        ("training", "is no change"),
-        ("a..b=1", "is no change"),
+        ("training", "is not a valid change"),
+        ("a..b=1", "is not a valid change"),
         ("training.seed=*x", "undefined alias"),
         ("training.seed=.nan", "not a finite number"),
     ]:
         assert says in sentence(command("retry", "abcd", "--set", change))
-    assert "value of its own" in sentence(command("retry", "abcd", "--set", "training=3", "--set", "training.seed=1"))
+    assert "already gives training a value" in sentence(
+        command("retry", "abcd", "--set", "training=3", "--set", "training.seed=1")
+    )
 
 
 EVERY = [
@@ -232,9 +234,9 @@ def test_every_command_says_in_a_sentence_that_the_server_is_away_or_refuses(
         told = sentence(command(*arguments, input=config))
         assert "'abcd'" in told or "config.model.id" in told
     for url, says in [
-        (f"http://127.0.0.1:{free_port()}", "No RankScope server answers"),
-        ("http://127.0.0.1:x", "not an address"),
-        ("127.0.0.1:1", "not an address"),
+        (f"http://127.0.0.1:{free_port()}", "No RankScope server responds"),
+        ("http://127.0.0.1:x", "not a valid address"),
+        ("127.0.0.1:1", "not a valid address"),
         (other, "is not RankScope"),
     ]:
         monkeypatch.setenv("RANKSCOPE_URL", url)
@@ -282,12 +284,12 @@ def test_watch_goes_on_over_breaks_and_shows_each_event_once(settings: Settings)
     assert claimed is not None
     begin(engine, claimed)
     seen: list[int] = []
-    told: list[str] = []
+    notices: list[str] = []
     client = Client(f"http://127.0.0.1:{port}", TOKEN)
     client.pause_s = 0.05
 
     def watch() -> None:
-        seen.extend(event["seq"] for event in _noted(client.watch(claimed.run_id, tell=told.append), seen_so_far))
+        seen.extend(event["seq"] for event in _noted(client.watch(claimed.run_id, notify=notices.append), seen_so_far))
 
     seen_so_far: list[int] = []
     watching = threading.Thread(target=watch)
@@ -300,11 +302,13 @@ def test_watch_goes_on_over_breaks_and_shows_each_event_once(settings: Settings)
             last = sequence(engine, claimed.run_id)[-1]
             wait_for("the events to be shown", partial(ends_with, seen_so_far, last), deadline_s=20)
             server.stop()
-            wait_for("the break to be told", lambda: told[-1:] and "broke" in told[-1], deadline_s=20)
+            wait_for(
+                "the lost connection to be reported", lambda: notices[-1:] and "lost" in notices[-1], deadline_s=20
+            )
             append(engine, claimed, losses(step + 1))
             step += 1
             server = start_server(settings, port=port)
-            wait_for("the return to be told", lambda: "is back" in told[-1], deadline_s=20)
+            wait_for("the restored connection to be reported", lambda: "restored" in notices[-1], deadline_s=20)
         with writing(engine) as session:
             runs.transition(session, runs.get_run(session, claimed.run_id), RunStatus.done, now=9)
         watching.join(30)
@@ -315,10 +319,11 @@ def test_watch_goes_on_over_breaks_and_shows_each_event_once(settings: Settings)
         engine.dispose()
     assert seen == engine_rows
     # A server that is ending may take a connection once more before it is gone.
-    assert len(told) >= 6
-    assert [sentence.split(" (")[0] for sentence in told] == ["The connection broke", "The connection is back."] * (
-        len(told) // 2
-    )
+    assert len(notices) >= 6
+    assert [sentence.split(" (")[0] for sentence in notices] == [
+        "The connection was lost",
+        "The connection was restored.",
+    ] * (len(notices) // 2)
 
 
 def _noted(events: Any, noted: list[int]) -> Any:

@@ -101,8 +101,8 @@ def test_server_reaps_by_itself_whatever_goes_wrong_with_a_look(
     finally:
         server.stop()
         engine.dispose()
-    assert "no lease is looked at now" in caplog.text
-    assert "A look at the leases failed" in caplog.text
+    assert "leases are not checked" in caplog.text
+    assert "Checking the leases failed" in caplog.text
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])

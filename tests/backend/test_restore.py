@@ -198,7 +198,7 @@ def test_a_file_larger_than_the_disk_is_refused_before_it_is_unpacked(made: Made
         for member, content in made.members:
             packed.write(member.tobuf() + content + bytes(-len(content) % 512))
         packed.write(huge.tobuf() + bytes(1 << 20))
-    refuse(empty, source, "there is room for")
+    refuse(empty, source, "has space for")
 
 
 def test_a_header_that_claims_to_be_huge_is_not_read_into_memory(made: Made, empty: Settings) -> None:
@@ -311,7 +311,7 @@ def test_files_of_runs_that_are_in_no_table_are_left_out(made: Made, empty: Sett
 
 
 def test_a_running_installation_is_not_replaced(made: Made, empty: Settings) -> None:
-    with in_use(empty.data_dir), in_use(empty.data_dir), pytest.raises(StartupError, match="stop its server"):
+    with in_use(empty.data_dir), in_use(empty.data_dir), pytest.raises(StartupError, match="Stop its server"):
         restore_backup(empty, made.folder / "good.tar.gz")
     restore_backup(empty, made.folder / "good.tar.gz")
 
@@ -342,7 +342,7 @@ def test_a_commit_that_fails_leaves_files_and_rows_as_they_were(
 
 def test_nothing_starts_on_a_restore_that_was_cut_off(made: Made, empty: Settings) -> None:
     (empty.data_dir / "restore-unfinished").touch()
-    with pytest.raises(StartupError, match="cut off"), in_use(empty.data_dir):
+    with pytest.raises(StartupError, match="was interrupted"), in_use(empty.data_dir):
         pass
     restore_backup(empty, made.folder / "good.tar.gz")
     with in_use(empty.data_dir):

@@ -1,1 +1,1 @@
-"""One file with everything of an installation, and the way back."""
+"""Backup of an installation to one file, and restore from it."""

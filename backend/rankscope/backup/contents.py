@@ -1,4 +1,4 @@
-"""What a backup consists of."""
+"""The contents of a backup file."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from sqlmodel import SQLModel
 BACKUP_FORMAT = 1
 NOTE, DATABASE, RUNS = "backup.json", "database.db", "runs"
 BATCH = 1000
-# Jobs are left out: they last minutes.
+# Jobs are left out: they exist for minutes only.
 TABLES = [SQLModel.metadata.tables[name] for name in ("run", "worker", "attempt", "checkpoint", "event", "chunk")]
 
 
 @dataclass(frozen=True)
 class BackupNote:
-    """What a backup says of itself. `sha256` is that of its database."""
+    """The description of a backup, in backup.json. `sha256` is the checksum of its database."""
 
     format: int
     version: str
@@ -28,5 +28,6 @@ class BackupNote:
 
 
 def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""Restore: a backup file, whoever made it, into this installation's database and data folder; all of it or nothing.
+"""Restores a backup file, which is not trusted, to this installation's database and data folder, completely or not at all.
 
-Unpacked and checked in a folder of its own within the data folder, then swapped in. Nothing in the file decides where
-something is written, but for names below `runs/RUN/`, which are checked; links and special files are refused.
+The file is unpacked and checked in a temporary folder inside the data folder, and then swapped in. Names in the file decide
+where it is written only below `runs/RUN/`, where they are checked. Links and special files are refused.
 """
 
 import os
@@ -24,7 +24,7 @@ from rankscope.backup.rows import check_database, copy_checked
 from rankscope.backup.unpack import Refused, unpack
 from rankscope.contract import tables
 from rankscope.contract.errors import StartupError
-from rankscope.data_folder import alone, restoring
+from rankscope.data_folder import exclusive, restoring
 from rankscope.settings import Settings
 from rankscope.store import workers
 from rankscope.store.database.engine import create_engine, reading, writing
@@ -32,16 +32,17 @@ from rankscope.store.database.readiness import line_of, open_database
 
 
 def restore_backup(settings: Settings, source: Path, *, replace: bool = False) -> BackupNote:
-    """Puts a backup into this installation's database and data folder, in one transaction.
+    """Restores a backup to this installation's database and data folder, in one transaction. Returns its description.
 
-    The database must hold no runs, unless `replace`: then they go, and their files are set aside, not deleted. A backup of
-    an older version is brought up to date; one of a newer version is refused. Raises StartupError with one sentence.
+    The database must not have any runs, unless `replace` is set: then they are removed, and their files are moved to a
+    separate folder, not deleted. A backup of an older version is migrated; one of a newer version is refused. Raises
+    StartupError with one sentence.
     """
     changed = "nothing was changed"
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (
-            alone(settings.data_dir),
+            exclusive(settings.data_dir),
             tempfile.TemporaryDirectory(dir=settings.data_dir, prefix=".restore-") as name,
         ):
             working = Path(name)
@@ -50,7 +51,7 @@ def restore_backup(settings: Settings, source: Path, *, replace: bool = False) -
                 check_database(working / DATABASE, note)
             except Refused as error:
                 raise StartupError(
-                    f"{source} is no whole backup of RankScope: {error}. Nothing was changed."
+                    f"{source} is not a complete RankScope backup: {error}. Nothing was changed."
                 ) from error
             engine = open_database(settings.resolved_database_url, migrates=True)
             copy = create_engine(f"sqlite:///{working / DATABASE}")
@@ -67,13 +68,13 @@ def restore_backup(settings: Settings, source: Path, *, replace: bool = False) -
                         raise
             except Refused as error:
                 raise StartupError(
-                    f"{source} is no whole backup of RankScope: {error}. Nothing was changed."
+                    f"{source} is not a complete RankScope backup: {error}. Nothing was changed."
                 ) from error
             finally:
                 copy.dispose()
                 engine.dispose()
     except (OSError, SQLAlchemyError, sqlite3.Error, LookupError, ValueError) as error:
-        raise StartupError(f"The backup cannot be restored, and {changed}: {line_of(error)}") from error
+        raise StartupError(f"The backup can't be restored, and {changed}: {line_of(error)}") from error
     return note
 
 
@@ -81,8 +82,8 @@ def _make_empty(session: Session, *, replace: bool, lease_s: float) -> None:
     count = session.scalar(select(func.count()).select_from(tables.Run)) or 0
     if count and not replace:
         raise StartupError(
-            f"The database holds {count} run(s) already; restore into an empty installation, or give --replace, which "
-            "removes them and sets their files aside."
+            f"The database already has {count} run(s). Restore to an empty installation, or use --replace, which removes "
+            "them and moves their files to a separate folder."
         )
     owned = [row.id for row in session.scalars(select(tables.Run)) if row.status.is_owned]
     if owned:
@@ -97,7 +98,7 @@ def _make_empty(session: Session, *, replace: bool, lease_s: float) -> None:
 
 
 def _keep_known(restored: Path, known: set[str]) -> None:
-    """Drops files of runs that came after the backup's moment: they are in no table."""
+    """Deletes files of runs that were created after the database was copied: they are not in the tables."""
     if restored.is_dir():
         for folder in restored.iterdir():
             if folder.name not in known:
@@ -105,7 +106,7 @@ def _keep_known(restored: Path, known: set[str]) -> None:
 
 
 class _Swap:
-    """Replaces the runs' files by the restored ones. The old ones are set aside, and put back if the commit fails."""
+    """Replaces the runs' files with the restored ones. The old ones are moved away, and moved back if the commit fails."""
 
     def __init__(self, settings: Settings, restored: Path) -> None:
         self._runs, self._restored = settings.runs_dir, restored
@@ -113,7 +114,7 @@ class _Swap:
         self._was_set_aside = self._is_placed = False
 
     def do(self) -> None:
-        """Called last before the commit. Only names are changed: a link at `runs` is moved, not followed."""
+        """Moves the files; called last before the commit. A link at `runs` is renamed, not followed."""
         if os.path.lexists(self._runs):
             if not self._runs.is_symlink() and self._runs.is_dir() and not any(self._runs.iterdir()):
                 self._runs.rmdir()
@@ -125,7 +126,7 @@ class _Swap:
         self._is_placed = True
 
     def undo(self) -> str:
-        """Everything as it was; what is true now, for the error's sentence."""
+        """Moves everything back. Returns the resulting state, for the error message."""
         try:
             if self._is_placed:
                 os.rename(self._runs, self._restored)
@@ -134,5 +135,5 @@ class _Swap:
             else:
                 self._runs.mkdir(exist_ok=True)
         except OSError as error:
-            return f"the runs' files are in {self._aside} now ({error.strerror}); move them back to {self._runs}"
+            return f"the runs' files are now in {self._aside} ({error.strerror}); move them back to {self._runs}"
         return "nothing was changed"

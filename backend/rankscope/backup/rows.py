@@ -1,4 +1,4 @@
-"""The database of a backup: checked value by value, and copied."""
+"""Checks every value in the database of a backup, and copies its rows."""
 
 import json
 import sqlite3
@@ -36,26 +36,29 @@ _CHOICES: dict[tuple[str, str], tuple[str | None, ...]] = {
 }
 _RUN_IDS = {("run", "id"), ("run", "parent_id")} | {(table.name, "run_id") for table in TABLES}
 _LISTS = {("run", "tags"), ("run", "steer_requests"), ("worker", "gpus")}
-"""Columns of JSON that hold a list; the others hold an object."""
+"""JSON columns that contain a list; all others contain an object."""
 _JSON_TEXTS = {("event", "payload")}
-"""Columns of text that hold a JSON object."""
+"""Text columns that contain a JSON object."""
 _NOT_NEGATIVE = {"attempt", "number", "step", "seq", "last_seq", "chunked_seq", "first_seq", "size_bytes"}
 
 
 def check_database(path: Path, note: BackupNote) -> None:
-    """Its checksum, SQLite's own look, nothing but our tables; then it is brought up to this version's schema."""
+    """Checks the database file, and migrates it to this version's schema. Raises Refused.
+
+    It checks the checksum, runs SQLite's integrity check, and rejects tables and triggers that are not part of RankScope.
+    """
     try:
         if sha256_of(path) != note.sha256:
-            raise Refused("it is damaged: its database is not what was written")
+            raise Refused("it is damaged: the checksum of its database is wrong")
         with closing(sqlite3.connect(path)) as raw:
             raw.execute("PRAGMA trusted_schema=OFF")
             look_through(raw, None)
             ours = {*SQLModel.metadata.tables, "alembic_version"}
             for kind, name in raw.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"):
                 if kind not in ("table", "index") or (kind == "table" and name not in ours):
-                    raise Refused(f"its database has the {kind} {name!r}, which is not of RankScope")
+                    raise Refused(f"its database has the {kind} {name!r}, which is not part of RankScope")
             if raw.execute("SELECT version_num FROM alembic_version").fetchone() is None:
-                raise Refused("its database does not say of which version it is")
+                raise Refused("its database has no schema version")
         engine = create_engine(f"sqlite:///{path}")
         try:
             schema.migrate(engine)
@@ -64,15 +67,15 @@ def check_database(path: Path, note: BackupNote) -> None:
                 columns = {column["name"] for column in inspector.get_columns(table.name)}
                 expected = {column.name for column in table.c}
                 if columns != expected:
-                    raise Refused(f"table {table.name!r} of its database has other columns: {columns ^ expected}")
+                    raise Refused(f"table {table.name!r} of its database has different columns: {columns ^ expected}")
         finally:
             engine.dispose()
     except (SQLAlchemyError, sqlite3.Error, FileNotFoundError) as error:
-        raise Refused(f"its database cannot be read ({line_of(error)})") from error
+        raise Refused(f"its database can't be read ({line_of(error)})") from error
 
 
 def copy_checked(old: Session, new: Session) -> set[str]:
-    """Copies every row whose values are what the table says; the ids of the runs."""
+    """Checks and copies all rows. Returns the ids of the runs. Raises Refused for a value that its column doesn't allow."""
     runs: set[str] = set()
     for table in TABLES:
         result = old.connection().execution_options(yield_per=BATCH).execute(select(table))
@@ -83,7 +86,7 @@ def copy_checked(old: Session, new: Session) -> set[str]:
                 new.connection().execute(insert(table), [dict(row) for row in rows])
                 if table.name == "run":
                     runs |= {row["id"] for row in rows}
-        except (LookupError, ValueError, TypeError, OverflowError) as error:  # what SQLAlchemy cannot read at all
+        except (LookupError, ValueError, TypeError, OverflowError) as error:  # values that SQLAlchemy can't read at all
             raise Refused(f"table {table.name!r} of its database has an invalid value ({line_of(error)})") from error
         except SQLAlchemyError as error:
             if isinstance(error.__cause__, LookupError) or "constraint" in line_of(error).lower():
@@ -118,7 +121,7 @@ def _is_object(text: str) -> bool:
 
 
 def _is_of_type(kind: Any, value: object, name: tuple[str, str]) -> bool:
-    match kind.impl if isinstance(kind, TypeDecorator) else kind:  # SQLModel's strings are decorated ones
+    match kind.impl if isinstance(kind, TypeDecorator) else kind:  # SQLModel's string types are decorated
         case Enum():
             return isinstance(value, kind.enum_class or str)
         case JSON():

@@ -1,4 +1,4 @@
-"""A backup file, unpacked into a folder. Whoever made it: nothing in it is trusted."""
+"""Unpacks a backup file. Nothing in the file is trusted."""
 
 import gzip
 import io
@@ -23,11 +23,11 @@ _KEPT_FREE_BYTES = 64 << 20
 
 
 class Refused(Exception):
-    """The file is not a backup that can be restored; says what is wrong with it."""
+    """The backup can't be restored; the message says what is wrong with it."""
 
 
 class _Bounded(io.RawIOBase):
-    """The unpacked bytes, a part at a time: a header that claims to be huge is not read into memory."""
+    """Limits the size of a read, so that a header that claims to be huge is not loaded into memory."""
 
     def __init__(self, source: gzip.GzipFile) -> None:
         self._source = source
@@ -48,23 +48,23 @@ class _Bounded(io.RawIOBase):
 
 
 def unpack(source: Path, working: Path) -> BackupNote:
-    """The archive's files in `working`, and its note."""
+    """Unpacks the archive into `working`, and returns its description. Raises Refused, or OSError if the disk is too small."""
     seen: set[str] = set()
     try:
         with source.open("rb") as file, gzip.GzipFile(fileobj=file) as packed:
             bounded: Any = _Bounded(packed)
             with tarfile.open(fileobj=bounded, mode="r:") as archive:
                 while (member := archive.next()) is not None:
-                    archive.members.clear()  # type: ignore[attr-defined]  # it would keep all of them
+                    archive.members.clear()  # type: ignore[attr-defined]  # otherwise it keeps all of them
                     path = _place(member)
                     if path is None:
                         continue
                     folded = path.casefold()
                     if folded in seen:
-                        raise Refused(f"it has {path!r} twice, or once more in other case")
+                        raise Refused(f"it contains {path!r} twice, or in different case")
                     seen.add(folded)
                     _write(archive, member, working, path)
-            while packed.read(_COPY_BYTES):  # to its end: only there gzip compares its checksum
+            while packed.read(_COPY_BYTES):  # gzip checks its checksum only at the end
                 pass
         return _read_note(working / NOTE)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, IsADirectoryError, FileNotFoundError) as error:
@@ -72,7 +72,7 @@ def unpack(source: Path, working: Path) -> BackupNote:
 
 
 def _place(member: tarfile.TarInfo) -> str | None:
-    """Where the member belongs below the working folder; None for a folder, which its files bring along."""
+    """Returns the member's path in the working folder; None for a folder, which is created with its files."""
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     shown = member.name[:200]
     try:
@@ -82,7 +82,7 @@ def _place(member: tarfile.TarInfo) -> str | None:
     if not is_short:
         raise Refused(f"the name {shown!r} is too long or not text")
     if member.name.startswith("/") or ".." in parts or any(not c.isprintable() or c == "\\" for c in member.name):
-        raise Refused(f"the name {shown!r} leads out of its folder")
+        raise Refused(f"the name {shown!r} leads outside its folder")
     if not (member.isreg() or member.isdir()) or member.issparse():
         raise Refused(f"{shown!r} is a link or a special file")
     is_of_a_run = len(parts) >= 2 and parts[0] == RUNS and RUN_ID.fullmatch(parts[1])
@@ -91,13 +91,13 @@ def _place(member: tarfile.TarInfo) -> str | None:
             return None
     elif parts in ([NOTE], [DATABASE]) or (is_of_a_run and len(parts) >= 3):
         return "/".join(parts)
-    raise Refused(f"{shown!r} does not belong into a backup")
+    raise Refused(f"{shown!r} does not belong in a backup")
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, working: Path, path: str) -> None:
     free = shutil.disk_usage(working).free - _KEPT_FREE_BYTES
     if member.size > free:
-        raise OSError(f"{path!r} has {member.size:,} bytes, and there is room for {max(0, free):,} in the data folder")
+        raise OSError(f"{path!r} has {member.size:,} bytes, but the data folder has space for {max(0, free):,}")
     target = working / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -111,7 +111,7 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, working: Path, pat
             file.write(part)
             left -= len(part)
     if left:
-        raise Refused(f"{path!r} ends too early")
+        raise Refused(f"{path!r} is truncated")
 
 
 def _read_note(path: Path) -> BackupNote:
@@ -125,7 +125,7 @@ def _read_note(path: Path) -> BackupNote:
             if type(getattr(note, name)) is not kind and not (kind is float and type(getattr(note, name)) is int):
                 raise ValueError(f"{name} is not {kind.__name__}")
     except (ValueError, TypeError, RecursionError) as error:
-        raise Refused(f"its {NOTE} cannot be read ({line_of(error)})") from error
+        raise Refused(f"its {NOTE} can't be read ({line_of(error)})") from error
     if note.format != BACKUP_FORMAT:
-        raise Refused(f"it has backup format {note.format}, and this version reads {BACKUP_FORMAT}")
+        raise Refused(f"it has backup format {note.format}, but this version reads format {BACKUP_FORMAT}")
     return note

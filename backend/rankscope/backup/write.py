@@ -1,7 +1,7 @@
-"""Backup: one file with the database and the runs' files, made while everything runs.
+"""Writes a backup: one file with the database and the runs' files, while everything keeps running.
 
-The file is a tar.gz: `backup.json`, `database.db` (SQLite, whatever the installation's database is) and `runs/`. So a backup
-of PostgreSQL can be restored into SQLite, and the other way round.
+The file is a tar.gz with `backup.json`, `database.db` (SQLite, whichever database the installation uses) and `runs/`. So a
+backup of PostgreSQL can be restored to SQLite and vice versa.
 """
 
 import contextlib
@@ -31,13 +31,13 @@ from rankscope.store.database.readiness import line_of
 
 
 def write_backup(settings: Settings, target: Path, *, with_files: bool = True) -> BackupNote:
-    """Writes the backup to `target`, whole or not at all; nothing has to be stopped for it.
+    """Writes a backup to `target`, completely or not at all, and returns its description. Nothing has to be stopped.
 
-    The database is one moment of it. Of checkpoints those are taken that this moment knows, so that a restored run
-    resumes with nothing missing between its events and its checkpoint. Raises StartupError with one sentence.
+    The database is a consistent snapshot. The backup includes exactly the checkpoints in that snapshot, so that a restored
+    run resumes without a gap between its events and its checkpoint. Raises StartupError with one sentence.
     """
     if target.exists():
-        raise StartupError(f"{target} exists already; choose another name, or remove it first.")
+        raise StartupError(f"{target} already exists. Choose another name, or remove it first.")
     engine = _open(settings)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def write_backup(settings: Settings, target: Path, *, with_files: bool = True) -
             finally:
                 partial.unlink(missing_ok=True)
     except (OSError, SQLAlchemyError, sqlite3.Error) as error:
-        raise StartupError(f"The backup cannot be written: {line_of(error)}") from error
+        raise StartupError(f"The backup can't be written: {line_of(error)}") from error
     finally:
         engine.dispose()
     return note
@@ -72,9 +72,9 @@ def _open(settings: Settings) -> Engine:
 
 
 def _snapshot(engine: Engine, target: Path) -> None:
-    """One moment of the database as a SQLite file."""
+    """Writes a consistent snapshot of the database to a SQLite file."""
     if engine.dialect.name == "sqlite":
-        # SQLite's own online backup: one read transaction, which writers do not wait for.
+        # SQLite's online backup uses one read transaction, which doesn't block writers.
         with (
             contextlib.closing(sqlite3.connect(str(engine.url.database), timeout=20)) as source,
             contextlib.closing(sqlite3.connect(target)) as copy,
@@ -110,7 +110,7 @@ def _describe(database: Path, has_files: bool) -> BackupNote:
 
 
 def _pin_checkpoints(settings: Settings, database: Path, pinned: Path) -> None:
-    """Links the checkpoints that the snapshot knows: the worker may delete them while the archive is written."""
+    """Hard-links the checkpoints in the snapshot, because the worker may delete them while the archive is written."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         known = connection.execute("SELECT run_id, attempt, step FROM checkpoint").fetchall()
     for run_id, attempt, step in known:
@@ -118,7 +118,7 @@ def _pin_checkpoints(settings: Settings, database: Path, pinned: Path) -> None:
         copy = pinned / folder.relative_to(settings.runs_dir)
         try:
             shutil.copytree(folder, copy, symlinks=True, copy_function=_link)
-        except OSError:  # deleted a moment ago, or while it was being linked: then it is not part of the backup
+        except OSError:  # deleted in the meantime: then it is not part of the backup
             shutil.rmtree(copy, ignore_errors=True)
 
 
@@ -140,14 +140,14 @@ def _write_archive(settings: Settings, target: Path, working: Path, note: Backup
             archive.add(working / DATABASE, DATABASE)
             if note.has_files:
                 for path, name in _files(settings.runs_dir, working / RUNS):
-                    with contextlib.suppress(FileNotFoundError):  # a run may be deleted meanwhile
+                    with contextlib.suppress(FileNotFoundError):  # a run may be deleted in the meantime
                         archive.add(path, name, recursive=False)
         file.flush()
         os.fsync(file.fileno())
 
 
 def _files(runs: Path, pinned: Path) -> Iterator[tuple[Path, str]]:
-    """Files of runs with their names in the archive: checkpoints as pinned, the rest as it is there. No links."""
+    """Yields the runs' files and their names in the archive: the linked checkpoints and all other files, but no links."""
     for path in sorted(pinned.rglob("*")):
         if is_plain_file(pinned, path):
             yield path, f"{RUNS}/{path.relative_to(pinned).as_posix()}"

@@ -1,4 +1,4 @@
-"""The command `rankscope`. Servers: up, api, worker. Everything else speaks to a server over its REST API."""
+"""The `rankscope` command. `up`, `api` and `worker` start servers; other commands use a server's REST API."""
 
 from collections.abc import Callable
 

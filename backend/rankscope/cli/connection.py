@@ -1,4 +1,4 @@
-"""The server that commands speak to."""
+"""The connection to a server, for commands that use the REST API."""
 
 import os
 from collections.abc import Iterator
@@ -13,20 +13,22 @@ from rankscope.settings import read_settings
 
 @contextmanager
 def connected() -> Iterator[Client]:
-    """A client from RANKSCOPE_URL and RANKSCOPE_TOKEN, else for this machine's own server."""
+    """Connects to RANKSCOPE_URL with RANKSCOPE_TOKEN, or to this machine's server. Errors end the command with a sentence."""
     with one_sentence():
         settings = read_settings()
         token_file = settings.data_dir / "token"
         token = settings.token or (token_file.read_text(encoding="utf-8").strip() if token_file.is_file() else "")
         if not (token.isascii() and token.isprintable()):
-            fail("The token has characters that no token has; look at RANKSCOPE_TOKEN.")
+            fail("The token has invalid characters. Check RANKSCOPE_TOKEN.")
         url = os.environ.get("RANKSCOPE_URL") or f"http://{settings.host}:{settings.port}"
         try:
             with Client(url, token) as client:
                 yield client
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            fail(f"RANKSCOPE_URL is {url!r}, which is not an address ({error}). Write it as http://127.0.0.1:8123.")
+            fail(
+                f"RANKSCOPE_URL is {url!r}, which is not a valid address ({error}). Use a URL such as http://127.0.0.1:8123."
+            )
         except httpx.TransportError as error:
             fail(
-                f"No RankScope server answers at {url} ({error}). Start one with `rankscope up`, or set RANKSCOPE_URL."
+                f"No RankScope server responds at {url} ({error}). Start one with `rankscope up`, or set RANKSCOPE_URL."
             )

@@ -1,4 +1,4 @@
-"""Commands for this machine's own data folder and database: up, api, worker, backup, restore."""
+"""Commands for this machine's data folder and database: up, api, worker, backup, restore."""
 
 import os
 import sys
@@ -18,9 +18,9 @@ def up(
     host: Host = None,
     port: Port = None,
     data_dir: DataDir = None,
-    demo: Annotated[bool, typer.Option(help="Queue the demo run at the first start.")] = True,
+    demo: Annotated[bool, typer.Option(help="Queue the demo run on the first start.")] = True,
 ) -> None:
-    """Everything on this machine: Valkey, database, one worker, API and page. Ctrl-C ends it cleanly."""
+    """Run everything on this machine: Valkey, database, one worker, API and page. Ctrl-C stops it cleanly."""
     with starting():
         settings = read_settings(host=host, port=port, data_dir=data_dir)  # before the imports, which take a second
         from rankscope.up import up as serve
@@ -29,7 +29,7 @@ def up(
 
 
 def api(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
-    """Only the API and the page; database and broker by RANKSCOPE_DATABASE_URL and RANKSCOPE_BROKER_URL."""
+    """Run only the API and the page, with the database and broker of RANKSCOPE_DATABASE_URL and RANKSCOPE_BROKER_URL."""
     with starting():
         settings = read_settings(host=host, port=port, data_dir=data_dir)
         from rankscope.serve import serve_api
@@ -38,17 +38,17 @@ def api(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
 
 
 def worker(context: typer.Context) -> None:
-    """A worker of this host: takes queued runs and trains them (--slots N, --name NAME)."""
+    """Run a worker on this host, which takes queued runs and trains them (--slots N, --name NAME)."""
     os.execv(sys.executable, [sys.executable, "-m", "rankscope_worker", *context.args])
 
 
 def backup(
     file: Annotated[Path, typer.Argument(help="The file to write, for example rankscope.tar.gz.")],
-    files: Annotated[bool, typer.Option(help="Also logs, checkpoints and results of the runs.")] = True,
+    files: Annotated[bool, typer.Option(help="Include logs, checkpoints and results of the runs.")] = True,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write database and runs into one file, while everything runs. Works on this machine's data folder and database."""
+    """Write this machine's database and data folder to one file. Nothing has to be stopped."""
     from rankscope.backup.write import write_backup
 
     with starting():
@@ -59,14 +59,16 @@ def backup(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="A file that `rankscope backup` has written.")],
-    replace: Annotated[bool, typer.Option(help="Remove the runs that are there; their files are set aside.")] = False,
+    file: Annotated[Path, typer.Argument(help="A file written by `rankscope backup`.")],
+    replace: Annotated[
+        bool, typer.Option(help="Remove the existing runs; their files are kept in a separate folder.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a backup into this machine's database and data folder, which hold no runs yet."""
+    """Restore a backup to this machine's database and data folder, which must not have any runs."""
     from rankscope.backup.restore import restore_backup
 
     with starting():
         note = restore_backup(read_settings(data_dir=data_dir), file, replace=replace)
-    show(asdict(note), as_json, f"{note.runs} runs and {note.events:,} events are back.")
+    show(asdict(note), as_json, f"{note.runs} runs and {note.events:,} events restored.")

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands take, and how they are read."""
+"""Options and arguments that several commands share, and how they are parsed."""
 
 import sys
 from pathlib import Path
@@ -10,16 +10,18 @@ from rankscope import yaml_text
 from rankscope.cli.errors import fail
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: RANKSCOPE_HOST or 127.0.0.1.")]
-# As text: the settings refuse what is no port, in one sentence and with exit code 1, as all that keeps a server from starting.
+# A string, so that the settings reject an invalid port in one sentence and with exit code 1, like every start-up error.
 Port = Annotated[
-    str | None, typer.Option(help="Port to listen on; 0 takes a free one. Default: RANKSCOPE_PORT or 8123.")
+    str | None, typer.Option(help="Port to listen on; 0 chooses a free one. Default: RANKSCOPE_PORT or 8123.")
 ]
-DataDir = Annotated[Path | None, typer.Option(help="Folder for database, runs and token. Default: RANKSCOPE_DATA_DIR.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder with database, runs and token. Default: RANKSCOPE_DATA_DIR.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", help="FIELD=VALUE, e.g. training.learning_rate=0.001; may be repeated.")
+    list[str] | None, typer.Option("--set", help="FIELD=VALUE, such as training.learning_rate=0.001. May be repeated.")
 ]
-RunId = Annotated[str, typer.Argument(help="A run's id, as `rankscope runs` shows it.", metavar="RUN")]
+RunId = Annotated[str, typer.Argument(help="A run's id, as shown by `rankscope runs`.", metavar="RUN")]
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -30,18 +32,18 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def given_changes(given: list[str] | None) -> dict[str, Any]:
-    """`training.batch_size=8` as `{"training": {"batch_size": 8}}`; values are YAML."""
+    """Parses `training.batch_size=8` to `{"training": {"batch_size": 8}}`; values are YAML. Exits with 1 if it is invalid."""
     changes: dict[str, Any] = {}
     for text in given or []:
         path, sign, value = text.partition("=")
         if not sign or not all(path.split(".")):
-            fail(f"--set {text} is no change: write FIELD=VALUE, for example training.learning_rate=0.001.")
+            fail(f"--set {text} is not a valid change. Write FIELD=VALUE, for example training.learning_rate=0.001.")
         *parents, name = path.split(".")
         part: Any = changes
         for parent in parents:
             part = part.setdefault(parent, {})
             if not isinstance(part, dict):
-                fail(f"--set {text}: another --set gives {parent} a value of its own.")
+                fail(f"--set {text}: another --set already gives {parent} a value.")
         try:
             part[name] = yaml_text.parse(value, f"--set {text}")
         except yaml_text.UnreadableText as error:

@@ -1,4 +1,4 @@
-"""What commands print."""
+"""The output of commands."""
 
 import json
 import re
@@ -18,17 +18,17 @@ def show(value: Any, as_json: bool, line: str) -> None:
 
 
 def say(line: str) -> None:
-    """One printable line: names and messages may contain terminal control sequences."""
+    """Prints one line with control characters escaped: names and messages may contain terminal control sequences."""
     typer.echo(printable(line))
 
 
 def printable(text: str) -> str:
-    """The text with control characters, line breaks and changes of direction written out: "\\x1b", "\\u202e"."""
+    """Returns the text with control characters, line breaks and changes of direction escaped: "\\x1b", "\\u202e"."""
     return "".join(letter if letter == " " or not _ACTS.match(letter) else repr(letter)[1:-1] for letter in text)
 
 
 def event_line(event: dict[str, Any]) -> str | None:
-    """A line for a person, or None for what only charts need."""
+    """Returns a readable line for an event, or None for events that only charts need."""
     at = time.strftime("%H:%M:%S", time.localtime(event["time"]))
     step = f" step {event['step']}" if "step" in event else ""
     match event["kind"]:
@@ -38,7 +38,9 @@ def event_line(event: dict[str, Any]) -> str | None:
             evaluated = [f"{name} {value}" for name, value in event["values"].items() if name.startswith("eval_")]
             return f"{at}{step} {' '.join(evaluated)}" if evaluated else None
         case "prune":
-            return f"{at}{step} pruned {len(event['pruned'])}, back {len(event['regrown'])}, budget {event['budget']}"
+            return (
+                f"{at}{step} pruned {len(event['pruned'])}, regrown {len(event['regrown'])}, budget {event['budget']}"
+            )
         case "steer":
             done = f"refused: {event['refused']}" if event.get("refused") else "done"
             target = f" {event['target_rank']}" if event.get("target_rank") else ""

@@ -1,4 +1,4 @@
-"""Commands for runs that wait: queue, edit, priority."""
+"""Commands for queued runs: queue, edit, priority."""
 
 import json
 from pathlib import Path
@@ -13,11 +13,12 @@ from rankscope.cli.output import say, show
 
 def queue(
     first: Annotated[
-        list[str] | None, typer.Option("--first", help="Put this run first; several keep the order given.")
+        list[str] | None,
+        typer.Option("--first", help="Move this run to the front. May be repeated; the given order is kept."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the runs that wait, the next one first, or bring some to the front."""
+    """Show the queue, the next run first, or move runs to the front."""
     with connected() as client:
         answer = client.queue()
         if first:
@@ -37,14 +38,14 @@ def edit(
     config: Annotated[Path, typer.Argument(help="YAML or JSON of the new configuration.", metavar="CONFIG.yaml")],
     as_json: AsJson = False,
 ) -> None:
-    """Give a run that waits for its first start another configuration."""
+    """Replace the configuration of a queued run that has not started yet."""
     with connected() as client:
         answer = client.edit(run, read_config(config))
     show(answer, as_json, f"{run}  {answer['status']}  {answer['name']}")
 
 
 def priority(run: RunId, value: Annotated[int, typer.Argument(min=-1000, max=1000)], as_json: AsJson = False) -> None:
-    """Set a run's priority: higher ones start first."""
+    """Set a run's priority. Runs with a higher priority start first."""
     with connected() as client:
         answer = client.prioritize(run, value)
     show(answer, as_json, f"{run}  priority {answer['priority']}")

@@ -16,10 +16,10 @@ from rankscope.exports.uniform_adapter import Layout
 def launch(
     config: Annotated[
         Path,
-        typer.Argument(help="YAML or JSON of a run's configuration; - reads standard input.", metavar="CONFIG.yaml"),
+        typer.Argument(help="A run's configuration as YAML or JSON; - reads standard input.", metavar="CONFIG.yaml"),
     ],
     name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given several times.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag. May be repeated.")] = None,
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow the run until it ends.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,14 +32,12 @@ def launch(
 
 
 def list_runs(
-    status: Annotated[
-        list[str] | None, typer.Option(help="Only runs with this status; may be given several times.")
-    ] = None,
+    status: Annotated[list[str] | None, typer.Option(help="Only runs with this status. May be repeated.")] = None,
     search: Annotated[str, typer.Option(help="Only runs with these words in name, model or data.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, newest first."""
     with connected() as client:
         page = client.runs(status=status, search=search or None, limit=limit)
     if as_json:
@@ -63,7 +61,7 @@ def watch(run: RunId, as_json: AsJson = False) -> None:
 
 def stop(
     run: RunId,
-    save: Annotated[bool, typer.Option(help="Write a checkpoint first, to resume from.")] = True,
+    save: Annotated[bool, typer.Option(help="Write a checkpoint first, so that the run can be resumed.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Stop a run."""
@@ -73,14 +71,14 @@ def stop(
 
 
 def resume(run: RunId, as_json: AsJson = False) -> None:
-    """Queue a stopped or failed run again; it goes on from its newest checkpoint."""
+    """Queue a stopped or failed run again. It continues from its newest checkpoint."""
     with connected() as client:
         answer = client.resume(run)
     show(answer, as_json, f"{run}  {answer['status']}")
 
 
 def retry(run: RunId, change: Changes = None, as_json: AsJson = False) -> None:
-    """Queue a stopped or failed run again in other pieces, e.g. --set training.batch_size=8."""
+    """Queue a stopped or failed run again with a smaller memory footprint, e.g. --set training.batch_size=8."""
     with connected() as client:
         answer = client.retry(run, given_changes(change))
     show(answer, as_json, f"{run}  {answer['status']}")
@@ -88,19 +86,19 @@ def retry(run: RunId, change: Changes = None, as_json: AsJson = False) -> None:
 
 def fork(
     run: RunId,
-    step: Annotated[int | None, typer.Option(help="Of a kept checkpoint. Default: the newest.")] = None,
+    step: Annotated[int | None, typer.Option(help="Step of a kept checkpoint. Default: the newest.")] = None,
     change: Changes = None,
     name: Annotated[str | None, typer.Option(help="Name of the new run.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a new run from a checkpoint of another, with changes."""
+    """Start a new run from a checkpoint of another run, with changes."""
     with connected() as client:
         answer = client.fork(run, step=step, changes=given_changes(change), name=name)
     show(answer, as_json, f"{answer['id']}  {answer['status']}  {answer['name']}")
 
 
 def checkpoints(run: RunId, as_json: AsJson = False) -> None:
-    """List the checkpoints of a run that are kept."""
+    """List a run's kept checkpoints."""
     with connected() as client:
         answer = client.checkpoints(run)
     if as_json:
@@ -117,10 +115,10 @@ def steer(
     target_rank: Annotated[int | None, typer.Argument(help="The new target rank, with action target.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold or release the pruning of a live run, freeze its mask, or change its target rank."""
+    """Hold or release a live run's pruning, freeze its mask, or change its target rank."""
     with connected() as client:
         answer = client.steer(run, action, target_rank=target_rank)
-    show(answer, as_json, f"{run}  asked to {action}; the training answers at the end of a step")
+    show(answer, as_json, f"{run}  {action} requested; it takes effect at the end of a step")
 
 
 def export(
@@ -130,7 +128,7 @@ def export(
     ] = None,
     layout: Annotated[
         Layout,
-        typer.Option(help="uniform: for every reader of LoRA. compact: smaller, for PEFT and transformers."),
+        typer.Option(help="uniform: for every program that reads LoRA. compact: smaller, for PEFT and transformers."),
     ] = "uniform",
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +146,7 @@ def bundle(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Download everything of a run as a zip: events, metrics, ledger, logs, report, result."""
+    """Download all data of a run as a zip: events, metrics, ledger, logs, report, result."""
     target = output or Path(f"{run}-bundle.zip")
     with connected() as client:
         client.bundle(run, target)
@@ -156,7 +154,9 @@ def bundle(
 
 
 def _watch(client: Client, run_id: str, as_json: bool) -> None:
-    for event in client.watch(run_id, tell=lambda sentence: typer.echo(f"rankscope: {printable(sentence)}", err=True)):
+    for event in client.watch(
+        run_id, notify=lambda sentence: typer.echo(f"rankscope: {printable(sentence)}", err=True)
+    ):
         if as_json:
             typer.echo(json.dumps(event))
         elif (line := event_line(event)) is not None:

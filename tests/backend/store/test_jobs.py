@@ -175,19 +175,19 @@ def test_server_takes_jobs_back_ends_those_that_nobody_takes_and_deletes_old_one
     finished = claim(engine, worker="here")
     with writing(engine) as session:
         jobs.finish(session, finished, {}, now=3)
-    reaper.look_at_jobs()
+    reaper.reap_jobs()
     clock.now += 61
-    reaper.look_at_jobs()
+    reaper.reap_jobs()
     assert read_job(engine, lost).status == JobStatus.queued
     assert read_job(engine, done).status == JobStatus.done
-    reaper.look_at_jobs()  # sees the job as it waits now
+    reaper.reap_jobs()  # sees the job as it waits now
     clock.now += PREDICT.wait_s - 30
-    reaper.look_at_jobs()
+    reaper.reap_jobs()
     assert read_job(engine, lost).status == JobStatus.queued
     with reading(engine) as session:
         assert jobs.get_job(session, done, PREDICT) is None
     clock.now += 31
-    reaper.look_at_jobs()
+    reaper.reap_jobs()
     job = read_job(engine, lost)
     assert (job.status, job.error) == (
         "failed",
@@ -196,9 +196,9 @@ def test_server_takes_jobs_back_ends_those_that_nobody_takes_and_deletes_old_one
             "next_step": "Start one with `rankscope worker`, then try again.",
         },
     )
-    reaper.look_at_jobs()
+    reaper.reap_jobs()
     clock.now += PREDICT.kept_s + 1
-    reaper.look_at_jobs()
+    reaper.reap_jobs()
     with reading(engine) as session:
         assert jobs.resting(session) == []
         assert JOBS.held(session) == []
