@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
+from peft.utils.hotswap import hotswap_adapter
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaForSequenceClassification
@@ -153,6 +154,41 @@ def test_a_reader_that_divides_alpha_by_the_tensors_rank_gets_a_uniform_export_r
         update = compact[other].double() @ compact[name].double()
         read = config["lora_alpha"] / uniform[name].shape[0] * uniform[other].double() @ uniform[name].double()
         torch.testing.assert_close(read, update)
+
+
+@pytest.mark.filterwarnings("ignore:The density 1.0")
+def test_peft_merges_and_swaps_uniform_exports_and_refuses_compact_ones(tmp_path: Path) -> None:
+    expected = {}
+    for name, seed in (("first", 1), ("second", 2)):
+        model, task = build("llama")
+        model = wrap(model, DynamicRankConfig(target_rank=2), task)
+        fill(model, seed)
+        expected[name] = logits(model, batch("llama"))
+        for layout in ("uniform", "compact"):
+            export_lora(model, tmp_path / layout / name, layout)
+
+    def both(layout: str) -> Any:
+        loaded = PeftModel.from_pretrained(build("llama")[0], tmp_path / layout / "first")
+        loaded.load_adapter(tmp_path / layout / "second", "second")
+        return loaded
+
+    uniform = both("uniform")
+    uniform.load_adapter(tmp_path / "uniform" / "first", "copy")
+    # Merges that must give the first adapter: with nothing of the second, and with a copy that has the same signs.
+    uniform.add_weighted_adapter(["default", "second"], [1.0, 0.0], "linear", combination_type="linear")
+    uniform.add_weighted_adapter(["default", "copy"], [1.0, 1.0], "ties", combination_type="ties", density=1.0)
+    for merged in ("linear", "ties"):
+        uniform.set_adapter(merged)
+        torch.testing.assert_close(logits(uniform, batch("llama")), expected["first"], rtol=1e-5, atol=1e-5)
+    uniform.set_adapter("default")
+    hotswap_adapter(uniform, str(tmp_path / "uniform" / "second"), "default")
+    torch.testing.assert_close(logits(uniform, batch("llama")), expected["second"], rtol=1e-5, atol=1e-5)
+
+    compact = both("compact")
+    with pytest.raises(RuntimeError, match="equal size"):
+        compact.add_weighted_adapter(["default", "second"], [1.0, 0.0], "linear", combination_type="linear")
+    with pytest.raises(ValueError, match="alpha_pattern"):
+        hotswap_adapter(compact, str(tmp_path / "compact" / "second"), "default")
 
 
 def test_an_unknown_layout_is_refused_with_those_there_are(tmp_path: Path) -> None:
