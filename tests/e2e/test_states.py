@@ -107,6 +107,14 @@ def test_states_are_shown_as_they_are_and_can_be_acted_on(
     page.keyboard.press("Alt+ArrowUp")
     expect(lines.nth(2)).to_have_attribute("data-run", failing)
     picture(page, "queue")
+    row = page.get_by_test_id("run-row").first
+    for width, name_width in ((1280, 300), (768, 200)):
+        page.set_viewport_size({"width": width, "height": 900})
+        box = row.locator(".col-name").bounding_box()
+        assert box is not None
+        assert box["width"] >= name_width
+        expect(row.get_by_role("progressbar")).to_be_visible()
+        expect(row.locator(".col-headline")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.get_by_role("banner").get_by_role("button", name="More")).to_be_in_viewport(ratio=1)
     page.set_viewport_size({"width": 1440, "height": 1000})
