@@ -32,8 +32,13 @@ export function NewRunPage() {
     () => (schema.data ? formSections(schema.data as JsonSchema) : null),
     [schema.data],
   );
+  const unknown =
+    controls.data && !control ? new Error(`Run ${from} offers no comparison with ${as}.`) : null;
   const failed =
-    schema.error ?? presets.error ?? (from ? origin.error : null) ?? (as ? controls.error : null);
+    schema.error ??
+    presets.error ??
+    (from ? origin.error : null) ??
+    (as === null ? null : (controls.error ?? unknown));
   const isReady = sections && presets.data && (from === null || origin.data) && (as === null || control);
   const wanted = presets.data?.find((preset) => preset.key === params.get("preset")) ?? presets.data?.[0];
   return (
@@ -65,6 +70,7 @@ export function NewRunPage() {
           error={failed}
           onRetry={() => {
             for (const query of [schema, presets, origin, controls]) if (query.error) void query.refetch();
+            if (unknown) void controls.refetch();
           }}
         />
       ) : (
