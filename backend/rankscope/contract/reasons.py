@@ -31,3 +31,6 @@ UNCHANGED_WOULD_FAIL = frozenset(
     {"bad_data", "missing_model", "data_changed", "model_changed", "bad_input", "damaged_checkpoint"}
 )
 """Nothing of this is tried again by itself, and a resume as it is would end the same way."""
+
+FILES_AT_FAULT = frozenset({"bad_data", "missing_model", "data_changed", "model_changed"})
+"""Of them, those that a resume gets past once the files are right again, with or without a checkpoint."""

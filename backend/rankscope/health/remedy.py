@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rankscope.contract.batch import smaller_batch
 from rankscope.contract.config import RunConfig
-from rankscope.contract.reasons import OUT_OF_MEMORY, UNCHANGED_WOULD_FAIL
+from rankscope.contract.reasons import FILES_AT_FAULT, OUT_OF_MEMORY, UNCHANGED_WOULD_FAIL
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 
@@ -61,7 +61,7 @@ def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
 def unavailable_actions(run: Run, kept_steps: Sequence[int]) -> dict[RunAction, str]:
     """Actions that cannot be taken now -> why. `kept_steps`: of its checkpoints; a run in training may get one any time."""
     reasons: dict[RunAction, str] = {}
-    if run.status == RunStatus.failed and not kept_steps:
+    if run.status == RunStatus.failed and not kept_steps and run.reason not in FILES_AT_FAULT:
         reasons["resume"] = "The run keeps no checkpoint to resume from."
     if run.attempt == 0:
         reasons["fork"] = "The run has not started, so there is no checkpoint to fork from."

@@ -756,7 +756,8 @@ export interface paths {
          * Resume Run
          * @description Puts a stopped or failed run back into the queue; it continues from its newest checkpoint.
          *
-         *     Refused if the files of the model or the data set have changed since the launch.
+         *     Refused if the files of the model or the data set have changed since the launch, and if the run failed and keeps no
+         *     checkpoint: a retry starts it again from step 0.
          */
         post: operations["resume_run"];
         delete?: never;

@@ -17,10 +17,11 @@ from rankscope.api.shapes.requests import MethodSwitch, RunCheck, RunCreate, Run
 from rankscope.api.shapes.runs import RunDetail, RunPage
 from rankscope.catalog.changed_inputs import check_before_queueing
 from rankscope.contract.config import RunConfig
-from rankscope.contract.errors import BadInput
+from rankscope.contract.errors import BadInput, InvalidTransition
 from rankscope.contract.presets import presets
 from rankscope.contract.problems import bad_input
 from rankscope.contract.status import RunStatus
+from rankscope.health.remedy import unavailable_actions
 from rankscope.launch.method_switch import switch_method
 from rankscope.launch.plan import make_plan
 from rankscope.store import run_list, runs
@@ -196,12 +197,17 @@ def resume_run(
 ) -> RunDetail:
     """Puts a stopped or failed run back into the queue; it continues from its newest checkpoint.
 
-    Refused if the files of the model or the data set have changed since the launch.
+    Refused if the files of the model or the data set have changed since the launch, and if the run failed and keeps no
+    checkpoint: a retry starts it again from step 0.
     """
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         runs.check_resumable(run)
+        kept_steps = [row.step for row in views.kept_checkpoints(session, run, settings)]
+        why_not = unavailable_actions(run, kept_steps).get("resume")
         config, environment = RunConfig.stored(run.config), run.environment
+    if why_not is not None:
+        raise InvalidTransition(why_not, "Retry the run to start it again from step 0, or launch a new run.")
     check_before_queueing(catalog, config, environment)
     with writing(engine) as session:
         run = runs.request_resume(session, run_id, now=now)

@@ -144,8 +144,21 @@ def test_failed_run_without_a_checkpoint_is_started_again_and_neither_resumed_no
         "fork": "The run keeps no checkpoint to fork from.",
     }
     assert (failed["remedy"]["action"], failed["remedy"]["label"]) == ("retry", "Start again from step 0")
+    refused = api.post(f"/api/v1/runs/{run_id}/resume")
+    assert (refused.status_code, refused.json()["detail"]) == (409, failed["unavailable"]["resume"])
+    assert "Retry the run" in refused.json()["next_step"]
     again = api.post(f"/api/v1/runs/{run_id}/retry", json={"changes": failed["remedy"]["changes"]})
     assert (again.status_code, again.json()["status"]) == (200, "queued")
+
+
+@pytest.mark.parametrize("reason", ["data_changed", "model_changed", "bad_data", "missing_model"])
+def test_run_whose_files_were_at_fault_is_resumed_without_a_checkpoint_once_they_are_right(
+    api: httpx.Client, launch: Callable[..., str], engine: Engine, reason: str
+) -> None:
+    run_id = launch()
+    end(engine, run_id, RunStatus.failed, reason)
+    assert "resume" not in api.get(f"/api/v1/runs/{run_id}").json()["unavailable"]
+    assert api.post(f"/api/v1/runs/{run_id}/resume").json()["status"] == "queued"
 
 
 def test_a_fork_is_a_child_with_its_own_copy_of_the_checkpoint(
