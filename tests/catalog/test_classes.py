@@ -79,13 +79,13 @@ def test_a_missing_label_in_json_lines_is_no_class(divide: Divide, empty: str) -
     assert [(each.reason, each.rows) for each in counts.left_out] == [("no label in column 'label'", 41)]
 
 
-@pytest.mark.parametrize("word", ["None", "N/A", "none", "NA"])
+@pytest.mark.parametrize("word", ["None", "N/A", "none", "NA", "(null)", "\\N", "#VALUE!", "undefined"])
 def test_words_that_people_use_for_a_class_stay_one_and_are_said(divide: Divide, word: str) -> None:
     counts = divide("rows.csv", csv_of("x", "y", word, times=40))
     assert counts.labels == sorted(["x", "y", word])
     (warning,) = counts.warnings
     assert f"{word!r} is a separate class with 40 rows" in warning
-    assert divide("rows.jsonl", json_of('"x"', '"y"', f'"{word}"', times=40)).labels == counts.labels
+    assert divide("rows.jsonl", json_of('"x"', '"y"', json.dumps(word), times=40)).labels == counts.labels
 
 
 def test_missing_texts_are_left_out_and_never_become_words(divide: Divide, catalog: Catalog) -> None:
@@ -132,7 +132,7 @@ def test_a_number_that_is_spelled_in_one_way_keeps_it(divide: Divide) -> None:
 def test_classes_that_differ_in_capitals_or_spaces_are_said(divide: Divide) -> None:
     counts = divide("rows.csv", csv_of("Fresh", "fresh", "rotten", " rotten ", times=30))
     assert counts.labels == ["Fresh", "fresh", "rotten"]
-    assert [w for w in counts.warnings if "'Fresh' and 'fresh' differ only in case or spaces" in w]
+    assert [w for w in counts.warnings if "'Fresh' and 'fresh' differ only in case, spaces" in w]
 
 
 @pytest.mark.parametrize("header", ["text , label ", "Text,Label", " TEXT,LABEL", "\ufefftext,label"])
@@ -141,6 +141,38 @@ def test_names_of_columns_are_found_with_spaces_and_capitals(divide: Divide, cat
     assert (counts.text_columns[0].casefold(), counts.target_column.casefold()) == ("text", "label")
     asked = divide("rows.csv", csv_of("x", "y", times=30, header=header), text_columns=[" Text"], label_column="label ")
     assert (asked.text_columns, asked.target_column) == (counts.text_columns, counts.target_column)
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (("a b", "a\u200bb", "ab"), "'a\\u200bb' and 'ab' differ only in case, spaces or invisible characters"),
+        (("a b", "a  b", "a\u00a0b"), "'a b', 'a  b' and 'a\\xa0b' differ only in"),
+        (
+            ("1", "+1", "1e0", "\uff11"),
+            "are equal numbers, and are separate classes",
+        ),
+        (
+            tuple(f"{n}.5" for n in range(7)),
+            "has 7 classes, all of them numbers. If they are scores, choose another column",
+        ),
+        (tuple(f"user {n}" for n in range(100)), "has 100 classes in 300 rows. If they are ids, choose another column"),
+    ],
+)
+def test_classes_that_are_easily_a_mistake_are_said(divide: Divide, labels: tuple[str, ...], sentence: str) -> None:
+    counts = divide("rows.csv", csv_of(*labels, times=3 if len(labels) == 100 else 30))
+    assert counts.labels == sorted(labels)
+    assert [warning for warning in counts.warnings if sentence in warning], counts.warnings
+
+
+def test_an_accent_that_is_a_character_of_its_own_makes_no_other_class(divide: Divide, catalog: Catalog) -> None:
+    counts = divide("rows.csv", csv_of("caf\u00e9", "cafe\u0301", "bar", times=30))
+    assert counts.labels == ["bar", "caf\u00e9"]
+    assert [w for w in counts.warnings if r"'cafe\u0301' and 'caf\xe9' are the same class, 'café'" in w], (
+        counts.warnings
+    )
+    assert dict(catalog.dataset("local:rows.csv").classes) == {"caf\u00e9": 60, "bar": 30}
+    assert divide("one.csv", csv_of("cafe\u0301", "bar", times=30)).labels == ["bar", "cafe\u0301"]
 
 
 # ---------------------------------------------------------------- no classes

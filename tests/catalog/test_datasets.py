@@ -149,6 +149,8 @@ DEEP = "[" * 200_000
         ("digits.jsonl", f'{{"text": "a", "label": {"1" * 5000}}}\n', "Line 1 is not JSON"),
         ("twice.jsonl", '{"text": "a", "label": 1, "text": "b"}\n', "Line 1 has the name 'text' twice"),
         ("half.jsonl", '{"text": "a\\ud83d", "label": 1}\n', "Line 1 has half of a surrogate pair"),
+        ("nul.jsonl", '{"text": "a\\u0000", "label": 1}\n', "Line 1 has a NUL"),
+        ("nothing.jsonl", "{}\n{}\n", "empty objects"),
         ("wide.jsonl", "".join(f'{{"name {n}": 1}}\n' for n in range(1100)), "more than 1,000 columns"),
         ("reviews.json", '[{"text": "a"}]', "a JSON document"),
         ("reviews.csv.gz", gzip.compress(b"text,label\na,b\n", mtime=0), "compressed"),
@@ -216,6 +218,8 @@ def test_hidden_files_notes_and_code_are_passed_over(settings: Settings) -> None
         (b"two\nlines.csv", "a line break"),
         (b"\x1b[31mred.csv", "control character"),
         (b"a" * 220 + b".csv", "224 characters"),
+        ("\u202egpj.csv".encode(), "invisible character"),
+        ("zero\u200bwidth.csv".encode(), "invisible character"),
     ],
 )
 def test_a_name_that_no_run_could_hold_is_refused_in_letters_that_json_takes(
@@ -225,11 +229,14 @@ def test_a_name_that_no_run_could_hold_is_refused_in_letters_that_json_takes(
     (entry,) = (entry for id, entry in listed(settings).items() if id.startswith("local:"))
     assert words in (entry.problem or "")
     assert entry.next_step == "Rename it."
-    assert "\n" not in entry.id
+    assert all(letter.isprintable() for letter in entry.id)
     json.dumps(entry.id, ensure_ascii=False).encode()
 
 
-@pytest.mark.parametrize("name", ['it\'s "fine".csv', "ein Name mit Leerzeichen.csv", "评论.csv", "a%2Fb&c?.csv"])
+@pytest.mark.parametrize(
+    "name",
+    ['it\'s "fine".csv', "ein Name mit Leerzeichen.csv", "评论.csv", "a%2Fb&c?.csv", "👩\u200d💻.csv", "a\u00a0b.csv"],
+)
 def test_unusual_names_that_are_text_work(settings: Settings, write: Write, name: str) -> None:
     assert write(name, "text,label\na,b\nc,d\n").problem is None
     assert Catalog(settings).dataset(f"local:{name}").rows == 2

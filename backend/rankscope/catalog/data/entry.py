@@ -6,7 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from unicodedata import category
 
+from rankscope.catalog.data.files import JOINERS, UNREADABLE
 from rankscope.catalog.data.labels import LeftOut
 from rankscope.catalog.data.records import NotText
 from rankscope.catalog.data.tables import Table, open_rotten_tomatoes, open_table
@@ -81,11 +83,10 @@ def id_of(name: str) -> str:
 def readable(name: str) -> str:
     """Returns a file's name as printable text: other bytes and characters are escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(letter if letter == " " or letter.isprintable() else _escaped(letter) for letter in text)
-
-
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape").decode() if letter < "\x80" else letter
+    return "".join(
+        letter if letter in JOINERS or category(letter) not in UNREADABLE else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def broken(name: str, path: Path, problem: str, next_step: str) -> DatasetEntry:

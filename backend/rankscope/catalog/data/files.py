@@ -83,6 +83,10 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
 _HTML = (b"<!doctype html", b"<html", b"<?xml")
 _NOTES = frozenset({"README", "LICENSE", "LICENCE", "NOTICE", "COPYING", "Makefile", "__MACOSX", "lost+found"})
 _CHECK_EVERY = 8 << 20
+JOINERS = "\u200c\u200d"
+"""Invisible, and part of words and emojis."""
+UNREADABLE = frozenset({"Cs", "Cc", "Cf", "Zl", "Zp"})
+"""Categories of characters that names must not contain, except for the joiners."""
 HEAD = 8192
 
 
@@ -123,9 +127,11 @@ def check_path(path: Path) -> Stamp:
     Raises BrokenFile if its name or type shows that it isn't a data set, and FileNotFoundError if there is no such file.
     """
     name = path.name
-    categories = {category(letter) for letter in name}
-    if categories & {"Cs", "Cc", "Zl", "Zp"}:
+    categories = {category(letter) for letter in name if letter not in JOINERS}
+    if categories & UNREADABLE:
         why = "is not UTF-8" if "Cs" in categories else "has a line break or another control character"
+        if categories & UNREADABLE == {"Cf"}:
+            why = "has an invisible character, such as one that changes the direction of the text"
         raise BrokenFile(f"Its name {why}.", "Rename it.")
     if len(name) > 190:
         raise BrokenFile(f"Its name has {len(name)} characters; at most 190 are allowed.", "Rename it.")

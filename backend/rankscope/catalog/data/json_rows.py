@@ -46,8 +46,7 @@ def json_records(lines: Lines, seen: dict[str, None], columns: list[str]) -> Ite
         except RecursionError as error:
             raise BrokenFile(f"Line {number} is nested too deeply.", "Write flat objects.") from error
         except ValueError as error:
-            hint = "Write one object per line, without [ ] around them." if line[0] == "[" else FIX
-            raise BrokenFile(f"Line {number} is not JSON: {str(error)[:200]}.", hint) from error
+            raise BrokenFile(f"Line {number} is not JSON: {str(error)[:200]}.", _hint(line.strip())) from error
         if not isinstance(record, dict):
             raise BrokenFile(
                 f"Line {number} is {_JSON_KINDS.get(type(record), 'a number')}, not an object.",
@@ -62,9 +61,31 @@ def json_records(lines: Lines, seen: dict[str, None], columns: list[str]) -> Ite
             columns.extend(new)
             check_bounds(columns)
             _check_letters(number, new)
+        if "\\u0000" in line:
+            _check_no_nul(number, record)
         if "\\ud" in line or "\\uD" in line:
             _check_letters(number, [value for value in record.values() if isinstance(value, str)])
         yield number, record
+
+
+def _hint(line: str) -> str:
+    """What to do about a line that is not JSON."""
+    if line.startswith("["):
+        return "Write one object per line, without [ ] around them."
+    if line.startswith("{") and line.endswith(","):
+        return "Write one object per line, without commas between them."
+    if line == "{":
+        return "Write each object on one line."
+    if not line.startswith(("{", '"')):
+        return "If it is a table with a header, name it .csv or .tsv; otherwise write one JSON object per line."
+    return FIX
+
+
+def _check_no_nul(number: int, record: Record) -> None:
+    """Raises BrokenFile for a NUL character, as for a CSV file: not every database accepts it."""
+    for name, value in record.items():
+        if "\0" in name or (isinstance(value, str) and "\0" in value):
+            raise BrokenFile(f"Line {number} has a NUL character (\\u0000).", "Remove it.")
 
 
 def _check_letters(number: int, texts: list[str]) -> None:

@@ -2,11 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from rankscope.catalog.data.columns import is_number
 
@@ -14,7 +14,41 @@ MOST_CLASSES = 1000
 LONGEST_LABEL = 200
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 # Words that may mean "missing" or may be a class: kept as a class, with a warning.
-_DOUBTFUL = frozenset({"none", "n/a", "na", "nan", "null", "nil", "<na>", "#n/a", "-", "?", "unknown"})
+_DOUBTFUL = frozenset(
+    {
+        *(
+            "none",
+            "n/a",
+            "na",
+            "nan",
+            "nat",
+            "null",
+            "nil",
+            "(null)",
+            "<null>",
+            "<na>",
+            "\\n",
+            "-",
+            "--",
+            ".",
+            "?",
+            "unknown",
+        ),
+        *(
+            "undefined",
+            "missing",
+            "empty",
+            "(blank)",
+            "#n/a",
+            "#value!",
+            "#ref!",
+            "#name?",
+            "#div/0!",
+            "#num!",
+            "#null!",
+        ),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -47,14 +81,17 @@ class LeftOutCounter:
 def merge_spellings(labels: Iterable[str]) -> dict[str, str]:
     """Maps each label to its class. Equal numbers are one class with the shortest spelling: 1.0 and 1.00 become 1.
 
-    A number with a single spelling keeps it.
+    So are labels that differ only in how an accent is encoded, because they look the same. A label with a single spelling
+    keeps it.
     """
-    spellings: defaultdict[Decimal, list[str]] = defaultdict(list)
+    spellings: defaultdict[Decimal | str, list[str]] = defaultdict(list)
     classes = {}
     for label in labels:
         classes[label] = label
         if _NUMBER.fullmatch(label):
             spellings[Decimal(label)].append(label)
+        elif not label.isascii():
+            spellings[normalize("NFC", label)].append(label)
     for same in spellings.values():
         classes |= dict.fromkeys(same, min(same, key=lambda label: (len(label), label)))
     return classes
@@ -88,11 +125,11 @@ def class_warnings(
     merged: defaultdict[str, list[str]] = defaultdict(list)
     for spelling, label in spellings.items():
         merged[label].append(spelling)
-    alike: defaultdict[str, list[str]] = defaultdict(list)
+    alike: defaultdict[str | float, list[str]] = defaultdict(list)
     for label in rows:
-        alike[" ".join(normalize("NFKC", label).casefold().split())].append(label)
+        alike[_bare(label)].append(label)
     found = _first(
-        f"Column {column!r}: {_all(sorted(same))} are the same class, {_shown(label)}."
+        f"Column {column!r}: {_all(sorted(same), ascii)} are the same class, {_shown(label)}."
         for label, same in merged.items()
         if len(same) > 1
     )
@@ -103,8 +140,8 @@ def class_warnings(
         if label.casefold() in _DOUBTFUL
     )
     found += _first(
-        f"Column {column!r}: {_all(same)} differ only in case or spaces, and are separate classes."
-        for same in alike.values()
+        f"Column {column!r}: {_all(same)} {_ALIKE[type(bare)]}, and are separate classes."
+        for bare, same in alike.items()
         if len(same) > 1
     )
     single = [label for label, count in rows.items() if count == 1]
@@ -117,11 +154,28 @@ def class_warnings(
         found.append(
             f"Column {column!r}: no training row has the class {_any(untrained)}; all of its rows are used for evaluation."
         )
-    if len(rows) > 20 and all(map(is_number, rows)):
+    if all(map(is_number, rows)) and (len(rows) > 20 or (len(rows) > 5 and any(map(_FRACTION.search, rows)))):
         found.append(
             f"Column {column!r} has {len(rows)} classes, all of them numbers. If they are scores, choose another column."
         )
+    elif len(rows) > 20 and sum(rows.values()) < 10 * len(rows):
+        found.append(
+            f"Column {column!r} has {len(rows):,} classes in {sum(rows.values()):,} rows. If they are ids, choose another column."
+        )
     return found
+
+
+_ALIKE = {str: "differ only in case, spaces or invisible characters", float: "are equal numbers"}
+_FRACTION = re.compile(r"\.\d*[1-9]")
+
+
+def _bare(label: str) -> str | float:
+    """The label without what is easily overlooked; of a number, its value."""
+    text = normalize("NFKC", label)
+    if not text.isascii():
+        text = "".join(letter for letter in text if category(letter) not in ("Cf", "Cc") or letter.isspace())
+    text = " ".join(text.casefold().split())
+    return float(text) if is_number(text) else text
 
 
 def _first(sentences: Iterable[str]) -> list[str]:
@@ -129,12 +183,12 @@ def _first(sentences: Iterable[str]) -> list[str]:
     return list(islice(sentences, 3))
 
 
-def _shown(label: str) -> str:
-    return repr(label if len(label) <= 60 else f"{label[:60]}…")
+def _shown(label: str, spelled: Callable[[str], str] = repr) -> str:
+    return spelled(label if len(label) <= 60 else f"{label[:60]}…")
 
 
-def _all(labels: list[str]) -> str:
-    *first, last = map(_shown, labels[:8])
+def _all(labels: list[str], spelled: Callable[[str], str] = repr) -> str:
+    *first, last = (_shown(label, spelled) for label in labels[:8])
     return f"{', '.join(first)} and {last}"
 
 

@@ -43,6 +43,8 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
             break
     if not sample:
         raise BrokenFile("It has a header but no rows.", "Add rows, or remove the file.")
+    if not table.columns:
+        raise BrokenFile("Its rows are empty objects.", "Write named values, for example text and label.")
     chosen = fixed or usual_columns(table, [record for _, record in sample])
     counts: Counter[str] = Counter()
     left_out = LeftOutCounter()
