@@ -7,15 +7,24 @@ transformers: `python scripts/model_architectures.py`; a test holds the file equ
 
 import contextlib
 import copy
+import dataclasses
 import json
 import sys
+import types
+import typing
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
@@ -25,6 +34,7 @@ from transformers.utils import logging
 
 from dynamic_rank.adapter.heads import head_names
 from dynamic_rank.adapter.targets import is_linear, target_names
+from rankscope_worker.child.loading.model import OF_A_TASK
 
 TARGET = Path(__file__).parent.parent / "backend/rankscope/catalog/models/architectures.json"
 LABELS = 17
@@ -84,6 +94,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "t5": [{"is_gated_act": True, "dense_act_fn": "gelu_new"}],
     "umt5": [{"is_gated_act": False, "dense_act_fn": "relu"}],
 }
+JSON_TYPES: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "str", types.NoneType: "null"}
 # An option whose value means that positions have no limit.
 UNLIMITED = {"position_biased_input": False, "position_embedding_type": "rotary"}
 
@@ -94,6 +105,7 @@ def describe(kind: str) -> dict[str, Any]:
     tokenizer = TOKENIZER_MAPPING_NAMES.get(kind)
     if tokenizer:
         entry["tokenizer"] = tokenizer
+    entry["types"] = option_types(kind)
     try:
         config = shrunk(kind)
         model = build(config)
@@ -167,6 +179,9 @@ def names(model: PreTrainedModel, config: PreTrainedConfig, kind: str) -> dict[s
         "blocks": blocks(linear, prefix, config),
         "embedding": embedding(body, prefix, config),
     }
+    width = size_name(next((s[1] for n, s in body.items() if inner(n, prefix) == entry["embedding"]), 0), config)
+    if isinstance(width, str):
+        entry["width"] = width
     tied = sorted({pattern(inner(name, prefix)) for name in every - set(shapes)})
     aliases: dict[str, list[str]] = {}
     for alias, option in type(config).attribute_map.items():
@@ -182,12 +197,27 @@ def names(model: PreTrainedModel, config: PreTrainedConfig, kind: str) -> dict[s
     entry |= {name: value for name, value in optional.items() if value}
     wanted = {size for shape in entry["head"] for size in shape if isinstance(size, str)}
     wanted |= set(entry["blocks"].values()) | {"vocab_size", "max_position_embeddings", "n_positions"}
+    wanted |= {entry["width"]} if "width" in entry else set()
     entry |= {"aliases": used} if (used := {name: aliases[name] for name in sorted(wanted & set(aliases))}) else {}
     defaults = AutoConfig.for_model(kind).to_dict()
     entry["defaults"] = {
         name: defaults[name] for name in sorted(wanted - {"num_labels"}) if isinstance(defaults.get(name), int)
     }
     return entry
+
+
+def option_types(kind: str) -> dict[str, list[str]]:
+    """JSON types that transformers accepts, such as `float|int` -> options of config.json that have them.
+
+    Those that may be a list or an object are left out.
+    """
+    found: dict[str, list[str]] = {}
+    for field in dataclasses.fields(CONFIG_MAPPING[kind]):
+        allowed = field.type
+        kinds = typing.get_args(allowed) if isinstance(allowed, types.UnionType) else (allowed,)
+        if field.name not in OF_A_TASK and all(one in JSON_TYPES for one in kinds):
+            found.setdefault("|".join(sorted(JSON_TYPES[one] for one in kinds)), []).append(field.name)
+    return {names: sorted(options) for names, options in sorted(found.items())}
 
 
 def inner(name: str, prefix: str) -> str:

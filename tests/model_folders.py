@@ -184,6 +184,24 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "layers_true": (_config(CONFIG | {"num_hidden_layers": True}), "num_hidden_layers"),
     "layers_negative": (_config(CONFIG | {"num_hidden_layers": -1}), "num_hidden_layers"),
     "more_layers_than_weights": (_config(CONFIG | {"num_hidden_layers": 10**6}), "num_hidden_layers"),
+    "size_text": (_config(CONFIG | {"intermediate_size": "16"}), "intermediate_size '16', which is not an integer"),
+    "size_negative": (_config(CONFIG | {"type_vocab_size": -1}), "type_vocab_size -1, which is negative"),
+    "embedding_of_other_vectors": (_config(CONFIG | {"hidden_size": 2 * HIDDEN}), "hidden_size 16"),
+    "share_text": (
+        _config(CONFIG | {"hidden_dropout_prob": "0.1"}),
+        "hidden_dropout_prob '0.1', which is not a number",
+    ),
+    "share_above_one": (_config(CONFIG | {"attention_probs_dropout_prob": 7}), "not between 0 and 1"),
+    "epsilon_nan": (_config(CONFIG | {"layer_norm_eps": math.nan}), "layer_norm_eps nan, which is not a finite number"),
+    "epsilon_negative": (_config(CONFIG | {"layer_norm_eps": -1.0}), "layer_norm_eps -1.0, which is negative"),
+    "activation_unknown": (_config(CONFIG | {"hidden_act": "golu"}), "not the name of an activation"),
+    "activation_null": (_config(CONFIG | {"hidden_act": None}), "hidden_act null, which is not a string"),
+    "token_id_text": (_config(CONFIG | {"pad_token_id": "0"}), "not an integer or null"),
+    "truth_text": (_config(CONFIG | {"tie_word_embeddings": "x"}), "not true or false"),
+    "metadata_of_numbers": (
+        _weights(safetensors({"__metadata__": {"format": 5}, **header_of(SHAPES)}, 0)),
+        "__metadata__",
+    ),
     "quantisation_text": (_config(CONFIG | {"quantization_config": "4bit"}), "quantization_config"),
     "quantised_by_gptq": (_config(CONFIG | {"quantization_config": {"quant_method": "gptq"}}), "gptq"),
     "id2label_list": (_config(CONFIG | {"id2label": ["a"]}), "id2label"),
@@ -233,10 +251,57 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "tokenizer_without_model": (_tokenizer({"version": "1.0"}), "tokenizer.json"),
     "tokenizer_deep": (_tokenizer(_DEEP), "deeply"),
     "tokenizer_ids_of_texts": (_tokenizer({"model": {"vocab": {"a": "1"}}}), "tokenizer.json"),
-    "tokenizer_above_the_embedding": (_tokenizer({"model": {"vocab": {"a": VOCABULARY}}}), "embedding"),
+    "tokenizer_above_the_embedding": (_tokenizer({"model": {"vocab": {"a": 1, "b": 2, "c": VOCABULARY}}}), "embedding"),
     "added_token_above_the_embedding": (
-        _tokenizer({"model": {"vocab": {"a": 1}}, "added_tokens": [{"id": VOCABULARY, "content": "b"}]}),
+        _tokenizer(
+            {"model": {"vocab": {"a": 1, "b": 2, "c": 3}}, "added_tokens": [{"id": VOCABULARY, "content": "d"}]}
+        ),
         "embedding",
+    ),
+    "tokenizer_of_another_version": (_tokenizer({"version": "2.0", "model": {"vocab": {}}}), "version"),
+    "tokenizer_of_unknown_type": (_tokenizer({"model": {"type": "Letters", "vocab": {}}}), "model.type"),
+    "tokenizer_with_a_negative_id": (
+        _tokenizer({"model": {"vocab": {"a": 1, "b": 2, "c": -1}}}),
+        "an integer of 0 or more",
+    ),
+    "tokenizer_of_nothing_but_special_tokens": (
+        _tokenizer(
+            {
+                "model": {"vocab": {"[UNK]": 0, "good": 1, "[X]": 2, "[Y]": 3}},
+                "added_tokens": [
+                    {"id": 2, "content": "[X]", "special": True},
+                    {"id": 3, "content": "[Y]", "special": True},
+                ],
+            }
+        ),
+        "every word would be unknown",
+    ),
+    "added_tokens_of_numbers": (_tokenizer({"model": {"vocab": {}}, "added_tokens": [5]}), "added_tokens"),
+    "vocabulary_of_special_tokens": (
+        lambda folder: (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nfilm\n"),
+        "every word would be unknown",
+    ),
+    "vocabulary_in_latin_1": (
+        lambda folder: (folder / "vocab.txt").write_bytes("\n".join([*WORDS[:-1], "café"]).encode("latin-1")),
+        "UTF-8",
+    ),
+    "special_tokens_broken": (
+        lambda folder: (folder / "special_tokens_map.json").write_bytes(_LFS),
+        "Git LFS",
+    ),
+    "special_token_of_numbers": (
+        lambda folder: (folder / "special_tokens_map.json").write_text('{"pad_token": {"content": 5}}'),
+        "pad_token",
+    ),
+    "padding_on_no_side": (
+        lambda folder: (folder / "tokenizer_config.json").write_text('{"padding_side": "up"}'),
+        "padding_side",
+    ),
+    "added_tokens_without_ids": (
+        lambda folder: (folder / "tokenizer_config.json").write_text(
+            '{"added_tokens_decoder": {"a": {"content": "b"}}}'
+        ),
+        "added_tokens_decoder",
     ),
     "vocabulary_above_the_embedding": (
         lambda folder: (folder / "vocab.txt").write_text("\n".join([*WORDS, "more"])),

@@ -4,6 +4,8 @@ import json
 from types import ModuleType
 
 from rankscope.catalog.models.architectures import architectures
+from rankscope.catalog.models.config import ACTIVATIONS, check_options
+from rankscope.catalog.models.files import UnusableModel
 
 
 def test_file_of_architectures_is_what_its_script_writes(script: ModuleType) -> None:
@@ -19,3 +21,36 @@ def test_every_kind_of_text_classifier_is_known(script: ModuleType) -> None:
     assert set(architectures()) == set(script.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
     unknown = {kind for kind, architecture in architectures().items() if not architecture.is_known}
     assert unknown <= {"cohere_compass_text", "layoutlmv2"}
+
+
+def test_activations_are_those_of_transformers() -> None:
+    from transformers.activations import ACT2FN
+
+    assert set(ACT2FN) == ACTIVATIONS
+
+
+def test_an_option_is_refused_exactly_when_transformers_does_not_take_its_type() -> None:
+    from transformers import CONFIG_MAPPING
+
+    checked = 0
+    for kind, architecture in architectures().items():
+        check_options(json.loads(CONFIG_MAPPING[kind]().to_json_string(use_diff=False)), architecture)
+        for option in architecture.types:
+            if kind not in ("bert", "bart", "gpt2", "llama", "t5", "deberta-v2"):
+                continue
+            for value in ("swish", 3, 0.5, True, None):
+                if value is None and option.endswith("dropout"):
+                    continue  # left out when the model is made
+                try:
+                    CONFIG_MAPPING[kind](**{option: value})
+                    is_taken = True
+                except Exception as error:
+                    is_taken = "expected" not in str(error) and "any type" not in str(error)
+                try:
+                    check_options({option: value}, architecture)
+                    is_let_through = True
+                except UnusableModel as problem:
+                    is_let_through = problem.problem.endswith("between 0 and 1")
+                assert is_taken == is_let_through, (kind, option, value)
+                checked += 1
+    assert checked > 300

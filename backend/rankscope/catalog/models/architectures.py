@@ -38,6 +38,8 @@ class Architecture:
     is_known: bool
     """Whether more than its class is known. If not, the following fields are empty."""
     tokenizer: str | None
+    types: Mapping[str, str]
+    """Option -> JSON types that transformers accepts, such as `float|int`; only those that are never a list or an object."""
     prefix: str
     linear: frozenset[str]
     """Linear layers inside numbered blocks."""
@@ -56,6 +58,8 @@ class Architecture:
     blocks: Mapping[str, str]
     """Path of a stack of blocks -> the option with the number of blocks."""
     embedding: str | None
+    width: str | None
+    """The option that is the length of the embedding's vectors."""
     positions: Positions | None
     renames: tuple[tuple[str, str], ...]
     splits: tuple[tuple[str, tuple[str, ...]], ...]
@@ -107,6 +111,7 @@ def _architecture(kind: str, entry: dict[str, Any]) -> Architecture:
         class_name=entry["class"],
         is_known="unknown" not in entry,
         tokenizer=entry.get("tokenizer"),
+        types={option: allowed for allowed, options in entry.get("types", {}).items() for option in options},
         prefix=entry.get("prefix", ""),
         linear=frozenset(entry.get("linear", ())),
         conv1d=entry.get("conv1d", False),
@@ -117,6 +122,7 @@ def _architecture(kind: str, entry: dict[str, Any]) -> Architecture:
         head=tuple(tuple(shape) for shape in entry.get("head", ())),
         blocks=entry.get("blocks", {}),
         embedding=entry.get("embedding"),
+        width=entry.get("width"),
         positions=Positions(**positions) if positions else None,
         renames=tuple((source, target) for source, target in entry.get("renames", ())),
         splits=tuple((source, tuple(targets)) for source, targets in entry.get("splits", ())),

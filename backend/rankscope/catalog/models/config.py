@@ -1,6 +1,7 @@
 """Reads a model's config.json and checks the type of every value that is used."""
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,36 @@ _NUMBERS = (
     "num_heads",
     "embedding_size",
 )
+_JSON_TYPES: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str", type(None): "null"}
+_IN_WORDS = {
+    "bool": "true or false",
+    "int": "an integer",
+    "float": "a number with a decimal point",
+    "str": "a string",
+    "null": "null",
+}
+_SIZES = ("_size", "_dim", "_heads", "_layers", "_embeddings")
+_NOT_NEGATIVE = ("_eps", "_epsilon", "initializer_range", "initializer_factor", "init_std")
+_ACTIVATION_OPTIONS = frozenset({"hidden_act", "hidden_activation", "activation_function", "classifier_activation"})
+ACTIVATIONS = frozenset(
+    {
+        *("gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_python_tanh", "quick_gelu"),
+        *(
+            "gelu_pytorch_tanh",
+            "hardswish",
+            "laplace",
+            "leaky_relu",
+            "linear",
+            "mish",
+            "prelu",
+            "relu",
+            "relu2",
+            "relu6",
+        ),
+        *("sigmoid", "silu", "sqrtsoftplus", "swish", "tanh", "xielu"),
+    }
+)
+"""The names that transformers knows."""
 _OF_TYPE = {"id2label": dict, "label2id": dict, "quantization_config": dict, "auto_map": dict, "architectures": list}
 _MOST = 1 << 31
 _FEWEST_TOKENS = 4
@@ -78,6 +109,44 @@ def find_architecture(config: Mapping[str, Any]) -> Architecture:
         f"has model_type {shown(kind)!r}, for which transformers has no text classifier",
         "Use a text model such as BERT, RoBERTa, DeBERTa, Llama, Qwen or T5; check model_type in config.json.",
     )
+
+
+def check_options(config: Mapping[str, Any], architecture: Architecture) -> None:
+    """Raises UnusableModel for an option with a value that transformers, or the model that it builds, rejects."""
+    for name, allowed in architecture.types.items():
+        if name in config:
+            problem = _why_not(name, config[name], allowed)
+            if problem is not None:
+                raise UnusableModel(f"config.json has {name} {_brief(config[name])}, which is {problem}", _COPY)
+    start, rows = config.get("decoder_start_token_id"), architecture.size("vocab_size", config)
+    if type(start) is int and rows is not None and not 0 <= start < rows:
+        raise UnusableModel(
+            f"config.json has decoder_start_token_id {start}, which is not one of the {rows:,} tokens (vocab_size)",
+            _COPY,
+        )
+
+
+def _why_not(name: str, value: object, allowed: str) -> str | None:
+    """Returns what is wrong with an option that may have these JSON types; None if nothing is."""
+    if value is None and name.endswith("dropout"):  # left out when the model is made
+        return None
+    kinds = allowed.split("|")
+    if _JSON_TYPES.get(type(value)) not in kinds:
+        is_number = {"int", "float"} <= set(kinds)
+        words = ["a number"] if is_number else []
+        words += [_IN_WORDS[kind] for kind in kinds if not (is_number and kind in ("int", "float"))]
+        return f"not {' or '.join(words)}"
+    if isinstance(value, str) and name in _ACTIVATION_OPTIONS and value not in ACTIVATIONS:
+        return "not the name of an activation that transformers knows"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not math.isfinite(value):
+        return "not a finite number"
+    if "drop" in name and not 0 <= value <= 1:
+        return "not between 0 and 1"
+    if value < 0 and name.endswith((*_SIZES, *_NOT_NEGATIVE)):
+        return "negative"
+    return None
 
 
 def check_quantisation(config: Mapping[str, Any]) -> bool:

@@ -3,7 +3,13 @@
 from pathlib import Path
 
 from rankscope.catalog.models.architectures import Architecture
-from rankscope.catalog.models.config import check_quantisation, context_length, find_architecture, read_config
+from rankscope.catalog.models.config import (
+    check_options,
+    check_quantisation,
+    context_length,
+    find_architecture,
+    read_config,
+)
 from rankscope.catalog.models.entry import FROM_FOLDER, MINILM, MOST_ID_LENGTH, PREFIX, ModelEntry, printable
 from rankscope.catalog.models.files import ModelFiles, UnusableModel, shown
 from rankscope.catalog.models.layers import model_layers
@@ -20,6 +26,7 @@ def examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary: 
     if "adapter_config.json" in files.regular:
         raise adapter_folder()
     kind = find_architecture(config)
+    check_options(config, kind)
     is_quantised = check_quantisation(config)
     content = read_weights(files, weights)
     _check_head_is_plain(content.packed, kind)

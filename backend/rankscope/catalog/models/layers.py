@@ -209,6 +209,13 @@ def _check_embedding(found: _Found, architecture: Architecture, config: Mapping[
             f"has an embedding of {found.embedding[0]:,} tokens in its weights, but config.json has vocab_size {rows:,}",
             "Use the config.json that belongs to these weights.",
         )
+    width = architecture.size(architecture.width, config) if architecture.width else None
+    if found.embedding and width is not None and found.embedding[1:] != (width,):
+        raise UnusableModel(
+            f"has an embedding of {found.embedding[-1]:,} numbers per token in its weights, but config.json has "
+            f"{architecture.width} {width:,}",
+            "Use the config.json that belongs to these weights.",
+        )
 
 
 def _no_name_fits(shapes: Shapes, architecture: Architecture) -> UnusableModel:

@@ -90,6 +90,9 @@ def _parsed(name: str, text: bytes) -> dict[str, Any]:
         raise UnusableModel(
             f"{name} is not a safetensors file: its header is {json_kind(header)}, not an object", again
         )
+    notes = header.get("__metadata__")
+    if notes is not None and not (isinstance(notes, dict) and all(isinstance(note, str) for note in notes.values())):
+        raise UnusableModel(f"{name} is not a safetensors file: its __metadata__ is not an object of strings", again)
     return header
 
 

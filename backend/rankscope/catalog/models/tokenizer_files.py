@@ -5,7 +5,7 @@ checked here.
 """
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rankscope.catalog.models.architectures import Architecture
@@ -85,6 +85,14 @@ _MOST_JSON_BYTES = 64 * MIB
 _LISTED_JSON_BYTES = MIB
 """A larger vocabulary is checked when a run uses the model, not when models are listed: 10 MB of JSON take 50 ms."""
 _LARGE_FILES = ("tokenizer.json", "vocab.json")
+_ROLES = ("pad", "bos", "eos", "sep", "cls", "mask", "unk")
+_SPECIAL = frozenset(
+    {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<pad>", "<unk>", "<cls>", "<sep>", "<mask>", "<s>", "</s>"}
+)
+_FEWEST_WORDS = 3
+"""As in the worker."""
+_MOST_SPECIAL = 2000
+"""Larger vocabularies are not checked for consisting of special tokens."""
 _COPY = "Copy the tokenizer files (tokenizer.json, tokenizer_config.json) from the model into the folder."
 _SAVE = (
     "Load the tokenizer with transformers on a machine where its packages are installed, and call save_pretrained, "
@@ -110,6 +118,9 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
             files.require(name, "", "")
     tokenizer_class = _class_of(settings, architecture)
     _check_code(settings, tokenizer_class)
+    _check_settings("tokenizer_config.json", settings)
+    if "special_tokens_map.json" in files.regular:
+        _check_settings("special_tokens_map.json", files.read_json("special_tokens_map.json", _MOST_JSON_BYTES))
     if tokenizer_class in _NOT_PLAIN_TEXT:
         raise UnusableModel(
             f"reads documents or tables, not plain text (its tokenizer is {tokenizer_class})",
@@ -126,9 +137,9 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
     if "tokenizer.json" in files.regular:
         if not with_vocabulary:
             return None
-        return max([*_ids_of_fast(files), *_added(files, settings)], default=None)
+        return max([*_ids_of_fast(files, settings), *_added(files, settings)], default=None)
     if "vocab.txt" in files.regular and (tokenizer_class in _WORD_PIECES or not _is_known(tokenizer_class)):
-        return max(_lines(files, "vocab.txt") - 1, *_added(files, settings), 0)
+        return max(_highest_of_lines(files, "vocab.txt", settings), *_added(files, settings), 0)
     if "vocab.json" in files.regular and (tokenizer_class in _PAIRS or not _is_known(tokenizer_class)):
         if "merges.txt" not in files.regular:
             raise UnusableModel("has vocab.json but no merges.txt", _COPY)
@@ -196,7 +207,34 @@ def _check_code(settings: dict[str, Any], tokenizer_class: str) -> None:
         )
 
 
-def _ids_of_fast(files: ModelFiles) -> Iterator[int]:
+def _check_settings(name: str, settings: dict[str, Any]) -> None:
+    """Raises UnusableModel for values that transformers rejects, in settings that every tokenizer has."""
+    for role in _ROLES:
+        token = settings.get(f"{role}_token")
+        content = token.get("content") if isinstance(token, dict) else token
+        if token is not None and not isinstance(content, str):
+            raise UnusableModel(f"{name} has {json_kind(token)} as {role}_token, not a string", _COPY)
+    for side in ("padding_side", "truncation_side"):
+        if settings.get(side) not in (None, "left", "right"):
+            raise UnusableModel(f"{name} has {str(settings[side])[:40]!r} as {side}, not left or right", _COPY)
+    decoder = settings.get("added_tokens_decoder")
+    if decoder is not None and not (
+        isinstance(decoder, dict)
+        and all(key.isascii() and key.isdigit() for key in decoder)
+        and all(isinstance(token, dict) and isinstance(token.get("content"), str) for token in decoder.values())
+    ):
+        raise UnusableModel(f"{name} has an added_tokens_decoder that is not an object of ids with tokens", _COPY)
+
+
+def _check_words(name: str, words: Iterable[str], settings: dict[str, Any], special: Iterable[str] = ()) -> None:
+    """Raises UnusableModel if nearly all tokens are special tokens, so that every word would be unknown."""
+    named = {settings.get(f"{role}_token") for role in _ROLES if isinstance(settings.get(f"{role}_token"), str)}
+    left = {word for word in words if word} - named - {*special, *_SPECIAL}
+    if len(left) < _FEWEST_WORDS:
+        raise UnusableModel(f"has a {name} with almost only special tokens, so every word would be unknown", _COPY)
+
+
+def _ids_of_fast(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
     """Yields token ids of tokenizer.json; none if the file is too large."""
     if files.regular["tokenizer.json"].size > _MOST_JSON_BYTES:
         return
@@ -204,21 +242,29 @@ def _ids_of_fast(files: ModelFiles) -> Iterator[int]:
     model = content.get("model")
     if not isinstance(model, dict):
         raise UnusableModel(f"tokenizer.json has {json_kind(model)} as its model", _COPY)
+    for name, value, known in (
+        ("version", content.get("version"), (None, "1.0")),
+        ("model.type", model.get("type"), (None, "BPE", "Unigram", "WordLevel", "WordPiece")),
+    ):
+        if value not in known:
+            raise UnusableModel(f"tokenizer.json has {name} {str(value)[:40]!r}, which is unknown", _COPY)
+    added = content.get("added_tokens", [])
+    if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
+        what = "values that are not objects" if isinstance(added, list) else json_kind(added)
+        raise UnusableModel(f"tokenizer.json has {what} as its added_tokens", _COPY)
+    special = [str(token.get("content")) for token in added if token.get("special")]
     vocabulary = model.get("vocab")
     if isinstance(vocabulary, list):
-        yield len(vocabulary) - 1
+        words = [entry[0] for entry in vocabulary if isinstance(entry, list) and entry and isinstance(entry[0], str)]
+        highest = len(vocabulary) - 1
     elif isinstance(vocabulary, dict):
-        yield _highest_of_mapping("tokenizer.json", vocabulary)
+        words, highest = list(vocabulary), _highest_of_mapping("tokenizer.json", vocabulary)
     else:
         raise UnusableModel(f"tokenizer.json has {json_kind(vocabulary)} as its vocabulary", _COPY)
-    added = content.get("added_tokens") or []
-    if not isinstance(added, list):
-        raise UnusableModel(f"tokenizer.json has {json_kind(added)} as its added_tokens", _COPY)
-    yield from (
-        token["id"]
-        for token in added
-        if isinstance(token, dict) and type(token.get("id")) is int and not token.get("special")
-    )
+    if len(words) < _MOST_SPECIAL:
+        _check_words("tokenizer.json", words, settings, special)
+    yield highest
+    yield from (token["id"] for token in added if type(token.get("id")) is int and not token.get("special"))
 
 
 def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
@@ -226,7 +272,7 @@ def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
 
     Special tokens are left out: a text never contains one, and padding uses another token if its own has no embedding.
     """
-    names = [settings.get(f"{role}_token") for role in ("pad", "bos", "eos", "sep", "cls", "mask", "unk")]
+    names = [settings.get(f"{role}_token") for role in _ROLES]
     special = {
         name.get("content") if isinstance(name, dict) else name for name in names if isinstance(name, str | dict)
     }
@@ -244,12 +290,19 @@ def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
 
 def _highest_of_mapping(name: str, vocabulary: dict[str, Any]) -> int:
     """Returns the highest id of a vocabulary, -1 if it is empty. Without a Python loop: there are often 100,000 ids."""
-    if not set(map(type, vocabulary.values())) <= {int}:
-        wrong = next(token for token, number in vocabulary.items() if type(number) is not int)
-        raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is not an integer", _COPY)
+    if not set(map(type, vocabulary.values())) <= {int} or min(vocabulary.values(), default=0) < 0:
+        wrong = next(token for token, number in vocabulary.items() if type(number) is not int or number < 0)
+        raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is not an integer of 0 or more", _COPY)
     return max(vocabulary.values(), default=-1)
 
 
-def _lines(files: ModelFiles, name: str) -> int:
+def _highest_of_lines(files: ModelFiles, name: str, settings: dict[str, Any]) -> int:
+    """Returns the highest id of a vocabulary with one token per line."""
     text = files.read(name, _MOST_JSON_BYTES)
-    return len(text.rstrip(b"\r\n").split(b"\n"))
+    try:
+        lines = text.decode("utf-8").rstrip("\r\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise UnusableModel(f"{name} is not UTF-8 text (byte {error.start})", _COPY) from error
+    if len(lines) < _MOST_SPECIAL:
+        _check_words(name, (line.rstrip("\r") for line in lines), settings)
+    return len(lines) - 1

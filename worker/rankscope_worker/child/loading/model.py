@@ -17,13 +17,14 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from rankscope.catalog.models.architectures import architectures
+from rankscope_worker.child.causes import out_of_memory
 
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
 _LEFT_PADDED = frozenset({"xlnet"})
 """Models whose head reads the last position; every other kind pads on the right."""
 _FEWEST_WORDS = 3
 """A vocabulary with fewer regular entries was made up by transformers: the tokenizer's files are missing."""
-_OF_A_TASK = frozenset(
+OF_A_TASK = frozenset(
     {
         "problem_type",
         "num_labels",
@@ -43,6 +44,8 @@ _OF_A_TASK = frozenset(
         "is_decoder",
         "add_cross_attention",
         "is_encoder_decoder",
+        # Computes a layer in pieces, which fails for a batch whose length is not a multiple of their size.
+        "chunk_size_feed_forward",
         # What it returns.
         "return_dict",
         "use_return_dict",
@@ -174,23 +177,43 @@ def _load_config(folder: Path) -> PreTrainedConfig:
     kept = {
         name: value
         for name, value in values.items()
-        if name not in _OF_A_TASK and not (value is None and name.endswith("dropout"))
+        if name not in OF_A_TASK
+        and not (value is None and name.endswith("dropout"))
+        and not (name == "quantization_config" and not value)
     }
     config: PreTrainedConfig = config_class.from_dict(kept)
     return config
 
 
 def _load(folder: Path, config: PreTrainedConfig, head: Head) -> tuple[PreTrainedModel, dict[str, Any]]:
-    model, report = head.auto_class.from_pretrained(
-        str(folder),
-        config=config,
-        dtype=torch.float32,
-        use_safetensors=True,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        **_SAFE,
-    )
+    try:
+        model, report = head.auto_class.from_pretrained(
+            str(folder),
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **_SAFE,
+        )
+    except Exception as error:
+        if out_of_memory(error):
+            _check_size(folder, config, head)
+        raise
     return model, report
+
+
+def _check_size(folder: Path, config: PreTrainedConfig, head: Head) -> None:
+    """Refuses a config.json of a far larger model than the files hold: memory that ran out for it is not to blame."""
+    with torch.device("meta"):
+        described = sum(parameter.numel() for parameter in head.auto_class.from_config(config).parameters())
+    held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    # Weights that are packed in 4 bits take half a byte each.
+    if described > 4 * held:
+        raise UnusableModel(
+            f"config.json of {folder.name} describes a model of {described:,} parameters, and its weight files have "
+            f"{held:,} bytes; the two do not belong together."
+        )
 
 
 def _fit_padding(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -219,6 +242,11 @@ def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) 
         config.tie_word_embeddings = True
         if tokenizer.eos_token_id is not None:
             config.eos_token_id = tokenizer.eos_token_id
+        elif type(config.eos_token_id) is not int:
+            raise UnusableModel(
+                "The tokenizer has no end token, where this model's classifier reads its answer; set eos_token in "
+                "tokenizer_config.json."
+            )
         if getattr(config, "decoder_start_token_id", None) is None:
             config.decoder_start_token_id = tokenizer.pad_token_id
 
@@ -269,4 +297,4 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _shape(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
+    return " x ".join(map(str, shape)) or "of a single number"
