@@ -192,7 +192,7 @@ def test_special_token_without_an_embedding_is_no_problem_because_no_text_gives_
 ) -> None:
     folder = make_folder(tmp_path / "models" / "good")
     tokenizer = {
-        "model": {"vocab": {"a": 1}},
+        "model": {"vocab": {"a": 1, "b": 2, "c": 3}},
         "added_tokens": [{"id": CONFIG["vocab_size"], "content": "<pad>", **special}],
     }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
