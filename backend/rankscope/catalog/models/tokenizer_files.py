@@ -10,6 +10,7 @@ from typing import Any
 
 from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, json_kind, shown
+from rankscope.catalog.models.tokenizer_settings import COPY, ROLES, check_settings
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -85,7 +86,6 @@ _MOST_JSON_BYTES = 64 * MIB
 _LISTED_JSON_BYTES = MIB
 """A larger vocabulary is checked when a run uses the model, not when models are listed: 10 MB of JSON take 50 ms."""
 _LARGE_FILES = ("tokenizer.json", "vocab.json")
-_ROLES = ("pad", "bos", "eos", "sep", "cls", "mask", "unk")
 _SPECIAL = frozenset(
     {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<pad>", "<unk>", "<cls>", "<sep>", "<mask>", "<s>", "</s>"}
 )
@@ -93,7 +93,6 @@ _FEWEST_WORDS = 3
 """As in the worker."""
 _MOST_SPECIAL = 2000
 """Larger vocabularies are not checked for consisting of special tokens."""
-_COPY = "Copy the tokenizer files (tokenizer.json, tokenizer_config.json) from the model into the folder."
 _SAVE = (
     "Load the tokenizer with transformers on a machine where its packages are installed, and call save_pretrained, "
     "which writes tokenizer.json."
@@ -118,9 +117,9 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
             files.require(name, "", "")
     tokenizer_class = _class_of(settings, architecture)
     _check_code(settings, tokenizer_class)
-    _check_settings("tokenizer_config.json", settings)
+    check_settings("tokenizer_config.json", settings)
     if "special_tokens_map.json" in files.regular:
-        _check_settings("special_tokens_map.json", files.read_json("special_tokens_map.json", _MOST_JSON_BYTES))
+        check_settings("special_tokens_map.json", files.read_json("special_tokens_map.json", _MOST_JSON_BYTES))
     if tokenizer_class in _NOT_PLAIN_TEXT:
         raise UnusableModel(
             f"reads documents or tables, not plain text (its tokenizer is {tokenizer_class})",
@@ -142,7 +141,7 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
         return max(_highest_of_lines(files, "vocab.txt", settings), *_added(files, settings), 0)
     if "vocab.json" in files.regular and (tokenizer_class in _PAIRS or not _is_known(tokenizer_class)):
         if "merges.txt" not in files.regular:
-            raise UnusableModel("has vocab.json but no merges.txt", _COPY)
+            raise UnusableModel("has vocab.json but no merges.txt", COPY)
         if not with_vocabulary:
             return None
         highest = _highest_of_mapping("vocab.json", files.read_json("vocab.json", _MOST_JSON_BYTES))
@@ -160,7 +159,7 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
         raise UnusableModel(f"has its tokenizer only in {others[0]}, which {tokenizer_class} does not read", _SAVE)
     if others:
         return None
-    raise UnusableModel("has no tokenizer files, so every word would be unknown", _COPY)
+    raise UnusableModel("has no tokenizer files, so every word would be unknown", COPY)
 
 
 def _class_of(settings: dict[str, Any], architecture: Architecture) -> str:
@@ -168,7 +167,7 @@ def _class_of(settings: dict[str, Any], architecture: Architecture) -> str:
     named = settings.get("tokenizer_class")
     if named is not None and not isinstance(named, str):
         raise UnusableModel(
-            f"tokenizer_config.json has {json_kind(named)} as tokenizer_class, which must be a name", _COPY
+            f"tokenizer_config.json has {json_kind(named)} as tokenizer_class, which must be a name", COPY
         )
     name = named or architecture.tokenizer or ""
     name = name.removesuffix("Fast")
@@ -207,31 +206,12 @@ def _check_code(settings: dict[str, Any], tokenizer_class: str) -> None:
         )
 
 
-def _check_settings(name: str, settings: dict[str, Any]) -> None:
-    """Raises UnusableModel for values that transformers rejects, in settings that every tokenizer has."""
-    for role in _ROLES:
-        token = settings.get(f"{role}_token")
-        content = token.get("content") if isinstance(token, dict) else token
-        if token is not None and not isinstance(content, str):
-            raise UnusableModel(f"{name} has {json_kind(token)} as {role}_token, not a string", _COPY)
-    for side in ("padding_side", "truncation_side"):
-        if settings.get(side) not in (None, "left", "right"):
-            raise UnusableModel(f"{name} has {str(settings[side])[:40]!r} as {side}, not left or right", _COPY)
-    decoder = settings.get("added_tokens_decoder")
-    if decoder is not None and not (
-        isinstance(decoder, dict)
-        and all(key.isascii() and key.isdigit() for key in decoder)
-        and all(isinstance(token, dict) and isinstance(token.get("content"), str) for token in decoder.values())
-    ):
-        raise UnusableModel(f"{name} has an added_tokens_decoder that is not an object of ids with tokens", _COPY)
-
-
 def _check_words(name: str, words: Iterable[str], settings: dict[str, Any], special: Iterable[str] = ()) -> None:
     """Raises UnusableModel if nearly all tokens are special tokens, so that every word would be unknown."""
-    named = {settings.get(f"{role}_token") for role in _ROLES if isinstance(settings.get(f"{role}_token"), str)}
+    named = {settings.get(f"{role}_token") for role in ROLES if isinstance(settings.get(f"{role}_token"), str)}
     left = {word for word in words if word} - named - {*special, *_SPECIAL}
     if len(left) < _FEWEST_WORDS:
-        raise UnusableModel(f"has a {name} with almost only special tokens, so every word would be unknown", _COPY)
+        raise UnusableModel(f"has a {name} with almost only special tokens, so every word would be unknown", COPY)
 
 
 def _ids_of_fast(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
@@ -241,17 +221,17 @@ def _ids_of_fast(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
     content = files.read_json("tokenizer.json", _MOST_JSON_BYTES)
     model = content.get("model")
     if not isinstance(model, dict):
-        raise UnusableModel(f"tokenizer.json has {json_kind(model)} as its model", _COPY)
+        raise UnusableModel(f"tokenizer.json has {json_kind(model)} as its model", COPY)
     for name, value, known in (
         ("version", content.get("version"), (None, "1.0")),
         ("model.type", model.get("type"), (None, "BPE", "Unigram", "WordLevel", "WordPiece")),
     ):
         if value not in known:
-            raise UnusableModel(f"tokenizer.json has {name} {str(value)[:40]!r}, which is unknown", _COPY)
+            raise UnusableModel(f"tokenizer.json has {name} {str(value)[:40]!r}, which is unknown", COPY)
     added = content.get("added_tokens", [])
     if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
         what = "values that are not objects" if isinstance(added, list) else json_kind(added)
-        raise UnusableModel(f"tokenizer.json has {what} as its added_tokens", _COPY)
+        raise UnusableModel(f"tokenizer.json has {what} as its added_tokens", COPY)
     special = [str(token.get("content")) for token in added if token.get("special")]
     vocabulary = model.get("vocab")
     if isinstance(vocabulary, list):
@@ -260,7 +240,7 @@ def _ids_of_fast(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
     elif isinstance(vocabulary, dict):
         words, highest = list(vocabulary), _highest_of_mapping("tokenizer.json", vocabulary)
     else:
-        raise UnusableModel(f"tokenizer.json has {json_kind(vocabulary)} as its vocabulary", _COPY)
+        raise UnusableModel(f"tokenizer.json has {json_kind(vocabulary)} as its vocabulary", COPY)
     if len(words) < _MOST_SPECIAL:
         _check_words("tokenizer.json", words, settings, special)
     yield highest
@@ -272,7 +252,7 @@ def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
 
     Special tokens are left out: a text never contains one, and padding uses another token if its own has no embedding.
     """
-    names = [settings.get(f"{role}_token") for role in _ROLES]
+    names = [settings.get(f"{role}_token") for role in ROLES]
     special = {
         name.get("content") if isinstance(name, dict) else name for name in names if isinstance(name, str | dict)
     }
@@ -292,7 +272,7 @@ def _highest_of_mapping(name: str, vocabulary: dict[str, Any]) -> int:
     """Returns the highest id of a vocabulary, -1 if it is empty. Without a Python loop: there are often 100,000 ids."""
     if not set(map(type, vocabulary.values())) <= {int} or min(vocabulary.values(), default=0) < 0:
         wrong = next(token for token, number in vocabulary.items() if type(number) is not int or number < 0)
-        raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is not an integer of 0 or more", _COPY)
+        raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is not an integer of 0 or more", COPY)
     return max(vocabulary.values(), default=-1)
 
 
@@ -302,7 +282,7 @@ def _highest_of_lines(files: ModelFiles, name: str, settings: dict[str, Any]) ->
     try:
         lines = text.decode("utf-8").rstrip("\r\n").split("\n")
     except UnicodeDecodeError as error:
-        raise UnusableModel(f"{name} is not UTF-8 text (byte {error.start})", _COPY) from error
+        raise UnusableModel(f"{name} is not UTF-8 text (byte {error.start})", COPY) from error
     if len(lines) < _MOST_SPECIAL:
         _check_words(name, (line.rstrip("\r") for line in lines), settings)
     return len(lines) - 1
