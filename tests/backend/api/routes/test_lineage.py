@@ -240,7 +240,8 @@ def test_a_parent_of_an_earlier_version_is_forked_unless_its_rows_are_read_other
     (problem,) = answer.json()["errors"]
     assert (answer.status_code, problem["field"]) == (422, "changes.data.id")
     assert (
-        "launched with the classes '', 'fresh', 'rotten', and the data set has 'fresh', 'rotten'" in problem["message"]
+        "launched with the classes '', 'fresh', 'rotten', but the data set now has 'fresh', 'rotten'"
+        in problem["message"]
     )
     stored({"labels": labels})
     answer = api.post(f"/api/v1/runs/{parent}/fork", json={"changes": {"training": {"learning_rate": 0.001}}})
