@@ -2,6 +2,7 @@
 
 import json
 from types import ModuleType
+from typing import Any
 
 from rankscope.catalog.models.architectures import architectures
 from rankscope.catalog.models.config import ACTIVATIONS, check_options
@@ -38,6 +39,7 @@ def test_an_option_is_refused_exactly_when_transformers_does_not_take_its_type()
         for option in architecture.types:
             if kind not in ("bert", "bart", "gpt2", "llama", "t5", "deberta-v2"):
                 continue
+            value: Any
             for value in ("swish", 3, 0.5, True, None):
                 if value is None and option.endswith("dropout"):
                     continue  # left out when the model is made
