@@ -86,6 +86,8 @@ OTHER_TASKS: list[dict[str, Any]] = [
     {"torchscript": True},
     {"tie_word_embeddings": False},
     {"eos_token_id": [1, 2]},
+    {"chunk_size_feed_forward": 3},
+    {"quantization_config": {}},
     {"architectures": None},
     {"auto_map": {"AutoConfig": "own.Config"}},
 ]
@@ -182,6 +184,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a config of words": (
         lambda folder: set_in(folder / "config.json", hidden_size="16"),
         "model's files cannot be loaded",
+    ),
+    "a config of another, huge model": (
+        lambda folder: set_in(folder / "config.json", intermediate_size=10**12),
+        r"describes a model of [0-9,]+ parameters, and its weight files have [0-9,]+ bytes",
     ),
     "cut weights": (
         lambda folder: (folder / "model.safetensors").write_bytes(b"\x10"),

@@ -17,7 +17,6 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from rankscope.catalog.models.architectures import architectures
-from rankscope_worker.child.causes import out_of_memory
 
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
 _LEFT_PADDED = frozenset({"xlnet"})
@@ -196,15 +195,14 @@ def _load(folder: Path, config: PreTrainedConfig, head: Head) -> tuple[PreTraine
             output_loading_info=True,
             **_SAFE,
         )
-    except Exception as error:
-        if out_of_memory(error):
-            _check_size(folder, config, head)
+    except (RuntimeError, MemoryError):
+        _check_size(folder, config, head)
         raise
     return model, report
 
 
 def _check_size(folder: Path, config: PreTrainedConfig, head: Head) -> None:
-    """Refuses a config.json of a far larger model than the files hold: memory that ran out for it is not to blame."""
+    """Raises UnusableModel if config.json describes a far larger model than the files hold, so that memory ran out for it."""
     with torch.device("meta"):
         described = sum(parameter.numel() for parameter in head.auto_class.from_config(config).parameters())
     held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
