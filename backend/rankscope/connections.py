@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -105,7 +104,7 @@ class BoundedProtocol(H11Protocol):
             "Connection": "close",
             **SAFE_HEADERS,
         }
-        parts: list[Any] = [
+        parts: list[h11.Event] = [
             h11.Response(status_code=status, headers=list(headers.items()), reason=status.phrase.encode()),
             h11.Data(data=body),
             h11.EndOfMessage(),

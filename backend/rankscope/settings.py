@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import ByteSize, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rankscope.contract.errors import StartupError
@@ -134,7 +135,7 @@ def read_settings(**options: object) -> Settings:
         raise StartupError("; ".join(_refusal(each, given) for each in error.errors()) + ".") from error
 
 
-def _refusal(error: Any, options: dict[str, Any]) -> str:
+def _refusal(error: ErrorDetails, options: dict[str, object]) -> str:
     name = str(error["loc"][0])
     where = f"--{name.replace('_', '-')}" if name in options else f"RANKSCOPE_{name.upper()}"
     value = "" if name in _SECRETS else f" is {error['input']!r}"

@@ -27,7 +27,7 @@ class UnreadableText(RankScopeError):
     """The text is not a valid configuration; the message says where and why."""
 
 
-def read_mapping(path: Path, stdin: BinaryIO) -> dict[str, Any]:
+def read_mapping(path: Path, stdin: BinaryIO) -> dict[str, object]:
     """Returns the fields in a file, or in `stdin` for `-`. Raises UnreadableText."""
     name = "standard input" if str(path) == "-" else str(path)
     try:
@@ -89,7 +89,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _json(text: str) -> Any:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len({key for key, _ in pairs}) < len(pairs):
             raise ValueError("a key twice")
         return dict(pairs)
@@ -176,7 +176,7 @@ class _Loader(yaml.SafeLoader):
                 raise _refuse(node, "contains half of a surrogate pair") from error
         return value
 
-    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Hashable, object]:
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, ScalarNode) or key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
@@ -185,7 +185,7 @@ class _Loader(yaml.SafeLoader):
             if key.value in seen:
                 raise _refuse(key, f"the field {key.value!r} appears twice")
             seen.add(key.value)
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        mapping: dict[Hashable, object] = super().construct_mapping(node, deep=deep)
         return mapping
 
 

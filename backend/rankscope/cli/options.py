@@ -24,16 +24,16 @@ Changes = Annotated[
 RunId = Annotated[str, typer.Argument(help="A run's id, as shown by `rankscope runs`.", metavar="RUN")]
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, object]:
     try:
         return yaml_text.read_mapping(path, sys.stdin.buffer)
     except yaml_text.UnreadableText as error:
         fail(error.detail)
 
 
-def given_changes(given: list[str] | None) -> dict[str, Any]:
+def given_changes(given: list[str] | None) -> dict[str, object]:
     """Parses `training.batch_size=8` to `{"training": {"batch_size": 8}}`; values are YAML. Exits with 1 if it is invalid."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for text in given or []:
         path, sign, value = text.partition("=")
         if not sign or not all(path.split(".")):

@@ -3,14 +3,15 @@
 import json
 import re
 import time
-from typing import Any
 
 import typer
+
+from rankscope.client import Json
 
 _ACTS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def show(value: Any, as_json: bool, line: str) -> None:
+def show(value: object, as_json: bool, line: str) -> None:
     if as_json:
         typer.echo(json.dumps(value, indent=2))
     else:
@@ -27,7 +28,7 @@ def printable(text: str) -> str:
     return "".join(letter if letter == " " or not _ACTS.match(letter) else repr(letter)[1:-1] for letter in text)
 
 
-def event_line(event: dict[str, Any]) -> str | None:
+def event_line(event: Json) -> str | None:
     """Returns a readable line for an event, or None for events that only charts need."""
     at = time.strftime("%H:%M:%S", time.localtime(event["time"]))
     step = f" step {event['step']}" if "step" in event else ""

@@ -295,7 +295,7 @@ class RunConfig(Part):
     )
 
     @classmethod
-    def stored(cls, config: Mapping[str, Any]) -> Self:
+    def stored(cls, config: Mapping[str, object]) -> Self:
         """The configuration of a run that is there already, whichever version launched it."""
         return cls.model_validate(config, context={STORED: True})
 

@@ -176,7 +176,7 @@ class ConfigEvent(EventBase):
 
     kind: Literal["config"] = "config"
     why: Literal["retry", "edit"]
-    changes: dict[str, list[Any]]
+    changes: dict[str, list[object]]
     """Dotted field -> [before, after]."""
     total_steps: int | None = None
     """Optimizer steps of the run with the new configuration."""
@@ -203,4 +203,7 @@ EventKind = Literal[
 run_event: TypeAdapter[RunEvent] = TypeAdapter(RunEvent)
 
 StoredEvent = dict[str, Any]
-"""A RunEvent with `seq`, `attempt` and `time` (seconds since 1970, UTC), as readers see it."""
+"""A RunEvent with `seq`, `attempt` and `time` (seconds since 1970, UTC), as readers see it: parsed JSON of any kind.
+
+`contract.stored` has the forms of the kinds that the server itself reads.
+"""

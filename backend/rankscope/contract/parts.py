@@ -1,8 +1,7 @@
 """What every part of the configuration is made of."""
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, ValidationInfo
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 
@@ -23,7 +22,7 @@ def is_stored(info: ValidationInfo) -> bool:
     return bool(info.context and info.context.get(STORED))
 
 
-def advanced() -> dict[str, Any]:
+def advanced() -> JsonDict:
     return {"x-advanced": True}
 
 

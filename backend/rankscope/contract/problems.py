@@ -1,9 +1,9 @@
 """Turns pydantic's errors into sentences: field, value, what is wrong, what to do."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.methods import METHODS
@@ -37,7 +37,7 @@ _NEXT_STEP = {
 }
 
 
-def field_problems(errors: Iterable[Mapping[str, Any]], prefix: str = "") -> list[FieldProblem]:
+def field_problems(errors: Iterable[ErrorDetails], prefix: str = "") -> list[FieldProblem]:
     """One FieldProblem for each error of `ValidationError.errors()` (or FastAPI's RequestValidationError)."""
     return [_field_problem(error, prefix) for error in errors]
 
@@ -46,8 +46,8 @@ def bad_input(error: ValidationError, prefix: str = "") -> BadInput:
     return BadInput(field_problems(error.errors(), prefix))
 
 
-def _field_problem(error: Mapping[str, Any], prefix: str) -> FieldProblem:
-    location = [str(part) for part in error.get("loc", ())]
+def _field_problem(error: ErrorDetails, prefix: str) -> FieldProblem:
+    location = [str(part) for part in error["loc"]]
     context = error.get("ctx") or {}
     kind = error["type"]
     if location[:1] in (["body"], ["query"], ["path"]):
@@ -66,7 +66,7 @@ def _field_problem(error: Mapping[str, Any], prefix: str) -> FieldProblem:
     return FieldProblem(".".join(filter(None, [prefix, path])) or "body", _short(value), message, next_step)
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
+def _sentence(error: ErrorDetails) -> str:
     context, kind = error.get("ctx") or {}, error["type"]
     value = _short(error.get("input"))
     match kind:
@@ -97,7 +97,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
             return f"is {value!r}: {text[0].lower()}{text[1:]}" if text else f"is {value!r}"
 
 
-def _step_from(context: Mapping[str, Any]) -> str:
+def _step_from(context: Mapping[str, object]) -> str:
     sentences = {
         "ge": "Use {} or more.",
         "gt": "Use a number above {}.",

@@ -77,6 +77,13 @@ class StoredGpu(TypedDict):
     """Whether other programs leave no room for a run."""
 
 
+class StoredError(TypedDict):
+    """Why a background job failed."""
+
+    message: str
+    next_step: str | None
+
+
 class Stamp(TypedDict):
     """What every stored event has."""
 

@@ -3,15 +3,21 @@
 Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations follow these shapes; a test compares both.
 """
 
-from typing import Any
-
 from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, String, Text
 from sqlalchemy.types import UserDefinedType
 from sqlmodel import Field, SQLModel
 
 from rankscope.contract.jobs import JobStatus
 from rankscope.contract.status import RunStatus
-from rankscope.contract.stored import Environment, MetricSummary, StoredConfig, StoredGpu, StoredSteerRequest
+from rankscope.contract.stored import (
+    Environment,
+    MetricSummary,
+    Payload,
+    StoredConfig,
+    StoredError,
+    StoredGpu,
+    StoredSteerRequest,
+)
 from rankscope.contract.tasks import DEFAULT_TASK
 
 
@@ -198,7 +204,7 @@ class Job(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=16)
     kind: str = Field(max_length=32)
     """A name in `contract.jobs.KINDS`."""
-    payload: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    payload: Payload = Field(sa_column=Column(JSON, nullable=False))
     """What to do; its form is the kind's own, and so is that of `result`."""
     status: JobStatus = Field(
         default=JobStatus.queued, sa_column=Column(Enum(JobStatus, native_enum=False, length=16), nullable=False)
@@ -212,6 +218,6 @@ class Job(SQLModel, table=True):
     lease_expires_at: float | None = None
     progress: float | None = None
     """Share of the work that is done, from 0 to 1."""
-    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
-    error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
-    """{message, next_step}"""
+    result: Payload | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    error: StoredError | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    """Why it failed."""

@@ -1,7 +1,7 @@
 """A one-page report of a run, readable without RankScope: result, ranks, curves, configuration. HTML without scripts."""
 
 from html import escape
-from typing import Any
+from typing import cast
 
 import numpy as np
 import yaml
@@ -10,7 +10,7 @@ from sqlmodel import Session
 from rankscope import __version__
 from rankscope.contract.events import Module
 from rankscope.contract.metrics import EVAL_LOSS, TRAIN_LOSS
-from rankscope.contract.stored import StoredRanks
+from rankscope.contract.stored import StoredRanks, StoredWarning
 from rankscope.exports.drawing import Line, curves, heatmap
 from rankscope.exports.exported_run import ExportedRun
 from rankscope.store.history import events, series, snapshots
@@ -33,7 +33,7 @@ def report(session: Session, run: ExportedRun) -> str:
     """The report of the run as it is now; it says so if the run has not ended."""
     metrics = series.read_curves(session, run.id, limit=_POINTS)
     frames, _ = snapshots.rank_frames(session, run.id, limit=_FRAMES)
-    warnings = events.read_after(session, run.id, 0, 100, ["warning"])
+    warnings = cast(list[StoredWarning], events.read_after(session, run.id, 0, 100, ["warning"]))
     sections = [
         _head(run),
         _facts(run),
@@ -140,7 +140,7 @@ def _lines(metrics: dict[str, series.Curve], colours: dict[str, str]) -> list[Li
     ]
 
 
-def _warnings(found: list[dict[str, Any]]) -> str:
+def _warnings(found: list[StoredWarning]) -> str:
     if not found:
         return ""
     items = "".join(

@@ -10,13 +10,21 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import BinaryIO, Literal, TypedDict
 
 Layout = Literal["uniform", "compact"]
 WEIGHTS, CONFIG, PATTERN = "adapter_model.safetensors", "adapter_config.json", "rank_pattern.json"
 _PREFIX = "base_model.model."
 _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _CHUNK = 1 << 20
+
+
+class _Entry(TypedDict):
+    """A tensor in a safetensors header."""
+
+    dtype: str
+    shape: list[int]
+    data_offsets: list[int]
 
 
 class NotUniform(Exception):
@@ -49,7 +57,7 @@ class UniformAdapter:
     def __init__(self, folder: Path, sizes: Mapping[str, tuple[int, int]]) -> None:
         self._weights = folder / WEIGHTS
         try:
-            self._config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            self._config: dict[str, object] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             ranks: dict[str, int] = json.loads((folder / PATTERN).read_text(encoding="utf-8"))
             header, data_start = _header(self._weights)
         except (OSError, ValueError, struct.error) as error:
@@ -82,7 +90,7 @@ class UniformAdapter:
                 yield from _padded(file, tensor)
 
     def _head(self) -> bytes:
-        entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+        entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
         end = 0
         for tensor in self._tensors:
             start, end = end, end + tensor.size_bytes
@@ -92,13 +100,11 @@ class UniformAdapter:
         return struct.pack("<Q", len(text)) + text
 
     def _plan(
-        self, header: Mapping[str, Any], data_start: int, sizes: Mapping[str, tuple[int, int]]
+        self, header: Mapping[str, _Entry], data_start: int, sizes: Mapping[str, tuple[int, int]]
     ) -> Iterator[_Tensor]:
         factors = {}
         dtype = "F32"
         for name, entry in header.items():
-            if name == "__metadata__":
-                continue
             shape, start = tuple(entry["shape"]), data_start + entry["data_offsets"][0]
             if not name.endswith((".lora_A.weight", ".lora_B.weight")):
                 yield _Tensor(name, entry["dtype"], shape, shape, start)
@@ -123,7 +129,7 @@ class UniformAdapter:
                 raise NotUniform(f"the size of {module}, which ended at rank 0, is not known")
 
 
-def _header(path: Path) -> tuple[dict[str, Any], int]:
+def _header(path: Path) -> tuple[dict[str, _Entry], int]:
     """The header of a safetensors file written by RankScope's worker, and the offset of its data."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -132,13 +138,14 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
         header = json.loads(file.read(length))
     if not isinstance(header, dict):
         raise ValueError(f"{path.name} has no header")
+    header.pop("__metadata__", None)
     return header, 8 + length
 
 
-def _padded(file: Any, tensor: _Tensor) -> Iterator[bytes]:
+def _padded(file: BinaryIO, tensor: _Tensor) -> Iterator[bytes]:
     """The tensor's rows, each padded with zeros, then the missing rows."""
     item = _item_bytes(tensor.dtype)
-    if tensor.shape == tensor.padded:
+    if tensor.start is not None and tensor.shape == tensor.padded:
         file.seek(tensor.start)
         left = tensor.size_bytes
         while left:

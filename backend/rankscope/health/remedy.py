@@ -1,7 +1,7 @@
 """What you can do about a run that has ended, as one click."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,7 +24,7 @@ class Remedy(BaseModel):
     label: str = Field(examples=["Retry with batch 8 and accumulation 2"])
     step: int | None
     """Of action fork."""
-    changes: dict[str, Any]
+    changes: dict[str, object]
 
 
 def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:

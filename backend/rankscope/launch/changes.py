@@ -1,7 +1,6 @@
 """Changes to a run's configuration: merge, compare, and refuse those that would make it a different training."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -10,7 +9,7 @@ from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.problems import bad_input
 from rankscope.contract.tasks import in_todays_form
 
-Changes = Mapping[str, Any]
+Changes = Mapping[str, object]
 
 _RETRY_FIELDS = frozenset(
     {
@@ -30,39 +29,40 @@ _RETRY_FIELDS = frozenset(
 """What may change within one training: nothing that affects the result, except for rounding and random dropout."""
 
 
-def changed(config: Mapping[str, Any], changes: Changes) -> RunConfig:
+def changed(config: Mapping[str, object], changes: Changes) -> RunConfig:
     """The configuration with these parts replaced: `{"training": {"batch_size": 8}}`.
 
     Raises BadInput, with fields named `changes...`.
     """
     changes = in_todays_form(changes)
-    merged = _merge(in_todays_form(config), changes)
+    merged = merge(in_todays_form(config), changes)
     training = changes.get("training")
     if isinstance(training, Mapping) and training.get("epochs") is not None and "max_steps" not in training:
-        merged["training"]["max_steps"] = None
+        merged["training"] = merge(training, {"max_steps": None})
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:
         raise bad_input(error, prefix="changes") from error
 
 
-def _merge(config: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+def merge(config: Mapping[str, object], changes: Changes) -> dict[str, object]:
+    """The configuration with these parts replaced, unchecked."""
     merged = dict(config)
     for name, value in changes.items():
         before = merged.get(name)
-        merged[name] = _merge(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+        merged[name] = merge(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Dotted field -> value."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     for name, value in config.items():
         fields |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return fields
 
 
-def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
+def differing(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, list[object]]:
     """Dotted field -> [before, after] of all fields that differ."""
     old, new = flat(before), flat(after)
     return {
@@ -72,7 +72,7 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def check_retry(differences: Mapping[str, list[Any]], before: RunConfig, after: RunConfig) -> None:
+def check_retry(differences: Mapping[str, list[object]], before: RunConfig, after: RunConfig) -> None:
     """Raises BadInput unless the changed run is still the same training."""
     problems = [
         FieldProblem(

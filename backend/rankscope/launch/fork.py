@@ -6,21 +6,19 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rankscope.catalog import Catalog
 from rankscope.catalog.data.splits import what_changed
-from rankscope.contract.config import RunConfig
+from rankscope.contract.config import RunConfig, stored_steering
 from rankscope.contract.errors import BadInput, FieldProblem, NotFound
+from rankscope.contract.manifest import MANIFEST, Manifest
 from rankscope.contract.methods import METHODS, Method
-from rankscope.contract.stored import Environment
+from rankscope.contract.stored import Environment, StoredConfig
 from rankscope.contract.tables import Run
 from rankscope.data_folder import is_plain_file
-from rankscope.launch.changes import Changes, changed, differing
+from rankscope.launch.changes import Changes, changed, differing, merge
 from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
-
-MANIFEST = "manifest.json"
 
 _FREE = ("training.", "hardware.")
 _WHY = {
@@ -101,12 +99,14 @@ def plan_fork(parent: Run, origin: Origin, changes: Changes, catalog: Catalog) -
     return plan
 
 
-def _as_steered(config: Mapping[str, Any], step: int) -> dict[str, Any]:
+def _as_steered(config: StoredConfig, step: int) -> dict[str, object]:
     """The configuration at a step: with the steering up to then, and the target rank in force."""
-    steering = [entry for entry in config.get("steering", []) if entry["step"] <= step]
-    targets = [entry["target_rank"] for entry in steering if entry["action"] == "target"]
-    method = config["method"] | ({"target_rank": targets[-1]} if targets else {})
-    return {**config, "steering": steering, "method": method}
+    steering = [entry for entry in stored_steering(config) if entry.step <= step]
+    targets = [entry.target_rank for entry in steering if entry.action == "target"]
+    at_step: dict[str, object] = {"steering": [entry.model_dump() for entry in steering]}
+    if targets:
+        at_step["method"] = {"target_rank": targets[-1]}
+    return merge(config, at_step)
 
 
 def take_checkpoint(origin: Origin, parent: Run, target: Path) -> int:
@@ -139,9 +139,9 @@ def take_checkpoint(origin: Origin, parent: Run, target: Path) -> int:
     return size_bytes
 
 
-def _manifest(path: Path, run: Run) -> dict[str, Any]:
+def _manifest(path: Path, run: Run) -> Manifest:
     try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest: Manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _gone(path, run) from error
     return manifest
@@ -187,7 +187,7 @@ def _step_problems(plan: RunPlan, origin: Origin) -> list[FieldProblem]:
 
 
 def _final_mask_problems(
-    differences: Mapping[str, list[Any]], parent: Run, method: Method, origin: Origin
+    differences: Mapping[str, list[object]], parent: Run, method: Method, origin: Origin
 ) -> list[FieldProblem]:
     """After the final mask the ranks can't change: pruned components are gone."""
     problems = []
@@ -196,7 +196,7 @@ def _final_mask_problems(
         if _option(field) not in method.fork_fields - method.fork_fields_after_pruning:
             continue
         why = f"cannot change: the mask is final by step {origin.step}, and nothing is pruned any more"
-        if _option(field) == method.budget_field and live is not None and new > live:
+        if _option(field) == method.budget_field and live is not None and isinstance(new, int | float) and new > live:
             why = f"is {new}, above the mean rank {live:.2f} that is live since the final mask; what was pruned is gone"
         problems.append(
             FieldProblem(

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rankscope.contract.methods import METHODS, AnyMethod
 
@@ -15,14 +14,14 @@ class SwitchedField:
     """`field` is dotted, as in the configuration; `reason` is a sentence for the form."""
 
     field: str
-    before: Any
-    after: Any
+    before: object
+    after: object
     reason: str
 
 
 @dataclass(frozen=True)
 class Switched:
-    config: dict[str, Any]
+    config: dict[str, object]
     changes: list[SwitchedField]
     """Outside the method's own options, and options whose default does not fit this run."""
     budget: float | None
@@ -30,10 +29,10 @@ class Switched:
 
 
 def switch_method(
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
     name: str,
     *,
-    earlier: Mapping[str, Any] | None = None,
+    earlier: Mapping[str, object] | None = None,
     budget: float | None = None,
     total_steps: int | None = None,
 ) -> Switched:
@@ -83,7 +82,7 @@ def switch_method(
     return Switched(switched, changes, mean if new.has_ranks else None)
 
 
-def budget_of(method: Mapping[str, Any]) -> float | None:
+def budget_of(method: Mapping[str, object]) -> float | None:
     """Mean rank that a method's options amount to; None if there isn't one, or it isn't a number yet."""
     kind = METHODS.get(str(method.get("name")))
     if kind is None:
@@ -95,14 +94,14 @@ def budget_of(method: Mapping[str, Any]) -> float | None:
     return mean if mean is not None and math.isfinite(mean) and mean > 0 else None
 
 
-def _carried(before: Mapping[str, Any], old: type[AnyMethod] | None, new: type[AnyMethod]) -> dict[str, Any]:
+def _carried(before: Mapping[str, object], old: type[AnyMethod] | None, new: type[AnyMethod]) -> dict[str, object]:
     """Options that mean the same in both methods. An initial rank does only between methods that prune on a schedule."""
     is_same_kind = old is not None and old.rank_changes == new.rank_changes == "on_schedule"
     own_meaning = _RANK_FIELDS - ({"initial_rank"} if is_same_kind else set())
     return {key: value for key, value in before.items() if key in new.model_fields and key not in own_meaning}
 
 
-def _with_defaults(kind: type[AnyMethod], options: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(kind: type[AnyMethod], options: dict[str, object]) -> dict[str, object]:
     """The options in the order of the class, with defaults for the others; a missing required option is left out."""
     filled = {}
     for key, field in kind.model_fields.items():
@@ -113,7 +112,7 @@ def _with_defaults(kind: type[AnyMethod], options: dict[str, Any]) -> dict[str, 
     return filled
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def _mapping(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 

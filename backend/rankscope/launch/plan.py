@@ -168,7 +168,7 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
         return []
     if method.named_modules is not None:
         return _named_modules(method.named_modules, model)
-    target_modules = method.shared_options("target_modules").get("target_modules")
+    target_modules: list[str] | None = getattr(method, "target_modules", None)
     if target_modules is None:
         if not model.modules:
             raise BadInput(

@@ -1,7 +1,6 @@
 """Changes to the configuration of a run that no worker holds."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from sqlmodel import Session
 
@@ -20,7 +19,7 @@ def change_config(
     run: Run,
     before: RunConfig,
     config: RunConfig,
-    differences: Mapping[str, list[Any]],
+    differences: Mapping[str, list[object]],
     *,
     why: str,
     now: float,

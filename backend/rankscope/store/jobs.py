@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 
 from rankscope.contract.errors import ServiceDown
 from rankscope.contract.jobs import JOB_OWNED, KINDS, PREDICT, JobKind, JobStatus
+from rankscope.contract.stored import Payload, StoredError
 from rankscope.contract.tables import Job
 from rankscope.store.leases import JOBS, Lease
 from rankscope.store.runs import new_run_id
@@ -25,7 +26,7 @@ class JobClaim:
     id: str
     attempt: int
     kind: JobKind
-    payload: dict[str, Any]
+    payload: Payload
 
 
 class JobState(NamedTuple):
@@ -43,7 +44,7 @@ class JobState(NamedTuple):
         return kind.wait_s if self.status == JobStatus.queued else kind.kept_s
 
 
-def submit(session: Session, kind: JobKind, payload: dict[str, Any], *, now: float) -> Job:
+def submit(session: Session, kind: JobKind, payload: Payload, *, now: float) -> Job:
     """Stores a job for a worker. Raises ServiceDown when too many wait, ValueError for a payload above the limit."""
     if len(json.dumps(payload)) > MOST_PAYLOAD_CHARACTERS:
         raise ValueError(f"The payload of a {kind.name} job is above {MOST_PAYLOAD_CHARACTERS:,} characters.")
@@ -98,7 +99,7 @@ def renew(session: Session, claim: JobClaim, *, lease_s: float, now: float, prog
     JOBS.change(session, claim.id, claim.attempt, values)
 
 
-def finish(session: Session, claim: JobClaim, result: dict[str, Any], *, now: float) -> None:
+def finish(session: Session, claim: JobClaim, result: Payload, *, now: float) -> None:
     """Stores the result; one above the limit fails the job. Raises LeaseLost."""
     size = len(json.dumps(result))
     if size > MOST_RESULT_CHARACTERS:
@@ -173,14 +174,14 @@ def clean_up(session: Session, overdue: Collection[JobState], *, now: float) -> 
     session.flush()
 
 
-def _ended(status: JobStatus, now: float) -> dict[str, Any]:
+def _ended(status: JobStatus, now: float) -> dict[str, object]:
     """The columns of a job that its worker no longer has."""
     return {"status": status, "updated_at": now, "lease_expires_at": None}
 
 
-def _failed(message: str, next_step: str | None, now: float) -> dict[str, Any]:
+def _failed(message: str, next_step: str | None, now: float) -> dict[str, object]:
     return _ended(JobStatus.failed, now) | {"error": _error(message, next_step)}
 
 
-def _error(message: str, next_step: str | None) -> dict[str, Any]:
+def _error(message: str, next_step: str | None) -> StoredError:
     return {"message": message[:MOST_ERROR_CHARACTERS], "next_step": next_step and next_step[:MOST_ERROR_CHARACTERS]}

@@ -43,7 +43,7 @@ class Leases(Generic[Owned]):
         worker: str,
         lease_s: float,
         now: float,
-        values: Mapping[str, Any],
+        values: Mapping[str, object],
         returning: Sequence[Any] = (),
     ) -> tuple[Any, ...] | None:
         """Takes the first row of `best`, by one UPDATE: (id, attempt, *returning). None when there is no row.
@@ -69,7 +69,7 @@ class Leases(Generic[Owned]):
         return None if row is None else tuple(row)
 
     def change(
-        self, session: Session, id: str, attempt: int, values: Mapping[str, Any], returning: Sequence[Any] = ()
+        self, session: Session, id: str, attempt: int, values: Mapping[str, object], returning: Sequence[Any] = ()
     ) -> tuple[Any, ...]:
         """Writes `values` to a row that this attempt owns, and returns (id, *returning). Raises LeaseLost if it does not."""
         table = self.table

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from sqlalchemy import select, update
 from sqlmodel import Session, col, delete
@@ -101,7 +100,7 @@ def transition(
     before = run.status
     if to not in TRANSITIONS[RunStatus(before)]:
         raise InvalidTransition(f"Run {run.id} is {before}; it can't become {to}.")
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "status": to,
         "reason": reason,
         "message": message,

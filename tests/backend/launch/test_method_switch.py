@@ -18,6 +18,12 @@ DEMO: dict[str, Any] = PRESETS["demo"].model_dump(mode="json")
 NAMES = [name for name in METHODS if name != "control"]
 
 
+def method_of(config: dict[str, object]) -> dict[str, object]:
+    method = config["method"]
+    assert isinstance(method, dict)
+    return method
+
+
 def test_every_preset_of_the_demo_has_its_methods_own_rate() -> None:
     demo_presets = [config for key, config in PRESETS.items() if key != "paper"]
     for config in demo_presets:
@@ -50,10 +56,10 @@ def test_budget_survives_a_detour_over_any_method(first: str, second: str) -> No
 def test_a_budget_changed_on_the_way_is_kept_and_the_other_options_come_back() -> None:
     edited = DEMO | {"method": DEMO["method"] | {"beta": 0.5}}
     lora = switch_method(edited, "lora").config
-    lora["method"]["rank"] = 6
+    lora["method"] = method_of(lora) | {"rank": 6}
     back = switch_method(lora, "dynamic_rank", earlier=edited["method"])
-    assert back.config["method"]["target_rank"] == 6
-    assert back.config["method"]["beta"] == 0.5
+    assert method_of(back.config)["target_rank"] == 6
+    assert method_of(back.config)["beta"] == 0.5
 
 
 def test_what_changed_is_reported_with_both_values() -> None:
@@ -75,8 +81,8 @@ def test_an_interval_that_does_not_fit_the_steps_is_shortened_and_said() -> None
 def test_epochs_need_the_steps_that_the_plan_found() -> None:
     lora = PRESETS["lora"].model_dump(mode="json")
     lora["training"] |= {"max_steps": None, "epochs": 1}
-    assert switch_method(lora, "adalora", total_steps=100).config["method"]["prune_interval"] == 5
-    assert switch_method(lora, "adalora").config["method"]["prune_interval"] == 100
+    assert method_of(switch_method(lora, "adalora", total_steps=100).config)["prune_interval"] == 5
+    assert method_of(switch_method(lora, "adalora").config)["prune_interval"] == 100
 
 
 def test_steering_does_not_follow_into_a_method_that_cannot_be_steered() -> None:
@@ -114,7 +120,7 @@ OPTION_NAMES = sorted({field for kind in METHODS.values() for field in kind.mode
 def test_a_draft_that_is_still_wrong_can_be_switched(method: Any, training: Any, steering: Any, name: str) -> None:
     draft = {"method": method, "training": training, "steering": steering, "data": {"id": "x"}}
     switched = switch_method(draft, name)
-    assert switched.config["method"]["name"] == name
+    assert method_of(switched.config)["name"] == name
     assert switched.config["data"] == {"id": "x"}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rankscope.contract.jobs import PREDICT, JobStatus
+from rankscope.contract.stored import Payload
 from rankscope.contract.tables import Job
 from rankscope.embedded import free_port
 from rankscope.settings import Settings
@@ -22,7 +23,7 @@ from rankscope_worker.host.jobs import JobRunner
 from tests.conftest import Broker
 from tests.stack import wait_for
 
-QUESTION = {"run_id": "nothere", "attempt": 1, "texts": ["a film"]}
+QUESTION: Payload = {"run_id": "nothere", "attempt": 1, "texts": ["a film"]}
 
 
 @pytest.fixture

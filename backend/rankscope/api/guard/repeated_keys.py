@@ -20,7 +20,7 @@ async def refuse_repeated_keys(request: Request) -> None:
         raise BadInput([FieldProblem(path, None, "is there more than once", "Send the field once.")])
 
 
-class _Repeating(dict[str, Any]):
+class _Repeating(dict[str, object]):
     """An object with a key that it has more than once."""
 
     key: str
@@ -30,7 +30,7 @@ def repeated_key(body: bytes) -> str | None:
     """Dotted path of the first key that its object has more than once, for example `config.training.max_steps`."""
     found: list[_Repeating] = []
 
-    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def as_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         fields = dict(pairs)
         if len(fields) == len(pairs):
             return fields

@@ -1,6 +1,6 @@
 """What can be launched here: the form's schema, presets, methods, models and data sets."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
@@ -22,7 +22,7 @@ router = APIRouter(tags=["catalogue"])
 
 @router.get("/config-schema")
 @needs("read")
-def get_config_schema() -> dict[str, Any]:
+def get_config_schema() -> dict[str, object]:
     """JSON Schema of a run's configuration, with help texts; the page builds its form from it."""
     return RunConfig.model_json_schema()
 

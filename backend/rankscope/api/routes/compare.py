@@ -1,6 +1,6 @@
 """Compares runs."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
@@ -42,7 +42,7 @@ def compare_runs(
     )
 
 
-def differences(configs: list[dict[str, Any]]) -> list[ConfigDifference]:
+def differences(configs: list[dict[str, object]]) -> list[ConfigDifference]:
     """Fields with more than one value, by dotted name, in the order of the first run's configuration."""
     each_flat = [flat(config) for config in configs]
     fields = dict.fromkeys(field for each in each_flat for field in each)

@@ -1,7 +1,7 @@
 """Metrics over the steps."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from sqlmodel import Session
@@ -40,7 +40,7 @@ class SeriesQuery:
     with_ghosts: Annotated[bool, Query(alias="ghost", description="Include what a resume has replaced.")] = False
     with_times: Annotated[bool, Query(alias="times", description="Include when each point was recorded.")] = False
 
-    def read(self, session: Session, run_id: str, names: list[str] | None, points: str) -> list[dict[str, Any]]:
+    def read(self, session: Session, run_id: str, names: list[str] | None, points: str) -> list[dict[str, object]]:
         """A series for each name."""
         count = len(names) if names is not None else len(runs.get_run(session, run_id).metrics)
         most = max(_FEWEST_POINTS, _MOST_POINTS // max(1, count))
@@ -104,7 +104,7 @@ def get_metric(
     return MetricSeries.model_validate(series | {"last_seq": last_seq})
 
 
-def _series(name: str, curve: Curve, with_times: bool) -> dict[str, Any]:
+def _series(name: str, curve: Curve, with_times: bool) -> dict[str, object]:
     return {
         "name": name,
         **_columns(curve.points),
@@ -116,5 +116,5 @@ def _series(name: str, curve: Curve, with_times: bool) -> dict[str, Any]:
     }
 
 
-def _columns(of: Points) -> dict[str, Any]:
+def _columns(of: Points) -> dict[str, object]:
     return {"steps": of.steps.tolist(), "values": marked(of.values)}

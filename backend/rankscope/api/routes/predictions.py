@@ -107,7 +107,6 @@ _STATUS: dict[JobStatus, PredictionStatus] = {
 def _prediction(job: Job) -> Prediction:
     asked = PredictPayload.model_validate(job.payload)
     result = None if job.result is None else PredictResult.model_validate(job.result)
-    error = job.error or {}
     return Prediction(
         id=job.id,
         run_id=asked.run_id,
@@ -116,8 +115,8 @@ def _prediction(job: Job) -> Prediction:
         texts=asked.texts,
         items=result.items if result else [],
         note=result.note if result else None,
-        message=error.get("message"),
-        next_step=error.get("next_step"),
+        message=job.error["message"] if job.error else None,
+        next_step=job.error["next_step"] if job.error else None,
     )
 
 

@@ -1,6 +1,6 @@
 """What the API gives of what happened in a run: events, series, ranks, ledger, log, checkpoints."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from rankscope.api.shapes.base import Number, Shape
 from rankscope.api.shapes.runs import MetricSummary
@@ -8,7 +8,7 @@ from rankscope.contract.events import Module
 
 
 class EventPage(Shape):
-    items: list[dict[str, Any]]
+    items: list[dict[str, object]]
     """RunEvents with seq, attempt and time (see contract.events; the same objects as in the stream)."""
     last_seq: int
     has_more: bool

@@ -1,7 +1,5 @@
 """What a draft of a run would do."""
 
-from typing import Any
-
 from pydantic import Field, computed_field
 
 from rankscope.api.shapes.base import FieldProblemShape, LeftOutShape, Shape
@@ -10,13 +8,13 @@ from rankscope.contract.config import RunConfig
 
 class SwitchedFieldShape(Shape):
     field: str = Field(examples=["training.learning_rate"])
-    before: Any
-    after: Any
+    before: object
+    after: object
     reason: str
 
 
 class SwitchedMethod(Shape):
-    config: dict[str, Any]
+    config: dict[str, object]
     changes: list[SwitchedFieldShape]
     """What changed outside the method's own options, and why."""
     budget: float | None

@@ -1,7 +1,7 @@
 """Bodies of requests about runs."""
 
 import unicodedata
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -55,15 +55,15 @@ class RunPatch(RequestBody):
 class RunCheck(RequestBody):
     """Body of POST /runs/validate: a draft, valid or not."""
 
-    config: dict[str, Any]
+    config: dict[str, object]
 
 
 class MethodSwitch(RequestBody):
     """Body of POST /runs/switch-method: a draft, valid or not, and the method to switch to."""
 
-    config: dict[str, Any]
+    config: dict[str, object]
     method: MethodName
-    earlier: dict[str, Any] | None = None
+    earlier: dict[str, object] | None = None
     """The options this method had before another one was chosen; they are restored, except for the budget."""
     budget: float | None = Field(default=None, gt=0, le=10_000)
     """Mean rank to use if the draft's current method has none (full fine-tuning)."""
@@ -72,7 +72,9 @@ class MethodSwitch(RequestBody):
 
 
 class RetryRequest(RequestBody):
-    changes: dict[str, Any] = Field(default={}, examples=[{"training": {"batch_size": 8, "gradient_accumulation": 2}}])
+    changes: dict[str, object] = Field(
+        default={}, examples=[{"training": {"batch_size": 8, "gradient_accumulation": 2}}]
+    )
     """Parts of the configuration to replace; only changes that keep it the same training are accepted."""
 
 
@@ -81,7 +83,7 @@ class ForkRequest(RequestBody):
     """Step of a kept checkpoint. Default: the newest."""
     attempt: int | None = Field(default=None, ge=0, le=2**31 - 1)
     """Default: the newest attempt that has a checkpoint of this step."""
-    changes: dict[str, Any] = Field(default={}, examples=[{"training": {"learning_rate": 0.001}}])
+    changes: dict[str, object] = Field(default={}, examples=[{"training": {"learning_rate": 0.001}}])
     """Parts of the parent's configuration to replace."""
     name: Name | None = None
     """Default: the parent's name and the step."""

@@ -1,7 +1,6 @@
 """Converts table rows to what the API returns."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from sqlalchemy import Engine
 from sqlmodel import Session
@@ -189,7 +188,7 @@ def eta_s(run: Run, now: float) -> float | None:
     return max(0.0, (run.total_steps - run.step) * (now - run.attempt_started_at) / done)
 
 
-def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[str, Any]:
+def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[str, object]:
     return {name: getattr(run, name) for name in _COPIED} | {
         "headline": headline(run),
         "queue_position": queue_position,

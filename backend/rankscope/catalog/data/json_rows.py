@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from rankscope.catalog.data.column_names import FIX, check_bounds, double_name
 from rankscope.catalog.data.files import BrokenFile
@@ -28,9 +27,9 @@ def json_text(value: object) -> str | None:
 
 
 def json_records(lines: Lines, seen: dict[str, None], columns: list[str]) -> Iterator[tuple[int, Record]]:
-    double: list[Sequence[tuple[str, Any]] | None] = [None]
+    double: list[Sequence[tuple[str, object]] | None] = [None]
 
-    def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def as_dict(pairs: list[tuple[str, object]]) -> dict[str, object]:
         made = dict(pairs)
         # The outermost object is created last, so the final value is about the row itself.
         double[0] = None if len(made) == len(pairs) else pairs

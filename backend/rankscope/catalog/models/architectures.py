@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import Any
+from typing import Required, TypedDict
 
 # Options that default to the value of another one if config.json does not set them.
 _SAME_AS = {
@@ -81,7 +81,7 @@ class Architecture:
         """Converts a name in the body to its name in the classifier."""
         return f"{self.prefix}.{name}" if self.prefix else name
 
-    def size(self, option: str, config: Mapping[str, Any]) -> int | None:
+    def size(self, option: str, config: Mapping[str, object]) -> int | None:
         """Returns a size from config.json, or its default; None if it is not a non-negative integer."""
         names = [option, *self.aliases.get(option, ())]
         value = next((config[name] for name in names if config.get(name) is not None), None)
@@ -90,6 +90,43 @@ class Architecture:
         if value is None:
             value = self.defaults.get(option)
         return value if type(value) is int and value >= 0 else None
+
+
+class _PositionsEntry(TypedDict):
+    option: str
+    extra: int
+    from_padding: bool
+    unless: dict[str, object]
+
+
+# Functional, because `class` is a keyword.
+_Entry = TypedDict(
+    "_Entry",
+    {
+        "class": Required[str],
+        "unknown": bool,
+        "tokenizer": str | None,
+        "types": dict[str, list[str]],
+        "prefix": str,
+        "linear": list[str],
+        "conv1d": bool,
+        "outside": list[str],
+        "other": list[str],
+        "tied": list[str],
+        "heads": list[str],
+        "head": list[list[int | str]],
+        "blocks": dict[str, str],
+        "embedding": str | None,
+        "width": str | None,
+        "positions": _PositionsEntry,
+        "renames": list[tuple[str, str]],
+        "splits": list[tuple[str, list[str]]],
+        "defaults": dict[str, int],
+        "aliases": dict[str, list[str]],
+    },
+    total=False,
+)
+"""An entry of architectures.json: the fields of `Architecture` that are not empty."""
 
 
 def starred(name: str) -> str:
@@ -101,10 +138,11 @@ def starred(name: str) -> str:
 def architectures() -> Mapping[str, Architecture]:
     """Returns what is known about each kind of model, by config.json's model_type."""
     text = files("rankscope.catalog.models").joinpath("architectures.json").read_text(encoding="utf-8")
-    return {kind: _architecture(kind, entry) for kind, entry in json.loads(text).items()}
+    entries: dict[str, _Entry] = json.loads(text)
+    return {kind: _architecture(kind, entry) for kind, entry in entries.items()}
 
 
-def _architecture(kind: str, entry: dict[str, Any]) -> Architecture:
+def _architecture(kind: str, entry: _Entry) -> Architecture:
     positions = entry.get("positions")
     return Architecture(
         kind=kind,

@@ -3,7 +3,6 @@
 import importlib.util
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from rankscope.catalog.models.architectures import Architecture, architectures
 from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, json_kind, shown
@@ -68,7 +67,7 @@ _FEWEST_TOKENS = 4
 _COPY = "Copy config.json from the model again."
 
 
-def read_config(files: ModelFiles) -> dict[str, Any]:
+def read_config(files: ModelFiles) -> dict[str, object]:
     """Returns config.json. Raises UnusableModel if it is damaged or a value that is used has the wrong type."""
     files.require("config.json", "has no config.json", "Copy config.json from the model into the folder.")
     config = files.read_json("config.json", _MOST_BYTES)
@@ -80,13 +79,19 @@ def read_config(files: ModelFiles) -> dict[str, Any]:
         value = config.get(name)
         if value is not None and not isinstance(value, wanted):
             raise UnusableModel(f"config.json has {name} {_brief(value)}, which is not {json_kind(wanted())}", _COPY)
-    names = config.get("architectures") or []
-    if not all(isinstance(name, str) for name in names):
-        raise UnusableModel("config.json has architectures that are not names", _COPY)
+    class_names(config)
     return config
 
 
-def find_architecture(config: Mapping[str, Any]) -> Architecture:
+def class_names(config: Mapping[str, object]) -> list[str]:
+    """Returns the classes that config.json names. Raises UnusableModel if they are not names."""
+    names = config.get("architectures") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UnusableModel("config.json has architectures that are not names", _COPY)
+    return names
+
+
+def find_architecture(config: Mapping[str, object]) -> Architecture:
     """Returns what is known about the model_type of config.json. Raises UnusableModel if it can't classify texts."""
     kind = config.get("model_type")
     if kind is None or kind == "":
@@ -111,7 +116,7 @@ def find_architecture(config: Mapping[str, Any]) -> Architecture:
     )
 
 
-def check_options(config: Mapping[str, Any], architecture: Architecture) -> None:
+def check_options(config: Mapping[str, object], architecture: Architecture) -> None:
     """Raises UnusableModel for an option with a value that transformers, or the model that it builds, rejects."""
     for name, allowed in architecture.types.items():
         if name in config:
@@ -149,10 +154,10 @@ def _why_not(name: str, value: object, allowed: str) -> str | None:
     return None
 
 
-def check_quantisation(config: Mapping[str, Any]) -> bool:
+def check_quantisation(config: Mapping[str, object]) -> bool:
     """Whether the weights are quantised. Raises UnusableModel if the method is not supported or not installed."""
     settings = config.get("quantization_config")
-    if not settings:
+    if not settings or not isinstance(settings, Mapping):
         return False
     method = settings.get("quant_method")
     if method is None and (settings.get("load_in_4bit") or settings.get("load_in_8bit")):
@@ -170,7 +175,7 @@ def check_quantisation(config: Mapping[str, Any]) -> bool:
     return True
 
 
-def context_length(config: Mapping[str, Any], architecture: Architecture) -> int | None:
+def context_length(config: Mapping[str, object], architecture: Architecture) -> int | None:
     """Returns the largest number of tokens in one text: the limit of its positions, or max_position_embeddings, or None."""
     made_for = architecture.size("max_position_embeddings", config)
     positions = architecture.positions

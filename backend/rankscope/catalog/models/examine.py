@@ -6,6 +6,7 @@ from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.config import (
     check_options,
     check_quantisation,
+    class_names,
     context_length,
     find_architecture,
     read_config,
@@ -16,6 +17,9 @@ from rankscope.catalog.models.layers import model_layers
 from rankscope.catalog.models.tokenizer_files import check_tokenizer
 from rankscope.catalog.models.weight_files import adapter_folder, other_format, weight_files
 from rankscope.catalog.models.weights import read_weights
+
+_LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+"""What config.json may call the number of blocks."""
 
 
 def examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary: bool) -> ModelEntry:
@@ -39,11 +43,8 @@ def examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary: 
         name="all-MiniLM-L6-v2" if is_demo else folder.name,
         description="Small English BERT with 6 layers, Apache-2.0. The model of the demo." if is_demo else FROM_FOLDER,
         folder=folder,
-        architecture=(config.get("architectures") or [kind.class_name])[0],
-        layers=next(
-            (config[name] for name in ("num_hidden_layers", "n_layer", "num_layers", "n_layers") if config.get(name)),
-            None,
-        ),
+        architecture=next(iter(class_names(config)), kind.class_name),
+        layers=next((value for name in _LAYERS if type(value := config.get(name)) is int), None),
         parameters=content.elements,
         body_parameters=layers.body_parameters,
         size_bytes=content.size_bytes,

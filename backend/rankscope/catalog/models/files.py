@@ -6,7 +6,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 MIB = 1 << 20
 _MOST_FILES = 2_000
@@ -85,7 +85,7 @@ class ModelFiles:
         check_content(name, content)
         return content
 
-    def read_json(self, name: str, most_bytes: int) -> dict[str, Any]:
+    def read_json(self, name: str, most_bytes: int) -> dict[str, object]:
         """Returns the file's JSON object. Raises UnusableModel, with the position, for anything else."""
         content = self.read(name, most_bytes)
         again = f"Copy {shown(name)} from the model again."

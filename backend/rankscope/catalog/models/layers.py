@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rankscope.catalog.models.architectures import Architecture, starred
 from rankscope.catalog.models.files import UnusableModel
@@ -47,7 +46,7 @@ class ModelLayers:
     """Whether every parameter of the body is in the files."""
 
 
-def model_layers(shapes: Shapes, architecture: Architecture, config: Mapping[str, Any]) -> ModelLayers:
+def model_layers(shapes: Shapes, architecture: Architecture, config: Mapping[str, object]) -> ModelLayers:
     """Returns layers and parameter counts. Raises UnusableModel if the weights don't match config.json."""
     if any(_ADAPTER.search(name) for name in shapes):
         raise adapter_folder()
@@ -79,7 +78,7 @@ def model_layers(shapes: Shapes, architecture: Architecture, config: Mapping[str
     return ModelLayers(tuple(found.modules), outside, parameters, is_exact, is_exact and not missing)
 
 
-def head_parameters(architecture: Architecture, config: Mapping[str, Any], labels: int) -> int | None:
+def head_parameters(architecture: Architecture, config: Mapping[str, object], labels: int) -> int | None:
     """Returns the number of parameters of the head for this number of classes; None if a size is unknown."""
     total = 0
     for shape in architecture.head:
@@ -202,7 +201,7 @@ def _check_depth(found: _Found, limits: Mapping[str, int | None], architecture: 
             )
 
 
-def _check_embedding(found: _Found, architecture: Architecture, config: Mapping[str, Any]) -> None:
+def _check_embedding(found: _Found, architecture: Architecture, config: Mapping[str, object]) -> None:
     rows = architecture.size("vocab_size", config)
     if found.embedding and rows is not None and found.embedding[0] != rows:
         raise UnusableModel(

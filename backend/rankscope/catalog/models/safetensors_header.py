@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from rankscope.catalog.models.files import MIB, UnusableModel, check_content, json_kind, open_regular, shown
 
@@ -55,7 +55,7 @@ class Tensor:
         return math.prod(self.shape)
 
 
-def read_header(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_header(path: Path) -> tuple[dict[str, object], dict[str, Tensor]]:
     """Returns the parsed header, and its tensors by name. Raises UnusableModel if the file is damaged."""
     name = shown(path.name)
     with open_regular(path) as file:
@@ -79,7 +79,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return header, _tensors(name, header, _PREFIX + length, size)
 
 
-def _parsed(name: str, text: bytes) -> dict[str, Any]:
+def _parsed(name: str, text: bytes) -> dict[str, object]:
     again = f"Copy {name} again, or save the model again with save_pretrained."
     try:
         header = json.loads(text.decode("utf-8"))
@@ -96,7 +96,7 @@ def _parsed(name: str, text: bytes) -> dict[str, Any]:
     return header
 
 
-def _tensors(name: str, header: Mapping[str, Any], start: int, size: int) -> dict[str, Tensor]:
+def _tensors(name: str, header: Mapping[str, object], start: int, size: int) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for key, value in header.items():
         if key != "__metadata__":

@@ -6,7 +6,7 @@ checked here.
 
 import importlib.util
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import cast
 
 from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, json_kind, shown
@@ -162,7 +162,7 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
     raise UnusableModel("has no tokenizer files, so every word would be unknown", COPY)
 
 
-def _class_of(settings: dict[str, Any], architecture: Architecture) -> str:
+def _class_of(settings: dict[str, object], architecture: Architecture) -> str:
     """Returns the tokenizer's class: from tokenizer_config.json, otherwise the default for the kind of model."""
     named = settings.get("tokenizer_class")
     if named is not None and not isinstance(named, str):
@@ -196,7 +196,7 @@ def _is_known(tokenizer_class: str) -> bool:
     }
 
 
-def _check_code(settings: dict[str, Any], tokenizer_class: str) -> None:
+def _check_code(settings: dict[str, object], tokenizer_class: str) -> None:
     code = settings.get("auto_map")
     named = code.get("AutoTokenizer") if isinstance(code, dict) else code
     if named and not _is_known(tokenizer_class):
@@ -206,7 +206,7 @@ def _check_code(settings: dict[str, Any], tokenizer_class: str) -> None:
         )
 
 
-def _check_words(name: str, words: Iterable[str], settings: dict[str, Any], special: Iterable[str] = ()) -> None:
+def _check_words(name: str, words: Iterable[str], settings: dict[str, object], special: Iterable[str] = ()) -> None:
     """Raises UnusableModel if nearly all tokens are special tokens, so that every word would be unknown."""
     named = {settings.get(f"{role}_token") for role in ROLES if isinstance(settings.get(f"{role}_token"), str)}
     left = {word for word in words if word} - named - {*special, *_SPECIAL}
@@ -214,7 +214,7 @@ def _check_words(name: str, words: Iterable[str], settings: dict[str, Any], spec
         raise UnusableModel(f"has a {name} with almost only special tokens, so every word would be unknown", COPY)
 
 
-def _ids_of_fast(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
+def _ids_of_fast(files: ModelFiles, settings: dict[str, object]) -> Iterator[int]:
     """Yields token ids of tokenizer.json; none if the file is too large."""
     if files.regular["tokenizer.json"].size > _MOST_JSON_BYTES:
         return
@@ -247,7 +247,7 @@ def _ids_of_fast(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
     yield from (token["id"] for token in added if type(token.get("id")) is int and not token.get("special"))
 
 
-def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
+def _added(files: ModelFiles, settings: dict[str, object]) -> Iterator[int]:
     """Yields the ids of tokens that were added after the vocabulary.
 
     Special tokens are left out: a text never contains one, and padding uses another token if its own has no embedding.
@@ -259,7 +259,7 @@ def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
     if "added_tokens.json" in files.regular:
         added = files.read_json("added_tokens.json", _MOST_JSON_BYTES)
         _highest_of_mapping("added_tokens.json", added)
-        yield from (number for token, number in added.items() if token not in special)
+        yield from (cast(int, number) for token, number in added.items() if token not in special)
     decoder = settings.get("added_tokens_decoder")
     if isinstance(decoder, dict):
         for key, token in decoder.items():
@@ -268,15 +268,17 @@ def _added(files: ModelFiles, settings: dict[str, Any]) -> Iterator[int]:
                 yield int(key)
 
 
-def _highest_of_mapping(name: str, vocabulary: dict[str, Any]) -> int:
+def _highest_of_mapping(name: str, vocabulary: dict[str, object]) -> int:
     """Returns the highest id of a vocabulary, -1 if it is empty. Without a Python loop: there are often 100,000 ids."""
-    if not set(map(type, vocabulary.values())) <= {int} or min(vocabulary.values(), default=0) < 0:
+    are_integers = set(map(type, vocabulary.values())) <= {int}
+    numbers = cast(Iterable[int], vocabulary.values() if are_integers else ())
+    if not are_integers or min(numbers, default=0) < 0:
         wrong = next(token for token, number in vocabulary.items() if type(number) is not int or number < 0)
         raise UnusableModel(f"{name} gives the token {shown(wrong)!r} an id that is not an integer of 0 or more", COPY)
-    return max(vocabulary.values(), default=-1)
+    return max(numbers, default=-1)
 
 
-def _highest_of_lines(files: ModelFiles, name: str, settings: dict[str, Any]) -> int:
+def _highest_of_lines(files: ModelFiles, name: str, settings: dict[str, object]) -> int:
     """Returns the highest id of a vocabulary with one token per line."""
     text = files.read(name, _MOST_JSON_BYTES)
     try:

@@ -1,7 +1,5 @@
 """The settings that every tokenizer has, in tokenizer_config.json and special_tokens_map.json."""
 
-from typing import Any
-
 from rankscope.catalog.models.files import UnusableModel, json_kind
 
 ROLES = ("pad", "bos", "eos", "sep", "cls", "mask", "unk")
@@ -9,7 +7,7 @@ ROLES = ("pad", "bos", "eos", "sep", "cls", "mask", "unk")
 COPY = "Copy the tokenizer files (tokenizer.json, tokenizer_config.json) from the model into the folder."
 
 
-def check_settings(name: str, settings: dict[str, Any]) -> None:
+def check_settings(name: str, settings: dict[str, object]) -> None:
     """Raises UnusableModel for values that transformers rejects."""
     for role in ROLES:
         token = settings.get(f"{role}_token")

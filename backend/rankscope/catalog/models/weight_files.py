@@ -1,7 +1,6 @@
 """Finds a model's weight files by the rules of transformers, so that the plan reads the files that the run loads."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, shown
 from rankscope.catalog.models.safetensors_header import shown_key
@@ -26,7 +25,7 @@ _OTHER_FORMATS = {
 }
 
 
-def weight_files(files: ModelFiles, config: dict[str, Any]) -> tuple[str, ...]:
+def weight_files(files: ModelFiles, config: dict[str, object]) -> tuple[str, ...]:
     """Returns the names of the model's safetensors files. Raises UnusableModel if some or all of them are missing."""
     named = config.get("transformers_weights")
     if named is not None:

@@ -6,7 +6,7 @@ default, so that the other methods don't have to answer it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 from dynamic_rank.schedule.budget import BudgetSchedule
 from dynamic_rank.schedule.window import PruningWindow
@@ -157,23 +157,23 @@ class Method(Part):
         return None
 
     @classmethod
-    def own_rate(cls, options: Mapping[str, Any]) -> float:  # noqa: ARG003
+    def own_rate(cls, options: Mapping[str, object]) -> float:  # noqa: ARG003
         """The learning rate to propose for these options, which may be incomplete."""
         return cls.learning_rate
 
     @classmethod
-    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
+    def mean_budget(cls, options: Mapping[str, object]) -> float | None:
         """Mean rank kept at the end with these options; None where they do not say. TypeError for a wrong type."""
         rank = options.get(cls.budget_field) if cls.budget_field else None
-        return None if rank is None else float(rank)
+        return None if rank is None else as_number(rank)
 
     @classmethod
-    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
+    def options_at_budget(cls, mean_rank: int) -> dict[str, object]:
         """The options that keep `mean_rank` components per module."""
         return {cls.budget_field: mean_rank} if cls.budget_field else {}
 
     @classmethod
-    def interval_that_fits(cls, options: Mapping[str, Any], total_steps: int) -> int | None:  # noqa: ARG003
+    def interval_that_fits(cls, options: Mapping[str, object], total_steps: int) -> int | None:  # noqa: ARG003
         """A shorter prune_interval if that of `options` doesn't fit the steps; None if nothing has to change."""
         return None
 
@@ -197,6 +197,13 @@ class Method(Part):
         """The name in the form."""
         return str(cls.model_config.get("title", cls.__name__))
 
-    def shared_options(self, *names: str) -> dict[str, Any]:
+    def shared_options(self, *names: str) -> dict[str, object]:
         """Those of the named options that this method has."""
         return {name: getattr(self, name) for name in names if name in type(self).model_fields}
+
+
+def as_number(option: object) -> float:
+    """The number in an option of a draft. TypeError or ValueError if there is none."""
+    if not isinstance(option, str | int | float):
+        raise TypeError(f"{option!r} is not a number")
+    return float(option)

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -128,7 +128,7 @@ class BudgetedMethod(Method, ABC):
         )
 
     @classmethod
-    def interval_that_fits(cls, options: Mapping[str, Any], total_steps: int) -> int | None:
+    def interval_that_fits(cls, options: Mapping[str, object], total_steps: int) -> int | None:
         interval, start, end = (options.get(name) for name in ("prune_interval", "warmup_ratio", "prune_end_ratio"))
         if not isinstance(interval, int) or isinstance(interval, bool) or interval < 1:
             return None

@@ -1,7 +1,7 @@
 """Control: plain LoRA with a finished run's ranks."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -41,7 +41,7 @@ class ControlMethod(Method):
     lora_dropout: LoraDropout = 0.1
 
     @classmethod
-    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
+    def mean_budget(cls, options: Mapping[str, object]) -> float | None:
         pattern = options.get("rank_pattern")
         return sum(pattern.values()) / len(pattern) if isinstance(pattern, Mapping) and pattern else None
 
@@ -64,7 +64,7 @@ class ControlMethod(Method):
         return Baseline(
             "Control: plain LoRA with these ranks",
             "From scratch with the ranks that this run ended with: does its allocation help by itself?",
-            cls(rank_pattern=dict(ranks), **finished.shared_options("lora_alpha", "lora_dropout")),
+            cls.model_validate({"rank_pattern": dict(ranks)} | finished.shared_options("lora_alpha", "lora_dropout")),
         )
 
     @model_validator(mode="after")

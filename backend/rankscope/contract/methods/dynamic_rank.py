@@ -1,7 +1,7 @@
 """Dynamic rank: rank-1 components that are scored and pruned while training (DoRA, Mao et al., ACL 2024)."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -89,7 +89,7 @@ class DynamicRankMethod(BudgetedMethod):
     target_modules: TargetModules = None
 
     @classmethod
-    def own_rate(cls, options: Mapping[str, Any]) -> float:
+    def own_rate(cls, options: Mapping[str, object]) -> float:
         # B zero and c one is how LoRA starts, so it learns at LoRA's rate.
         return Method.learning_rate if options.get("init") == "zero_b" else cls.learning_rate
 

@@ -37,5 +37,5 @@ class LoraMethod(Method):
         return Baseline(
             f"LoRA at this budget (rank {rank})",
             f"Every module has rank {rank}; this run kept a mean rank of {mean:.3g}.",
-            cls(rank=rank, **options),
+            cls.model_validate({"rank": rank} | options),
         )

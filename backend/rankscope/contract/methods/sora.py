@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from rankscope.contract.methods.base import Method, RankChanges, RankRule
+from rankscope.contract.methods.base import Method, RankChanges, RankRule, as_number
 from rankscope.contract.methods.fields import (
     LoraAlpha,
     LoraDropout,
@@ -49,13 +49,13 @@ class SoraMethod(Method):
     target_modules: TargetModules = None
 
     @classmethod
-    def mean_budget(cls, options: Mapping[str, Any]) -> float | None:
+    def mean_budget(cls, options: Mapping[str, object]) -> float | None:
         # Gates have no budget. To compare at, assume two thirds of the start, as a method with a budget keeps.
         rank = options.get("rank")
-        return None if rank is None else max(1.0, float(rank) / 1.5)
+        return None if rank is None else max(1.0, as_number(rank) / 1.5)
 
     @classmethod
-    def options_at_budget(cls, mean_rank: int) -> dict[str, Any]:
+    def options_at_budget(cls, mean_rank: int) -> dict[str, object]:
         return {"rank": math.ceil(1.5 * mean_rank)}
 
     def unmoved(self, step: int, total_steps: int, width: int) -> tuple[str, str] | None:

@@ -25,7 +25,7 @@ class _ByName:
 TaskConfig = Annotated[Task, _ByName()]
 
 
-def in_todays_form(config: Mapping[str, Any]) -> dict[str, Any]:
+def in_todays_form(config: Mapping[str, object]) -> dict[str, object]:
     """A configuration, or changes to one, as this version writes it, whichever version wrote it."""
     for kind in TASKS.values():
         config = kind.from_earlier(config)

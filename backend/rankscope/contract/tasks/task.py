@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from rankscope.contract.metrics import EVAL_LOSS, REPORTED, Metric, describe
 from rankscope.contract.parts import Part
@@ -74,6 +74,6 @@ class Task(Part, ABC):
         """
 
     @classmethod
-    def from_earlier(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    def from_earlier(cls, config: Mapping[str, object]) -> Mapping[str, object]:
         """A configuration in the form of today: a task moves its options from where earlier versions wrote them."""
         return config

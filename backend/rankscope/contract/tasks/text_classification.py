@@ -1,7 +1,7 @@
 """Text classification: one class for each text, or for each pair of texts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field
 
@@ -90,7 +90,7 @@ class TextClassification(Task):
         )
 
     @classmethod
-    def from_earlier(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    def from_earlier(cls, config: Mapping[str, object]) -> Mapping[str, object]:
         """Before there were tasks, the columns were options of `data`."""
         data, task = config.get("data"), config.get("task") or {}
         if not isinstance(data, Mapping) or not isinstance(task, Mapping):

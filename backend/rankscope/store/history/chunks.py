@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +88,7 @@ def _by_name(tables: dict[tuple[int, tuple[str, ...]], _Table]) -> dict[tuple[in
     }
 
 
-def _row(run_id: str, first_seq: int, attempt: int, name: str, of: Points) -> dict[str, Any]:
+def _row(run_id: str, first_seq: int, attempt: int, name: str, of: Points) -> dict[str, object]:
     return {
         "run_id": run_id,
         "name": name,

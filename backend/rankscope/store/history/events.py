@@ -8,7 +8,6 @@ commits of one run's events happen in the order of their numbers, so that a read
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, update
 from sqlmodel import Session, col
@@ -101,7 +100,7 @@ def _append(
     return int(last_seq)
 
 
-def _row(event: RunEvent, run_id: str, seq: int, attempt: int, at: float) -> dict[str, Any]:
+def _row(event: RunEvent, run_id: str, seq: int, attempt: int, at: float) -> dict[str, object]:
     row = EventRow(seq, attempt, at, event.kind, getattr(event, "step", None), event_text.write(event))
     return {"run_id": run_id, **row._asdict()}
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from pydantic import JsonValue
 from sqlalchemy import Engine
 
 from rankscope.contract.events import ArtifactEvent
@@ -89,8 +90,8 @@ def test_an_answer_has_what_the_job_has_found(
     launch()
     run_id = with_result(server.settings, engine)
     prediction_id = ask(api, run_id, ["a film"]).json()["id"]
-    guess = {"label": "good", "probabilities": {"good": 0.75, "bad": 0.25}}
-    items = [{"text": "a film", "base": guess, "tuned": guess}]
+    guess: JsonValue = {"label": "good", "probabilities": {"good": 0.75, "bad": 0.25}}
+    items: JsonValue = [{"text": "a film", "base": guess, "tuned": guess}]
     with writing(engine) as session:
         claimed = jobs.claim_next(session, worker="w", kinds=["predict"], lease_s=30, now=3)
         assert claimed is not None
