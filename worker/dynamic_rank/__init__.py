@@ -1,4 +1,4 @@
-"""Dynamic rank (DoRA, Mao et al., ACL 2024, arXiv 2405.17357), riding on PEFT's LoRA and transformers' Trainer.
+"""Dynamic rank (DoRA, Mao et al., ACL 2024, arXiv 2405.17357), built on PEFT's LoRA and transformers' Trainer.
 
     method = create_method("dynamic_rank", {"target_rank": 8})
     model = method.prepare(model, "SEQ_CLS")
@@ -6,8 +6,8 @@
     trainer.train(resume_from_checkpoint=...)
     method.export(folder)
 
-In your own training loop: `wrap`, `dem_loss`, `RankAllocator`, `compact`, `export_lora`. "DoRA" also names
-another method, PEFT's `use_dora` (weight decomposition); this is Dynamic Low-Rank Adaptation.
+In your own training loop use `wrap`, `dem_loss`, `RankAllocator`, `compact` and `export_lora`. PEFT's `use_dora`
+is another method of the same name (weight decomposition); this one is Dynamic Low-Rank Adaptation.
 """
 
 from importlib import import_module
@@ -84,7 +84,7 @@ _MODULES = {
     "orthogonal_loss": ".adapter.orthogonality",
     "wrap": ".wrapping",
 }
-"""Where each public name is. Imported on first use: `dynamic_rank.schedule` must be importable without torch."""
+"""The module of each public name, imported on first use: `dynamic_rank.schedule` must be importable without torch."""
 
 
 def __getattr__(name: str) -> Any:

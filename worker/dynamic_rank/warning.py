@@ -1,4 +1,4 @@
-"""RankWarning: something that works, but not as intended, with a stable code and a fix."""
+"""RankWarning: a problem that does not stop training, with a stable code and a fix."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ OnWarning = Callable[[str, str], None]
 
 
 class RankWarning(UserWarning):
-    """Raised through `warnings.warn` where no on_warning hook was given."""
+    """Issued with `warnings.warn` if no `on_warning` hook was given."""
 
 
 class Warner:
-    """Reports each code at most once, through the hook or `warnings.warn`."""
+    """Reports each code at most once, to the hook or with `warnings.warn`."""
 
     def __init__(self, on_warning: OnWarning | None = None) -> None:
         self.on_warning = on_warning
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
 
     def __call__(self, code: str, message: str) -> None:
-        if code in self._said:
+        if code in self._reported:
             return
-        self._said.add(code)
+        self._reported.add(code)
         if self.on_warning is not None:
             self.on_warning(code, message)
         else:

@@ -1,4 +1,4 @@
-"""wrap: put dynamic-rank components on a model, through PEFT's plain LoRA."""
+"""wrap: add dynamic-rank components to a model, using PEFT's plain LoRA layers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,18 @@ def wrap(
     task_type: object = None,
     modules_to_save: Iterable[str] | str | None = None,
 ) -> PeftModel:
-    """The model with frozen base weights and initial_rank components on each target; it computes what `model` computed.
+    """Freeze `model` and add `config.initial_rank` rank-1 components to each target module (Mao et al. 2024, Eq. 6).
 
-    `task_type` as in PEFT ("SEQ_CLS", "CAUSAL_LM", ...): a head that is new for the task is trained fully and saved (see
-    `head_names`); `modules_to_save` names such modules yourself, [] for none. `model` is changed in place, as by PEFT;
-    the result's `save_pretrained` is `export_lora`, and its `load_adapter` puts a checkpoint's components back.
-    ValueError if a name matches nothing, or something that cannot be adapted. RankWarning about what is left out.
+    The wrapped model initially computes the same outputs as `model`, which is changed in place, as PEFT does.
+
+    task_type        as in PEFT ("SEQ_CLS", "CAUSAL_LM", ...); it decides which new head is trained fully and saved with
+                     the adapter (see `head_names`)
+    modules_to_save  names of the modules to train fully, overriding the choice by task; [] for none
+
+    On the returned model, `save_pretrained` is `export_lora`, and `load_adapter` restores the components of a checkpoint.
+
+    Raises ValueError if a name in `config.target_modules` or `modules_to_save` matches no module, or if a named target
+    can't be adapted. Issues a RankWarning about modules that are left out.
     """
     wrapped = wrap_lora(
         model,
@@ -61,9 +67,9 @@ def wrap_lora(
     modules_to_save: Iterable[str] | str | None = None,
     **options: Any,
 ) -> PeftModel:
-    """The model with PEFT's plain LoRA on the chosen targets; `options` go to LoraConfig."""
+    """Add PEFT's plain LoRA to the target modules; `options` are passed to LoraConfig. ValueError as in `wrap`."""
     if hasattr(model, "peft_config"):
-        raise ValueError("The model already carries a PEFT adapter; pass the bare model, or merge the adapter first.")
+        raise ValueError("The model already has a PEFT adapter; pass the base model, or merge the adapter first.")
     heads = head_names(model, task_type, modules_to_save)
     names = target_names(model, target_modules, heads)
     modules = dict(model.named_modules())
@@ -78,15 +84,15 @@ def wrap_lora(
         **options,
     )
     with warnings.catch_warnings():
-        # PEFT's advice to people who set fan_in_fan_out by hand, for models that mix Conv1D and Linear.
+        # PEFT warns if a model mixes Conv1D and Linear, although it handles both.
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
-        # PEFT 0.21 asks transformers 5.23 by a deprecated name.
+        # PEFT 0.21 uses a name that transformers 5.23 deprecates.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
         return cast(PeftModel, get_peft_model(cast(Any, model), config))
 
 
 def lora_layers(model: PeftModel) -> list[tuple[str, Any]]:
-    """PEFT's LoRA layers by their dotted name in the base model, in forward-pass order."""
+    """PEFT's LoRA layers with their dotted names in the base model, in forward-pass order."""
     base = model.get_base_model()
     found = {name: module for name, module in base.named_modules() if isinstance(module, LoraLayer)}
     return [(name, found[name]) for name in forward_order(list(found))]

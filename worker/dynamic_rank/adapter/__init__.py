@@ -1,1 +1,1 @@
-"""The rank-1 components on a model: which modules have them, their tensors, their terms in the loss."""
+"""The rank-1 components of a model: target modules, tensors, and regularisation terms."""

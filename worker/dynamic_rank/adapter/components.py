@@ -13,16 +13,17 @@ from ..schedule.config import DynamicRankConfig
 from .term_count import TermCount
 
 ADAPTER = "default"
-# What PEFT puts before a base model's module names in a wrapped model and a saved adapter.
+# Prefix of the base model's module names in a PEFT model and in a saved adapter.
 PEFT_PREFIX = "base_model.model."
 _ATTRIBUTE = "_rank_components"
 
 
 @dataclass(eq=False)
 class RankLayer:
-    """One adapted linear. `kept` are the original indices of the components that it still holds, rising.
+    """One adapted linear module and the tensors of its components (Mao et al. 2024, Eq. 6).
 
-    A (r, in), B (out, r), c (r,) with r = len(kept); the update is scaling * B diag(c) A.
+    Shapes: A (r, in), B (out, r), c (r,) with r = len(kept). The update of the weight is scaling * B diag(c) A.
+    `kept` lists the original indices of the components that the tensors still hold, in ascending order.
     """
 
     name: str
@@ -49,23 +50,23 @@ class RankLayer:
 
     @property
     def cost(self) -> int:
-        """Parameters of one component in an exported adapter: in + out (c is folded away)."""
+        """Number of parameters of one component in an exported adapter: in + out (c is folded into B)."""
         return int(self.lora.in_features) + int(self.lora.out_features)
 
     def resized(self) -> Iterator[tuple[nn.Parameter, int]]:
-        """The tensors that shrink with the rank, each with the dimension that counts components."""
+        """The tensors whose size depends on the rank, each with its component dimension."""
         yield self.A, 0
         yield self.c, 0
         yield self.B, 1
 
     def hold(self, kept: Sequence[int]) -> None:
-        """Record that the tensors now hold these components, and bypass the adapter where none is left."""
+        """Record which components the tensors now hold. If there are none, the base layer runs alone."""
         self.kept = list(kept)
         fit_layer(self.lora, self.adapter, len(self.kept), (parameter for parameter, _ in self.resized()))
 
 
 class HasState(Protocol):
-    """The allocator of a training, as far as a checkpoint needs it."""
+    """The part of an allocator that a checkpoint needs."""
 
     config: DynamicRankConfig
 
@@ -74,7 +75,7 @@ class HasState(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RestoredState:
-    """What a checkpoint holds besides the tensors: the allocator's state (None before training) and the options."""
+    """A checkpoint's state without the tensors: that of the allocator (None before training) and the options."""
 
     allocator: Mapping[str, Any] | None
     options: Mapping[str, Any]
@@ -82,12 +83,13 @@ class RestoredState:
 
 @dataclass(eq=False)
 class Components:
-    """All layers of one wrapped model, in module order, and what a training of it shares.
+    """All adapted layers of a wrapped model, in module order, and state shared by the parts of its training.
 
-    dem_value, regularizer_calls   DEM's latest value, and how often a regulariser was computed
-    term       how often the regulariser counts in an optimizer step; None outside of a Trainer
-    allocator  what `save_pretrained` into a checkpoint folder saves too; None outside of a Trainer with the callback
-    restored   read from a checkpoint by `load_adapter`, until the callback takes it
+    dem_value          latest value of DEM
+    regularizer_calls  number of times that a regulariser was computed
+    term               makes the regulariser count once per optimizer step; None outside a Trainer
+    allocator          saved by `save_pretrained` into a checkpoint folder; None outside a Trainer with the callback
+    restored           state that `load_adapter` read from a checkpoint, until the callback uses it
     """
 
     layers: list[RankLayer]
@@ -116,18 +118,18 @@ class Components:
 
 
 def fit_layer(lora: Any, adapter: str, rank: int, parameters: Iterable[nn.Parameter]) -> None:
-    """Tell PEFT's layer that its tensors now have `rank` components; with none left it runs its base layer alone."""
+    """Update PEFT's layer to tensors of `rank` components. At rank 0 it runs its base layer alone."""
     lora.lora_A[adapter].out_features = rank
     lora.lora_B[adapter].in_features = rank
-    # PEFT's forward loops over the active adapters: with none active a rank-0 module runs its base layer alone.
+    # PEFT's forward pass loops over the active adapters, so a layer without one runs its base layer alone.
     lora.set_adapter([adapter] if rank else [])
     for parameter in parameters:
-        # set_adapter([]) froze them; the optimizer's groups must list the same parameters after a resume.
+        # set_adapter([]) froze them, but after a resume the optimizer's groups must contain the same parameters.
         parameter.requires_grad_(True)
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The model inside torch.compile's and DistributedDataParallel's shells."""
+    """The model inside the wrappers of torch.compile, DistributedDataParallel and DataParallel."""
     while True:
         inner = getattr(model, "_orig_mod", None) or (
             model.module if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel) else None
@@ -138,25 +140,25 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def attach(model: nn.Module, layers: list[RankLayer]) -> Components:
-    """Remember `layers` on the wrapped model, for `components_of`."""
+    """Store `layers` on the wrapped model, where `components_of` finds them."""
     components = Components(layers)
     setattr(model, _ATTRIBUTE, components)
     return components
 
 
 def components_of(model: nn.Module) -> Components:
-    """The components of a model made by `wrap`. ValueError if it was not."""
+    """The components of a model that was made by `wrap`. ValueError for any other model."""
     components = getattr(unwrap(model), _ATTRIBUTE, None)
     if not isinstance(components, Components):
         raise ValueError(
-            f"This {type(model).__name__} holds no dynamic-rank components; call dynamic_rank.wrap(model, config) "
-            "first and pass on the model that it returns."
+            f"This {type(model).__name__} has no dynamic-rank components; call dynamic_rank.wrap(model, config) "
+            "first and use the model that it returns."
         )
     return components
 
 
 def check_trainable(components: Components) -> None:
-    """ValueError if the adapter is gone, merged, frozen or another one is active: its ranks would be those of noise."""
+    """ValueError if the adapter was deleted, or is merged, frozen or inactive: its scores would be meaningless."""
     for layer in components.layers:
         if not layer.kept:
             continue
@@ -171,24 +173,24 @@ def check_trainable(components: Components) -> None:
         else:
             continue
         raise ValueError(
-            f"The adapter {layer.adapter!r} of {layer.name} {problem}, so its components do not train and cannot be "
-            f"scored; {fix} before training goes on."
+            f"The adapter {layer.adapter!r} of {layer.name} {problem}, so its components do not train and can't be "
+            f"scored; {fix} before you continue training."
         )
 
 
 def replace_data(parameter: nn.Parameter, data: Tensor) -> None:
-    """Give `parameter` other data, of any shape, without making a new Parameter (the optimizer keeps its key)."""
+    """Copy `data`, of any shape, into `parameter`. The Parameter object stays the same, so the optimizer still finds it."""
     fresh = torch.empty(data.shape, dtype=parameter.dtype, device=parameter.device)
-    # Own memory: a view into a mapped file may be aligned differently, and some BLAS kernels then round differently.
+    # Copy: a view into a memory-mapped file may be aligned differently, and some BLAS kernels then round differently.
     fresh.copy_(data)
     resize(parameter, fresh)
 
 
 def resize(parameter: nn.Parameter, data: Tensor) -> None:
-    """Make `data`, of any shape, the data of `parameter` and drop its gradient.
+    """Set the data of `parameter` to `data`, of any shape, and drop its gradient.
 
-    A graph that is still alive (a loss that the caller holds) keeps the parameter's gradient accumulator, and that one
-    expects the old shape: the next backward would fail. Autograd makes a new accumulator where the dtype changes.
+    A graph that still exists (the caller holds a loss) keeps the parameter's gradient accumulator, which expects the old
+    shape, so the next backward pass would fail. Changing the dtype makes autograd create a new accumulator.
     """
     parameter.grad = None
     if data.shape != parameter.shape:

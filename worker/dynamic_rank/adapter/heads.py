@@ -1,4 +1,4 @@
-"""Which modules of a model are new for its task, and so are trained fully and saved next to the components."""
+"""Modules that are new for a model's task, such as a classifier: trained fully and saved with the components."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ _USUAL_HEADS = ("classifier", "score", "classification_head", "qa_outputs")
 
 
 def task_name(task_type: object) -> str | None:
-    """PEFT's task type as its plain name ("SEQ_CLS"), None for none."""
+    """The name of PEFT's task type ("SEQ_CLS"), or None."""
     return None if task_type is None else str(getattr(task_type, "value", task_type))
 
 
 def head_names(model: nn.Module, task_type: object, modules_to_save: Iterable[str] | str | None = None) -> list[str]:
-    """The modules to train fully: `modules_to_save` where given, else the top-level modules that a task puts on the
-    backbone (classifier, score, ...).
+    """The names of the modules to train fully: `modules_to_save` if given, otherwise the head that is new for the task.
 
-    Without a task type these are what a transformers model has next to its backbone, unless it is a language model: so
-    for multiple choice, CTC or images. Empty for tasks whose head is the language model's own. ValueError if a given
-    name matches no module with parameters.
+    With a task type that has its own head (SEQ_CLS, TOKEN_CLS, QUESTION_ANS) these are the top-level modules next to
+    the backbone (classifier, score, ...). Without a task type they are the same modules of a transformers model that is
+    not a language model (multiple choice, CTC, images). Other tasks use the head of the language model: an empty list.
+
+    Raises ValueError if a given name matches no module with parameters. Issues a RankWarning if a head is expected and
+    not found, or possibly left frozen.
     """
     if modules_to_save is not None:
         return _checked(model, (modules_to_save,) if isinstance(modules_to_save, str) else tuple(modules_to_save))
@@ -37,8 +39,8 @@ def head_names(model: nn.Module, task_type: object, modules_to_save: Iterable[st
         found = [name for name in children if name in _USUAL_HEADS] if besides is None else besides
         if not found:
             _warn(
-                f"task_type={task!r} has its own head, and none was found on this {type(model).__name__}: nothing "
-                "but the components is trained. Name the head in modules_to_save, or pass [] if there is none."
+                f"task_type={task!r} has its own head, and none was found on this {type(model).__name__}, so only the "
+                "components are trained. Name the head in modules_to_save, or pass [] if there is none."
             )
         return found
     if task is not None:
@@ -48,8 +50,8 @@ def head_names(model: nn.Module, task_type: object, modules_to_save: Iterable[st
     loose = [name for name, child in children.items() if not name.isdigit() and _is_loose(child)]
     if loose:
         _warn(
-            f"{', '.join(loose)} of this {type(model).__name__} will stay frozen: it is not known to be a head. Name what "
-            "is new in modules_to_save to train it fully, or pass [] to leave it frozen."
+            f"{', '.join(loose)} of this {type(model).__name__} will stay frozen: it may be a new head, but is not known "
+            "to be one. Name new modules in modules_to_save to train them fully, or pass [] to leave them frozen."
         )
     return []
 
@@ -60,8 +62,8 @@ def _checked(model: nn.Module, names: tuple[str, ...]) -> list[str]:
         if not any(name == wanted or name.endswith(f".{wanted}") for name in sized):
             top = ", ".join(name for name in sized if "." not in name)
             raise ValueError(
-                f"modules_to_save names {wanted!r}, which is not a module with parameters of this model; at its top it has "
-                f"{top}."
+                f"modules_to_save names {wanted!r}, which is not a module with parameters of this model; its top-level "
+                f"modules are {top}."
             )
     return list(names)
 
@@ -71,7 +73,7 @@ def _has_language_head(model: PreTrainedModel) -> bool:
 
 
 def _is_loose(child: nn.Module) -> bool:
-    """Whether it is a linear, or a few of them, outside of any numbered block."""
+    """Whether `child` has linear layers and is neither a model nor a list of blocks: it may be a head."""
     modules = dict(child.named_modules())
     is_model = any(isinstance(module, PreTrainedModel | nn.Embedding) for module in modules.values())
     has_linear = any(isinstance(module, nn.Linear) for module in modules.values())

@@ -1,4 +1,4 @@
-"""What is not adapted: linears that PEFT can't adapt, and weights of a block that are not linear layers."""
+"""Modules that are not adapted: linears that PEFT can't adapt, and weights in blocks that are not linear layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OTHER_LAYERS = (nn.Embedding, nn.EmbeddingBag, nn.modules.conv._ConvNd)
 
 
 def unadaptable(model: nn.Module, names: Sequence[str]) -> dict[str, str]:
-    """Those of the linears `names` that PEFT refuses, or adapts without an effect, each with the reason."""
+    """The linears in `names` that PEFT refuses to adapt, or adapts without effect, with the reason for each."""
     modules = dict(model.named_modules())
     verdicts: dict[str, str | None] = {}
     found = {}
@@ -25,7 +25,7 @@ def unadaptable(model: nn.Module, names: Sequence[str]) -> dict[str, str]:
         if last not in verdicts:
             verdicts[last] = _refusal(model, last)
         if not _is_called_as_linear(modules[name]):
-            found[name] = "it is a linear by its class and returns something else"
+            found[name] = "its class derives from a linear, but it does not return a linear's output"
         elif isinstance(modules.get(parent), nn.MultiheadAttention):
             found[name] = "nn.MultiheadAttention reads its weight and never calls it"
         elif (reason := verdicts[last]) is not None:
@@ -34,8 +34,9 @@ def unadaptable(model: nn.Module, names: Sequence[str]) -> dict[str, str]:
 
 
 def other_weights(model: nn.Module, heads: Collection[str], is_linear: Any) -> list[str]:
-    """Modules inside numbered blocks that hold matrices but are not linears: fused experts, routers, XLNet's
-    attention. Embeddings and convolutions are not among them.
+    """Modules in numbered blocks that have matrices but are not linears: fused experts, routers, XLNet's attention.
+
+    Embeddings and convolutions are not included.
     """
     found = []
     for name, module in model.named_modules():
@@ -49,14 +50,14 @@ def other_weights(model: nn.Module, heads: Collection[str], is_linear: Any) -> l
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
-    """The names with every block number as *, each once."""
+    """The distinct names with every block number replaced by *, at most `most` of them."""
     short = list(dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names))
     return ", ".join(short[:most]) + (f" and {len(short) - most} more" if len(short) > most else "")
 
 
 @torch.no_grad()
 def _is_called_as_linear(module: nn.Module) -> bool:
-    """Whether a model's own subclass of nn.Linear maps (batch, in) to (batch, out); routers do more."""
+    """Whether a subclass of nn.Linear in transformers maps (batch, in) to (batch, out); routers return more."""
     own = type(module)
     if not isinstance(module, nn.Linear) or own.forward is nn.Linear.forward or "transformers" not in own.__module__:
         return True
@@ -74,7 +75,7 @@ def _refusal(model: nn.Module, last: str) -> str | None:
     try:
         _check_lora_target_modules_mamba(config, model, last)
     except ValueError:
-        return "PEFT refuses it: Mamba's fused kernel reads its weight and never calls it"
+        return "PEFT refuses it because Mamba's fused kernel reads its weight and never calls it"
     try:
         convert_peft_config_for_transformers(cast(Any, config), model, None)
     except ValueError:
@@ -82,4 +83,4 @@ def _refusal(model: nn.Module, last: str) -> str | None:
     return None if last in (config.target_modules or ()) else _FUSED
 
 
-_FUSED = "PEFT takes this name for the fused experts of this kind of model"
+_FUSED = "in this kind of model PEFT uses this name for the fused experts"

@@ -1,4 +1,4 @@
-"""LoraPair: the A and B of one plain LoRA layer, which may be given other values and another rank."""
+"""LoraPair: A and B of one plain LoRA layer, whose values and rank can be replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .components import ADAPTER, fit_layer, replace_data
 
 @dataclass(eq=False)
 class LoraPair:
-    """A (r, in) and B (out, r) of the adapted linear `name`; the update is scaling * B A."""
+    """The factors of the adapted linear `name`: A (r, in) and B (out, r). The update of the weight is scaling * B A."""
 
     name: str
     lora: Any
@@ -40,19 +40,19 @@ class LoraPair:
 
     @property
     def cost(self) -> int:
-        """Parameters of one component: in + out."""
+        """Number of parameters of one component: in + out."""
         return int(self.lora.in_features) + int(self.lora.out_features)
 
     @torch.no_grad()
     def replace(self, A: Tensor, B: Tensor) -> None:
-        """Other values, of any rank, in the same Parameter objects. At rank 0 the layer runs its base layer alone.
+        """Set A (r, in) and B (out, r) to values of any rank r; the Parameter objects stay the same.
 
-        An optimizer's moments of the old shape must be dropped by the caller.
+        At rank 0 the base layer runs alone. The caller must drop the optimizer's moments of the old shape.
         """
         replace_data(self.A, A)
         replace_data(self.B, B)
         self.fit()
 
     def fit(self) -> None:
-        """Tell PEFT's layer the rank that its tensors have now."""
+        """Update PEFT's layer to the current rank of the tensors."""
         fit_layer(self.lora, ADAPTER, self.rank, (self.A, self.B))

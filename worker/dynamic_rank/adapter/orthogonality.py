@@ -1,4 +1,4 @@
-"""AdaLoRA's regulariser: keeps the rows of A and the columns of B orthonormal (Zhang et al. 2023, Eq. 4)."""
+"""AdaLoRA's regulariser, which keeps the rows of A and the columns of B orthonormal (Zhang et al. 2023, Eq. 4)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from .components import components_of
 
 
 def orthogonal_loss(model: nn.Module) -> Tensor:
-    """Mean, over the A and B of all modules, of ||A A^T - I||_F and ||B^T B - I||_F; a scalar with gradient.
+    """AdaLoRA's orthogonality term (Zhang et al. 2023, Eq. 4), a scalar with gradient.
 
-    As in PEFT's AdaLoRA the norms are not squared. Tensors of one shape are stacked. Modules at rank 0 add nothing.
-    ValueError if the model was not made by `wrap`.
+    The mean of ||A A^T - I||_F and ||B^T B - I||_F over the A (r, in) and B (out, r) of all modules. As in PEFT's
+    AdaLoRA, the norms are not squared. Modules at rank 0 are left out; tensors of one shape share batched kernels.
+
+    Raises ValueError if the model was not made by `wrap`.
     """
     components = components_of(model)
     groups: dict[tuple[torch.Size, bool, torch.device], list[Tensor]] = {}

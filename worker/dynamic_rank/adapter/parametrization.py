@@ -1,4 +1,4 @@
-"""diag(c) A: the scales of the components, put on PEFT's lora_A without a layer class of our own."""
+"""The scales c of the components, as a parametrisation diag(c) A of the weight of PEFT's lora_A."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..schedule.config import Init
 
 
 class ScaledRows(nn.Module):
-    """Makes the weight of a linear read as diag(c) A, with A and c both trained (Mao et al. 2024, Eq. 6).
+    """Computes the weight of a linear as diag(c) A, where A and c are trained (Mao et al. 2024, Eq. 6).
 
-    Shapes: c (r,), A (r, in) -> (r, in). A pruned component has c_i = 0 and still receives a gradient through c_i.
+    Shapes: c (r,), A (r, in) -> (r, in). A pruned component has c_i = 0, but c_i still gets a gradient.
     """
 
     def __init__(self, c: Tensor) -> None:
@@ -26,11 +26,13 @@ class ScaledRows(nn.Module):
 
 
 def scale_rows(lora_A: nn.Linear, lora_B: nn.Linear, init: Init) -> None:
-    """Parametrise `lora_A.weight` (r, in) as diag(c) A and draw the start values; the module's update starts at 0.
+    """Parametrise `lora_A.weight` (r, in) as diag(c) A and initialise A, B and c, so that the module's update is 0.
 
-    paper: A and B kaiming-uniform with a = 0, uniform within sqrt(6 / fan_in), c = 0; fan_in is `in` for A and r for B.
-    small_random: the same with a = sqrt(5), within 1 / sqrt(fan_in), as PEFT starts A. zero_b: B = 0, c = 1 (LoRA's own
-    start). gaussian: A and B normal with standard deviation 0.02, c = 0 (AdaLoRA's).
+    paper         A and B uniform within sqrt(6 / fan_in) (kaiming-uniform with a = 0), c = 0; fan_in is `in` for A and r
+                  for B (the authors' program)
+    small_random  A and B uniform within 1 / sqrt(fan_in) (a = sqrt(5), as PEFT initialises A), c = 0
+    zero_b        A within 1 / sqrt(fan_in), B = 0, c = 1 (LoRA)
+    gaussian      A and B normal with standard deviation 0.02, c = 0 (AdaLoRA)
     """
     with torch.no_grad():
         match init:

@@ -1,4 +1,4 @@
-"""DEM, the dimensional equilibrium modulator: keeps every component's vectors even (Mao et al. 2024, Eq. 10)."""
+"""DEM, the dimensional equilibrium modulator, which keeps each component's vectors even (Mao et al. 2024, Eq. 10)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from .components import components_of
 
 
 def dem_loss(model: nn.Module) -> Tensor:
-    """R = mean, over all rows of A and columns of B of all modules, of their unbiased variance; a scalar with gradient.
+    """The DEM term R (Mao et al. 2024, Eq. 10), a scalar with gradient.
 
-    Add eta * dem_loss(model) to the loss until pruning ends; computed before the forward pass its backward runs last,
-    when the activations are gone. Modules at rank 0 add nothing, nor do vectors of a single element (the columns of B of
-    a linear with one output), which have no variance. Tensors of one shape are stacked, so 72 modules cost a handful of
-    kernels; the stacks do not outlive the call. In a Trainer with DynamicRankCallback it counts once an optimizer step
-    (see TermCount). ValueError if the model was not made by `wrap`.
+    R is the mean unbiased variance of the rows of A (r, in) and the columns of B (out, r) of all modules. Modules at rank
+    0, and vectors of a single element (B of a linear with one output), which have no variance, are left out.
+
+    Add eta * dem_loss(model) to the loss until pruning ends. Call it before the forward pass: its backward pass then runs
+    last, when the activations are freed. In a Trainer with DynamicRankCallback, R counts once per optimizer step (see
+    TermCount). Tensors of one shape are stacked, so 72 modules need only a few kernels; the stacks are freed on return.
+
+    Raises ValueError if the model was not made by `wrap`.
     """
     components = components_of(model)
     held = [layer for layer in components.layers if layer.kept]
@@ -37,7 +40,10 @@ def dem_loss(model: nn.Module) -> Tensor:
 
 
 class _MeanVariance(torch.autograd.Function):
-    """Mean unbiased variance of vectors along `dims`; the gradient of var(x) is 2 (x - mean(x)) / (n - 1)."""
+    """Mean unbiased variance of the vectors of each tensor along its dimension in `dims`.
+
+    The gradient of var(x) for a vector x of n elements is 2 (x - mean(x)) / (n - 1).
+    """
 
     @staticmethod
     def forward(ctx: Any, dims: tuple[int, ...], *tensors: Tensor) -> Tensor:
@@ -66,7 +72,7 @@ class _MeanVariance(torch.autograd.Function):
 
 
 def _stacks(dims: Sequence[int], tensors: Sequence[Tensor]) -> Any:
-    """(dim, places, float32 stack) of the tensors of one shape, direction and device; a stack is the caller's own."""
+    """(dim, indices, float32 stack) for each group of tensors of one shape, dim and device. The stacks are copies."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for place, (dim, tensor) in enumerate(zip(dims, tensors, strict=True)):
         groups.setdefault((tensor.shape, dim, tensor.device), []).append(place)

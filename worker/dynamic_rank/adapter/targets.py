@@ -1,4 +1,4 @@
-"""Which modules of a model are adapted, and their labels on a heatmap."""
+"""The modules of a model that are adapted, and their labels on a heatmap."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ATTENTION_ORDER = ("q", "query", "q_proj", "k", "key", "k_proj", "v", "value", 
 
 @dataclass(frozen=True)
 class AdaptedModule:
-    """One adapted linear: its dotted name in the base model, its place on a heatmap, and its size."""
+    """One adapted linear: its dotted name in the base model, its position on a heatmap, and its size."""
 
     name: str
     layer: int | None
@@ -34,7 +34,7 @@ def is_linear(module: nn.Module) -> bool:
     """Whether PEFT can adapt the module as a linear: nn.Linear, its quantised kinds, and GPT-2's Conv1D."""
     if isinstance(module, nn.Linear | Conv1D):
         return True
-    # AWQ, GPTQ, HQQ and others: leaf modules of their own class with a linear's two sizes.
+    # The classes of AWQ, GPTQ, HQQ and others do not derive from nn.Linear, but have its two sizes.
     sizes = (getattr(module, "in_features", None), getattr(module, "out_features", None))
     return "Linear" in type(module).__name__ and all(isinstance(size, int) for size in sizes)
 
@@ -42,9 +42,11 @@ def is_linear(module: nn.Module) -> bool:
 def target_names(model: nn.Module, wanted: Iterable[str] | str | None, heads: Sequence[str] = ()) -> list[str]:
     """Full dotted names of the modules to adapt, in forward-pass order.
 
-    `wanted` None: every linear inside a numbered block (its name has an integer part), heads left out; a RankWarning
-    names what else the blocks hold, and linears that PEFT cannot adapt. Given names match as in PEFT: the full name, or
-    a dotted suffix. ValueError if one matches nothing (listing what there is), or something that cannot be adapted.
+    wanted  full names or dotted suffixes, as in PEFT. None selects every linear in a numbered block (a part of its name
+            is an integer) that PEFT can adapt, and issues a RankWarning about other weights in these blocks
+    heads   modules that are trained fully, whose linears are not adapted
+
+    Raises ValueError if a name matches no linear (the message lists the linears), or one that can't be adapted.
     """
     linears = [name for name, module in model.named_modules() if name and is_linear(module)]
     linears = [name for name in linears if not _is_under(name, heads)]
@@ -55,8 +57,8 @@ def target_names(model: nn.Module, wanted: Iterable[str] | str | None, heads: Se
         _report_left_out(refused, other_weights(model, heads, is_linear))
         if not inside:
             raise ValueError(
-                "target_modules is not set and the model has no linear inside a numbered block; set target_modules to "
-                f"some of: {_listed(linears)}."
+                "target_modules is not set and the model has no linear module in a numbered block; set target_modules to "
+                f"one or more of: {_listed(linears)}."
             )
         return forward_order(inside)
     asked = (wanted,) if isinstance(wanted, str) else tuple(wanted)
@@ -69,12 +71,12 @@ def target_names(model: nn.Module, wanted: Iterable[str] | str | None, heads: Se
             )
     chosen = [linear for linear in linears if any(_matches(linear, name) for name in asked)]
     for name, reason in unadaptable(model, chosen).items():
-        raise ValueError(f"target_modules names {name!r}, which cannot be adapted: {reason}. Leave it out.")
+        raise ValueError(f"target_modules names {name!r}, which can't be adapted: {reason}. Remove it.")
     return forward_order(chosen)
 
 
 def forward_order(names: Sequence[str]) -> list[str]:
-    """The order of definition, but query, key, value among siblings: BART and OPT define the key first."""
+    """`names` in definition order, with siblings as query, key, value: BART and OPT define the key first."""
     ordered = list(names)
     places: dict[str, list[int]] = {}
     for place, name in enumerate(ordered):
@@ -89,21 +91,21 @@ def forward_order(names: Sequence[str]) -> list[str]:
 
 
 def describe(names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[AdaptedModule]:
-    """Layer, kind and stack of each name; `sizes` are (out_features, in_features).
+    """Layer, kind and stack of each module; `sizes` are (out_features, in_features).
 
-    The kind is the shortest end of the name that is unique inside its block, generic ends such as `dense` dropped:
+    The kind is the shortest suffix of the name that is unique in its block, without generic last parts such as `dense`:
     `query`, `attention.output`, `intermediate`, `output`, `q_proj`, `encoder_attn.q_proj`.
     """
     stacks = [next((part for part in name.split(".") if part in ("encoder", "decoder")), "") for name in names]
     layers = [_block(name) for name in names]
     parts = [_without_generic_end(name) for name in names]
     lengths = [1] * len(names)
-    # First the parts behind the block number; those before it only where two towers share a block.
+    # First the parts after the block number; those before it only if two towers have a block of the same number.
     for limits in ([behind for _, behind in parts], [len(part) for part, _ in parts]):
         while True:
             kinds = [".".join(reversed(part[:length])) for (part, _), length in zip(parts, lengths, strict=True)]
             count = Counter(zip(stacks, layers, kinds, strict=True))
-            # All modules of a stack that share a clashing kind grow together, so that blocks stay comparable.
+            # All modules of a stack with an ambiguous kind get a longer one, so that blocks stay comparable.
             clashing = {(stack, kind) for (stack, _, kind), times in count.items() if times > 1}
             grown = [
                 length + ((stack, kind) in clashing and length < limit)
@@ -126,8 +128,8 @@ def _report_left_out(refused: Mapping[str, str], others: Sequence[str]) -> None:
         parts.append(f"{listed(others)} (weights that are not linear layers, such as fused experts and routers)")
     if parts:
         warnings.warn(
-            f"[modules_left_out] These keep their base weights, with no components on them: {'; '.join(parts)}. "
-            "Name the modules to adapt in target_modules to choose yourself and to be spared this.",
+            f"[modules_left_out] These modules are not adapted and stay frozen: {'; '.join(parts)}. "
+            "To choose the modules yourself and avoid this warning, set target_modules.",
             RankWarning,
             stacklevel=4,
         )
@@ -138,7 +140,7 @@ def _block(name: str) -> int | None:
 
 
 def _without_generic_end(name: str) -> tuple[list[str], int]:
-    """The parts of the name, last first, without a generic end; and how many of them lie behind the block number."""
+    """The parts of the name, last first, without a generic last part; and how many follow the block number."""
     parts = name.split(".")
     if len(parts) > 1 and parts[-1] in _GENERIC and not parts[-2].isdigit():
         parts.pop()
@@ -156,7 +158,7 @@ def _is_under(name: str, heads: Sequence[str]) -> bool:
 
 
 def _suffixes(names: Sequence[str]) -> list[str]:
-    """Each last part, and the last two if the last one alone is too generic."""
+    """The distinct last parts of the names, or the last two parts if the last one is generic."""
     ends = (name.split(".")[-2:] if name.split(".")[-1] in _GENERIC else name.split(".")[-1:] for name in names)
     return list(dict.fromkeys(".".join(end) for end in ends))
 

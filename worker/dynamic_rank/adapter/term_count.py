@@ -1,4 +1,4 @@
-"""TermCount: the regulariser counts once in an optimizer step, however many batches Trainer accumulates for it."""
+"""TermCount: makes the regulariser count once per optimizer step, however many batches Trainer accumulates."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 @dataclass(eq=False)
 class TermCount:
-    """Trainer divides some losses by the number of batches in a step and not others, and doesn't tell callbacks which.
+    """Finds out whether Trainer divides the loss by the number of accumulated batches, which callbacks can't see.
 
-    So the gradient that the term gets from its first batch decides: `weight` itself means that the loss is not divided,
-    and the term then counts with the first batch of every step and is 0 with the others. Any other gradient (a share of
-    `weight`, or a factor of the caller's) is left as it is.
+    The gradient of the term in the first batch decides. If it equals `weight`, the loss is not divided, and the term is
+    added in the first batch of each step and is 0 in the others. Otherwise (a fraction of `weight`, or a factor of the
+    caller) the term is unchanged.
     """
 
     weight: float
@@ -24,11 +24,11 @@ class TermCount:
     _gradient: Tensor | None = None
 
     def begin_step(self) -> None:
-        """A new optimizer step begins."""
+        """Start a new optimizer step."""
         self.is_paid = False
 
     def counted(self, term: Tensor) -> Tensor:
-        """`term`, or 0 if this step has it already."""
+        """`term`, or 0 if it was already added in this step."""
         if not term.requires_grad:
             return term
         if self.is_paid:
@@ -40,7 +40,7 @@ class TermCount:
         return term
 
     def decide(self, loss_scale: float) -> None:
-        """After the first batch's backward pass; `loss_scale` is the gradient scaler's. This waits for the device once."""
+        """Call after the first backward pass; `loss_scale` is that of the gradient scaler. Synchronises the device once."""
         if self._is_decided or self._gradient is None:
             return
         self._is_decided = True

@@ -1,1 +1,1 @@
-"""Who gets the budget: scores of components, selection, and what one pruning changed."""
+"""Allocation of the budget: component scores, selection, pruning and compaction."""

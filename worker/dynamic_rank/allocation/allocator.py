@@ -32,13 +32,13 @@ _SENSITIVITY = "sensitivity."
 
 
 class RankAllocator:
-    """Gives the budget to the most important components across all modules.
+    """Distributes the budget over the components of all modules by their importance (Mao et al. 2024, Eq. 7 to 9).
 
     Call `step(t)` once after each optimizer step t = 1, 2, ..., and `observe_gradients()` before each optimizer step if
-    the score is made of gradients ("sensitivity", "adalora"). All steps but snapshots and prunings stay on the device.
+    the score uses gradients ("sensitivity", "adalora"). Only snapshots and prunings copy from the device.
 
-    ValueError if the model was not made by `wrap` with this initial_rank, its adapter is merged or not active, or
-    `total_steps` cannot hold the pruning window.
+    Raises ValueError if the model was not made by `wrap` with this initial_rank, if its adapter is merged, frozen or
+    inactive, or if `total_steps` is too short for the pruning window.
     """
 
     def __init__(self, model: nn.Module, config: DynamicRankConfig, total_steps: int) -> None:
@@ -46,8 +46,8 @@ class RankAllocator:
         self.components = components_of(model)
         if config.width != self.components.width:
             raise ValueError(
-                f"The model was wrapped at initial_rank={self.components.width}, and this config has {config.width}; "
-                "pass one config to wrap and to RankAllocator or DynamicRankCallback."
+                f"The model was wrapped with initial_rank={self.components.width}, but this config has {config.width}; "
+                "pass the same config to wrap and to RankAllocator or DynamicRankCallback."
             )
         self.layers = self.components.layers
         check_trainable(self.components)
@@ -62,7 +62,7 @@ class RankAllocator:
         self.threshold: float | None = None
         self.prunings = 0
         self.keeps_raw_scores = False
-        """Whether snapshots have the scores of their step alone too: one more copy from the device each."""
+        """Whether snapshots include the scores before smoothing, which costs another copy from the device."""
         self.warn = Warner()
         self._raw: Tensor | None = None
         self._keeps_mask_at: int | None = None
@@ -78,26 +78,28 @@ class RankAllocator:
 
     @property
     def is_final(self) -> bool:
-        """Whether the mask is fixed for good."""
+        """Whether the mask can no longer change."""
         return self.schedule.is_final(self.last_step)
 
     @property
     def live(self) -> int:
-        """Live units (components, or parameters by budget_unit) since the latest pruning."""
+        """Live units (components or parameters, see budget_unit) since the latest pruning."""
         return int(self._costs[self.mask].sum())
 
     @torch.no_grad()
     def step(self, step: int) -> PruneDecision | None:
-        """Score and smooth after optimizer step `step`, prune if it is a pruning step; the decision, or None.
+        """Score (Eq. 7) and smooth (Eq. 8) after optimizer step `step`; prune to the budget (Eq. 9) at a pruning step.
 
-        After the final pruning only the mask is re-applied, unless the model was compacted. A pruning waits for the
-        device once. ValueError if `step` is not the one after the last (a step left out would go unscored), or if the
-        adapter is merged, frozen or not active.
+        Returns the decision of a pruning, otherwise None. After the final mask it only re-applies the mask, unless the
+        model was compacted. A pruning synchronises the device once.
+
+        Raises ValueError if `step` does not follow the previous one (a skipped step would not be scored), or if the
+        adapter is merged, frozen or inactive.
         """
         if step != self.last_step + 1:
             raise ValueError(
-                f"RankAllocator.step({step}) after step {self.last_step}: call it once after every optimizer step, "
-                "or load_state_dict() of the step before."
+                f"RankAllocator.step({step}) was called after step {self.last_step}: call it once after every optimizer "
+                "step, or call load_state_dict() with the state of the previous step."
             )
         self._raw = None
         if self.is_final:
@@ -121,39 +123,40 @@ class RankAllocator:
         return decision
 
     def hold(self) -> None:
-        """Prune nothing until `release`, not even at the end of the window. Called between two steps, as the next three.
+        """Stop pruning until `release`, even at the end of the window.
 
-        All four raise ValueError once the mask is final. Given again before the same steps, they give the same run.
+        Call this and `release`, `freeze` and `set_target` between two steps; the same calls before the same steps
+        reproduce the run. They raise ValueError once the mask is final.
         """
         self._refuse_when_final("hold pruning")
         self.schedule.hold()
 
     def release(self) -> None:
-        """Prune again; if the window ended while held, the next step prunes to the final budget."""
+        """Resume pruning. If the window ended during the hold, the next step prunes to the final budget."""
         self._refuse_when_final("release pruning")
         self.schedule.release(self.last_step + 1)
 
     def freeze(self) -> None:
-        """Make the current mask final, at the next step."""
+        """Make the current mask final at the next step."""
         self._refuse_when_final("freeze the mask")
         self._keeps_mask_at = self.last_step + 1
         self.schedule.settle(self.last_step + 1, self.live)
 
     def set_target(self, target_rank: int) -> None:
-        """Prune to `target_rank` a module in the mean. ValueError beyond initial_rank."""
+        """Change the final budget to a mean rank of `target_rank`. ValueError if it is above initial_rank or below 1."""
         self._refuse_when_final("change the target rank")
         if not 1 <= target_rank <= self.config.width:
             raise ValueError(
-                f"target_rank={target_rank} is not within 1 and initial_rank={self.config.width}; choose one in between."
+                f"target_rank={target_rank} must be between 1 and initial_rank={self.config.width}; choose another value."
             )
         self.schedule.set_target(target_rank)
 
     @torch.no_grad()
     def observe_gradients(self) -> None:
-        """Note w dL/dw of the scales (for score "adalora" of all factors) before the optimizer step, after clipping.
+        """Record |w dL/dw| of the scales (for score "adalora" of all factors); call it after clipping, before the step.
 
-        Nothing to do for other scores, and once the mask is final. A module without a gradient counts as 0; a step with
-        an infinite gradient is skipped. ValueError if there are no gradients at all.
+        Does nothing for other scores, and once the mask is final. A module without a gradient counts as 0; a step with
+        an infinite or NaN gradient is skipped. Raises ValueError if no scale has a gradient.
         """
         if self.is_final or not self.config.needs_gradients:
             return
@@ -168,19 +171,19 @@ class RankAllocator:
         self._observed = torch.where(counts.to(self.device), now, self._ema)
 
     def live_ranks(self) -> dict[str, int]:
-        """Live components of each module since the latest pruning, by module name."""
+        """Number of live components of each module since the latest pruning, by module name."""
         return {layer.name: int(row.sum()) for layer, row in zip(self.layers, self.mask, strict=True)}
 
     def masks(self) -> dict[str, BoolArray]:
-        """The mask of each module (width,), by module name and original component index."""
+        """The mask of each module by name: (width,) bool, in original component indices. Copies."""
         return {layer.name: row.copy() for layer, row in zip(self.layers, self.mask, strict=True)}
 
     def scores(self) -> Tensor:
-        """Smoothed importance (modules, width), Eq. 8, on the model's device; a copy."""
+        """Smoothed importance (modules, width), Eq. 8, on the device of the first module. A copy."""
         return self._ema.clone()
 
     def snapshot(self, decision: PruneDecision | None = None) -> Snapshot:
-        """The state after the last step, by one copy from the device (none if a pruning just made it)."""
+        """The state after the latest step. Costs one copy from the device, or none after a pruning at this step."""
         scores, dem = self._read()
         return Snapshot(
             step=self.last_step,
@@ -200,7 +203,7 @@ class RankAllocator:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on; tensors and JSON-ready values."""
+        """Everything that the next step depends on, as tensors and JSON-serialisable values."""
         sensitivity = {} if self._sensitivity is None else self._sensitivity.state_dict()
         return {
             **{f"{_SENSITIVITY}{name}": tensor for name, tensor in sensitivity.items()},
@@ -217,28 +220,31 @@ class RankAllocator:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict()`. ValueError if it belongs to other modules, or to a run of another length.
+        """Continue from a `state_dict()`.
 
-        Another length is allowed once the mask is final: the schedule has nothing left to decide. A state whose
-        "total_steps" is None is a fork's: its own schedule takes over, and must end after the state's step.
+        The run must have the same number of steps, unless the mask is final: then the schedule no longer matters. If
+        "total_steps" is None, the state belongs to a fork, whose own schedule takes over and must end after the state's
+        step.
+
+        Raises ValueError if the state has other shapes or another number of steps.
         """
         ema, mask = state["ema"], state["mask"]
         if tuple(ema.shape) != self.mask.shape:
             raise ValueError(
-                f"The saved scores are for {tuple(ema.shape)} modules x components, this model has {self.mask.shape}; "
+                f"The saved scores have the shape {tuple(ema.shape)} (modules, components), this model has {self.mask.shape}; "
                 "resume with the model and the initial_rank of the saved run."
             )
         step, total, saved_total = int(state["step"]), self.schedule.total_steps, state["total_steps"]
         was_final = bool(state["is_final"])
         if saved_total is not None and int(saved_total) != total and not was_final:
             raise ValueError(
-                f"The saved run has {saved_total} steps, this one {total}; the budget of step {step} "
+                f"The saved run has {saved_total} steps, this one {total}, and the budget at step {step} "
                 "depends on it. Resume with the same number of steps, or after the final mask."
             )
         if not was_final and not state["is_held"] and self.schedule.is_final(step):
             raise ValueError(
-                f"The saved mask of step {step} is not final, and this schedule ends at step {self.schedule.t_f}: "
-                "raise prune_end_ratio or the number of steps, so that it ends later."
+                f"The saved mask of step {step} is not final, but this schedule ends at step {self.schedule.t_f}: "
+                "increase prune_end_ratio or the number of steps, so that it ends later."
             )
         self._ema.copy_(ema)
         self.mask = mask.cpu().numpy().astype(bool)
@@ -263,7 +269,7 @@ class RankAllocator:
         """Importance of this step (modules, width), before smoothing."""
         kind = self.config.score
         if kind == "random":
-            # A generator a step: nothing to save, and a resumed run draws the same.
+            # Seeded by the step, so there is no state to save and a resumed run draws the same numbers.
             generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
             return torch.rand(self.mask.shape, generator=generator).to(self.device)
         if kind == "sensitivity":
@@ -292,8 +298,8 @@ class RankAllocator:
         if self.config.needs_gradients and budget < self.schedule.initial and not flat.any():
             self.warn(
                 "scores_zero",
-                f"All scores are 0 at step {step}, so the order of the modules decides which components stay: check that "
-                "gradients are not zeroed before observe_gradients().",
+                f"All scores are 0 at step {step}, so the order of the modules decides which components are kept: check "
+                "that gradients are not zeroed before observe_gradients().",
             )
         if self.config.selection == "threshold":
             choice = select_above_threshold(flat, budget)
@@ -316,7 +322,7 @@ class RankAllocator:
         )
 
     def _keep_mask(self, step: int) -> PruneDecision:
-        """The final pruning of a mask that was frozen: nothing changes."""
+        """The final pruning after `freeze`: the mask does not change."""
         self.prunings += 1
         self._apply_mask()
         live, total = self.live, self.mask.size
@@ -325,8 +331,8 @@ class RankAllocator:
     def _refuse_when_final(self, action: str) -> None:
         if self.is_final:
             raise ValueError(
-                f"It is too late to {action}: the mask is final since step {self.schedule.t_f}. Fork the run from a "
-                "checkpoint before that step."
+                f"Can't {action}: the mask has been final since step {self.schedule.t_f}. Fork the run from a checkpoint "
+                "before that step."
             )
 
     def _changes(self, changed: BoolArray, scores: FloatArray, choice: Selection) -> tuple[ComponentChange, ...]:
@@ -337,7 +343,7 @@ class RankAllocator:
         )
 
     def _apply_mask(self) -> None:
-        """c = 0 for every component off the mask, in one batched kernel a device; nothing to do once compacted."""
+        """Set c = 0 for every pruned component, with one batched kernel per device. Does nothing once compacted."""
         if self.components.is_compacted or self.mask.all():
             return
         c = self.layers[0].c
@@ -347,9 +353,9 @@ class RankAllocator:
         torch._foreach_mul_([layer.c.data for layer in self.layers], self._live_rows)
 
     def _read(self) -> tuple[FloatArray, float | None]:
-        """Smoothed scores and the DEM value on the host, copied together and at most once a step.
+        """Smoothed scores (modules, width) and the DEM value on the host, copied together at most once per step.
 
-        Where a pruning decides they come as they are, else as float16: half the bytes, and stored so anyway.
+        They are copied in float32 at a pruning, otherwise in float16, as they are stored: half the bytes.
         """
         if self._host is None or (self._host[0] != self.last_step and not self._is_frozen(self._host[0])):
             dem = self.components.dem_value
@@ -365,12 +371,12 @@ class RankAllocator:
         return self._host[1], self._host[2] if self._host[0] == self.last_step else None
 
     def _is_frozen(self, step: int) -> bool:
-        """Whether scores read at `step` can no longer change."""
+        """Whether the scores that were read at `step` can no longer change."""
         return self.schedule.is_final(step)
 
 
 def _same_shapes(layers: list[RankLayer], device: torch.device) -> list[tuple[Tensor, list[RankLayer]]]:
-    """Layers in groups of one shape and device, with their row numbers: one batched kernel serves a group."""
+    """Groups of layers of one shape, dtype and device, with their row numbers; a group shares batched kernels."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for row, layer in enumerate(layers):
         groups.setdefault((layer.A.shape, layer.B.shape, layer.A.dtype, layer.A.device), []).append(row)

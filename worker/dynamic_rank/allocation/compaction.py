@@ -1,4 +1,4 @@
-"""Compaction: cut pruned components out of the tensors, the gradients and the optimizer's moments."""
+"""Compaction: remove pruned components from the tensors, their gradients and the optimizer state."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ Masks = Mapping[str, Any] | Sequence[Any] | BoolArray
 
 @torch.no_grad()
 def compact(model: nn.Module, masks: Masks, optimizer: Any = None) -> None:
-    """Shrink A, c, B, their gradients and their optimizer state to the components that `masks` keeps, in place.
+    """Shrink A, c, B, their gradients and their optimizer state in place to the components that `masks` keeps.
 
-    The Parameter objects stay (the optimizer's groups keep pointing at them), their data is replaced. The output of the
-    model is unchanged if the dropped components have c = 0. A module at rank 0 runs its base layer alone from then on.
+    The Parameter objects stay the same, so the optimizer still finds them; their data is replaced. The outputs of the
+    model do not change if the removed components have c = 0. A module at rank 0 then runs its base layer alone.
 
-    `masks`: by module name, or one row a module; a row is bool (width,) in ORIGINAL component indices.
-    ValueError, before anything is changed, if a mask misses a module, or an optimizer state cannot be cut (8-bit and
-    factored optimizers keep states of another shape: train with compact=False there).
+    masks      by module name, or one row per module; a row is bool (width,) in ORIGINAL component indices
+    optimizer  the one that trains the model, None if there is none
+
+    Raises ValueError, before anything is changed, if a mask is missing or has the wrong length, or if the optimizer state
+    can't be compacted: 8-bit and factored optimizers keep states of other shapes. Train with compact=False there.
     """
     components = components_of(model)
     rows = _rows(components, masks)
@@ -47,14 +49,14 @@ def _rows(components: Components, masks: Masks) -> list[BoolArray]:
     if isinstance(masks, Mapping):
         missing = [name for name in components.names if name not in masks]
         if missing:
-            raise ValueError(f"masks has no entry for module {missing[0]!r}; give one row for each adapted module.")
+            raise ValueError(f"masks has no entry for module {missing[0]!r}; pass one row for each adapted module.")
         found = [masks[name] for name in components.names]
     else:
         found = list(masks)
     rows = [row.cpu().numpy() if isinstance(row, Tensor) else np.asarray(row) for row in found]
     if len(rows) != len(components.layers) or any(row.shape != (components.width,) for row in rows):
         raise ValueError(
-            f"masks must hold {len(components.layers)} rows of {components.width} components, in original indices; "
+            f"masks must have {len(components.layers)} rows of {components.width} components, in original indices; "
             f"got {len(rows)} rows of lengths {sorted({row.size for row in rows})}."
         )
     return [row.astype(bool) for row in rows]
@@ -71,7 +73,7 @@ def _check_state(layer: RankLayer, parameter: nn.Parameter, state: Mapping[str, 
         if not is_count and (not is_plain or value.shape != parameter.shape or not value.is_floating_point()):
             raise ValueError(
                 f"The optimizer keeps {key!r} of {layer.name} as {value.dtype} {tuple(value.shape)}, not in the shape "
-                f"of its parameter {tuple(parameter.shape)}, so it cannot be cut; set compact=False or use AdamW."
+                f"of its parameter {tuple(parameter.shape)}, so it can't be compacted; set compact=False or use AdamW."
             )
 
 

@@ -1,4 +1,4 @@
-"""Importance of rank-1 components, from r-vectors and r x r Gram matrices; no (out, in) matrix is ever built."""
+"""Importance of rank-1 components, computed from r-vectors and (r, r) Gram matrices, without an (out, in) matrix."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def component_scores(A: Tensor, B: Tensor, c: Tensor, eps: float = 1e-8) -> Tens
 
     s_i = ||c_i b_i a_i^T||_F / (||B diag(c) A||_F + eps)
 
-    Shapes: A (..., r, in), B (..., out, r), c (..., r) -> (..., r), leading dimensions being modules of one shape.
-    Scores need not sum to one: components are not orthogonal. bf16 and fp16 are computed and returned in float32.
+    Shapes: A (..., r, in), B (..., out, r), c (..., r) -> (..., r); leading dimensions are modules of one shape. Scores
+    need not sum to one, because components are not orthogonal. For bf16 and fp16 inputs the result is float32.
     """
     norms, whole = _norms(A, B, c)
     shares: Tensor = norms / (whole.unsqueeze(-1) + eps)
@@ -25,7 +25,10 @@ def component_scores(A: Tensor, B: Tensor, c: Tensor, eps: float = 1e-8) -> Tens
 
 @torch.no_grad()
 def component_norms(A: Tensor, B: Tensor, c: Tensor) -> Tensor:
-    """Norm of each rank-1 component, ||c_i b_i a_i^T||_F = |c_i| ||a_i|| ||b_i||; shapes as in `component_scores`."""
+    """Norm of each rank-1 component: ||c_i b_i a_i^T||_F = |c_i| ||a_i|| ||b_i||.
+
+    The numerator of Eq. 7 in Mao et al. 2024; shapes and dtypes as in `component_scores`.
+    """
     work = _work_dtype(A)
     a = torch.linalg.vector_norm(A, dim=-1, dtype=work)
     b = torch.linalg.vector_norm(B, dim=-2, dtype=work)
@@ -34,10 +37,10 @@ def component_norms(A: Tensor, B: Tensor, c: Tensor) -> Tensor:
 
 
 def _norms(A: Tensor, B: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """(||c_i b_i a_i^T||, ||B diag(c) A||): (..., r) and (...,).
+    """||c_i b_i a_i^T|| of each component (..., r), and ||B diag(c) A|| of each module (...,).
 
-    ||B diag(c) A||^2 = c^T [(A A^T) o (B^T B)] c. The Gram matrices are summed in float32 (float64 where the input is),
-    the r x r rest in float64, where the hardware has it: it costs nothing there and components may nearly cancel.
+    ||B diag(c) A||^2 = c^T [(A A^T) o (B^T B)] c. The Gram matrices are computed in float32 (float64 for float64 inputs)
+    and the (r, r) rest in float64, except on MPS, which lacks it: components may nearly cancel, and the cost is small.
     """
     work = _work_dtype(A)
     A, B = A.to(work), B.to(work)
@@ -57,7 +60,7 @@ def _work_dtype(tensor: Tensor) -> torch.dtype:
 
 @contextmanager
 def _full_precision(device_type: str) -> Iterator[None]:
-    """Matrix products in true float32: TF32 and autocast would put an error of 1e-3 into a score."""
+    """Compute matrix products in full float32: TF32 and autocast would cause errors of 1e-3 in a score."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

@@ -1,4 +1,4 @@
-"""Which components stay live: exact top-k over all modules together, in a stable order."""
+"""Selection of the components that stay live: exact top-k over all modules together, in a stable order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from .snapshot import BoolArray
 
 @dataclass(frozen=True)
 class Selection:
-    """mask (n,): which stay. place (n,): 1 for the highest score. threshold: lowest score that stays, None if none."""
+    """The result of a selection among n components.
+
+    mask       (n,) bool: the components that stay live
+    place      (n,): position of each component by score, 1 for the highest
+    threshold  lowest score that stays live, None if nothing does
+    """
 
     mask: BoolArray
     place: npt.NDArray[np.int64]
@@ -20,10 +25,10 @@ class Selection:
 
 
 def select(scores: npt.NDArray[np.floating], budget: int, costs: npt.NDArray[np.int64] | None = None) -> Selection:
-    """Keep the highest of `scores` (n,) that `budget` pays for; ties go to the lower index, NaN counts as lowest.
+    """Keep the components with the highest `scores` (n,) within `budget`. Ties go to the lower index; NaN is lowest.
 
-    Without `costs` a component costs 1 and exactly min(budget, n) stay. With `costs` (n,) the components are taken in
-    order of their score, passing over those that no longer fit.
+    Without `costs` a component costs 1 and exactly min(budget, n) stay. With `costs` (n,) components are taken in order
+    of their score, and those that no longer fit are skipped.
     """
     keys, order, place = _ordered(scores)
     mask = np.zeros(len(order), dtype=bool)
@@ -39,9 +44,9 @@ def select(scores: npt.NDArray[np.floating], budget: int, costs: npt.NDArray[np.
 
 
 def select_above_threshold(scores: npt.NDArray[np.floating], budget: int) -> Selection:
-    """The rule of the authors' program: prune all at or below the (n - budget)-th lowest score, at least the lowest.
+    """The rule of the authors' program: prune every score up to the (n - budget)-th lowest, and at least the lowest.
 
-    Ties at the threshold go with it, so fewer than `budget` may stay. NaN counts as lowest.
+    Ties at the threshold are pruned, so fewer than `budget` may stay. NaN is lowest.
     """
     keys, _, place = _ordered(scores)
     beyond = max(len(keys) - budget, 1)
@@ -52,7 +57,7 @@ def select_above_threshold(scores: npt.NDArray[np.floating], budget: int) -> Sel
 def _ordered(
     scores: npt.NDArray[np.floating],
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.intp], npt.NDArray[np.int64]]:
-    """Scores with NaN as lowest; their indices, highest first, the lower index first among equals; place of each."""
+    """Scores with NaN as -inf; their indices by descending score, equal scores by index; and the place of each."""
     keys = np.where(np.isnan(scores), -np.inf, scores)
     order = np.argsort(-keys, kind="stable")
     place = np.empty(len(order), dtype=np.int64)

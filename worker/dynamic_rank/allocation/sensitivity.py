@@ -1,4 +1,4 @@
-"""AdaLoRA's importance: smoothed sensitivity times its uncertainty, of the whole triplet (Zhang et al. 2023, Eq. 8 to 10)."""
+"""AdaLoRA's importance: smoothed sensitivity times uncertainty of a triplet (Zhang et al. 2023, Eq. 8 to 10)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..adapter.components import RankLayer
 
-# The tensors of a layer, in the order of their names in a state.
+# The tensors of a layer, in the order of their names in a saved state.
 _TENSORS: Mapping[str, Callable[[RankLayer], torch.nn.Parameter]] = {
     "A": lambda layer: layer.A,
     "B": lambda layer: layer.B,
@@ -20,12 +20,12 @@ _TENSORS: Mapping[str, Callable[[RankLayer], torch.nn.Parameter]] = {
 
 @dataclass(eq=False)
 class SmoothedSensitivity:
-    """Keeps, for every element w of A, B and c, two running means over the optimizer steps.
+    """Two running means over the optimizer steps for every element w of A, B and c (Zhang et al. 2023, Eq. 8 to 10).
 
     I = |w dL/dw|,  Ibar = beta1 Ibar + (1 - beta1) I,  Ubar = beta2 Ubar + (1 - beta2) |I - Ibar|,  s(w) = Ibar Ubar
     S_i = s(c_i) + mean_j s(A_ij) + mean_j s(B_ji)
 
-    `groups` are (row numbers, layers of one shape), as in RankAllocator; memory is twice that of the adapter.
+    `groups` are (row numbers, layers of one shape), as in RankAllocator. Takes twice the memory of the adapter.
     """
 
     groups: Sequence[tuple[Tensor, Sequence[RankLayer]]]
@@ -43,9 +43,10 @@ class SmoothedSensitivity:
 
     @torch.no_grad()
     def observe(self) -> None:
-        """Take in the gradients of one optimizer step: after clipping, before the step. ValueError if all are missing.
+        """Update the means with the gradients of an optimizer step; call it after clipping, before the step.
 
-        A step with an infinite or NaN gradient changes nothing: a gradient scaler leaves it out too.
+        A step with an infinite or NaN gradient changes nothing: a gradient scaler skips it too. Raises ValueError if no
+        scale has a gradient.
         """
         everyone = [layer for _, layers in self.groups for layer in layers]
         check_gradients(everyone)
@@ -63,7 +64,7 @@ class SmoothedSensitivity:
 
     @torch.no_grad()
     def scores(self, out: Tensor) -> Tensor:
-        """S of every component, written into `out` (modules, width)."""
+        """Write the importance S of every component into `out` (modules, width), and return it."""
         for number, (rows, _) in enumerate(self.groups):
             A, B, c = (
                 self._state[f"{number}.{name}.mean"] * self._state[f"{number}.{name}.uncertainty"] for name in _TENSORS
@@ -75,22 +76,22 @@ class SmoothedSensitivity:
         return {name: tensor.clone() for name, tensor in self._state.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from `state_dict()`. ValueError if it is of other modules."""
+        """Continue from a `state_dict()`. ValueError if its tensors have other names or shapes."""
         for name, own in self._state.items():
             if name not in state or state[name].shape != own.shape:
                 raise ValueError(
-                    "The saved sensitivities are of other modules or of another initial_rank; resume with the model "
-                    "and the options of the saved run."
+                    "The saved sensitivities belong to other modules or another initial_rank; resume with the model and "
+                    "the options of the saved run."
                 )
             own.copy_(state[name])
 
 
 def check_gradients(layers: Sequence[RankLayer]) -> None:
-    """ValueError if no scale has a gradient. Single ones may lack theirs: their module took no part in this step."""
+    """ValueError if no scale has a gradient. Some may have none, if their module was not used in this step."""
     if all(layer.c.grad is None for layer in layers):
         raise ValueError(
-            f"This score needs the gradients of the scales, and not one has any (the first is {layers[0].name}); call "
-            "observe_gradients() after backward() and before zero_grad()."
+            f"This score needs the gradients of the scales, but none has one (the first module is {layers[0].name}); "
+            "call observe_gradients() after backward() and before zero_grad()."
         )
 
 
@@ -99,10 +100,10 @@ def gradient_or_zero(parameter: torch.nn.Parameter) -> Tensor:
 
 
 def has_finite_gradients(parameters: Sequence[torch.nn.Parameter]) -> Tensor:
-    """Whether the step counts, a scalar on the device: all gradients are finite, or the parameters themselves are not.
+    """Whether the step counts, as a scalar on the device: all gradients are finite, or some parameters are not.
 
-    With finite parameters an infinite gradient is what a gradient scaler's step stumbles over and leaves out; with
-    others the training has diverged, which the scores must show.
+    If the parameters are finite, a gradient scaler skips a step with an infinite gradient. If they are not, training has
+    diverged, and the scores must show it.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     return _all_finite(gradients) | ~_all_finite([parameter.data for parameter in parameters])

@@ -1,4 +1,4 @@
-"""Snapshot: ranks and scores of all modules at one step, and PruneDecision: what one pruning changed."""
+"""Snapshot: ranks and scores of all modules at a step. PruneDecision: the changes of one pruning."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ComponentChange:
-    """A component that a pruning switched off or on. `order` is its place among all, 1 the most important."""
+    """A component that was pruned or regrown. `order` is its position by score among all, 1 for the highest."""
 
     module: str
     module_index: int
@@ -28,11 +28,11 @@ class ComponentChange:
 
 @dataclass(frozen=True)
 class PruneDecision:
-    """One pruning: the budget it met, and the components whose state it changed.
+    """One pruning: its budget, and the components that it pruned or regrew.
 
-    budget, live   in units of the config's budget_unit; equal where a component costs 1
+    budget, live   in units of the config's budget_unit; equal if a component costs 1
     threshold      lowest score that stayed live; None if nothing stayed
-    total          components in the model; ComponentChange.order runs from 1 to total
+    total          number of components in the model; ComponentChange.order is from 1 to total
     """
 
     step: int
@@ -49,14 +49,17 @@ class PruneDecision:
 class Snapshot:
     """Ranks and scores of every module right after optimizer step `step`. Rows are modules in forward-pass order.
 
-    mask    (modules, width) bool: live components by the latest pruning, by their original index, all through the run
-    scores  (modules, width) float32: for dynamic_rank the smoothed importance, at a pruning step the very numbers
-            that decided, between prunings rounded to float16 as they are stored; NaN stays NaN
-    budget  units that the schedule allows at this step; live: units live since the latest pruning
-    threshold, decision   of the latest pruning, and of a pruning at this very step
-    dem     the DEM term R of the latest batch, before eta; None once pruning ended or where there is none
-    raw_scores  (modules, width) float32: importance of this step alone, before smoothing; None unless asked for, where
-            no step was scored (before the first one, after the final mask), and for scores without such a form
+    mask        (modules, width) bool: live components since the latest pruning, always by original index
+    scores      (modules, width) float32: smoothed importance (Mao et al. 2024, Eq. 8; other methods document theirs). At
+                a pruning step these are exactly the numbers that decided; otherwise they are rounded to float16, as they
+                are stored. NaN stays NaN
+    budget      units that the schedule allows at this step
+    live        units that have been live since the latest pruning
+    threshold   lowest score that stayed live at the latest pruning
+    decision    the pruning at this step, None if there was none
+    dem         the DEM term R (Eq. 10) of the latest batch, without eta; None without DEM, or after pruning ended
+    raw_scores  (modules, width) float32: importance of this step alone, before smoothing. None unless requested, if this
+                step was not scored (before the first step, after the final mask), and for scores without this form
     """
 
     step: int
@@ -76,7 +79,7 @@ class Snapshot:
 
     @property
     def ranks(self) -> list[int]:
-        """Live components of each module."""
+        """Number of live components of each module."""
         return [int(rank) for rank in self.mask.sum(axis=1)]
 
     def pack_scores(self) -> bytes:
@@ -93,13 +96,13 @@ OnSnapshot = Callable[[Snapshot], None]
 
 
 def to_host(tensor: Tensor) -> npt.NDArray[Any]:
-    """The tensor's values on the host, in its own dtype. This waits for the GPU: the only copy of a snapshot."""
+    """A copy of the tensor on the host, in its own dtype. Synchronises the device; a snapshot does this once."""
     values: npt.NDArray[Any] = tensor.detach().cpu().numpy().copy()
     return values
 
 
 def pack_halves(scores: Tensor, value: Tensor | None) -> Tensor:
-    """Scores as float16, as a snapshot travels, and behind them the bits of one float32: so that one copy takes both."""
+    """Scores as float16, followed by the bits of a float32 value if given, so that one copy transfers both."""
     halves = scores.detach().reshape(-1).half()
     if value is None:
         return halves
@@ -107,6 +110,6 @@ def pack_halves(scores: Tensor, value: Tensor | None) -> Tensor:
 
 
 def unpack_halves(packed: npt.NDArray[Any], count: int) -> tuple[FloatArray, float | None]:
-    """`count` scores as float32, and the value if there was one."""
+    """The first `count` scores as float32 and the value of `pack_halves`, None if there was none."""
     value = float(packed[count:].view(np.float32)[0]) if packed.size > count else None
     return packed[:count].astype(np.float32), value

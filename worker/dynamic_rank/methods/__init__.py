@@ -1,4 +1,4 @@
-"""All methods behind one protocol: `create_method(key, options)`."""
+"""All methods, which share one protocol: `create_method(key, options)`."""
 
 from __future__ import annotations
 
@@ -27,16 +27,19 @@ METHODS: Mapping[str, tuple[Callable[[Any], RankMethod], type[Any]]] = {
     "control": (Control, ControlOptions),
     "full": (Full, FullOptions),
 }
-"""Method and the class of its options, by key."""
+"""Each method and the class of its options, by key."""
 
 
 def option_names(name: str) -> list[str]:
-    """Names of the options of the method called `name`."""
+    """The option names of the method with the key `name`."""
     return [field.name for field in fields(METHODS[name][1])]
 
 
 def create_method(name: str, options: Mapping[str, Any] | None = None) -> RankMethod:
-    """The method called `name`, with `options`. ValueError, naming what is known, for an unknown name or option."""
+    """Create the method with the key `name` (see `METHODS`).
+
+    Raises ValueError for an unknown method or option (the message lists the known ones) and for an invalid value.
+    """
     if name not in METHODS:
         raise ValueError(f"Unknown method {name!r}; choose one of {', '.join(METHODS)}.")
     method, options_class = METHODS[name]
@@ -47,7 +50,7 @@ def create_method(name: str, options: Mapping[str, Any] | None = None) -> RankMe
     try:
         made = options_class(**(options or {}))
     except TypeError as error:
-        # A field without a default was left out.
+        # A field without a default is missing.
         raise ValueError(f"Invalid options of {name}: {str(error).partition(') ')[2] or error}.") from error
     return method(made)
 

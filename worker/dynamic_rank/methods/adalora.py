@@ -1,4 +1,4 @@
-"""adalora: sensitivity scores, a cubic budget that falls fast first, orthonormal factors (Zhang et al., ICLR 2023)."""
+"""adalora: sensitivity scores, a cubic budget that falls fast at first, orthonormal factors (Zhang et al., ICLR 2023)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from .plain import AdapterOptions
 
 @dataclass(frozen=True, kw_only=True)
 class AdaLoraOptions(AdapterOptions):
-    """Fields as in DynamicRankConfig; in PEFT's words target_rank = target_r, initial_rank = init_r,
-    warmup_ratio = tinit / total_step, prune_end_ratio = 1 - tfinal / total_step, prune_interval = deltaT,
-    orth_reg_weight is the weight of the orthogonality term.
+    """Options of AdaLoRA, as in DynamicRankConfig. orth_reg_weight is the weight of the orthogonality term.
+
+    In PEFT's AdaLoraConfig: target_rank = target_r, initial_rank = init_r, warmup_ratio = tinit / total_step,
+    prune_end_ratio = 1 - tfinal / total_step, prune_interval = deltaT.
     """
 
     target_rank: int = 8
@@ -29,7 +30,7 @@ class AdaLoraOptions(AdapterOptions):
     compact: bool = True
 
     def config(self) -> DynamicRankConfig:
-        """AdaLoRA as switches of dynamic rank. ValueError if the options cannot work."""
+        """The configuration of dynamic rank that implements AdaLoRA. ValueError for invalid options."""
         values = asdict(self)
         values["beta"] = values.pop("beta1")
         values["eta"] = values.pop("orth_reg_weight")
@@ -44,11 +45,11 @@ class AdaLoraOptions(AdapterOptions):
 
 
 class AdaLora(DynamicRank):
-    """AdaLoRA on this library's components, with its exact budget, resume, compaction and export.
+    """AdaLoRA implemented on this library's components, with exact budget, resume, compaction and export.
 
-    PEFT's own AdaLoRA cannot resume while the budget falls, keeps pruned components to the end, adds its regulariser to
-    the evaluation loss too, and never prunes unless the training loop calls it (PEFT issues 432, 1327, 1801, 3373). The
-    scores are the same (a test compares them); a budget between two whole components is rounded up here, down there.
+    PEFT's AdaLoRA can't resume while the budget falls, keeps pruned components until the end, adds its regulariser to the
+    evaluation loss too, and never prunes unless the training loop calls it (PEFT issues 432, 1327, 1801, 3373). The scores
+    are equal (tested); a fractional budget is rounded up here and down in PEFT.
     """
 
     key = "adalora"

@@ -1,4 +1,4 @@
-"""ComponentMethod: what the methods on rank-1 components share, whoever decides which of them live."""
+"""ComponentMethod: base class of the methods that prune rank-1 components, whatever their rule."""
 
 # ruff: noqa: ARG002  (signatures are those of RankMethod)
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerA
 
 
 class ComponentMethod:
-    """Wraps a model with `config`'s components; counts, describes and exports them."""
+    """Adds the components of `config` to a model; counts, describes and exports them."""
 
     key: str
 
@@ -74,7 +74,7 @@ class ComponentMethod:
         return ParameterCount(adapter, self._head_size())
 
     def live_ranks(self) -> dict[str, int]:
-        """Components of each module that an export would have."""
+        """Number of components of each module in an export."""
         return {layer.name: int((layer.c != 0).sum()) for layer in self._components.layers}
 
     def export(self, folder: Folder, layout: Layout = "uniform") -> None:

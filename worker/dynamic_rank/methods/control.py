@@ -1,4 +1,4 @@
-"""control: plain LoRA from scratch with a finished run's ranks. Does the learned allocation help by itself?"""
+"""control: plain LoRA trained from scratch with the ranks of a finished run, to test whether its allocation helps."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from .protocol import ModulesToSave
 
 @dataclass(frozen=True, kw_only=True)
 class ControlOptions(AdapterOptions):
-    """rank_pattern: rank of each adapted module by its full name, as in an export's rank_pattern.json; 0 adapts nothing.
+    """Options of `control`.
 
-    Modules that it does not name are not adapted. scale_rank: the update of every module is scaled by
-    lora_alpha / scale_rank; None takes the mean rank, rounded, so that the scale is that of a LoRA at equal budget.
+    rank_pattern  rank of each module by its full name, as in rank_pattern.json of an export. Modules at rank 0, or not
+                  named, are not adapted
+    scale_rank    the update of every module is scaled by lora_alpha / scale_rank; None uses the rounded mean rank, which
+                  gives the scale of a LoRA at equal budget
     """
 
     rank_pattern: Mapping[str, int]
@@ -29,22 +31,22 @@ class ControlOptions(AdapterOptions):
     def __post_init__(self) -> None:
         if not isinstance(self.rank_pattern, Mapping) or not self.rank_pattern:
             raise ValueError(
-                f"rank_pattern={self.rank_pattern!r} names no module; give the ranks of a finished run, "
-                "as in its rank_pattern.json."
+                f"rank_pattern={self.rank_pattern!r} has no modules; pass the ranks of a finished run, as in its "
+                "rank_pattern.json."
             )
         for name, rank in self.rank_pattern.items():
             check_whole(f"rank_pattern[{name!r}]", rank, least=0)
         if not any(self.rank_pattern.values()):
-            raise ValueError("rank_pattern has rank 0 for every module, so there is nothing to train; raise some.")
+            raise ValueError("rank_pattern has rank 0 for every module, so there is nothing to train; increase some.")
         if self.scale_rank is not None:
             check_whole("scale_rank", self.scale_rank, least=1)
         if self.target_modules is not None:
-            raise ValueError("target_modules are the names in rank_pattern here; leave target_modules out.")
+            raise ValueError("The names in rank_pattern are the target modules; remove target_modules.")
         super().__post_init__()
 
 
 class Control(PlainLora):
-    """Ranks from a pattern, fixed from start to end."""
+    """LoRA with ranks from a pattern, which never change."""
 
     key = "control"
 
@@ -60,7 +62,7 @@ class Control(PlainLora):
         wrapped = super().prepare(model, task_type, modules_to_save)
         for pair in self.pairs:
             rank = self._pattern[pair.name]
-            # The rows of A are drawn alike and B is zero: a part of a larger LoRA is a smaller LoRA.
+            # The rows of A have the same distribution and B is zero, so a slice of a LoRA is a LoRA of lower rank.
             pair.replace(pair.A[:rank], pair.B[:, :rank])
             pair.scaling = self._scale
         return wrapped
@@ -70,7 +72,7 @@ class Control(PlainLora):
         unknown = next((name for name in self._pattern if name not in linears), None)
         if unknown is not None:
             raise ValueError(
-                f"rank_pattern names {unknown!r}, which is not a linear module of this model; use the model of the run "
-                "that the pattern comes from, and full module names."
+                f"rank_pattern names {unknown!r}, which is not a linear module of this model; use full module names, and "
+                "the model of the run that the pattern comes from."
             )
         return super()._wrap(model, task_type, **options)

@@ -1,4 +1,4 @@
-"""dynamic_rank: the method of this library (DoRA, Mao et al., ACL 2024)."""
+"""dynamic_rank: Dynamic Low-Rank Adaptation (DoRA, Mao et al., ACL 2024)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .protocol import ModulesToSave, RunContext, SteerAction
 
 
 class DynamicRank(ComponentMethod):
-    """Ranks that move between modules while training; see DynamicRankConfig for the options."""
+    """Moves rank between modules during training; see DynamicRankConfig for the options."""
 
     key = "dynamic_rank"
     schedule_options = frozenset(
@@ -41,20 +41,20 @@ class DynamicRank(ComponentMethod):
             "lora_dropout",
         }
     )
-    """Options that a fork may change: they decide what comes, not what the tensors are."""
+    """Options that a fork may change: they affect future steps, but not the saved tensors."""
 
     def __init__(self, config: DynamicRankConfig) -> None:
         super().__init__(config)
         self._callback: DynamicRankCallback | None = None
         self._resume_state: Mapping[str, Any] | None = None
         self.is_fork = False
-        """Set before `load_state`: the checkpoint is another run's, whose schedule_options may have been others."""
+        """Set before `load_state`: the checkpoint is another run's, whose schedule_options may differ."""
         self.keeps_raw_scores = False
-        """Set before `callbacks`: snapshots have the scores before smoothing too."""
+        """Set before `callbacks`: snapshots also have the scores before smoothing."""
 
     @property
     def allocator(self) -> RankAllocator | None:
-        """What scores and prunes, and can be steered; None before training begins."""
+        """The allocator, which scores, prunes and can be steered; None before training begins."""
         return self._callback.allocator if self._callback is not None else None
 
     @property
@@ -107,8 +107,8 @@ class DynamicRank(ComponentMethod):
     def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
         if self._callback is None or all(callback is not self._callback for callback in attached):
             raise RuntimeError(
-                "The Trainer has no DynamicRankCallback of this method, so its ranks would never move; "
-                "pass callbacks=method.callbacks(...), from the last call of it."
+                "The Trainer does not have this method's DynamicRankCallback, so the ranks would never change; "
+                "pass callbacks=method.callbacks(...), using the result of the latest call."
             )
 
     def loss_term(self) -> Tensor | None:
@@ -119,7 +119,7 @@ class DynamicRank(ComponentMethod):
         return None if self.is_settled else self.config.eta * dem_loss(self._wrapped)
 
     def live_ranks(self) -> dict[str, int]:
-        # By the latest pruning: between two of them a pruned scale may have moved away from zero.
+        # Those of the latest pruning: since then, a pruned scale may have moved away from zero.
         allocator = self._callback.allocator if self._callback is not None else None
         if allocator is not None:
             return allocator.live_ranks()

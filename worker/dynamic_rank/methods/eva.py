@@ -1,4 +1,4 @@
-"""eva: LoRA whose ranks are assigned once, at the start, by the variance of the activations. Does *dynamic* help at all?"""
+"""eva: LoRA with ranks assigned once before training, by the variance of the activations (Paischer et al. 2024)."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback and RankMethod)
 from __future__ import annotations
@@ -23,15 +23,17 @@ from .plain import AdapterOptions, PlainLora
 from .protocol import Batches, ModulesToSave, RunContext, Stopped
 
 MOST_BATCHES = 2000
-"""Forward passes after which the directions must stand still."""
+"""Number of forward passes after which the directions must have converged."""
 _LANGUAGE_MODELS = ("CAUSAL_LM", "SEQ_2_SEQ_LM")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaOptions(AdapterOptions):
-    """rank: mean rank of all modules. rho: a module gets at most rank * rho, 1 distributes evenly.
+    """Options of `eva`.
 
-    tau: cosine between two passes at which a direction counts as found.
+    rank  mean rank of all modules
+    rho   a module gets at most rank * rho components; 1 gives all modules the same rank
+    tau   cosine similarity of a direction between two passes at which it has converged
     """
 
     rank: int = 8
@@ -48,8 +50,8 @@ class EvaOptions(AdapterOptions):
 class Eva(PlainLora):
     """Explained Variance Adaptation (Paischer et al. 2024, arXiv 2410.07170), computed by PEFT.
 
-    A starts as the main directions of each module's inputs; the directions of all modules together that explain most
-    variance get the budget. B starts at zero, the scale stays lora_alpha / rank everywhere.
+    A is initialised with principal directions of each module's inputs; the directions of all modules that explain the most
+    variance get the budget. B starts at zero, and the scale is lora_alpha / rank in every module.
     """
 
     key = "eva"
@@ -62,7 +64,7 @@ class Eva(PlainLora):
         self._task: str | None = None
         self.is_initialized = False
         self.should_stop: Callable[[], bool] = lambda: False
-        """Asked before each batch of `initialize`."""
+        """Called before each batch of `initialize`."""
 
     def set_context(self, context: RunContext) -> None:
         self.should_stop = context.should_stop
@@ -74,18 +76,19 @@ class Eva(PlainLora):
         small = next((pair for pair in self.pairs if self.width > pair.lora.in_features), None)
         if small is not None:
             raise ValueError(
-                f"rank={self._eva.rank} times rho={self._eva.rho:g} gives a module up to {self.width} components, and "
-                f"{small.name} has only {small.lora.in_features} inputs; lower rank or rho, or leave {small.name} out."
+                f"rank={self._eva.rank} times rho={self._eva.rho:g} allows a module up to {self.width} components, but "
+                f"{small.name} has only {small.lora.in_features} inputs; lower rank or rho, or exclude {small.name}."
             )
         return wrapped
 
     def initialize(self, batches: Batches) -> None:
-        """Deals out the ranks by as many of `batches` as it takes until the directions stand still.
+        """Assign the ranks, reading `batches` until the directions have converged.
 
-        Batches with fewer tokens than a module may get components are passed over, as PEFT does. ValueError if all have
-        fewer, or if the directions still move after MOST_BATCHES; Stopped when `should_stop()` turns true.
+        Batches with fewer tokens than a module may get components are skipped, as in PEFT. Raises ValueError if all
+        batches are too small, or if the directions have not converged after MOST_BATCHES; Stopped if `should_stop()`
+        returns true.
         """
-        # Labels are one a token in language models, and one a text elsewhere: no mask of tokens can be made of them.
+        # Only language models have a label per token, from which PEFT can make a token mask.
         eva = EvaConfig(rho=self._eva.rho, tau=self._eva.tau, use_label_mask=self._task in _LANGUAGE_MODELS)
         config = LoraConfig(r=self._eva.rank, init_lora_weights="eva", eva_config=eva)
         found = get_eva_state_dict(self._wrapped, _Endless(batches, self), config, show_progress_bar=False)
@@ -104,9 +107,9 @@ class Eva(PlainLora):
 
 
 class _Endless:
-    """The batches that have enough tokens, over and over, until PEFT has seen enough or there were too many.
+    """The batches with enough tokens, repeated until PEFT has converged or MOST_BATCHES were read.
 
-    PEFT itself would go on for ever, and print a line for each module and batch that it passes over.
+    PEFT itself would loop forever, and print a line for each module and batch that it skips.
     """
 
     def __init__(self, batches: Batches, method: Eva) -> None:
@@ -131,16 +134,16 @@ class _Endless:
                 break
         if not kept:
             raise ValueError(
-                f"rank={method.options['rank']} times rho={method.options['rho']:g} gives a module up to {method.width} "
-                f"components, and the largest batch has {most} tokens to find them in; lower rank or rho, or raise the batch size."
+                f"rank={method.options['rank']} times rho={method.options['rho']:g} allows a module up to {method.width} "
+                f"components, but the largest batch has only {most} tokens; lower rank or rho, or increase the batch size."
             )
         for _, batch in zip(range(MOST_BATCHES - len(kept)), cycle(kept), strict=False):
             if method.should_stop():
                 raise Stopped
             yield batch
         raise ValueError(
-            f"EVA's directions still move after {MOST_BATCHES:,} batches; lower tau={method.options['tau']:g}, "
-            "rank or rho, or raise the batch size."
+            f"EVA's directions have not converged after {MOST_BATCHES:,} batches; lower tau={method.options['tau']:g}, "
+            "rank or rho, or increase the batch size."
         )
 
 
@@ -150,7 +153,7 @@ def _tokens(batch: Mapping[str, Any]) -> int:
 
 
 class EvaCallback(FixedRankCallback):
-    """Refuses to train before the ranks are assigned: that would be plain LoRA under another name."""
+    """Refuses to train before the ranks are assigned: that would be plain LoRA."""
 
     def __init__(self, method: Eva, on_snapshot: OnSnapshot | None, snapshot_every: int) -> None:
         super().__init__(method.pairs, method.width, on_snapshot, snapshot_every)
@@ -162,6 +165,6 @@ class EvaCallback(FixedRankCallback):
         if not self.method.is_initialized:
             raise RuntimeError(
                 "EVA's ranks are not assigned; use make_trainer_class(Trainer), or call method.initialize(batches) "
-                "before the Trainer is made."
+                "before you create the Trainer."
             )
         super().on_train_begin(args, state, control, **kwargs)

@@ -1,4 +1,4 @@
-"""Snapshots of methods without an allocator, so that their ranks stand on the same heatmap."""
+"""Snapshots of methods without an allocator, so that their ranks appear on the same heatmap."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback)
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ..allocation.snapshot import BoolArray, FloatArray, OnSnapshot, PruneDecisi
 
 
 class SnapshotCallback(TrainerCallback):
-    """Reports a snapshot at the begin, every `snapshot_every` steps, at a step with a decision, and at the end."""
+    """Reports a snapshot at the start, every `snapshot_every` steps, at a step with a decision, and at the end."""
 
     is_final = True
     """Whether the ranks can no longer change."""
     decision: PruneDecision | None = None
-    """What changed at the step at hand."""
+    """The changes of the current step."""
 
     def __init__(self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1) -> None:
         if snapshot_every < 1:
@@ -70,12 +70,12 @@ class SnapshotCallback(TrainerCallback):
         )
 
     def _read(self) -> tuple[BoolArray, FloatArray]:
-        """Mask and scores (modules, width) as they are now."""
-        raise TypeError(f"{type(self).__name__} must define its components.")
+        """Current mask and scores (modules, width)."""
+        raise TypeError(f"{type(self).__name__} must implement _read().")
 
 
 class FixedRankCallback(SnapshotCallback):
-    """The mask has the first `rank` components of each module, scores are each one's share in its module's update."""
+    """Reports the first `rank` components of each module as live; scores are shares in the module's update (Eq. 7)."""
 
     def __init__(
         self, pairs: Sequence[LoraPair], width: int, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1
@@ -85,16 +85,16 @@ class FixedRankCallback(SnapshotCallback):
         self.width = width
 
     def _read(self) -> tuple[BoolArray, FloatArray]:
-        """(modules, width): which components there are, and their scores; by one copy from the device."""
+        """Which components exist, and their scores (modules, width). Costs one copy from the device."""
         ranks = np.array([pair.rank for pair in self.pairs])
         return np.arange(self.width)[None, :] < ranks[:, None], to_host(component_shares(self.pairs, self.width))
 
 
 @torch.no_grad()
 def component_shares(pairs: Sequence[LoraPair], width: int) -> Tensor:
-    """Each component's share in its module's update (modules, width), Eq. 7 with c = 1; 0 behind a module's rank.
+    """Share of each component in its module's update (modules, width): Mao et al. 2024, Eq. 7 with c = 1.
 
-    Modules of one shape are one batched kernel.
+    Entries beyond a module's rank are 0. Modules of one shape share batched kernels.
     """
     groups: dict[Any, list[int]] = {}
     for row, pair in enumerate(pairs):

@@ -1,4 +1,4 @@
-"""full: all weights are trained; the ceiling that adapters are measured against."""
+"""full: all weights are trained, as a reference for the adapters."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback, Trainer and RankMethod)
 from __future__ import annotations
@@ -21,11 +21,11 @@ from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerA
 
 @dataclass(frozen=True, kw_only=True)
 class FullOptions:
-    """There are none: everything is trained."""
+    """`full` has no options."""
 
 
 class Full:
-    """No adapter: no modules, no snapshots; the export is a model for `from_pretrained`."""
+    """Full fine-tuning: no adapted modules and no snapshots. The export is a model for `from_pretrained`."""
 
     key = "full"
     width = 0

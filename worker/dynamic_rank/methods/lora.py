@@ -1,4 +1,4 @@
-"""lora: PEFT's LoRA at one fixed rank, with rsLoRA as an option; the baseline at equal budget."""
+"""lora: PEFT's LoRA at one fixed rank, optionally as rsLoRA; the baseline at equal budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from .plain import AdapterOptions, PlainLora
 
 @dataclass(frozen=True, kw_only=True)
 class LoraOptions(AdapterOptions):
-    """rank: of every module. use_rslora: scale by alpha / sqrt(rank) (Kalajdzievski 2023)."""
+    """Options of `lora`.
+
+    rank        rank of every module
+    use_rslora  scale the update by alpha / sqrt(rank) instead of alpha / rank (Kalajdzievski 2023)
+    """
 
     rank: int = 8
     use_rslora: bool = False
@@ -26,7 +30,7 @@ class LoraOptions(AdapterOptions):
 
 
 class Lora(PlainLora):
-    """One rank everywhere, from start to end."""
+    """LoRA with the same rank in every module."""
 
     key = "lora"
 

@@ -1,4 +1,4 @@
-"""lora_shrink: train LoRA at a high rank, then cut it down by singular value. Cheap, and hard to beat."""
+"""lora_shrink: train LoRA at a high rank, then keep the largest singular values: a cheap and strong baseline."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback and RankMethod)
 from __future__ import annotations
@@ -28,11 +28,13 @@ Allocation = Literal["uniform", "global"]
 
 @dataclass(frozen=True, kw_only=True)
 class LoraShrinkOptions(AdapterOptions):
-    """initial_rank: while training; None becomes 4 * target_rank. target_rank: mean rank that is kept.
+    """Options of `lora_shrink`.
 
-    allocation       uniform: every module keeps target_rank (PEFT's convert_to_lora) | global: the largest singular
-                     values of all modules together stay
-    shrink_at_ratio  share of the steps after which it is cut; 1 cuts after the last step
+    target_rank      mean rank after the cut
+    initial_rank     rank during training; None means 4 * target_rank
+    allocation       uniform: every module keeps target_rank (as PEFT's convert_to_lora) | global: the largest singular
+                     values of all modules together are kept
+    shrink_at_ratio  share of the steps after which the rank is cut; 1 cuts after the last step
     """
 
     target_rank: int = 8
@@ -47,8 +49,8 @@ class LoraShrinkOptions(AdapterOptions):
         check_whole("initial_rank", self.initial_rank, least=1)
         if self.width < self.target_rank:
             raise ValueError(
-                f"initial_rank={self.initial_rank} is below target_rank={self.target_rank}; raise initial_rank to at "
-                f"least {self.target_rank}, or leave it out for four times the target."
+                f"initial_rank={self.initial_rank} is below target_rank={self.target_rank}; set initial_rank to at "
+                f"least {self.target_rank}, or omit it for four times the target."
             )
         check_choice("allocation", self.allocation, get_args(Allocation))
         check_number("shrink_at_ratio", self.shrink_at_ratio, above=0, most=1)
@@ -59,12 +61,12 @@ class LoraShrinkOptions(AdapterOptions):
         return int(self.initial_rank or 0)
 
     def shrink_step(self, total_steps: int) -> int:
-        """The optimizer step after which the adapter is cut: at least the first, at most the last."""
+        """The optimizer step, from 1 to `total_steps`, after which the rank is cut."""
         return max(1, math.floor(Fraction(str(self.shrink_at_ratio)) * total_steps))
 
 
 class LoraShrink(PlainLora):
-    """The best rank-r approximation (Eckart and Young) of an update that was trained at a higher rank."""
+    """Best rank-r approximation (Eckart and Young) of an update that was trained at a higher rank."""
 
     key = "lora_shrink"
 
@@ -85,8 +87,8 @@ class LoraShrink(PlainLora):
         small = next((p for p in self.pairs if self.width > min(p.lora.in_features, p.lora.out_features)), None)
         if small is not None:
             raise ValueError(
-                f"initial_rank={self.width} is above the size of {small.name} "
-                f"({small.lora.out_features} x {small.lora.in_features}); lower initial_rank, or leave {small.name} out."
+                f"initial_rank={self.width} is larger than {small.name} ({small.lora.out_features} x "
+                f"{small.lora.in_features}); lower initial_rank, or exclude {small.name}."
             )
         self._is_cut = False
         self._trained = self.kept_parameters()
@@ -101,8 +103,8 @@ class LoraShrink(PlainLora):
     def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
         if all(callback is not getattr(self, "_callback", None) for callback in attached):
             raise RuntimeError(
-                "The Trainer has no ShrinkCallback of this method, so the adapter would never be cut; "
-                "pass callbacks=method.callbacks(...), from the last call of it."
+                "The Trainer does not have this method's ShrinkCallback, so the rank would never be cut; "
+                "pass callbacks=method.callbacks(...), using the result of the latest call."
             )
 
     def trained_parameters(self) -> ParameterCount:
@@ -112,9 +114,9 @@ class LoraShrink(PlainLora):
         self.on_resize = on_resize
 
     def shrink(self, step: int, optimizer: Any = None) -> PruneDecision:
-        """Cuts every module's update to its share of the budget; the optimizer moments of the cut tensors start from zero.
+        """Cut the update of every module to its rank. Optimizer moments of the cut tensors start again from zero.
 
-        Components are singular directions from here on, the strongest first.
+        From then on components are singular directions, in descending order of their singular values.
         """
         directions = [singular_directions(pair) for pair in self.pairs]
         strengths = to_host(torch.stack([strength.to(directions[0][1].device) for _, strength, _ in directions]))
@@ -141,7 +143,7 @@ class LoraShrink(PlainLora):
         budget = n * self._shrink.target_rank
         if self._shrink.allocation == "global":
             return select(strengths.reshape(-1), budget)
-        # Every module's own strongest: by place first, by strength within a place.
+        # The same number in every module; everything else gets a score below all singular values.
         top = np.tile(np.arange(width) < self._shrink.target_rank, (n, 1))
         return select(np.where(top, strengths, -1.0).reshape(-1), budget)
 
@@ -153,7 +155,7 @@ class LoraShrink(PlainLora):
 
 
 class ShrinkCallback(FixedRankCallback):
-    """Cuts the adapter after the step that the options name, before that step's evaluation."""
+    """Cuts the rank after the step given by the options, before an evaluation at that step."""
 
     def __init__(self, method: LoraShrink, on_snapshot: OnSnapshot | None, snapshot_every: int) -> None:
         super().__init__(method.pairs, method.width, on_snapshot, snapshot_every)
@@ -177,9 +179,10 @@ class ShrinkCallback(FixedRankCallback):
 
 @torch.no_grad()
 def singular_directions(pair: LoraPair) -> tuple[Tensor, Tensor, Tensor]:
-    """U (out, r), s (r,), V^T (r, in) of the update scaling * B A, by two QR decompositions and one r x r SVD.
+    """The singular value decomposition of the update scaling * B A: U (out, r), s (r,), V^T (r, in).
 
-    No (out, in) matrix is built: B = Q_b R_b, A^T = Q_a R_a, and R_b R_a^T = U' s V'^T gives U = Q_b U', V = Q_a V'.
+    Takes two QR decompositions and one (r, r) SVD instead of an SVD of the (out, in) matrix: with B = Q_b R_b,
+    A^T = Q_a R_a and R_b R_a^T = U' s V'^T, U = Q_b U' and V = Q_a V'.
     """
     Q_b, R_b = torch.linalg.qr(pair.B.float())
     Q_a, R_a = torch.linalg.qr(pair.A.float().mT)

@@ -1,4 +1,4 @@
-"""PlainLora: what the methods on PEFT's plain LoRA share. Their ranks may differ, and may change once."""
+"""PlainLora: base class of the methods that train PEFT's plain LoRA. Ranks may differ, and may change once."""
 
 # ruff: noqa: ARG002  (signatures are those of RankMethod)
 from __future__ import annotations
@@ -27,7 +27,12 @@ from .protocol import Batches, ModulesToSave, ParameterCount, RunContext, SteerA
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterOptions:
-    """Options of every adapter: scale, dropout on the input of A, and targets (None: as in dynamic_rank)."""
+    """Options of every adapter.
+
+    lora_alpha      the update is scaled by lora_alpha / rank
+    lora_dropout    probability, applied to the input of A
+    target_modules  full names or dotted suffixes; None adapts every linear module in a numbered block
+    """
 
     lora_alpha: float = 8
     lora_dropout: float = 0.1
@@ -41,13 +46,13 @@ class AdapterOptions:
 
 
 class PlainLora:
-    """Wraps with PEFT's LoRA; a subclass names it and decides what happens to the ranks."""
+    """Wraps a model with PEFT's LoRA. A subclass defines `key` and how ranks are chosen."""
 
     key: str
     width: int
-    """Components of each module that snapshots have room for."""
+    """Length of the rows of a snapshot: the largest number of components of a module."""
     start_rank: int | None = None
-    """Rank of every module at first; None is `width`."""
+    """Initial rank of every module; None means `width`."""
     decays_every_parameter = False
 
     def __init__(self, options: AdapterOptions) -> None:
@@ -79,7 +84,7 @@ class PlainLora:
         return self._model
 
     def initialize(self, batches: Batches) -> None:
-        """Nothing of these methods depends on the data."""
+        """Nothing depends on the data."""
 
     def bind(self, on_resize: Callable[[], None]) -> None:
         """No tensor changes its shape."""
@@ -150,7 +155,7 @@ class PlainLora:
         return {}
 
     def _restore_extra(self, info: Mapping[str, Any]) -> None:
-        """Nothing but the tensors."""
+        """Nothing to restore except the tensors."""
 
     @property
     def _wrapped(self) -> PeftModel:

@@ -1,4 +1,4 @@
-"""RankMethod: what a training program needs from a method, whichever it is."""
+"""RankMethod: the interface between a training program and a method."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SteerAction = Literal["hold", "release", "freeze", "target"]
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a training program passes to a method about the run."""
+    """Information about the run that a training program passes to a method."""
 
     is_fork: bool = False
     """The checkpoint is another run's, whose schedule may have been different."""
     keeps_raw_scores: bool = False
     """Snapshots also have the scores before smoothing, if the method smooths them."""
     should_stop: Callable[[], bool] = lambda: False
-    """Asked during a long `initialize`, which raises Stopped when it returns true."""
+    """Called during a long `initialize`, which raises Stopped if it returns true."""
 
 
 class Stopped(Exception):
@@ -38,7 +38,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class ParameterCount:
-    """Parameters of the adapter (for `full`: of the model), and of a head that is trained fully next to it."""
+    """Number of parameters of the adapter (for `full`: of the model), and of a head that is trained fully with it."""
 
     adapter: int
     head: int
@@ -49,7 +49,7 @@ class ParameterCount:
 
 
 class Batches(Protocol):
-    """Batches of model inputs that know their number and may be read more than once, as a DataLoader's."""
+    """Batches of model inputs with a length, which can be read more than once, such as a DataLoader."""
 
     def __len__(self) -> int: ...
 
@@ -57,21 +57,21 @@ class Batches(Protocol):
 
 
 class RankMethod(Protocol):
-    """One way to fine-tune. Order of use: set_context, prepare, initialize or load_state, callbacks, bind, train, export.
+    """A fine-tuning method. Call order: set_context, prepare, initialize or load_state, callbacks, bind, train, export.
 
-    Everything but `key`, `options` and `set_context` needs `prepare` first: RuntimeError otherwise.
+    Everything except `key`, `options` and `set_context` raises RuntimeError before `prepare`.
     """
 
     key: str
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """All options with their values, JSON-ready."""
+        """All options with their values, JSON-serialisable."""
         ...
 
     @property
     def width(self) -> int:
-        """Components of a module that snapshots have room for: the length of their rows. 0 for `full`."""
+        """Length of the rows of a snapshot: the largest number of components of a module. 0 for `full`."""
         ...
 
     @property
@@ -81,11 +81,11 @@ class RankMethod(Protocol):
 
     @property
     def decays_every_parameter(self) -> bool:
-        """Whether weight decay applies to every trained parameter; otherwise Trainer leaves out biases and norms."""
+        """Whether weight decay applies to every trained parameter; otherwise Trainer excludes biases and norms."""
         ...
 
     def set_context(self, context: RunContext) -> None:
-        """Optional; a method without a context is trained from the start and never asked to stop."""
+        """Optional. Without it the run is not a fork and `initialize` can't be stopped."""
         ...
 
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
@@ -93,19 +93,19 @@ class RankMethod(Protocol):
         ...
 
     def initialize(self, batches: Batches) -> None:
-        """Set up what depends on the data, such as EVA's ranks, before training; not after a resume.
+        """Compute what depends on the data, such as EVA's ranks. Call it before training, but not when resuming.
 
         `batches` are model inputs on the model's device; the method reads as many as it needs. Raises Stopped if the
-        context's `should_stop()` turns true.
+        context's `should_stop()` returns true.
         """
         ...
 
     def bind(self, on_resize: Callable[[], None]) -> None:
-        """`on_resize` is called on every rank after tensors changed their shape, before the next forward pass."""
+        """Set the function that is called on every process after tensors changed their shape."""
         ...
 
     def check_schedule(self, total_steps: int) -> None:
-        """ValueError, with the fix, if the method can't work in this number of optimizer steps."""
+        """Raise ValueError, with the fix, if the run is too short (in optimizer steps) for the method."""
         ...
 
     def modules(self) -> list[AdaptedModule]:
@@ -115,41 +115,41 @@ class RankMethod(Protocol):
     def callbacks(
         self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1, on_warning: OnWarning | None = None
     ) -> list[TrainerCallback]:
-        """The callbacks that the Trainer must be given."""
+        """The callbacks to pass to the Trainer."""
         ...
 
     def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
-        """RuntimeError if a Trainer with these callbacks lacks one of `callbacks`, without which ranks never move."""
+        """Raise RuntimeError if one of this method's callbacks, without which ranks never change, is not `attached`."""
         ...
 
     def steer(self, action: SteerAction, target_rank: int | None = None) -> None:
-        """Change the pruning of a running training. ValueError if the method, or its state, does not allow it."""
+        """Change the pruning during training. ValueError if the method, or its state, does not allow it."""
         ...
 
     def loss_term(self) -> Tensor | None:
-        """What is added to the loss of this training batch, a scalar with gradient; None for nothing."""
+        """The regularisation term of this training batch, a scalar with gradient; None if there is none."""
         ...
 
     def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
-        """Parameters with a learning rate of their own, as a multiple of the optimizer's."""
+        """Groups of parameters, each with the factor by which their learning rate differs from the optimizer's."""
         ...
 
     def trained_parameters(self) -> ParameterCount:
-        """Parameters that training starts with."""
+        """Number of parameters at the start of training."""
         ...
 
     def kept_parameters(self) -> ParameterCount:
-        """Parameters of an export with the components that the latest pruning left live."""
+        """Number of parameters of an export with the components that are live since the latest pruning."""
         ...
 
     def export(self, folder: Folder, layout: Layout = "uniform") -> None:
-        """Write what a user takes away: a plain LoRA adapter in this layout (see `export_lora`), or for `full` a model."""
+        """Write the result into `folder`: a plain LoRA in this layout (see `export_lora`), or for `full` a model."""
         ...
 
     def save_state(self, folder: Folder) -> None:
-        """Write the state of the method and its tensors, for `load_state` (optimizer and data order are Trainer's)."""
+        """Write the method's state and tensors for `load_state`. Trainer saves the optimizer and the data order."""
         ...
 
     def load_state(self, folder: Folder) -> None:
-        """Restore `save_state`, shapes included, before the optimizer is made."""
+        """Restore the state and the tensors, including their shapes, before the optimizer is created."""
         ...

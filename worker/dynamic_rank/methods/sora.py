@@ -1,4 +1,4 @@
-"""sora: a gate on each component, shrunk by an L1 proximal step until it is exactly zero (Ding et al., EMNLP 2023)."""
+"""sora: a gate on each component, which an L1 proximal step moves to exactly zero (Ding et al., EMNLP 2023)."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback and RankMethod)
 from __future__ import annotations
@@ -26,10 +26,12 @@ from .protocol import ModulesToSave
 
 @dataclass(frozen=True, kw_only=True)
 class SoraOptions(AdapterOptions):
-    """rank: of every module at the start. sparse_lambda: after each optimizer step every gate moves towards zero by
-    its learning rate * sparse_lambda, and is cut off where it gets to zero; how much is pruned follows from it.
+    """Options of `sora`.
 
-    gate_lr_scale: learning rate of the gates over that of A and B.
+    rank           initial rank of every module
+    sparse_lambda  after each optimizer step, every gate moves towards zero by its learning rate * sparse_lambda and stops
+                   at zero. There is no budget: this decides how much is pruned
+    gate_lr_scale  learning rate of the gates relative to that of A and B
     """
 
     rank: int = 8
@@ -43,7 +45,7 @@ class SoraOptions(AdapterOptions):
         super().__post_init__()
 
     def config(self) -> DynamicRankConfig:
-        """The components that the gates sit on; B = 0, as LoRA starts."""
+        """The components with their gates, with B = 0 as in LoRA."""
         return DynamicRankConfig(
             target_rank=self.rank,
             initial_rank=self.rank,
@@ -57,7 +59,7 @@ class SoraOptions(AdapterOptions):
 
 
 class Sora(ComponentMethod):
-    """Sparse low-rank adaptation: no budget and no schedule, the gates find their own ranks."""
+    """Sparse low-rank adaptation (SoRA): the gates determine the ranks, without a budget or a schedule."""
 
     key = "sora"
 
@@ -74,7 +76,7 @@ class Sora(ComponentMethod):
     def prepare(self, model: nn.Module, task_type: object = None, modules_to_save: ModulesToSave = None) -> nn.Module:
         wrapped = super().prepare(model, task_type, modules_to_save)
         for layer in self._components.layers:
-            # As in the authors' program: gates of different sizes close one after the other, not all at once.
+            # As in the authors' program: gates of different sizes close one after another, not all at once.
             nn.init.normal_(layer.c)
         return wrapped
 
@@ -91,21 +93,21 @@ class Sora(ComponentMethod):
     def check_attached(self, attached: Sequence[TrainerCallback]) -> None:
         if self._callback is None or all(callback is not self._callback for callback in attached):
             raise RuntimeError(
-                "The Trainer has no SoraCallback of this method, so no gate would ever close; "
-                "pass callbacks=method.callbacks(...), from the last call of it."
+                "The Trainer does not have this method's SoraCallback, so no gate would ever close; "
+                "pass callbacks=method.callbacks(...), using the result of the latest call."
             )
 
     def loss_term(self) -> Tensor | None:
         return None
 
     def gate_learning_rate(self, optimizer: Any) -> float:
-        """The present rate of the optimizer's group that holds the gates."""
+        """The current learning rate of the optimizer's group with the gates."""
         gate = self._components.layers[0].c
         return next(float(group["lr"]) for group in optimizer.param_groups if any(p is gate for p in group["params"]))
 
     @torch.no_grad()
     def close_gates(self, learning_rate: float) -> None:
-        """The proximal step: soft threshold of all gates at learning_rate * sparse_lambda, in a few batched kernels."""
+        """The proximal step: soft-threshold all gates at learning_rate * sparse_lambda, with a few batched kernels."""
         gates = [layer.c.data for layer in self._components.layers]
         signs = torch._foreach_sign(gates)
         sizes = torch._foreach_abs(gates)
@@ -115,7 +117,7 @@ class Sora(ComponentMethod):
         torch._foreach_copy_(gates, sizes)
 
     def gates(self) -> Tensor:
-        """(modules, width), on the first module's device."""
+        """All gates (modules, width), on the device of the first module."""
         layers = self._components.layers
         return torch.stack([layer.c.detach().float().to(layers[0].c.device) for layer in layers])
 
@@ -127,7 +129,7 @@ class Sora(ComponentMethod):
 
 
 class SoraCallback(SnapshotCallback):
-    """Closes gates after each optimizer step; the last step's snapshot lists what is closed in the end."""
+    """Applies the proximal step after each optimizer step; the snapshot of the last step lists the closed gates."""
 
     is_final = False
 
@@ -141,7 +143,7 @@ class SoraCallback(SnapshotCallback):
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # Before the scheduler moves on: the rate of the step that was just made.
+        # Before the scheduler steps, so this is the learning rate of the optimizer step just made.
         self.method.close_gates(self.method.gate_learning_rate(kwargs["optimizer"]))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -151,7 +153,7 @@ class SoraCallback(SnapshotCallback):
             if not self.decision.pruned:
                 self.warn(
                     "ranks_equal",
-                    "No gate closed, so this is plain LoRA: raise sparse_lambda, the learning rate, or the steps.",
+                    "No gate closed, so this is plain LoRA: increase sparse_lambda, the learning rate or the steps.",
                 )
         super().on_step_end(args, state, control, **kwargs)
         self.decision = None
@@ -169,6 +171,6 @@ class SoraCallback(SnapshotCallback):
         return PruneDecision(step, live, live, float(scores[mask].min()) if live else None, True, mask.size, closed, ())
 
     def _read(self) -> tuple[BoolArray, FloatArray]:
-        """Open gates, and their sizes as scores; by one copy from the device."""
+        """Which gates are open, and their magnitudes as scores. Costs one copy from the device."""
         gates = to_host(self.method.gates())
         return gates != 0, np.abs(gates)

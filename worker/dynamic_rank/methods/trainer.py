@@ -1,4 +1,4 @@
-"""MethodTrainerMixin: any transformers Trainer, with a RankMethod inside."""
+"""MethodTrainerMixin: adds a RankMethod to any transformers Trainer."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback, Trainer and RankMethod)
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..training.distributed import rebuild_reducer
 from ..training.trainer_checks import check_sharding
 from .protocol import RankMethod
 
-# A mixin's super() is the Trainer that it is mixed into; for the type checker it is one.
+# super() of the mixin is the Trainer that it is combined with; the type checker needs to know that.
 if TYPE_CHECKING:
     _Base = Trainer
 else:
@@ -23,19 +23,20 @@ else:
 
 
 class MethodTrainerMixin(_Base):
-    """Adds to a Trainer the method's loss term, learning rates and checkpoints; the best metric counts once settled.
+    """Adds a method's loss term, learning rates and checkpoints to a Trainer.
 
-    Pass `method=`, prepared, in addition to Trainer's own arguments, and the method's callbacks among `callbacks`. Checkpoints
-    hold the method's own files (safetensors and JSON) next to Trainer's optimizer, scheduler and random state;
-    `train(resume_from_checkpoint=...)` continues bit for bit on a CPU. `save_model(folder)` exports.
+    Pass `method=` (after `prepare`) in addition to Trainer's own arguments, and the method's callbacks in `callbacks`.
+    Checkpoints contain the method's files (safetensors and JSON) and Trainer's optimizer, scheduler and random state;
+    `train(resume_from_checkpoint=...)` is bit-identical on a CPU. `save_model(folder)` exports. A metric counts for the
+    best model once the ranks are final.
     """
 
     def __init__(self, *args: Any, method: RankMethod, **kwargs: Any) -> None:
         if kwargs.get("model_init") is not None:
             raise ValueError(
-                "model_init makes a new model for every training, and a method holds the one that it prepared. For a "
-                "hyperparameter search use DynamicRankCallback in a plain Trainer, with wrap() inside model_init; or make a "
-                "method and a Trainer for each trial."
+                "model_init creates a new model for every training, but a method works on the model that it prepared. For a "
+                "hyperparameter search use DynamicRankCallback in a plain Trainer, with wrap() inside model_init, or create "
+                "a method and a Trainer for each trial."
             )
         self.method = method
         self._is_initialized = False
@@ -44,21 +45,21 @@ class MethodTrainerMixin(_Base):
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Trainer's loss, in training plus the method's term."""
-        # Before the forward pass: then the term's backward runs after that of the model, whose activations are gone.
+        """Trainer's loss, plus the method's term during training."""
+        # Before the forward pass, so that the term's backward pass runs last, when the activations are freed.
         term = self.method.loss_term() if model.training else None
         result: Any = super().compute_loss(model, inputs, return_outputs, num_items_in_batch=num_items_in_batch)
         if term is None:
             return result
         loss, outputs = result if return_outputs else (result, None)
         if self._is_scaled_for_accumulation(num_items_in_batch):
-            # Trainer will not divide this loss by the batches of the step: the term would count once for each.
+            # Trainer will not divide this loss by the number of batches, so the term would count once per batch.
             term = term / self.current_gradient_accumulation_steps
         loss = loss + term.to(loss.device, loss.dtype)
         return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Trainer's optimizer, with groups of their own for parameters whose learning rate is scaled."""
+        """Trainer's optimizer, with separate groups for parameters whose learning rate is scaled."""
         if self.optimizer is not None:
             _check_scaled(self.optimizer, self.method.learning_rate_scales())
             return super().create_optimizer(model)
@@ -68,14 +69,14 @@ class MethodTrainerMixin(_Base):
         return optimizer
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        """Trainer's choice, or all parameters if the method wants them decayed."""
+        """All parameters if the method decays every parameter, otherwise Trainer's choice."""
         if self.method.decays_every_parameter:
             return [name for name, _ in model.named_parameters()]
         names: list[str] = super().get_decay_parameter_names(model)
         return names
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """In a checkpoint the state of the method; elsewhere the export, which push_to_hub uploads too."""
+        """Save the method's state in a checkpoint; otherwise write the export, which push_to_hub also uploads."""
         folder = output_dir or self.args.output_dir or "."
         if not self.args.should_save:
             return
@@ -92,8 +93,10 @@ class MethodTrainerMixin(_Base):
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Trainer's train. RuntimeError if the method's callbacks are not attached (its ranks would never move), ValueError
-        if FSDP or DeepSpeed would shard the tensors.
+        """Trainer's `train`, which initialises the method first unless it resumes.
+
+        Raises RuntimeError if the method's callbacks are not attached (the ranks would never change), and ValueError with
+        FSDP or DeepSpeed, which shard the tensors.
         """
         check_sharding(self.args)
         self.method.check_attached(self.callback_handler.callbacks)
@@ -103,7 +106,7 @@ class MethodTrainerMixin(_Base):
         return super().train(resume_from_checkpoint, *args, **kwargs)
 
     def initialize_method(self) -> None:
-        """Show the method the training batches, once; `train` does it unless it resumes."""
+        """Call the method's `initialize` with the training batches, once."""
         if not self._is_initialized:
             self._is_initialized = True
             self.method.initialize(_OnDevice(self))
@@ -117,11 +120,11 @@ class MethodTrainerMixin(_Base):
             self.method.load_state(best)
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
-        # Before the final mask a metric belongs to a larger model than the one that is kept.
+        # Before the final mask, a metric belongs to a larger model than the one that is kept.
         return bool(super()._determine_best_metric(metrics, trial)) if self.method.is_settled else False
 
     def _is_scaled_for_accumulation(self, num_items_in_batch: Any) -> bool:
-        """Whether `training_step` leaves the loss as it is: Trainer's own rule."""
+        """Whether `training_step` does not divide the loss, by Trainer's own rule."""
         if self.loss_is_scaled_for_ga is not None:
             return bool(self.loss_is_scaled_for_ga)
         by_model = self.model_accepts_loss_kwargs and num_items_in_batch is not None
@@ -129,7 +132,7 @@ class MethodTrainerMixin(_Base):
 
 
 class _OnDevice:
-    """A Trainer's training batches, as its model gets them."""
+    """A Trainer's training batches, as its model receives them."""
 
     def __init__(self, trainer: Any) -> None:
         self._trainer = trainer
@@ -143,20 +146,20 @@ class _OnDevice:
 
 
 def make_trainer_class(base: type[Trainer] = Trainer) -> type[Any]:
-    """`base` (Trainer, Seq2SeqTrainer, or your own subclass) with MethodTrainerMixin before it; takes `method=`."""
+    """A subclass of `base` (Trainer, Seq2SeqTrainer or your own) with MethodTrainerMixin, which takes `method=`."""
     return type(f"Method{base.__name__}", (MethodTrainerMixin, base), {})
 
 
 def _check_scaled(optimizer: torch.optim.Optimizer, scales: list[tuple[list[nn.Parameter], float]]) -> None:
-    """ValueError if an optimizer of the caller's does not have the learning rates that the method wants."""
+    """ValueError if an optimizer created by the caller lacks the learning rates that the method needs."""
     rates = {id(parameter): float(group["lr"]) for group in optimizer.param_groups for parameter in group["params"]}
     for parameters, scale in scales:
         scaled = {id(parameter) for parameter in parameters}
         usual = {rate for key, rate in rates.items() if key not in scaled}
         if any(abs(rates[key] - rate * scale) > 1e-6 * rate * scale for key in scaled & rates.keys() for rate in usual):
             raise ValueError(
-                f"c_lr_scale={scale}, but the optimizer has c at the learning rate of A; let Trainer make the optimizer, "
-                "give yours a separate group for c, or set c_lr_scale=1."
+                f"c_lr_scale={scale}, but in the optimizer c has the learning rate of A; let Trainer create the optimizer, "
+                "add a separate group for c to yours, or set c_lr_scale=1."
             )
 
 

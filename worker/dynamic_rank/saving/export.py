@@ -1,4 +1,4 @@
-"""Export: the trained components as a plain LoRA adapter, in a layout for every reader or in the smallest."""
+"""Export of the trained components as a plain LoRA adapter, in a portable or a compact layout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..adapter.components import ADAPTER, PEFT_PREFIX, components_of, unwrap
 from ..schedule.checks import check_choice
 from .checkpoint import Folder
 
-# module name -> (A (rank, in), B (out, rank)) with every scale folded into B: the update is B A
+# module name -> (A (rank, in), B (out, rank)); all scales are folded into B, so the update is B A
 Factors = Mapping[str, tuple[Tensor, Tensor]]
 
 
@@ -26,19 +26,20 @@ Layout = Literal["uniform", "compact"]
 
 
 def export_lora(model: nn.Module, folder: Folder, layout: Layout = "uniform") -> None:
-    """Write the model's adapter as plain LoRA into `folder`; the model is only read and training can go on.
+    """Write the model's adapter as a plain LoRA into `folder`. The model does not change, and training can continue.
 
-    Pruned components (c = 0) are dropped, c and the scaling are folded into B, so that the scale alpha / r is 1.
+    Pruned components (c = 0) are removed, and c and the scaling are folded into B, so that the scale alpha / r is 1.
 
-    uniform  every adapted module has the same rank, the largest that is live; the rest of A and B is zero, and there
-             are no patterns. Every reader of LoRA loads it alike; it is larger on disk and in memory.
-    compact  each module has its own rank, by rank_pattern and alpha_pattern; modules at rank 0 are left out. As small
-             as it gets, for readers of both patterns (PEFT, transformers). llama.cpp scales it wrongly without a word,
-             and some servers refuse it: docs/method.md has the table.
+    uniform  every adapted module has the same rank, the largest live one; A (r, in) and B (out, r) are padded with zeros,
+             and there are no patterns. All readers of LoRA compute the same result, but the files are larger.
+    compact  each module has its own rank, given by rank_pattern and alpha_pattern; modules at rank 0 are left out. The
+             smallest form, for readers that support both patterns (PEFT, transformers). llama.cpp silently applies a
+             wrong scale, and some servers refuse it: see the table in docs/method.md.
 
-    A trained head goes along as modules_to_save. `rank_pattern.json` has all ranks in either layout.
-    `PeftModel.from_pretrained(base, folder)` gives the same logits. ValueError if the model was not made by `wrap`, or
-    for an unknown layout.
+    A trained head is saved as modules_to_save. `rank_pattern.json` has the ranks of all modules in both layouts.
+    `PeftModel.from_pretrained(base, folder)` gives the same logits.
+
+    Raises ValueError if the model was not made by `wrap`, or for an unknown layout.
     """
     check_choice("layout", layout, get_args(Layout))
     factors = {}
@@ -51,11 +52,11 @@ def export_lora(model: nn.Module, folder: Folder, layout: Layout = "uniform") ->
 
 
 def write_lora(model: PeftModel, factors: Factors, folder: Folder, layout: Layout) -> None:
-    """Write `factors` and the model's fully trained head as an adapter of plain LoRA; see `export_lora`."""
+    """Write `factors` and the model's trained head as a plain LoRA adapter; see `export_lora`."""
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     ranks = {name: A.shape[0] for name, (A, _) in factors.items()}
-    # PEFT refuses rank 0 and an adapter without targets: one component that adds nothing stands for the empty update.
+    # PEFT refuses rank 0 and an adapter without targets, so an empty update becomes one component that adds nothing.
     largest = max(1, *ranks.values())
     kept = _padded(factors, largest) if layout == "uniform" else _without_empty(factors)
     tensors = {}
@@ -78,7 +79,7 @@ def write_lora(model: PeftModel, factors: Factors, folder: Folder, layout: Layou
         alpha_pattern=dict(pattern),
         inference_mode=True,
     )
-    # PEFT makes a set of them, whose order changes from process to process, and writes it as it comes.
+    # PEFT turns them into a set and writes it in an order that differs between processes.
     config.target_modules = list(kept)
     save_file(tensors, path / "adapter_model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(str(path))
@@ -86,7 +87,7 @@ def write_lora(model: PeftModel, factors: Factors, folder: Folder, layout: Layou
 
 
 def _padded(factors: Factors, rank: int) -> dict[str, tuple[Tensor, Tensor]]:
-    """A (rank, in) and B (out, rank) of every module, the components that it lacks at zero."""
+    """A (rank, in) and B (out, rank) of every module, padded with zeros."""
     return {
         name: (nn.functional.pad(A, (0, 0, 0, rank - A.shape[0])), nn.functional.pad(B, (0, rank - B.shape[1])))
         for name, (A, B) in factors.items()
@@ -94,7 +95,7 @@ def _padded(factors: Factors, rank: int) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def _without_empty(factors: Factors) -> dict[str, tuple[Tensor, Tensor]]:
-    """The modules that have components; one that adds nothing where none has."""
+    """The modules that have components. If there are none, one module with a component that adds nothing."""
     kept = {name: factor for name, factor in factors.items() if factor[0].shape[0]}
     if not kept:
         name, (A, B) = next(iter(factors.items()))
@@ -103,7 +104,7 @@ def _without_empty(factors: Factors) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def head_tensors(model: PeftModel) -> dict[str, Tensor]:
-    """The fully trained modules (the head), by their names in a saved adapter; copies on the CPU."""
+    """The tensors of the trained head, by their names in a saved adapter. Copies on the CPU."""
     return {
         f"{name}.{key}": tensor.detach().cpu().contiguous().clone()
         for name, wrapper in _heads(model).items()

@@ -1,4 +1,4 @@
-"""PEFT's methods on a wrapped model: what saves, loads or copies an adapter must know its components."""
+"""Replacements for PEFT's methods that save, load or copy an adapter, on a wrapped model."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _METHOD = "dynamic_rank"
 
 
 def install(wrapped: PeftModel) -> None:
-    """Give this model, and copies of it, the methods below."""
+    """Replace the methods of `wrapped`, and of its deep copies, by those below."""
     for name, method in (
         ("save_pretrained", save_pretrained),
         ("load_adapter", load_adapter),
         ("add_adapter", add_adapter),
     ):
-        # Bound methods, not closures: a deep copy of the model gets its own.
+        # Bound methods instead of closures, so that a deep copy of the model gets its own.
         object.__setattr__(wrapped, name, MethodType(method, wrapped))
     wrapped.register_load_state_dict_pre_hook(_check_ranks)
 
 
 def save_pretrained(self: PeftModel, save_directory: Folder, layout: Layout = "uniform", **_options: Any) -> None:
-    """Export a plain LoRA; into Trainer's `checkpoint-N` the state to resume from as well, while the callback trains."""
-    # PEFT's own would write the parametrised names, which no reader of LoRA knows.
+    """Export a plain LoRA. While DynamicRankCallback trains, a `checkpoint-N` folder also gets the state to resume from."""
+    # PEFT's method would write parametrised names, which no reader of LoRA knows.
     export_lora(self, save_directory, layout)
     allocator = components_of(self).allocator
     if allocator is not None and _CHECKPOINT.fullmatch(Path(save_directory).name):
@@ -46,19 +46,19 @@ def save_pretrained(self: PeftModel, save_directory: Folder, layout: Layout = "u
 
 
 def load_adapter(self: PeftModel, model_id: Folder, adapter_name: str, *args: Any, **options: Any) -> Any:
-    """Restore the components of a checkpoint, including ranks; other adapters are left to PEFT.
+    """Restore the components of a checkpoint, including the ranks. Other adapter names are passed on to PEFT.
 
-    Trainer calls this to resume and to load the best checkpoint. ValueError if the folder is only an export: a plain
-    LoRA does not say which components it has.
+    Trainer calls this to resume and to load the best checkpoint. Raises ValueError if the folder is only an export,
+    which does not say which components it has.
     """
     if adapter_name != ADAPTER:
         return PeftModel.load_adapter(self, str(model_id), adapter_name, *args, **options)
     folder = Path(model_id)
     if not (folder / INFO).is_file():
         raise ValueError(
-            f"{folder} has no {INFO}, so it is not a checkpoint of this training and its components are unknown. To resume, "
-            "take a checkpoint that DynamicRankCallback has written to its end (last_complete_checkpoint finds it); to use "
-            "an exported adapter, load it into the bare base model: PeftModel.from_pretrained(base_model, folder)."
+            f"{folder} has no {INFO}, so it is not a complete checkpoint and its components are unknown. To resume, use a "
+            "complete checkpoint written with DynamicRankCallback (see last_complete_checkpoint). To use an exported "
+            "adapter, load it into the base model: PeftModel.from_pretrained(base_model, folder)."
         )
     state = load_run_state(folder, self, _METHOD, {})
     components_of(self).restored = RestoredState(state, saved_options(folder))
@@ -66,9 +66,9 @@ def load_adapter(self: PeftModel, model_id: Folder, adapter_name: str, *args: An
 
 
 def add_adapter(self: PeftModel, adapter_name: str, peft_config: Any, *args: Any, **options: Any) -> None:
-    """Add another adapter. One of the components' own config becomes a copy of them, with the same parameter names.
+    """Add another adapter. With the config of the components it becomes a copy of them, with the same parameter names.
 
-    TRL's DPO, KTO, RLOO and GRPO keep their reference model this way: they add "ref" and copy each parameter by name.
+    TRL's DPO, KTO, RLOO and GRPO store their reference model this way: they add "ref" and copy each parameter by name.
     """
     components = components_of(self)
     is_copy = peft_config is self.peft_config[ADAPTER]
@@ -91,13 +91,13 @@ def _copy_components(components: Components, adapter: str) -> None:
 
 
 def _check_ranks(module: nn.Module, state_dict: Mapping[str, Any], prefix: str, *_rest: Any) -> None:
-    """ValueError if a state_dict is of components that were cut otherwise; which ones it has, it does not say."""
+    """ValueError if a state_dict has other ranks: it does not say which components it has."""
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     for layer in components_of(module).layers:
         saved = state_dict.get(prefix + names[id(layer.c)])
         if saved is not None and saved.shape != layer.c.shape:
             raise ValueError(
-                f"The state_dict has {len(saved)} components of {layer.name}, this model {len(layer.kept)}: one of them is "
-                "compacted. Resume from a checkpoint folder of DynamicRankCallback or of a method, or load an export into "
-                "the bare base model."
+                f"The state_dict has {len(saved)} components of {layer.name}, but this model has {len(layer.kept)}: one of "
+                "them was compacted. Resume from a checkpoint of DynamicRankCallback or of a method, or load an export "
+                "into the base model."
             )

@@ -1,4 +1,4 @@
-"""The state of a dynamic-rank training on disk: tensors in their current shapes, scores, mask, and the modules they belong to."""
+"""The state of a dynamic-rank training on disk: tensors in their current shapes, scores, mask and module names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PREFIX = "allocator."
 def save_run_state(
     folder: Folder, model: nn.Module, method: str, options: Mapping[str, Any], allocator: HasState | None
 ) -> None:
-    """Write tensors, held components and allocator (None before training began) into `folder`, atomically."""
+    """Write tensors, kept components and the allocator's state (None before training) atomically into `folder`."""
     tensors = trained_tensors(model)
     state = {} if allocator is None else allocator.state_dict()
     tensors |= {_PREFIX + name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
@@ -38,10 +38,12 @@ def save_run_state(
 def load_run_state(
     folder: Folder, model: nn.Module, method: str, options: Mapping[str, Any], may_differ: Collection[str] = ()
 ) -> dict[str, Any] | None:
-    """Put the saved tensors into the model, in their saved shapes; the allocator's state, None if there was none.
+    """Restore the saved tensors, including their shapes. Returns the allocator's state, None if there was none.
 
-    ValueError if the checkpoint is incomplete, or was written by another method, another model, or other options than
-    those that `may_differ`. With any of these the state is a fork's: schedule and target rank are those of the options.
+    `may_differ` names the options that a fork may change. If it is not empty, the schedule and the target rank are those
+    of `options`, not of the checkpoint.
+
+    Raises ValueError if the checkpoint is incomplete, or was written with another method, model or other options.
     """
     tensors, info = load_state(folder)
     check_same(info, {"method": method}, "the")
@@ -50,8 +52,8 @@ def load_run_state(
     components = components_of(model)
     if info["modules"] != components.names:
         raise ValueError(
-            f"The checkpoint adapts {len(info['modules'])} modules, this model {len(components.names)}, and their "
-            "names differ; resume with the model and the target_modules of the saved run."
+            f"The checkpoint has {len(info['modules'])} adapted modules and this model {len(components.names)}, and "
+            "their names differ; resume with the model and the target_modules of the saved run."
         )
     saved = {name: value for name, value in tensors.items() if not name.startswith(_PREFIX)}
     restore_trained_tensors(model, saved)
@@ -65,15 +67,14 @@ def load_run_state(
 
 
 def saved_options(folder: Folder) -> dict[str, Any]:
-    """The options of the method that wrote this state, in today's form. ValueError as in `load_state`."""
+    """The options with which this state was written, including later ones. ValueError as in `load_state`."""
     return _with_later_options(load_state(folder)[1]["options"])
 
 
 def _with_later_options(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a checkpoint, with options that did not exist yet set to the behaviour of that time.
+    """The options of a checkpoint; options that did not exist yet are set to the behaviour of that version.
 
-    Before `pruning_phase` was an option, pruning was at multiples of the interval, and `init: paper` drew A and B as
-    `small_random` does now.
+    Before `pruning_phase` existed, pruning was at multiples of the interval, and `init: paper` meant `small_random`.
     """
     if "init" not in saved or "pruning_phase" in saved:
         return dict(saved)

@@ -1,1 +1,1 @@
-"""What is decided before training: the options and the budget of every step. Never imports torch."""
+"""Options, and the budget at every step. Imports no torch."""

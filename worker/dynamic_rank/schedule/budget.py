@@ -1,4 +1,4 @@
-"""BudgetSchedule: how much of the model may be live at each step (Mao et al. 2024, Eq. 9). Imports no torch."""
+"""BudgetSchedule: the number of units that may be live at each step (Mao et al. 2024, Eq. 9). Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from .config import DynamicRankConfig
 
 
 class BudgetSchedule:
-    """The budget of every optimizer step of one run, in whole units (components, or parameters).
+    """The budget at every optimizer step of a run, in units (components or parameters, see budget_unit).
 
-    slow_first (the paper, Eq. 9):  b(t) = b0 - (b0 - bT) x^3
-    fast_first (AdaLoRA's cubic):   b(t) = bT + (b0 - bT) (1 - x)^3
-    linear:                         b(t) = b0 - (b0 - bT) x          with x = (t - t_i) / (t_f - t_i)
+    slow_first (Mao et al. 2024, Eq. 9):          b(t) = b0 - (b0 - bT) x^3
+    fast_first (AdaLoRA, Zhang et al. 2023):      b(t) = bT + (b0 - bT) (1 - x)^3
+    linear:                                       b(t) = b0 - (b0 - bT) x          with x = (t - t_i) / (t_f - t_i)
 
-    b0 up to t_i, bT from t_f on; a fraction of a unit is rounded up. The arithmetic is in integers, so no rounding error
-    decides about a component.
+    The budget is b0 up to t_i and bT from t_f on; fractions of a unit are rounded up. The arithmetic uses integers, so
+    rounding errors never decide about a component.
 
-    It can be steered during training: `hold` and `release` pruning, `settle` at once, `set_target`. RankAllocator calls
-    these between two steps; `steered_curve` calls them to plan ahead.
+    `hold`, `release`, `settle` and `set_target` change the schedule during training. RankAllocator calls them between
+    two steps, `steered_curve` to plan ahead.
     """
 
     initial: int
@@ -25,9 +25,9 @@ class BudgetSchedule:
     t_f: int
 
     def __init__(self, config: DynamicRankConfig, n_components: int, total_steps: int) -> None:
-        """`n_components`: units at the start, b0 = modules * initial_rank (or the parameters of these components).
+        """`n_components` is the initial budget b0: modules * initial_rank, or the parameters of these components.
 
-        ValueError if the window is shorter than one interval, or b0 is not a multiple of initial_rank.
+        Raises ValueError if the window is shorter than one interval, or if b0 is not a multiple of initial_rank.
         """
         config.check_schedule(total_steps)
         if n_components < 1 or n_components % config.width:
@@ -45,7 +45,7 @@ class BudgetSchedule:
         self._settled: tuple[int, int] | None = None
 
     def budget(self, step: int) -> int:
-        """Units that may be live after optimizer step `step` (0 is before the first): b(t), never rising."""
+        """Units that may be live after optimizer step `step`, 0 being the start of training. Never increases."""
         if step >= self.t_f:
             return self._settled[1] if self._settled is not None and self._settled[0] == self.t_f else self.final
         if step <= self.t_i:
@@ -61,10 +61,10 @@ class BudgetSchedule:
 
     @property
     def regular_prunings(self) -> range:
-        """The pruning steps before t_f: every interval within the window.
+        """The pruning steps before t_f, as a range, which costs no memory in long runs.
 
-        pruning_phase "window": t_i + k * interval, t_i included; at t_i the budget still holds all components.
-        "absolute": the multiples of the interval after t_i. A range, so a run of ten million steps costs no more.
+        pruning_phase "window": t_i + k * prune_interval, including t_i, where the budget still includes all components.
+        "absolute": the multiples of prune_interval after t_i.
         """
         interval = self.config.prune_interval
         if self.config.pruning_phase == "absolute":
@@ -73,33 +73,33 @@ class BudgetSchedule:
         return range(self.t_i or interval, self.t_f, interval)
 
     def is_pruning_step(self, step: int) -> bool:
-        """Whether the allocator prunes after step `step`: a regular pruning, or the last one at t_f."""
+        """Whether the allocator prunes after step `step`: at a regular pruning step or at t_f, unless held."""
         return not self.is_held and (step == self.t_f or step in self.regular_prunings)
 
     def is_final(self, step: int) -> bool:
-        """Whether the mask is fixed once step `step` is over; not while pruning is held."""
+        """Whether the mask is final after step `step`. It is not while pruning is held."""
         return step >= self.t_f and not self.is_held
 
     def hold(self) -> None:
-        """No pruning until `release`, the final one included. The budget goes on as planned."""
+        """Stop pruning until `release`, including the final pruning. The budget keeps following the schedule."""
         self.is_held = True
 
     def release(self, next_step: int) -> None:
-        """Prune again, from `next_step` on; if the window ended meanwhile, that step prunes to the final budget."""
+        """Resume pruning from `next_step` on. If the window has ended, that step prunes to the final budget."""
         self.is_held = False
         self.t_f = max(self.t_f, next_step)
 
     def settle(self, at_step: int, units: int) -> None:
-        """The mask becomes final at `at_step`, with `units` live; a target that is set afterwards doesn't change that."""
+        """Make the mask final at `at_step`, with `units` live, even if a target is set afterwards."""
         self.is_held = False
         self.t_f, self.final = at_step, units
         self._settled = (at_step, units)
 
     def set_target(self, target_rank: int) -> None:
-        """Change the final budget to modules * target_rank; the curve bends towards it from the next pruning on."""
+        """Change the final budget to modules * target_rank; the schedule leads to it from the next pruning on."""
         self.target_rank = target_rank
         self.final = self.initial // self.config.width * target_rank
 
     def pruning_steps(self) -> list[int]:
-        """All steps after which the allocator prunes, rising; the last is t_f."""
+        """All steps after which the allocator prunes, in ascending order; the last is t_f."""
         return [] if self.is_held else [*self.regular_prunings, self.t_f]

@@ -1,4 +1,4 @@
-"""Checks of options: each refuses with the name, the value and what to change. Imports no torch."""
+"""Validation of options; every error names the option, its value and the fix. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def check_whole(name: str, value: object, least: int) -> None:
-    """ValueError unless `value` is a whole number of at least `least`."""
+    """ValueError unless `value` is an integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name}={value!r} must be a whole number of at least {least}; set {name} to {least} or more.")
 
@@ -45,15 +45,15 @@ def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
 def check_truth(name: str, value: object) -> None:
     """ValueError unless `value` is True or False."""
     if not isinstance(value, bool):
-        raise ValueError(f"{name}={value!r} is not a truth value; set it to true or false.")
+        raise ValueError(f"{name}={value!r} is not a boolean; set it to true or false.")
 
 
 def target_tuple(value: Iterable[str] | str) -> tuple[str, ...]:
-    """Target module names as a tuple; ValueError if they name nothing."""
+    """The target module names as a tuple. ValueError if there are none, or if one is empty or not a string."""
     names = (value,) if isinstance(value, str) else tuple(value)
     if not names or not all(isinstance(name, str) and name for name in names):
         raise ValueError(
-            f"target_modules={value!r} names nothing; give module names such as ['query', 'value'], "
-            "or leave it out for every linear inside a numbered block."
+            f"target_modules={value!r} has no module names; use names such as ['query', 'value'], or omit it to adapt "
+            "every linear module in a numbered block."
         )
     return names

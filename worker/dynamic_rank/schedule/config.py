@@ -31,41 +31,41 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class DynamicRankConfig:
-    """The settings of dynamic rank (Mao et al. 2024, arXiv 2405.17357); defaults are the paper's.
+    """Options of dynamic rank (Mao et al. 2024, arXiv 2405.17357). The defaults are those of the paper.
 
-    target_rank      mean rank that is kept: the final budget is modules * target_rank
-    initial_rank     rank at the start; None becomes ceil(1.5 * target_rank)
+    target_rank      mean rank after pruning: the final budget is modules * target_rank
+    initial_rank     initial rank; None means ceil(1.5 * target_rank)
     lora_alpha       the update is scaled by lora_alpha / initial_rank, before and after pruning
-    lora_dropout     probability, on the input of A
-    warmup_ratio     share of the steps before the first pruning (t_i)
-    prune_end_ratio  share of the steps at which the mask becomes final (t_f)
+    lora_dropout     probability, applied to the input of A
+    warmup_ratio     fraction of the steps before the first pruning (t_i)
+    prune_end_ratio  fraction of the steps at which the mask becomes final (t_f)
     prune_interval   optimizer steps between two prunings
-    pruning_phase    window: prune at t_i and every prune_interval steps after it, as the authors' program does |
-                     absolute: at the multiples of prune_interval inside the window, as PEFT's AdaLoRA does.
+    pruning_phase    window: prune at t_i and every prune_interval steps after it, like the authors' program |
+                     absolute: at the multiples of prune_interval in the window, like PEFT's AdaLoRA.
                      Both also prune at t_f
-    beta             weight of the past in the smoothed importance (Eq. 8); AdaLoRA's beta1 with its score
-    beta2            weight of the past in the smoothed uncertainty of AdaLoRA's score
+    beta             weight of the past in the smoothed importance (Eq. 8); AdaLoRA's beta1 with score adalora
+    beta2            weight of the past in the smoothed uncertainty of score adalora
     eps              added to the norm of the module's update (Eq. 7)
-    eta              weight of the regulariser; 0 switches it off
-    regularizer      dem: Eq. 10, until pruning ends | orthogonal: AdaLoRA's, to the end of training
+    eta              weight of the regulariser; 0 disables it
+    regularizer      dem: Eq. 10, until pruning ends | orthogonal: that of AdaLoRA, until training ends
     score            norm_share: Eq. 7 | norm: Eq. 7 without its denominator | abs_c: |c_i| |
                      sensitivity: |c_i dL/dc_i| | adalora: smoothed sensitivity times uncertainty of the whole
-                     triplet | random: noise from `seed`
-    init             paper: A and B uniform within sqrt(6 / fan_in), c = 0, as the authors' program starts; weight
-                     decay then applies to every trained parameter, as it does there |
-                     zero_b: B = 0 and c = 1, as LoRA starts |
+                     triplet | random: uniform noise from `seed`
+    init             paper: A and B uniform within sqrt(6 / fan_in), c = 0, like the authors' program; as there,
+                     weight decay applies to every trained parameter |
+                     zero_b: B = 0 and c = 1, like LoRA |
                      small_random: A and B uniform within 1 / sqrt(fan_in), c = 0 |
-                     gaussian: A and B normal with sd 0.02, c = 0, as AdaLoRA starts
-    c_lr_scale       learning rate of c over that of A and B
+                     gaussian: A and B normal with standard deviation 0.02, c = 0, like AdaLoRA
+    c_lr_scale       learning rate of c relative to that of A and B
     schedule         slow_first: Eq. 9 | fast_first: AdaLoRA's cubic | linear
     budget_unit      components: each costs 1 (the paper) | parameters: each costs in + out of its module
-    selection        exact: live components equal the budget, ties included | threshold: the authors' program, which
-                     prunes all at or below the lowest score beyond the budget, at least one
-    compact          cut the tensors down after the final mask; False re-applies the mask after every step
-    target_modules   full names or dotted suffixes; None adapts every linear inside a numbered block
-    seed             of the random score
+    selection        exact: the number of live components equals the budget, also with ties | threshold: the authors'
+                     rule, which prunes every score up to that of the best component beyond the budget, at least one
+    compact          shrink the tensors after the final mask; False re-applies the mask after every step
+    target_modules   full names or dotted suffixes; None adapts every linear module in a numbered block
+    seed             seed of score random
 
-    Raises ValueError, naming the field, its value and what to change.
+    Raises ValueError, naming the field, its value and the fix.
     """
 
     target_rank: int = 8
@@ -100,7 +100,7 @@ class DynamicRankConfig:
         if self.width < self.target_rank:
             raise ValueError(
                 f"initial_rank={self.initial_rank} is below target_rank={self.target_rank}; "
-                f"raise initial_rank to at least {self.target_rank}, or leave it out for 1.5 times the target."
+                f"set initial_rank to at least {self.target_rank}, or omit it for 1.5 times the target."
             )
         check_whole("seed", self.seed, least=0)
         for name, allowed in _CHOICES.items():
@@ -116,39 +116,39 @@ class DynamicRankConfig:
         check_number("prune_end_ratio", self.prune_end_ratio, above=0, most=1)
         if self.warmup_ratio >= self.prune_end_ratio:
             raise ValueError(
-                f"warmup_ratio={self.warmup_ratio} is not below prune_end_ratio={self.prune_end_ratio}, so there is no "
-                "window to prune in; lower warmup_ratio or raise prune_end_ratio."
+                f"warmup_ratio={self.warmup_ratio} is not below prune_end_ratio={self.prune_end_ratio}, so the pruning "
+                "window is empty; lower warmup_ratio or increase prune_end_ratio."
             )
         check_truth("compact", self.compact)
         if self.selection == "threshold" and self.budget_unit == "parameters":
             raise ValueError(
-                "selection='threshold' counts components, and budget_unit='parameters' does not; "
-                "set selection='exact' or budget_unit='components'."
+                "selection='threshold' does not support budget_unit='parameters'; set selection='exact' or "
+                "budget_unit='components'."
             )
         if self.target_modules is not None:
             object.__setattr__(self, "target_modules", target_tuple(self.target_modules))
 
     @property
     def needs_gradients(self) -> bool:
-        """Whether the score is made of gradients, which must be observed before the optimizer step."""
+        """Whether the score uses gradients, which must be observed before the optimizer step."""
         return self.score in ("sensitivity", "adalora")
 
     @property
     def decays_every_parameter(self) -> bool:
-        """Whether weight decay applies to every trained parameter, biases of the head included."""
+        """Whether weight decay applies to every trained parameter, including the biases of the head."""
         return self.init == "paper"
 
     @property
     def width(self) -> int:
-        """Components of each module at the start: initial_rank, resolved."""
+        """initial_rank, or its default if it is None."""
         return int(self.initial_rank or 0)
 
     def window(self, total_steps: int) -> PruningWindow:
-        """First and last step of pruning (t_i, t_f) of a run of `total_steps`, rounded down to steps."""
+        """The pruning window (t_i, t_f) of a run of `total_steps` optimizer steps, rounded down."""
         return pruning_window(total_steps, self.warmup_ratio, self.prune_end_ratio)
 
     def check_schedule(self, total_steps: int) -> None:
-        """Raise ValueError, with the fix, if a run of `total_steps` optimizer steps is too short for the pruning window."""
+        """Raise ValueError, with the fix, if a run of `total_steps` optimizer steps is too short for one interval."""
         check_whole("total_steps", total_steps, least=1)
         window = self.window(total_steps)
         if window.length >= self.prune_interval:
@@ -157,12 +157,12 @@ class DynamicRankConfig:
         fix = f"Set prune_interval to at most {window.length}, or train" if window.length >= 1 else "Train"
         raise ValueError(
             f"prune_interval={self.prune_interval} does not fit: the pruning window of a run of {total_steps} steps "
-            f"lasts {window.length} (steps {window.start} to {window.end}, by warmup_ratio={self.warmup_ratio} and "
-            f"prune_end_ratio={self.prune_end_ratio}). {fix} for about {needed} steps, or widen the window."
+            f"is {window.length} steps long (steps {window.start} to {window.end}, from warmup_ratio={self.warmup_ratio} "
+            f"and prune_end_ratio={self.prune_end_ratio}). {fix} for about {needed} steps, or widen the window."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON-ready values."""
+        """All fields as JSON-serialisable values."""
         values = asdict(self)
         if isinstance(self.target_modules, tuple):
             values["target_modules"] = list(self.target_modules)
@@ -170,7 +170,7 @@ class DynamicRankConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DynamicRankConfig:
-        """The config with these fields; an unknown field is a ValueError that lists the known ones."""
+        """Create a config from its fields. ValueError for an unknown field (the message lists the known ones)."""
         known = [field.name for field in fields(cls)]
         for name in values:
             if name not in known:

@@ -1,4 +1,4 @@
-"""The budget curve of a whole run, planned before or while it trains, with steering taken into account. Imports no torch."""
+"""The planned budget curve of a run, before or during training, including steering. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Literal, Protocol
 from .budget import BudgetSchedule
 
 MOST_POINTS = 500
-"""Points of a planned curve, including its first and its last. A chart is hardly wider in pixels."""
+"""Maximum number of points of a planned curve. A chart is hardly wider in pixels."""
 
 
 class SteeringAct(Protocol):
-    """One act of steering: it takes effect before the pruning of its step."""
+    """A steering action, which takes effect before the pruning of its step."""
 
     @property
     def step(self) -> int: ...
@@ -30,10 +30,14 @@ class SteeringAct(Protocol):
 
 @dataclass(frozen=True)
 class PlannedCurve:
-    """(step, budget) from each pruning on, between the first and the last step; and the steps of the prunings.
+    """A planned budget curve.
 
-    If there are more prunings than fit, `points` and `prunings` have the first and the last, those next to acts of
-    steering, and evenly chosen others. Each point is exact; `pruning_count` counts all prunings.
+    points         (step, budget) at step 0, after each pruning, and at the last step
+    prunings       the pruning steps among the points
+    pruning_count  number of all prunings
+
+    If there are too many prunings, `points` and `prunings` have the first and the last, those next to steering actions,
+    and an even selection of the others. Every point is exact.
     """
 
     points: list[tuple[int, int]]
@@ -43,7 +47,7 @@ class PlannedCurve:
 
 @dataclass(frozen=True)
 class _Stretch:
-    """The prunings between two acts of steering, and the schedule that holds there."""
+    """The prunings between two steering actions, and the schedule that applies to them."""
 
     steps: range
     schedule: BudgetSchedule
@@ -52,10 +56,10 @@ class _Stretch:
 def steered_curve(
     schedule: BudgetSchedule, steering: Iterable[SteeringAct], *, most: int = MOST_POINTS
 ) -> PlannedCurve:
-    """The planned curve in at most `most` points; the cost grows with that number. `schedule` is not changed.
+    """The planned curve with at most `most` points. `schedule` does not change.
 
-    While pruning is held the budget stays where it was, up to the release or the end. Acts after the final mask change
-    nothing: the training refuses them.
+    While pruning is held, the budget stays constant until the release or the end. Actions after the final mask are
+    ignored: training refuses them.
     """
     stretches = _stretches(schedule, steering)
     starts = list(accumulate((len(each.steps) for each in stretches), initial=0))
@@ -70,7 +74,7 @@ def steered_curve(
 
 
 def last_pruning(schedule: BudgetSchedule, steering: Iterable[SteeringAct], step: int) -> tuple[int, int] | None:
-    """(step, budget) of the latest planned pruning up to `step`, with the acts up to then; None before the first."""
+    """(step, budget) of the latest planned pruning up to `step`, considering actions up to then; None before the first."""
     for stretch in reversed(_stretches(schedule, [act for act in steering if act.step <= step])):
         passed = stretch.steps[: bisect_right(stretch.steps, step)]
         if passed:
@@ -114,7 +118,7 @@ def _apply(act: SteeringAct, schedule: BudgetSchedule, before: Sequence[_Stretch
 
 
 def _chosen(starts: Sequence[int], most: int) -> list[int]:
-    """Which prunings are shown, by their number from 0: all, or the edges of the stretches and evenly chosen others."""
+    """Indices of at most `most` prunings: all, or those at the ends of the stretches and an even selection of the others."""
     count = starts[-1]
     if count <= most:
         return list(range(count))
@@ -124,7 +128,7 @@ def _chosen(starts: Sequence[int], most: int) -> list[int]:
 
 
 def _evenly(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers below `count`, including the first and the last."""
+    """At most `most` evenly spaced indices below `count`, including the first and the last."""
     if count <= most:
         return list(range(count))
     return [place * (count - 1) // (most - 1) for place in range(most)]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class PruningWindow(NamedTuple):
-    """Optimizer steps between which the budget falls: nothing is pruned before `start`, the mask is final at `end`."""
+    """The optimizer steps t_i (`start`) and t_f (`end`): no pruning before `start`, and the mask is final at `end`."""
 
     start: int
     end: int
@@ -19,14 +19,14 @@ class PruningWindow(NamedTuple):
 
 
 def pruning_window(total_steps: int, warmup_ratio: float, prune_end_ratio: float) -> PruningWindow:
-    """t_i and t_f of Mao et al. 2024, Eq. 9, rounded down to whole steps."""
+    """t_i and t_f (Mao et al. 2024, Eq. 9), rounded down to whole steps."""
     return PruningWindow(
         math.floor(_exact(warmup_ratio) * total_steps), math.floor(_exact(prune_end_ratio) * total_steps)
     )
 
 
 def least_steps(warmup_ratio: float, prune_end_ratio: float, prune_interval: int) -> int:
-    """Total steps that are enough for a window of at least one interval."""
+    """A number of total steps that is enough for a window of at least one interval."""
     return math.ceil((prune_interval + 1) / (_exact(prune_end_ratio) - _exact(warmup_ratio)))
 
 

@@ -1,4 +1,4 @@
-"""DynamicRankCallback: the method in any transformers.Trainer."""
+"""DynamicRankCallback: dynamic rank in any transformers.Trainer."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback, Trainer and RankMethod)
 from __future__ import annotations
@@ -24,17 +24,20 @@ from .trainer_checks import check_arguments, check_parameters, loss_scale, witho
 
 
 class DynamicRankCallback(TrainerCallback):
-    """Scores, prunes and compacts after each optimizer step, and reports snapshots.
+    """Scores and prunes after each optimizer step, compacts after the final mask, and reports snapshots.
 
-    `on_snapshot` gets a Snapshot at the begin of training, after every pruning, otherwise every `snapshot_every` steps,
-    and at the end. `on_warning(code, message)` gets what is wrong but no reason to stop; without it `warnings.warn`
-    does. Codes: dem_missing, nan_scores, budget_unmoved, ranks_equal, never_stepped, stopped_before_final_mask,
-    compaction_unavailable, no_gradient.
+    on_snapshot  called with a Snapshot at the start of training, every `snapshot_every` steps, after every pruning, and
+                 at the end
+    on_warning   called with (code, message) for problems that do not stop training; `warnings.warn` is used without it.
+                 Codes: dem_missing, nan_scores, budget_unmoved, ranks_equal, never_stepped, stopped_before_final_mask,
+                 compaction_unavailable, no_gradient
 
-    The loss needs eta * dem_loss(model) as well; a missing term is a warning, and `make_trainer_class` adds it. Trainer's
-    checkpoints hold the ranks too: resuming and load_best_model_at_end go through the wrapped model's `load_adapter`. A
-    metric counts for the best model once the mask is final. What Trainer offers and cannot work is refused by name when
-    training begins (see `trainer_checks`).
+    Add eta * dem_loss(model) to the loss, or use `make_trainer_class`, which does; a missing term causes a warning.
+    Trainer's checkpoints include the ranks: resuming and load_best_model_at_end use the wrapped model's `load_adapter`. A
+    metric counts for the best model once the mask is final.
+
+    Raises ValueError for snapshot_every < 1 and, when training begins, for arguments of Trainer that are not supported
+    (see `trainer_checks`) or a run that is too short.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class DynamicRankCallback(TrainerCallback):
         self.snapshot_every = snapshot_every
         self.warn = Warner(on_warning)
         self.keeps_raw_scores = False
-        """Set before training begins: snapshots have the scores before smoothing too."""
+        """Set before training begins: snapshots also have the scores before smoothing."""
         self.allocator: RankAllocator | None = None
         self.on_resize: Callable[[], None] | None = None
         self.resume_state: Mapping[str, Any] | None = None
@@ -63,7 +66,7 @@ class DynamicRankCallback(TrainerCallback):
 
     @property
     def is_settled(self) -> bool:
-        """Whether the final mask is set, so that a metric is one of the model that will be kept."""
+        """Whether the mask is final, so that a metric belongs to the model that is kept."""
         return self.allocator is not None and self.allocator.is_final
 
     def on_train_begin(
@@ -81,21 +84,21 @@ class DynamicRankCallback(TrainerCallback):
             self.allocator.load_state_dict(resumed)
         elif components.is_compacted:
             raise RuntimeError(
-                "This model is compacted already, by a training before this one (or before auto_find_batch_size began "
-                "again); wrap the base model again to train with a new budget, or resume from a checkpoint."
+                "This model was already compacted, by an earlier training (or before auto_find_batch_size restarted it); "
+                "wrap the base model again to train with a new budget, or resume from a checkpoint."
             )
         if self.allocator.last_step != state.global_step:
             raise RuntimeError(
-                f"Training starts at step {state.global_step}, the rank state is of step {self.allocator.last_step}. "
-                "Resume by train(resume_from_checkpoint=...) with a checkpoint that was written with this callback; to "
-                "start at step 0, wrap the base model again."
+                f"Training starts at step {state.global_step}, but the rank state is from step {self.allocator.last_step}. "
+                "Resume with train(resume_from_checkpoint=...) from a checkpoint that was written with this callback, or "
+                "wrap the base model again to start at step 0."
             )
-        # By the configuration: a mask that was frozen before anything was pruned keeps all components on purpose.
+        # Checks the config, not the schedule: freezing the mask before the first pruning keeps all components on purpose.
         if self.config.width == self.config.target_rank and not self.allocator.is_final:
             self.warn(
                 "budget_unmoved",
                 f"initial_rank={self.config.width} equals target_rank, so no component will ever be pruned; "
-                "raise initial_rank.",
+                "increase initial_rank.",
             )
         if self.on_resize is None:
             components.allocator = self.allocator
@@ -126,8 +129,8 @@ class DynamicRankCallback(TrainerCallback):
         if not self._has_stepped and (missing := without_gradient(allocator.components)):
             self.warn(
                 "no_gradient",
-                f"{len(missing)} of {len(allocator.layers)} modules got no gradient in the first step ({missing[0]} first): "
-                "their layer was not called. If it never is, leave them out of target_modules.",
+                f"{len(missing)} of {len(allocator.layers)} modules got no gradient in the first step (the first is "
+                f"{missing[0]}): their layer was not called. If it never is, exclude them with target_modules.",
             )
         allocator.observe_gradients()
 
@@ -138,7 +141,7 @@ class DynamicRankCallback(TrainerCallback):
         self._has_stepped = True
         if not was_final:
             self._check_regularizer(allocator)
-            # So far a metric was one of a larger model than the one that is kept.
+            # Until now, metrics belonged to a larger model than the one that is kept.
             state.best_metric = state.best_global_step = state.best_model_checkpoint = None
         if decision is not None and decision.is_final:
             self._check_ranks(allocator)
@@ -146,11 +149,11 @@ class DynamicRankCallback(TrainerCallback):
         if decision is not None or state.global_step % self.snapshot_every == 0:
             self._report(decision)
         if allocator.is_final:
-            allocator.components.dem_value = None  # no batch adds the term any more
+            allocator.components.dem_value = None  # the term is no longer added
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # Written by save_pretrained, which a Trainer of your own may not call. A folder that is not there was published
-        # under another name, or given up.
+        # save_pretrained has written it, unless a custom Trainer does not call that. A missing folder was renamed or
+        # discarded.
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
         if args.should_save and folder.is_dir() and not (folder / INFO).exists():
             save_run_state(folder, kwargs["model"], "dynamic_rank", self.config.to_dict(), self.allocator)
@@ -162,14 +165,14 @@ class DynamicRankCallback(TrainerCallback):
         components = allocator.components
         components.allocator = components.term = None
         if components.restored is not None and components.restored.allocator is not None:
-            # load_best_model_at_end has put the best checkpoint back.
+            # load_best_model_at_end has restored the best checkpoint.
             allocator.load_state_dict(components.restored.allocator)
         components.restored = None
         if not self._has_stepped and self._first_step < state.max_steps:
             self.warn(
                 "never_stepped",
-                "Training ended without one optimizer step seen by DynamicRankCallback, so no rank was allocated; "
-                "check that the data is not empty and that the callback is in Trainer's list.",
+                "Training ended without an optimizer step seen by DynamicRankCallback, so no rank was allocated; check "
+                "that the data is not empty and that the callback is in Trainer's list.",
             )
         elif not allocator.is_final:
             self.warn(
@@ -181,13 +184,13 @@ class DynamicRankCallback(TrainerCallback):
             self._report(None)
 
     def _take_resumed(self, components: Components, first_step: int) -> Mapping[str, Any] | None:
-        """The allocator's state of the checkpoint that is resumed; None at the start of a run."""
+        """The allocator's state of the checkpoint that training resumes from; None at the start of a run."""
         restored, components.restored = components.restored, None
         if self.resume_state is None and restored is not None:
             check_same(restored.options, self.config.to_dict(), "dynamic_rank")
             self.resume_state = restored.allocator
         resumed, self.resume_state = self.resume_state, None
-        # auto_find_batch_size begins again from the same checkpoint, and reads it only once.
+        # auto_find_batch_size restarts from the same checkpoint, but reads it only once.
         if resumed is None and self._began_with is not None and int(self._began_with["step"]) == first_step > 0:
             resumed = self._began_with
         self._began_with = resumed
@@ -203,7 +206,7 @@ class DynamicRankCallback(TrainerCallback):
         if self.config.eta > 0 and calls == self._regularizer_calls:
             self.warn(
                 "dem_missing",
-                f"eta={self.config.eta} but the loss has no DEM term; use make_trainer_class(Trainer), or add "
+                f"eta={self.config.eta} but the loss has no DEM term; use make_trainer_class(Trainer), add "
                 "eta * dem_loss(model) to the loss, or set eta=0.",
             )
         self._regularizer_calls = calls
@@ -213,8 +216,8 @@ class DynamicRankCallback(TrainerCallback):
         if len(ranks) == 1 and len(allocator.layers) > 1 and allocator.schedule.initial > allocator.schedule.final:
             self.warn(
                 "ranks_equal",
-                f"Every module ended at rank {ranks.pop()}: the scores did not tell modules apart, so this is plain "
-                "LoRA with a detour. Use another score (for example norm), a higher learning rate, or more steps.",
+                f"Every module ended at rank {ranks.pop()}: the scores did not distinguish between modules, so the result "
+                "is plain LoRA. Use another score (for example norm), a higher learning rate, or more steps.",
             )
 
     def _compact(self, model: nn.Module, optimizer: Any, args: TrainingArguments) -> None:
@@ -224,8 +227,8 @@ class DynamicRankCallback(TrainerCallback):
         if args.world_size > 1 and self.on_resize is None:
             self.warn(
                 "compaction_unavailable",
-                "The tensors are not cut in a run of several processes without make_trainer_class(Trainer), which can "
-                "tell DistributedDataParallel about it: the final mask is re-applied after each step.",
+                "In a run with several processes the tensors are compacted only with make_trainer_class(Trainer), which "
+                "can update DistributedDataParallel. The final mask is re-applied after each step instead.",
             )
             return
         try:

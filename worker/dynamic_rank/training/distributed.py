@@ -1,4 +1,4 @@
-"""DistributedDataParallel and tensors that change their shape."""
+"""DistributedDataParallel with tensors that change their shape."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def rebuild_reducer(model: nn.Module) -> None:
-    """Make DistributedDataParallel recompute its buckets after tensors were cut; other modules are unchanged.
+    """Recompute the buckets of DistributedDataParallel after a compaction. Does nothing for other models.
 
-    Empty tensors get no gradient, so they leave the reduction. Call it on every rank, after the optimizer step. This
-    goes through DistributedDataParallel's own pickling protocol, which makes a new reducer for the module's current tensors.
+    Call it in every process, after the optimizer step. Empty tensors get no gradient, so they are excluded from the
+    reduction. Uses DistributedDataParallel's own pickling methods, which create a new reducer for the current tensors.
     """
     while (inner := getattr(model, "_orig_mod", None)) is not None:
         model = inner
@@ -20,7 +20,7 @@ def rebuild_reducer(model: nn.Module) -> None:
     state = model.__getstate__()
     empty = {name for name, parameter in model.module.named_parameters() if parameter.numel() == 0}
     state["parameters_to_ignore"] = set(model.parameters_to_ignore) | empty
-    # The old reducer holds the gradient accumulators, which remember the old shapes: it must be gone first.
+    # The old reducer refers to gradient accumulators of the old shapes, so it must be deleted first.
     del model.reducer, model.logger
     model.__setstate__(state)
     for hook, hook_state in model._comm_hooks:
