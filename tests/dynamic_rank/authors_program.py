@@ -1,4 +1,4 @@
-"""What the authors' program (Mao et al., ACL 2024) does, from its published behaviour: NumPy, slow, no word of the library.
+"""The rules of the authors' program (Mao et al., ACL 2024), from its published behaviour: NumPy, slow, independent of the library.
 
 Each function takes plain arrays and numbers. Where the program computes in float64, so does this.
 """
@@ -13,7 +13,7 @@ Array = npt.NDArray[np.float64]
 
 
 def window_offset(step: int, total_steps: int, start_share: float = 0.15, end_share: float = 0.5) -> tuple[int, int]:
-    """(steps since the window began, length of the window), both cut towards zero. Step 1 is the first."""
+    """(steps since the window began, length of the window), both truncated. Steps start at 1."""
     offset = int(step - total_steps * start_share)
     length = int(total_steps * (1 - start_share - end_share))
     return offset, length
@@ -31,7 +31,7 @@ def scores_at(step: int, total_steps: int) -> bool:
 
 
 def pruned_count(step: int, total_steps: int, n_components: int, start_rank: int, end_rank: int) -> int:
-    """How many components the cubic schedule takes away at this step, a fraction cut off."""
+    """Number of components that the cubic schedule has removed at this step, truncated."""
     offset, length = window_offset(step, total_steps)
     share = (start_rank - end_rank) / start_rank * (offset / length) ** 3
     return int(n_components * share)
@@ -50,7 +50,7 @@ def smoothed(before: Array, now: Array, beta: float = 0.9) -> Array:
 
 
 def kept(ema: Array, count: int) -> npt.NDArray[np.bool_]:
-    """Everything at or below the count-th lowest score goes, at least the lowest; `ema` (modules, r)."""
+    """Prune every score up to the count-th lowest, and at least the lowest; `ema` (modules, r)."""
     threshold = np.sort(ema, axis=None)[max(count, 1) - 1]
     mask: npt.NDArray[np.bool_] = ema > threshold
     return mask
@@ -63,13 +63,13 @@ def regularizer(pairs: Sequence[tuple[Array, Array]], start_rank: int) -> float:
 
 
 def start_bound(fan_in: int) -> float:
-    """Kaiming-uniform with a = 0: the start values of A (fan_in: in) and of B (fan_in: r) lie within it."""
+    """Kaiming-uniform with a = 0: the bound of the initial values of A (fan_in: in) and B (fan_in: r)."""
     gain = math.sqrt(2 / (1 + 0**2))
     return math.sqrt(3) * gain / math.sqrt(fan_in)
 
 
 def learning_rate(step: int, total_steps: int, peak: float, warmup_share: float = 0.06) -> float:
-    """Of optimizer step `step` = 1, 2, ...: linear from 0 over a warm-up that is rounded down, then linear to 0."""
+    """Learning rate at optimizer step `step` = 1, 2, ...: linear from 0 over a warm-up that is rounded down, then linear to 0."""
     warmup, done = int(total_steps * warmup_share), step - 1
     if done < warmup:
         return peak * done / warmup

@@ -1,4 +1,4 @@
-"""Tiny random models of many architectures: the table that test_model_kinds.py goes through."""
+"""Tiny random models of many architectures, the cases of test_model_kinds.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH = 4
 
 @dataclass(frozen=True)
 class Kind:
-    """model: class in transformers; config: its configuration's class and settings; inputs: what a batch holds."""
+    """model: class in transformers; config: class and settings of its configuration; inputs: the kind of its batches."""
 
     model: str
     config: str
@@ -27,9 +27,9 @@ class Kind:
     head: str = ""
     """A module that must be trained fully."""
     left_out: str = ""
-    """A part of the warning about what is left out; empty where nothing is."""
+    """A part of the warning about modules that are left out; empty if there are none."""
     refused: str = ""
-    """A part of the error, for kinds that cannot be adapted."""
+    """A part of the error for kinds that can't be adapted."""
 
     def build(self) -> nn.Module:
         torch.manual_seed(0)
@@ -261,7 +261,7 @@ KINDS: dict[str, Kind] = {
         q_groups=1,
         k_groups=1,
         v_groups=1,
-        refused="no linear inside a numbered block",
+        refused="no linear module in a numbered block",
     ),
     "convbert": _encoder("ConvBert", embedding_size=16, conv_kernel_size=3, head_ratio=2),
     "ernie": _encoder("Ernie"),

@@ -1,4 +1,4 @@
-"""The paper's equations as plainly as they can be written, slow and without a word of the library."""
+"""The equations of the paper, written as simply as possible, slow and independent of the library."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Factors = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 
 def naive_scores(A: Tensor, B: Tensor, c: Tensor, eps: float = 1e-8) -> Tensor:
-    """Eq. 7, from the outer products themselves."""
+    """Eq. 7, from outer products."""
     whole = torch.linalg.matrix_norm(B @ torch.diag(c) @ A)
     parts = [torch.linalg.matrix_norm(c[i] * torch.outer(B[:, i], A[i])) for i in range(len(c))]
     shares: Tensor = torch.stack(parts) / (whole + eps)
@@ -36,7 +36,7 @@ def naive_budget(step: int, b0: int, bT: int, t_i: int, t_f: int, kind: str = "s
 
 
 def naive_keep(ema: Tensor, budget: int) -> npt.NDArray[np.bool_]:
-    """The budget's highest, the earlier component first among equals."""
+    """The `budget` highest scores; of equal ones the earlier component."""
     flat = ema.flatten().tolist()
     order = sorted(range(len(flat)), key=lambda i: (-flat[i], i))
     mask = np.zeros(len(flat), dtype=bool)
@@ -45,6 +45,6 @@ def naive_keep(ema: Tensor, budget: int) -> npt.NDArray[np.bool_]:
 
 
 def naive_authors_keep(ema: Tensor, budget: int) -> npt.NDArray[np.bool_]:
-    """The authors' program: everything at or below the threshold goes, and at least one component."""
+    """The authors' program: every score up to the threshold is pruned, and at least one component."""
     threshold = torch.kthvalue(ema.flatten(), max(ema.numel() - budget, 1)).values
     return (ema > threshold).numpy()

@@ -1,4 +1,4 @@
-"""The script in docs/method.md runs: on a tiny model, and in `make test-all` as it is written, on the real one."""
+"""The script in docs/method.md runs on a tiny model and, in `make test-all`, unchanged on the real one."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import dynamic_rank
 from tests.tiny import make_reviews, make_tiny_bert
 
 PAGE = Path(__file__).parents[2] / "docs" / "method.md"
-LAYERS = 6  # as the real model has
+LAYERS = 6  # as in the real model
 
 
 def documented() -> str:
@@ -31,9 +31,9 @@ def assert_plain_lora(folder: Path, printed: str) -> None:
     assert re.search(r"^20 144 \[", printed, flags=re.MULTILINE)  # the final pruning, as the script prints it
 
 
-# A script of its own without a GPU, where Trainer's default asks for pinned memory.
+# The script runs without a GPU, and Trainer requests pinned memory by default.
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument:UserWarning")
-def test_the_script_of_the_documentation_leaves_a_plain_lora_of_a_tiny_model(
+def test_documented_script_exports_a_plain_lora_of_a_tiny_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = make_tiny_bert(tmp_path / "model", layers=LAYERS)
@@ -50,7 +50,7 @@ def test_the_script_of_the_documentation_leaves_a_plain_lora_of_a_tiny_model(
 
 
 @pytest.mark.wide
-def test_the_script_of_the_documentation_runs_as_it_is_written(tmp_path: Path) -> None:
+def test_documented_script_runs_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "script.py"
     path.write_text(documented(), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(Path(dynamic_rank.__file__).parents[1]), "HF_HUB_OFFLINE": "1"}

@@ -1,4 +1,4 @@
-"""A training loop of one's own: what is done to model, optimizer and gradients around RankAllocator and compact."""
+"""A hand-written training loop: operations on model, optimizer and gradients around RankAllocator and compact."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OPTIMIZERS = {
 
 
 class Loop:
-    """Twelve steps: pruning after 2, 4 and 6; the last one cuts."""
+    """Twelve steps, with pruning after 2, 4 and 6, and compaction after 6."""
 
     def __init__(self, optimizer="adamw", **options):
         usual = {"target_rank": 2, "prune_interval": 2, "pruning_phase": "absolute", "lora_dropout": 0.0}
@@ -51,7 +51,7 @@ class Loop:
         self.loss = None
 
     def backward(self, step):
-        # `self.loss`, the one before, is alive until this one is made: as a loop's variable is.
+        # `self.loss` still refers to the previous loss here, like the variable of a loop.
         torch.manual_seed(step)
         self.loss = self.model(**batch(seed=step), labels=LABELS).loss + 0.1 * dem_loss(self.model)
         self.loss.backward()
@@ -77,14 +77,14 @@ class Loop:
 
 
 @pytest.mark.parametrize(("optimizer", "score"), each_once(OPTIMIZERS, ["norm", "sensitivity", "adalora", "random"]))
-@pytest.mark.filterwarnings("ignore:.*scores_zero:dynamic_rank.RankWarning")  # without an optimizer nothing moves
-def test_a_loss_that_is_still_alive_does_not_stop_training_after_compaction(optimizer, score):
+@pytest.mark.filterwarnings("ignore:.*scores_zero:dynamic_rank.RankWarning")  # without an optimizer nothing changes
+def test_training_continues_after_compaction_while_a_loss_is_referenced(optimizer, score):
     loop = Loop(optimizer, score=score).run()
     assert sum(loop.ranks()) == 24
     assert loop.loss.isfinite()
 
 
-def test_the_gradients_after_compaction_are_those_without_a_living_loss():
+def test_gradients_after_compaction_do_not_depend_on_a_referenced_loss():
     gradients = []
     for is_alive in (True, False):
         loop = Loop().run(last=6)
@@ -97,7 +97,7 @@ def test_the_gradients_after_compaction_are_those_without_a_living_loss():
         assert torch.equal(a, b)
 
 
-def test_a_graph_from_before_the_cut_cannot_change_what_was_cut():
+def test_graph_from_before_compaction_cannot_change_compacted_tensors():
     loop = Loop().run(last=5)
     loop.loss = loss = loop.model(**batch(), labels=LABELS).loss
     loss.backward(retain_graph=True)
@@ -109,7 +109,7 @@ def test_a_graph_from_before_the_cut_cannot_change_what_was_cut():
         loss.backward()
 
 
-def test_a_state_can_be_put_back_while_a_loss_is_alive(tmp_path):
+def test_state_can_be_restored_while_a_loss_is_referenced(tmp_path):
     method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
     model = method.prepare(*build())
     method.save_state(tmp_path)
@@ -124,7 +124,7 @@ def test_a_state_can_be_put_back_while_a_loss_is_alive(tmp_path):
     assert alive.isfinite()
 
 
-def test_an_optimizer_of_factored_states_is_refused_before_anything_is_cut():
+def test_optimizer_with_factored_states_is_refused_before_anything_changes():
     loop = Loop()
     loop.optimizer = Adafactor(loop.parameters, lr=1e-2, relative_step=False, scale_parameter=False)
     loop.run(last=5)
@@ -134,7 +134,7 @@ def test_an_optimizer_of_factored_states_is_refused_before_anything_is_cut():
     with pytest.raises(ValueError, match="compact=False or use AdamW"):
         compact(loop.model, loop.allocator.masks(), loop.optimizer)
     assert loop.ranks() == [3] * 12
-    # The mask goes on being applied instead.
+    # The mask is still applied instead.
     for step in range(7, STEPS + 1):
         loop.backward(step)
         loop.optimizer.step()
@@ -143,7 +143,7 @@ def test_an_optimizer_of_factored_states_is_refused_before_anything_is_cut():
 
 
 @pytest.mark.parametrize("score", ["sensitivity", "adalora"])
-def test_a_step_that_a_gradient_scaler_leaves_out_does_not_count_for_the_scores(score):
+def test_step_that_a_gradient_scaler_skips_does_not_count_for_the_scores(score):
     loop = Loop(score=score).run(last=2)
     before = loop.allocator.scores()
     loop.backward(3)
@@ -158,7 +158,7 @@ def test_a_step_that_a_gradient_scaler_leaves_out_does_not_count_for_the_scores(
 
 
 @pytest.mark.parametrize("score", ["sensitivity", "adalora"])
-def test_weights_that_diverged_show_in_the_scores(score):
+def test_diverged_weights_appear_in_the_scores(score):
     loop = Loop(score=score).run(last=2)
     with torch.no_grad():
         loop.allocator.layers[3].c.fill_(float("nan"))
@@ -167,7 +167,7 @@ def test_weights_that_diverged_show_in_the_scores(score):
 
 
 @pytest.mark.parametrize("score", ["sensitivity", "adalora"])
-def test_gradients_that_were_dropped_before_they_were_observed_are_refused(score):
+def test_gradients_dropped_before_they_were_observed_are_refused(score):
     loop = Loop(score=score)
     loop.backward(1)
     loop.optimizer.step()
@@ -179,7 +179,7 @@ def test_gradients_that_were_dropped_before_they_were_observed_are_refused(score
 
 
 @pytest.mark.parametrize("score", ["sensitivity", "adalora"])
-def test_gradients_that_were_set_to_zero_before_they_were_observed_are_reported(score):
+def test_gradients_zeroed_before_they_were_observed_cause_a_warning(score):
     loop = Loop(score=score)
     for step in range(1, 5):
         loop.backward(step)
@@ -193,7 +193,7 @@ def test_gradients_that_were_set_to_zero_before_they_were_observed_are_reported(
 
 
 @pytest.mark.parametrize("steps", [(1, 1), (2,), (1, 3)])
-def test_a_step_that_is_given_twice_or_left_out_is_refused(steps):
+def test_repeated_or_skipped_step_is_refused(steps):
     loop = Loop(score="norm")
     for step in steps[:-1]:
         loop.allocator.step(step)
@@ -201,16 +201,16 @@ def test_a_step_that_is_given_twice_or_left_out_is_refused(steps):
         loop.allocator.step(steps[-1])
 
 
-def test_observing_is_nothing_for_scores_without_gradients_and_after_the_final_mask():
+def test_observing_gradients_does_nothing_for_other_scores_and_after_the_final_mask():
     loop = Loop(score="norm")
     loop.allocator.observe_gradients()
     final = Loop(score="adalora").run()
     final.allocator.observe_gradients()
 
 
-def test_a_config_of_another_width_is_refused():
+def test_config_with_another_initial_rank_is_refused():
     loop = Loop()
-    with pytest.raises(ValueError, match="wrapped at initial_rank=3, and this config has 5"):
+    with pytest.raises(ValueError, match="wrapped with initial_rank=3, but this config has 5"):
         RankAllocator(loop.model, DynamicRankConfig(target_rank=2, initial_rank=5, prune_interval=2), STEPS)
 
 
@@ -230,7 +230,7 @@ DISTURBED = {
 
 @pytest.mark.parametrize("what", DISTURBED)
 @pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")
-def test_an_adapter_that_does_not_train_is_refused_before_it_is_scored(what):
+def test_adapter_that_does_not_train_is_refused_before_it_is_scored(what):
     disturb, words = DISTURBED[what]
     loop = Loop().run(last=3)
     disturb(loop.model)
@@ -240,7 +240,7 @@ def test_an_adapter_that_does_not_train_is_refused_before_it_is_scored(what):
         RankAllocator(loop.model, loop.config, STEPS)
 
 
-def test_switching_between_adapters_and_back_changes_nothing():
+def test_switching_to_another_adapter_and_back_changes_nothing():
     plain, switched = Loop().run(), Loop().run(last=5)
     other_adapter(switched.model)
     switched.model.set_adapter("default")
@@ -255,7 +255,7 @@ def test_switching_between_adapters_and_back_changes_nothing():
 
 
 @pytest.mark.parametrize("last", [3, STEPS])
-def test_a_deep_copy_is_a_model_of_its_own(tmp_path, last):
+def test_deep_copy_is_an_independent_model(tmp_path, last):
     loop = Loop(score="norm", target_rank=1, initial_rank=4).run(last=last)
     twin = copy.deepcopy(loop.model)
     expected = logits(twin, batch())
@@ -271,20 +271,20 @@ def test_a_deep_copy_is_a_model_of_its_own(tmp_path, last):
     assert all(id(parameter) in own for parameter in components.parameters())
 
 
-def test_a_state_dict_goes_to_a_model_of_the_same_ranks_and_to_no_other():
+def test_state_dict_loads_only_into_a_model_of_the_same_ranks():
     loop = Loop().run(last=3)
     fresh = Loop()
     fresh.model.load_state_dict(loop.model.state_dict())
     assert torch.equal(logits(fresh.model, batch()), logits(loop.model, batch()))
     loop.run(first=4)
-    with pytest.raises(ValueError, match=r"components of .* this model 3.*compacted"):
+    with pytest.raises(ValueError, match=r"components of .* this model has 3.*compacted"):
         fresh.model.load_state_dict(loop.model.state_dict())
 
 
 @pytest.mark.parametrize("last", [3, STEPS])
 @pytest.mark.parametrize("options", [{}, {"score": "norm", "target_rank": 1, "initial_rank": 4}])
-@pytest.mark.filterwarnings("ignore:Already unmerged:UserWarning")  # a module at rank 0 has nothing to merge
-def test_merging_gives_the_trained_model_and_unloading_the_base(last, options):
+@pytest.mark.filterwarnings("ignore:Already unmerged:UserWarning")  # modules at rank 0 have nothing to merge
+def test_merging_gives_the_trained_model_and_unloading_gives_the_base(last, options):
     loop = Loop(**options).run(last=last)
     expected = logits(loop.model, batch())
     merged = copy.deepcopy(loop.model).merge_and_unload()
@@ -296,7 +296,7 @@ def test_merging_gives_the_trained_model_and_unloading_the_base(last, options):
 
 
 @pytest.mark.parametrize("compacted", [False, True])
-def test_another_dtype_in_mid_training_keeps_the_budget(tmp_path, compacted):
+def test_changing_the_dtype_during_training_keeps_the_budget(tmp_path, compacted):
     loop = Loop(compact=compacted).run(last=5)
     loop.model.to(torch.bfloat16)
     loop.optimizer = torch.optim.AdamW(loop.parameters, lr=1e-2)
@@ -309,7 +309,7 @@ def test_another_dtype_in_mid_training_keeps_the_budget(tmp_path, compacted):
     export_lora(loop.model, tmp_path)
 
 
-def test_saving_in_mid_training_changes_nothing(tmp_path):
+def test_saving_during_training_changes_nothing(tmp_path):
     plain, saved = Loop().run(), Loop()
     for step in range(1, STEPS + 1):
         saved.step(step)
@@ -318,7 +318,7 @@ def test_saving_in_mid_training_changes_nothing(tmp_path):
     assert not (tmp_path / "5" / "rank_state.json").exists()
 
 
-def test_an_export_is_not_loaded_into_the_components(tmp_path):
+def test_export_is_not_loaded_into_the_components(tmp_path):
     loop = Loop().run()
     loop.model.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"has no rank_state\.json.*PeftModel\.from_pretrained\(base_model"):
@@ -329,7 +329,7 @@ def test_an_export_is_not_loaded_into_the_components(tmp_path):
     torch.testing.assert_close(logits(loop.model, batch()), logits(loaded, batch()))
 
 
-def test_training_in_evaluation_mode_moves_the_ranks_too():
+def test_training_in_evaluation_mode_changes_the_ranks_too():
     loop = Loop()
     loop.model.eval()
     loop.run()
@@ -337,7 +337,7 @@ def test_training_in_evaluation_mode_moves_the_ranks_too():
 
 
 class Tiny(nn.Module):
-    """Blocks with a linear of one output and one of one input, as a gate has."""
+    """Blocks with a linear of one output and one of one input, like a gate."""
 
     def __init__(self):
         super().__init__()
@@ -350,7 +350,7 @@ class Tiny(nn.Module):
         return x
 
 
-def test_vectors_of_one_element_have_no_variance_and_are_left_out_of_the_mean():
+def test_vectors_of_one_element_have_no_variance_and_are_excluded_from_the_mean():
     model = wrap(Tiny(), DynamicRankConfig(target_rank=2, init="paper"))
     layers = components_of(model).layers
     naive = [row.var(unbiased=True) for layer in layers for row in layer.A if len(row) > 1]
@@ -361,6 +361,6 @@ def test_vectors_of_one_element_have_no_variance_and_are_left_out_of_the_mean():
     assert all(layer.A.grad.isfinite().all() and layer.B.grad.isfinite().all() for layer in layers)
 
 
-def test_a_model_of_nothing_but_single_elements_has_no_dem_term():
+def test_model_with_only_one_element_vectors_has_no_dem_term():
     model = wrap(nn.Sequential(nn.Linear(1, 1)), DynamicRankConfig(target_rank=1))
     assert dem_loss(model) == 0

@@ -18,7 +18,7 @@ from dynamic_rank.adapter.components import components_of
 from tests.dynamic_rank.model_kinds import KINDS, Kind
 from tests.wide import narrowed
 
-# What differs from the others most; the rest is in `make test-all` and `make test-models`.
+# The most different kinds; the rest is in `make test-all` and `make test-models`.
 FEW = (
     "albert",
     "xlnet",
@@ -54,7 +54,7 @@ def wrapped(kind: Kind, config: DynamicRankConfig) -> tuple[nn.Module, list[str]
 
 @pytest.mark.parametrize("name", narrowed(KINDS, *FEW))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_a_kind_of_model_trains_prunes_compacts_and_exports_a_plain_lora(name: str, tmp_path: Path) -> None:
+def test_model_kind_trains_prunes_compacts_and_exports_a_plain_lora(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]
     config = DynamicRankConfig(target_rank=2, prune_interval=2, init="zero_b", score="sensitivity")
     if kind.refused:

@@ -1,4 +1,4 @@
-"""`from dynamic_rank import ...`: every public name is there, and only those that need torch load it."""
+"""`from dynamic_rank import ...`: every public name exists, and only those that need torch import it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""4-bit and 8-bit bases (bitsandbytes, here on the CPU): components on top train, prune, compact, resume and export."""
+"""4-bit and 8-bit bases (bitsandbytes, here on the CPU): their components train, prune, compact, resume and export."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from dynamic_rank import RankMethod, create_method, make_trainer_class
 from dynamic_rank.adapter.components import components_of
 from tests.dynamic_rank.tiny_models import VOCABULARY, Rows, arguments, batch, logits
 
-# bitsandbytes' and torch's own, on the way into 4 and 8 bit on a CPU.
+# Warnings of bitsandbytes and torch when quantising on a CPU.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*MatMul8bitLt.*:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*CPU capability.*:UserWarning"),
@@ -61,7 +61,7 @@ class StopAt(TrainerCallback):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama whose sizes the 4-bit kernels take."""
+    """A Llama with sizes that the 4-bit kernels support."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=VOCABULARY,

@@ -100,7 +100,7 @@ def build(kind: str = "bert", seed: int = 0) -> tuple[Any, str]:
 
 
 def batch(kind: str = "bert", seed: int = 1, size: int = 4, length: int = 7) -> dict[str, torch.Tensor]:
-    """Token ids 3 and up (no padding), ending in the end token 2 for BART's classifier."""
+    """Token ids 3 and up (no padding), ending with the end token 2, which BART's classifier needs."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(3, VOCABULARY, (size, length), generator=generator)
     ids[:, -1] = 2

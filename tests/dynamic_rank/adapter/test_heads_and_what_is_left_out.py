@@ -1,4 +1,4 @@
-"""New heads are trained and saved whatever the task; what cannot be adapted is named."""
+"""New heads are trained and saved for every task; modules that can't be adapted are named."""
 
 from pathlib import Path
 from typing import Any
@@ -46,20 +46,20 @@ def test_named_modules_are_trained_saved_and_loaded(tmp_path: Path, key: str) ->
     torch.testing.assert_close(logits(loaded, batch()), logits(model, batch()), rtol=1e-5, atol=1e-5)
 
 
-def test_an_empty_list_leaves_the_head_frozen() -> None:
+def test_empty_modules_to_save_leaves_the_head_frozen() -> None:
     assert heads(wrap(build()[0], CONFIG, None, [])) == []
 
 
-def test_a_name_that_matches_nothing_is_refused_with_what_there_is() -> None:
+def test_unknown_module_to_save_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"modules_to_save names 'clasifier'.*classifier"):
         wrap(build()[0], CONFIG, None, "clasifier")
 
 
-def test_a_task_with_a_head_on_a_model_without_one_is_reported() -> None:
+def test_missing_head_for_the_task_causes_a_warning() -> None:
     config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24)
     model = BertModel(config, add_pooling_layer=False)
     with pytest.warns(RankWarning, match=r"\[head_unknown\].*modules_to_save"):
-        # A child of the backbone that is called like a head would be one.
+        # A child of the backbone that has the name of a head.
         wrap(model, CONFIG, "TOKEN_CLS")
 
 
@@ -74,7 +74,7 @@ class Own(nn.Module):
         return scores
 
 
-def test_the_head_of_a_model_of_your_own_is_not_frozen_without_a_word(tmp_path: Path) -> None:
+def test_possibly_frozen_head_of_a_custom_model_causes_a_warning(tmp_path: Path) -> None:
     with pytest.warns(RankWarning, match=r"ranking of this Own will stay frozen.*modules_to_save"):
         wrap(Own(), CONFIG)
     model = wrap(Own(), CONFIG, modules_to_save="ranking")
@@ -92,10 +92,10 @@ class Attention(nn.Module):
         return made
 
 
-def test_a_linear_that_is_read_and_never_called_is_left_out() -> None:
+def test_linear_that_is_read_but_never_called_is_left_out() -> None:
     with pytest.warns(RankWarning, match=r"layers\.\*\.self_attn\.out_proj \(nn\.MultiheadAttention reads"):
         assert target_names(Attention(), None) == ["layers.0.linear1", "layers.0.linear2"]
-    with pytest.raises(ValueError, match=r"out_proj', which cannot be adapted: nn.MultiheadAttention"):
+    with pytest.raises(ValueError, match=r"out_proj', which can't be adapted: nn.MultiheadAttention"):
         target_names(Attention(), ["out_proj"])
 
 
@@ -105,7 +105,7 @@ def test_a_linear_that_is_read_and_never_called_is_left_out() -> None:
         ("mamba", "out_proj", "Mamba's fused kernel"),
         ("deepseek_v3", "gate_proj", "fused experts"),
         ("qwen3_moe", ["q_proj", "down_proj"], "fused experts"),
-        ("phimoe", "router", "by its class and returns something else"),
+        ("phimoe", "router", "does not return a linear"),
         ("bert", "word_embeddings", "no linear module of this model but a Embedding"),
         ("wav2vec2_ctc", "conv", "no linear module of this model but a Conv1d"),
     ],
@@ -115,7 +115,7 @@ def test_targets_that_cannot_be_adapted_are_refused_with_the_reason(name: str, w
         target_names(KINDS[name].build(), wanted)
 
 
-def test_what_is_left_out_is_named_by_its_place_in_a_block() -> None:
+def test_modules_left_out_are_listed_by_their_place_in_a_block() -> None:
     with pytest.warns(RankWarning) as said:
         wrap(KINDS["deepseek_v3"].build(), CONFIG, "CAUSAL_LM")
     text = str(said[0].message)
@@ -124,5 +124,5 @@ def test_what_is_left_out_is_named_by_its_place_in_a_block() -> None:
     assert "model.layers.0" not in text
 
 
-def test_named_targets_say_nothing_about_the_rest() -> None:
+def test_explicit_targets_cause_no_warning_about_other_modules() -> None:
     wrap(KINDS["qwen2_moe"].build(), CONFIG.from_dict({"target_modules": ["q_proj", "v_proj"]}), "CAUSAL_LM")

@@ -10,7 +10,7 @@ from tests.dynamic_rank.tiny_models import batch, build, logits
 
 
 def trained(**options: Any) -> tuple[Any, torch.optim.Optimizer, Any]:
-    """A wrapped model two AdamW steps into training, with gradients, and half of its components off."""
+    """A wrapped model two AdamW steps into training, with gradients, and half of its components pruned."""
     model, task = build()
     model = wrap(model, DynamicRankConfig(target_rank=2, lora_dropout=0.0, **options), task)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
@@ -56,7 +56,7 @@ def test_tensors_gradients_and_moments_are_the_kept_slices() -> None:
                 assert torch.equal(a, b.index_select(dim, index))
 
 
-def test_training_goes_on_after_compaction_with_rank_zero_modules() -> None:
+def test_training_continues_after_compaction_with_modules_at_rank_zero() -> None:
     model, optimizer, masks = trained()
     compact(model, masks, optimizer)
     layers = components_of(model).layers
@@ -83,7 +83,7 @@ def test_a_second_compaction_takes_masks_in_original_indices() -> None:
         assert torch.equal(layer.c.detach(), old[1:])
 
 
-def test_masks_that_do_not_fit_are_refused() -> None:
+def test_masks_of_other_shapes_are_refused() -> None:
     model, optimizer, masks = trained()
     with pytest.raises(ValueError, match="no entry for module"):
         compact(model, {}, optimizer)

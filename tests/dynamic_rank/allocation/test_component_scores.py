@@ -39,7 +39,7 @@ def test_scores_of_bf16_factors_are_computed_in_float32(factors: Factors) -> Non
     torch.testing.assert_close(scores, naive_scores(A.float(), B.float(), c.float()))
 
 
-def test_a_module_that_does_nothing_scores_zero(factors: Factors) -> None:
+def test_module_without_an_update_scores_zero(factors: Factors) -> None:
     A, B, _ = factors()
     assert component_scores(A, B, torch.zeros(3, dtype=torch.float64)).tolist() == [0, 0, 0]
 

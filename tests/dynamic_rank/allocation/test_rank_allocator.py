@@ -22,7 +22,7 @@ def wrapped(kind: str = "bert", seed: int = 0, **options: Any) -> tuple[Any, Dyn
 
 
 def shake(model: Any, step: int, tied: bool = False) -> None:
-    """Stands for an optimizer step: moves every factor, pruned scales too. Tied: all modules of a shape move alike."""
+    """Replaces an optimizer step: changes every factor, including pruned scales. Tied: equally in all modules of a shape."""
     generator = torch.Generator().manual_seed(step)
     with torch.no_grad():
         for layer in components_of(model).layers:
@@ -66,7 +66,7 @@ def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(
         assert (decision is not None) == (step in due)
         if decision is not None:
             before, budget = mask, naive_budget(step, 36, 24, 9, 30, schedule)
-            # ties are exact in float32, and only there: the naive rule chooses on the library's own scores
+            # ties are exact only in float32, so the naive rule uses the library's scores
             mask = naive_keep(allocator.scores(), budget)
             if not tied:
                 np.testing.assert_array_equal(mask, naive_keep(ema, budget))
@@ -86,7 +86,7 @@ def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_with_the_authors_choices_the_masks_are_those_of_their_rule(tied: bool) -> None:
+def test_with_the_authors_options_the_masks_follow_their_rule(tied: bool) -> None:
     """Their scores, from whole matrices, and their threshold, over a whole schedule."""
     model, config = wrapped(prune_interval=1, selection="threshold")
     allocator = RankAllocator(model, config, 40)
@@ -105,10 +105,10 @@ def test_with_the_authors_choices_the_masks_are_those_of_their_rule(tied: bool) 
         if decision is not None:
             budget = naive_budget(step, 36, 24, 6, 20)
             np.testing.assert_array_equal(allocator.mask, naive_authors_keep(allocator.scores(), budget))
-            # One is pruned even while the budget still holds all.
+            # One is pruned even while the budget still includes all.
             missing.append(min(budget, 35) - decision.live)
     assert min(missing) == 0
-    # Ties at the threshold go together, so that fewer stay than the budget allows.
+    # Ties at the threshold are pruned together, so fewer stay than the budget allows.
     assert (max(missing) > 0) == tied
 
 
@@ -130,7 +130,7 @@ def test_tied_components_really_tie_and_the_budget_is_still_exact() -> None:
     assert len(allocator.scores()[:5].unique()) == 1
 
 
-def test_a_pruned_component_that_becomes_important_grows_back() -> None:
+def test_pruned_component_that_becomes_important_is_regrown() -> None:
     model, config = wrapped(prune_interval=1, warmup_ratio=0.0, beta=0.0, score="abs_c", schedule="fast_first")
     allocator = RankAllocator(model, config, 40)
     c = allocator.layers[0].c
@@ -221,7 +221,7 @@ def test_select_ranks_nan_lowest_and_breaks_ties_by_index() -> None:
     assert choice.threshold == 1.0
 
 
-def test_select_with_costs_passes_over_what_no_longer_fits() -> None:
+def test_select_with_costs_skips_components_that_no_longer_fit() -> None:
     choice = select(np.array([5.0, 4.0, 3.0]), 6, np.array([4, 3, 2]))
     assert choice.mask.tolist() == [True, False, True]
 
@@ -244,7 +244,7 @@ def test_sensitivity_is_scale_times_its_gradient() -> None:
     torch.testing.assert_close(allocator.scores(), expected)
 
 
-def test_a_step_left_out_is_refused() -> None:
+def test_skipped_step_is_refused() -> None:
     model, config = wrapped()
     allocator = RankAllocator(model, config, 40)
     allocator.step(1)
@@ -252,7 +252,7 @@ def test_a_step_left_out_is_refused() -> None:
         allocator.step(3)
 
 
-def test_state_of_a_run_of_another_length_is_refused_before_the_final_mask_only() -> None:
+def test_state_of_a_run_of_another_length_is_refused_only_before_the_final_mask() -> None:
     model, config = wrapped(prune_interval=1)
     allocator = RankAllocator(model, config, 40)
     for step in range(1, 21):
@@ -276,12 +276,12 @@ def test_state_of_other_shapes_is_refused() -> None:
 
 def test_a_model_that_was_not_wrapped_is_refused() -> None:
     model, _ = build()
-    with pytest.raises(ValueError, match="holds no dynamic-rank components"):
+    with pytest.raises(ValueError, match="has no dynamic-rank components"):
         RankAllocator(model, DynamicRankConfig(), 1000)
 
 
-def steered(wishes: Any, total: int = 60, save_at: int | None = None, **options: Any) -> list[Any]:
-    """A run with `wishes` {step: [(name, *arguments)]} given before that step; masks, budgets and decisions by step.
+def steered(actions: Any, total: int = 60, save_at: int | None = None, **options: Any) -> list[Any]:
+    """A run steered by `actions` {step: [(name, *arguments)]} before that step; masks, budgets and decisions by step.
 
     With `save_at` it goes on in a new allocator and model from the state of that step.
     """
@@ -290,7 +290,7 @@ def steered(wishes: Any, total: int = 60, save_at: int | None = None, **options:
     history = []
     for step in range(1, total + 1):
         shake(model, step)
-        for name, *arguments in wishes.get(step, []):
+        for name, *arguments in actions.get(step, []):
             getattr(allocator, name)(*arguments)
         decision = allocator.step(step)
         history.append((allocator.mask.copy(), allocator.live, decision, allocator.is_final))
@@ -306,7 +306,7 @@ def pruned_at(history: Any) -> list[int]:
     return [step for step, (_, _, decision, _) in enumerate(history, start=1) if decision is not None]
 
 
-def test_held_pruning_waits_and_is_made_up_for_after_the_release() -> None:
+def test_held_pruning_catches_up_after_the_release() -> None:
     # Window 9 to 30: prunings at 12, 16, 20, 24, 28, 30.
     within = steered({13: [("hold",)], 22: [("release",)]})
     assert pruned_at(within) == [12, 24, 28, 30]
@@ -322,7 +322,7 @@ def test_held_pruning_waits_and_is_made_up_for_after_the_release() -> None:
 
 
 def test_steering_at_and_around_the_first_step_of_the_window() -> None:
-    # Window 9 to 30: prunings at 9, 13, 17, 21, 25, 29, 30; the first takes nothing away.
+    # Window 9 to 30: prunings at 9, 13, 17, 21, 25, 29, 30; the first removes nothing.
     plain = steered({}, pruning_phase="window")
     assert pruned_at(plain) == [9, 13, 17, 21, 25, 29, 30]
     first = plain[8][2]
@@ -338,7 +338,7 @@ def test_steering_at_and_around_the_first_step_of_the_window() -> None:
     assert lower[-1][1] == 12
 
 
-def test_freezing_keeps_the_mask_of_that_moment_for_good() -> None:
+def test_freezing_makes_the_current_mask_final() -> None:
     history = steered({19: [("freeze",)]})
     assert pruned_at(history) == [12, 16, 19]
     decision = history[18][2]
@@ -353,7 +353,7 @@ def test_freezing_keeps_the_mask_of_that_moment_for_good() -> None:
 
 
 @pytest.mark.parametrize("target", [1, 3])
-def test_another_target_bends_the_budget_from_the_next_pruning_on(target: int) -> None:
+def test_new_target_changes_the_budget_from_the_next_pruning_on(target: int) -> None:
     history = steered({19: [("set_target", target)]})
     assert pruned_at(history) == [12, 16, 20, 24, 28, 30]
     for step in (12, 16):
@@ -363,19 +363,19 @@ def test_another_target_bends_the_budget_from_the_next_pruning_on(target: int) -
 
 
 @pytest.mark.parametrize("save_at", [5, 14, 18, 19, 20, 30, 36, 45])
-def test_a_steered_run_that_resumes_at_any_step_is_the_uninterrupted_one(save_at: int | None) -> None:
-    for wishes in (
+def test_steered_run_resumed_at_any_step_equals_the_uninterrupted_one(save_at: int | None) -> None:
+    for actions in (
         {13: [("hold",)], 35: [("set_target", 1), ("release",)]},
         {19: [("freeze",)]},
         {6: [("set_target", 1)], 17: [("hold",)], 18: [("release",)]},
     ):
-        whole, cut = steered(wishes), steered(wishes, save_at=save_at)
+        whole, cut = steered(actions), steered(actions, save_at=save_at)
         for (mask, live, decision, final), (mask2, live2, decision2, final2) in zip(whole, cut, strict=True):
             assert (mask == mask2).all()
             assert (live, decision, final) == (live2, decision2, final2)
 
 
-def test_steering_after_the_final_mask_is_refused_with_what_to_do() -> None:
+def test_steering_after_the_final_mask_is_refused_with_the_fix() -> None:
     model, config = wrapped()
     allocator = RankAllocator(model, config, 60)
     for step in range(1, 31):
@@ -384,11 +384,11 @@ def test_steering_after_the_final_mask_is_refused_with_what_to_do() -> None:
         with pytest.raises(ValueError, match=r"final since step 30\. Fork the run from a checkpoint before"):
             wish()
     fresh = RankAllocator(*wrapped(), 60)
-    with pytest.raises(ValueError, match="target_rank=4 is not within 1 and initial_rank=3"):
+    with pytest.raises(ValueError, match="target_rank=4 must be between 1 and initial_rank=3"):
         fresh.set_target(4)
 
 
-def test_a_forks_own_schedule_takes_over_where_the_mask_is_not_final() -> None:
+def test_schedule_of_a_fork_takes_over_if_the_mask_is_not_final() -> None:
     model, config = wrapped(prune_interval=4)
     allocator = RankAllocator(model, config, 60)
     for step in range(1, 21):
@@ -402,7 +402,7 @@ def test_a_forks_own_schedule_takes_over_where_the_mask_is_not_final() -> None:
     assert longer.is_final
     assert longer.live == 12
     shorter = RankAllocator(model, config, 40)
-    with pytest.raises(ValueError, match="this schedule ends at step 20: raise prune_end_ratio"):
+    with pytest.raises(ValueError, match="this schedule ends at step 20: increase prune_end_ratio"):
         shorter.load_state_dict(state)
     for step in range(21, 31):
         allocator.step(step)

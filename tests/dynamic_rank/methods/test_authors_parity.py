@@ -1,4 +1,4 @@
-"""The library next to the authors' rules, step by step, on the tensors of a real training."""
+"""The library compared with the authors' rules, step by step, on the tensors of a real training."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def tensors(model):
 
 
 class Before(TrainerCallback):
-    """Stands before the method's callback: does the authors' steps on the same tensors."""
+    """Runs before the method's callback and applies the authors' rules to the same tensors."""
 
     def __init__(self):
         self.ema = np.zeros((12, START))
@@ -39,7 +39,7 @@ class Before(TrainerCallback):
         self.is_tied = False
 
     def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
-        # As the batch saw them: this step's loss had the term of these tensors.
+        # The tensors during the batch, from which the term in this step's loss was computed.
         self.regularizer = regularizer([(A, B) for A, B, _ in tensors(model)], START)
 
     def on_step_end(self, args, state, control, model, **kwargs):
@@ -55,7 +55,7 @@ class Before(TrainerCallback):
 
 
 class After(TrainerCallback):
-    """Stands after it: holds both against each other."""
+    """Runs after the method's callback and compares both."""
 
     def __init__(self, before, method):
         self.before, self.method, self.prunings, self.checked = before, method, [], 0
@@ -73,7 +73,7 @@ class After(TrainerCallback):
             self.prunings.append(step)
             count = pruned_count(step, TOTAL, before.ema.size, START, END)
             assert snapshot.decision.budget == before.ema.size - count
-        # The authors take at least one away, and all that tie with it: only there the exact rule differs.
+        # The authors prune at least one component, and all ties with it: only there the exact rule differs.
         offset, _ = window_offset(step, TOTAL)
         at_least_one = offset >= 0 and pruned_count(max(self.prunings or [step]), TOTAL, 36, START, END) == 0
         if self.method.config.selection == "threshold" or not (at_least_one or before.is_tied):
@@ -112,7 +112,7 @@ def check_start(start):
         parts = [module[which] / start_bound(fan_in(module[which])) for module in start]
         shares = np.abs(np.concatenate([part.ravel() for part in parts]))
         assert shares.max() <= 1
-        # About a thousand draws: the largest of them is near the bound, and their quantiles are those of the uniform.
+        # About a thousand values: the largest is near the bound, and the quantiles are those of a uniform distribution.
         assert shares.max() > 0.99
         np.testing.assert_allclose(np.quantile(shares, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.06)
     assert all((c == 0).all() for *_, c in start)
@@ -128,21 +128,21 @@ def check_weight_decay(trainer):
 
 
 @pytest.mark.parametrize("selection", ["exact", "threshold"])
-def test_start_schedule_scores_masks_and_regulariser_are_the_authors(tmp_path, selection):
+def test_initialisation_schedule_scores_masks_and_regulariser_match_the_authors(tmp_path, selection):
     start, trainer, after = train_beside_the_authors(tmp_path, selection=selection, compact=False)
     check_start(start)
     check_weight_decay(trainer)
     assert after.prunings == [9, 13, 17, 21, 25, 29, 30]
-    # exact: all but steps 9 to 20, where the schedule takes nothing yet and the authors take one.
+    # exact: all but steps 9 to 20, where the schedule prunes nothing yet and the authors prune one.
     assert after.checked == (TOTAL if selection == "threshold" else TOTAL - (21 - 9))
 
 
-def test_the_comparison_sees_another_phase(tmp_path):
+def test_comparison_detects_another_pruning_phase(tmp_path):
     with pytest.raises(AssertionError):
         train_beside_the_authors(tmp_path, pruning_phase="absolute")
 
 
-def test_the_comparison_sees_another_start(tmp_path):
+def test_comparison_detects_another_initialisation(tmp_path):
     start, trainer, _ = train_beside_the_authors(tmp_path, init="small_random")
     with pytest.raises(AssertionError):
         check_start(start)
@@ -150,11 +150,11 @@ def test_the_comparison_sees_another_start(tmp_path):
         check_weight_decay(trainer)
 
 
-# Totals of which 15 % is a whole step. Of others the authors' program counts the steps on both sides as the first.
+# Totals of which 15 % is an integer. For others, the authors' program counts the steps on both sides as the first.
 @pytest.mark.parametrize("total", [20, 40, 100, 1000, 1100, 4380, 10_000])
 @pytest.mark.parametrize("ranks", [(12, 8), (6, 4), (3, 2), (9, 4)])
 @pytest.mark.parametrize("interval", [1, 7, 100])
-def test_pruning_steps_and_budgets_are_the_authors(total, ranks, interval):
+def test_pruning_steps_and_budgets_match_the_authors(total, ranks, interval):
     start, end = ranks
     n_components = 72 * start
     config = DynamicRankConfig(target_rank=end, initial_rank=start, prune_interval=min(interval, total // 4))
@@ -163,7 +163,7 @@ def test_pruning_steps_and_budgets_are_the_authors(total, ranks, interval):
     assert schedule.pruning_steps() == steps
     for step in steps:
         theirs = n_components - pruned_count(step, total, n_components, start, end)
-        # They multiply in floating point, where a whole product may come out just below: one component more is left.
+        # They multiply in floating point, where an integer product may be slightly too low: one more component is kept.
         assert theirs - schedule.budget(step) in (0, 1)
         exact = (start - end) * 72 * (step - schedule.t_i) ** 3 / (schedule.t_f - schedule.t_i) ** 3
         assert theirs == schedule.budget(step) or abs(exact - round(exact)) < 1e-9

@@ -67,7 +67,7 @@ def test_live_components_in_the_model_equal_the_budget_after_every_pruning(tmp_p
     assert cut == (final if compact else [3] * 12)
 
 
-def test_snapshots_come_at_begin_every_step_and_end_with_one_layout(tmp_path):
+def test_snapshots_are_reported_at_the_start_every_step_and_the_end_in_one_layout(tmp_path):
     snapshots = []
     train(tmp_path, on_snapshot=snapshots.append)
     assert [s.step for s in snapshots] == list(range(21))
@@ -91,7 +91,7 @@ def test_a_snapshot_costs_one_copy_to_the_host(tmp_path, monkeypatch):
     original = snapshot.to_host
     monkeypatch.setattr("dynamic_rank.allocation.allocator.to_host", lambda t: copies.append(t.nbytes) or original(t))
     train(tmp_path, on_snapshot=lambda s: None)
-    # one a step from 0 to 10; two bytes a score, four where a pruning decides (3, 5, 7, 9, 10), and four for the DEM value
+    # one per step from 0 to 10: two bytes per score, four at a pruning (3, 5, 7, 9, 10), and four for the DEM value
     between, pruning = 2 * 36 + 4, 4 * 36 + 4
     assert copies == [2 * 36, *[between] * 2, *[pruning, between] * 3, pruning, pruning]
 
@@ -125,7 +125,7 @@ def test_packed_snapshots_are_little_endian_halves_and_bits(tmp_path):
     assert np.isnan(np.frombuffer(broken.pack_scores(), "<f2")).all()
 
 
-def test_the_loss_carries_the_dem_term_until_pruning_ends_and_not_in_evaluation(tmp_path):
+def test_loss_includes_the_dem_term_until_pruning_ends_but_not_in_evaluation(tmp_path):
     trainer, method, _ = train(tmp_path)
     inputs = batch() | {"labels": torch.tensor([0, 1, 0, 1])}
     trainer.model.eval()
@@ -141,10 +141,10 @@ def test_the_loss_carries_the_dem_term_until_pruning_ends_and_not_in_evaluation(
     torch.testing.assert_close(trainer.compute_loss(trainer.model, dict(inputs)), expected)
 
 
-def test_c_has_a_learning_rate_of_its_own_under_the_scheduler(tmp_path):
+def test_c_has_its_own_learning_rate_with_a_scheduler(tmp_path):
     trainer, _, _ = train(tmp_path, options={"c_lr_scale": 5.0}, max_steps=19)
     scales = {id(layer.c) for layer in components_of(trainer.model).layers}
-    # Weight decay applies to all, so that Trainer's group without it is empty.
+    # Weight decay applies to all parameters, so Trainer's group without it is empty.
     for group in filter(lambda group: group["params"], trainer.optimizer.param_groups):
         assert group["initial_lr"] == pytest.approx(5e-2 if id(group["params"][0]) in scales else 1e-2)
         assert len({id(p) in scales for p in group["params"]}) <= 1
@@ -169,7 +169,7 @@ def test_the_adapter_of_a_trained_run_loads_as_plain_lora(tmp_path):
     assert method.kept_parameters().head == 16 * 2 + 2
 
 
-def test_exporting_in_mid_run_does_not_disturb_it(tmp_path):
+def test_exporting_during_training_changes_nothing(tmp_path):
     class Export(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
             self.method.export(tmp_path / "now")
@@ -219,7 +219,7 @@ def test_full_trains_every_weight_and_exports_a_model(tmp_path):
     assert torch.equal(logits(loaded, batch()), logits(trainer.model, batch()))
 
 
-def test_the_best_checkpoint_is_one_after_the_final_mask_and_is_loaded(tmp_path):
+def test_best_checkpoint_is_from_after_the_final_mask_and_is_loaded(tmp_path):
     changes = {
         "eval_strategy": "steps",
         "eval_steps": 4,
@@ -227,7 +227,7 @@ def test_the_best_checkpoint_is_one_after_the_final_mask_and_is_loaded(tmp_path)
         "save_steps": 4,
         "load_best_model_at_end": True,
         "metric_for_best_model": "eval_loss",
-        "learning_rate": 1.0,  # so high that the loss is lowest early
+        "learning_rate": 1.0,  # so high that the loss is lowest at an early step
     }
     trainer, _method, _ = train(tmp_path, **changes)
     assert trainer.state.best_global_step >= 12
@@ -255,7 +255,9 @@ def test_a_trainer_without_the_methods_callback_is_refused(tmp_path):
     trainer = make_trainer_class(Trainer)(
         model=method.prepare(model, task), args=arguments(tmp_path), method=method, train_dataset=Rows()
     )
-    with pytest.raises(RuntimeError, match=r"no DynamicRankCallback.*callbacks=method.callbacks"):
+    with pytest.raises(
+        RuntimeError, match=r"does not have this method.s DynamicRankCallback.*callbacks=method.callbacks"
+    ):
         trainer.train()
 
 
@@ -266,7 +268,7 @@ def plain_trainer(folder, config, callback, **changes):
     )
 
 
-def test_the_callback_alone_prunes_in_a_plain_trainer_and_says_that_the_dem_term_is_missing(tmp_path):
+def test_callback_alone_prunes_in_a_plain_trainer_and_warns_about_the_missing_dem_term(tmp_path):
     warned, snapshots = [], []
     config = DynamicRankConfig(target_rank=2, prune_interval=2)
     callback = DynamicRankCallback(config, snapshots.append, on_warning=lambda code, text: warned.append((code, text)))
@@ -277,37 +279,37 @@ def test_the_callback_alone_prunes_in_a_plain_trainer_and_says_that_the_dem_term
     assert sum(layer.A.shape[0] for layer in components_of(trainer.model).layers) == 24
 
 
-def test_without_a_hook_warnings_are_python_warnings(tmp_path):
+def test_warnings_without_a_hook_are_python_warnings(tmp_path):
     config = DynamicRankConfig(target_rank=2, prune_interval=2)
     trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config), max_steps=20)
     with pytest.warns(RankWarning, match=r"\[dem_missing\]"):
         trainer.train()
 
 
-def test_a_plain_trainer_with_eta_zero_is_quiet_and_checkpoints_our_state(tmp_path):
+def test_plain_trainer_with_eta_zero_gives_no_warning_and_saves_the_rank_state(tmp_path):
     config = DynamicRankConfig(target_rank=2, prune_interval=2, eta=0)
     trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config), save_strategy="steps", save_steps=20)
     trainer.train()
     assert (tmp_path / "checkpoint-20" / "rank_state.json").is_file()
-    # What a plain Trainer saves of the model is a plain LoRA too.
+    # A plain Trainer also saves a plain LoRA.
     loaded = PeftModel.from_pretrained(build()[0], tmp_path / "checkpoint-20")
     torch.testing.assert_close(logits(loaded, batch()), logits(trainer.model, batch()), rtol=1e-6, atol=1e-6)
 
 
-def test_a_callback_on_a_model_that_was_not_wrapped_is_refused(tmp_path):
+def test_callback_on_a_model_that_was_not_wrapped_is_refused(tmp_path):
     model, _ = build()
     callback = DynamicRankCallback(DynamicRankConfig(target_rank=2, prune_interval=2))
     trainer = Trainer(model=model, args=arguments(tmp_path), train_dataset=Rows(), callbacks=[callback])
-    with pytest.raises(ValueError, match="holds no dynamic-rank components"):
+    with pytest.raises(ValueError, match="has no dynamic-rank components"):
         trainer.train()
 
 
-def test_a_run_too_short_for_the_schedule_is_refused_at_its_begin(tmp_path):
+def test_run_too_short_for_the_schedule_is_refused_at_the_start(tmp_path):
     with pytest.raises(ValueError, match="prune_interval=100 does not fit"):
         train(tmp_path, options={"prune_interval": 100})
 
 
-def test_diverged_scores_are_reported_once_and_the_budget_still_holds(tmp_path):
+def test_nan_scores_cause_one_warning_and_the_budget_stays_exact(tmp_path):
     class Poison(TrainerCallback):
         def on_step_begin(self, args, state, control, model, **kwargs):
             if state.global_step == 5:
@@ -322,7 +324,7 @@ def test_diverged_scores_are_reported_once_and_the_budget_still_holds(tmp_path):
     assert np.isnan(final.scores).any()
 
 
-def test_a_run_that_stops_before_the_final_mask_says_so(tmp_path):
+def test_run_that_stops_before_the_final_mask_causes_a_warning(tmp_path):
     class Stop(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
             control.should_training_stop = state.global_step == 5
@@ -332,14 +334,14 @@ def test_a_run_that_stops_before_the_final_mask_says_so(tmp_path):
     assert [code for code, _ in warned] == ["stopped_before_final_mask"]
 
 
-def test_a_budget_that_cannot_move_is_reported(tmp_path):
+def test_budget_that_cannot_change_causes_a_warning(tmp_path):
     _, _, warned = train(tmp_path, options={"initial_rank": 2})
     assert [code for code, _ in warned] == ["budget_unmoved"]
 
 
-def test_modules_that_all_end_at_one_rank_are_reported(tmp_path):
+def test_equal_final_ranks_cause_a_warning(tmp_path):
     class Even(TrainerCallback):
-        """Leaves the first two components of every module alone in having a size."""
+        """Sets all but the first two components of every module to zero."""
 
         def on_optimizer_step(self, args, state, control, model, **kwargs):
             with torch.no_grad():
@@ -350,7 +352,7 @@ def test_modules_that_all_end_at_one_rank_are_reported(tmp_path):
     assert [code for code, _ in warned] == ["ranks_equal"]
 
 
-def test_an_optimizer_that_cannot_be_cut_leaves_the_mask_applied(tmp_path):
+def test_mask_stays_applied_if_the_optimizer_cannot_be_compacted(tmp_path):
     probe = Probe()
     _, _, warned = train(tmp_path, extra=[probe], optim="adafactor")
     assert [code for code, _ in warned] == ["compaction_unavailable"]
@@ -387,7 +389,7 @@ def test_callbacks_of_an_earlier_call_are_refused(tmp_path):
     trainer = make_trainer_class(Trainer)(
         model=model, args=arguments(tmp_path), method=method, train_dataset=Rows(), callbacks=stale
     )
-    with pytest.raises(RuntimeError, match="from the last call"):
+    with pytest.raises(RuntimeError, match="result of the latest call"):
         trainer.train()
 
 
@@ -401,7 +403,7 @@ def test_activation_checkpointing_changes_no_rank(tmp_path, reentrant):
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_a_compiled_model_takes_the_same_decisions_and_is_compacted(tmp_path, backend):
+def test_compiled_model_makes_the_same_decisions_and_is_compacted(tmp_path, backend):
     plain, compiled = [], []
     options = {"target_rank": 1, "initial_rank": 4, "score": "norm", "lora_dropout": 0.0}
     train(tmp_path, options=options, on_snapshot=plain.append)
@@ -428,7 +430,7 @@ def test_a_bf16_base_keeps_float32_components_and_exports(tmp_path):
     torch.testing.assert_close(logits(loaded, batch()), logits(model, batch()), rtol=1e-2, atol=1e-2)
 
 
-def test_the_adapter_can_be_switched_off_and_on_after_compaction(tmp_path):
+def test_adapter_can_be_disabled_and_enabled_after_compaction(tmp_path):
     options = {"target_rank": 1, "initial_rank": 4, "score": "norm"}
     trainer, method, _ = train(tmp_path, options=options)
     model = trainer.model

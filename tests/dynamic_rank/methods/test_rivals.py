@@ -1,4 +1,4 @@
-"""The methods beside dynamic_rank: each trains, shows its ranks, counts, exports; and does what its paper says."""
+"""The other methods: each trains, reports ranks, counts parameters, exports, and follows its paper."""
 
 import json
 
@@ -52,7 +52,7 @@ def train(folder, key, options=None, kind="bert", on_snapshot=None, **changes):
 
 
 @pytest.mark.parametrize("key", OPTIONS)
-def test_every_method_shows_ranks_counts_and_exports_a_plain_lora(tmp_path, key):
+def test_every_method_reports_ranks_counts_parameters_and_exports_a_plain_lora(tmp_path, key):
     snapshots = []
     trainer, method, warned = train(tmp_path, key, on_snapshot=snapshots.append)
     assert not warned
@@ -82,7 +82,7 @@ def test_every_method_shows_ranks_counts_and_exports_a_plain_lora(tmp_path, key)
 
 @pytest.mark.parametrize("kind", ["llama", "bart", "t5", "gpt2"])
 @pytest.mark.parametrize("key", ["adalora", "lora", "lora_shrink", "sora"])
-def test_every_method_takes_decoders_and_encoder_decoders(tmp_path, key, kind):
+def test_every_method_supports_decoders_and_encoder_decoders(tmp_path, key, kind):
     model, task = build(kind)
     method = create_method(key, OPTIONS[key])
     model = method.prepare(model, task)
@@ -114,7 +114,7 @@ def test_a_trainer_without_the_methods_callback_is_refused(tmp_path, key):
 
 
 def test_adalora_scores_and_masks_are_those_of_pefts_allocator():
-    """Both get the same factors and gradients at every step; PEFT's budget is rounded down, so it is given ours."""
+    """Both get the same factors and gradients at every step; PEFT rounds the budget down, so it gets ours."""
     model, task = build()
     config = create_method("adalora", {"target_rank": 2, "prune_interval": 2}).config
     model = wrap(model, config, task)
@@ -180,7 +180,7 @@ def test_the_orthogonal_term_is_pefts():
     assert all(layer.A.grad.abs().sum() > 0 for layer in components_of(model).layers)
 
 
-def test_adalora_adds_its_term_in_training_only(tmp_path):
+def test_adalora_adds_its_term_only_in_training(tmp_path):
     trainer, _, _ = train(tmp_path, "adalora", {"lora_dropout": 0.0})
     inputs = batch() | {"labels": torch.tensor([0, 1, 0, 1])}
     for module in trainer.model.modules():
@@ -203,7 +203,7 @@ def test_adalora_without_gradients_is_refused():
 # ---------------------------------------------------------------- eva
 
 
-def test_eva_deals_out_the_ranks_that_peft_deals_out(tmp_path):
+def test_eva_assigns_the_same_ranks_as_peft(tmp_path):
     snapshots = []
     _, method, _ = train(tmp_path, "eva", on_snapshot=snapshots.append, max_steps=2)
     batches = [batch(seed=seed, size=8) for seed in range(8)]
@@ -244,7 +244,7 @@ def test_eva_deals_out_the_ranks_that_peft_deals_out(tmp_path):
         ({"rank": 6}, "up to 12 components, and the largest batch has 7 tokens to find them in"),
     ],
 )
-def test_eva_refuses_what_peft_would_search_for_ever(options, why, capsys):
+def test_eva_refuses_batches_on_which_peft_would_loop_forever(options, why, capsys):
     model, task = build()
     method = create_method("eva", options)
 
@@ -257,16 +257,16 @@ def test_eva_refuses_what_peft_would_search_for_ever(options, why, capsys):
     assert "skipping" not in capsys.readouterr().out
 
 
-def test_eva_ends_when_its_directions_never_stand_still(monkeypatch):
+def test_eva_fails_if_its_directions_never_converge(monkeypatch):
     monkeypatch.setattr("dynamic_rank.methods.eva.MOST_BATCHES", 7)
     model, task = build()
     method = create_method("eva", {"rank": 2, "tau": 0.999999999})
     method.prepare(model, task)
-    with pytest.raises(ValueError, match=r"still move after 7 batches; lower tau=1"):
+    with pytest.raises(ValueError, match=r"have not converged after 7 batches; lower tau=1"):
         method.initialize([batch(seed=seed) for seed in range(3)])
 
 
-def test_eva_stops_between_two_batches_when_it_is_asked():
+def test_eva_stops_between_two_batches_on_request():
     model, task = build()
     method = create_method("eva", {"rank": 2, "tau": 0.999999999})
     method.prepare(model, task)
@@ -282,7 +282,7 @@ def test_eva_stops_between_two_batches_when_it_is_asked():
     assert len(asked) == 21
 
 
-def test_eva_passes_over_small_batches_without_a_word(capsys):
+def test_eva_skips_small_batches_silently(capsys):
     model, task = build()
     method = create_method("eva", {"rank": 4})
     method.prepare(model, task)
@@ -291,7 +291,7 @@ def test_eva_passes_over_small_batches_without_a_word(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_eva_in_a_plain_trainer_that_never_saw_the_data_is_refused(tmp_path):
+def test_eva_in_a_plain_trainer_without_initialize_is_refused(tmp_path):
     method = create_method("eva", {"rank": 2})
     model = method.prepare(*build())
     trainer = Trainer(model=model, args=arguments(tmp_path), train_dataset=Rows(), callbacks=method.callbacks())
@@ -336,7 +336,7 @@ def test_shrinking_keeps_the_strongest_singular_directions(allocation):
         torch.testing.assert_close((pair.scaling * pair.B @ pair.A).detach(), best, rtol=1e-4, atol=1e-5)
 
 
-def test_singular_directions_need_no_whole_matrix_and_rebuild_the_update():
+def test_singular_directions_reproduce_the_update():
     method = create_method("lora_shrink", {"target_rank": 1})
     method.prepare(*build())
     updates = random_pairs(method)
@@ -346,7 +346,7 @@ def test_singular_directions_need_no_whole_matrix_and_rebuild_the_update():
         torch.testing.assert_close(s, torch.linalg.svdvals(updates[pair.name])[:4], rtol=1e-4, atol=1e-5)
 
 
-def test_shrinking_happens_after_the_named_step_and_training_goes_on(tmp_path):
+def test_shrinking_happens_after_the_given_step_and_training_continues(tmp_path):
     snapshots = []
     trainer, method, _ = train(tmp_path, "lora_shrink", {"shrink_at_ratio": 0.6}, on_snapshot=snapshots.append)
     assert [s.step for s in snapshots if s.is_pruning_step] == [12]
@@ -357,8 +357,8 @@ def test_shrinking_happens_after_the_named_step_and_training_goes_on(tmp_path):
     assert trainer.optimizer.state[pair.A]["step"] == 8
 
 
-def test_an_initial_rank_above_a_modules_size_is_refused():
-    with pytest.raises(ValueError, match="initial_rank=32 is above the size of"):
+def test_initial_rank_above_the_size_of_a_module_is_refused():
+    with pytest.raises(ValueError, match="initial_rank=32 is larger than"):
         create_method("lora_shrink", {"target_rank": 8}).prepare(*build())
 
 
@@ -377,7 +377,7 @@ def test_the_gates_take_the_proximal_step(tmp_path):
     torch.testing.assert_close(method.gates(), naive)
 
 
-def test_gates_close_while_training_and_the_last_snapshot_lists_them(tmp_path):
+def test_gates_close_during_training_and_the_last_snapshot_lists_them(tmp_path):
     snapshots = []
     _, method, _ = train(tmp_path, "sora", on_snapshot=snapshots.append)
     assert snapshots[0].live == 36
@@ -387,7 +387,7 @@ def test_gates_close_while_training_and_the_last_snapshot_lists_them(tmp_path):
     assert sum(method.live_ranks().values()) == snapshots[-1].live
 
 
-def test_gates_that_never_close_are_reported(tmp_path):
+def test_gates_that_never_close_cause_a_warning(tmp_path):
     _, _, warned = train(tmp_path, "sora", {"sparse_lambda": 1e-6})
     assert warned == ["ranks_equal"]
 

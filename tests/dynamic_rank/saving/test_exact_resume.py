@@ -1,4 +1,4 @@
-"""A run stopped at any step and resumed by a new model, method and Trainer is the run that was never stopped."""
+"""A run that is stopped at any step and resumed with a new model, method and Trainer equals an uninterrupted run."""
 
 import json
 from pathlib import Path
@@ -65,7 +65,7 @@ def run(
     options: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Life:
-    """One run, as a process of its own would do it."""
+    """One run, as in a separate process."""
     model, task = build()
     method = create_method(key, OPTIONS[key] | (options or {}))
     model = method.prepare(model, task)
@@ -125,7 +125,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "random": {"score": "random"},
     "scaled c": {"c_lr_scale": 10.0, "score": "abs_c"},
     "parameters": {"budget_unit": "parameters"},
-    # so few that modules end at rank 0
+    # a budget so small that modules end at rank 0
     "empty modules": {"target_rank": 1, "initial_rank": 4, "score": "norm"},
 }
 
@@ -166,14 +166,14 @@ def test_resume_of_the_rivals_is_bit_identical(tmp_path: Path, key: str, stops: 
         assert_same_run(tmp_path / str(stop_at), whole, key, stop_at)
 
 
-def test_a_run_resumed_twice_is_still_the_same(whole: Any, tmp_path: Path) -> None:
+def test_run_resumed_twice_is_bit_identical(whole: Any, tmp_path: Path) -> None:
     run(tmp_path, stop_at=5)
     run(tmp_path, stop_at=12, resume_from=tmp_path / "checkpoint-5")
     last = run(tmp_path, resume_from=tmp_path / "checkpoint-12")
     assert all(torch.equal(last[2][name], tensor) for name, tensor in whole[2].items())
 
 
-def test_checkpoints_hold_no_pickle_of_ours_and_say_what_they_are(tmp_path: Path) -> None:
+def test_rank_checkpoints_contain_no_pickle_and_record_method_and_versions(tmp_path: Path) -> None:
     run(tmp_path, stop_at=5)
     files = {path.name for path in (tmp_path / "checkpoint-5").iterdir()}
     assert {"rank_state.safetensors", "rank_state.json"} <= files
@@ -191,8 +191,8 @@ def test_resume_with_other_options_is_refused(tmp_path: Path, options: dict[str,
         run(tmp_path, resume_from=tmp_path / "checkpoint-5", options=options)
 
 
-def test_a_checkpoint_from_before_the_pruning_phase_resumes_with_the_names_of_its_rules(tmp_path: Path) -> None:
-    """Such a checkpoint says init='paper' for what is small_random now, and knows no pruning_phase."""
+def test_checkpoint_from_before_the_pruning_phase_resumes_with_the_options_of_its_time(tmp_path: Path) -> None:
+    """Such a checkpoint has init='paper', which is called small_random now, and no pruning_phase."""
     then = {"init": "small_random", "pruning_phase": "absolute"}
     whole = run(tmp_path / "whole", options=then)
     run(tmp_path / "cut", stop_at=5, options=then)
@@ -213,12 +213,12 @@ def test_resume_by_another_method_is_refused(tmp_path: Path) -> None:
         run(tmp_path, "lora", resume_from=tmp_path / "checkpoint-5")
 
 
-def test_a_torn_checkpoint_is_refused_and_passed_over(tmp_path: Path) -> None:
+def test_incomplete_checkpoint_is_refused_and_skipped(tmp_path: Path) -> None:
     run(tmp_path, stop_at=5)
     run(tmp_path, stop_at=7, resume_from=tmp_path / "checkpoint-5")
     older, newer = (tmp_path / name / "rank_state.safetensors" for name in ("checkpoint-5", "checkpoint-7"))
     newer.write_bytes(older.read_bytes())
-    with pytest.raises(ValueError, match="cut off while being written"):
+    with pytest.raises(ValueError, match="is incomplete"):
         run(tmp_path, resume_from=tmp_path / "checkpoint-7")
     assert last_complete_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
     (tmp_path / "checkpoint-5" / "trainer_state.json").write_text('{"epo')
@@ -226,5 +226,5 @@ def test_a_torn_checkpoint_is_refused_and_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no complete checkpoint"):
+    with pytest.raises(ValueError, match="has no complete checkpoint"):
         run(tmp_path, resume_from=Path(tmp_path))

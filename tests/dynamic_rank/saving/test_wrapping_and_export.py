@@ -22,7 +22,7 @@ from tests.dynamic_rank.tiny_models import KINDS, batch, build, logits
 
 @pytest.mark.parametrize("init", ["paper", "zero_b"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_wrapped_model_starts_bit_equal_to_the_base_model(kind: str, init: Init) -> None:
+def test_wrapped_model_is_initially_bit_identical_to_the_base_model(kind: str, init: Init) -> None:
     model, task = build(kind)
     before = logits(model, batch(kind))
     model = wrap(model, DynamicRankConfig(target_rank=2, init=init), task)
@@ -32,7 +32,7 @@ def test_a_wrapped_model_starts_bit_equal_to_the_base_model(kind: str, init: Ini
 @pytest.mark.parametrize("layout", ["uniform", "compact"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_export_loads_as_plain_lora_with_the_same_logits(kind: str, layout: Layout, tmp_path: Path) -> None:
-    """In float64, so that what is seen is the export: its factors are float32, as PEFT's.
+    """In float64, so that only the export affects the result: its factors are float32, as PEFT's.
 
     In float32 the two orders of multiplication differ by what the CPU makes of them: 3e-7 to 1e-5 (Llama, AVX-512).
     """
@@ -47,7 +47,7 @@ def test_export_loads_as_plain_lora_with_the_same_logits(kind: str, layout: Layo
 
 
 def fill(model: Any, seed: int, zero: float = 0.4, scale: float = 0.5) -> None:
-    """Random factors, with some scales at 0, one module empty, and a head that differs from the base's."""
+    """Random factors, some scales at 0, one empty module, and a head that differs from the base model's."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for number, layer in enumerate(components_of(model).layers):
@@ -77,7 +77,7 @@ def test_export_reproduces_the_logits_of_any_state(
     fill(model, seed, zero)
     export_lora(model, folder, layout)
     loaded = PeftModel.from_pretrained(build(kind)[0], folder)
-    # The update of every module, to the last bits of float32: only c and the scaling were multiplied in.
+    # The update of every module, up to rounding in float32: only c and the scaling were multiplied in.
     modules = dict(loaded.get_base_model().named_modules())
     for layer in components_of(model).layers:
         update = layer.scaling * (layer.B.double() * layer.c.double()) @ layer.A.double()
@@ -90,7 +90,7 @@ def test_export_reproduces_the_logits_of_any_state(
                 @ lora.lora_A["default"].weight.double()
             )
         assert torch.linalg.matrix_norm(written - update) <= 1e-6 * torch.linalg.matrix_norm(update)
-    # The logits, with room for what rounding becomes in a random model that a random update has made chaotic.
+    # The logits, with a tolerance for rounding errors that a random model with a random update amplifies.
     expected = logits(model, batch(kind))
     assert (logits(loaded, batch(kind)) - expected).abs().max() <= 1e-3 * max(1.0, expected.abs().max().item())
     ranks = json.loads((folder / "rank_pattern.json").read_text())
@@ -122,17 +122,17 @@ def test_the_exported_config_is_plain_lora_at_scale_one(layout: Layout, tmp_path
     torch.testing.assert_close(logits(loaded.merge_and_unload(), batch()), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_a_compact_export_has_each_modules_own_rank_and_leaves_out_empty_ones(tmp_path: Path) -> None:
+def test_compact_export_has_each_modules_rank_and_leaves_out_empty_modules(tmp_path: Path) -> None:
     config, ranks, tensors = exported(tmp_path, "compact")
     live = {name: rank for name, rank in ranks.items() if rank}
     assert sorted(config["rank_pattern"].values()) == sorted(live.values())
-    # In the model's order, not a set's: the same training gives the same bytes in every process.
+    # In the model's order, not that of a set: the same training writes the same bytes in every process.
     assert config["target_modules"] == list(live)
     found = {name: tensor.shape[0] for name, tensor in tensors.items() if name.endswith("lora_A.weight")}
     assert sorted(found.values()) == sorted(live.values())
 
 
-def test_a_uniform_export_has_every_module_at_one_rank_without_patterns(tmp_path: Path) -> None:
+def test_uniform_export_has_one_rank_and_no_patterns(tmp_path: Path) -> None:
     config, ranks, tensors = exported(tmp_path, "uniform")
     assert config["rank_pattern"] == {}
     assert config["target_modules"] == list(ranks)
@@ -145,7 +145,7 @@ def test_a_uniform_export_has_every_module_at_one_rank_without_patterns(tmp_path
         assert not B[f"base_model.model.{name}.lora_B.weight"][:, rank:].any()
 
 
-def test_a_reader_that_divides_alpha_by_the_tensors_rank_gets_a_uniform_export_right(tmp_path: Path) -> None:
+def test_uniform_export_is_right_for_a_reader_that_divides_alpha_by_the_tensors_rank(tmp_path: Path) -> None:
     """As llama.cpp does: W + alpha / rank(A) * B A. A compact export would give module i r / r_i times its update."""
     config, _, uniform = exported(tmp_path / "uniform", "uniform")
     _, _, compact = exported(tmp_path / "compact", "compact")
@@ -191,13 +191,13 @@ def test_peft_merges_and_swaps_uniform_exports_and_refuses_compact_ones(tmp_path
         hotswap_adapter(compact, str(tmp_path / "compact" / "second"), "default")
 
 
-def test_an_unknown_layout_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_unknown_layout_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     model, task = build()
     with pytest.raises(ValueError, match=r"layout.*uniform"):
         export_lora(wrap(model, DynamicRankConfig(target_rank=2), task), tmp_path, cast(Layout, "padded"))
 
 
-def test_an_untrained_model_exports_an_adapter_that_changes_nothing(tmp_path: Path) -> None:
+def test_export_of_an_untrained_model_changes_nothing(tmp_path: Path) -> None:
     model, task = build("llama")
     before = logits(model, batch())
     export_lora(wrap(model, DynamicRankConfig(target_rank=2), task), tmp_path)
@@ -249,30 +249,30 @@ def test_a_decoder_is_described_in_forward_order() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_no_two_modules_share_a_place_on_the_heatmap(kind: str) -> None:
+def test_no_two_modules_have_the_same_heatmap_cell(kind: str) -> None:
     assert len(set(places(kind))) == len(places(kind))
 
 
-def test_cross_attention_is_told_from_self_attention() -> None:
+def test_cross_attention_is_distinguished_from_self_attention() -> None:
     found = [kind for stack, _, kind in places("bart") if stack == "decoder"]
     assert found[:3] == ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]
     assert "encoder_attn.q_proj" in found
 
 
-def test_given_targets_match_full_names_and_dotted_suffixes() -> None:
+def test_explicit_targets_match_full_names_and_dotted_suffixes() -> None:
     model, _ = build()
     assert len(target_names(model, ["query", "attention.output.dense"])) == 4
     assert target_names(model, "bert.encoder.layer.1.output.dense") == ["bert.encoder.layer.1.output.dense"]
 
 
-def test_a_target_that_matches_nothing_is_refused_with_the_names_there_are() -> None:
+def test_unknown_target_is_refused_with_the_known_names() -> None:
     model, task = build()
     with pytest.raises(ValueError, match=r"'q_proj'.* it has query, key, value, output.dense, intermediate.dense"):
         wrap(model, DynamicRankConfig(target_modules=["query", "q_proj"]), task)
 
 
-def test_a_model_that_carries_an_adapter_is_refused() -> None:
+def test_model_that_already_has_an_adapter_is_refused() -> None:
     model, task = build()
     wrapped = wrap(model, DynamicRankConfig(), task)
-    with pytest.raises(ValueError, match="already carries"):
+    with pytest.raises(ValueError, match="already has"):
         wrap(wrapped, DynamicRankConfig(), task)

@@ -28,7 +28,7 @@ def test_budget_follows_the_equation_at_every_step(kind: ScheduleShape) -> None:
     total=st.integers(1, 1000),
 )
 @settings(max_examples=150, deadline=None)
-def test_budget_and_prunings_are_those_of_the_paper_for_every_config(
+def test_budget_and_prunings_follow_the_paper_for_every_config(
     target: int,
     more: int,
     ends: list[int],
@@ -65,7 +65,7 @@ def test_budget_and_prunings_are_those_of_the_paper_for_every_config(
         )
 
 
-def test_prunings_begin_with_the_window_and_end_with_it() -> None:
+def test_prunings_start_and_end_with_the_window() -> None:
     config = DynamicRankConfig(prune_interval=100)
     schedule = BudgetSchedule(config, 12, 1110)  # window: 166 to 555
     assert schedule.pruning_steps() == [166, 266, 366, 466, 555]
@@ -95,7 +95,7 @@ def test_ratios_are_read_as_decimals() -> None:
     length=st.integers(1, 99),
     kind=st.sampled_from(["slow_first", "fast_first", "linear"]),
 )
-def test_budget_never_rises_and_joins_both_ends(
+def test_budget_never_increases_and_meets_both_ends(
     target: int, more: int, modules: int, total: int, interval: int, begin: int, length: int, kind: ScheduleShape
 ) -> None:
     assume(begin + length <= 100)

@@ -1,4 +1,4 @@
-"""The planned curve is what the schedule does when it is walked step by step, as the allocator does."""
+"""The planned curve equals the schedule followed step by step, as by the allocator."""
 
 import itertools
 from typing import Any, Literal, NamedTuple
@@ -42,7 +42,7 @@ def schedule_of(
 
 
 def walked(schedule: BudgetSchedule, total_steps: int, steering: list[Act]) -> list[tuple[int, int]]:
-    """(step, budget) of every pruning when the schedule is steered and asked step by step."""
+    """(step, budget) of every pruning when the schedule is steered and followed step by step."""
     prunings: list[tuple[int, int]] = []
     live = schedule.initial
     for step in range(1, total_steps + 1):
@@ -121,7 +121,7 @@ def test_steered_curve_is_what_the_schedule_does_step_by_step(
         assert last_pruning(schedule, steering, step) == (passed[-1] if passed else None)
 
 
-def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_release() -> None:
+def test_curve_is_constant_while_held_and_falls_to_the_target_at_the_release() -> None:
     schedule = schedule_of(10, 9, 4, (10, 50), 10, 100)
     held = [Act(step=25, action="hold")]
     curve = steered_curve(schedule, held).points
@@ -131,7 +131,7 @@ def test_curve_stays_where_pruning_is_held_and_falls_to_the_target_at_the_releas
     assert steered_curve(schedule, released).points == [*curve[:3], (70, 30), (100, 30)]
 
 
-def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_takes_no_more_acts() -> None:
+def test_curve_of_a_frozen_mask_ends_at_the_previous_budget_and_ignores_later_actions() -> None:
     schedule = schedule_of(10, 9, 4, (10, 50), 10, 100)
     steering = [Act(step=33, action="freeze"), Act(step=40, action="target", target_rank=2)]
     curve = steered_curve(schedule, steering)
@@ -139,7 +139,7 @@ def test_curve_of_a_frozen_mask_ends_at_the_budget_before_and_takes_no_more_acts
     assert [budget for _, budget in curve.points[3:]] == [naive_budget(30, 90, 40, 10, 50)] * 3
 
 
-def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_steered() -> None:
+def test_curve_of_the_longest_run_is_an_even_selection_with_its_ends_and_steering() -> None:
     schedule = schedule_of(10_000, 512, 1, (1_500_000, 5_000_000), 1, 10_000_000)
     steering = [Act(step=2_000_000, action="hold"), Act(step=3_000_000, action="release")]
     curve = steered_curve(schedule, steering)
@@ -151,7 +151,7 @@ def test_curve_of_the_longest_run_is_an_even_choice_with_its_ends_and_what_was_s
     assert max(gaps) <= curve.pruning_count / 490
 
 
-def test_curve_of_a_thousand_acts_in_ten_million_steps_is_bounded() -> None:
+def test_curve_of_a_thousand_actions_in_ten_million_steps_is_bounded() -> None:
     schedule = schedule_of(10_000, 512, 1, (0, 10_000_000), 1, 10_000_000)
     steering = [Act(step=1 + 9_999 * place, action="target", target_rank=1 + place % 9) for place in range(1000)]
     curve = steered_curve(schedule, steering)

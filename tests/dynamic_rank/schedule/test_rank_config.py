@@ -14,7 +14,7 @@ def test_initial_rank_defaults_to_one_and_a_half_times_the_target_rounded_up() -
     [
         ({"target_rank": 0}, "target_rank=0 .* at least 1"),
         ({"target_rank": 2.5}, "target_rank=2.5 must be a whole number"),
-        ({"target_rank": 8, "initial_rank": 4}, "initial_rank=4 is below target_rank=8; raise"),
+        ({"target_rank": 8, "initial_rank": 4}, "initial_rank=4 is below target_rank=8; set"),
         ({"prune_interval": 0}, "prune_interval=0"),
         ({"lora_alpha": 0}, "lora_alpha=0 must be a number above 0"),
         ({"lora_dropout": 1.0}, "lora_dropout=1.0 must be a number at least 0 and below 1"),
@@ -29,13 +29,13 @@ def test_initial_rank_defaults_to_one_and_a_half_times_the_target_rounded_up() -
         ({"schedule": "cosine"}, "schedule='cosine' is unknown"),
         ({"budget_unit": "bytes"}, "budget_unit='bytes' is unknown"),
         ({"compact": "yes"}, "compact='yes'"),
-        ({"target_modules": []}, "target_modules=\\[\\] names nothing"),
+        ({"target_modules": []}, "target_modules=\\[\\] has no module names"),
         ({"c_lr_scale": 0}, "c_lr_scale=0"),
         ({"seed": -1}, "seed=-1"),
-        ({"selection": "threshold", "budget_unit": "parameters"}, "counts components"),
+        ({"selection": "threshold", "budget_unit": "parameters"}, "does not support budget_unit='parameters'"),
     ],
 )
-def test_config_refuses_what_cannot_work_and_names_field_and_value(changes: dict[str, Any], words: str) -> None:
+def test_invalid_config_is_refused_with_field_and_value(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         DynamicRankConfig(**changes)
 
@@ -47,7 +47,7 @@ def test_a_window_shorter_than_one_interval_is_refused_with_the_fix() -> None:
     config.check_schedule(300)
 
 
-def test_the_advised_number_of_steps_is_enough() -> None:
+def test_recommended_number_of_steps_is_enough() -> None:
     config = DynamicRankConfig(prune_interval=100)
     with pytest.raises(ValueError, match="for about") as refusal:
         config.check_schedule(10)
@@ -76,10 +76,10 @@ def test_config_round_trips_through_a_dict() -> None:
         ("lora_shrink", {"allocation": "best"}, "allocation='best' is unknown; choose one of uniform, global"),
         ("sora", {"sparse_lambda": 0}, "sparse_lambda=0"),
         ("control", {}, "Invalid options of control: .*rank_pattern"),
-        ("control", {"rank_pattern": {}}, "names no module"),
+        ("control", {"rank_pattern": {}}, "has no modules"),
         ("control", {"rank_pattern": {"a": 0}}, "rank 0 for every module"),
         ("control", {"rank_pattern": {"a": -1}}, r"rank_pattern\['a'\]=-1"),
-        ("control", {"rank_pattern": {"a": 1}, "target_modules": ["a"]}, "leave target_modules out"),
+        ("control", {"rank_pattern": {"a": 1}, "target_modules": ["a"]}, "remove target_modules"),
     ],
 )
 def test_create_method_refuses_unknown_names_and_options(name: str, options: dict[str, Any], words: str) -> None:

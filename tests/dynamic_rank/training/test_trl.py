@@ -136,7 +136,7 @@ def test_a_trainer_of_trl_prunes_to_the_exact_budget_and_exports(tmp_path, name,
 
 @pytest.mark.parametrize("name", ["dpo", "kto", "grpo"])
 @pytest.mark.parametrize("init", ["paper", "zero_b"])
-def test_the_reference_of_trl_stays_the_model_that_training_began_with(tmp_path, name, init):
+def test_reference_model_of_trl_stays_the_model_at_the_start_of_training(tmp_path, name, init):
     config = DynamicRankConfig(target_rank=2, prune_interval=2, eta=0, init=init)
     trainer, wrapped, _ = trainer_of(name, tmp_path, "callback", config)
     trainer.train()
@@ -149,8 +149,8 @@ def test_the_reference_of_trl_stays_the_model_that_training_began_with(tmp_path,
     assert not torch.equal(trained, logits(model(), batch("llama")))
 
 
-def test_preferences_are_learned_on_top_of_a_model_that_was_fine_tuned_and_cut(tmp_path):
-    """SFT first, then DPO by the same components: the reference is what SFT left, compaction included."""
+def test_preference_training_continues_from_a_compacted_model(tmp_path):
+    """SFT first, then DPO with the same components: the reference is the result of SFT, including its compaction."""
     config = DynamicRankConfig(target_rank=1, initial_rank=4, prune_interval=2, eta=0, init="zero_b", score="norm")
     trainer, wrapped, _ = trainer_of("sft", tmp_path / "sft", "callback", config)
     trainer.train()

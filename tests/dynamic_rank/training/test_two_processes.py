@@ -1,4 +1,4 @@
-"""Two processes (gloo on the CPU) take the same decisions, hold the same weights, and cut the same tensors."""
+"""Two processes (gloo on the CPU) make the same decisions, have the same weights, and compact the same tensors."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ def test_two_processes_agree_on_every_mask_weight_and_shape(tmp_path):
     assert first["not compacted"]["held"] == [3] * 12
     assert [sum(first[name]["ranks"]) for name in ("compacted", "not compacted", "adalora")] == [24] * 3
     assert min(first["rank 0"]["ranks"]) == 0
-    # Cutting changes no decision and no loss, in two processes as in one.
+    # Compaction changes no decision and no loss, in two processes as in one.
     assert first["compacted"]["ranks"] == first["not compacted"]["ranks"]
     for a, b in zip(first["compacted"]["losses"], first["not compacted"]["losses"], strict=True):
         assert abs(a - b) < 1e-5

@@ -1,4 +1,4 @@
-"""What transformers' Trainer offers works in both forms, the callback in a script and make_trainer_class, or is refused."""
+"""Features of transformers' Trainer work in both forms (callback in a script, make_trainer_class) or are refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class StopAt(TrainerCallback):
 
 
 class Script:
-    """One of both forms of a training script: the trainer, its model, what was warned, and the exported adapter."""
+    """A training script in one of the two forms: the trainer, its model, the warnings, and the exported adapter."""
 
     def __init__(self, form, folder, options=None, extra=(), model=None, base=Trainer, own=None, **changes):
         config = DynamicRankConfig(**(OPTIONS | (options or {})))
@@ -128,7 +128,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize(("offer", "form"), each_once(ACCEPTED, FORMS))
 @pytest.mark.filterwarnings("ignore:.*`?include_num_input_tokens_seen.*", "ignore::FutureWarning")
-def test_it_trains_to_the_exact_budget_compacts_and_exports(tmp_path, form, offer):
+def test_training_meets_the_exact_budget_compacts_and_exports(tmp_path, form, offer):
     torch._dynamo.reset()
     script = Script(form, tmp_path / "out", **ACCEPTED[offer])
     script.trainer.train()
@@ -139,7 +139,7 @@ def test_it_trains_to_the_exact_budget_compacts_and_exports(tmp_path, form, offe
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_optimizer_whose_state_cannot_be_cut_keeps_the_mask_applied(tmp_path, form):
+def test_mask_stays_applied_for_an_optimizer_whose_state_cannot_be_compacted(tmp_path, form):
     script = Script(form, tmp_path, optim="adafactor")
     script.trainer.train()
     assert script.warned == ["compaction_unavailable"]
@@ -163,8 +163,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("offer", REFUSED)
-def test_what_cannot_work_is_refused_by_name(offer):
-    """Most of these need hardware or packages before Trainer itself accepts them, so the check is asked."""
+def test_unsupported_arguments_are_refused_by_name(offer):
+    """Most of these need hardware or packages before Trainer itself accepts them, so the check is called directly."""
     changes, words = REFUSED[offer]
     usual = {"fsdp": None, "deepspeed": None, "n_gpu": 1, "optim": "adamw_torch", "fp16": False, "max_grad_norm": 1.0}
     config = DynamicRankConfig(score="sensitivity")
@@ -174,7 +174,7 @@ def test_what_cannot_work_is_refused_by_name(offer):
 
 
 @pytest.mark.parametrize("key", ["lora", "full", "sora", "lora_shrink", "eva"])
-def test_no_method_trains_on_shards(tmp_path, key):
+def test_every_method_refuses_sharding(tmp_path, key):
     method = create_method(key, {} if key == "full" else {"rank": 2} if key != "lora_shrink" else {"target_rank": 2})
     model = method.prepare(*build())
     trainer = make_trainer_class(Trainer)(
@@ -293,7 +293,7 @@ def test_early_stopping_waits_for_the_final_mask(tmp_path, form):
 
 
 def term_gradients(form, folder, batches, divided, options=None):
-    """What the regulariser alone adds to the gradients of A in the first two optimizer steps, over its weight."""
+    """The contribution of the regulariser to the gradients of A in the first two optimizer steps, divided by its weight."""
     seen = []
 
     class NoLoss(Trainer):
@@ -335,7 +335,7 @@ def test_accumulated_batches_count_the_regulariser_once(tmp_path, form, divided,
             torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-9)
 
 
-def test_a_script_that_divides_the_term_itself_is_left_alone(tmp_path):
+def test_script_that_divides_the_term_itself_is_not_changed(tmp_path):
     config = DynamicRankConfig(**OPTIONS)
     model = wrap(*build()[:1], config, "SEQ_CLS")
     term = components_of(model)
@@ -354,15 +354,15 @@ def test_a_script_that_divides_the_term_itself_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_training_again_is_refused_once_the_ranks_were_cut(tmp_path, form):
+def test_training_again_is_refused_after_compaction(tmp_path, form):
     script = Script(form, tmp_path)
     script.trainer.train()
-    with pytest.raises(RuntimeError, match="compacted already"):
+    with pytest.raises(RuntimeError, match="already compacted"):
         script.trainer.train()
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_evaluating_before_training_needs_nothing(tmp_path, form):
+def test_evaluating_before_training_works(tmp_path, form):
     script = Script(form, tmp_path)
     before = script.trainer.evaluate()["eval_loss"]
     plain = Trainer(model=build()[0], args=arguments(tmp_path), eval_dataset=Rows(16)).evaluate()["eval_loss"]
@@ -393,7 +393,7 @@ def test_resuming_without_skipping_data_works(tmp_path, form):
     assert sum(again.ranks()) == 24
 
 
-def test_a_checkpoint_that_was_not_written_to_its_end_is_refused_by_the_callback(tmp_path):
+def test_incomplete_checkpoint_is_refused_by_the_callback(tmp_path):
     Script("callback", tmp_path, extra=[StopAt(13)]).trainer.train()
     (tmp_path / "checkpoint-13" / "rank_state.json").unlink()
     with pytest.raises(ValueError, match=r"has no rank_state.json.*last_complete_checkpoint"):
@@ -402,11 +402,11 @@ def test_a_checkpoint_that_was_not_written_to_its_end_is_refused_by_the_callback
 
 def test_resuming_the_callback_with_other_options_is_refused(tmp_path):
     Script("callback", tmp_path, extra=[StopAt(5)]).trainer.train()
-    with pytest.raises(ValueError, match=r"option beta=0\.9, this run has 0\.5"):
+    with pytest.raises(ValueError, match=r"option beta=0\.9, but this run has 0\.5"):
         Script("callback", tmp_path, {"beta": 0.5}).trainer.train(resume_from_checkpoint=True)
 
 
-def test_a_checkpoint_of_before_the_pruning_phase_was_an_option_resumes_the_callback(tmp_path):
+def test_callback_resumes_a_checkpoint_from_before_the_pruning_phase(tmp_path):
     old = {"pruning_phase": "absolute", "init": "small_random"}
     whole = Script("callback", tmp_path / "whole", old)
     whole.trainer.train()
@@ -424,7 +424,7 @@ def test_a_checkpoint_of_before_the_pruning_phase_was_an_option_resumes_the_call
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("at", [0, 5, 13])
-def test_out_of_memory_with_auto_find_batch_size_begins_again(tmp_path, form, at):
+def test_out_of_memory_with_auto_find_batch_size_restarts(tmp_path, form, at):
     class Full(TrainerCallback):
         has_failed = False
 
@@ -435,7 +435,7 @@ def test_out_of_memory_with_auto_find_batch_size_begins_again(tmp_path, form, at
 
     script = Script(form, tmp_path, extra=[Full()], auto_find_batch_size=True)
     if at == 13:
-        with pytest.raises(RuntimeError, match=r"compacted already.*auto_find_batch_size"):
+        with pytest.raises(RuntimeError, match=r"already compacted.*auto_find_batch_size"):
             script.trainer.train()
         return
     script.trainer.train()
@@ -443,7 +443,7 @@ def test_out_of_memory_with_auto_find_batch_size_begins_again(tmp_path, form, at
     assert sum(script.ranks()) == 24
 
 
-def test_out_of_memory_after_a_resume_begins_again_from_the_checkpoint(tmp_path):
+def test_out_of_memory_after_a_resume_restarts_from_the_checkpoint(tmp_path):
     class Full(TrainerCallback):
         has_failed = False
 
@@ -459,7 +459,7 @@ def test_out_of_memory_after_a_resume_begins_again_from_the_checkpoint(tmp_path)
     assert sum(again.ranks()) == 24
 
 
-def test_model_init_makes_a_new_model_for_every_training_of_the_callback_form(tmp_path):
+def test_model_init_creates_a_new_model_for_each_training_with_the_callback(tmp_path):
     config = DynamicRankConfig(**OPTIONS, eta=0)
     callback = DynamicRankCallback(config)
     trainer = Trainer(
@@ -473,7 +473,7 @@ def test_model_init_makes_a_new_model_for_every_training_of_the_callback_form(tm
         assert sum(len(layer.kept) for layer in components_of(trainer.model).layers) == 24
 
 
-def test_model_init_is_refused_by_the_class_form(tmp_path):
+def test_trainer_class_refuses_model_init(tmp_path):
     method = create_method("dynamic_rank", OPTIONS)
     with pytest.raises(ValueError, match=r"model_init.*DynamicRankCallback"):
         make_trainer_class(Trainer)(
@@ -496,7 +496,7 @@ def adamw(rate_of_c=1.0):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_optimizer_of_your_own_is_cut_too(tmp_path, form):
+def test_custom_optimizer_is_compacted_too(tmp_path, form):
     script = Script(form, tmp_path, own=adamw())
     script.trainer.train()
     assert script.warned == []
@@ -504,9 +504,9 @@ def test_an_optimizer_of_your_own_is_cut_too(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_optimizer_that_does_not_hold_the_components_is_refused(tmp_path, form):
+def test_optimizer_without_the_components_is_refused(tmp_path, form):
     script = Script(form, tmp_path, own=lambda model: torch.optim.AdamW(model.get_base_model().classifier.parameters()))
-    with pytest.raises(ValueError, match=r"does not hold 36 of the components.*after wrap"):
+    with pytest.raises(ValueError, match=r"lacks 36 tensors of components.*after wrap"):
         script.trainer.train()
 
 
@@ -521,10 +521,10 @@ def test_an_optimizer_that_does_not_hold_the_components_is_refused(tmp_path, for
         ("class", adamw(5.0), False),
     ],
 )
-def test_a_learning_rate_of_c_that_the_optimizer_does_not_have_is_refused(tmp_path, form, own, is_refused):
+def test_optimizer_without_the_learning_rate_of_c_is_refused(tmp_path, form, own, is_refused):
     script = Script(form, tmp_path, {"c_lr_scale": 5.0}, own=own)
     if is_refused:
-        with pytest.raises(ValueError, match=r"c_lr_scale=5.0, but the optimizer has c at the learning rate of A"):
+        with pytest.raises(ValueError, match=r"c_lr_scale=5.0, but in the optimizer c has the learning rate of A"):
             script.trainer.train()
     else:
         script.trainer.train()
@@ -557,7 +557,7 @@ def test_pushing_to_the_hub_uploads_the_adapter(tmp_path, form, monkeypatch):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_modules_that_are_never_called_are_reported(tmp_path, form):
+def test_modules_that_are_never_called_cause_a_warning(tmp_path, form):
     base, _ = build()
     base.bert.encoder.layer[1].forward = lambda hidden, *args, **kwargs: hidden
     script = Script(form, tmp_path, model=base)
@@ -568,7 +568,7 @@ def test_modules_that_are_never_called_are_reported(tmp_path, form):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("score", ["sensitivity", "adalora"])
-def test_gradient_scores_take_a_step_without_some_gradients_as_zero(tmp_path, form, score):
+def test_gradient_scores_count_missing_gradients_as_zero(tmp_path, form, score):
     base, _ = build()
     base.bert.encoder.layer[1].forward = lambda hidden, *args, **kwargs: hidden
     script = Script(form, tmp_path, {"score": score, "init": "zero_b", "eta": 0}, model=base)
