@@ -1,9 +1,9 @@
-"""Which method learns most at an equal budget: `make bench-learning` (hours on two cores; goes on where it was cut off).
+"""Which method learns most at an equal budget: `make bench-learning` (hours on two cores; continues where it was interrupted).
 
-MiniLM on Rotten Tomatoes, split by film: test films are never looked at while the learning rate of a method is chosen,
-on a validation part of the training films, over the same grid and by the same rule for all. Then five seeds of each
-method and budget. Every run is one line of results/learning_runs.jsonl; a run that stands there is not done again. The
-summary, with mean, standard deviation and the agreement of the final ranks between seeds, goes to results/learning.jsonl.
+MiniLM on Rotten Tomatoes, split by film. The learning rate of each method is chosen on a validation part of the training
+films, over the same grid and by the same rule for all, without the test films. Then each method and budget runs with five
+seeds. Every run is one line of results/learning_runs.jsonl, and runs that are in the file are not repeated. The summary
+(mean, standard deviation, agreement of the final ranks between seeds) goes to results/learning.jsonl.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from rankscope_worker.child.tasks import trained_task
 from .rows import RESULTS, Rows
 
 RUNS = RESULTS / "learning_runs.jsonl"
-# Every variant tries the grid, and goes on up the ladder while the highest rate tried is its best.
+# Every variant tries the grid, then higher rates as long as the highest one is the best.
 GRID = (1e-4, 1e-3, 3e-3, 1e-2)
 LADDER = (3e-2, 1e-1)
 SEEDS = (0, 1, 2, 3, 4)
@@ -46,7 +46,7 @@ SCHEDULE: dict[str, Any] = {"warmup_ratio": 0.15, "prune_end_ratio": 0.5, "prune
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to train: a method with its options. `rate_of`: the variant whose learning rate it takes, else its own."""
+    """A method with its options. `rate_of`: the variant whose learning rate is used; None to tune its own."""
 
     name: str
     method: str
@@ -55,7 +55,7 @@ class Variant:
     rate_of: str | None = None
 
     def options_at(self, rank: int) -> dict[str, Any]:
-        """The options that keep `rank` components a module on average."""
+        """The options that keep `rank` components per module on average."""
         match self.method:
             case "full":
                 return dict(self.options)
@@ -78,7 +78,7 @@ MAIN = [
 ZERO_B = Variant("dynamic_rank, zero_b", "dynamic_rank", {"init": "zero_b"})
 NORM = Variant("dynamic_rank, zero_b, norm", "dynamic_rank", {"init": "zero_b", "score": "norm"})
 SUSPECTS = [ZERO_B, NORM]
-# What is asked second, of three seeds.
+# Secondary questions, with three seeds.
 ABLATIONS = [
     Variant("dynamic_rank, zero_b, random", "dynamic_rank", {"init": "zero_b", "score": "random"}, rate_of=ZERO_B.name),
     Variant("dynamic_rank, c_lr_scale 10", "dynamic_rank", {"c_lr_scale": 10.0}),
@@ -90,7 +90,7 @@ ABLATIONS = [
 
 @dataclass(frozen=True)
 class Job:
-    """One run. `part`: "tune" looks at validation films, "test" at test films after the learning rate was chosen."""
+    """One run. `part`: "tune" evaluates on validation films, "test" on test films, after the learning rate was chosen."""
 
     part: str
     variant: Variant
@@ -104,7 +104,7 @@ class Job:
 
 
 class Bench:
-    """The data, the base model, and the runs done so far."""
+    """The data, the base model, and the finished runs."""
 
     def __init__(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +126,7 @@ class Bench:
             self.done = {run["key"]: run for run in map(json.loads, lines)}
 
     def run(self, job: Job) -> dict[str, Any]:
-        """The run's line, made now unless it stands in the file."""
+        """The line of the run, from the file or by running it now."""
         if job.key not in self.done:
             result = self._train(job)
             self.done[job.key] = result
@@ -229,7 +229,7 @@ def best_of(tried: Mapping[float, float]) -> float:
 
 
 def plan() -> Iterator[tuple[Variant, tuple[int | None, ...], tuple[int, ...]]]:
-    """What is run, the most telling first."""
+    """All runs, the most informative first."""
     for variant in MAIN:
         yield variant, (None,) if variant.method == "full" else (4, 2), SEEDS
     for variant in SUSPECTS:
@@ -239,19 +239,19 @@ def plan() -> Iterator[tuple[Variant, tuple[int | None, ...], tuple[int, ...]]]:
 
 
 def tuned(variant: Variant) -> Variant:
-    """The variant whose learning rate is used: an ablation is compared at the rate of what it changes."""
+    """The variant whose learning rate is used: an ablation uses that of the variant it changes."""
     everything = [*MAIN, *SUSPECTS, *ABLATIONS]
     return next(one for one in everything if one.name == (variant.rate_of or variant.name))
 
 
 def agreement(ranks: list[list[int]]) -> float | None:
-    """Mean Spearman correlation of the final ranks over all pairs of seeds; None where ranks do not differ."""
+    """Mean Spearman correlation of the final ranks over all pairs of seeds; None if ranks do not differ."""
     values = [spearman(a, b) for a, b in combinations(ranks, 2) if len(set(a)) > 1 and len(set(b)) > 1]
     return mean(values) if values else None
 
 
 def spearman(a: list[int], b: list[int]) -> float:
-    """Pearson's correlation of the places, ties sharing their mean place."""
+    """Pearson correlation of the ranks of the values; ties share their mean rank."""
     return float(np.corrcoef(_places(a), _places(b))[0, 1])
 
 
@@ -274,7 +274,7 @@ def _with(whole: Split, train: list[Row], evaluation: list[Row]) -> Split:
 
 
 def summarise(bench: Bench) -> None:
-    """One row for accuracy and one for the agreement of ranks, for everything that has its seeds."""
+    """One row for accuracy and one for the agreement of ranks, for each variant with all seeds."""
     rows = Rows("learning")
     labels = list(bench.test_labels)
     majority = max(labels.count(label) for label in set(labels)) / len(labels)
@@ -314,7 +314,7 @@ def summarise(bench: Bench) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no further run after so long")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no more runs after this time")
     parser.add_argument("--only", help="names of variants, separated by ;")
     parser.add_argument("--summary", action="store_true", help="no runs: only the rows of what is there")
     given = parser.parse_args()
@@ -326,12 +326,12 @@ def main() -> None:
         for variant, ranks, seeds in plan():
             if names is not None and variant.name not in names:
                 continue
-            # The rate of mean rank 4 serves both budgets: the scale alpha / rank is the method's own.
+            # The rate tuned at mean rank 4 is used for both budgets, because the method scales by alpha / rank.
             rate = best_rate(bench, tuned(variant), None if variant.method == "full" else 4)
             for rank in ranks:
                 for seed in seeds:
                     if time.monotonic() > end:
-                        print("The time is over; the next call goes on here.", flush=True)
+                        print("The time is over; the next call continues here.", flush=True)
                         return
                     bench.run(Job("test", variant, rank, rate, seed))
     summarise(bench)

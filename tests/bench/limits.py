@@ -1,4 +1,4 @@
-"""Bounds of the API: the largest run that is taken, and what it costs everybody else. `make bench-limits`."""
+"""Limits of the API: the largest valid run, and what it costs other requests. `make bench-limits`."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def _largest_run(api: httpx.Client, settings: Settings, rows: Rows) -> None:
 
 
 def _lock_held_ms(settings: Settings, rounds: int = ROUNDS) -> float:
-    """What the route does within its write transaction, from the lock to the commit."""
+    """The route's work in its write transaction, from the lock to the commit."""
     engine = create_engine(settings.resolved_database_url)
     body = largest()
     config = RunConfig.model_validate(body.pop("config"))
@@ -111,7 +111,7 @@ def _lock_held_ms(settings: Settings, rounds: int = ROUNDS) -> float:
 
 
 def _second_writer(settings: Settings, beside: Callable[[], None]) -> float:
-    """The longest write of a worker's heartbeat, in ms, while `beside` is done ten times."""
+    """The longest write of a worker's heartbeat, in ms, while `beside` runs ten times."""
     engine = create_engine(settings.resolved_database_url)
     over = threading.Event()
     waits: list[float] = []
@@ -137,7 +137,7 @@ def _second_writer(settings: Settings, beside: Callable[[], None]) -> float:
 
 
 def _rewrites(api: httpx.Client, settings: Settings, pid: int, rows: Rows) -> None:
-    """Memory of the server while a data set of 40 MB is written again and again, and looked at each time."""
+    """Memory of the server while a data set of 40 MB is rewritten repeatedly and requested each time."""
     path = settings.datasets_dir / "rewritten.csv"
     memory: list[float] = []
     for turn in range(REWRITES):

@@ -1,12 +1,12 @@
-"""What dynamic rank costs over PEFT's plain LoRA: `make bench-method`, or `python -m tests.bench.method --quick`.
+"""The cost of dynamic rank compared with PEFT's plain LoRA: `make bench-method`, or `python -m tests.bench.method --quick`.
 
-RoBERTa-base's shape with random weights; at the end a table of all methods. A step is a whole optimizer step of the
+The shape of RoBERTa-base with random weights, and a table of all methods. A step is a whole optimizer step of the
 library's Trainer: forward, backward with the DEM term, clip, AdamW, scheduler, then score, smooth, prune and one packed
 snapshot. Pruning happens at EVERY measured step of the window (by default it is every 100th), so the figures are those
-of the dearest step. LoRA runs the same Trainer without term, scores and snapshots.
+of the most expensive step. LoRA runs in the same Trainer without term, scores and snapshots.
 
-Each comparison runs in this process, A/B/A/B, and is judged by the ratio of the medians; the median of the paired
-ratios stands beside it under the same limit.
+Each comparison runs in this process, A/B/A/B. The ratio of the medians decides; the median of the paired ratios is
+reported with the same limit.
 """
 
 import argparse
@@ -36,12 +36,12 @@ from .sides import QUICK, Side, Size, packed
 INITIAL_RANK, TARGET_RANK = 12, 8
 STEP_LIMIT, SHARE_LIMIT, SPEED_LIMIT, MEMORY_LIMIT = 1.03, 1.0, 150, 1.01
 COPY_LIMIT, SNAPSHOT_LIMIT = 1, 2000
-# Reads one value of a tensor into Python: on a GPU a copy to the host of its own.
+# Reads one value of a tensor into Python, which on a GPU is a copy to the host.
 _READ = torch.ops.aten._local_scalar_dense.default
 
 
 class HostReads(TorchDispatchMode):
-    """Counts what leaves the device while it is active: calls of `to_host`, and single values read into Python."""
+    """Counts copies from the device while active: calls of `to_host`, and single values read into Python."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -73,7 +73,7 @@ def measure(size: Size, rows: Rows) -> None:
         _steps(rows, size, options, folder)
         fresh = Side("dynamic_rank", options, size, 2 * size.window, folder, reports=True)
         for _ in range(size.warmup):
-            fresh.step()  # so that no scale is zero any more
+            fresh.step()  # until no scale is zero
         _window_memory(rows, fresh, size, folder)
         _allocators(rows, fresh, size)
         _snapshot(rows, fresh)
@@ -96,7 +96,7 @@ def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None
 
     ours.step()
     if not allocator.components.is_compacted:
-        raise RuntimeError("The window is over and nothing was compacted: the schedule of the benchmark is off.")
+        raise RuntimeError("The window has ended without compaction: the schedule of the benchmark is wrong.")
     del lora
     lora = Side("lora", {"rank": TARGET_RANK}, size, 2 * size.window, folder, reports=False)
     pairs = _interleave(ours.step, lora.step, size.warmup, size.pairs)
@@ -113,7 +113,7 @@ def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None
 
 
 def _window_memory(rows: Rows, ours: Side, size: Size, folder: str) -> None:
-    """Apart from the timed steps: those run before a profiler was ever started in this process."""
+    """Separate from the timed steps, which run before this process has started a profiler."""
     lora = Side("lora", {"rank": INITIAL_RANK}, size, 2 * size.window, folder, reports=False)
     for _ in range(size.warmup):
         lora.step()
@@ -121,7 +121,7 @@ def _window_memory(rows: Rows, ours: Side, size: Size, folder: str) -> None:
 
 
 def _allocators(rows: Rows, side: Side, size: Size) -> None:
-    """Score, smooth and allocate: the library's form against the materialising one, on the same tensors."""
+    """Score, smooth and allocate: the library compared with the materialising form, on the same tensors."""
     config = side.allocator.config
     ours = RankAllocator(side.model, config, 2 * (size.slow_pairs + 2))
     theirs = MaterialisingAllocator(ours.layers, config)
@@ -134,7 +134,7 @@ def _allocators(rows: Rows, side: Side, size: Size) -> None:
 
     step()
     materialising_step()
-    # Nothing was pruned between the two: float32 norms of whole matrices are off by up to 1e-3.
+    # Nothing was pruned between the two. Float32 norms of whole matrices have errors of up to 1e-3.
     torch.testing.assert_close(torch.stack(theirs.ema), ours.scores(), rtol=5e-3, atol=1e-6)
     pairs = _interleave(step, materialising_step, 0, size.slow_pairs)
     against = "the (r, out, in) form, interleaved"
@@ -147,7 +147,7 @@ def _allocators(rows: Rows, side: Side, size: Size) -> None:
 
 
 def _snapshot(rows: Rows, side: Side) -> None:
-    """What one step with its pruning and its snapshot reads from the device, and how large the snapshot is packed."""
+    """What a step with a pruning and a snapshot copies from the device, and the size of the packed snapshot."""
     allocator = side.allocator
     with HostReads() as reads, patch.object(allocator_module, "to_host", reads.to_host):
         decision = allocator.step(allocator.last_step + 1)
@@ -168,7 +168,7 @@ def _snapshot(rows: Rows, side: Side) -> None:
 
 
 def _all_methods(rows: Rows, size: Size, folder: str) -> None:
-    """Every method in turn, a step each, with a snapshot a step; budgets fall and prune at every step that is timed."""
+    """All methods alternately, with a snapshot at every step; budgets fall and prune at every timed step."""
     timed = 5
     total = 2 * (size.warmup + timed)
     window = {"target_rank": TARGET_RANK, "warmup_ratio": 0.0, "prune_end_ratio": 0.5, "prune_interval": 1}
@@ -212,7 +212,7 @@ def _all_methods(rows: Rows, size: Size, folder: str) -> None:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Seconds of the two sides, pair by pair; and the CPU time that went elsewhere, in % of all cores meanwhile."""
+    """Seconds of the two sides by pair, and CPU time used by other processes, in % of all cores."""
 
     ours_s: list[float]
     theirs_s: list[float]
@@ -220,7 +220,7 @@ class Pairs:
 
 
 class Stopwatch:
-    """A function with the seconds of each call."""
+    """Wraps a function and records the seconds of each call."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.times_s: list[float] = []
@@ -234,10 +234,10 @@ class Stopwatch:
 
 
 def _interleave(ours: Callable[[], None], theirs: Callable[[], None], warmup: int, pairs: int) -> Pairs:
-    """Calls them in turn, `warmup` times unmeasured and `pairs` times measured."""
+    """Call both alternately, `warmup` times without and `pairs` times with measurement."""
     watches = Stopwatch(ours), Stopwatch(theirs)
     gc.collect()
-    gc.freeze()  # else a full collection of everything imported falls into one step or the other
+    gc.freeze()  # otherwise a full collection of all imported objects may fall into a timed step
     start_s, busy_s, own_s = time.perf_counter(), _busy_s(), time.process_time()
     for _ in range(warmup + pairs):
         for watch in watches:
@@ -250,7 +250,7 @@ def _interleave(ours: Callable[[], None], theirs: Callable[[], None], warmup: in
 
 
 def _busy_s() -> float:
-    """CPU seconds that this machine has spent, for whomever, the host's other guests included."""
+    """CPU seconds used on this machine by all processes, including those of other guests of the host."""
     times = psutil.cpu_times()
     return float(
         times.user
@@ -282,7 +282,7 @@ def _against(size: Size, rank: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a tiny model, to see that it runs; nothing is stored")
+    parser.add_argument("--quick", action="store_true", help="a tiny model, to check that it runs; stores nothing")
     for field in fields(Size):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=int, help=f"default {field.default}")
     given = vars(parser.parse_args())

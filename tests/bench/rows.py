@@ -1,4 +1,4 @@
-"""Rows: one JSON line a figure, printed and appended to tests/bench/results/NAME.jsonl."""
+"""Rows: one JSON line per figure, printed and appended to tests/bench/results/NAME.jsonl."""
 
 import json
 import os
@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. `limit` None: it is there to explain another figure and neither passes nor fails."""
+    """One figure. Without a limit it only explains another figure, and neither passes nor fails."""
 
     figure: str
     value: float
@@ -26,7 +26,7 @@ class Row:
 
 
 class Rows:
-    """Prints each figure as it comes; `store` appends those that are new to the results of benchmark `name`."""
+    """Prints each figure when it is added; `store` appends the new ones to the results of benchmark `name`."""
 
     def __init__(self, name: str) -> None:
         self.path = RESULTS / f"{name}.jsonl"
@@ -52,7 +52,7 @@ class Rows:
     def _add(
         self, figure: str, value: float, unit: str, limit: float | None, passes: bool | None, against: str
     ) -> None:
-        # Judged in full, shown in five digits: a value just over its limit must not round down to it unseen.
+        # Compared in full precision, shown with five digits, so that rounding can't hide a value above its limit.
         row = Row(
             figure,
             float(f"{value:.5g}") if isinstance(value, float) else value,
@@ -68,7 +68,7 @@ class Rows:
 
 
 def machine() -> str:
-    """CPU model, cores that this process may use, torch version."""
+    """CPU model, number of cores available to this process, threads and version of torch."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown CPU")

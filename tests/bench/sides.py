@@ -1,4 +1,4 @@
-"""Side: one method in a Trainer of its own, so that a benchmark can take turns between two of them."""
+"""Side: one method in its own Trainer, so that a benchmark can alternate between two of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dynamic_rank import DynamicRankCallback, RankAllocator, RankMethod, Snapsho
 
 @dataclass(frozen=True)
 class Size:
-    """Of the model, the batch and the measurement. The defaults are RoBERTa-base and a step of about 1 s on 2 cores."""
+    """Size of the model, the batch and the measurement. The defaults are RoBERTa-base, with steps of about 1 s on 2 cores."""
 
     layers: int = 12
     hidden: int = 768
@@ -26,7 +26,7 @@ class Size:
 
     @property
     def window(self) -> int:
-        """Optimizer steps of dynamic rank up to its final mask: those timed, and the one that compacts."""
+        """Optimizer steps of dynamic rank up to its final mask: the timed ones, and the one that compacts."""
         return self.warmup + self.pairs + 1
 
 
@@ -34,12 +34,12 @@ QUICK = Size(layers=2, hidden=64, vocabulary=500, batch=2, length=16, warmup=1, 
 
 
 class Side:
-    """One method in a Trainer of its own, taken a step at a time through the parts of Trainer's loop, in its order."""
+    """One method in its own Trainer, run one step at a time by calling the parts of Trainer's loop in order."""
 
     def __init__(
         self, key: str, options: dict[str, Any], size: Size, max_steps: int, folder: str, *, reports: bool
     ) -> None:
-        """`reports`: every step packs a snapshot; a LoRA that reports nothing costs what PEFT alone costs."""
+        """`reports`: every step packs a snapshot. A LoRA without reports costs as much as PEFT alone."""
         torch.manual_seed(0)
         self.method: RankMethod = create_method(key, options)
         model = self.method.prepare(_roberta(size), "SEQ_CLS")
@@ -70,7 +70,7 @@ class Side:
     def allocator(self) -> RankAllocator:
         found = next(c for c in self.trainer.callback_handler.callbacks if isinstance(c, DynamicRankCallback))
         if found.allocator is None:
-            raise RuntimeError("The allocator is made when training begins.")
+            raise RuntimeError("The allocator is created when training begins.")
         return found.allocator
 
     def step(self) -> None:
@@ -87,13 +87,13 @@ class Side:
         self._tell("on_step_end")
 
     def adapter_bytes(self) -> int:
-        """Allocated for the adapter's parameters and their optimizer state; base, head and gradients left out."""
+        """Bytes of the adapter's parameters and their optimizer state, without base model, head and gradients."""
         head = {id(p) for name, p in self.model.named_parameters() if "modules_to_save" in name}
         own = [p for p in self.model.parameters() if p.requires_grad and id(p) not in head]
         return _allocated(own) + _allocated(self._states(own))
 
     def peak_bytes(self) -> int:
-        """Most that the tensors of this side take at once during a step: weights, optimizer, gradients, activations."""
+        """Peak memory of this side's tensors during a step: weights, optimizer, gradients, activations."""
         standing = _allocated([*self.model.parameters(), *self.model.buffers(), *self._states(self.model.parameters())])
         activities = [torch.profiler.ProfilerActivity.CPU]
         with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
@@ -115,7 +115,7 @@ class Side:
 
 
 def packed(snapshot: Snapshot) -> bytes:
-    """The snapshot as it travels: mask, then float16 scores."""
+    """The snapshot as it is transferred: the mask, then float16 scores."""
     return snapshot.pack_mask() + snapshot.pack_scores()
 
 
@@ -146,6 +146,6 @@ def _batch(size: Size) -> dict[str, Tensor]:
 
 
 def _allocated(tensors: Iterable[Tensor]) -> int:
-    """Bytes of the storages behind `tensors`, each once: a view of something larger counts in full."""
+    """Bytes of the storages of `tensors`, each counted once; a view counts its whole storage."""
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
     return sum(storages.values())
