@@ -11,7 +11,7 @@ PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html fr
 
 .PHONY: setup run dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-python test-page test-browser screenshots faults
-.PHONY: bench bench-method bench-live bench-limits bench-learning openapi recordings clean help
+.PHONY: bench bench-method bench-dispatch bench-live bench-limits bench-learning openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
@@ -132,10 +132,14 @@ screenshots: $(STAMPS)/dev $(PAGE)
 faults: $(STAMPS)/dev
 	$(BIN)/python -m tests.faults $(ARGS)
 
-bench: bench-method bench-live
+bench: bench-method bench-dispatch bench-live
 
 bench-method: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.method
+
+# Operators that a step dispatches: no noise, no GPU, half a minute.
+bench-dispatch: $(STAMPS)/dev
+	$(BIN)/python -m tests.bench.dispatch $(ARGS)
 
 # The trackers to compare with stand in an environment of their own: their dependencies are not ours.
 $(STAMPS)/trackers:

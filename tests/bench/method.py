@@ -31,7 +31,7 @@ from dynamic_rank.allocation.snapshot import to_host
 
 from .materialising import MaterialisingAllocator
 from .rows import Rows
-from .sides import QUICK, Side, Size, packed
+from .sides import QUICK, Side, Size, packed, roberta_base
 
 INITIAL_RANK, TARGET_RANK = 12, 8
 STEP_LIMIT, SHARE_LIMIT, SPEED_LIMIT, MEMORY_LIMIT = 1.03, 1.0, 150, 1.01
@@ -71,7 +71,7 @@ def measure(size: Size, rows: Rows) -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         _steps(rows, size, options, folder)
-        fresh = Side("dynamic_rank", options, size, 2 * size.window, folder, reports=True)
+        fresh = Side("dynamic_rank", options, roberta_base(size), 2 * size.window, folder, reports=True)
         for _ in range(size.warmup):
             fresh.step()  # until no scale is zero
         _window_memory(rows, fresh, size, folder)
@@ -83,8 +83,8 @@ def measure(size: Size, rows: Rows) -> None:
 
 def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None:
     """Time and memory of a step against LoRA, in the window and after compaction, of one dynamic-rank training."""
-    ours = Side("dynamic_rank", options, size, 2 * size.window, folder, reports=True)
-    lora = Side("lora", {"rank": INITIAL_RANK}, size, 2 * size.window, folder, reports=False)
+    ours = Side("dynamic_rank", options, roberta_base(size), 2 * size.window, folder, reports=True)
+    lora = Side("lora", {"rank": INITIAL_RANK}, roberta_base(size), 2 * size.window, folder, reports=False)
     allocator = ours.allocator
     with patch.object(allocator, "step", Stopwatch(allocator.step)) as allocation:
         pairs = _interleave(ours.step, lora.step, size.warmup, size.pairs)
@@ -98,7 +98,7 @@ def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None
     if not allocator.components.is_compacted:
         raise RuntimeError("The window has ended without compaction: the schedule of the benchmark is wrong.")
     del lora
-    lora = Side("lora", {"rank": TARGET_RANK}, size, 2 * size.window, folder, reports=False)
+    lora = Side("lora", {"rank": TARGET_RANK}, roberta_base(size), 2 * size.window, folder, reports=False)
     pairs = _interleave(ours.step, lora.step, size.warmup, size.pairs)
     against = _against(size, TARGET_RANK)
     _step_rows(rows, "step after compaction", pairs, against)
@@ -114,7 +114,7 @@ def _steps(rows: Rows, size: Size, options: dict[str, Any], folder: str) -> None
 
 def _window_memory(rows: Rows, ours: Side, size: Size, folder: str) -> None:
     """Separate from the timed steps, which run before this process has started a profiler."""
-    lora = Side("lora", {"rank": INITIAL_RANK}, size, 2 * size.window, folder, reports=False)
+    lora = Side("lora", {"rank": INITIAL_RANK}, roberta_base(size), 2 * size.window, folder, reports=False)
     for _ in range(size.warmup):
         lora.step()
     _peak_row(rows, "peak memory of a step in the window", ours, lora, _against(size, INITIAL_RANK))
@@ -181,10 +181,10 @@ def _all_methods(rows: Rows, size: Size, folder: str) -> None:
         "sora": {"rank": INITIAL_RANK},
         "full": {},
     }
-    sides = {key: Side(key, options[key], size, total, folder, reports=key != "full") for key in options}
+    sides = {key: Side(key, options[key], roberta_base(size), total, folder, reports=key != "full") for key in options}
     ranks = sides["eva"].method
     pattern = {module.name: 1 + index % (2 * TARGET_RANK - 1) for index, module in enumerate(ranks.modules())}
-    sides["control"] = Side("control", {"rank_pattern": pattern}, size, total, folder, reports=True)
+    sides["control"] = Side("control", {"rank_pattern": pattern}, roberta_base(size), total, folder, reports=True)
     trained = {key: side.method.trained_parameters().adapter for key, side in sides.items()}
     watches = {key: Stopwatch(side.step) for key, side in sides.items()}
     for _ in range(size.warmup + timed):

@@ -1,6 +1,6 @@
 """Side: one method in its own Trainer, so that a benchmark can alternate between two of them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,15 @@ class Size:
         return self.warmup + self.pairs + 1
 
 
+@dataclass(frozen=True)
+class Base:
+    """The model that a side adapts, its batch, and the task type of PEFT."""
+
+    model: Callable[[], nn.Module]
+    batch: dict[str, Tensor]
+    task_type: str = "SEQ_CLS"
+
+
 QUICK = Size(layers=2, hidden=64, vocabulary=500, batch=2, length=16, warmup=1, pairs=5, slow_pairs=5)
 
 
@@ -37,14 +46,22 @@ class Side:
     """One method in its own Trainer, run one step at a time by calling the parts of Trainer's loop in order."""
 
     def __init__(
-        self, key: str, options: dict[str, Any], size: Size, max_steps: int, folder: str, *, reports: bool
+        self,
+        key: str,
+        options: dict[str, Any],
+        base: Base,
+        max_steps: int,
+        folder: str,
+        *,
+        reports: bool,
+        snapshot_every: int = 1,
     ) -> None:
-        """`reports`: every step packs a snapshot. A LoRA without reports costs as much as PEFT alone."""
+        """`reports`: a snapshot is packed every `snapshot_every` steps. A LoRA without costs as much as PEFT alone."""
         torch.manual_seed(0)
         self.method: RankMethod = create_method(key, options)
-        model = self.method.prepare(_roberta(size), "SEQ_CLS")
-        self.method.initialize([_batch(size)])
-        callbacks = self.method.callbacks(on_snapshot=_pack if reports else None)
+        model = self.method.prepare(base.model(), base.task_type)
+        self.method.initialize([base.batch])
+        callbacks = self.method.callbacks(_pack if reports else None, snapshot_every)
         arguments = TrainingArguments(
             output_dir=folder,
             max_steps=max_steps,
@@ -58,7 +75,7 @@ class Side:
         )
         self.trainer = make_trainer_class(Trainer)(model=model, args=arguments, method=self.method, callbacks=callbacks)
         self.model: nn.Module = model
-        self.inputs = _batch(size)
+        self.inputs = base.batch
         self.trainer.create_optimizer_and_scheduler(max_steps)
         self.trainer.state.max_steps = max_steps
         self.trainer.current_gradient_accumulation_steps = 1
@@ -121,6 +138,10 @@ def packed(snapshot: Snapshot) -> bytes:
 
 def _pack(snapshot: Snapshot) -> None:
     packed(snapshot)
+
+
+def roberta_base(size: Size) -> Base:
+    return Base(lambda: _roberta(size), _batch(size))
 
 
 def _roberta(size: Size) -> nn.Module:
