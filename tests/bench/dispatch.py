@@ -103,7 +103,8 @@ def _lora(base: Base, rank: int, folder: str) -> DispatchCount:
 
 
 def _count(side: Side) -> DispatchCount:
-    with DispatchCount() as count, _as_on_a_gpu(count):
+    count = DispatchCount()
+    with count, _as_on_a_gpu(count):
         side.step()
     return count
 
