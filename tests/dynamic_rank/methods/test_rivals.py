@@ -240,8 +240,8 @@ def test_eva_assigns_the_same_ranks_as_peft(tmp_path):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"rank": 12}, r"up to 24 components, and \S+ has only 16 inputs"),
-        ({"rank": 6}, "up to 12 components, and the largest batch has 7 tokens to find them in"),
+        ({"rank": 12}, r"up to 24 components, but \S+ has only 16 inputs"),
+        ({"rank": 6}, "up to 12 components, but the largest batch has only 7 tokens"),
     ],
 )
 def test_eva_refuses_batches_on_which_peft_would_loop_forever(options, why, capsys):

@@ -150,14 +150,14 @@ REFUSED = {
     "fsdp": ({"fsdp": True}, "FSDP and DeepSpeed"),
     "deepspeed": ({"deepspeed": {"zero_optimization": {"stage": 2}}}, "FSDP and DeepSpeed"),
     "several GPUs": ({"n_gpu": 2}, "copy the model to 2 GPUs.*torchrun"),
-    "lomo": ({"optim": "lomo"}, "optim='lomo' updates the weights inside the backward pass"),
+    "lomo": ({"optim": "lomo"}, "optim='lomo' updates the weights during the backward pass"),
     "adalomo": ({"optim": "adalomo"}, "optim='adalomo' updates"),
     "galore": ({"optim": "galore_adamw_layerwise"}, "optim='galore_adamw_layerwise' projects"),
     "apollo": ({"optim": "apollo_adamw"}, "optim='apollo_adamw' projects"),
     "schedule free": ({"optim": "schedule_free_adamw"}, "set optim to 'adamw_torch'"),
     "scaled gradients": (
         {"fp16": True, "max_grad_norm": 0.0},
-        "score='sensitivity' reads the gradients.*max_grad_norm",
+        "score='sensitivity' uses the gradients.*max_grad_norm",
     ),
 }
 
