@@ -183,7 +183,7 @@ def test_rank_checkpoints_contain_no_pickle_and_record_method_and_versions(tmp_p
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"beta": 0.5}, "option beta=0.9, but this run has 0.5"), ({"eta": 0.2}, "option eta=0.1, this run has 0.2")],
+    [({"beta": 0.5}, "option beta=0.9, but this run has 0.5"), ({"eta": 0.2}, "option eta=0.1, but this run has 0.2")],
 )
 def test_resume_with_other_options_is_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     run(tmp_path, stop_at=5)
