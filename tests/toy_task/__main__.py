@@ -19,7 +19,7 @@ folder = Path(sys.argv[1])
 settings = Settings(_env_file=None, data_dir=folder)
 make_tiny_bert(settings.models_dir / "tiny-bert")
 settings.datasets_dir.mkdir()
-rows = [f"a good film {n},{n % 3 + 1}" for n in range(120)]
+rows = [f"a good film {n},{(1, 2, 4)[n % 3]}" for n in range(120)] + ["a film without a grade,absent"]
 (settings.datasets_dir / "grades.csv").write_text("\n".join(["note,grade", *rows]), encoding="utf-8")
 config = {
     "model": {"id": "local:tiny-bert"},
@@ -46,6 +46,8 @@ print(
             "titles": [metric.title for metric in list_tasks().items[-1].metrics if metric.group == "evaluation"],
             "in_the_form": "Grading" in RunConfig.model_json_schema()["$defs"],
             "refused": refused,
+            "left_out": [(each.reason, each.rows) for each in plan.split.left_out],
+            "classes": [each.label for each in plan.split.classes],
             "best_by": plan.config.training.best_metric,
             "lower_is_better": plan.config.best_metric.lower_is_better,
             "evaluated": sorted({name for name, _ in life.metrics() if name.startswith("eval_")}),

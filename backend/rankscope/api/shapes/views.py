@@ -9,7 +9,7 @@ from dynamic_rank.schedule.curve import PlannedCurve
 from rankscope.api.shapes.base import LeftOutShape, PresetList, PresetShape
 from rankscope.api.shapes.plans import BudgetPoint, ClassShape, DataPlan, Plan
 from rankscope.api.shapes.runs import AttemptShape, Headline, RunDetail, RunSummary
-from rankscope.catalog.data.labels import LeftOut
+from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig
 from rankscope.contract.parts import STORED

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rankscope.catalog.data.records import NotText, Record
 from rankscope.catalog.data.tables import Table
+from rankscope.contract.tasks.classes import is_number
 
 _TEXT_NAMES = ("text", "sentence", "review", "content", "document", "question")
 _LABEL_NAMES = ("label", "category", "class", "sentiment", "target")
@@ -85,11 +86,3 @@ def _are_numbers(texts: Sequence[str]) -> bool:
 def _are_codes(texts: Sequence[str]) -> bool:
     """Whether all values have the same length and contain no spaces: checksums, UUIDs, dates."""
     return len(texts) > 1 and len({len(text) for text in texts}) == 1 and not any(" " in text for text in texts)
-
-
-def is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -9,7 +9,7 @@ from pathlib import Path
 from unicodedata import category
 
 from rankscope.catalog.data.files import JOINERS, UNREADABLE
-from rankscope.catalog.data.labels import LeftOut
+from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.records import NotText
 from rankscope.catalog.data.tables import Table, open_rotten_tomatoes, open_table
 from rankscope.contract.errors import BadInput, FieldProblem

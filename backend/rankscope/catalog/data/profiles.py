@@ -6,9 +6,10 @@ from itertools import chain, islice
 
 from rankscope.catalog.data.columns import Columns, usual_columns
 from rankscope.catalog.data.files import BrokenFile
-from rankscope.catalog.data.labels import LeftOut, LeftOutCounter, merge_spellings
+from rankscope.catalog.data.left_out import LeftOut, LeftOutCounter
 from rankscope.catalog.data.records import NotText
 from rankscope.catalog.data.tables import Table
+from rankscope.contract.tasks.classes import merge_spellings, no_label
 
 CLASSES_KEPT = 50
 _SAMPLE_ROWS = 1000
@@ -78,10 +79,6 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
 
 def no_text(columns: tuple[str, ...]) -> str:
     return f"no text in column {' or '.join(map(repr, columns))}"
-
-
-def no_label(column: str) -> str:
-    return f"no label in column {column!r}"
 
 
 def _text(table: Table, value: object) -> str | None:

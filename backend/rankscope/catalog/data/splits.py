@@ -4,23 +4,15 @@ import json
 import random
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from rankscope.catalog.data.columns import Columns
 from rankscope.catalog.data.entry import DatasetEntry, Row
 from rankscope.catalog.data.files import BrokenFile, ChangedFile
-from rankscope.catalog.data.labels import (
-    LONGEST_LABEL,
-    MOST_CLASSES,
-    LeftOut,
-    LeftOutCounter,
-    class_warnings,
-    merge_spellings,
-    why_not_classes,
-)
-from rankscope.catalog.data.profiles import no_label, no_text
+from rankscope.catalog.data.left_out import LeftOut, LeftOutCounter
+from rankscope.catalog.data.profiles import no_text
 from rankscope.catalog.data.records import NotText
 from rankscope.catalog.data.tables import Table
 from rankscope.catalog.data.used_columns import at, columns_of, nested, problem
@@ -28,8 +20,7 @@ from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.stored import Environment
 from rankscope.contract.tasks import Task
-
-_MOST_COUNTED = 100_000
+from rankscope.contract.tasks.targets import BadTarget, ClassRows, Targets
 
 
 @dataclass(frozen=True)
@@ -41,14 +32,7 @@ class Split:
     target_column: str
     group_column: str | None
     labels: list[str]
-    """Classes in a fixed order; a class's number is its index in this list."""
-
-
-@dataclass(frozen=True)
-class ClassRows:
-    label: str
-    train_rows: int
-    eval_rows: int
+    """Classes in a fixed order; a class's number is its index in this list. Empty if the targets are not classes."""
 
 
 @dataclass(frozen=True)
@@ -60,35 +44,30 @@ class SplitCounts:
     group_column: str | None
     train_rows: int
     eval_rows: int
+    labels: list[str]
     classes: tuple[ClassRows, ...]
-    """In the order of Split.labels."""
+    """In the order of the labels."""
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
-
-    @property
-    def labels(self) -> list[str]:
-        return [each.label for each in self.classes]
 
 
 @dataclass
 class _Side:
-    spellings: "array[int]" = field(default_factory=lambda: array("H"))
-    """The number of each row's label, in order of first appearance."""
+    groups: "array[int]" = field(default_factory=lambda: array("H"))
+    """The group of each row's target (see Targets.read)."""
     rows: list[Row] = field(default_factory=list)
     """Empty if only counts are needed."""
 
 
 @dataclass(frozen=True)
 class _Sides:
-    """The complete data set, split, before classes are merged and rows are sampled."""
+    """The complete data set, split, before rows are sampled."""
 
     columns: Columns
-    label: str
+    target: str
     train: _Side
     evaluation: _Side
-    spellings: list[str]
-    classes: dict[str, str]
-    """Spelling -> class."""
+    targets: Targets
     left_out: LeftOutCounter
     no_group: int
 
@@ -96,16 +75,16 @@ class _Sides:
 def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
     """Splits the rows by a hash of the group (or of the texts), so that a row's side does not depend on other rows.
 
-    Raises BadInput if a column does not exist or has no classes, or if one side would have no rows.
+    Raises BadInput if a column does not exist, if the task can't learn its targets, or if one side would have no rows.
     """
     sides = _divide(entry, data, task, keep_rows=True)
     return Split(
         _sampled_rows(sides, sides.train, data.max_train_rows, data.split_seed),
         _sampled_rows(sides, sides.evaluation, data.max_eval_rows, data.split_seed),
         list(sides.columns.text),
-        sides.label,
+        sides.target,
         sides.columns.group,
-        sorted(set(sides.classes.values())),
+        sides.targets.labels,
     )
 
 
@@ -113,20 +92,20 @@ def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCount
     """Returns the counts of the same split. Reads the file without keeping its rows."""
     sides = _divide(entry, data, task, keep_rows=False)
     train, evaluation = (
-        _sampled_classes(sides, side, at_most, data.split_seed)
+        Counter(side.groups[index] for index in _sampled(len(side.groups), at_most, data.split_seed))
         for side, at_most in ((sides.train, data.max_train_rows), (sides.evaluation, data.max_eval_rows))
     )
-    labels = sorted(set(sides.classes.values()))
-    warnings = class_warnings(sides.label, sides.classes, train + evaluation, train)
+    warnings = sides.targets.warnings(train, evaluation)
     if sides.no_group:
         warnings.append(f"{sides.no_group:,} rows have no {sides.columns.group!r}; they are treated as one group.")
     return SplitCounts(
         sides.columns.text,
-        sides.label,
+        sides.target,
         sides.columns.group,
         train.total(),
         evaluation.total(),
-        tuple(ClassRows(label, train[label], evaluation[label]) for label in labels),
+        sides.targets.labels,
+        sides.targets.class_rows(train, evaluation),
         sides.left_out.all(),
         tuple(warnings),
     )
@@ -155,9 +134,7 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
     columns = columns_of(entry, data, task)
     assert columns.label is not None
     used = dict.fromkeys([*columns.text, columns.label, *([columns.group] if columns.group else [])])
-    numbers: dict[str, int] = {}
-    counts: Counter[str] = Counter()
-    more: set[int] = set()
+    targets = task.targets(columns.label)
     train, evaluation, left_out = _Side(), _Side(), LeftOutCounter()
     no_group, is_one_text, first_key = 0, True, None
     try:
@@ -165,28 +142,19 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
             text_of = table.text
             for line, record in table.records:
                 try:
-                    label = text_of(record.get(columns.label))
                     texts = [text_of(record.get(column)) for column in columns.text]
                     group = columns.group and text_of(record.get(columns.group))
-                except NotText:
-                    raise nested(record, columns, task, line) from None
-                if None in texts:
-                    left_out.add(no_text(columns.text), line)
-                    continue
-                if label is None:
-                    left_out.add(no_label(columns.label), line)
-                    continue
-                label = label.strip()
-                if label not in numbers:
-                    if len(label) > LONGEST_LABEL:
-                        raise _too_long(task, columns.label, label, line)
-                    if len(numbers) > MOST_CLASSES:  # rejected below; from here on, only counted
-                        if len(more) < _MOST_COUNTED:
-                            more.add(hash(label))
-                        counts[""] += 1
+                    if None in texts:
+                        left_out.add(no_text(columns.text), line)
                         continue
-                    numbers[label] = len(numbers)
-                counts[label] += 1
+                    target = targets.read(record.get(columns.label), text_of, line)
+                except NotText:
+                    raise nested(record, columns, task, line, with_target=not targets.accepts_lists) from None
+                if isinstance(target, str):
+                    left_out.add(target, line)
+                if target is None or isinstance(target, str):
+                    continue
+                target_text, target_group = target
                 if columns.group:
                     key = _plain(table, record.get(columns.group))
                     no_group += group is None
@@ -195,23 +163,24 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
                 first_key = key if first_key is None else first_key
                 is_one_text = is_one_text and key == first_key
                 side = evaluation if _share(key, data.split_seed) < data.eval_fraction else train
-                side.spellings.append(numbers[label])
+                side.groups.append(target_group)
                 if keep_rows:
                     row = {column: _plain(table, record.get(column)) for column in used}
-                    row[columns.label] = label
+                    row[columns.label] = target_text
                     side.rows.append(row)
             if table.fingerprint() != entry.fingerprint:
                 raise ChangedFile
+        if not train.groups and not evaluation.groups and left_out.all():
+            raise _nothing_left(columns, task, left_out)
+        targets.finish()
+    except BadTarget as error:
+        raise problem(at(task.target_field), columns.label, error.message, error.next_step) from error
     except BrokenFile as error:
         raise entry.refusal(f"which cannot be used. {error.problem}", error.next_step) from error
     except FileNotFoundError as error:
         raise entry.refusal("which has just been removed", "Restore the file, or use another data set.") from error
-    if not counts:
-        raise _nothing_left(columns, task, left_out)
-    classes = merge_spellings(numbers)
-    _check_classes(task, columns.label, counts, classes, len(more))
     _check_sides(data, task, columns, train, evaluation, is_one_text)
-    return _Sides(columns, columns.label, train, evaluation, list(numbers), classes, left_out, no_group)
+    return _Sides(columns, columns.label, train, evaluation, targets, left_out, no_group)
 
 
 def _nothing_left(columns: Columns, task: Task, left_out: LeftOutCounter) -> BadInput:
@@ -229,22 +198,12 @@ def _nothing_left(columns: Columns, task: Task, left_out: LeftOutCounter) -> Bad
     )
 
 
-def _check_classes(task: Task, column: str, counts: Counter[str], classes: Mapping[str, str], n_more: int) -> None:
-    by_class: Counter[str] = Counter()
-    for label, count in counts.items():
-        by_class[classes.get(label, label)] += count
-    n_different = len(set(classes.values())) + n_more
-    found = why_not_classes(column, by_class, n_different, n_more < _MOST_COUNTED)
-    if found is not None:
-        raise problem(at(task.target_field), column, *found)
-
-
 def _check_sides(
     data: DataConfig, task: Task, columns: Columns, train: _Side, evaluation: _Side, is_one_text: bool
 ) -> None:
-    rows = len(train.spellings) + len(evaluation.spellings)
+    rows = len(train.groups) + len(evaluation.groups)
     for side, name in ((train, "training"), (evaluation, "evaluation")):
-        if side.spellings:
+        if side.groups:
             continue
         if is_one_text and rows > 1:
             what = columns.group or " and ".join(columns.text)
@@ -261,16 +220,6 @@ def _check_sides(
             f"leaves no {name} rows out of {rows:,}",
             "Change it, or use more data.",
         )
-
-
-def _too_long(task: Task, column: str, label: str, line: int) -> BadInput:
-    return problem(
-        at(task.target_field),
-        column,
-        f"is {column!r}, which has a value of {len(label):,} characters on line {line}: it looks "
-        "like a text, not a class",
-        "Choose the column that holds the class.",
-    )
 
 
 def _plain(table: Table, value: object) -> str:
@@ -295,15 +244,7 @@ def _sampled(count: int, at_most: int | None, seed: int) -> Sequence[int]:
 def _sampled_rows(sides: _Sides, side: _Side, at_most: int | None, seed: int) -> list[Row]:
     rows = [side.rows[index] for index in _sampled(len(side.rows), at_most, seed)]
     for row in rows:
-        row[sides.label] = sides.classes[row[sides.label]]
-    return rows
-
-
-def _sampled_classes(sides: _Sides, side: _Side, at_most: int | None, seed: int) -> Counter[str]:
-    numbers = Counter(side.spellings[index] for index in _sampled(len(side.spellings), at_most, seed))
-    rows: Counter[str] = Counter()
-    for number, count in numbers.items():
-        rows[sides.classes[sides.spellings[number]]] += count
+        row[sides.target] = sides.targets.stored(row[sides.target])
     return rows
 
 

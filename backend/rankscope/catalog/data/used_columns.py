@@ -53,9 +53,9 @@ def _known(entry: DatasetEntry) -> str:
     return f"one of its columns: {', '.join(column[:100] for column in entry.columns[:30])}{more}"
 
 
-def nested(record: Record, columns: Columns, task: Task, line: int) -> BadInput:
+def nested(record: Record, columns: Columns, task: Task, line: int, *, with_target: bool) -> BadInput:
     """Returns the error about the column that contains a list or an object."""
-    used = [(at(task.target_field), columns.label), ("data.group_column", columns.group)]
+    used = [(at(task.target_field), columns.label if with_target else None), ("data.group_column", columns.group)]
     used += [(at(task.text_field), column) for column in columns.text]
     field, column = next((field, name) for field, name in used if name and isinstance(record.get(name), list | dict))
     return problem(

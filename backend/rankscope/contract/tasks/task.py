@@ -2,13 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 from rankscope.contract.metrics import EVAL_LOSS, REPORTED, Metric, describe
 from rankscope.contract.parts import Part
-
-TargetKind = Literal["class"]
-"""What the target column holds. The catalogue checks it, and merges its spellings, by kind."""
+from rankscope.contract.tasks.targets import Targets
 
 
 class Task(Part, ABC):
@@ -18,7 +16,6 @@ class Task(Part, ABC):
 
     metrics: ClassVar[tuple[Metric, ...]]
     """What an evaluation computes besides the loss. The first one is the headline: it stands for the run in lists."""
-    target_kind: ClassVar[TargetKind] = "class"
     text_field: ClassVar[str]
     """The option that names the text columns; problems with them are reported there."""
     target_field: ClassVar[str]
@@ -57,6 +54,10 @@ class Task(Part, ABC):
     @abstractmethod
     def with_columns(self, texts: Sequence[str], target: str) -> Self:
         """The same task on these columns, by their full names."""
+
+    @abstractmethod
+    def targets(self, column: str) -> Targets:
+        """What the target column holds: a new reader, for one reading of a data set."""
 
     @abstractmethod
     def head_outputs(self, labels: Sequence[str]) -> int | None:

@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field
 
 from rankscope.contract.metrics import Metric
 from rankscope.contract.parts import refuse
+from rankscope.contract.tasks.classes import Classes
+from rankscope.contract.tasks.targets import Targets
 from rankscope.contract.tasks.task import Task
 
 _ColumnName = Annotated[str, Field(max_length=500)]
@@ -49,6 +51,9 @@ class TextClassification(Task):
 
     def with_columns(self, texts: Sequence[str], target: str) -> Self:
         return self.model_copy(update={"text_columns": list(texts), "label_column": target})
+
+    def targets(self, column: str) -> Targets:
+        return Classes(column)
 
     def head_outputs(self, labels: Sequence[str]) -> int | None:
         return len(labels)

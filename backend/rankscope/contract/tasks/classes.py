@@ -1,17 +1,17 @@
-"""Rules for class labels: labels that are spelled in several ways, and columns that don't contain classes."""
+"""Targets that are classes: labels that are spelled in several ways, and columns that don't contain classes."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from unicodedata import category, normalize
 
-from rankscope.catalog.data.columns import is_number
+from rankscope.contract.tasks.targets import AsText, BadTarget, ClassRows, Targets
 
 MOST_CLASSES = 1000
 LONGEST_LABEL = 200
+_MOST_COUNTED = 100_000
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 # Words that may mean "missing" or may be a class: kept as a class, with a warning.
 _DOUBTFUL = frozenset(
@@ -51,31 +51,75 @@ _DOUBTFUL = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """Rows that are not used, and the reason."""
+class Classes(Targets):
+    """Each value is the label of a class; a class's number is its index in `labels`."""
 
-    reason: str
-    rows: int
-    first_lines: tuple[int, ...]
+    def __init__(self, column: str) -> None:
+        super().__init__(column)
+        self._numbers: dict[str, int] = {}
+        """Of each spelling, in order of first appearance."""
+        self._counts: Counter[str] = Counter()
+        self._more: set[int] = set()
+        self._classes: dict[str, str] = {}
+        """Spelling -> class."""
+
+    def read(self, value: object, as_text: AsText, line: int) -> tuple[str, int] | str | None:
+        label = as_text(value)
+        if label is None:
+            return no_label(self.column)
+        label = label.strip()
+        if label not in self._numbers:
+            if len(label) > LONGEST_LABEL:
+                raise BadTarget(
+                    f"is {self.column!r}, which has a value of {len(label):,} characters on line {line}: it looks "
+                    "like a text, not a class",
+                    "Choose the column that holds the class.",
+                )
+            if len(self._numbers) > MOST_CLASSES:  # rejected in the end; from here on, only counted
+                if len(self._more) < _MOST_COUNTED:
+                    self._more.add(hash(label))
+                self._counts[""] += 1
+                return None
+            self._numbers[label] = len(self._numbers)
+        self._counts[label] += 1
+        return label, self._numbers[label]
+
+    def finish(self) -> None:
+        self._classes = merge_spellings(self._numbers)
+        by_class: Counter[str] = Counter()
+        for label, count in self._counts.items():
+            by_class[self._classes.get(label, label)] += count
+        n_more = len(self._more)
+        n_different = len(set(self._classes.values())) + n_more
+        found = why_not_classes(self.column, by_class, n_different, n_more < _MOST_COUNTED)
+        if found is not None:
+            raise BadTarget(*found)
+
+    @property
+    def labels(self) -> list[str]:
+        return sorted(set(self._classes.values()))
+
+    def stored(self, text: str) -> str:
+        return self._classes[text]
+
+    def class_rows(self, train: Counter[int], evaluation: Counter[int]) -> tuple[ClassRows, ...]:
+        trained, evaluated = self._by_class(train), self._by_class(evaluation)
+        return tuple(ClassRows(label, trained[label], evaluated[label]) for label in self.labels)
+
+    def warnings(self, train: Counter[int], evaluation: Counter[int]) -> list[str]:
+        trained = self._by_class(train)
+        return class_warnings(self.column, self._classes, trained + self._by_class(evaluation), trained)
+
+    def _by_class(self, rows: Counter[int]) -> Counter[str]:
+        spellings = list(self._numbers)
+        counted: Counter[str] = Counter()
+        for number, count in rows.items():
+            counted[self._classes[spellings[number]]] += count
+        return counted
 
 
-class LeftOutCounter:
-    """Counts the rows that are left out, by reason."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, list[int]] = {}
-        self._rows: dict[str, int] = {}
-
-    def add(self, reason: str, line: int) -> None:
-        self._rows[reason] = self._rows.get(reason, 0) + 1
-        lines = self._lines.setdefault(reason, [])
-        if len(lines) < 5:
-            lines.append(line)
-
-    def all(self) -> tuple[LeftOut, ...]:
-        """Returns the counts, with up to five line numbers per reason."""
-        return tuple(LeftOut(reason, self._rows[reason], tuple(lines)) for reason, lines in self._lines.items())
+def no_label(column: str) -> str:
+    return f"no label in column {column!r}"
 
 
 def merge_spellings(labels: Iterable[str]) -> dict[str, str]:
@@ -195,3 +239,11 @@ def _all(labels: list[str], spelled: Callable[[str], str] = repr) -> str:
 def _any(labels: list[str]) -> str:
     more = f" (and {len(labels) - 3} other classes)" if len(labels) > 3 else ""
     return " or ".join(map(_shown, labels[:3])) + more
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
