@@ -42,7 +42,7 @@ export function RunsPage() {
 
   return (
     <Container fluid maw={1680} px={{ base: "sm", sm: "lg" }} py="md">
-      <Stack gap="sm">
+      <Stack gap="sm" className={selected.length > 0 ? "has-selection" : undefined}>
         <Group justify="space-between" align="center">
           <Group gap="sm" align="baseline">
             <Title order={1} size="h3">
@@ -58,7 +58,7 @@ export function RunsPage() {
         </Group>
         <SystemStrip />
         <QueuePanel />
-        <Box mih={36}>
+        <Box mih={36} {...(selected.length > 0 ? { className: "selection-bar" } : {})}>
           {selected.length > 0 ? (
             <SelectionBar
               selected={selected}

@@ -1,4 +1,5 @@
 import { Table, UnstyledButton } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import {
   FlexRender,
@@ -13,7 +14,10 @@ import type { RunSummary } from "@/api/types";
 import { columns, features, looks } from "./columns";
 import { nextSort } from "./view";
 
+/** Rows have one height, so that those that are not rendered take exactly their place. */
 const rowHeight = 53;
+/** On small screens the name's cell has the status and the numbers, too. */
+const narrowRowHeight = 78;
 /** Up to this many rows are all rendered, so that the browser's search finds every row. */
 const virtualFrom = 120;
 
@@ -38,19 +42,21 @@ export function RunsTable({ runs, sort, onSort, selection, onSelection, onEnd }:
     enableRowSelection: true,
   });
   const rows = table.getRowModel().rows;
+  const height = useMediaQuery("(width < 48em)") ? narrowRowHeight : rowHeight;
   const body = useRef<HTMLDivElement>(null);
   const isVirtual = rows.length > virtualFrom;
   const virtualizer = useWindowVirtualizer({
     count: rows.length,
-    estimateSize: () => rowHeight,
+    estimateSize: () => height,
     overscan: 12,
     scrollMargin: body.current?.offsetTop ?? 0,
     enabled: isVirtual,
   });
+  useEffect(() => virtualizer.measure(), [height, virtualizer]);
   const items = virtualizer.getVirtualItems();
   const shown = isVirtual ? items.flatMap((item) => rows[item.index] ?? []) : rows;
-  const before = isVirtual ? (items[0]?.index ?? 0) * rowHeight : 0;
-  const after = isVirtual ? (rows.length - 1 - (items.at(-1)?.index ?? rows.length - 1)) * rowHeight : 0;
+  const before = isVirtual ? (items[0]?.index ?? 0) * height : 0;
+  const after = isVirtual ? (rows.length - 1 - (items.at(-1)?.index ?? rows.length - 1)) * height : 0;
 
   const end = useRef<HTMLDivElement>(null);
   const reachEnd = useRef(onEnd);
@@ -84,7 +90,13 @@ export function RunsTable({ runs, sort, onSort, selection, onSelection, onEnd }:
         <Table.Tbody>
           {before > 0 && <tr style={{ height: before }} aria-hidden />}
           {shown.map((row) => (
-            <RunRow key={row.id} row={row} run={row.original} isSelected={row.getIsSelected()} />
+            <RunRow
+              key={row.id}
+              row={row}
+              run={row.original}
+              isSelected={row.getIsSelected()}
+              height={height}
+            />
           ))}
           {after > 0 && <tr style={{ height: after }} aria-hidden />}
         </Table.Tbody>
@@ -98,18 +110,19 @@ interface RunRowProps {
   row: Row<typeof features, RunSummary>;
   run: RunSummary;
   isSelected: boolean;
+  height: number;
 }
 
 /** Rendered again only if its run or its selection has changed, not on scrolling or polling. */
 const RunRow = memo(
-  function RunRow({ row, isSelected }: RunRowProps) {
+  function RunRow({ row, isSelected, height }: RunRowProps) {
     return (
       <Table.Tr
         data-testid="run-row"
         data-run={row.id}
         aria-rowindex={row.index + 2}
         bg={isSelected ? "var(--mantine-primary-color-light)" : undefined}
-        style={{ height: rowHeight }}
+        style={{ height }}
       >
         {row.getAllCells().map((cell) => (
           <Table.Td key={cell.id} className={classOf(cell.column.id)} ta={looks[cell.column.id]?.align}>
@@ -119,7 +132,8 @@ const RunRow = memo(
       </Table.Tr>
     );
   },
-  (before, after) => before.run === after.run && before.isSelected === after.isSelected,
+  (before, after) =>
+    before.run === after.run && before.isSelected === after.isSelected && before.height === after.height,
 );
 
 function classOf(column: string): string {

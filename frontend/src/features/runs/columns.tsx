@@ -28,11 +28,11 @@ interface ColumnLook {
 /** The name takes the width that the others leave. */
 export const looks: Record<string, ColumnLook> = {
   select: { width: 40 },
-  status: { sort: "status", width: 148 },
+  status: { sort: "status", from: "sm", width: 144 },
   name: { sort: "name" },
-  method: { sort: "method", from: "md", width: 120 },
-  model: { sort: "model_id", second: { sort: "data_id", title: "Data" }, from: "lg", width: 170 },
-  progress: { sort: "step", startsDescending: true, from: "sm", width: 170 },
+  method: { sort: "method", from: "md", width: 112 },
+  model: { sort: "model_id", second: { sort: "data_id", title: "Data" }, from: "lg", width: 150 },
+  progress: { sort: "step", startsDescending: true, from: "sm", width: 150 },
   headline: { sort: "headline", startsDescending: true, align: "right", from: "sm", width: 96 },
   live: { sort: "live", startsDescending: true, align: "right", from: "xl", width: 76 },
   meanRank: { sort: "mean_rank", startsDescending: true, align: "right", from: "md", width: 104 },
@@ -113,27 +113,28 @@ function NameCell({ run }: { run: RunSummary }) {
       >
         {run.name}
       </Link>
-      <Group gap={6} wrap="nowrap" style={{ overflow: "hidden" }}>
-        {trouble ? (
-          <Text size="xs" c="red" className="clip" title={trouble}>
-            {trouble}
-          </Text>
-        ) : (
-          <Text size="xs" c="dimmed" className="clip">
-            {[
-              run.parent_id ? `forked from ${run.parent_id}` : null,
-              run.id,
-              ...run.tags.map((tag) => `#${tag}`),
-            ]
-              .filter(Boolean)
-              .join(" · ")}
-          </Text>
-        )}
-      </Group>
       {/* Small screens hide the other columns. */}
-      <Text size="xs" c="dimmed" hiddenFrom="sm" className="clip">
-        {count(run.step)} / {count(run.total_steps)} · {run.headline.title} {metric(run.headline.best)}
-      </Text>
+      <Group gap={8} wrap="nowrap" hiddenFrom="sm" my={2}>
+        <StatusBadge state={stateOf(run)} />
+        <Text size="xs" c="dimmed" className="clip">
+          {count(run.step)} / {count(run.total_steps)} · {run.headline.title} {metric(run.headline.best)}
+        </Text>
+      </Group>
+      {trouble ? (
+        <Text size="xs" c="red" className="clip" title={trouble}>
+          {trouble}
+        </Text>
+      ) : (
+        <Text size="xs" c="dimmed" className="clip">
+          {[
+            run.parent_id ? `forked from ${run.parent_id}` : null,
+            run.id,
+            ...run.tags.map((tag) => `#${tag}`),
+          ]
+            .filter(Boolean)
+            .join(" · ")}
+        </Text>
+      )}
     </div>
   );
 }
