@@ -152,6 +152,16 @@ def test_another_method_keeps_the_budget_takes_its_own_rate_and_says_so(form: Pa
     expect(rate).to_have_value("0.01")
 
 
+def test_a_method_without_ranks_on_the_way_loses_no_budget(form: Page) -> None:
+    changes = form.get_by_test_id("method-changes")
+    choose(form, "Method", "Full fine-tuning")
+    expect(changes).to_contain_text("Learning rate: 0.01 → 5e-5")
+    expect(changes).not_to_contain_text("Budget kept")
+    choose(form, "Method", "AdaLoRA")
+    expect(form.get_by_label("Target rank", exact=True)).to_have_value("4")
+    expect(changes).to_contain_text("Budget kept: mean rank 4.")
+
+
 def test_a_broken_data_set_is_listed_with_its_reason_and_cannot_be_chosen(form: Page, stack: Stack) -> None:
     (stack.settings.datasets_dir / "ragged.csv").write_text("text,label\na,b\nc,d,e\n", encoding="utf-8")
     form.reload()

@@ -25,7 +25,7 @@ class Switched:
     changes: list[SwitchedField]
     """Outside the method's own options, and options whose default does not fit this run."""
     budget: float | None
-    """Mean rank that was kept; None if neither method has one."""
+    """Mean rank of the draft, which a method with ranks keeps, and the next switch needs; None if there isn't one."""
 
 
 def switch_method(
@@ -79,7 +79,7 @@ def switch_method(
     if config.get("steering") and not new.can_be_steered:
         changes.append(SwitchedField("steering", config["steering"], [], f"{_title(new)} can't be steered."))
         switched["steering"] = []
-    return Switched(switched, changes, mean if new.has_ranks else None)
+    return Switched(switched, changes, mean)
 
 
 def budget_of(method: Mapping[str, object]) -> float | None:

@@ -3599,7 +3599,7 @@ export interface components {
         SwitchedMethod: {
             /**
              * Budget
-             * @description Mean rank that was carried over.
+             * @description Mean rank of the draft, which the new method keeps if it has ranks. Send it with the next switch.
              */
             budget: number | null;
             /**

@@ -18,7 +18,7 @@ class SwitchedMethod(Shape):
     changes: list[SwitchedFieldShape]
     """What changed outside the method's own options, and why."""
     budget: float | None
-    """Mean rank that was carried over."""
+    """Mean rank of the draft, which the new method keeps if it has ranks. Send it with the next switch."""
 
 
 class BudgetPoint(Shape):

@@ -1,4 +1,6 @@
 import { Alert, Button, Group, Stack, Text } from "@mantine/core";
+import { useMethod } from "@/components/runs/methods";
+import { configValue } from "@/components/text/format";
 import type { MethodNotice } from "./use-method-switch";
 
 interface MethodChangesProps {
@@ -17,10 +19,11 @@ const said = (value: unknown): string =>
       ? `${value.length} ${value.length === 1 ? "entry" : "entries"}`
       : typeof value === "object"
         ? "set"
-        : String(value);
+        : configValue(value);
 
 /** What choosing another method kept and changed; each change can be undone. */
 export function MethodChanges({ notice, titleOf, fieldTitleOf, onKeep, onClose }: MethodChangesProps) {
+  const { has_ranks: hasRanks } = useMethod(notice.to);
   return (
     <Alert
       color="blue"
@@ -34,7 +37,7 @@ export function MethodChanges({ notice, titleOf, fieldTitleOf, onKeep, onClose }
       data-testid="method-changes"
     >
       <Stack gap={6}>
-        {notice.budget !== null ? (
+        {notice.budget !== null && hasRanks ? (
           <Text size="sm">Budget kept: mean rank {Number(notice.budget.toFixed(2))}.</Text>
         ) : null}
         {notice.changes.map((change) => (
