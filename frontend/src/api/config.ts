@@ -22,3 +22,13 @@ export const withChanges = <C extends object>(config: C, changes: Record<string,
       Object.entries(fields as object).map(([key, value]) => [`${section}.${key}`, value] as const),
     )
     .reduce((changed, [path, value]) => withValue(changed, path, value), config as ConfigDraft) as C;
+
+/** The configuration with `name` first in each part that has one: a reader sees first what the options belong to. */
+export const namesFirst = (config: object): ConfigDraft =>
+  Object.fromEntries(
+    Object.entries(config).map(([part, value]: [string, unknown]) =>
+      typeof value === "object" && value !== null && "name" in value
+        ? [part, Object.assign({ name: value.name }, value)]
+        : [part, value],
+    ),
+  );

@@ -1,13 +1,14 @@
 import { Button, CopyButton, Grid, Table } from "@mantine/core";
 import { IconCheck, IconCopy } from "@tabler/icons-react";
 import { stringify } from "yaml";
+import { namesFirst } from "@/api/config";
 import type { RunDetail } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
 import { ApiText } from "@/components/text/ApiText";
 import { configValue } from "@/components/text/format";
 
 export default function ConfigTab({ run }: { run: RunDetail }) {
-  const yaml = stringify(run.config);
+  const yaml = stringify(namesFirst(run.config));
   return (
     <Grid gap="md">
       <Grid.Col span={{ base: 12, md: 7 }}>

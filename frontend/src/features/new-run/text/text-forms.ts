@@ -1,4 +1,5 @@
 import { LineCounter, parseDocument, stringify } from "yaml";
+import { namesFirst } from "@/api/config";
 import type { ConfigDraft } from "@/api/types";
 
 const mostCharacters = 1_500_000;
@@ -14,7 +15,7 @@ export interface LaunchText {
   notes?: string;
 }
 
-export const toYaml = (draft: ConfigDraft): string => stringify(draft);
+export const toYaml = (draft: ConfigDraft): string => stringify(namesFirst(draft));
 
 /** A configuration from YAML (JSON is YAML too), alone or under `config:` as the API takes it. Drops nothing. */
 export function fromYaml(text: string): LaunchText | { error: string } {
