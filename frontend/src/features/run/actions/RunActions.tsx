@@ -159,7 +159,7 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
             href={file("rank_pattern.json")}
             download={`${run.id}-rank_pattern.json`}
             leftSection={<IconBraces size={15} />}
-            disabled={!method.has_ranks || run.live === null}
+            disabled={!method.has_ranks || run.artifact !== "adapter"}
           >
             rank_pattern.json
           </Menu.Item>
