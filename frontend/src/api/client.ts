@@ -51,6 +51,10 @@ export class ApiError extends Error {
   }
 }
 
+/** The server answered and refused: asking again changes nothing. */
+export const isRefusal = (error: Error): boolean =>
+  error instanceof ApiError && error.status >= 400 && error.status < 500;
+
 interface Answer<T> {
   data?: T;
   error?: unknown;

@@ -1,5 +1,5 @@
 import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
-import { ApiError } from "@/api/client";
+import { ApiError, isRefusal } from "@/api/client";
 import { sessionQuery } from "@/api/queries";
 import { link } from "@/api/server-link";
 
@@ -18,10 +18,7 @@ export function createQueryClient(): QueryClient {
     mutationCache: new MutationCache({ onError }),
     defaultOptions: {
       queries: {
-        retry: (failures, error) =>
-          link.get().isReachable &&
-          !(error instanceof ApiError && error.status >= 400 && error.status < 500) &&
-          failures < 2,
+        retry: (failures, error) => link.get().isReachable && !isRefusal(error) && failures < 2,
         staleTime: 1000,
         networkMode: "always",
       },

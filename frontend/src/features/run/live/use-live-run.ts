@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useReducer, useState } from "react";
+import { isRefusal } from "@/api/client";
 import { type Connection, openEventStream } from "@/api/event-stream";
 import { healthQuery, runQuery, workersQuery } from "@/api/queries";
 import type { RunEvent } from "@/api/types";
@@ -32,7 +33,7 @@ export function useLiveRun(id: string) {
     queryFn: ({ signal }) => loadHistory(id, signal),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
-    retry: 4,
+    retry: (failures, error) => !isRefusal(error) && failures < 4,
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
   });
