@@ -29,7 +29,7 @@ export function HealthPill() {
               busy === 0 ? "idle" : `${busy}/${slots}`,
             ];
   return (
-    <Popover position="bottom-end" width={320} withArrow shadow="md">
+    <Popover position="bottom-end" width={320} withArrow arrowPosition="center" shadow="md">
       <Popover.Target>
         <UnstyledButton
           aria-label={`Workers and services: ${text}`}

@@ -24,6 +24,7 @@ router = APIRouter(prefix="/system", tags=["system"])
 
 _LOCKED_AFTER_S = 1.0
 """Our own writes take milliseconds."""
+_DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 @router.get("/health", response_model=Health)
@@ -62,7 +63,7 @@ def _database_and_workers(resources: Resources, now: float) -> tuple[ServiceStat
             ServiceState(ok=False, message="Unknown while the database does not answer."),
         )
     database = _write_trouble(resources.engine) or ServiceState(
-        ok=True, message=f"{resources.engine.dialect.name} answers."
+        ok=True, message=f"{_DATABASES.get(resources.engine.dialect.name, 'The database')} answers."
     )
     states = [workers.state(worker, now=now, lost_after_s=resources.settings.lease_s) for worker in known]
     online = states.count("online")

@@ -10,7 +10,7 @@ export function RunName({ run }: { run: { id: string; name: string } }) {
   if (draft === null) {
     return (
       <Group gap={4} wrap="nowrap" style={{ minWidth: 0 }}>
-        <Title order={1} size="h3" className="clip" title={run.name}>
+        <Title order={1} className="run-name" title={run.name}>
           {run.name}
         </Title>
         <ActionIcon variant="subtle" color="gray" aria-label="Rename" onClick={() => setDraft(run.name)}>
