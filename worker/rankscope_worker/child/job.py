@@ -16,6 +16,7 @@ from typing import Any
 
 from rankscope.contract.errors import RankScopeError
 from rankscope.settings import Settings
+from rankscope_worker.child.fast_imports import fast_imports
 
 _log = logging.getLogger("rankscope.job")
 _ORPHANED = 3
@@ -26,7 +27,8 @@ def main(argv: list[str]) -> int:
     payload = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_worker, name="worker-watch", daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    module = import_module(f"rankscope_worker.child.jobs.{kind}")
+    with fast_imports():
+        module = import_module(f"rankscope_worker.child.jobs.{kind}")
 
     def write(line: dict[str, Any]) -> None:
         with answer.open("a", encoding="utf-8") as file:

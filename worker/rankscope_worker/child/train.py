@@ -24,6 +24,7 @@ from rankscope.store.history import events
 from rankscope.store.runs import attempts_of, get_run
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.disk import is_disk_full
+from rankscope_worker.child.fast_imports import fast_imports
 from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.stop import StopFlag
 from rankscope_worker.exits import EndNote, ExitCode, write_note
@@ -80,8 +81,9 @@ def _attempt(
     from rankscope_worker.child.inputs import changed_libraries, find_inputs
 
     inputs = find_inputs(Catalog(settings), config, environment)
-    from rankscope_worker.child.software import trained_with
-    from rankscope_worker.child.training import run_training
+    with fast_imports():
+        from rankscope_worker.child.software import trained_with
+        from rankscope_worker.child.training import run_training
 
     def begin(start_step: int) -> None:
         inputs.check_model()

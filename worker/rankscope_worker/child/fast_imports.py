@@ -1,0 +1,20 @@
+"""Imports of the training stack without garbage collections in between."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def fast_imports() -> Iterator[None]:
+    """Pauses garbage collection; later collections skip whatever exists by then.
+
+    Importing torch, transformers and PEFT makes millions of objects that live as long as the process: searching them
+    for garbage was a quarter of the processor time of the imports (6.2 s, 4.7 s without).
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
