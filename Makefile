@@ -17,7 +17,7 @@ help:
 	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
 	@echo "make dev     the same, with the page's sources served and reloaded by Vite"
 	@echo "make check   formatting, lint, types, drift of the generated API types"
-	@echo "make test    Python and page tests side by side, then the browser tests"
+	@echo "make test    page, Python and browser tests, side by side"
 	@echo "make test-all  the same with every case of every test (an hour)"
 	@echo "make test-models  dynamic_rank on all kinds of models (two minutes)"
 	@echo "make faults  kills, freezes and damages the running stack (about an hour, half of it the soak; ARGS='--only child,worker' for some rows)"
@@ -100,18 +100,18 @@ openapi: $(STAMPS)/dev $(STAMPS)/page
 recordings: $(STAMPS)/dev
 	$(BIN)/python -m tests.page_recordings
 
-# The browser tests run alone: on two cores they wait too long for training and drawing while others compute.
-test: $(STAMPS)/dev $(STAMPS)/page
-	@$(MAKE) $(BESIDE) test-page test-python
-	@$(MAKE) --no-print-directory test-browser
+# Page, Python and browser tests side by side: those of the browser wait more than they compute.
+test: $(STAMPS)/dev $(PAGE)
+	@$(MAKE) $(BESIDE) test-page test-python test-browser
+
+SPREAD := --dist loadfile --no-loadscope-reorder
 
 test-python: $(STAMPS)/dev
-	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 --dist loadfile
+	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 $(SPREAD)
 
 # Every case of every test: `test` leaves out those that are marked wide, of tests that have others.
-test-all: $(STAMPS)/dev $(STAMPS)/page
-	@$(MAKE) $(BESIDE) test-page test-python WIDE=yes
-	@$(MAKE) --no-print-directory test-browser
+test-all: export WIDE := yes
+test-all: test
 
 # All kinds of models that dynamic_rank was tried with; `test` runs some of them.
 test-models: $(STAMPS)/dev
@@ -121,7 +121,7 @@ test-page: $(STAMPS)/page
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" nice npm run --silent test
 
 test-browser: $(STAMPS)/dev $(PAGE)
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e --numprocesses 2 $(SPREAD)
 
 # Pictures of the page in all states, light and dark, wide and narrow, in tests/e2e/screenshots.
 screenshots: $(STAMPS)/dev $(PAGE)
