@@ -198,7 +198,7 @@ CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
         ("RANKSCOPE_DATABASE_URL",),
     ),
     (
-        "database does not answer",
+        "database is unreachable",
         EVERY,
         environment(RANKSCOPE_DATABASE_URL=f"postgresql://u:{SECRET}@127.0.0.1:1/d?password={SECRET}"),
         ("127.0.0.1:1",),
@@ -292,9 +292,9 @@ def test_password_of_the_broker_is_wrong(place: Place, own_broker: Broker) -> No
     with redis.Redis(port=own_broker.port) as client:
         client.config_set("requirepass", "right")
     place.environment["RANKSCOPE_BROKER_URL"] = f"redis://:{SECRET}@127.0.0.1:{own_broker.port}/0"
-    cannot_start(place, EVERY, "refuses the password")
+    cannot_start(place, EVERY, "rejects the password")
     place.environment["RANKSCOPE_BROKER_URL"] = own_broker.url
-    cannot_start(place, EVERY, "refuses the password")
+    cannot_start(place, EVERY, "rejects the password")
 
 
 def test_broker_is_something_else(place: Place) -> None:
@@ -313,7 +313,7 @@ def test_broker_is_something_else(place: Place) -> None:
         thread = threading.Thread(target=serve)
         thread.start()
         place.environment["RANKSCOPE_BROKER_URL"] = f"redis://127.0.0.1:{other.getsockname()[1]}/0"
-        cannot_start(place, EVERY, "does not answer as a Redis")
+        cannot_start(place, EVERY, "does not respond like a writable Redis")
         other.shutdown(socket.SHUT_RDWR)
     thread.join(10)
 
@@ -339,7 +339,7 @@ def test_a_broker_that_is_away_is_one_line_and_no_reason_to_end(place: Place) ->
     process = place.start("api")
     try:
         assert process.stdout is not None
-        assert "does not answer" in process.stdout.readline()
+        assert "does not respond" in process.stdout.readline()
         assert "ready" in process.stdout.readline()
     finally:
         process.terminate()
@@ -379,7 +379,7 @@ def test_worker_that_cannot_start_is_reported_once_and_started_again_until_it_ca
         assert [line for line in reports("The worker exited") if "code -9" in line] == reports("code -9")
         (report,) = reports("code 1")
         assert f"The worker exited with code 1: {refusals()[0]}" in report
-        assert "damaged; restore a backup" in report
+        assert "damaged. Restore a backup" in report
         assert "will be restarted" in report
         assert process.poll() is None
 

@@ -167,7 +167,7 @@ def test_an_answer_comes_while_every_slot_trains_and_what_cannot_be_is_said(stac
 def no_worker(api: httpx.Client, run_id: str, prediction_id: str) -> dict[str, Any] | None:
     found: dict[str, Any] = api.get(f"/runs/{run_id}/predictions/{prediction_id}").json()
     assert found["status"] == "waiting"
-    return found if found["message"] == "No worker is there to answer." else None
+    return found if found["message"] == "No worker is online." else None
 
 
 @pytest.mark.timeout(600)

@@ -41,7 +41,7 @@ class Reaper:
         self._clock = clock
         self.watch = LeaseWatch(_LEASES * settings.lease_s)
         self._job_leases = LeaseWatch(_LEASES * settings.lease_s)
-        self._resting_jobs: Watch[JobState] = Watch(lambda job: job.longest_s)
+        self._jobs_without_worker: Watch[JobState] = Watch(lambda job: job.longest_s)
 
     async def run(self) -> None:
         """Checks six times per lease period until cancelled. Errors of the database are logged, and the next check follows."""
@@ -73,7 +73,7 @@ class Reaper:
         """Checks jobs once: requeues those of lost workers, fails those that waited too long, and deletes old ones."""
         with reading(self._engine) as session:
             lapsed = self._job_leases.lapsed(JOBS.held(session), self._clock())
-            overdue = self._resting_jobs.unchanged(jobs.resting(session), self._clock())
+            overdue = self._jobs_without_worker.unchanged(jobs.without_worker(session), self._clock())
         if not lapsed and not overdue:
             return
         with writing(self._engine) as session:

@@ -118,7 +118,7 @@ def test_a_metric_that_is_never_computed_is_refused_with_those_that_are(metric: 
 def test_keeping_the_best_of_none_is_refused_and_old_runs_still_open() -> None:
     (problem,) = problems_of(draft(LORA, keep_best=False, after_done="best"))
     assert problem.field == "config.training.after_done"
-    assert "Turn keep_best on" in problem.next_step
+    assert "Turn on keep_best" in problem.next_step
     assert RunConfig.stored(draft(LORA, keep_best=False, after_done="best")).training.after_done == "best"
     RunConfig.model_validate(draft(LORA, keep_best=False, after_done="keep"))
 

@@ -1,4 +1,4 @@
-"""Gzip for streams that never end: each part can be read as soon as it arrives."""
+"""Gzip for endless streams: each part can be decompressed as soon as it arrives."""
 
 import zlib
 from collections.abc import AsyncGenerator
@@ -19,8 +19,8 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 async def gzipped(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes]:
-    """Compresses the parts in one window; each is flushed, so that it can be read at once."""
-    # 16 more: write gzip's header.
+    """Compresses the parts in one window. Each part is flushed, so that it can be decompressed immediately."""
+    # Adding 16 selects gzip's header.
     packer = zlib.compressobj(level=1, wbits=16 + _WINDOW_BITS, memLevel=_MEMORY_LEVEL)
     async with aclosing(parts):
         async for part in parts:

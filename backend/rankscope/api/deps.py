@@ -1,4 +1,4 @@
-"""What routes depend on: made once in `app.lifespan` and injected through these aliases, never through globals."""
+"""Dependencies of routes: created once in `app.lifespan` and injected through these aliases, never through globals."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Adds to FastAPI's OpenAPI document what FastAPI cannot know: problems, event shapes, sign-in."""
+"""Adds what FastAPI can't know to its OpenAPI document: problems, events, sign-in."""
 
 from typing import Any, get_args
 
@@ -28,7 +28,7 @@ def complete(described: dict[str, Any]) -> dict[str, Any]:
     schemas |= _event_schemas() | {"StreamEnd": _STREAM_END}
     schemas["EventPage"]["properties"]["items"]["items"] = {"$ref": f"{_REF}StoredEvent"}
     for always_whole in ("Problem", "FieldProblemShape", "ServiceState"):
-        # Only ever sent, never received: fields with a default are always present.
+        # Only in responses, so fields with a default are always present.
         schemas[always_whole]["required"] = list(schemas[always_whole]["properties"])
     for path in described["paths"].values():
         for operation in path.values():

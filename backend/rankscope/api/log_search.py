@@ -7,7 +7,7 @@ from pathlib import Path
 
 BLOCK_BYTES = 1024 * 1024
 LINE_BYTES = 2000
-"""Of a longer line, the part around the match is shown. The searched text may not be longer than this."""
+"""Of a longer line, only the part around the match is returned. The searched text may not be longer than this."""
 
 Find = Callable[[bytes, int], int]
 """Finds the text in bytes whose ASCII letters are lower case, from a position on; -1 if it is not there."""
@@ -32,16 +32,16 @@ def search(path: Path, text: str, *, start: int, limit: int, is_growing: bool, b
     with path.open("rb") as file:
         size = file.seek(0, 2)
         offset = line_at = file.seek(min(start, size))
-        buffer, is_told = b"", False  # is_told: whether the line at `line_at` has been reported
+        buffer, is_reported = b"", False  # is_reported: whether the line at `line_at` has been reported
         while True:
             buffer += file.read(min(block_bytes, size - offset - len(buffer)))
             is_last = offset + len(buffer) >= size
             folded, at = buffer.lower(), 0
             while True:
-                if is_told:
+                if is_reported:
                     if (end := buffer.find(b"\n", at)) < 0:
                         break
-                    at, line_at, is_told = end + 1, offset + end + 1, False
+                    at, line_at, is_reported = end + 1, offset + end + 1, False
                     if len(lines) == limit:
                         return Found(lines, line_at if line_at < size else None, size)
                 if (match := find(folded, at)) < 0:
@@ -52,10 +52,10 @@ def search(path: Path, text: str, *, start: int, limit: int, is_growing: bool, b
                 if end < 0 and (is_growing if is_last else len(buffer) - at < LINE_BYTES):
                     break
                 lines.append((line_at, _shown(buffer[at : end if end >= 0 else None], match - at)))
-                is_told = True
+                is_reported = True
             if is_last:
                 return Found(lines, None, size)
-            begin = 0 if is_told else buffer.rfind(b"\n") + 1
+            begin = 0 if is_reported else buffer.rfind(b"\n") + 1
             if begin:
                 line_at = offset + begin
             # Keep the end of an unfinished line, so that text across the block border is found.

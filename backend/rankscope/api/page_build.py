@@ -1,4 +1,4 @@
-"""Which build of the page the server serves: an upgrade replaces the files while pages are open."""
+"""Detects which build of the page the server serves: an upgrade replaces the files while pages are open."""
 
 import json
 import re
@@ -11,7 +11,7 @@ _ENTRY = re.compile(r'<script type="module"[^>]*\ssrc="([^"]+)"')
 
 @dataclass
 class PageBuild:
-    """Which build of the page is in `static_dir`."""
+    """The build of the page in `static_dir`."""
 
     static_dir: Path
     _read: tuple[int, int] | None = None

@@ -28,7 +28,7 @@ from rankscope.backup.contents import BATCH, TABLES, BackupNote, sha256_of
 from rankscope.backup.unpack import RUN_ID, Refused
 from rankscope.store.database import schema
 from rankscope.store.database.engine import create_engine
-from rankscope.store.database.readiness import line_of, look_through
+from rankscope.store.database.readiness import check_integrity, line_of
 
 _CHOICES: dict[tuple[str, str], tuple[str | None, ...]] = {
     ("run", "artifact"): (None, "adapter", "model"),  # becomes part of a path
@@ -52,7 +52,7 @@ def check_database(path: Path, note: BackupNote) -> None:
             raise Refused("it is damaged: the checksum of its database is wrong")
         with closing(sqlite3.connect(path)) as raw:
             raw.execute("PRAGMA trusted_schema=OFF")
-            look_through(raw, None)
+            check_integrity(raw, None)
             ours = {*SQLModel.metadata.tables, "alembic_version"}
             for kind, name in raw.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"):
                 if kind not in ("table", "index") or (kind == "table" and name not in ours):

@@ -1,7 +1,7 @@
-"""RunConfig: everything that decides what a run computes. Ranges, defaults and help texts stand here once:
+"""RunConfig: everything that decides what a run computes. Ranges, defaults and help texts are defined only here.
 
-the form of the page, the checks of the API, the YAML of the command line and the worker all read this.
-`x-group` names the card of the form, `x-advanced` folds a field away, `x-unit` stands behind the number.
+The page's form, the API's validation, the command line and the worker all use it. `x-group` is the card of a field in the
+form, `x-advanced` hides it under "Advanced", and `x-unit` is the unit after the number.
 """
 
 from collections.abc import Mapping
@@ -45,8 +45,8 @@ class DataConfig(Part):
     group_column: ColumnName | None = Field(
         default=None,
         title="Split by",
-        description="Rows with the same value here never stand on both sides of the split, "
-        "for example all reviews of one film. Empty: the data set's own choice.",
+        description="Rows with the same value in this column are never split between training and evaluation, "
+        "for example all reviews of one film. Empty: the data set's default.",
         json_schema_extra={"x-options": "columns", **advanced()},
     )
     eval_fraction: float = Field(
@@ -54,7 +54,7 @@ class DataConfig(Part):
         gt=0,
         le=0.5,
         title="Evaluation share",
-        description="Share of the rows kept for evaluation. Not used when the data set has a split of its own.",
+        description="Share of the rows used for evaluation. Ignored if the data set defines its own split.",
         json_schema_extra=advanced(),
     )
     split_seed: int = Field(
@@ -62,7 +62,7 @@ class DataConfig(Part):
         ge=0,
         le=LARGEST,
         title="Split seed",
-        description="Runs compare only with the same split: it has a seed of its own, apart from the training seed.",
+        description="Runs are comparable only with the same split, so it has a seed separate from the training seed.",
         json_schema_extra=advanced(),
     )
     max_train_rows: int | None = Field(
@@ -121,18 +121,23 @@ class TrainingConfig(Part):
         gt=0,
         le=1,
         title="Learning rate",
-        description="Peak of the linear schedule. Dynamic rank with the paper's start wants about 1e-2 in short runs.",
+        description="Peak of the linear schedule. Dynamic rank with the paper's initialisation needs about 1e-2 in short runs.",
     )
     lr_warmup_ratio: float = Field(
         default=0.06,
         ge=0,
         lt=1,
         title="Learning-rate warm-up",
-        description="Share of the steps in which the learning rate rises.",
+        description="Share of the steps during which the learning rate increases.",
         json_schema_extra=advanced(),
     )
     weight_decay: float = Field(
-        default=0.01, ge=0, le=10, title="Weight decay", description="AdamW's.", json_schema_extra=advanced()
+        default=0.01,
+        ge=0,
+        le=10,
+        title="Weight decay",
+        description="Weight decay of AdamW.",
+        json_schema_extra=advanced(),
     )
     max_grad_norm: float = Field(
         default=1.0,
@@ -146,18 +151,22 @@ class TrainingConfig(Part):
         ge=4,
         le=131_072,
         title="Text length",
-        description="Longer texts are cut here.",
+        description="Longer texts are truncated.",
         json_schema_extra={"x-unit": "tokens"},
     )
     seed: int = Field(
-        default=0, ge=0, le=2**32 - 1, title="Seed", description="Start weights, order of the rows, dropout."
+        default=0,
+        ge=0,
+        le=2**32 - 1,
+        title="Seed",
+        description="Seed for initialisation, order of the rows and dropout.",
     )
     eval_every: int = Field(
         default=50,
         ge=1,
         le=LARGEST,
         title="Evaluate every",
-        description="Optimizer steps between evaluations; one more at the end.",
+        description="Optimizer steps between evaluations. There is one more at the end.",
         json_schema_extra={"x-unit": "steps"},
     )
     checkpoint_every: int = Field(
@@ -173,7 +182,7 @@ class TrainingConfig(Part):
         gt=0,
         le=10_080,
         title="Checkpoint at least every",
-        description="For slow steps: a checkpoint also when so much time has passed since the last one. Empty: by steps alone.",
+        description="For slow steps: also write a checkpoint when this much time has passed since the last one. Empty: off.",
         json_schema_extra={"x-unit": "minutes", **advanced()},
     )
     keep_checkpoints: int = Field(
@@ -181,39 +190,39 @@ class TrainingConfig(Part):
         ge=1,
         le=1000,
         title="Keep checkpoints",
-        description="The newest ones; older ones are deleted.",
+        description="Number of newest checkpoints to keep; older ones are deleted.",
         json_schema_extra=advanced(),
     )
     keep_best: bool = Field(
         default=True,
         title="Keep the best checkpoint",
-        description="Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.",
+        description="Once the ranks are final, write a checkpoint at each evaluation that is the best so far, and keep the best.",
         json_schema_extra=advanced(),
     )
     best_metric: BestMetric | None = Field(
         default=DEFAULT_TASK.headline().name,
         title="Best by",
-        description="The metric that says which checkpoint is best. Empty: the task's main metric.",
+        description="The metric that determines the best checkpoint. Empty: the task's headline metric.",
         json_schema_extra=advanced(),
     )
     on_disk_full: Literal["continue", "stop"] = Field(
         default="continue",
         title="When the disk is full",
-        description="A checkpoint that finds no room: go on without it and say so, or stop at the one before.",
+        description="If there is no space for a checkpoint: continue without it and warn, or stop at the previous checkpoint.",
         json_schema_extra=advanced(),
     )
     after_done: Literal["keep", "best", "delete"] = Field(
         default="keep",
         title="Checkpoints after the end",
-        description="Once a run is done and its result is written: keep its checkpoints, only the best one, or none.",
+        description="When a run is done and its result is saved: keep all its checkpoints, only the best one, or none.",
         json_schema_extra=advanced(),
     )
 
     raw_scores: bool = Field(
         default=False,
         title="Keep raw scores",
-        description="Record with each rank snapshot also the importance of that step alone, before smoothing: about half "
-        "as much again to store. Dynamic rank only.",
+        description="With each rank snapshot, also record the importance at that step before smoothing. Takes about 50 % more "
+        "storage. Dynamic rank only.",
         json_schema_extra=advanced(),
     )
 
@@ -224,7 +233,7 @@ class TrainingConfig(Part):
                 "after_done",
                 self.after_done,
                 "is best, but keep_best is off, so no checkpoint is marked as best",
-                "Turn keep_best on, or set after_done to keep or delete.",
+                "Turn on keep_best, or set after_done to keep or delete.",
             )
         return self
 
@@ -238,32 +247,32 @@ class TrainingConfig(Part):
                 "Set max_steps or epochs, not both.",
             )
         if self.max_steps is None and self.epochs is None:
-            raise refuse("max_steps", None, "is empty, and so is epochs", "Set max_steps (for example 200) or epochs.")
+            raise refuse("max_steps", None, "is empty, as is epochs", "Set max_steps (for example 200) or epochs.")
         return self
 
 
 class HardwareConfig(Part):
     device: Literal["auto", "cpu", "gpu"] = Field(
-        default="auto", title="Device", description="auto: a GPU where the worker has one, else its CPU."
+        default="auto", title="Device", description="auto: a GPU if the worker has one, otherwise its CPU."
     )
     precision: Literal["float32", "bf16"] = Field(
         default="float32",
         title="Precision",
-        description="bf16 halves activations; on a CPU it is slower.",
+        description="bf16 halves the memory for activations, but is slower on a CPU.",
         json_schema_extra=advanced(),
     )
 
 
 SteerAction = Literal["hold", "release", "freeze", "target"]
-"""hold pruning, release it, freeze the mask as it is, or change the target rank."""
+"""Hold pruning, release it, freeze the current mask, or change the target rank."""
 
 
 class Steering(Part):
-    """What a person did to a running run, and before which optimizer step: a run with this list does the same again."""
+    """A steering action on a running run, with its optimizer step. A run with the same list repeats the actions."""
 
     step: int = Field(ge=1, description="Takes effect at the end of this optimizer step.")
     action: SteerAction
-    target_rank: int | None = Field(default=None, ge=1, le=512, description="Of action target.")
+    target_rank: int | None = Field(default=None, ge=1, le=512, description="Only for the action target.")
 
     @model_validator(mode="after")
     def _target_has_a_rank(self) -> "Steering":
@@ -272,7 +281,7 @@ class Steering(Part):
                 "target_rank",
                 self.target_rank,
                 f"does not fit action {self.action}",
-                "Give target_rank with action target, and with no other.",
+                "Set target_rank only for the action target.",
             )
         return self
 
@@ -296,18 +305,18 @@ class RunConfig(Part):
 
     @classmethod
     def stored(cls, config: Mapping[str, object]) -> Self:
-        """The configuration of a run that is there already, whichever version launched it."""
+        """Returns the configuration of an existing run, whichever version launched it."""
         return cls.model_validate(config, context={STORED: True})
 
     @property
     def best_metric(self) -> Metric:
-        """The metric that says which checkpoint is best."""
+        """The metric that determines the best checkpoint."""
         return self.task.describe(self.training.best_metric or self.task.headline().name)
 
     @model_validator(mode="before")
     @classmethod
     def _in_todays_form(cls, config: Any) -> Any:
-        """Accepts what earlier versions wrote, and fills in what the task decides."""
+        """Accepts the form of earlier versions, and fills in what depends on the task."""
         if not isinstance(config, Mapping):
             return config
         config = in_todays_form(config)
@@ -340,7 +349,7 @@ class RunConfig(Part):
                 "steering",
                 len(self.steering),
                 f"does not fit method {self.method.name}, which can't be steered",
-                f"Leave steering out, or use method {' or '.join(steerable)}.",
+                f"Remove steering, or use method {' or '.join(steerable)}.",
             )
         return self
 
@@ -355,5 +364,5 @@ _steering: TypeAdapter[list[Steering]] = TypeAdapter(list[Steering])
 
 
 def stored_steering(config: Mapping[str, object]) -> list[Steering]:
-    """What a stored configuration says was done to the run, without reading the rest of it."""
+    """Returns the steering actions of a stored configuration, without validating the rest of it."""
     return _steering.validate_python(config.get("steering", []))

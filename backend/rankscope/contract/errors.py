@@ -1,18 +1,18 @@
-"""Everything that RankScope refuses, with the HTTP status and the next step for a person.
+"""RankScope's errors, with their HTTP status and the next step for you.
 
 RankScopeError                500
-|- BadInput                   422   one or more fields with a value that cannot work
+|- BadInput                   422   one or more fields with an invalid value
 |  `- UnknownName             422   a model, dataset, preset or column that does not exist
 |- NotSignedIn                401
 |- Forbidden                  403   signed in, but from another site
 |- NotFound                   404
 |- InvalidTransition          409   the run's status does not allow this
-|- InputsChanged              409   the run's model or data is not the one that it was launched with
-|- LeaseLost                  409   the attempt no longer owns its run: its writer must stop
+|- InputsChanged              409   the run's model or data has changed since the launch
+|- LeaseLost                  409   the attempt no longer owns its run and must stop writing
 |- TooLarge                   413   a body above the limit
-|- WrongMediaType             415   a body that does not say that it is JSON
+|- WrongMediaType             415   a body whose Content-Type is not JSON
 |- TooManyAttempts            429   too many failed sign-ins
-|- ServiceDown                503   database or broker out of reach
+|- ServiceDown                503   database or broker unreachable
 `- StartupError               exit code 1 of a command: one sentence on standard error
 """
 
@@ -23,10 +23,10 @@ from typing import ClassVar, Literal
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """One field that cannot work: where it is, what was given, why not, and what to do.
+    """A field with an invalid value.
 
-    `field` is the dotted path in the request's body, for example `config.method.target_rank`.
-    `value` is the refused value as it came (any JSON value).
+    `field` is the dotted path in the request body, for example `config.method.target_rank`.
+    `value` is the value as it was sent (any JSON value).
     """
 
     field: str
@@ -36,7 +36,7 @@ class FieldProblem:
 
 
 class RankScopeError(Exception):
-    """Base of all errors that a person may see. `str(error)` is one sentence that names the culprit and its value."""
+    """Base of all errors that users see. `str(error)` is one sentence that names the cause and its value."""
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Something went wrong"
@@ -49,7 +49,7 @@ class RankScopeError(Exception):
 
 class BadInput(RankScopeError):
     status = 422
-    title = "The input cannot work"
+    title = "Invalid input"
 
     def __init__(self, problems: Sequence[FieldProblem]) -> None:
         first = problems[0]
@@ -59,12 +59,12 @@ class BadInput(RankScopeError):
 
 
 class UnknownName(BadInput):
-    title = "Nothing has this name"
+    title = "Unknown name"
 
 
 class NotSignedIn(RankScopeError):
     status = 401
-    title = "Sign-in needed"
+    title = "Sign-in required"
 
 
 class Forbidden(RankScopeError):
@@ -90,7 +90,7 @@ class InputsChanged(RankScopeError):
         super().__init__(detail, _RESTORE[reason])
         self.reason = reason
         self.fingerprints = fingerprints
-        """Both of them in full, for the log."""
+        """Both fingerprints in full, for the log."""
 
 
 _RESTORE = {
@@ -125,8 +125,8 @@ class TooManyAttempts(RankScopeError):
 
 class ServiceDown(RankScopeError):
     status = 503
-    title = "A service is out of reach"
+    title = "A service is unavailable"
 
 
 class StartupError(RankScopeError):
-    title = "RankScope cannot start"
+    title = "RankScope can't start"

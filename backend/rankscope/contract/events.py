@@ -1,8 +1,8 @@
-"""RunEvent: everything that happens in a run, in order. One flat object each, discriminated by `kind`.
+"""RunEvent: everything that happens in a run, in order. Each event is a flat object with a `kind`.
 
-A worker makes events without `seq`, `attempt` and `time`; the store adds them when it appends. Readers see
-`{seq, attempt, time, kind, step?, ...}` with `seq` 1..n per run, without gap. Numbers that are not finite travel as the strings
-"NaN", "Infinity" and "-Infinity", because JSON has no such numbers.
+A worker creates events without `seq`, `attempt` and `time`, which the store adds when it appends them. Readers see
+`{seq, attempt, time, kind, step?, ...}` with `seq` 1..n per run, without gaps. Numbers that are not finite are sent as the
+strings "NaN", "Infinity" and "-Infinity", because JSON can't represent them.
 """
 
 from typing import Annotated, Any, Literal
@@ -27,13 +27,13 @@ class StatusEvent(EventBase):
     message: str | None = None
     next_step: str | None = None
     cause: str | None = None
-    """The line of the log that says why, verbatim."""
+    """The line of the log that shows the cause, verbatim."""
     step: int | None = None
-    """With `running`: the step that the attempt begins at. It replaces what earlier attempts recorded after that step."""
+    """For `running`: the step at which the attempt begins. It replaces what earlier attempts recorded after that step."""
 
 
 class PhaseEvent(EventBase):
-    """What the running child does now."""
+    """What the training process is doing."""
 
     kind: Literal["phase"] = "phase"
     phase: Phase
@@ -44,7 +44,7 @@ MetricName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class MetricsEvent(EventBase):
-    """Metrics of one optimizer step: all that were logged together, so a step costs one row and one message."""
+    """The metrics of one optimizer step, logged together: a step takes one row and one message."""
 
     kind: Literal["metrics"] = "metrics"
     step: int = Field(ge=0, le=2**31 - 1)
@@ -70,7 +70,7 @@ class Module(BaseModel):
 
 
 class ModulesEvent(EventBase):
-    """The adapted modules, in the order of the forward pass; rank records refer to this order. Once an attempt."""
+    """The adapted modules, in the order of the forward pass, which rank records refer to. Once per attempt."""
 
     kind: Literal["modules"] = "modules"
     modules: list[Module]
@@ -84,8 +84,8 @@ class RanksEvent(EventBase):
     """A snapshot of all modules after an optimizer step, packed.
 
     `mask`: base64 of numpy.packbits(bool[modules, width], bitorder="little"): live components.
-    `scores`: base64 of little-endian float16[modules, width], row-major: importance (0 for what was pruned for good).
-    `raw_scores`: packed alike: importance of this step alone, before smoothing; null unless the run asked for it.
+    `scores`: base64 of little-endian float16[modules, width], row-major: importance (0 if pruned permanently).
+    `raw_scores`: in the same format, the importance at this step before smoothing; null unless the run records it.
     A module's live rank is the number of set bits in its row of the mask.
     """
 
@@ -95,9 +95,9 @@ class RanksEvent(EventBase):
     live: int
     threshold: float | None = None
     pruning: bool = False
-    """This step ended with a pruning; the live rank is exact."""
+    """Whether this step ended with a pruning, so that the live ranks are exact."""
     final: bool = False
-    """The mask is final."""
+    """Whether the mask is final."""
     modules: int
     width: int
     mask: str
@@ -106,12 +106,12 @@ class RanksEvent(EventBase):
 
 
 class ComponentChange(BaseModel):
-    """One line of the ledger: a component that was pruned or came back."""
+    """A line of the ledger: a component that was pruned or regrown."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     module: int
-    """Index in the modules event."""
+    """Index of the module in the modules event."""
     component: int
     score: float
     order: int
@@ -119,13 +119,13 @@ class ComponentChange(BaseModel):
 
 
 class PruneEvent(EventBase):
-    """One pruning of the whole model."""
+    """One pruning of all modules."""
 
     kind: Literal["prune"] = "prune"
     step: int
     budget: int
     total: int
-    """Components at the start, live or not."""
+    """Number of components at the start, live or pruned."""
     threshold: float
     final: bool
     pruned: list[ComponentChange]
@@ -166,7 +166,7 @@ class SteerEvent(EventBase):
     action: SteerAction
     target_rank: int | None = None
     request: str | None = None
-    """The request that this answers; null for an action of the configuration or of an earlier attempt."""
+    """Id of the request; null for an action from the configuration or an earlier attempt."""
     refused: str | None = None
     """Why the request was refused."""
 
@@ -179,7 +179,7 @@ class ConfigEvent(EventBase):
     changes: dict[str, list[object]]
     """Dotted field -> [before, after]."""
     total_steps: int | None = None
-    """Optimizer steps of the run with the new configuration."""
+    """Number of optimizer steps with the new configuration."""
     step: int | None = None
 
 

@@ -1,4 +1,4 @@
-"""Background jobs: their states, and the kinds there are.
+"""Background jobs: their states and kinds.
 
 A new kind is an entry of `KINDS` and a module of the same name in the worker's `child/jobs`.
 """
@@ -23,22 +23,22 @@ JOB_ENDED = frozenset({JobStatus.done, JobStatus.failed})
 
 @dataclass(frozen=True)
 class JobKind:
-    """What a kind of job may take, and how its errors read. Times are in seconds."""
+    """The limits of a kind of job, and the words of its errors. Times are in seconds."""
 
     name: str
     process: str
-    """What the child process does, as the subject of an error: "The process that loads the models"."""
+    """The child process as the subject of an error message: "The process that loads the models"."""
     retry: str
-    """What you do to have it done again: "Ask again."."""
+    """The next step to run it again: "Try again."."""
     timeout_s: float
-    """For one attempt."""
+    """Time limit of one attempt."""
     most_attempts: int = 3
-    """Attempts that may lose their worker before the job fails."""
+    """Number of attempts that may lose their worker before the job fails."""
     wait_s: float = 600.0
     """A job that no worker takes for this long fails."""
     kept_s: float = 600.0
     """A job that has ended is deleted after this time."""
 
 
-PREDICT = JobKind(name="predict", process="The process that loads the models", retry="Ask again.", timeout_s=180.0)
+PREDICT = JobKind(name="predict", process="The process that loads the models", retry="Try again.", timeout_s=180.0)
 KINDS = {kind.name: kind for kind in (PREDICT,)}

@@ -1,4 +1,4 @@
-"""Metrics: what each number of a run is called, its unit, where it belongs, and which direction is better.
+"""Metrics: the title, unit and group of each number of a run, and whether lower is better.
 
 A metric that nobody described is shown all the same: its description is made from its name.
 """
@@ -21,7 +21,7 @@ PROCESS_MEMORY = "process_memory_bytes"
 CPU = "cpu_percent"
 
 EVALUATION = "eval_"
-"""Trainer puts this in front of every metric that an evaluation computes."""
+"""The prefix that Trainer gives to every metric of an evaluation."""
 _LOWER_IS_BETTER = frozenset({"loss", "perplexity", "error", "mae", "mse", "rmse"})
 
 
@@ -57,13 +57,13 @@ REPORTED = (
     Metric(name=EVAL_LOSS, title="Evaluation loss", group="evaluation", lower_is_better=True),
     Metric(name=STEPS_PER_SECOND, title="Steps per second", unit="1/s", group="speed"),
     Metric(name=SAMPLES_PER_SECOND, title="Samples per second", unit="1/s", group="speed"),
-    Metric(name=HOST_MEMORY, title="Memory of the host", unit="bytes", group="hardware"),
-    Metric(name=PROCESS_MEMORY, title="Memory of the training process", unit="bytes", group="hardware"),
-    Metric(name=CPU, title="CPU of the host", unit="percent", group="hardware"),
+    Metric(name=HOST_MEMORY, title="Host memory", unit="bytes", group="hardware"),
+    Metric(name=PROCESS_MEMORY, title="Training process memory", unit="bytes", group="hardware"),
+    Metric(name=CPU, title="Host CPU", unit="percent", group="hardware"),
     Metric(name="gpu*_memory_bytes", title="GPU *: memory", unit="bytes", group="hardware"),
     Metric(name="gpu*_utilization_percent", title="GPU *: utilisation", unit="percent", group="hardware"),
 )
-"""What every run records, whatever its task. The order within a group is that of the page."""
+"""The metrics that every run records, for every task. The page uses this order within each group."""
 
 
 def gpu_memory(index: int) -> str:
@@ -75,7 +75,7 @@ def gpu_utilization(index: int) -> str:
 
 
 def describe(name: str, known: Iterable[Metric] = REPORTED) -> Metric:
-    """The description of a metric among `known`, or one made from its name."""
+    """Returns the description of a metric from `known`, or one made from its name."""
     pattern, numbers = re.sub(r"\d+", "*", name), re.findall(r"\d+", name)
     for metric in known:
         if metric.name == name:
@@ -86,7 +86,7 @@ def describe(name: str, known: Iterable[Metric] = REPORTED) -> Metric:
 
 
 def is_machine_metric(name: str) -> bool:
-    """Whether a metric depends on the clock or the hardware: a resumed run repeats all others, to the last bit."""
+    """Whether a metric depends on the clock or the hardware. A resumed run reproduces all others, bit for bit."""
     return describe(name).group in ("speed", "hardware")
 
 

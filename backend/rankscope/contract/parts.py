@@ -1,4 +1,4 @@
-"""What every part of the configuration is made of."""
+"""The base class of all parts of the configuration."""
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo
 from pydantic.config import JsonDict
@@ -6,9 +6,9 @@ from pydantic_core import PydanticCustomError
 
 
 class Part(BaseModel):
-    """A part of the configuration. Unknown names are refused, so a typo is never ignored."""
+    """A part of the configuration. Unknown names are rejected, so a typo is never ignored."""
 
-    # strict: true is not a number and "8" is text, as in JSON itself; a whole number may stand for a number with a fraction.
+    # strict: true is not a number and "8" is text, as in JSON. An integer is accepted for a float.
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, strict=True
     )
@@ -18,7 +18,7 @@ STORED = "stored"
 
 
 def is_stored(info: ValidationInfo) -> bool:
-    """Whether this is the configuration of a stored run, to which rules that came later do not apply."""
+    """Whether this is the configuration of a stored run, to which later rules don't apply."""
     return bool(info.context and info.context.get(STORED))
 
 
@@ -27,7 +27,7 @@ def advanced() -> JsonDict:
 
 
 def refuse(field: str, value: object, message: str, next_step: str, at: tuple[str, ...] = ()) -> PydanticCustomError:
-    """An error that carries its own field (`contract.problems` moves it there) and what to do about it."""
+    """Returns an error with its field (`contract.problems` moves it there) and the next step."""
     return PydanticCustomError(
         "cannot_work",
         "{message}",

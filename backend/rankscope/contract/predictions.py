@@ -1,4 +1,4 @@
-"""Predictions: texts that a finished run's model and its base model classify. A background job, kept for minutes."""
+"""Predictions of a finished run's model and of its base model for given texts. A background job, kept for minutes."""
 
 from typing import Literal
 
@@ -12,12 +12,12 @@ class _Shape(BaseModel):
 
 
 class Guess(_Shape):
-    """What one model says of one text."""
+    """The prediction of one model for one text."""
 
     label: str
     """The most probable class."""
     probabilities: dict[str, float]
-    """By class, in the run's order; they sum to 1."""
+    """The probability of each class, in the run's order; they sum to 1."""
 
 
 class PredictionItem(_Shape):
@@ -29,16 +29,16 @@ class PredictionItem(_Shape):
 
 
 class PredictPayload(_Shape):
-    """What a `predict` job is to do."""
+    """The payload of a `predict` job."""
 
     run_id: str
     attempt: int
-    """The attempt whose result answers."""
+    """The attempt whose result is used."""
     texts: list[str]
 
 
 class PredictResult(_Shape):
-    """What a `predict` job has found."""
+    """The result of a `predict` job."""
 
     items: list[PredictionItem]
     note: str | None
@@ -48,13 +48,13 @@ class Prediction(_Shape):
     id: str
     run_id: str
     attempt: int
-    """The attempt whose result answers."""
+    """The attempt whose result is used."""
     status: PredictionStatus = "waiting"
     texts: list[str]
     items: list[PredictionItem] = []
-    """One a text, in order, once it is done."""
+    """One per text, in order, once the job is done."""
     note: str | None = None
-    """What to know when reading the items, for example that the base model's head is untrained."""
+    """A note on the items, for example that the base model's head is untrained."""
     message: str | None = None
-    """Why it failed, or what it waits for."""
+    """Why it failed, or what it is waiting for."""
     next_step: str | None = None

@@ -1,10 +1,10 @@
-"""Ready-made configurations: a good first value for every field, and why."""
+"""Presets: complete configurations with good first values."""
 
 from dataclasses import dataclass
 
 from rankscope.contract.config import RunConfig
 
-# Split seed 1: 1,423 evaluation rows of which 0.585 are fresh, close to the share in all rows (seed 0: 0.630).
+# Split seed 1: 1,423 evaluation rows 0.585 of them fresh, close to the share in all rows (seed 0: 0.630).
 _DATA: dict[str, object] = {"id": "rotten-tomatoes", "split_seed": 1}
 _TRAINING: dict[str, object] = {
     "max_steps": 200,
@@ -38,8 +38,8 @@ def presets() -> list[Preset]:
         ),
         Preset(
             "dynamic-rank-like-lora",
-            "Dynamic rank, started like LoRA",
-            "B zero and c one at the start: learns at LoRA's learning rate in short runs.",
+            "Dynamic rank with LoRA's initialisation",
+            "B is zero and c is one at the start, so it learns at LoRA's learning rate in short runs.",
             RunConfig.model_validate(
                 _DEMO
                 | {
@@ -76,7 +76,7 @@ def presets() -> list[Preset]:
         Preset(
             "lora",
             "LoRA at the demo's budget",
-            "The control: every module has rank 4, everything else as in the demo, at LoRA's learning rate.",
+            "The control: every module has rank 4. Everything else is as in the demo, with LoRA's learning rate.",
             RunConfig.model_validate(
                 _DEMO | {"method": {"name": "lora", "rank": 4}, "training": _TRAINING | {"learning_rate": 3e-3}}
             ),
@@ -84,13 +84,13 @@ def presets() -> list[Preset]:
         Preset(
             "adalora",
             "AdaLoRA at the demo's budget",
-            "The best-known rival: sensitivity scores, a budget that falls fast first.",
+            "The best-known alternative: sensitivity scores, and a budget that falls fast at first.",
             RunConfig.model_validate(_DEMO | {"method": {"name": "adalora", "target_rank": 4, "prune_interval": 10}}),
         ),
         Preset(
             "eva",
             "EVA at the demo's budget",
-            "Ranks are dealt out once, before training, by the texts alone. Does moving them while training help?",
+            "Ranks are assigned once, before training, from activations. Does reallocating them during training help?",
             RunConfig.model_validate(
                 _DEMO | {"method": {"name": "eva", "rank": 4}, "training": _TRAINING | {"learning_rate": 3e-3}}
             ),
@@ -98,7 +98,7 @@ def presets() -> list[Preset]:
         Preset(
             "lora-shrink",
             "LoRA 16, shrunk to 4",
-            "Trains at rank 16 and keeps the largest singular values of all modules: the budget is met at the end.",
+            "Trains at rank 16, then keeps the largest singular values of all modules to meet the budget.",
             RunConfig.model_validate(
                 _DEMO
                 | {
@@ -110,7 +110,7 @@ def presets() -> list[Preset]:
         Preset(
             "sora",
             "SoRA",
-            "A gate on each of 6 components closes by itself; no budget is set.",
+            "Each of 6 components has a gate that training can close. There is no budget.",
             RunConfig.model_validate(
                 _DEMO
                 | {
@@ -122,7 +122,7 @@ def presets() -> list[Preset]:
         Preset(
             "full",
             "Full fine-tuning",
-            "All weights are trained: the ceiling to compare with.",
+            "All weights are trained: an upper bound for comparison.",
             RunConfig.model_validate(
                 _DEMO | {"method": {"name": "full"}, "training": _TRAINING | {"learning_rate": 5e-5}}
             ),

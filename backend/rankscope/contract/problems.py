@@ -1,4 +1,4 @@
-"""Turns pydantic's errors into sentences: field, value, what is wrong, what to do."""
+"""Converts pydantic's errors to sentences with field, value, problem and next step."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,36 +13,38 @@ from rankscope.contract.tasks import TASKS
 _UNION_TAGS = METHODS.keys() | TASKS.keys() | {"float", "int", "str", "none", "list[str]"}
 
 _NEXT_STEP = {
-    "int_type": "Send a whole number.",
-    "int_parsing": "Send a whole number.",
-    "int_from_float": "Send a whole number.",
+    "int_type": "Send an integer.",
+    "int_parsing": "Send an integer.",
+    "int_from_float": "Send an integer.",
     "float_type": "Send a number.",
     "float_parsing": "Send a number.",
     "finite_number": "Send a finite number.",
     "bool_type": "Send true or false.",
     "bool_parsing": "Send true or false.",
     "string_type": "Send text.",
-    "string_unicode": "Send whole characters in UTF-8.",
-    "string_too_short": "Send more text.",
-    "string_too_long": "Send less text.",
+    "string_unicode": "Send valid UTF-8.",
+    "string_too_short": "Send a longer text.",
+    "string_too_long": "Send a shorter text.",
     "list_type": "Send a list.",
     "too_short": "Send more entries.",
     "too_long": "Send fewer entries.",
     "missing": "Add the field.",
-    "extra_forbidden": "Remove it, or correct its name.",
+    "extra_forbidden": "Remove it, or fix its name.",
     "json_invalid": "Send a JSON object with the header Content-Type: application/json.",
-    "model_type": "Send an object with named fields.",
-    "model_attributes_type": "Send an object with named fields.",
-    "dict_type": "Send an object with named fields.",
+    "model_type": "Send a JSON object.",
+    "model_attributes_type": "Send a JSON object.",
+    "dict_type": "Send a JSON object.",
 }
 
 
 def field_problems(errors: Iterable[ErrorDetails], prefix: str = "") -> list[FieldProblem]:
-    """One FieldProblem for each error of `ValidationError.errors()` (or FastAPI's RequestValidationError)."""
+    """Converts each error of `ValidationError.errors()` (or FastAPI's RequestValidationError) to a FieldProblem."""
     return [_field_problem(error, prefix) for error in errors]
 
 
 def bad_input(error: ValidationError, prefix: str = "") -> BadInput:
+    """Converts a ValidationError to BadInput. `prefix` is put before the path of each field."""
+    """Converts a ValidationError to BadInput. `prefix` is put before the path of each field."""
     return BadInput(field_problems(error.errors(), prefix))
 
 
@@ -54,7 +56,7 @@ def _field_problem(error: ErrorDetails, prefix: str) -> FieldProblem:
         location = location[1:]
     if kind == "json_invalid":
         location, value = ["body"], None
-        message = f"is not valid JSON: {context.get('error', 'it cannot be read')}"
+        message = f"is not valid JSON: {context.get('error', 'the parser failed')}"
     elif kind == "cannot_work":
         location += context["field"]
         value, message = context["value"], context["message"]
@@ -91,7 +93,7 @@ def _sentence(error: ErrorDetails) -> str:
         case "control_character" | "line_break":
             return str(error["msg"])
         case "union_tag_not_found":
-            return "has no name; it says which one"
+            return "has no name, which selects the type"
         case _:
             text = str(error["msg"])
             return f"is {value!r}: {text[0].lower()}{text[1:]}" if text else f"is {value!r}"
@@ -113,7 +115,7 @@ def _step_from(context: Mapping[str, object]) -> str:
 
 
 def _short(value: object) -> object:
-    """The value as it came, cut to a size that fits a sentence."""
+    """Returns the value as it was sent, truncated to fit into a sentence."""
     if isinstance(value, str) and len(value) > 200:
         return value[:200] + "…"
     if isinstance(value, (dict, list)) and len(repr(value)) > 200:

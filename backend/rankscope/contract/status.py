@@ -1,4 +1,4 @@
-"""A run's status, and which may follow which."""
+"""A run's status, and the permitted transitions."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,19 +8,19 @@ class RunStatus(StrEnum):
     queued = "queued"
     """Waits for a worker, after a launch or a resume."""
     starting = "starting"
-    """A worker has it; the child process is being started."""
+    """Claimed by a worker; the training process is being started."""
     running = "running"
     stopping = "stopping"
-    """A person asked it to stop; the child writes its checkpoint."""
+    """A stop was requested; the training process writes its checkpoint."""
     done = "done"
     stopped = "stopped"
     interrupted = "interrupted"
-    """Its worker went away or was drained; it waits to be resumed by any worker, without a person."""
+    """Its worker was lost or drained; any worker resumes it automatically."""
     failed = "failed"
 
     @property
     def is_terminal(self) -> bool:
-        """Nothing more happens until a person asks for it."""
+        """Whether nothing more happens until you request it."""
         return self in TERMINAL
 
     @property
@@ -29,12 +29,12 @@ class RunStatus(StrEnum):
 
     @property
     def is_owned(self) -> bool:
-        """A worker holds a lease on it."""
+        """Whether a worker holds a lease on it."""
         return self in OWNED
 
 
 class Phase(StrEnum):
-    """What an owned run does, finer than its status."""
+    """What a claimed run is doing, in more detail than its status."""
 
     loading = "loading"
     tokenizing = "tokenizing"
@@ -57,7 +57,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.running: frozenset(
         {RunStatus.stopping, RunStatus.stopped, RunStatus.done, RunStatus.interrupted, RunStatus.failed}
     ),
-    # A run that was asked to stop may still finish first, or lose its worker: then it counts as stopped.
+    # A run may still finish after a stop request, or lose its worker: then it counts as stopped.
     RunStatus.stopping: frozenset({RunStatus.stopped, RunStatus.done, RunStatus.failed}),
     RunStatus.interrupted: frozenset({RunStatus.starting, RunStatus.stopped, RunStatus.failed}),
     RunStatus.stopped: frozenset({RunStatus.queued}),

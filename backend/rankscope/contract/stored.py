@@ -1,4 +1,4 @@
-"""What the JSON columns hold, as it comes out of a row.
+"""The types of the JSON columns, as they are read from a row.
 
 A row stays as the version wrote it that made it. Keys that were added later are `NotRequired`: read them with `get`, which
 gives their default. Unknown keys are kept and ignored. A run's configuration is opaque here: `RunConfig.stored` reads it and
@@ -17,17 +17,17 @@ Payload: TypeAlias = dict[str, JsonValue]
 
 
 _AS_WRITTEN = ConfigDict(extra="allow", use_attribute_docstrings=True)
-"""The API returns these as they are stored, with keys that it does not know."""
+"""The API returns these as they are stored, including unknown keys."""
 
 
 @with_config(_AS_WRITTEN)
 class Environment(TypedDict, total=False):
-    """What else decided a run's result. Runs of early versions have little of it."""
+    """What else determined a run's result. Runs of early versions have only some of these."""
 
     rankscope: str
-    """Version that planned the run."""
+    """RankScope version that planned the run."""
     python: str
-    """Version of the server's Python."""
+    """Python version of the server."""
     model_fingerprint: str
     data_fingerprint: str
     train_rows: int
@@ -35,7 +35,7 @@ class Environment(TypedDict, total=False):
     labels: list[str]
     """Classes in the order of the model's outputs."""
     n_modules: int
-    """Planned, until the model is loaded."""
+    """Planned, and exact once the model is loaded."""
     first_trained_with: dict[str, str]
     """Versions and device of the first attempt."""
     trained_with: dict[str, str]
@@ -43,7 +43,7 @@ class Environment(TypedDict, total=False):
 
 
 class MetricSummary(TypedDict):
-    """Of one metric. Values that are not finite are the strings "NaN", "Infinity" and "-Infinity"."""
+    """Summary of one metric. Values that are not finite are the strings "NaN", "Infinity" and "-Infinity"."""
 
     last: float | str
     last_step: int
@@ -54,7 +54,7 @@ class MetricSummary(TypedDict):
 
 
 class StoredSteerRequest(TypedDict):
-    """A steering request that the training has not answered yet."""
+    """A steering request that is still pending."""
 
     id: str
     action: SteerAction
@@ -64,7 +64,7 @@ class StoredSteerRequest(TypedDict):
 
 @with_config(_AS_WRITTEN)
 class StoredGpu(TypedDict):
-    """A GPU as its worker reported it last."""
+    """A GPU, as last reported by its worker."""
 
     index: int
     name: str
@@ -72,9 +72,9 @@ class StoredGpu(TypedDict):
     free_bytes: int
     uuid: NotRequired[str]
     runs: NotRequired[int]
-    """Runs of RankScope on it."""
+    """Number of RankScope runs on it."""
     is_filled: NotRequired[bool]
-    """Whether other programs leave no room for a run."""
+    """Whether other programs use too much of its memory for a run."""
 
 
 class StoredError(TypedDict):
@@ -85,7 +85,7 @@ class StoredError(TypedDict):
 
 
 class Stamp(TypedDict):
-    """What every stored event has."""
+    """The fields of every stored event."""
 
     seq: int
     attempt: int
@@ -103,7 +103,7 @@ class StoredModule(TypedDict):
 
 
 class StoredModules(Stamp):
-    """A `ModulesEvent` as it is read; the other kinds below likewise."""
+    """A stored `ModulesEvent`. The classes below are the stored forms of other events."""
 
     modules: list[StoredModule]
     width: int

@@ -1,4 +1,4 @@
-"""The tables. `Run` is what lists show; `Event` is what happened; the rest says who and where.
+"""The database tables. `Run` has what lists show, and `Event` has everything that happened.
 
 Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations follow these shapes; a test compares both.
 """
@@ -22,7 +22,7 @@ from rankscope.contract.tasks import DEFAULT_TASK
 
 
 class _JsonAsText(UserDefinedType[str]):
-    """SQLite's column of earlier versions, whose declared type is JSON; its values have always been text."""
+    """A text column that earlier versions declared as JSON in SQLite; its values have always been text."""
 
     cache_ok = True
 
@@ -47,12 +47,12 @@ class Run(SQLModel, table=True):
     )
     phase: str | None = Field(default=None, max_length=16)
     priority: int = 0
-    """Higher runs first; equal ones by `queue_order`."""
+    """Runs with a higher priority start first; equal ones in `queue_order`."""
     queue_order: float
     config: StoredConfig = Field(sa_column=Column(JSON, nullable=False))
     """The fully resolved RunConfig."""
     environment: Environment = Field(default_factory=Environment, sa_column=Column(JSON, nullable=False))
-    """What else decided the result: versions, model and data fingerprints, host."""
+    """What else determined the result: versions, model and data fingerprints, host."""
     method: str = Field(max_length=32)
     task: str = Field(
         default=DEFAULT_TASK.name,
@@ -68,12 +68,12 @@ class Run(SQLModel, table=True):
     updated_at: float
 
     attempt: int = 0
-    """Counts claims; the fence: only the newest attempt may write."""
+    """Number of claims, for fencing: only the newest attempt may write."""
     attempt_started_at: float | None = None
     attempt_start_step: int = 0
     last_seq: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, default=0))
     chunked_seq: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, default=0, server_default="0"))
-    """Metrics up to this event stand in chunks too."""
+    """Number of the last event whose metrics are also in chunks."""
     step: int = 0
     total_steps: int | None = None
 
@@ -83,13 +83,13 @@ class Run(SQLModel, table=True):
     stop_requested: str | None = Field(default=None, max_length=8)
     """`save`: checkpoint, then stop. `now`: stop without."""
     lost_workers: int = 0
-    """Attempts that ended because the worker went away, since the last launch or resume."""
+    """Number of attempts that lost their worker since the last launch or resume."""
 
     reason: str | None = Field(default=None, max_length=40)
     message: str | None = None
     next_step: str | None = None
     cause: str | None = None
-    """The log's line that tells why the run ended or was interrupted."""
+    """The line of the log that shows why the run ended or was interrupted."""
 
     parent_id: str | None = Field(default=None, max_length=16)
     """The run that this one was forked from; it may have been deleted since."""
@@ -97,7 +97,7 @@ class Run(SQLModel, table=True):
     steer_requests: list[StoredSteerRequest] = Field(
         default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
     )
-    """Steering requests that the training has not answered yet."""
+    """Pending steering requests."""
 
     metrics: dict[str, MetricSummary] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     """By metric name."""
@@ -115,7 +115,7 @@ class Run(SQLModel, table=True):
 
 
 class Attempt(SQLModel, table=True):
-    """One claim of a run by a worker. `start_step` is where the view cuts the attempt before."""
+    """One claim of a run by a worker. Charts show earlier attempts only up to `start_step`."""
 
     __tablename__ = "attempt"
 
@@ -125,12 +125,12 @@ class Attempt(SQLModel, table=True):
     started_at: float
     ended_at: float | None = None
     start_step: int | None = None
-    """None until the child has loaded its checkpoint (0 for a fresh start)."""
+    """None until the training process has loaded its checkpoint; 0 without a checkpoint."""
     outcome: str | None = Field(default=None, max_length=40)
 
 
 class Event(SQLModel, table=True):
-    """One row an event, whole in `payload` but for what every reader asks for."""
+    """One row per event. Fields that queries need have columns; all others are in `payload`."""
 
     __tablename__ = "event"
     __table_args__ = (Index("ix_event_kind", "run_id", "kind", "seq"),)
@@ -144,13 +144,13 @@ class Event(SQLModel, table=True):
     payload: str | None = Field(
         default=None, sa_column=Column(Text().with_variant(_JsonAsText(), "sqlite"), nullable=True)
     )
-    """The other fields of the event as JSON: the text that readers get (store/history/event_text.py)."""
+    """The other fields of the event as JSON, sent to readers unchanged (store/history/event_text.py)."""
 
 
 class Chunk(SQLModel, table=True):
-    """The points of one metric in a stretch of one attempt's events, packed (store/points.py): what charts read.
+    """The packed points of one metric in a range of one attempt's events, for charts (store/history/points.py).
 
-    Made from the events, which stay. `reduced` stands before `exact`, so that SQLite need not walk through the latter.
+    Computed from events, which are kept. `reduced` is before `exact`, so that SQLite doesn't have to read past the latter.
     """
 
     __tablename__ = "chunk"
@@ -158,15 +158,15 @@ class Chunk(SQLModel, table=True):
     run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
     name: str = Field(primary_key=True, max_length=100)
     first_seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
-    """Where the stretch of events begins; the same for all metrics in it."""
+    """Number of the first event in the range; the same for all of its metrics."""
     attempt: int = Field(primary_key=True)
     first_step: int
-    """Smallest step; `last_step`: the largest."""
+    """The smallest step. `last_step` is the largest."""
     last_step: int
     n: int
-    """Points in `exact`."""
+    """Number of points in `exact`."""
     reduced: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    """About 64 of them: first, last, smallest and largest of each bucket, and all that are not finite."""
+    """About 64 points: first, last, smallest and largest of each bucket, and all non-finite values."""
     exact: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
@@ -196,7 +196,7 @@ class Worker(SQLModel, table=True):
 
 
 class Job(SQLModel, table=True):
-    """Work for a worker that is not a run: short, retried, outside the slots. Deleted some time after it has ended."""
+    """Short work for a worker that is not a run: retried, and outside the slots. Deleted some time after it has ended."""
 
     __tablename__ = "job"
     __table_args__ = (Index("ix_job_queue", "status", "created_at"),)
@@ -205,16 +205,16 @@ class Job(SQLModel, table=True):
     kind: str = Field(max_length=32)
     """A name in `contract.jobs.KINDS`."""
     payload: Payload = Field(sa_column=Column(JSON, nullable=False))
-    """What to do; its form is the kind's own, and so is that of `result`."""
+    """The input. Its form, and that of `result`, depends on the kind."""
     status: JobStatus = Field(
         default=JobStatus.queued, sa_column=Column(Enum(JobStatus, native_enum=False, length=16), nullable=False)
     )
     created_at: float
     updated_at: float
     attempt: int = 0
-    """Counts claims; the fence: only the newest attempt may write."""
+    """Number of claims, for fencing: only the newest attempt may write."""
     worker: str | None = Field(default=None, max_length=200)
-    """Name of the worker that holds the lease, or held the last one."""
+    """Name of the worker with the lease, or with the last lease."""
     lease_expires_at: float | None = None
     progress: float | None = None
     """Share of the work that is done, from 0 to 1."""

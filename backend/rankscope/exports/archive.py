@@ -24,7 +24,7 @@ class Member:
     name: str
     parts: Iterable[bytes]
     is_deflated: bool = False
-    """Worth it for text; weights don't compress."""
+    """Whether to compress the file: useful for text, not for weights."""
 
 
 class _Outbox(io.RawIOBase):

@@ -61,7 +61,7 @@ class UniformAdapter:
             ranks: dict[str, int] = json.loads((folder / PATTERN).read_text(encoding="utf-8"))
             header, data_start = _header(self._weights)
         except (OSError, ValueError, struct.error) as error:
-            raise NotUniform(f"its files cannot be read ({error})") from error
+            raise NotUniform(f"its files can't be read ({error})") from error
         self._names = list(ranks)
         self.rank = max(1, *ranks.values())
         self._tensors = list(self._plan(header, data_start, sizes))
@@ -126,7 +126,7 @@ class UniformAdapter:
                 yield _Tensor(a, dtype, (0, inner), (self.rank, inner), None)
                 yield _Tensor(b, dtype, (out, 0), (out, self.rank), None)
             else:
-                raise NotUniform(f"the size of {module}, which ended at rank 0, is not known")
+                raise NotUniform(f"the size of {module}, which ended at rank 0, is unknown")
 
 
 def _header(path: Path) -> tuple[dict[str, _Entry], int]:
@@ -134,7 +134,7 @@ def _header(path: Path) -> tuple[dict[str, _Entry], int]:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > path.stat().st_size:
-            raise ValueError(f"{path.name} is cut off")
+            raise ValueError(f"{path.name} is truncated")
         header = json.loads(file.read(length))
     if not isinstance(header, dict):
         raise ValueError(f"{path.name} has no header")
@@ -151,7 +151,7 @@ def _padded(file: BinaryIO, tensor: _Tensor) -> Iterator[bytes]:
         while left:
             part = file.read(min(_CHUNK, left))
             if not part:
-                raise OSError(f"{tensor.name} is cut off")
+                raise OSError(f"{tensor.name} is truncated")
             left -= len(part)
             yield part
         return
@@ -165,7 +165,7 @@ def _padded(file: BinaryIO, tensor: _Tensor) -> Iterator[bytes]:
         for first in range(0, rows, block):
             data = file.read(min(block, rows - first) * old_row)
             if len(data) % old_row:
-                raise OSError(f"{tensor.name} is cut off")
+                raise OSError(f"{tensor.name} is truncated")
             yield b"".join(data[at : at + old_row] + filler for at in range(0, len(data), old_row))
     else:
         missing = tensor.size_bytes

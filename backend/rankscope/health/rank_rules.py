@@ -129,7 +129,7 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
             "module_at_rank_0",
             "error",
             f"{saw} The adapter no longer has any effect.",
-            facts.method.keep_more,
+            facts.method.no_components_step,
             ranks.step,
         )
     keeps_ranks = facts.method.rank_changes in ("never", "before_training")
@@ -179,7 +179,7 @@ def scores_equal(facts: Facts) -> Finding | None:
         "warning",
         f"All {len(ranks.scores)} live components have the score {first:g} at step {ranks.step}: {why}, so pruning chooses "
         "them by position only.",
-        method.tell_scores_apart,
+        method.equal_scores_step,
         ranks.step,
     )
 

@@ -59,12 +59,12 @@ def remedy_of(run: Run, kept_steps: Sequence[int]) -> Remedy | None:
 
 
 def unavailable_actions(run: Run, kept_steps: Sequence[int]) -> dict[RunAction, str]:
-    """Actions that cannot be taken now -> why. `kept_steps`: of its checkpoints; a run in training may get one any time."""
+    """Returns the actions that are not available, with the reason. `kept_steps`: steps of the run's checkpoints."""
     reasons: dict[RunAction, str] = {}
     if run.status == RunStatus.failed and not kept_steps and run.reason not in FILES_AT_FAULT:
-        reasons["resume"] = "The run keeps no checkpoint to resume from."
+        reasons["resume"] = "The run has no checkpoint to resume from."
     if run.attempt == 0:
         reasons["fork"] = "The run has not started, so there is no checkpoint to fork from."
     elif run.status.is_terminal and not kept_steps:
-        reasons["fork"] = "The run keeps no checkpoint to fork from."
+        reasons["fork"] = "The run has no checkpoint to fork from."
     return reasons

@@ -33,5 +33,5 @@ def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:
 def _rate(config: RunConfig, kind: type[Method]) -> float:
     """The run's learning rate, or the baseline's own if the run's method needs a higher one."""
     method, rate = config.method, config.training.learning_rate
-    needs_more = method.own_rate(method.model_dump()) > kind.learning_rate
+    needs_more = method.proposed_learning_rate(method.model_dump()) > kind.learning_rate
     return min(rate, kind.learning_rate) if needs_more else rate

@@ -27,7 +27,7 @@ class Nudger:
                 "socket_timeout": _TIMEOUT_S,
                 "socket_connect_timeout": _TIMEOUT_S,
                 "retry_on_timeout": False,
-                # Without these two, kombu tries to connect for ever, at two-second intervals.
+                # Without these two, kombu retries forever, at two-second intervals.
                 "max_retries": 1,
                 "interval_start": 0,
                 "connect_retries_timeout": _TIMEOUT_S,
@@ -36,13 +36,13 @@ class Nudger:
         )
 
     def nudge(self) -> bool:
-        """Tells one worker that there may be work. True once the broker has the message."""
+        """Notifies one worker that there may be work. Returns True once the broker has the message."""
         try:
-            # A connection for each: messages are rare, and a pooled one would be found dead after a broker's restart.
+            # Use a new connection each time: messages are rare, and a pooled connection would be broken after a broker restart.
             with self._celery.connection_for_write() as connection:
                 self._celery.send_task(TASK, queue=QUEUE, retry=False, ignore_result=True, connection=connection)
         except (KombuError, OSError) as error:
-            logger.warning("No worker could be reached: the broker is out of reach (%s).", error)
+            logger.warning("No worker was notified: the broker is unreachable (%s).", error)
             return False
         return True
 

@@ -66,14 +66,17 @@ def switch_method(
         )
         method["prune_interval"] = interval
 
-    rate, own_rate = training.get("learning_rate"), new.own_rate(method)
-    if old is not new and rate != own_rate:
+    rate, proposed_learning_rate = training.get("learning_rate"), new.proposed_learning_rate(method)
+    if old is not new and rate != proposed_learning_rate:
         changes.append(
             SwitchedField(
-                "training.learning_rate", rate, own_rate, f"{_title(new)} learned best at this rate in short runs."
+                "training.learning_rate",
+                rate,
+                proposed_learning_rate,
+                f"{_title(new)} learned best at this rate in short runs.",
             )
         )
-        training = {**training, "learning_rate": own_rate}
+        training = {**training, "learning_rate": proposed_learning_rate}
 
     switched = {**config, "method": method, "training": training}
     if config.get("steering") and not new.can_be_steered:

@@ -1,4 +1,4 @@
-"""What a configuration would do: steps, rows, parameters and the planned budget, without loading a weight."""
+"""Plans a configuration: steps, rows, parameters and the budget curve, without loading any weights."""
 
 import math
 import platform

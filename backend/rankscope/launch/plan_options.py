@@ -38,7 +38,7 @@ def option_warnings(config: RunConfig, modules: Sequence[LinearModule], total_st
 
 
 def _rank_warnings(method: Method, modules: Sequence[LinearModule]) -> list[str]:
-    """A rank above a matrix's own adds components that add nothing."""
+    """Warns about a rank above that of a matrix: the excess components have no effect."""
     if not method.tolerates_excess_rank:
         return []
     ranks = method.start_ranks(len(modules))

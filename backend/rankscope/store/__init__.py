@@ -1,1 +1,1 @@
-"""Functions over a database session: the one place that writes SQL."""
+"""Functions over a database session: the only place with SQL."""

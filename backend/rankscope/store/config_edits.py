@@ -1,4 +1,4 @@
-"""Changes to the configuration of a run that no worker holds."""
+"""Changes to the configuration of a run without a worker."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ def change_config(
     total_steps: int,
     environment: Environment,
 ) -> None:
-    """Changes the configuration of a run that no worker holds from `before`, and records what changed."""
+    """Changes the configuration of a run without a worker, and records what changed from `before`."""
     if run.status.is_owned:
         raise InvalidTransition(f"Run {run.id} is {run.status}; its configuration is in use.", "Stop it first.")
     if not differences:
@@ -48,7 +48,7 @@ def change_config(
 
 
 def check_editable(run: Run) -> None:
-    """Raises InvalidTransition unless the run waits for its first start."""
+    """Raises InvalidTransition unless the run is queued and has never started."""
     if run.status != RunStatus.queued or run.attempt:
         raise InvalidTransition(
             f"Run {run.id} is {run.status}"

@@ -1,4 +1,4 @@
-"""Hints over Redis: "run X has events up to N", "a job waits". Losing one costs a reader at most its poll interval, never data."""
+"""Hints over Redis: "run X has events up to N", "a job is waiting". A lost hint delays a reader by at most its poll interval."""
 
 import contextlib
 import time
@@ -32,7 +32,7 @@ class Doorbell:
         self._publish(channel(run_id), seq)
 
     def ring_for_job(self) -> None:
-        """Tells the workers that a job waits."""
+        """Notifies the workers that a job is waiting."""
         self._publish(JOBS_CHANNEL, 1)
 
     def _publish(self, name: str, message: int) -> None:
@@ -44,7 +44,7 @@ class Doorbell:
             self._silent_until = time.monotonic() + self._pause_s
 
     def ping(self) -> bool:
-        """Whether the broker answers, within 0.2 s."""
+        """Whether the broker responds within 0.2 s."""
         try:
             self._redis.ping()
         except (redis.RedisError, OSError):
@@ -57,7 +57,7 @@ class Doorbell:
 
 
 class JobBell:
-    """Waits for `Doorbell.ring_for_job`. Without a broker it waits for the whole time."""
+    """Waits for `Doorbell.ring_for_job`. Without a broker, it waits for the full timeout."""
 
     def __init__(self, broker_url: str) -> None:
         self._redis = redis.Redis.from_url(
@@ -77,7 +77,7 @@ class JobBell:
         self._subscribed = subscribed
 
     def wait(self, timeout_s: float) -> bool:
-        """Waits until it rings, at most `timeout_s`; whether it rang."""
+        """Waits until it rings, at most `timeout_s` seconds. Returns whether it rang."""
         end = time.monotonic() + timeout_s
         while (left := end - time.monotonic()) > 0:
             if self._subscribed is None:

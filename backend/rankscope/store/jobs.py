@@ -1,4 +1,4 @@
-"""Background jobs: submit, claim, finish, and end those that nobody can finish."""
+"""Background jobs: submit, claim, finish, and fail those that no worker finishes."""
 
 import json
 from collections.abc import Collection
@@ -30,7 +30,7 @@ class JobClaim:
 
 
 class JobState(NamedTuple):
-    """A job that no worker has, as it is; any change makes another one."""
+    """The state of a job without a worker. Any change results in a different value."""
 
     id: str
     kind: str
@@ -39,20 +39,20 @@ class JobState(NamedTuple):
 
     @property
     def longest_s(self) -> float:
-        """For how long it may stay so."""
+        """How long the job may stay in this state, in seconds."""
         kind = KINDS.get(self.kind, PREDICT)
         return kind.wait_s if self.status == JobStatus.queued else kind.kept_s
 
 
 def submit(session: Session, kind: JobKind, payload: Payload, *, now: float) -> Job:
-    """Stores a job for a worker. Raises ServiceDown when too many wait, ValueError for a payload above the limit."""
+    """Stores and returns a job for a worker. Raises ServiceDown if too many are queued, ValueError if the payload is too large."""
     if len(json.dumps(payload)) > MOST_PAYLOAD_CHARACTERS:
-        raise ValueError(f"The payload of a {kind.name} job is above {MOST_PAYLOAD_CHARACTERS:,} characters.")
+        raise ValueError(f"The payload of a {kind.name} job has more than {MOST_PAYLOAD_CHARACTERS:,} characters.")
     waiting = select(func.count()).select_from(Job).where(col(Job.status) == JobStatus.queued)
     if (session.scalar(waiting) or 0) >= MOST_WAITING:
         raise ServiceDown(
-            f"{MOST_WAITING:,} jobs already wait for a worker.",
-            "Start more workers with `rankscope worker`, or try later.",
+            f"{MOST_WAITING:,} jobs are already waiting for a worker.",
+            "Start more workers with `rankscope worker`, or try again later.",
         )
     job = Job(id=new_run_id(), kind=kind.name, payload=payload, created_at=now, updated_at=now)
     session.add(job)
@@ -61,18 +61,18 @@ def submit(session: Session, kind: JobKind, payload: Payload, *, now: float) -> 
 
 
 def get_job(session: Session, job_id: str, kind: JobKind) -> Job | None:
-    """The job, if it exists and is of this kind."""
+    """Returns the job if it exists and is of this kind; otherwise None."""
     job = session.get(Job, job_id, populate_existing=True)
     return job if job is not None and job.kind == kind.name else None
 
 
 def is_waiting(session: Session, kinds: Collection[str]) -> bool:
-    """Whether a job of these kinds waits for a worker."""
+    """Whether a job of these kinds is waiting for a worker."""
     return session.scalar(_waiting(kinds).limit(1)) is not None
 
 
 def claim_next(session: Session, *, worker: str, kinds: Collection[str], lease_s: float, now: float) -> JobClaim | None:
-    """Takes the job of these kinds that has waited the longest; None when none waits."""
+    """Claims the job of these kinds that has waited the longest; returns None if there is none."""
     claimed = JOBS.claim(
         session,
         _waiting(kinds),
@@ -94,7 +94,7 @@ def _waiting(kinds: Collection[str]) -> Select[Any]:
 
 
 def renew(session: Session, claim: JobClaim, *, lease_s: float, now: float, progress: float | None = None) -> None:
-    """Keeps the job for another `lease_s`. Raises LeaseLost when another attempt has it, or it has ended."""
+    """Extends the lease by `lease_s` seconds. Raises LeaseLost if another attempt owns the job or it has ended."""
     values = {"lease_expires_at": now + lease_s} | ({} if progress is None else {"progress": progress})
     JOBS.change(session, claim.id, claim.attempt, values)
 
@@ -104,23 +104,23 @@ def finish(session: Session, claim: JobClaim, result: Payload, *, now: float) ->
     size = len(json.dumps(result))
     if size > MOST_RESULT_CHARACTERS:
         message = f"The result has {size:,} characters; at most {MOST_RESULT_CHARACTERS:,} can be stored."
-        fail(session, claim, message, "Ask for less at once.", now=now)
+        fail(session, claim, message, "Send less at a time.", now=now)
         return
     JOBS.change(session, claim.id, claim.attempt, _ended(JobStatus.done, now) | {"result": result, "progress": 1.0})
 
 
 def fail(session: Session, claim: JobClaim, message: str, next_step: str | None, *, now: float) -> None:
-    """Ends the job with an error. Raises LeaseLost."""
+    """Fails the job with an error. Raises LeaseLost."""
     JOBS.change(session, claim.id, claim.attempt, _failed(message, next_step, now))
 
 
 def give_back(session: Session, claim: JobClaim, *, now: float) -> None:
-    """Puts the job back into the queue, for a worker that shuts down. Raises LeaseLost."""
+    """Returns the job to the queue because its worker is shutting down. Raises LeaseLost."""
     JOBS.change(session, claim.id, claim.attempt, _ended(JobStatus.queued, now))
 
 
 def reap(session: Session, *, now: float, lapsed: Collection[Lease] | None = None) -> list[str]:
-    """Takes jobs with a lapsed lease from their workers (see `Leases.lapsed`); returns their ids."""
+    """Takes back jobs with a lapsed lease (see `Leases.lapsed`). Returns their ids."""
     return [
         _take_back(session, job, f"Worker {job.worker} has stopped renewing its lease.", now)
         for job in JOBS.lapsed(session, now=now, lapsed=lapsed)
@@ -128,15 +128,15 @@ def reap(session: Session, *, now: float, lapsed: Collection[Lease] | None = Non
 
 
 def release_worker(session: Session, worker: str, *, now: float) -> list[str]:
-    """Takes all jobs from a worker that is known to be gone; returns their ids."""
+    """Takes back all jobs of a worker that has ended. Returns their ids."""
     return [
-        _take_back(session, job, f"Worker {worker} ended while it had this job.", now)
+        _take_back(session, job, f"Worker {worker} ended while running this job.", now)
         for job in JOBS.of_worker(session, worker)
     ]
 
 
 def _take_back(session: Session, job: Job, why: str, now: float) -> str:
-    """Queues the job again, or fails it after the last attempt."""
+    """Requeues the job, or fails it after the last attempt."""
     kind = KINDS.get(job.kind)
     if kind is not None and job.attempt < kind.most_attempts:
         values = _ended(JobStatus.queued, now)
@@ -147,8 +147,8 @@ def _take_back(session: Session, job: Job, why: str, now: float) -> str:
     return job.id
 
 
-def resting(session: Session) -> list[JobState]:
-    """Jobs that no worker has: those that wait, and those that have ended."""
+def without_worker(session: Session) -> list[JobState]:
+    """Returns the jobs without a worker: queued ones and those that have ended."""
     query = select(col(Job.id), col(Job.kind), col(Job.status), col(Job.attempt)).where(
         col(Job.status).not_in(JOB_OWNED)
     )
@@ -156,7 +156,7 @@ def resting(session: Session) -> list[JobState]:
 
 
 def clean_up(session: Session, overdue: Collection[JobState], *, now: float) -> None:
-    """Fails jobs that have waited too long, and deletes those that ended long ago, if they are still as given."""
+    """Fails `overdue` jobs that have waited too long, and deletes those that have ended, if they have not changed since."""
     for state in overdue:
         job = session.get(Job, state.id, populate_existing=True, with_for_update=True)
         if job is None or (job.status, job.attempt) != (state.status, state.attempt):
@@ -165,7 +165,7 @@ def clean_up(session: Session, overdue: Collection[JobState], *, now: float) -> 
             minutes = state.longest_s / 60
             job.status, job.updated_at = JobStatus.failed, now
             job.error = _error(
-                f"No worker has taken this within {minutes:g} minutes.",
+                f"No worker started this within {minutes:g} minutes.",
                 "Start one with `rankscope worker`, then try again.",
             )
             session.add(job)
@@ -175,7 +175,7 @@ def clean_up(session: Session, overdue: Collection[JobState], *, now: float) -> 
 
 
 def _ended(status: JobStatus, now: float) -> dict[str, object]:
-    """The columns of a job that its worker no longer has."""
+    """Returns the column values of a job without a worker."""
     return {"status": status, "updated_at": now, "lease_expires_at": None}
 
 

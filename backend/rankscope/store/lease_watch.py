@@ -1,4 +1,4 @@
-"""Which leases and states have not changed for too long, without asking any wall clock."""
+"""Finds leases and states that have not changed for too long, without using a wall clock."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
@@ -9,10 +9,10 @@ State = TypeVar("State", bound=Hashable)
 
 
 class Watch(Generic[State]):
-    """Which states have not changed for a time, by this process's own monotonic clock.
+    """Finds states that have not changed for some time, by this process's monotonic clock.
 
-    A renewal of a lease changes its row, so that no wall clock is needed to see it: hosts whose clocks differ, or jump,
-    neither take each other's runs nor leave a lost one alone.
+    A renewal changes the lease's row, so it is visible without a wall clock. So hosts with different clocks, or clocks that
+    jump, neither take each other's runs nor miss a lost one.
     """
 
     def __init__(self, after_s: Callable[[State], float]) -> None:
@@ -20,21 +20,22 @@ class Watch(Generic[State]):
         self._seen: dict[State, float] = {}
 
     def unchanged(self, current: Iterable[State], now: float) -> list[State]:
-        """Those of `current` that were first seen, as they are, more than `after_s` of it ago. `now`: monotonic seconds."""
+        """Returns the states of `current` that have been unchanged for more than their `after_s`. `now`: monotonic seconds."""
         self._seen = {state: self._seen.get(state, now) for state in current}
         return [state for state, since in self._seen.items() if now - since > self._after_s(state)]
 
 
 class LeaseWatch(Watch[Lease]):
-    """Which leases have not been renewed for `after_s`."""
+    """Finds leases that have not been renewed for `after_s` seconds."""
 
     def __init__(self, after_s: float) -> None:
         super().__init__(lambda _lease: after_s)
 
     def lapsed(self, held: Iterable[Lease], now: float) -> list[Lease]:
+        """Returns the leases of `held` that have lapsed. `now`: monotonic seconds."""
         return self.unchanged(held, now)
 
     def unchanged_s(self, lease: Lease, now: float) -> float | None:
-        """For how long this process has seen the lease as it is; None if it has been renewed since the last look."""
+        """Returns how long the lease has been unchanged, in seconds; None if it was renewed after the last check."""
         since = self._seen.get(lease)
         return None if since is None else now - since

@@ -1,7 +1,7 @@
-"""Leases of workers on rows that they work on: claim, renew, and find those whose worker is gone. Runs and jobs use them.
+"""Leases on the rows that workers process, used by runs and jobs: claim, renew, and find those of lost workers.
 
-`attempt` is the fence. A claim raises it, and every write of a worker names the attempt it belongs to: a worker that was
-frozen and wakes up after its row was taken over writes nothing.
+`attempt` is a fencing token. A claim increments it, and every write of a worker names its attempt. So a worker that was
+frozen and wakes up after its row was taken over can't write anything.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +20,7 @@ Owned = TypeVar("Owned", Run, Job)
 
 
 class Lease(NamedTuple):
-    """Who may write to a row, and until when by its worker's clock; each renewal makes another one."""
+    """The attempt that may write to a row, and when the lease expires by its worker's clock. Every renewal changes it."""
 
     id: str
     attempt: int
@@ -46,10 +46,10 @@ class Leases(Generic[Owned]):
         values: Mapping[str, object],
         returning: Sequence[Any] = (),
     ) -> tuple[Any, ...] | None:
-        """Takes the first row of `best`, by one UPDATE: (id, attempt, *returning). None when there is no row.
+        """Claims the first row of `best` with one UPDATE. Returns (id, attempt, *returning), or None if there is no row.
 
-        Two workers never get the same row: SQLite has one writer at a time; on PostgreSQL the row is locked, and rows
-        that others have locked are skipped.
+        Two workers never get the same row: SQLite has one writer at a time, and PostgreSQL locks the row and skips rows
+        that are locked.
         """
         table = self.table
         first = best.limit(1).with_for_update(skip_locked=True).scalar_subquery()
@@ -71,7 +71,7 @@ class Leases(Generic[Owned]):
     def change(
         self, session: Session, id: str, attempt: int, values: Mapping[str, object], returning: Sequence[Any] = ()
     ) -> tuple[Any, ...]:
-        """Writes `values` to a row that this attempt owns, and returns (id, *returning). Raises LeaseLost if it does not."""
+        """Writes `values` to a row that this attempt owns, and returns (id, *returning). Raises LeaseLost if it doesn't own it."""
         table = self.table
         row = session.execute(
             update(table)
@@ -85,10 +85,11 @@ class Leases(Generic[Owned]):
         return tuple(row)
 
     def lost(self, id: str, attempt: int) -> LeaseLost:
+        """Returns the error for an attempt that does not own the row."""
         return LeaseLost(f"Attempt {attempt} no longer owns {self.table.__tablename__} {id}.")
 
     def held(self, session: Session) -> list[Lease]:
-        """Every lease as it is now."""
+        """Returns all current leases."""
         table = self.table
         rows = session.execute(
             select(col(table.id), col(table.attempt), col(table.lease_expires_at)).where(
@@ -100,8 +101,8 @@ class Leases(Generic[Owned]):
     def lapsed(self, session: Session, *, now: float, lapsed: Collection[Lease] | None) -> list[Owned]:
         """Locks and returns the rows whose lease has lapsed.
 
-        `lapsed`: leases that have not changed for too long; those that have been renewed since are left out. None: the
-        leases that are over by `now`.
+        `lapsed`: leases that have not changed for too long, unless they have been renewed since. None: the leases that expired
+        before `now`.
         """
         table = self.table
         query = select(table).where(col(table.status).in_(self.owned)).with_for_update(skip_locked=True)
@@ -116,7 +117,7 @@ class Leases(Generic[Owned]):
         ]
 
     def of_worker(self, session: Session, worker: str) -> list[Owned]:
-        """Locks and returns the rows that a worker holds."""
+        """Locks and returns the rows that this worker has claimed."""
         table = self.table
         query = select(table).where(col(table.status).in_(self.owned), col(table.worker) == worker)
         return list(session.scalars(query.with_for_update()))

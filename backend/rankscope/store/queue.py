@@ -1,4 +1,4 @@
-"""The queue as workers use it: claims, the start of training, and runs whose worker is gone."""
+"""The queue for workers: claims, the start of training, and runs of lost workers."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Claim:
 
 
 def claim_next(session: Session, *, worker: str, has_gpu: bool, lease_s: float, now: float) -> Claim | None:
-    """Takes the next waiting run that fits this worker, by one UPDATE (see `Leases.claim`); None when there is none."""
+    """Claims the next waiting run that fits this worker, with one UPDATE (see `Leases.claim`). Returns None if there is none."""
     best = waiting(Run.id)
     if not has_gpu:
         best = best.where(col(Run.needs_gpu).is_(False))
@@ -57,7 +57,7 @@ def claim_next(session: Session, *, worker: str, has_gpu: bool, lease_s: float, 
 
 
 def renew_lease(session: Session, run_id: str, attempt: int, *, lease_s: float, now: float) -> str | None:
-    """Keeps the run for another `lease_s` and returns the requested stop: None, `save` or `now`.
+    """Extends the lease by `lease_s` seconds and returns the requested stop: None, `save` or `now`.
 
     Raises LeaseLost if another attempt has taken the run, or if it has ended.
     """
@@ -89,7 +89,7 @@ def begin_training(
     """
     run = owned_run(session, run_id, attempt)
     if trained_with is not None:
-        environment = run.environment.copy()  # a new object: the session does not see a change within it
+        environment = run.environment.copy()  # a new object, because the session doesn't detect a change inside it
         first = environment.get("first_trained_with") or environment.get("trained_with")
         if first:
             environment["first_trained_with"] = first
@@ -120,9 +120,9 @@ def give_up_lease(
     cause: str | None = None,
     next_step: str | None = None,
 ) -> RunStatus:
-    """Takes a run from its worker: it waits again, or is stopped if that was requested, or fails after too many lost workers.
+    """Takes a run from its worker: it waits again, stops if that was requested, or fails after too many lost workers.
 
-    `max_lost_workers` None (the worker shuts down): the loss is not counted. `next_step`: what to do if the run fails.
+    `max_lost_workers`: None if the worker is shutting down, which doesn't count as lost. `next_step`: if the run fails.
     """
     if run.status == RunStatus.stopping:
         runs.transition(session, run, RunStatus.stopped, now=now, reason=reason, message=message, cause=cause)
@@ -157,7 +157,7 @@ def give_up_lease(
 
 
 def reap(session: Session, *, now: float, max_lost_workers: int, lapsed: Collection[Lease] | None = None) -> list[str]:
-    """Takes runs with a lapsed lease from their workers (see `Leases.lapsed`); returns their ids."""
+    """Takes back runs with a lapsed lease (see `Leases.lapsed`). Returns their ids."""
     found = RUNS.lapsed(session, now=now, lapsed=lapsed)
     for run in found:
         give_up_lease(
@@ -172,7 +172,7 @@ def reap(session: Session, *, now: float, max_lost_workers: int, lapsed: Collect
 
 
 def release_worker(session: Session, worker: str, *, now: float, max_lost_workers: int) -> list[str]:
-    """Takes all runs from a worker that is known to be gone; a new worker with the same name calls this when it starts."""
+    """Takes back all runs of a worker that has ended. A new worker with the same name calls it when it starts."""
     held = RUNS.of_worker(session, worker)
     for run in held:
         give_up_lease(
@@ -181,6 +181,6 @@ def release_worker(session: Session, worker: str, *, now: float, max_lost_worker
             now=now,
             reason="worker_lost",
             max_lost_workers=max_lost_workers,
-            message=f"Worker {worker} ended while it had this run.",
+            message=f"Worker {worker} ended while it was training this run.",
         )
     return [run.id for run in held]

@@ -39,7 +39,7 @@ def reorder(session: Session, run_ids: Sequence[str]) -> list[Run]:
     Raises InvalidTransition if a run no longer waits; nothing is changed then.
     """
     if len(set(run_ids)) != len(run_ids):
-        raise BadInput([FieldProblem("run_ids", list(run_ids), "names a run twice", "Name each run once.")])
+        raise BadInput([FieldProblem("run_ids", list(run_ids), "contains a run twice", "Send each run once.")])
     every = list(session.scalars(waiting(Run).with_for_update()))
     by_id = {run.id: run for run in every}
     for run_id in run_ids:

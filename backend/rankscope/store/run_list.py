@@ -1,4 +1,4 @@
-"""The list of runs: filters, order, and pages that begin after the last row of the page before.
+"""The list of runs: filters, order, and pages that start after the last row of the previous page.
 
 A page begins after a row, not after a number of rows: a run that is launched or deleted meanwhile shifts nothing. A run
 whose own value in the sorted column changes between two pages is found where it is by then.
@@ -123,12 +123,12 @@ def _sorted_column(sort: str, dialect: str) -> ColumnElement[Any]:
 
 
 def _headline(dialect: str) -> ColumnElement[Any]:
-    """The best value of the metric that stands for the run's task."""
+    """The best value of the task's headline metric."""
     return case(*((col(Run.task) == name, _best(dialect, kind.headline())) for name, kind in TASKS.items()))
 
 
 def _best(dialect: str, metric: Metric) -> ColumnElement[Any]:
-    """The best value of a metric; NULL where it has none that is finite, which is stored as text."""
+    """The best value of a metric; NULL if it has no finite value (other values are stored as text)."""
     best = "min" if metric.lower_is_better else "max"
     if dialect == "postgresql":
         value = cast(col(Run.metrics), JSONB)[metric.name][best]

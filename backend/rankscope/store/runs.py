@@ -16,7 +16,7 @@ from rankscope.store.history import events
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _MOST_PARAMETERS = 1000
-"""In one statement; SQLite takes 32,766."""
+"""Parameters in one statement; SQLite's limit is 32,766."""
 
 
 def new_run_id() -> str:
@@ -93,7 +93,7 @@ def transition(
     cause: str | None = None,
     step: int | None = None,
 ) -> None:
-    """Changes the status and appends its event. Raises InvalidTransition for what TRANSITIONS does not allow.
+    """Changes the status and appends its event. Raises InvalidTransition if TRANSITIONS does not allow it.
 
     Safe against concurrent writers: the UPDATE only applies if the status is still the one that was read.
     """
@@ -148,7 +148,7 @@ def request_stop(session: Session, run_id: str, *, save: bool, now: float) -> Ru
             RunStatus.stopped,
             now=now,
             reason="cancelled",
-            message="Stopped while it waited in the queue.",
+            message="Removed from the queue.",
         )
         return run
     if not run.status.is_owned:
@@ -172,13 +172,13 @@ def request_resume(session: Session, run_id: str, *, now: float) -> Run:
 
 
 def check_resumable(run: Run) -> None:
-    """InvalidTransition unless the run has stopped or failed."""
+    """Raises InvalidTransition unless the run has stopped or failed."""
     if run.status not in (RunStatus.stopped, RunStatus.failed):
         raise InvalidTransition(f"Run {run.id} is {run.status}; only stopped or failed runs can be resumed.")
 
 
 def delete_run(session: Session, run_id: str) -> Run:
-    """Removes a run that no worker holds, with its events; the caller removes its files after the commit."""
+    """Deletes a run without a worker, with its events. The caller deletes its files after the commit."""
     run = get_run(session, run_id)
     if run.status.is_owned:
         raise InvalidTransition(f"Run {run.id} is {run.status}; a run on a worker can't be deleted.", "Stop it first.")

@@ -1,4 +1,4 @@
-"""Steering requests for a running training, stored with the run until the training has answered."""
+"""Steering requests for a running training, stored with the run until they take effect or are refused."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ _LIVE = frozenset({RunStatus.starting, RunStatus.running, RunStatus.interrupted}
 
 
 class _Method(BaseModel):
-    """The one field of a stored method that is needed while the database is locked."""
+    """The only field of a stored method that is needed while the database is locked."""
 
     initial_rank: int
 
@@ -66,7 +66,7 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
         )
     if len(stored_steering(run.config)) + len(run.steer_requests) >= MOST_STEERING:
         raise InvalidTransition(
-            f"Run {run.id} has been steered {MOST_STEERING:,} times, the most that its configuration holds.",
+            f"Run {run.id} has been steered {MOST_STEERING:,} times, the maximum in a configuration.",
             "Fork it from a checkpoint instead.",
         )
     held = is_held(

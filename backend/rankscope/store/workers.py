@@ -39,7 +39,7 @@ def mark_stopped(session: Session, name: str, *, now: float) -> None:
 
 
 def list_workers(session: Session) -> list[tuple[Worker, list[str]]]:
-    """Every worker, with the ids of the runs it holds."""
+    """Returns every worker, with the ids of its runs."""
     held: dict[str, list[str]] = {}
     for run_id, worker in session.execute(select(col(Run.id), col(Run.worker)).where(col(Run.status).in_(OWNED))):
         held.setdefault(worker, []).append(run_id)

@@ -70,7 +70,7 @@ export async function unwrap<T>(request: Promise<Answer<T>>): Promise<T> {
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
     throw new ApiError(
       0,
-      "The server does not answer.",
+      "The server does not respond.",
       "Check that `rankscope up` is running. This page reconnects by itself.",
     );
   }

@@ -195,7 +195,7 @@ export interface paths {
         };
         /**
          * List Runs
-         * @description One page of runs. It starts after the last run of the previous page, so runs launched in between shift nothing.
+         * @description One page of runs. It starts after the last run of the previous page, so runs launched in the meantime don't shift it.
          */
         get: operations["list_runs"];
         put?: never;
@@ -243,7 +243,7 @@ export interface paths {
         put?: never;
         /**
          * Validate Run
-         * @description The plan for a configuration, or why it cannot run; starts nothing.
+         * @description The plan for a configuration, or its problems. Launches nothing.
          */
         post: operations["validate_run"];
         delete?: never;
@@ -268,7 +268,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Run
-         * @description Deletes a run with its events and files. Stop it first if a worker has it.
+         * @description Deletes a run with its events and files. Stop it first if it is on a worker.
          */
         delete: operations["delete_run"];
         options?: never;
@@ -309,7 +309,7 @@ export interface paths {
         };
         /**
          * Download Bundle
-         * @description The whole run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one.
+         * @description All data of the run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one.
          */
         get: operations["download_bundle"];
         put?: never;
@@ -369,7 +369,7 @@ export interface paths {
         };
         /**
          * List Controls
-         * @description Control runs for a finished run, to measure what its ranks are worth: plain LoRA with these ranks, and at their mean.
+         * @description Control runs for a finished run, to measure the effect of its ranks: plain LoRA with these ranks, and at their mean.
          */
         get: operations["list_controls"];
         put?: never;
@@ -472,7 +472,7 @@ export interface paths {
         };
         /**
          * Get Log
-         * @description A part of the log, cut at line ends; empty until there is a log.
+         * @description A part of the log, which ends at a line end; empty until there is a log.
          */
         get: operations["get_log"];
         put?: never;
@@ -492,7 +492,7 @@ export interface paths {
         };
         /**
          * Download Log
-         * @description The whole log of an attempt as a file.
+         * @description The complete log of an attempt as a file.
          */
         get: operations["download_log"];
         put?: never;
@@ -572,7 +572,7 @@ export interface paths {
         };
         /**
          * Get Metric
-         * @description One metric; empty before its first point. Reduced so that every extreme stays.
+         * @description One metric; empty before its first point. The curve is reduced but keeps all extremes.
          */
         get: operations["get_metric"];
         put?: never;
@@ -594,7 +594,7 @@ export interface paths {
         put?: never;
         /**
          * Predict
-         * @description Asks both models about the texts. The answer is kept for ten minutes under the id.
+         * @description Requests predictions of both models for the texts. The result is kept for ten minutes under the id.
          */
         post: operations["predict"];
         delete?: never;
@@ -612,7 +612,7 @@ export interface paths {
         };
         /**
          * Get Prediction
-         * @description The answer, or how far it is. The first one takes some seconds: a process loads the model.
+         * @description The predictions, or their progress. They take a few seconds while a process loads the models.
          */
         get: operations["get_prediction"];
         put?: never;
@@ -777,7 +777,7 @@ export interface paths {
         put?: never;
         /**
          * Retry Run
-         * @description Queues a stopped or failed run again in smaller pieces, for example half the batch with twice the accumulation.
+         * @description Queues a stopped or failed run again with changes, for example half the batch and twice the accumulation.
          *
          *     It resumes from its newest checkpoint and keeps its history. Only changes that keep it the same training are accepted.
          */
@@ -797,7 +797,7 @@ export interface paths {
         };
         /**
          * Get Series
-         * @description Many metrics at once. Reduced so that every extreme stays; exact if the requested steps hold few points.
+         * @description Several metrics at once. Curves are reduced but keep all extremes; with few points, they are exact.
          */
         get: operations["get_series"];
         put?: never;
@@ -860,7 +860,7 @@ export interface paths {
         };
         /**
          * Get Tree
-         * @description The run, what it was forked from, and what was forked from these.
+         * @description The run, its ancestors, and all their forks.
          */
         get: operations["get_tree"];
         put?: never;
@@ -948,7 +948,7 @@ export interface paths {
         };
         /**
          * Get Pulse
-         * @description Answers immediately while the server's event loop runs; uses neither the database nor the broker.
+         * @description Responds immediately while the server's event loop runs; uses neither the database nor the broker.
          */
         get: operations["get_pulse"];
         put?: never;
@@ -988,7 +988,7 @@ export interface paths {
         };
         /**
          * List Workers
-         * @description Every registered worker, with the runs that it has.
+         * @description Every registered worker, with its runs.
          */
         get: operations["list_workers"];
         put?: never;
@@ -1005,24 +1005,24 @@ export interface components {
     schemas: {
         /**
          * AdaLoRA
-         * @description Components scored by smoothed sensitivity and its uncertainty; the budget falls fast first (AdaLoRA, ICLR 2023).
+         * @description Scores components by smoothed sensitivity and its uncertainty; the budget falls fast at first (AdaLoRA, ICLR 2023).
          */
         AdaLoraMethod: {
             /**
              * Smoothing of sensitivity (beta1)
-             * @description How slowly the sensitivity follows the newest gradient.
+             * @description Decay of the moving average of the sensitivity.
              * @default 0.85
              */
             beta1: number;
             /**
              * Smoothing of uncertainty (beta2)
-             * @description How slowly the uncertainty follows.
+             * @description Decay of the moving average of the uncertainty.
              * @default 0.85
              */
             beta2: number;
             /**
              * Compact after pruning
-             * @description Cut pruned components out of tensors and optimizer after the final mask: less memory, same result.
+             * @description Remove pruned components from tensors and optimizer once the mask is final: less memory, same result.
              * @default true
              */
             compact: boolean;
@@ -1056,7 +1056,7 @@ export interface components {
             orth_reg_weight: number;
             /**
              * Pruning ends at
-             * @description Share of the steps after which the ranks are final and training goes on with them.
+             * @description Share of the steps after which the ranks are final and training continues with them.
              * @default 0.5
              */
             prune_end_ratio: number;
@@ -1079,7 +1079,7 @@ export interface components {
             target_rank: number;
             /**
              * Pruning starts at
-             * @description Share of the steps before the first component may be pruned.
+             * @description Share of the steps before the first pruning.
              * @default 0.15
              */
             warmup_ratio: number;
@@ -1159,14 +1159,14 @@ export interface components {
         CheckpointShape: {
             /**
              * Attempt
-             * @description 0: taken over from the run that this one was forked from.
+             * @description 0 for a checkpoint of the run that this one was forked from.
              */
             attempt: number;
             /** Created At */
             created_at: number;
             /**
              * Is Best
-             * @description Of the best evaluation by `config.training.best_metric`, once the ranks are final.
+             * @description Whether it has the best evaluation by `config.training.best_metric`, once the ranks are final.
              */
             is_best: boolean;
             /** Size Bytes */
@@ -1197,7 +1197,7 @@ export interface components {
         };
         /**
          * ComponentChange
-         * @description One line of the ledger: a component that was pruned or came back.
+         * @description A line of the ledger: a component that was pruned or regrown.
          */
         ComponentChange: {
             /** Component */
@@ -1233,7 +1233,7 @@ export interface components {
             pruning: boolean[];
             /**
              * Raw Scores
-             * @description Before smoothing; NaN in snapshots without. Null when the run records none.
+             * @description Before smoothing; NaN in snapshots without raw scores. Null if the run doesn't record them.
              */
             raw_scores: string | null;
             /** Scores */
@@ -1285,7 +1285,7 @@ export interface components {
             time: number;
             /**
              * Total Steps
-             * @description Optimizer steps of the run with the new configuration.
+             * @description Number of optimizer steps with the new configuration.
              */
             total_steps?: number;
             /**
@@ -1296,7 +1296,7 @@ export interface components {
         };
         /**
          * Control (ranks of a finished run)
-         * @description Plain LoRA from scratch with the ranks of a finished run: does the learned allocation help by itself?
+         * @description Plain LoRA from scratch with the ranks of a finished run. Shows whether the learned allocation helps on its own.
          */
         ControlMethod: {
             /**
@@ -1318,7 +1318,7 @@ export interface components {
             name: "control";
             /**
              * Rank of each module
-             * @description By full module name, as in a finished run's rank_pattern.json; 0 leaves a module out. The page of a finished run fills this in.
+             * @description By full module name, as in a finished run's rank_pattern.json; 0 leaves out a module. Filled in when you launch it from a finished run.
              * @example {
              *       "encoder.layer.0.attention.self.query": 4
              *     }
@@ -1328,7 +1328,7 @@ export interface components {
             };
             /**
              * Rank of the scale
-             * @description The update is scaled by alpha over this. Empty: the mean rank, as in a LoRA at equal budget.
+             * @description The update is scaled by alpha divided by this. Empty: the mean rank, as for LoRA at the same budget.
              */
             scale_rank?: number | null;
         };
@@ -1336,13 +1336,13 @@ export interface components {
         DataConfig: {
             /**
              * Evaluation share
-             * @description Share of the rows kept for evaluation. Not used when the data set has a split of its own.
+             * @description Share of the rows used for evaluation. Ignored if the data set defines its own split.
              * @default 0.1
              */
             eval_fraction: number;
             /**
              * Split by
-             * @description Rows with the same value here never stand on both sides of the split, for example all reviews of one film. Empty: the data set's own choice.
+             * @description Rows with the same value in this column are never split between training and evaluation, for example all reviews of one film. Empty: the data set's default.
              */
             group_column?: string | null;
             /**
@@ -1363,7 +1363,7 @@ export interface components {
             max_train_rows?: number | null;
             /**
              * Split seed
-             * @description Runs compare only with the same split: it has a seed of its own, apart from the training seed.
+             * @description Runs are comparable only with the same split, so it has a seed separate from the training seed.
              * @default 0
              */
             split_seed: number;
@@ -1375,7 +1375,7 @@ export interface components {
         DataPlan: {
             /**
              * Classes
-             * @description The 50 largest, with their numbers of training and evaluation rows.
+             * @description The 50 largest classes, with their number of training and evaluation rows.
              */
             classes: components["schemas"]["ClassShape"][];
             /** Encoding */
@@ -1425,7 +1425,7 @@ export interface components {
             columns: string[];
             /**
              * Rows
-             * @description The first rows. A missing value is an empty string; a long one is cut and ends with "…".
+             * @description The first rows. A missing value is an empty string; a long value is truncated and ends with "…".
              */
             rows: {
                 [key: string]: string;
@@ -1452,19 +1452,19 @@ export interface components {
             readonly label_column: string | null;
             /**
              * Labels
-             * @description Class -> rows, of the default target column: the 50 largest classes.
+             * @description The 50 largest classes of the default target column, with their number of rows.
              */
             labels: {
                 [key: string]: number;
             };
             /**
              * Left Out
-             * @description With the default columns.
+             * @description Rows that are skipped with the default columns.
              */
             left_out: components["schemas"]["LeftOutShape"][];
             /**
              * N Classes
-             * @description Of the default target column, all of them.
+             * @description Number of all classes of the default target column.
              */
             n_classes: number;
             /** Name */
@@ -1476,7 +1476,7 @@ export interface components {
             next_step: string | null;
             /**
              * Problem
-             * @description Why this data set cannot be used, as a sentence; null if it can.
+             * @description Why this data set can't be used, as a sentence; null if it can.
              */
             problem: string | null;
             /**
@@ -1491,42 +1491,42 @@ export interface components {
             separator: string | null;
             /**
              * Short Id
-             * @description Another id of the same data set, from earlier versions: `local:reviews` for `local:reviews.csv`.
+             * @description The id of the same data set in earlier versions: `local:reviews` for `local:reviews.csv`.
              */
             short_id: string | null;
             /** Size Bytes */
             size_bytes: number;
             /**
              * Target Column
-             * @description Used unless the configuration names another; null when you have to choose.
+             * @description The default target column; null if you have to choose it.
              */
             target_column: string | null;
             /**
              * Text Columns
-             * @description Used unless the configuration names others; empty when you have to choose.
+             * @description The default text columns; empty if you have to choose them.
              */
             text_columns: string[];
         };
         /**
          * Dynamic rank (DoRA, ACL 2024)
-         * @description LoRA split into rank-1 components that are scored and pruned while training (DoRA, Mao et al., ACL 2024).
+         * @description LoRA split into rank-1 components that are scored and pruned during training (DoRA, Mao et al., ACL 2024).
          */
         DynamicRankMethod: {
             /**
              * Smoothing (beta)
-             * @description How slowly the importance follows the newest score. 0: no smoothing.
+             * @description Decay of the moving average of the importance. 0: no smoothing.
              * @default 0.9
              */
             beta: number;
             /**
              * Learning rate of c
-             * @description The scales c learn at this multiple of the learning rate.
+             * @description The learning rate of the scales c, as a multiple of the learning rate.
              * @default 1
              */
             c_lr_scale: number;
             /**
              * Compact after pruning
-             * @description Cut pruned components out of tensors and optimizer after the final mask: less memory, same result.
+             * @description Remove pruned components from tensors and optimizer once the mask is final: less memory, same result.
              * @default true
              */
             compact: boolean;
@@ -1537,8 +1537,8 @@ export interface components {
              */
             eta: number;
             /**
-             * Start of A, B and c
-             * @description paper: A and B random, c zero, as in the authors' program; starts slowly. Weight decay then applies to all that is trained, and the learning-rate warm-up is rounded down, as there. zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.
+             * Initialisation of A, B and c
+             * @description paper: A and B random, c zero, as in the authors' code; learns slowly at first. Weight decay then applies to all trained parameters, and the learning-rate warm-up is rounded down, as in that code. zero_b: B zero, c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.
              * @default paper
              * @enum {string}
              */
@@ -1567,7 +1567,7 @@ export interface components {
             name: "dynamic_rank";
             /**
              * Pruning ends at
-             * @description Share of the steps after which the ranks are final and training goes on with them.
+             * @description Share of the steps after which the ranks are final and training continues with them.
              * @default 0.5
              */
             prune_end_ratio: number;
@@ -1579,21 +1579,21 @@ export interface components {
             prune_interval: number;
             /**
              * Pruning steps
-             * @description window: every interval from the first step of the pruning window on, as in the authors' program. absolute: at the multiples of the interval.
+             * @description window: every interval from the first step of the pruning window on, as in the authors' code. absolute: at multiples of the interval.
              * @default window
              * @enum {string}
              */
             pruning_phase: "window" | "absolute";
             /**
              * Shape of the budget curve
-             * @description slow_first: the paper's cubic. fast_first: AdaLoRA's cubic. linear.
+             * @description slow_first: the paper's cubic curve. fast_first: AdaLoRA's cubic curve. linear: a straight line.
              * @default slow_first
              * @enum {string}
              */
             schedule: "slow_first" | "fast_first" | "linear";
             /**
              * Importance score
-             * @description norm_share is the paper's: a component's share in the norm of its module's update. The others are for ablation: norm (not divided by the module's), abs_c, sensitivity (AdaLoRA's), random.
+             * @description norm_share, from the paper: a component's share in the norm of its module's update. The others are for ablation: norm (not divided by the module's), abs_c, sensitivity (from AdaLoRA), random.
              * @default norm_share
              * @enum {string}
              */
@@ -1611,14 +1611,14 @@ export interface components {
             target_rank: number;
             /**
              * Pruning starts at
-             * @description Share of the steps before the first component may be pruned.
+             * @description Share of the steps before the first pruning.
              * @default 0.15
              */
             warmup_ratio: number;
         };
         /**
          * Environment
-         * @description What else decided a run's result. Runs of early versions have little of it.
+         * @description What else determined a run's result. Runs of early versions have only some of these.
          */
         Environment: {
             /** Data Fingerprint */
@@ -1641,17 +1641,17 @@ export interface components {
             model_fingerprint?: string;
             /**
              * N Modules
-             * @description Planned, until the model is loaded.
+             * @description Planned, and exact once the model is loaded.
              */
             n_modules?: number;
             /**
              * Python
-             * @description Version of the server's Python.
+             * @description Python version of the server.
              */
             python?: string;
             /**
              * Rankscope
-             * @description Version that planned the run.
+             * @description RankScope version that planned the run.
              */
             rankscope?: string;
             /** Train Rows */
@@ -1668,7 +1668,7 @@ export interface components {
         };
         /**
          * EVA (ranks by activations)
-         * @description LoRA whose ranks are dealt out once, at the start, by the variance of each module's inputs (EVA, 2024).
+         * @description LoRA with ranks that are assigned once, at the start, by the variance of each module's inputs (EVA, 2024).
          */
         EvaMethod: {
             /**
@@ -1696,7 +1696,7 @@ export interface components {
             rank: number;
             /**
              * Spread (rho)
-             * @description A module gets at most rank times rho components. 1: the same for all.
+             * @description A module gets at most rank times rho components. 1: the same rank for all modules.
              * @default 2
              */
             rho: number;
@@ -1707,7 +1707,7 @@ export interface components {
             target_modules?: string[] | null;
             /**
              * Convergence (tau)
-             * @description Cosine between two passes at which a direction counts as found.
+             * @description Cosine similarity between two passes at which a direction counts as converged.
              * @default 0.99
              */
             tau: number;
@@ -1718,7 +1718,7 @@ export interface components {
             has_more: boolean;
             /**
              * Items
-             * @description RunEvents with seq, attempt and time (see contract.events; the same objects as in the stream).
+             * @description RunEvents with seq, attempt and time, identical to those in the stream (see contract.events).
              */
             items: components["schemas"]["StoredEvent"][];
             /** Last Seq */
@@ -1787,7 +1787,7 @@ export interface components {
         };
         /**
          * Full fine-tuning
-         * @description Full fine-tuning: all weights are trained. The ceiling to compare with; there are no ranks to watch.
+         * @description Full fine-tuning: all weights are trained. An upper bound for comparison, without ranks.
          */
         FullMethod: {
             /**
@@ -1798,7 +1798,7 @@ export interface components {
         };
         /**
          * Ghost
-         * @description What an older attempt recorded beyond the step from which a later one went on.
+         * @description What an earlier attempt recorded after the step from which a later one continued.
          */
         Ghost: {
             /** Attempt */
@@ -1810,7 +1810,7 @@ export interface components {
         };
         /**
          * Guess
-         * @description What one model says of one text.
+         * @description The prediction of one model for one text.
          */
         Guess: {
             /**
@@ -1820,7 +1820,7 @@ export interface components {
             label: string;
             /**
              * Probabilities
-             * @description By class, in the run's order; they sum to 1.
+             * @description The probability of each class, in the run's order; they sum to 1.
              */
             probabilities: {
                 [key: string]: number;
@@ -1830,14 +1830,14 @@ export interface components {
         HardwareConfig: {
             /**
              * Device
-             * @description auto: a GPU where the worker has one, else its CPU.
+             * @description auto: a GPU if the worker has one, otherwise its CPU.
              * @default auto
              * @enum {string}
              */
             device: "auto" | "cpu" | "gpu";
             /**
              * Precision
-             * @description bf16 halves activations; on a CPU it is slower.
+             * @description bf16 halves the memory for activations, but is slower on a CPU.
              * @default float32
              * @enum {string}
              */
@@ -1845,7 +1845,7 @@ export interface components {
         };
         /**
          * Headline
-         * @description The metric that stands for a run in lists: its task's main one.
+         * @description The headline metric of the run's task, shown in lists.
          */
         Headline: {
             /**
@@ -1866,7 +1866,7 @@ export interface components {
             name: string;
             /**
              * Title
-             * @description Within a sentence: `accuracy`.
+             * @description The title inside a sentence: `accuracy`.
              */
             title: string;
         };
@@ -1959,7 +1959,7 @@ export interface components {
         LeftOutShape: {
             /**
              * First Lines
-             * @description Line numbers of the first few in the file.
+             * @description Line numbers of the first few rows.
              */
             first_lines: number[];
             /**
@@ -1974,7 +1974,7 @@ export interface components {
         LogLine: {
             /**
              * Line
-             * @description A line that is longer than 2,000 bytes: the part around the match.
+             * @description The line, or the part around the match if the line is longer than 2,000 bytes.
              */
             line: string;
             /**
@@ -1994,7 +1994,7 @@ export interface components {
             items: components["schemas"]["LogLine"][];
             /**
              * Next From
-             * @description Go on from this byte for more; null: the whole log was searched.
+             * @description Byte offset at which to continue; null if the entire log was searched.
              */
             next_from: number | null;
             /** Size */
@@ -2002,14 +2002,14 @@ export interface components {
         };
         /**
          * LogPart
-         * @description A part of the newest attempt's log file, cut at line ends.
+         * @description A part of the newest attempt's log file, which ends at a line end.
          */
         LogPart: {
             /** Attempt */
             attempt: number;
             /**
              * Next Offset
-             * @description Ask with this offset for what comes after.
+             * @description The offset for the next request.
              */
             next_offset: number;
             /**
@@ -2064,11 +2064,11 @@ export interface components {
         };
         /**
          * LoRA, shrunk at the end
-         * @description LoRA trained at a high rank, then cut down by singular value: cheap, and hard to beat.
+         * @description LoRA trained at a high rank, then truncated by singular value: cheap, and hard to beat.
          */
         LoraShrinkMethod: {
             /**
-             * What stays
+             * Allocation
              * @description uniform: every module keeps the target rank. global: the largest singular values of all modules.
              * @default uniform
              * @enum {string}
@@ -2076,7 +2076,7 @@ export interface components {
             allocation: "uniform" | "global";
             /**
              * Initial rank
-             * @description Rank of every module before the cut. Empty: 4 times the target rank.
+             * @description Rank of every module before truncation. Empty: 4 times the target rank.
              */
             initial_rank?: number | null;
             /**
@@ -2097,8 +2097,8 @@ export interface components {
              */
             name: "lora_shrink";
             /**
-             * Cut at
-             * @description Share of the steps after which it is cut. 1: at the end.
+             * Truncate at
+             * @description Share of the steps after which the ranks are truncated. 1: at the end.
              * @default 1
              */
             shrink_at_ratio: number;
@@ -2109,7 +2109,7 @@ export interface components {
             target_modules?: string[] | null;
             /**
              * Target rank
-             * @description Mean rank of all modules after the cut.
+             * @description Mean rank of all modules after truncation.
              * @default 8
              */
             target_rank: number;
@@ -2126,13 +2126,13 @@ export interface components {
         MethodShape: {
             /**
              * Artifact
-             * @description What a finished run leaves.
+             * @description The result of a finished run.
              * @enum {string}
              */
             artifact: "adapter" | "model";
             /**
              * Budget Field
-             * @description The option that is the mean rank kept at the end; null if there isn't one.
+             * @description The option with the mean rank at the end; null if there isn't one.
              */
             budget_field: string | null;
             /** Can Be Steered */
@@ -2144,7 +2144,7 @@ export interface components {
             fork_fields: string[];
             /**
              * Fork Fields After Pruning
-             * @description Those that a fork may still change when the mask of its checkpoint is final.
+             * @description Options that a fork may still change when the mask of its checkpoint is final.
              */
             fork_fields_after_pruning: string[];
             /**
@@ -2159,7 +2159,7 @@ export interface components {
             label: string;
             /**
              * Learning Rate
-             * @description The rate at which it learned best in short runs of the demo.
+             * @description The best learning rate in short runs of the demo.
              */
             learning_rate: number;
             /**
@@ -2180,7 +2180,7 @@ export interface components {
             rank_changes: "never" | "before_training" | "on_schedule" | "once" | "at_any_step";
             /**
              * Rank Note
-             * @description How its ranks behave, in one sentence.
+             * @description One sentence about its ranks.
              */
             rank_note: string;
             /**
@@ -2191,7 +2191,7 @@ export interface components {
         };
         /**
          * MethodSwitch
-         * @description Body of POST /runs/switch-method: a draft, valid or not, and the method to switch to.
+         * @description Body of POST /runs/switch-method: a draft, which may be invalid, and the method to switch to.
          */
         MethodSwitch: {
             /**
@@ -2262,13 +2262,13 @@ export interface components {
         MetricSeries: {
             /**
              * Ghosts
-             * @description With ghost=true: the parts that are left out above, reduced alike.
+             * @description If ghost=true: the replaced parts of earlier attempts, reduced in the same way.
              * @default []
              */
             ghosts: components["schemas"]["Ghost"][];
             /**
              * Is Reduced
-             * @description True: minimum and maximum of each bucket are kept; fetch with points=all for every point.
+             * @description If true, only some points are included, with the minimum and maximum of each bucket. Use points=all for all.
              */
             is_reduced: boolean;
             /** Last Seq */
@@ -2277,14 +2277,14 @@ export interface components {
             name: string;
             /**
              * Smoothed
-             * @description With smooth above 0: the bias-corrected moving average over all points, those that are left out too.
+             * @description If smooth is above 0: the bias-corrected moving average over all points, including omitted ones.
              */
             smoothed?: (number | ("NaN" | "Infinity" | "-Infinity"))[] | null;
             /** Steps */
             steps: number[];
             /**
              * Times
-             * @description With times=true: when each point was recorded, in seconds since 1970 (UTC).
+             * @description If times=true: when each point was recorded, in seconds since 1970 (UTC).
              */
             times?: number[] | null;
             /** Total Points */
@@ -2309,7 +2309,7 @@ export interface components {
         };
         /**
          * MetricsEvent
-         * @description Metrics of one optimizer step: all that were logged together, so a step costs one row and one message.
+         * @description The metrics of one optimizer step, logged together: a step takes one row and one message.
          */
         MetricsEvent: {
             attempt: number;
@@ -2348,14 +2348,14 @@ export interface components {
         };
         /**
          * ModelShape
-         * @description A model, or a folder that looks like one but cannot be used: then `problem` says why, and the numbers may be 0.
+         * @description A model, or a folder that looks like one but can't be used: then `problem` says why, and the numbers may be 0.
          */
         ModelShape: {
             /** Architecture */
             architecture: string;
             /**
              * Context Length
-             * @description Maximum number of tokens in one text; null if there is no limit or the files do not say.
+             * @description Maximum number of tokens in one text; null if there is no limit or it is unknown.
              */
             context_length: number | null;
             /** Description */
@@ -2385,8 +2385,8 @@ export interface components {
             parameters: number;
             /**
              * Problem
-             * @description Why no run can use it; null if it can be used.
-             * @example It has no tokenizer file.
+             * @description Why it can't be used; null if it can.
+             * @example It has no tokenizer files, so every word would be unknown.
              */
             problem: string | null;
             /** Size Bytes */
@@ -2425,7 +2425,7 @@ export interface components {
         };
         /**
          * ModulesEvent
-         * @description The adapted modules, in the order of the forward pass; rank records refer to this order. Once an attempt.
+         * @description The adapted modules, in the order of the forward pass, which rank records refer to. Once per attempt.
          */
         ModulesEvent: {
             attempt: number;
@@ -2466,13 +2466,13 @@ export interface components {
         };
         /**
          * Phase
-         * @description What an owned run does, finer than its status.
+         * @description What a claimed run is doing, in more detail than its status.
          * @enum {string}
          */
         Phase: "loading" | "tokenizing" | "training" | "pruning" | "evaluating" | "saving" | "exporting";
         /**
          * PhaseEvent
-         * @description What the running child does now.
+         * @description What the training process is doing.
          */
         PhaseEvent: {
             attempt: number;
@@ -2506,7 +2506,7 @@ export interface components {
             eval_rows: number;
             /**
              * Is Estimate
-             * @description Whether n_modules and trained_parameters may differ in the run, because the model's files do not determine them.
+             * @description Whether n_modules and trained_parameters may differ in the run, because the model's files don't determine them.
              */
             is_estimate: boolean;
             /**
@@ -2550,27 +2550,27 @@ export interface components {
         Prediction: {
             /**
              * Attempt
-             * @description The attempt whose result answers.
+             * @description The attempt whose result is used.
              */
             attempt: number;
             /** Id */
             id: string;
             /**
              * Items
-             * @description One a text, in order, once it is done.
+             * @description One per text, in order, once the job is done.
              * @default []
              */
             items: components["schemas"]["PredictionItem"][];
             /**
              * Message
-             * @description Why it failed, or what it waits for.
+             * @description Why it failed, or what it is waiting for.
              */
             message?: string | null;
             /** Next Step */
             next_step?: string | null;
             /**
              * Note
-             * @description What to know when reading the items, for example that the base model's head is untrained.
+             * @description A note on the items, for example that the base model's head is untrained.
              */
             note?: string | null;
             /** Run Id */
@@ -2653,7 +2653,7 @@ export interface components {
         };
         /**
          * PruneEvent
-         * @description One pruning of the whole model.
+         * @description One pruning of all modules.
          */
         PruneEvent: {
             attempt: number;
@@ -2680,7 +2680,7 @@ export interface components {
             time: number;
             /**
              * Total
-             * @description Components at the start, live or not.
+             * @description Number of components at the start, live or pruned.
              */
             total: number;
         };
@@ -2712,7 +2712,7 @@ export interface components {
         };
         /**
          * RankFrame
-         * @description One rank snapshot; `mask` and `scores` packed as in contract.events.RanksEvent.
+         * @description One rank snapshot; `mask` and `scores` are packed as in contract.events.RanksEvent.
          */
         RankFrame: {
             /** Attempt */
@@ -2744,7 +2744,7 @@ export interface components {
             frames: components["schemas"]["RankFrame"][];
             /**
              * Is Reduced
-             * @description True: evenly thinned; all frames at pruning steps and the last one are kept first.
+             * @description If true, only an even selection is included, which prefers frames at pruning steps and the last one.
              */
             is_reduced: boolean;
             /** Last Seq */
@@ -2758,10 +2758,10 @@ export interface components {
         };
         /**
          * RankHistory
-         * @description Rank and importance of every module over the steps, in columns; one entry a snapshot.
+         * @description Rank and importance of every module over the steps, in columns, with one entry per snapshot.
          *
          *     `ranks`: base64 of little-endian uint16[snapshots, modules]: live components. `importance_mean` and `importance_max`:
-         *     base64 of little-endian float16[snapshots, modules]: over the live components; NaN where one of their scores is, 0 at
+         *     base64 of little-endian float16[snapshots, modules]: over the live components; NaN if one of their scores is NaN, 0 at
          *     rank 0.
          */
         RankHistory: {
@@ -2777,7 +2777,7 @@ export interface components {
             importance_mean: string;
             /**
              * Is Reduced
-             * @description True: evenly thinned; all snapshots at pruning steps and the last one are kept first.
+             * @description If true, only an even selection is included, which prefers snapshots at pruning steps and the last one.
              */
             is_reduced: boolean;
             /** Last Seq */
@@ -2804,8 +2804,8 @@ export interface components {
          * @description A snapshot of all modules after an optimizer step, packed.
          *
          *     `mask`: base64 of numpy.packbits(bool[modules, width], bitorder="little"): live components.
-         *     `scores`: base64 of little-endian float16[modules, width], row-major: importance (0 for what was pruned for good).
-         *     `raw_scores`: packed alike: importance of this step alone, before smoothing; null unless the run asked for it.
+         *     `scores`: base64 of little-endian float16[modules, width], row-major: importance (0 if pruned permanently).
+         *     `raw_scores`: in the same format, the importance at this step before smoothing; null unless the run records it.
          *     A module's live rank is the number of set bits in its row of the mask.
          */
         RanksEvent: {
@@ -2814,7 +2814,7 @@ export interface components {
             budget: number;
             /**
              * Final
-             * @description The mask is final.
+             * @description Whether the mask is final.
              */
             final: boolean;
             /**
@@ -2830,7 +2830,7 @@ export interface components {
             modules: number;
             /**
              * Pruning
-             * @description This step ended with a pruning; the live rank is exact.
+             * @description Whether this step ended with a pruning, so that the live ranks are exact.
              */
             pruning: boolean;
             /** Raw Scores */
@@ -2922,7 +2922,7 @@ export interface components {
         };
         /**
          * RunCheck
-         * @description Body of POST /runs/validate: a draft, valid or not.
+         * @description Body of POST /runs/validate: a draft, which may be invalid.
          */
         RunCheck: {
             /** Config */
@@ -2970,7 +2970,7 @@ export interface components {
             config: components["schemas"]["RunConfig"];
             /**
              * Name
-             * @description Default: made from method, model and data.
+             * @description Default: generated from method, model and data.
              */
             name?: string | null;
             /**
@@ -3025,7 +3025,7 @@ export interface components {
             id: string;
             /**
              * Is Held
-             * @description Pruning is on hold.
+             * @description Whether pruning is held.
              */
             is_held: boolean;
             /** Kept Parameters */
@@ -3122,7 +3122,7 @@ export interface components {
             status: components["schemas"]["RunStatus"];
             /**
              * Steer Requests
-             * @description Requested, and not yet answered by the training.
+             * @description Pending steering requests.
              */
             steer_requests: components["schemas"]["PendingSteerRequest"][];
             /** Step */
@@ -3308,7 +3308,7 @@ export interface components {
         };
         /**
          * RunTree
-         * @description A run, what it was forked from, and what was forked from these; parents before children.
+         * @description A run, its ancestors, and all their forks; parents before children.
          */
         RunTree: {
             /**
@@ -3324,32 +3324,32 @@ export interface components {
         };
         /**
          * Series
-         * @description One metric over the steps, without the parts of older attempts that a resume has replaced.
+         * @description One metric over the steps, without the parts of earlier attempts that a resume has replaced.
          */
         Series: {
             /**
              * Ghosts
-             * @description With ghost=true: the parts that are left out above, reduced alike.
+             * @description If ghost=true: the replaced parts of earlier attempts, reduced in the same way.
              * @default []
              */
             ghosts: components["schemas"]["Ghost"][];
             /**
              * Is Reduced
-             * @description True: minimum and maximum of each bucket are kept; fetch with points=all for every point.
+             * @description If true, only some points are included, with the minimum and maximum of each bucket. Use points=all for all.
              */
             is_reduced: boolean;
             /** Name */
             name: string;
             /**
              * Smoothed
-             * @description With smooth above 0: the bias-corrected moving average over all points, those that are left out too.
+             * @description If smooth is above 0: the bias-corrected moving average over all points, including omitted ones.
              */
             smoothed?: (number | ("NaN" | "Infinity" | "-Infinity"))[] | null;
             /** Steps */
             steps: number[];
             /**
              * Times
-             * @description With times=true: when each point was recorded, in seconds since 1970 (UTC).
+             * @description If times=true: when each point was recorded, in seconds since 1970 (UTC).
              */
             times?: number[] | null;
             /** Total Points */
@@ -3388,12 +3388,12 @@ export interface components {
         };
         /**
          * SoRA (gates)
-         * @description A gate on each component, shrunk after every step until it closes; no budget, the gates find their ranks (SoRA).
+         * @description A gate on each component, which shrinks after every step until it closes. There is no budget (SoRA).
          */
         SoraMethod: {
             /**
              * Learning rate of gates
-             * @description The gates learn at this multiple of the learning rate.
+             * @description The learning rate of the gates, as a multiple of the learning rate.
              * @default 1
              */
             gate_lr_scale: number;
@@ -3422,7 +3422,7 @@ export interface components {
             rank: number;
             /**
              * Sparsity (lambda)
-             * @description After each step a gate shrinks by its learning rate times this. More closes more of them.
+             * @description After each step, a gate shrinks by its learning rate times this. Larger values close more gates.
              * @default 10
              */
             sparse_lambda: number;
@@ -3440,7 +3440,7 @@ export interface components {
             attempt: number;
             /**
              * Cause
-             * @description The line of the log that says why, verbatim.
+             * @description The line of the log that shows the cause, verbatim.
              */
             cause?: string;
             /**
@@ -3462,7 +3462,7 @@ export interface components {
             status: components["schemas"]["RunStatus"];
             /**
              * Step
-             * @description With `running`: the step that the attempt begins at. It replaces what earlier attempts recorded after that step.
+             * @description For `running`: the step at which the attempt begins. It replaces what earlier attempts recorded after that step.
              */
             step?: number;
             /** @description Seconds since 1970, UTC. */
@@ -3491,7 +3491,7 @@ export interface components {
             refused?: string;
             /**
              * Request
-             * @description The request that this answers; null for an action of the configuration or of an earlier attempt.
+             * @description Id of the request; null for an action from the configuration or an earlier attempt.
              */
             request?: string;
             /** @description 1..n in each run, without gap. */
@@ -3516,7 +3516,7 @@ export interface components {
         };
         /**
          * Steering
-         * @description What a person did to a running run, and before which optimizer step: a run with this list does the same again.
+         * @description A steering action on a running run, with its optimizer step. A run with the same list repeats the actions.
          */
         Steering: {
             /**
@@ -3531,7 +3531,7 @@ export interface components {
             step: number;
             /**
              * Target Rank
-             * @description Of action target.
+             * @description Only for the action target.
              */
             target_rank?: number | null;
         };
@@ -3547,7 +3547,7 @@ export interface components {
         StoredEvent: components["schemas"]["StatusEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["MetricsEvent"] | components["schemas"]["ModulesEvent"] | components["schemas"]["RanksEvent"] | components["schemas"]["PruneEvent"] | components["schemas"]["CheckpointEvent"] | components["schemas"]["ArtifactEvent"] | components["schemas"]["WarningEvent"] | components["schemas"]["SteerEvent"] | components["schemas"]["ConfigEvent"];
         /**
          * StoredGpu
-         * @description A GPU as its worker reported it last.
+         * @description A GPU, as last reported by its worker.
          */
         StoredGpu: {
             /** Free Bytes */
@@ -3556,7 +3556,7 @@ export interface components {
             index: number;
             /**
              * Is Filled
-             * @description Whether other programs leave no room for a run.
+             * @description Whether other programs use too much of its memory for a run.
              */
             is_filled?: boolean;
             /** Memory Bytes */
@@ -3565,7 +3565,7 @@ export interface components {
             name: string;
             /**
              * Runs
-             * @description Runs of RankScope on it.
+             * @description Number of RankScope runs on it.
              */
             runs?: number;
             /** Uuid */
@@ -3614,7 +3614,7 @@ export interface components {
         };
         /**
          * Task
-         * @description Options of a task, and what it says about itself. The half that needs torch is in `rankscope_worker.child.tasks`.
+         * @description Options and properties of a task. The part that needs torch is in `rankscope_worker.child.tasks`.
          */
         Task: {
             /** Name */
@@ -3629,17 +3629,17 @@ export interface components {
         TaskShape: {
             /**
              * Best By
-             * @description Names of the metrics that can choose the best checkpoint.
+             * @description Names of the metrics that can determine the best checkpoint.
              */
             best_by: string[];
             /**
              * Headline
-             * @description Name of the metric that stands for a run in lists.
+             * @description Name of the headline metric, which lists show.
              */
             headline: string;
             /**
              * Metrics
-             * @description Of every run of this task, in the order of the page. A metric that is not listed is described by its name.
+             * @description All metrics of runs of this task, in the order of the page. The title of any other metric is made from its name.
              */
             metrics: components["schemas"]["Metric"][];
             /** Name */
@@ -3651,7 +3651,7 @@ export interface components {
         TextClassification: {
             /**
              * Label column
-             * @description The column with the class. Empty: the data set's own choice.
+             * @description The column with the class. Empty: the data set's default.
              */
             label_column?: string | null;
             /**
@@ -3661,7 +3661,7 @@ export interface components {
             name: "text_classification";
             /**
              * Text columns
-             * @description One column, or two for a pair of sentences. Empty: the data set's own choice.
+             * @description One column, or two for a pair of sentences. Empty: the data set's default.
              */
             text_columns?: string[] | null;
         };
@@ -3669,7 +3669,7 @@ export interface components {
         TrainingConfig: {
             /**
              * Checkpoints after the end
-             * @description Once a run is done and its result is written: keep its checkpoints, only the best one, or none.
+             * @description When a run is done and its result is saved: keep all its checkpoints, only the best one, or none.
              * @default keep
              * @enum {string}
              */
@@ -3682,7 +3682,7 @@ export interface components {
             batch_size: number;
             /**
              * Best by
-             * @description The metric that says which checkpoint is best. Empty: the task's main metric.
+             * @description The metric that determines the best checkpoint. Empty: the task's headline metric.
              * @default eval_accuracy
              */
             best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss") | null;
@@ -3694,7 +3694,7 @@ export interface components {
             checkpoint_every: number;
             /**
              * Checkpoint at least every
-             * @description For slow steps: a checkpoint also when so much time has passed since the last one. Empty: by steps alone.
+             * @description For slow steps: also write a checkpoint when this much time has passed since the last one. Empty: off.
              */
             checkpoint_minutes?: number | null;
             /**
@@ -3704,7 +3704,7 @@ export interface components {
             epochs?: number | null;
             /**
              * Evaluate every
-             * @description Optimizer steps between evaluations; one more at the end.
+             * @description Optimizer steps between evaluations. There is one more at the end.
              * @default 50
              */
             eval_every: number;
@@ -3716,25 +3716,25 @@ export interface components {
             gradient_accumulation: number;
             /**
              * Keep the best checkpoint
-             * @description Once the ranks are final: a checkpoint at each evaluation that is the best so far, and that one is kept.
+             * @description Once the ranks are final, write a checkpoint at each evaluation that is the best so far, and keep the best.
              * @default true
              */
             keep_best: boolean;
             /**
              * Keep checkpoints
-             * @description The newest ones; older ones are deleted.
+             * @description Number of newest checkpoints to keep; older ones are deleted.
              * @default 2
              */
             keep_checkpoints: number;
             /**
              * Learning rate
-             * @description Peak of the linear schedule. Dynamic rank with the paper's start wants about 1e-2 in short runs.
+             * @description Peak of the linear schedule. Dynamic rank with the paper's initialisation needs about 1e-2 in short runs.
              * @default 0.0001
              */
             learning_rate: number;
             /**
              * Learning-rate warm-up
-             * @description Share of the steps in which the learning rate rises.
+             * @description Share of the steps during which the learning rate increases.
              * @default 0.06
              */
             lr_warmup_ratio: number;
@@ -3746,7 +3746,7 @@ export interface components {
             max_grad_norm: number;
             /**
              * Text length
-             * @description Longer texts are cut here.
+             * @description Longer texts are truncated.
              * @default 128
              */
             max_length: number;
@@ -3757,26 +3757,26 @@ export interface components {
             max_steps?: number | null;
             /**
              * When the disk is full
-             * @description A checkpoint that finds no room: go on without it and say so, or stop at the one before.
+             * @description If there is no space for a checkpoint: continue without it and warn, or stop at the previous checkpoint.
              * @default continue
              * @enum {string}
              */
             on_disk_full: "continue" | "stop";
             /**
              * Keep raw scores
-             * @description Record with each rank snapshot also the importance of that step alone, before smoothing: about half as much again to store. Dynamic rank only.
+             * @description With each rank snapshot, also record the importance at that step before smoothing. Takes about 50 % more storage. Dynamic rank only.
              * @default false
              */
             raw_scores: boolean;
             /**
              * Seed
-             * @description Start weights, order of the rows, dropout.
+             * @description Seed for initialisation, order of the rows and dropout.
              * @default 0
              */
             seed: number;
             /**
              * Weight decay
-             * @description AdamW's.
+             * @description Weight decay of AdamW.
              * @default 0.01
              */
             weight_decay: number;
@@ -3785,17 +3785,17 @@ export interface components {
         Usage: {
             /**
              * Base Model
-             * @description What `from_pretrained` takes: the base model's name on the hub, or its folder; null when it is no longer here.
+             * @description The base model for `from_pretrained`: its name on the hub or its folder; null if it is no longer installed.
              */
             base_model: string | null;
             /**
              * Code
-             * @description Python, to run beside the unpacked zip.
+             * @description A Python script to run next to the unpacked zip.
              */
             code: string;
             /**
              * Size Bytes
-             * @description Layout -> bytes of the adapter's weights; a layout that is not possible is missing. Empty for a whole model.
+             * @description Size of the adapter's weights by layout, in bytes; without layouts that are not possible. Empty for a full model.
              */
             size_bytes: {
                 [key: string]: number;
@@ -3803,7 +3803,7 @@ export interface components {
         };
         /**
          * Verdict
-         * @description Whether a draft can run: what would be refused, or the plan.
+         * @description Whether a draft can run: its problems, or its plan.
          *
          *     The question is answered either way, so the status is 200: a form asks while a person types. Launching refuses the
          *     same problems with 422.
@@ -4756,7 +4756,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The whole log. */
+            /** @description The complete log. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4896,7 +4896,7 @@ export interface operations {
                 to?: number | null;
                 /** @description Weight of the moving average; 0 turns it off. */
                 smooth?: number;
-                /** @description Include what a resume has replaced. */
+                /** @description Include the parts that a resume has replaced. */
                 ghost?: boolean;
                 /** @description Include when each point was recorded. */
                 times?: boolean;
@@ -5300,7 +5300,7 @@ export interface operations {
                 to?: number | null;
                 /** @description Weight of the moving average; 0 turns it off. */
                 smooth?: number;
-                /** @description Include what a resume has replaced. */
+                /** @description Include the parts that a resume has replaced. */
                 ghost?: boolean;
                 /** @description Include when each point was recorded. */
                 times?: boolean;

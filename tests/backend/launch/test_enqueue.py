@@ -103,14 +103,14 @@ def test_health_says_what_cannot_be_written_to_and_what_to_do(
             health = client.get("/api/v1/system/health").json()
             visitor = httpx.get(f"{server.url}/api/v1/system/health").json()
         assert (health["status"], health["database"]["ok"], health["disk"]["ok"]) == ("degraded", False, True)
-        assert "cannot be written to" in health["database"]["message"]
+        assert "can't be written to" in health["database"]["message"]
         assert "Check the permissions" in health["database"]["next_step"]
         assert visitor == {"status": "degraded"}
 
         with read_only(catalogue.data_dir):
             health = client.get("/api/v1/system/health").json()
         assert (health["status"], health["disk"]["ok"]) == ("degraded", False)
-        assert f"The data folder {catalogue.data_dir} cannot be written to" in health["disk"]["message"]
+        assert f"The data folder {catalogue.data_dir} can't be written to" in health["disk"]["message"]
         assert "RANKSCOPE_DATA_DIR" in health["disk"]["next_step"]
 
         health = client.get("/api/v1/system/health").json()

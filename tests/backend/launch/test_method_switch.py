@@ -28,7 +28,7 @@ def test_every_preset_of_the_demo_has_its_methods_own_rate() -> None:
     demo_presets = [config for key, config in PRESETS.items() if key != "paper"]
     for config in demo_presets:
         method = config.method
-        assert config.training.learning_rate == method.own_rate(method.model_dump()), method.name
+        assert config.training.learning_rate == method.proposed_learning_rate(method.model_dump()), method.name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,7 +37,7 @@ def test_from_the_demo_every_method_validates_at_the_demos_budget(name: str) -> 
     config = RunConfig.model_validate(switched.config)
     kind = METHODS[name]
     assert config.method.name == name
-    assert config.training.learning_rate == kind.own_rate(config.method.model_dump())
+    assert config.training.learning_rate == kind.proposed_learning_rate(config.method.model_dump())
     if kind.has_ranks:
         assert kind.mean_budget(config.method.model_dump()) == 4
         assert switched.budget == 4

@@ -116,8 +116,8 @@ def test_a_job_that_loses_its_worker_again_and_again_fails_and_says_why(engine: 
     job = read_job(engine, job_id)
     assert job.status == JobStatus.failed
     assert job.error == {
-        "message": f"Worker unlucky ended while it had this job. This was attempt {PREDICT.most_attempts}, the last one.",
-        "next_step": "Ask again.",
+        "message": f"Worker unlucky ended while running this job. This was attempt {PREDICT.most_attempts}, the last one.",
+        "next_step": "Try again.",
     }
 
 
@@ -192,7 +192,7 @@ def test_server_takes_jobs_back_ends_those_that_nobody_takes_and_deletes_old_one
     assert (job.status, job.error) == (
         "failed",
         {
-            "message": "No worker has taken this within 10 minutes.",
+            "message": "No worker started this within 10 minutes.",
             "next_step": "Start one with `rankscope worker`, then try again.",
         },
     )

@@ -87,7 +87,7 @@ def test_a_database_out_of_reach_is_not_taken_for_a_want_of_memory(host: Host, s
     status, message, next_step = outcome(host, submit)
     assert status == "failed"
     assert message.startswith("The worker cannot read the database: ")
-    assert next_step == "Ask again once the database answers."
+    assert next_step == "Try again once the database responds."
 
 
 def test_a_child_that_breaks_is_reported_with_its_last_line(
@@ -107,7 +107,7 @@ def test_a_child_that_was_killed_is_reported_as_killed(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     _, message, next_step = outcome(host, submit)
     assert message == "The process that loads the models was killed by signal 9 (Killed)."
-    assert next_step == "Ask again."
+    assert next_step == "Try again."
 
 
 def test_a_child_that_takes_too_long_is_ended(host: Host, submit: Callable[..., str]) -> None:
@@ -119,7 +119,7 @@ def test_a_child_that_takes_too_long_is_ended(host: Host, submit: Callable[..., 
     job = read_job(host, job_id)
     assert (job.status, job.error) == (
         "failed",
-        {"message": "There was no answer within 0 s.", "next_step": "Ask again."},
+        {"message": "There was no answer within 0 s.", "next_step": "Try again."},
     )
 
 

@@ -264,9 +264,9 @@ def test_a_second_worker_of_the_same_name_is_refused_in_one_sentence(bench: Benc
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("sqlite:///{folder}/empty.db", "has no tables yet; start the RankScope server once, which creates them."),
-        ("sqlite:////proc/none/x.db", "The database cannot be opened"),
-        ("postgresql://nobody@127.0.0.1:1/none", "cannot be reached"),
+        ("sqlite:///{folder}/empty.db", "has no tables yet. Start the RankScope server once, which creates them."),
+        ("sqlite:////proc/none/x.db", "The database can't be opened"),
+        ("postgresql://nobody@127.0.0.1:1/none", "is unreachable"),
         ("mysql://x/y", "which is neither sqlite"),
     ],
 )

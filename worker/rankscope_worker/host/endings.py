@@ -94,7 +94,7 @@ def _classified(
     if (was_stopped or was_killed) and asked == "by_user":
         return _stopped(return_code, note, killed_after_s)
     if was_stopped:
-        return Ending(None, "child_stopped", "The training process was stopped from outside.", counts=True)
+        return Ending(None, "child_stopped", "The training process was stopped by a signal.", counts=True)
     if return_code == -signal.SIGABRT and (line := _failed_allocation(log)):
         return Ending(
             RunStatus.failed, "out_of_memory", f"The worker's memory ran out: {line}.", _smaller_batch(config)

@@ -71,7 +71,7 @@ class JobRunner:
                     pass
                 look_at = time.monotonic() + self._host.settings.lease_s / 6
             except DATABASE_TROUBLE as error:
-                _log.warning("The database does not answer, so no job is done now: %s", error)
+                _log.warning("The database does not respond; no job is claimed now: %s", error)
                 time.sleep(_PAUSE_S)
             except Exception:
                 _log.exception("A job failed; the next one follows.")
@@ -154,7 +154,7 @@ class JobRunner:
             with writing(self._host.engine) as session:
                 jobs.renew(session, claim, lease_s=lease_s, now=time.time(), progress=progress)
         except DATABASE_TROUBLE as error:
-            _log.warning("The database does not answer; the lease of job %s is not renewed now: %s", claim.id, error)
+            _log.warning("The database does not respond; the lease of job %s is not renewed now: %s", claim.id, error)
 
     def _store(self, claim: JobClaim, outcome: "dict[str, Any] | _Failure | None") -> None:
         """Stores a result or an error; None: another worker is to do the job. Waits for a database that is away for a lease."""

@@ -1,1 +1,1 @@
-"""What every request passes first: host, sign-in, right, origin, body."""
+"""Checks of every request before its route: host, sign-in, right, origin, body."""

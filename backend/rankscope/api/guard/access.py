@@ -1,4 +1,4 @@
-"""What each route needs: a right, and how large a body of which kind it takes. The gate enforces it before the route runs.
+"""Access of each route: the right that it needs, and the type and size of its body. Enforced before the route runs.
 
 There is one token, and it holds every right. A route without a declaration is refused when the application is made.
 """
@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import compile_path
 
 Right = Literal["read", "launch", "admin"]
-"""read: look at everything. launch: start, change and stop runs. admin: what removes data for good."""
+"""read: view everything. launch: start, change and stop runs. admin: delete data permanently."""
 RIGHTS: frozenset[Right] = frozenset({"read", "launch", "admin"})
 
 JSON = "application/json"
@@ -25,9 +25,9 @@ class BodyRule:
 
 
 NO_BODY = BodyRule(1_000)
-"""Of routes that read none: a client may send `{}`."""
+"""For routes without a body: a client may send `{}`."""
 SMALL_JSON = BodyRule(250_000)
-"""Names, tags and notes of the greatest length, every character written as an escape."""
+"""Fits names, tags and notes of maximum length with every character escaped."""
 LARGE_JSON = BodyRule(2_000_000)
 """A configuration, or texts to classify."""
 
@@ -45,11 +45,11 @@ class Access:
 
 
 UNDECLARED = Access("read", LARGE_JSON)
-"""Of addresses without a route, which are answered with 404 or 405 after the sign-in."""
+"""For addresses without a route, which return 404 or 405 after the sign-in check."""
 
 
 def needs(right: Right, body: BodyRule = NO_BODY) -> Callable[[Endpoint], Endpoint]:
-    """Declares the right that a route needs and the body that it takes; goes below the router's decorator."""
+    """Declares the right and the body of a route. Put it below the router's decorator."""
     return _declare(Access(right, body))
 
 

@@ -1,4 +1,4 @@
-"""Sign-in: one token for the installation, and a limit on wrong ones that never locks out the right one."""
+"""Sign-in: one token for the installation, and a limit on wrong tokens that never locks out the correct one."""
 
 import hmac
 import ipaddress
@@ -21,13 +21,13 @@ from rankscope.settings import Settings
 logger = logging.getLogger(__name__)
 
 MIN_TOKEN_LENGTH = 16
-"""The right token is accepted at any time, even while wrong ones are refused: only its length prevents guessing."""
+"""The correct token is always accepted, even while wrong ones are refused, so its length must prevent guessing."""
 _MOST_TOKEN_BYTES = 4096
 _MOST_ADDRESSES = 10_000
 
 
 def load_or_create_token(settings: Settings) -> str:
-    """The sign-in token: from the settings, else from data_dir/token, which the first start creates, readable by its owner only.
+    """Returns the sign-in token from the settings, or from data_dir/token, which the first start creates as a private file.
 
     Raises StartupError when it could be guessed, or its file is not a private file of its own.
     """
@@ -40,7 +40,7 @@ def load_or_create_token(settings: Settings) -> str:
             _create(path)
         text = _read(path)
     except OSError as error:
-        raise StartupError(f"The token file {path} cannot be read ({error.strerror}). Fix or remove it.") from error
+        raise StartupError(f"The token file {path} can't be read ({error.strerror}). Fix or remove it.") from error
     except UnicodeDecodeError as error:
         raise StartupError(f"The token file {path} is not text. Remove it to generate a new token.") from error
     return _checked(text.strip(), f"The token file {path}", "Remove the file to generate a new token.")
@@ -76,7 +76,7 @@ def _read(path: Path) -> str:
             if facts.st_uid == os.geteuid():
                 os.fchmod(file.fileno(), 0o600)
                 logger.warning(
-                    "The token file %s was readable by other users (mode %04o); it is private now. Remove it and start "
+                    "The token file %s was readable by other users (mode %04o); it is now private. Remove it and start "
                     "again to get a new token.",
                     path,
                     mode,
@@ -102,11 +102,11 @@ def _checked(token: str, where: str, next_step: str) -> str:
 
 @dataclass(frozen=True)
 class Gatekeeper:
-    """Compares in constant time, as bytes: any character may be typed."""
+    """Compares in constant time, as bytes, because a user may type any character."""
 
     token: str = field(repr=False)
     rights: frozenset[Right] = RIGHTS
-    """What a sign-in allows."""
+    """The rights of a sign-in."""
 
     def __post_init__(self) -> None:
         if not self.token:
@@ -131,7 +131,7 @@ class AttemptLimit:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count_failure(self, address: str) -> None:
-        """Counts a wrong token; TooManyAttempts if the address has used up its attempts."""
+        """Counts a wrong token. Raises TooManyAttempts if the address has used up its attempts."""
         now, network = self.clock(), network_of(address)
         with self._lock:
             times = self._failures.setdefault(network, deque(maxlen=self.limit))
@@ -146,9 +146,9 @@ class AttemptLimit:
                 self._failures.popitem(last=False)
         if is_refused:
             raise TooManyAttempts(
-                f"This is not the sign-in token, and {self.limit} wrong ones came from this address in the last "
+                f"Wrong sign-in token. There were {self.limit} wrong tokens from this address in the last "
                 f"{self.window_s:.0f} seconds.",
-                "The right token works at any time. Wait a minute before you try another one.",
+                "The correct token works at any time. Wait a minute before you try another one.",
                 retry_after_s=max(1, int(wait_s) + 1),
             )
 
@@ -161,7 +161,7 @@ class AttemptLimit:
 
 
 def network_of(address: str) -> str:
-    """The address to count by: the /64 for IPv6, which one customer usually has, and IPv4 for IPv4 within IPv6."""
+    """Returns the address to count by: the /64 network for IPv6, which usually belongs to one customer, or the IPv4 address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -83,11 +83,11 @@ class Gate:
                 )
         elif access.right is not None and access.right not in state.gatekeeper.rights:
             raise Forbidden(
-                f"This sign-in does not have the right {access.right!r}.", "Ask whoever runs the server for it."
+                f"This sign-in does not have the right {access.right!r}.", "Ask the server's administrator for it."
             )
         if method in _SAFE_METHODS:
             return
-        # A program puts a token into the header; a browser sends a cookie for any page that makes it send a request.
+        # Only programs send a token in the header. A browser sends the cookie with requests that other sites trigger.
         if not by_bearer and not is_same_origin(headers):
             raise Forbidden("This request comes from another site.", "Use RankScope's page, or a bearer token.")
         _check_body(headers, access.body)
@@ -102,7 +102,7 @@ class Gate:
         if host and server and is_address(host) and normal_host(str(server[0])) == host:
             return
         raise Forbidden(
-            f"This server does not answer to the host name {host or ', '.join(given)!r}.",
+            f"This server does not accept the host name {host or ', '.join(given)!r}.",
             "Use http://127.0.0.1 with its port, or add the name to RANKSCOPE_ALLOWED_HOSTS.",
         )
 
@@ -137,7 +137,7 @@ def client_address(scope: Scope) -> str:
 
 
 def is_same_origin(headers: Headers) -> bool:
-    """Browsers say where a request comes from; programs that don't are not misused by another site."""
+    """Whether the request is from this origin. Browsers send its origin; programs without one can't be misused by a site."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -180,4 +180,6 @@ def _limited(receive: Receive, rule: BodyRule) -> Receive:
 
 
 def _too_large(rule: BodyRule) -> TooLarge:
-    return TooLarge(f"The body is above {rule.max_bytes:,} bytes, the limit of this route.", "Send less at once.")
+    return TooLarge(
+        f"The body is larger than {rule.max_bytes:,} bytes, the limit of this route.", "Send a smaller body."
+    )

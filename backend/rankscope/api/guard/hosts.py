@@ -1,4 +1,4 @@
-"""Which host names the server answers to: protects against DNS rebinding, where a foreign name resolves to our address."""
+"""The host names that the server accepts. Protects against DNS rebinding, where a foreign name resolves to our address."""
 
 import ipaddress
 import socket
@@ -28,7 +28,7 @@ def normal_host(host: str) -> str:
 
 
 def own_names(listening_on: str) -> set[str]:
-    """Names of this machine that a server listening there answers to, in addition to those in the settings."""
+    """Returns the names of this machine that are accepted in addition to those in the settings."""
     host = normal_host(listening_on)
     if host in WILDCARDS:
         name = normal_host(socket.gethostname())

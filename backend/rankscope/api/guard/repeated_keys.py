@@ -1,4 +1,4 @@
-"""Refuses a JSON body in which an object has the same key twice: parsers silently keep the last value."""
+"""Rejects a JSON body in which an object has the same key twice: parsers silently keep the last value."""
 
 import json
 from collections import Counter
@@ -13,21 +13,21 @@ async def refuse_repeated_keys(request: Request) -> None:
     """A dependency of every API route; BadInput names the key. FastAPI has parsed the body by then, so it is valid JSON."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        return  # an upload's stream is for its route alone
+        return  # only the route may read the stream of an upload
     body = await request.body()
     path = repeated_key(body) if body else None
     if path is not None:
-        raise BadInput([FieldProblem(path, None, "is there more than once", "Send the field once.")])
+        raise BadInput([FieldProblem(path, None, "appears more than once", "Send the field once.")])
 
 
 class _Repeating(dict[str, object]):
-    """An object with a key that it has more than once."""
+    """Raised for an object with a repeated key."""
 
     key: str
 
 
 def repeated_key(body: bytes) -> str | None:
-    """Dotted path of the first key that its object has more than once, for example `config.training.max_steps`."""
+    """Returns the dotted path of the first repeated key, for example `config.training.max_steps`."""
     found: list[_Repeating] = []
 
     def as_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -48,7 +48,7 @@ def repeated_key(body: bytes) -> str | None:
 
 
 def _path_to_repeating(top: Any) -> list[str]:
-    """The outermost object that repeats a key can always be reached: only a repeated key hides a value."""
+    """Returns the path of the outermost object with a repeated key. It is always reachable: only repeated keys hide values."""
     waiting: list[tuple[Any, list[str]]] = [(top, [])]
     for value, path in waiting:  # breadth first
         if isinstance(value, _Repeating):

@@ -37,7 +37,7 @@ def cookies_named(header: str, name: str) -> list[str]:
 
 
 class Sessions:
-    """Opens, recognises and ends sessions; `folder` is made on first use."""
+    """Creates, verifies and ends sessions. `folder` is created on first use."""
 
     def __init__(self, token: str, folder: Path) -> None:
         self._key = token.encode()
@@ -51,7 +51,7 @@ class Sessions:
             self._forget_old()
 
     def open(self, now: float | None = None) -> str:
-        """The cookie's value for a new session."""
+        """Returns the cookie's value for a new session."""
         identity = secrets.token_hex(16)
         expires = int((time.time() if now is None else now) + COOKIE_MAX_AGE_S)
         return f"{identity}.{expires}.{self._signature(identity, expires)}"
@@ -109,7 +109,7 @@ class Sessions:
         except FileNotFoundError:
             return False
         except OSError:
-            return True  # unknown: refuse
+            return True  # unknown: treat it as ended
         return True
 
     def _forget_old(self) -> None:
@@ -123,6 +123,6 @@ class Sessions:
 
 def _not_stored(error: OSError) -> ServiceDown:
     return ServiceDown(
-        f"The sign-out cannot be stored ({error.strerror}), so a copy of the cookie may work again after a restart.",
+        f"The sign-out can't be stored ({error.strerror}), so a copy of the cookie may work again after a restart.",
         "Check that the data folder can be written to, then sign out again.",
     )

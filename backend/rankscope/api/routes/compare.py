@@ -51,7 +51,7 @@ def differences(configs: list[dict[str, object]]) -> list[ConfigDifference]:
 
 
 def _kept(run: Run) -> tuple[str, int] | None:
-    """What the run keeps at the end: planned components, or parameters for runs without components."""
+    """Returns the run's budget: planned components at the end, or parameters for runs without components."""
     curve = views.planned_budget(run, RunConfig.stored(run.config)).points
     if curve:
         return ("components", curve[-1][1])

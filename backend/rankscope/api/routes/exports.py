@@ -53,7 +53,7 @@ def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: 
         modules = snapshots.modules_of(session, run_id)
     found = find_artifact(settings, run)
     if found is None:
-        raise NotFound(f"Run {run.id} has no result yet; it is {run.status}.", "It is written when training ends.")
+        raise NotFound(f"Run {run.id} has no result yet; it is {run.status}.", "It is saved when training ends.")
     is_full = run.artifact == "model"
     base = source_of(run, catalog)
     return Usage(
@@ -70,7 +70,7 @@ def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: 
 @router.get("/bundle", response_class=StreamingResponse, responses=ZIP_RESPONSE)
 @needs("read")
 def download_bundle(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> StreamingResponse:
-    """The whole run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one."""
+    """All data of the run: configuration, events, metrics, ledger, ranks, logs, report, and the result if there is one."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
         shown = _detail(session, run_id, settings)

@@ -37,7 +37,7 @@ router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 
 Attempt = Annotated[int | None, Query(ge=1, le=100_000, description="Default: the newest attempt that has one.")]
 _TEXT: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The whole log.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    200: {"description": "The complete log.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
 _LOG_STREAM: dict[int | str, dict[str, Any]] = {
@@ -63,7 +63,7 @@ def get_log(
     offset: Annotated[int, Query(ge=-1, le=2**53, description="First byte; -1: the last 64 KiB.")] = -1,
     attempt: Attempt = None,
 ) -> LogPart:
-    """A part of the log, cut at line ends; empty until there is a log."""
+    """A part of the log, which ends at a line end; empty until there is a log."""
     return _log_part(settings, _run(engine, run_id), offset, attempt)[0]
 
 
@@ -112,12 +112,12 @@ def search_log(
 @router.get("/log/download", response_class=FileResponse, responses=_TEXT)
 @needs("read")
 def download_log(run_id: RunId, engine: EngineDep, settings: SettingsDep, attempt: Attempt = None) -> FileResponse:
-    """The whole log of an attempt as a file."""
+    """The complete log of an attempt as a file."""
     run = _run(engine, run_id)
     number = attempt or _newest_with(settings, run, "log.txt")
     path = settings.attempt_dir(run.id, number or 0) / "log.txt"
     if number is None or not is_plain_file(settings.runs_dir, path):
-        raise NotFound(f"Run {run.id} has no log yet.", "It begins when a worker starts the run.")
+        raise NotFound(f"Run {run.id} has no log yet.", "It is created when a worker starts the run.")
     return FileResponse(path, media_type="text/plain; charset=utf-8", filename=f"{run.id}-attempt-{number}.log")
 
 
@@ -196,7 +196,7 @@ def get_rank_pattern(run_id: RunId, engine: EngineDep, settings: SettingsDep) ->
 @router.get("/controls")
 @needs("read")
 def list_controls(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> PresetList:
-    """Control runs for a finished run, to measure what its ranks are worth: plain LoRA with these ranks, and at their mean."""
+    """Control runs for a finished run, to measure the effect of its ranks: plain LoRA with these ranks, and at their mean."""
     run = _run(engine, run_id)
     ranks = json.loads(_rank_pattern(settings, run).read_text(encoding="utf-8"))
     return preset_list(controls(RunConfig.stored(run.config), ranks))
@@ -251,6 +251,6 @@ def _artifact(settings: Settings, run: Run, name: Literal["adapter", "model"]) -
     found = find_artifact(settings, run)
     if found is None or found.folder.name != name:
         raise NotFound(
-            f"Run {run.id} has no {name} to download; it is {run.status}.", "It is written when training ends."
+            f"Run {run.id} has no {name} to download; it is {run.status}.", "It is saved when training ends."
         )
     return found.folder

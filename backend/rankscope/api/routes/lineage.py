@@ -40,7 +40,7 @@ def retry_run(
     now: NowDep,
     body: Annotated[RetryRequest | None, Body()] = None,
 ) -> RunDetail:
-    """Queues a stopped or failed run again in smaller pieces, for example half the batch with twice the accumulation.
+    """Queues a stopped or failed run again with changes, for example half the batch and twice the accumulation.
 
     It resumes from its newest checkpoint and keeps its history. Only changes that keep it the same training are accepted.
     """
@@ -127,7 +127,7 @@ def fork_run(
 @router.get("/{run_id}/tree")
 @needs("read")
 def get_tree(run_id: RunId, engine: EngineDep) -> RunTree:
-    """The run, what it was forked from, and what was forked from these."""
+    """The run, its ancestors, and all their forks."""
     with reading(engine) as session:
         tree, is_complete = runs.relatives(session, runs.get_run(session, run_id), most=_MOST_RELATIVES)
     copied = Relative.model_fields.keys() - {"headline"}

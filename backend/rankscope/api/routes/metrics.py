@@ -27,7 +27,7 @@ PointLimit = Annotated[
     ),
 ]
 _MOST_POINTS, _FEWEST_POINTS = 1_000_000, 1000
-"""Per response; per metric, however many others are requested."""
+"""Limit per response, and minimum per metric however many are requested."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class SeriesQuery:
     from_step: FromStep = None
     to_step: ToStep = None
     smooth: Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0 turns it off.")] = 0.0
-    with_ghosts: Annotated[bool, Query(alias="ghost", description="Include what a resume has replaced.")] = False
+    with_ghosts: Annotated[bool, Query(alias="ghost", description="Include the parts that a resume has replaced.")] = (
+        False
+    )
     with_times: Annotated[bool, Query(alias="times", description="Include when each point was recorded.")] = False
 
     def read(self, session: Session, run_id: str, names: list[str] | None, points: str) -> list[dict[str, object]]:
@@ -81,7 +83,7 @@ def get_series(
     names: Annotated[list[MetricName] | None, Query(max_length=1000, description="Default: every metric.")] = None,
     points: PointLimit = "600",
 ) -> SeriesList:
-    """Many metrics at once. Reduced so that every extreme stays; exact if the requested steps hold few points."""
+    """Several metrics at once. Curves are reduced but keep all extremes; with few points, they are exact."""
     with reading(engine) as session:
         last_seq = runs.get_run(session, run_id).last_seq
         items = query.read(session, run_id, names, points)
@@ -97,7 +99,7 @@ def get_metric(
     query: SeriesQueryDep,
     points: PointLimit = "2000",
 ) -> MetricSeries:
-    """One metric; empty before its first point. Reduced so that every extreme stays."""
+    """One metric; empty before its first point. The curve is reduced but keeps all extremes."""
     with reading(engine) as session:
         last_seq = runs.get_run(session, run_id).last_seq
         (series,) = query.read(session, run_id, [name], points)

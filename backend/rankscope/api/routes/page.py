@@ -71,7 +71,7 @@ def _packed(file: Path) -> bytes:
 
 def _sign_in(path: str, request: Request, resources: ResourcesDep) -> Response:
     """The printed link: sets the cookie and removes the token from the address, so that it is not in the browser's history."""
-    # Another site can send its visitor here with any token: that neither signs in nor counts as an attempt.
+    # Another site can link here with any token: that neither signs in nor counts as an attempt.
     if not is_same_origin(request.headers):
         return _refused("site")
     try:

@@ -1,4 +1,4 @@
-"""Try it: a finished run's model and its base model on your own texts. A worker does the work, as a background job."""
+"""Try it: predictions of a finished run's model and its base model for your texts. A worker computes them in the background."""
 
 from typing import Annotated
 
@@ -45,7 +45,7 @@ def predict(
     doorbell: DoorbellDep,
     now: NowDep,
 ) -> PredictionAccepted:
-    """Asks both models about the texts. The answer is kept for ten minutes under the id."""
+    """Requests predictions of both models for the texts. The result is kept for ten minutes under the id."""
     _check_texts(body.texts)
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
@@ -53,8 +53,8 @@ def predict(
         artifact = find_artifact(settings, run)
         if artifact is None:
             raise InvalidTransition(
-                f"Run {run.id} has no result to ask yet; it is {run.status}.",
-                "Wait until it is done." if not run.status.is_terminal else "Resume it, so that it writes its result.",
+                f"Run {run.id} has no result yet; it is {run.status}.",
+                "Wait until it is done." if not run.status.is_terminal else "Resume it, so that it saves its result.",
             )
     payload = PredictPayload(run_id=run_id, attempt=artifact.attempt, texts=body.texts).model_dump()
     with writing(engine) as session:
@@ -72,12 +72,12 @@ def get_prediction(
     settings: SettingsDep,
     now: NowDep,
 ) -> Prediction:
-    """The answer, or how far it is. The first one takes some seconds: a process loads the model."""
+    """The predictions, or their progress. They take a few seconds while a process loads the models."""
     with reading(engine) as session:
         job = jobs.get_job(session, prediction_id, PREDICT)
         if job is None or job.payload["run_id"] != run_id:
             raise NotFound(
-                f"Run {run_id} has no prediction {prediction_id!r}; answers are kept for ten minutes.", "Ask again."
+                f"Run {run_id} has no prediction {prediction_id!r}; results are kept for ten minutes.", "Try again."
             )
         found = _prediction(job)
         if found.status in ("done", "failed"):
@@ -86,12 +86,12 @@ def get_prediction(
             workers.state(one, now=now, lost_after_s=settings.lease_s) for one, _ in workers.list_workers(session)
         ]
     if "online" in states:
-        message = "It waits for a worker to take it." if found.status == "waiting" else "A worker loads the models."
+        message = "Waiting for a worker." if found.status == "waiting" else "A worker is loading the models."
         return found.model_copy(update={"message": message})
     return found.model_copy(
         update={
-            "message": "No worker is there to answer.",
-            "next_step": "Start one with `rankscope worker`, then ask again.",
+            "message": "No worker is online.",
+            "next_step": "Start one with `rankscope worker`, then try again.",
         }
     )
 
@@ -105,14 +105,14 @@ _STATUS: dict[JobStatus, PredictionStatus] = {
 
 
 def _prediction(job: Job) -> Prediction:
-    asked = PredictPayload.model_validate(job.payload)
+    payload = PredictPayload.model_validate(job.payload)
     result = None if job.result is None else PredictResult.model_validate(job.result)
     return Prediction(
         id=job.id,
-        run_id=asked.run_id,
-        attempt=asked.attempt,
+        run_id=payload.run_id,
+        attempt=payload.attempt,
         status=_STATUS[job.status],
-        texts=asked.texts,
+        texts=payload.texts,
         items=result.items if result else [],
         note=result.note if result else None,
         message=job.error["message"] if job.error else None,
@@ -122,7 +122,7 @@ def _prediction(job: Job) -> Prediction:
 
 def _check_texts(texts: list[str]) -> None:
     problems = [
-        FieldProblem(f"texts.{index}", text, "has nothing but blanks", "Write some words, or leave the text out.")
+        FieldProblem(f"texts.{index}", text, "is blank", "Enter some words, or remove the text.")
         for index, text in enumerate(texts)
         if not text.strip()
     ]
@@ -131,9 +131,9 @@ def _check_texts(texts: list[str]) -> None:
 
 
 def _check_task(run: Run) -> None:
-    why_not = RunConfig.stored(run.config).task.why_not_asked()
+    why_not = RunConfig.stored(run.config).task.why_no_predictions()
     if why_not is not None:
         raise InvalidTransition(
             f"Run {run.id} {why_not}.",
-            "Load the exported adapter in a script of your own.",
+            "Load the exported adapter in a script.",
         )

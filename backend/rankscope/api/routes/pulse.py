@@ -1,4 +1,4 @@
-"""Pulse: tells an open page that the server is alive, with the server's clock and the build of the page that it serves."""
+"""Pulse: shows an open page that the server is alive, with the server's clock and the build of the page that it serves."""
 
 import time
 
@@ -21,5 +21,5 @@ class Pulse(Shape):
 @router.get("/pulse")
 @needs("read")
 async def get_pulse(resources: ResourcesDep) -> Pulse:
-    """Answers immediately while the server's event loop runs; uses neither the database nor the broker."""
+    """Responds immediately while the server's event loop runs; uses neither the database nor the broker."""
     return Pulse(time=time.time(), page=resources.page_build.entry())

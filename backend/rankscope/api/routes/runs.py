@@ -30,7 +30,7 @@ from rankscope.store.database.engine import reading, writing
 router = APIRouter(prefix="/runs", tags=["runs"])
 
 NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL does not accept the character NUL, not even in a comparison."""
+"""PostgreSQL does not accept NUL, not even in a comparison."""
 Tag = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
 MethodName = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
 
@@ -82,7 +82,7 @@ def create_run(
 @router.post("/validate")
 @needs("read", LARGE_JSON)
 def validate_run(body: Annotated[RunCheck, Body(openapi_examples=_examples())], catalog: CatalogDep) -> Verdict:
-    """The plan for a configuration, or why it cannot run; starts nothing."""
+    """The plan for a configuration, or its problems. Launches nothing."""
     try:
         plan = make_plan(RunConfig.model_validate(body.config), catalog)
     except ValidationError as error:
@@ -129,7 +129,7 @@ def list_runs(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: Annotated[str | None, Query(max_length=4000, description="`next_cursor` of the previous page.")] = None,
 ) -> RunPage:
-    """One page of runs. It starts after the last run of the previous page, so runs launched in between shift nothing."""
+    """One page of runs. It starts after the last run of the previous page, so runs launched in the meantime don't shift it."""
     wanted = run_list.Filter(statuses=status or (), tags=tag or (), methods=method or (), search=search)
     with reading(engine) as session:
         page = run_list.list_runs(session, wanted, sort=sort, limit=limit, cursor=cursor)
@@ -159,7 +159,7 @@ def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, settings: Setti
 @router.delete("/{run_id}", status_code=204)
 @needs("admin")
 def delete_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep) -> None:
-    """Deletes a run with its events and files. Stop it first if a worker has it."""
+    """Deletes a run with its events and files. Stop it first if it is on a worker."""
     with writing(engine) as session:
         run = runs.delete_run(session, run_id)
     shutil.rmtree(settings.runs_dir / run.id, ignore_errors=True)

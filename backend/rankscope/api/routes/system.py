@@ -57,13 +57,13 @@ def _database_and_workers(resources: Resources, now: float) -> tuple[ServiceStat
         return (
             ServiceState(
                 ok=False,
-                message="The database does not answer.",
+                message="The database is unreachable.",
                 next_step="Check the database and RANKSCOPE_DATABASE_URL.",
             ),
-            ServiceState(ok=False, message="Unknown while the database does not answer."),
+            ServiceState(ok=False, message="Unknown while the database is unreachable."),
         )
     database = _write_trouble(resources.engine) or ServiceState(
-        ok=True, message=f"{_DATABASES.get(resources.engine.dialect.name, 'The database')} answers."
+        ok=True, message=f"{_DATABASES.get(resources.engine.dialect.name, 'The database')} responds."
     )
     states = [workers.state(worker, now=now, lost_after_s=resources.settings.lease_s) for worker in known]
     online = states.count("online")
@@ -75,16 +75,16 @@ def _database_and_workers(resources: Resources, now: float) -> tuple[ServiceStat
 
 def _broker(resources: Resources) -> ServiceState:
     if resources.doorbell.ping():
-        return ServiceState(ok=True, message="The broker answers.")
+        return ServiceState(ok=True, message="The broker responds.")
     return ServiceState(
         ok=False,
-        message="The broker does not answer. Runs are accepted and start once it is back; live pages lag by two seconds.",
+        message="The broker is unreachable. Runs are accepted and start once it is back. Live pages lag by two seconds.",
         next_step="Start Redis or Valkey at RANKSCOPE_BROKER_URL.",
     )
 
 
 def _write_trouble(engine: Engine) -> ServiceState | None:
-    """What prevents writes to the database, which readers do not notice; None if nothing does."""
+    """Returns what prevents writes to the database, which reads don't reveal; None if nothing does."""
     if engine.dialect.name != "sqlite" or not engine.url.database:
         with reading(engine) as session:
             is_read_only = session.scalar(text("SHOW transaction_read_only")) == "on"
@@ -113,7 +113,7 @@ def _write_trouble(engine: Engine) -> ServiceState | None:
 def _read_only(cause: str) -> ServiceState:
     return ServiceState(
         ok=False,
-        message=f"The database cannot be written to ({cause}): no run is accepted, and none continues.",
+        message=f"The database can't be written to ({cause}). Runs can't be launched or continue.",
         next_step="Check the permissions and the file system of the database's file, then restart RankScope.",
     )
 
@@ -126,7 +126,7 @@ def _disk(settings: Settings) -> ServiceState:
     except OSError as error:
         return ServiceState(
             ok=False,
-            message=f"The data folder {settings.data_dir} cannot be written to: {error.strerror}.",
+            message=f"The data folder {settings.data_dir} can't be written to: {error.strerror}.",
             next_step="Check RANKSCOPE_DATA_DIR and its file system.",
         )
     if free >= settings.low_disk:

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/workers", tags=["workers"])
 @router.get("")
 @needs("read")
 def list_workers(engine: EngineDep, settings: SettingsDep, now: NowDep) -> WorkerList:
-    """Every registered worker, with the runs that it has."""
+    """Every registered worker, with its runs."""
     with reading(engine) as session:
         return WorkerList(
             items=[

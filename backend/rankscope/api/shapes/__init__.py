@@ -1,1 +1,1 @@
-"""What the API takes and returns, and how it is built from table rows."""
+"""Request and response bodies, and how they are built from table rows."""

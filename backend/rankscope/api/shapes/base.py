@@ -60,12 +60,12 @@ class PresetList(Shape):
 
 
 class ModelShape(Shape):
-    """A model, or a folder that looks like one but cannot be used: then `problem` says why, and the numbers may be 0."""
+    """A model, or a folder that looks like one but can't be used: then `problem` says why, and the numbers may be 0."""
 
     id: str
     name: str
-    problem: str | None = Field(examples=["It has no tokenizer file."])
-    """Why no run can use it; null if it can be used."""
+    problem: str | None = Field(examples=["It has no tokenizer files, so every word would be unknown."])
+    """Why it can't be used; null if it can."""
     next_step: str | None
     """What to do about the problem."""
     architecture: str
@@ -76,7 +76,7 @@ class ModelShape(Shape):
     module_kinds: list[str]
     """Names to choose target_modules from."""
     context_length: int | None
-    """Maximum number of tokens in one text; null if there is no limit or the files do not say."""
+    """Maximum number of tokens in one text; null if there is no limit or it is unknown."""
     size_bytes: int
     description: str
 
@@ -91,34 +91,34 @@ class LeftOutShape(Shape):
     reason: str = Field(examples=["no label in column 'label'"])
     rows: int
     first_lines: list[int]
-    """Line numbers of the first few in the file."""
+    """Line numbers of the first few rows."""
 
 
 class DatasetShape(Shape):
     id: str
     short_id: str | None
-    """Another id of the same data set, from earlier versions: `local:reviews` for `local:reviews.csv`."""
+    """The id of the same data set in earlier versions: `local:reviews` for `local:reviews.csv`."""
     name: str
     description: str
     problem: str | None
-    """Why this data set cannot be used, as a sentence; null if it can."""
+    """Why this data set can't be used, as a sentence; null if it can."""
     next_step: str | None
     """What to do about the problem."""
     columns: list[str]
     text_columns: list[str]
-    """Used unless the configuration names others; empty when you have to choose."""
+    """The default text columns; empty if you have to choose them."""
     target_column: str | None
-    """Used unless the configuration names another; null when you have to choose."""
+    """The default target column; null if you have to choose it."""
     group_column: str | None
     rows: int | None
     """All rows of the file, including skipped ones; null while a large file is read for the first time."""
     size_bytes: int
     labels: dict[str, int]
-    """Class -> rows, of the default target column: the 50 largest classes."""
+    """The 50 largest classes of the default target column, with their number of rows."""
     n_classes: int
-    """Of the default target column, all of them."""
+    """Number of all classes of the default target column."""
     left_out: list[LeftOutShape]
-    """With the default columns."""
+    """Rows that are skipped with the default columns."""
     separator: str | None
     """Detected separator of a CSV file's columns; null for other formats."""
     encoding: str | None
@@ -137,7 +137,7 @@ class DatasetList(Shape):
 class DatasetPreview(Shape):
     columns: list[str]
     rows: list[dict[str, str]]
-    """The first rows. A missing value is an empty string; a long one is cut and ends with "…"."""
+    """The first rows. A missing value is an empty string; a long value is truncated and ends with "…"."""
     total_rows: int
 
 

@@ -1,4 +1,4 @@
-"""What the API gives of what happened in a run: events, series, ranks, ledger, log, checkpoints."""
+"""What the API returns about a run's history: events, series, ranks, ledger, log, checkpoints."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from rankscope.contract.events import Module
 
 class EventPage(Shape):
     items: list[dict[str, object]]
-    """RunEvents with seq, attempt and time (see contract.events; the same objects as in the stream)."""
+    """RunEvents with seq, attempt and time, identical to those in the stream (see contract.events)."""
     last_seq: int
     has_more: bool
 
@@ -20,7 +20,7 @@ class MetricNames(Shape):
 
 
 class Ghost(Shape):
-    """What an older attempt recorded beyond the step from which a later one went on."""
+    """What an earlier attempt recorded after the step from which a later one continued."""
 
     attempt: int
     steps: list[int]
@@ -28,20 +28,20 @@ class Ghost(Shape):
 
 
 class Series(Shape):
-    """One metric over the steps, without the parts of older attempts that a resume has replaced."""
+    """One metric over the steps, without the parts of earlier attempts that a resume has replaced."""
 
     name: str
     steps: list[int]
     values: list[Number]
     times: list[float] | None = None
-    """With times=true: when each point was recorded, in seconds since 1970 (UTC)."""
+    """If times=true: when each point was recorded, in seconds since 1970 (UTC)."""
     smoothed: list[Number] | None = None
-    """With smooth above 0: the bias-corrected moving average over all points, those that are left out too."""
+    """If smooth is above 0: the bias-corrected moving average over all points, including omitted ones."""
     total_points: int
     is_reduced: bool
-    """True: minimum and maximum of each bucket are kept; fetch with points=all for every point."""
+    """If true, only some points are included, with the minimum and maximum of each bucket. Use points=all for all."""
     ghosts: list[Ghost] = []
-    """With ghost=true: the parts that are left out above, reduced alike."""
+    """If ghost=true: the replaced parts of earlier attempts, reduced in the same way."""
 
 
 class MetricSeries(Series):
@@ -54,10 +54,10 @@ class SeriesList(Shape):
 
 
 class RankHistory(Shape):
-    """Rank and importance of every module over the steps, in columns; one entry a snapshot.
+    """Rank and importance of every module over the steps, in columns, with one entry per snapshot.
 
     `ranks`: base64 of little-endian uint16[snapshots, modules]: live components. `importance_mean` and `importance_max`:
-    base64 of little-endian float16[snapshots, modules]: over the live components; NaN where one of their scores is, 0 at
+    base64 of little-endian float16[snapshots, modules]: over the live components; NaN if one of their scores is NaN, 0 at
     rank 0.
     """
 
@@ -75,7 +75,7 @@ class RankHistory(Shape):
     importance_max: str
     total_frames: int
     is_reduced: bool
-    """True: evenly thinned; all snapshots at pruning steps and the last one are kept first."""
+    """If true, only an even selection is included, which prefers snapshots at pruning steps and the last one."""
     last_seq: int
 
 
@@ -95,14 +95,14 @@ class ComponentHistory(Shape):
     mask: str
     scores: str
     raw_scores: str | None
-    """Before smoothing; NaN in snapshots without. Null when the run records none."""
+    """Before smoothing; NaN in snapshots without raw scores. Null if the run doesn't record them."""
     total_frames: int
     is_reduced: bool
     last_seq: int
 
 
 class RankFrame(Shape):
-    """One rank snapshot; `mask` and `scores` packed as in contract.events.RanksEvent."""
+    """One rank snapshot; `mask` and `scores` are packed as in contract.events.RanksEvent."""
 
     seq: int
     attempt: int
@@ -123,7 +123,7 @@ class RankFrames(Shape):
     frames: list[RankFrame]
     total_frames: int
     is_reduced: bool
-    """True: evenly thinned; all frames at pruning steps and the last one are kept first."""
+    """If true, only an even selection is included, which prefers frames at pruning steps and the last one."""
     last_seq: int
 
 
@@ -148,14 +148,14 @@ class Ledger(Shape):
 
 
 class LogPart(Shape):
-    """A part of the newest attempt's log file, cut at line ends."""
+    """A part of the newest attempt's log file, which ends at a line end."""
 
     attempt: int
     text: str
     offset: int
     """Byte offset of the text's start."""
     next_offset: int
-    """Ask with this offset for what comes after."""
+    """The offset for the next request."""
     size: int
 
 
@@ -163,7 +163,7 @@ class LogLine(Shape):
     offset: int
     """Byte offset of the line's start."""
     line: str
-    """A line that is longer than 2,000 bytes: the part around the match."""
+    """The line, or the part around the match if the line is longer than 2,000 bytes."""
 
 
 class LogMatches(Shape):
@@ -172,18 +172,18 @@ class LogMatches(Shape):
     attempt: int
     items: list[LogLine]
     next_from: int | None
-    """Go on from this byte for more; null: the whole log was searched."""
+    """Byte offset at which to continue; null if the entire log was searched."""
     size: int
 
 
 class CheckpointShape(Shape):
     attempt: int
-    """0: taken over from the run that this one was forked from."""
+    """0 for a checkpoint of the run that this one was forked from."""
     step: int
     created_at: float
     size_bytes: int
     is_best: bool
-    """Of the best evaluation by `config.training.best_metric`, once the ranks are final."""
+    """Whether it has the best evaluation by `config.training.best_metric`, once the ranks are final."""
 
 
 class CheckpointList(Shape):
@@ -192,8 +192,8 @@ class CheckpointList(Shape):
 
 class Usage(Shape):
     base_model: str | None
-    """What `from_pretrained` takes: the base model's name on the hub, or its folder; null when it is no longer here."""
+    """The base model for `from_pretrained`: its name on the hub or its folder; null if it is no longer installed."""
     code: str
-    """Python, to run beside the unpacked zip."""
+    """A Python script to run next to the unpacked zip."""
     size_bytes: dict[str, int]
-    """Layout -> bytes of the adapter's weights; a layout that is not possible is missing. Empty for a whole model."""
+    """Size of the adapter's weights by layout, in bytes; without layouts that are not possible. Empty for a full model."""

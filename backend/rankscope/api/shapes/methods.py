@@ -1,4 +1,4 @@
-"""What the API says about a method: everything that the page has to know to draw its runs."""
+"""What the API returns about a method: everything that the page needs to show its runs."""
 
 from typing import Literal, Self
 
@@ -18,20 +18,20 @@ class MethodShape(Shape):
     rank_changes: RankChanges
     """When the rank of a module changes."""
     rank_note: str
-    """How its ranks behave, in one sentence."""
+    """One sentence about its ranks."""
     prunes: bool
     """Whether components are pruned during training, so that there is a ledger."""
     budget_field: str | None
-    """The option that is the mean rank kept at the end; null if there isn't one."""
+    """The option with the mean rank at the end; null if there isn't one."""
     can_be_steered: bool
     fork_fields: list[str]
     """Options that a fork may change."""
     fork_fields_after_pruning: list[str]
-    """Those that a fork may still change when the mask of its checkpoint is final."""
+    """Options that a fork may still change when the mask of its checkpoint is final."""
     learning_rate: float
-    """The rate at which it learned best in short runs of the demo."""
+    """The best learning rate in short runs of the demo."""
     artifact: Literal["adapter", "model"]
-    """What a finished run leaves."""
+    """The result of a finished run."""
 
     @classmethod
     def of(cls, kind: type[Method]) -> Self:

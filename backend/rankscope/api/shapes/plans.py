@@ -1,4 +1,4 @@
-"""What a draft of a run would do."""
+"""What the API returns about a draft of a run."""
 
 from pydantic import Field, computed_field
 
@@ -43,7 +43,7 @@ class DataPlan(Shape):
     target_column: str
     group_column: str | None
     classes: list[ClassShape]
-    """The 50 largest, with their numbers of training and evaluation rows."""
+    """The 50 largest classes, with their number of training and evaluation rows."""
     n_classes: int
     """Number of all classes."""
     left_out: list[LeftOutShape]
@@ -74,7 +74,7 @@ class Plan(Shape):
     """Adapter parameters at the end, at the planned budget, without the head; an estimate for dynamic rank, because a
     component's size depends on the module that keeps it."""
     is_estimate: bool
-    """Whether n_modules and trained_parameters may differ in the run, because the model's files do not determine them."""
+    """Whether n_modules and trained_parameters may differ in the run, because the model's files don't determine them."""
     model_parameters: int
     context_length: int | None
     """Maximum number of tokens in one text; null if there is no limit."""
@@ -88,7 +88,7 @@ class Plan(Shape):
 
 
 class Verdict(Shape):
-    """Whether a draft can run: what would be refused, or the plan.
+    """Whether a draft can run: its problems, or its plan.
 
     The question is answered either way, so the status is 200: a form asks while a person types. Launching refuses the
     same problems with 422.

@@ -1,4 +1,4 @@
-"""Returns every error as application/problem+json, whatever raised it."""
+"""Converts every error to application/problem+json."""
 
 import json
 import logging
@@ -87,7 +87,7 @@ def problem_response(error: RankScopeError) -> Response:
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
     if problem.status == 401:
         headers = {"WWW-Authenticate": "Bearer"} | (headers or {})
-    # Input may contain a lone surrogate, which cannot be encoded: shown as "?".
+    # Input may contain a lone surrogate, which can't be encoded: shown as "?".
     body = json.dumps(problem.model_dump(), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
     return Response(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
 
@@ -110,7 +110,7 @@ def _presentable(value: object) -> object:
 
 
 def _whole(text: str) -> str:
-    """The text, cut if it is long, with "?" for lone surrogates, which cannot be encoded."""
+    """Returns the text, truncated if it is long, with "?" for lone surrogates, which can't be encoded."""
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT] + "…"
     return text.encode("utf-8", "replace").decode()
@@ -133,7 +133,7 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 400 and request.method in ("POST", "PUT", "PATCH"):
         # What FastAPI raises for a body that is not text.
         return problem_response(
-            BadInput([FieldProblem("body", None, "cannot be read as JSON", "Send a JSON object in UTF-8.")])
+            BadInput([FieldProblem("body", None, "is not valid JSON", "Send a JSON object in UTF-8.")])
         )
     detail, next_step = str(error.detail), ""
     if error.status_code == 404:
@@ -162,7 +162,7 @@ async def _database(request: Request, error: Exception) -> Response:
 
 
 def is_out_of_reach(error: Exception) -> bool:
-    """Whether the database cannot answer any statement now; False if it refused this one.
+    """Whether the database is unreachable; False if it only rejected this statement.
 
     Both are an OperationalError to the drivers: a server that is gone, and a statement with too many conditions.
     """
@@ -175,9 +175,9 @@ def is_out_of_reach(error: Exception) -> bool:
 
 
 async def _data(_request: Request, error: Exception) -> Response:
-    logger.warning("The database refused a value: %s", error)
+    logger.warning("The database rejected a value: %s", error)
     return problem_response(
-        BadInput([FieldProblem("body", None, "contains text that cannot be stored", "Remove NUL characters.")])
+        BadInput([FieldProblem("body", None, "contains text that can't be stored", "Remove NUL characters.")])
     )
 
 
@@ -186,6 +186,6 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     answer = problem_response(
         RankScopeError("An unexpected error occurred.", "Try again. The server's log has the details.")
     )
-    # Starlette answers unexpected errors outside all middleware, so the gate cannot add these.
+    # Starlette handles unexpected errors outside all middleware, so the gate can't add these.
     answer.headers.update(SAFE_HEADERS)
     return answer

@@ -12,7 +12,7 @@ from rankscope.contract.methods import MethodName
 
 
 def _printable(text: str) -> str:
-    """Refuses control characters: a terminal would interpret them, and PostgreSQL cannot store NUL."""
+    """Rejects control characters: a terminal would interpret them, and PostgreSQL can't store NUL."""
     for letter in text:
         if unicodedata.category(letter) == "Cc" and letter not in "\n\t\r":
             raise PydanticCustomError(
@@ -25,7 +25,9 @@ def _printable(text: str) -> str:
 
 def _one_line(text: str) -> str:
     if any(letter in text for letter in "\n\t\r"):
-        raise PydanticCustomError("line_break", "has a line break or a tab", {"next_step": "Write it on one line."})
+        raise PydanticCustomError(
+            "line_break", "contains a line break or a tab", {"next_step": "Write it on one line."}
+        )
     return _printable(text)
 
 
@@ -37,7 +39,7 @@ Notes = Annotated[str, Field(max_length=15_000), AfterValidator(_printable)]
 class RunCreate(RequestBody):
     config: RunConfig
     name: Name | None = None
-    """Default: made from method, model and data."""
+    """Default: generated from method, model and data."""
     tags: list[Tag] = Field(default=[], max_length=50)
     notes: Notes = ""
     priority: int = Field(default=0, ge=-1000, le=1000)
@@ -53,13 +55,13 @@ class RunPatch(RequestBody):
 
 
 class RunCheck(RequestBody):
-    """Body of POST /runs/validate: a draft, valid or not."""
+    """Body of POST /runs/validate: a draft, which may be invalid."""
 
     config: dict[str, object]
 
 
 class MethodSwitch(RequestBody):
-    """Body of POST /runs/switch-method: a draft, valid or not, and the method to switch to."""
+    """Body of POST /runs/switch-method: a draft, which may be invalid, and the method to switch to."""
 
     config: dict[str, object]
     method: MethodName

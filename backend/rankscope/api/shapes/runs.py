@@ -23,11 +23,11 @@ class MetricSummary(Shape):
 
 
 class Headline(Shape):
-    """The metric that stands for a run in lists: its task's main one."""
+    """The headline metric of the run's task, shown in lists."""
 
     name: str = Field(examples=["eval_loss"])
     title: str
-    """Within a sentence: `accuracy`."""
+    """The title inside a sentence: `accuracy`."""
     lower_is_better: bool
     best: Number | None
     """Null before the first evaluation that counts."""
@@ -124,9 +124,9 @@ class RunDetail(RunSummary):
     settled_step: int | None
     """Step of the final mask, once it is set."""
     is_held: bool
-    """Pruning is on hold."""
+    """Whether pruning is held."""
     steer_requests: list[PendingSteerRequest]
-    """Requested, and not yet answered by the training."""
+    """Pending steering requests."""
     remedy: Remedy | None
     """For a run that has stopped or failed; null if only another configuration helps."""
     unavailable: dict[RunAction, str]
@@ -152,7 +152,7 @@ class Relative(Shape):
 
 
 class RunTree(Shape):
-    """A run, what it was forked from, and what was forked from these; parents before children."""
+    """A run, its ancestors, and all their forks; parents before children."""
 
     items: list[Relative]
     """At most 1,000, starting at the oldest ancestor."""

@@ -1,4 +1,4 @@
-"""What the API says about tasks and their metrics."""
+"""What the API returns about tasks and their metrics."""
 
 from rankscope.api.shapes.base import Shape
 from rankscope.contract.metrics import Metric
@@ -8,11 +8,11 @@ class TaskShape(Shape):
     name: str
     title: str
     headline: str
-    """Name of the metric that stands for a run in lists."""
+    """Name of the headline metric, which lists show."""
     best_by: list[str]
-    """Names of the metrics that can choose the best checkpoint."""
+    """Names of the metrics that can determine the best checkpoint."""
     metrics: list[Metric]
-    """Of every run of this task, in the order of the page. A metric that is not listed is described by its name."""
+    """All metrics of runs of this task, in the order of the page. The title of any other metric is made from its name."""
 
 
 class TaskList(Shape):

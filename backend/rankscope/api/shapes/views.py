@@ -90,7 +90,7 @@ def _checkpoint_folders(settings: Settings, run_id: str) -> Iterator[tuple[int, 
 
 
 def read_detail(engine: Engine, run_id: str, settings: Settings, *, now: float) -> RunDetail:
-    """The run as it is in the database now, read in its own session: never call this within a write transaction."""
+    """Returns the run as it is in the database now, read in a separate session. Never call it within a write transaction."""
     with reading(engine) as session:
         return detail(session, runs.get_run(session, run_id), settings, now=now)
 
@@ -123,7 +123,7 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
             "remedy": remedy_of(run, kept_steps),
             "unavailable": unavailable_actions(run, kept_steps),
         },
-        # The rules of today are for new runs; a run of an earlier version is shown as it was launched.
+        # Current rules are for new runs; a run of an earlier version is shown as it was launched.
         context={STORED: True},
     )
 
@@ -181,7 +181,7 @@ def planned_budget(run: Run, config: RunConfig) -> PlannedCurve:
 
 
 def eta_s(run: Run, now: float) -> float | None:
-    """Seconds left at this attempt's pace; None before its tenth step, or if it is not training."""
+    """Returns the seconds left at this attempt's speed; None before its tenth step, or if it is not training."""
     done = run.step - run.attempt_start_step
     if run.status != RunStatus.running or not run.total_steps or not run.attempt_started_at or done < _STEPS_FOR_ETA:
         return None
@@ -199,7 +199,7 @@ def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[st
 
 
 def headline(run: Run) -> Headline:
-    """The metric that stands for the run."""
+    """Returns the run's headline metric."""
     metric = TASKS[run.task].headline()
     found = run.metrics.get(metric.name)
     best: tuple[float | str, int] | tuple[None, None] = (None, None)

@@ -1,4 +1,4 @@
-"""Listens to the doorbell: one connection per process for all runs. Without it, the feeds poll every two seconds."""
+"""Listens for doorbell messages with one connection per process. Without it, the feeds poll every two seconds."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Live streams: one reader for each run, for all of its viewers; events are sent as they were stored.
+"""Live streams: one reader per run for all of its viewers. Events are sent as they were stored.
 
 A viewer first catches up in pages (it pulls, so a slow one costs others nothing), then joins the run's feed at the
 tail. The feed waits for the doorbell, or two seconds, reads what is new, and puts the same bytes into every viewer's
@@ -25,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 PAGE = 500
 MOST_BYTES = 2_000_000
-"""Per read, unless a single event is larger: a snapshot of a large model takes a megabyte."""
+"""Limit of one read, unless a single event is larger: a snapshot of a large model takes a megabyte."""
 POLL_S = 2.0
 KEEP_ALIVE_S = 15.0
 PULSE_S = 1.0
-"""After two missing pulses a page checks whether the server is reachable: it must say so within five seconds."""
+"""After two missing pulses, a page checks whether the server is reachable. It must report the result within five seconds."""
 QUEUED_BATCHES = 64
 RETRY = b"retry: 1000\n\n"
 KEEP_ALIVE = b": still here\n\n"
@@ -46,7 +46,7 @@ class Batch:
     end: bytes | None = None
     """The end event, if the run has ended and these are its last events."""
     has_more: bool = False
-    """The run had further events when this was read."""
+    """Whether the run had more events when this was read."""
 
     def after(self, seq: int) -> bytes:
         """The bytes of the events after number `seq`."""
@@ -56,12 +56,12 @@ class Batch:
 
 
 def read_batch(engine: Engine, run_id: str, after: int) -> Batch:
-    """Events after `after`, at most PAGE and MOST_BYTES; whether the run has ended is read at the same moment."""
+    """Events after `after`, at most PAGE and MOST_BYTES; whether the run has ended is read in the same transaction."""
     parts: list[bytes] = []
     size, last = 0, after
     with reading(engine) as session:
         run = session.execute(
-            select(col(Run.status), col(Run.last_seq)).where(col(Run.id) == run_id)  # not its whole configuration
+            select(col(Run.status), col(Run.last_seq)).where(col(Run.id) == run_id)  # without its configuration
         ).one_or_none()
         with contextlib.closing(events.rows_after(session, run_id, after, PAGE)) as rows:
             for row in rows:
@@ -119,22 +119,22 @@ class Feed:
         try:
             await self._read_on()
         except Exception:
-            # Without its reader, a feed would look like a run in which nothing happens.
-            logger.exception("The feed of run %s broke; its viewers will reconnect to a new one.", self._run_id)
+            # Without its reader, a feed would look like a run without events.
+            logger.exception("The feed of run %s failed; its viewers will reconnect to a new one.", self._run_id)
             self._feeds.forget(self._run_id, self)
             for viewer in self.viewers:
                 viewer.close()
 
     async def _read_on(self) -> None:
         while True:
-            self.bell.clear()  # before the read: a bell during it triggers another read
+            self.bell.clear()  # before the read, so that a notification during it triggers another read
             try:
                 batch = await asyncio.to_thread(read_batch, self._feeds.engine, self._run_id, self.position)
             except SQLAlchemyError as error:
                 logger.warning("The feed of run %s could not read: %s", self._run_id, error)
                 await asyncio.sleep(POLL_S)
                 continue
-            # No await from here to the end of the iteration: a viewer that joins must see position and viewers in step.
+            # No await from here to the end of the iteration: position and viewers must be consistent for a viewer that joins.
             self.position = batch.last
             if batch.parts or batch.end:
                 self.viewers -= {viewer for viewer in self.viewers if not viewer.offer(batch)}
@@ -173,7 +173,7 @@ class Feeds:
             del self._feeds[run_id]
 
     def close(self) -> None:
-        """Ends every stream; browsers reconnect by themselves."""
+        """Ends every stream; browsers reconnect automatically."""
         self._is_closed = True
         for feed in self._feeds.values():
             feed.task.cancel()
@@ -211,11 +211,11 @@ class Feeds:
         patience_s = PULSE_S if pulse else KEEP_ALIVE_S
         feed, viewer = self._join(run_id, position)
         try:
-            # What the feed sent before we joined; what it sends from now on waits in our queue.
+            # Send what the feed sent before this viewer joined. What it sends from now on is in the viewer's queue.
             while position < feed.position:
                 gap = await asyncio.to_thread(read_batch, self.engine, run_id, position)
                 if not gap.parts:
-                    break  # the run was deleted; the feed says so
+                    break  # the run was deleted, which the feed reports
                 yield gap.data
                 position = gap.last
             while True:

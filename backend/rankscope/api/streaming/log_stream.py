@@ -46,5 +46,5 @@ async def followed(
         if quiet_s >= KEEP_ALIVE_S:
             yield _KEEP_ALIVE
             quiet_s = 0.0
-        await asyncio.sleep(LOOK_S)  # another process writes the log, and nothing announces that it has grown
+        await asyncio.sleep(LOOK_S)  # another process writes the log, without a notification
         quiet_s += LOOK_S

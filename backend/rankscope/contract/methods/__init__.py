@@ -33,7 +33,7 @@ MethodName = Literal["dynamic_rank", "lora", "adalora", "eva", "lora_shrink", "s
 METHODS: dict[str, type[AnyMethod]] = {kind.key(): kind for kind in get_args(AnyMethod)}
 """By name, in the order of the form."""
 BASELINES: tuple[type[AnyMethod], ...] = (ControlMethod, LoraMethod)
-"""What a finished run is compared with, the closest first."""
+"""The methods that a finished run can be compared with, the closest first."""
 
 __all__ = [
     "BASELINES",

@@ -1,4 +1,4 @@
-"""AdaLoRA: sensitivity scores and a budget that falls fast first."""
+"""AdaLoRA: sensitivity scores and a budget that falls fast at first."""
 
 from typing import ClassVar, Literal
 
@@ -11,7 +11,7 @@ from rankscope.contract.parts import advanced
 
 
 class AdaLoraMethod(BudgetedMethod):
-    """Components scored by smoothed sensitivity and its uncertainty; the budget falls fast first (AdaLoRA, ICLR 2023)."""
+    """Scores components by smoothed sensitivity and its uncertainty; the budget falls fast at first (AdaLoRA, ICLR 2023)."""
 
     model_config = ConfigDict(title="AdaLoRA")
 
@@ -23,7 +23,7 @@ class AdaLoraMethod(BudgetedMethod):
         ge=0,
         lt=1,
         title="Smoothing of sensitivity (beta1)",
-        description="How slowly the sensitivity follows the newest gradient.",
+        description="Decay of the moving average of the sensitivity.",
         json_schema_extra=advanced(),
     )
     beta2: float = Field(
@@ -31,7 +31,7 @@ class AdaLoraMethod(BudgetedMethod):
         ge=0,
         lt=1,
         title="Smoothing of uncertainty (beta2)",
-        description="How slowly the uncertainty follows.",
+        description="Decay of the moving average of the uncertainty.",
         json_schema_extra=advanced(),
     )
     orth_reg_weight: float = Field(

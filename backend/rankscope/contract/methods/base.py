@@ -1,7 +1,7 @@
-"""Method: everything that the rest of the product asks a method about itself.
+"""Method: everything that the rest of the product needs to know about a method.
 
-Nothing outside a method's own files knows its name. A question that is missing here becomes a new attribute with a
-default, so that the other methods don't have to answer it.
+Nothing outside a method's files knows its name. If you need another property of a method, add an attribute with a default
+here, so that the other methods don't have to define it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ RankChanges = Literal["never", "before_training", "on_schedule", "once", "at_any
 """When the rank of a module changes: never, once before the first step, at the prunings of a schedule, at one step of the
 training, or at any step."""
 RankRule = Literal["ranks_never_move", "budget_out_of_reach", "module_at_rank_0", "scores_equal", "scores_nan"]
-"""Health rules about ranks; those about loss and machine apply to every method."""
+"""Health rules about ranks. Rules about the loss and the hardware apply to every method."""
 
 
 class Layer(Protocol):
-    """A linear layer of the model, as far as methods look at it."""
+    """The properties of a linear layer that methods use."""
 
     @property
     def name(self) -> str: ...
@@ -46,11 +46,11 @@ class Method(Part):
     """Defaults are those of a method with one fixed rank."""
 
     label: ClassVar[str]
-    """Short name for tables and charts; the form shows the longer title."""
+    """Short name for tables and charts. The form shows the longer title."""
     learning_rate: ClassVar[float] = 3e-3
-    """The rate at which this method learned best in short runs of the demo (docs/method.md); the form proposes it."""
+    """The best learning rate in short runs of the demo (docs/method.md), which the form proposes."""
     artifact: ClassVar[Literal["adapter", "model"]] = "adapter"
-    """What a finished run leaves: an adapter, or a whole model because every weight was trained."""
+    """The result of a run: an adapter, or a complete model if every weight is trained."""
 
     # ------------------------------------------------------------ ranks
 
@@ -58,13 +58,13 @@ class Method(Part):
     """Whether modules have a rank, so that there are rank snapshots, importance scores and a budget."""
     rank_changes: ClassVar[RankChanges] = "never"
     rank_note: ClassVar[str] = "Every module keeps its rank."
-    """How its ranks behave, in one sentence."""
+    """One sentence about its ranks."""
     budget_field: ClassVar[str | None] = "rank"
-    """The option that is the mean rank kept at the end; None if there isn't one."""
+    """The option with the mean rank at the end; None if there isn't one."""
     trains_scales: ClassVar[bool] = False
-    """Whether each component has a trained scale, which is folded into B at the end."""
+    """Whether each component has a trained scale, which is merged into B at the end."""
     tolerates_excess_rank: ClassVar[bool] = True
-    """Whether it trains with a rank above a layer's size. The components above the size add nothing."""
+    """Whether it can train with a rank above a layer's size. The excess components have no effect."""
     has_raw_scores: ClassVar[bool] = False
     """Whether the raw scores of a step can be recorded next to the smoothed ones."""
 
@@ -72,17 +72,17 @@ class Method(Part):
 
     can_be_steered: ClassVar[bool] = False
     fork_fields: ClassVar[frozenset[str]] = frozenset()
-    """Options that a fork may change. The other ones determine what a checkpoint's tensors are."""
+    """Options that a fork may change. The others determine the tensors in a checkpoint."""
     fork_fields_after_pruning: ClassVar[frozenset[str]] = frozenset()
-    """Those of them that a fork may still change when the parent's mask is final."""
+    """Options that a fork may still change when the parent's mask is final."""
 
     # ------------------------------------------------------------ health
 
     health_rules: ClassVar[frozenset[RankRule]] = frozenset({"module_at_rank_0", "scores_nan"})
-    keep_more: ClassVar[str] = "Launch again with a larger rank."
-    """What to do when no component is left."""
-    tell_scores_apart: ClassVar[str] = "Raise learning_rate or warmup_ratio."
-    """What to do when all components have the same score."""
+    no_components_step: ClassVar[str] = "Launch again with a larger rank."
+    """The next step if a run has no live components."""
+    equal_scores_step: ClassVar[str] = "Raise learning_rate or warmup_ratio."
+    """The next step if all components have the same score."""
 
     @property
     def run_name(self) -> str:
@@ -104,39 +104,39 @@ class Method(Part):
         return [self.start_rank] * n_modules
 
     def end_ranks(self, n_modules: int) -> list[int]:
-        """Planned rank of each module at the end; the mean where only that is known."""
+        """Planned rank of each module at the end, or the mean rank if only that is known."""
         return [self.end_rank] * n_modules
 
     @property
     def named_modules(self) -> Sequence[str] | None:
-        """The only modules that it can adapt, by full name; None if target_modules, or the model, decides."""
+        """Full names of the only modules that it can adapt; None if target_modules or the model determines them."""
         return None
 
     def resolved(self) -> Self:
-        """The same method with the options filled in that follow from other options."""
+        """Returns the method with all options set that depend on other options."""
         return self
 
     def pruning_window(self, total_steps: int) -> PruningWindow | None:  # noqa: ARG002
-        """Between which steps it prunes in a run of `total_steps` optimizer steps; None without a schedule."""
+        """Returns the optimizer steps between which it prunes in a run of `total_steps`; None without a schedule."""
         return None
 
     def budget_schedule(self, n_modules: int, total_steps: int) -> BudgetSchedule | None:  # noqa: ARG002
-        """When it prunes and how many components stay, before the run is steered; None without a schedule."""
+        """Returns the schedule of prunings and budgets, before any steering; None without a schedule."""
         return None
 
     def planned_budgets(self, n_modules: int, total_steps: int) -> list[tuple[int, int]]:  # noqa: ARG002
-        """(step, live components from then on), from step 0 on. For methods without a schedule."""
+        """Returns (step, live components from that step on), starting at step 0. For methods without a schedule."""
         return [(0, sum(self.end_ranks(n_modules)))]
 
     def check_steps(self, total_steps: int) -> None:
-        """Refuses a run of `total_steps` optimizer steps that is too short for the method (`refuse`)."""
+        """Raises an error (`refuse`) if a run of `total_steps` optimizer steps is too short for the method."""
 
     def problems(self, layers: Sequence[Layer], *, batch_size: int, max_length: int) -> list[FieldProblem]:  # noqa: ARG002
-        """Options that can't work with the layers to adapt."""
+        """Returns the options that are invalid for the adapted layers."""
         return []
 
     def warnings(self, *, learning_rate: float, total_steps: int) -> list[str]:  # noqa: ARG002
-        """Options that work, but probably not well."""
+        """Returns warnings about options that probably won't work well."""
         return []
 
     @property
@@ -146,40 +146,40 @@ class Method(Part):
 
     @property
     def scores_are_shares(self) -> bool:
-        """Whether a score is a component's share of its module's update; equal float16 scores are then really equal."""
+        """Whether a score is a component's share in its module's update. Then equal float16 scores are exactly equal."""
         return False
 
     def unmoved(self, step: int, total_steps: int, width: int) -> tuple[str, str] | None:  # noqa: ARG002
-        """What is wrong and what to do if every module still has all `width` components at `step`; None if nothing is.
+        """Returns problem and next step if every module still has all `width` components at `step`; None if that is fine.
 
         For methods that change ranks without a schedule.
         """
         return None
 
     @classmethod
-    def own_rate(cls, options: Mapping[str, object]) -> float:  # noqa: ARG003
-        """The learning rate to propose for these options, which may be incomplete."""
+    def proposed_learning_rate(cls, options: Mapping[str, object]) -> float:  # noqa: ARG003
+        """Returns the learning rate to propose for these options, which may be incomplete."""
         return cls.learning_rate
 
     @classmethod
     def mean_budget(cls, options: Mapping[str, object]) -> float | None:
-        """Mean rank kept at the end with these options; None where they do not say. TypeError for a wrong type."""
+        """Returns the mean rank at the end with these options; None if they don't set it. Raises TypeError for a wrong type."""
         rank = options.get(cls.budget_field) if cls.budget_field else None
         return None if rank is None else as_number(rank)
 
     @classmethod
     def options_at_budget(cls, mean_rank: int) -> dict[str, object]:
-        """The options that keep `mean_rank` components per module."""
+        """Returns the options that keep `mean_rank` components per module."""
         return {cls.budget_field: mean_rank} if cls.budget_field else {}
 
     @classmethod
     def interval_that_fits(cls, options: Mapping[str, object], total_steps: int) -> int | None:  # noqa: ARG003
-        """A shorter prune_interval if that of `options` doesn't fit the steps; None if nothing has to change."""
+        """Returns a shorter prune_interval if that of `options` doesn't fit the steps; otherwise None."""
         return None
 
     @classmethod
     def baseline(cls, finished: "Method", ranks: Mapping[str, int]) -> Baseline | None:  # noqa: ARG003
-        """This method as a baseline for a run that ended with `ranks` (module name -> rank); None if it isn't one."""
+        """Returns this method as a baseline for a run that ended with `ranks` (module name -> rank); None if it isn't one."""
         return None
 
     @classmethod
@@ -198,7 +198,7 @@ class Method(Part):
         return str(cls.model_config.get("title", cls.__name__))
 
     def shared_options(self, *names: str) -> dict[str, object]:
-        """Those of the named options that this method has."""
+        """Returns the named options that this method has."""
         return {name: getattr(self, name) for name in names if name in type(self).model_fields}
 
 

@@ -1,4 +1,4 @@
-"""BudgetedMethod: what the methods share that prune on a schedule, to a budget."""
+"""BudgetedMethod: base class of the methods that prune to a budget on a schedule."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,11 +15,11 @@ from rankscope.contract.methods.fields import check_initial_rank
 from rankscope.contract.parts import refuse
 
 _PRUNINGS = 7
-"""Prunings in a window whose default interval is longer than the window."""
+"""Number of prunings to propose if the interval is longer than the window."""
 
 
 class BudgetedMethod(Method, ABC):
-    """A budget that falls within a window of the steps. Components with the lowest importance are pruned."""
+    """The budget falls within a window of steps. Components with the lowest importance are pruned."""
 
     learning_rate: ClassVar[float] = 1e-2
     rank_changes: ClassVar[RankChanges] = "on_schedule"
@@ -33,7 +33,7 @@ class BudgetedMethod(Method, ABC):
     health_rules: ClassVar[frozenset[RankRule]] = frozenset(
         {"ranks_never_move", "budget_out_of_reach", "module_at_rank_0", "scores_equal", "scores_nan"}
     )
-    keep_more: ClassVar[str] = "Launch again with a larger target rank."
+    no_components_step: ClassVar[str] = "Launch again with a larger target rank."
 
     target_rank: int = Field(
         default=8,
@@ -54,14 +54,14 @@ class BudgetedMethod(Method, ABC):
         ge=0,
         lt=1,
         title="Pruning starts at",
-        description="Share of the steps before the first component may be pruned.",
+        description="Share of the steps before the first pruning.",
     )
     prune_end_ratio: float = Field(
         default=0.5,
         gt=0,
         le=1,
         title="Pruning ends at",
-        description="Share of the steps after which the ranks are final and training goes on with them.",
+        description="Share of the steps after which the ranks are final and training continues with them.",
     )
     prune_interval: int = Field(
         default=100,
@@ -91,7 +91,7 @@ class BudgetedMethod(Method, ABC):
     @property
     @abstractmethod
     def interval_phase(self) -> PruningPhase:
-        """From where the intervals between prunings count."""
+        """The step from which the pruning intervals are counted."""
 
     def pruning_window(self, total_steps: int) -> PruningWindow:
         return pruning_window(total_steps, self.warmup_ratio, self.prune_end_ratio)
@@ -109,9 +109,9 @@ class BudgetedMethod(Method, ABC):
         return BudgetSchedule(config, n_modules * config.width, total_steps)
 
     def check_steps(self, total_steps: int) -> None:
-        """Refuses a pruning window that is shorter than one interval.
+        """Raises an error if the pruning window is shorter than one interval.
 
-        Called while validating when `max_steps` is given, and again once epochs have been turned into steps.
+        Called during validation if `max_steps` is set, and again once epochs have been converted to steps.
         """
         window = self.pruning_window(total_steps)
         if window.length >= self.prune_interval:

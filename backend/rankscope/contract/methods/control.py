@@ -11,13 +11,13 @@ from rankscope.contract.parts import advanced, refuse
 
 
 class ControlMethod(Method):
-    """Plain LoRA from scratch with the ranks of a finished run: does the learned allocation help by itself?"""
+    """Plain LoRA from scratch with the ranks of a finished run. Shows whether the learned allocation helps on its own."""
 
     model_config = ConfigDict(title="Control (ranks of a finished run)")
 
     label: ClassVar[str] = "Control"
     budget_field: ClassVar[str | None] = None
-    # It has the ranks that it was given, so a module at rank 0 is no finding.
+    # Its ranks are given, so a module at rank 0 is not a finding.
     health_rules: ClassVar[frozenset[RankRule]] = frozenset({"scores_nan"})
 
     name: Literal["control"] = "control"
@@ -25,8 +25,8 @@ class ControlMethod(Method):
         title="Rank of each module",
         min_length=1,
         max_length=10_000,
-        description="By full module name, as in a finished run's rank_pattern.json; 0 leaves a module out. "
-        "The page of a finished run fills this in.",
+        description="By full module name, as in a finished run's rank_pattern.json; 0 leaves out a module. "
+        "Filled in when you launch it from a finished run.",
         examples=[{"encoder.layer.0.attention.self.query": 4}],
     )
     scale_rank: int | None = Field(
@@ -34,7 +34,7 @@ class ControlMethod(Method):
         ge=1,
         le=1024,
         title="Rank of the scale",
-        description="The update is scaled by alpha over this. Empty: the mean rank, as in a LoRA at equal budget.",
+        description="The update is scaled by alpha divided by this. Empty: the mean rank, as for LoRA at the same budget.",
         json_schema_extra=advanced(),
     )
     lora_alpha: LoraAlpha = 8.0
@@ -63,7 +63,7 @@ class ControlMethod(Method):
     def baseline(cls, finished: Method, ranks: Mapping[str, int]) -> Baseline:
         return Baseline(
             "Control: plain LoRA with these ranks",
-            "From scratch with the ranks that this run ended with: does its allocation help by itself?",
+            "Trains from scratch with the final ranks of this run. Shows whether its allocation helps on its own.",
             cls.model_validate({"rank_pattern": dict(ranks)} | finished.shared_options("lora_alpha", "lora_dropout")),
         )
 

@@ -1,4 +1,4 @@
-"""Dynamic rank: rank-1 components that are scored and pruned while training (DoRA, Mao et al., ACL 2024)."""
+"""Dynamic rank: rank-1 components that are scored and pruned during training (DoRA, Mao et al., ACL 2024)."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -13,7 +13,7 @@ from rankscope.contract.parts import advanced
 
 
 class DynamicRankMethod(BudgetedMethod):
-    """LoRA split into rank-1 components that are scored and pruned while training (DoRA, Mao et al., ACL 2024)."""
+    """LoRA split into rank-1 components that are scored and pruned during training (DoRA, Mao et al., ACL 2024)."""
 
     model_config = ConfigDict(title="Dynamic rank (DoRA, ACL 2024)")
     label: ClassVar[str] = "Dynamic rank"
@@ -28,7 +28,7 @@ class DynamicRankMethod(BudgetedMethod):
         "c_lr_scale",
     }
     fork_fields_after_pruning: ClassVar[frozenset[str]] = frozenset({"lora_dropout", "c_lr_scale"})
-    tell_scores_apart: ClassVar[str] = "Raise learning_rate or warmup_ratio, or use init zero_b or another score."
+    equal_scores_step: ClassVar[str] = "Raise learning_rate or warmup_ratio, or use init zero_b or another score."
 
     name: Literal["dynamic_rank"] = "dynamic_rank"
     beta: float = Field(
@@ -36,7 +36,7 @@ class DynamicRankMethod(BudgetedMethod):
         ge=0,
         lt=1,
         title="Smoothing (beta)",
-        description="How slowly the importance follows the newest score. 0: no smoothing.",
+        description="Decay of the moving average of the importance. 0: no smoothing.",
         json_schema_extra=advanced(),
     )
     eta: float = Field(
@@ -50,23 +50,23 @@ class DynamicRankMethod(BudgetedMethod):
     score: Literal["norm_share", "norm", "abs_c", "sensitivity", "random"] = Field(
         default="norm_share",
         title="Importance score",
-        description="norm_share is the paper's: a component's share in the norm of its module's update. The others are "
-        "for ablation: norm (not divided by the module's), abs_c, sensitivity (AdaLoRA's), random.",
+        description="norm_share, from the paper: a component's share in the norm of its module's update. The others are "
+        "for ablation: norm (not divided by the module's), abs_c, sensitivity (from AdaLoRA), random.",
         json_schema_extra=advanced(),
     )
     init: Literal["paper", "zero_b", "small_random"] = Field(
         default="paper",
-        title="Start of A, B and c",
-        description="paper: A and B random, c zero, as in the authors' program; starts slowly. Weight decay then applies to "
-        "all that is trained, and the learning-rate warm-up is rounded down, as there. zero_b: B zero, c one, as in LoRA. "
-        "small_random: A and B smaller by the square root of 6, c zero.",
+        title="Initialisation of A, B and c",
+        description="paper: A and B random, c zero, as in the authors' code; learns slowly at first. Weight decay then "
+        "applies to all trained parameters, and the learning-rate warm-up is rounded down, as in that code. zero_b: B zero, "
+        "c one, as in LoRA. small_random: A and B smaller by the square root of 6, c zero.",
         json_schema_extra=advanced(),
     )
     pruning_phase: PruningPhase = Field(
         default="window",
         title="Pruning steps",
-        description="window: every interval from the first step of the pruning window on, as in the authors' program. "
-        "absolute: at the multiples of the interval.",
+        description="window: every interval from the first step of the pruning window on, as in the authors' code. "
+        "absolute: at multiples of the interval.",
         json_schema_extra=advanced(),
     )
     c_lr_scale: float = Field(
@@ -74,13 +74,13 @@ class DynamicRankMethod(BudgetedMethod):
         gt=0,
         le=1000,
         title="Learning rate of c",
-        description="The scales c learn at this multiple of the learning rate.",
+        description="The learning rate of the scales c, as a multiple of the learning rate.",
         json_schema_extra={"x-unit": "times", **advanced()},
     )
     schedule: ScheduleShape = Field(
         default="slow_first",
         title="Shape of the budget curve",
-        description="slow_first: the paper's cubic. fast_first: AdaLoRA's cubic. linear.",
+        description="slow_first: the paper's cubic curve. fast_first: AdaLoRA's cubic curve. linear: a straight line.",
         json_schema_extra=advanced(),
     )
     compact: Compact = True
@@ -89,8 +89,8 @@ class DynamicRankMethod(BudgetedMethod):
     target_modules: TargetModules = None
 
     @classmethod
-    def own_rate(cls, options: Mapping[str, object]) -> float:
-        # B zero and c one is how LoRA starts, so it learns at LoRA's rate.
+    def proposed_learning_rate(cls, options: Mapping[str, object]) -> float:
+        # B zero and c one is LoRA's initialisation, so it learns at LoRA's rate.
         return Method.learning_rate if options.get("init") == "zero_b" else cls.learning_rate
 
     @property
@@ -109,7 +109,7 @@ class DynamicRankMethod(BudgetedMethod):
         if self.init != "paper" or total_steps >= 2000 or learning_rate >= 3e-3:
             return []
         return [
-            f"With the paper's start and {total_steps} steps, learning rate {learning_rate:g} is likely "
+            f"With the paper's initialisation and {total_steps} steps, learning rate {learning_rate:g} is probably "
             "too low: use about 1e-2, or init zero_b."
         ]
 

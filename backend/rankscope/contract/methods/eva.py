@@ -12,7 +12,7 @@ from rankscope.contract.parts import advanced
 
 
 class EvaMethod(Method):
-    """LoRA whose ranks are dealt out once, at the start, by the variance of each module's inputs (EVA, 2024)."""
+    """LoRA with ranks that are assigned once, at the start, by the variance of each module's inputs (EVA, 2024)."""
 
     model_config = ConfigDict(title="EVA (ranks by activations)")
 
@@ -28,14 +28,14 @@ class EvaMethod(Method):
         ge=1,
         le=16,
         title="Spread (rho)",
-        description="A module gets at most rank times rho components. 1: the same for all.",
+        description="A module gets at most rank times rho components. 1: the same rank for all modules.",
     )
     tau: float = Field(
         default=0.99,
         gt=0,
         lt=1,
         title="Convergence (tau)",
-        description="Cosine between two passes at which a direction counts as found.",
+        description="Cosine similarity between two passes at which a direction counts as converged.",
         json_schema_extra=advanced(),
     )
     lora_alpha: LoraAlpha = 8.0
@@ -44,7 +44,7 @@ class EvaMethod(Method):
 
     @property
     def most_rank(self) -> int:
-        """Components that a module can get, rounded as PEFT does."""
+        """The largest number of components of a module, rounded as PEFT does."""
         return round(self.rank * self.rho)
 
     def problems(self, layers: Sequence[Layer], *, batch_size: int, max_length: int) -> list[FieldProblem]:

@@ -40,7 +40,7 @@ Compact = Annotated[
     bool,
     Field(
         title="Compact after pruning",
-        description="Cut pruned components out of tensors and optimizer after the final mask: less memory, same result.",
+        description="Remove pruned components from tensors and optimizer once the mask is final: less memory, same result.",
         json_schema_extra=advanced(),
     ),
 ]

@@ -8,7 +8,7 @@ from rankscope.contract.methods.base import Method, RankRule
 
 
 class FullMethod(Method):
-    """Full fine-tuning: all weights are trained. The ceiling to compare with; there are no ranks to watch."""
+    """Full fine-tuning: all weights are trained. An upper bound for comparison, without ranks."""
 
     model_config = ConfigDict(title="Full fine-tuning")
 

@@ -1,4 +1,4 @@
-"""LoRA trained at a high rank, then cut by singular value."""
+"""LoRA trained at a high rank, then truncated by singular value."""
 
 import math
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ from rankscope.contract.methods.fields import (
 
 
 class LoraShrinkMethod(Method):
-    """LoRA trained at a high rank, then cut down by singular value: cheap, and hard to beat."""
+    """LoRA trained at a high rank, then truncated by singular value: cheap, and hard to beat."""
 
     model_config = ConfigDict(title="LoRA, shrunk at the end")
     label: ClassVar[str] = "LoRA, shrunk"
     rank_changes: ClassVar[RankChanges] = "once"
-    rank_note: ClassVar[str] = "The ranks are cut once, by singular value."
+    rank_note: ClassVar[str] = "The ranks are truncated once, by singular value."
     budget_field: ClassVar[str | None] = "target_rank"
     tolerates_excess_rank: ClassVar[bool] = False
-    keep_more: ClassVar[str] = "Launch again with a larger target rank."
+    no_components_step: ClassVar[str] = "Launch again with a larger target rank."
 
     name: Literal["lora_shrink"] = "lora_shrink"
     target_rank: int = Field(
@@ -35,26 +35,26 @@ class LoraShrinkMethod(Method):
         ge=1,
         le=256,
         title="Target rank",
-        description="Mean rank of all modules after the cut.",
+        description="Mean rank of all modules after truncation.",
     )
     initial_rank: int | None = Field(
         default=None,
         ge=1,
         le=1024,
         title="Initial rank",
-        description="Rank of every module before the cut. Empty: 4 times the target rank.",
+        description="Rank of every module before truncation. Empty: 4 times the target rank.",
     )
     allocation: Literal["uniform", "global"] = Field(
         default="uniform",
-        title="What stays",
+        title="Allocation",
         description="uniform: every module keeps the target rank. global: the largest singular values of all modules.",
     )
     shrink_at_ratio: float = Field(
         default=1.0,
         gt=0,
         le=1,
-        title="Cut at",
-        description="Share of the steps after which it is cut. 1: at the end.",
+        title="Truncate at",
+        description="Share of the steps after which the ranks are truncated. 1: at the end.",
     )
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
@@ -96,7 +96,7 @@ class LoraShrinkMethod(Method):
         ]
 
     def shrink_step(self, total_steps: int) -> int:
-        """The optimizer step after which the adapter is cut."""
+        """Returns the optimizer step after which the adapter is truncated."""
         return max(1, math.floor(Fraction(str(self.shrink_at_ratio)) * total_steps))
 
     @model_validator(mode="after")

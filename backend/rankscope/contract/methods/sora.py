@@ -16,7 +16,7 @@ from rankscope.contract.parts import advanced
 
 
 class SoraMethod(Method):
-    """A gate on each component, shrunk after every step until it closes; no budget, the gates find their ranks (SoRA)."""
+    """A gate on each component, which shrinks after every step until it closes. There is no budget (SoRA)."""
 
     model_config = ConfigDict(title="SoRA (gates)")
 
@@ -25,7 +25,7 @@ class SoraMethod(Method):
     rank_note: ClassVar[str] = "A component is pruned when its gate closes; there is no budget."
     trains_scales: ClassVar[bool] = True
     health_rules: ClassVar[frozenset[RankRule]] = frozenset({"ranks_never_move", "module_at_rank_0", "scores_nan"})
-    keep_more: ClassVar[str] = "Launch again with a smaller sparse_lambda."
+    no_components_step: ClassVar[str] = "Launch again with a smaller sparse_lambda."
 
     name: Literal["sora"] = "sora"
     rank: int = Field(default=8, ge=1, le=512, title="Initial rank", description="Rank of every module at the start.")
@@ -34,14 +34,14 @@ class SoraMethod(Method):
         gt=0,
         le=100_000,
         title="Sparsity (lambda)",
-        description="After each step a gate shrinks by its learning rate times this. More closes more of them.",
+        description="After each step, a gate shrinks by its learning rate times this. Larger values close more gates.",
     )
     gate_lr_scale: float = Field(
         default=1.0,
         gt=0,
         le=1000,
         title="Learning rate of gates",
-        description="The gates learn at this multiple of the learning rate.",
+        description="The learning rate of the gates, as a multiple of the learning rate.",
         json_schema_extra={"x-unit": "times", **advanced()},
     )
     lora_alpha: LoraAlpha = 8.0
@@ -50,7 +50,7 @@ class SoraMethod(Method):
 
     @classmethod
     def mean_budget(cls, options: Mapping[str, object]) -> float | None:
-        # Gates have no budget. To compare at, assume two thirds of the start, as a method with a budget keeps.
+        # Gates have no budget. For comparisons, assume two thirds of the initial rank, as methods with a budget keep by default.
         rank = options.get("rank")
         return None if rank is None else max(1.0, as_number(rank) / 1.5)
 

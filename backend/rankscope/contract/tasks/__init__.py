@@ -1,4 +1,4 @@
-"""The tasks of a run, told apart by `name`. Each is one file here, and one in `rankscope_worker.child.tasks`."""
+"""The tasks of a run, a union discriminated by `name`. Each has one file here and one in `rankscope_worker.child.tasks`."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -10,12 +10,12 @@ from rankscope.contract.tasks.task import Task
 from rankscope.contract.tasks.text_classification import TextClassification
 
 TASKS: dict[str, type[Task]] = {str(kind.model_fields["name"].default): kind for kind in (TextClassification,)}
-"""By name, in the order of the form. The first one is the task of a configuration that names none."""
+"""By name, in the order of the form. The first one is the default task."""
 DEFAULT_TASK: Task = next(iter(TASKS.values()))()  # type: ignore[call-arg]
 
 
 class _ByName:
-    """Pydantic's own discriminator asks for two members at least."""
+    """Pydantic's discriminator needs at least two members."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         members = {name: handler.generate_schema(kind) for name, kind in TASKS.items()}
@@ -26,7 +26,7 @@ TaskConfig = Annotated[Task, _ByName()]
 
 
 def in_todays_form(config: Mapping[str, object]) -> dict[str, object]:
-    """A configuration, or changes to one, as this version writes it, whichever version wrote it."""
+    """Converts a configuration of any version, or changes to one, to the form of this version."""
     for kind in TASKS.values():
         config = kind.from_earlier(config)
     return dict(config)

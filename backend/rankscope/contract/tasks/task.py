@@ -1,4 +1,4 @@
-"""Task: what the rest of the product asks a task about itself, without knowing which one it is. Never imports torch."""
+"""Task: everything that the rest of the product needs to know about a task. Never imports torch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,16 @@ from rankscope.contract.tasks.targets import Targets
 
 
 class Task(Part, ABC):
-    """Options of a task, and what it says about itself. The half that needs torch is in `rankscope_worker.child.tasks`."""
+    """Options and properties of a task. The part that needs torch is in `rankscope_worker.child.tasks`."""
 
     name: str
 
     metrics: ClassVar[tuple[Metric, ...]]
-    """What an evaluation computes besides the loss. The first one is the headline: it stands for the run in lists."""
+    """The metrics of an evaluation besides the loss. The first one is the headline metric, shown in lists."""
     text_field: ClassVar[str]
-    """The option that names the text columns; problems with them are reported there."""
+    """The option with the text columns, at which their problems are reported."""
     target_field: ClassVar[str]
-    """The option that names the target column."""
+    """The option with the target column."""
 
     @classmethod
     def headline(cls) -> Metric:
@@ -27,7 +27,7 @@ class Task(Part, ABC):
 
     @classmethod
     def described(cls) -> tuple[Metric, ...]:
-        """Every metric that a run of this task can have, in the order of the page."""
+        """Returns every metric that a run of this task can have, in the order of the page."""
         evaluated = [metric for metric in REPORTED if metric.name == EVAL_LOSS]
         others = [metric for metric in REPORTED if metric.name != EVAL_LOSS]
         return (*others, cls.headline(), *evaluated, *cls.metrics[1:])
@@ -38,22 +38,22 @@ class Task(Part, ABC):
 
     @classmethod
     def best_by(cls) -> list[str]:
-        """Names of the metrics that can choose the best checkpoint: everything that an evaluation computes."""
+        """Returns the names of the metrics that can determine the best checkpoint: all metrics of an evaluation."""
         return [*(metric.name for metric in cls.metrics), EVAL_LOSS]
 
     @property
     @abstractmethod
     def texts(self) -> list[str] | None:
-        """The text columns; None: the data set's own choice."""
+        """The text columns; None: the data set's default."""
 
     @property
     @abstractmethod
     def target(self) -> str | None:
-        """The target column; None: the data set's own choice."""
+        """The target column; None: the data set's default."""
 
     @abstractmethod
     def with_columns(self, texts: Sequence[str], target: str) -> Self:
-        """The same task on these columns, by their full names."""
+        """Returns the task with these columns, given by their exact names."""
 
     @abstractmethod
     def targets(self, column: str) -> Targets:
@@ -61,20 +61,20 @@ class Task(Part, ABC):
 
     @abstractmethod
     def head_outputs(self, labels: Sequence[str]) -> int | None:
-        """Outputs of the head that is put on the model; None for a task that needs no new head."""
+        """Returns the number of outputs of the head that is added to the model; None for a task without a new head."""
 
-    def why_not_asked(self) -> str | None:
-        """Why single texts cannot be sent to a finished run ("Try it"), as the end of a sentence; None if they can."""
+    def why_no_predictions(self) -> str | None:
+        """Returns why a finished run can't predict single texts ("Try it"), as the end of a sentence; None if it can."""
         return None
 
     @abstractmethod
     def usage(self, folder: str, base: str | None, labels: Sequence[str]) -> str:
-        """A Python script that loads the result in `folder` and uses it once.
+        """Returns a Python script that loads the result in `folder` and uses it once.
 
-        `base`: what `from_pretrained` takes as the base model, as a Python expression; None: the folder has all weights.
+        `base`: the base model for `from_pretrained`, as a Python expression. None: the folder has all weights.
         """
 
     @classmethod
     def from_earlier(cls, config: Mapping[str, object]) -> Mapping[str, object]:
-        """A configuration in the form of today: a task moves its options from where earlier versions wrote them."""
+        """Converts a configuration of an earlier version: moves the task's options from where they were stored then."""
         return config

@@ -31,13 +31,13 @@ class TextClassification(Task):
         min_length=1,
         max_length=2,
         title="Text columns",
-        description="One column, or two for a pair of sentences. Empty: the data set's own choice.",
+        description="One column, or two for a pair of sentences. Empty: the data set's default.",
         json_schema_extra={"x-options": "columns"},
     )
     label_column: _ColumnName | None = Field(
         default=None,
         title="Label column",
-        description="The column with the class. Empty: the data set's own choice.",
+        description="The column with the class. Empty: the data set's default.",
         json_schema_extra={"x-options": "columns"},
     )
 
@@ -58,11 +58,11 @@ class TextClassification(Task):
     def head_outputs(self, labels: Sequence[str]) -> int | None:
         return len(labels)
 
-    def why_not_asked(self) -> str | None:
+    def why_no_predictions(self) -> str | None:
         columns = self.text_columns or []
         if len(columns) < 2:
             return None
-        return f"was trained on pairs of texts ({' and '.join(columns)}); here one text is asked about"
+        return f"was trained on pairs of texts ({' and '.join(columns)}); here you can only enter single texts"
 
     def usage(self, folder: str, base: str | None, labels: Sequence[str]) -> str:
         if base is None:
@@ -86,7 +86,7 @@ class TextClassification(Task):
                 "model.eval()",
                 *([f"labels = {names}"] if names else []),
                 "",
-                'inputs = tokenizer("a text of your own", return_tensors="pt")',
+                'inputs = tokenizer("your text", return_tensors="pt")',
                 "with torch.no_grad():",
                 "    scores = model(**inputs).logits[0].softmax(-1)",
                 f"print({f'labels[{answer}]' if names else answer}, scores.max().item())",
@@ -107,7 +107,7 @@ class TextClassification(Task):
         for name, column in moved.items():
             if task.get(name, column) not in (column, None):
                 raise refuse(
-                    name, column, "is given in data and, with another value, in task", "Give it in task.", at=("data",)
+                    name, column, "is set in data and, with another value, in task", "Set it in task.", at=("data",)
                 )
         rest = {name: value for name, value in data.items() if name not in names}
         return {**config, "data": rest, "task": {**task, **moved}}

@@ -24,11 +24,11 @@ def create_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        # A host that does not answer would otherwise be waited for without end.
-        patience = {} if "connect_timeout" in parsed.query else {"connect_timeout": 10}
+        # Otherwise a connection to an unreachable host would never time out.
+        timeouts = {} if "connect_timeout" in parsed.query else {"connect_timeout": 10}
         return sqlalchemy_engine(
             parsed.set(drivername="postgresql+psycopg"),
-            connect_args=patience,
+            connect_args=timeouts,
             pool_pre_ping=True,
             pool_size=10,
             max_overflow=20,
@@ -40,17 +40,17 @@ def create_engine(url: str) -> Engine:
             "postgresql://USER:PASSWORD@HOST/NAME."
         )
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    patience = {} if "timeout" in parsed.query else {"timeout": 20}
+    timeouts = {} if "timeout" in parsed.query else {"timeout": 20}
     engine = sqlalchemy_engine(
-        parsed, connect_args={"check_same_thread": False, **patience}, pool_size=10, max_overflow=20
+        parsed, connect_args={"check_same_thread": False, **timeouts}, pool_size=10, max_overflow=20
     )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # we begin transactions ourselves, below
+        connection.isolation_level = None  # transactions are started explicitly, below
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        # SQLite's own knows only the letters A to Z, and a search for "über" must find "Über".
+        # SQLite's own function handles only A to Z, and a search for "über" must find "Über".
         connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
@@ -67,7 +67,7 @@ def _lower(value: str | float | bytes | None) -> str | float | bytes | None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """A session that sees one moment of the database; nothing is committed.
+    """A session with a consistent snapshot of the database; nothing is committed.
 
     PostgreSQL gives one moment only under REPEATABLE READ; SQLite always does.
     """

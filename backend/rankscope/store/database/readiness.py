@@ -1,6 +1,6 @@
-"""Whether database and broker can be used, asked before anything else starts. StartupError, in one sentence, if not.
+"""Checks that database and broker can be used, before anything else starts. Raises StartupError with one sentence if not.
 
-No sentence holds a password: of the URLs only what is certainly none is shown.
+Messages never contain a password: they show only the parts of a URL that can't be one.
 """
 
 import socket
@@ -21,24 +21,24 @@ from rankscope.contract.errors import StartupError
 from rankscope.store.database import schema
 from rankscope.store.database.engine import create_engine, writing
 
-_LOOK_THROUGH_S = 1.0
-_STEPS_A_LOOK = 10_000
+_INTEGRITY_CHECK_S = 1.0
+_STEPS_PER_CALLBACK = 10_000
 
 
 def open_database(url: str, *, migrates: bool) -> Engine:
-    """The engine of a database that is whole, has this version's schema, and takes a write.
+    """Returns the engine of an intact, writable database with this version's schema. Raises StartupError otherwise.
 
-    `migrates`: an older or empty one is brought up to date (the server's business); else it is refused.
+    `migrates`: whether an older or empty database is migrated, which only the server does, or refused.
     """
     try:
         engine = create_engine(url)
-    except (ArgumentError, ValueError, ImportError) as error:  # their texts may hold a part of the password
+    except (ArgumentError, ValueError, ImportError) as error:  # their messages may contain a part of the password
         raise StartupError(
-            "The database cannot be opened: RANKSCOPE_DATABASE_URL is neither sqlite:///FILE nor "
+            "The database can't be opened: RANKSCOPE_DATABASE_URL is neither sqlite:///FILE nor "
             "postgresql://USER:PASSWORD@HOST/NAME (write special characters of the password as %XX)."
         ) from error
     except OSError as error:
-        raise StartupError(f"The database cannot be opened ({error}); check RANKSCOPE_DATABASE_URL.") from error
+        raise StartupError(f"The database can't be opened ({error}). Check RANKSCOPE_DATABASE_URL.") from error
     try:
         _check(engine, migrates=migrates)
     except BaseException:
@@ -48,9 +48,9 @@ def open_database(url: str, *, migrates: bool) -> Engine:
 
 
 def check_broker(url: str) -> str | None:
-    """StartupError unless `url` may lead to a Redis or Valkey that takes a write.
+    """Checks that `url` is a writable Redis or Valkey server. Raises StartupError if it can't be one.
 
-    One that does not answer now is no reason to refuse, as it carries only hints: the line that says so, or None.
+    An unreachable broker is not an error, because it carries only hints: returns a notice about it, otherwise None.
     """
     try:
         parts = urlsplit(url)
@@ -62,23 +62,23 @@ def check_broker(url: str) -> str | None:
         is_readable = False
     if not is_readable:
         raise StartupError(
-            "RANKSCOPE_BROKER_URL cannot be read: write redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS "
-            "(special characters of the password as %XX)."
+            "RANKSCOPE_BROKER_URL is invalid: use redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS "
+            "(write special characters of the password as %XX)."
         )
     try:
         socket.getaddrinfo(parts.hostname, None)
     except (OSError, UnicodeError) as error:
         raise _broker_error(shown, "has an unknown host name", "check RANKSCOPE_BROKER_URL", error) from error
-    patience = {"socket_timeout": 2, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)}
+    timeouts = {"socket_timeout": 2, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)}
     try:
-        with redis.Redis.from_url(url, **patience) as client:
+        with redis.Redis.from_url(url, **timeouts) as client:
             client.set("rankscope:start", "1", ex=1)
     except redis.AuthenticationError as error:
-        raise _broker_error(shown, "refuses the password", "correct it in RANKSCOPE_BROKER_URL", error) from error
+        raise _broker_error(shown, "rejects the password", "fix it in RANKSCOPE_BROKER_URL", error) from error
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-        return f"The broker at {shown} does not answer ({line_of(error)}). Runs start later and live pages lag until it does."
+        return f"The broker at {shown} does not respond ({line_of(error)}). Until it does, runs start later and live pages lag."
     except (redis.RedisError, ValueError) as error:
-        what = "does not answer as a Redis or Valkey server that can be written to"
+        what = "does not respond like a writable Redis or Valkey server"
         raise _broker_error(shown, what, "check RANKSCOPE_BROKER_URL", error) from error
     return None
 
@@ -90,7 +90,7 @@ def _check(engine: Engine, *, migrates: bool) -> None:
             with engine.connect() as connection:
                 raw = connection.connection.driver_connection
                 assert isinstance(raw, sqlite3.Connection)
-                look_through(raw, _LOOK_THROUGH_S)
+                check_integrity(raw, _INTEGRITY_CHECK_S)
         if migrates:
             schema.migrate(engine)
         else:
@@ -102,23 +102,24 @@ def _check(engine: Engine, *, migrates: bool) -> None:
         cause = line_of(error)
         if "locked" in cause:
             raise StartupError(
-                f"The database {where} is locked by another program ({cause}); end that program, then try again."
+                f"The database {where} is locked by another program ({cause}). Stop that program, then try again."
             ) from error
         if "readonly" in cause or "read-only" in cause:
-            raise StartupError(
-                f"The database {where} cannot be written to ({cause}); check its permissions."
-            ) from error
+            raise StartupError(f"The database {where} can't be written to ({cause}). Check its permissions.") from error
         if "malformed" in cause or "not a database" in cause:
-            raise StartupError(f"The database {where} is damaged ({cause}); restore a backup.") from error
+            raise StartupError(f"The database {where} is damaged ({cause}). Restore a backup.") from error
         raise StartupError(
-            f"The database {where} cannot be used ({cause}); fix it, or set RANKSCOPE_DATABASE_URL."
+            f"The database {where} can't be used ({cause}). Fix it, or set RANKSCOPE_DATABASE_URL."
         ) from error
 
 
-def look_through(raw: sqlite3.Connection, limit_s: float | None) -> None:
-    """SQLite's own look for damage, for `limit_s` at most: a large database is not read whole at each start."""
+def check_integrity(raw: sqlite3.Connection, limit_s: float | None) -> None:
+    """Runs SQLite's integrity check for at most `limit_s` seconds, so that a start doesn't read all of a large database.
+
+    Raises sqlite3.DatabaseError if the database is damaged.
+    """
     end = float("inf") if limit_s is None else time.monotonic() + limit_s
-    raw.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS_A_LOOK)
+    raw.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS_PER_CALLBACK)
     try:
         found = raw.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as error:
@@ -134,7 +135,7 @@ def look_through(raw: sqlite3.Connection, limit_s: float | None) -> None:
 def _check_tables(engine: Engine) -> None:
     inspector = inspect(engine)
     present = set(inspector.get_table_names())
-    assert tables  # its import fills the metadata
+    assert tables  # importing it fills the metadata
     for table in SQLModel.metadata.sorted_tables:
         lacks = [] if table.name in present else [f"table {table.name!r}"]
         if table.name in present:
@@ -144,17 +145,17 @@ def _check_tables(engine: Engine) -> None:
             ]
         if lacks:
             raise StartupError(
-                f"The database {shown_database(engine)} lacks the {lacks[0]}: it is damaged; restore a backup."
+                f"The database {shown_database(engine)} lacks the {lacks[0]}, so it is damaged. Restore a backup."
             )
 
 
 def shown_database(engine: Engine) -> str:
-    """The database's URL without password and query."""
+    """Returns the database's URL without password and query."""
     return engine.url.set(query={}).render_as_string(hide_password=True)
 
 
 def line_of(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """Returns an error's message in one line of at most 300 characters."""
     return " ".join(str(getattr(error, "orig", None) or error).split())[:300]
 
 

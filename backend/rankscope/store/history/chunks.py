@@ -1,4 +1,4 @@
-"""Chunks: the points of every metric, packed while events are appended, so that readers need not read all events."""
+"""Chunks: the points of every metric, packed while events are appended, so that charts don't have to read all events."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ from rankscope.store.history import event_text
 from rankscope.store.history.points import Points, joined, pack, reduced
 
 EVENTS_A_CHUNK = 1024
-"""Events per chunk; up to that many are not packed yet."""
+"""Events per chunk. Fewer events stay unpacked."""
 REDUCED_POINTS = 64
 _MOST_EVENTS = 2 * EVENTS_A_CHUNK
 _MOST_STRETCHES = 8
-"""Events packed in one transaction; a run that was never packed takes several."""
+"""Largest number of events packed in one transaction. A run that was never packed takes several."""
 
 
 def pack_events(session: Session, run_id: str, chunked_seq: int, last_seq: int) -> int:

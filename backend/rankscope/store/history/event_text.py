@@ -28,9 +28,9 @@ class EventRow(NamedTuple):
 
 
 def write(event: RunEvent) -> str | None:
-    """The event's own fields as JSON, without those that are None; None when there are none."""
-    # By the model itself: a TypeAdapter would not use its setting for NaN and infinity, and write null.
-    # Not exclude_none: it would reach into lists, where null has a meaning.
+    """Returns the event's own fields as JSON, without those that are None; None if there are no others."""
+    # Use the model's method: a TypeAdapter would ignore its setting for NaN and infinity and write null.
+    # Don't use exclude_none: it also applies inside lists, where null has a meaning.
     absent = {name for name in type(event).model_fields if getattr(event, name) is None}
     text = event.model_dump_json(exclude=absent.union(IN_COLUMNS))
     return None if text == "{}" else text
@@ -51,12 +51,12 @@ def stored(row: EventRow | Event) -> StoredEvent:
 
 
 def sent(row: EventRow) -> str:
-    """The event as readers see it, as one line of JSON: the stored text behind the columns."""
+    """Returns the event as readers see it, as one line of JSON: the columns followed by the stored text."""
     step = "" if row.step is None else f',"step":{row.step}'
     columns = f'{{"seq":{row.seq},"attempt":{row.attempt},"time":{row.time!r},"kind":{json.dumps(row.kind)}{step}'
     if row.payload is None:
         return f"{columns}}}"
-    # No encoder of ours breaks lines. One from elsewhere must not end an event of the stream in its middle.
+    # Our encoders never write line breaks. Text from elsewhere must not end an event in the middle of the stream.
     has_breaks = "\n" in row.payload or "\r" in row.payload
     text = json.dumps(read(row.payload)) if has_breaks else row.payload
     return f"{columns},{text[1:]}"

@@ -1,4 +1,4 @@
-"""A run's events: appended in order, numbered 1..n without gap, read from anywhere.
+"""A run's events: appended in order, numbered 1..n without gaps, and read from any position.
 
 The number is taken by `UPDATE run SET last_seq = last_seq + n` in the transaction of the insert. That row lock makes
 commits of one run's events happen in the order of their numbers, so that a reader who has seen n never misses n - 1.
@@ -106,7 +106,7 @@ def _row(event: RunEvent, run_id: str, seq: int, attempt: int, at: float) -> dic
 
 
 def find_batch(session: Session, run_id: str, attempt: int, batch: Sequence[RunEvent], *, after: int) -> int | None:
-    """The last number of this attempt's batch if it is stored somewhere after number `after`, else None.
+    """Returns the last number of this attempt's batch if it is stored after number `after`, otherwise None.
 
     For a writer that cannot know whether its commit went through. Only whole batches are found: they were one insert.
     """
@@ -144,7 +144,7 @@ def _steered(
 def read_after(
     session: Session, run_id: str, after: int, limit: int = 1000, kinds: Sequence[str] | None = None
 ) -> list[StoredEvent]:
-    """Events with seq > `after`, in order; of these kinds only, when some are given."""
+    """Returns events with seq > `after`, in order, optionally only of these kinds."""
     with closing(rows_after(session, run_id, after, limit, kinds)) as rows:
         return [event_text.stored(row) for row in rows]
 
@@ -177,7 +177,7 @@ def texts_after(
 def rows_after(
     session: Session, run_id: str, after: int, limit: int, kinds: Sequence[str] | None = None
 ) -> Generator[EventRow]:
-    """Rows with seq > `after`, in order, fetched as they are taken; close it when you stop early."""
+    """Yields rows with seq > `after`, in order, fetched on demand. Close it if you stop early."""
     where = [col(Event.run_id) == run_id, col(Event.seq) > after]
     if kinds:
         # One index range per kind: finds a few rare events without reading those between them.
@@ -202,7 +202,7 @@ def last_seq(session: Session, run_id: str) -> int:
 
 
 def cuts(session: Session, run_id: str) -> dict[int, int | None]:
-    """Attempt -> the last step of it that is shown; None: all. An attempt that began at step s replaces everything that
+    """Returns the last shown step of each attempt; None: all. An attempt that began at step s replaces everything that
     earlier attempts did after s.
     """
     starts = session.execute(

@@ -66,7 +66,7 @@ def unpack(packed: bytes) -> Points:
 
 
 def marked(values: npt.NDArray[Any]) -> list[float | str]:
-    """Numbers for JSON; those that are not finite become "NaN", "Infinity" or "-Infinity"."""
+    """Converts numbers for JSON: those that are not finite become "NaN", "Infinity" or "-Infinity"."""
     plain: list[float | str] = values.tolist()
     for index in np.flatnonzero(~np.isfinite(values)):
         plain[index] = mark(float(values[index]))
@@ -80,7 +80,7 @@ def mark(value: float) -> float | str:
 
 
 def reduced(values: Floats, limit: int) -> Indices:
-    """Which of these points to draw: about `limit`. Of each bucket the first, last, smallest and largest, and all that are
+    """Selects about `limit` points to draw: the first, last, smallest and largest of each bucket, and all that are
     not finite.
 
     Keeps the shape of the curve and every extreme; omitted points are between kept ones.

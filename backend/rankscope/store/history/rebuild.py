@@ -1,4 +1,4 @@
-"""Rebuilds a run's metric summaries after a resume has cut off some of its points."""
+"""Rebuilds a run's metric summaries after a resume has replaced some of its points."""
 
 from sqlalchemy import select, update
 from sqlmodel import Session, col
@@ -13,7 +13,7 @@ from rankscope.store.history.summary import summary_of
 def rebuild_metrics(session: Session, run_id: str) -> None:
     """Stores the summaries of the visible points, and the step of the final mask."""
     settled_step = _settled_step(session, run_id)
-    # A chunk's reduced form has its first, last, smallest and largest point: the summary is the same. Not so that of
+    # A chunk's reduced form has its first, last, smallest and largest point: the summary is the same. This does not hold for
     # evaluations, which may start over within a chunk.
     metrics = {
         name: summary_of(of, name, settled_step)
@@ -32,7 +32,7 @@ def _settled_step(session: Session, run_id: str) -> int | None:
     step = next((step for step, payload in finals if event_text.read(payload)["final"]), None)
     if step is not None:
         return int(step)
-    # A fork from a checkpoint with the final mask has no such pruning of its own.
+    # A fork from a checkpoint with the final mask has no such pruning itself.
     return session.scalar(
         select(col(Run.parent_step)).where(col(Run.id) == run_id, col(Run.settled_step) == col(Run.parent_step))
     )

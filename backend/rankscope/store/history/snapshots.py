@@ -61,7 +61,7 @@ def rank_frames(
 
 
 def _affordable(session: Session, seq: int, run_id: str) -> int:
-    """How many snapshots of this size may be read at once, at least two: some models have ten million components."""
+    """Returns how many snapshots of this size may be read at once, at least two: some models have ten million components."""
     size = session.scalar(
         select(func.length(col(Event.payload))).where(col(Event.run_id) == run_id, col(Event.seq) == seq)
     )

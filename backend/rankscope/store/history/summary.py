@@ -1,4 +1,4 @@
-"""What events change in the run's row, so that lists need not read events."""
+"""Updates the run's row from events, so that lists don't have to read events."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from rankscope.store.history.points import Points, mark
 def run_changes(
     batch: Iterable[RunEvent], metrics: Mapping[str, MetricSummary], settled_step: int | None
 ) -> dict[str, object]:
-    """Column -> new value, after these events. `metrics`: the summaries before them, which stay as they are."""
+    """Returns the new values of columns after these events. `metrics`: the previous summaries, which are not modified."""
     changes: dict[str, object] = {}
     after = {name: summary.copy() for name, summary in metrics.items()}
     for event in batch:
@@ -53,7 +53,7 @@ def _add(metrics: dict[str, MetricSummary], settled_step: int | None, name: str,
     if before is None or isinstance(before["min"], str):
         metrics[name] = {"last": text, "last_step": step, "min": text, "min_step": step, "max": text, "max_step": step}
         return
-    # NaN and inf are shown as last, never as min or max.
+    # NaN and infinity can be the last value, but never the minimum or maximum.
     before["last"], before["last_step"] = text, step
     if math.isfinite(value):
         if value < float(before["min"]):
@@ -63,7 +63,7 @@ def _add(metrics: dict[str, MetricSummary], settled_step: int | None, name: str,
 
 
 def summary_of(of: Points, name: str, settled_step: int | None) -> MetricSummary:
-    """The summary of these points (at least one, by step), as if they had been added one by one."""
+    """Returns the summary of these points (at least one, by step), as if they had been added one by one."""
     metrics: dict[str, MetricSummary] = {}
     for step, value in zip(of.steps.tolist(), of.values.tolist(), strict=True):
         _add(metrics, settled_step, name, step, value)

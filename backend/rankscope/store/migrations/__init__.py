@@ -1,1 +1,1 @@
-"""Alembic migrations, run by `store.schema.migrate`."""
+"""Alembic migrations, run by `store.database.schema.migrate`."""

@@ -1,11 +1,11 @@
-"""Alembic's entry: runs the migrations on the connection that `store.schema` hands over."""
+"""Alembic's entry point: runs the migrations on the connection from `store.database.schema`."""
 
 from alembic import context
 from sqlmodel import SQLModel
 
 from rankscope.contract import tables
 
-assert tables.Run.metadata is SQLModel.metadata  # importing the tables is what fills it
+assert tables.Run.metadata is SQLModel.metadata  # importing the tables fills it
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -140,8 +140,8 @@ def test_failed_run_without_a_checkpoint_is_started_again_and_neither_resumed_no
     end(engine, run_id, RunStatus.failed, "error")
     failed = api.get(f"/api/v1/runs/{run_id}").json()
     assert failed["unavailable"] == {
-        "resume": "The run keeps no checkpoint to resume from.",
-        "fork": "The run keeps no checkpoint to fork from.",
+        "resume": "The run has no checkpoint to resume from.",
+        "fork": "The run has no checkpoint to fork from.",
     }
     assert (failed["remedy"]["action"], failed["remedy"]["label"]) == ("retry", "Start again from step 0")
     refused = api.post(f"/api/v1/runs/{run_id}/resume")

@@ -65,16 +65,16 @@ def test_a_question_waits_as_a_job_until_a_worker_has_answered(
         return found
 
     waiting = look()
-    assert (waiting["status"], waiting["message"], waiting["items"]) == ("waiting", "No worker is there to answer.", [])
+    assert (waiting["status"], waiting["message"], waiting["items"]) == ("waiting", "No worker is online.", [])
     assert (waiting["attempt"], waiting["texts"]) == (1, ["a film", "a plot"])
     with writing(engine) as session:
         register(session, name="w", host="h", pid=1, version="1", slots=1, gpus=[], now=1e12)
     waiting = look()
-    assert (waiting["message"], waiting["next_step"]) == ("It waits for a worker to take it.", None)
+    assert (waiting["message"], waiting["next_step"]) == ("Waiting for a worker.", None)
     with writing(engine) as session:
         claimed = jobs.claim_next(session, worker="w", kinds=["predict"], lease_s=30, now=3)
     assert claimed is not None
-    assert (look()["status"], look()["message"]) == ("running", "A worker loads the models.")
+    assert (look()["status"], look()["message"]) == ("running", "A worker is loading the models.")
     with writing(engine) as session:
         jobs.fail(session, claimed, "It broke.", "Fix it.", now=4)
     failed = look()
@@ -138,7 +138,7 @@ def test_a_run_without_a_result_or_with_pairs_of_texts_is_refused(
     run_id = launch()
     early = ask(api, run_id, ["a film"])
     assert early.status_code == 409
-    assert early.json()["detail"] == f"Run {run_id} has no result to ask yet; it is queued."
+    assert early.json()["detail"] == f"Run {run_id} has no result yet; it is queued."
     assert early.json()["next_step"] == "Wait until it is done."
     api.post(f"/api/v1/runs/{run_id}/stop")
     assert ask(api, run_id, ["a film"]).json()["next_step"].startswith("Resume it")

@@ -71,6 +71,6 @@ def test_nothing_moves_when_one_of_them_has_started(
     assert refused.status_code == 409
     assert refused.json()["detail"] == f"Run {a} is starting; only waiting runs have a position."
     assert order(api) == [b, c]
-    assert reorder(api, b, b).json()["errors"][0]["message"] == "names a run twice"
+    assert reorder(api, b, b).json()["errors"][0]["message"] == "contains a run twice"
     assert reorder(api, "nosuchrun").status_code == 404
     assert reorder(api).status_code == 422

@@ -52,7 +52,7 @@ def explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, UnusableModel):
         return one_line(error), "Restore the files of the model, then ask again."
     if isinstance(error, DATABASE_TROUBLE):
-        return f"The worker cannot read the database: {one_line(error)}", "Ask again once the database answers."
+        return f"The worker cannot read the database: {one_line(error)}", "Try again once the database responds."
     if isinstance(error, NotFinite):
         return one_line(error), "Use a run that ended with finite losses."
     if isinstance(error, CannotLoad):
