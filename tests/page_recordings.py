@@ -30,7 +30,7 @@ from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.stop import StopFlag
 from rankscope_worker.child.train import _attempt, _cause
 from rankscope_worker.host.endings import Asked, classify, write_ending
-from rankscope_worker.inbox import Inbox, SteerRequest
+from rankscope_worker.steer_requests import SteerRequest, SteerRequestQueue
 from tests.stack import TOKEN
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -112,7 +112,7 @@ class Life:
         assert claim is not None
         assert claim.run_id == self.run_id
         self.observe()
-        self.stop, self.inbox = StopFlag(), Inbox()
+        self.stop, self.steer_requests = StopFlag(), SteerRequestQueue()
         folder = self.settings.attempt_dir(claim.run_id, claim.attempt)
         folder.mkdir(parents=True)
         recorder = _Observed(self, at, change, claim)
@@ -120,7 +120,7 @@ class Life:
         note = None
         try:
             code, note = _attempt(
-                self.settings, self.engine, recorder, self.stop, self.inbox, claim.run_id, claim.attempt
+                self.settings, self.engine, recorder, self.stop, self.steer_requests, claim.run_id, claim.attempt
             )
         except _Killed:
             code = -9
@@ -190,8 +190,8 @@ def steered(step: int, action: str, **more: Any) -> Callable[[Life, int], None]:
             life.act("steer", {"action": action, **more})
             with reading(life.engine) as session:
                 (request,) = get_run(session, life.run_id).steer_requests
-            wish = SteerRequest(request["id"], request["action"], request.get("target_rank"))
-            life.inbox.feed(wish.as_line())
+            request = SteerRequest(request["id"], request["action"], request.get("target_rank"))
+            life.steer_requests.feed(request.as_line())
 
     return at
 

@@ -20,7 +20,9 @@ _FOUNDATION = {"rankscope.contract", "dynamic_rank.schedule", "rankscope.setting
 _STORE = {"rankscope.store", "rankscope.store.database", "rankscope.store.history"}
 _CATALOG = {"rankscope.catalog", "rankscope.catalog.data", "rankscope.catalog.models"}
 _READ_BY_WORKERS = {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.training_stack"}
-_OF_HOST_AND_CHILD = {f"rankscope_worker.{name}" for name in ("exits", "inbox", "nvml", "patience")}
+_OF_HOST_AND_CHILD = {
+    f"rankscope_worker.{name}" for name in ("database_retries", "exit_report", "nvml", "steer_requests")
+}
 # Each room of dynamic_rank may import those before it.
 _RANK_LIBRARY = [
     f"dynamic_rank.{name}"

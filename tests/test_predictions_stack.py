@@ -152,7 +152,7 @@ def test_an_answer_comes_while_every_slot_trains_and_what_cannot_be_is_said(stac
         failed = answered(api, run["id"], ask(api, run["id"]))
         adapter.write_bytes(whole)
         assert failed["status"] == "failed"
-        assert failed["message"].startswith("The run's result cannot be loaded: ")
+        assert failed["message"].startswith("The run's result can't be loaded: ")
         assert failed["next_step"]
 
         stack.kill("test-worker")

@@ -21,7 +21,7 @@ from rankscope.store import runs
 from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.history import events
-from rankscope_worker.patience import patiently
+from rankscope_worker.database_retries import retry_on_database_errors
 from tests.faults.orders import STACKS, hooked
 from tests.faults.viewers import Viewer
 from tests.stack import TOKEN, Stack, wait_for
@@ -103,7 +103,7 @@ class Installation(Stack):
                 session.expunge(run)
                 return run
 
-        return patiently(read, lambda: False)
+        return retry_on_database_errors(read, lambda: False)
 
     def until_ended(self, run_id: str, deadline_s: float = DEADLINE_S) -> Run:
         wait_for(

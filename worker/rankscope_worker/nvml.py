@@ -16,9 +16,9 @@ class Memory(NamedTuple):
 
 
 class Nvml:
-    """The GPUs that this process may use, in the order of CUDA_VISIBLE_DEVICES. Without a driver there are none.
+    """The GPUs that this process may use, in the order of CUDA_VISIBLE_DEVICES; none without a driver.
 
-    What the driver does not report, or fails to read, is None.
+    Values that the driver does not report, or fails to read, are None.
     """
 
     def __init__(self, wanted: str | None = None) -> None:
@@ -57,7 +57,7 @@ class Nvml:
         return _read(lambda: str(pynvml.nvmlDeviceGetName(self._devices[number])))
 
     def memory(self, number: int) -> Memory | None:
-        """Memory of the whole GPU, whichever program uses it."""
+        """Memory of the GPU, including that of other programs."""
 
         def query() -> Memory:
             memory = pynvml.nvmlDeviceGetMemoryInfo(self._devices[number])
@@ -78,7 +78,7 @@ def _device(name: str) -> object | None:
 
 
 def _read(query: Callable[[], Value]) -> Value | None:
-    """The answer, or None where the driver does not know the function or the call fails."""
+    """Returns the result, or None if the driver does not support the function or the call fails."""
     try:
         return query()
     except pynvml.NVMLError:

@@ -19,8 +19,8 @@ def throughput_collapse(facts: Facts) -> Finding | None:
         return None
     usual = median(facts.speeds)
     look = "Check the host for other programs, swapping and a hot GPU (see Hardware)."
-    patience_s = max(_STALLED_S, _STALLED_STEPS / usual if usual else math.inf)
-    if facts.loss_age_s is not None and facts.loss_age_s > patience_s:
+    stalled_s = max(_STALLED_S, _STALLED_STEPS / usual if usual else math.inf)
+    if facts.loss_age_s is not None and facts.loss_age_s > stalled_s:
         return Finding(
             "throughput_collapse",
             "error",

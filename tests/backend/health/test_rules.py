@@ -176,7 +176,7 @@ def test_a_loss_that_is_nan_is_an_error_until_it_recovers() -> None:
     bad = only(check(facts(losses=[*good, (40, math.nan), (41, math.nan)])))
     assert (bad.code, bad.severity, bad.step) == ("loss_nan", "error", 40)
     assert "2 losses since step 40" in bad.message
-    warning = Warned("nan_loss", "The loss is nan at step 40.", "Lower learning_rate, or max_grad_norm.", 40)
+    warning = Warned("nan_loss", "The loss is nan at step 40.", "Lower learning_rate or max_grad_norm.", 40)
     told = only(check(facts(losses=[*good, (40, math.nan)], warnings=[warning])))
     assert (told.message, told.next_step) == (warning.message, warning.next_step)
     assert only(check(facts(losses=[*good, (40, math.nan), (41, 0.5)]))).severity == "info"

@@ -17,7 +17,7 @@ from rankscope.contract.events import ArtifactEvent, MetricsEvent, PhaseEvent, R
 from rankscope.contract.status import Phase
 
 
-class CannotWork(Exception):
+class PermanentError(Exception):
     """As in the module that this one replaces."""
 
 

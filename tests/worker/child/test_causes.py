@@ -15,8 +15,8 @@ from rankscope_worker.child.jobs.predict import explain
 from rankscope_worker.child.loading.encoding import UnusableText
 from rankscope_worker.child.loading.model import UnusableModel
 from rankscope_worker.child.train import _cause
-from rankscope_worker.child.training import CannotWork
-from rankscope_worker.exits import ExitCode
+from rankscope_worker.child.training import PermanentError
+from rankscope_worker.exit_report import ExitCode
 from rankscope_worker.host.endings import classify
 
 TOO_MUCH = 10**14
@@ -58,8 +58,8 @@ def test_a_full_gpu_is_another_memory(tmp_path: Path) -> None:
         (RuntimeError("row 'they can't allocate memory' is odd"), "error"),
         (KeyError("MemoryError"), "error"),
         (IndexError("index out of range in self"), "error"),
-        (CannotWork("row 3: std::bad_alloc", "bad_data"), "bad_data"),
-        (CannotWork("CUDA out of memory is the model's name", "missing_model"), "missing_model"),
+        (PermanentError("row 3: std::bad_alloc", "bad_data"), "bad_data"),
+        (PermanentError("CUDA out of memory is the model's name", "missing_model"), "missing_model"),
         (BadInput([FieldProblem("config.data.id", "x", "is 'CUDA out of memory'")]), "bad_data"),
         (BadInput([FieldProblem("config.model.id", "x", "cannot allocate memory")]), "missing_model"),
     ],

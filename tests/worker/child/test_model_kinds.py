@@ -17,7 +17,7 @@ from rankscope_worker.child.jobs.predict import predict
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
 from rankscope_worker.child.tasks import trained_task
-from rankscope_worker.child.training import CannotWork, Outcome, run_training
+from rankscope_worker.child.training import Outcome, PermanentError, run_training
 from tests.kinds import KINDS, TEXTS, make_folder
 
 LABELS = ["fresh", "rotten"]
@@ -164,7 +164,7 @@ def without_tokenizer(folder: Path) -> None:
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "names with module. in front": (
         lambda folder: change_weights(folder, lambda tensors: {f"module.{name}": one for name, one in tensors.items()}),
-        r"lack 39 of the 39 tensors of the model, among them bert\.embeddings.*The files hold module\.bert",
+        r"lack 39 of the 39 tensors of the model, among them bert\.embeddings.*The files contain module\.bert",
     ),
     "NaN": (
         lambda folder: change_weights(folder, with_nan),
@@ -179,11 +179,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no tokenizer": (without_tokenizer, "lacks the tokenizer's own files"),
     "a broken tokenizer": (
         lambda folder: (folder / "tokenizer.json").write_text("{"),
-        "model's files cannot be loaded",
+        "model's files can't be loaded",
     ),
     "a config of words": (
         lambda folder: set_in(folder / "config.json", hidden_size="16"),
-        "model's files cannot be loaded",
+        "model's files can't be loaded",
     ),
     "a config of another, huge model": (
         lambda folder: set_in(folder / "config.json", intermediate_size=10**12),
@@ -191,7 +191,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "cut weights": (
         lambda folder: (folder / "model.safetensors").write_bytes(b"\x10"),
-        "model's files cannot be loaded",
+        "model's files can't be loaded",
     ),
 }
 
@@ -231,7 +231,7 @@ def test_files_that_make_no_model_are_refused_with_the_reason(tmp_path: Path, wh
     folder = make_folder(tmp_path / "tiny", "bert")
     spoil, message = BROKEN[what]
     spoil(folder)
-    with pytest.raises(CannotWork, match=message) as found:
+    with pytest.raises(PermanentError, match=message) as found:
         train(folder, rows_of(TEXTS), tmp_path)
     assert found.value.reason == "missing_model"
 
@@ -239,8 +239,8 @@ def test_files_that_make_no_model_are_refused_with_the_reason(tmp_path: Path, wh
 @pytest.mark.parametrize(
     ("kind", "change", "texts", "evaluation", "message", "reason"),
     [
-        ("gpt2", {}, [*TEXTS, ""], TEXTS, r"training row 6 \(column text\) gives no tokens \(''\)", "bad_data"),
-        ("gpt2", {}, TEXTS, [*TEXTS, ""], r"evaluation row 6 \(column text\) gives no tokens", "bad_data"),
+        ("gpt2", {}, [*TEXTS, ""], TEXTS, r"training row 6 \(column text\) has no tokens \(''\)", "bad_data"),
+        ("gpt2", {}, TEXTS, [*TEXTS, ""], r"evaluation row 6 \(column text\) has no tokens", "bad_data"),
         ("bert", {}, ["zebra " * 5, *TEXTS], ["yak " * 200], "does not know 56% of the tokens", "missing_model"),
     ],
 )
@@ -254,7 +254,7 @@ def test_texts_that_the_model_cannot_take_are_refused_by_row(
     reason: str,
 ) -> None:
     folder = make_folder(tmp_path / "tiny", kind, config=change)
-    with pytest.raises(CannotWork, match=message) as found:
+    with pytest.raises(PermanentError, match=message) as found:
         train(folder, rows_of(texts, evaluation), tmp_path)
     assert found.value.reason == reason
 
@@ -268,7 +268,7 @@ def test_token_ids_beyond_the_embedding_are_refused_by_row(tmp_path: Path) -> No
         },
     )
     with pytest.raises(
-        CannotWork, match=r"makes token 28 of training row 2 .*the model's embedding has 20 rows"
+        PermanentError, match=r"returns token 28 for training row 2 .*the embedding has 20 rows"
     ) as found:
         train(folder, rows_of(["the film", "grim", "a plot"]), tmp_path)
     assert found.value.reason == "missing_model"
@@ -281,7 +281,7 @@ def test_long_texts_on_either_side_are_cut_and_reported(tmp_path: Path) -> None:
     assert outcome.kind == "done"
     (warning,) = [event for event in events if event.kind == "warning"]
     assert warning.code == "max_length_capped"
-    assert "max_length is 200, and the model takes at most 64 tokens" in warning.message
+    assert "max_length is 200, but the model accepts at most 64 tokens" in warning.message
     assert "(1 of 11 rows)" in warning.message
     assert "64" in warning.next_step
 
@@ -309,7 +309,7 @@ def test_a_prediction_names_the_text_that_cannot_be_answered(tmp_path: Path) -> 
     folder = make_folder(tmp_path / "tiny", "gpt2")
     train(folder, rows_of(TEXTS), tmp_path)
     artifact = tmp_path / "attempt-1" / "adapter"
-    with pytest.raises(UnusableText, match="Text 2 gives no tokens"):
+    with pytest.raises(UnusableText, match="Text 2 has no tokens"):
         predict(run_config(), LABELS, folder, artifact, ["a film", ""])
     _, note = predict(run_config(max_length=500), LABELS, folder, artifact, ["a film", "the " * 200])
     assert "Text 2 was cut at 64 tokens" in (note or "")

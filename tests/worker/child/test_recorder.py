@@ -24,7 +24,7 @@ from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from rankscope_worker.child import recorder as module
 from rankscope_worker.child.recorder import Recorder
-from rankscope_worker.patience import patiently
+from rankscope_worker.database_retries import retry_on_database_errors
 from tests.stack import wait_for
 
 
@@ -117,7 +117,7 @@ def test_a_database_that_breaks_off_neither_loses_nor_doubles_events(
 ) -> None:
     flaky = Flaky(seed)
     monkeypatch.setattr(module, "writing", flaky)
-    monkeypatch.setattr(module, "patiently", partial(patiently, longest_wait_s=0.001))
+    monkeypatch.setattr(module, "retry_on_database_errors", partial(retry_on_database_errors, longest_wait_s=0.001))
     recorder = make(engine, claim, batch_size=5, pause_s=0.001)
     for step in range(150):
         # Equal batches too: a batch must not be taken for the one before it.

@@ -96,7 +96,7 @@ def test_a_loss_and_scores_that_are_no_numbers(
     found = train(plan("dynamic_rank").config, broken)
     assert found["loss_nan"].severity == "error"
     assert found["loss_nan"].message.startswith("The loss is nan at step 1. 3 losses since step 1")
-    assert found["loss_nan"].next_step == "Lower learning_rate, or max_grad_norm."
+    assert found["loss_nan"].next_step == "Lower learning_rate or max_grad_norm."
     assert "Scores are NaN at step 1" in found["scores_nan"].message
     assert found.keys() == {"loss_nan", "scores_nan"}
 

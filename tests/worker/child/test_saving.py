@@ -114,7 +114,7 @@ def test_a_full_disk_costs_a_checkpoint_but_neither_the_run_nor_the_one_before(
     assert [event.step for event in life.of("checkpoint")] == [5, 20]
     (warning,) = life.of("warning")  # one for both: it is the same trouble
     assert (warning.code, warning.step) == ("checkpoint_failed", 10)
-    assert "that of step 5 is whole" in warning.message
+    assert "that of step 5 is intact" in warning.message
     assert "No space left on device" in warning.message
     assert life.metrics() == whole.metrics()
     for step in kept_steps(life):

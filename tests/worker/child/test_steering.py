@@ -7,20 +7,20 @@ from pathlib import Path
 from rankscope.contract.config import RunConfig, Steering
 from rankscope.contract.events import RunEvent, SteerEvent
 from rankscope.launch.plan import RunPlan
-from rankscope_worker.inbox import Inbox, SteerRequest
+from rankscope_worker.steer_requests import SteerRequest, SteerRequestQueue
 from tests.worker.child.test_training import Life
 
 Plan = Callable[..., RunPlan]
 
 
 def test_lines_may_come_in_pieces_and_twice_and_a_broken_one_harms_nobody() -> None:
-    inbox = Inbox()
+    steer_requests = SteerRequestQueue()
     first, second = SteerRequest("a", "hold"), SteerRequest("b", "target", 3)
     data = first.as_line() + b'{"else": 1}\nno json\n' + second.as_line() + first.as_line()
     for index in range(len(data)):
-        inbox.feed(data[index : index + 1])
-    assert inbox.take() == [first, second]
-    assert inbox.take() == []
+        steer_requests.feed(data[index : index + 1])
+    assert steer_requests.take() == [first, second]
+    assert steer_requests.take() == []
 
 
 class SteeredLife(Life):

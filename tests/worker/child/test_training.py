@@ -24,8 +24,8 @@ from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.checkpoint import find_newest
-from rankscope_worker.child.training import CannotWork, Outcome, method_options, run_training
-from rankscope_worker.inbox import SteerRequest
+from rankscope_worker.child.training import Outcome, PermanentError, method_options, run_training
+from rankscope_worker.steer_requests import SteerRequest
 from tests.wide import wide
 
 Plan = Callable[..., RunPlan]
@@ -301,7 +301,7 @@ def test_a_gpu_run_without_a_gpu_is_refused(data_dir: Path, plan: Plan, tmp_path
         pytest.skip("this host has a GPU")
     config = plan("lora").config
     config = config.model_copy(update={"hardware": config.hardware.model_copy(update={"device": "gpu"})})
-    with pytest.raises(CannotWork, match=r"hardware\.device is gpu, and this worker sees no GPU"):
+    with pytest.raises(PermanentError, match=r"hardware\.device is gpu, and this worker sees no GPU"):
         Life(data_dir, config, tmp_path)
 
 

@@ -86,7 +86,7 @@ def test_a_database_out_of_reach_is_not_taken_for_a_want_of_memory(host: Host, s
     host.settings = host.settings.model_copy(update={"database_url": nobody})
     status, message, next_step = outcome(host, submit)
     assert status == "failed"
-    assert message.startswith("The worker cannot read the database: ")
+    assert message.startswith("The worker can't read the database: ")
     assert next_step == "Try again once the database responds."
 
 
@@ -119,7 +119,7 @@ def test_a_child_that_takes_too_long_is_ended(host: Host, submit: Callable[..., 
     job = read_job(host, job_id)
     assert (job.status, job.error) == (
         "failed",
-        {"message": "There was no answer within 0 s.", "next_step": "Try again."},
+        {"message": "There was no result within 0 s.", "next_step": "Try again."},
     )
 
 

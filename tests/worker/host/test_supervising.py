@@ -10,9 +10,9 @@ from rankscope.contract.batch import smaller_batch
 from rankscope.contract.status import RunStatus
 from rankscope.settings import Settings
 from rankscope_worker.child.tasks.text_classification import matthews
-from rankscope_worker.exits import EndNote, ExitCode, read_note, write_note
+from rankscope_worker.exit_report import EndNote, ExitCode, read_note, write_note
 from rankscope_worker.host.celery_app import make_celery
-from rankscope_worker.host.endings import Asked, classify, last_error_line
+from rankscope_worker.host.endings import StopOrigin, classify, last_error_line
 from rankscope_worker.host.gpus import Gpu
 from rankscope_worker.host.supervisor import child_environment
 
@@ -21,39 +21,45 @@ GPU = Gpu(2, "GPU-c", "NVIDIA H100", 81559 << 20, 5 << 20)
 
 
 @pytest.mark.parametrize(
-    ("code", "asked", "note", "status", "reason", "counts"),
+    ("code", "stop_origin", "note", "status", "reason", "counts"),
     [
-        (0, "nothing", EndNote("done"), RunStatus.done, None, False),
-        (0, "by_user", EndNote("done"), RunStatus.done, None, False),
-        (10, "by_user", EndNote("stopped", step=7), RunStatus.stopped, "stopped_saved", False),
-        (11, "by_user", EndNote("stopped"), RunStatus.stopped, "stopped_unsaved", False),
-        (-15, "by_user", None, RunStatus.stopped, "stopped_unsaved", False),
-        (10, "by_drain", EndNote("stopped", step=7), None, "worker_drained", False),
-        (-9, "by_drain", None, None, "worker_drained", False),
-        (10, "nothing", EndNote("stopped", step=7), None, "child_stopped", True),
-        (20, "nothing", EndNote("bad_input", "why"), RunStatus.failed, "bad_input", False),
-        (21, "nothing", EndNote("out_of_memory", "why"), RunStatus.failed, "out_of_memory", False),
-        (21, "nothing", EndNote("out_of_gpu_memory", "why"), RunStatus.failed, "out_of_gpu_memory", False),
-        (23, "nothing", EndNote("disk_full", "why"), RunStatus.failed, "disk_full", False),
-        (23, "nothing", None, RunStatus.failed, "disk_full", False),
-        (22, "by_user", EndNote("nan_loss", "why"), RunStatus.failed, "nan_loss", False),
-        (-9, "nothing", None, None, "child_killed", True),
-        (137, "nothing", None, None, "child_killed", True),
-        (-11, "nothing", None, None, "child_killed", True),
-        (1, "nothing", EndNote("error", "ValueError: x"), RunStatus.failed, "error", False),
-        (1, "nothing", None, RunStatus.failed, "error", False),
+        (0, "none", EndNote("done"), RunStatus.done, None, False),
+        (0, "user", EndNote("done"), RunStatus.done, None, False),
+        (10, "user", EndNote("stopped", step=7), RunStatus.stopped, "stopped_saved", False),
+        (11, "user", EndNote("stopped"), RunStatus.stopped, "stopped_unsaved", False),
+        (-15, "user", None, RunStatus.stopped, "stopped_unsaved", False),
+        (10, "drain", EndNote("stopped", step=7), None, "worker_drained", False),
+        (-9, "drain", None, None, "worker_drained", False),
+        (10, "none", EndNote("stopped", step=7), None, "child_stopped", True),
+        (20, "none", EndNote("bad_input", "why"), RunStatus.failed, "bad_input", False),
+        (21, "none", EndNote("out_of_memory", "why"), RunStatus.failed, "out_of_memory", False),
+        (21, "none", EndNote("out_of_gpu_memory", "why"), RunStatus.failed, "out_of_gpu_memory", False),
+        (23, "none", EndNote("disk_full", "why"), RunStatus.failed, "disk_full", False),
+        (23, "none", None, RunStatus.failed, "disk_full", False),
+        (22, "user", EndNote("nan_loss", "why"), RunStatus.failed, "nan_loss", False),
+        (-9, "none", None, None, "child_killed", True),
+        (137, "none", None, None, "child_killed", True),
+        (-11, "none", None, None, "child_killed", True),
+        (1, "none", EndNote("error", "ValueError: x"), RunStatus.failed, "error", False),
+        (1, "none", None, RunStatus.failed, "error", False),
     ],
 )
 def test_every_end_has_a_meaning(
-    tmp_path: Path, code: int, asked: Asked, note: EndNote | None, status: RunStatus | None, reason: str, counts: bool
+    tmp_path: Path,
+    code: int,
+    stop_origin: StopOrigin,
+    note: EndNote | None,
+    status: RunStatus | None,
+    reason: str,
+    counts: bool,
 ) -> None:
-    ending = classify(code, asked, note, tmp_path / "log.txt", CONFIG, None)
+    ending = classify(code, stop_origin, note, tmp_path / "log.txt", CONFIG, None)
     assert (ending.status, ending.reason, ending.counts) == (status, reason, counts)
     assert ending.message or status == RunStatus.done
 
 
 def test_out_of_memory_says_what_to_do(tmp_path: Path) -> None:
-    ending = classify(ExitCode.out_of_memory, "nothing", None, tmp_path, CONFIG, None)
+    ending = classify(ExitCode.out_of_memory, "none", None, tmp_path, CONFIG, None)
     assert ending.next_step == (
         "Retry with batch_size 8 and gradient_accumulation 2: the same training in less memory."
     )
@@ -65,13 +71,13 @@ def test_out_of_memory_says_what_to_do(tmp_path: Path) -> None:
 def test_an_end_that_nobody_asked_for_carries_the_logs_line(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("step 1\nTraceback\nKeyError: 'a'\n")
-    assert classify(-9, "nothing", None, log, CONFIG, None).cause == "KeyError: 'a'"
-    assert classify(21, "nothing", EndNote("out_of_gpu_memory", "CUDA out of memory."), log, CONFIG, None).cause
-    assert classify(1, "nothing", None, log, CONFIG, None).cause is None  # the message is that line already
-    assert classify(-9, "by_drain", None, log, CONFIG, None).cause is None
-    killed = classify(-9, "nothing", None, log, CONFIG, None, was_out_of_memory=True)
+    assert classify(-9, "none", None, log, CONFIG, None).cause == "KeyError: 'a'"
+    assert classify(21, "none", EndNote("out_of_gpu_memory", "CUDA out of memory."), log, CONFIG, None).cause
+    assert classify(1, "none", None, log, CONFIG, None).cause is None  # the message is that line already
+    assert classify(-9, "drain", None, log, CONFIG, None).cause is None
+    killed = classify(-9, "none", None, log, CONFIG, None, was_out_of_memory=True)
     assert (killed.status, killed.reason, killed.counts) == (None, "out_of_memory", True)
-    assert classify(-11, "nothing", None, log, CONFIG, None, was_out_of_memory=True).reason == "child_killed"
+    assert classify(-11, "none", None, log, CONFIG, None, was_out_of_memory=True).reason == "child_killed"
 
 
 def test_a_child_that_said_why_it_ended_carries_what_it_warned_of(tmp_path: Path) -> None:
@@ -81,13 +87,13 @@ def test_a_child_that_said_why_it_ended_carries_what_it_warned_of(tmp_path: Path
         "2026-11-25 07:16:13,355 INFO Ended: nan loss.",
     ]
     log.write_text("\n".join(lines))
-    assert classify(ExitCode.nan_loss, "nothing", note, log, CONFIG, None).cause == lines[0]
+    assert classify(ExitCode.nan_loss, "none", note, log, CONFIG, None).cause == lines[0]
     log.write_text(lines[1])
-    assert classify(ExitCode.nan_loss, "nothing", note, log, CONFIG, None).cause is None
+    assert classify(ExitCode.nan_loss, "none", note, log, CONFIG, None).cause is None
 
 
 def test_a_child_that_had_to_be_killed_says_so(tmp_path: Path) -> None:
-    ending = classify(-9, "by_user", None, tmp_path, CONFIG, 60.0)
+    ending = classify(-9, "user", None, tmp_path, CONFIG, 60.0)
     assert ending.message == "It did not stop within 60 s and was killed."
 
 

@@ -1,1 +1,1 @@
-"""The child process of one attempt: trains, evaluates, saves and records. Torch is loaded only here."""
+"""The training process of one attempt: trains, evaluates, saves and records. Only this package imports torch."""

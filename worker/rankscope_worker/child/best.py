@@ -1,4 +1,4 @@
-"""Best: which evaluation was the best one so far, of the model that will be kept."""
+"""Best: keeps track of the best evaluation of the final model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Best:
     step: int | None = None
 
     def see(self, step: int, metrics: Mapping[str, float]) -> bool:
-        """Whether the evaluation of `step` is the best so far; if so, it becomes the one to beat."""
+        """Returns whether the evaluation at `step` is the best so far, and keeps it if so."""
         value = metrics.get(self.metric.name)
         if value is None or not self.is_settled() or not self.metric.is_better(value, self.value):
             return False
@@ -24,7 +24,7 @@ class Best:
         return True
 
     def as_note(self) -> dict[str, object]:
-        """What is stored in a checkpoint's manifest, so that a resumed attempt continues to compare."""
+        """Returns the state to store in a checkpoint's manifest, so that a resumed attempt continues the comparison."""
         return {"metric": self.metric.name, "value": self.value, "step": self.step}
 
     def recall(self, note: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Turns what Trainer and the method report into run events, and decides when to evaluate, save and stop."""
+"""Converts the reports of Trainer and the method to run events, and decides when to evaluate, save and stop."""
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback)
 import base64
@@ -42,7 +42,7 @@ _NAMES = {
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
 }
-"""Trainer's names of the metrics recorded for a step. For an evaluation all are recorded except these:"""
+"""Trainer's names of the metrics that are recorded for a step. For an evaluation, all are recorded except these:"""
 _TIMINGS = frozenset(
     {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time"}
 )
@@ -95,7 +95,7 @@ class Reporter(TrainerCallback):
         self.diverged_at: int | None = None
         """First step of the NaN or infinite losses that ended the training."""
 
-    # ------------------------------------------------------------ Trainer's side
+    # ------------------------------------------------------------ called by Trainer
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -129,7 +129,7 @@ class Reporter(TrainerCallback):
             control.should_save = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # Also after a failed save: a full disk is not retried at every step.
+        # Also reset it after a failed save, so that a full disk is not retried at every step.
         self._saved_at = self._clock()
 
     def on_log(
@@ -141,7 +141,7 @@ class Reporter(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         logs = logs or {}
-        # Everything is recorded as events; Trainer would write its own list into every checkpoint.
+        # Everything is recorded as events. Trainer would write its own list to every checkpoint.
         state.log_history.clear()
         evaluated = {
             name: float(value)
@@ -170,11 +170,11 @@ class Reporter(TrainerCallback):
             found = "  ".join(f"{self._describe(name).short_title} {value:.4f}" for name, value in evaluated.items())
             _log.info("step %d/%d  evaluation: %s", state.global_step, state.max_steps, found)
 
-    # ------------------------------------------------------------ the method's side
+    # ------------------------------------------------------------ called by the method
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
         if snapshot.step == self._start_step > 0 and not self._is_fork:
-            # The previous attempt has recorded this step, and knows whether it ended with a pruning.
+            # The previous attempt has recorded this step, including whether it ended with a pruning.
             return
         self._record(ranks_event(snapshot))
         if snapshot.dem is not None:
@@ -191,7 +191,7 @@ class Reporter(TrainerCallback):
 
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:
-        """Reports a phase within the block; its time does not count as training time."""
+        """Reports a phase for the duration of the block, which does not count as training time."""
         before = self._phase
         self.enter(phase)
         with self._speed.paused():
@@ -224,7 +224,7 @@ class Reporter(TrainerCallback):
                     code="nan_loss",
                     message=f"The loss is {loss} at step {step}.",
                     step=step,
-                    next_step="Lower learning_rate, or max_grad_norm.",
+                    next_step="Lower learning_rate or max_grad_norm.",
                 )
             )
         if self._bad_losses >= _DIVERGED_AFTER:
@@ -262,7 +262,7 @@ class Stopwatch:
 
 
 def ranks_event(snapshot: Snapshot) -> RanksEvent:
-    """The packed snapshot; scores of components that were cut are 0."""
+    """Returns the packed snapshot; scores of removed components are 0."""
     raw = snapshot.raw_scores
     return RanksEvent(
         step=snapshot.step,

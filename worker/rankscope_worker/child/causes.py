@@ -1,4 +1,4 @@
-"""The cause of an exception. Never imports torch."""
+"""Finds the cause of an exception. Never imports torch."""
 
 import errno
 import re
@@ -35,11 +35,11 @@ def out_of_memory(error: BaseException) -> Literal["out_of_memory", "out_of_gpu_
 
 
 def one_line(error: BaseException) -> str:
-    """The error's text, without line breaks and short enough for a message."""
+    """Returns the error's message without line breaks, shortened for a sentence."""
     return " ".join(str(error).split())[:_LONGEST]
 
 
 def name_of(error: BaseException) -> str:
-    """Type and text, as a traceback ends."""
+    """Returns type and message, like the last line of a traceback."""
     text = one_line(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

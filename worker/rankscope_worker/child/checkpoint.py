@@ -30,7 +30,7 @@ class CheckpointFolder:
 
 
 def publish(written: Path, attempt_folder: Path, step: int, notes: Mapping[str, Any] | None = None) -> tuple[Path, int]:
-    """Makes the folder `written` the checkpoint of `step`; its new path and size in bytes.
+    """Makes the folder `written` the checkpoint of `step`. Returns its new path and its size in bytes.
 
     Every file is on disk before the rename, and the rename before this returns. `notes` go into the manifest.
     """
@@ -68,7 +68,7 @@ def keep(attempt_folder: Path, newest: int, best_step: int | None = None) -> Non
 
 
 def delete(checkpoint: CheckpointFolder) -> None:
-    """Removes a checkpoint; it is renamed first, so that a reader never finds half of it."""
+    """Deletes a checkpoint. It is renamed first, so that a reader never finds an incomplete one."""
     hidden = checkpoint.path.with_name(f".deleted-{checkpoint.step}")
     shutil.rmtree(hidden, ignore_errors=True)
     os.rename(checkpoint.path, hidden)
@@ -106,7 +106,7 @@ def find_newest(
     on_damage: Callable[[CheckpointFolder, str], None],
     is_replaced: Callable[[int, int], bool] = lambda _attempt, _step: False,
 ) -> CheckpointFolder | None:
-    """The checkpoint with the highest step over all attempts whose files are intact; None if there is none.
+    """Returns the intact checkpoint with the highest step over all attempts; None if there is none.
 
     `on_damage` hears of each newer one that was passed over, and why. `is_replaced(attempt, step)`: the run has gone on
     from an earlier step since. Such a checkpoint is left aside: an attempt that was frozen while writing may publish it
@@ -131,16 +131,16 @@ def verify(path: Path) -> None:
         is_ours = content.pop("sha256") == _digest(content) and content["format"] == _FORMAT
         files = [(name, file["sha256"], file["bytes"]) for name, file in content["files"].items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedCheckpoint(f"its {MANIFEST} cannot be read") from error
+        raise DamagedCheckpoint(f"its {MANIFEST} can't be read") from error
     if not is_ours or path.name != f"step-{content['step']}":
-        raise DamagedCheckpoint(f"its {MANIFEST} is not what was written")
+        raise DamagedCheckpoint(f"its {MANIFEST} has been modified")
     for name, sha256_hex, size in files:
         try:
             found = _hash(path / name)
         except OSError as error:
-            raise DamagedCheckpoint(f"{name} cannot be read") from error
+            raise DamagedCheckpoint(f"{name} can't be read") from error
         if found != (sha256_hex, size):
-            raise DamagedCheckpoint(f"{name} is not what was written")
+            raise DamagedCheckpoint(f"{name} has been modified")
 
 
 def _of_run(run_folder: Path) -> list[CheckpointFolder]:

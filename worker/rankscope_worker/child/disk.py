@@ -1,4 +1,4 @@
-"""Whether an error means that the disk is full, whichever library raised it."""
+"""Detects whether an error means that the disk is full, whichever library raised it."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ _PROBE_BYTES = 1 << 20
 
 
 def is_disk_full(error: BaseException, folder: Path) -> bool:
-    """Whether `error` was raised because the disk of `folder` is full; call it before anything is deleted there.
+    """Whether `error` was raised because the disk of `folder` is full. Call it before anything is deleted there.
 
     torch's writer says only "unexpected pos 40960 vs 40852" or "iostream error" (seen on a full tmpfs): after such an
     error the disk itself is tested by writing a little.

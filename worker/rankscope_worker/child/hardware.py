@@ -1,4 +1,4 @@
-"""HardwareSampler: memory and load of host, process and GPUs every few seconds, during training."""
+"""HardwareSampler: records memory and load of host, process and GPUs every few seconds during training."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ _PATIENCE_S = 2.0
 
 
 class HardwareSampler:
-    """Within its `with` block a thread records one event every `every_s` seconds, at the step that `step()` gives.
+    """Within its `with` block, a thread records one event every `every_s` seconds, at the step that `step()` returns.
 
     host_memory_bytes: taken on the host, without what caches would give back. process_memory_bytes: resident, of this
     process. cpu_percent: of all cores together, by all programs, since the last sample. gpuN_...: of the whole GPU, N
@@ -54,7 +54,7 @@ class HardwareSampler:
                 if values and not self._ended.is_set():
                     self._record(MetricsEvent(step=self._step(), values=values))
         except LeaseLost:
-            return  # the training's own next record says so
+            return  # the training's next record reports it
         except Exception:
             _log.warning("Memory and load are no longer recorded; training continues.", exc_info=True)
 

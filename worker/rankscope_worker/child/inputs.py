@@ -1,4 +1,4 @@
-"""The model and the rows of an attempt: those that the run was launched with, or none. Never imports torch."""
+"""Finds an attempt's model and rows, and checks that they are unchanged since the launch. Never imports torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from rankscope.contract.errors import InputsChanged
 from rankscope.contract.stored import Environment
 
 LIBRARIES = ("torch", "transformers", "peft")
-"""Those whose version may change a training's numbers."""
+"""Packages whose version can change the results of a training."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """`environment` is the run's: what an attempt must find. Runs of earlier versions may lack it."""
+    """`environment` is the run's, with the expected fingerprints. Runs of earlier versions may not have them."""
 
     model: ModelEntry
     rows: Split
@@ -24,24 +24,24 @@ class Inputs:
     environment: Environment
 
     def check_model(self) -> None:
-        """Asks again, after the model was loaded: its files may have changed while they were read."""
+        """Checks the model again after it was loaded: its files may have changed while they were read."""
         check_model(self.catalog.model(self.model.id), self.environment.get("model_fingerprint"))
 
 
 def find_inputs(catalog: Catalog, config: RunConfig, environment: Environment) -> Inputs:
-    """Looks up the run's own model and data set, no other. Raises InputsChanged, and BadInput for what cannot be used."""
+    """Looks up only the run's model and data set. Raises InputsChanged, or BadInput if one can't be used."""
     model = catalog.model(config.model.id)
     check_model(model, environment.get("model_fingerprint"))
     before = environment.get("data_fingerprint")
     dataset = catalog.dataset(config.data.id, fingerprint=before)
     check_dataset(dataset, before)
-    # Its rows are read from bytes that are hashed while they are read: a file that changes meanwhile is refused.
+    # The file is hashed while its rows are read, so a file that changes in the meantime is refused.
     rows = split(dataset, config.data, config.task)
     change = what_changed(environment, rows.labels, len(rows.train), len(rows.evaluation))
     if change is not None:
         raise InputsChanged(
             "data_changed",
-            f"The file of data set {dataset.id} is the same, but it is read differently now. {change}",
+            f"The file of data set {dataset.id} is unchanged, but this version reads it differently. {change}",
             change,
         )
     found = environment.copy()
@@ -50,7 +50,7 @@ def find_inputs(catalog: Catalog, config: RunConfig, environment: Environment) -
 
 
 def changed_libraries(environment: Environment, trained_with: Mapping[str, str]) -> str | None:
-    """A sentence that names what differs from the run's first attempt; None when nothing does, or nothing is known of it.
+    """Returns a sentence about the differences from the run's first attempt; None if there are none, or it is unknown.
 
     `environment` is the run's, `trained_with` this attempt's versions.
     """

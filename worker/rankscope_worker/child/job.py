@@ -1,4 +1,4 @@
-"""The child of a job: `python -m rankscope_worker.child.job KIND FILE`.
+"""The process of a background job: `python -m rankscope_worker.child.job KIND FILE`.
 
 Reads the payload as a line of JSON from standard input, and writes to FILE, one JSON object a line: `{"progress": 0.5}`,
 then `{"result": {...}}` or `{"error": {"message": ..., "next_step": ...}}`. Ends at once when standard input is closed,
@@ -53,5 +53,5 @@ def _end_with_the_worker() -> None:
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     logging.shutdown()
-    # Skip interpreter shutdown: everything is written, and torch's threads may hang there.
+    # Skip interpreter shutdown: everything is written, and torch's threads may hang during it.
     os._exit(code)

@@ -19,7 +19,7 @@ from rankscope.store import queue as store_queue
 from rankscope.store.database.engine import writing
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.history import events
-from rankscope_worker.patience import DATABASE_TROUBLE, patiently
+from rankscope_worker.database_retries import DATABASE_ERRORS, retry_on_database_errors
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class _Recorded(NamedTuple):
     event: RunEvent
     at: float
-    """Seconds since 1970: when it was recorded, however long the database is unreachable."""
+    """When it was recorded, in seconds since 1970, even if the database was unreachable."""
 
 
 class Recorder:
@@ -56,9 +56,9 @@ class Recorder:
         self._begun_at = 0.0
         """When the newest batch was taken."""
         self._last_seq = 0
-        """Of the newest batch that is known to be stored."""
+        """Number of the last event that is known to be stored."""
         self._is_unsure = False
-        """A commit was interrupted: its batch may or may not be in the database."""
+        """Whether a commit was interrupted, so that its batch may or may not be in the database."""
         self._has_blocked = False
         self._closing = threading.Event()
         self.lost = threading.Event()
@@ -94,7 +94,7 @@ class Recorder:
                     trained_with=trained_with,
                 )
 
-        patiently(begin, self.lost.is_set)
+        retry_on_database_errors(begin, self.lost.is_set)
 
     def flush(self) -> None:
         """Returns when everything recorded so far is committed; raises LeaseLost once the lease is lost."""
@@ -122,8 +122,8 @@ class Recorder:
             waited_s = time.monotonic() - began
             warning = WarningEvent(
                 code="events_blocked",
-                message=f"Training waited {waited_s:.1f} s because the database takes events too slowly.",
-                next_step="Look at the database's disk and load; no event is lost.",
+                message=f"Training waited {waited_s:.1f} s because the database stores events too slowly.",
+                next_step="Check the database's disk and load. No events are lost.",
             )
             self.record(warning)
 
@@ -139,15 +139,15 @@ class Recorder:
                     return
                 continue
             try:
-                self._last_seq = patiently(lambda batch=batch: self._append(batch), self.lost.is_set)  # type: ignore[misc]
+                self._last_seq = retry_on_database_errors(lambda batch=batch: self._append(batch), self.lost.is_set)  # type: ignore[misc]
                 self._doorbell.ring(self._run_id, self._last_seq)
             except LeaseLost:
-                _log.error("Run %s belongs to another attempt now; this one stops.", self._run_id)
+                _log.error("Run %s now belongs to another attempt; this one stops.", self._run_id)
                 self._stop()
                 return
             except Exception:
                 # Don't continue training without recording it.
-                _log.exception("Events of run %s cannot be written.", self._run_id)
+                _log.exception("Failed to write events of run %s.", self._run_id)
                 self._stop()
                 return
             for _ in batch:
@@ -158,7 +158,7 @@ class Recorder:
         self._on_lost()
 
     def _next_batch(self) -> list[_Recorded]:
-        """Up to `batch_size` events: those that arrived while the previous batch was written, or else the next one.
+        """Returns up to `batch_size` events that arrived while the previous batch was written, or waits for the next one.
 
         An event after a quiet moment is written at once. Batches begin at least `pause_s` apart, so that a fast trainer
         costs the database a bounded number of transactions.
@@ -178,7 +178,7 @@ class Recorder:
         return batch
 
     def _append(self, batch: list[_Recorded]) -> int:
-        """Writes the batch once. If the connection broke during COMMIT, the outcome is unknown: then checks first.
+        """Writes the batch once. If the connection was lost during COMMIT, the outcome is unknown, so it checks first.
 
         The check locks the run's row, so that it waits for a commit that the server has not finished yet.
         """
@@ -192,7 +192,7 @@ class Recorder:
                 if last_seq is None:
                     now = time.time()
                     last_seq = events.append(session, self._run_id, self._attempt, new, now=now, times=times)
-        except DATABASE_TROUBLE:
+        except DATABASE_ERRORS:
             self._is_unsure = True
             raise
         self._is_unsure = False

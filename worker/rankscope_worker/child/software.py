@@ -1,4 +1,4 @@
-"""What an attempt is trained with: versions of the libraries that affect its numbers, and the device."""
+"""Versions of the libraries that affect an attempt's results, and its device."""
 
 import platform
 

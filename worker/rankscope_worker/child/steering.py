@@ -9,7 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from dynamic_rank import RankMethod
 from rankscope.contract.config import SteerAction, Steering
 from rankscope.contract.events import RunEvent, SteerEvent
-from rankscope_worker.inbox import SteerRequest
+from rankscope_worker.steer_requests import SteerRequest
 
 
 class Steerer(TrainerCallback):

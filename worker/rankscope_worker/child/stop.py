@@ -1,4 +1,4 @@
-"""How a child learns that it must stop: SIGTERM, SIGUSR1, or the end of its standard input. Data on it is passed on."""
+"""Stop requests to the training process: SIGTERM, SIGUSR1, or the end of standard input, whose data is passed on."""
 
 import os
 import signal
@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from rankscope_worker.exits import ExitCode
+from rankscope_worker.exit_report import ExitCode
 
 
 class StopFlag:
-    """Set once the child should write a checkpoint and end. Listen before anything slow is imported."""
+    """Set once the process should write a checkpoint and exit. Install it before slow imports."""
 
     def __init__(self) -> None:
         self._save = False
@@ -28,7 +28,7 @@ class StopFlag:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch_stdin(self, grace_s: float, on_data: Callable[[bytes], None] = lambda _data: None) -> None:
-        """The supervisor holds our standard input open. When it closes, the supervisor is gone: save and exit in time.
+        """The supervisor keeps standard input open. When it closes, the supervisor has ended: save and exit in time.
 
         Data from the supervisor goes to `on_data`, in a thread.
 

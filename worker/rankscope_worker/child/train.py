@@ -27,17 +27,17 @@ from rankscope_worker.child.disk import is_disk_full
 from rankscope_worker.child.fast_imports import fast_imports
 from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.stop import StopFlag
-from rankscope_worker.exits import EndNote, ExitCode, write_note
-from rankscope_worker.inbox import Inbox
-from rankscope_worker.patience import patiently
+from rankscope_worker.database_retries import retry_on_database_errors
+from rankscope_worker.exit_report import EndNote, ExitCode, write_note
+from rankscope_worker.steer_requests import SteerRequestQueue
 
 _log = logging.getLogger("rankscope.train")
 
 
 _CHANGE = {
     "bad_input": "Change the configuration in a new run.",
-    "missing_model": "Look at the model's folder, or choose another model in a new run.",
-    "bad_data": "Look at the data set's file, or choose another in a new run.",
+    "missing_model": "Check the model's folder, or launch a new run with another model.",
+    "bad_data": "Check the data set's file, or launch a new run with another data set.",
 }
 
 _MEMORY = {"out_of_memory": "The worker's memory ran out", "out_of_gpu_memory": "The GPU's memory ran out"}
@@ -49,8 +49,8 @@ def main(argv: list[str]) -> int:
     stop = StopFlag()
     stop.listen()
     settings = Settings()
-    inbox = Inbox()
-    stop.watch_stdin(settings.lease_s, inbox.feed)
+    steer_requests = SteerRequestQueue()
+    stop.watch_stdin(settings.lease_s, steer_requests.feed)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     folder = settings.attempt_dir(run_id, attempt)
     engine = create_engine(settings.resolved_database_url)
@@ -59,22 +59,28 @@ def main(argv: list[str]) -> int:
     )
     stop.when_now(partial(_leave_now, recorder, folder))
     try:
-        code, note = _attempt(settings, engine, recorder, stop, inbox, run_id, attempt)
+        code, note = _attempt(settings, engine, recorder, stop, steer_requests, run_id, attempt)
     except LeaseLost:
         return ExitCode.lease_lost
     except BaseException as error:
         _log.exception("The attempt failed.")
         code, note = _cause(error, folder)
     recorder.close()
-    with contextlib.suppress(OSError):  # a full disk must not turn an ending into another one
+    with contextlib.suppress(OSError):  # a full disk must not change the result
         write_note(folder, note)
     return code
 
 
 def _attempt(
-    settings: Settings, engine: Engine, recorder: Recorder, stop: StopFlag, inbox: Inbox, run_id: str, attempt: int
+    settings: Settings,
+    engine: Engine,
+    recorder: Recorder,
+    stop: StopFlag,
+    steer_requests: SteerRequestQueue,
+    run_id: str,
+    attempt: int,
 ) -> tuple[ExitCode, EndNote]:
-    config, environment, is_fork, starts = patiently(partial(_load, engine, run_id, attempt), stop)
+    config, environment, is_fork, starts = retry_on_database_errors(partial(_load, engine, run_id, attempt), stop)
     # Imported here and not at the top: see the module docstring.
     from rankscope.catalog import Catalog
     from rankscope_worker.child import checkpoint
@@ -97,7 +103,7 @@ def _attempt(
                     code="libraries_changed",
                     step=start_step,
                     message=change,
-                    next_step="Numbers may differ slightly from those of one attempt. To rule that out, install the first "
+                    next_step="Results may differ slightly from those of one attempt. To rule that out, install the first "
                     "attempt's versions on every worker and launch the run again.",
                 )
             )
@@ -124,7 +130,7 @@ def _attempt(
         resume_from,
         begin,
         recorder.flush,
-        inbox.take,
+        steer_requests.take,
         settings.hardware_every_s,
     )
     match outcome.kind:
@@ -133,7 +139,7 @@ def _attempt(
         case "diverged":
             return ExitCode.nan_loss, EndNote(
                 "nan_loss",
-                f"The loss is NaN since step {outcome.step}: the training has diverged.",
+                f"The loss is NaN since step {outcome.step}; the training has diverged.",
                 f"Lower learning_rate, for example to {config.training.learning_rate / 3:.1g}: "
                 "fork the run from a checkpoint before that step, or duplicate it.",
                 outcome.step,
@@ -141,7 +147,7 @@ def _attempt(
         case "disk_full":
             return ExitCode.disk_full, EndNote(
                 "disk_full",
-                f"The disk is full: the checkpoint of step {outcome.step} did not fit.",
+                f"The disk is full: there was no space for the checkpoint of step {outcome.step}.",
                 "Free space in the data folder, then resume the run: it continues from the previous checkpoint.",
                 outcome.step,
             )
@@ -177,7 +183,7 @@ def _report_damage(recorder: Recorder, damaged: object, why: str) -> None:
 
 
 def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
-    """Exit code and note of an attempt that ended by an exception."""
+    """Returns exit code and note for an attempt that ended with an exception."""
     text = one_line(error)
     if isinstance(error, BadInput) and error.problems[0].field.startswith(
         ("config.model", "config.data", "config.task")
@@ -192,10 +198,10 @@ def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
     memory = out_of_memory(error)
     if memory is not None:
         return ExitCode.out_of_memory, EndNote(memory, f"{_MEMORY[memory]}: {text}" if text else f"{_MEMORY[memory]}.")
-    # After the question of memory: this imports torch, which needs some.
-    from rankscope_worker.child.training import CannotWork
+    # Check memory errors first: this imports torch, which needs memory.
+    from rankscope_worker.child.training import PermanentError
 
-    if isinstance(error, CannotWork):
+    if isinstance(error, PermanentError):
         return ExitCode.bad_input, EndNote(error.reason, text, _CHANGE[error.reason])
     if is_disk_full(error, folder):
         return ExitCode.disk_full, EndNote(
@@ -205,7 +211,7 @@ def _cause(error: BaseException, folder: Path) -> tuple[ExitCode, EndNote]:
 
 
 def _leave_now(recorder: Recorder, folder: Path) -> None:
-    """Stops without a checkpoint: recorded events are written, the main thread's work is abandoned."""
+    """Stops without a checkpoint: recorded events are written, and the main thread's work is abandoned."""
     try:
         recorder.flush()
     except LeaseLost:
@@ -219,5 +225,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     _log.info("Ended after %.1f s: %s.", time.monotonic() - started, ExitCode(code).name.replace("_", " "))
     logging.shutdown()
-    # Skips interpreter shutdown: everything is written, and torch's threads may hang there.
+    # Skips interpreter shutdown: everything is written, and torch's threads may hang during it.
     os._exit(code)

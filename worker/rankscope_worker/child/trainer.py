@@ -37,9 +37,9 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         self.policy = policy
         self.is_fork = is_fork
         self.saved_step: int | None = None
-        """Of the newest checkpoint that this attempt has published."""
+        """Step of the newest checkpoint that this attempt has published."""
         self.is_out_of_room = False
-        """The newest checkpoint failed because the disk is full."""
+        """Whether the newest checkpoint failed because the disk is full."""
         super().__init__(*args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
@@ -56,7 +56,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         self.lr_scheduler.base_lrs = [learning_rate for learning_rate, _ in own]
         for group, (learning_rate, weight_decay) in zip(self.optimizer.param_groups, own, strict=True):
             group["initial_lr"], group["weight_decay"] = learning_rate, weight_decay
-        # LambdaLR's own formula, at the position that was just restored.
+        # LambdaLR's formula at the restored position.
         for group, factor in zip(self.optimizer.param_groups, self.lr_scheduler.lr_lambdas, strict=True):
             group["lr"] = group["initial_lr"] * factor(self.lr_scheduler.last_epoch)
         self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
@@ -80,7 +80,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
             self.record(CheckpointEvent(step=step, size_bytes=size_bytes))
             # Not while stopping: another attempt may already be reading the older ones.
             if not self.reporter.is_stopping:
-                # Events are stored only while the lease is ours: an attempt that lost it deletes nothing.
+                # Events are stored only while this attempt owns the lease, so an attempt that lost it deletes nothing.
                 self.make_safe()
                 checkpoint.keep(self.folder, self.policy.keep_checkpoints, best.step if best else None)
 
@@ -93,13 +93,13 @@ class RunTrainer(MethodTrainerMixin, Trainer):
             self.control.should_training_stop = True
         if is_first:
             before = (
-                "there is none before it" if self.saved_step is None else f"that of step {self.saved_step} is whole"
+                "there is no earlier one" if self.saved_step is None else f"that of step {self.saved_step} is intact"
             )
             self.record(
                 WarningEvent(
                     code="checkpoint_failed",
                     step=step,
-                    message=f"The checkpoint of step {step} found no room on the disk; {before}. ({error})",
+                    message=f"There was no space for the checkpoint of step {step}; {before}. ({error})",
                     next_step="Free space in the data folder"
                     + ("." if must_stop else ": training goes on, and the next checkpoint tries again."),
                 )

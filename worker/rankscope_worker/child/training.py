@@ -36,19 +36,19 @@ from rankscope_worker.child.loading.model import UnusableModel, load_model, load
 from rankscope_worker.child.steering import Steerer
 from rankscope_worker.child.tasks import trained_task
 from rankscope_worker.child.trainer import RunTrainer
-from rankscope_worker.inbox import SteerRequest
+from rankscope_worker.steer_requests import SteerRequest
 
 _log = logging.getLogger(__name__)
 
 _MAX_FRAMES = 1000
-"""Approximate number of regular rank snapshots of a run; those of pruning steps are extra."""
+"""Approximate number of regular rank snapshots of a run. Snapshots at pruning steps are additional."""
 
 
 PreparationReason = Literal["bad_input", "missing_model", "bad_data"]
 
 
-class CannotWork(Exception):
-    """Configuration, model or data would make another attempt fail the same way; `reason` is which of them."""
+class PermanentError(Exception):
+    """Another attempt would fail in the same way because of configuration, model or data, as given in `reason`."""
 
     def __init__(self, message: str, reason: PreparationReason = "bad_input") -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class CannotWork(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended without an error. `is_saved`: there is a checkpoint of exactly this step."""
+    """How an attempt ended without an error. `is_saved`: whether there is a checkpoint of exactly this step."""
 
     kind: Literal["done", "stopped", "diverged", "disk_full"]
     step: int
@@ -77,7 +77,7 @@ def run_training(
     steer_requests: Callable[[], Iterable[SteerRequest]] = lambda: (),
     hardware_every_s: float = 0.0,
 ) -> Outcome:
-    """Trains, evaluates and exports into `folder` (the attempt's own); nothing outside of it is written.
+    """Trains, evaluates and exports to `folder`, the attempt's folder; nothing is written outside of it.
 
     `should_stop` is called after every optimizer step: if it returns true, a checkpoint is written and training ends.
     `on_ready` is called once with the first step when all is loaded, before the first event of training.
@@ -88,7 +88,7 @@ def run_training(
     On a CPU a run that was stopped and resumed gives the same adapter and the same events, bit for bit, but for metrics of
     the machine (`contract.metrics`).
 
-    Raises CannotWork if the configuration, the model or the data can't work.
+    Raises PermanentError if the configuration, the model or the data can't work.
     """
     start_step = resume_from.step if resume_from else 0
     total_steps = steps_of(config, len(split.train))
@@ -171,8 +171,8 @@ def run_training(
         return Outcome("diverged", reporter.diverged_at, is_saved=False)
     is_saved = step == (start_step if trainer.saved_step is None else trainer.saved_step)
     if step < total_steps:
-        was_asked = reporter.is_stopping or not trainer.is_out_of_room
-        return Outcome("stopped" if was_asked else "disk_full", step, is_saved)
+        was_requested = reporter.is_stopping or not trainer.is_out_of_room
+        return Outcome("stopped" if was_requested else "disk_full", step, is_saved)
     reporter.enter(Phase.exporting)
     record(export(method, config.method.artifact, tokenizer, folder, step))
     make_safe()
@@ -183,20 +183,20 @@ def run_training(
             WarningEvent(
                 code="no_best_checkpoint",
                 step=step,
-                message="No checkpoint is the best one, so the newest was kept: "
+                message="There is no best checkpoint, so the newest was kept: "
                 + (
                     f"no evaluation of the final ranks gave a finite {best.metric.name}."
                     if best
                     else "keep_best is off."
                 ),
-                next_step="Nothing to do: delete it with the run if it is not needed.",
+                next_step="Nothing to do. It is deleted with the run.",
             )
         )
     return Outcome("done", step, is_saved)
 
 
 def steps_of(config: RunConfig, train_rows: int) -> int:
-    """Optimizer steps of the run; the server resolves epochs to steps, by the same rule."""
+    """Returns the number of optimizer steps. The server converts epochs to steps by the same rule."""
     training = config.training
     if training.max_steps is not None:
         return training.max_steps
@@ -205,7 +205,7 @@ def steps_of(config: RunConfig, train_rows: int) -> int:
 
 
 def method_options(config: RunConfig) -> dict[str, object]:
-    """The options of the library's method. A method that draws random numbers gets the run's seed."""
+    """Returns the options of the library's method. A method that uses random numbers gets the run's seed."""
     options: dict[str, object] = config.method.model_dump(exclude={"name"})
     return options | {"seed": config.training.seed} if "seed" in option_names(config.method.name) else options
 
@@ -217,7 +217,9 @@ def training_arguments(
     training, hardware = config.training, config.hardware
     has_gpu = torch.cuda.is_available()
     if hardware.device == "gpu" and not has_gpu:
-        raise CannotWork("hardware.device is gpu, and this worker sees no GPU; set it to auto, or start a GPU worker.")
+        raise PermanentError(
+            "hardware.device is gpu, and this worker sees no GPU; set it to auto, or start a GPU worker."
+        )
     on_cpu = hardware.device == "cpu" or not has_gpu
     return TrainingArguments(
         output_dir=str(_working_folder(folder)),
@@ -246,7 +248,7 @@ def training_arguments(
 
 
 def warmup_steps(config: RunConfig, total_steps: int) -> int:
-    """Steps in which the learning rate rises: rounded up as in Trainer, or down if the method's authors do so."""
+    """Returns the number of warm-up steps: rounded up as in Trainer, or down if the method's authors do so."""
     ratio = config.training.lr_warmup_ratio
     if config.method.rounds_warmup_down:
         # Fraction(str(x)) reads 0.29 as 29/100; floor(0.29 * 100) in floating point would be 28.
@@ -264,7 +266,7 @@ def export(
     """Writes the result as folder `name` of the attempt's folder, completely or not at all."""
     working, target = folder / f".{name}", folder / name
     shutil.rmtree(working, ignore_errors=True)
-    method.export(working, "compact")  # kept as small as it gets; a download pads it where a reader wants that
+    method.export(working, "compact")  # as small as possible; a download pads it if a reader needs that
     tokenizer.save_pretrained(str(working))
     shutil.rmtree(target, ignore_errors=True)
     os.rename(working, target)
@@ -300,27 +302,27 @@ def _missing_weights(names: list[str], step: int) -> WarningEvent:
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return WarningEvent(
         code="missing_weights",
-        message=f"The model's files lack {shown}: they start from random values, and an adapter does not contain them.",
-        next_step="Use a model whose files hold them, or method full.",
+        message=f"The model's files lack {shown}, which start from random values and are not saved in an adapter.",
+        next_step="Use a model whose files contain them, or method full.",
         step=step,
     )
 
 
 @contextmanager
 def _causes(reason: PreparationReason = "bad_input") -> Iterator[None]:
-    """Converts errors during preparation to CannotWork, unless memory or disk space ran out."""
+    """Converts errors during preparation to PermanentError, unless memory or disk space ran out."""
     try:
         yield
-    except CannotWork:
+    except PermanentError:
         raise
     except UnusableModel as error:
-        raise CannotWork(str(error), "missing_model") from error
+        raise PermanentError(str(error), "missing_model") from error
     except Exception as error:
-        # Files of a model or a data set can make any library raise any error; an error in our own code is a bug.
+        # Files of a model or data set can make any library raise any error. An error in our code is a bug.
         expected = Exception if reason != "bad_input" else (ValueError, KeyError, OSError, SafetensorError)
         if not isinstance(error, expected) or out_of_memory(error) or _is_of_the_host(error):
             raise
-        raise CannotWork(_in_words(error, reason), reason) from error
+        raise PermanentError(_in_words(error, reason), reason) from error
 
 
 def _is_of_the_host(error: Exception) -> bool:
@@ -336,5 +338,5 @@ def _is_of_the_host(error: Exception) -> bool:
 def _in_words(error: Exception, reason: PreparationReason) -> str:
     if reason == "bad_input" or isinstance(error, UnusableText):
         return one_line(error)
-    what = "The model's files cannot be loaded" if reason == "missing_model" else "The texts cannot be tokenized"
+    what = "The model's files can't be loaded" if reason == "missing_model" else "The texts can't be tokenized"
     return f"{what}: {name_of(error)}"

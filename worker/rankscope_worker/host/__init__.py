@@ -1,1 +1,1 @@
-"""The supervising process: claims runs, starts one child an attempt and watches it. Never imports torch."""
+"""The supervising process: claims runs, starts one process per attempt and monitors it. Never imports torch."""

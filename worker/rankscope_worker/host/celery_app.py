@@ -1,4 +1,4 @@
-"""The Celery application: one task without arguments, which may be lost or doubled without harm."""
+"""The Celery application: one task without arguments, which may be lost or duplicated without harm."""
 
 import logging
 
@@ -15,15 +15,15 @@ NUDGE = "rankscope.nudge"
 
 
 def own_queue(worker: str) -> str:
-    """A queue that only this worker reads: it nudges itself when runs wait and no worker claims them."""
+    """Returns the name of a queue that only this worker reads, with which it wakes itself when runs are waiting."""
     return f"{QUEUE}.{worker}"
 
 
 def make_celery(settings: Settings) -> Celery:
-    """A Celery application without result backend, events or gossip.
+    """Returns a Celery application without result backend, events or gossip.
 
-    Early acknowledgement and no prefetch: late acknowledgement with Redis' visibility time-out runs every job over an
-    hour twice, and prefetch doubles a message that waits in a busy worker. A lost message costs one heartbeat.
+    It uses early acknowledgement and no prefetch: late acknowledgement with Redis's visibility timeout would run every task
+    over an hour twice, and prefetch duplicates a message in a busy worker. A lost message costs one heartbeat.
     """
     app = Celery("rankscope", broker=settings.broker_url, set_as_current=False)
     app.conf.update(
@@ -67,7 +67,7 @@ class Nudger:
         )
 
     def nudge(self) -> None:
-        """Sends one nudge. If the broker is down this is logged and ignored: the next heartbeat tries again."""
+        """Sends one nudge. If the broker is unreachable, that is logged and ignored: the next heartbeat tries again."""
         try:
             self._app.send_task(NUDGE, queue=self._queue, retry=False, ignore_result=True)
         except (KombuError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The only Celery task: claim runs while there are some and a slot is free, and supervise each."""
+"""The only Celery task: claims and supervises runs while some are waiting and a slot is free."""
 
 import logging
 import time
@@ -9,10 +9,10 @@ from rankscope.contract.tables import Run
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.queue import Claim, claim_next
 from rankscope.store.queue_positions import waiting
+from rankscope_worker.database_retries import DATABASE_ERRORS
 from rankscope_worker.host.celery_app import NUDGE
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.supervisor import Supervisor
-from rankscope_worker.patience import DATABASE_TROUBLE
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def register(host: Host) -> None:
 
 
 def work(host: Host) -> None:
-    """Runs the waiting runs one after the other, in the calling thread."""
+    """Claims and supervises waiting runs one after the other, in the calling thread."""
     while (slot := host.take_slot()) is not None:
         try:
             claim = _claim(host)
@@ -42,7 +42,7 @@ def work(host: Host) -> None:
 
 
 def nudge_if_waiting(host: Host) -> None:
-    """Nudges this worker if a run waits that it can take, and a slot is free."""
+    """Nudges this worker if it can claim a waiting run and a slot is free."""
     if host.is_draining:
         return
     with reading(host.engine) as session:
@@ -57,7 +57,7 @@ def _claim(host: Host) -> Claim | None:
             return claim_next(
                 session, worker=host.name, has_gpu=host.has_gpu, lease_s=host.settings.lease_s, now=time.time()
             )
-    except DATABASE_TROUBLE as error:
+    except DATABASE_ERRORS as error:
         _log.warning("The database does not respond, so no run is claimed now: %s", error)
         return None
 

@@ -9,7 +9,7 @@ from rankscope.store.database import readiness
 
 
 def open_database(settings: Settings) -> Engine:
-    """The engine of a database that responds, has this version's schema and accepts writes; otherwise StartupError."""
+    """Returns the engine of a writable database with this version's schema. Raises StartupError otherwise."""
     # Alembic logs the kind of the database at INFO.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return readiness.open_database(settings.resolved_database_url, migrates=False)

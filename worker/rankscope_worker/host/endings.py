@@ -1,4 +1,4 @@
-"""How an attempt ended, as a message for the user; and writing it to the run."""
+"""Determines how an attempt ended, with a message for the user, and stores it with the run."""
 
 import logging
 import re
@@ -16,18 +16,18 @@ from rankscope.contract.stored import StoredConfig
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import writing
 from rankscope.store.queue import Claim
-from rankscope_worker.exits import EndNote, ExitCode
+from rankscope_worker.exit_report import EndNote, ExitCode
 
 _log = logging.getLogger(__name__)
 
 _WARNING = re.compile(r"\S+ \S+ (WARNING|ERROR|CRITICAL) ")
 
-Asked = Literal["nothing", "by_user", "by_drain"]
+StopOrigin = Literal["none", "user", "drain"]
 
 
 @dataclass(frozen=True)
 class Ending:
-    """`status` None: the run waits to be resumed; `counts` is then whether this counts as a lost worker."""
+    """If `status` is None, the run waits to be resumed, and `counts` is whether this counts as a lost worker."""
 
     status: RunStatus | None
     reason: str | None
@@ -40,28 +40,29 @@ class Ending:
 
 def classify(
     return_code: int,
-    asked: Asked,
+    stop_origin: StopOrigin,
     note: EndNote | None,
     log: Path,
     config: StoredConfig,
     killed_after_s: float | None,
     was_out_of_memory: bool = False,
 ) -> Ending:
-    """What the child's exit means. `killed_after_s`: the supervisor killed it after waiting this long.
+    """Returns what the exit of the training process means.
 
-    `was_out_of_memory`: the kernel's out-of-memory killer was active while the child ran.
+    `killed_after_s`: time after which the supervisor killed it; None if it didn't. `was_out_of_memory`: the kernel's
+    out-of-memory killer was active while it ran.
     """
-    ending = _classified(return_code, asked, note, log, config, killed_after_s, was_out_of_memory)
-    if ending.status in (RunStatus.done, RunStatus.stopped) or asked != "nothing":
+    ending = _classified(return_code, stop_origin, note, log, config, killed_after_s, was_out_of_memory)
+    if ending.status in (RunStatus.done, RunStatus.stopped) or stop_origin != "none":
         return ending
-    # A child that ended by itself has logged the reason last; the cause is the warning before it.
+    # A process that ended by itself logged the reason last. The cause is the warning before it.
     line = last_error_line(log, or_warning=note is not None)
     return ending if line is None or line in (ending.message or "") else replace(ending, cause=line)
 
 
 def _classified(
     return_code: int,
-    asked: Asked,
+    stop_origin: StopOrigin,
     note: EndNote | None,
     log: Path,
     config: StoredConfig,
@@ -89,9 +90,9 @@ def _classified(
             )
     was_stopped = return_code in (ExitCode.stopped_saved, ExitCode.stopped_unsaved)
     was_killed = return_code < 0 or return_code == 128 + signal.SIGKILL
-    if (was_stopped or was_killed) and asked == "by_drain":
+    if (was_stopped or was_killed) and stop_origin == "drain":
         return Ending(None, "worker_drained", "Its worker was shut down.")
-    if (was_stopped or was_killed) and asked == "by_user":
+    if (was_stopped or was_killed) and stop_origin == "user":
         return _stopped(return_code, note, killed_after_s)
     if was_stopped:
         return Ending(None, "child_stopped", "The training process was stopped by a signal.", counts=True)
@@ -126,7 +127,7 @@ def _classified(
 
 
 def _failed_allocation(log: Path) -> str | None:
-    """The line that Rust code (tokenizers, safetensors) logs when it aborts because memory ran out."""
+    """Returns the line that Rust code (tokenizers, safetensors) logs when it aborts because memory ran out."""
     return next(
         (line for line in _last_lines(log) if re.fullmatch(r"memory allocation of \d+ bytes failed", line)), None
     )
@@ -138,7 +139,7 @@ def _stopped(return_code: int, note: EndNote | None, killed_after_s: float | Non
         return Ending(
             RunStatus.stopped,
             "stopped_saved",
-            f"Stopped after step {step}; a checkpoint of it was saved.",
+            f"Stopped after step {step} with a checkpoint.",
             "Resume it to continue from there.",
         )
     why = "Stopped without a new checkpoint."
@@ -162,9 +163,9 @@ def _smaller_batch(config: StoredConfig) -> str:
 
 
 def last_error_line(log: Path, tail_bytes: int = 20_000, *, or_warning: bool = False) -> str | None:
-    """The last line of the log that looks like the end of a traceback, else its last line.
+    """Returns the last line of the log that looks like the end of a traceback, otherwise its last line.
 
-    `or_warning`: the last line logged as a warning or an error instead; None if there is none.
+    `or_warning`: otherwise the last line that was logged as a warning or an error, or None.
     """
     lines = _last_lines(log, tail_bytes)
     errors = [line for line in lines if "Error" in line.split(":", 1)[0] and " " not in line.split(":", 1)[0]]
@@ -184,7 +185,7 @@ def _last_lines(log: Path, tail_bytes: int = 20_000) -> list[str]:
 
 
 def write_ending(engine: Engine, claim: Claim, ending: Ending, max_lost_workers: int) -> tuple[RunStatus, int]:
-    """Writes the end to the run; its new status and last event number. Raises LeaseLost if another attempt owns it."""
+    """Stores the ending. Returns the run's new status and last event number. Raises LeaseLost if another attempt owns it."""
     now = time.time()
     with writing(engine) as session:
         run = queue.owned_run(session, claim.run_id, claim.attempt)

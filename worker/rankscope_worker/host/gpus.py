@@ -1,4 +1,4 @@
-"""The GPUs of this host, for the supervising process: which there are, and which one the next run gets."""
+"""The GPUs of this host, and the choice of a GPU for the next run."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rankscope_worker.nvml import Nvml
 
 SETTLE_S = 90.0
-"""After this long a run has loaded its model and shows in the GPU's memory."""
+"""Time after which a run has loaded its model, so that the GPU's free memory accounts for it."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class GpuReader:
         self._pending: Future[list[Gpu]] | None = None
 
     def read(self, timeout_s: float = 5.0) -> list[Gpu]:
-        """The GPUs now; empty where there are none, or where the driver does not answer within the time limit."""
+        """Returns the current state of the GPUs; empty if there are none or the driver does not respond in time."""
         with self._lock:
             if self._pending is None or self._pending.done():
                 self._pending = Future()
@@ -51,7 +51,7 @@ def _answer(pending: Future[list[Gpu]]) -> None:
 
 
 def list_gpus() -> list[Gpu]:
-    """GPUs that this process may use (CUDA_VISIBLE_DEVICES is obeyed), except those whose memory cannot be read."""
+    """Returns the GPUs that this process may use by CUDA_VISIBLE_DEVICES, except those whose memory can't be read."""
     gpus = []
     with Nvml() as driver:
         for number in range(len(driver)):
@@ -65,10 +65,10 @@ def list_gpus() -> list[Gpu]:
 def choose(
     gpus: Sequence[Gpu], runs: Mapping[str, Sequence[float]], *, most: int, min_free_bytes: int, now: float
 ) -> Gpu | None:
-    """The GPU for the next run: the fewest runs of ours, then the most free memory; None when none has room.
+    """Returns the GPU for the next run: the one with the fewest runs, then the most free memory. None if none is available.
 
-    `runs`: UUID -> when each of our runs there was started. One that is younger than `SETTLE_S` may not have taken its
-    memory yet, so that `min_free_bytes` are set aside for it. A GPU that another program fills has no room.
+    `runs`: UUID -> start times of our runs on it. A run that is younger than `SETTLE_S` may not have allocated its memory
+    yet, so `min_free_bytes` are reserved for it. A GPU whose memory is used by another program is not available.
     """
 
     def room(gpu: Gpu) -> int:

@@ -9,9 +9,9 @@ from rankscope.store.database.engine import reading, writing
 from rankscope.store.lease_watch import LeaseWatch
 from rankscope.store.leases import JOBS, RUNS
 from rankscope.store.queue import reap
+from rankscope_worker.database_retries import DATABASE_ERRORS
 from rankscope_worker.host.claims import nudge_if_waiting
 from rankscope_worker.host.host import Host
-from rankscope_worker.patience import DATABASE_TROUBLE
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Heartbeat:
         self._thread.join()
 
     def beat(self) -> None:
-        """One beat: report, reap, nudge."""
+        """Sends one heartbeat: reports the worker, takes back lapsed runs and jobs, and nudges for waiting runs."""
         host = self._host
         gpus = host.gpu_report()
         with reading(host.engine) as session:
@@ -53,7 +53,7 @@ class Heartbeat:
         while not self._ended.wait(self._host.settings.lease_s / 6):
             try:
                 self.beat()
-            except DATABASE_TROUBLE as error:
+            except DATABASE_ERRORS as error:
                 _log.warning("The database does not respond; the heartbeat continues: %s", error)
             except Exception:
                 _log.exception("A heartbeat failed; the next one follows.")

@@ -18,7 +18,7 @@ from rankscope_worker.host.supervisor import Supervisor
 
 
 class Slot(NamedTuple):
-    """Room for one run: the slot's number, and its GPU (None on a host without GPUs)."""
+    """A slot for one run: its number, and its GPU (None on a host without GPUs)."""
 
     number: int
     gpu: Gpu | None
@@ -35,11 +35,11 @@ class Host:
     """Sends to the queue that only this worker reads."""
     slots: int
     gpus: list[Gpu]
-    """At the start; `gpu_reader` reads them as they are now."""
+    """The GPUs at the start. `gpu_reader` reads their current state."""
     gpu_reader: GpuReader = field(default_factory=GpuReader)
     _free: list[int] = field(init=False)
     _started: dict[int, tuple[str, float]] = field(default_factory=dict, init=False)
-    """Taken slot -> its GPU, and since when."""
+    """Slot in use -> its GPU, and since when."""
     _busy: dict[int, Supervisor] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _stops: int = field(default=0, init=False)
@@ -64,12 +64,12 @@ class Host:
 
     @property
     def threads_a_slot(self) -> int:
-        """Cores per child, so that the children of all slots together fit the host."""
+        """Threads per training process, so that those of all slots fit the host's cores."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, cores // self.slots)
 
     def take_slot(self) -> Slot | None:
-        """A free slot with a GPU that has room for one more run; None if there is none at the moment."""
+        """Takes a free slot, with a GPU that has memory for one more run. Returns None if there isn't one."""
         gpus_now = self.gpu_reader.read() if self.gpus else []  # before the lock: the driver may take seconds
         with self._lock:
             if not self._free or self.is_draining:
@@ -90,14 +90,14 @@ class Host:
             self._free.sort()
 
     def put_in_slot(self, slot: Slot, supervisor: Supervisor) -> None:
-        """From now on a stop of the worker reaches this run, even one that came a moment ago."""
+        """Registers the run, so that a stop of the worker reaches it, even one that has just happened."""
         with self._lock:
             self._busy[slot.number] = supervisor
         if self.is_draining:
             supervisor.drain()
 
     def gpu_report(self) -> list[StoredGpu]:
-        """Each GPU with its memory, our runs on it, and whether other programs leave no room for one."""
+        """Returns each GPU with its memory, our runs on it, and whether other programs use too much of its memory for a run."""
         runs = self._runs_by_gpu()
         report: list[StoredGpu] = []
         for gpu in self.gpu_reader.read():
@@ -133,7 +133,7 @@ class Host:
         return runs
 
     def stop(self) -> None:
-        """First call: every child saves and exits, nothing new is claimed. Second call: children are killed.
+        """First call: training processes save and exit, and no run is claimed. Second call: they are killed.
 
         Called by a signal handler, so it takes no lock.
         """

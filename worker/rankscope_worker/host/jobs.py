@@ -1,7 +1,7 @@
 """Jobs: runs background jobs one at a time, outside the slots. Never imports torch.
 
-Its thread looks for jobs by itself, not through the Celery worker of the trainings: that one takes nothing while its slots
-are full, for hours. A child process does the work, on the CPU: a training's GPU memory is not touched.
+A thread looks for jobs, independently of the Celery worker for trainings, which consumes nothing while its slots are full,
+possibly for hours. A child process does the work on the CPU, so it doesn't use the GPU memory of trainings.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ from rankscope.store import jobs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.doorbell import JobBell
 from rankscope.store.jobs import JobClaim
+from rankscope_worker.database_retries import DATABASE_ERRORS, retry_on_database_errors
 from rankscope_worker.host.endings import last_error_line
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.log_file import bound_log
 from rankscope_worker.host.memory import oom_kills
 from rankscope_worker.host.supervisor import child_environment
-from rankscope_worker.patience import DATABASE_TROUBLE, patiently
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class _Failure(NamedTuple):
 
 
 class JobRunner:
-    """`start` and `stop` are called once each. It ends by itself soon after the host begins to drain."""
+    """Call `start` and `stop` once each. It ends by itself soon after the host begins to drain."""
 
     def __init__(self, host: Host, kinds: dict[str, JobKind] = KINDS) -> None:
         self._host = host
@@ -55,7 +55,7 @@ class JobRunner:
         self._thread.start()
 
     def stop(self) -> None:
-        """The host drains: the thread sees that within a second."""
+        """Waits for the thread, which ends within a second once the host drains."""
         self._thread.join(_JOIN_S)
         self._bell.close()
 
@@ -70,15 +70,15 @@ class JobRunner:
                 while not self._host.is_draining and self.run_next():
                     pass
                 look_at = time.monotonic() + self._host.settings.lease_s / 6
-            except DATABASE_TROUBLE as error:
+            except DATABASE_ERRORS as error:
                 _log.warning("The database does not respond; no job is claimed now: %s", error)
                 time.sleep(_PAUSE_S)
             except Exception:
-                _log.exception("A job failed; the next one follows.")
+                _log.exception("A job failed; continuing with the next one.")
                 time.sleep(_PAUSE_S)
 
     def run_next(self) -> bool:
-        """Does the job that has waited the longest. False when none waits."""
+        """Runs the job that has waited the longest. Returns False if there is none."""
         host, names = self._host, list(self._kinds)
         with reading(host.engine) as session:
             if not jobs.is_waiting(session, names):
@@ -96,7 +96,7 @@ class JobRunner:
         return True
 
     def _run(self, claim: JobClaim) -> None:
-        """Has the job done by a child process, and stores what came of it. Raises LeaseLost."""
+        """Runs the job in a child process and stores its result. Raises LeaseLost."""
         kills_before = oom_kills()
         with tempfile.TemporaryDirectory(prefix="rankscope-job-") as folder:
             log, answer = Path(folder, "log.txt"), _Answer(Path(folder, "answer.jsonl"))
@@ -127,20 +127,20 @@ class JobRunner:
         self._store(claim, outcome)
 
     def _hand_over(self, child: "subprocess.Popen[bytes]", claim: JobClaim) -> None:
-        """Sends the payload. Standard input stays open: its end tells the child that the worker is gone."""
+        """Sends the payload. Standard input stays open, so that its end shows the child that the worker has ended."""
         assert child.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # a child that died at once is reported by its exit code
+        with contextlib.suppress(BrokenPipeError):  # if the child has already died, its exit code is reported
             child.stdin.write(json.dumps(claim.payload).encode() + b"\n")
             child.stdin.flush()
 
     def _wait(self, child: "subprocess.Popen[bytes]", claim: JobClaim, answer: "_Answer", log: Path) -> _Failure | None:
-        """Until the child ends (None), or must be ended: why. Renews the lease; raises LeaseLost."""
+        """Waits until the child ends (None), or returns why it must be ended. Renews the lease; raises LeaseLost."""
         lease_s = self._host.settings.lease_s
         until, renew_at = time.monotonic() + claim.kind.timeout_s, time.monotonic() + lease_s / 6
         while child.poll() is None and not self._host.is_draining:
             now = time.monotonic()
             if now > until:
-                return _Failure(f"There was no answer within {claim.kind.timeout_s:.0f} s.", claim.kind.retry)
+                return _Failure(f"There was no result within {claim.kind.timeout_s:.0f} s.", claim.kind.retry)
             if now > renew_at:
                 renew_at = now + lease_s / 6
                 self._renew(claim, answer.progress())
@@ -153,11 +153,11 @@ class JobRunner:
         try:
             with writing(self._host.engine) as session:
                 jobs.renew(session, claim, lease_s=lease_s, now=time.time(), progress=progress)
-        except DATABASE_TROUBLE as error:
-            _log.warning("The database does not respond; the lease of job %s is not renewed now: %s", claim.id, error)
+        except DATABASE_ERRORS as error:
+            _log.warning("The database does not respond; the lease of job %s was not renewed: %s", claim.id, error)
 
     def _store(self, claim: JobClaim, outcome: "dict[str, Any] | _Failure | None") -> None:
-        """Stores a result or an error; None: another worker is to do the job. Waits for a database that is away for a lease."""
+        """Stores a result or an error; None returns the job to the queue. Retries database errors for one lease period."""
         failure = outcome if isinstance(outcome, _Failure) else None
         result = None if isinstance(outcome, _Failure) else outcome
         until = time.monotonic() + self._host.settings.lease_s
@@ -171,7 +171,7 @@ class JobRunner:
                 else:
                     jobs.give_back(session, claim, now=time.time())
 
-        patiently(store, lambda: time.monotonic() > until)
+        retry_on_database_errors(store, lambda: time.monotonic() > until)
 
 
 class _Answer:
@@ -181,12 +181,12 @@ class _Answer:
         self.path = path
 
     def progress(self) -> float | None:
-        """The newest share of the work that is done."""
+        """Returns the newest progress, from 0 to 1; None if there is none."""
         shares = [line["progress"] for line in self._lines() if "progress" in line]
         return float(shares[-1]) if shares else None
 
     def outcome(self) -> dict[str, Any] | _Failure | None:
-        """The result, or an error; None as long as there is neither."""
+        """Returns the result or an error; None if there is neither yet."""
         for line in self._lines():
             if "result" in line:
                 result: dict[str, Any] = line["result"]
@@ -196,7 +196,7 @@ class _Answer:
         return None
 
     def _lines(self) -> list[dict[str, Any]]:
-        """Whole lines; the last one may not be complete yet."""
+        """Returns the complete lines; the last one may still be incomplete."""
         try:
             if self.path.stat().st_size > _MOST_ANSWER_BYTES:
                 size = self.path.stat().st_size
@@ -210,7 +210,7 @@ class _Answer:
 
 
 def _explain(kind: JobKind, code: int, line: str | None, *, was_out_of_memory: bool) -> _Failure:
-    """What the end of a child that gave no answer means, and what to do. `line`: the last of what it wrote."""
+    """Returns why a child ended without a result, and the next step. `line`: the last line that it wrote."""
     if code == -signal.SIGKILL and was_out_of_memory:
         return _Failure(
             f"{kind.process} was killed because the worker's host ran out of memory.",

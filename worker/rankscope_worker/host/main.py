@@ -29,6 +29,7 @@ from rankscope.store.database.readiness import check_broker, line_of
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.queue import release_worker
 from rankscope.training_stack import check_training_stack
+from rankscope_worker.database_retries import DATABASE_ERRORS
 from rankscope_worker.host.celery_app import QUEUE, Nudger, make_celery, own_queue
 from rankscope_worker.host.claims import register
 from rankscope_worker.host.database import open_database
@@ -36,7 +37,6 @@ from rankscope_worker.host.gpus import GpuReader
 from rankscope_worker.host.heartbeat import Heartbeat
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.jobs import JobRunner
-from rankscope_worker.patience import DATABASE_TROUBLE
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _MOST_SLOTS = 256
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Works until a signal ends it. Returns the exit code; a start-up failure is one sentence on stderr."""
+    """Runs until a signal ends it. Returns the exit code; a start-up failure is one sentence on stderr."""
     keep_files_private()
     try:
         arguments = _parse(argv)
@@ -69,15 +69,17 @@ class _Parser(argparse.ArgumentParser):
     """Reports a wrong argument in one sentence, like every other start-up failure."""
 
     def error(self, message: str) -> NoReturn:
-        raise StartupError(f"{message[:1].upper()}{message[1:]}; see `rankscope worker --help`.")
+        raise StartupError(f"{message[:1].upper()}{message[1:]}. See `rankscope worker --help`.")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(prog="rankscope worker", description="Takes waiting runs and trains them.")
     parser.add_argument(
-        "--slots", type=_slots, help="runs at a time; default: RANKSCOPE_MAX_RUNS_PER_GPU for each GPU, else 1"
+        "--slots",
+        type=_slots,
+        help="number of runs at a time; default: RANKSCOPE_MAX_RUNS_PER_GPU for each GPU, or 1 without GPUs",
     )
-    parser.add_argument("--name", help="name of this worker, one of a kind; default: the host's name")
+    parser.add_argument("--name", help="unique name of this worker; default: the host name")
     return parser.parse_args(argv)
 
 
@@ -125,14 +127,14 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
             now=now,
         )
     for run_id in released:
-        _log.warning("Run %s was left by an earlier worker %s; it waits to be resumed.", run_id, name)
+        _log.warning("Run %s belonged to an earlier worker %s; it waits to be resumed.", run_id, name)
     for job_id in requeued:
-        _log.warning("Job %s was left by an earlier worker %s.", job_id, name)
+        _log.warning("Job %s belonged to an earlier worker %s.", job_id, name)
     return host
 
 
 def _work(host: Host) -> int:
-    """Serves until a signal; then waits for the children to save and leave."""
+    """Serves until a signal, then waits until the training processes have saved and exited."""
     register(host)
     worker = host.celery.Worker(
         hostname=f"{host.name}@{socket.gethostname()}",
@@ -145,7 +147,7 @@ def _work(host: Host) -> int:
         without_heartbeat=True,
         without_mingle=True,
     )
-    # Replaces Celery's own handlers, which end threads differently for TERM, INT and a second INT.
+    # Replaces Celery's handlers, which end threads differently for TERM, INT and a second INT.
     worker.install_platform_tweaks = lambda _worker: _on_signals(host)
     heartbeat, job_runner = Heartbeat(host), JobRunner(host)
     heartbeat.start()
@@ -157,7 +159,7 @@ def _work(host: Host) -> int:
         host.stop()
         heartbeat.stop()
         job_runner.stop()
-        with contextlib.suppress(*DATABASE_TROUBLE), writing(host.engine) as session:
+        with contextlib.suppress(*DATABASE_ERRORS), writing(host.engine) as session:
             workers.mark_stopped(session, host.name, now=time.time())
         host.engine.dispose()
     _log.info("Worker %s has ended.", host.name)
@@ -165,7 +167,7 @@ def _work(host: Host) -> int:
 
 
 def _on_signals(host: Host) -> None:
-    """TERM, INT and HUP: children save and leave, then the worker ends. A second one kills the children."""
+    """TERM, INT and HUP: training processes save and exit, then the worker ends. A second signal kills them."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         host.stop()

@@ -1,4 +1,4 @@
-"""Whether the kernel has killed a process because memory ran out. A SIGKILL by itself doesn't show that."""
+"""Detects whether the kernel killed a process because memory ran out, which a SIGKILL alone doesn't show."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ _ROOT = Path("/")
 
 
 def oom_kills(root: Path = _ROOT) -> int:
-    """Number of processes that the kernel has killed for memory: in this control group if there is one, else on the host.
+    """Returns how many processes the kernel has killed for memory: in this control group, or on the host if there is none.
 
-    A counter that only increases; 0 if the kernel doesn't report it. Compare before and after.
+    A counter that only increases; 0 if the kernel doesn't report it. Compare the values before and after.
     """
     of_group = _of_group(root)
     # The host's counter also counts other programs: it is used only if the group has none.

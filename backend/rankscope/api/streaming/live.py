@@ -208,7 +208,7 @@ class Feeds:
                 yield chunk
 
     async def _follow(self, run_id: str, position: int, pulse: Callable[[], bytes] | None) -> AsyncGenerator[bytes]:
-        patience_s = PULSE_S if pulse else KEEP_ALIVE_S
+        timeout_s = PULSE_S if pulse else KEEP_ALIVE_S
         feed, viewer = self._join(run_id, position)
         try:
             # Send what the feed sent before this viewer joined. What it sends from now on is in the viewer's queue.
@@ -220,7 +220,7 @@ class Feeds:
                 position = gap.last
             while True:
                 try:
-                    batch = await asyncio.wait_for(viewer.queue.get(), patience_s)
+                    batch = await asyncio.wait_for(viewer.queue.get(), timeout_s)
                 except TimeoutError:
                     yield pulse() if pulse else KEEP_ALIVE
                     continue

@@ -1,4 +1,4 @@
-"""Job `predict`: what a finished run's model and its base model say about texts."""
+"""Job `predict`: the predictions of a finished run's model and of its base model for texts."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,55 +21,55 @@ from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import UnusableModel, load_model, load_tokenizer
 from rankscope_worker.child.tasks import NotFinite, trained_task
-from rankscope_worker.patience import DATABASE_TROUBLE
+from rankscope_worker.database_retries import DATABASE_ERRORS
 
 
 def run(settings: Settings, payload: dict[str, Any], _report: Callable[[float], None]) -> dict[str, Any]:
-    """What both models say about the texts."""
-    asked = PredictPayload.model_validate(payload)
+    """Returns the predictions of both models for the texts."""
+    request = PredictPayload.model_validate(payload)
     engine = create_engine(settings.resolved_database_url)
     with reading(engine) as session:
-        run = get_run(session, asked.run_id)
+        run = get_run(session, request.run_id)
         config, labels = RunConfig.stored(run.config), list(run.environment.get("labels", []))
-        artifact = settings.attempt_dir(run.id, asked.attempt) / str(run.artifact)
+        artifact = settings.attempt_dir(run.id, request.attempt) / str(run.artifact)
         launched_with = run.environment.get("model_fingerprint")
     if not labels:
-        raise CannotLoad("The run does not say which classes there are.")
+        raise CannotLoad("The run has no list of classes.")
     model = Catalog(settings).model(config.model.id)
     check_model(model, launched_with)
-    items, note = predict(config, labels, model.folder, artifact, asked.texts)
+    items, note = predict(config, labels, model.folder, artifact, request.texts)
     return PredictResult(items=items, note=note).model_dump()
 
 
 def explain(error: Exception) -> tuple[str, str]:
-    """What went wrong, and what to do about it."""
+    """Returns the problem and the next step."""
     if out_of_memory(error) is not None:
-        return f"The worker's memory ran out: {one_line(error)}", "Free memory on the worker's host, then ask again."
+        return f"The worker's memory ran out: {one_line(error)}", "Free memory on the worker's host, then try again."
     if isinstance(error, UnusableText):
-        return one_line(error), "Change the text, then ask again."
+        return one_line(error), "Change the text, then try again."
     if isinstance(error, InputsChanged):
-        return one_line(error), "Restore the model's files, then ask again."
+        return one_line(error), "Restore the model's files, then try again."
     if isinstance(error, UnusableModel):
-        return one_line(error), "Restore the files of the model, then ask again."
-    if isinstance(error, DATABASE_TROUBLE):
-        return f"The worker cannot read the database: {one_line(error)}", "Try again once the database responds."
+        return one_line(error), "Restore the files of the model, then try again."
+    if isinstance(error, DATABASE_ERRORS):
+        return f"The worker can't read the database: {one_line(error)}", "Try again once the database responds."
     if isinstance(error, NotFinite):
         return one_line(error), "Use a run that ended with finite losses."
     if isinstance(error, CannotLoad):
-        return one_line(error), "Look at the model's folder and at the run's result in the data folder."
+        return one_line(error), "Check the model's folder and the run's result in the data folder."
     return (
         f"The prediction failed with an unexpected error: {name_of(error)}",
-        "Ask again. If it fails the same way, report it with the end of the worker's log.",
+        "Try again. If it fails in the same way, report it with the end of the worker's log.",
     )
 
 
 class CannotLoad(Exception):
-    """The files of the base model or of the run's result cannot be read."""
+    """The files of the base model or of the run's result can't be read."""
 
 
 @contextmanager
 def _loading(what: str) -> Iterator[None]:
-    """Any library's reader may break in any way on files of a model."""
+    """Converts any error to CannotLoad: files of a model can make any library raise any error."""
     try:
         yield
     except UnusableModel:
@@ -77,7 +77,7 @@ def _loading(what: str) -> Iterator[None]:
     except Exception as error:
         if out_of_memory(error):
             raise
-        raise CannotLoad(f"{what} cannot be loaded: {name_of(error)}") from error
+        raise CannotLoad(f"{what} can't be loaded: {name_of(error)}") from error
 
 
 def predict(
@@ -90,7 +90,7 @@ def predict(
     task = trained_task(config.task, labels)
     with _loading("The run's tokenizer"):
         tokenizer = load_tokenizer(artifact)
-    # The seed of the training: a head that the base model's files lack is the very one that training began with.
+    # Use the training's seed: a head that the base model's files lack is then identical to the initial one.
     set_seed(config.training.seed)
     with _loading("The base model"):
         base = load_model(model_folder, config.model.id, task.head(), tokenizer)
@@ -114,8 +114,8 @@ def predict(
 def _note(has_new_head: bool, counts: Counts, max_length: int) -> str | None:
     notes = []
     if has_new_head:
-        notes.append("The base model has no trained classification head: its answers are those of a random one.")
+        notes.append("The base model has no trained classification head, so its predictions are those of a random one.")
     if counts.cut:
         cut = ", ".join(str(row + 1) for row in counts.cut)
-        notes.append(f"Text {cut} was cut at {max_length} tokens, as in training.")
+        notes.append(f"Text {cut} was truncated to {max_length} tokens, as in training.")
     return " ".join(notes) or None

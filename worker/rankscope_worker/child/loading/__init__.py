@@ -1,1 +1,1 @@
-"""From files to what a training reads: the tokenizer, the model, and rows as token ids."""
+"""Loads tokenizer, model and rows for a training."""

@@ -1,4 +1,4 @@
-"""From rows of text to token ids."""
+"""Converts rows of text to token ids."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _UNKNOWN_REFUSED = 0.5
 
 
 class Notice(NamedTuple):
-    """Something to know about the texts; training goes on."""
+    """A notice about the texts; training continues."""
 
     code: str
     message: str
@@ -32,7 +32,7 @@ class TokenizedSplit:
 def tokenized(
     split: Split, encoder: TextEncoder, max_length: int, targets: Callable[[Mapping[str, str]], Mapping[str, Any]]
 ) -> TokenizedSplit:
-    """Training and evaluation rows as token ids, cut at `max_length` tokens or the model's, with each row's `targets`.
+    """Returns the rows of both sides as token ids, truncated to `max_length` or the model's limit, with their `targets`.
 
     Not padded: a collator pads each batch to its longest row. Raises UnusableText or UnusableModel, naming the row.
     """
@@ -52,7 +52,7 @@ def tokenized(
             batched=True,
             with_indices=True,
             remove_columns=split.text_columns,
-            new_fingerprint=side,  # else the function is pickled to make one
+            new_fingerprint=side,  # otherwise the function is pickled to compute one
         )
         found = [targets(row) for row in rows]
         for name in found[0]:
@@ -81,7 +81,7 @@ def _notices(counts: Counts, limit: int, max_length: int) -> Iterator[Notice]:
     if limit < max_length:
         yield Notice(
             "max_length_capped",
-            f"max_length is {max_length}, and the model takes at most {limit} tokens: texts are cut there "
+            f"max_length is {max_length}, but the model accepts at most {limit} tokens, so texts are truncated "
             f"({len(counts.cut)} of {counts.texts} rows).",
             f"Set max_length to {limit}, or use a model with more positions.",
         )
@@ -94,6 +94,6 @@ def _notices(counts: Counts, limit: int, max_length: int) -> Iterator[Notice]:
     if counts.with_special:
         yield Notice(
             "special_tokens_in_texts",
-            f"{counts.with_special} of {counts.texts} rows contain special tokens of the tokenizer; they are read as plain text.",
-            "Nothing to do, unless they were meant to separate parts of a text: then use two text columns.",
+            f"{counts.with_special} of {counts.texts} rows contain special tokens of the tokenizer, treated as plain text.",
+            "Nothing to do, unless they separate parts of a text: then use two text columns.",
         )

@@ -1,4 +1,4 @@
-"""TextEncoder: texts to token ids of one model, checked for what the model cannot take before it sees them."""
+"""TextEncoder: converts texts to token ids, and rejects those that the model can't process."""
 
 import inspect
 import unicodedata
@@ -21,13 +21,13 @@ class UnusableText(ValueError):
 
 @dataclass
 class Counts:
-    """Of everything that was encoded so far."""
+    """Counts of everything that was encoded so far."""
 
     texts: int = 0
     cut: list[int] = field(default_factory=list)
-    """Which of them lost their end, in the order in which they came."""
+    """Indices of the truncated texts, in order of encoding."""
     with_special: int = 0
-    """Texts that contain one of the tokenizer's special tokens, which was read as plain text."""
+    """Number of texts that contain a special token of the tokenizer, which was treated as plain text."""
     tokens: int = 0
     """Without the special tokens that the tokenizer adds."""
     unknown: int = 0
@@ -38,7 +38,7 @@ class Counts:
 
 
 class TextEncoder:
-    """Encodes rows of one or two texts. `max_length` is at most what the model has positions for.
+    """Encodes rows of one or two texts. `max_length` is at most the model's limit.
 
     Sets what `tokenizer` returns: what the model reads, and nothing else.
     """
@@ -48,11 +48,11 @@ class TextEncoder:
         self.max_length = max_length if limit is None else min(max_length, limit)
         self._tokenizer = tokenizer
         accepted = set(inspect.signature(model.forward).parameters)
-        # A generic tokenizer gives them to every model: GPT-2 would add a word's embedding for each, RoBERTa has only one.
+        # A generic tokenizer adds them for every model: GPT-2 would add a word's embedding for each, and RoBERTa has only one.
         if getattr(model.config, "type_vocab_size", 2 * (model.config.model_type == "xlnet")) < 2:
             accepted.discard("token_type_ids")
         self._keys = [key for key in _KEYS if key in accepted]
-        # Padding reads this list, and leaves a mask alone that is not on it.
+        # Padding uses this list, and ignores a mask that is not in it.
         tokenizer.model_input_names = self._keys
         self._rows = _embedding_rows(model)
         self._end = model.config.eos_token_id if model.config.is_encoder_decoder else None
@@ -63,7 +63,7 @@ class TextEncoder:
         self._added: dict[int, int] = {}
 
     def encode(self, columns: Sequence[Sequence[str]], name: Callable[[int], str], counts: Counts) -> dict[str, Any]:
-        """Token ids and what goes with them, not padded. `columns`: the texts, or both texts of each pair.
+        """Returns token ids and related columns, without padding. `columns`: the texts, or both texts of each pair.
 
         `name(row)` names a row for an error. Raises UnusableText, and UnusableModel where the tokenizer is at fault.
         """
@@ -98,7 +98,7 @@ class TextEncoder:
         return {key: found[key] for key in self._keys if key in found} | {"cut": cut}
 
     def _added_to(self, texts: int) -> int:
-        """Special tokens that the tokenizer adds to a row of this many texts."""
+        """Returns the number of special tokens that the tokenizer adds to a row of this many texts."""
         if texts not in self._added:
             (tokens,) = self._tokenized([["a"]] * texts)["input_ids"]
             self._added[texts] = self._specials(tokens)
@@ -115,7 +115,7 @@ class TextEncoder:
         name: Callable[[int], str],
         added: int,
     ) -> None:
-        """Encodes a row again whose text was read as a special token all the same: T5's vocabulary has `</s>` as a word."""
+        """Encodes a row again whose text still became a special token: T5's vocabulary has `</s>` as a word."""
         texts = [unicodedata.normalize("NFKC", column[row]) for column in columns]
         for token in self._special_texts:
             texts = [text.replace(token, f"{token[0]} {token[1:]}") for text in texts]
@@ -131,17 +131,17 @@ class TextEncoder:
     ) -> None:
         if not tokens:
             raise UnusableText(
-                f"{name(row)} gives no tokens ({_start(columns, row)}), and this model needs at least one. "
-                "Remove the row, or fill it."
+                f"{name(row)} has no tokens ({_start(columns, row)}), but this model needs at least one. "
+                "Remove the row, or add text to it."
             )
         if self._rows is not None and max(tokens) >= self._rows:
             raise UnusableModel(
-                f"The tokenizer makes token {max(tokens)} of {name(row)} ({_start(columns, row)}), and the model's embedding has "
-                f"{self._rows} rows; the two do not belong together."
+                f"The tokenizer returns token {max(tokens)} for {name(row)} ({_start(columns, row)}), but the embedding has "
+                f"{self._rows} rows, so the two don't belong together."
             )
         if self._end is not None and self._end not in tokens:
             raise UnusableModel(
-                f"The tokenizer puts no end token ({self._end}) after {name(row)}; this model's classifier reads its answer there."
+                f"The tokenizer adds no end token ({self._end}) to {name(row)}, which this model's classifier needs."
             )
 
 

@@ -1,4 +1,4 @@
-"""Tokenizer and model of a run, from a folder. The task decides about the head and the ids; the folder's files do not."""
+"""Loads a run's tokenizer and model from a folder. The task, not the files, determines the head and its labels."""
 
 import logging
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -22,7 +22,7 @@ _SAFE = {"local_files_only": True, "trust_remote_code": False}
 _LEFT_PADDED = frozenset({"xlnet"})
 """Models whose head reads the last position; every other kind pads on the right."""
 _FEWEST_WORDS = 3
-"""A vocabulary with fewer regular entries was made up by transformers: the tokenizer's files are missing."""
+"""If the vocabulary has fewer regular entries, the tokenizer files are missing and transformers created a default."""
 OF_A_TASK = frozenset(
     {
         "problem_type",
@@ -59,16 +59,16 @@ _SHOWN = 3
 
 
 class Head(NamedTuple):
-    """What a task puts on the body of a model."""
+    """The head that a task adds to the body of a model."""
 
     auto_class: Any
-    """The class of transformers that loads it, with `from_pretrained`."""
+    """The class of transformers that loads it with `from_pretrained`."""
     kinds: Container[type[PreTrainedConfig]]
-    """The kinds of models that have such a head."""
+    """The kinds of models with this head."""
     title: str
     """For errors: `text classifier`."""
     fit: Callable[[PreTrainedConfig], None]
-    """Writes the task into the model's configuration, before it is built."""
+    """Sets the task in the model's configuration before it is built."""
 
 
 class UnusableModel(ValueError):
@@ -76,7 +76,7 @@ class UnusableModel(ValueError):
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The folder's tokenizer; one without a padding token pads with its end token.
+    """Returns the folder's tokenizer. One without a padding token pads with its end token.
 
     Special tokens within a text are read as plain text: a text cannot end itself early or add a separator.
     """
@@ -94,7 +94,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise UnusableModel(
-                f"The tokenizer in {folder.name} has neither a padding nor an end token; add one to it."
+                f"The tokenizer in {folder.name} has neither a padding nor an end token. Add one to it."
             )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -105,11 +105,11 @@ class LoadedModel(NamedTuple):
     missing: list[str]
     """Names of the body's weights that the files lack, so that they start from random values."""
     has_new_head: bool
-    """The head starts from random values: it is meant to be missing from the files."""
+    """Whether the head starts from random values because the files don't contain it, as expected."""
 
 
 def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokenizerBase) -> LoadedModel:
-    """The folder's model with the task's head, in float32. Sets the side on which `tokenizer` pads.
+    """Returns the folder's model with the task's head, in float32. Sets the padding side of `tokenizer`.
 
     Raises UnusableModel for weights that are mostly missing, of other shapes than config.json says, or not finite.
     """
@@ -128,7 +128,7 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
         model, report = _load(folder, config, head)
     finally:
         transformers_logging.set_verbosity(before)
-    # PEFT writes this into the exported adapter: an id means something elsewhere, a path of this host does not.
+    # PEFT writes this to the exported adapter: an id is valid on other hosts, unlike a local path.
     model.name_or_path = name
     prefix = f"{model.base_model_prefix}."
     # Mismatched entries are (name, shape in the file, shape in the model).
@@ -147,13 +147,13 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
 
 
 def most_tokens(model: PreTrainedModel) -> int | None:
-    """How many tokens one text may have; None where the positions have no end."""
+    """Returns the largest number of tokens in one text; None if there is no limit."""
     limits = [
         int(value) for value in (_of(config, "max_position_embeddings") for config in _parts(model.config)) if value
     ]
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding) and name.rsplit(".", 1)[-1] in _POSITIONS:
-            # RoBERTa counts from behind the padding id, BART and OPT from a fixed offset.
+            # RoBERTa counts positions from the padding id, BART and OPT from a fixed offset.
             padding = module.padding_idx
             limits.append(
                 module.num_embeddings - (padding + 1 if padding is not None else int(getattr(module, "offset", 0)))
@@ -165,12 +165,12 @@ _POSITIONS = frozenset({"position_embeddings", "embed_positions", "wpe", "positi
 
 
 def _load_config(folder: Path) -> PreTrainedConfig:
-    """The folder's config.json without what it says of another task or of how to run the model."""
+    """Returns the folder's config.json without settings of another task or for running the model."""
     values, _ = PreTrainedConfig.get_config_dict(str(folder), local_files_only=True)
     kind = str(values.get("model_type"))
     if kind not in CONFIG_MAPPING:
         raise UnusableModel(
-            f"config.json of {folder.name} has model_type {kind!r}, which this version of transformers does not know."
+            f"config.json of {folder.name} has model_type {kind!r}, which this version of transformers does not support."
         )
     config_class = CONFIG_MAPPING[kind]
     kept = {
@@ -202,27 +202,27 @@ def _load(folder: Path, config: PreTrainedConfig, head: Head) -> tuple[PreTraine
 
 
 def _check_size(folder: Path, config: PreTrainedConfig, head: Head) -> None:
-    """Raises UnusableModel if config.json describes a far larger model than the files hold, so that memory ran out for it."""
+    """Raises UnusableModel if config.json describes a far larger model than the files contain, before memory runs out."""
     with torch.device("meta"):
         described = sum(parameter.numel() for parameter in head.auto_class.from_config(config).parameters())
     held = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     # Weights that are packed in 4 bits take half a byte each.
     if described > 4 * held:
         raise UnusableModel(
-            f"config.json of {folder.name} describes a model of {described:,} parameters, and its weight files have "
-            f"{held:,} bytes; the two do not belong together."
+            f"config.json of {folder.name} describes a model of {described:,} parameters, but its weight files have only "
+            f"{held:,} bytes, so the two don't belong together."
         )
 
 
 def _fit_padding(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
-    """The tokenizer pads, so its id is the model's, whatever config.json says; before the model is built, which reads it."""
+    """Sets the model's padding id to the tokenizer's, whatever config.json has. Call it before the model is built."""
     rows = _of(config.get_text_config(), "vocab_size")
     if rows is not None and tokenizer.pad_token_id >= rows:
-        # A padding token that was added without a row of its own in the embedding.
+        # A padding token that was added without a row in the embedding.
         if tokenizer.eos_token_id is None or tokenizer.eos_token_id >= rows:
             raise UnusableModel(
-                f"The tokenizer pads with token {tokenizer.pad_token_id} ({tokenizer.pad_token}), and the model's embedding has "
-                f"{rows} rows; the two do not belong together."
+                f"The tokenizer pads with token {tokenizer.pad_token_id} ({tokenizer.pad_token}), but the model's embedding has "
+                f"{rows} rows, so the two don't belong together."
             )
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left" if config.model_type in _LEFT_PADDED else "right"
@@ -231,12 +231,12 @@ def _fit_padding(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -
 
 
 def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Nothing is computed that training does not use, and the head can be trained."""
+    """Disables computations that training does not use, and makes the head trainable."""
     _keep_head_in_full(config)
     for part in _parts(config):
         part.use_cache = False
     if config.is_encoder_decoder:
-        # A file that says no speaks of the language model's output; encoder and decoder share one embedding all the same.
+        # false in the file is about the language model's output. Encoder and decoder still share one embedding.
         config.tie_word_embeddings = True
         if tokenizer.eos_token_id is not None:
             config.eos_token_id = tokenizer.eos_token_id
@@ -250,7 +250,7 @@ def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) 
 
 
 def _keep_head_in_full(config: PreTrainedConfig) -> None:
-    """A quantised model gets a head in full precision, which can be trained."""
+    """Gives a quantised model a head in full precision, which can be trained."""
     settings = getattr(config, "quantization_config", None)
     if isinstance(settings, dict) and (architecture := architectures().get(config.model_type)) is not None:
         skipped = settings.get("llm_int8_skip_modules") or []
@@ -258,7 +258,7 @@ def _keep_head_in_full(config: PreTrainedConfig) -> None:
 
 
 def _parts(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
-    """The configuration, and that of the text model where it is a part of it."""
+    """Returns the configuration, and that of the text model if it is nested in it."""
     yield config
     if (text := config.get_text_config()) is not config:
         yield text
@@ -272,12 +272,12 @@ def _of(config: PreTrainedConfig, name: str) -> int | None:
 def _check_share(
     model: PreTrainedModel, missing: Sequence[str], prefix: str, unexpected: Sequence[str], folder: Path
 ) -> None:
-    """Refuses a body that would start mostly from random values: an adapter does not contain it."""
+    """Rejects a body that would start mostly from random values, because an adapter does not contain it."""
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters() if name.startswith(prefix)}
     gone = [name for name in missing if name in sizes]
     if 2 * len(gone) <= len(sizes) and 2 * sum(sizes[name] for name in gone) <= sum(sizes.values()):
         return
-    others = f" The files hold {_listed(sorted(unexpected))} instead." if unexpected else ""
+    others = f" The files contain {_listed(sorted(unexpected))} instead." if unexpected else ""
     raise UnusableModel(
         f"The weight files of {folder.name} lack {len(gone)} of the {len(sizes)} tensors of the model, among them "
         f"{_listed(gone)}.{others}"

@@ -1,4 +1,4 @@
-"""The half of each task that needs torch, by the name that the configuration gives it."""
+"""The part of each task that needs torch, by its name in the configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,7 +12,7 @@ TRAINED: Mapping[str, Callable[[Task, Sequence[str]], TrainedTask]] = {
 
 
 def trained_task(options: Task, labels: Sequence[str]) -> TrainedTask:
-    """The task of a run with these labels."""
+    """Returns the task of a run with these labels."""
     return TRAINED[options.name](options, labels)
 
 

@@ -1,4 +1,4 @@
-"""TrainedTask: what a task adds to a training. Everything else in the child is the same for all tasks."""
+"""TrainedTask: the task-specific part of a training. Everything else is the same for all tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -14,31 +14,31 @@ from rankscope_worker.child.loading.model import Head
 
 
 class NotFinite(ValueError):
-    """A model's answers are NaN or infinite."""
+    """A model's outputs are NaN or infinite."""
 
 
 class TrainedTask(Protocol):
-    """Made from the run's `task` and from the labels of its data, in their fixed order.
+    """Created from the run's `task` and the labels of its data, in their fixed order.
 
     The torch-free half of a task, with its columns and metrics, is in `rankscope.contract.tasks`.
     """
 
     peft_type: str
-    """PEFT's name of the task, such as CAUSAL_LM: it decides which layers are the head."""
+    """PEFT's name of the task, such as CAUSAL_LM, which determines the layers of the head."""
     label_names: Sequence[str]
-    """Which of the encoded columns are targets."""
+    """Names of the encoded columns that are targets."""
 
     def head(self) -> Head:
-        """The class of models and its settings: what `load_model` puts on the files of a model."""
+        """Returns the head, with its model class and settings, for `load_model`."""
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        """Token ids and targets of both sides. Raises UnusableText or UnusableModel, naming the row."""
+        """Returns token ids and targets of both sides. Raises UnusableText or UnusableModel with the row."""
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
-        """Makes a padded batch of rows."""
+        """Returns a function that makes a padded batch of rows."""
 
     def metrics(self, prediction: EvalPrediction) -> dict[str, float]:
-        """Of an evaluation, without the loss. The names are those of the contract without `eval_`."""
+        """Returns the metrics of an evaluation, without the loss, under the names of the contract without `eval_`."""
 
     def answer(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, encoded: dict[str, Any]) -> list[Guess]:
-        """What a model says about each text ("Try it"). Raises NotFinite."""
+        """Returns a model's prediction for each text ("Try it"). Raises NotFinite."""

@@ -56,7 +56,7 @@ class TextClassification:
         return collator
 
     def metrics(self, prediction: EvalPrediction) -> dict[str, float]:
-        """Accuracy and Matthews' correlation from logits (rows, classes) and labels (rows,), with numpy alone."""
+        """Accuracy and Matthews' correlation from logits (rows, classes) and labels (rows,), using only numpy."""
         logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
         guesses, labels = np.asarray(logits).argmax(axis=-1), np.asarray(prediction.label_ids)
         return {"accuracy": float(np.mean(guesses == labels)), "mcc": matthews(guesses, labels, np.shape(logits)[-1])}
@@ -67,7 +67,7 @@ class TextClassification:
         inputs = tokenizer.pad(encoded, return_tensors="pt")
         probabilities = torch.softmax(model(**inputs).logits.double(), dim=-1)
         if not torch.isfinite(probabilities).all():
-            raise NotFinite("The model's answers are NaN: the training has diverged.")
+            raise NotFinite("The model's outputs are NaN; the training has diverged.")
         return [
             Guess(
                 label=self._labels[int(row.argmax())],
@@ -78,7 +78,7 @@ class TextClassification:
 
 
 def matthews(guesses: IntArray, labels: IntArray, classes: int) -> float:
-    """Matthews' correlation for any number of classes (Gorodkin 2004); 0 where one side has only one class.
+    """Matthews' correlation for any number of classes (Gorodkin 2004); 0 if one side has only one class.
 
     With confusion matrix C, s rows of which c are right, t_k true and p_k guessed of class k:
     (c s - sum t_k p_k) / sqrt((s^2 - sum p_k^2) (s^2 - sum t_k^2)).

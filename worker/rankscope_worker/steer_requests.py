@@ -1,4 +1,4 @@
-"""Requests from the supervisor to the training child: one JSON object per line, on the child's standard input."""
+"""Steering requests from the supervisor to the training process: one JSON object per line on its standard input."""
 
 import json
 import logging
@@ -17,10 +17,11 @@ class SteerRequest:
     target_rank: int | None = None
 
     def as_line(self) -> bytes:
+        """Returns the request as a line of JSON."""
         return json.dumps({"steer": asdict(self)}).encode() + b"\n"
 
 
-class Inbox:
+class SteerRequestQueue:
     """Filled by the thread that reads standard input, drained by the training thread."""
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class Inbox:
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        """Takes bytes as they arrive; a line may be split anywhere."""
+        """Adds bytes as they arrive; a line may be split anywhere. Repeated requests are ignored."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             try:
@@ -42,7 +43,7 @@ class Inbox:
                 self._requests.append(request)
 
     def take(self) -> list[SteerRequest]:
-        """The requests since the last call, in order."""
+        """Returns and removes the requests since the last call, in order."""
         taken = []
         while self._requests:
             taken.append(self._requests.popleft())

@@ -1,4 +1,4 @@
-"""How a child reports why it ended: an exit code, and a small file with the cause."""
+"""How the training process reports why it ended: an exit code, and a small file with the cause."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class EndNote:
-    """Why the child ended, written by the child itself. `step` is its last completed optimizer step."""
+    """Why the training process ended, written by itself. `step` is its last completed optimizer step."""
 
     reason: str
     message: str = ""
@@ -34,11 +34,12 @@ class EndNote:
 
 
 def write_note(folder: Path, note: EndNote) -> None:
+    """Writes the note to the attempt's folder."""
     write_atomically(folder / END_FILE, json.dumps(asdict(note)))
 
 
 def read_note(folder: Path) -> EndNote | None:
-    """The child's note; None if it could not write one."""
+    """Returns the note in the attempt's folder; None if there isn't a valid one."""
     try:
         return EndNote(**json.loads((folder / END_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
