@@ -1,9 +1,9 @@
-# The four commands of this project are run, dev, check and test. Everything they need is made on the way.
+# The main commands are run, dev, check and test. They install everything they need.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Two processes at a time on two cores: torch is not to use both cores in each.
+# Two test processes run on two cores, so torch must use one core in each.
 PYTEST := env OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations 10 --durations-min 5
 STAMPS := .make
 PAGE := backend/rankscope/static/index.html
@@ -14,16 +14,16 @@ PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html fr
 .PHONY: bench bench-method bench-dispatch bench-live bench-limits bench-learning openapi recordings clean help
 
 help:
-	@echo "make run     start everything on this machine and open the printed link (ARGS='--port 9000')"
-	@echo "make dev     the same, with the page's sources served and reloaded by Vite"
+	@echo "make run     start everything on this machine and print a link to open (ARGS='--port 9000')"
+	@echo "make dev     the same, with hot reload of the page's sources"
 	@echo "make check   formatting, lint, types, drift of the generated API types"
-	@echo "make test    page, Python and browser tests, side by side"
+	@echo "make test    page, Python and browser tests, in parallel"
 	@echo "make test-all  the same with every case of every test (an hour)"
 	@echo "make test-models  dynamic_rank on all kinds of models (two minutes)"
-	@echo "make faults  kills, freezes and damages the running stack (about an hour, half of it the soak; ARGS='--only child,worker' for some rows)"
+	@echo "make faults  kill, freeze and damage the running stack (about an hour, half of it the soak test; ARGS='--only child,worker' for some rows)"
 	@echo "make bench   all benchmarks"
 
-# ---------------------------------------------------------------- what the commands need
+# ---------------------------------------------------------------- prerequisites
 
 setup: $(STAMPS)/dev $(PAGE)
 
@@ -31,8 +31,8 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "RankScope needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"'
 	$(PYTHON) -m venv $(VENV)
 
-# Plain pip, so that pip's own configuration picks the CPU or the CUDA build of torch. Modules are compiled when they are
-# first imported: most of the 2 GB never are.
+# Plain pip, so that its configuration selects the CPU or the CUDA build of torch. Modules are compiled at their first
+# import: most of the 2 GB are never imported.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 
 $(STAMPS)/run: pyproject.toml requirements-demo.txt | $(BIN)/python
@@ -41,13 +41,13 @@ $(STAMPS)/run: pyproject.toml requirements-demo.txt | $(BIN)/python
 	$(PIP_INSTALL) --no-deps --requirement requirements-demo.txt
 	touch $@
 
-# What `run` needs too. After Node, whose wheel may have to be installed: two pip must not install at the same time.
+# Includes what `run` needs. Runs after Node, which may have to be installed: two pip processes must not run concurrently.
 $(STAMPS)/dev: pyproject.toml requirements-demo.txt | $(STAMPS)/node
 	$(PIP_INSTALL) --editable '.[worker,dev]'
 	$(PIP_INSTALL) --no-deps --requirement requirements-demo.txt
 	touch $(STAMPS)/run $@
 
-# Node: the system's where it is new enough for Vite, else the one from the wheel.
+# Node: the system's if it is new enough for Vite, otherwise from the wheel.
 $(STAMPS)/node: | $(BIN)/python
 	mkdir -p $(STAMPS)
 	sh scripts/find-node.sh $(BIN) > $@.tmp && mv $@.tmp $@
@@ -68,13 +68,13 @@ run: $(STAMPS)/run $(PAGE)
 dev: $(STAMPS)/dev $(STAMPS)/page
 	PATH="$$(cat $(STAMPS)/node):$$PATH" $(BIN)/python scripts/dev.py $(ARGS)
 
-# Targets side by side; one that fails does not hide the result of another.
-BESIDE := --no-print-directory --jobs 3 --keep-going
+# Runs targets in parallel. A failure does not hide the results of the others.
+PARALLEL := --no-print-directory --jobs 3 --keep-going
 
 check: $(STAMPS)/dev $(STAMPS)/page
-	@$(MAKE) $(BESIDE) check-types check-python check-page
+	@$(MAKE) $(PARALLEL) check-types check-python check-page
 
-# Alone, because it takes as long as all the others.
+# A separate target, because it takes as long as all the others.
 check-types: $(STAMPS)/dev
 	$(BIN)/mypy
 
@@ -91,29 +91,29 @@ format: $(STAMPS)/dev $(STAMPS)/page
 	$(BIN)/ruff check --fix .
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent format
 
-# The API's types for the page, after a change of the API.
+# Generates the page's API types; run it after a change of the API.
 openapi: $(STAMPS)/dev $(STAMPS)/page
 	$(BIN)/python -m rankscope.openapi
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" npm run --silent gen
 
-# Lives of runs for the page's tests, after a change of what the server sends.
+# Records runs for the page's tests; run it after a change of what the server sends.
 recordings: $(STAMPS)/dev
 	$(BIN)/python -m tests.page_recordings
 
-# Page, Python and browser tests side by side: those of the browser wait more than they compute.
+# Page, Python and browser tests in parallel: the browser tests mostly wait.
 test: $(STAMPS)/dev $(PAGE)
-	@$(MAKE) $(BESIDE) test-page test-python test-browser
+	@$(MAKE) $(PARALLEL) test-page test-python test-browser
 
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 test-python: $(STAMPS)/dev
 	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 $(SPREAD)
 
-# Every case of every test: `test` leaves out those that are marked wide, of tests that have others.
+# Every case of every test, including those marked `wide`, which `test` leaves out.
 test-all: export WIDE := yes
 test-all: test
 
-# All kinds of models that dynamic_rank was tried with; `test` runs some of them.
+# All kinds of models that dynamic_rank supports; `test` runs some of them.
 test-models: $(STAMPS)/dev
 	$(PYTEST) -m "" tests/dynamic_rank/test_model_kinds.py
 
@@ -123,12 +123,12 @@ test-page: $(STAMPS)/page
 test-browser: $(STAMPS)/dev $(PAGE)
 	$(PYTEST) tests/e2e --numprocesses 2 $(SPREAD)
 
-# Pictures of the page in all states, light and dark, wide and narrow, in tests/e2e/screenshots.
+# Saves screenshots of the page in all states, light and dark, wide and narrow, to tests/e2e/screenshots.
 screenshots: $(STAMPS)/dev $(PAGE)
 	mkdir -p tests/e2e/screenshots
 	RANKSCOPE_SCREENSHOTS=1 $(PYTEST) tests/e2e
 
-# Breaks the real stack in every way of the table, the soak included, and holds that nothing is lost (ARGS='--only child:3 --seed 7').
+# Injects every fault of the table into the real stack, including the soak test, and checks that nothing is lost (ARGS='--only child:3 --seed 7').
 faults: $(STAMPS)/dev
 	$(BIN)/python -m tests.faults $(ARGS)
 
@@ -141,7 +141,7 @@ bench-method: $(STAMPS)/dev
 bench-dispatch: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.dispatch $(ARGS)
 
-# The trackers to compare with stand in an environment of their own: their dependencies are not ours.
+# The trackers to compare with are in a separate environment, because of their dependencies.
 $(STAMPS)/trackers:
 	mkdir -p $(STAMPS)
 	$(PYTHON) -m venv $(STAMPS)/trackers-venv
@@ -154,7 +154,7 @@ bench-live: $(STAMPS)/dev $(PAGE) $(STAMPS)/trackers
 bench-limits: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.limits
 
-# Hours on two cores; goes on where it was cut off. Not part of `bench`.
+# Takes hours on two cores, and continues where it was interrupted. Not part of `bench`.
 bench-learning: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.learning
 

