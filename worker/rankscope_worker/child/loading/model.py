@@ -136,8 +136,8 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
     if mismatched:
         tensor, in_file, expected = mismatched[0]
         raise UnusableModel(
-            f"{tensor} has shape {_shape(in_file)} in the weights of {folder.name} and {_shape(expected)} by its config.json; "
-            "the two do not belong together."
+            f"{tensor} has shape {_shape(in_file)} in the weights of {folder.name}, but {_shape(expected)} in its "
+            "config.json, so the two don't belong together."
         )
     random = {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
     missing = sorted(name for name in random if name.startswith(prefix))
