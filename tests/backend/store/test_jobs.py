@@ -153,7 +153,7 @@ def test_no_more_than_so_many_jobs_wait(engine: Engine, monkeypatch: pytest.Monk
     monkeypatch.setattr(jobs, "MOST_WAITING", 2)
     submit(engine)
     submit(engine)
-    with pytest.raises(ServiceDown, match="2 jobs already wait"), writing(engine) as session:
+    with pytest.raises(ServiceDown, match="2 jobs are already waiting"), writing(engine) as session:
         jobs.submit(session, PREDICT, {}, now=1)
     claim(engine)
     submit(engine)
@@ -200,14 +200,14 @@ def test_server_takes_jobs_back_ends_those_that_nobody_takes_and_deletes_old_one
     clock.now += PREDICT.kept_s + 1
     reaper.reap_jobs()
     with reading(engine) as session:
-        assert jobs.resting(session) == []
+        assert jobs.without_worker(session) == []
         assert JOBS.held(session) == []
 
 
 def test_a_job_that_has_changed_since_it_was_seen_is_not_cleaned_up(engine: Engine) -> None:
     job_id = submit(engine)
     with reading(engine) as session:
-        seen = jobs.resting(session)
+        seen = jobs.without_worker(session)
     claim(engine)
     with writing(engine) as session:
         jobs.clean_up(session, seen, now=1e9)

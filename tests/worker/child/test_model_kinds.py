@@ -172,7 +172,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another vocabulary": (
         lambda folder: set_in(folder / "config.json", vocab_size=500),
-        "has shape 29 x 16 .* and 500 x 16 by",
+        "has shape 29 x 16 .*, but 500 x 16 in its config",
     ),
     "an unknown type": (lambda folder: set_in(folder / "config.json", model_type="nothing"), "model_type 'nothing'"),
     "a vision model": (lambda folder: set_in(folder / "config.json", model_type="vit"), "have no text classifier"),
