@@ -22,7 +22,7 @@ EDITED = {
 }
 
 
-def test_a_task_registered_in_four_files_is_described_planned_trained_and_asked(tmp_path: Path) -> None:
+def test_a_task_registered_in_four_files_is_described_planned_trained_and_predicts(tmp_path: Path) -> None:
     copy = copy_sources(tmp_path / "copy", NEW, EDITED)
     done = run_module("tests.toy_task", copy, str(tmp_path / "data"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr

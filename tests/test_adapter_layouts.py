@@ -68,7 +68,7 @@ def stack_with_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S
         stack.stop()
 
 
-def test_padding_a_file_gives_what_the_library_writes_from_the_model(adapter: tuple[Path, Path, Sizes]) -> None:
+def test_padding_a_file_equals_what_the_library_writes(adapter: tuple[Path, Path, Sizes]) -> None:
     compact, uniform, sizes = adapter
     assert 0 in json.loads((compact / "rank_pattern.json").read_text()).values()
     made = UniformAdapter(compact, sizes)
@@ -89,7 +89,7 @@ def test_half_precision_is_padded_as_it_is(adapter: tuple[Path, Path, Sizes]) ->
 
 
 @pytest.mark.parametrize("damage", ["no config", "cut", "no header", "unknown size", "another rank"])
-def test_what_cannot_be_padded_is_refused_before_anything_is_sent(
+def test_adapter_that_cannot_be_padded_is_refused_before_anything_is_sent(
     adapter: tuple[Path, Path, Sizes], damage: str
 ) -> None:
     compact, _, sizes = adapter
@@ -152,7 +152,7 @@ def test_both_downloads_load_in_peft_and_the_page_s_script_runs(
     assert done.stdout.split()[0] in ("fresh", "rotten")
 
 
-def test_the_run_says_with_what_it_was_trained(stack_with_run: tuple[Stack, str]) -> None:
+def test_the_run_stores_what_it_was_trained_with(stack_with_run: tuple[Stack, str]) -> None:
     import peft
     import transformers
 

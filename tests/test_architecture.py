@@ -171,7 +171,7 @@ def rooms_imported(module: str, path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(("module", "path"), [pytest.param(*entry, id=entry[0]) for entry in MODULES.items()])
-def test_module_imports_only_along_the_arrows(module: str, path: Path) -> None:
+def test_modules_import_only_what_their_folder_may_import(module: str, path: Path) -> None:
     row = max((name for name in ALLOWED if is_within(room_of(module), {name})), key=len)
     allowed = ALLOWED[row]
     foreign = {
@@ -181,7 +181,7 @@ def test_module_imports_only_along_the_arrows(module: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", SOURCES)
-def test_no_room_imports_another_one_that_imports_it(package: str) -> None:
+def test_no_two_folders_import_each_other(package: str) -> None:
     arrows: dict[str, set[str]] = {}
     for module, path in MODULES.items():
         if is_within(module, {package}):
@@ -193,7 +193,7 @@ def test_no_room_imports_another_one_that_imports_it(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", SOURCES)
-def test_no_folder_has_more_modules_than_a_reader_keeps_in_mind(package: str) -> None:
+def test_no_folder_has_too_many_modules(package: str) -> None:
     counted = Counter(
         path.parent for module, path in MODULES.items() if path.name != "__init__.py" and is_within(module, {package})
     )

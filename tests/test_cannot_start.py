@@ -256,7 +256,7 @@ CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
 @pytest.mark.parametrize(
     ("commands", "break_it", "words"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-def test_it_is_one_sentence_and_exit_code_1(
+def test_start_up_failure_is_one_sentence_and_exit_code_1(
     place: Place, commands: tuple[str, ...], break_it: Break, words: tuple[str, ...]
 ) -> None:
     break_it(place)
@@ -297,7 +297,7 @@ def test_password_of_the_broker_is_wrong(place: Place, own_broker: Broker) -> No
     cannot_start(place, EVERY, "rejects the password")
 
 
-def test_broker_is_something_else(place: Place) -> None:
+def test_broker_is_another_kind_of_server(place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def serve() -> None:
@@ -329,12 +329,12 @@ def test_training_stack_is_missing(place: Place, tmp_path: Path) -> None:
     cannot_start(place, ("up", "worker"), "training stack is missing", "'torch'", as_installed=True)
 
 
-def test_commands_as_they_are_typed(place: Place) -> None:
+def test_installed_commands(place: Place) -> None:
     place.sql("ALTER TABLE run DROP COLUMN notes")
     cannot_start(place, EVERY, "'notes'", "damaged", as_installed=True)
 
 
-def test_a_broker_that_is_away_is_one_line_and_no_reason_to_end(place: Place) -> None:
+def test_an_unreachable_broker_is_reported_in_one_line_and_does_not_stop_the_server(place: Place) -> None:
     place.environment["RANKSCOPE_BROKER_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     process = place.start("api")
     try:

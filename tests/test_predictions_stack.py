@@ -108,7 +108,7 @@ def assert_says(items: list[dict[str, Any]], which: str, expected: list[dict[str
 
 
 @pytest.mark.timeout(900)  # three short trainings and four answers, each with an import of torch
-def test_base_and_tuned_model_say_what_peft_and_transformers_say(stack: Stack, api: httpx.Client) -> None:
+def test_base_and_tuned_predictions_equal_those_of_peft_and_transformers(stack: Stack, api: httpx.Client) -> None:
     run = finished(stack, DYNAMIC)
     found = answered(api, run["id"], ask(api, run["id"]))
     assert found["status"] == "done", found["message"]
@@ -135,7 +135,7 @@ def test_base_and_tuned_model_say_what_peft_and_transformers_say(stack: Stack, a
 
 
 @pytest.mark.timeout(600)
-def test_an_answer_comes_while_every_slot_trains_and_what_cannot_be_is_said(stack: Stack, api: httpx.Client) -> None:
+def test_a_prediction_works_while_every_slot_trains_and_problems_are_reported(stack: Stack, api: httpx.Client) -> None:
     run = finished(stack, DYNAMIC)
     with stack.client() as client:
         busy = client.launch(LONG)["id"]

@@ -68,7 +68,7 @@ def adapter(stack: Stack, run: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.timeout(900)  # four short trainings, each with an import of torch
-def test_what_was_steered_survives_a_kill_and_forks_go_on_from_there(stack: Stack) -> None:
+def test_steering_survives_a_kill_and_forks_continue_from_it(stack: Stack) -> None:
     with stack.client() as client:
         run_id = client.launch(CONFIG, name="steered")["id"]
         wait_for("training to prune", lambda: client.run(run_id)["step"] >= 310, deadline_s=240)

@@ -43,11 +43,11 @@ def words_in(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["eval_accuracy", "SEQ_CLS", "label_column"])
-def test_the_words_are_those_of_the_task(name: str) -> None:
+def test_the_texts_are_those_of_the_task(name: str) -> None:
     assert any(name in words_in(ROOT / path) for path in OWN_FILES)
 
 
-def test_no_other_file_knows_what_only_a_task_knows() -> None:
+def test_no_other_file_knows_what_is_specific_to_a_task() -> None:
     found = {path.relative_to(ROOT).as_posix(): words_in(path) for path in SOURCES}
     assert found.keys() >= {*OWN_FILES, *PERMITTED}, "a permitted file is gone"
     strangers = {path: words - permitted_in(path) for path, words in found.items() if words - permitted_in(path)}
@@ -55,5 +55,5 @@ def test_no_other_file_knows_what_only_a_task_knows() -> None:
 
 
 @pytest.mark.parametrize(("path", "words"), PERMITTED.items())
-def test_a_permission_that_nobody_needs_goes(path: str, words: set[str]) -> None:
+def test_a_permission_that_is_not_needed_fails_the_test(path: str, words: set[str]) -> None:
     assert words_in(ROOT / path) == words

@@ -84,7 +84,7 @@ def started(request: pytest.FixtureRequest) -> Iterator[list[Up]]:
         one.end()
 
 
-def test_up_serves_ends_cleanly_and_goes_on_where_it_was_at_the_next_start(data_dir: Path, started: list[Up]) -> None:
+def test_up_serves_stops_cleanly_and_continues_at_the_next_start(data_dir: Path, started: list[Up]) -> None:
     port = str(free_port())
     first = Up(data_dir, "--port", port)
     started.append(first)
@@ -123,7 +123,7 @@ def test_taken_port_is_one_sentence_and_exit_code_1(data_dir: Path, started: lis
     assert f"Port {port} on 127.0.0.1" in started[0].text
 
 
-def test_data_folder_that_cannot_be_written_is_one_sentence_and_exit_code_1(tmp_path: Path, started: list[Up]) -> None:
+def test_read_only_data_folder_is_one_sentence_and_exit_code_1(tmp_path: Path, started: list[Up]) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     started.append(Up(blocked / "data", "--port", "0"))
@@ -149,7 +149,7 @@ def test_missing_server_is_one_sentence_and_exit_code_1(data_dir: Path, tmp_path
     assert "RANKSCOPE_BROKER_URL" in started[0].text
 
 
-def test_second_up_on_the_same_folder_is_refused(data_dir: Path, started: list[Up]) -> None:
+def test_second_up_on_the_same_data_folder_is_refused(data_dir: Path, started: list[Up]) -> None:
     started.append(Up(data_dir, "--port", "0"))
     address, _ = started[0].ready()
     started.append(Up(data_dir, "--port", "0"))
@@ -159,7 +159,7 @@ def test_second_up_on_the_same_folder_is_refused(data_dir: Path, started: list[U
     assert httpx.get(f"{address}/api/v1/system/health").status_code == 200
 
 
-def test_what_a_killed_up_left_behind_is_ended_by_the_next(data_dir: Path, started: list[Up]) -> None:
+def test_processes_of_a_killed_up_are_ended_by_the_next_one(data_dir: Path, started: list[Up]) -> None:
     started.append(Up(data_dir, "--port", "0"))
     started[0].ready()
     orphans = psutil.Process(started[0].process.pid).children(recursive=True)

@@ -145,7 +145,9 @@ def test_a_backup_made_while_events_are_written_has_no_gap(make: Make, tmp_path:
     engine.dispose()
 
 
-def test_an_installation_with_runs_is_only_replaced_on_demand_and_its_files_stay(make: Make, tmp_path: Path) -> None:
+def test_an_installation_with_runs_is_replaced_only_on_request_and_its_files_are_kept(
+    make: Make, tmp_path: Path
+) -> None:
     old, new, file = make("sqlite"), make("sqlite"), tmp_path / "b.tar.gz"
     fill(old)
     write_backup(old, file)
@@ -165,7 +167,7 @@ def test_an_installation_with_runs_is_only_replaced_on_demand_and_its_files_stay
     assert other not in str(rows(new))
 
 
-def test_what_is_no_whole_backup_is_refused_and_changes_nothing(make: Make, tmp_path: Path) -> None:
+def test_incomplete_backup_is_refused_and_changes_nothing(make: Make, tmp_path: Path) -> None:
     old, new, file = make("sqlite"), make("sqlite"), tmp_path / "b.tar.gz"
     fill(old)
     write_backup(old, file)

@@ -105,7 +105,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         (b"a: " + b"x" * 600_000, "larger than 500,000 bytes"),
     ],
 )
-def test_configuration_that_cannot_be_read_is_one_sentence_with_its_place(
+def test_configuration_that_cannot_be_parsed_is_one_sentence_with_its_position(
     command: Command, tmp_path: Path, text: str | bytes, says: str
 ) -> None:
     path = tmp_path / "config.yaml"
@@ -117,7 +117,7 @@ def test_configuration_that_cannot_be_read_is_one_sentence_with_its_place(
     assert says in sentence(command("launch", "-", input=text))
 
 
-def test_file_that_is_not_there_or_no_file_is_one_sentence(command: Command, tmp_path: Path) -> None:
+def test_missing_file_or_folder_is_reported_in_one_sentence(command: Command, tmp_path: Path) -> None:
     assert "No such file" in sentence(command("launch", tmp_path / "none.yaml"))
     assert "directory" in sentence(command("launch", tmp_path))
 
@@ -150,7 +150,7 @@ values = some.recursive(
 
 @given(value=values)
 @limits(max_examples=150, deadline=None)
-def test_what_yaml_and_json_write_is_read_back_alike(value: Any) -> None:
+def test_yaml_and_json_are_read_back_unchanged(value: Any) -> None:
     assert parse(json.dumps(value), "x") == value
     assert parse(json.dumps({"x": value}), "x") == {"x": value}
     assert parse(yaml.safe_dump(value, allow_unicode=True), "x") == value
@@ -158,7 +158,7 @@ def test_what_yaml_and_json_write_is_read_back_alike(value: Any) -> None:
 
 @given(text=some.text(max_size=60) | some.text("[]{}:,-&*!'\"#|>%@`?\n\t <ab1.e+", max_size=60))
 @limits(max_examples=300, deadline=None)
-def test_no_text_whatsoever_is_more_than_a_value_or_a_sentence(text: str) -> None:
+def test_every_text_is_parsed_or_rejected_with_a_sentence(text: str) -> None:
     with contextlib.suppress(UnreadableText):
         json.dumps(parse(text, "x"), allow_nan=False, ensure_ascii=False).encode()
 
@@ -220,7 +220,7 @@ def other() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("arguments", EVERY, ids=" ".join)
-def test_every_command_says_in_a_sentence_that_the_server_is_away_or_refuses(
+def test_every_command_reports_an_unreachable_or_refusing_server_in_one_sentence(
     command: Command, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -246,12 +246,12 @@ def test_every_command_says_in_a_sentence_that_the_server_is_away_or_refuses(
     assert "RANKSCOPE_PORT" in sentence(command(*arguments, input=config))
 
 
-def test_run_id_is_no_path(command: Command) -> None:
+def test_run_id_is_not_a_path(command: Command) -> None:
     for run_id in ("../queue", "a/b", "?x", "#", "é", "\x1b[31m", "x" * 300):
         sentence(command("stop", run_id))
 
 
-def test_nothing_of_a_run_acts_on_the_terminal(command: Command, server: Server, launch: Callable[..., str]) -> None:
+def test_no_text_of_a_run_controls_the_terminal(command: Command, server: Server, launch: Callable[..., str]) -> None:
     run_id = launch()
     engine = server.app.state.resources.engine
     odd = "\x1b]0;owned\x07\x1b[2J red\u202e \x9b31m\nsecond line"
@@ -265,7 +265,7 @@ def test_nothing_of_a_run_acts_on_the_terminal(command: Command, server: Server,
     assert json.loads(command("runs", "--json").stdout)["items"][0]["name"] == odd
 
 
-def test_printable_text_stays_as_it_is() -> None:
+def test_printable_text_is_unchanged() -> None:
     for text in ("plain", "über 日本 🎈", "👩‍👩‍👧", "a\\b", "'quoted'", " space "):
         assert printable(text) == text
     assert printable("a\x1b[31m\n\x00\u202eb") == "a\\x1b[31m\\n\\x00\\u202eb"
@@ -275,7 +275,7 @@ def ends_with(numbers: Sequence[int], last: int) -> bool:
     return bool(numbers) and numbers[-1] == last
 
 
-def test_watch_goes_on_over_breaks_and_shows_each_event_once(settings: Settings) -> None:
+def test_watch_reconnects_and_shows_each_event_once(settings: Settings) -> None:
     port = free_port()
     server = start_server(settings, port=port)
     engine = create_engine(settings.resolved_database_url)

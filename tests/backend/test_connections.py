@@ -166,7 +166,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def test_connection_that_does_not_finish_its_request_is_closed_and_one_that_streams_is_not() -> None:
+def test_connection_with_an_unfinished_request_is_closed_but_a_stream_is_not() -> None:
     with served(echo, most_connections=100, head_timeout_s=0.3, body_timeout_s=0.3) as port:
         stream = b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
         with connected(port, [stream, b"", b"GET / HT", LONG_BODY]) as (streaming, *unfinished):
@@ -176,7 +176,7 @@ def test_connection_that_does_not_finish_its_request_is_closed_and_one_that_stre
             assert not is_closed(streaming)
 
 
-def test_body_that_comes_slowly_but_goes_on_is_read_to_its_end() -> None:
+def test_body_that_arrives_slowly_but_steadily_is_read_completely() -> None:
     with (
         served(echo, most_connections=100, head_timeout_s=0.5, body_timeout_s=0.5) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False, timeout=20) as client,
@@ -193,7 +193,7 @@ def test_body_that_comes_slowly_but_goes_on_is_read_to_its_end() -> None:
             assert client.post("/", content=b"x" * length).text == str(length)
 
 
-def test_where_every_connection_is_being_answered_the_newest_is_refused() -> None:
+def test_the_newest_connection_is_refused_if_all_are_busy() -> None:
     stream = b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
     with served(echo, most_connections=5) as port, connected(port, [stream] * 5) as streaming:
         for connection in streaming:
@@ -215,7 +215,7 @@ def test_where_every_connection_is_being_answered_the_newest_is_refused() -> Non
         (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
     ],
 )
-def test_what_is_not_http_is_answered_with_a_problem(said: bytes, status: int) -> None:
+def test_invalid_http_is_answered_with_a_problem(said: bytes, status: int) -> None:
     with served(echo, most_connections=5) as port, connected(port, [said]) as (connection,):
         answer = b""
         with contextlib.suppress(ConnectionError):

@@ -22,7 +22,7 @@ from tests.backend.store_setup import append, losses, read_run, training_run
 from tests.stack import wait_for
 
 
-def test_leases_lapse_by_what_is_seen_and_not_by_any_clock_on_the_wall() -> None:
+def test_leases_lapse_by_observation_and_not_by_a_wall_clock() -> None:
     watch = LeaseWatch(after_s=10)
     # The other host's clock is a day behind: its leases look long over, and are not.
     renewed = [Lease("a", 1, 100.0 + beat) for beat in range(8)]
@@ -43,7 +43,7 @@ class Clock:
         return self.now
 
 
-def test_server_takes_a_run_back_that_no_worker_has_taken_for_two_leases(engine: Engine) -> None:
+def test_server_takes_back_a_run_after_two_lease_periods_without_a_worker(engine: Engine) -> None:
     clock = Clock()
     reaper = Reaper(engine, Settings(lease_s=30), lambda _run_id: None, clock)
     lost, renewed = training_run(engine), training_run(engine)
@@ -65,7 +65,7 @@ def test_server_takes_a_run_back_that_no_worker_has_taken_for_two_leases(engine:
     assert reaper.reap() == []
 
 
-def test_stop_of_a_run_whose_worker_is_gone_comes_to_its_end(engine: Engine) -> None:
+def test_stop_of_a_run_that_lost_its_worker_completes(engine: Engine) -> None:
     clock = Clock()
     reaper = Reaper(engine, Settings(lease_s=30), lambda _run_id: None, clock)
     lost = training_run(engine)
@@ -77,7 +77,7 @@ def test_stop_of_a_run_whose_worker_is_gone_comes_to_its_end(engine: Engine) -> 
     assert read_run(engine, lost.run_id).status == "stopped"
 
 
-def test_server_reaps_by_itself_whatever_goes_wrong_with_a_look(
+def test_server_keeps_reaping_after_any_error(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     reap: Callable[[Reaper], list[str]] = Reaper.reap

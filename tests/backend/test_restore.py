@@ -156,7 +156,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_member_that_does_not_belong_there_is_refused(made: Made, empty: Settings, name: str) -> None:
+def test_an_archive_member_that_does_not_belong_there_is_refused(made: Made, empty: Settings, name: str) -> None:
     refuse(empty, made.with_members(file(name)))
 
 
@@ -178,11 +178,11 @@ def test_links_and_special_files_are_refused(made: Made, empty: Settings, kind: 
     refuse(empty, made.with_members(special(name, kind, target)), "link or a special file")
 
 
-def test_a_link_as_a_folder_on_the_way_is_refused(made: Made, empty: Settings) -> None:
+def test_a_link_as_a_parent_folder_is_refused(made: Made, empty: Settings) -> None:
     refuse(empty, made.with_members(special("runs/abc", tarfile.SYMTYPE, "/tmp"), file("runs/abc/attempt-1/log.txt")))
 
 
-def test_members_that_come_twice_or_in_other_case_are_refused(made: Made, empty: Settings) -> None:
+def test_repeated_members_are_refused_in_any_case(made: Made, empty: Settings) -> None:
     log = f"runs/{made.run_id}/attempt-1/log.txt"
     refuse(empty, made.with_members(file(log)), "twice")
     refuse(empty, made.with_members(file(log.replace("log", "LOG"))), "twice")
@@ -258,7 +258,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("statements", BAD_ROWS.values(), ids=BAD_ROWS)
-def test_a_database_with_what_cannot_be_is_refused(made: Made, empty: Settings, statements: list[str]) -> None:
+def test_a_database_with_invalid_rows_is_refused(made: Made, empty: Settings, statements: list[str]) -> None:
     source = made.with_sql(*statements)
     refuse_rows(empty, source)
 
@@ -278,7 +278,7 @@ def refuse_rows(settings: Settings, source: Path) -> None:
 @pytest.mark.parametrize(
     "note", [b"", b"{}", b"[]", b"\xff", b"null", b'{"format": 1}', b"[" * 100_000, b"x" * 100_000], ids=range(8)
 )
-def test_a_note_that_says_something_else_is_refused(made: Made, empty: Settings, note: bytes) -> None:
+def test_an_invalid_backup_note_is_refused(made: Made, empty: Settings, note: bytes) -> None:
     refuse(empty, made.replaced({"backup.json": note}))
 
 
@@ -287,7 +287,7 @@ def test_a_note_with_other_values_is_refused(made: Made, empty: Settings, change
     refuse(empty, made.replaced({"backup.json": made.note(made.content("database.db"), **changes)}))
 
 
-def test_what_is_no_database_is_refused(made: Made, empty: Settings) -> None:
+def test_file_that_is_not_a_database_is_refused(made: Made, empty: Settings) -> None:
     for content in (b"", b"SQLite format 3\x00" + bytes(4096), os.urandom(8192)):
         refuse(empty, made.replaced({"database.db": content, "backup.json": made.note(content)}))
 
@@ -305,7 +305,7 @@ def test_links_in_the_data_folder_are_moved_and_not_followed(made: Made, empty: 
     assert rows(empty) == made.rows
 
 
-def test_files_of_runs_that_are_in_no_table_are_left_out(made: Made, empty: Settings) -> None:
+def test_files_of_runs_that_are_not_in_the_database_are_left_out(made: Made, empty: Settings) -> None:
     restore_backup(empty, made.with_members(file("runs/latecomer/attempt-1/log.txt")))
     assert [path.name for path in empty.runs_dir.iterdir()] == [made.run_id]
 
@@ -349,7 +349,7 @@ def test_nothing_starts_on_a_restore_that_was_cut_off(made: Made, empty: Setting
         pass
 
 
-def test_a_backup_takes_neither_links_nor_the_token_along(made: Made, tmp_path: Path) -> None:
+def test_a_backup_contains_neither_links_nor_the_token(made: Made, tmp_path: Path) -> None:
     old = Settings(_env_file=None, data_dir=made.folder / "old")
     (old.data_dir / "token").write_text("the secret of this place")
     attempt = old.attempt_dir(made.run_id, 1)
@@ -385,7 +385,7 @@ def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:
 Launch = Callable[..., str]
 
 
-def test_no_download_leads_out_of_the_runs_folder(api: Any, server: Any, launch: Launch) -> None:
+def test_no_download_leaves_the_runs_folder(api: Any, server: Any, launch: Launch) -> None:
     """A link `log.txt -> ../../../token` brought the token into the bundle."""
     run_id = launch()
     settings = server.settings

@@ -6,7 +6,7 @@ import socket
 from rankscope.serve import bound_socket
 
 
-def test_small_answers_are_not_held_back() -> None:
+def test_small_responses_are_not_delayed() -> None:
     """Without TCP_NODELAY an answer in two parts waits for the client's acknowledgement, which takes 40 ms."""
 
     async def is_without_delay() -> bool:

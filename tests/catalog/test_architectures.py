@@ -9,7 +9,7 @@ from rankscope.catalog.models.config import ACTIVATIONS, check_options
 from rankscope.catalog.models.files import UnusableModel
 
 
-def test_file_of_architectures_is_what_its_script_writes(script: ModuleType) -> None:
+def test_architectures_file_equals_the_output_of_its_script(script: ModuleType) -> None:
     """After an update of transformers: run scripts/model_architectures.py."""
     written = json.loads(script.TARGET.read_text(encoding="utf-8"))
     made = json.loads(script.as_text(script.everything()))
@@ -24,7 +24,7 @@ def test_every_kind_of_text_classifier_is_known(script: ModuleType) -> None:
     assert unknown <= {"cohere_compass_text", "layoutlmv2"}
 
 
-def test_activations_are_those_of_transformers() -> None:
+def test_activations_equal_those_of_transformers() -> None:
     from transformers.activations import ACT2FN
 
     assert set(ACT2FN) == ACTIVATIONS

@@ -11,7 +11,7 @@ from tests.stack import wait_for
 LARGE = 1 << 30
 
 
-def test_many_that_ask_at_once_cause_one_reading() -> None:
+def test_concurrent_callers_share_one_read() -> None:
     reads: BackgroundReads[int] = BackgroundReads(keep=8)
     calls, may_end, asking = [], threading.Event(), threading.Semaphore(0)
 
@@ -52,7 +52,7 @@ def test_a_small_file_does_not_wait_for_a_large_one_and_large_ones_go_one_by_one
     assert [reads.get(name, lambda: "again", LARGE, timeout_s=20) for name in "ab"] == ["a", "b"]
 
 
-def test_what_fails_is_not_kept_and_what_is_old_is_let_go() -> None:
+def test_failures_are_not_cached_and_old_results_are_evicted() -> None:
     reads: BackgroundReads[int] = BackgroundReads(keep=2)
     with pytest.raises(ZeroDivisionError):
         reads.get(0, lambda: 1 // 0, 1, None)

@@ -101,7 +101,7 @@ def test_file_that_looks_like_a_model_is_listed_with_its_reason(models_dir: Path
     assert entry.next_step
 
 
-def test_what_is_not_a_model_is_passed_over(models_dir: Path) -> None:
+def test_entry_that_is_not_a_model_is_ignored(models_dir: Path) -> None:
     make_folder(models_dir / ".hidden")
     (models_dir / "README.md").write_text("hello")
     (models_dir / ".DS_Store").write_bytes(b"x")
@@ -115,7 +115,7 @@ def test_what_is_not_a_model_is_passed_over(models_dir: Path) -> None:
     "name",
     [b"bytes-\xff\xfe", b"two\nlines", b"bell\x07", "separator\u2028".encode(), b"n" * 250, "\u202eabc".encode()],
 )
-def test_folder_with_an_odd_name_is_listed_in_plain_text_with_what_to_do(models_dir: Path, name: bytes) -> None:
+def test_folder_with_an_unusual_name_is_listed_with_a_next_step(models_dir: Path, name: bytes) -> None:
     shutil.copytree(models_dir / "good", os.path.join(os.fsencode(models_dir), name).decode("utf-8", "surrogateescape"))
     entries = [entry for entry in Models(models_dir).all() if entry.id not in ("minilm", "local:good")]
     (entry,) = entries
@@ -150,7 +150,7 @@ def test_link_to_a_model_folder_elsewhere_is_a_model(models_dir: Path, tmp_path:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_folder_that_may_not_be_read_is_listed_and_usable_once_it_may(models_dir: Path) -> None:
+def test_unreadable_folder_is_listed_and_usable_once_it_is_readable(models_dir: Path) -> None:
     bad = make_folder(models_dir / "bad")
     models = Models(models_dir)
     bad.chmod(0)
@@ -166,7 +166,7 @@ def test_folder_that_may_not_be_read_is_listed_and_usable_once_it_may(models_dir
     "wanted",
     ["local:", "local:.", "local:..", "local:../models/good", "local:good/", "local:a\0b", "local:\ud800", "good", ""],
 )
-def test_id_that_is_no_name_of_a_folder_is_unknown(models_dir: Path, wanted: str) -> None:
+def test_id_that_is_not_a_folder_name_is_unknown(models_dir: Path, wanted: str) -> None:
     with pytest.raises(UnknownName):
         Models(models_dir).find(wanted, "config.model.id")
 
@@ -192,7 +192,7 @@ def test_model_is_looked_up_without_reading_any_other(models_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json"])
-def test_large_vocabulary_is_looked_into_when_the_model_is_used_and_not_to_list_it(models_dir: Path, name: str) -> None:
+def test_large_vocabulary_is_checked_when_the_model_is_used_but_not_to_list_it(models_dir: Path, name: str) -> None:
     folder = make_folder(models_dir / "large")
     (folder / "vocab.txt").unlink()
     (folder / "merges.txt").write_text("")
@@ -223,7 +223,7 @@ def test_more_models_than_are_listed_say_so_and_can_still_be_used(tmp_path: Path
     assert Models(models_dir).find("local:zz", "config.model.id").problem is None
 
 
-def test_change_of_a_file_is_seen_at_once_even_when_its_time_is_set_back(models_dir: Path) -> None:
+def test_change_of_a_file_is_detected_even_if_its_mtime_is_restored(models_dir: Path) -> None:
     models = Models(models_dir)
     path = models_dir / "good" / "config.json"
     assert models.find("local:good", "config.model.id").problem is None
@@ -295,5 +295,5 @@ def test_any_bytes_in_any_file_leave_the_list_and_the_good_model(
             odd.unlink()
 
 
-def test_catalogue_without_a_models_folder_is_the_demo_alone(tmp_path: Path) -> None:
+def test_catalogue_without_a_models_folder_has_only_the_demo(tmp_path: Path) -> None:
     assert {entry.id for entry in Catalog(Settings(data_dir=tmp_path)).models()} <= {"minilm"}

@@ -65,7 +65,7 @@ def left_out(counts: SplitCounts) -> list[tuple[str, int, tuple[int, ...]]]:
 
 
 @pytest.mark.parametrize("empty", ["", "  ", '""', "NaN", "nan", "null", "NULL", "<NA>", "#N/A"])
-def test_a_missing_label_in_a_csv_file_is_no_class(divide: Divide, empty: str) -> None:
+def test_a_missing_label_in_a_csv_file_is_not_a_class(divide: Divide, empty: str) -> None:
     counts = divide("rows.csv", csv_of("x", "y", empty, times=40))
     assert counts.labels == ["x", "y"]
     assert left_out(counts) == [("no label in column 'label'", 40, (4, 7, 10, 13, 16))]
@@ -73,14 +73,14 @@ def test_a_missing_label_in_a_csv_file_is_no_class(divide: Divide, empty: str) -
 
 
 @pytest.mark.parametrize("empty", ["null", "NaN", '""', '"  "'])
-def test_a_missing_label_in_json_lines_is_no_class(divide: Divide, empty: str) -> None:
+def test_a_missing_label_in_json_lines_is_not_a_class(divide: Divide, empty: str) -> None:
     counts = divide("rows.jsonl", json_of('"x"', '"y"', empty, times=40) + '{"text": "no label at all"}\n')
     assert counts.labels == ["x", "y"]
     assert [(each.reason, each.rows) for each in counts.left_out] == [("no label in column 'label'", 41)]
 
 
 @pytest.mark.parametrize("word", ["None", "N/A", "none", "NA", "(null)", "\\N", "#VALUE!", "undefined"])
-def test_words_that_people_use_for_a_class_stay_one_and_are_said(divide: Divide, word: str) -> None:
+def test_words_that_may_be_a_class_are_kept_with_a_warning(divide: Divide, word: str) -> None:
     counts = divide("rows.csv", csv_of("x", "y", word, times=40))
     assert counts.labels == sorted(["x", "y", word])
     (warning,) = counts.warnings
@@ -88,7 +88,7 @@ def test_words_that_people_use_for_a_class_stay_one_and_are_said(divide: Divide,
     assert divide("rows.jsonl", json_of('"x"', '"y"', json.dumps(word), times=40)).labels == counts.labels
 
 
-def test_missing_texts_are_left_out_and_never_become_words(divide: Divide, catalog: Catalog) -> None:
+def test_missing_texts_are_left_out_and_never_become_text(divide: Divide, catalog: Catalog) -> None:
     rows = json_of('"x"', '"y"', times=40)
     for text in ('"text": null, ', '"text": "", ', '"text": " \\t ", ', '"text": NaN, ', ""):
         rows += f'{{{text}"label": "x"}}\n'
@@ -100,13 +100,13 @@ def test_missing_texts_are_left_out_and_never_become_words(divide: Divide, catal
     assert not {"", "NaN", "null"} & {row["text"] for row in [*parts.train, *parts.evaluation]}
 
 
-def test_half_a_pair_is_left_out(divide: Divide) -> None:
+def test_incomplete_pair_is_left_out(divide: Divide) -> None:
     content = "a,b,label\n" + "".join(f"one {n},{'' if n % 10 == 0 else f'two {n}'},{'xy'[n % 2]}\n" for n in range(60))
     counts = divide("pairs.csv", content, text_columns=["a", "b"])
     assert left_out(counts) == [("no text in column 'a' or 'b'", 6, (2, 12, 22, 32, 42))]
 
 
-def test_rows_without_a_group_stay_together_and_are_said(divide: Divide) -> None:
+def test_rows_without_a_group_form_one_group_with_a_warning(divide: Divide) -> None:
     content = "text,label,film\n" + "".join(f"t {n},{'xy'[n % 2]},{n % 30 or ''}\n" for n in range(300))
     counts = divide("rows.csv", content, group_column="film")
     assert counts.warnings == ("10 rows have no 'film'; they are treated as one group.",)
@@ -115,7 +115,7 @@ def test_rows_without_a_group_stay_together_and_are_said(divide: Divide) -> None
 # ---------------------------------------------------------------- spelled in several ways
 
 
-def test_numbers_that_are_equal_are_one_class_and_it_is_said(divide: Divide) -> None:
+def test_equal_numbers_are_one_class_with_a_warning(divide: Divide) -> None:
     counts = divide("rows.jsonl", json_of("1", "1.0", '"1"', "0", "0.0", '" 0 "', times=30))
     assert counts.labels == ["0", "1"]
     assert sum(each.train_rows + each.eval_rows for each in counts.classes) == 180
@@ -123,13 +123,13 @@ def test_numbers_that_are_equal_are_one_class_and_it_is_said(divide: Divide) -> 
     assert divide("rows.csv", csv_of("1", "1.0", "0", times=30)).labels == ["0", "1"]
 
 
-def test_a_number_that_is_spelled_in_one_way_keeps_it(divide: Divide) -> None:
+def test_a_number_with_one_spelling_keeps_it(divide: Divide) -> None:
     assert divide("floats.jsonl", json_of("1.0", "0.0", times=30)).labels == ["0.0", "1.0"]
     assert divide("codes.csv", csv_of("007", "7", "1e2", "100", times=30)).labels == ["007", "100", "1e2", "7"]
     assert divide("truth.jsonl", json_of("true", "false", times=30)).labels == ["false", "true"]
 
 
-def test_classes_that_differ_in_capitals_or_spaces_are_said(divide: Divide) -> None:
+def test_classes_that_differ_only_in_case_or_spaces_are_a_warning(divide: Divide) -> None:
     counts = divide("rows.csv", csv_of("Fresh", "fresh", "rotten", " rotten ", times=30))
     assert counts.labels == ["Fresh", "fresh", "rotten"]
     assert [w for w in counts.warnings if "'Fresh' and 'fresh' differ only in case, spaces" in w]
@@ -159,13 +159,13 @@ def test_names_of_columns_are_found_with_spaces_and_capitals(divide: Divide, cat
         (tuple(f"user {n}" for n in range(100)), "has 100 classes in 300 rows. If they are ids, choose another column"),
     ],
 )
-def test_classes_that_are_easily_a_mistake_are_said(divide: Divide, labels: tuple[str, ...], sentence: str) -> None:
+def test_classes_that_may_be_a_mistake_are_warnings(divide: Divide, labels: tuple[str, ...], sentence: str) -> None:
     counts = divide("rows.csv", csv_of(*labels, times=3 if len(labels) == 100 else 30))
     assert counts.labels == sorted(labels)
     assert [warning for warning in counts.warnings if sentence in warning], counts.warnings
 
 
-def test_an_accent_that_is_a_character_of_its_own_makes_no_other_class(divide: Divide, catalog: Catalog) -> None:
+def test_a_combining_accent_does_not_make_another_class(divide: Divide, catalog: Catalog) -> None:
     counts = divide("rows.csv", csv_of("caf\u00e9", "cafe\u0301", "bar", times=30))
     assert counts.labels == ["bar", "caf\u00e9"]
     assert [w for w in counts.warnings if r"'cafe\u0301' and 'caf\xe9' are the same class, 'café'" in w], (
@@ -213,7 +213,7 @@ def test_an_accent_that_is_a_character_of_its_own_makes_no_other_class(divide: D
         ),
     ],
 )
-def test_what_holds_no_classes_is_refused_by_name_and_count(
+def test_column_without_classes_is_refused_by_name_and_count(
     divide: Divide, name: str, content: str, words: str
 ) -> None:
     with pytest.raises(BadInput) as refused:
@@ -239,7 +239,7 @@ def test_texts_that_are_all_the_same_are_refused(divide: Divide) -> None:
     assert "the same in all 40 rows" in refused.value.problems[0].message
 
 
-def test_a_class_of_one_row_is_said(divide: Divide) -> None:
+def test_a_class_with_one_row_is_a_warning(divide: Divide) -> None:
     counts = divide("rows.csv", csv_of("x", "y", times=40) + "rare one,z\n")
     assert [w for w in counts.warnings if "only one row has the class 'z'" in w]
 
@@ -253,7 +253,7 @@ def test_without_a_usual_name_the_column_has_to_be_chosen(divide: Divide) -> Non
     assert divide("rows.csv", csv_of("x", "y", header="text,opinion"), label_column="opinion").labels == ["x", "y"]
 
 
-def test_drawing_fewer_rows_counts_those_that_are_drawn(divide: Divide) -> None:
+def test_sampling_fewer_rows_counts_the_sampled_ones(divide: Divide) -> None:
     counts = divide("rows.csv", csv_of("x", "y", times=200), max_train_rows=50, max_eval_rows=7)
     assert (counts.train_rows, counts.eval_rows) == (50, 7)
 
@@ -261,7 +261,7 @@ def test_drawing_fewer_rows_counts_those_that_are_drawn(divide: Divide) -> None:
 # ---------------------------------------------------------------- runs of earlier versions
 
 
-def test_what_a_run_was_launched_with_is_compared_with_what_is_there_now(divide: Divide) -> None:
+def test_inputs_at_launch_are_compared_with_the_current_ones(divide: Divide) -> None:
     counts = divide("rows.csv", csv_of("x", "y", "", times=40))
     now = (counts.labels, counts.train_rows, counts.eval_rows)
     environment: Environment = {"labels": counts.labels, "train_rows": counts.train_rows, "eval_rows": counts.eval_rows}

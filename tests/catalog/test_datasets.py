@@ -79,7 +79,7 @@ def texts(entry: DatasetEntry, column: str = "text") -> list[str]:
         ("lines.ndjson", '{"text": "ä b", "label": "x"}\n{"label": "y", "text": "c"}', "UTF-8", None),
     ],
 )
-def test_what_programs_write_is_read(
+def test_formats_that_programs_write_are_read(
     write: Write, name: str, content: str | bytes, encoding: str, separator: str | None
 ) -> None:
     entry = write(name, content)
@@ -98,7 +98,7 @@ def test_commas_in_the_texts_of_a_semicolon_file_and_the_other_way_round_do_not_
     assert (commas.separator, texts(commas)) == (",", ["good; really", "well; well"])
 
 
-def test_json_rows_may_lack_fields_and_bring_others(write: Write) -> None:
+def test_json_rows_may_lack_fields_and_have_others(write: Write) -> None:
     entry = write("rows.jsonl", '{"text": "a b", "label": 1}\n{"label": 2, "text": "c", "more": [1]}\n{"text": "d"}\n')
     assert (entry.columns, entry.rows) == (("text", "label", "more"), 3)
     assert [row["more"] for row in entry.first_rows(3)] == ["", "[…]", ""]
@@ -163,7 +163,7 @@ DEEP = "[" * 200_000
         ("reviews", "text,label\na,b\n", "ends with ''"),
     ],
 )
-def test_what_cannot_be_read_is_listed_with_reason_and_next_step(
+def test_unreadable_file_is_listed_with_reason_and_next_step(
     settings: Settings, write: Write, name: str, content: str | bytes, words: str
 ) -> None:
     make_reviews(settings.datasets_dir / "good.csv")
@@ -178,7 +178,7 @@ def test_what_cannot_be_read_is_listed_with_reason_and_next_step(
     assert Catalog(settings).dataset("local:good.csv").rows == 240
 
 
-def test_what_is_no_file_is_refused_without_being_opened(settings: Settings) -> None:
+def test_entry_that_is_not_a_file_is_refused_without_opening_it(settings: Settings) -> None:
     folder = settings.datasets_dir
     os.mkfifo(folder / "pipe.csv")  # opening it would block for ever
     os.mkfifo(folder / "pipe.jsonl")
@@ -205,7 +205,7 @@ def test_what_is_no_file_is_refused_without_being_opened(settings: Settings) -> 
             Catalog(settings).dataset(dataset_id)
 
 
-def test_hidden_files_notes_and_code_are_passed_over(settings: Settings) -> None:
+def test_hidden_files_notes_and_code_are_ignored(settings: Settings) -> None:
     for name in (".DS_Store", "._reviews.csv", ".hidden.csv", "README.md", "README", "make.py", "reviews.csv~"):
         (settings.datasets_dir / name).write_bytes(b"\0\x05\x16\x07")
     assert [id for id in listed(settings) if id.startswith("local:")] == []
@@ -222,9 +222,7 @@ def test_hidden_files_notes_and_code_are_passed_over(settings: Settings) -> None
         ("zero\u200bwidth.csv".encode(), "invisible character"),
     ],
 )
-def test_a_name_that_no_run_could_hold_is_refused_in_letters_that_json_takes(
-    settings: Settings, name: bytes, words: str
-) -> None:
+def test_an_invalid_file_name_is_refused_with_a_printable_id(settings: Settings, name: bytes, words: str) -> None:
     Path(os.fsdecode(os.fsencode(settings.datasets_dir) + b"/" + name)).write_text("text,label\na,b\nc,d\n")
     (entry,) = (entry for id, entry in listed(settings).items() if id.startswith("local:"))
     assert words in (entry.problem or "")
@@ -243,7 +241,7 @@ def test_unusual_names_that_are_text_work(settings: Settings, write: Write, name
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_refused_until_it_has_it(settings: Settings, write: Write) -> None:
+def test_an_unreadable_file_is_refused_until_it_is_readable(settings: Settings, write: Write) -> None:
     write("closed.csv", "text,label\na,b\nc,d\n")
     path = settings.datasets_dir / "closed.csv"
     path.chmod(0)
@@ -252,7 +250,7 @@ def test_a_file_without_permission_is_refused_until_it_has_it(settings: Settings
     assert listed(settings)["local:closed.csv"].problem is None
 
 
-def test_a_datasets_folder_that_is_a_file_is_said_and_leaves_the_demo_alone(settings: Settings) -> None:
+def test_a_datasets_folder_that_is_a_file_is_reported_and_does_not_affect_the_demo(settings: Settings) -> None:
     settings.datasets_dir.rmdir()
     settings.datasets_dir.write_text("")
     demo, broken = Catalog(settings).datasets()
@@ -265,7 +263,7 @@ def test_a_datasets_folder_that_is_a_file_is_said_and_leaves_the_demo_alone(sett
 # ---------------------------------------------------------------- ids
 
 
-def test_files_that_differ_in_their_ending_are_two_data_sets(settings: Settings, write: Write) -> None:
+def test_files_that_differ_in_their_extension_are_two_data_sets(settings: Settings, write: Write) -> None:
     assert write("plain.csv", "text,label\na,b\nc,d\n").short_id == "local:plain"
     catalog = Catalog(settings)
     assert catalog.dataset("local:plain").id == "local:plain.csv"
@@ -281,7 +279,7 @@ def test_files_that_differ_in_their_ending_are_two_data_sets(settings: Settings,
         assert catalog.dataset("local:plain", fingerprint=entry.fingerprint) == entry
 
 
-def test_junk_beside_a_file_does_not_make_its_short_form_doubtful(settings: Settings, write: Write) -> None:
+def test_junk_next_to_a_file_does_not_make_its_short_id_ambiguous(settings: Settings, write: Write) -> None:
     write("plain.csv", "text,label\na,b\nc,d\n")
     for name in ("plain.tsv", "plain.json", "plain.ndjson", "plain.csv.gz"):
         (settings.datasets_dir / name).write_bytes(b"\0")
@@ -304,7 +302,7 @@ def test_junk_beside_a_file_does_not_make_its_short_form_doubtful(settings: Sett
         f"local:{'评' * 190}",
     ],
 )
-def test_an_unknown_id_names_what_there_is(settings: Settings, wanted: str) -> None:
+def test_an_unknown_id_lists_the_known_ones(settings: Settings, wanted: str) -> None:
     make_reviews(settings.datasets_dir / "reviews.csv")
     (settings.datasets_dir / ".h.csv").write_text("text,label\n")
     with pytest.raises(UnknownName) as error:
@@ -329,14 +327,14 @@ def test_an_unknown_id_names_what_there_is(settings: Settings, wanted: str) -> N
         ("Sentiment,TEXT\nx,a\ny,b\n", ("TEXT",), "Sentiment"),
     ],
 )
-def test_usual_columns_are_found_by_name_then_by_length_and_never_guessed(
+def test_default_columns_are_found_by_name_then_by_length_and_never_guessed(
     write: Write, content: str, text_columns: tuple[str, ...], label_column: str | None
 ) -> None:
     entry = write("rows.csv", content)
     assert (entry.problem, entry.text_columns, entry.target_column) == (None, text_columns, label_column)
 
 
-def test_a_column_of_lists_is_not_taken_for_the_text(write: Write) -> None:
+def test_a_column_of_lists_is_not_used_as_the_text(write: Write) -> None:
     entry = write("rows.jsonl", '{"text": ["a"], "label": "x", "body": "some words"}\n')
     assert (entry.text_columns, entry.target_column) == (("body",), "label")
 
@@ -352,7 +350,7 @@ def test_rotten_tomatoes_has_no_plots_no_doubles_and_a_film_for_each_row(setting
     assert all(row["movie_name"] for row in rows)
 
 
-def test_a_preview_is_cut_and_needs_no_more_of_the_file(write: Write) -> None:
+def test_a_preview_is_truncated_and_reads_only_the_start_of_the_file(write: Write) -> None:
     entry = write("rows.csv", f"text,label\n{'word ' * 2000},x\nb,\n" + "c,y\n" * 50_000)
     first, second = entry.first_rows(2)
     assert first["text"].endswith("…")
@@ -360,14 +358,16 @@ def test_a_preview_is_cut_and_needs_no_more_of_the_file(write: Write) -> None:
     assert second["label"] == ""
 
 
-def test_a_line_of_very_many_names_is_refused_at_once(write: Write) -> None:
+def test_a_line_with_too_many_names_is_refused_immediately(write: Write) -> None:
     names = [f"n{number}" for number in range(200_000)]
     assert "more than 1,000 columns" in (write("wide.csv", ",".join([*names, "n199999"]) + "\n1,2\n").problem or "")
     row = ", ".join(f'"{name}": 1' for name in [*names, "n199999"])
     assert "the name 'n199999' twice" in (write("wide.jsonl", f"{{{row}}}\n").problem or "")
 
 
-def test_the_columns_are_chosen_without_holding_a_thousand_long_rows(settings: Settings, write: Write) -> None:
+def test_the_columns_are_chosen_without_keeping_a_thousand_long_rows_in_memory(
+    settings: Settings, write: Write
+) -> None:
     write("long.csv", "text,label\n" + "".join(f"{'w ' * 300_000}{n},{'xy'[n % 2]}\n" for n in range(100)))
     catalog = Catalog(settings)
     tracemalloc.start()
@@ -382,7 +382,7 @@ def test_the_columns_are_chosen_without_holding_a_thousand_long_rows(settings: S
     assert peak < 30_000_000, "the file has 60 MB"
 
 
-def test_a_file_that_changes_between_being_found_and_being_divided_is_refused(settings: Settings, write: Write) -> None:
+def test_a_file_that_changes_between_listing_and_split_is_refused(settings: Settings, write: Write) -> None:
     write("rows.csv", "text,label\n" + "".join(f"text {n},{'xy'[n % 2]}\n" for n in range(100)))
     catalog = Catalog(settings)
     entry = catalog.dataset("local:rows.csv")

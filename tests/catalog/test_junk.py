@@ -141,7 +141,7 @@ def test_a_folder_full_of_junk_is_listed_with_reasons(catalog: Catalog) -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files=st.dictionaries(NAMES, contents(), max_size=6))
-def test_any_files_do_no_harm_and_are_explained(catalog: Catalog, files: dict[bytes, bytes]) -> None:
+def test_any_files_are_explained_and_affect_nothing_else(catalog: Catalog, files: dict[bytes, bytes]) -> None:
     with folder_of(catalog) as folder:
         for name, content in files.items():
             if name.lower() not in (b"reviews.csv", b"reviews.jsonl"):

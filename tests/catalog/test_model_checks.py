@@ -187,7 +187,7 @@ def test_text_length_is_lowered_to_what_the_model_takes_and_the_plan_says_so(
 @pytest.mark.parametrize(
     ("special", "is_usable"), [({"special": True}, True), ({"special": False}, False), ({}, False)]
 )
-def test_special_token_without_an_embedding_is_no_problem_because_no_text_gives_it(
+def test_special_token_without_an_embedding_is_accepted_because_no_text_contains_it(
     tmp_path: Path, special: dict[str, bool], is_usable: bool
 ) -> None:
     folder = make_folder(tmp_path / "models" / "good")
@@ -227,7 +227,7 @@ def test_model_with_a_name_of_an_unknown_layer_says_that_its_counts_are_an_estim
     assert any("estimate" in warning for warning in plan.warnings)
 
 
-def test_folder_that_vanishes_and_comes_back_is_never_an_error_for_the_others(tmp_path: Path) -> None:
+def test_folder_that_disappears_and_reappears_never_affects_the_others(tmp_path: Path) -> None:
     models_dir = tmp_path / "models"
     make_folder(models_dir / "good")
     models, failures, is_over = Models(models_dir), [], threading.Event()

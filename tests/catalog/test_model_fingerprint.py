@@ -45,7 +45,7 @@ def test_other_weights_of_the_same_shape_in_any_one_tensor_are_seen(folder: Path
 
 
 @pytest.mark.parametrize("name", ["config.json", "vocab.txt", "tokenizer_config.json", "added_tokens.json"])
-def test_change_of_configuration_or_tokenizer_is_seen(folder: Path, name: str) -> None:
+def test_change_of_configuration_or_tokenizer_is_detected(folder: Path, name: str) -> None:
     (folder / "tokenizer_config.json").write_text("{}")
     (folder / "added_tokens.json").write_text("{}")
     before = entry(folder).fingerprint
@@ -54,7 +54,7 @@ def test_change_of_configuration_or_tokenizer_is_seen(folder: Path, name: str) -
     assert not entry(folder).has_fingerprint(before)
 
 
-def test_other_files_other_times_and_another_place_leave_it_as_it_is(folder: Path) -> None:
+def test_other_files_times_and_locations_do_not_change_it(folder: Path) -> None:
     before = entry(folder).fingerprint
     (folder / "README.md").write_text("hello")
     (folder / "optimizer.pt").write_bytes(b"x")
@@ -65,7 +65,7 @@ def test_other_files_other_times_and_another_place_leave_it_as_it_is(folder: Pat
     assert entry(moved).fingerprint == before
 
 
-def test_fingerprint_of_an_earlier_version_is_compared_as_it_was_made(folder: Path) -> None:
+def test_fingerprint_of_an_earlier_version_is_compared_in_its_format(folder: Path) -> None:
     """config.json, and the name, size and header of each weight file."""
     content = (folder / "model.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
@@ -81,5 +81,5 @@ def test_fingerprint_of_an_earlier_version_is_compared_as_it_was_made(folder: Pa
 
 
 @pytest.mark.parametrize("stored", ["", "v2:", "v3:0", "nonsense"])
-def test_value_that_is_no_fingerprint_of_the_files_is_another(folder: Path, stored: str) -> None:
+def test_value_that_is_not_the_fingerprint_differs(folder: Path, stored: str) -> None:
     assert not entry(folder).has_fingerprint(stored)

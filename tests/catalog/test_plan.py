@@ -33,7 +33,7 @@ def config(method: dict[str, Any], **training: Any) -> RunConfig:
     )
 
 
-def test_plan_counts_what_the_method_really_trains_and_keeps(catalog: Catalog, tmp_path: Path) -> None:
+def test_plan_counts_what_the_method_trains_and_keeps(catalog: Catalog, tmp_path: Path) -> None:
     from transformers import AutoModelForSequenceClassification
 
     from dynamic_rank import create_method
@@ -84,7 +84,7 @@ def test_a_rank_pattern_fits_a_model_whose_files_lack_the_prefix(tmp_path: Path)
     assert plan.kept_parameters == 3 * (384 + 1536)
 
 
-def test_planned_budget_of_a_cut_falls_at_once(catalog: Catalog) -> None:
+def test_planned_budget_of_lora_shrink_falls_in_one_step(catalog: Catalog) -> None:
     method = {"name": "lora_shrink", "target_rank": 2, "shrink_at_ratio": 0.29}
     plan = make_plan(config(method, max_steps=100), catalog)
     assert plan.curve.points == [(0, 12 * 8), (29, 12 * 2), (100, 12 * 2)]
@@ -102,7 +102,7 @@ def test_planned_budget_of_a_cut_falls_at_once(catalog: Catalog) -> None:
         ({"name": "lora", "target_modules": ["query", "q_proj"]}, {"max_steps": 5}, "config.method.target_modules.1"),
     ],
 )
-def test_what_only_shows_against_model_and_data_is_refused(
+def test_options_that_do_not_fit_model_or_data_are_refused(
     catalog: Catalog, method: dict[str, Any], training: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(BadInput) as error:

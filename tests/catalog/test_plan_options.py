@@ -45,7 +45,7 @@ def refusal(catalog: Catalog, method: dict[str, Any], **training: Any) -> FieldP
 LORA = {"name": "lora", "rank": 2}
 
 
-def test_a_rank_that_shrinking_cannot_bear_is_refused_with_module_and_limit(catalog: Catalog) -> None:
+def test_a_rank_that_lora_shrink_cannot_use_is_refused_with_module_and_limit(catalog: Catalog) -> None:
     problem = refusal(catalog, {"name": "lora_shrink", "target_rank": 9})
     assert (problem.field, problem.value) == ("config.method.initial_rank", 36)
     assert problem.message == (
@@ -76,7 +76,9 @@ def test_eva_is_refused_where_it_could_not_find_its_directions(catalog: Catalog)
     ],
     ids=lambda method: method["name"],
 )
-def test_a_rank_above_a_matrix_is_a_warning_where_the_method_bears_it(catalog: Catalog, method: dict[str, Any]) -> None:
+def test_a_rank_above_a_matrix_is_a_warning_if_the_method_tolerates_it(
+    catalog: Catalog, method: dict[str, Any]
+) -> None:
     warnings = planned(catalog, method).warnings
     assert any(
         "is above the 32 that bert.encoder.layer.0.attention." in one and "(32 x 32) can use" in one for one in warnings
@@ -94,7 +96,7 @@ def test_a_rank_above_a_matrix_is_a_warning_where_the_method_bears_it(catalog: C
         ({"hardware": {"device": "cpu", "precision": "bf16"}}, "precision bf16 on a CPU is slower"),
     ],
 )
-def test_options_without_their_effect_are_named(catalog: Catalog, change: dict[str, Any], sentence: str) -> None:
+def test_options_without_effect_are_reported(catalog: Catalog, change: dict[str, Any], sentence: str) -> None:
     config = draft(LORA)
     config = {**config, **change, "training": config["training"] | change.get("training", {})}
     assert any(one.startswith(sentence) for one in make_plan(RunConfig.model_validate(config), catalog).warnings)
@@ -157,6 +159,6 @@ def test_a_value_of_another_type_is_refused_by_field(part: str, name: str, value
     assert problem.next_step
 
 
-def test_a_whole_number_may_stand_for_one_with_a_fraction() -> None:
+def test_an_integer_is_accepted_for_a_float() -> None:
     config = RunConfig.model_validate(draft(LORA, learning_rate=1, weight_decay=0))
     assert config.training.learning_rate == 1.0

@@ -38,14 +38,14 @@ def test_a_group_is_never_on_both_sides(make_dataset: Callable[[str], DatasetEnt
     assert 0.2 < len(parts.evaluation) / 500 < 0.4
 
 
-def test_rows_that_are_added_do_not_move_the_others(make_dataset: Callable[[str], DatasetEntry]) -> None:
+def test_added_rows_do_not_move_other_rows(make_dataset: Callable[[str], DatasetEntry]) -> None:
     before = split(make_dataset(numbered(200)), DataConfig(id="x"), DEFAULT_TASK)
     after = split(make_dataset(numbered(300)), DataConfig(id="x"), DEFAULT_TASK)
     assert [row for row in after.evaluation if row in before.train] == []
     assert all(row in after.evaluation for row in before.evaluation)
 
 
-def test_split_seed_makes_another_split_and_row_limits_hold(make_dataset: Callable[[str], DatasetEntry]) -> None:
+def test_split_seed_changes_the_split_and_row_limits_apply(make_dataset: Callable[[str], DatasetEntry]) -> None:
     entry = make_dataset(numbered(300))
     one, other = (
         split(entry, DataConfig(id="x"), DEFAULT_TASK),
@@ -67,7 +67,7 @@ def test_split_seed_makes_another_split_and_row_limits_hold(make_dataset: Callab
         ({"eval_fraction": 1e-6}, "data.eval_fraction", "Change it"),
     ],
 )
-def test_what_cannot_work_names_field_and_fix(
+def test_invalid_option_names_its_field_and_a_next_step(
     make_dataset: Callable[[str], DatasetEntry], data: dict[str, object], field: str, words: str
 ) -> None:
     config = RunConfig.model_validate(CONFIG | {"data": {"id": "x"} | data})

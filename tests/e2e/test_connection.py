@@ -53,7 +53,7 @@ def steps_come(page: Page) -> None:
     wait_for("new steps in the page", lambda: number(page.get_by_test_id("run-step"), "data-step") > step)
 
 
-def test_a_viewer_hears_of_a_server_that_is_away_and_sees_it_come_back(
+def test_a_viewer_is_notified_that_the_server_is_unreachable_and_sees_it_return(
     stack: Stack, page: Page, console: Console, tmp_path: Path
 ) -> None:
     with stack.client() as client:
@@ -138,7 +138,7 @@ def test_a_viewer_hears_of_a_server_that_is_away_and_sees_it_come_back(
         expect(page.get_by_test_id("run-status")).to_be_visible(timeout=PATIENCE_MS)
 
 
-def test_a_viewer_of_a_live_run_asks_little_and_an_alert_moves_nothing(stack: Stack, page: Page) -> None:
+def test_a_viewer_of_a_live_run_sends_few_requests_and_an_alert_shifts_nothing(stack: Stack, page: Page) -> None:
     with stack.client() as client:
         run = client.launch(CONFIG, name="watched")["id"]
     page.add_init_script(_SHIFTS)
@@ -177,7 +177,7 @@ def test_a_viewer_of_a_live_run_asks_little_and_an_alert_moves_nothing(stack: St
         picture(page, "alert")
 
 
-def test_the_steps_are_moved_through_beside_the_heatmap_and_by_keys(stack: Stack, page: Page) -> None:
+def test_the_steps_are_navigated_next_to_the_heatmap_and_by_keys(stack: Stack, page: Page) -> None:
     with stack.client() as client:
         run = client.launch(CONFIG, name="deep model")["id"]
     page.goto(f"{stack.url}/?token={TOKEN}")

@@ -49,7 +49,7 @@ def segment(page: Page, group: str, option: str) -> None:
     page.get_by_role("radiogroup", name=group).get_by_text(option, exact=True).click()
 
 
-def test_every_part_of_the_live_view(stack: Stack, page: Page, console: Console, tmp_path: Path) -> None:
+def test_every_part_of_the_live_view_works(stack: Stack, page: Page, console: Console, tmp_path: Path) -> None:
     with stack.client() as client:
         short = client.launch(CONFIG, name="finished run")["id"]
         live = client.launch(LONG, name="live run")["id"]

@@ -66,7 +66,7 @@ def picture(page: Page, name: str) -> None:
         page.set_viewport_size(wide)
 
 
-def test_a_person_launches_watches_compares_and_downloads(
+def test_user_launches_watches_compares_and_downloads(
     stack: Stack, page: Page, console: Console, tmp_path: Path
 ) -> None:
     # ------------------------------------------------ sign in: without a token, with a wrong one, with the right one

@@ -72,7 +72,7 @@ def test_yaml_that_is_not_valid_stops_the_launch_on_every_tab(form: Page, stack:
     assert launched(stack) == before
 
 
-def test_leaving_asks_by_link_back_and_reload(form: Page, stack: Stack) -> None:
+def test_leaving_with_edits_needs_confirmation_by_link_back_and_reload(form: Page, stack: Stack) -> None:
     form.goto(f"{stack.url}/")
     form.get_by_role("link", name="New run").first.click()
     form.wait_for_url("**/new")
@@ -196,7 +196,7 @@ def test_a_copy_of_a_steered_run_shows_that_it_repeats_the_steering(stack: Stack
     assert copy["tags"] == ["kept"]
 
 
-def test_without_the_server_nothing_is_launched_and_the_form_says_why(
+def test_without_the_server_nothing_is_launched_and_the_form_explains_it(
     form: Page, stack: Stack, console: Console
 ) -> None:
     console.expects_failed_requests = True

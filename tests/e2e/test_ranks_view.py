@@ -25,7 +25,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
-def test_a_person_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp_path: Path) -> None:
+def test_user_sees_where_the_rank_went_and_why(stack: Stack, page: Page, tmp_path: Path) -> None:
     with stack.client() as client:
         run_id = client.launch(CONFIG, name="ranks")["id"]
         wait_for("the run to be done", lambda: client.run(run_id)["status"] == "done", deadline_s=PATIENCE_S)

@@ -75,9 +75,7 @@ def kill_child(stack: Stack, run_id: str) -> None:
     next(child for child in children if run_id in child.cmdline()).kill()
 
 
-def test_states_are_shown_as_they_are_and_can_be_acted_on(
-    stack: Stack, page: Page, console: Console, tmp_path: Path
-) -> None:
+def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: Console, tmp_path: Path) -> None:
     with stack.client() as client:
         failing, first, second, third = (
             client.launch(CONFIG, name=name)["id"] for name in ("too large", "first", "second", "third")

@@ -18,7 +18,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
 
 
 @pytest.mark.timeout(3 * DEADLINE_S)  # above what the harness waits for: it says what it waited for, and how all stood
-def test_nothing_is_lost_whatever_is_killed(harness: Harness) -> None:
+def test_nothing_is_lost_whichever_process_is_killed(harness: Harness) -> None:
     breaches: list[Breach] = []
     damage = make_damage(breaches)
     # Alone with its run: each of these counts on being the only one that ends its attempts.

@@ -93,7 +93,7 @@ def test_the_largest_run_that_is_taken_is_answered_in_200_kilobytes(api: httpx.C
         ({"config": config_with(**{"method.name": "x" * 500_000})}, "config.method"),
     ],
 )
-def test_what_is_too_long_is_refused_by_its_field_in_a_short_answer(
+def test_too_long_values_are_refused_by_field_in_a_short_response(
     api: httpx.Client, changes: dict[str, Any], field: str
 ) -> None:
     answer = api.post("/api/v1/runs", json={"config": config_with(), **changes})
@@ -110,7 +110,7 @@ def test_of_a_thousand_problems_a_hundred_are_listed(api: httpx.Client) -> None:
     assert errors[-1]["message"] == "900 more problems are not listed"
 
 
-def test_a_run_is_steered_as_often_as_its_configuration_holds(
+def test_a_run_can_be_steered_up_to_the_limit_of_its_configuration(
     api: httpx.Client, launch: Launch, engine: Engine
 ) -> None:
     run_id = launch()
@@ -197,7 +197,7 @@ def test_a_page_of_events_ends_early_where_they_are_large_and_nothing_is_left_ou
     assert pages == 4
 
 
-def test_the_ledger_is_its_newest_ten_thousand_lines(api: httpx.Client, launch: Launch, engine: Engine) -> None:
+def test_the_ledger_has_its_newest_ten_thousand_lines(api: httpx.Client, launch: Launch, engine: Engine) -> None:
     run_id = launch()
     claimed = claim(engine)
     assert claimed is not None
@@ -215,7 +215,7 @@ def test_the_ledger_is_its_newest_ten_thousand_lines(api: httpx.Client, launch: 
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_run_stored_by_an_older_version_with_more_than_is_taken_now_is_still_shown(
+def test_a_run_of_an_older_version_above_todays_limits_is_still_shown(
     api: httpx.Client, launch: Launch, engine: Engine, tmp_path: Path
 ) -> None:
     run_id = launch()

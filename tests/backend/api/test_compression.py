@@ -25,11 +25,11 @@ from tests.stack import TOKEN
         ("", False),
     ],
 )
-def test_gzip_is_used_where_it_is_asked_for(header: str, is_accepted: bool) -> None:
+def test_gzip_is_used_if_the_client_accepts_it(header: str, is_accepted: bool) -> None:
     assert accepts_gzip(header) is is_accepted
 
 
-def test_each_part_can_be_read_as_it_comes_and_repeats_cost_little() -> None:
+def test_each_part_can_be_decompressed_immediately_and_repetitions_are_small() -> None:
     parts = [f'data: {{"kind": "metrics", "train_loss": {index / 7}}}\n\n'.encode() for index in range(200)]
 
     async def source() -> AsyncGenerator[bytes]:

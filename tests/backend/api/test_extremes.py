@@ -130,7 +130,7 @@ def test_no_value_of_any_parameter_makes_the_server_fail(
     assert called > 40 * len(values)
 
 
-def test_a_parameter_that_is_given_very_often_is_refused_or_answered(api: httpx.Client, run_id: str) -> None:
+def test_a_parameter_that_is_repeated_many_times_is_refused_or_answered(api: httpx.Client, run_id: str) -> None:
     for method, path, parameters in operations(api):
         if method != "GET":
             continue
@@ -175,7 +175,7 @@ BODIES: list[bytes] = [
 
 
 @pytest.mark.parametrize(("database_kind", "is_every_value"), ON_EACH_DATABASE)
-def test_no_body_makes_the_server_fail(api: httpx.Client, run_id: str, *, is_every_value: bool) -> None:
+def test_no_request_body_makes_the_server_fail(api: httpx.Client, run_id: str, *, is_every_value: bool) -> None:
     for method, path, _ in operations(api):
         if method not in ("POST", "PUT", "PATCH"):
             continue

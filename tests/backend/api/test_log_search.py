@@ -51,7 +51,7 @@ def test_the_unfinished_line_of_a_growing_log_is_left_for_later(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("at", [0, 1500, 50_000, 99_990])
-def test_of_an_endless_line_the_part_around_the_match_is_shown_once(tmp_path: Path, at: int) -> None:
+def test_the_part_of_an_endless_line_around_the_match_is_shown_once(tmp_path: Path, at: int) -> None:
     path = tmp_path / "log.txt"
     line = bytearray(b"." * 100_000)
     line[at : at + 6] = b"Needle"
@@ -63,7 +63,7 @@ def test_of_an_endless_line_the_part_around_the_match_is_shown_once(tmp_path: Pa
     assert len(shown) <= LINE_BYTES
 
 
-def test_search_begins_at_a_byte_and_says_where_to_go_on(tmp_path: Path) -> None:
+def test_search_starts_at_a_byte_and_returns_where_to_continue(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     path.write_text("x1\ny\nx2\nx3\n")
     first = search(path, "X", start=0, limit=2, is_growing=False)

@@ -18,7 +18,7 @@ def test_committed_document_is_up_to_date() -> None:
     assert openapi.TARGET.read_text(encoding="utf-8") == openapi.text(), "run `python -m rankscope.openapi`"
 
 
-def test_every_operation_has_a_name_of_its_own_a_sentence_and_problems() -> None:
+def test_every_operation_has_a_unique_name_a_description_and_problems() -> None:
     document = json.loads(openapi.text())
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert max(Counter(operation["operationId"] for operation in operations).values()) == 1

@@ -20,12 +20,12 @@ def database_kind() -> str:
     return "sqlite"  # nothing here is stored
 
 
-def test_every_method_has_a_half_in_the_contract_and_one_in_the_library() -> None:
+def test_every_method_is_defined_in_the_contract_and_in_the_library() -> None:
     assert set(METHODS) == set(LIBRARY) == set(get_args(MethodName))
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_two_halves_agree(name: str) -> None:
+def test_contract_and_library_agree(name: str) -> None:
     kind, (method, options) = METHODS[name], LIBRARY[name]
     known = {field.name for field in fields(options)}
     assert set(kind.model_fields) - {"name"} <= known

@@ -13,7 +13,7 @@ def test_every_reported_metric_is_described_once() -> None:
     assert [describe(name) for name in names if "*" not in name] == [m for m in REPORTED if "*" not in m.name]
 
 
-def test_a_number_in_the_name_is_put_into_the_title() -> None:
+def test_a_number_in_the_name_appears_in_the_title() -> None:
     assert describe(gpu_memory(12)).title == "GPU 12: memory"
     assert describe(gpu_utilization(0)).unit == "percent"
 

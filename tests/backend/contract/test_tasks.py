@@ -54,7 +54,7 @@ def test_old_changes_to_a_new_configuration_are_changes_of_the_task() -> None:
         (config_with(data={"label_column": "a"}, task={"label_column": "b"}), "config.data.label_column", "task"),
     ],
 )
-def test_what_is_wrong_with_a_task_is_named_by_its_field(config: dict[str, Any], field: str, words: str) -> None:
+def test_problems_of_a_task_name_its_field(config: dict[str, Any], field: str, words: str) -> None:
     with pytest.raises(ValidationError) as error:
         RunConfig.model_validate(config)
     (problem,) = bad_input(error.value, "config").problems
@@ -62,7 +62,7 @@ def test_what_is_wrong_with_a_task_is_named_by_its_field(config: dict[str, Any],
     assert words in problem.next_step
 
 
-def test_the_task_decides_which_metric_chooses_the_best_checkpoint() -> None:
+def test_the_task_determines_the_metric_for_the_best_checkpoint() -> None:
     for training in ({}, {"best_metric": None}):
         config = RunConfig.model_validate(config_with(training=training))
         assert config.training.best_metric == config.best_metric.name == DEFAULT_TASK.headline().name

@@ -95,7 +95,7 @@ def run_id(launch: Callable[..., str], server: Server) -> str:
     return run_id
 
 
-def test_the_report_stands_alone_and_says_what_happened(api: httpx.Client, run_id: str) -> None:
+def test_the_report_is_self_contained_and_complete(api: httpx.Client, run_id: str) -> None:
     answer = api.get(f"/api/v1/runs/{run_id}/report.html")
     assert answer.status_code == 200
     assert "sandbox" in answer.headers["content-security-policy"]
@@ -116,7 +116,7 @@ def test_a_run_that_has_done_nothing_has_a_report_too(api: httpx.Client, launch:
     assert "queued" in page.text
 
 
-def test_the_bundle_has_everything(api: httpx.Client, run_id: str) -> None:
+def test_the_bundle_is_complete(api: httpx.Client, run_id: str) -> None:
     answer = api.get(f"/api/v1/runs/{run_id}/bundle")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
@@ -149,7 +149,7 @@ def test_the_bundle_has_everything(api: httpx.Client, run_id: str) -> None:
     assert files["logs/attempt-1.txt"] == "step 1\n"
 
 
-def test_a_bundle_before_the_start_is_whole_too(api: httpx.Client, launch: Callable[..., str]) -> None:
+def test_a_bundle_of_a_queued_run_is_complete(api: httpx.Client, launch: Callable[..., str]) -> None:
     run_id = launch()
     with zipfile.ZipFile(io.BytesIO(api.get(f"/api/v1/runs/{run_id}/bundle").content)) as archive:
         assert archive.testzip() is None
@@ -157,7 +157,7 @@ def test_a_bundle_before_the_start_is_whole_too(api: httpx.Client, launch: Calla
 
 
 @pytest.mark.parametrize("what", ["report.html", "bundle"])
-def test_an_unknown_run_has_neither(api: httpx.Client, what: str) -> None:
+def test_an_unknown_run_has_neither_report_nor_bundle(api: httpx.Client, what: str) -> None:
     assert api.get(f"/api/v1/runs/unknown1/{what}").status_code == 404
 
 

@@ -52,7 +52,7 @@ def only(found: list[Finding]) -> Finding:
     return finding
 
 
-def test_a_run_that_does_well_has_no_findings() -> None:
+def test_a_healthy_run_has_no_findings() -> None:
     losses = [(step, 1 / (1 + step)) for step in range(60)]
     assert check(facts(losses=losses, speeds=[3.0] * 30, loss_age_s=1.0, lease_age_s=5.0)) == []
     assert check(facts(method=LoraMethod(rank=3), window=None, target_rank=None, ranks=ranks(60, 3, 3, 3, 3))) == []
@@ -82,12 +82,12 @@ def test_gates_that_never_close_are_a_warning_from_half_of_the_steps_on() -> Non
 
 
 @pytest.mark.parametrize("code", ["budget_unmoved", "ranks_equal"])
-def test_a_stored_warning_speaks_for_the_rule(code: str) -> None:
+def test_a_finding_uses_the_text_of_the_stored_warning(code: str) -> None:
     found = only(check(facts(warnings=[Warned(code, "The training's own words.", "Do this.", 7)])))
     assert found == Finding("ranks_never_move", "warning", "The training's own words.", "Do this.", 7)
 
 
-def test_a_budget_out_of_reach_says_why() -> None:
+def test_an_unreachable_budget_is_explained() -> None:
     above: dict[str, Any] = {"ranks": ranks(60, 3, 3, 3, 2)}
     held = facts(**above, settled_step=None, held_since=30)
     found = only(check(held))
@@ -110,7 +110,7 @@ def test_a_budget_out_of_reach_says_why() -> None:
     assert check(facts(target_rank=3, ranks=ranks(60, 3, 3, 3, 2))) == []
 
 
-def test_what_is_live_counts_against_the_budget_of_the_last_pruning_and_not_against_that_of_the_step() -> None:
+def test_live_components_are_compared_with_the_budget_of_the_last_pruning() -> None:
     # Between the prunings of step 35 and 45 the budget of the schedule falls, and nothing is pruned.
     between = facts(
         settled_step=None, step=40, pruning_due=Pruning(35, 11), pruned_to=Pruning(35, 11), ranks=ranks(40, 3, 3, 3, 2)
@@ -189,7 +189,7 @@ def noisy(shape: Any, noise: float, seed: int, steps: int = 400) -> list[tuple[i
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("noise", [0.0, 0.05, 0.2])
-def test_a_diverging_loss_is_told_from_a_noisy_one(seed: int, noise: float) -> None:
+def test_a_diverging_loss_is_distinguished_from_a_noisy_one(seed: int, noise: float) -> None:
     healthy = {
         "falling": lambda x: 0.2 + 0.5 * math.exp(-5 * x),
         "flat": lambda _x: 0.69,
@@ -228,7 +228,7 @@ def test_a_diverging_loss_is_a_finding_with_its_numbers() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_loss_that_rises_with_a_cut_diverges_only_above_where_it_began(seed: int) -> None:
+def test_a_loss_that_rises_after_pruning_diverges_only_above_its_first_value(seed: int) -> None:
     cut = noisy(lambda x: 0.1 + 0.6 * math.exp(-12 * x) if x < 0.5 else 0.5, 0.05, seed)
     for seen in range(205, 401, 5):
         trend = loss_trend(cut[:seen], cut_step=200)

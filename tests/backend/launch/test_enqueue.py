@@ -47,7 +47,7 @@ def test_nudge_works_again_once_the_broker_is_back(own_broker: Broker) -> None:
     nudger.close()
 
 
-def test_broker_that_is_down_or_silent_is_given_up_within_seconds() -> None:
+def test_broker_that_is_down_or_silent_times_out_within_seconds() -> None:
     with socket.socket() as silent:  # accepts connections and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -72,7 +72,7 @@ def test_run_is_accepted_without_a_broker_and_health_says_so(catalogue: Settings
     assert health["broker"]["next_step"]
 
 
-def test_health_tells_of_a_locked_database_and_of_a_disk_that_is_nearly_full(
+def test_health_reports_a_locked_database_and_a_nearly_full_disk(
     catalogue: Settings, serve: Callable[..., Server]
 ) -> None:
     server = serve(catalogue)
@@ -93,7 +93,7 @@ def test_health_tells_of_a_locked_database_and_of_a_disk_that_is_nearly_full(
     assert "keep_checkpoints" in disk["next_step"]
 
 
-def test_health_says_what_cannot_be_written_to_and_what_to_do(
+def test_health_reports_what_cannot_be_written_to_with_a_next_step(
     catalogue: Settings, serve: Callable[..., Server]
 ) -> None:
     server = serve(catalogue)

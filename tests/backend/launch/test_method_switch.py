@@ -24,7 +24,7 @@ def method_of(config: dict[str, object]) -> dict[str, object]:
     return method
 
 
-def test_every_preset_of_the_demo_has_its_methods_own_rate() -> None:
+def test_every_preset_of_the_demo_has_its_methods_proposed_learning_rate() -> None:
     demo_presets = [config for key, config in PRESETS.items() if key != "paper"]
     for config in demo_presets:
         method = config.method
@@ -55,7 +55,7 @@ def test_budget_survives_a_detour_over_any_method(first: str, second: str) -> No
     assert back.config["training"] == DEMO["training"]
 
 
-def test_a_budget_changed_on_the_way_is_kept_and_the_other_options_come_back() -> None:
+def test_a_changed_budget_is_kept_and_the_other_options_are_restored() -> None:
     edited = DEMO | {"method": DEMO["method"] | {"beta": 0.5}}
     lora = switch_method(edited, "lora").config
     lora["method"] = method_of(lora) | {"rank": 6}
@@ -64,7 +64,7 @@ def test_a_budget_changed_on_the_way_is_kept_and_the_other_options_come_back() -
     assert method_of(back.config)["beta"] == 0.5
 
 
-def test_what_changed_is_reported_with_both_values() -> None:
+def test_changes_are_reported_with_both_values() -> None:
     switched = switch_method(DEMO, "lora")
     assert [(change.field, change.before, change.after) for change in switched.changes] == [
         ("training.learning_rate", 1e-2, 3e-3)
@@ -72,7 +72,7 @@ def test_what_changed_is_reported_with_both_values() -> None:
     assert "LoRA" in switched.changes[0].reason
 
 
-def test_an_interval_that_does_not_fit_the_steps_is_shortened_and_said() -> None:
+def test_an_interval_that_does_not_fit_the_steps_is_shortened_and_reported() -> None:
     lora = PRESETS["lora"].model_dump(mode="json")  # 200 steps, and LoRA has no interval that could be kept
     switched = switch_method(lora, "adalora")
     assert RunConfig.model_validate(switched.config).method.name == "adalora"
@@ -80,14 +80,14 @@ def test_an_interval_that_does_not_fit_the_steps_is_shortened_and_said() -> None
     assert (change.field, change.before, change.after) == ("method.prune_interval", 100, 10)
 
 
-def test_epochs_need_the_steps_that_the_plan_found() -> None:
+def test_epochs_need_the_steps_of_the_plan() -> None:
     lora = PRESETS["lora"].model_dump(mode="json")
     lora["training"] |= {"max_steps": None, "epochs": 1}
     assert method_of(switch_method(lora, "adalora", total_steps=100).config)["prune_interval"] == 5
     assert method_of(switch_method(lora, "adalora").config)["prune_interval"] == 100
 
 
-def test_steering_does_not_follow_into_a_method_that_cannot_be_steered() -> None:
+def test_steering_is_removed_for_a_method_that_cannot_be_steered() -> None:
     steered = DEMO | {"steering": [{"step": 50, "action": "hold", "target_rank": None}]}
     switched = switch_method(steered, "lora")
     assert switched.config["steering"] == []
@@ -126,7 +126,7 @@ def test_a_draft_that_is_still_wrong_can_be_switched(method: Any, training: Any,
     assert switched.config["data"] == {"id": "x"}
 
 
-def test_the_api_answers_with_the_same(api: httpx.Client) -> None:
+def test_the_api_returns_the_same(api: httpx.Client) -> None:
     answer = api.post("/api/v1/runs/switch-method", json={"config": DEMO, "method": "full"}).json()
     assert answer["config"]["training"]["learning_rate"] == 5e-5
     assert answer["budget"] == 4

@@ -130,7 +130,7 @@ def test_a_job_that_is_given_back_waits_for_the_next_worker(engine: Engine) -> N
     assert claim(engine, worker="next").attempt == 2
 
 
-def test_payload_result_and_error_are_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_payload_result_and_error_are_limited_in_size(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MOST_PAYLOAD_CHARACTERS", 100)
     monkeypatch.setattr(jobs, "MOST_RESULT_CHARACTERS", 100)
     with pytest.raises(ValueError, match="more than 100 characters"), writing(engine) as session:
@@ -149,7 +149,7 @@ def test_payload_result_and_error_are_bounded(engine: Engine, monkeypatch: pytes
     assert len(error["message"]) == jobs.MOST_ERROR_CHARACTERS
 
 
-def test_no_more_than_so_many_jobs_wait(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_queued_jobs_is_limited(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MOST_WAITING", 2)
     submit(engine)
     submit(engine)
@@ -167,7 +167,7 @@ class Clock:
         return self.now
 
 
-def test_server_takes_jobs_back_ends_those_that_nobody_takes_and_deletes_old_ones(engine: Engine) -> None:
+def test_server_takes_back_jobs_fails_unclaimed_ones_and_deletes_old_ones(engine: Engine) -> None:
     clock = Clock()
     reaper = Reaper(engine, Settings(lease_s=30), lambda _run_id: None, clock)
     lost, done = submit(engine, now=1), submit(engine, now=2)

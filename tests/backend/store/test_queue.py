@@ -85,7 +85,7 @@ def test_lease_that_is_renewed_in_time_is_not_reaped(engine: Engine) -> None:
         assert queue.reap(session, now=131, max_lost_workers=3) == [claimed.run_id]
 
 
-def test_lease_that_was_renewed_since_it_was_looked_at_is_not_reaped(engine: Engine) -> None:
+def test_lease_renewed_after_the_check_is_not_reaped(engine: Engine) -> None:
     claimed = training_run(engine)
     with reading(engine) as session:
         seen = RUNS.held(session)
@@ -107,7 +107,7 @@ def test_worker_reads_what_a_person_asked_for_when_it_renews(engine: Engine) -> 
             assert queue.renew_lease(session, claimed.run_id, claimed.attempt, lease_s=30, now=11) == wanted
 
 
-def test_run_that_loses_every_worker_fails_with_a_next_step(engine: Engine) -> None:
+def test_run_that_keeps_losing_its_worker_fails_with_a_next_step(engine: Engine) -> None:
     run_id = queued_run(engine)
     for turn in range(3):
         now = 1000.0 * (turn + 1)
@@ -130,7 +130,7 @@ def test_stopping_run_that_loses_its_worker_counts_as_stopped(engine: Engine) ->
     assert read_run(engine, claimed.run_id).status == RunStatus.stopped
 
 
-def test_runs_of_a_worker_that_is_gone_wait_again(engine: Engine) -> None:
+def test_runs_of_a_lost_worker_are_queued_again(engine: Engine) -> None:
     mine, others = training_run(engine), queued_run(engine)
     assert claim(engine, worker="other")
     with writing(engine) as session:

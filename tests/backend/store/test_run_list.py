@@ -88,7 +88,7 @@ def test_a_run_whose_tag_older_versions_let_in_does_not_break_the_filter_for_the
     assert good in ids(engine, tags=["good"])
 
 
-def test_search_takes_wildcards_as_letters_and_knows_the_case_of_every_alphabet(
+def test_search_treats_wildcards_literally_and_ignores_case_in_every_alphabet(
     engine: Engine, database_kind: str
 ) -> None:
     names = ["50%_done", "ÜBER den Wolken", "plain"]
@@ -152,7 +152,7 @@ def walk(engine: Engine, sort: str, limit: int) -> Iterator[list[str]]:
     limit=some.integers(1, 5),
 )
 @limits(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_pages_show_every_run_that_stays_exactly_once_while_others_come_and_go(
+def test_pages_show_every_remaining_run_exactly_once_while_others_change(
     engine: Engine, before: list[dict[str, Any]], meanwhile: list[Any], sort: str, limit: int
 ) -> None:
     with writing(engine) as session:
@@ -219,7 +219,7 @@ def forged(*parts: Any) -> str:
         ("name", "A" * 5000),
     ],
 )
-def test_cursor_that_this_api_did_not_make_is_refused(engine: Engine, sort: str, cursor: str) -> None:
+def test_cursor_that_this_api_did_not_issue_is_refused(engine: Engine, sort: str, cursor: str) -> None:
     with pytest.raises(BadInput) as refused:
         read(engine, sort=sort, cursor=cursor)
     assert refused.value.problems[0].field == "cursor"

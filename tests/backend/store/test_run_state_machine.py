@@ -300,7 +300,7 @@ class RunMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize(("database_kind", "examples"), [("sqlite", 25), ("postgresql", 8), *wide(("postgresql", 25))])
-def test_any_sequence_of_what_can_happen_keeps_the_state_machine(engine: Engine, examples: int) -> None:
+def test_any_sequence_of_actions_keeps_the_state_machine_valid(engine: Engine, examples: int) -> None:
     machine = type("RunMachine", (RunMachine,), {"engine": engine})
     run_state_machine_as_test(
         machine,

@@ -47,7 +47,7 @@ def test_each_of_the_64_transitions_is_allowed_or_refused_as_the_table_says(engi
                 assert read_run(engine, run_id).status == before
 
 
-def test_two_people_who_stop_a_waiting_run_at_once_leave_one_event(engine: Engine) -> None:
+def test_two_concurrent_stops_of_a_waiting_run_leave_one_event(engine: Engine) -> None:
     run_id = queued_run(engine)
     start = Barrier(2)
 
@@ -66,7 +66,7 @@ def test_two_people_who_stop_a_waiting_run_at_once_leave_one_event(engine: Engin
         assert [event["status"] for event in events.read_after(session, run_id, 0)] == ["queued", "stopped"]
 
 
-def test_stop_of_a_finished_run_says_what_can_be_stopped(engine: Engine) -> None:
+def test_stop_of_a_finished_run_is_refused_with_the_reason(engine: Engine) -> None:
     run_id = queued_run(engine)
     put(engine, run_id, RunStatus.done)
     with (
@@ -76,7 +76,7 @@ def test_stop_of_a_finished_run_says_what_can_be_stopped(engine: Engine) -> None
         runs.request_stop(session, run_id, save=True, now=5)
 
 
-def test_resumed_run_waits_again_behind_the_others(engine: Engine) -> None:
+def test_resumed_run_is_queued_behind_the_others(engine: Engine) -> None:
     first = queued_run(engine, now=1)
     with writing(engine) as session:
         runs.request_stop(session, first, save=True, now=2)

@@ -36,7 +36,7 @@ MEMORY: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("what", MEMORY)
-def test_each_allocator_is_believed(tmp_path: Path, what: str) -> None:
+def test_each_allocators_message_is_recognised(tmp_path: Path, what: str) -> None:
     error = caught(MEMORY[what])
     assert out_of_memory(error) == "out_of_memory"
     code, note = _cause(error, tmp_path)
@@ -45,7 +45,7 @@ def test_each_allocator_is_believed(tmp_path: Path, what: str) -> None:
     assert explain(error)[0].startswith("The worker's memory ran out")
 
 
-def test_a_full_gpu_is_another_memory(tmp_path: Path) -> None:
+def test_a_full_gpu_is_reported_as_gpu_memory(tmp_path: Path) -> None:
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     code, note = _cause(error, tmp_path)
     assert (code, note.reason) == (ExitCode.out_of_memory, "out_of_gpu_memory")
@@ -65,7 +65,7 @@ def test_a_full_gpu_is_another_memory(tmp_path: Path) -> None:
     ],
     ids=repr,
 )
-def test_words_of_memory_in_a_text_are_not_believed(tmp_path: Path, error: Exception, reason: str) -> None:
+def test_words_about_memory_in_a_text_are_ignored(tmp_path: Path, error: Exception, reason: str) -> None:
     assert out_of_memory(error) is None
     code, note = _cause(error, tmp_path)
     assert note.reason == reason
@@ -85,7 +85,7 @@ def test_a_prediction_never_blames_memory_for_another_error(error: Exception) ->
     assert next_step
 
 
-def test_a_rust_library_that_aborts_for_memory_is_out_of_memory(tmp_path: Path) -> None:
+def test_a_rust_library_that_aborts_for_memory_is_reported_as_out_of_memory(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     script = (
         "import tokenizers; one = tokenizers.Tokenizer(tokenizers.models.BPE());"

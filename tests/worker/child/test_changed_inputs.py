@@ -71,7 +71,7 @@ def submit(bench: Bench, plan: RunPlan) -> str:
 
 
 @pytest.mark.timeout(600)  # four children that import torch
-def test_a_run_waits_for_the_inputs_of_its_launch_to_come_back(bench: Bench, plan: Plan) -> None:
+def test_a_run_is_resumed_only_once_its_inputs_are_restored(bench: Bench, plan: Plan) -> None:
     data_dir = bench.stack.settings.data_dir
     weights, table = data_dir / "models/tiny-bert/model.safetensors", data_dir / "datasets/reviews.csv"
     model, data = weights.read_bytes(), table.read_bytes()
@@ -144,7 +144,7 @@ def test_libraries_are_compared_with_those_of_the_first_attempt(stored: Environm
     assert changed_libraries(stored, here) == sentence
 
 
-def test_what_has_changed_is_never_tried_again_by_itself() -> None:
+def test_changed_inputs_are_never_retried_automatically() -> None:
     assert {"data_changed", "model_changed"} <= UNCHANGED_WOULD_FAIL
 
 
@@ -154,7 +154,7 @@ def installation(tiny_data: Path, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_runs_of_earlier_versions_say_less_and_go_on(installation: Path, plan: Plan) -> None:
+def test_runs_of_earlier_versions_have_less_information_and_continue(installation: Path, plan: Plan) -> None:
     made, catalog = plan("lora"), Catalog(Settings(data_dir=installation))
     assert len(find_inputs(catalog, made.config, {}).rows.train) == made.train_rows
     first: Environment = {

@@ -85,13 +85,13 @@ def test_every_flipped_bit_and_every_cut_of_the_manifest_is_found(tmp_path: Path
     verify(path)
 
 
-def test_a_whole_checkpoint_under_another_steps_name_is_refused(tmp_path: Path) -> None:
+def test_a_complete_checkpoint_under_another_steps_name_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, 1, 10)
     with pytest.raises(DamagedCheckpoint):
         verify(path.rename(path.with_name("step-30")))
 
 
-def test_a_checkpoint_that_came_after_the_run_went_on_without_it_is_left_aside(tmp_path: Path) -> None:
+def test_a_checkpoint_published_after_the_run_continued_elsewhere_is_ignored(tmp_path: Path) -> None:
     """Attempt 1 was frozen while it wrote step 20; attempt 2 began at 10 and died at 15; then attempt 1 woke up."""
     for attempt, step in ((1, 10), (1, 20), (2, 14)):
         write(tmp_path, attempt, step)
@@ -120,7 +120,7 @@ def test_only_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
     assert left(tmp_path) == {"attempt-1": ["step-100", "step-15"]}
 
 
-def test_older_attempts_keep_theirs_until_the_new_one_has_enough_of_its_own(tmp_path: Path) -> None:
+def test_older_attempts_keep_their_checkpoints_until_the_new_one_has_enough(tmp_path: Path) -> None:
     damaged = write(tmp_path, 1, 20)
     (damaged / "a.bin").unlink()
     for attempt, step in ((1, 10), (1, 12), (2, 14)):
@@ -135,7 +135,7 @@ def test_older_attempts_keep_theirs_until_the_new_one_has_enough_of_its_own(tmp_
     assert left(tmp_path) == {"attempt-1": ["step-10"], "attempt-2": ["step-14", "step-16"]}
 
 
-def test_a_run_that_is_done_may_keep_its_best_alone_or_nothing(tmp_path: Path) -> None:
+def test_a_finished_run_can_keep_only_its_best_checkpoint_or_none(tmp_path: Path) -> None:
     for attempt, step in ((1, 10), (2, 14), (2, 16)):
         write(tmp_path, attempt, step)
     assert keep_only(tmp_path / "attempt-2", best_step=14)
@@ -145,7 +145,7 @@ def test_a_run_that_is_done_may_keep_its_best_alone_or_nothing(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("best_step", [None, 12])
-def test_the_newest_stays_where_the_best_is_unknown_or_gone(tmp_path: Path, best_step: int | None) -> None:
+def test_the_newest_checkpoint_is_kept_if_the_best_is_unknown_or_missing(tmp_path: Path, best_step: int | None) -> None:
     for attempt, step in ((1, 10), (1, 16), (2, 16), (2, 14)):
         write(tmp_path, attempt, step)
     assert not keep_only(tmp_path / "attempt-2", best_step)

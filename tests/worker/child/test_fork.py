@@ -68,7 +68,7 @@ def family(data_dir: Path, plan: Plan, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.mark.parametrize("step", [5, 10, 13])
-def test_a_fork_without_changes_is_the_parents_own_continuation(family: Family, step: int) -> None:
+def test_a_fork_without_changes_continues_exactly_like_its_parent(family: Family, step: int) -> None:
     child = family.fork(step, {}, f"same{step}")
     assert child.ready == [step]
     assert child.outcome.kind == "done"
@@ -101,7 +101,7 @@ def test_a_fork_before_the_final_mask_may_go_to_another_budget_on_another_schedu
     assert child.ranks()[5].mask == family.life.ranks()[5].mask
 
 
-def test_what_a_checkpoint_cannot_carry_is_refused_with_the_reason(family: Family) -> None:
+def test_changes_that_a_checkpoint_does_not_allow_are_refused_with_the_reason(family: Family) -> None:
     late, early = 13, 5
     assert "final by step 13" in family.refusals(late, {"method": {"target_rank": 1}})["changes.method.target_rank"]
     above = family.refusals(late, {"method": {"target_rank": 3}})["changes.method.target_rank"]
@@ -130,9 +130,7 @@ def test_what_a_checkpoint_cannot_carry_is_refused_with_the_reason(family: Famil
     assert missing.value.next_step.startswith("There is one of step 1, 2, 3")
 
 
-def test_a_fork_takes_over_the_target_that_was_steered_to_and_may_change_it_back(
-    data_dir: Path, plan: Plan, tmp_path: Path
-) -> None:
+def test_a_fork_keeps_the_steered_target_and_may_change_it_back(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
     made = plan(checkpoint_every=1, keep_checkpoints=20, keep_best=False)
     config = made.config.model_copy(update={"steering": [Steering(step=5, action="target", target_rank=1)]})
     family = Family(data_dir, tmp_path, RunPlan(**vars(made) | {"config": config}))

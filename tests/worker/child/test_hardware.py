@@ -31,7 +31,7 @@ def is_alive() -> bool:
     return any(thread.name == "hardware" for thread in threading.enumerate())
 
 
-def test_samples_come_at_the_present_step_and_end_with_the_block() -> None:
+def test_samples_are_at_the_current_step_and_end_with_the_block() -> None:
     events: list[Any] = []
     step = 3
     with HardwareSampler(events.append, lambda: step, 0.01):
@@ -53,7 +53,7 @@ def test_no_thread_without_an_interval() -> None:
 
 
 @pytest.mark.parametrize("error", [LeaseLost("gone"), RuntimeError("broken")])
-def test_a_record_that_fails_ends_the_thread_and_nothing_else(error: Exception) -> None:
+def test_a_failed_record_ends_only_the_thread(error: Exception) -> None:
     def refuse(_event: RunEvent) -> None:
         raise error
 
@@ -112,7 +112,7 @@ def test_gpus_are_those_of_cuda_visible_devices_in_its_order(driver: NvmlDriver)
     assert gpu_values(Nvml("GPU-cc,7")) == {}
 
 
-def test_the_driver_answers_again_after_it_was_closed(driver: NvmlDriver) -> None:
+def test_the_driver_responds_again_after_it_was_closed(driver: NvmlDriver) -> None:
     driver.show("GPU-aa 4096 3072 55")
     with Nvml() as gpus:
         assert len(gpus) == 1

@@ -236,7 +236,7 @@ def test_a_run_that_is_stopped_and_resumed_raises_no_alarm(watch: Watch, plan: P
     run.assert_healthy()
 
 
-def test_a_run_that_goes_on_from_an_old_checkpoint_raises_no_alarm(watch: Watch, plan: Plan) -> None:
+def test_a_run_resumed_from_an_old_checkpoint_raises_no_alarm(watch: Watch, plan: Plan) -> None:
     """Its worker died after the final mask; the newest whole checkpoint is from before the first cut."""
     run = watch(plan("dynamic_rank", {"prune_interval": 2}, checkpoint_every=4, keep_checkpoints=9))
     assert run.attempt(13).kind == "stopped"
@@ -282,13 +282,13 @@ def only_alarms(run: Watched) -> set[tuple[str, str]]:
     return {(item.code, item.severity) for _, item in run.alarms}
 
 
-def test_a_learning_rate_that_is_far_too_high_is_a_loss_that_diverges(watch: Watch, plan: Plan) -> None:
+def test_a_learning_rate_that_is_far_too_high_is_reported_as_a_diverging_loss(watch: Watch, plan: Plan) -> None:
     run = watch(plan("full", {}, max_steps=120, learning_rate=0.3, lr_warmup_ratio=0.9, eval_every=500))
     run.attempt()
     assert only_alarms(run) == {("loss_diverging", "warning")}
 
 
-def test_equal_scores_are_an_alarm_from_the_pruning_on_that_chose_between_them(watch: Watch, plan: Plan) -> None:
+def test_equal_scores_are_an_alarm_once_a_pruning_had_to_choose_between_them(watch: Watch, plan: Plan) -> None:
     run = watch(plan("dynamic_rank", {"init": "zero_b", "prune_interval": 3}, learning_rate=1e-20))
     run.attempt()
     assert only_alarms(run) == {("scores_equal", "warning")}
@@ -305,7 +305,7 @@ def test_held_pruning_is_an_alarm_once_the_window_is_over(watch: Watch, plan: Pl
     assert [(item.code, item.severity) for item in run.look()] == [("budget_out_of_reach", "error")]
 
 
-def test_gates_that_all_close_leave_nothing(watch: Watch, plan: Plan) -> None:
+def test_gates_that_all_close_are_reported(watch: Watch, plan: Plan) -> None:
     run = watch(plan("sora", {"sparse_lambda": 1000.0}))
     run.attempt()
     run.end(RunStatus.done)
@@ -334,7 +334,7 @@ class Paced(Watched):
         return {item.code for item in findings(self.engine, self.settings, self.id, now)}
 
 
-def test_a_long_evaluation_or_save_is_no_stall_and_a_step_that_never_ends_is(
+def test_a_long_evaluation_or_save_is_not_a_stall_but_an_endless_step_is(
     engine: Engine, settings: Settings, data_dir: Path, plan: Plan
 ) -> None:
     run = Paced(engine, settings, data_dir, plan("lora"))
@@ -353,7 +353,7 @@ def test_a_long_evaluation_or_save_is_no_stall_and_a_step_that_never_ends_is(
     assert run.codes(1871.0) == set()
 
 
-def test_data_that_come_slowly_are_a_collapse_of_the_speed(
+def test_slow_data_is_reported_as_collapsed_throughput(
     engine: Engine, settings: Settings, data_dir: Path, plan: Plan
 ) -> None:
     run = Paced(engine, settings, data_dir, plan("lora"))

@@ -94,7 +94,7 @@ OTHER_TASKS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_file_says_of_another_task_changes_nothing(tmp_path: Path, kind: str) -> None:
+def test_settings_of_another_task_in_a_file_have_no_effect(tmp_path: Path, kind: str) -> None:
     make_folder(tmp_path / "plain", kind)
     plain = Model(tmp_path / "plain").answers(TEXTS)
     for number, config in enumerate(OTHER_TASKS):
@@ -227,7 +227,7 @@ def train(folder: Path, rows: Split, where: Path, **training: Any) -> tuple[Outc
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_files_that_make_no_model_are_refused_with_the_reason(tmp_path: Path, what: str) -> None:
+def test_unusable_model_files_are_refused_with_the_reason(tmp_path: Path, what: str) -> None:
     folder = make_folder(tmp_path / "tiny", "bert")
     spoil, message = BROKEN[what]
     spoil(folder)

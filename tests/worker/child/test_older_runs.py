@@ -102,7 +102,7 @@ def compare(recorded: list[dict[str, Any]], expected: dict[str, Any], method: st
 
 
 @pytest.mark.parametrize("name", ["paper", "zero_b", "adalora"])
-def test_a_stopped_run_goes_on_as_it_began(old: Old, name: str) -> None:
+def test_a_stopped_run_continues_as_it_began(old: Old, name: str) -> None:
     recorded = old.train(name)
     assert [event["step"] for event in recorded if event["kind"] == "status" and event["status"] == "running"] == [0, 7]
     compare(recorded, old.expected[name], name)

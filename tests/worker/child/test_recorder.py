@@ -112,7 +112,7 @@ class Flaky:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_database_that_breaks_off_neither_loses_nor_doubles_events(
+def test_a_lost_database_connection_neither_loses_nor_duplicates_events(
     engine: Engine, claim: queue.Claim, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     flaky = Flaky(seed)
@@ -127,7 +127,7 @@ def test_a_database_that_breaks_off_neither_loses_nor_doubles_events(
     assert min(flaky.broken["before the commit"], flaky.broken["after the commit"]) > 3
 
 
-def test_a_full_queue_makes_the_caller_wait_and_says_so(engine: Engine, claim: queue.Claim) -> None:
+def test_a_full_queue_blocks_the_caller_and_is_reported(engine: Engine, claim: queue.Claim) -> None:
     with writing(engine) as session:
         queue.owned_run(session, claim.run_id, claim.attempt)  # locks the run's row; SQLite: the whole file
         recorder = make(engine, claim, capacity=5, batch_size=2, pause_s=0.01)
@@ -147,9 +147,7 @@ def test_a_full_queue_makes_the_caller_wait_and_says_so(engine: Engine, claim: q
     assert [event["code"] for event in found if event["kind"] == "warning"] == ["events_blocked"]
 
 
-def test_an_event_has_the_time_at_which_it_was_recorded_however_late_it_is_written(
-    engine: Engine, claim: queue.Claim
-) -> None:
+def test_an_event_has_its_recording_time_even_if_it_is_written_late(engine: Engine, claim: queue.Claim) -> None:
     times = []
     with writing(engine) as session:
         queue.owned_run(session, claim.run_id, claim.attempt)  # nothing is written before this block ends
@@ -167,7 +165,7 @@ def test_an_event_has_the_time_at_which_it_was_recorded_however_late_it_is_writt
         assert before <= at <= after
 
 
-def test_a_writer_that_lost_its_lease_writes_nothing_and_is_told(engine: Engine, claim: queue.Claim) -> None:
+def test_a_writer_that_lost_its_lease_writes_nothing_and_is_notified(engine: Engine, claim: queue.Claim) -> None:
     told = threading.Event()
     recorder = make(engine, claim, capacity=3, on_lost=told.set)
     recorder.record(metric(1))
@@ -189,7 +187,7 @@ def test_a_writer_that_lost_its_lease_writes_nothing_and_is_told(engine: Engine,
     assert stored_steps(engine, claim) == [1]
 
 
-def test_a_fault_of_its_own_stops_the_training_instead_of_leaving_it_to_wait(
+def test_a_bug_in_the_recorder_stops_the_training_instead_of_blocking_it(
     engine: Engine, claim: queue.Claim, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Bell):
@@ -206,7 +204,7 @@ def test_a_fault_of_its_own_stops_the_training_instead_of_leaving_it_to_wait(
     assert "cannot be written" in caplog.text
 
 
-def test_begin_training_stands_after_what_was_recorded_before(engine: Engine, claim: queue.Claim) -> None:
+def test_begin_training_comes_after_earlier_records(engine: Engine, claim: queue.Claim) -> None:
     recorder = make(engine, claim)
     recorder.record(metric(0))
     recorder.begin_training(7)

@@ -68,26 +68,24 @@ def steered(plan: RunPlan, *actions: Steering) -> RunConfig:
     return plan.config.model_copy(update={"steering": list(actions)})
 
 
-def test_a_run_that_does_well_has_no_findings(train: Callable[..., Any], plan: Plan) -> None:
+def test_a_healthy_run_has_no_findings(train: Callable[..., Any], plan: Plan) -> None:
     assert train(plan("dynamic_rank").config) == {}
     assert train(plan("lora").config) == {}
 
 
-def test_ranks_that_cannot_move(train: Callable[..., Any], plan: Plan) -> None:
+def test_ranks_that_cannot_change(train: Callable[..., Any], plan: Plan) -> None:
     found = train(plan("dynamic_rank", {"initial_rank": 2}).config)
     assert found.keys() == {"ranks_never_move"}
     assert "initial_rank=2 equals target_rank" in found["ranks_never_move"].message
 
 
-def test_scores_that_nothing_has_moved(train: Callable[..., Any], plan: Plan) -> None:
+def test_scores_that_have_not_changed(train: Callable[..., Any], plan: Plan) -> None:
     found = train(plan("dynamic_rank", {"init": "zero_b"}, learning_rate=1e-20).config)
     assert "nothing has been learned yet" in found["scores_equal"].message
     assert found["scores_equal"].step == 20
 
 
-def test_a_loss_and_scores_that_are_no_numbers(
-    train: Callable[..., Any], plan: Plan, data_dir: Path, tmp_path: Path
-) -> None:
+def test_a_loss_and_scores_that_are_nan(train: Callable[..., Any], plan: Plan, data_dir: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(data_dir / "models" / "tiny-bert", broken)
     tensors = load_file(broken / "model.safetensors")
@@ -110,7 +108,7 @@ def test_modules_that_have_lost_every_component(train: Callable[..., Any], plan:
     assert "That is fine" in item.message
 
 
-def test_a_budget_that_a_hold_keeps_out_of_reach(train: Callable[..., Any], plan: Plan) -> None:
+def test_a_budget_that_is_not_met_because_pruning_is_held(train: Callable[..., Any], plan: Plan) -> None:
     found = train(steered(plan("dynamic_rank"), Steering(step=7, action="hold")))
     assert found.keys() == {"budget_out_of_reach"}
     assert found["budget_out_of_reach"].message.startswith("Pruning has been held since step 7: ")

@@ -103,7 +103,7 @@ class FullDisk:
         return self.whole_publish(written, folder, step, notes)
 
 
-def test_a_full_disk_costs_a_checkpoint_but_neither_the_run_nor_the_one_before(
+def test_a_full_disk_costs_one_checkpoint_but_neither_the_run_nor_the_previous_one(
     data_dir: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = plan(keep_best=False).config
@@ -124,7 +124,7 @@ def test_a_full_disk_costs_a_checkpoint_but_neither_the_run_nor_the_one_before(
     assert (life.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
-def test_a_full_disk_stops_the_run_by_policy_and_it_resumes_from_the_checkpoint_before(
+def test_a_full_disk_stops_the_run_by_policy_and_it_resumes_from_the_previous_checkpoint(
     data_dir: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = plan(keep_best=False, on_disk_full="stop").config
@@ -140,7 +140,7 @@ def test_a_full_disk_stops_the_run_by_policy_and_it_resumes_from_the_checkpoint_
     assert early | second.metrics() == whole.metrics()
 
 
-def test_a_stop_that_finds_no_room_for_its_checkpoint_says_that_nothing_was_saved(
+def test_a_stop_without_space_for_its_checkpoint_reports_that_nothing_was_saved(
     data_dir: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     FullDisk(monkeypatch, {7})
@@ -148,7 +148,7 @@ def test_a_stop_that_finds_no_room_for_its_checkpoint_says_that_nothing_was_save
     assert life.outcome == Outcome("stopped", 7, is_saved=False)
 
 
-def test_a_full_disk_is_known_whoever_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_detected_whichever_library_reports_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_disk_full(OSError(errno.EDQUOT, "Disk quota exceeded"), tmp_path)
     assert is_disk_full(RuntimeError("I/O error: No space left on device (os error 28)"), tmp_path)
     assert not is_disk_full(OSError(errno.EACCES, "Permission denied"), tmp_path)

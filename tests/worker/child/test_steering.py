@@ -13,7 +13,7 @@ from tests.worker.child.test_training import Life
 Plan = Callable[..., RunPlan]
 
 
-def test_lines_may_come_in_pieces_and_twice_and_a_broken_one_harms_nobody() -> None:
+def test_lines_may_arrive_in_parts_or_twice_and_an_invalid_one_is_ignored() -> None:
     steer_requests = SteerRequestQueue()
     first, second = SteerRequest("a", "hold"), SteerRequest("b", "target", 3)
     data = first.as_line() + b'{"else": 1}\nno json\n' + second.as_line() + first.as_line()
@@ -63,7 +63,9 @@ WISHES = {
 }
 
 
-def test_wishes_take_effect_at_the_step_they_meet_and_are_told(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+def test_steering_requests_take_effect_at_their_step_and_are_recorded(
+    data_dir: Path, plan: Plan, tmp_path: Path
+) -> None:
     one = SteeredLife(data_dir, plan().config, tmp_path, WISHES)
     told = one.of("steer")
     assert [(event.step, event.action, event.request) for event in told] == [
@@ -116,7 +118,9 @@ def test_a_steered_run_resumes_exactly_and_its_configuration_reproduces_it(
     assert (copy.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
-def test_a_frozen_mask_is_final_at_once_and_the_tensors_are_cut(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+def test_a_frozen_mask_is_final_immediately_and_the_tensors_are_compacted(
+    data_dir: Path, plan: Plan, tmp_path: Path
+) -> None:
     one = SteeredLife(data_dir, plan().config, tmp_path, {5: [SteerRequest("f", "freeze")]})
     ranks = one.ranks()
     assert ranks[5].final

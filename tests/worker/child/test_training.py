@@ -150,7 +150,7 @@ def test_live_components_equal_the_budget_at_every_pruning_step(whole: Life, pla
     assert [event.final for event in pruned] == [False] * (len(pruned) - 1) + [True]
 
 
-def test_scores_of_components_that_are_gone_for_good_are_zero(whole: Life) -> None:
+def test_scores_of_removed_components_are_zero(whole: Life) -> None:
     last = whole.of("ranks")[-1]
     scores = np.frombuffer(base64.b64decode(last.scores), dtype="<f2").reshape(last.modules, last.width)
     bits = np.unpackbits(np.frombuffer(base64.b64decode(last.mask), dtype=np.uint8), bitorder="little")
@@ -188,7 +188,7 @@ def test_raw_scores_are_recorded_when_asked_for_and_smooth_to_the_scores(
     ("method", "options", "rises"),
     [("dynamic_rank", {}, 2), ("dynamic_rank", {"init": "small_random"}, 3), ("lora", {}, 3)],
 )
-def test_the_warm_up_is_rounded_as_the_authors_do_with_their_start(
+def test_the_warm_up_is_rounded_as_in_the_authors_code_with_their_initialisation(
     data_dir: Path, plan: Plan, tmp_path: Path, method: str, options: dict[str, Any], rises: int
 ) -> None:
     life = Life(data_dir, plan(method, options, lr_warmup_ratio=0.12).config, tmp_path)  # 0.12 * 20 = 2.4 steps
@@ -276,7 +276,7 @@ def test_a_stop_before_the_first_step_needs_no_checkpoint(data_dir: Path, plan: 
     assert outcome == Outcome("stopped", 0, is_saved=False)
 
 
-def test_weights_that_the_files_lack_are_reported(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+def test_missing_weights_are_reported(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     catalog = Catalog(Settings(data_dir=data_dir))
@@ -305,7 +305,7 @@ def test_a_gpu_run_without_a_gpu_is_refused(data_dir: Path, plan: Plan, tmp_path
         Life(data_dir, config, tmp_path)
 
 
-def test_losses_that_are_no_numbers_warn_once_keep_old_checkpoints_and_end_the_run() -> None:
+def test_losses_that_are_nan_warn_once_keep_old_checkpoints_and_end_the_run() -> None:
     events: list[Any] = []
     reporter = Reporter(events.append, lambda: False, eval_every=5, checkpoint_every=1, window=None)
     state = TrainerState(max_steps=10)
@@ -328,7 +328,7 @@ def test_losses_that_are_no_numbers_warn_once_keep_old_checkpoints_and_end_the_r
     ]
 
 
-def test_a_stop_while_eva_deals_out_the_ranks_ends_the_attempt(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+def test_a_stop_while_eva_assigns_ranks_ends_the_attempt(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
     asked: list[int] = []
 
     def should_stop() -> bool:
@@ -344,7 +344,7 @@ def test_a_stop_while_eva_deals_out_the_ranks_ends_the_attempt(data_dir: Path, p
     assert [event for event in events if event.kind in ("modules", "metrics")] == []
 
 
-def test_the_newest_checkpoint_stays_where_none_is_the_best(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
+def test_the_newest_checkpoint_is_kept_if_there_is_no_best(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
     made = plan("lora", max_steps=4, checkpoint_every=2)
     # As an earlier version let it be launched.
     training = made.config.training.model_copy(update={"best_metric": "eval_f1", "after_done": "best"})

@@ -75,13 +75,13 @@ def outcome(host: Host, submit: Callable[..., str]) -> tuple[str, str, str | Non
     return job.status, job.error["message"], job.error["next_step"]
 
 
-def test_an_error_of_the_work_is_stored_as_the_child_reports_it(host: Host, submit: Callable[..., str]) -> None:
+def test_an_error_of_the_job_is_stored_as_the_child_reports_it(host: Host, submit: Callable[..., str]) -> None:
     status, message, next_step = outcome(host, submit)
     assert (status, message) == ("failed", "There is no run 'nothere'.")
     assert next_step
 
 
-def test_a_database_out_of_reach_is_not_taken_for_a_want_of_memory(host: Host, submit: Callable[..., str]) -> None:
+def test_an_unreachable_database_is_not_reported_as_out_of_memory(host: Host, submit: Callable[..., str]) -> None:
     nobody = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
     host.settings = host.settings.model_copy(update={"database_url": nobody})
     status, message, next_step = outcome(host, submit)
@@ -90,7 +90,7 @@ def test_a_database_out_of_reach_is_not_taken_for_a_want_of_memory(host: Host, s
     assert next_step == "Try again once the database responds."
 
 
-def test_a_child_that_breaks_is_reported_with_its_last_line(
+def test_a_child_that_crashes_is_reported_with_its_last_line(
     host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "peft.py").write_text("raise RuntimeError('a broken installation')")
@@ -123,7 +123,7 @@ def test_a_child_that_takes_too_long_is_ended(host: Host, submit: Callable[..., 
     )
 
 
-def test_a_worker_that_drains_gives_its_job_back(host: Host, submit: Callable[..., str]) -> None:
+def test_a_draining_worker_returns_its_job(host: Host, submit: Callable[..., str]) -> None:
     job_id = submit()
     host.stop()
     assert JobRunner(host).run_next()
@@ -162,7 +162,7 @@ def test_a_runner_that_has_lost_its_job_stores_nothing_and_kills_its_child(
 
 
 @pytest.mark.parametrize("with_broker", [True, False])
-def test_jobs_are_done_again_once_the_broker_is_back_and_without_one(
+def test_jobs_run_without_a_broker_and_again_once_it_is_back(
     host: Host, submit: Callable[..., str], own_broker: Broker, with_broker: bool
 ) -> None:
     host.settings = host.settings.model_copy(update={"broker_url": own_broker.url, "lease_s": 6})

@@ -92,7 +92,7 @@ def test_an_allocation_that_fails_is_out_of_memory(case: Case, plan: Plan, monke
     assert "Retry with batch_size" in (run.next_step or "")
 
 
-def test_a_bug_is_called_a_bug(case: Case, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_reported_as_one(case: Case, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     start(case, plan("lora"), A_BUG, monkeypatch)
     run = ended(case)
     assert (run.status, run.reason) == (RunStatus.failed, "error")
@@ -100,7 +100,9 @@ def test_a_bug_is_called_a_bug(case: Case, plan: Plan, monkeypatch: pytest.Monke
     assert "report it with the end of the log" in (run.next_step or "")
 
 
-def test_a_child_that_somebody_kills_is_killed(case: Case, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_killed_from_outside_is_reported_as_killed(
+    case: Case, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     start(case, plan("lora", max_steps=100_000, eval_every=100_000, checkpoint_every=100_000), TRAIN, monkeypatch)
 
     def is_running() -> bool:

@@ -65,7 +65,7 @@ def test_a_run_goes_to_the_gpu_with_the_fewest_runs_and_the_most_room() -> None:
     assert chosen({"GPU-1": [0.0, 0.0], "GPU-0": [0.0, 0.0]}) is None
 
 
-def test_memory_is_set_aside_for_a_run_that_has_not_taken_its_own_yet() -> None:
+def test_memory_is_reserved_for_a_run_that_has_not_allocated_it_yet() -> None:
     one = [gpu(0, 3)]
     young, settled = {"GPU-0": [1000.0]}, {"GPU-0": [1000.0 - SETTLE_S]}
     assert choose(one, young, most=2, min_free_bytes=2 * GIB, now=1001.0) is None
@@ -127,7 +127,7 @@ def test_gpus_are_listed_with_their_memory_in_the_order_of_cuda_visible_devices(
     assert list_gpus() == []
 
 
-def test_a_driver_that_hangs_blocks_one_thread_and_nobody_else(driver: NvmlDriver) -> None:
+def test_a_hanging_driver_blocks_only_one_thread(driver: NvmlDriver) -> None:
     def readers() -> int:
         return sum(thread.name == "gpus" for thread in threading.enumerate())
 

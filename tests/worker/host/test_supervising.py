@@ -44,7 +44,7 @@ GPU = Gpu(2, "GPU-c", "NVIDIA H100", 81559 << 20, 5 << 20)
         (1, "none", None, RunStatus.failed, "error", False),
     ],
 )
-def test_every_end_has_a_meaning(
+def test_every_exit_has_a_meaning(
     tmp_path: Path,
     code: int,
     stop_origin: StopOrigin,
@@ -68,7 +68,7 @@ def test_out_of_memory_says_what_to_do(tmp_path: Path) -> None:
     assert smaller_batch({"training": {"batch_size": 1}}) is None
 
 
-def test_an_end_that_nobody_asked_for_carries_the_logs_line(tmp_path: Path) -> None:
+def test_an_unrequested_end_includes_the_line_of_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("step 1\nTraceback\nKeyError: 'a'\n")
     assert classify(-9, "none", None, log, CONFIG, None).cause == "KeyError: 'a'"
@@ -80,7 +80,7 @@ def test_an_end_that_nobody_asked_for_carries_the_logs_line(tmp_path: Path) -> N
     assert classify(-11, "none", None, log, CONFIG, None, was_out_of_memory=True).reason == "child_killed"
 
 
-def test_a_child_that_said_why_it_ended_carries_what_it_warned_of(tmp_path: Path) -> None:
+def test_a_child_that_reports_its_end_includes_its_last_warning(tmp_path: Path) -> None:
     log, note = tmp_path / "log.txt", EndNote("nan_loss", "The loss is NaN since step 4.")
     lines = [
         "2026-11-25 07:16:10,298 WARNING The loss is nan at step 4.",
@@ -92,7 +92,7 @@ def test_a_child_that_said_why_it_ended_carries_what_it_warned_of(tmp_path: Path
     assert classify(ExitCode.nan_loss, "none", note, log, CONFIG, None).cause is None
 
 
-def test_a_child_that_had_to_be_killed_says_so(tmp_path: Path) -> None:
+def test_a_child_that_had_to_be_killed_is_reported_as_such(tmp_path: Path) -> None:
     ending = classify(-9, "user", None, tmp_path, CONFIG, 60.0)
     assert ending.message == "It did not stop within 60 s and was killed."
 
@@ -108,7 +108,7 @@ def test_the_cause_is_the_last_error_line_of_the_log(tmp_path: Path) -> None:
     assert last_error_line(tmp_path / "none.txt") is None
 
 
-def test_a_note_survives_the_child_and_a_broken_one_is_none(tmp_path: Path) -> None:
+def test_a_note_is_read_after_the_child_ended_and_an_invalid_one_is_none(tmp_path: Path) -> None:
     assert read_note(tmp_path) is None
     write_note(tmp_path, EndNote("stopped", step=3))
     assert read_note(tmp_path) == EndNote("stopped", step=3)
@@ -116,7 +116,7 @@ def test_a_note_survives_the_child_and_a_broken_one_is_none(tmp_path: Path) -> N
     assert read_note(tmp_path) is None
 
 
-def test_a_child_sees_its_gpu_alone_and_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_child_sees_only_its_gpu_and_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     settings = Settings(data_dir=Path("data"), lease_s=7)
@@ -128,7 +128,7 @@ def test_a_child_sees_its_gpu_alone_and_absolute_paths(monkeypatch: pytest.Monke
     assert child_environment(settings, None, 3)["CUDA_VISIBLE_DEVICES"] == ""
 
 
-def test_celery_never_runs_a_message_twice_on_purpose(tmp_path: Path) -> None:
+def test_celery_never_redelivers_a_message(tmp_path: Path) -> None:
     conf = make_celery(Settings(data_dir=tmp_path)).conf
     assert (conf.task_acks_late, conf.worker_prefetch_multiplier, conf.worker_disable_prefetch) == (False, 1, True)
     assert conf.broker_connection_max_retries is None

@@ -99,7 +99,7 @@ def case(tmp_path: Path, sqlite_url: str) -> Iterator[Callable[..., Case]]:
         one.engine.dispose()
 
 
-def test_a_child_that_does_not_listen_is_killed_after_the_grace_time(case: Callable[..., Case]) -> None:
+def test_a_child_that_does_not_respond_is_killed_after_the_grace_period(case: Callable[..., Case]) -> None:
     one = case(stop_grace_s=0.5, lease_s=4)
     one.start(f"{DEAF}; {WAIT}")
     one.until_ready()
@@ -110,7 +110,7 @@ def test_a_child_that_does_not_listen_is_killed_after_the_grace_time(case: Calla
     assert run.message == "It did not stop within 0.5 s and was killed."
 
 
-def test_the_second_signal_to_the_worker_kills_children_and_returns_their_runs(case: Callable[..., Case]) -> None:
+def test_the_second_signal_to_the_worker_kills_children_and_requeues_their_runs(case: Callable[..., Case]) -> None:
     one = case(lease_s=4)
     supervisor = one.start(f"{DEAF}; {WAIT}")
     one.until_ready()
@@ -152,7 +152,7 @@ def test_a_lost_lease_kills_the_child_with_its_children_and_writes_nothing(case:
     )
 
 
-def test_a_database_that_stays_away_for_a_lease_ends_the_child(
+def test_a_database_that_is_unreachable_for_a_lease_period_ends_the_child(
     case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = case(lease_s=1)
@@ -179,7 +179,7 @@ def test_a_killed_child_is_retried_until_it_has_happened_too_often(case: Callabl
     assert run.cause == "ready"  # the last line of its log
 
 
-def test_a_child_that_the_kernel_killed_for_memory_is_told_from_one_that_was_killed(
+def test_a_child_killed_by_the_oom_killer_is_distinguished_from_other_kills(
     case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kills = iter([3, 4])
@@ -222,7 +222,7 @@ def test_a_process_of_another_group_that_was_killed_for_memory_does_not_count(tm
         assert oom_kills(tmp_path) == 1
 
 
-def test_an_error_without_a_note_is_told_by_the_log(case: Callable[..., Case]) -> None:
+def test_an_error_without_a_note_is_explained_by_the_log(case: Callable[..., Case]) -> None:
     one = case()
     one.begin()
     one.start("raise RuntimeError('no such thing')")
@@ -244,7 +244,7 @@ def test_a_data_folder_that_cannot_be_written_fails_the_run(case: Callable[..., 
     assert "cannot be started" in (run.message or "")
 
 
-def test_a_child_that_prints_without_end_does_not_fill_the_disk(case: Callable[..., Case]) -> None:
+def test_a_child_with_endless_output_does_not_fill_the_disk(case: Callable[..., Case]) -> None:
     one = case(lease_s=0.4, stop_grace_s=5)
     Small.most_log_bytes, before = 100_000, Small.most_log_bytes
     try:

@@ -194,7 +194,7 @@ def test_a_run_survives_a_stop_a_drain_and_kills_of_child_and_worker_bit_for_bit
     ]
 
 
-def test_full_fine_tuning_runs_to_done_and_stop_now_leaves_no_checkpoint(bench: Bench, plan: Plan) -> None:
+def test_full_fine_tuning_finishes_and_stop_now_leaves_no_checkpoint(bench: Bench, plan: Plan) -> None:
     first = bench.submit(plan("full", max_steps=4))
     second = bench.submit(plan("lora", max_steps=5000, checkpoint_every=5000, eval_every=5000))
     done = bench.until_status(first, "done")
@@ -226,7 +226,7 @@ def submit_with_other_data(bench: Bench, plan: Plan) -> str:
     return bench.submit(RunPlan(**vars(made) | {"config": made.config.model_copy(update={"data": data})}))
 
 
-def test_a_worker_outlives_its_broker_and_can_be_ended_without_it(
+def test_a_worker_outlives_its_broker_and_can_be_stopped_without_it(
     data_dir: Path, plan: Plan, tmp_path: Path, own_broker: Broker
 ) -> None:
     for name in ("models", "datasets"):

@@ -49,7 +49,7 @@ def test_route_declares_what_it_needs(route: APIRoute) -> None:
         assert access.right == "admin"
 
 
-def test_application_with_a_route_that_declares_nothing_is_not_made(settings: Settings) -> None:
+def test_application_with_a_route_without_declaration_is_not_created(settings: Settings) -> None:
     router = APIRouter()
 
     @router.get("/forgotten")

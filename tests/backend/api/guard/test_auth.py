@@ -73,7 +73,7 @@ def test_sign_in_sets_a_strict_cookie_that_opens_and_sign_out_removes_it(server:
         assert client.get("/api/v1/session").json() == {"signed_in": False}
 
 
-def test_link_signs_in_and_takes_the_token_out_of_the_address(server: Server, visitor: httpx.Client) -> None:
+def test_link_signs_in_and_removes_the_token_from_the_address(server: Server, visitor: httpx.Client) -> None:
     answer = visitor.get(f"/runs/abc?tab=log&token={TOKEN}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/runs/abc?tab=log")
     assert visitor.get("/api/v1/runs").status_code == 200
@@ -169,7 +169,7 @@ def test_cookies_of_other_programs_on_the_host_do_no_harm(server: Server) -> Non
 
 
 @pytest.mark.parametrize("forwarded", ["203.0.113.7", "203.0.113.8, 10.0.0.1", "127.0.0.1"])
-def test_right_token_is_let_in_whatever_wrong_ones_came_before(
+def test_correct_token_is_accepted_after_any_number_of_wrong_ones(
     server: Server, visitor: httpx.Client, forwarded: str
 ) -> None:
     statuses = [visitor.post("/api/v1/session", json={"token": f"guess {number}"}).status_code for number in range(12)]
@@ -297,14 +297,14 @@ def test_only_known_host_names_are_answered(visitor: httpx.Client, host: str, st
     assert visitor.get("/api/v1/session", headers={"Host": host}).status_code == status
 
 
-def test_health_without_sign_in_says_one_word(visitor: httpx.Client, api: httpx.Client) -> None:
+def test_health_without_sign_in_returns_only_the_status(visitor: httpx.Client, api: httpx.Client) -> None:
     assert visitor.get("/api/v1/system/health").json() == {"status": "degraded"}
     health = api.get("/api/v1/system/health").json()
     assert (health["database"]["ok"], health["broker"]["ok"], health["workers"]["ok"]) == (True, True, False)
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/session", "/api/v1/runs"])
-def test_every_answer_has_the_safe_headers(visitor: httpx.Client, path: str) -> None:
+def test_every_response_has_the_security_headers(visitor: httpx.Client, path: str) -> None:
     headers = visitor.get(path).headers
     policy = headers["content-security-policy"]
     assert "script-src 'self';" in policy
@@ -338,7 +338,7 @@ NOT_A_TOKEN = [
 
 
 @pytest.mark.parametrize("content", NOT_A_TOKEN)
-def test_token_that_everyone_could_know_is_refused(settings: Settings, content: bytes) -> None:
+def test_guessable_token_is_refused(settings: Settings, content: bytes) -> None:
     fresh = settings.model_copy(update={"token": ""})
     settings.data_dir.mkdir(exist_ok=True)
     (settings.data_dir / "token").write_bytes(content)
@@ -356,7 +356,7 @@ def test_empty_token_opens_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
-def test_token_that_is_no_file_of_its_own_is_refused(settings: Settings, tmp_path: Path, kind: str) -> None:
+def test_token_that_is_not_a_regular_file_is_refused(settings: Settings, tmp_path: Path, kind: str) -> None:
     fresh, path = settings.model_copy(update={"token": ""}), settings.data_dir / "token"
     settings.data_dir.mkdir(exist_ok=True)
     (tmp_path / "elsewhere").write_text("a token of another installation")
@@ -374,7 +374,7 @@ def test_token_that_is_no_file_of_its_own_is_refused(settings: Settings, tmp_pat
     assert not (tmp_path / "nothing").exists()
 
 
-def test_token_that_others_can_read_is_closed_to_them(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_token_readable_by_others_is_made_private(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     fresh, path = settings.model_copy(update={"token": ""}), settings.data_dir / "token"
     token = load_or_create_token(fresh)
     path.chmod(0o644)
@@ -387,19 +387,19 @@ def test_token_that_others_can_read_is_closed_to_them(settings: Settings, caplog
 @pytest.mark.parametrize(
     "authorization", ["Bearer", "Bearer ", "bearer\t", "Basic Og==", "Bearer null", "Bearer token"]
 )
-def test_bearer_without_the_token_stays_outside(server: Server, authorization: str) -> None:
+def test_bearer_without_the_token_is_rejected(server: Server, authorization: str) -> None:
     with closing(http.client.HTTPConnection(server.url.removeprefix("http://"))) as connection:
         connection.request("GET", "/api/v1/runs", headers={"Authorization": authorization})
         assert connection.getresponse().status == 401
 
 
 @pytest.mark.parametrize("query", ["token=", "token", "token=%00", "token=null", f"token={TOKEN[:-1]}"])
-def test_link_without_the_token_stays_outside(visitor: httpx.Client, query: str) -> None:
+def test_link_without_the_token_is_rejected(visitor: httpx.Client, query: str) -> None:
     assert visitor.get(f"/?{query}").headers["location"] == "/sign-in?error=token"
     assert visitor.get("/api/v1/runs").status_code == 401
 
 
-def test_half_a_character_is_a_wrong_token(visitor: httpx.Client) -> None:
+def test_half_a_surrogate_pair_is_a_wrong_token(visitor: httpx.Client) -> None:
     answer = visitor.post(
         "/api/v1/session", content=b'{"token": "\\ud800"}', headers={"Content-Type": "application/json"}
     )

@@ -52,7 +52,7 @@ def routes(server: Server) -> Iterator[str]:
         yield re.sub(r"\{[^}]+\}", "abc123", path)
 
 
-def test_the_walk_sees_every_route_of_the_api(server: Server) -> None:
+def test_the_test_covers_every_route_of_the_api(server: Server) -> None:
     paths = set(routes(server))
     assert len(paths) > 30
     # What is in no document would be missing here.
@@ -72,7 +72,7 @@ def test_every_route_with_every_method_is_closed_without_a_sign_in(server: Serve
             assert status in (401, 403), f"{method} {path}: {status}"
 
 
-def test_the_open_paths_say_nothing_and_change_nothing(server: Server) -> None:
+def test_the_open_paths_reveal_nothing_and_change_nothing(server: Server) -> None:
     for path in ("/api/v1/session", "/api/v1/system/health"):
         for method in METHODS:
             status, body = ask(server, method, path)
@@ -121,7 +121,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize("target", VARIANTS)
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "DELETE"])
-def test_no_spelling_of_a_path_leads_past_the_gate(server: Server, launched: str, target: str, method: str) -> None:
+def test_no_spelling_of_a_path_bypasses_the_gate(server: Server, launched: str, target: str, method: str) -> None:
     status, body = ask(server, method, target)
     assert launched.encode() not in body
     assert TOKEN.encode() not in body
@@ -157,7 +157,7 @@ def test_two_host_headers_are_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize("listening_on", ["0.0.0.0", "127.0.0.1", "localhost", "::", "[::1]"])
-def test_printed_link_names_a_host_that_is_answered(
+def test_printed_link_has_a_host_that_is_accepted(
     settings: Settings, serve: Callable[..., Server], listening_on: str
 ) -> None:
     if ":" in listening_on and not socket.has_ipv6:

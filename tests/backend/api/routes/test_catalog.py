@@ -52,7 +52,7 @@ def validate(api: httpx.Client, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("write")
-def test_junk_in_the_folder_is_explained_and_harms_no_list_and_no_run(server: Server, api: httpx.Client) -> None:
+def test_junk_in_the_folder_is_explained_and_affects_no_list_and_no_run(server: Server, api: httpx.Client) -> None:
     fill_with_junk(server.settings.datasets_dir)
     items = listed(api)
     assert len(items) > 50
@@ -72,7 +72,7 @@ def test_junk_in_the_folder_is_explained_and_harms_no_list_and_no_run(server: Se
             assert preview.json()["errors"][0]["next_step"] == item["next_step"]
 
 
-def test_the_plan_says_which_data_is_used(api: httpx.Client, write: Callable[[str, str], None]) -> None:
+def test_the_plan_shows_which_data_is_used(api: httpx.Client, write: Callable[[str, str], None]) -> None:
     rows = "".join(f"{n};good text {n};{'xyz'[n % 3] if n % 10 else ''}\n" for n in range(300))
     write("mixed.csv", f"nr;Text ;Label\n{rows}300; ;x\n")
     plan = validate(api, **{"data.id": "local:mixed"})["plan"]
@@ -118,7 +118,7 @@ def test_many_classes_are_counted_and_the_largest_are_shown(
     assert (len(item["labels"]), item["n_classes"]) == (50, 300)
 
 
-def test_twenty_files_are_read_once_and_a_validation_reads_only_its_own(
+def test_twenty_files_are_read_once_and_a_validation_reads_only_its_file(
     server: Server, api: httpx.Client, write: Callable[[str, str], None]
 ) -> None:
     for number in range(20):
@@ -133,7 +133,7 @@ def test_twenty_files_are_read_once_and_a_validation_reads_only_its_own(
         assert reading.call_count <= 22
 
 
-def test_an_old_name_of_a_data_set_stays_good_for_runs_and_forks(api: httpx.Client, launch: Callable[..., str]) -> None:
+def test_an_old_id_of_a_data_set_still_works_for_runs_and_forks(api: httpx.Client, launch: Callable[..., str]) -> None:
     run = api.get(f"/api/v1/runs/{launch()}").json()
     assert (run["data_id"], run["config"]["data"]["id"]) == ("local:reviews.csv", "local:reviews.csv")
     assert api.get("/api/v1/datasets/local:reviews/preview").json()["total_rows"] == 240

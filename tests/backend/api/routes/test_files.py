@@ -107,7 +107,7 @@ def test_log_of_the_newest_attempt_that_has_one_is_the_default(
     assert api.get(f"/api/v1/runs/{run_id}/log?attempt=0").status_code == 422
 
 
-def test_endless_line_is_cut_between_characters(tmp_path: Path) -> None:
+def test_endless_line_is_split_between_characters(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     path.write_bytes(b"x" + "é".encode() * PART_BYTES)
     seen, offset = "", 0

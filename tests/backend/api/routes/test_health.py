@@ -74,7 +74,7 @@ def losses(values: list[float]) -> list[RunEvent]:
 WHOLE = [[1, 1, 1]] * 4
 
 
-def test_a_run_that_waits_or_does_well_has_no_findings(
+def test_a_waiting_or_healthy_run_has_no_findings(
     api: httpx.Client, launch: Callable[..., str], start: Callable[..., Claim], engine: Engine
 ) -> None:
     assert health(api, launch(priority=-1)) == {}
@@ -115,7 +115,7 @@ def test_more_components_than_the_budget_after_a_pruning(
     assert "1 of 4 modules have rank 0 at step 40: layer.3.query" in found["module_at_rank_0"]["message"]
 
 
-def test_scores_and_losses_that_are_no_numbers(api: httpx.Client, start: Callable[..., Claim], engine: Engine) -> None:
+def test_scores_and_losses_that_are_nan(api: httpx.Client, start: Callable[..., Claim], engine: Engine) -> None:
     run = start()
     nan = float("nan")
     append(engine, run, [modules(), snapshot(5, WHOLE, score=nan), *losses([0.7, nan])], now=time.time())
@@ -144,7 +144,7 @@ def test_a_loss_that_diverges_within_many_chunks(
     assert found["loss_diverging"]["severity"] == "warning"
 
 
-def test_a_speed_that_collapses_and_a_training_that_stands_still(
+def test_a_collapsed_speed_and_a_stalled_training(
     api: httpx.Client, start: Callable[..., Claim], engine: Engine
 ) -> None:
     run = start(config=LORA)

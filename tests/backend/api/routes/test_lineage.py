@@ -99,7 +99,7 @@ def test_out_of_memory_is_retried_with_half_the_batch_in_one_call(
         ({"nothing": 1}, "changes.nothing", "is not a field"),
     ],
 )
-def test_a_retry_that_would_be_another_training_is_refused(
+def test_a_retry_that_would_change_the_training_is_refused(
     api: httpx.Client, launch: Callable[..., str], engine: Engine, changes: object, field: str, words: str
 ) -> None:
     run_id = launch()
@@ -122,7 +122,7 @@ def test_only_a_run_that_has_ended_without_being_done_is_retried(
 
 
 @pytest.mark.parametrize("reason", ["bad_data", "missing_model", "bad_input", "damaged_checkpoint"])
-def test_what_would_fail_again_unchanged_offers_no_click(
+def test_permanent_failures_offer_no_remedy(
     api: httpx.Client, launch: Callable[..., str], engine: Engine, reason: str
 ) -> None:
     run_id = launch()
@@ -130,7 +130,7 @@ def test_what_would_fail_again_unchanged_offers_no_click(
     assert api.get(f"/api/v1/runs/{run_id}").json()["remedy"] is None
 
 
-def test_failed_run_without_a_checkpoint_is_started_again_and_neither_resumed_nor_forked(
+def test_failed_run_without_a_checkpoint_is_restarted_and_neither_resumed_nor_forked(
     api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
 ) -> None:
     waiting = api.get(f"/api/v1/runs/{launch()}").json()
@@ -152,7 +152,7 @@ def test_failed_run_without_a_checkpoint_is_started_again_and_neither_resumed_no
 
 
 @pytest.mark.parametrize("reason", ["data_changed", "model_changed", "bad_data", "missing_model"])
-def test_run_whose_files_were_at_fault_is_resumed_without_a_checkpoint_once_they_are_right(
+def test_run_that_failed_because_of_its_files_is_resumed_once_they_are_restored(
     api: httpx.Client, launch: Callable[..., str], engine: Engine, reason: str
 ) -> None:
     run_id = launch()
@@ -198,7 +198,7 @@ def test_a_fork_is_a_child_with_its_own_copy_of_the_checkpoint(
     assert [one["id"] for one in orphans] == [child["id"], grandchild["id"]]
 
 
-def test_a_fork_without_a_checkpoint_or_that_cannot_be_leaves_nothing_behind(
+def test_an_invalid_fork_or_one_without_a_checkpoint_leaves_no_files(
     api: httpx.Client, launch: Callable[..., str], engine: Engine, settings: Settings
 ) -> None:
     parent = launch()

@@ -33,13 +33,13 @@ def page(catalogue: Settings, serve: Callable[..., Server], built: Path) -> Iter
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/runs/abc", "/compare?runs=a,b", "/apiary"])
-def test_every_address_of_the_page_is_its_index_and_is_asked_for_anew(page: httpx.Client, path: str) -> None:
+def test_every_address_of_the_page_returns_the_index_without_caching(page: httpx.Client, path: str) -> None:
     answer = page.get(path)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
     assert "<title>RankScope" in answer.text
 
 
-def test_hashed_files_are_kept_for_ever_and_sent_compressed(page: httpx.Client) -> None:
+def test_hashed_files_are_cached_forever_and_sent_compressed(page: httpx.Client) -> None:
     answer = page.get("/assets/index-1a2b.js")
     assert "immutable" in answer.headers["cache-control"]
     assert answer.headers["content-type"].startswith("text/javascript")
@@ -57,7 +57,9 @@ def test_no_address_leaves_the_folder(page: httpx.Client, path: str) -> None:
     assert page.get(path).text != "secret"
 
 
-def test_missing_build_says_how_to_make_it(catalogue: Settings, serve: Callable[..., Server], tmp_path: Path) -> None:
+def test_missing_build_explains_how_to_build_it(
+    catalogue: Settings, serve: Callable[..., Server], tmp_path: Path
+) -> None:
     with serve(catalogue, static_dir=tmp_path / "nowhere").client() as client:
         answer = client.get("/")
         assert answer.status_code == 503

@@ -47,7 +47,7 @@ def ask(api: httpx.Client, run_id: str, texts: Any) -> httpx.Response:
     return api.post(f"/api/v1/runs/{run_id}/predictions", json={"texts": texts})
 
 
-def test_a_question_waits_as_a_job_until_a_worker_has_answered(
+def test_a_prediction_waits_as_a_job_until_a_worker_has_finished_it(
     api: httpx.Client, launch: Callable[..., str], server: Server, engine: Engine
 ) -> None:
     launch()
@@ -122,7 +122,7 @@ def test_an_answer_has_what_the_job_has_found(
         ("a film", "texts"),
     ],
 )
-def test_texts_that_cannot_be_asked_about_are_named(
+def test_texts_that_cannot_be_predicted_are_named(
     api: httpx.Client, launch: Callable[..., str], texts: Any, field: str
 ) -> None:
     refused = ask(api, launch(), texts)
@@ -150,7 +150,7 @@ def test_a_run_without_a_result_or_with_pairs_of_texts_is_refused(
     assert "pairs of texts (premise and hypothesis)" in pairs.json()["detail"]
 
 
-def test_without_a_broker_a_question_waits_all_the_same(catalogue: Settings, serve: Callable[..., Server]) -> None:
+def test_without_a_broker_a_prediction_still_waits(catalogue: Settings, serve: Callable[..., Server]) -> None:
     server = serve(catalogue.model_copy(update={"broker_url": f"redis://127.0.0.1:{free_port()}/0"}))
     with server.client() as api:
         api.post("/api/v1/runs", json={"config": CONFIG})

@@ -43,7 +43,7 @@ def test_the_pulse_names_the_build_that_is_served_now(
         assert visitor.get("/api/v1/system/pulse").status_code == 401
 
 
-def test_a_stream_brings_pulses_to_those_who_ask_only(server: Server) -> None:
+def test_a_stream_sends_pulses_only_on_request(server: Server) -> None:
     engine = server.app.state.resources.engine
     claimed = training_run(engine)
     append(engine, claimed, losses(1))

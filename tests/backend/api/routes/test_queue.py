@@ -29,9 +29,7 @@ def reorder(api: httpx.Client, *run_ids: str) -> httpx.Response:
     return api.post("/api/v1/queue/reorder", json={"run_ids": list(run_ids)})
 
 
-def test_runs_start_in_the_order_that_a_person_gave_them(
-    api: httpx.Client, launch: Callable[..., str], engine: Engine
-) -> None:
+def test_runs_start_in_the_order_that_was_set(api: httpx.Client, launch: Callable[..., str], engine: Engine) -> None:
     a, b, c, d = (launch(name=name) for name in "abcd")
     assert order(api) == [a, b, c, d]
     answer = reorder(api, d, a)

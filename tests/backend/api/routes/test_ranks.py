@@ -100,7 +100,7 @@ def _snapshot(step: int) -> tuple[Any, Any]:
     return random.random((MODULES, WIDTH)) < 0.6, random.random((MODULES, WIDTH)).astype(np.float16)
 
 
-def test_ranks_come_in_columns_and_as_recorded(api: httpx.Client, run_id: str) -> None:
+def test_ranks_are_returned_in_columns_and_as_recorded(api: httpx.Client, run_id: str) -> None:
     history = api.get(f"/api/v1/runs/{run_id}/ranks").json()
     assert (len(history["modules"]), history["width"], history["total_frames"], history["is_reduced"]) == (
         5,

@@ -68,6 +68,6 @@ def test_changed_model_is_refused_with_both_fingerprints_until_it_is_restored(
     assert api.post(f"/api/v1/runs/{stopped}/resume").json()["status"] == "queued"
 
 
-def test_inputs_that_are_gone_are_left_to_the_worker(api: httpx.Client, stopped: str, catalogue: Settings) -> None:
+def test_missing_inputs_are_left_to_the_worker(api: httpx.Client, stopped: str, catalogue: Settings) -> None:
     (catalogue.datasets_dir / "reviews.csv").unlink()
     assert api.post(f"/api/v1/runs/{stopped}/resume").json()["status"] == "queued"

@@ -33,7 +33,7 @@ def test_launched_run_is_stored_fully_resolved_and_waits(api: httpx.Client) -> N
     assert run["pruning_steps"] == [15, 25, 35, 45, 50]
 
 
-def test_validate_says_what_would_happen_and_starts_nothing(api: httpx.Client) -> None:
+def test_validate_returns_the_plan_and_launches_nothing(api: httpx.Client) -> None:
     plan = api.post("/api/v1/runs/validate", json={"config": CONFIG}).json()["plan"]
     assert (plan["total_steps"], plan["n_modules"], plan["pruning_steps"]) == (100, 4, [15, 25, 35, 45, 50])
     assert any("learning rate" in warning for warning in plan["warnings"])
@@ -58,7 +58,7 @@ def test_pages_cover_every_run_once_and_say_when_they_end(api: httpx.Client, lau
     assert set(seen) == wanted
 
 
-def test_list_filters_by_status_tag_method_and_words(api: httpx.Client, launch: Launch) -> None:
+def test_list_filters_by_status_tag_method_and_search(api: httpx.Client, launch: Launch) -> None:
     tagged = launch(tags=["x"], name="with tag")
     lora = launch(config=config_with(method={"name": "lora", "rank": 2}))
     stopped = launch()
@@ -85,7 +85,7 @@ def test_list_filters_by_status_tag_method_and_words(api: httpx.Client, launch: 
     ],
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_query_that_cannot_work_names_its_field(api: httpx.Client, query: dict[str, str], field: str) -> None:
+def test_invalid_query_names_its_field(api: httpx.Client, query: dict[str, str], field: str) -> None:
     answer = api.get("/api/v1/runs", params=query)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == field
@@ -99,7 +99,7 @@ def test_patch_changes_only_what_is_given(api: httpx.Client, launch: Launch) -> 
     assert api.get(f"/api/v1/runs/{run_id}").json()["notes"] == ""
 
 
-def test_waiting_run_stops_at_once_and_resumes(api: httpx.Client, launch: Launch) -> None:
+def test_waiting_run_stops_immediately_and_resumes(api: httpx.Client, launch: Launch) -> None:
     run_id = launch()
     stopped = api.post(f"/api/v1/runs/{run_id}/stop").json()
     assert (stopped["status"], stopped["queue_position"]) == ("stopped", None)
@@ -109,7 +109,7 @@ def test_waiting_run_stops_at_once_and_resumes(api: httpx.Client, launch: Launch
     assert api.post(f"/api/v1/runs/{run_id}/resume").status_code == 409
 
 
-def test_running_run_is_asked_to_stop_and_cannot_be_deleted(api: httpx.Client, server: Server, launch: Launch) -> None:
+def test_running_run_can_be_stopped_but_not_deleted(api: httpx.Client, server: Server, launch: Launch) -> None:
     run_id, engine = launch(), server.app.state.resources.engine
     claimed = claim(engine)
     assert claimed
@@ -120,7 +120,7 @@ def test_running_run_is_asked_to_stop_and_cannot_be_deleted(api: httpx.Client, s
         assert queue.renew_lease(session, run_id, 1, lease_s=30, now=5) == "now"
 
 
-def test_deleted_run_is_gone_with_its_files(api: httpx.Client, launch: Launch, server: Server) -> None:
+def test_deleted_run_is_removed_with_its_files(api: httpx.Client, launch: Launch, server: Server) -> None:
     run_id = launch()
     folder = server.settings.attempt_dir(run_id, 1)
     folder.mkdir(parents=True)

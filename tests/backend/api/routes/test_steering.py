@@ -35,7 +35,7 @@ def steer(api: httpx.Client, run_id: str, action: str, target_rank: int | None =
     return api.post(f"/api/v1/runs/{run_id}/steer", json={"action": action, "target_rank": target_rank})
 
 
-def test_a_wish_waits_until_the_training_answers_and_is_then_in_the_configuration(
+def test_a_steering_request_is_pending_until_it_is_applied_and_is_then_in_the_configuration(
     api: httpx.Client, training: Claim, engine: Engine
 ) -> None:
     run_id = training.run_id
@@ -59,7 +59,7 @@ def test_a_wish_waits_until_the_training_answers_and_is_then_in_the_configuratio
     assert len(stored_steering(read_run(engine, run_id).config)) == 1
 
 
-def test_what_the_configuration_lists_for_later_has_not_been_done_yet(
+def test_later_steering_in_the_configuration_is_not_counted_as_done(
     api: httpx.Client, launch: Callable[..., str], engine: Engine
 ) -> None:
     run_id = launch(config=config_with() | {"steering": [{"step": 40, "action": "hold"}]})
@@ -72,7 +72,7 @@ def test_what_the_configuration_lists_for_later_has_not_been_done_yet(
     assert api.get(f"/api/v1/runs/{run_id}").json()["is_held"]
 
 
-def test_what_cannot_be_steered_is_refused_with_the_reason(
+def test_invalid_steering_is_refused_with_the_reason(
     api: httpx.Client, training: Claim, launch: Callable[..., str], engine: Engine
 ) -> None:
     run_id = training.run_id
@@ -106,7 +106,7 @@ def test_other_methods_have_nothing_to_steer(api: httpx.Client, launch: Callable
     assert answer.json()["errors"][0]["field"] == "config.steering"
 
 
-def test_wishes_end_with_the_run(api: httpx.Client, training: Claim, engine: Engine) -> None:
+def test_steering_requests_end_with_the_run(api: httpx.Client, training: Claim, engine: Engine) -> None:
     steer(api, training.run_id, "freeze")
     with writing(engine) as session:
         runs.transition(session, runs.get_run(session, training.run_id), RunStatus.done, now=9)

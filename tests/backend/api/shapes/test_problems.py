@@ -64,7 +64,7 @@ def problem_of(answer: httpx.Response, status: int) -> dict[str, Any]:
         ({"training": []}, "config.training", ""),
     ],
 )
-def test_configuration_that_cannot_work_names_its_field_and_a_next_step(
+def test_invalid_configuration_names_its_field_and_a_next_step(
     api: httpx.Client, changes: dict[str, Any], field: str, in_message: str
 ) -> None:
     body = json.dumps({"config": config_with(**changes)})  # the standard encoder writes NaN, which httpx refuses
@@ -94,7 +94,9 @@ def test_configuration_that_cannot_work_names_its_field_and_a_next_step(
         (b"[" * 100_000, 422),
     ],
 )
-def test_body_that_is_no_json_object_is_named_as_the_body(api: httpx.Client, content: bytes, status: int) -> None:
+def test_body_that_is_not_a_json_object_is_reported_for_the_body(
+    api: httpx.Client, content: bytes, status: int
+) -> None:
     problem = problem_of(api.post("/api/v1/runs", content=content, headers=JSON), status)
     assert problem["errors"][0]["field"] == "body"
 
@@ -173,12 +175,12 @@ def test_every_error_is_a_problem(api: httpx.Client, method: str, path: str, sta
     )
 )
 @limits(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_json_whatsoever_makes_the_server_fail(api: httpx.Client, body: Any) -> None:
+def test_no_json_makes_the_server_fail(api: httpx.Client, body: Any) -> None:
     answer = api.post("/api/v1/runs", content=json.dumps(body), headers=JSON)
     assert problem_of(answer, 422)["errors"][0]["field"]
 
 
-def test_unexpected_error_says_little_and_is_logged(
+def test_unexpected_error_reveals_little_and_is_logged(
     server: Server, api: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -191,7 +193,7 @@ def test_unexpected_error_says_little_and_is_logged(
     assert "secret detail" in caplog.text
 
 
-def test_database_out_of_reach_is_a_503_with_a_next_step(
+def test_unreachable_database_is_a_503_with_a_next_step(
     api: httpx.Client, monkeypatch: pytest.MonkeyPatch, launch: Callable[..., str]
 ) -> None:
     run_id = launch()
@@ -206,13 +208,13 @@ def test_database_out_of_reach_is_a_503_with_a_next_step(
 
 
 @pytest.mark.parametrize("name", ["NUL \x00 inside", "lone \ud800 surrogate"])
-def test_text_that_no_database_can_hold_is_no_server_error(api: httpx.Client, name: str) -> None:
+def test_text_that_no_database_can_store_is_not_a_server_error(api: httpx.Client, name: str) -> None:
     answer = api.post("/api/v1/runs", content=json.dumps({"config": CONFIG, "name": name}), headers=JSON)
     assert answer.status_code in (201, 422)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_statement_that_the_database_refuses_is_not_taken_for_a_database_that_is_away(
+def test_rejected_statement_is_not_reported_as_an_unreachable_database(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     """On the real databases: a statement beyond their limits, and a database that is gone."""

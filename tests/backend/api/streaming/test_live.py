@@ -193,7 +193,7 @@ def test_feed_ends_with_its_last_viewer(server: Server) -> None:
         wait_for("the feed to end", lambda: len(feeds) == 0, deadline_s=5)
 
 
-def test_feed_that_breaks_sends_its_viewers_to_another_one(
+def test_failed_feed_sends_its_viewers_to_another_one(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     feeds: Feeds = server.app.state.resources.feeds
@@ -218,7 +218,7 @@ def test_feed_that_breaks_sends_its_viewers_to_another_one(
     assert "its viewers will reconnect to a new one" in caplog.text
 
 
-def test_finished_run_is_told_and_ended_and_a_resumed_one_streams_again(
+def test_stream_of_a_finished_run_ends_and_of_a_resumed_one_continues(
     api: httpx.Client, launch: Callable[..., str], server: Server
 ) -> None:
     run_id = launch()
@@ -241,7 +241,7 @@ def test_deleted_run_ends_its_streams(api: httpx.Client, launch: Callable[..., s
     follower.join()
 
 
-def test_number_from_the_future_still_streams_what_comes(api: httpx.Client, launch: Callable[..., str]) -> None:
+def test_number_above_the_last_event_still_streams_new_events(api: httpx.Client, launch: Callable[..., str]) -> None:
     run_id = launch()
     api.post(f"/api/v1/runs/{run_id}/stop")
     answer = api.get(f"/api/v1/runs/{run_id}/events/stream?after=999", headers={"Last-Event-ID": "1"})
@@ -250,7 +250,7 @@ def test_number_from_the_future_still_streams_what_comes(api: httpx.Client, laun
     assert "event: end" in api.get(f"/api/v1/runs/{run_id}/events/stream?after=999").text
 
 
-def test_viewer_that_is_too_slow_is_closed_and_holds_a_bounded_queue() -> None:
+def test_slow_viewer_is_closed_and_its_queue_is_bounded() -> None:
     async def fill() -> list[Batch | None]:
         viewer = Viewer()
         batch = Batch(1, 1, [b"x"], b"x")
@@ -284,9 +284,7 @@ def test_long_history_comes_in_pages_without_gap(server: Server, monkeypatch: py
         assert follower.sequence == sequence(engine, claimed.run_id)
 
 
-def test_read_of_large_events_is_bounded_by_bytes_and_misses_none(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_of_large_events_is_limited_by_bytes_and_complete(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with engine_of(server.settings) as engine:
         claimed = training_run(engine)
         values = {f"metric_{number}_{'x' * 80}": 0.5 for number in range(1000)}
@@ -305,7 +303,7 @@ def test_read_of_large_events_is_bounded_by_bytes_and_misses_none(
         assert follower.sequence == sequence(engine, claimed.run_id)
 
 
-def test_server_that_is_told_to_end_does_not_wait_for_open_streams(catalogue: Settings) -> None:
+def test_server_shutdown_does_not_wait_for_open_streams(catalogue: Settings) -> None:
     with engine_of(catalogue) as engine:
         run_id = training_run(engine).run_id
     port = free_port()

@@ -29,7 +29,7 @@ def parts(answer: httpx.Response) -> Iterator[tuple[int, str]]:
             yield part["attempt"], part["text"]
 
 
-def test_what_is_written_to_the_log_comes_in_order_until_the_run_has_ended(server: Server) -> None:
+def test_log_is_streamed_in_order_until_the_run_has_ended(server: Server) -> None:
     engine = server.app.state.resources.engine
     claimed = training_run(engine)
     run_id = claimed.run_id
@@ -61,5 +61,5 @@ def test_what_is_written_to_the_log_comes_in_order_until_the_run_has_ended(serve
         assert list(read) == []
 
 
-def test_a_run_that_is_not_there_has_no_log_to_follow(server: Server, api: httpx.Client) -> None:
+def test_a_run_that_does_not_exist_has_no_log_to_follow(server: Server, api: httpx.Client) -> None:
     assert api.get("/api/v1/runs/nosuchrun/log/stream").status_code == 404

@@ -70,7 +70,7 @@ def go_to(engine: Engine, revision: str) -> None:
         (command.upgrade if revision == "head" else command.downgrade)(config, revision)
 
 
-def test_migrations_keep_every_row_on_their_way_down_and_up(empty: Engine) -> None:
+def test_migrations_keep_every_row_down_and_up(empty: Engine) -> None:
     migrate(empty)
     claimed = training_run(empty)
     odd = [metric("x", 4, value) for value in (math.nan, math.inf, 0.1 + 0.2, 5e-324)]
@@ -129,7 +129,7 @@ def test_a_configuration_goes_back_to_the_form_without_a_task_and_opens_again(em
     assert RunConfig.stored(after.config) == RunConfig.stored(before.config)
 
 
-def test_rows_of_one_number_become_wide_and_go_back_to_the_bit(empty: Engine) -> None:
+def test_narrow_metric_rows_become_wide_and_are_restored_bit_for_bit(empty: Engine) -> None:
     migrate(empty)
     claimed = training_run(empty)
     values = [math.nan, math.inf, -math.inf, 0.1 + 0.2, 5e-324, 1.0]

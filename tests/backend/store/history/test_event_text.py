@@ -65,7 +65,7 @@ def lines(api: httpx.Client, run_id: str, count: int) -> list[str]:
     raise AssertionError(f"{len(found)} of {count} events")
 
 
-def test_wire_has_the_very_text_that_pydantic_wrote(api: httpx.Client, engine: Engine) -> None:
+def test_stream_has_exactly_the_text_that_pydantic_wrote(api: httpx.Client, engine: Engine) -> None:
     claimed = training_run(engine)
     append(engine, claimed, EVENTS)
     every = rows(engine, claimed.run_id)
@@ -120,7 +120,7 @@ def test_row_of_an_earlier_version_is_sent_as_it_stands(api: httpx.Client, engin
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r", "\r\n"])
-def test_text_with_line_breaks_cannot_make_an_event_of_its_own(api: httpx.Client, engine: Engine, ending: str) -> None:
+def test_text_with_line_breaks_cannot_create_another_event(api: httpx.Client, engine: Engine, ending: str) -> None:
     claimed = training_run(engine)
     seq = append(engine, claimed, EVENTS[:1])
     _rewrite(engine, claimed.run_id, seq, f'{{"values":{ending}{ending}{{"data: x": 1}}}}')
@@ -128,7 +128,7 @@ def test_text_with_line_breaks_cannot_make_an_event_of_its_own(api: httpx.Client
     assert json.loads(line)["values"] == {"data: x": 1}
 
 
-def test_event_without_fields_of_its_own_is_whole(api: httpx.Client, engine: Engine) -> None:
+def test_event_without_own_fields_is_complete(api: httpx.Client, engine: Engine) -> None:
     claimed = training_run(engine)
     seq = append(engine, claimed, [StatusEvent(status=RunStatus.running)])
     _rewrite(engine, claimed.run_id, seq, None)

@@ -34,7 +34,7 @@ from tests.backend.store_setup import (
 )
 
 
-def test_numbers_have_no_gap_under_eight_concurrent_writers_and_readers_never_skip(engine: Engine) -> None:
+def test_numbers_have_no_gaps_with_eight_concurrent_writers_and_readers_never_skip(engine: Engine) -> None:
     claimed = training_run(engine)
     first = len(sequence(engine, claimed.run_id))
     seen: list[int] = []
@@ -150,7 +150,7 @@ def _only_run(engine: Engine) -> str:
         return run.id
 
 
-def test_a_whole_batch_is_found_again_and_nothing_else(engine: Engine) -> None:
+def test_a_complete_batch_is_found_again_and_nothing_else(engine: Engine) -> None:
     claimed = training_run(engine)
     before = len(sequence(engine, claimed.run_id))
     batch = [*losses(1, 2), metric("x", 3, math.nan), modules()]

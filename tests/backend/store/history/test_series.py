@@ -182,7 +182,7 @@ def test_a_reduced_series_keeps_ends_extremes_and_what_is_not_finite(
 
 @SETTINGS
 @given(every=lives(), settled_step=st.none() | st.integers(0, 40))
-def test_summaries_made_anew_equal_those_made_point_by_point(
+def test_rebuilt_summaries_equal_incremental_ones(
     small_chunks: None, engine: Engine, every: list[Life], settled_step: int | None
 ) -> None:
     """Of a run with one attempt, which nothing cuts."""
@@ -222,7 +222,7 @@ def test_packed_points_come_back_to_the_bit(every: list[tuple[int, float, float]
         assert getattr(back, column).tobytes() == getattr(of, column).tobytes()
 
 
-def test_reading_takes_chunks_and_only_the_newest_events(engine: Engine) -> None:
+def test_curves_are_read_from_chunks_and_only_the_newest_events(engine: Engine) -> None:
     """Without the events that are packed, the series is still whole; a narrow range is exact."""
     claimed = training_run(engine)
     for begin_at in range(1, 10_001, 500):
@@ -249,7 +249,7 @@ def test_reading_takes_chunks_and_only_the_newest_events(engine: Engine) -> None
     assert curves(engine, claimed.run_id, ["nothing"])["nothing"].total == 0
 
 
-def test_chunks_go_with_their_run(engine: Engine) -> None:
+def test_chunks_are_deleted_with_their_run(engine: Engine) -> None:
     claimed = training_run(engine)
     append(engine, claimed, [metric("loss", step, 1.0) for step in range(3000)])
     with writing(engine) as session:
