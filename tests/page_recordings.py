@@ -29,7 +29,7 @@ from rankscope.store.runs import get_run
 from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.stop import StopFlag
 from rankscope_worker.child.train import _attempt, _cause
-from rankscope_worker.host.endings import Asked, classify, write_ending
+from rankscope_worker.host.endings import StopOrigin, classify, write_ending
 from rankscope_worker.steer_requests import SteerRequest, SteerRequestQueue
 from tests.stack import TOKEN
 from tests.tiny import make_reviews, make_tiny_bert
@@ -127,8 +127,8 @@ class Life:
         except Exception as error:
             code, note = _cause(error, folder)
         recorder.close()
-        asked: Asked = "by_user" if self.stop() else "nothing"
-        ending = classify(code, asked, note, folder / "log.txt", claim.config, None)
+        stop_origin: StopOrigin = "user" if self.stop() else "none"
+        ending = classify(code, stop_origin, note, folder / "log.txt", claim.config, None)
         write_ending(self.engine, claim, ending, max_lost_workers=5)
         self.observe()
 

@@ -131,7 +131,7 @@ def test_base_and_tuned_predictions_equal_those_of_peft_and_transformers(stack: 
     headless = finished(stack, config({"name": "lora", "rank": 2}, "local:tiny-body"))
     found = answered(api, headless["id"], ask(api, headless["id"], ["good " * 40]))
     assert "no trained classification head" in found["note"]
-    assert "Text 1 was cut at 16 tokens" in found["note"]
+    assert "Text 1 was truncated to 16 tokens" in found["note"]
 
 
 @pytest.mark.timeout(600)

@@ -164,7 +164,7 @@ def test_runs_of_earlier_versions_have_less_information_and_continue(installatio
     assert find_inputs(catalog, made.config, first).rows.labels == made.environment["labels"]
     others: list[Environment] = [{"labels": ["", "fresh", "rotten"]}, {"train_rows": 7}, {"eval_rows": 7}]
     for other in others:
-        with pytest.raises(InputsChanged, match="read differently now") as found:
+        with pytest.raises(InputsChanged, match="reads it differently") as found:
             find_inputs(catalog, made.config, made.environment | other)
         assert found.value.reason == "data_changed"
 

@@ -312,4 +312,4 @@ def test_a_prediction_names_the_text_that_cannot_be_answered(tmp_path: Path) -> 
     with pytest.raises(UnusableText, match="Text 2 has no tokens"):
         predict(run_config(), LABELS, folder, artifact, ["a film", ""])
     _, note = predict(run_config(max_length=500), LABELS, folder, artifact, ["a film", "the " * 200])
-    assert "Text 2 was cut at 64 tokens" in (note or "")
+    assert "Text 2 was truncated to 64 tokens" in (note or "")

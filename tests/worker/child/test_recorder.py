@@ -201,7 +201,7 @@ def test_a_bug_in_the_recorder_stops_the_training_instead_of_blocking_it(
         recorder.flush()
     assert stopped.wait(10)
     recorder.close()
-    assert "cannot be written" in caplog.text
+    assert "Failed to write" in caplog.text
 
 
 def test_begin_training_comes_after_earlier_records(engine: Engine, claim: queue.Claim) -> None:

@@ -241,7 +241,7 @@ def test_a_data_folder_that_cannot_be_written_fails_the_run(case: Callable[..., 
     one.start("pass")
     run = one.end()
     assert run.status == RunStatus.failed
-    assert "cannot be started" in (run.message or "")
+    assert "can't be started" in (run.message or "")
 
 
 def test_a_child_with_endless_output_does_not_fill_the_disk(case: Callable[..., Case]) -> None:
