@@ -189,8 +189,8 @@ def steered(step: int, action: str, **more: Any) -> Callable[[Life, int], None]:
         if now == step:
             life.act("steer", {"action": action, **more})
             with reading(life.engine) as session:
-                (request,) = get_run(session, life.run_id).steer_requests
-            request = SteerRequest(request["id"], request["action"], request.get("target_rank"))
+                (stored,) = get_run(session, life.run_id).steer_requests
+            request = SteerRequest(stored["id"], stored["action"], stored.get("target_rank"))
             life.steer_requests.feed(request.as_line())
 
     return at

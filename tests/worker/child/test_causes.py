@@ -93,7 +93,7 @@ def test_a_rust_library_that_aborts_for_memory_is_reported_as_out_of_memory(tmp_
     )
     with log.open("wb") as output:
         child = subprocess.run([sys.executable, "-c", script], stdout=output, stderr=subprocess.STDOUT, check=False)
-    ending = classify(child.returncode, "nothing", None, log, {"training": {}}, None)
+    ending = classify(child.returncode, "none", None, log, {"training": {}}, None)
     assert ending.reason == "out_of_memory", log.read_text()
     log.write_text("Fatal Python error: Aborted\n")
-    assert classify(child.returncode, "nothing", None, log, {"training": {}}, None).reason == "child_killed"
+    assert classify(child.returncode, "none", None, log, {"training": {}}, None).reason == "child_killed"
