@@ -182,7 +182,7 @@ def test_user_launches_watches_compares_and_downloads(
         wait_for("the fork to train", lambda: client.run(fork)["status"] == "running", deadline_s=PATIENCE_S)
     page.get_by_role("main").get_by_role("button", name="More").click()
     page.get_by_test_id("discard-run").click()
-    page.get_by_role("dialog").get_by_role("button", name="Keep").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     page.get_by_test_id("stop-run").click()
     expect(page.get_by_test_id("run-status")).to_have_text("stopped", timeout=PATIENCE_MS)
 

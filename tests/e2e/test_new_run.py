@@ -118,7 +118,7 @@ def test_a_preset_asks_before_it_replaces_edits(form: Page) -> None:
     form.locator("[data-preset=lora]").click()
     dialog = form.get_by_role("dialog")
     expect(dialog).to_contain_text("Replace your changes?")
-    dialog.get_by_role("button", name="Keep").click()
+    dialog.get_by_role("button", name="Cancel").click()
     expect(steps).to_have_value("123")
     form.locator("[data-preset=lora]").click()
     dialog.get_by_role("button", name="Use the preset").click()

@@ -117,7 +117,7 @@ function AccountMenu() {
           target="_blank"
           leftSection={<span aria-hidden>{"{}"}</span>}
         >
-          API description (OpenAPI)
+          API (OpenAPI)
         </Menu.Item>
         <Menu.Divider />
         <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => signOut.mutate(false)}>

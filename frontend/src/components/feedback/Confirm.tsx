@@ -29,7 +29,7 @@ export function Confirm({
         </Text>
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose} data-autofocus>
-            Keep
+            Cancel
           </Button>
           <Button color="red" loading={isBusy} onClick={onConfirm}>
             {action}

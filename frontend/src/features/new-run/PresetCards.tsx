@@ -11,7 +11,13 @@ interface PresetCardsProps {
 export function PresetCards({ presets, draft, onChoose }: PresetCardsProps) {
   const now = JSON.stringify(draft);
   return (
-    <SimpleGrid cols={{ base: 1, xs: 2, md: 3, lg: 5 }} spacing="sm" component="section" aria-label="Presets">
+    <SimpleGrid
+      cols={{ base: 1, xs: 2, md: 3, lg: 5 }}
+      spacing="sm"
+      component="section"
+      aria-label="Presets"
+      className="presets"
+    >
       {presets.map((preset) => (
         <UnstyledButton
           key={preset.key}

@@ -1,8 +1,9 @@
-import { Container, Skeleton, Stack, Tabs } from "@mantine/core";
+import { Button, Container, Skeleton, Stack, Tabs } from "@mantine/core";
 import { lazy, Suspense, useEffect } from "react";
-import { useParams, useSearchParams } from "react-router";
+import { Link, useParams, useSearchParams } from "react-router";
+import { ApiError } from "@/api/client";
 import { loadPlotly } from "@/charts/plot/load-plotly";
-import { ErrorState } from "@/components/feedback/states";
+import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { loadPart } from "@/components/server/load-part";
 import { standingWarnings } from "@/features/run/live/timeline";
@@ -52,9 +53,21 @@ function RunView({ id }: { id: string }) {
 
   if (!run || !live) {
     const error = detail.error ?? history.error;
+    const isUnknown = detail.error instanceof ApiError && detail.error.status === 404;
     return (
       <Container fluid maw={1680} px={{ base: "sm", sm: "lg" }} py="md">
-        {error ? (
+        {isUnknown ? (
+          <EmptyState
+            title="Run not found"
+            action={
+              <Button component={Link} to="/">
+                All runs
+              </Button>
+            }
+          >
+            There is no run {id}. It may have been deleted.
+          </EmptyState>
+        ) : error ? (
           <ErrorState
             error={error}
             title="Could not load this run"

@@ -128,7 +128,7 @@ export function curlOf(draft: ConfigDraft, fields: LaunchFields, origin: string)
       ...(name ? { name } : {}),
       ...(fields.tags.length ? { tags: fields.tags } : {}),
       ...(fields.priority ? { priority: fields.priority } : {}),
-      config: draft,
+      config: namesFirst(draft),
     },
     null,
     2,
