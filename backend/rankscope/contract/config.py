@@ -25,7 +25,7 @@ ColumnName = Annotated[str, Field(max_length=500)]
 class ModelConfig(Part):
     id: str = Field(
         title="Model",
-        description="A model of this installation (see Models).",
+        description="An installed model, or a folder in models/ of the data folder.",
         examples=["minilm"],
         min_length=1,
         max_length=200,
@@ -36,7 +36,7 @@ class ModelConfig(Part):
 class DataConfig(Part):
     id: str = Field(
         title="Data set",
-        description="A data set of this installation (see Data sets).",
+        description="An installed data set, or a file in datasets/ of the data folder.",
         examples=["rotten-tomatoes"],
         min_length=1,
         max_length=200,

@@ -1347,7 +1347,7 @@ export interface components {
             group_column?: string | null;
             /**
              * Data set
-             * @description A data set of this installation (see Data sets).
+             * @description An installed data set, or a file in datasets/ of the data folder.
              * @example rotten-tomatoes
              */
             id: string;
@@ -2336,7 +2336,7 @@ export interface components {
         ModelConfig: {
             /**
              * Model
-             * @description A model of this installation (see Models).
+             * @description An installed model, or a folder in models/ of the data folder.
              * @example minilm
              */
             id: string;
