@@ -161,7 +161,7 @@ def new_postgres(postgres_url: str) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def migrated_postgres(new_postgres: Callable[[str], str]) -> str:
-    """Name of a migrated database to copy: 50 ms in place of running the migrations for each test."""
+    """Name of a migrated database to copy: 50 ms instead of running the migrations for each test."""
     url = new_postgres("template1")
     engine = create_engine(url)
     migrate(engine)
@@ -211,7 +211,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str, shared_broker: Broker) -> Settings:
-    """Of an installation in a folder of its own, on each kind of database."""
+    """Settings of an installation in a separate folder, on each kind of database."""
     return Settings(
         _env_file=None, data_dir=tmp_path / "data", database_url=database_url, broker_url=shared_broker.url, token=TOKEN
     )

@@ -1,4 +1,4 @@
-"""Everything that has been seen in folders of data, and more: for tests that nothing of it does harm."""
+"""Files that were found in data folders, and more: for tests that they don't affect anything else."""
 
 import gzip
 import os
@@ -50,7 +50,7 @@ CONTENTS: dict[str, bytes] = {
 
 
 def fill_with_junk(folder: Path) -> None:
-    """Regular files, what is none, and names that are no text."""
+    """Regular and special files, and names that are not text."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in CONTENTS.items():
         (folder / name).write_bytes(content)

@@ -61,7 +61,7 @@ CONFIG: Json = {
 
 
 class _Killed(BaseException):
-    """The training process is gone."""
+    """The training process has ended."""
 
 
 class Life:
@@ -82,7 +82,7 @@ class Life:
         return found
 
     def act(self, verb: str, body: Json | None = None) -> Json:
-        """What a person does to the run."""
+        """A user's action on the run."""
         done = self.call("POST", f"/runs/{self.run_id}/{verb}", body)
         self.observe()
         return done
@@ -134,7 +134,7 @@ class Life:
 
 
 class _Observed(Recorder):
-    """The worker's recorder. Each event is stored, and the history read, before the training goes on."""
+    """The worker's recorder. Each event is stored, and the history read, before the training continues."""
 
     def __init__(
         self, life: Life, at: Callable[[Life, int], None], change: Callable[[RunEvent], RunEvent], claim: queue.Claim
@@ -205,7 +205,7 @@ def out_of_memory(step: int) -> Callable[[Life, int], None]:
 
 
 def broken_losses(event: RunEvent) -> RunEvent:
-    """NaN at step 3 and infinity at step 6, as a batch may give them; the training itself goes on."""
+    """NaN at step 3 and infinity at step 6, as a batch may produce them; the training continues."""
     broken = {3: float("nan"), 6: float("inf")}
     if event.kind == "metrics" and event.step in broken and "train_loss" in event.values:
         return MetricsEvent(step=event.step, values=event.values | {"train_loss": broken[event.step]})
@@ -312,7 +312,7 @@ def record(name: str, installation: Path) -> Json:
             finally:
                 life.engine.dispose()
     for event in events:
-        event["time"] = float(event["seq"])  # nobody's clock
+        event["time"] = float(event["seq"])  # independent of any clock
         if "request" in event:
             event["request"] = "request"
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))

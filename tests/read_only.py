@@ -11,7 +11,7 @@ import pytest
 
 @contextmanager
 def read_only(path: Path) -> Iterator[None]:
-    """Within the block nobody can write to the file, or add to the folder."""
+    """Makes the file or folder read-only within the block."""
     if os.geteuid():
         mode = path.stat().st_mode
         path.chmod(0o555 if path.is_dir() else 0o444)

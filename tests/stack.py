@@ -1,4 +1,4 @@
-"""The real stack as a person would start it by hand: Valkey, API and workers as processes of their own."""
+"""The real stack, as started by hand: Valkey, API and workers as separate processes."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ class Stack:
         )
         data_dir.mkdir(parents=True, exist_ok=True)
         self.environment: dict[str, str] = {}
-        """For every process of the stack, beside its settings."""
+        """Environment variables of every process of the stack, in addition to its settings."""
         self.valkey: Valkey | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 

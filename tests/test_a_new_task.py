@@ -33,7 +33,7 @@ def test_a_task_registered_in_four_files_is_described_planned_trained_and_predic
     assert seen["in_the_form"]
     assert seen["refused"] == ["config.task.grade_column"]
     assert seen["left_out"] == [["no grade in column 'grade'", 1]]
-    assert seen["classes"] == ["1", "2", "3", "4"]  # nobody got a 3: only the task knows that it is a grade
+    assert seen["classes"] == ["1", "2", "3", "4"]  # no row has a 3: only the task knows that it is a grade
     assert (seen["best_by"], seen["lower_is_better"]) == ("eval_distance", True)
     assert seen["evaluated"] == ["eval_distance", "eval_loss"]
     assert (seen["outcome"], seen["artifact"]) == ("done", "adapter")

@@ -103,7 +103,7 @@ ALLOWED: dict[str, set[str]] = {
     "dynamic_rank": {"dynamic_rank"},
     **{part: set(_RANK_LIBRARY[:place]) for place, part in enumerate(_RANK_LIBRARY)},
 }
-# These have rooms of their own below them that they may all import.
+# These may import all of their subfolders.
 _WHOLE = {"rankscope", "dynamic_rank"}
 MOST_MODULES = 20
 # What runs in the worker's supervising process, at the top of the package what both processes use: it must start fast and
@@ -226,7 +226,7 @@ def calls_in_a_write(block: ast.With) -> Iterator[str]:
     ],
 )
 def test_only_functions_of_the_store_are_called_within_a_write_transaction(module: str, path: Path) -> None:
-    """It holds the database's one lock: no answer is built in it, no file is read, nobody is asked."""
+    """It holds the database's only write lock, so it builds no response, reads no file, and calls no other service."""
     names = {
         alias.asname or alias.name
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""docs/architecture.md draws every folder of the house, and none that is gone."""
+"""docs/architecture.md draws every folder, and only existing ones."""
 
 import re
 from pathlib import Path

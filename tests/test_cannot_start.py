@@ -1,4 +1,4 @@
-"""What keeps `up`, `api` and `worker` from starting: one sentence, exit code 1, and no process left behind."""
+"""Start-up failures of `up`, `api` and `worker`: one sentence, exit code 1, and no remaining process."""
 
 import os
 import shutil
@@ -77,7 +77,7 @@ class Place:
         return self.forked.run([[*FORKED[command], *self.options] for command in commands], self.variables)
 
     def run_installed(self, commands: tuple[str, ...]) -> list[Ended]:
-        """As `run`, each in a Python of its own, as it is typed."""
+        """Like `run`, each in a separate Python process."""
         started = [self.start(command) for command in commands]
         try:
             texts = [process.communicate(timeout=120) for process in started]

@@ -1,4 +1,4 @@
-"""Steering, a kill, a retry and forks on the whole stack: what a person did is done again, bit for bit."""
+"""Steering, a kill, a retry and forks on the complete stack: user actions are repeated bit for bit."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from rankscope.client import ApiError, Client
 from tests.stack import Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
-STEPS = 2000  # so many that a fast machine does not finish before it was steered
+STEPS = 2000  # enough that a fast machine does not finish before it is steered
 CONFIG: dict[str, Any] = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
@@ -86,7 +86,7 @@ def test_steering_survives_a_kill_and_forks_continue_from_it(stack: Stack) -> No
         assert done["live"] == done["n_modules"]
         assert [entry["action"] for entry in done["config"]["steering"]] == ["hold", "target", "release"]
 
-        # Launched with its configuration, the run does the same again, without a person and without a kill.
+        # Launched with its configuration, a new run does the same without user actions and without a kill.
         copy = client.launch(done["config"], name="copy")["id"]
         copied = until(client, copy, "the copy to be done", status="done")
         assert adapter(stack, copied) == adapter(stack, done)

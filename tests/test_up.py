@@ -1,4 +1,4 @@
-"""`rankscope up` as a person types it: the ready line, clear refusals, a clean end, and history after a second start."""
+"""`rankscope up` as a command: the ready line, clear errors, a clean shutdown, and history after a second start."""
 
 import os
 import re

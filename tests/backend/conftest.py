@@ -102,7 +102,7 @@ class Server:
 
     def client(self, token: str | None = TOKEN) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # verify: reading the certificate store takes longer than a whole test, and there is no TLS here.
+        # verify: reading the certificate store takes longer than a test, and there is no TLS.
         return httpx.Client(base_url=self.url, headers=headers, timeout=20, verify=False)
 
     @property
@@ -208,7 +208,7 @@ def api(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def launch(api: httpx.Client) -> Callable[..., str]:
-    """Launches CONFIG, with what is given beside or in place of it, and returns the run's id."""
+    """Launches CONFIG with the given changes, and returns the run's id."""
 
     def launch(**fields: Any) -> str:
         answer = api.post("/api/v1/runs", json={"config": CONFIG, **fields})

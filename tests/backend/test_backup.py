@@ -140,7 +140,7 @@ def test_a_backup_made_while_events_are_written_has_no_gap(make: Make, tmp_path:
     numbers = sequence(restored, claimed.run_id)
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) == note.events == read_run(restored, claimed.run_id).last_seq
-    # The run was on a worker that is not there any more: it is taken back and goes on.
+    # The run was on a worker that no longer exists: it is taken back and continues.
     restored.dispose()
     engine.dispose()
 

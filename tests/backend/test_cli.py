@@ -1,4 +1,4 @@
-"""The command line: what cannot be done is one sentence and exit code 1, and no text of a run reaches a terminal as it is."""
+"""The command line: failures are one sentence and exit code 1, and text of a run is escaped for the terminal."""
 
 import contextlib
 import json
@@ -318,7 +318,7 @@ def test_watch_reconnects_and_shows_each_event_once(settings: Settings) -> None:
         engine_rows = sequence(engine, claimed.run_id)
         engine.dispose()
     assert seen == engine_rows
-    # A server that is ending may take a connection once more before it is gone.
+    # A server that is shutting down may accept one more connection before it ends.
     assert len(notices) >= 6
     assert [sentence.split(" (")[0] for sentence in notices] == [
         "The connection was lost",

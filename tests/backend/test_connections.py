@@ -91,7 +91,7 @@ def ask(port: int, timeout: float = 30) -> httpx.Response:
 
 @contextlib.contextmanager
 def connected(port: int, say: list[bytes]) -> Iterator[list[socket.socket]]:
-    """A connection for each of these, on which this is said and nothing more."""
+    """Opens a connection for each of these, and sends only this."""
     with contextlib.ExitStack() as stack:
         opened = []
         for text in say:
@@ -189,7 +189,7 @@ def test_body_that_arrives_slowly_but_steadily_is_read_completely() -> None:
                 yield b"x" * 10
 
         assert client.post("/", content=parts()).text == "80"
-        for length in (0, 5, 70_000):  # the same connection again, whose time began anew
+        for length in (0, 5, 70_000):  # the same connection again, whose timer was reset
             assert client.post("/", content=b"x" * length).text == str(length)
 
 

@@ -1,4 +1,4 @@
-"""Runs whose worker is gone: by what is seen of their leases, and by the server where no other worker is left."""
+"""Runs of lost workers: detected by their unchanged leases, and by the server if no other worker is online."""
 
 import gc
 import threading
@@ -87,9 +87,9 @@ def test_server_keeps_reaping_after_any_error(
         nonlocal looks
         looks += 1
         if looks == 1:
-            raise OperationalError("SELECT", {}, Exception("the database is away"))
+            raise OperationalError("SELECT", {}, Exception("the database is unreachable"))
         if looks == 2:
-            raise RuntimeError("a fault of its own")
+            raise RuntimeError("an unexpected error")
         return reap(self)
 
     monkeypatch.setattr(Reaper, "reap", flaky)

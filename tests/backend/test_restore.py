@@ -100,7 +100,7 @@ def made(tmp_path: Path) -> Made:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Settings:
-    """An installation without runs; beside it a file that must stay as it is."""
+    """An installation without runs, next to a file that must not change."""
     folder = tmp_path / "house" / "data"
     folder.mkdir(parents=True)
     (folder / "token").write_text("the token of this place")

@@ -1,4 +1,4 @@
-"""BackgroundReads are done once, kept within bounds, and never wait for a large one."""
+"""Background reads run once, are cached within bounds, and never wait for a large file."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

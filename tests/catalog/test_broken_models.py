@@ -1,4 +1,4 @@
-"""One model that cannot be used is listed with its reason and what to do, and harms no other."""
+"""An unusable model is listed with its reason and next step, and does not affect any other."""
 
 import json
 import os

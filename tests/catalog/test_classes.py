@@ -1,4 +1,4 @@
-"""Missing and odd values: what is a class, what is left out, and what is refused."""
+"""Missing and unusual values: which are classes, which are left out, and which are refused."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Data files: what is read, what is refused and with which words, and that each entry is found alone."""
+"""Data files: which are read, which are refused with which message, and that each entry is looked up on its own."""
 
 import gzip
 import json
@@ -180,7 +180,7 @@ def test_unreadable_file_is_listed_with_reason_and_next_step(
 
 def test_entry_that_is_not_a_file_is_refused_without_opening_it(settings: Settings) -> None:
     folder = settings.datasets_dir
-    os.mkfifo(folder / "pipe.csv")  # opening it would block for ever
+    os.mkfifo(folder / "pipe.csv")  # opening it would block forever
     os.mkfifo(folder / "pipe.jsonl")
     (folder / "folder.csv").mkdir()
     (folder / "data").mkdir()

@@ -1,4 +1,4 @@
-"""Whatever is in the folder: the list answers, each bad entry says why, and good data can be used."""
+"""Whatever is in the folder, the list works, each bad entry has a reason, and good data can be used."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What the plan says of a model against what transformers really does with its files."""
+"""What the plan says about a model, compared with what transformers does with its files."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Options that cannot work with a model, or that would do something else than they say, are named by the plan."""
+"""The plan reports options that don't work with a model, or that have an unexpected effect."""
 
 from typing import Any
 

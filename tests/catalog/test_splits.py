@@ -1,4 +1,4 @@
-"""The split: deterministic, by group, and clear about what cannot work."""
+"""The split: deterministic, by group, with clear errors."""
 
 from collections.abc import Callable
 from pathlib import Path

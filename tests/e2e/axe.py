@@ -1,4 +1,4 @@
-"""axe-core over a page: what a person with a screen reader or without a mouse would stumble over."""
+"""axe-core over a page: obstacles for users of a screen reader or without a mouse."""
 
 from pathlib import Path
 from typing import Any

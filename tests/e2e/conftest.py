@@ -76,7 +76,7 @@ class Console:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each of these is a whole job of a person's, in one test."""
+    """Each of these is a complete user task in one test."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(1800))

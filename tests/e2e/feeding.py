@@ -1,4 +1,4 @@
-"""A run that goes on for as long as a test wants, without a training: its events are appended as a worker does."""
+"""A run that continues as long as a test needs, without a training: its events are appended as by a worker."""
 
 import threading
 import time

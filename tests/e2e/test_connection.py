@@ -26,7 +26,7 @@ CONFIG = {
 TOLD_WITHIN_MS = 5000
 WATCHED_S = 40
 STATIC = Path(rankscope.__file__).parent / "static"
-# Adds up how far things moved that nobody had touched.
+# Sums up layout shifts without user input.
 _SHIFTS = """
 window.__shift = 0;
 window.__shifted = [];
@@ -43,7 +43,7 @@ new PerformanceObserver((list) => {
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    # What feeds the runs here never renews its lease: the server must not take that for a worker that is gone.
+    # What feeds the runs here never renews its lease: the server must not treat it as lost.
     with tiny_stack(tmp_path / "data", layers=2, has_worker=False, lease_s=600) as stack:
         yield stack
 

@@ -1,4 +1,4 @@
-"""Every tab of a run while it trains (what a person does with the ranks of a finished one: test_ranks_view.py)."""
+"""Every tab of a run while it trains (for the ranks of a finished run, see test_ranks_view.py)."""
 
 import re
 import signal
@@ -93,7 +93,7 @@ def _ranks_in_time(stack: Stack, page: Page, run: str) -> None:
     for label in ("By kind", "By rank", "By layer"):
         page.get_by_label("Order of the modules").select_option(label=label)
 
-    # Back to the start and through the film; Now follows the run again, while it goes on.
+    # Back to the start and through the playback; Latest follows the run again while it continues.
     heatmap.focus()
     page.keyboard.press("Home")
     expect(heatmap).to_have_attribute("data-step", "0")
@@ -296,7 +296,7 @@ def _notes(stack: Stack, page: Page, run: str) -> None:
 
 
 def _health(stack: Stack, page: Page, run: str) -> None:
-    """A worker and its child that stand still are late; the page says so, and takes it back."""
+    """A frozen worker and training are late; the page reports it, and removes the report afterwards."""
     page.goto(f"{stack.url}/runs/{run}")
     expect(page.get_by_test_id("run-status")).to_contain_text("pruning", timeout=PATIENCE_MS)
     worker = psutil.Process(stack.processes["test-worker"].pid)
@@ -314,7 +314,7 @@ def _health(stack: Stack, page: Page, run: str) -> None:
 
 
 def _disconnected(stack: Stack, page: Page, run: str, console: Console) -> None:
-    """The server goes away and comes back: the page says so and goes on by itself."""
+    """The server becomes unreachable and returns: the page reports it and recovers automatically."""
     console.expects_failed_requests = True
     state = page.get_by_test_id("connection-state")
     expect(state).to_have_attribute("data-state", "live")

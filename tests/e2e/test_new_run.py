@@ -97,7 +97,7 @@ def test_leaving_with_edits_needs_confirmation_by_link_back_and_reload(form: Pag
     form.once("dialog", accept)
     form.reload()
     assert asked == ["beforeunload"]
-    # Reloaded all the same: the edit is back, and says so.
+    # After a reload the edit is restored, with a notice.
     expect(form.get_by_test_id("restored")).to_be_visible()
     expect(form.get_by_label("Name", exact=True)).to_have_value("not to be lost")
 

@@ -1,4 +1,4 @@
-"""What a person sees and does when a run waits, is steered, dies, fails and is forked: on the real stack."""
+"""What you see and do when a run waits, is steered, dies, fails and is forked: on the real stack."""
 
 import os
 import re
@@ -160,7 +160,7 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
     page.get_by_test_id("steer-release").click()
     expect(page.get_by_test_id("steer-hold")).to_be_visible()
 
-    # ------------------------------------------------ its worker is told to end: another goes on
+    # ------------------------------------------------ its worker shuts down: another one continues
     stack.kill("test-worker", signal.SIGTERM)
     expect(status).to_have_text("interrupted, #1 in queue")
     picture(page, "state-interrupted")
@@ -169,7 +169,7 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
     picture(page, "state-resuming")
     expect(status).to_have_text("pruning", timeout=PATIENCE_MS)
 
-    # ------------------------------------------------ its process dies: it goes on by itself, the cut tail is a ghost
+    # ------------------------------------------------ its process dies: it continues, with the replaced part as a ghost
     with stack.client() as client:
         wait_for("some steps after a checkpoint", lambda: client.run(first)["step"] % 100 > 20, deadline_s=PATIENCE_S)
         kill_child(stack, first)
@@ -215,7 +215,7 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
     expect(page.get_by_test_id("run-tree").locator("li")).to_have_count(2)
     picture(page, "fork")
 
-    # ------------------------------------------------ once it trains, its curves stand beside its parent's
+    # ------------------------------------------------ once it trains, its curves are shown with its parent's
     with stack.client() as client:
         for other in (failing, second, third):
             client.stop(other, save=False)

@@ -21,7 +21,7 @@ KINDS: dict[Kind, str] = {
     "viewer": "viewers that missed an event or saw one twice",
     "order": "runs that started before one with a better place in the queue",
     "checkpoint": "damaged or lost checkpoints that were not found, not told of or not passed over",
-    "leak": "processes, file handles, leases or memory that were left behind",
+    "leak": "processes, file handles, leases or memory that were left over",
 }
 ALWAYS: tuple[Kind, ...] = ("lost run", "difference", "event", "executor", "viewer")
 """Held of every run of every row."""
@@ -67,7 +67,7 @@ def _event_breaches(recorded: list[dict[str, Any]], last_seq: int) -> list[str]:
         if after < before:
             found.append(f"attempt {before} was followed by a write of attempt {after}")
     # Within an attempt every point is made once: a late writer or a batch written twice shows here. What is measured of
-    # the machine comes by the clock: a step that waits for the database has several, at times of their own.
+    # hardware metrics are recorded by time: a step that waits for the database has several.
     points = Counter(
         (event["attempt"], name, event["step"], event["time"] if is_machine_metric(name) else None)
         for event in recorded

@@ -1,4 +1,4 @@
-"""Checkpoint files that were cut off, lost a bit, or are gone: found, said, and the one before is used."""
+"""Checkpoint files that are truncated, have a flipped bit, or are missing: detected, reported, and the previous one is used."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

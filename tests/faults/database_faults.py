@@ -19,7 +19,7 @@ _LOCKED_S = 10.0
 
 
 class Postgres:
-    """A server of our own, from the wheel, that can be restarted."""
+    """A separate server from the wheel, which can be restarted."""
 
     def __init__(self, folder: Path) -> None:
         runtime = folder / "runtime"

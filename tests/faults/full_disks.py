@@ -1,4 +1,4 @@
-"""The disk is full when a checkpoint is to be written: a small file system of its own, else an error of our making."""
+"""The disk is full when a checkpoint is to be written: a small separate file system, or else an injected error."""
 
 import os
 import shutil
@@ -52,7 +52,7 @@ def full_disks(harness: Harness, numbers: Sequence[int]) -> Result:
 
 
 def _fill(case: Case, found: list[Breach]) -> str | None:
-    """Leaves less room than a checkpoint takes, until the run has said so."""
+    """Leaves less space than a checkpoint needs, until the run has reported it."""
     filler = case.installation.settings.runs_dir / "filler"
     if not case.reaches(case.chance.randint(8, STEPS - 20)):
         return None
@@ -65,7 +65,7 @@ def _fill(case: Case, found: list[Breach]) -> str | None:
     with filler.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(filler.parent).free - room))
     child.resume()
-    told = _await_the_word(case)
+    told = _wait_for_report(case)
     _look_at_what_is_left(case, newest, found, told)
     filler.unlink()
     _resume_if_it_failed(case)
@@ -94,11 +94,11 @@ def _hold_between_checkpoints(case: Case, child: psutil.Process) -> Path | None:
 
 
 def _refuse(case: Case, found: list[Breach]) -> str | None:
-    """Without a file system of our own: the n-th file of a checkpoint cannot be forced to disk."""
+    """Without a separate file system: flushing the n-th file of a checkpoint fails."""
     call = case.chance.randint(12, 60)
     faults, module = case.installation.faults, "rankscope_worker.child.checkpoint"
     done = order(faults, case.run_id, 1, module=module, function="_hash", call=call, do="enospc")
-    told = _await_the_word(case)
+    told = _wait_for_report(case)
     before = published(case.installation.attempt_folder(case.run_id, 1))
     if not done.exists() or not before:
         return None
@@ -107,8 +107,8 @@ def _refuse(case: Case, found: list[Breach]) -> str | None:
     return f"disk full at a checkpoint (injected): call {call}"
 
 
-def _await_the_word(case: Case) -> str | None:
-    """The event that says what is wrong: the run's failure, or a warning if it goes on."""
+def _wait_for_report(case: Case) -> str | None:
+    """Returns the event that reports the problem: the run's failure, or a warning if it continues."""
     event = case.viewer.wait_for(
         lambda event: event.get("code") == "checkpoint_failed" or event.get("status") in ("failed", "done", "stopped"),
         DEADLINE_S,

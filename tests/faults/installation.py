@@ -116,7 +116,7 @@ class Installation(Stack):
         return Counter((run_id, attempt) for run_id, attempt, _pid in self._executions())
 
     def child(self, run_id: str, attempt: int | None = None) -> psutil.Process | None:
-        """The newest training process of a run (of one attempt), None once it is gone."""
+        """Returns the newest training process of a run (or of one attempt), or None once it has ended."""
         for run, number, pid in reversed(self._executions()):
             if run == run_id and attempt in (None, number):
                 try:
@@ -137,7 +137,7 @@ class Installation(Stack):
         return [(run_id, int(attempt), int(pid)) for run_id, attempt, pid in lines]
 
     def describe(self, run_id: str) -> str:
-        """Where a run stands that should have moved: its row, its last events, and each process with its stacks and log."""
+        """Describes a stuck run: its row, its last events, and each process with its stacks and log."""
         run = self.run(run_id)
         with reading(self.engine) as session:
             last = events.read_after(session, run_id, max(0, run.last_seq - 10), limit=10)

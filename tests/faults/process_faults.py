@@ -1,4 +1,4 @@
-"""SIGKILL of workers, of the API and of Valkey, each started again; and workers that freeze until their lease is gone."""
+"""SIGKILL of workers, of the API and of Valkey, each restarted, and workers that freeze until their lease has lapsed."""
 
 import signal
 import sqlite3

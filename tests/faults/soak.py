@@ -1,4 +1,4 @@
-"""Soak: random runs, stops, resumes, kills and deletions for half an hour; nothing may be left behind or grow."""
+"""Soak: random runs, stops, resumes, kills and deletions for half an hour. Nothing may be left over or grow."""
 
 import itertools
 import statistics
@@ -25,7 +25,7 @@ from tests.stack import wait_for
 
 _LANES = 4
 _STEADY = ("api", "w0")
-"""Processes that nobody kills, so that their memory can be followed."""
+"""Processes that are never killed, so that their memory can be tracked."""
 _MEMORY_GROWTH, _HANDLE_GROWTH = 0.05, 8
 
 
@@ -92,7 +92,7 @@ def _disturb(case: Case) -> str:
     for step in sorted(case.chance.sample(range(1, STEPS - 5), case.chance.randrange(4))):
         action = case.chance.choice(_ACTIONS)
         if case.reaches(step) and not case.installation.run(case.run_id).status.is_terminal:
-            with suppress(ApiError):  # it was over before the wish came
+            with suppress(ApiError):  # it had ended before the request
                 action(case)
                 done.append(action.__name__.strip("_").replace("_", " "))
     return "; ".join(done) or NOTHING
@@ -150,7 +150,7 @@ def _delete(case: Case, result: Result) -> None:
 
 
 def _left_behind(installation: Installation) -> list[Breach]:
-    """Processes that should be gone, and leases that nobody needs any more."""
+    """Returns processes that should have ended, and leases that are no longer needed."""
     servers = {process.pid for process in installation.processes.values()}
     if installation.valkey:
         servers.add(installation.valkey.child.process.pid)

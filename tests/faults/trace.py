@@ -1,4 +1,4 @@
-"""Trace: what a run has left for a person. Two runs of one configuration must have left the same, to the last bit."""
+"""Trace: the visible results of a run. Two runs of one configuration must have identical traces."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -79,7 +79,7 @@ class Viewer:
                 elif line.startswith("data: "):
                     with self._news:
                         if is_end:
-                            # A stopped or failed run may be resumed: a page that stays open goes on then.
+                            # A stopped or failed run may be resumed: an open page then continues.
                             self.has_ended = json.loads(line[6:])["status"] in ("done", "deleted")
                         else:
                             self.events.append(json.loads(line[6:]))

@@ -12,7 +12,7 @@ from rankscope.contract.tasks.task import Task
 
 
 class Grades(Targets):
-    """Whole numbers from 1 to 9. Every grade between the lowest and the highest is one, even if nobody got it."""
+    """Integers from 1 to 9. Every grade between the lowest and the highest is a class, even without rows."""
 
     def __init__(self, column: str) -> None:
         super().__init__(column)

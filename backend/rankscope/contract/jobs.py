@@ -9,9 +9,9 @@ from enum import StrEnum
 
 class JobStatus(StrEnum):
     queued = "queued"
-    """Waits for a worker."""
+    """Waiting for a worker."""
     running = "running"
-    """A worker holds a lease on it."""
+    """Claimed by a worker."""
     done = "done"
     failed = "failed"
 

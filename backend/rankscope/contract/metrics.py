@@ -1,6 +1,6 @@
 """Metrics: the title, unit and group of each number of a run, and whether lower is better.
 
-A metric that nobody described is shown all the same: its description is made from its name.
+A metric without a description is still shown, with a description made from its name.
 """
 
 import math
@@ -29,9 +29,9 @@ class Metric(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
-    """As recorded. `*` stands for a number: `gpu*_memory_bytes` describes `gpu0_memory_bytes`."""
+    """The recorded name. `*` is any number: `gpu*_memory_bytes` describes `gpu0_memory_bytes`."""
     title: str
-    """For headings. `*` stands for the number in the name."""
+    """The title for headings. `*` is replaced by the number in the name."""
     unit: str | None = None
     """`bytes`, `percent`, `1/s`; null for a plain number."""
     group: MetricGroup

@@ -78,7 +78,7 @@ class Run(SQLModel, table=True):
     total_steps: int | None = None
 
     worker: str | None = Field(default=None, max_length=200)
-    """Name of the worker that holds the lease."""
+    """Name of the worker with the lease."""
     lease_expires_at: float | None = None
     stop_requested: str | None = Field(default=None, max_length=8)
     """`save`: checkpoint, then stop. `now`: stop without."""

@@ -54,7 +54,7 @@ def _sizes_of(modules: Iterable[StoredModule]) -> dict[str, tuple[int, int]]:
 
 
 def source_of(run: Run, catalog: Catalog) -> str | None:
-    """What `from_pretrained` takes for the run's base model; None if the model is no longer installed."""
+    """Returns the run's base model for `from_pretrained`; None if it is no longer installed."""
     try:
         return catalog.model(run.model_id).source
     except RankScopeError:

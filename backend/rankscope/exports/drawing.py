@@ -62,7 +62,7 @@ def curves(lines: Sequence[Line], *, x_title: str, width: int = 460, height: int
 def heatmap(
     rows: Sequence[str], columns: Sequence[str], cells: npt.NDArray[np.int64], top: int, *, width: int = 940
 ) -> str:
-    """`cells` (rows, columns): live rank, -1 where there is no module. Every cell shows its rank; rank 0 is grey."""
+    """`cells` (rows, columns): live rank, -1 if there is no module. Every cell shows its rank; rank 0 is grey."""
     left, head = 90, 26
     step = (width - left) / max(1, len(columns))
     height = head + _CELL_HEIGHT * len(rows)

@@ -23,7 +23,7 @@ class ExportedMetric(Protocol):
 
 
 class ExportedHeadline(Protocol):
-    """The metric that stands for the run, by its task."""
+    """The headline metric of the run's task."""
 
     name: str
     title: str

@@ -30,7 +30,7 @@ pre{background:#f5f7f9;padding:12px;overflow:auto;font-size:12px}.none,.small{co
 
 
 def report(session: Session, run: ExportedRun) -> str:
-    """The report of the run as it is now; it says so if the run has not ended."""
+    """Returns the report of the run in its current state, with a note if it has not ended."""
     metrics = series.read_curves(session, run.id, limit=_POINTS)
     frames, _ = snapshots.rank_frames(session, run.id, limit=_FRAMES)
     warnings = cast(list[StoredWarning], events.read_after(session, run.id, 0, 100, ["warning"]))

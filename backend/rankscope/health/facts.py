@@ -100,7 +100,7 @@ class Facts:
     worker: str | None = None
     lease_s: float = 30.0
     lease_age_s: float | None = None
-    """Time since the worker last renewed its lease; None if no worker holds the run."""
+    """Time since the worker last renewed its lease; None if the run is not on a worker."""
     warnings: Sequence[Warned] = ()
 
     def warned(self, *codes: str) -> Warned | None:

@@ -79,7 +79,7 @@ def budget_out_of_reach(facts: Facts) -> Finding | None:
 
 
 def _held(facts: Facts, since: int, sizes: str, *, is_over: bool) -> Finding:
-    """Held pruning does no harm within the window: the release catches up."""
+    """Held pruning within the window is harmless: after the release, pruning catches up."""
     held = f"Pruning has been held since step {since}: {sizes}."
     if facts.status == RunStatus.done:
         return Finding(
@@ -95,7 +95,7 @@ def _held(facts: Facts, since: int, sizes: str, *, is_over: bool) -> Finding:
             "budget_out_of_reach",
             "info",
             held,
-            f"Release pruning by step {end}, where the ranks are to be final.",
+            f"Release pruning by step {end}, at which the ranks become final.",
             since,
         )
     return Finding(

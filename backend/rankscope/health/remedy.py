@@ -20,7 +20,7 @@ class Remedy(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     action: Literal["resume", "retry", "fork", "launch"]
-    """Launch: a run of its own, by `POST /runs` with this one's configuration and the changes merged into it."""
+    """`launch` is a new run by `POST /runs` with this run's configuration and the changes merged into it."""
     label: str = Field(examples=["Retry with batch 8 and accumulation 2"])
     step: int | None
     """Of action fork."""

@@ -26,7 +26,7 @@ _WHY = {
     "data": ("cannot change in a fork: the checkpoint's place in the data is the parent's", "Launch a new run."),
     "task": ("cannot change in a fork: the checkpoint was trained for the parent's", "Launch a new run."),
     "method": ("cannot change in a fork: the checkpoint's tensors were made with the parent's", "Launch a new run."),
-    "training.seed": ("cannot change in a fork: the order of the rows is the parent's", "Leave it as it is."),
+    "training.seed": ("cannot change in a fork: the order of the rows is the parent's", "Keep the parent's value."),
     "steering": (
         "cannot be given in a fork: it says what was done up to the checkpoint",
         "Steer the fork while it runs.",
@@ -149,7 +149,7 @@ def _manifest(path: Path, run: Run) -> Manifest:
 
 def _gone(path: Path, run: Run) -> NotFound:
     return NotFound(
-        f"The checkpoint {path.name} of run {run.id} is gone or damaged.", "Choose another one: see Checkpoints."
+        f"The checkpoint {path.name} of run {run.id} is missing or damaged.", "Choose another one under Checkpoints."
     )
 
 
@@ -189,7 +189,7 @@ def _step_problems(plan: RunPlan, origin: Origin) -> list[FieldProblem]:
 def _final_mask_problems(
     differences: Mapping[str, list[object]], parent: Run, method: Method, origin: Origin
 ) -> list[FieldProblem]:
-    """After the final mask the ranks can't change: pruned components are gone."""
+    """After the final mask, the ranks can't change because pruned components were removed."""
     problems = []
     live = parent.live / parent.n_modules if parent.live is not None and parent.n_modules else None
     for field, (_, new) in differences.items():

@@ -120,7 +120,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
 
 
 def _check_size(config: RunConfig) -> None:
-    """Lists and texts have their own limits. This limits the whole configuration, which every response about the run contains."""
+    """Lists and texts have their own limits. This limits the complete configuration, which every response about the run has."""
     size = len(config.model_dump_json().encode())
     if size > MOST_CONFIG_BYTES:
         raise BadInput(
@@ -186,7 +186,7 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
     chosen: list[LinearModule] = []
     available = [*model.modules, *model.outside]
     for index, wanted in enumerate(target_modules):
-        # PEFT's rule: the whole name, or its end from a dot on.
+        # PEFT's rule: the full name, or a suffix after a dot.
         fits = [module for module in available if f".{module.name}".endswith(f".{wanted}")]
         chosen += [module for module in fits if module not in chosen]
         if not fits:

@@ -27,7 +27,7 @@ def engine(server: Server) -> Engine:
 
 
 def largest() -> dict[str, Any]:
-    """The largest configuration that is taken, with everything beside it."""
+    """The largest configuration that is accepted, with everything that goes with it."""
     config = config_with(
         **{
             "method.prune_interval": 1,
@@ -62,7 +62,7 @@ def test_the_largest_run_that_is_taken_is_answered_in_200_kilobytes(api: httpx.C
     assert verdict.json()["plan"]["pruning_count"] == 10_000_000
     for path in (f"/runs/{run['id']}", "/runs", "/queue", f"/runs/{run['id']}/tree", f"/runs/{run['id']}/health"):
         assert len(api.get(f"/api/v1{path}").content) <= ANSWER_BYTES
-    # Twice as much is too much, and says so with its size.
+    # Twice as much is too large, and the error has its size.
     over = largest()["config"] | {"steering": []}
     over["method"] |= {"name": "control", "rank_pattern": {f"layer.{place}.{'x' * 250}": 1 for place in range(1000)}}
     for name in set(over["method"]) - {"name", "rank_pattern"}:

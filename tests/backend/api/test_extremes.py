@@ -55,7 +55,7 @@ OF_THE_DATABASE = ["1", "-1", str(2**31), str(2**63), "9" * 5000, "a\x00b", "é"
 ON_EACH_DATABASE = [("sqlite", True), ("postgresql", False), *wide(("postgresql", True))]
 """Kind of database, and whether it gets every value or only what depends on the database."""
 RAW = ["%ff%fe", "%", "%zz", "%c3%28", "%00", "%2e%2e%2f", "%f0%9f", "+", "%ed%a0%80"]
-"""Put into the address as they are: bytes that are no UTF-8, and what is no escape."""
+"""Put into the address unchanged: bytes that are not UTF-8, and invalid escapes."""
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def run_id(server: Server, api: httpx.Client) -> str:
 
 
 def operations(api: httpx.Client) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-    """(method, path, parameters) of every route that is no endless stream."""
+    """(method, path, parameters) of every route except endless streams."""
     document = api.get("/api/v1/openapi.json").json()
     for path, methods in document["paths"].items():
         for method, operation in methods.items():

@@ -1,4 +1,4 @@
-"""Descriptions of metrics: known ones, those with a number in the name, and those that nobody described."""
+"""Descriptions of metrics: known ones, those with a number in the name, and those without a description."""
 
 import math
 

@@ -97,9 +97,9 @@ def test_an_unreachable_budget_is_explained() -> None:
     within = only(check(replace(held, step=40, ranks=ranks(40, 3, 3, 3, 2))))
     assert (within.severity, within.next_step) == (
         "info",
-        "Release pruning by step 50, where the ranks are to be final.",
+        "Release pruning by step 50, at which the ranks become final.",
     )
-    assert only(check(replace(held, status=RunStatus.stopped))).severity == "warning"  # it may go on
+    assert only(check(replace(held, status=RunStatus.stopped))).severity == "warning"  # it may continue
     assert only(check(replace(held, status=RunStatus.done))).severity == "error"
     frozen = only(check(facts(**above, frozen_at=40, settled_step=40)))
     assert (frozen.severity, frozen.step) == ("info", 40)
@@ -130,7 +130,7 @@ def test_modules_at_rank_0_are_named_and_judged() -> None:
     assert "They may come back" in only(check(early)).message
     most = facts(ranks=ranks(60, 3, 0, 0, 0, final=True))
     assert only(check(most)).severity == "warning"
-    # They may still come back; and at a mean rank of one it takes no more than two modules with two.
+    # They may still be regrown; and at a mean rank of one, two modules with rank two suffice.
     assert only(check(replace(most, ranks=ranks(40, 3, 0, 0, 0)))).severity == "info"
     assert only(check(replace(most, target_rank=1))).severity == "info"
     nothing = only(check(facts(ranks=ranks(60, 0, 0, 0, 0, final=True))))

@@ -1,4 +1,4 @@
-"""Nudges reach the queue, and a broker that is down fails nobody."""
+"""Nudges reach the queue, and an unreachable broker causes no failure."""
 
 import json
 import socket

@@ -69,7 +69,7 @@ class RunMachine(RuleBasedStateMachine):
         self.now = 1000.0
         self.runs: dict[str, Model] = {}
         self.claims: list[queue.Claim] = []
-        """All that were ever made: those of attempts long gone write too, and must fail."""
+        """All claims ever made: those of earlier attempts try to write too, and must fail."""
         with writing(self.engine) as session:
             session.execute(delete(Run))
 

@@ -32,7 +32,7 @@ def _act(folder: Path, run_id: str, attempt: str) -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Wraps the ordered function once its module has been imported: seconds after the start, so the order lies there."""
+    """Wraps the ordered function once its module has been imported: seconds after the start, so the order is a file."""
 
     def __init__(self, order: Path) -> None:
         self._order = order

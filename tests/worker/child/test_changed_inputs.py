@@ -1,4 +1,4 @@
-"""An attempt trains on the model and data of its launch or not at all; what else is in the folders concerns nobody."""
+"""An attempt trains on the model and data of its launch or not at all. Other files in the folders don't matter."""
 
 import gzip
 import os
@@ -38,7 +38,7 @@ def bench(data_dir: Path) -> Iterator[Bench]:
 
 
 def fill_with_junk(data_dir: Path) -> None:
-    """Files that are no data sets and folders that are no models, next to the good ones and before them in the alphabet."""
+    """Files that are not data sets and folders that are not models, sorted before the good ones."""
     datasets, models = data_dir / "datasets", data_dir / "models"
     (datasets / "a-latin.csv").write_bytes("text,label\ncaf\xe9,a\n".encode("latin-1"))
     (datasets / "a-wide.csv").write_bytes("text,label\nx,a\n".encode("utf-16"))

@@ -1,4 +1,4 @@
-"""Forks: a child goes on exactly where its parent's checkpoint was, and only in what was changed otherwise."""
+"""Forks: a child continues exactly from its parent's checkpoint, and differs only in what was changed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -163,7 +163,7 @@ def test_runs_without_moving_ranks_fork_too(data_dir: Path, plan: Plan, tmp_path
     assert child.outcome.kind == "done"
     losses = [value for (name, _), value in child.metrics().items() if name == "train_loss"]
     before = [value for (name, at), value in family.life.metrics().items() if name == "train_loss" and at > 4]
-    # The first loss comes before the first step of its own.
+    # The first loss is recorded before its first step.
     assert losses[0] == before[0]
     assert losses[-1] != before[-1]
     field = "changes.method.rank" if method == "lora" else "changes.method.name"

@@ -1,4 +1,4 @@
-"""Memory and load beside the training: what is recorded, that it ends, and that it disturbs nothing."""
+"""Memory and load during training: what is recorded, that it ends, and that it does not affect the training."""
 
 import os
 import subprocess
@@ -130,7 +130,7 @@ def test_a_host_whose_driver_is_not_loaded_has_no_gpus(driver: NvmlDriver, monke
 def test_the_library_is_loaded_by_its_name(
     library: str, driver: NvmlDriver, nvml_library: Path, tmp_path: Path
 ) -> None:
-    """In a process of its own, as the worker does it: without a usable library there are no GPUs, and no error."""
+    """In a separate process, as in the worker: without a usable library there are no GPUs and no error."""
     driver.show_free(1000)
     folder = tmp_path / "library"
     folder.mkdir()

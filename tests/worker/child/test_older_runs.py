@@ -1,4 +1,4 @@
-"""Runs of an installation that an earlier version wrote (schema 0003) go on as they began.
+"""Runs of an installation written by an earlier version (schema 0003) continue as they began.
 
 `tests/data/installation-0003.tar.xz` is its data folder: three runs of 20 steps that were stopped at step 7, one that waits,
 and `expected.json`, what that version recorded of each when it was not stopped. Its `init: paper` drew smaller A and B, it

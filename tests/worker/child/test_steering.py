@@ -24,24 +24,24 @@ def test_lines_may_arrive_in_parts_or_twice_and_an_invalid_one_is_ignored() -> N
 
 
 class SteeredLife(Life):
-    """One attempt to which `wishes` {step: requests} come in time for their step."""
+    """One attempt that receives `requests` {step: requests} in time for their step."""
 
     def __init__(
         self,
         data_dir: Path,
         config: RunConfig,
         run: Path,
-        wishes: dict[int, list[SteerRequest]],
+        requests: dict[int, list[SteerRequest]],
         attempt: int = 1,
         stop_at: int | None = None,
     ) -> None:
-        self.wishes = wishes
+        self.requests = requests
         super().__init__(data_dir, config, run, attempt, stop_at)
 
     def steer_requests(self) -> Iterable[SteerRequest]:
         losses = [event.step for event in self.events if event.kind == "metrics" and "train_loss" in event.values]
         # The loss of the step at hand is recorded after this question; a resumed attempt's first step has none before.
-        return self.wishes.get((losses[-1] if losses else self.ready[-1]) + 1, [])
+        return self.requests.get((losses[-1] if losses else self.ready[-1]) + 1, [])
 
 
 def steered(config: RunConfig, events: list[RunEvent]) -> RunConfig:
@@ -55,7 +55,7 @@ def steered(config: RunConfig, events: list[RunEvent]) -> RunConfig:
 
 
 # Window 3 to 10, pruning at 3, 5, 7, 9, 10.
-WISHES = {
+REQUESTS = {
     5: [SteerRequest("h", "hold")],
     7: [SteerRequest("t", "target", 1)],
     12: [SteerRequest("r", "release")],
@@ -66,7 +66,7 @@ WISHES = {
 def test_steering_requests_take_effect_at_their_step_and_are_recorded(
     data_dir: Path, plan: Plan, tmp_path: Path
 ) -> None:
-    one = SteeredLife(data_dir, plan().config, tmp_path, WISHES)
+    one = SteeredLife(data_dir, plan().config, tmp_path, REQUESTS)
     told = one.of("steer")
     assert [(event.step, event.action, event.request) for event in told] == [
         (5, "hold", "h"),
@@ -85,19 +85,19 @@ def test_a_steered_run_resumes_exactly_and_its_configuration_reproduces_it(
     data_dir: Path, plan: Plan, tmp_path: Path
 ) -> None:
     config = plan(checkpoint_every=100, keep_best=False).config
-    whole = SteeredLife(data_dir, config, tmp_path / "whole", WISHES)
+    whole = SteeredLife(data_dir, config, tmp_path / "whole", REQUESTS)
     name = "adapter/adapter_model.safetensors"
 
-    # Stopped before, between and after the wishes; what was done stands in the configuration, the rest is asked anew.
-    first = SteeredLife(data_dir, config, tmp_path / "cut", WISHES, stop_at=6)
-    rest = {step: requests for step, requests in WISHES.items() if step > 6}
+    # Stopped before, between and after the requests. The configuration lists those that took effect; the rest are sent again.
+    first = SteeredLife(data_dir, config, tmp_path / "cut", REQUESTS, stop_at=6)
+    rest = {step: requests for step, requests in REQUESTS.items() if step > 6}
     second = SteeredLife(data_dir, steered(config, first.events), tmp_path / "cut", rest, attempt=2, stop_at=13)
     third = SteeredLife(data_dir, steered(config, [*first.events, *second.events]), tmp_path / "cut", {}, attempt=3)
     assert first.metrics() | second.metrics() | third.metrics() == whole.metrics()
     assert first.ranks() | second.ranks() | third.ranks() == whole.ranks()
     assert (third.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
-    # Killed at step 13 without a checkpoint of its own: attempt 3 does again what attempt 2 did after step 6.
+    # Killed at step 13 without its own checkpoint: attempt 3 repeats what attempt 2 did after step 6.
     for path in (tmp_path / "cut" / "attempt-2" / "checkpoints").glob("step-*"):
         (path / "manifest.json").unlink()
     for path in (tmp_path / "cut" / "attempt-3" / "checkpoints").glob("step-*"):

@@ -93,7 +93,7 @@ def test_a_gpu_that_another_program_fills_is_not_taken_until_it_is_free(
     one.release_slot(first)
     driver.show_free(1000, 1000)
     assert one.take_slot() is None
-    driver.table.unlink()  # every query fails: nobody knows what is free
+    driver.table.unlink()  # every query fails, so free memory is unknown
     assert one.take_slot() is None
 
 
@@ -117,7 +117,7 @@ def test_a_host_without_gpus_has_its_slots(driver: NvmlDriver, host: Callable[..
 def test_gpus_are_listed_with_their_memory_in_the_order_of_cuda_visible_devices(
     driver: NvmlDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driver.show("GPU-a 81559 81000 0", "GPU-b 81559 - 0", "GPU-c 81559 5 -")  # nobody knows the memory of GPU-b
+    driver.show("GPU-a 81559 81000 0", "GPU-b 81559 - 0", "GPU-c 81559 5 -")  # the memory of GPU-b is unknown
     gpus = list_gpus()
     assert [gpu.index for gpu in gpus] == [0, 2]
     assert gpus[0] == Gpu(0, "GPU-a", "Stand-in", 81559 << 20, 81000 << 20)

@@ -1,4 +1,4 @@
-"""The supervisor with small children in place of training: what it does when they do not listen, die or are disowned."""
+"""The supervisor with small processes instead of a training: they ignore signals, die, or lose their lease."""
 
 import subprocess
 import sys
@@ -254,7 +254,7 @@ def test_a_child_with_endless_output_does_not_fill_the_disk(case: Callable[..., 
         )
         one.until_ready()
         log = one.folder / "log.txt"
-        wait_for("the log to be cut", lambda: b"were cut out here" in log.read_bytes(), deadline_s=20)
+        wait_for("the log to be cut", lambda: b"were removed from this log" in log.read_bytes(), deadline_s=20)
         assert log.read_bytes().startswith(b"ready\n")
         assert supervisor.child.poll() is None
         wait_for("the child to go on writing", lambda: log.read_bytes().endswith(b"loop \n"), deadline_s=20)

@@ -1,4 +1,4 @@
-"""The worker as it runs at a person's: real Valkey, a real Celery worker process, real children."""
+"""The worker as in production: real Valkey, a real Celery worker process, real training processes."""
 
 import os
 import re
@@ -32,7 +32,7 @@ Plan = Callable[..., RunPlan]
 
 
 class Bench:
-    """A stack without the API, and the database beside it."""
+    """A stack without the API, and its database."""
 
     def __init__(self, stack: Stack, *, own_valkey: bool = True) -> None:
         self.stack = stack

@@ -157,9 +157,7 @@ def _attempt(
 
 
 def _load(engine: Engine, run_id: str, attempt: int) -> tuple[RunConfig, Environment, bool, dict[int, int | None]]:
-    """The run's configuration and environment, whether it begins with the checkpoint of another run, and where each
-    attempt began.
-    """
+    """Returns the run's configuration and environment, whether it is a fork, and the first step of each attempt."""
     with reading(engine) as session:
         run = get_run(session, run_id)
         if run.attempt != attempt:

@@ -1,4 +1,4 @@
-"""Keeps the log of a child from filling the disk: the middle of a log above the limit is cut out."""
+"""Limits the size of a log: removes the middle of a log above the limit."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ _KEPT = 1 << 20
 
 
 def bound_log(path: Path, most_bytes: int = MOST_BYTES) -> None:
-    """Cuts a log above `most_bytes` to its first and last MiB (or a quarter each if that is less), and notes it in the log.
+    """Reduces a log above `most_bytes` to its first and last MiB (or a quarter each if that is less), with a note in the log.
 
     The child must have opened it for appending: it goes on writing at the new end. What it writes within the moment of
     the cut may be lost.
@@ -28,8 +28,8 @@ def bound_log(path: Path, most_bytes: int = MOST_BYTES) -> None:
             file.truncate(len(head))
         with path.open("ab") as file:
             file.write(
-                f"\n[{left_out:,} bytes of this log were cut out here: it was longer than {most_bytes:,}]\n".encode()
+                f"\n[{left_out:,} bytes were removed from this log, which exceeded {most_bytes:,} bytes]\n".encode()
                 + tail
             )
     except OSError:
-        return  # the disk is full, or the file is gone: nothing that a supervisor should end for
+        return  # the disk is full or the file was deleted: no reason to end the supervisor

@@ -26,7 +26,7 @@ After = Annotated[int, Query(ge=0, le=2**53, description="Only events after this
 
 
 class EventStream(StreamingResponse):
-    """Closes its generator as soon as the viewer disconnects, so that a feed without viewers ends at once."""
+    """Closes its generator as soon as the viewer disconnects, so that a feed without viewers ends immediately."""
 
     media_type = "text/event-stream"
 

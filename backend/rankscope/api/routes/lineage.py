@@ -92,7 +92,7 @@ def fork_run(
     origin = find_origin(settings, parent, request.step, request.attempt)
     plan = plan_fork(parent, origin, request.changes, catalog)
     child_id = runs.new_run_id()
-    # Files first: a run without its checkpoint could be claimed, while files without a run do no harm.
+    # Files first: a run without its checkpoint could be claimed, but files without a run are harmless.
     target = settings.checkpoint_dir(child_id, 0, origin.step)
     try:
         taken = CheckpointEvent(step=origin.step, size_bytes=take_checkpoint(origin, parent, target))

@@ -1,4 +1,4 @@
-"""Names of columns that a data file may have."""
+"""Checks of the column names of a data file."""
 
 from collections import Counter
 from collections.abc import Sequence

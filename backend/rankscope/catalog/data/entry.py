@@ -1,4 +1,4 @@
-"""A data set, or what looks like one: its id, and what its file holds."""
+"""Entry of a data set, or of a file that looks like one: its id and the content of its file."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ class DatasetEntry:
 
     def still_reading(self, field: str = "config.data.id") -> BadInput:
         size = f"{size_of(self.path) / 1e6:,.0f} MB"
-        return self.refusal(f"which is still being read ({size})", "Try again in some seconds.", field)
+        return self.refusal(f"which is still being read ({size})", "Try again in a few seconds.", field)
 
 
 def id_of(name: str) -> str:

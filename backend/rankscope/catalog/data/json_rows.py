@@ -68,7 +68,7 @@ def json_records(lines: Lines, seen: dict[str, None], columns: list[str]) -> Ite
 
 
 def _hint(line: str) -> str:
-    """What to do about a line that is not JSON."""
+    """Returns the next step for a line that is not JSON."""
     if line.startswith("["):
         return "Write one object per line, without [ ] around them."
     if line.startswith("{") and line.endswith(","):

@@ -1,4 +1,4 @@
-"""Decoded lines of a data file, each of a bounded length."""
+"""Decoded lines of a data file, with bounded length."""
 
 import io
 from codecs import getincrementaldecoder

@@ -1,4 +1,4 @@
-"""A row as it is read: column -> value."""
+"""Rows of a data file: column -> value."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The columns of a data set that a run uses, and what is wrong with them."""
+"""The columns of a data set that a run uses, and their problems."""
 
 from rankscope.catalog.data.columns import Columns, find_column
 from rankscope.catalog.data.entry import DatasetEntry

@@ -1,4 +1,4 @@
-"""A model, or what looks like one: its id, and what its files say."""
+"""Entry of a model, or of a folder that looks like one: its id and the content of its files."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the files of one folder say about the model, or why no run can use it."""
+"""Examines the files of one folder: describes the model, or raises UnusableModel with the reason."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from rankscope.catalog.models.weight_files import adapter_folder, other_format, 
 from rankscope.catalog.models.weights import read_weights
 
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
-"""What config.json may call the number of blocks."""
+"""Names of the number of blocks in config.json."""
 
 
 def examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary: bool) -> ModelEntry:

@@ -203,7 +203,7 @@ class Method(Part):
 
 
 def as_number(option: object) -> float:
-    """The number in an option of a draft. TypeError or ValueError if there is none."""
+    """Returns the number in an option of a draft. Raises TypeError or ValueError if it isn't a number."""
     if not isinstance(option, str | int | float):
         raise TypeError(f"{option!r} is not a number")
     return float(option)

@@ -57,7 +57,7 @@ class Classes(Targets):
     def __init__(self, column: str) -> None:
         super().__init__(column)
         self._numbers: dict[str, int] = {}
-        """Of each spelling, in order of first appearance."""
+        """The number of each spelling, in order of first appearance."""
         self._counts: Counter[str] = Counter()
         self._more: set[int] = set()
         self._classes: dict[str, str] = {}
@@ -73,7 +73,7 @@ class Classes(Targets):
                 raise BadTarget(
                     f"is {self.column!r}, which has a value of {len(label):,} characters on line {line}: it looks "
                     "like a text, not a class",
-                    "Choose the column that holds the class.",
+                    "Choose the column with the class.",
                 )
             if len(self._numbers) > MOST_CLASSES:  # rejected in the end; from here on, only counted
                 if len(self._more) < _MOST_COUNTED:
@@ -119,14 +119,15 @@ class Classes(Targets):
 
 
 def no_label(column: str) -> str:
+    """Returns the reason for leaving out a row without a label."""
     return f"no label in column {column!r}"
 
 
 def merge_spellings(labels: Iterable[str]) -> dict[str, str]:
     """Maps each label to its class. Equal numbers are one class with the shortest spelling: 1.0 and 1.00 become 1.
 
-    So are labels that differ only in how an accent is encoded, because they look the same. A label with a single spelling
-    keeps it.
+    Labels that differ only in Unicode normalisation are also one class, because they look the same. A label with a single
+    spelling keeps it.
     """
     spellings: defaultdict[Decimal | str, list[str]] = defaultdict(list)
     classes = {}
@@ -147,7 +148,7 @@ def why_not_classes(column: str, counts: Mapping[str, int], n_different: int, is
     `counts` may stop at MOST_CLASSES + 1 of the `n_different` values. If `is_all` is false, there are even more.
     """
     rows = sum(counts.values())
-    choose = "Choose the column that holds the class."
+    choose = "Choose the column with the class."
     different = f"{'' if is_all else 'more than '}{n_different:,}"
     if n_different < 2:
         found = f"only 1 class, {_shown(next(iter(counts)))}" if counts else "0 classes"
@@ -214,7 +215,7 @@ _FRACTION = re.compile(r"\.\d*[1-9]")
 
 
 def _bare(label: str) -> str | float:
-    """The label without what is easily overlooked; of a number, its value."""
+    """Returns the label without differences that are easy to miss; for a number, its value."""
     text = normalize("NFKC", label)
     if not text.isascii():
         text = "".join(letter for letter in text if category(letter) not in ("Cf", "Cc") or letter.isspace())
@@ -242,6 +243,7 @@ def _any(labels: list[str]) -> str:
 
 
 def is_number(text: str) -> bool:
+    """Whether the text is a number, including NaN and infinity."""
     try:
         float(text)
     except ValueError:

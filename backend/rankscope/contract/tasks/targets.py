@@ -1,6 +1,6 @@
-"""Targets: what a task learns to predict, as it is written in one column of a data set. A task says which ones it has.
+"""Targets: the values in one column of a data set that a task learns to predict. Each task defines its kind of targets.
 
-The split of a data set reads every row once, in the order of the file, and knows nothing of what the values mean.
+The split of a data set reads every row once, in the order of the file, and does not interpret the values.
 """
 
 from abc import ABC, abstractmethod
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 AsText = Callable[[object], str | None]
-"""A cell as text; None if it is empty. Raises for a list or an object."""
+"""Converts a cell to text, or to None if it is empty. Raises an error for a list or an object."""
 
 
 class BadTarget(Exception):
-    """The column can't be learned. The message goes on from "the column ..."."""
+    """The column can't be used as targets. The message continues "the column ..."."""
 
     def __init__(self, message: str, next_step: str) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class BadTarget(Exception):
 
 @dataclass(frozen=True)
 class ClassRows:
-    """How many rows of each side have a class."""
+    """The number of rows of a class on each side."""
 
     label: str
     train_rows: int
@@ -32,7 +32,7 @@ class ClassRows:
 
 
 class Targets(ABC):
-    """Reads the target column of one data set: each value, and then what they are together."""
+    """Reads the target column of one data set: first each value, then all of them together."""
 
     accepts_lists: ClassVar[bool] = False
     """Whether a value may be a list or an object of a JSON lines file; otherwise such a row is refused."""
@@ -44,13 +44,13 @@ class Targets(ABC):
     def read(self, value: object, as_text: AsText, line: int) -> tuple[str, int] | str | None:
         """Reads one row: the target as text, and the number of the group that it is counted in (0 to 65535).
 
-        A str is the reason why the row is left out. None: `finish` will refuse the column, so the row doesn't matter.
-        Raises BadTarget for a value that refutes the whole column.
+        Returns a str with the reason if the row is left out, and None if `finish` will reject the column anyway. Raises
+        BadTarget for a value that makes the column unusable.
         """
 
     @abstractmethod
     def finish(self) -> None:
-        """Called after the last row and before everything below. Raises BadTarget if the column can't be learned."""
+        """Call it after the last row and before the methods below. Raises BadTarget if the column can't be used."""
 
     @property
     def labels(self) -> list[str]:
@@ -58,13 +58,13 @@ class Targets(ABC):
         return []
 
     def stored(self, text: str) -> str:
-        """What a row has as its target, for the text that `read` returned."""
+        """Returns a row's target for the text that `read` returned."""
         return text
 
     def class_rows(self, train: Counter[int], evaluation: Counter[int]) -> tuple[ClassRows, ...]:  # noqa: ARG002
-        """The rows of each class, in the order of `labels`. `train` and `evaluation` count the rows of each group."""
+        """Returns the rows of each class, in the order of `labels`. `train` and `evaluation` count the rows of each group."""
         return ()
 
     def warnings(self, train: Counter[int], evaluation: Counter[int]) -> list[str]:  # noqa: ARG002
-        """Sentences about what may be a mistake."""
+        """Returns sentences about possible mistakes."""
         return []

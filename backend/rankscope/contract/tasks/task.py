@@ -57,7 +57,7 @@ class Task(Part, ABC):
 
     @abstractmethod
     def targets(self, column: str) -> Targets:
-        """What the target column holds: a new reader, for one reading of a data set."""
+        """Returns a new reader of the target column, for one pass over a data set."""
 
     @abstractmethod
     def head_outputs(self, labels: Sequence[str]) -> int | None:

@@ -1,4 +1,4 @@
-"""Who may come in, from where, and what the browser is told."""
+"""Who may sign in, from where, and the cookies and headers of responses."""
 
 import http.client
 import os
@@ -203,7 +203,7 @@ def test_trusted_proxy_tells_the_address_and_the_scheme(settings: Settings, serv
         for number in range(12):
             headers = {"X-Forwarded-For": f"198.51.100.{number}"}
             assert client.post("/api/v1/session", json={"token": "x"}, headers=headers).status_code == 401
-        # What a client says of itself stands further left than what the proxy adds.
+        # What a client claims is further left than what the proxy adds.
         for number in range(11):
             headers = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.200"}
             status = client.post("/api/v1/session", json={"token": "x"}, headers=headers).status_code

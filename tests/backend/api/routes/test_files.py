@@ -138,7 +138,7 @@ def test_adapter_comes_as_a_zip_of_its_folder_alone(
     assert claimed_attempt == 1
     append(engine, Claim(run_id, 1, {}), [ArtifactEvent(name="adapter", step=100, size_bytes=1, kept_parameters=9)])
     end(server, run_id, RunStatus.done)
-    refused = api.get(address)  # its weights are no safetensors file
+    refused = api.get(address)  # its weights are not a safetensors file
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "layout"
     answer = api.get(f"{address}?layout=compact")
@@ -222,7 +222,7 @@ def test_checkpoints_that_are_kept_are_listed_newest_last_with_the_best_marked(
         items = api.get(f"/api/v1/runs/{run_id}/checkpoints").json()["items"]
         return [(item["step"], item["size_bytes"], item["is_best"]) for item in items]
 
-    # The newest one knows: before the ranks are final there is no best.
+    # The newest one determines it: before the ranks are final, there is no best checkpoint.
     assert listed() == [(50, 50, False), (100, 100, False)]
     manifest = settings.checkpoint_dir(run_id, 1, 100) / "manifest.json"
     manifest.write_text(json.dumps({"files": {}, "notes": {"best": {"step": 50, "value": 0.8}}}))

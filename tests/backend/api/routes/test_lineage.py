@@ -213,7 +213,7 @@ def test_an_invalid_fork_or_one_without_a_checkpoint_leaves_no_files(
     (folder / "state.bin").unlink()
     gone = api.post(f"/api/v1/runs/{parent}/fork")
     assert gone.status_code == 404
-    assert "gone or damaged" in gone.json()["detail"]
+    assert "missing or damaged" in gone.json()["detail"]
     assert [path.name for path in settings.runs_dir.iterdir()] == [parent]
     assert api.get("/api/v1/runs").json()["total"] == 1
 

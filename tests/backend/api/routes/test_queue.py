@@ -1,4 +1,4 @@
-"""The queue as a person arranges it."""
+"""Reordering and editing the queue."""
 
 from collections.abc import Callable
 

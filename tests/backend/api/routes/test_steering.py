@@ -54,7 +54,7 @@ def test_a_steering_request_is_pending_until_it_is_applied_and_is_then_in_the_co
     after = api.get(f"/api/v1/runs/{run_id}").json()
     assert after["steer_requests"] == []
     assert len(after["config"]["steering"]) == 1
-    # A resumed attempt does the same again: it stands there once.
+    # A resumed attempt repeats it, but it is listed once.
     append(engine, training, [SteerEvent(step=7, action="hold")])
     assert len(stored_steering(read_run(engine, run_id).config)) == 1
 

@@ -73,7 +73,7 @@ def test_invalid_configuration_names_its_field_and_a_next_step(
     assert error["field"] == field
     assert in_message in error["message"]
     assert error["next_step"] or not in_message
-    # The form asks while a person types; it hears the same words, as an answer and not as an error.
+    # The form validates while you type and gets the same texts, as a result instead of an error.
     verdict = api.post("/api/v1/runs/validate", content=body, headers=JSON)
     assert verdict.status_code == 200
     assert verdict.json()["plan"] is None
@@ -217,7 +217,7 @@ def test_text_that_no_database_can_store_is_not_a_server_error(api: httpx.Client
 def test_rejected_statement_is_not_reported_as_an_unreachable_database(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
-    """On the real databases: a statement beyond their limits, and a database that is gone."""
+    """On the real databases: a statement beyond their limits, and an unreachable database."""
     sqlite: Any = request.getfixturevalue("sqlite_url")
     engine = create_engine(sqlite if kind == "sqlite" else request.getfixturevalue("new_postgres")())
     with reading(engine) as session, pytest.raises(OperationalError) as refused:

@@ -324,7 +324,7 @@ def test_server_shutdown_does_not_wait_for_open_streams(catalogue: Settings) -> 
             lines = answer.iter_lines()
             wait_for("history", lambda: next(lines).startswith("id: 3"))
             process.send_signal(signal.SIGTERM)
-            # Without our part uvicorn would wait for this stream for ever: no --timeout-graceful-shutdown is given.
+            # Otherwise uvicorn would wait for this stream forever, because --timeout-graceful-shutdown is not set.
             assert "event: end" not in list(lines)
             process.wait(5)
     finally:

@@ -28,7 +28,7 @@ ADDED = {
     "run": {"cause", "parent_id", "parent_step", "steer_requests", "chunked_seq", "config", "task"},
     "event": {"name", "value"},
 }
-"""Columns that not every revision has, or whose content has changed between revisions (a test of its own)."""
+"""Columns that not every revision has, or whose content has changed between revisions (tested separately)."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,4 +1,4 @@
-"""Series through chunks: the same points as the plain events, whatever was recorded, resumed and asked for."""
+"""Series from chunks have the same points as the events, whatever was recorded, resumed and requested."""
 
 import math
 from collections.abc import Sequence

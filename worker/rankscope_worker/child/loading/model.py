@@ -80,7 +80,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
     Special tokens within a text are read as plain text: a text cannot end itself early or add a separator.
     """
-    # An adapter has no config.json; a model's says which tokenizer where the tokenizer's own files do not.
+    # An adapter has no config.json. A model's config.json names the tokenizer if the tokenizer files don't.
     config = _load_config(folder) if (folder / "config.json").is_file() else None
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
         str(folder), config=config, split_special_tokens=True, **_SAFE
@@ -242,8 +242,7 @@ def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) 
             config.eos_token_id = tokenizer.eos_token_id
         elif type(config.eos_token_id) is not int:
             raise UnusableModel(
-                "The tokenizer has no end token, where this model's classifier reads its answer; set eos_token in "
-                "tokenizer_config.json."
+                "The tokenizer has no end token, which this model's classifier needs. Set eos_token in tokenizer_config.json."
             )
         if getattr(config, "decoder_start_token_id", None) is None:
             config.decoder_start_token_id = tokenizer.pad_token_id
