@@ -2235,12 +2235,12 @@ export interface components {
             lower_is_better: boolean;
             /**
              * Name
-             * @description As recorded. `*` stands for a number: `gpu*_memory_bytes` describes `gpu0_memory_bytes`.
+             * @description The recorded name. `*` is any number: `gpu*_memory_bytes` describes `gpu0_memory_bytes`.
              */
             name: string;
             /**
              * Title
-             * @description For headings. `*` stands for the number in the name.
+             * @description The title for headings. `*` is replaced by the number in the name.
              */
             title: string;
             /**
@@ -2876,7 +2876,7 @@ export interface components {
         Remedy: {
             /**
              * Action
-             * @description Launch: a run of its own, by `POST /runs` with this one's configuration and the changes merged into it.
+             * @description `launch` is a new run by `POST /runs` with this run's configuration and the changes merged into it.
              * @enum {string}
              */
             action: "resume" | "retry" | "fork" | "launch";
