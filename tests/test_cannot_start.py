@@ -392,3 +392,12 @@ def test_worker_that_cannot_start_is_reported_once_and_started_again_until_it_ca
         reader.join(10)
     assert process.returncode == 0, errors
     assert place.processes() == []
+    # Celery sets the level of the root logger, and the worker's own lines are gone, unless it is kept from it.
+    said = [line.partition(" INFO ")[2] for line in log.read_text(encoding="utf-8").splitlines() if " INFO " in line]
+    own = [line for line in said if line.startswith("Worker local ")]
+    assert own == [
+        "Worker local takes runs: 1 slot(s), 0 GPU(s).",
+        "Worker local takes runs: 1 slot(s), 0 GPU(s).",
+        "Worker local has ended.",
+    ]
+    assert not [line for line in said if "rankscope.nudge" in line]

@@ -3,6 +3,7 @@
 import logging
 
 from celery import Celery
+from celery.signals import setup_logging
 from kombu.exceptions import KombuError
 
 from rankscope.settings import Settings
@@ -45,6 +46,17 @@ def make_celery(settings: Settings) -> Celery:
         worker_send_task_events=False,
     )
     return app
+
+
+def keep_own_logging() -> None:
+    """Celery sets no log level, so that the worker's own lines are written; of its own lines, only warnings are."""
+    setup_logging.connect(_set_up_nothing)
+    for name in ("celery", "kombu"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _set_up_nothing(**_options: object) -> None:
+    """Celery configures the root logger unless somebody listens to this signal."""
 
 
 class Nudger:

@@ -30,7 +30,7 @@ from rankscope.store.doorbell import Doorbell
 from rankscope.store.queue import release_worker
 from rankscope.training_stack import check_training_stack
 from rankscope_worker.database_retries import DATABASE_ERRORS
-from rankscope_worker.host.celery_app import QUEUE, Nudger, make_celery, own_queue
+from rankscope_worker.host.celery_app import QUEUE, Nudger, keep_own_logging, make_celery, own_queue
 from rankscope_worker.host.claims import register
 from rankscope_worker.host.database import open_database
 from rankscope_worker.host.gpus import GpuReader
@@ -136,6 +136,7 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
 def _work(host: Host) -> int:
     """Serves until a signal, then waits until the training processes have saved and exited."""
     register(host)
+    keep_own_logging()
     worker = host.celery.Worker(
         hostname=f"{host.name}@{socket.gethostname()}",
         pool="threads",
