@@ -65,6 +65,19 @@ def test_other_files_times_and_locations_do_not_change_it(folder: Path) -> None:
     assert entry(moved).fingerprint == before
 
 
+def test_number_changed_between_the_samples_of_large_weights_is_missed_as_the_docs_say(folder: Path) -> None:
+    """A new file time is ignored, too: a copy of a model has new times and is the same model."""
+    before = entry(folder).fingerprint
+    is_whole = model_fingerprint._FULLY_READ_BYTES > 0
+    content = (folder / "model.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    begin = 8 + length + json.loads(content[8 : 8 + length])["encoder.layer.0.output.dense.weight"]["data_offsets"][0]
+    at = begin + 6000  # after the sample at the start of the tensor, before the one in its middle
+    (folder / "model.safetensors").write_bytes(content[:at] + b"\x01" + content[at + 1 :])
+    os.utime(folder / "model.safetensors")
+    assert entry(folder).has_fingerprint(before) == (not is_whole)
+
+
 def test_fingerprint_of_an_earlier_version_is_compared_in_its_format(folder: Path) -> None:
     """config.json, and the name, size and header of each weight file."""
     content = (folder / "model.safetensors").read_bytes()
