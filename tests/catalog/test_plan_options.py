@@ -94,6 +94,22 @@ def test_a_rank_above_a_matrix_is_a_warning_if_the_method_tolerates_it(
         ({"training": {"checkpoint_every": 21}}, "checkpoint_every 21 is above the 20 steps"),
         ({"training": {"raw_scores": True}}, "raw_scores has no effect: method lora has no raw scores"),
         ({"hardware": {"device": "cpu", "precision": "bf16"}}, "precision bf16 on a CPU is slower"),
+        (
+            {"training": {"best_metric": "eval_loss", "keep_best": False}},
+            "best_metric eval_loss has no effect: keep_best is off",
+        ),
+        (
+            {"method": {"name": "adalora", "target_rank": 4, "initial_rank": 4, "prune_interval": 2}},
+            "initial_rank equals target_rank 4, so nothing is pruned",
+        ),
+        (
+            {"method": {"name": "dynamic_rank", "target_rank": 4, "prune_interval": 2, "prune_end_ratio": 1.0}},
+            "Pruning ends with the last step (20), so the final ranks are never trained",
+        ),
+        (
+            {"method": {"name": "lora_shrink", "target_rank": 4, "initial_rank": 4}},
+            "initial_rank equals target_rank 4, so nothing is cut",
+        ),
     ],
 )
 def test_options_without_effect_are_reported(catalog: Catalog, change: dict[str, Any], sentence: str) -> None:

@@ -29,6 +29,9 @@ def option_warnings(config: RunConfig, modules: Sequence[LinearModule], total_st
         )
     if training.raw_scores and not method.has_raw_scores:
         warnings.append(f"raw_scores has no effect: method {config.method.name} has no raw scores.")
+    headline = config.task.headline().name
+    if not training.keep_best and training.best_metric not in (None, headline):
+        warnings.append(f"best_metric {training.best_metric} has no effect: keep_best is off.")
     if config.hardware.precision == "bf16" and config.hardware.device == "cpu":
         warnings.append("precision bf16 on a CPU is slower than float32 and less exact.")
     late = [entry.step for entry in config.steering if entry.step > total_steps]

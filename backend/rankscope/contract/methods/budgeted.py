@@ -127,6 +127,20 @@ class BudgetedMethod(Method, ABC):
             at=("method",),
         )
 
+    def warnings(self, *, learning_rate: float, total_steps: int) -> list[str]:  # noqa: ARG002
+        found = []
+        if self.resolved_initial_rank == self.target_rank:
+            found.append(
+                f"initial_rank equals target_rank {self.target_rank}, so nothing is pruned: raise initial_rank, or leave it "
+                "empty."
+            )
+        elif self.pruning_window(total_steps).end >= total_steps:
+            found.append(
+                f"Pruning ends with the last step ({total_steps}), so the final ranks are never trained: lower "
+                "prune_end_ratio."
+            )
+        return found
+
     @classmethod
     def interval_that_fits(cls, options: Mapping[str, object], total_steps: int) -> int | None:
         interval, start, end = (options.get(name) for name in ("prune_interval", "warmup_ratio", "prune_end_ratio"))

@@ -106,11 +106,13 @@ class DynamicRankMethod(BudgetedMethod):
         return self.pruning_phase
 
     def warnings(self, *, learning_rate: float, total_steps: int) -> list[str]:
+        found = super().warnings(learning_rate=learning_rate, total_steps=total_steps)
         if self.init != "paper" or total_steps >= 2000 or learning_rate >= 3e-3:
-            return []
+            return found
         return [
+            *found,
             f"With the paper's initialisation and {total_steps} steps, learning rate {learning_rate:g} is probably "
-            "too low: use about 1e-2, or init zero_b."
+            "too low: use about 1e-2, or init zero_b.",
         ]
 
     @property

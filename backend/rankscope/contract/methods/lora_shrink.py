@@ -78,6 +78,13 @@ class LoraShrinkMethod(Method):
     def planned_budgets(self, n_modules: int, total_steps: int) -> list[tuple[int, int]]:
         return [(0, n_modules * self.start_rank), (self.shrink_step(total_steps), n_modules * self.target_rank)]
 
+    def warnings(self, *, learning_rate: float, total_steps: int) -> list[str]:  # noqa: ARG002
+        if self.resolved_initial_rank > self.target_rank:
+            return []
+        return [
+            f"initial_rank equals target_rank {self.target_rank}, so nothing is cut: raise initial_rank, or leave it empty."
+        ]
+
     def problems(self, layers: Sequence[Layer], *, batch_size: int, max_length: int) -> list[FieldProblem]:  # noqa: ARG002
         rank = self.resolved_initial_rank
         small = next((layer for layer in layers if rank > most_rank(layer)), None)
