@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from rankscope.catalog import Catalog
 from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.settings import Settings
 from rankscope_worker.child.causes import out_of_memory
 from rankscope_worker.child.jobs.predict import explain
 from rankscope_worker.child.loading.encoding import UnusableText
@@ -83,6 +85,19 @@ def test_a_prediction_never_blames_memory_for_another_error(error: Exception) ->
     message, next_step = explain(error)
     assert "memory" not in message + next_step
     assert next_step
+
+
+def test_a_prediction_without_its_model_names_it_and_is_not_called_unexpected(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path)
+    with pytest.raises(BadInput) as gone:
+        Catalog(settings).model("local:gone")
+    message, next_step = explain(gone.value)
+    assert message == "The run's model is 'local:gone', which is not a known model."
+    assert next_step == "Restore the model's folder, then try again."
+    (settings.models_dir / "empty").mkdir(parents=True)
+    with pytest.raises(BadInput) as damaged:
+        Catalog(settings).model("local:empty")
+    assert explain(damaged.value)[0].endswith("which cannot be used. It is an empty folder.")
 
 
 def test_a_rust_library_that_aborts_for_memory_is_reported_as_out_of_memory(tmp_path: Path) -> None:

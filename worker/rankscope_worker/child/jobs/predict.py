@@ -12,7 +12,7 @@ from transformers import set_seed
 from rankscope.catalog import Catalog
 from rankscope.catalog.changed_inputs import check_model
 from rankscope.contract.config import RunConfig
-from rankscope.contract.errors import InputsChanged
+from rankscope.contract.errors import BadInput, InputsChanged
 from rankscope.contract.predictions import PredictionItem, PredictPayload, PredictResult
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
@@ -49,6 +49,11 @@ def explain(error: Exception) -> tuple[str, str]:
         return one_line(error), "Change the text, then try again."
     if isinstance(error, InputsChanged):
         return one_line(error), "Restore the model's files, then try again."
+    if isinstance(error, BadInput):  # the model's folder is gone, or its files are damaged
+        return (
+            f"The run's model {error.problems[0].message.rstrip('.')}.",
+            "Restore the model's folder, then try again.",
+        )
     if isinstance(error, UnusableModel):
         return one_line(error), "Restore the files of the model, then try again."
     if isinstance(error, DATABASE_ERRORS):
