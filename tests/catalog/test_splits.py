@@ -65,6 +65,7 @@ def test_split_seed_changes_the_split_and_row_limits_apply(make_dataset: Callabl
         ({"group_column": "movie"}, "data.group_column", "text, label, film"),
         ({"label_column": "text"}, "task.label_column", "another column"),
         ({"eval_fraction": 1e-6}, "data.eval_fraction", "Change it"),
+        ({"group_column": "label", "eval_fraction": 1e-6}, "data.eval_fraction", "another group_column"),
     ],
 )
 def test_invalid_option_names_its_field_and_a_next_step(

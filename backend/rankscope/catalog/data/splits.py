@@ -217,8 +217,8 @@ def _check_sides(
         raise problem(
             "data.eval_fraction",
             data.eval_fraction,
-            f"leaves no {name} rows out of {rows:,}",
-            "Change it, or use more data.",
+            f"leaves no {name} rows out of {rows:,}" + (f" in groups by {columns.group!r}" if columns.group else ""),
+            f"Change it, {'choose another group_column, ' if columns.group else ''}or use more data.",
         )
 
 
