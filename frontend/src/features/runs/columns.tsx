@@ -28,15 +28,15 @@ interface ColumnLook {
 /** The name takes the width that the others leave. */
 export const looks: Record<string, ColumnLook> = {
   select: { width: 40 },
-  status: { sort: "status", from: "sm", width: 144 },
+  status: { sort: "status", from: "sm", width: 140 },
   name: { sort: "name" },
-  method: { sort: "method", from: "md", width: 112 },
+  method: { sort: "method", from: "md", width: 118 },
   model: { sort: "model_id", second: { sort: "data_id", title: "Data" }, from: "lg", width: 150 },
   progress: { sort: "step", startsDescending: true, from: "sm", width: 150 },
   headline: { sort: "headline", startsDescending: true, align: "right", from: "sm", width: 96 },
   live: { sort: "live", startsDescending: true, align: "right", from: "xl", width: 76 },
   meanRank: { sort: "mean_rank", startsDescending: true, align: "right", from: "md", width: 104 },
-  age: { sort: "created_at", startsDescending: true, align: "right", from: "md", width: 96 },
+  age: { sort: "created_at", startsDescending: true, align: "right", from: "md", width: 102 },
 };
 
 const helper = createColumnHelper<typeof features, RunSummary>();
