@@ -111,7 +111,7 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
         box = row.locator(".col-name").bounding_box()
         assert box is not None
         assert box["width"] >= name_width
-        expect(row.get_by_role("progressbar")).to_be_visible()
+        expect(row.locator(".col-progress")).to_be_visible()
         expect(row.locator(".col-headline")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.get_by_role("banner").get_by_role("button", name="More")).to_be_in_viewport(ratio=1)

@@ -21,8 +21,8 @@ export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
   };
   return (
     <Panel title="Summary">
-      <Table.ScrollContainer minWidth={760}>
-        <Table>
+      <Table.ScrollContainer minWidth={1000}>
+        <Table style={{ whiteSpace: "nowrap" }}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Run</Table.Th>
@@ -43,7 +43,7 @@ export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
               const { headline } = run;
               return (
                 <Table.Tr key={run.id}>
-                  <Table.Td>
+                  <Table.Td miw={200} style={{ whiteSpace: "normal" }}>
                     <Group gap={8} wrap="nowrap">
                       <span
                         className="dot"
@@ -55,7 +55,7 @@ export function SummaryPanel({ runs }: { runs: RunSummary[] }) {
                       </Link>
                     </Group>
                   </Table.Td>
-                  <Table.Td>
+                  <Table.Td miw={100}>
                     <StatusBadge state={stateOf(run)} />
                   </Table.Td>
                   <Table.Td>

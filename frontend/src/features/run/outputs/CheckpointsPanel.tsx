@@ -41,7 +41,7 @@ export function CheckpointsPanel({ run }: { run: RunDetail }) {
                     </Badge>
                   ) : null}
                 </Table.Td>
-                <Table.Td className="numbers">
+                <Table.Td className="numbers" visibleFrom="xs">
                   {one.attempt === 0 ? "from the parent" : `attempt ${one.attempt}`}
                 </Table.Td>
                 <Table.Td className="numbers" ta="right">
