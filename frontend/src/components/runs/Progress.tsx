@@ -25,7 +25,7 @@ export function StepProgress({ step, total, isActive, hint }: ProgressProps) {
         <Text size="xs" className="numbers" c="dimmed" style={{ whiteSpace: "nowrap" }}>
           {count(step)} / {count(total)}
         </Text>
-        <Text size="xs" className="numbers" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+        <Text size="xs" className="numbers clip" c="dimmed" title={hint}>
           {hint}
         </Text>
       </Group>

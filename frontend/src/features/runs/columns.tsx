@@ -32,7 +32,7 @@ export const looks: Record<string, ColumnLook> = {
   name: { sort: "name" },
   method: { sort: "method", from: "md", width: 118 },
   model: { sort: "model_id", second: { sort: "data_id", title: "Data" }, from: "lg", width: 150 },
-  progress: { sort: "step", startsDescending: true, from: "sm", width: 150 },
+  progress: { sort: "step", startsDescending: true, from: "sm", width: 176 },
   headline: { sort: "headline", startsDescending: true, align: "right", from: "sm", width: 96 },
   live: { sort: "live", startsDescending: true, align: "right", from: "xl", width: 76 },
   meanRank: { sort: "mean_rank", startsDescending: true, align: "right", from: "md", width: 104 },
@@ -155,7 +155,7 @@ function ModelCell({ run: { model_id: model, data_id: data } }: { run: RunSummar
 function ProgressCell({ run }: { run: RunSummary }) {
   const hint =
     run.eta_s !== null && isActive(run.status)
-      ? `about ${roughly(run.eta_s)} left`
+      ? `${roughly(run.eta_s)} left`
       : run.status === "running"
         ? "estimating"
         : "";
