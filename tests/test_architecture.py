@@ -105,7 +105,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # These may import all of their subfolders.
 _WHOLE = {"rankscope", "dynamic_rank"}
-MOST_MODULES = 20
+MAX_MODULES = 20
 # What runs in the worker's supervising process, at the top of the package what both processes use: it must start fast and
 # survive what kills a child.
 SUPERVISING = sorted(
@@ -197,8 +197,8 @@ def test_no_folder_has_too_many_modules(package: str) -> None:
     counted = Counter(
         path.parent for module, path in MODULES.items() if path.name != "__init__.py" and is_within(module, {package})
     )
-    crowded = {str(folder.relative_to(ROOT)): n for folder, n in counted.items() if n > MOST_MODULES}
-    assert not crowded, f"more than {MOST_MODULES} modules: {crowded}"
+    crowded = {str(folder.relative_to(ROOT)): n for folder, n in counted.items() if n > MAX_MODULES}
+    assert not crowded, f"more than {MAX_MODULES} modules: {crowded}"
 
 
 def writes(path: Path) -> Iterator[ast.With]:

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CHANGES = dict(re.findall(r"^### (.+?)\n\n((?:- .*\n)+)", GUIDE, flags=re.MULTILINE))
-MOST_FILES = 5
+MAX_FILES = 5
 
 
 def paths(text: str) -> list[str]:
@@ -24,7 +24,7 @@ def test_at_least_ten_everyday_changes_are_described() -> None:
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_touches_few_files(change: str) -> None:
     lines = CHANGES[change].splitlines()
-    assert 1 <= len(lines) <= MOST_FILES
+    assert 1 <= len(lines) <= MAX_FILES
     assert all(re.match(r"- `[\w/.-]+`[:,]", line) for line in lines), "each line begins with the file"
 
 

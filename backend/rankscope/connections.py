@@ -21,8 +21,8 @@ from rankscope.api.shapes.problems import MEDIA_TYPE, SAFE_HEADERS
 
 _log = logging.getLogger(__name__)
 
-_MOST_CONNECTIONS = 4096
-_MOST_OPEN_FILES = 65_536
+_MAX_CONNECTIONS = 4096
+_MAX_OPEN_FILES = 65_536
 _RESERVED_FILES = 200
 """For the database, the broker, logs and downloads."""
 
@@ -32,19 +32,19 @@ _WARN_EVERY_S = 60.0
 def allow_open_files() -> int:
     """Raises the soft limit of open files as far as permitted. Returns the number of connections that it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
+    wanted = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(ValueError, OSError):  # macOS rejects some numbers below `hard`
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
-    allowed = _MOST_OPEN_FILES if soft == resource.RLIM_INFINITY else soft
-    return max(16, min(_MOST_CONNECTIONS, allowed - _RESERVED_FILES))
+    allowed = _MAX_OPEN_FILES if soft == resource.RLIM_INFINITY else soft
+    return max(16, min(_MAX_CONNECTIONS, allowed - _RESERVED_FILES))
 
 
 class BoundedProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 protocol with a limit on connections and with timeouts. `bounded` creates a subclass with limits."""
 
-    most_connections = _MOST_CONNECTIONS
+    max_connections = _MAX_CONNECTIONS
     head_timeout_s = 10.0
     body_timeout_s = 30.0
 
@@ -57,7 +57,7 @@ class BoundedProtocol(H11Protocol):
         super().connection_made(transport)
         self._quiet_since = self.loop.time()
         self._close_in(self.head_timeout_s)
-        if len(self.connections) > self.most_connections:
+        if len(self.connections) > self.max_connections:
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -141,17 +141,17 @@ class BoundedProtocol(H11Protocol):
         cls = type(self)
         if self.loop.time() >= cls._silent_until:
             cls._silent_until = self.loop.time() + _WARN_EVERY_S
-            _log.warning("All %d connections are in use; closing idle ones.", self.most_connections)
+            _log.warning("All %d connections are in use; closing idle ones.", self.max_connections)
 
 
 def _quietest(connections: Iterable[BoundedProtocol]) -> BoundedProtocol | None:
     return min(connections, key=lambda connection: connection._quiet_since, default=None)
 
 
-def bounded(most_connections: int, *, head_timeout_s: float = 10.0, body_timeout_s: float = 30.0) -> type[H11Protocol]:
+def bounded(max_connections: int, *, head_timeout_s: float = 10.0, body_timeout_s: float = 30.0) -> type[H11Protocol]:
     """Returns a protocol class with these limits for `uvicorn.Config(http=...)`."""
     limits = {
-        "most_connections": most_connections,
+        "max_connections": max_connections,
         "head_timeout_s": head_timeout_s,
         "body_timeout_s": body_timeout_s,
     }

@@ -13,10 +13,10 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from rankscope.contract.errors import RankScopeError
 
-MOST_BYTES = 500_000
-MOST_NODES = 20_000
+MAX_BYTES = 500_000
+MAX_NODES = 20_000
 """Number of values after all aliases have been expanded."""
-MOST_DEPTH = 30
+MAX_DEPTH = 30
 _PLAIN = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map", "merge")
 )
@@ -32,10 +32,10 @@ def read_mapping(path: Path, stdin: BinaryIO) -> dict[str, object]:
     name = "standard input" if str(path) == "-" else str(path)
     try:
         if str(path) == "-":
-            data = stdin.read(MOST_BYTES + 1)
+            data = stdin.read(MAX_BYTES + 1)
         else:
             with path.open("rb") as file:
-                data = file.read(MOST_BYTES + 1)
+                data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UnreadableText(f"{name} can't be read: {error.strerror}.") from error
     value = parse(_decoded(data, name), name)
@@ -74,8 +74,8 @@ def parse(text: str, name: str) -> Any:
 
 
 def _decoded(data: bytes, name: str) -> str:
-    if len(data) > MOST_BYTES:
-        raise UnreadableText(f"{name} is larger than {MOST_BYTES:,} bytes, the limit for a configuration.")
+    if len(data) > MAX_BYTES:
+        raise UnreadableText(f"{name} is larger than {MAX_BYTES:,} bytes, the limit for a configuration.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:4]:
         raise UnreadableText(f"{name} is encoded in UTF-16 or UTF-32. Save it as UTF-8.")
     try:
@@ -98,7 +98,7 @@ def _json(text: str) -> Any:
         raise ValueError(constant)
 
     value = json.loads(text, object_pairs_hook=once, parse_constant=refuse)
-    _check_json(value, MOST_DEPTH)
+    _check_json(value, MAX_DEPTH)
     return value
 
 
@@ -120,18 +120,18 @@ def _refuse(node: Node, problem: str) -> yaml.constructor.ConstructorError:
 
 
 def _count(top: Node) -> None:
-    """Rejects more than MOST_NODES values: ten lines of aliases can expand to a billion values."""
-    left = MOST_NODES
+    """Rejects more than MAX_NODES values: ten lines of aliases can expand to a billion values."""
+    left = MAX_NODES
     waiting = [(top, 1)]
     while waiting:
         node, depth = waiting.pop()
         left -= 1
         if left < 0:
             raise _refuse(
-                node, f"aliases expand to more than {MOST_NODES:,} values; write the configuration without them"
+                node, f"aliases expand to more than {MAX_NODES:,} values; write the configuration without them"
             )
-        if depth > MOST_DEPTH:
-            raise _refuse(node, f"nesting is deeper than {MOST_DEPTH} levels")
+        if depth > MAX_DEPTH:
+            raise _refuse(node, f"nesting is deeper than {MAX_DEPTH} levels")
         if isinstance(node, MappingNode):
             waiting += [(part, depth + 1) for pair in node.value for part in pair]
         elif isinstance(node, SequenceNode):
@@ -152,9 +152,9 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         self._depth += 1
-        if self._depth > MOST_DEPTH + 1:
+        if self._depth > MAX_DEPTH + 1:
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, f"nesting is deeper than {MOST_DEPTH} levels", mark)
+            raise yaml.composer.ComposerError(None, None, f"nesting is deeper than {MAX_DEPTH} levels", mark)
         node: Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node

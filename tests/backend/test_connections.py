@@ -167,7 +167,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_connection_with_an_unfinished_request_is_closed_but_a_stream_is_not() -> None:
-    with served(echo, most_connections=100, head_timeout_s=0.3, body_timeout_s=0.3) as port:
+    with served(echo, max_connections=100, head_timeout_s=0.3, body_timeout_s=0.3) as port:
         stream = b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
         with connected(port, [stream, b"", b"GET / HT", LONG_BODY]) as (streaming, *unfinished):
             read_until(streaming, b"begin")
@@ -178,7 +178,7 @@ def test_connection_with_an_unfinished_request_is_closed_but_a_stream_is_not() -
 
 def test_body_that_arrives_slowly_but_steadily_is_read_completely() -> None:
     with (
-        served(echo, most_connections=100, head_timeout_s=0.5, body_timeout_s=0.5) as port,
+        served(echo, max_connections=100, head_timeout_s=0.5, body_timeout_s=0.5) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False, timeout=20) as client,
     ):
         pause = threading.Event()
@@ -195,7 +195,7 @@ def test_body_that_arrives_slowly_but_steadily_is_read_completely() -> None:
 
 def test_the_newest_connection_is_refused_if_all_are_busy() -> None:
     stream = b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
-    with served(echo, most_connections=5) as port, connected(port, [stream] * 5) as streaming:
+    with served(echo, max_connections=5) as port, connected(port, [stream] * 5) as streaming:
         for connection in streaming:
             read_until(connection, b"begin")
         with connected(port, [b""]) as (newest,):
@@ -216,7 +216,7 @@ def test_the_newest_connection_is_refused_if_all_are_busy() -> None:
     ],
 )
 def test_invalid_http_is_answered_with_a_problem(said: bytes, status: int) -> None:
-    with served(echo, most_connections=5) as port, connected(port, [said]) as (connection,):
+    with served(echo, max_connections=5) as port, connected(port, [said]) as (connection,):
         answer = b""
         with contextlib.suppress(ConnectionError):
             while part := connection.recv(65_536):

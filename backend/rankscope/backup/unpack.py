@@ -15,10 +15,10 @@ from rankscope.backup.contents import BACKUP_FORMAT, DATABASE, NOTE, RUNS, Backu
 from rankscope.store.database.readiness import line_of
 
 RUN_ID = re.compile("[a-z0-9]{1,16}")
-_MOST_HEADER_BYTES = 1 << 20
-_MOST_PATH_BYTES = 1024
+_MAX_HEADER_BYTES = 1 << 20
+_MAX_PATH_BYTES = 1024
 _COPY_BYTES = 1 << 20
-_MOST_NOTE_BYTES = 1 << 16
+_MAX_NOTE_BYTES = 1 << 16
 _KEPT_FREE_BYTES = 64 << 20
 
 
@@ -33,7 +33,7 @@ class _Bounded(io.RawIOBase):
         self._source = source
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _MOST_HEADER_BYTES:
+        if not 0 <= size <= _MAX_HEADER_BYTES:
             raise Refused("it has a header that is too large")
         return self._source.read(size)
 
@@ -76,7 +76,7 @@ def _place(member: tarfile.TarInfo) -> str | None:
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     shown = member.name[:200]
     try:
-        is_short = len(member.name.encode()) <= _MOST_PATH_BYTES and all(len(part.encode()) <= 255 for part in parts)
+        is_short = len(member.name.encode()) <= _MAX_PATH_BYTES and all(len(part.encode()) <= 255 for part in parts)
     except UnicodeEncodeError:
         is_short = False
     if not is_short:
@@ -116,9 +116,9 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, working: Path, pat
 
 def _read_note(path: Path) -> BackupNote:
     with path.open("rb") as file:
-        text = file.read(_MOST_NOTE_BYTES + 1)
+        text = file.read(_MAX_NOTE_BYTES + 1)
     try:
-        if len(text) > _MOST_NOTE_BYTES:
+        if len(text) > _MAX_NOTE_BYTES:
             raise ValueError("it is too long")
         note = BackupNote(**json.loads(text))
         for name, kind in BackupNote.__annotations__.items():

@@ -14,11 +14,11 @@ from rankscope.contract.metrics import Metric
 from rankscope.contract.parts import STORED, Part, advanced, is_stored, refuse
 from rankscope.contract.tasks import DEFAULT_TASK, TASKS, TaskConfig, in_todays_form
 
-MOST_STEPS = 10_000_000
+MAX_STEPS = 10_000_000
 """Optimizer steps of a run."""
 LARGEST = 2**53 - 1
 """Limit of integers that have no other limit: JavaScript can't represent larger ones exactly."""
-MOST_STEERING = 1000
+MAX_STEERING = 1000
 ColumnName = Annotated[str, Field(max_length=500)]
 
 
@@ -96,7 +96,7 @@ class TrainingConfig(Part):
     max_steps: int | None = Field(
         default=None,
         ge=1,
-        le=MOST_STEPS,
+        le=MAX_STEPS,
         title="Steps",
         description="Optimizer steps. Set steps or epochs, not both.",
     )
@@ -297,7 +297,7 @@ class RunConfig(Part):
     hardware: HardwareConfig = Field(default=HardwareConfig(), title="Hardware")
     steering: list[Steering] = Field(
         default=[],
-        max_length=MOST_STEERING,
+        max_length=MAX_STEERING,
         title="Steering",
         json_schema_extra={"x-hidden": True},
         description="Steering actions that took effect while the run trained; only for methods that can be steered.",

@@ -32,7 +32,7 @@ class JobKind:
     """The next step to run it again: "Try again."."""
     timeout_s: float
     """Time limit of one attempt."""
-    most_attempts: int = 3
+    max_attempts: int = 3
     """Number of attempts that may lose their worker before the job fails."""
     wait_s: float = 600.0
     """A job that no worker takes for this long fails."""

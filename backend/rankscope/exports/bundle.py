@@ -18,7 +18,7 @@ from rankscope.store.history import events, series, snapshots
 from rankscope.store.history.rank_columns import module_columns
 
 _PAGE = 1000
-_MOST_CHARACTERS = 8_000_000
+_MAX_CHARACTERS = 8_000_000
 _FRAMES_A_READ = 100
 _BYTES_A_READ = 64_000_000
 
@@ -50,7 +50,7 @@ def _events(engine: Engine, run_id: str) -> Iterator[str]:
     after = 0
     while True:
         with reading(engine) as session:
-            page = events.texts_after(session, run_id, after, _PAGE, most_characters=_MOST_CHARACTERS)
+            page = events.texts_after(session, run_id, after, _PAGE, max_characters=_MAX_CHARACTERS)
         if not page:
             return
         after = page[-1][0]

@@ -11,13 +11,13 @@ from dynamic_rank.schedule.curve import PlannedCurve, steered_curve
 from rankscope import __version__
 from rankscope.catalog import Catalog, DatasetEntry, LinearModule, ModelEntry
 from rankscope.catalog.data.splits import SplitCounts
-from rankscope.contract.config import MOST_STEPS, RunConfig
+from rankscope.contract.config import MAX_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.stored import Environment
 from rankscope.launch.plan_options import option_problems, option_warnings
 
-MOST_CONFIG_BYTES = 100_000
-MOST_MODULES = 10_000
+MAX_CONFIG_BYTES = 100_000
+MAX_MODULES = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     dataset = catalog.dataset(config.data.id)
     parts = catalog.count_split(dataset, config.data, config.task)
     modules = _target_modules(config, model)
-    if len(modules) > MOST_MODULES:
+    if len(modules) > MAX_MODULES:
         raise BadInput(
             [
                 FieldProblem(
                     "config.method.target_modules",
                     None,
-                    f"fits {len(modules):,} layers of {model.id}; a run adapts at most {MOST_MODULES:,}",
+                    f"fits {len(modules):,} layers of {model.id}; a run adapts at most {MAX_MODULES:,}",
                     "Name some of them in target_modules.",
                 )
             ]
@@ -122,13 +122,13 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
 def _check_size(config: RunConfig) -> None:
     """Lists and texts have their own limits. This limits the complete configuration, which every response about the run has."""
     size = len(config.model_dump_json().encode())
-    if size > MOST_CONFIG_BYTES:
+    if size > MAX_CONFIG_BYTES:
         raise BadInput(
             [
                 FieldProblem(
                     "config",
                     None,
-                    f"is {size:,} bytes as JSON; a configuration has at most {MOST_CONFIG_BYTES:,}",
+                    f"is {size:,} bytes as JSON; a configuration has at most {MAX_CONFIG_BYTES:,}",
                     "Shorten its lists: name fewer modules, or use the common end of their names.",
                 )
             ]
@@ -234,13 +234,13 @@ def _total_steps(config: RunConfig, train_rows: int) -> int:
         return training.max_steps
     batches = math.ceil(train_rows / training.batch_size)
     total = math.ceil((training.epochs or 0) * math.ceil(batches / training.gradient_accumulation))
-    if total > MOST_STEPS:
+    if total > MAX_STEPS:
         raise BadInput(
             [
                 FieldProblem(
                     "config.training.epochs",
                     training.epochs,
-                    f"is {total:,} optimizer steps with {train_rows:,} training rows; a run has at most {MOST_STEPS:,}",
+                    f"is {total:,} optimizer steps with {train_rows:,} training rows; a run has at most {MAX_STEPS:,}",
                     "Lower epochs, or raise batch_size or gradient_accumulation.",
                 )
             ]

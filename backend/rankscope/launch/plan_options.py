@@ -6,7 +6,7 @@ from rankscope.catalog import LinearModule
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import FieldProblem
 from rankscope.contract.methods import Method
-from rankscope.contract.methods.fields import most_rank
+from rankscope.contract.methods.fields import max_rank
 
 
 def option_problems(config: RunConfig, modules: Sequence[LinearModule]) -> list[FieldProblem]:
@@ -45,13 +45,13 @@ def _rank_warnings(method: Method, modules: Sequence[LinearModule]) -> list[str]
     if not method.tolerates_excess_rank:
         return []
     ranks = method.start_ranks(len(modules))
-    above = [(module, rank) for module, rank in zip(modules, ranks, strict=False) if rank > most_rank(module)]
+    above = [(module, rank) for module, rank in zip(modules, ranks, strict=False) if rank > max_rank(module)]
     if not above:
         return []
     module, rank = above[0]
     more = f", and above that of {len(above) - 1} more modules" if len(above) > 1 else ""
     return [
-        f"Rank {rank} is above the {most_rank(module)} that {module.name} ({_size(module)}) can use{more}: "
+        f"Rank {rank} is above the {max_rank(module)} that {module.name} ({_size(module)}) can use{more}: "
         "the components above it cost parameters and add nothing."
     ]
 

@@ -15,10 +15,10 @@ from rankscope.contract.tables import Job
 from rankscope.store.leases import JOBS, Lease
 from rankscope.store.runs import new_run_id
 
-MOST_WAITING = 1000
-MOST_PAYLOAD_CHARACTERS = 1_000_000
-MOST_RESULT_CHARACTERS = 4_000_000
-MOST_ERROR_CHARACTERS = 4000
+MAX_WAITING = 1000
+MAX_PAYLOAD_CHARACTERS = 1_000_000
+MAX_RESULT_CHARACTERS = 4_000_000
+MAX_ERROR_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class JobState(NamedTuple):
 
 def submit(session: Session, kind: JobKind, payload: Payload, *, now: float) -> Job:
     """Stores and returns a job for a worker. Raises ServiceDown if too many are queued, ValueError if the payload is too large."""
-    if len(json.dumps(payload)) > MOST_PAYLOAD_CHARACTERS:
-        raise ValueError(f"The payload of a {kind.name} job has more than {MOST_PAYLOAD_CHARACTERS:,} characters.")
+    if len(json.dumps(payload)) > MAX_PAYLOAD_CHARACTERS:
+        raise ValueError(f"The payload of a {kind.name} job has more than {MAX_PAYLOAD_CHARACTERS:,} characters.")
     waiting = select(func.count()).select_from(Job).where(col(Job.status) == JobStatus.queued)
-    if (session.scalar(waiting) or 0) >= MOST_WAITING:
+    if (session.scalar(waiting) or 0) >= MAX_WAITING:
         raise ServiceDown(
-            f"{MOST_WAITING:,} jobs are already waiting for a worker.",
+            f"{MAX_WAITING:,} jobs are already waiting for a worker.",
             "Start more workers with `rankscope worker`, or try again later.",
         )
     job = Job(id=new_run_id(), kind=kind.name, payload=payload, created_at=now, updated_at=now)
@@ -102,8 +102,8 @@ def renew(session: Session, claim: JobClaim, *, lease_s: float, now: float, prog
 def finish(session: Session, claim: JobClaim, result: Payload, *, now: float) -> None:
     """Stores the result; one above the limit fails the job. Raises LeaseLost."""
     size = len(json.dumps(result))
-    if size > MOST_RESULT_CHARACTERS:
-        message = f"The result has {size:,} characters; at most {MOST_RESULT_CHARACTERS:,} can be stored."
+    if size > MAX_RESULT_CHARACTERS:
+        message = f"The result has {size:,} characters; at most {MAX_RESULT_CHARACTERS:,} can be stored."
         fail(session, claim, message, "Send less at a time.", now=now)
         return
     JOBS.change(session, claim.id, claim.attempt, _ended(JobStatus.done, now) | {"result": result, "progress": 1.0})
@@ -138,7 +138,7 @@ def release_worker(session: Session, worker: str, *, now: float) -> list[str]:
 def _take_back(session: Session, job: Job, why: str, now: float) -> str:
     """Requeues the job, or fails it after the last attempt."""
     kind = KINDS.get(job.kind)
-    if kind is not None and job.attempt < kind.most_attempts:
+    if kind is not None and job.attempt < kind.max_attempts:
         values = _ended(JobStatus.queued, now)
     else:
         retry = kind.retry if kind else None
@@ -184,4 +184,4 @@ def _failed(message: str, next_step: str | None, now: float) -> dict[str, object
 
 
 def _error(message: str, next_step: str | None) -> StoredError:
-    return {"message": message[:MOST_ERROR_CHARACTERS], "next_step": next_step and next_step[:MOST_ERROR_CHARACTERS]}
+    return {"message": message[:MAX_ERROR_CHARACTERS], "next_step": next_step and next_step[:MAX_ERROR_CHARACTERS]}

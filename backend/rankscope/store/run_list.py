@@ -40,7 +40,7 @@ Key = str | int | float | None
 """A row's value in the sorted column."""
 
 _LONGEST_CURSOR = 4000
-_MOST_WORDS = 20
+_MAX_WORDS = 20
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,8 @@ def _conditions(filter: Filter, dialect: str) -> list[ColumnElement[bool]]:
         where.append(col(Run.method).in_(filter.methods))
     where += [_has_tag(tag, dialect) for tag in dict.fromkeys(filter.tags)]
     words = list(dict.fromkeys(filter.search.split()))
-    if len(words) > _MOST_WORDS:
-        message = f"has {len(words)} words; at most {_MOST_WORDS} are allowed"
+    if len(words) > _MAX_WORDS:
+        message = f"has {len(words)} words; at most {_MAX_WORDS} are allowed"
         raise BadInput([FieldProblem("search", filter.search, message, "Search for fewer words.")])
     for word in words:
         fields = (Run.name, Run.id, Run.model_id, Run.data_id)

@@ -15,7 +15,7 @@ from rankscope.contract.tables import Attempt, Checkpoint, Run
 from rankscope.store.history import events
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-_MOST_PARAMETERS = 1000
+_MAX_PARAMETERS = 1000
 """Parameters in one statement; SQLite's limit is 32,766."""
 
 
@@ -227,8 +227,8 @@ def checkpoints_of(session: Session, run_id: str, places: Collection[tuple[int, 
     """The recorded checkpoints among these (attempt, step), by step, then attempt."""
     found: list[Checkpoint] = []
     every = sorted({step for _, step in places})
-    for start in range(0, len(every), _MOST_PARAMETERS):
-        steps = every[start : start + _MOST_PARAMETERS]
+    for start in range(0, len(every), _MAX_PARAMETERS):
+        steps = every[start : start + _MAX_PARAMETERS]
         rows = session.scalars(
             select(Checkpoint).where(col(Checkpoint.run_id) == run_id, col(Checkpoint.step).in_(steps))
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel
 from sqlmodel import Session
 
-from rankscope.contract.config import MOST_STEERING, SteerAction, Steering, stored_steering
+from rankscope.contract.config import MAX_STEERING, SteerAction, Steering, stored_steering
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
 from rankscope.contract.methods import METHODS
 from rankscope.contract.status import RunStatus
@@ -64,9 +64,9 @@ def _check(run: Run, action: SteerAction, target_rank: int | None) -> None:
         raise InvalidTransition(
             f"Run {run.id} has {_MOST} pending steering requests.", "Wait until the current step ends."
         )
-    if len(stored_steering(run.config)) + len(run.steer_requests) >= MOST_STEERING:
+    if len(stored_steering(run.config)) + len(run.steer_requests) >= MAX_STEERING:
         raise InvalidTransition(
-            f"Run {run.id} has been steered {MOST_STEERING:,} times, the maximum in a configuration.",
+            f"Run {run.id} has been steered {MAX_STEERING:,} times, the maximum in a configuration.",
             "Fork it from a checkpoint instead.",
         )
     held = is_held(

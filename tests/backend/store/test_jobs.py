@@ -108,7 +108,7 @@ def test_the_result_of_the_owner_is_stored_and_that_of_an_earlier_attempt_is_not
 
 def test_a_job_that_loses_its_worker_again_and_again_fails_and_says_why(engine: Engine) -> None:
     job_id = submit(engine)
-    for attempt in range(1, PREDICT.most_attempts + 1):
+    for attempt in range(1, PREDICT.max_attempts + 1):
         assert claim(engine, worker="unlucky").attempt == attempt
         with writing(engine) as session:
             assert jobs.release_worker(session, "another", now=3) == []
@@ -116,7 +116,7 @@ def test_a_job_that_loses_its_worker_again_and_again_fails_and_says_why(engine: 
     job = read_job(engine, job_id)
     assert job.status == JobStatus.failed
     assert job.error == {
-        "message": f"Worker unlucky ended while running this job. This was attempt {PREDICT.most_attempts}, the last one.",
+        "message": f"Worker unlucky ended while running this job. This was attempt {PREDICT.max_attempts}, the last one.",
         "next_step": "Try again.",
     }
 
@@ -131,8 +131,8 @@ def test_a_job_that_is_given_back_waits_for_the_next_worker(engine: Engine) -> N
 
 
 def test_payload_result_and_error_are_limited_in_size(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "MOST_PAYLOAD_CHARACTERS", 100)
-    monkeypatch.setattr(jobs, "MOST_RESULT_CHARACTERS", 100)
+    monkeypatch.setattr(jobs, "MAX_PAYLOAD_CHARACTERS", 100)
+    monkeypatch.setattr(jobs, "MAX_RESULT_CHARACTERS", 100)
     with pytest.raises(ValueError, match="more than 100 characters"), writing(engine) as session:
         jobs.submit(session, PREDICT, {"text": "x" * 100}, now=1)
     large, wordy = submit(engine, now=1), submit(engine, now=2)
@@ -146,11 +146,11 @@ def test_payload_result_and_error_are_limited_in_size(engine: Engine, monkeypatc
     assert job.error["message"] == "The result has 112 characters; at most 100 can be stored."
     error = read_job(engine, wordy).error
     assert error is not None
-    assert len(error["message"]) == jobs.MOST_ERROR_CHARACTERS
+    assert len(error["message"]) == jobs.MAX_ERROR_CHARACTERS
 
 
 def test_number_of_queued_jobs_is_limited(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "MOST_WAITING", 2)
+    monkeypatch.setattr(jobs, "MAX_WAITING", 2)
     submit(engine)
     submit(engine)
     with pytest.raises(ServiceDown, match="2 jobs are already waiting"), writing(engine) as session:

@@ -246,7 +246,7 @@ def test_a_data_folder_that_cannot_be_written_fails_the_run(case: Callable[..., 
 
 def test_a_child_with_endless_output_does_not_fill_the_disk(case: Callable[..., Case]) -> None:
     one = case(lease_s=0.4, stop_grace_s=5)
-    Small.most_log_bytes, before = 100_000, Small.most_log_bytes
+    Small.max_log_bytes, before = 100_000, Small.max_log_bytes
     try:
         supervisor = one.start(
             "import sys, time\nprint('ready', flush=True)\n"
@@ -264,4 +264,4 @@ def test_a_child_with_endless_output_does_not_fill_the_disk(case: Callable[..., 
             runs.request_stop(session, one.claim.run_id, save=False, now=time.time())
         assert one.end().status == RunStatus.stopped
     finally:
-        Small.most_log_bytes = before
+        Small.max_log_bytes = before

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.1
 _PAUSE_S = 1.0
 _JOIN_S = 10.0
-_MOST_ANSWER_BYTES = 64 << 20
+_MAX_ANSWER_BYTES = 64 << 20
 
 
 class _Failure(NamedTuple):
@@ -198,7 +198,7 @@ class _Answer:
     def _lines(self) -> list[dict[str, Any]]:
         """Returns the complete lines; the last one may still be incomplete."""
         try:
-            if self.path.stat().st_size > _MOST_ANSWER_BYTES:
+            if self.path.stat().st_size > _MAX_ANSWER_BYTES:
                 size = self.path.stat().st_size
                 return [
                     {"error": {"message": f"The result has {size:,} bytes, which is too large.", "next_step": None}}

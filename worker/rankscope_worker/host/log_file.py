@@ -3,21 +3,21 @@
 import os
 from pathlib import Path
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 _KEPT = 1 << 20
 
 
-def bound_log(path: Path, most_bytes: int = MOST_BYTES) -> None:
-    """Reduces a log above `most_bytes` to its first and last MiB (or a quarter each if that is less), with a note in the log.
+def bound_log(path: Path, max_bytes: int = MAX_BYTES) -> None:
+    """Reduces a log above `max_bytes` to its first and last MiB (or a quarter each if that is less), with a note in the log.
 
     The child must have opened it for appending: it goes on writing at the new end. What it writes within the moment of
     the cut may be lost.
     """
     try:
-        if path.is_symlink() or path.stat().st_size <= most_bytes:
+        if path.is_symlink() or path.stat().st_size <= max_bytes:
             return
         with path.open("r+b") as file:
-            kept = min(_KEPT, most_bytes // 4)
+            kept = min(_KEPT, max_bytes // 4)
             head = file.read(kept)
             head = head[: head.rfind(b"\n") + 1] or head
             size = file.seek(0, os.SEEK_END)
@@ -28,7 +28,7 @@ def bound_log(path: Path, most_bytes: int = MOST_BYTES) -> None:
             file.truncate(len(head))
         with path.open("ab") as file:
             file.write(
-                f"\n[{left_out:,} bytes were removed from this log, which exceeded {most_bytes:,} bytes]\n".encode()
+                f"\n[{left_out:,} bytes were removed from this log, which exceeded {max_bytes:,} bytes]\n".encode()
                 + tail
             )
     except OSError:

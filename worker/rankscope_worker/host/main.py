@@ -40,7 +40,7 @@ from rankscope_worker.host.jobs import JobRunner
 
 _log = logging.getLogger(__name__)
 
-_MOST_SLOTS = 256
+_MAX_SLOTS = 256
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,8 +84,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _slots(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= _MOST_SLOTS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_SLOTS}")
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= _MAX_SLOTS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MAX_SLOTS}")
     return int(text)
 
 

@@ -26,7 +26,7 @@ from rankscope_worker.database_retries import DATABASE_ERRORS, retry_on_database
 from rankscope_worker.exit_report import read_note
 from rankscope_worker.host.endings import Ending, StopOrigin, classify, write_ending
 from rankscope_worker.host.gpus import Gpu
-from rankscope_worker.host.log_file import MOST_BYTES, bound_log
+from rankscope_worker.host.log_file import MAX_BYTES, bound_log
 from rankscope_worker.host.memory import oom_kills
 from rankscope_worker.steer_requests import SteerRequest
 
@@ -40,7 +40,7 @@ _SIGNALS = {_SAVE: signal.SIGTERM, _NOW: signal.SIGUSR1}
 class Supervisor:
     """Runs in a thread of the worker. `drain` and `kill` may be called from anywhere, including signal handlers."""
 
-    most_log_bytes = MOST_BYTES
+    max_log_bytes = MAX_BYTES
 
     def __init__(
         self, engine: Engine, doorbell: Doorbell, settings: Settings, claim: Claim, gpu: Gpu | None, threads: int
@@ -165,7 +165,7 @@ class Supervisor:
                     raise LeaseLost("The database was unreachable until the lease expired.") from error
                 look_at = renew_at = now + min(1.0, look_every_s)
             self._send_stop(child)
-            bound_log(self._log, self.most_log_bytes)
+            bound_log(self._log, self.max_log_bytes)
             self._wake.wait(max(0.0, min(renew_at, look_at, self._kill_at) - time.monotonic()))
             self._wake.clear()
 

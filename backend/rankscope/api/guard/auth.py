@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 MIN_TOKEN_LENGTH = 16
 """The correct token is always accepted, even while wrong ones are refused, so its length must prevent guessing."""
-_MOST_TOKEN_BYTES = 4096
-_MOST_ADDRESSES = 10_000
+_MAX_TOKEN_BYTES = 4096
+_MAX_ADDRESSES = 10_000
 
 
 def load_or_create_token(settings: Settings) -> str:
@@ -83,7 +83,7 @@ def _read(path: Path) -> str:
                 )
             else:
                 logger.warning("The token file %s is readable by other users (mode %04o); run chmod 600.", path, mode)
-        return file.read(_MOST_TOKEN_BYTES).decode()
+        return file.read(_MAX_TOKEN_BYTES).decode()
 
 
 def _checked(token: str, where: str, next_step: str) -> str:
@@ -121,7 +121,7 @@ class AttemptLimit:
     """Counts wrong tokens per address: after `limit` of them in `window_s` seconds, further wrong ones are refused.
 
     Right ones are never counted or refused: any web page can make a browser send wrong ones from this machine.
-    Safe to call from several threads; remembers `_MOST_ADDRESSES` addresses at most, the newest ones.
+    Safe to call from several threads; remembers `_MAX_ADDRESSES` addresses at most, the newest ones.
     """
 
     limit: int = 10
@@ -142,7 +142,7 @@ class AttemptLimit:
             wait_s = times[0] + self.window_s - now if is_refused else 0.0
             if not is_refused:
                 times.append(now)
-            while len(self._failures) > _MOST_ADDRESSES:
+            while len(self._failures) > _MAX_ADDRESSES:
                 self._failures.popitem(last=False)
         if is_refused:
             raise TooManyAttempts(

@@ -21,7 +21,7 @@ from rankscope.settings import write_atomically
 COOKIE = "rankscope_session"
 COOKIE_MAX_AGE_S = 30 * 24 * 3600
 _VALUE = re.compile(r"([0-9a-f]{32})\.([0-9]{1,12})\.([0-9a-f]{64})")
-_MOST_COOKIES = 50
+_MAX_COOKIES = 50
 
 
 def cookie_name(host: str) -> str:
@@ -32,7 +32,7 @@ def cookie_name(host: str) -> str:
 
 def cookies_named(header: str, name: str) -> list[str]:
     """All values with this name. Parsed by hand: Python's parser stops at the first malformed cookie of another program."""
-    pairs = (part.strip().partition("=") for part in header.split(";")[:_MOST_COOKIES])
+    pairs = (part.strip().partition("=") for part in header.split(";")[:_MAX_COOKIES])
     return [value.strip().strip('"') for key, sign, value in pairs if sign and key.strip() == name]
 
 

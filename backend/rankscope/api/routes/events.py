@@ -20,7 +20,7 @@ from rankscope.store.history import events
 
 router = APIRouter(prefix="/runs/{run_id}/events", tags=["events"])
 
-_MOST_CHARACTERS = 8_000_000
+_MAX_CHARACTERS = 8_000_000
 
 After = Annotated[int, Query(ge=0, le=2**53, description="Only events after this number.")]
 
@@ -57,7 +57,7 @@ def list_events(
     """One page of events, in order; shorter than requested if the events are large."""
     with reading(engine) as session:
         last_seq = events.last_seq(session, run_id)
-        page = events.texts_after(session, run_id, after, limit, kinds, most_characters=_MOST_CHARACTERS)
+        page = events.texts_after(session, run_id, after, limit, kinds, max_characters=_MAX_CHARACTERS)
         has_more = bool(page) and bool(events.read_after(session, run_id, page[-1][0], 1, kinds))
     items = ",".join(text for _, text in page)
     # An EventPage made of the stored texts: decoding and encoding 8 MB would take most of a second.

@@ -25,7 +25,7 @@ from rankscope.store.history import events
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
-_MOST_RELATIVES = 1000
+_MAX_RELATIVES = 1000
 
 
 @router.post("/{run_id}/retry")
@@ -129,7 +129,7 @@ def fork_run(
 def get_tree(run_id: RunId, engine: EngineDep) -> RunTree:
     """The run, its ancestors, and all their forks."""
     with reading(engine) as session:
-        tree, is_complete = runs.relatives(session, runs.get_run(session, run_id), most=_MOST_RELATIVES)
+        tree, is_complete = runs.relatives(session, runs.get_run(session, run_id), most=_MAX_RELATIVES)
     copied = Relative.model_fields.keys() - {"headline"}
     return RunTree(
         items=[

@@ -26,7 +26,7 @@ PointLimit = Annotated[
         description="Approximate maximum number of points per metric, or all; at most a million over all metrics.",
     ),
 ]
-_MOST_POINTS, _FEWEST_POINTS = 1_000_000, 1000
+_MAX_POINTS, _FEWEST_POINTS = 1_000_000, 1000
 """Limit per response, and minimum per metric however many are requested."""
 
 
@@ -45,7 +45,7 @@ class SeriesQuery:
     def read(self, session: Session, run_id: str, names: list[str] | None, points: str) -> list[dict[str, object]]:
         """A series for each name."""
         count = len(names) if names is not None else len(runs.get_run(session, run_id).metrics)
-        most = max(_FEWEST_POINTS, _MOST_POINTS // max(1, count))
+        most = max(_FEWEST_POINTS, _MAX_POINTS // max(1, count))
         first, last = EVERY_STEP
         within = Steps(
             first if self.from_step is None else self.from_step, last if self.to_step is None else self.to_step

@@ -19,15 +19,15 @@ from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(prefix="/runs/{run_id}/predictions", tags=["predictions"])
 
-MOST_TEXTS = 8
-MOST_CHARACTERS = 10_000
+MAX_TEXTS = 8
+MAX_CHARACTERS = 10_000
 
 PredictionId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
 
 
 class PredictionRequest(RequestBody):
-    texts: list[Annotated[str, Field(max_length=MOST_CHARACTERS)]] = Field(
-        min_length=1, max_length=MOST_TEXTS, examples=[["a warm and funny film", "two hours that I want back"]]
+    texts: list[Annotated[str, Field(max_length=MAX_CHARACTERS)]] = Field(
+        min_length=1, max_length=MAX_TEXTS, examples=[["a warm and funny film", "two hours that I want back"]]
     )
 
 

@@ -18,7 +18,7 @@ from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(tags=["queue"])
 
-_MOST_RUNS = 1000
+_MAX_RUNS = 1000
 
 
 @router.get("/queue")
@@ -85,5 +85,5 @@ def edit_config(
 
 def _queue(engine: Engine, now: float) -> Queue:
     with reading(engine) as session:
-        found, total = queue_positions.waiting_runs(session, limit=_MOST_RUNS)
+        found, total = queue_positions.waiting_runs(session, limit=_MAX_RUNS)
         return Queue(items=views.summaries(session, found, now=now), total=total)

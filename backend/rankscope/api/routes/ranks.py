@@ -22,7 +22,7 @@ from rankscope.store.history.rank_columns import component_columns, module_colum
 
 router = APIRouter(prefix="/runs/{run_id}/ranks", tags=["ranks"])
 
-_MOST_LINES = 10_000
+_MAX_LINES = 10_000
 _FRAME_FIELDS = (
     "seq",
     "attempt",
@@ -140,7 +140,7 @@ def get_ledger(
     with reading(engine) as session:
         runs.get_run(session, run_id)
         modules, _ = _modules(session, run_id)
-        lines: deque[snapshots.LedgerEntry] = deque(maxlen=_MOST_LINES)
+        lines: deque[snapshots.LedgerEntry] = deque(maxlen=_MAX_LINES)
         total = 0
         for line in snapshots.ledger(session, run_id, module=module):
             lines.append(line)

@@ -47,7 +47,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-_MOST_PROBLEMS = 100
+_MAX_PROBLEMS = 100
 _LONGEST_TEXT = 2000
 
 
@@ -61,10 +61,10 @@ def field_shapes(problems: Iterable[FieldProblem]) -> list[FieldProblemShape]:
             message=_whole(each.message),
             next_step=_whole(each.next_step),
         )
-        for each in found[:_MOST_PROBLEMS]
+        for each in found[:_MAX_PROBLEMS]
     ]
-    if len(found) > _MOST_PROBLEMS:
-        more = f"{len(found) - _MOST_PROBLEMS:,} more problems are not listed"
+    if len(found) > _MAX_PROBLEMS:
+        more = f"{len(found) - _MAX_PROBLEMS:,} more problems are not listed"
         shown.append(FieldProblemShape(field=shown[-1].field, message=more, next_step="Fix these first."))
     return shown
 

@@ -61,7 +61,7 @@ _COPIED = (
     "parent_step",
 )
 _STEPS_FOR_ETA = 10
-_MOST_ATTEMPTS = 200
+_MAX_ATTEMPTS = 200
 
 
 def summary(run: Run, *, now: float, queue_position: int | None) -> RunSummary:
@@ -110,7 +110,7 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
             "lease_expires_at": run.lease_expires_at,
             "attempts": [
                 AttemptShape.model_validate(attempt.model_dump(exclude={"run_id"}))
-                for attempt in runs.attempts_of(session, run.id, most=_MOST_ATTEMPTS)
+                for attempt in runs.attempts_of(session, run.id, most=_MAX_ATTEMPTS)
             ],
             "modules": modules,
             "width": run.width,

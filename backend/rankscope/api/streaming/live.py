@@ -24,7 +24,7 @@ from rankscope.store.history import event_text, events
 logger = logging.getLogger(__name__)
 
 PAGE = 500
-MOST_BYTES = 2_000_000
+MAX_BYTES = 2_000_000
 """Limit of one read, unless a single event is larger: a snapshot of a large model takes a megabyte."""
 POLL_S = 2.0
 KEEP_ALIVE_S = 15.0
@@ -56,7 +56,7 @@ class Batch:
 
 
 def read_batch(engine: Engine, run_id: str, after: int) -> Batch:
-    """Events after `after`, at most PAGE and MOST_BYTES; whether the run has ended is read in the same transaction."""
+    """Events after `after`, at most PAGE and MAX_BYTES; whether the run has ended is read in the same transaction."""
     parts: list[bytes] = []
     size, last = 0, after
     with reading(engine) as session:
@@ -67,7 +67,7 @@ def read_batch(engine: Engine, run_id: str, after: int) -> Batch:
             for row in rows:
                 part = f"id: {row.seq}\ndata: {event_text.sent(row)}\n\n".encode()
                 size += len(part)
-                if parts and size > MOST_BYTES:
+                if parts and size > MAX_BYTES:
                     break
                 parts.append(part)
                 last = row.seq

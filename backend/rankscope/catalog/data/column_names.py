@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rankscope.catalog.data.files import BrokenFile
 
-_MOST_COLUMNS = 1000
+_MAX_COLUMNS = 1000
 _LONGEST_NAME = 1000
 FIX = "Fix the file."
 
@@ -17,8 +17,8 @@ def check_names(names: list[str]) -> None:
 
 
 def check_bounds(names: list[str]) -> None:
-    if len(names) > _MOST_COLUMNS:
-        raise BrokenFile(f"It has more than {_MOST_COLUMNS:,} columns.", "Keep the columns that you need.")
+    if len(names) > _MAX_COLUMNS:
+        raise BrokenFile(f"It has more than {_MAX_COLUMNS:,} columns.", "Keep the columns that you need.")
     long = next((name for name in names if len(name) > _LONGEST_NAME), None)
     if long is not None:
         raise BrokenFile(

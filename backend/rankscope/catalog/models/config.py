@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rankscope.catalog.models.architectures import Architecture, architectures
 from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, json_kind, shown
 
-_MOST_BYTES = 16 * MIB
+_MAX_BYTES = 16 * MIB
 _NUMBERS = (
     "num_hidden_layers",
     "n_layer",
@@ -70,7 +70,7 @@ _COPY = "Copy config.json from the model again."
 def read_config(files: ModelFiles) -> dict[str, object]:
     """Returns config.json. Raises UnusableModel if it is damaged or a value that is used has the wrong type."""
     files.require("config.json", "has no config.json", "Copy config.json from the model into the folder.")
-    config = files.read_json("config.json", _MOST_BYTES)
+    config = files.read_json("config.json", _MAX_BYTES)
     for name in _NUMBERS:
         value = config.get(name)
         if value is not None and not (type(value) is int and 0 < value < _MOST):

@@ -14,7 +14,7 @@ MINILM = "minilm"
 _HUB_NAMES = {MINILM: "sentence-transformers/all-MiniLM-L6-v2"}
 FROM_FOLDER = "From this installation's models folder."
 PREFIX = "local:"
-MOST_ID_LENGTH = 200
+MAX_ID_LENGTH = 200
 """The limit of `config.model.id`."""
 
 

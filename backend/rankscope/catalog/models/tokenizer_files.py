@@ -82,7 +82,7 @@ _NEEDS_PACKAGE = {
 _NOT_PLAIN_TEXT = frozenset(
     {"LayoutLMv2Tokenizer", "LayoutLMv3Tokenizer", "LayoutXLMTokenizer", "MarkupLMTokenizer", "TapasTokenizer"}
 )
-_MOST_JSON_BYTES = 64 * MIB
+_MAX_JSON_BYTES = 64 * MIB
 _LISTED_JSON_BYTES = MIB
 """A larger vocabulary is checked when a run uses the model, not when models are listed: 10 MB of JSON take 50 ms."""
 _LARGE_FILES = ("tokenizer.json", "vocab.json")
@@ -91,7 +91,7 @@ _SPECIAL = frozenset(
 )
 _FEWEST_WORDS = 3
 """As in the worker."""
-_MOST_SPECIAL = 2000
+_MAX_SPECIAL = 2000
 """Larger vocabularies are not checked for consisting of special tokens."""
 _SAVE = (
     "Load the tokenizer with transformers on a machine where its packages are installed, and call save_pretrained, "
@@ -110,7 +110,7 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
     If `with_vocabulary` is false, tokenizer.json and vocab.json must exist but are not read.
     """
     settings = (
-        files.read_json("tokenizer_config.json", _MOST_JSON_BYTES) if "tokenizer_config.json" in files.regular else {}
+        files.read_json("tokenizer_config.json", _MAX_JSON_BYTES) if "tokenizer_config.json" in files.regular else {}
     )
     for name in TOKENIZER_FILES:
         if name in files.others:
@@ -119,7 +119,7 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
     _check_code(settings, tokenizer_class)
     check_settings("tokenizer_config.json", settings)
     if "special_tokens_map.json" in files.regular:
-        check_settings("special_tokens_map.json", files.read_json("special_tokens_map.json", _MOST_JSON_BYTES))
+        check_settings("special_tokens_map.json", files.read_json("special_tokens_map.json", _MAX_JSON_BYTES))
     if tokenizer_class in _NOT_PLAIN_TEXT:
         raise UnusableModel(
             f"reads documents or tables, not plain text (its tokenizer is {tokenizer_class})",
@@ -144,7 +144,7 @@ def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocab
             raise UnusableModel("has vocab.json but no merges.txt", COPY)
         if not with_vocabulary:
             return None
-        highest = _highest_of_mapping("vocab.json", files.read_json("vocab.json", _MOST_JSON_BYTES))
+        highest = _highest_of_mapping("vocab.json", files.read_json("vocab.json", _MAX_JSON_BYTES))
         return max(highest, *_added(files, settings), 0)
     found = next((name for name in _SENTENCEPIECE if name in files.regular), None)
     if found is not None:
@@ -216,9 +216,9 @@ def _check_words(name: str, words: Iterable[str], settings: dict[str, object], s
 
 def _ids_of_fast(files: ModelFiles, settings: dict[str, object]) -> Iterator[int]:
     """Yields token ids of tokenizer.json; none if the file is too large."""
-    if files.regular["tokenizer.json"].size > _MOST_JSON_BYTES:
+    if files.regular["tokenizer.json"].size > _MAX_JSON_BYTES:
         return
-    content = files.read_json("tokenizer.json", _MOST_JSON_BYTES)
+    content = files.read_json("tokenizer.json", _MAX_JSON_BYTES)
     model = content.get("model")
     if not isinstance(model, dict):
         raise UnusableModel(f"tokenizer.json has {json_kind(model)} as its model", COPY)
@@ -241,7 +241,7 @@ def _ids_of_fast(files: ModelFiles, settings: dict[str, object]) -> Iterator[int
         words, highest = list(vocabulary), _highest_of_mapping("tokenizer.json", vocabulary)
     else:
         raise UnusableModel(f"tokenizer.json has {json_kind(vocabulary)} as its vocabulary", COPY)
-    if len(words) < _MOST_SPECIAL:
+    if len(words) < _MAX_SPECIAL:
         _check_words("tokenizer.json", words, settings, special)
     yield highest
     yield from (token["id"] for token in added if type(token.get("id")) is int and not token.get("special"))
@@ -257,7 +257,7 @@ def _added(files: ModelFiles, settings: dict[str, object]) -> Iterator[int]:
         name.get("content") if isinstance(name, dict) else name for name in names if isinstance(name, str | dict)
     }
     if "added_tokens.json" in files.regular:
-        added = files.read_json("added_tokens.json", _MOST_JSON_BYTES)
+        added = files.read_json("added_tokens.json", _MAX_JSON_BYTES)
         _highest_of_mapping("added_tokens.json", added)
         yield from (cast(int, number) for token, number in added.items() if token not in special)
     decoder = settings.get("added_tokens_decoder")
@@ -280,11 +280,11 @@ def _highest_of_mapping(name: str, vocabulary: dict[str, object]) -> int:
 
 def _highest_of_lines(files: ModelFiles, name: str, settings: dict[str, object]) -> int:
     """Returns the highest id of a vocabulary with one token per line."""
-    text = files.read(name, _MOST_JSON_BYTES)
+    text = files.read(name, _MAX_JSON_BYTES)
     try:
         lines = text.decode("utf-8").rstrip("\r\n").split("\n")
     except UnicodeDecodeError as error:
         raise UnusableModel(f"{name} is not UTF-8 text (byte {error.start})", COPY) from error
-    if len(lines) < _MOST_SPECIAL:
+    if len(lines) < _MAX_SPECIAL:
         _check_words(name, (line.rstrip("\r") for line in lines), settings)
     return len(lines) - 1

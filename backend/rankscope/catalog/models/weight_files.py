@@ -7,7 +7,7 @@ from rankscope.catalog.models.safetensors_header import shown_key
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-_MOST_INDEX_BYTES = 25 * MIB
+_MAX_INDEX_BYTES = 25 * MIB
 _SAVE_AGAIN = (
     "Load it with transformers where you got it from, and call save_pretrained, which writes model.safetensors."
 )
@@ -62,7 +62,7 @@ def _named_by_config(files: ModelFiles, named: object) -> tuple[str, ...]:
 
 def _shards(files: ModelFiles, index_name: str) -> tuple[str, ...]:
     files.require(index_name, f"{shown(index_name)} is missing", f"Copy {shown(index_name)} into the folder.")
-    index = files.read_json(index_name, _MOST_INDEX_BYTES)
+    index = files.read_json(index_name, _MAX_INDEX_BYTES)
     places, again = index.get("weight_map"), f"Copy {index_name} from the model again."
     if not isinstance(places, dict) or not places:
         raise UnusableModel(f"{index_name} has no weight_map", again)

@@ -10,8 +10,8 @@ from rankscope.catalog.models.files import ModelFiles, UnusableModel, open_regul
 from rankscope.catalog.models.safetensors_header import Tensor, read_header
 
 _QUANT_STATE = ".quant_state.bitsandbytes__"
-_MOST_STATE_BYTES = 1 << 16
-_MOST_TENSORS = 500_000
+_MAX_STATE_BYTES = 1 << 16
+_MAX_TENSORS = 500_000
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -37,8 +37,8 @@ def read_weights(files: ModelFiles, names: tuple[str, ...]) -> ModelWeights:
         shapes |= _shapes(path, tensors)
         packed |= {other.partition(_QUANT_STATE)[0] for other in tensors if _QUANT_STATE in other}
         packed |= {f"{other.removesuffix('.SCB')}.weight" for other in tensors if other.endswith(".SCB")}
-        if len(shapes) > _MOST_TENSORS:
-            raise UnusableModel(f"has more than {_MOST_TENSORS:,} tensors", "Use a model with fewer, larger tensors.")
+        if len(shapes) > _MAX_TENSORS:
+            raise UnusableModel(f"has more than {_MAX_TENSORS:,} tensors", "Use a model with fewer, larger tensors.")
     return ModelWeights(shapes, frozenset(packed), sum(files.regular[name].size for name in names))
 
 
@@ -59,7 +59,7 @@ def _shapes(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, .
 def _packed_shape(path: Path, state: Tensor, weight: str) -> tuple[int, ...]:
     with open_regular(path) as file:
         file.seek(state.begin)
-        text = file.read(min(state.end - state.begin, _MOST_STATE_BYTES))
+        text = file.read(min(state.end - state.begin, _MAX_STATE_BYTES))
     try:
         shape = json.loads(text)["shape"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:

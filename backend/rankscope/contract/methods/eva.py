@@ -43,12 +43,12 @@ class EvaMethod(Method):
     target_modules: TargetModules = None
 
     @property
-    def most_rank(self) -> int:
+    def max_rank(self) -> int:
         """The largest number of components of a module, rounded as PEFT does."""
         return round(self.rank * self.rho)
 
     def problems(self, layers: Sequence[Layer], *, batch_size: int, max_length: int) -> list[FieldProblem]:
-        wanted = self.most_rank
+        wanted = self.max_rank
         given = f"is {self.rank}, times rho {self.rho:g} up to {wanted} components per module"
         small = next((layer for layer in layers if wanted > layer.in_features), None)
         if small is not None:

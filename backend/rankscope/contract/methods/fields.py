@@ -46,7 +46,7 @@ Compact = Annotated[
 ]
 
 
-def most_rank(layer: Layer) -> int:
+def max_rank(layer: Layer) -> int:
     """The highest rank that an update of this layer can have."""
     return min(layer.out_features, layer.in_features)
 

@@ -14,7 +14,7 @@ from rankscope.contract.methods.fields import (
     LoraDropout,
     TargetModules,
     check_initial_rank,
-    most_rank,
+    max_rank,
 )
 
 
@@ -87,15 +87,15 @@ class LoraShrinkMethod(Method):
 
     def problems(self, layers: Sequence[Layer], *, batch_size: int, max_length: int) -> list[FieldProblem]:  # noqa: ARG002
         rank = self.resolved_initial_rank
-        small = next((layer for layer in layers if rank > most_rank(layer)), None)
+        small = next((layer for layer in layers if rank > max_rank(layer)), None)
         if small is None:
             return []
-        most = min(map(most_rank, layers))
+        most = min(map(max_rank, layers))
         return [
             FieldProblem(
                 "config.method.initial_rank",
                 rank,
-                f"is {rank}, above the {most_rank(small)} that {small.name} "
+                f"is {rank}, above the {max_rank(small)} that {small.name} "
                 f"({small.out_features} x {small.in_features}) can have",
                 f"Use {most} or less"
                 + ("." if most >= self.target_rank else f", and a target_rank of {most} or less."),

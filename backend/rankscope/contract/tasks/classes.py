@@ -9,9 +9,9 @@ from unicodedata import category, normalize
 
 from rankscope.contract.tasks.targets import AsText, BadTarget, ClassRows, Targets
 
-MOST_CLASSES = 1000
+MAX_CLASSES = 1000
 LONGEST_LABEL = 200
-_MOST_COUNTED = 100_000
+_MAX_COUNTED = 100_000
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 # Words that may mean "missing" or may be a class: kept as a class, with a warning.
 _DOUBTFUL = frozenset(
@@ -75,8 +75,8 @@ class Classes(Targets):
                     "like a text, not a class",
                     "Choose the column with the class.",
                 )
-            if len(self._numbers) > MOST_CLASSES:  # rejected in the end; from here on, only counted
-                if len(self._more) < _MOST_COUNTED:
+            if len(self._numbers) > MAX_CLASSES:  # rejected in the end; from here on, only counted
+                if len(self._more) < _MAX_COUNTED:
                     self._more.add(hash(label))
                 self._counts[""] += 1
                 return None
@@ -91,7 +91,7 @@ class Classes(Targets):
             by_class[self._classes.get(label, label)] += count
         n_more = len(self._more)
         n_different = len(set(self._classes.values())) + n_more
-        found = why_not_classes(self.column, by_class, n_different, n_more < _MOST_COUNTED)
+        found = why_not_classes(self.column, by_class, n_different, n_more < _MAX_COUNTED)
         if found is not None:
             raise BadTarget(*found)
 
@@ -145,7 +145,7 @@ def merge_spellings(labels: Iterable[str]) -> dict[str, str]:
 def why_not_classes(column: str, counts: Mapping[str, int], n_different: int, is_all: bool) -> tuple[str, str] | None:
     """Returns why a column doesn't contain classes, as message and next step; None if it may contain classes.
 
-    `counts` may stop at MOST_CLASSES + 1 of the `n_different` values. If `is_all` is false, there are even more.
+    `counts` may stop at MAX_CLASSES + 1 of the `n_different` values. If `is_all` is false, there are even more.
     """
     rows = sum(counts.values())
     choose = "Choose the column with the class."
@@ -155,7 +155,7 @@ def why_not_classes(column: str, counts: Mapping[str, int], n_different: int, is
         return f"is {column!r}, which has {found}", ("Choose a column with at least two classes.")
     number = "a number or an id" if sum(map(is_number, counts)) > 0.9 * len(counts) else "a text or an id"
     looks = f"this looks like {number}, not a class"
-    if n_different > MOST_CLASSES or (n_different > 10 and rows < 2 * n_different):
+    if n_different > MAX_CLASSES or (n_different > 10 and rows < 2 * n_different):
         return f"is {column!r}, which has {different} different values in {rows:,} rows: {looks}", choose
     if n_different > 10 and all(map(is_number, counts)) and any("." in label for label in counts):
         looks = "this looks like a score, not a class"

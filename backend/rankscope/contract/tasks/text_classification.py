@@ -12,7 +12,7 @@ from rankscope.contract.tasks.targets import Targets
 from rankscope.contract.tasks.task import Task
 
 _ColumnName = Annotated[str, Field(max_length=500)]
-_MOST_LABELS_IN_A_SCRIPT = 50
+_MAX_LABELS_IN_A_SCRIPT = 50
 
 
 class TextClassification(Task):
@@ -72,7 +72,7 @@ class TextClassification(Task):
                 f"base = AutoModelForSequenceClassification.from_pretrained({base}, num_labels={len(labels) or 2})",
                 f'model = PeftModel.from_pretrained(base, "{folder}").merge_and_unload()',
             ]
-        names = repr(list(labels)) if 0 < len(labels) <= _MOST_LABELS_IN_A_SCRIPT else None
+        names = repr(list(labels)) if 0 < len(labels) <= _MAX_LABELS_IN_A_SCRIPT else None
         answer = "scores.argmax().item()"
         return "\n".join(
             [

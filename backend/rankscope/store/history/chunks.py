@@ -17,8 +17,8 @@ from rankscope.store.history.points import Points, joined, pack, reduced
 EVENTS_A_CHUNK = 1024
 """Events per chunk. Fewer events stay unpacked."""
 REDUCED_POINTS = 64
-_MOST_EVENTS = 2 * EVENTS_A_CHUNK
-_MOST_STRETCHES = 8
+_MAX_EVENTS = 2 * EVENTS_A_CHUNK
+_MAX_STRETCHES = 8
 """Largest number of events packed in one transaction. A run that was never packed takes several."""
 
 
@@ -27,10 +27,10 @@ def pack_events(session: Session, run_id: str, chunked_seq: int, last_seq: int) 
 
     The caller holds the run's row and stores that number in it.
     """
-    for _ in range(_MOST_STRETCHES):
+    for _ in range(_MAX_STRETCHES):
         if last_seq - chunked_seq < EVENTS_A_CHUNK:
             break
-        upto = min(last_seq, chunked_seq + _MOST_EVENTS)
+        upto = min(last_seq, chunked_seq + _MAX_EVENTS)
         rows = [
             _row(run_id, chunked_seq + 1, attempt, name, one)
             for (attempt, name), one in recorded(session, run_id, after=chunked_seq, upto=upto).items()
@@ -106,7 +106,7 @@ def pack_old_runs(engine: Engine) -> None:
     """Packs runs recorded before chunks existed, a few thousand events per transaction."""
     with reading(engine) as session:
         run_ids = session.scalars(
-            select(col(Run.id)).where(col(Run.last_seq) - col(Run.chunked_seq) >= _MOST_EVENTS)
+            select(col(Run.id)).where(col(Run.last_seq) - col(Run.chunked_seq) >= _MAX_EVENTS)
         ).all()
     for run_id in run_ids:
         while _pack_on(engine, run_id):

@@ -156,11 +156,11 @@ def texts_after(
     limit: int,
     kinds: Sequence[str] | None = None,
     *,
-    most_characters: int,
+    max_characters: int,
 ) -> list[tuple[int, str]]:
     """(seq, event as JSON) of the events with seq > `after`, in order.
 
-    Stops early when they have `most_characters` in total; returns at least one event.
+    Stops early when they have `max_characters` in total; returns at least one event.
     """
     page: list[tuple[int, str]] = []
     size = 0
@@ -168,7 +168,7 @@ def texts_after(
         for row in rows:
             text = event_text.sent(row)
             size += len(text)
-            if page and size > most_characters:
+            if page and size > max_characters:
                 break
             page.append((row.seq, text))
     return page

@@ -16,7 +16,7 @@ from rankscope.store.history.chunks import REDUCED_POINTS, recorded
 from rankscope.store.history.events import cuts
 from rankscope.store.history.points import NONE, Bools, Floats, Points, joined, reduced, smoothed, unpack
 
-_MOST_KEYS = 5000
+_MAX_KEYS = 5000
 """In one query."""
 
 
@@ -216,13 +216,13 @@ class _Reader:
 
     def _read_exact(self, one: _Pieces, heads: Sequence[_Head]) -> None:
         missing = [head.first_seq for head in heads if head.first_seq not in one.exact]
-        for start in range(0, len(missing), _MOST_KEYS):
+        for start in range(0, len(missing), _MAX_KEYS):
             rows = self._session.execute(
                 select(col(Chunk.first_seq), col(Chunk.exact)).where(
                     col(Chunk.run_id) == self._run_id,
                     col(Chunk.name) == one.name,
                     col(Chunk.attempt) == one.attempt,
-                    col(Chunk.first_seq).in_(missing[start : start + _MOST_KEYS]),
+                    col(Chunk.first_seq).in_(missing[start : start + _MAX_KEYS]),
                 )
             )
             one.exact |= {first_seq: unpack(exact) for first_seq, exact in rows}

@@ -11,7 +11,7 @@ from rankscope.contract.tables import Event
 from rankscope.store.history.event_text import stored
 from rankscope.store.history.events import visible
 
-_MOST_CHARACTERS = 64_000_000
+_MAX_CHARACTERS = 64_000_000
 """Limit for the snapshots of one response."""
 
 
@@ -65,7 +65,7 @@ def _affordable(session: Session, seq: int, run_id: str) -> int:
     size = session.scalar(
         select(func.length(col(Event.payload))).where(col(Event.run_id) == run_id, col(Event.seq) == seq)
     )
-    return max(2, _MOST_CHARACTERS // max(1, size or 1))
+    return max(2, _MAX_CHARACTERS // max(1, size or 1))
 
 
 def rank_steps(session: Session, run_id: str) -> list[int]:

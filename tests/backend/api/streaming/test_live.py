@@ -291,10 +291,10 @@ def test_read_of_large_events_is_limited_by_bytes_and_complete(server: Server, m
         append(engine, claimed, [MetricsEvent(step=step, values=values) for step in range(1, 61)])
         batch = read_batch(engine, claimed.run_id, 0)
         assert batch.has_more
-        assert len(batch.data) <= live.MOST_BYTES
+        assert len(batch.data) <= live.MAX_BYTES
         assert 1 < len(batch.parts) < live.PAGE
 
-        monkeypatch.setattr(live, "MOST_BYTES", 1000)  # below a single event
+        monkeypatch.setattr(live, "MAX_BYTES", 1000)  # below a single event
         alone = read_batch(engine, claimed.run_id, batch.last)
         assert (alone.first, alone.last, len(alone.parts), alone.has_more) == (batch.last + 1, batch.last + 1, 1, True)
         follower = Follower(server.url, claimed.run_id)

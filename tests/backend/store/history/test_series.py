@@ -48,7 +48,7 @@ def lives(draw: st.DrawFn) -> list[Life]:
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of few events, whose reduced form leaves points out."""
     monkeypatch.setattr(chunks, "EVENTS_A_CHUNK", 7)
-    monkeypatch.setattr(chunks, "_MOST_EVENTS", 9)
+    monkeypatch.setattr(chunks, "_MAX_EVENTS", 9)
     monkeypatch.setattr(chunks, "REDUCED_POINTS", 4)
     monkeypatch.setattr("rankscope.store.history.series.REDUCED_POINTS", 4)
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rankscope_worker.child.loading.model import UnusableModel, most_tokens
+from rankscope_worker.child.loading.model import UnusableModel, max_tokens
 
 _SHOWN = 60
 _KEYS = ("input_ids", "attention_mask", "token_type_ids")
@@ -44,7 +44,7 @@ class TextEncoder:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int) -> None:
-        limit = most_tokens(model)
+        limit = max_tokens(model)
         self.max_length = max_length if limit is None else min(max_length, limit)
         self._tokenizer = tokenizer
         accepted = set(inspect.signature(model.forward).parameters)

@@ -146,7 +146,7 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
     return LoadedModel(model, missing, has_new_head=len(missing) < len(random))
 
 
-def most_tokens(model: PreTrainedModel) -> int | None:
+def max_tokens(model: PreTrainedModel) -> int | None:
     """Returns the largest number of tokens in one text; None if there is no limit."""
     limits = [
         int(value) for value in (_of(config, "max_position_embeddings") for config in _parts(model.config)) if value
