@@ -76,7 +76,7 @@ def test_body_above_the_declared_size_is_refused_before_it_is_sent(server: Serve
             answer = connection.getresponse()
             body = answer.read()
         assert (answer.status == 413) == refused, f"{size} bytes: {answer.status}"
-        assert not refused or f"above {limit:,} bytes" in json.loads(body)["detail"]
+        assert not refused or f"larger than {limit:,} bytes" in json.loads(body)["detail"]
 
 
 @pytest.mark.parametrize(
