@@ -132,6 +132,8 @@ DEEP = "[" * 200_000
         ("field.csv", "text,label\n" + "a" * (1 << 24) + "b,c\n", "line 2: a field is longer than 16 million"),
         ("line.jsonl", '{"text": "' + "a" * (1 << 25), "longer than 32 million"),
         ("no-header.csv", "a long text " * 100 + ",x\nb,y\n", "A column's name has 1,199 characters"),
+        ("endless-row.csv", "text;label\n" + "a;" * 1_000_001, "Line 2 has more than a million separators (';')"),
+        ("endless-list.jsonl", '{"text": [' + "1," * 1_000_001, "Line 1 has more than a million separators"),
         ("zipped.csv", b"PK\x03\x04" + b"\0" * 30, "zip archive or an Excel"),
         ("packed.csv", gzip.compress(b"text,label\na,b\n", mtime=0), "compressed with gzip"),
         ("table.csv", b"PAR1\0\0\0\0", "Parquet"),

@@ -35,6 +35,7 @@ def csv_header(lines: Lines, head: str, path: Path) -> tuple[str, list[str], Any
             "The content is JSON, but the file name says that it is a table.", "Rename the file to .jsonl."
         )
     separator, skip = _separator(head, path)
+    lines.separator = separator
     reader = csv.reader(lines, delimiter=separator)
     try:
         for _ in range(skip):

@@ -8,6 +8,8 @@ from pathlib import Path
 from rankscope.catalog.data.files import BrokenFile, HashedFile, opened
 
 _LONGEST_LINE = 1 << 25
+_MOST_PARTS = 1_000_000
+"""Separators in one line: a parser makes an object of each part, which takes twenty times the line's memory."""
 SAVE_AS_UTF8 = "Save the file as UTF-8."
 
 
@@ -20,6 +22,7 @@ class Lines:
         self._text = io.TextIOWrapper(io.BufferedReader(file, 1 << 18), encoding=codec, newline=newline)
         self._readline = self._text.readline
         self.number = 0
+        self.separator = ","
         self.is_at_end = False
 
     def __iter__(self) -> Iterator[str]:
@@ -41,6 +44,11 @@ class Lines:
                 raise BrokenFile(
                     f"Line {self.number} is longer than {_LONGEST_LINE >> 20} million characters.",
                     "Write one row per line, and split long texts.",
+                )
+            if len(line) > _MOST_PARTS and line.count(self.separator) > _MOST_PARTS:
+                raise BrokenFile(
+                    f"Line {self.number} has more than a million separators ({self.separator!r}).",
+                    "Check that it is one row, and split it.",
                 )
             yield line
 
