@@ -176,8 +176,9 @@ export function CurvePanel({
   );
 }
 
-function noteOf(curve: CurveData, zoomed: Series | undefined): string | undefined {
-  return [pointsNote(curve, zoomed), brokenNote(curve)].filter(Boolean).join(" ") || undefined;
+/** Always a line, so that a card keeps its height when a growing curve is reduced. */
+function noteOf(curve: CurveData, zoomed: Series | undefined): string {
+  return [pointsNote(curve, zoomed), brokenNote(curve)].filter(Boolean).join(" ") || "\u00a0";
 }
 
 function pointsNote(curve: CurveData, zoomed: Series | undefined): string | undefined {

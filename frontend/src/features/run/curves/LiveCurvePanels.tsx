@@ -185,7 +185,8 @@ function Last({ points }: { points: Points | undefined }) {
   );
 }
 
-function reducedNote(points: Points | undefined): string | undefined {
-  if (!points?.isReduced) return undefined;
+/** Always a line, so that the panel keeps its height when a growing curve is reduced. */
+function reducedNote(points: Points | undefined): string {
+  if (!points?.isReduced) return "\u00a0";
   return `${count(points.steps.length)} of ${count(points.total)} points; minima and maxima are kept.`;
 }

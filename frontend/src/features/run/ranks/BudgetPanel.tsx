@@ -26,7 +26,7 @@ export function BudgetPanel({ run, snapshots, totalSteps, cursor }: BudgetPanelP
     () =>
       (steering ?? []).map((entry) => ({
         step: entry.step,
-        text: `step ${entry.step}: ${steeringText(entry.action, entry.target_rank)}`,
+        text: `step ${count(entry.step)}: ${steeringText(entry.action, entry.target_rank)}`,
       })),
     [steering],
   );

@@ -8,6 +8,7 @@ import type { Figure } from "@/charts/plot/figure";
 import { type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
+import { count } from "@/components/text/format";
 
 interface DistributionPanelProps {
   /** Name of the run, for file names. */
@@ -48,8 +49,8 @@ export const DistributionPanel = memo(function DistributionPanel({
       title={titles[grouping]}
       note={
         grouping === "rank"
-          ? `At step ${snapshot.step}.`
-          : `At step ${snapshot.step}; dots are the mean rank and its standard deviation.`
+          ? `At step ${count(snapshot.step)}.`
+          : `At step ${count(snapshot.step)}; dots are the mean rank and its standard deviation.`
       }
       actions={
         <Group gap={6} wrap="nowrap">
