@@ -54,7 +54,7 @@ class DataConfig(Part):
         gt=0,
         le=0.5,
         title="Evaluation share",
-        description="Share of the rows used for evaluation. Ignored if the data set defines its own split.",
+        description="Share of the rows used for evaluation.",
         json_schema_extra=advanced(),
     )
     split_seed: int = Field(

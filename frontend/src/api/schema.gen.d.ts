@@ -1336,7 +1336,7 @@ export interface components {
         DataConfig: {
             /**
              * Evaluation share
-             * @description Share of the rows used for evaluation. Ignored if the data set defines its own split.
+             * @description Share of the rows used for evaluation.
              * @default 0.1
              */
             eval_fraction: number;
