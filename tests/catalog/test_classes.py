@@ -147,6 +147,7 @@ def test_names_of_columns_are_found_with_spaces_and_capitals(divide: Divide, cat
     ("labels", "sentence"),
     [
         (("a b", "a\u200bb", "ab"), "'a\\u200bb' and 'ab' differ only in case, spaces or invisible characters"),
+        (("Inf", "inf", "x"), "'Inf' and 'inf' differ only in case"),
         (("a b", "a  b", "a\u00a0b"), "'a b', 'a  b' and 'a\\xa0b' differ only in"),
         (
             ("1", "+1", "1e0", "\uff11"),

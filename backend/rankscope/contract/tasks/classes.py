@@ -1,5 +1,6 @@
 """Targets that are classes: labels that are spelled in several ways, and columns that don't contain classes."""
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -220,7 +221,8 @@ def _bare(label: str) -> str | float:
     if not text.isascii():
         text = "".join(letter for letter in text if category(letter) not in ("Cf", "Cc") or letter.isspace())
     text = " ".join(text.casefold().split())
-    return float(text) if is_number(text) else text
+    # NaN equals nothing, not even itself.
+    return float(text) if is_number(text) and math.isfinite(float(text)) else text
 
 
 def _first(sentences: Iterable[str]) -> list[str]:
