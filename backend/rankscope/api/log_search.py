@@ -25,7 +25,7 @@ class Found:
 def search(path: Path, text: str, *, start: int, limit: int, is_growing: bool, block_bytes: int = BLOCK_BYTES) -> Found:
     """The first `limit` lines from byte `start` on that contain `text`, ignoring case.
 
-    While the file grows, its unfinished last line is left for later.
+    While the file grows, its unfinished last line is not included.
     """
     find = _finder(text)
     lines: list[tuple[int, str]] = []

@@ -1,7 +1,7 @@
 """The types of the JSON columns, as they are read from a row.
 
-A row stays as the version wrote it that made it. Keys that were added later are `NotRequired`: read them with `get`, which
-gives their default. Unknown keys are kept and ignored. A run's configuration is opaque here: `RunConfig.stored` reads it and
+A row keeps the form of the version that wrote it. Keys that were added later are `NotRequired`: read them with `get` and
+their default. Unknown keys are kept and ignored. A run's configuration is opaque here: `RunConfig.stored` reads it and
 knows the forms of earlier versions.
 """
 

@@ -1,6 +1,6 @@
 """Converts a compact adapter to a uniform one: every module zero-padded to the same rank, for readers that need that.
 
-`dynamic_rank.export_lora(layout="uniform")` writes the same from a model. Here an adapter on disk is padded tensor by
+`dynamic_rank.export_lora(layout="uniform")` writes the same from a model. Here, an adapter on disk is padded tensor by
 tensor while it is sent, so a large one needs no extra memory or disk space, and old runs work too.
 """
 

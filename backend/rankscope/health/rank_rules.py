@@ -160,8 +160,8 @@ def module_at_rank_0(facts: Facts) -> Finding | None:
 def scores_equal(facts: Facts) -> Finding | None:
     """All live components have the same score, and a pruning had to choose between them.
 
-    A snapshot's scores are float16: shares below 6e-8 are no signal, but scores without a scale of their own may be small
-    and differ. Of those the exact scores of the pruning decide.
+    A snapshot's scores are float16: shares below 6e-8 are no signal, but scores that are not shares may be small
+    and differ. For those, the exact scores of the pruning are used.
     """
     ranks, cut, due, method = facts.ranks, facts.cut, facts.pruning_due, facts.method
     if ranks is None or len(ranks.scores) < 2:

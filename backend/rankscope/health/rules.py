@@ -1,7 +1,7 @@
 """The health rules: one per problem. Each says what it found, with numbers, and what to do.
 
 A rule returns a Finding, or None if it finds nothing or does not apply. If the training has stored a warning about the same
-problem, the rule returns the warning's text, so that a problem is described in one way only.
+problem, the rule returns the warning's text, so that a problem is described only once.
 """
 
 from collections.abc import Callable

@@ -33,8 +33,8 @@ class LossTrend:
 def loss_trend(points: Sequence[tuple[int, float]], cut_step: int | None = None) -> LossTrend | None:
     """The trend of (step, loss), sorted by step; None if there are too few finite points.
 
-    Diverging: the newest stretch lies above the best one by more than noise can explain, by half of the best, and by a
-    quarter of what had been gained; and it does not fall. A pruning raises the loss of a healthy run too: if the best
+    Diverging: the newest interval is above the best one by more than noise can explain, by half of the best, and by a
+    quarter of the total decrease, and it does not fall. A pruning raises the loss of a healthy run too: if the best
     stretch lies before `cut_step`, all that had been gained must be lost.
     """
     finite = [(step, loss) for step, loss in points if math.isfinite(loss)]

@@ -112,8 +112,8 @@ def _as_steered(config: StoredConfig, step: int) -> dict[str, object]:
 def take_checkpoint(origin: Origin, parent: Run, target: Path) -> int:
     """Copies the checkpoint's files to `target` and returns their size in bytes.
 
-    Hard links where the file system has them: a checkpoint's files never change, and it takes no time and no room.
-    Raises NotFound when the parent has deleted it meanwhile.
+    Uses hard links if the file system supports them: a checkpoint's files never change, and links take no time or space.
+    Raises NotFound if the parent has deleted it in the meantime.
     """
     working = target.with_name(f".{target.name}")
     shutil.rmtree(working, ignore_errors=True)
@@ -197,7 +197,7 @@ def _final_mask_problems(
             continue
         why = f"cannot change: the mask is final by step {origin.step}, and nothing is pruned any more"
         if _option(field) == method.budget_field and live is not None and isinstance(new, int | float) and new > live:
-            why = f"is {new}, above the mean rank {live:.2f} that is live since the final mask; what was pruned is gone"
+            why = f"is {new}, above the mean rank {live:.2f} that is live since the final mask; pruned components were removed"
         problems.append(
             FieldProblem(
                 f"changes.{field}", new, why, "Fork from a checkpoint before the final mask, or launch a new run."

@@ -38,9 +38,9 @@ def switch_method(
 ) -> Switched:
     """The draft `config` with method `name`. A draft may be incomplete or invalid; validation reports that.
 
-    earlier: what this method's options were before another method was chosen; they come back, but for the budget.
-    budget: the mean rank to use when the draft's present method has none (full fine-tuning).
-    total_steps: optimizer steps of the run, where the caller knows them; else `training.max_steps` counts.
+    earlier: the options of this method before another method was chosen; they are restored, except for the budget.
+    budget: the mean rank to use if the draft's current method has none (full fine-tuning).
+    total_steps: optimizer steps of the run, if the caller knows them; otherwise `training.max_steps` is used.
     """
     before = _mapping(config.get("method"))
     training = _mapping(config.get("training"))

@@ -138,7 +138,7 @@ def _check_size(config: RunConfig) -> None:
 def planned_curve(config: RunConfig, n_modules: int, total_steps: int) -> PlannedCurve:
     """The budget over the steps, and the steps at which components are pruned; empty without ranks.
 
-    `config.steering` is part of the plan: after an act of steering the rest of the curve is what is in force now.
+    `config.steering` is part of the plan: after a steering action, the rest of the curve is the one then in force.
     """
     method = config.method
     if not method.has_ranks or not n_modules:

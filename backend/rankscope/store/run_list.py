@@ -1,7 +1,7 @@
 """The list of runs: filters, order, and pages that start after the last row of the previous page.
 
-A page begins after a row, not after a number of rows: a run that is launched or deleted meanwhile shifts nothing. A run
-whose own value in the sorted column changes between two pages is found where it is by then.
+A page begins after a row, not after a number of rows: a run that is launched or deleted in the meantime shifts nothing. A run
+whose value in the sorted column changes between two pages appears at its new position.
 """
 
 import base64

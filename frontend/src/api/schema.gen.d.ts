@@ -177,7 +177,7 @@ export interface paths {
          * Reorder Queue
          * @description Reorders waiting runs within the positions that they have now; a run takes the priority of its new position.
          *
-         *     Refused as a whole when one of them does not wait any more.
+         *     Refused entirely if one of the runs is no longer waiting.
          */
         post: operations["reorder_queue"];
         delete?: never;
@@ -433,7 +433,7 @@ export interface paths {
          * Fork Run
          * @description Queues a new run that starts from a checkpoint of this one, with a changed budget, schedule, learning rate, and so on.
          *
-         *     The parent is not affected. Changes that a checkpoint cannot support (another model, a budget above what is live after
+         *     The parent is not affected. Changes that a checkpoint does not support (another model, a budget above what is live after
          *     the final mask) are refused with the reason.
          */
         post: operations["fork_run"];
@@ -756,7 +756,7 @@ export interface paths {
          * Resume Run
          * @description Puts a stopped or failed run back into the queue; it continues from its newest checkpoint.
          *
-         *     Refused if the files of the model or the data set have changed since the launch, and if the run failed and keeps no
+         *     Refused if the files of the model or the data set have changed since the launch, and if the run failed and has no
          *     checkpoint: a retry starts it again from step 0.
          */
         post: operations["resume_run"];
@@ -821,8 +821,8 @@ export interface paths {
          * Steer Run
          * @description Hold or release pruning, freeze the mask, or change the target rank.
          *
-         *     The training takes it up within about a second, at the end of a step, and answers with an event `steer`. From then on
-         *     it is part of the run's configuration, and a resume or a run launched with it does the same at the same step.
+         *     The training applies it at the end of a step, usually within a second, and confirms it with a `steer` event. From then on,
+         *     it is part of the run's configuration, and a resume, or a run launched with it, repeats it at the same step.
          */
         post: operations["steer_run"];
         delete?: never;

@@ -55,7 +55,7 @@ def publish(written: Path, attempt_folder: Path, step: int, notes: Mapping[str, 
 def keep(attempt_folder: Path, newest: int, best_step: int | None = None) -> None:
     """Deletes checkpoints of this attempt and earlier ones, except this attempt's `newest` newest and the best.
 
-    Older attempts keep theirs until this attempt has `newest` of its own, in case one is damaged without anyone noticing.
+    Older attempts keep theirs until this attempt has `newest` of its own, in case one is damaged unnoticed.
     """
     number = int(attempt_folder.name.removeprefix("attempt-"))
     every = [one for one in _of_run(attempt_folder.parent) if one.attempt <= number]
@@ -108,8 +108,8 @@ def find_newest(
 ) -> CheckpointFolder | None:
     """Returns the intact checkpoint with the highest step over all attempts; None if there is none.
 
-    `on_damage` hears of each newer one that was passed over, and why. `is_replaced(attempt, step)`: the run has gone on
-    from an earlier step since. Such a checkpoint is left aside: an attempt that was frozen while writing may publish it
+    `on_damage` is called for each newer one that is damaged, with the reason. `is_replaced(attempt, step)`: whether the run has
+    since continued from an earlier step. Such a checkpoint is ignored: an attempt that was frozen while writing may publish it
     long after its run was taken over, and what it recorded on the way there is no longer part of the run.
     """
     for checkpoint in sorted(_of_run(run_folder), key=lambda one: (one.step, one.attempt), reverse=True):

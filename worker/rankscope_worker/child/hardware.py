@@ -22,7 +22,7 @@ _PATIENCE_S = 2.0
 class HardwareSampler:
     """Within its `with` block, a thread records one event every `every_s` seconds, at the step that `step()` returns.
 
-    host_memory_bytes: taken on the host, without what caches would give back. process_memory_bytes: resident, of this
+    host_memory_bytes: used on the host, without reclaimable caches. process_memory_bytes: resident, of this
     process. cpu_percent: of all cores together, by all programs, since the last sample. gpuN_...: of the whole GPU, N
     counting those that this process may use. Values that this machine doesn't provide are left out. `every_s` 0: no thread.
     """

@@ -160,7 +160,7 @@ class Recorder:
     def _next_batch(self) -> list[_Recorded]:
         """Returns up to `batch_size` events that arrived while the previous batch was written, or waits for the next one.
 
-        An event after a quiet moment is written at once. Batches begin at least `pause_s` apart, so that a fast trainer
+        An event after a pause is written immediately. Batches begin at least `pause_s` apart, so that a fast trainer
         costs the database a bounded number of transactions.
         """
         if not self._closing.is_set():

@@ -101,6 +101,6 @@ class RunTrainer(MethodTrainerMixin, Trainer):
                     step=step,
                     message=f"There was no space for the checkpoint of step {step}; {before}. ({error})",
                     next_step="Free space in the data folder"
-                    + ("." if must_stop else ": training goes on, and the next checkpoint tries again."),
+                    + ("." if must_stop else ": training continues and retries at the next checkpoint."),
                 )
             )

@@ -49,7 +49,7 @@ def make_celery(settings: Settings) -> Celery:
 
 
 def keep_own_logging() -> None:
-    """Celery sets no log level, so that the worker's own lines are written; of its own lines, only warnings are."""
+    """Prevents Celery from setting the log level, so that the worker's lines are written, and only warnings of Celery."""
     setup_logging.connect(_set_up_nothing)
     for name in ("celery", "kombu"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -10,8 +10,8 @@ _KEPT = 1 << 20
 def bound_log(path: Path, max_bytes: int = MAX_BYTES) -> None:
     """Reduces a log above `max_bytes` to its first and last MiB (or a quarter each if that is less), with a note in the log.
 
-    The child must have opened it for appending: it goes on writing at the new end. What it writes within the moment of
-    the cut may be lost.
+    The child must have opened it for appending: it continues at the new end. What it writes during the removal may
+    be lost.
     """
     try:
         if path.is_symlink() or path.stat().st_size <= max_bytes:

@@ -1,6 +1,6 @@
 """Access of each route: the right that it needs, and the type and size of its body. Enforced before the route runs.
 
-There is one token, and it holds every right. A route without a declaration is refused when the application is made.
+There is one token, which has every right. An application with an undeclared route is not created.
 """
 
 from collections.abc import Callable, Iterable

@@ -29,7 +29,7 @@ _MAX_ADDRESSES = 10_000
 def load_or_create_token(settings: Settings) -> str:
     """Returns the sign-in token from the settings, or from data_dir/token, which the first start creates as a private file.
 
-    Raises StartupError when it could be guessed, or its file is not a private file of its own.
+    Raises StartupError if it could be guessed, or if its file is a link or not a regular file.
     """
     if settings.token:
         return _checked(settings.token, "RANKSCOPE_TOKEN", "Set another one, or unset it to generate one.")
@@ -120,8 +120,8 @@ class Gatekeeper:
 class AttemptLimit:
     """Counts wrong tokens per address: after `limit` of them in `window_s` seconds, further wrong ones are refused.
 
-    Right ones are never counted or refused: any web page can make a browser send wrong ones from this machine.
-    Safe to call from several threads; remembers `_MAX_ADDRESSES` addresses at most, the newest ones.
+    Correct ones are never counted or refused, because any web page can make a browser send wrong ones from this machine.
+    Thread-safe. Keeps only the newest `_MAX_ADDRESSES` addresses.
     """
 
     limit: int = 10

@@ -82,7 +82,7 @@ def fork_run(
 ) -> RunDetail:
     """Queues a new run that starts from a checkpoint of this one, with a changed budget, schedule, learning rate, and so on.
 
-    The parent is not affected. Changes that a checkpoint cannot support (another model, a budget above what is live after
+    The parent is not affected. Changes that a checkpoint does not support (another model, a budget above what is live after
     the final mask) are refused with the reason.
     """
     request = body or ForkRequest()

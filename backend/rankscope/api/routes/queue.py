@@ -33,7 +33,7 @@ def get_queue(engine: EngineDep, now: NowDep) -> Queue:
 def reorder_queue(body: ReorderRequest, engine: EngineDep, nudger: NudgerDep, now: NowDep) -> Queue:
     """Reorders waiting runs within the positions that they have now; a run takes the priority of its new position.
 
-    Refused as a whole when one of them does not wait any more.
+    Refused entirely if one of the runs is no longer waiting.
     """
     with writing(engine) as session:
         queue_positions.reorder(session, body.run_ids)

@@ -197,7 +197,7 @@ def resume_run(
 ) -> RunDetail:
     """Puts a stopped or failed run back into the queue; it continues from its newest checkpoint.
 
-    Refused if the files of the model or the data set have changed since the launch, and if the run failed and keeps no
+    Refused if the files of the model or the data set have changed since the launch, and if the run failed and has no
     checkpoint: a retry starts it again from step 0.
     """
     with reading(engine) as session:

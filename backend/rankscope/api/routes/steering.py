@@ -20,8 +20,8 @@ def steer_run(
 ) -> RunDetail:
     """Hold or release pruning, freeze the mask, or change the target rank.
 
-    The training takes it up within about a second, at the end of a step, and answers with an event `steer`. From then on
-    it is part of the run's configuration, and a resume or a run launched with it does the same at the same step.
+    The training applies it at the end of a step, usually within a second, and confirms it with a `steer` event. From then on,
+    it is part of the run's configuration, and a resume, or a run launched with it, repeats it at the same step.
     """
     with writing(engine) as session:
         run = steering.request_steer(session, run_id, body.action, body.target_rank, now=now)

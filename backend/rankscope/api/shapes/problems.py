@@ -164,7 +164,7 @@ async def _database(request: Request, error: Exception) -> Response:
 def is_out_of_reach(error: Exception) -> bool:
     """Whether the database is unreachable; False if it only rejected this statement.
 
-    Both are an OperationalError to the drivers: a server that is gone, and a statement with too many conditions.
+    Drivers raise OperationalError for both: an unreachable server, and a statement with too many conditions.
     """
     cause = getattr(error, "orig", None)
     if isinstance(cause, sqlite3.Error):

@@ -76,7 +76,7 @@ def summaries(session: Session, found: list[Run], *, now: float) -> list[RunSumm
 def kept_checkpoints(session: Session, run: Run, settings: Settings) -> list[Checkpoint]:
     """Checkpoints that still exist: the worker deletes older ones, and may be on another host.
 
-    The folders are looked at first: a run may have recorded a checkpoint at each of ten million steps, and keeps few.
+    The folders are read first: a run may have recorded ten million checkpoints but keeps only a few.
     """
     return runs.checkpoints_of(session, run.id, set(_checkpoint_folders(settings, run.id)))
 

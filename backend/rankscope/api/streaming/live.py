@@ -184,7 +184,7 @@ class Feeds:
     async def stream(self, run_id: str, after: int, pulse: Callable[[], bytes] | None = None) -> AsyncGenerator[bytes]:
         """Server-sent events after number `after`, until the run ends, the viewer is too slow, or the server shuts down.
 
-        `pulse` makes a sign of life: one at the start, then one after each second without an event. None: only comments,
+        `pulse` returns a pulse event: one is sent at the start, then one after each second without an event. None: only comments,
         to keep the connection open.
         """
         yield RETRY

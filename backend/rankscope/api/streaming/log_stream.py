@@ -18,8 +18,8 @@ async def followed(
 ) -> AsyncGenerator[bytes]:
     """Server-sent LogParts from byte `offset` on (-1: the last 64 KiB), until the log has ended or `is_over()`.
 
-    `read(offset)` gives the part there and whether its file may still grow. A new attempt has another file, which is sent
-    from its start. An `end` event says that nothing more comes.
+    `read(offset)` returns the part at the offset, and whether its file may still grow. A new attempt has another file, which
+    is sent from its start. An `end` event marks the end.
     """
     attempt: int | None = None
     quiet_s = 0.0

@@ -69,7 +69,7 @@ def _lower(value: str | float | bytes | None) -> str | float | bytes | None:
 def reading(engine: Engine) -> Iterator[Session]:
     """A session with a consistent snapshot of the database; nothing is committed.
 
-    PostgreSQL gives one moment only under REPEATABLE READ; SQLite always does.
+    PostgreSQL has a consistent snapshot only with REPEATABLE READ, SQLite always.
     """
     options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**options) as connection, Session(connection) as session:

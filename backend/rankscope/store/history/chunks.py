@@ -25,7 +25,7 @@ _MAX_STRETCHES = 8
 def pack_events(session: Session, run_id: str, chunked_seq: int, last_seq: int) -> int:
     """Packs the metrics after event `chunked_seq` if there are enough. Returns the last event that is packed now.
 
-    The caller holds the run's row and stores that number in it.
+    The caller has locked the run's row, and stores that number in it.
     """
     for _ in range(_MAX_STRETCHES):
         if last_seq - chunked_seq < EVENTS_A_CHUNK:

@@ -1,8 +1,8 @@
 """An event as text: written once, by pydantic, and sent to readers unchanged.
 
-The text holds the event's own fields. What queries need (`seq`, `attempt`, `time`, `kind`, `step`) has columns, and is put
-in front of the text when it is sent. Rows of earlier versions were written by another encoder, with other spaces and
-escapes; they are JSON all the same, and are sent as they are too.
+The text has the event's own fields. Fields that queries need (`seq`, `attempt`, `time`, `kind`, `step`) have columns, and are
+put before the text when it is sent. Rows of earlier versions were written by another encoder, with other spaces and escapes;
+they are also JSON and sent unchanged.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 The number is taken by `UPDATE run SET last_seq = last_seq + n` in the transaction of the insert. That row lock makes
 commits of one run's events happen in the order of their numbers, so that a reader who has seen n never misses n - 1.
-(A table-wide autoincrement is not commit-ordered on PostgreSQL: a reader can skip an event for ever.)
+(A table-wide autoincrement is not commit-ordered on PostgreSQL: a reader could miss an event permanently.)
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ def append(
 ) -> int:
     """Appends a worker's events and returns the last number. Raises LeaseLost if the attempt no longer owns the run.
 
-    `times`: when each of them happened, None: now.
+    `times`: the time of each event. None: now.
     """
     fence = and_(col(Run.attempt) == attempt, col(Run.status).in_(OWNED))
     return _append(session, run_id, batch, now, fence, times)
@@ -108,7 +108,7 @@ def _row(event: RunEvent, run_id: str, seq: int, attempt: int, at: float) -> dic
 def find_batch(session: Session, run_id: str, attempt: int, batch: Sequence[RunEvent], *, after: int) -> int | None:
     """Returns the last number of this attempt's batch if it is stored after number `after`, otherwise None.
 
-    For a writer that cannot know whether its commit went through. Only whole batches are found: they were one insert.
+    For a writer that doesn't know whether its commit succeeded. Finds only complete batches, which were one insert.
     """
     wanted = [tuple(_row(event, run_id, 0, attempt, 0)[name] for name in _OWN) for event in batch]
     rows = session.scalars(
@@ -231,7 +231,7 @@ def visible(session: Session, run_id: str) -> ColumnElement[bool]:
 def is_replaced(starts: Mapping[int, int | None], attempt: int, step: int) -> bool:
     """Whether `visible` hides what `attempt` did at `step`, because a later attempt started before it.
 
-    `starts`: attempt -> the step that it began at, None while it has not.
+    `starts`: attempt -> the step at which it began, None if it has not begun.
     """
     return any(
         number > attempt and start_step is not None and start_step < step for number, start_step in starts.items()

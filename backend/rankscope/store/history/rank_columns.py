@@ -17,7 +17,7 @@ Frames = Sequence[StoredRanks]
 class ModuleColumns:
     """`ranks` uint16 (frames, modules); `mean`, `max` float16 (frames, modules): importance of the live components.
 
-    NaN where the score of a live one is NaN; 0 at rank 0.
+    NaN if the score of a live component is NaN; 0 at rank 0.
     """
 
     ranks: npt.NDArray[np.uint16]

@@ -1,6 +1,6 @@
 """The data of curves, read from chunks and the few events after them: one read for all metrics, never all events.
 
-A chunk that is shown as a whole gives its reduced form; one over the edge of what is shown is cut from its exact form.
+A chunk that is entirely in the range contributes its reduced form; one at the edge is sliced from its exact form.
 """
 
 from collections import defaultdict

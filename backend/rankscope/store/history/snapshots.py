@@ -38,7 +38,7 @@ def rank_frames(
     """At most `limit` rank snapshots (None: all) by step, and how many there are.
 
     Fewer if that many would not fit into memory.
-    When thinned: the last one and those of pruning steps come first, the rest is spread evenly.
+    If reduced, the last one and those of pruning steps are preferred, and the rest is spaced evenly.
     """
     newest = _newest(session, run_id, from_step, to_step)
     steps = sorted(newest)

@@ -49,7 +49,7 @@ def explain(error: Exception) -> tuple[str, str]:
         return one_line(error), "Change the text, then try again."
     if isinstance(error, InputsChanged):
         return one_line(error), "Restore the model's files, then try again."
-    if isinstance(error, BadInput):  # the model's folder is gone, or its files are damaged
+    if isinstance(error, BadInput):  # the model's folder is missing, or its files are damaged
         return (
             f"The run's model {error.problems[0].message.rstrip('.')}.",
             "Restore the model's folder, then try again.",

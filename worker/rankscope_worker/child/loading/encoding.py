@@ -40,7 +40,7 @@ class Counts:
 class TextEncoder:
     """Encodes rows of one or two texts. `max_length` is at most the model's limit.
 
-    Sets what `tokenizer` returns: what the model reads, and nothing else.
+    Configures `tokenizer` to return only what the model reads.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int) -> None:
@@ -65,7 +65,7 @@ class TextEncoder:
     def encode(self, columns: Sequence[Sequence[str]], name: Callable[[int], str], counts: Counts) -> dict[str, Any]:
         """Returns token ids and related columns, without padding. `columns`: the texts, or both texts of each pair.
 
-        `name(row)` names a row for an error. Raises UnusableText, and UnusableModel where the tokenizer is at fault.
+        `name(row)` names a row for an error. Raises UnusableText, or UnusableModel if the tokenizer is the cause.
         """
         encoded = self._tokenized(columns)
         ids: list[list[int]] = encoded["input_ids"]

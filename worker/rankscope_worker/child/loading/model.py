@@ -78,7 +78,7 @@ class UnusableModel(ValueError):
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Returns the folder's tokenizer. One without a padding token pads with its end token.
 
-    Special tokens within a text are read as plain text: a text cannot end itself early or add a separator.
+    Special tokens within a text are treated as plain text, so that a text can't end early or add a separator.
     """
     # An adapter has no config.json. A model's config.json names the tokenizer if the tokenizer files don't.
     config = _load_config(folder) if (folder / "config.json").is_file() else None
@@ -273,13 +273,13 @@ def _check_share(
 ) -> None:
     """Rejects a body that would start mostly from random values, because an adapter does not contain it."""
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters() if name.startswith(prefix)}
-    gone = [name for name in missing if name in sizes]
-    if 2 * len(gone) <= len(sizes) and 2 * sum(sizes[name] for name in gone) <= sum(sizes.values()):
+    lacking = [name for name in missing if name in sizes]
+    if 2 * len(lacking) <= len(sizes) and 2 * sum(sizes[name] for name in lacking) <= sum(sizes.values()):
         return
     others = f" The files contain {_listed(sorted(unexpected))} instead." if unexpected else ""
     raise UnusableModel(
-        f"The weight files of {folder.name} lack {len(gone)} of the {len(sizes)} tensors of the model, among them "
-        f"{_listed(gone)}.{others}"
+        f"The weight files of {folder.name} lack {len(lacking)} of the {len(sizes)} tensors of the model, among them "
+        f"{_listed(lacking)}.{others}"
     )
 
 

@@ -20,7 +20,7 @@ class NotFinite(ValueError):
 class TrainedTask(Protocol):
     """Created from the run's `task` and the labels of its data, in their fixed order.
 
-    The torch-free half of a task, with its columns and metrics, is in `rankscope.contract.tasks`.
+    The part of a task without torch, with its columns and metrics, is in `rankscope.contract.tasks`.
     """
 
     peft_type: str
