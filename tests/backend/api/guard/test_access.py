@@ -145,9 +145,9 @@ def test_declared_uploads_of_either_kind_pass_the_gate(uploading: httpx.Client) 
 def test_upload_above_its_limit_is_refused_with_and_without_its_length(uploading: httpx.Client) -> None:
     octets = {"Content-Type": "application/octet-stream"}
     form = uploading.post("/api/v1/uploads/form", files={"file": ("data.csv", b"x" * 3_000_000)})
-    assert (form.status_code, "above 3,000,000 bytes" in form.json()["detail"]) == (413, True)
+    assert (form.status_code, "larger than 3,000,000 bytes" in form.json()["detail"]) == (413, True)
     stream = uploading.put("/api/v1/uploads/stream", content=iter([b"x" * 1_000_000] * 6), headers=octets)
-    assert (stream.status_code, "above 5,000,000 bytes" in stream.json()["detail"]) == (413, True)
+    assert (stream.status_code, "larger than 5,000,000 bytes" in stream.json()["detail"]) == (413, True)
 
 
 def test_upload_of_another_kind_or_from_another_site_or_without_sign_in_is_refused(uploading: httpx.Client) -> None:

@@ -179,7 +179,7 @@ def test_correct_token_is_accepted_after_any_number_of_wrong_ones(
     assert answer.status_code == 429
     assert answer.headers["content-type"] == "application/problem+json"
     assert 1 <= int(answer.headers["retry-after"]) <= 60
-    assert "not the sign-in token" in answer.json()["detail"]
+    assert "Wrong sign-in token" in answer.json()["detail"]
     assert visitor.get("/?token=guess").headers["location"] == "/sign-in?error=attempts"
     with server.client() as program:
         assert program.get("/api/v1/runs").status_code == 200
