@@ -105,7 +105,9 @@ def test_changes_that_a_checkpoint_does_not_allow_are_refused_with_the_reason(fa
     late, early = 13, 5
     assert "final by step 13" in family.refusals(late, {"method": {"target_rank": 1}})["changes.method.target_rank"]
     above = family.refusals(late, {"method": {"target_rank": 3}})["changes.method.target_rank"]
-    assert above.startswith("is 3, above the mean rank 2.00 that is live since the final mask; pruned components were removed")
+    assert above.startswith(
+        "is 3, above the mean rank 2.00 that is live since the final mask; pruned components were removed"
+    )
     assert (
         "final by step" in family.refusals(late, {"method": {"prune_end_ratio": 0.9}})["changes.method.prune_end_ratio"]
     )
