@@ -152,7 +152,7 @@ def test_a_forks_checkpoint_outlives_its_parents(family: Family) -> None:
     assert size == sum(path.stat().st_size for path in origin.path.rglob("*") if path.is_file())
     (origin.path / "trainer_state.json").unlink()
     assert (taken / "trainer_state.json").is_file()
-    with pytest.raises(NotFound, match="step-16 of run parent is gone or damaged"):
+    with pytest.raises(NotFound, match="step-16 of run parent is missing or damaged"):
         take_checkpoint(origin, family.parent, family.settings.checkpoint_dir("late", 0, 16))
     assert not family.settings.checkpoint_dir("late", 0, 16).exists()
 
