@@ -1,10 +1,14 @@
 """The library compared with the authors' rules, step by step, on the tensors of a real training."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from transformers import Trainer, TrainerCallback
 
-from dynamic_rank import DynamicRankConfig, create_method, make_trainer_class
+from dynamic_rank import DynamicRankConfig, Snapshot, create_method, make_trainer_class
 from dynamic_rank.adapter.components import components_of
 from dynamic_rank.schedule.budget import BudgetSchedule
 from tests.dynamic_rank.authors_program import (
@@ -20,10 +24,11 @@ from tests.dynamic_rank.authors_program import (
 )
 from tests.dynamic_rank.tiny_models import Rows, arguments, build
 
+Array = npt.NDArray[Any]
 TOTAL, INTERVAL, START, END = 60, 4, 3, 2
 
 
-def tensors(model):
+def tensors(model: Any) -> Any:
     """(A, B, c) of every module, in float64."""
     layers = components_of(model).layers
     return [[t.detach().double().numpy().copy() for t in (layer.A, layer.B, layer.c)] for layer in layers]
@@ -32,17 +37,17 @@ def tensors(model):
 class Before(TrainerCallback):
     """Runs before the method's callback and applies the authors' rules to the same tensors."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.ema = np.zeros((12, START))
         self.mask = np.ones((12, START), dtype=bool)
-        self.regularizer = None
+        self.regularizer: float | None = None
         self.is_tied = False
 
-    def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         # The tensors during the batch, from which the term in this step's loss was computed.
         self.regularizer = regularizer([(A, B) for A, B, _ in tensors(model)], START)
 
-    def on_step_end(self, args, state, control, model, **kwargs):
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> Any:
         step = state.global_step
         if not scores_at(step, TOTAL):
             return
@@ -57,10 +62,12 @@ class Before(TrainerCallback):
 class After(TrainerCallback):
     """Runs after the method's callback and compares both."""
 
-    def __init__(self, before, method):
-        self.before, self.method, self.prunings, self.checked = before, method, [], 0
+    def __init__(self, before: Before, method: Any) -> None:
+        self.before, self.method, self.checked = before, method, 0
+        self.prunings: list[int] = []
+        self.snapshots: list[Snapshot] = []
 
-    def on_step_end(self, args, state, control, model, **kwargs):
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> Any:
         step, allocator, before = state.global_step, self.method.allocator, self.before
         np.testing.assert_allclose(allocator.scores().double().numpy(), before.ema, rtol=0, atol=1e-6)
         snapshot = self.snapshots[-1]
@@ -87,29 +94,28 @@ class After(TrainerCallback):
                 np.testing.assert_array_equal(live, allocator.mask)
 
 
-def train_beside_the_authors(folder, **options):
+def train_beside_the_authors(folder: Path, **options: Any) -> Any:
     model, task = build()
     method = create_method("dynamic_rank", {"target_rank": END, "prune_interval": INTERVAL} | options)
     model = method.prepare(model, task)
     start = tensors(model)
-    snapshots, before = [], Before()
+    before = Before()
     after = After(before, method)
-    after.snapshots = snapshots
     trainer = make_trainer_class(Trainer)(
         model=model,
         args=arguments(folder, max_steps=TOTAL),
         method=method,
         train_dataset=Rows(),
-        callbacks=[before, *method.callbacks(snapshots.append), after],
+        callbacks=[before, *method.callbacks(after.snapshots.append), after],
     )
     trainer.train()
     return start, trainer, after
 
 
-def check_start(start):
+def check_start(start: list[list[Array]]) -> None:
     """A and B are uniform within the authors' bounds, and c is 0."""
-    for which, fan_in in ((0, lambda A: A.shape[1]), (1, lambda B: B.shape[1])):
-        parts = [module[which] / start_bound(fan_in(module[which])) for module in start]
+    for which in (0, 1):
+        parts = [module[which] / start_bound(module[which].shape[1]) for module in start]
         shares = np.abs(np.concatenate([part.ravel() for part in parts]))
         assert shares.max() <= 1
         # About a thousand values: the largest is near the bound, and the quantiles are those of a uniform distribution.
@@ -118,7 +124,7 @@ def check_start(start):
     assert all((c == 0).all() for *_, c in start)
 
 
-def check_weight_decay(trainer):
+def check_weight_decay(trainer: Any) -> None:
     decayed = {
         id(p) for group in trainer.optimizer.param_groups if group["weight_decay"] == 0.01 for p in group["params"]
     }
@@ -128,7 +134,7 @@ def check_weight_decay(trainer):
 
 
 @pytest.mark.parametrize("selection", ["exact", "threshold"])
-def test_initialisation_schedule_scores_masks_and_regulariser_match_the_authors(tmp_path, selection):
+def test_initialisation_schedule_scores_masks_and_regulariser_match_the_authors(tmp_path: Path, selection: str) -> None:
     start, trainer, after = train_beside_the_authors(tmp_path, selection=selection, compact=False)
     check_start(start)
     check_weight_decay(trainer)
@@ -137,12 +143,12 @@ def test_initialisation_schedule_scores_masks_and_regulariser_match_the_authors(
     assert after.checked == (TOTAL if selection == "threshold" else TOTAL - (21 - 9))
 
 
-def test_comparison_detects_another_pruning_phase(tmp_path):
+def test_comparison_detects_another_pruning_phase(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         train_beside_the_authors(tmp_path, pruning_phase="absolute")
 
 
-def test_comparison_detects_another_initialisation(tmp_path):
+def test_comparison_detects_another_initialisation(tmp_path: Path) -> None:
     start, trainer, _ = train_beside_the_authors(tmp_path, init="small_random")
     with pytest.raises(AssertionError):
         check_start(start)
@@ -154,7 +160,7 @@ def test_comparison_detects_another_initialisation(tmp_path):
 @pytest.mark.parametrize("total", [20, 40, 100, 1000, 1100, 4380, 10_000])
 @pytest.mark.parametrize("ranks", [(12, 8), (6, 4), (3, 2), (9, 4)])
 @pytest.mark.parametrize("interval", [1, 7, 100])
-def test_pruning_steps_and_budgets_match_the_authors(total, ranks, interval):
+def test_pruning_steps_and_budgets_match_the_authors(total: int, ranks: tuple[int, int], interval: int) -> None:
     start, end = ranks
     n_components = 72 * start
     config = DynamicRankConfig(target_rank=end, initial_rank=start, prune_interval=min(interval, total // 4))

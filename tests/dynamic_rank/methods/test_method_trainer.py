@@ -1,4 +1,7 @@
 import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from transformers import Seq2SeqTrainer, Trainer, TrainerCallback
 from dynamic_rank import (
     DynamicRankCallback,
     DynamicRankConfig,
+    RankMethod,
     RankWarning,
     create_method,
     dem_loss,
@@ -17,25 +21,35 @@ from dynamic_rank import (
 )
 from dynamic_rank.adapter.components import components_of
 from dynamic_rank.allocation import snapshot
+from dynamic_rank.allocation.snapshot import Snapshot
 from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, logits
 
 
 class Probe(TrainerCallback):
     """Live components in the model itself, right after each step."""
 
-    def __init__(self):
-        self.live = {}
+    def __init__(self) -> None:
+        self.live: dict[int, list[int]] = {}
 
-    def on_step_end(self, args, state, control, model, **kwargs):
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> Any:
         self.live[state.global_step] = [int((layer.c != 0).sum()) for layer in components_of(model).layers]
 
 
-def train(folder, key="dynamic_rank", options=None, on_snapshot=None, every=1, extra=(), base=Trainer, **changes):
+def train(
+    folder: Path,
+    key: str = "dynamic_rank",
+    options: dict[str, Any] | None = None,
+    on_snapshot: Callable[[Snapshot], None] | None = None,
+    every: int = 1,
+    extra: Sequence[TrainerCallback] = (),
+    base: type[Trainer] = Trainer,
+    **changes: Any,
+) -> Any:
     model, task = build()
     defaults = {"dynamic_rank": {"target_rank": 2, "prune_interval": 2}, "lora": {"rank": 2}, "full": {}}
     method = create_method(key, defaults[key] | (options or {}))
     model = method.prepare(model, task)
-    warned = []
+    warned: list[tuple[str, str]] = []
     callbacks = method.callbacks(on_snapshot, every, lambda code, message: warned.append((code, message)))
     trainer = make_trainer_class(base)(
         model=model,
@@ -50,8 +64,9 @@ def train(folder, key="dynamic_rank", options=None, on_snapshot=None, every=1, e
 
 
 @pytest.mark.parametrize("compact", [True, False])
-def test_live_components_in_the_model_equal_the_budget_after_every_pruning(tmp_path, compact):
-    probe, snapshots = Probe(), []
+def test_live_components_in_the_model_equal_the_budget_after_every_pruning(tmp_path: Path, compact: bool) -> None:
+    probe = Probe()
+    snapshots: list[Snapshot] = []
     trainer, _method, warned = train(
         tmp_path, options={"compact": compact}, on_snapshot=snapshots.append, extra=[probe]
     )
@@ -59,6 +74,7 @@ def test_live_components_in_the_model_equal_the_budget_after_every_pruning(tmp_p
     prunings = [s for s in snapshots if s.is_pruning_step]
     assert [s.step for s in prunings] == [3, 5, 7, 9, 10]
     for s in prunings:
+        assert s.decision is not None
         assert sum(probe.live[s.step]) == s.budget == s.live == s.decision.live
         assert probe.live[s.step] == s.ranks
     final = prunings[-1].ranks
@@ -67,8 +83,8 @@ def test_live_components_in_the_model_equal_the_budget_after_every_pruning(tmp_p
     assert cut == (final if compact else [3] * 12)
 
 
-def test_snapshots_are_reported_at_the_start_every_step_and_the_end_in_one_layout(tmp_path):
-    snapshots = []
+def test_snapshots_are_reported_at_the_start_every_step_and_the_end_in_one_layout(tmp_path: Path) -> None:
+    snapshots: list[Snapshot] = []
     train(tmp_path, on_snapshot=snapshots.append)
     assert [s.step for s in snapshots] == list(range(21))
     assert {(s.mask.shape, s.scores.shape, s.n_modules, s.width) for s in snapshots} == {((12, 3), (12, 3), 12, 3)}
@@ -80,30 +96,35 @@ def test_snapshots_are_reported_at_the_start_every_step_and_the_end_in_one_layou
     assert len({s.pack_mask() for s in snapshots}) > 1
 
 
-def test_snapshots_every_seven_steps_still_include_every_pruning(tmp_path):
-    snapshots = []
+def test_snapshots_every_seven_steps_still_include_every_pruning(tmp_path: Path) -> None:
+    snapshots: list[Snapshot] = []
     train(tmp_path, on_snapshot=snapshots.append, every=7)
     assert [s.step for s in snapshots] == [0, 3, 5, 7, 9, 10, 14, 20]
 
 
-def test_a_snapshot_costs_one_copy_to_the_host(tmp_path, monkeypatch):
-    copies = []
+def test_a_snapshot_costs_one_copy_to_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copies: list[int] = []
     original = snapshot.to_host
-    monkeypatch.setattr("dynamic_rank.allocation.allocator.to_host", lambda t: copies.append(t.nbytes) or original(t))
+
+    def counted(tensor: torch.Tensor) -> Any:
+        copies.append(tensor.nbytes)
+        return original(tensor)
+
+    monkeypatch.setattr("dynamic_rank.allocation.allocator.to_host", counted)
     train(tmp_path, on_snapshot=lambda s: None)
     # one per step from 0 to 10: two bytes per score, four at a pruning (3, 5, 7, 9, 10), and four for the DEM value
     between, pruning = 2 * 36 + 4, 4 * 36 + 4
     assert copies == [2 * 36, *[between] * 2, *[pruning, between] * 3, pruning, pruning]
 
 
-def test_scores_between_prunings_are_the_allocators_in_float16(tmp_path):
-    seen = []
+def test_scores_between_prunings_are_the_allocators_in_float16(tmp_path: Path) -> None:
+    seen: list[tuple[Snapshot, Any]] = []
 
-    def look(snapshot):
+    def look(snapshot: Snapshot) -> None:
         seen.append((snapshot, method._callback.allocator.scores().numpy()))
 
     model, task = build()
-    method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
+    method: Any = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
     model = method.prepare(model, task)
     trainer = make_trainer_class(Trainer)(
         model=model, args=arguments(tmp_path), method=method, train_dataset=Rows(), callbacks=method.callbacks(look)
@@ -114,8 +135,8 @@ def test_scores_between_prunings_are_the_allocators_in_float16(tmp_path):
         np.testing.assert_array_equal(s.scores, expected)
 
 
-def test_packed_snapshots_are_little_endian_halves_and_bits(tmp_path):
-    snapshots = []
+def test_packed_snapshots_are_little_endian_halves_and_bits(tmp_path: Path) -> None:
+    snapshots: list[Snapshot] = []
     train(tmp_path, on_snapshot=snapshots.append)
     last = snapshots[-1]
     assert np.array_equal(np.frombuffer(last.pack_scores(), "<f2").reshape(12, 3), last.scores.astype(np.float16))
@@ -125,7 +146,7 @@ def test_packed_snapshots_are_little_endian_halves_and_bits(tmp_path):
     assert np.isnan(np.frombuffer(broken.pack_scores(), "<f2")).all()
 
 
-def test_loss_includes_the_dem_term_until_pruning_ends_but_not_in_evaluation(tmp_path):
+def test_loss_includes_the_dem_term_until_pruning_ends_but_not_in_evaluation(tmp_path: Path) -> None:
     trainer, method, _ = train(tmp_path)
     inputs = batch() | {"labels": torch.tensor([0, 1, 0, 1])}
     trainer.model.eval()
@@ -141,7 +162,7 @@ def test_loss_includes_the_dem_term_until_pruning_ends_but_not_in_evaluation(tmp
     torch.testing.assert_close(trainer.compute_loss(trainer.model, dict(inputs)), expected)
 
 
-def test_c_has_its_own_learning_rate_with_a_scheduler(tmp_path):
+def test_c_has_its_own_learning_rate_with_a_scheduler(tmp_path: Path) -> None:
     trainer, _, _ = train(tmp_path, options={"c_lr_scale": 5.0}, max_steps=19)
     scales = {id(layer.c) for layer in components_of(trainer.model).layers}
     # Weight decay applies to all parameters, so Trainer's group without it is empty.
@@ -150,7 +171,7 @@ def test_c_has_its_own_learning_rate_with_a_scheduler(tmp_path):
         assert len({id(p) in scales for p in group["params"]}) <= 1
 
 
-def test_the_adapter_of_a_trained_run_loads_as_plain_lora(tmp_path):
+def test_the_adapter_of_a_trained_run_loads_as_plain_lora(tmp_path: Path) -> None:
     trainer, method, _ = train(tmp_path)
     expected = logits(trainer.model, batch())
     method.export(tmp_path / "adapter")
@@ -169,12 +190,14 @@ def test_the_adapter_of_a_trained_run_loads_as_plain_lora(tmp_path):
     assert method.kept_parameters().head == 16 * 2 + 2
 
 
-def test_exporting_during_training_changes_nothing(tmp_path):
+def test_exporting_during_training_changes_nothing(tmp_path: Path) -> None:
     class Export(TrainerCallback):
-        def on_step_end(self, args, state, control, **kwargs):
+        method: RankMethod
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             self.method.export(tmp_path / "now")
 
-    def losses(extra):
+    def losses(extra: Sequence[Export]) -> Any:
         model, task = build()
         method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
         model = method.prepare(model, task)
@@ -193,8 +216,8 @@ def test_exporting_during_training_changes_nothing(tmp_path):
     assert losses([Export()]) == losses([])
 
 
-def test_lora_reports_shares_with_full_masks_and_exports(tmp_path):
-    snapshots = []
+def test_lora_reports_shares_with_full_masks_and_exports(tmp_path: Path) -> None:
+    snapshots: list[Snapshot] = []
     trainer, method, _ = train(tmp_path, "lora", {"use_rslora": True}, on_snapshot=snapshots.append)
     assert [s.step for s in snapshots] == list(range(21))
     assert snapshots[-1].mask.all()
@@ -209,7 +232,7 @@ def test_lora_reports_shares_with_full_masks_and_exports(tmp_path):
     assert method.trained_parameters() == method.kept_parameters()
 
 
-def test_full_trains_every_weight_and_exports_a_model(tmp_path):
+def test_full_trains_every_weight_and_exports_a_model(tmp_path: Path) -> None:
     trainer, method, _ = train(tmp_path, "full")
     assert method.modules() == []
     assert method.callbacks() == []
@@ -219,8 +242,8 @@ def test_full_trains_every_weight_and_exports_a_model(tmp_path):
     assert torch.equal(logits(loaded, batch()), logits(trainer.model, batch()))
 
 
-def test_best_checkpoint_is_from_after_the_final_mask_and_is_loaded(tmp_path):
-    changes = {
+def test_best_checkpoint_is_from_after_the_final_mask_and_is_loaded(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
         "eval_strategy": "steps",
         "eval_steps": 4,
         "save_strategy": "steps",
@@ -238,7 +261,7 @@ def test_best_checkpoint_is_from_after_the_final_mask_and_is_loaded(tmp_path):
     assert torch.equal(logits(model, batch()), logits(trainer.model, batch()))
 
 
-def test_any_trainer_can_be_the_base(tmp_path):
+def test_any_trainer_can_be_the_base(tmp_path: Path) -> None:
     from transformers import Seq2SeqTrainingArguments
 
     class Own(Seq2SeqTrainer):
@@ -249,7 +272,7 @@ def test_any_trainer_can_be_the_base(tmp_path):
     assert Seq2SeqTrainingArguments is not None
 
 
-def test_a_trainer_without_the_methods_callback_is_refused(tmp_path):
+def test_a_trainer_without_the_methods_callback_is_refused(tmp_path: Path) -> None:
     model, task = build()
     method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
     trainer = make_trainer_class(Trainer)(
@@ -261,15 +284,16 @@ def test_a_trainer_without_the_methods_callback_is_refused(tmp_path):
         trainer.train()
 
 
-def plain_trainer(folder, config, callback, **changes):
+def plain_trainer(folder: Path, config: DynamicRankConfig, callback: TrainerCallback, **changes: Any) -> Any:
     model, task = build()
     return Trainer(
         model=wrap(model, config, task), args=arguments(folder, **changes), train_dataset=Rows(), callbacks=[callback]
     )
 
 
-def test_callback_alone_prunes_in_a_plain_trainer_and_warns_about_the_missing_dem_term(tmp_path):
-    warned, snapshots = [], []
+def test_callback_alone_prunes_in_a_plain_trainer_and_warns_about_the_missing_dem_term(tmp_path: Path) -> None:
+    warned: list[tuple[str, str]] = []
+    snapshots: list[Snapshot] = []
     config = DynamicRankConfig(target_rank=2, prune_interval=2)
     callback = DynamicRankCallback(config, snapshots.append, on_warning=lambda code, text: warned.append((code, text)))
     trainer = plain_trainer(tmp_path, config, callback)
@@ -279,14 +303,14 @@ def test_callback_alone_prunes_in_a_plain_trainer_and_warns_about_the_missing_de
     assert sum(layer.A.shape[0] for layer in components_of(trainer.model).layers) == 24
 
 
-def test_warnings_without_a_hook_are_python_warnings(tmp_path):
+def test_warnings_without_a_hook_are_python_warnings(tmp_path: Path) -> None:
     config = DynamicRankConfig(target_rank=2, prune_interval=2)
     trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config), max_steps=20)
     with pytest.warns(RankWarning, match=r"\[dem_missing\]"):
         trainer.train()
 
 
-def test_plain_trainer_with_eta_zero_gives_no_warning_and_saves_the_rank_state(tmp_path):
+def test_plain_trainer_with_eta_zero_gives_no_warning_and_saves_the_rank_state(tmp_path: Path) -> None:
     config = DynamicRankConfig(target_rank=2, prune_interval=2, eta=0)
     trainer = plain_trainer(tmp_path, config, DynamicRankCallback(config), save_strategy="steps", save_steps=20)
     trainer.train()
@@ -296,7 +320,7 @@ def test_plain_trainer_with_eta_zero_gives_no_warning_and_saves_the_rank_state(t
     torch.testing.assert_close(logits(loaded, batch()), logits(trainer.model, batch()), rtol=1e-6, atol=1e-6)
 
 
-def test_callback_on_a_model_that_was_not_wrapped_is_refused(tmp_path):
+def test_callback_on_a_model_that_was_not_wrapped_is_refused(tmp_path: Path) -> None:
     model, _ = build()
     callback = DynamicRankCallback(DynamicRankConfig(target_rank=2, prune_interval=2))
     trainer = Trainer(model=model, args=arguments(tmp_path), train_dataset=Rows(), callbacks=[callback])
@@ -304,19 +328,19 @@ def test_callback_on_a_model_that_was_not_wrapped_is_refused(tmp_path):
         trainer.train()
 
 
-def test_run_too_short_for_the_schedule_is_refused_at_the_start(tmp_path):
+def test_run_too_short_for_the_schedule_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="prune_interval=100 does not fit"):
         train(tmp_path, options={"prune_interval": 100})
 
 
-def test_nan_scores_cause_one_warning_and_the_budget_stays_exact(tmp_path):
+def test_nan_scores_cause_one_warning_and_the_budget_stays_exact(tmp_path: Path) -> None:
     class Poison(TrainerCallback):
-        def on_step_begin(self, args, state, control, model, **kwargs):
+        def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
             if state.global_step == 5:
                 with torch.no_grad():
                     components_of(model).layers[3].A.fill_(float("nan"))
 
-    snapshots = []
+    snapshots: list[Snapshot] = []
     _, _, warned = train(tmp_path, on_snapshot=snapshots.append, extra=[Poison()])
     assert [code for code, _ in warned] == ["nan_scores"]
     final = next(s for s in snapshots if s.is_final)
@@ -324,9 +348,9 @@ def test_nan_scores_cause_one_warning_and_the_budget_stays_exact(tmp_path):
     assert np.isnan(final.scores).any()
 
 
-def test_run_that_stops_before_the_final_mask_causes_a_warning(tmp_path):
+def test_run_that_stops_before_the_final_mask_causes_a_warning(tmp_path: Path) -> None:
     class Stop(TrainerCallback):
-        def on_step_end(self, args, state, control, **kwargs):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
             control.should_training_stop = state.global_step == 5
             return control
 
@@ -334,16 +358,16 @@ def test_run_that_stops_before_the_final_mask_causes_a_warning(tmp_path):
     assert [code for code, _ in warned] == ["stopped_before_final_mask"]
 
 
-def test_budget_that_cannot_change_causes_a_warning(tmp_path):
+def test_budget_that_cannot_change_causes_a_warning(tmp_path: Path) -> None:
     _, _, warned = train(tmp_path, options={"initial_rank": 2})
     assert [code for code, _ in warned] == ["budget_unmoved"]
 
 
-def test_equal_final_ranks_cause_a_warning(tmp_path):
+def test_equal_final_ranks_cause_a_warning(tmp_path: Path) -> None:
     class Even(TrainerCallback):
         """Sets all but the first two components of every module to zero."""
 
-        def on_optimizer_step(self, args, state, control, model, **kwargs):
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
             with torch.no_grad():
                 for layer in components_of(model).layers:
                     layer.c.copy_(torch.tensor([1.0, 1.0, 0.0])[: len(layer.c)])
@@ -352,14 +376,14 @@ def test_equal_final_ranks_cause_a_warning(tmp_path):
     assert [code for code, _ in warned] == ["ranks_equal"]
 
 
-def test_mask_stays_applied_if_the_optimizer_cannot_be_compacted(tmp_path):
+def test_mask_stays_applied_if_the_optimizer_cannot_be_compacted(tmp_path: Path) -> None:
     probe = Probe()
     _, _, warned = train(tmp_path, extra=[probe], optim="adafactor")
     assert [code for code, _ in warned] == ["compaction_unavailable"]
     assert all(sum(probe.live[step]) == 24 for step in range(10, 21))
 
 
-def test_accumulated_micro_batches_count_the_dem_term_once(tmp_path):
+def test_accumulated_micro_batches_count_the_dem_term_once(tmp_path: Path) -> None:
     model, task = build()
     method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2, "lora_dropout": 0.0})
     model = method.prepare(model, task)
@@ -372,7 +396,7 @@ def test_accumulated_micro_batches_count_the_dem_term_once(tmp_path):
             module.p = 0.0
     inputs = batch() | {"labels": torch.tensor([0, 1, 0, 1])}
     trainer.current_gradient_accumulation_steps = 4
-    plain = super(type(trainer).__mro__[1], trainer).compute_loss(model, dict(inputs))
+    plain = super(cast(type[Any], type(trainer).__mro__[1]), trainer).compute_loss(model, dict(inputs))
     term = 0.1 * dem_loss(model).detach()
     trainer.loss_is_scaled_for_ga = False
     torch.testing.assert_close(trainer.compute_loss(model, dict(inputs)) - plain, term)
@@ -380,7 +404,7 @@ def test_accumulated_micro_batches_count_the_dem_term_once(tmp_path):
     torch.testing.assert_close(trainer.compute_loss(model, dict(inputs)) - plain, term / 4)
 
 
-def test_callbacks_of_an_earlier_call_are_refused(tmp_path):
+def test_callbacks_of_an_earlier_call_are_refused(tmp_path: Path) -> None:
     model, task = build()
     method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
     model = method.prepare(model, task)
@@ -394,18 +418,23 @@ def test_callbacks_of_an_earlier_call_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("reentrant", [False, True])
-def test_activation_checkpointing_changes_no_rank(tmp_path, reentrant):
-    plain, recomputed = [], []
+def test_activation_checkpointing_changes_no_rank(tmp_path: Path, reentrant: bool) -> None:
+    plain: list[Snapshot] = []
+    recomputed: list[Snapshot] = []
     train(tmp_path, on_snapshot=plain.append)
-    options = {"activation_checkpointing": True, "activation_checkpointing_kwargs": {"use_reentrant": reentrant}}
+    options: dict[str, Any] = {
+        "activation_checkpointing": True,
+        "activation_checkpointing_kwargs": {"use_reentrant": reentrant},
+    }
     train(tmp_path, on_snapshot=recomputed.append, **options)
     assert recomputed[-1].ranks == plain[-1].ranks
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiled_model_makes_the_same_decisions_and_is_compacted(tmp_path, backend):
-    plain, compiled = [], []
-    options = {"target_rank": 1, "initial_rank": 4, "score": "norm", "lora_dropout": 0.0}
+def test_compiled_model_makes_the_same_decisions_and_is_compacted(tmp_path: Path, backend: str) -> None:
+    plain: list[Snapshot] = []
+    compiled: list[Snapshot] = []
+    options: dict[str, Any] = {"target_rank": 1, "initial_rank": 4, "score": "norm", "lora_dropout": 0.0}
     train(tmp_path, options=options, on_snapshot=plain.append)
     torch._dynamo.reset()
     trainer, _, warned = train(
@@ -416,7 +445,7 @@ def test_compiled_model_makes_the_same_decisions_and_is_compacted(tmp_path, back
     assert [len(layer.kept) for layer in components_of(trainer.model).layers] == plain[-1].ranks
 
 
-def test_a_bf16_base_keeps_float32_components_and_exports(tmp_path):
+def test_a_bf16_base_keeps_float32_components_and_exports(tmp_path: Path) -> None:
     model, task = build()
     method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
     model = method.prepare(model.to(torch.bfloat16), task)
@@ -430,8 +459,8 @@ def test_a_bf16_base_keeps_float32_components_and_exports(tmp_path):
     torch.testing.assert_close(logits(loaded, batch()), logits(model, batch()), rtol=1e-2, atol=1e-2)
 
 
-def test_adapter_can_be_disabled_and_enabled_after_compaction(tmp_path):
-    options = {"target_rank": 1, "initial_rank": 4, "score": "norm"}
+def test_adapter_can_be_disabled_and_enabled_after_compaction(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"target_rank": 1, "initial_rank": 4, "score": "norm"}
     trainer, method, _ = train(tmp_path, options=options)
     model = trainer.model
     assert min(len(layer.kept) for layer in components_of(model).layers) == 0
@@ -444,7 +473,7 @@ def test_adapter_can_be_disabled_and_enabled_after_compaction(tmp_path):
     assert torch.equal(logits(model, batch()), adapted)
 
 
-def test_sharded_training_is_refused(tmp_path):
+def test_sharded_training_is_refused(tmp_path: Path) -> None:
     config = DynamicRankConfig(target_rank=2, prune_interval=2)
     trainer = plain_trainer(tmp_path, config, callback := DynamicRankCallback(config))
     trainer.args.fsdp = True

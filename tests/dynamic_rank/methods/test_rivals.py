@@ -1,6 +1,9 @@
 """The other methods: each trains, reports ranks, counts parameters, exports, and follows its paper."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -14,8 +17,13 @@ from transformers import Trainer
 from dynamic_rank import DynamicRankConfig, RankAllocator, create_method, make_trainer_class, orthogonal_loss, wrap
 from dynamic_rank.adapter.components import components_of
 from dynamic_rank.adapter.lora_pair import LoraPair
-from dynamic_rank.methods.lora_shrink import singular_directions
+from dynamic_rank.allocation.snapshot import Snapshot
+from dynamic_rank.methods.adalora import AdaLora
+from dynamic_rank.methods.control import Control
+from dynamic_rank.methods.eva import Eva
+from dynamic_rank.methods.lora_shrink import LoraShrink, singular_directions
 from dynamic_rank.methods.protocol import Stopped
+from dynamic_rank.methods.sora import Sora
 from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, logits
 
 PATTERN = {
@@ -24,7 +32,7 @@ PATTERN = {
     "bert.encoder.layer.0.output.dense": 0,
     "bert.encoder.layer.1.attention.self.value": 2,
 }
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "dynamic_rank": {"target_rank": 2, "prune_interval": 2},
     "lora": {"rank": 2},
     "adalora": {"target_rank": 2, "prune_interval": 2},
@@ -35,11 +43,27 @@ OPTIONS = {
 }
 
 
-def train(folder, key, options=None, kind="bert", on_snapshot=None, **changes):
+Made = TypeVar("Made", AdaLora, Control, Eva, LoraShrink, Sora)
+
+
+def made(kind: type[Made], options: dict[str, Any]) -> Made:
+    method = create_method(kind.key, options)
+    assert isinstance(method, kind)
+    return method
+
+
+def train(
+    folder: Path,
+    key: str,
+    options: dict[str, Any] | None = None,
+    kind: str = "bert",
+    on_snapshot: Callable[[Snapshot], None] | None = None,
+    **changes: Any,
+) -> Any:
     model, task = build(kind)
     method = create_method(key, OPTIONS[key] | (options or {}))
     model = method.prepare(model, task)
-    warned = []
+    warned: list[str] = []
     trainer = make_trainer_class(Trainer)(
         model=model,
         args=arguments(folder, **changes),
@@ -52,8 +76,8 @@ def train(folder, key, options=None, kind="bert", on_snapshot=None, **changes):
 
 
 @pytest.mark.parametrize("key", OPTIONS)
-def test_every_method_reports_ranks_counts_parameters_and_exports_a_plain_lora(tmp_path, key):
-    snapshots = []
+def test_every_method_reports_ranks_counts_parameters_and_exports_a_plain_lora(tmp_path: Path, key: str) -> None:
+    snapshots: list[Snapshot] = []
     trainer, method, warned = train(tmp_path, key, on_snapshot=snapshots.append)
     assert not warned
     assert method.is_settled
@@ -82,7 +106,7 @@ def test_every_method_reports_ranks_counts_parameters_and_exports_a_plain_lora(t
 
 @pytest.mark.parametrize("kind", ["llama", "bart", "t5", "gpt2"])
 @pytest.mark.parametrize("key", ["adalora", "lora", "lora_shrink", "sora"])
-def test_every_method_supports_decoders_and_encoder_decoders(tmp_path, key, kind):
+def test_every_method_supports_decoders_and_encoder_decoders(tmp_path: Path, key: str, kind: str) -> None:
     model, task = build(kind)
     method = create_method(key, OPTIONS[key])
     model = method.prepare(model, task)
@@ -100,7 +124,7 @@ def test_every_method_supports_decoders_and_encoder_decoders(tmp_path, key, kind
 
 
 @pytest.mark.parametrize("key", ["adalora", "lora_shrink", "sora"])
-def test_a_trainer_without_the_methods_callback_is_refused(tmp_path, key):
+def test_a_trainer_without_the_methods_callback_is_refused(tmp_path: Path, key: str) -> None:
     model, task = build()
     method = create_method(key, OPTIONS[key])
     trainer = make_trainer_class(Trainer)(
@@ -113,10 +137,10 @@ def test_a_trainer_without_the_methods_callback_is_refused(tmp_path, key):
 # ---------------------------------------------------------------- adalora
 
 
-def test_adalora_scores_and_masks_are_those_of_pefts_allocator():
+def test_adalora_scores_and_masks_are_those_of_pefts_allocator() -> None:
     """Both get the same factors and gradients at every step; PEFT rounds the budget down, so it gets ours."""
     model, task = build()
-    config = create_method("adalora", {"target_rank": 2, "prune_interval": 2}).config
+    config = made(AdaLora, {"target_rank": 2, "prune_interval": 2}).config
     model = wrap(model, config, task)
     ours = RankAllocator(model, config, 40)
     theirs_model = get_peft_model(
@@ -168,7 +192,7 @@ def test_adalora_scores_and_masks_are_those_of_pefts_allocator():
     assert ours.live == 24
 
 
-def test_the_orthogonal_term_is_pefts():
+def test_the_orthogonal_term_is_pefts() -> None:
     model, task = build()
     model = wrap(model, DynamicRankConfig(target_rank=2, init="gaussian"), task)
     naive = []
@@ -177,10 +201,10 @@ def test_the_orthogonal_term_is_pefts():
             naive.append(torch.norm(gram - torch.eye(3), p="fro"))
     torch.testing.assert_close(orthogonal_loss(model), torch.stack(naive).mean())
     orthogonal_loss(model).backward()
-    assert all(layer.A.grad.abs().sum() > 0 for layer in components_of(model).layers)
+    assert all(layer.A.grad is not None and layer.A.grad.abs().sum() > 0 for layer in components_of(model).layers)
 
 
-def test_adalora_adds_its_term_only_in_training(tmp_path):
+def test_adalora_adds_its_term_only_in_training(tmp_path: Path) -> None:
     trainer, _, _ = train(tmp_path, "adalora", {"lora_dropout": 0.0})
     inputs = batch() | {"labels": torch.tensor([0, 1, 0, 1])}
     for module in trainer.model.modules():
@@ -193,9 +217,9 @@ def test_adalora_adds_its_term_only_in_training(tmp_path):
     torch.testing.assert_close(trainer.compute_loss(trainer.model, dict(inputs)), expected)
 
 
-def test_adalora_without_gradients_is_refused():
+def test_adalora_without_gradients_is_refused() -> None:
     model, task = build()
-    config = create_method("adalora", {"target_rank": 2, "prune_interval": 2}).config
+    config = made(AdaLora, {"target_rank": 2, "prune_interval": 2}).config
     with pytest.raises(ValueError, match="observe_gradients"):
         RankAllocator(wrap(model, config, task), config, 40).step(1)
 
@@ -203,11 +227,11 @@ def test_adalora_without_gradients_is_refused():
 # ---------------------------------------------------------------- eva
 
 
-def test_eva_assigns_the_same_ranks_as_peft(tmp_path):
-    snapshots = []
+def test_eva_assigns_the_same_ranks_as_peft(tmp_path: Path) -> None:
+    snapshots: list[Snapshot] = []
     _, method, _ = train(tmp_path, "eva", on_snapshot=snapshots.append, max_steps=2)
     batches = [batch(seed=seed, size=8) for seed in range(8)]
-    again = create_method("eva", {"rank": 3})
+    again = made(Eva, {"rank": 3})
     again.prepare(*build())
     again.initialize(batches)
     names = [module.name for module in again.modules()]
@@ -244,11 +268,13 @@ def test_eva_assigns_the_same_ranks_as_peft(tmp_path):
         ({"rank": 6}, "up to 12 components, but the largest batch has only 7 tokens"),
     ],
 )
-def test_eva_refuses_batches_on_which_peft_would_loop_forever(options, why, capsys):
+def test_eva_refuses_batches_on_which_peft_would_loop_forever(
+    options: dict[str, Any], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     model, task = build()
-    method = create_method("eva", options)
+    method = made(Eva, options)
 
-    def begin():
+    def begin() -> None:
         method.prepare(model, task)
         method.initialize([batch(size=1), batch(seed=2, size=1)])
 
@@ -257,22 +283,22 @@ def test_eva_refuses_batches_on_which_peft_would_loop_forever(options, why, caps
     assert "skipping" not in capsys.readouterr().out
 
 
-def test_eva_fails_if_its_directions_never_converge(monkeypatch):
+def test_eva_fails_if_its_directions_never_converge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dynamic_rank.methods.eva.MOST_BATCHES", 7)
     model, task = build()
-    method = create_method("eva", {"rank": 2, "tau": 0.999999999})
+    method = made(Eva, {"rank": 2, "tau": 0.999999999})
     method.prepare(model, task)
     with pytest.raises(ValueError, match=r"have not converged after 7 batches; lower tau=1"):
         method.initialize([batch(seed=seed) for seed in range(3)])
 
 
-def test_eva_stops_between_two_batches_on_request():
+def test_eva_stops_between_two_batches_on_request() -> None:
     model, task = build()
-    method = create_method("eva", {"rank": 2, "tau": 0.999999999})
+    method = made(Eva, {"rank": 2, "tau": 0.999999999})
     method.prepare(model, task)
-    asked = []
+    asked: list[None] = []
 
-    def should_stop():
+    def should_stop() -> bool:
         asked.append(None)
         return len(asked) > 20
 
@@ -282,17 +308,17 @@ def test_eva_stops_between_two_batches_on_request():
     assert len(asked) == 21
 
 
-def test_eva_skips_small_batches_silently(capsys):
+def test_eva_skips_small_batches_silently(capsys: pytest.CaptureFixture[str]) -> None:
     model, task = build()
-    method = create_method("eva", {"rank": 4})
+    method = made(Eva, {"rank": 4})
     method.prepare(model, task)
     method.initialize([batch(size=1), batch(seed=2, size=4), batch(seed=3, size=4)])
     assert method.is_initialized
     assert capsys.readouterr().out == ""
 
 
-def test_eva_in_a_plain_trainer_without_initialize_is_refused(tmp_path):
-    method = create_method("eva", {"rank": 2})
+def test_eva_in_a_plain_trainer_without_initialize_is_refused(tmp_path: Path) -> None:
+    method = made(Eva, {"rank": 2})
     model = method.prepare(*build())
     trainer = Trainer(model=model, args=arguments(tmp_path), train_dataset=Rows(), callbacks=method.callbacks())
     with pytest.raises(RuntimeError, match="not assigned"):
@@ -302,7 +328,7 @@ def test_eva_in_a_plain_trainer_without_initialize_is_refused(tmp_path):
 # ---------------------------------------------------------------- lora_shrink
 
 
-def random_pairs(method):
+def random_pairs(method: Any) -> Any:
     generator = torch.Generator().manual_seed(2)
     for pair in method.pairs:
         scale = torch.rand((), generator=generator) + 0.1
@@ -313,8 +339,8 @@ def random_pairs(method):
 
 
 @pytest.mark.parametrize("allocation", ["uniform", "global"])
-def test_shrinking_keeps_the_strongest_singular_directions(allocation):
-    method = create_method("lora_shrink", {"target_rank": 2, "initial_rank": 4, "allocation": allocation})
+def test_shrinking_keeps_the_strongest_singular_directions(allocation: str) -> None:
+    method = made(LoraShrink, {"target_rank": 2, "initial_rank": 4, "allocation": allocation})
     method.prepare(*build())
     updates = random_pairs(method)
     decision = method.shrink(7)
@@ -336,8 +362,8 @@ def test_shrinking_keeps_the_strongest_singular_directions(allocation):
         torch.testing.assert_close((pair.scaling * pair.B @ pair.A).detach(), best, rtol=1e-4, atol=1e-5)
 
 
-def test_singular_directions_reproduce_the_update():
-    method = create_method("lora_shrink", {"target_rank": 1})
+def test_singular_directions_reproduce_the_update() -> None:
+    method = made(LoraShrink, {"target_rank": 1})
     method.prepare(*build())
     updates = random_pairs(method)
     for pair in method.pairs:
@@ -346,8 +372,8 @@ def test_singular_directions_reproduce_the_update():
         torch.testing.assert_close(s, torch.linalg.svdvals(updates[pair.name])[:4], rtol=1e-4, atol=1e-5)
 
 
-def test_shrinking_happens_after_the_given_step_and_training_continues(tmp_path):
-    snapshots = []
+def test_shrinking_happens_after_the_given_step_and_training_continues(tmp_path: Path) -> None:
+    snapshots: list[Snapshot] = []
     trainer, method, _ = train(tmp_path, "lora_shrink", {"shrink_at_ratio": 0.6}, on_snapshot=snapshots.append)
     assert [s.step for s in snapshots if s.is_pruning_step] == [12]
     assert {s.live for s in snapshots if s.step < 12} == {12 * 8}
@@ -357,16 +383,16 @@ def test_shrinking_happens_after_the_given_step_and_training_continues(tmp_path)
     assert trainer.optimizer.state[pair.A]["step"] == 8
 
 
-def test_initial_rank_above_the_size_of_a_module_is_refused():
+def test_initial_rank_above_the_size_of_a_module_is_refused() -> None:
     with pytest.raises(ValueError, match="initial_rank=32 is larger than"):
-        create_method("lora_shrink", {"target_rank": 8}).prepare(*build())
+        made(LoraShrink, {"target_rank": 8}).prepare(*build())
 
 
 # ---------------------------------------------------------------- sora
 
 
-def test_the_gates_take_the_proximal_step(tmp_path):
-    method = create_method("sora", {"rank": 3, "sparse_lambda": 5.0})
+def test_the_gates_take_the_proximal_step(tmp_path: Path) -> None:
+    method = made(Sora, {"rank": 3, "sparse_lambda": 5.0})
     method.prepare(*build())
     before = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -377,17 +403,18 @@ def test_the_gates_take_the_proximal_step(tmp_path):
     torch.testing.assert_close(method.gates(), naive)
 
 
-def test_gates_close_during_training_and_the_last_snapshot_lists_them(tmp_path):
-    snapshots = []
+def test_gates_close_during_training_and_the_last_snapshot_lists_them(tmp_path: Path) -> None:
+    snapshots: list[Snapshot] = []
     _, method, _ = train(tmp_path, "sora", on_snapshot=snapshots.append)
     assert snapshots[0].live == 36
     assert snapshots[-1].live < 36
     decision = snapshots[-1].decision
+    assert decision is not None
     assert len(decision.pruned) == 36 - snapshots[-1].live
     assert sum(method.live_ranks().values()) == snapshots[-1].live
 
 
-def test_gates_that_never_close_cause_a_warning(tmp_path):
+def test_gates_that_never_close_cause_a_warning(tmp_path: Path) -> None:
     _, _, warned = train(tmp_path, "sora", {"sparse_lambda": 1e-6})
     assert warned == ["ranks_equal"]
 
@@ -395,8 +422,8 @@ def test_gates_that_never_close_cause_a_warning(tmp_path):
 # ---------------------------------------------------------------- control
 
 
-def test_control_has_the_ranks_of_the_pattern_and_the_scale_of_the_mean_rank():
-    method = create_method("control", {"rank_pattern": PATTERN, "lora_alpha": 6})
+def test_control_has_the_ranks_of_the_pattern_and_the_scale_of_the_mean_rank() -> None:
+    method = made(Control, {"rank_pattern": PATTERN, "lora_alpha": 6})
     model = method.prepare(*build())
     assert {pair.name: pair.rank for pair in method.pairs} == PATTERN
     assert {pair.scaling for pair in method.pairs} == {6 / 2}  # (3 + 1 + 0 + 2) / 4, rounded half to even
@@ -404,15 +431,15 @@ def test_control_has_the_ranks_of_the_pattern_and_the_scale_of_the_mean_rank():
     assert method.trained_parameters().adapter == 3 * 32 + 32 + 2 * 32
 
 
-def test_control_of_a_finished_run_has_its_kept_parameters(tmp_path):
+def test_control_of_a_finished_run_has_its_kept_parameters(tmp_path: Path) -> None:
     _, first, _ = train(tmp_path, "dynamic_rank")
     first.export(tmp_path / "adapter")
     pattern = json.loads((tmp_path / "adapter" / "rank_pattern.json").read_text())
-    control = create_method("control", {"rank_pattern": pattern})
+    control = made(Control, {"rank_pattern": pattern})
     control.prepare(*build())
     assert control.kept_parameters() == first.kept_parameters()
 
 
-def test_control_for_another_model_is_refused():
+def test_control_for_another_model_is_refused() -> None:
     with pytest.raises(ValueError, match=r"rank_pattern names 'decoder\.q', which is not a linear module"):
-        create_method("control", {"rank_pattern": {"decoder.q": 2}}).prepare(*build())
+        made(Control, {"rank_pattern": {"decoder.q": 2}}).prepare(*build())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -17,25 +19,12 @@ from tests.dynamic_rank.tiny_models import batch, build, logits
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    trl = pytest.importorskip("trl")
-    from trl import (
-        DPOConfig,
-        DPOTrainer,
-        GRPOConfig,
-        GRPOTrainer,
-        KTOConfig,
-        KTOTrainer,
-        RewardConfig,
-        RewardTrainer,
-        RLOOConfig,
-        RLOOTrainer,
-        SFTConfig,
-        SFTTrainer,
-    )
+    # Not with `import`: its classes are loaded on first use, which a type checker cannot follow.
+    trl: Any = pytest.importorskip("trl")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", *(f"w{number}" for number in range(33))]
-SMALL = {
+SMALL: dict[str, Any] = {
     "vocab_size": len(WORDS),
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -49,7 +38,7 @@ SMALL = {
 }
 
 
-def tokenizer():
+def tokenizer() -> Any:
     made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
@@ -57,43 +46,44 @@ def tokenizer():
     )
 
 
-def model(kind=LlamaForCausalLM):
+def model(kind: Any = LlamaForCausalLM) -> Any:
     torch.manual_seed(0)
-    return kind(LlamaConfig(**SMALL, **({"num_labels": 1} if kind is LlamaForSequenceClassification else {})))
+    labels = {"num_labels": 1} if kind is LlamaForSequenceClassification else {}
+    return kind(LlamaConfig(**(SMALL | labels)))
 
 
 PAIRS = {"prompt": ["w1 w2"] * 32, "chosen": [" w3 w4"] * 32, "rejected": [" w5 w6"] * 32}
-TRAINERS = {
-    "sft": (SFTTrainer, SFTConfig, {"text": ["w1 w2 w3 w4"] * 32}, {}),
-    "dpo": (DPOTrainer, DPOConfig, PAIRS, {}),
-    "reward": (RewardTrainer, RewardConfig, PAIRS, {}),
+TRAINERS: dict[str, tuple[Any, Any, dict[str, list[Any]], dict[str, Any]]] = {
+    "sft": (trl.SFTTrainer, trl.SFTConfig, {"text": ["w1 w2 w3 w4"] * 32}, {}),
+    "dpo": (trl.DPOTrainer, trl.DPOConfig, PAIRS, {}),
+    "reward": (trl.RewardTrainer, trl.RewardConfig, PAIRS, {}),
     "kto": (
-        KTOTrainer,
-        KTOConfig,
+        trl.KTOTrainer,
+        trl.KTOConfig,
         {"prompt": ["w1 w2"] * 32, "completion": [" w3", " w5"] * 16, "label": [True, False] * 16},
         {},
     ),
     "grpo": (
-        GRPOTrainer,
-        GRPOConfig,
+        trl.GRPOTrainer,
+        trl.GRPOConfig,
         {"prompt": ["w1 w2"] * 32},
         {"num_generations": 2, "max_completion_length": 4, "beta": 0.1},
     ),
     "rloo": (
-        RLOOTrainer,
-        RLOOConfig,
+        trl.RLOOTrainer,
+        trl.RLOOConfig,
         {"prompt": ["w1 w2"] * 32},
         {"num_generations": 2, "max_completion_length": 4, "beta": 0.1},
     ),
 }
 
 
-def trainer_of(name, folder, form, config=None, **changes):
+def trainer_of(name: str, folder: Path, form: str, config: DynamicRankConfig | None = None, **changes: Any) -> Any:
     kind, settings, rows, more = TRAINERS[name]
     config = config or DynamicRankConfig(target_rank=2, prune_interval=2, eta=0.1)
     is_reward = name == "reward"
     base = model(LlamaForSequenceClassification if is_reward else LlamaForCausalLM)
-    usual = {
+    usual: dict[str, Any] = {
         "output_dir": str(folder),
         "max_steps": 12,
         "per_device_train_batch_size": 4,
@@ -107,7 +97,7 @@ def trainer_of(name, folder, form, config=None, **changes):
         "gradient_checkpointing": False,
         "logging_steps": 1,
     }
-    common = {"train_dataset": Dataset.from_dict(rows), "processing_class": tokenizer()}
+    common: dict[str, Any] = {"train_dataset": Dataset.from_dict(rows), "processing_class": tokenizer()}
     if name in ("grpo", "rloo"):
         common["reward_funcs"] = lambda completions, **_: [float("w3" in text) for text in completions]
     common["args"] = settings(**(usual | more | changes))
@@ -123,7 +113,7 @@ def trainer_of(name, folder, form, config=None, **changes):
 
 @pytest.mark.parametrize("form", ["callback", "class"])
 @pytest.mark.parametrize("name", TRAINERS)
-def test_a_trainer_of_trl_prunes_to_the_exact_budget_and_exports(tmp_path, name, form):
+def test_a_trainer_of_trl_prunes_to_the_exact_budget_and_exports(tmp_path: Path, name: str, form: str) -> None:
     trainer, wrapped, _ = trainer_of(name, tmp_path / "out", form)
     trainer.train()
     layers = components_of(wrapped).layers
@@ -136,7 +126,9 @@ def test_a_trainer_of_trl_prunes_to_the_exact_budget_and_exports(tmp_path, name,
 
 @pytest.mark.parametrize("name", ["dpo", "kto", "grpo"])
 @pytest.mark.parametrize("init", ["paper", "zero_b"])
-def test_reference_model_of_trl_stays_the_model_at_the_start_of_training(tmp_path, name, init):
+def test_reference_model_of_trl_stays_the_model_at_the_start_of_training(
+    tmp_path: Path, name: str, init: Literal["paper", "zero_b"]
+) -> None:
     config = DynamicRankConfig(target_rank=2, prune_interval=2, eta=0, init=init)
     trainer, wrapped, _ = trainer_of(name, tmp_path, "callback", config)
     trainer.train()
@@ -149,7 +141,7 @@ def test_reference_model_of_trl_stays_the_model_at_the_start_of_training(tmp_pat
     assert not torch.equal(trained, logits(model(), batch("llama")))
 
 
-def test_preference_training_continues_from_a_compacted_model(tmp_path):
+def test_preference_training_continues_from_a_compacted_model(tmp_path: Path) -> None:
     """SFT first, then DPO with the same components: the reference is the result of SFT, including its compaction."""
     config = DynamicRankConfig(target_rank=1, initial_rank=4, prune_interval=2, eta=0, init="zero_b", score="norm")
     trainer, wrapped, _ = trainer_of("sft", tmp_path / "sft", "callback", config)
@@ -175,7 +167,7 @@ def test_preference_training_continues_from_a_compacted_model(tmp_path):
     torch.testing.assert_close(logits(wrapped, batch("llama")), tuned)
 
 
-def test_an_adapter_with_the_config_of_the_components_is_a_copy_of_them():
+def test_an_adapter_with_the_config_of_the_components_is_a_copy_of_them() -> None:
     """What TRL does to any model: add "ref" with the config of "default", then copy each parameter by its name."""
     base, task = build()
     wrapped = wrap(base, DynamicRankConfig(target_rank=2), task)

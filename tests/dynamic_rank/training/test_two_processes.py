@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dynamic_rank
 
-CASES = {
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "compacted": ("dynamic_rank", {"target_rank": 2, "prune_interval": 2}),
     "not compacted": ("dynamic_rank", {"target_rank": 2, "prune_interval": 2, "compact": False}),
     "rank 0": ("dynamic_rank", {"target_rank": 1, "initial_rank": 4, "prune_interval": 2, "score": "norm"}),
@@ -20,10 +21,10 @@ CASES = {
 }
 
 
-def test_two_processes_agree_on_every_mask_weight_and_shape(tmp_path):
+def test_two_processes_agree_on_every_mask_weight_and_shape(tmp_path: Path) -> None:
     paths = [
         str(Path(dynamic_rank.__file__).parents[1]),
-        str(Path(__file__).parents[1]),
+        str(Path(__file__).parents[3]),
         os.environ.get("PYTHONPATH", ""),
     ]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -48,27 +49,31 @@ def test_two_processes_agree_on_every_mask_weight_and_shape(tmp_path):
         assert abs(a - b) < 1e-5
 
 
-def one_case(folder: Path, key: str, options: dict) -> dict:
-    from tiny_models import Rows, arguments, build
+def one_case(folder: Path, key: str, options: dict[str, Any]) -> dict[str, Any]:
     from transformers import Trainer
+
+    from tests.dynamic_rank.tiny_models import Rows, arguments, build
 
     model, task = build()
     method = dynamic_rank.create_method(key, options)
-    model = method.prepare(model, task)
-    snapshots, warned = [], []
+    wrapped: Any = method.prepare(model, task)
+    snapshots: list[dynamic_rank.Snapshot] = []
+    warned: list[str] = []
     trainer = dynamic_rank.make_trainer_class(Trainer)(
-        model=model,
+        model=wrapped,
         args=arguments(folder, ddp_backend="gloo"),
         method=method,
         train_dataset=Rows(),
         callbacks=method.callbacks(snapshots.append, 1, lambda code, _: warned.append(code)),
     )
     trainer.train()
-    weights = b"".join(p.detach().numpy().tobytes() for p in model.parameters() if p.requires_grad)
+    weights = b"".join(p.detach().numpy().tobytes() for p in wrapped.parameters() if p.requires_grad)
     seen = b"".join(snapshot.pack_mask() + snapshot.pack_scores() for snapshot in snapshots)
-    layers = [module for module in model.modules() if hasattr(module, "lora_B") and hasattr(module, "scaling")]
+    layers: list[Any] = [
+        module for module in wrapped.modules() if hasattr(module, "lora_B") and hasattr(module, "scaling")
+    ]
     held = {id(layer): layer.lora_B["default"].weight.shape[1] for layer in layers}
-    named = dict(model.get_base_model().named_modules())
+    named = dict(wrapped.get_base_model().named_modules())
     return {
         "weights": hashlib.sha256(weights).hexdigest(),
         "snapshots": hashlib.sha256(seen).hexdigest(),

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 from peft import PeftModel
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback
+from torch import nn
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 
 from dynamic_rank import (
     DynamicRankCallback,
     DynamicRankConfig,
+    RankAllocator,
+    Snapshot,
     create_method,
     dem_loss,
     export_lora,
@@ -29,14 +34,14 @@ from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, logits
 from tests.wide import each_once, wide
 
 FORMS = ("callback", "class")
-OPTIONS = {"target_rank": 2, "prune_interval": 2}
+OPTIONS: dict[str, Any] = {"target_rank": 2, "prune_interval": 2}
 
 
 class StopAt(TrainerCallback):
-    def __init__(self, step):
+    def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         if state.global_step == self.step:
             control.should_save = control.should_training_stop = True
         return control
@@ -45,15 +50,31 @@ class StopAt(TrainerCallback):
 class Script:
     """A training script in one of the two forms: the trainer, its model, the warnings, and the exported adapter."""
 
-    def __init__(self, form, folder, options=None, extra=(), model=None, base=Trainer, own=None, **changes):
+    def __init__(
+        self,
+        form: str,
+        folder: Path,
+        options: dict[str, Any] | None = None,
+        extra: Sequence[TrainerCallback] = (),
+        model: Any = None,
+        base: type[Trainer] = Trainer,
+        own: Any = None,
+        **changes: Any,
+    ) -> None:
         config = DynamicRankConfig(**(OPTIONS | (options or {})))
-        self.config, self.warned, self.snapshots = config, [], []
+        self.config = config
+        self.warned: list[str] = []
+        self.snapshots: list[Snapshot] = []
         bare, task = (model, "SEQ_CLS") if model is not None else build()
 
-        def warn(code, message):
+        def warn(code: str, message: str) -> None:
             self.warned.append(code)
 
-        common = {"train_dataset": Rows(), "eval_dataset": Rows(16), "args": arguments(folder, **changes)}
+        common: dict[str, Any] = {
+            "train_dataset": Rows(),
+            "eval_dataset": Rows(16),
+            "args": arguments(folder, **changes),
+        }
         if form == "class":
             self.method = create_method("dynamic_rank", OPTIONS | (options or {}))
             self.model = self.method.prepare(bare, task)
@@ -66,8 +87,8 @@ class Script:
             callbacks = [callback]
             term = orthogonal_loss if config.regularizer == "orthogonal" else dem_loss
 
-            class WithTerm(base):
-                def compute_loss(self, model, inputs, *args, **kwargs):
+            class WithTerm(base):  # type: ignore[valid-type, misc]
+                def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
                     loss = super().compute_loss(model, inputs, *args, **kwargs)
                     is_off = callback.is_settled or not model.training or config.eta == 0
                     return loss if is_off else loss + config.eta * term(model)
@@ -75,24 +96,30 @@ class Script:
             kind = WithTerm
         if own is not None:
             common["optimizers"] = (own(self.model), None)
-        self.trainer = kind(model=self.model, callbacks=[*callbacks, *extra], **common)
-        self.allocator = lambda: callbacks[0].allocator
+        self._callback: Any = callbacks[0]
+        self.trainer: Any = kind(model=self.model, callbacks=[*callbacks, *extra], **common)
 
-    def ranks(self):
+    @property
+    def allocator(self) -> RankAllocator:
+        allocator = self._callback.allocator
+        assert isinstance(allocator, RankAllocator)
+        return allocator
+
+    def ranks(self) -> list[int]:
         return [len(layer.kept) for layer in components_of(self.model).layers]
 
-    def tensors(self):
+    def tensors(self) -> Any:
         return {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
 
 
-def assert_exports(script, folder, tolerance=1e-5):
+def assert_exports(script: Script, folder: Path, tolerance: float = 1e-5) -> None:
     export_lora(script.model, folder)
     loaded = PeftModel.from_pretrained(build()[0], folder)
     expected = logits(script.model, batch())
     torch.testing.assert_close(logits(loaded, batch()), expected, rtol=tolerance, atol=tolerance)
 
 
-ACCEPTED = {
+ACCEPTED: dict[str, dict[str, Any]] = {
     "activation_checkpointing": {"activation_checkpointing": True},
     "reentrant checkpointing": {
         "activation_checkpointing": True,
@@ -128,25 +155,25 @@ ACCEPTED = {
 
 @pytest.mark.parametrize(("offer", "form"), each_once(ACCEPTED, FORMS))
 @pytest.mark.filterwarnings("ignore:.*`?include_num_input_tokens_seen.*", "ignore::FutureWarning")
-def test_training_meets_the_exact_budget_compacts_and_exports(tmp_path, form, offer):
+def test_training_meets_the_exact_budget_compacts_and_exports(tmp_path: Path, form: str, offer: str) -> None:
     torch._dynamo.reset()
     script = Script(form, tmp_path / "out", **ACCEPTED[offer])
     script.trainer.train()
     assert script.warned == []
     assert sum(script.ranks()) == 24
-    assert script.allocator().is_final
+    assert script.allocator.is_final
     assert_exports(script, tmp_path / "adapter", 3e-2 if "bf16" in offer else 1e-5)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_mask_stays_applied_for_an_optimizer_whose_state_cannot_be_compacted(tmp_path, form):
+def test_mask_stays_applied_for_an_optimizer_whose_state_cannot_be_compacted(tmp_path: Path, form: str) -> None:
     script = Script(form, tmp_path, optim="adafactor")
     script.trainer.train()
     assert script.warned == ["compaction_unavailable"]
     assert sum(int((layer.c != 0).sum()) for layer in components_of(script.model).layers) == 24
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "fsdp": ({"fsdp": True}, "FSDP and DeepSpeed"),
     "deepspeed": ({"deepspeed": {"zero_optimization": {"stage": 2}}}, "FSDP and DeepSpeed"),
     "several GPUs": ({"n_gpu": 2}, "copy the model to 2 GPUs.*torchrun"),
@@ -163,18 +190,25 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("offer", REFUSED)
-def test_unsupported_arguments_are_refused_by_name(offer):
+def test_unsupported_arguments_are_refused_by_name(offer: str) -> None:
     """Most of these need hardware or packages before Trainer itself accepts them, so the check is called directly."""
     changes, words = REFUSED[offer]
-    usual = {"fsdp": None, "deepspeed": None, "n_gpu": 1, "optim": "adamw_torch", "fp16": False, "max_grad_norm": 1.0}
+    usual: dict[str, Any] = {
+        "fsdp": None,
+        "deepspeed": None,
+        "n_gpu": 1,
+        "optim": "adamw_torch",
+        "fp16": False,
+        "max_grad_norm": 1.0,
+    }
     config = DynamicRankConfig(score="sensitivity")
-    check_arguments(SimpleNamespace(**usual), config)
+    check_arguments(cast(TrainingArguments, SimpleNamespace(**usual)), config)
     with pytest.raises(ValueError, match=words):
-        check_arguments(SimpleNamespace(**(usual | changes)), config)
+        check_arguments(cast(TrainingArguments, SimpleNamespace(**(usual | changes))), config)
 
 
 @pytest.mark.parametrize("key", ["lora", "full", "sora", "lora_shrink", "eva"])
-def test_every_method_refuses_sharding(tmp_path, key):
+def test_every_method_refuses_sharding(tmp_path: Path, key: str) -> None:
     method = create_method(key, {} if key == "full" else {"rank": 2} if key != "lora_shrink" else {"target_rank": 2})
     model = method.prepare(*build())
     trainer = make_trainer_class(Trainer)(
@@ -186,7 +220,7 @@ def test_every_method_refuses_sharding(tmp_path, key):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_training_begins_by_checking_the_arguments(tmp_path, form):
+def test_training_begins_by_checking_the_arguments(tmp_path: Path, form: str) -> None:
     script = Script(form, tmp_path)
     script.trainer.args.optim = "lomo"
     with pytest.raises(ValueError, match="optim='lomo'"):
@@ -206,8 +240,10 @@ def test_training_begins_by_checking_the_arguments(tmp_path, form):
         *wide((13, 1, "class"), (7, 4, "callback")),
     ],
 )
-def test_resuming_is_bit_identical_before_inside_and_after_the_window(tmp_path, form, stop_at, accumulation):
-    changes = {"gradient_accumulation_steps": accumulation}
+def test_resuming_is_bit_identical_before_inside_and_after_the_window(
+    tmp_path: Path, form: str, stop_at: int, accumulation: int
+) -> None:
+    changes: dict[str, Any] = {"gradient_accumulation_steps": accumulation}
     whole = Script(form, tmp_path / "whole", **changes)
     whole.trainer.train()
     Script(form, tmp_path / "cut", extra=[StopAt(stop_at)], **changes).trainer.train()
@@ -224,7 +260,7 @@ def test_resuming_is_bit_identical_before_inside_and_after_the_window(tmp_path, 
             assert later[snapshot.step].pack_scores() == snapshot.pack_scores()
 
 
-BEST = {
+BEST: dict[str, dict[str, Any]] = {
     "steps": {"save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4},
     "best": {"save_strategy": "best", "eval_strategy": "steps", "eval_steps": 4},
     "epoch": {
@@ -252,27 +288,29 @@ BEST = {
 
 
 @pytest.mark.parametrize(("strategy", "form", "compact"), each_once(BEST, FORMS, [True, False]))
-def test_the_best_model_at_the_end_is_the_best_one_after_the_final_mask(tmp_path, form, strategy, compact):
-    best = {"load_best_model_at_end": True, "metric_for_best_model": "loss", "learning_rate": 0.3}
+def test_the_best_model_at_the_end_is_the_best_one_after_the_final_mask(
+    tmp_path: Path, form: str, strategy: str, compact: bool
+) -> None:
+    best: dict[str, Any] = {"load_best_model_at_end": True, "metric_for_best_model": "loss", "learning_rate": 0.3}
     script = Script(form, tmp_path / "out", {"compact": compact}, **BEST[strategy], **best)
     script.trainer.train()
     evaluated = {
         entry["step"]: entry["eval_loss"]
         for entry in script.trainer.state.log_history
-        if "eval_loss" in entry and entry["step"] >= script.allocator().schedule.t_f
+        if "eval_loss" in entry and entry["step"] >= script.allocator.schedule.t_f
     }
     step = min(evaluated, key=lambda step: evaluated[step])
     assert script.trainer.state.best_global_step == step
     assert script.trainer.evaluate()["eval_loss"] == pytest.approx(evaluated[step], abs=1e-6)
-    assert script.allocator().last_step == step
+    assert script.allocator.last_step == step
     assert script.warned == []
     assert_exports(script, tmp_path / "adapter")
     assert sum(json.loads((tmp_path / "adapter" / "rank_pattern.json").read_text()).values()) == 24
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_early_stopping_waits_for_the_final_mask(tmp_path, form):
-    changes = {
+def test_early_stopping_waits_for_the_final_mask(tmp_path: Path, form: str) -> None:
+    changes: dict[str, Any] = {
         "save_strategy": "steps",
         "save_steps": 1,
         "eval_strategy": "steps",
@@ -288,23 +326,30 @@ def test_early_stopping_waits_for_the_final_mask(tmp_path, form):
         **changes,
     )
     script.trainer.train()
-    assert script.trainer.state.global_step > script.allocator().schedule.t_f
+    assert script.trainer.state.global_step > script.allocator.schedule.t_f
     assert script.warned == []
 
 
-def term_gradients(form, folder, batches, divided, options=None):
+def gradient_of(tensor: torch.Tensor) -> torch.Tensor:
+    assert tensor.grad is not None
+    return tensor.grad.clone()
+
+
+def term_gradients(form: str, folder: Path, batches: int, divided: bool, options: dict[str, Any] | None = None) -> Any:
     """The contribution of the regulariser to the gradients of A in the first two optimizer steps, divided by its weight."""
-    seen = []
+    seen: list[list[torch.Tensor]] = []
 
     class NoLoss(Trainer):
         loss_is_scaled_for_ga = not divided
 
-        def compute_loss(self, model, inputs, *args, **kwargs):
-            return 0.0 * super().compute_loss(model, inputs, *args, **kwargs)
+        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            loss = super().compute_loss(model, inputs, *args, **kwargs)
+            assert isinstance(loss, torch.Tensor)
+            return 0.0 * loss
 
     class Look(TrainerCallback):
-        def on_pre_optimizer_step(self, args, state, control, model, **kwargs):
-            seen.append([layer.A.grad.clone() for layer in components_of(model).layers])
+        def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            seen.append([gradient_of(layer.A) for layer in components_of(model).layers])
 
     script = Script(
         form,
@@ -325,7 +370,9 @@ def term_gradients(form, folder, batches, divided, options=None):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("divided", [True, False])
 @pytest.mark.parametrize("regularizer", ["dem", "orthogonal"])
-def test_accumulated_batches_count_the_regulariser_once(tmp_path, form, divided, regularizer):
+def test_accumulated_batches_count_the_regulariser_once(
+    tmp_path: Path, form: str, divided: bool, regularizer: str
+) -> None:
     """Whether Trainer divides the loss by the batches of a step or not; 16 batches in steps of 3, 3, ..., 1."""
     options = {"regularizer": regularizer}
     once = term_gradients(form, tmp_path / "1", 1, divided, options)
@@ -335,7 +382,7 @@ def test_accumulated_batches_count_the_regulariser_once(tmp_path, form, divided,
             torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-9)
 
 
-def test_script_that_divides_the_term_itself_is_not_changed(tmp_path):
+def test_script_that_divides_the_term_itself_is_not_changed(tmp_path: Path) -> None:
     config = DynamicRankConfig(**OPTIONS)
     model = wrap(*build()[:1], config, "SEQ_CLS")
     term = components_of(model)
@@ -346,7 +393,7 @@ def test_script_that_divides_the_term_itself_is_not_changed(tmp_path):
             (config.eta * dem_loss(model) / 4).backward()
             term.term.decide(1.0)
     layer = components_of(model).layers[0]
-    accumulated = layer.A.grad.clone() / 2
+    accumulated = gradient_of(layer.A) / 2
     layer.A.grad = None
     term.term = None
     (config.eta * dem_loss(model)).backward()
@@ -354,7 +401,7 @@ def test_script_that_divides_the_term_itself_is_not_changed(tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_training_again_is_refused_after_compaction(tmp_path, form):
+def test_training_again_is_refused_after_compaction(tmp_path: Path, form: str) -> None:
     script = Script(form, tmp_path)
     script.trainer.train()
     with pytest.raises(RuntimeError, match="already compacted"):
@@ -362,7 +409,7 @@ def test_training_again_is_refused_after_compaction(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_evaluating_before_training_works(tmp_path, form):
+def test_evaluating_before_training_works(tmp_path: Path, form: str) -> None:
     script = Script(form, tmp_path)
     before = script.trainer.evaluate()["eval_loss"]
     plain = Trainer(model=build()[0], args=arguments(tmp_path), eval_dataset=Rows(16)).evaluate()["eval_loss"]
@@ -373,7 +420,7 @@ def test_evaluating_before_training_works(tmp_path, form):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("stop_at", [5, 13])
-def test_resuming_with_other_steps_is_refused_until_the_mask_is_final(tmp_path, form, stop_at):
+def test_resuming_with_other_steps_is_refused_until_the_mask_is_final(tmp_path: Path, form: str, stop_at: int) -> None:
     Script(form, tmp_path, extra=[StopAt(stop_at)]).trainer.train()
     longer = Script(form, tmp_path, max_steps=40)
     checkpoint = str(tmp_path / f"checkpoint-{stop_at}")
@@ -386,27 +433,27 @@ def test_resuming_with_other_steps_is_refused_until_the_mask_is_final(tmp_path, 
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_resuming_without_skipping_data_works(tmp_path, form):
+def test_resuming_without_skipping_data_works(tmp_path: Path, form: str) -> None:
     Script(form, tmp_path, extra=[StopAt(5)]).trainer.train()
     again = Script(form, tmp_path, ignore_data_skip=True)
     again.trainer.train(resume_from_checkpoint=True)
     assert sum(again.ranks()) == 24
 
 
-def test_incomplete_checkpoint_is_refused_by_the_callback(tmp_path):
+def test_incomplete_checkpoint_is_refused_by_the_callback(tmp_path: Path) -> None:
     Script("callback", tmp_path, extra=[StopAt(13)]).trainer.train()
     (tmp_path / "checkpoint-13" / "rank_state.json").unlink()
     with pytest.raises(ValueError, match=r"has no rank_state.json.*last_complete_checkpoint"):
         Script("callback", tmp_path).trainer.train(resume_from_checkpoint=True)
 
 
-def test_resuming_the_callback_with_other_options_is_refused(tmp_path):
+def test_resuming_the_callback_with_other_options_is_refused(tmp_path: Path) -> None:
     Script("callback", tmp_path, extra=[StopAt(5)]).trainer.train()
     with pytest.raises(ValueError, match=r"option beta=0\.9, but this run has 0\.5"):
         Script("callback", tmp_path, {"beta": 0.5}).trainer.train(resume_from_checkpoint=True)
 
 
-def test_callback_resumes_a_checkpoint_from_before_the_pruning_phase(tmp_path):
+def test_callback_resumes_a_checkpoint_from_before_the_pruning_phase(tmp_path: Path) -> None:
     old = {"pruning_phase": "absolute", "init": "small_random"}
     whole = Script("callback", tmp_path / "whole", old)
     whole.trainer.train()
@@ -424,11 +471,11 @@ def test_callback_resumes_a_checkpoint_from_before_the_pruning_phase(tmp_path):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("at", [0, 5, 13])
-def test_out_of_memory_with_auto_find_batch_size_restarts(tmp_path, form, at):
+def test_out_of_memory_with_auto_find_batch_size_restarts(tmp_path: Path, form: str, at: int) -> None:
     class Full(TrainerCallback):
         has_failed = False
 
-        def on_step_begin(self, args, state, control, **kwargs):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if state.global_step == at and not self.has_failed:
                 self.has_failed = True
                 raise RuntimeError("CUDA out of memory. Tried to allocate")
@@ -439,15 +486,15 @@ def test_out_of_memory_with_auto_find_batch_size_restarts(tmp_path, form, at):
             script.trainer.train()
         return
     script.trainer.train()
-    assert script.allocator().last_step == 20
+    assert script.allocator.last_step == 20
     assert sum(script.ranks()) == 24
 
 
-def test_out_of_memory_after_a_resume_restarts_from_the_checkpoint(tmp_path):
+def test_out_of_memory_after_a_resume_restarts_from_the_checkpoint(tmp_path: Path) -> None:
     class Full(TrainerCallback):
         has_failed = False
 
-        def on_step_begin(self, args, state, control, **kwargs):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if state.global_step == 6 and not self.has_failed:
                 self.has_failed = True
                 raise RuntimeError("CUDA out of memory. Tried to allocate")
@@ -455,25 +502,26 @@ def test_out_of_memory_after_a_resume_restarts_from_the_checkpoint(tmp_path):
     Script("callback", tmp_path, extra=[StopAt(5)]).trainer.train()
     again = Script("callback", tmp_path, extra=[Full()], auto_find_batch_size=True)
     again.trainer.train(resume_from_checkpoint=True)
-    assert again.allocator().last_step == 20
+    assert again.allocator.last_step == 20
     assert sum(again.ranks()) == 24
 
 
-def test_model_init_creates_a_new_model_for_each_training_with_the_callback(tmp_path):
+def test_model_init_creates_a_new_model_for_each_training_with_the_callback(tmp_path: Path) -> None:
     config = DynamicRankConfig(**OPTIONS, eta=0)
     callback = DynamicRankCallback(config)
     trainer = Trainer(
-        model_init=lambda: wrap(build()[0], config, "SEQ_CLS"),
+        model_init=lambda: cast(PreTrainedModel, wrap(build()[0], config, "SEQ_CLS")),
         args=arguments(tmp_path),
         train_dataset=Rows(),
         callbacks=[callback],
     )
     for _ in range(2):
         trainer.train()
+        assert isinstance(trainer.model, nn.Module)
         assert sum(len(layer.kept) for layer in components_of(trainer.model).layers) == 24
 
 
-def test_trainer_class_refuses_model_init(tmp_path):
+def test_trainer_class_refuses_model_init(tmp_path: Path) -> None:
     method = create_method("dynamic_rank", OPTIONS)
     with pytest.raises(ValueError, match=r"model_init.*DynamicRankCallback"):
         make_trainer_class(Trainer)(
@@ -481,8 +529,8 @@ def test_trainer_class_refuses_model_init(tmp_path):
         )
 
 
-def adamw(rate_of_c=1.0):
-    def make(model):
+def adamw(rate_of_c: float = 1.0) -> Any:
+    def make(model: Any) -> Any:
         scales = {id(layer.c) for layer in components_of(model).layers}
         trained = [p for p in model.parameters() if p.requires_grad]
         return torch.optim.AdamW(
@@ -496,7 +544,7 @@ def adamw(rate_of_c=1.0):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_custom_optimizer_is_compacted_too(tmp_path, form):
+def test_custom_optimizer_is_compacted_too(tmp_path: Path, form: str) -> None:
     script = Script(form, tmp_path, own=adamw())
     script.trainer.train()
     assert script.warned == []
@@ -504,7 +552,7 @@ def test_custom_optimizer_is_compacted_too(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_optimizer_without_the_components_is_refused(tmp_path, form):
+def test_optimizer_without_the_components_is_refused(tmp_path: Path, form: str) -> None:
     script = Script(form, tmp_path, own=lambda model: torch.optim.AdamW(model.get_base_model().classifier.parameters()))
     with pytest.raises(ValueError, match=r"lacks 36 tensors of components.*after wrap"):
         script.trainer.train()
@@ -521,7 +569,9 @@ def test_optimizer_without_the_components_is_refused(tmp_path, form):
         ("class", adamw(5.0), False),
     ],
 )
-def test_optimizer_without_the_learning_rate_of_c_is_refused(tmp_path, form, own, is_refused):
+def test_optimizer_without_the_learning_rate_of_c_is_refused(
+    tmp_path: Path, form: str, own: Any, is_refused: bool
+) -> None:
     script = Script(form, tmp_path, {"c_lr_scale": 5.0}, own=own)
     if is_refused:
         with pytest.raises(ValueError, match=r"c_lr_scale=5.0, but in the optimizer c has the learning rate of A"):
@@ -532,14 +582,14 @@ def test_optimizer_without_the_learning_rate_of_c_is_refused(tmp_path, form, own
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_pushing_to_the_hub_uploads_the_adapter(tmp_path, form, monkeypatch):
+def test_pushing_to_the_hub_uploads_the_adapter(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     uploaded = []
 
     class Hub:
-        def create_repo(self, *args, **kwargs):
+        def create_repo(self, *args: Any, **kwargs: Any) -> Any:
             return SimpleNamespace(repo_id="me/it")
 
-        def upload_folder(self, folder_path, **kwargs):
+        def upload_folder(self, folder_path: str, **kwargs: Any) -> Any:
             uploaded.append({path.name for path in Path(folder_path).iterdir()})
             return SimpleNamespace(done=lambda: True)
 
@@ -557,7 +607,7 @@ def test_pushing_to_the_hub_uploads_the_adapter(tmp_path, form, monkeypatch):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_modules_that_are_never_called_cause_a_warning(tmp_path, form):
+def test_modules_that_are_never_called_cause_a_warning(tmp_path: Path, form: str) -> None:
     base, _ = build()
     base.bert.encoder.layer[1].forward = lambda hidden, *args, **kwargs: hidden
     script = Script(form, tmp_path, model=base)
@@ -568,7 +618,7 @@ def test_modules_that_are_never_called_cause_a_warning(tmp_path, form):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("score", ["sensitivity", "adalora"])
-def test_gradient_scores_count_missing_gradients_as_zero(tmp_path, form, score):
+def test_gradient_scores_count_missing_gradients_as_zero(tmp_path: Path, form: str, score: str) -> None:
     base, _ = build()
     base.bert.encoder.layer[1].forward = lambda hidden, *args, **kwargs: hidden
     script = Script(form, tmp_path, {"score": score, "init": "zero_b", "eta": 0}, model=base)
