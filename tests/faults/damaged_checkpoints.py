@@ -6,7 +6,7 @@ from random import Random
 
 import psutil
 
-from rankscope_worker.child.checkpoint import MANIFEST
+from rankscope.contract.manifest import MANIFEST
 from tests.faults.checks import Breach
 from tests.faults.harness import Case, Disturb, Harness, Result
 from tests.faults.installation import DEADLINE_S

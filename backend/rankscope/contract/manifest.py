@@ -10,8 +10,10 @@ MANIFEST = "manifest.json"
 class BestNote(TypedDict):
     """The best evaluation so far."""
 
-    step: int
-    value: float
+    metric: NotRequired[str]
+    """Earlier versions did not write it: such a note counts for no metric."""
+    value: float | None
+    step: int | None
 
 
 class Notes(TypedDict, total=False):

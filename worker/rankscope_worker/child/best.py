@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rankscope.contract.manifest import BestNote
 from rankscope.contract.metrics import Metric
 
 
@@ -23,12 +24,14 @@ class Best:
         self.value, self.step = value, step
         return True
 
-    def as_note(self) -> dict[str, object]:
+    def as_note(self) -> BestNote:
         """Returns the state to store in a checkpoint's manifest, so that a resumed attempt continues the comparison."""
         return {"metric": self.metric.name, "value": self.value, "step": self.step}
 
-    def recall(self, note: Mapping[str, object]) -> None:
+    def recall(self, note: BestNote | None) -> None:
         """Restores `as_note` from the checkpoint that the attempt resumes from."""
+        if note is None or note.get("metric") != self.metric.name:
+            return
         value, step = note.get("value"), note.get("step")
-        if note.get("metric") == self.metric.name and isinstance(value, int | float) and isinstance(step, int):
+        if isinstance(value, int | float) and isinstance(step, int):
             self.value, self.step = float(value), step

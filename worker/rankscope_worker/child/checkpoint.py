@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+
+from rankscope.contract.manifest import MANIFEST, Manifest, ManifestFile, Notes
 
 FOLDER = "checkpoints"
-MANIFEST = "manifest.json"
 _FORMAT = 1
 
 
@@ -29,18 +29,18 @@ class CheckpointFolder:
     step: int
 
 
-def publish(written: Path, attempt_folder: Path, step: int, notes: Mapping[str, Any] | None = None) -> tuple[Path, int]:
+def publish(written: Path, attempt_folder: Path, step: int, notes: Notes | None = None) -> tuple[Path, int]:
     """Makes the folder `written` the checkpoint of `step`. Returns its new path and its size in bytes.
 
     Every file is on disk before the rename, and the rename before this returns. `notes` go into the manifest.
     """
-    files = {}
+    files: dict[str, ManifestFile] = {}
     for path in sorted(path for path in written.rglob("*") if path.is_file()):
         digest, size = _hash(path)
         files[path.relative_to(written).as_posix()] = {"sha256": digest, "bytes": size}
     manifest = written / MANIFEST
-    content = {"format": _FORMAT, "step": step, "notes": dict(notes or {}), "files": files}
-    manifest.write_text(json.dumps(content | {"sha256": _digest(content)}, indent=1), encoding="utf-8")
+    content: Manifest = {"format": _FORMAT, "step": step, "notes": notes or {}, "files": files}
+    manifest.write_text(json.dumps({**content, "sha256": _digest(content)}, indent=1), encoding="utf-8")
     _hash(manifest)
     _sync_folder(written)
     target = attempt_folder / FOLDER / f"step-{step}"
@@ -49,7 +49,7 @@ def publish(written: Path, attempt_folder: Path, step: int, notes: Mapping[str, 
         shutil.rmtree(target)
     os.rename(written, target)
     _sync_folder(target.parent)
-    return target, sum(file["bytes"] for file in files.values())  # type: ignore[misc]
+    return target, sum(file["bytes"] for file in files.values())
 
 
 def keep(attempt_folder: Path, newest: int, best_step: int | None = None) -> None:
@@ -95,10 +95,10 @@ def keep_only(attempt_folder: Path, best_step: int | None) -> bool:
     return best is not None
 
 
-def read_notes(path: Path) -> dict[str, Any]:
+def read_notes(path: Path) -> Notes:
     """The notes that `publish` wrote into the manifest of a checkpoint; empty if there are none."""
-    notes: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("notes", {})
-    return notes
+    manifest: Manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    return manifest.get("notes", {})
 
 
 def find_newest(
@@ -150,7 +150,7 @@ def _of_run(run_folder: Path) -> list[CheckpointFolder]:
     return [one for number in attempts for one in _in_attempt(run_folder / f"attempt-{number}", number)]
 
 
-def _digest(content: dict[str, Any]) -> str:
+def _digest(content: Mapping[str, object]) -> str:
     """SHA-256 of a manifest without its own hash."""
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -12,7 +12,6 @@ import sys
 import threading
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from rankscope.contract.errors import RankScopeError
 from rankscope.settings import Settings
@@ -30,7 +29,7 @@ def main(argv: list[str]) -> int:
     with fast_imports():
         module = import_module(f"rankscope_worker.child.jobs.{kind}")
 
-    def write(line: dict[str, Any]) -> None:
+    def write(line: dict[str, object]) -> None:
         with answer.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 

@@ -2,7 +2,6 @@
 
 # ruff: noqa: ARG002  (signatures are those of TrainerCallback)
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -33,7 +32,9 @@ class Steerer(TrainerCallback):
         self._method = method
         self._record = record
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         step = state.global_step
         for entry in self._planned.get(step, ()):
             self._do(step, entry.action, entry.target_rank, None)

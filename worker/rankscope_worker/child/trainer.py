@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torch import nn
 from transformers import Trainer
 
 from dynamic_rank import MethodTrainerMixin
 from rankscope.contract.config import TrainingConfig
 from rankscope.contract.events import CheckpointEvent, RunEvent, WarningEvent
+from rankscope.contract.manifest import Notes
 from rankscope.contract.status import Phase
 from rankscope_worker.child import checkpoint
 from rankscope_worker.child.callbacks import Reporter
@@ -61,7 +63,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
             group["lr"] = group["initial_lr"] * factor(self.lr_scheduler.last_epoch)
         self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         step = self.state.global_step
         written = Path(self.args.output_dir or ".") / f"checkpoint-{step}"
         with self.reporter.phase(Phase.saving):
@@ -69,7 +71,9 @@ class RunTrainer(MethodTrainerMixin, Trainer):
                 super()._save_checkpoint(model, trial)
                 self.make_safe()
                 best = self.reporter.best
-                notes = {"is_settled": self.method.is_settled} | ({"best": best.as_note()} if best else {})
+                notes: Notes = {"is_settled": self.method.is_settled}
+                if best:
+                    notes["best"] = best.as_note()
                 _, size_bytes = checkpoint.publish(written, self.folder, step, notes)
             except Exception as error:
                 if not is_disk_full(error, written):

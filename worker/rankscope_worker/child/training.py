@@ -117,7 +117,7 @@ def run_training(
         arguments = training_arguments(config, folder, total_steps, task.label_names)
     best = Best(config.best_metric, lambda: method.is_settled) if config.training.keep_best else None
     if best and resume_from:
-        best.recall(checkpoint.read_notes(resume_from.path).get("best", {}))
+        best.recall(checkpoint.read_notes(resume_from.path).get("best"))
     reporter = Reporter(
         record,
         should_stop,

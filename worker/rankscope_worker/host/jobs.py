@@ -14,10 +14,11 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.jobs import KINDS, JobKind
+from rankscope.contract.stored import Payload, StoredError
 from rankscope.store import jobs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.doorbell import JobBell
@@ -156,7 +157,7 @@ class JobRunner:
         except DATABASE_ERRORS as error:
             _log.warning("The database does not respond; the lease of job %s was not renewed: %s", claim.id, error)
 
-    def _store(self, claim: JobClaim, outcome: "dict[str, Any] | _Failure | None") -> None:
+    def _store(self, claim: JobClaim, outcome: "Payload | _Failure | None") -> None:
         """Stores a result or an error; None returns the job to the queue. Retries database errors for one lease period."""
         failure = outcome if isinstance(outcome, _Failure) else None
         result = None if isinstance(outcome, _Failure) else outcome
@@ -174,6 +175,14 @@ class JobRunner:
         retry_on_database_errors(store, lambda: time.monotonic() > until)
 
 
+class _Line(TypedDict, total=False):
+    """A line of the file that the child writes; it has one of these."""
+
+    progress: float
+    result: Payload
+    error: StoredError
+
+
 class _Answer:
     """The file that the child writes: progress, then a result or an error."""
 
@@ -185,17 +194,16 @@ class _Answer:
         shares = [line["progress"] for line in self._lines() if "progress" in line]
         return float(shares[-1]) if shares else None
 
-    def outcome(self) -> dict[str, Any] | _Failure | None:
+    def outcome(self) -> Payload | _Failure | None:
         """Returns the result or an error; None if there is neither yet."""
         for line in self._lines():
             if "result" in line:
-                result: dict[str, Any] = line["result"]
-                return result
+                return line["result"]
             if "error" in line:
                 return _Failure(line["error"]["message"], line["error"]["next_step"])
         return None
 
-    def _lines(self) -> list[dict[str, Any]]:
+    def _lines(self) -> list[_Line]:
         """Returns the complete lines; the last one may still be incomplete."""
         try:
             if self.path.stat().st_size > _MAX_ANSWER_BYTES:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from peft import PeftModel
 from torch import nn
@@ -14,6 +13,7 @@ from rankscope.catalog.changed_inputs import check_model
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, InputsChanged
 from rankscope.contract.predictions import PredictionItem, PredictPayload, PredictResult
+from rankscope.contract.stored import Payload
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.runs import get_run
@@ -24,7 +24,7 @@ from rankscope_worker.child.tasks import NotFinite, trained_task
 from rankscope_worker.database_retries import DATABASE_ERRORS
 
 
-def run(settings: Settings, payload: dict[str, Any], _report: Callable[[float], None]) -> dict[str, Any]:
+def run(settings: Settings, payload: Payload, _report: Callable[[float], None]) -> Payload:
     """Returns the predictions of both models for the texts."""
     request = PredictPayload.model_validate(payload)
     engine = create_engine(settings.resolved_database_url)
