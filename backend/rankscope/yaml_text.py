@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import yaml
 from yaml.error import Mark
@@ -46,7 +46,7 @@ def read_mapping(path: Path, stdin: BinaryIO) -> dict[str, object]:
     return value
 
 
-def parse(text: str, name: str) -> Any:
+def parse(text: str, name: str) -> object:
     """Returns the value of a YAML or JSON text: objects, lists, strings, numbers, true, false, null. Raises UnreadableText."""
     if text.lstrip().startswith("{"):
         try:
@@ -88,13 +88,13 @@ def _decoded(data: bytes, name: str) -> str:
         ) from error
 
 
-def _json(text: str) -> Any:
+def _json(text: str) -> object:
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len({key for key, _ in pairs}) < len(pairs):
             raise ValueError("a key twice")
         return dict(pairs)
 
-    def refuse(constant: str) -> Any:
+    def refuse(constant: str) -> NoReturn:
         raise ValueError(constant)
 
     value = json.loads(text, object_pairs_hook=once, parse_constant=refuse)
@@ -102,7 +102,7 @@ def _json(text: str) -> Any:
     return value
 
 
-def _check_json(value: Any, depth: int) -> None:
+def _check_json(value: object, depth: int) -> None:
     if depth == 0 or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError("too deep, or not finite")
     if isinstance(value, str):

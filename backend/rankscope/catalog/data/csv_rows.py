@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rankscope.catalog.data.column_names import FIX, check_names
 from rankscope.catalog.data.files import HEAD, BrokenFile
@@ -29,7 +28,7 @@ def csv_text(value: object) -> str | None:
     return None if text in _CSV_MISSING else text
 
 
-def csv_header(lines: Lines, head: str, path: Path) -> tuple[str, list[str], Any]:
+def csv_header(lines: Lines, head: str, path: Path) -> tuple[str, list[str], Iterator[list[str]]]:
     if _is_json(head):
         raise BrokenFile(
             "The content is JSON, but the file name says that it is a table.", "Rename the file to .jsonl."
@@ -87,7 +86,9 @@ def _widths(head: str, separator: str) -> list[int]:
     return widths[:-1] if is_cut and len(widths) > 1 else widths
 
 
-def csv_records(lines: Lines, names: list[str], reader: Any, separator: str) -> Iterator[tuple[int, Record]]:
+def csv_records(
+    lines: Lines, names: list[str], reader: Iterator[list[str]], separator: str
+) -> Iterator[tuple[int, Record]]:
     width, line = len(names), lines.number + 1
     try:
         for fields in reader:
