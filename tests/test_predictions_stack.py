@@ -142,7 +142,7 @@ def test_a_prediction_works_while_every_slot_trains_and_problems_are_reported(st
         wait_for("memory to be recorded", lambda: "host_memory_bytes" in client.run(busy)["metrics"], deadline_s=240)
         refused = api.post(f"/runs/{busy}/predictions", json={"texts": TEXTS})
         assert refused.status_code == 409
-        assert "no result to ask yet; it is running" in refused.json()["detail"]
+        assert "no result yet; it is running" in refused.json()["detail"]
         assert refused.json()["next_step"] == "Wait until it is done."
         assert answered(api, run["id"], ask(api, run["id"]))["status"] == "done"
 
