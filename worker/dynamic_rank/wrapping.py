@@ -12,8 +12,9 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from .adapter.components import ADAPTER, RankLayer, attach
+from .adapter.fused_layer import fuse
 from .adapter.heads import head_names, task_name
-from .adapter.parametrization import scale_rows
+from .adapter.parametrization import initialise
 from .adapter.targets import forward_order, target_names
 from .saving.peft_methods import install
 from .schedule.config import DynamicRankConfig
@@ -49,7 +50,8 @@ def wrap(
     )
     layers = []
     for name, lora in lora_layers(wrapped):
-        scale_rows(lora.lora_A[ADAPTER], lora.lora_B[ADAPTER], config.init)
+        initialise(lora.lora_A[ADAPTER], lora.lora_B[ADAPTER], config.init)
+        fuse(lora, ADAPTER)
         layers.append(RankLayer(name, lora, ADAPTER, config.width, list(range(config.width))))
     attach(wrapped, layers)
     install(wrapped)

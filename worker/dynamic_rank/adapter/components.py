@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..schedule.config import DynamicRankConfig
+from .parametrization import unscaled
 from .term_count import TermCount
 
 ADAPTER = "default"
@@ -34,15 +35,15 @@ class RankLayer:
 
     @property
     def A(self) -> nn.Parameter:
-        return cast(nn.Parameter, self.lora.lora_A[self.adapter].parametrizations.weight.original)
+        return cast(nn.Parameter, self.lora.lora_A[self.adapter].weight)
 
     @property
     def c(self) -> nn.Parameter:
-        return cast(nn.Parameter, self.lora.lora_A[self.adapter].parametrizations.weight[0].c)
+        return cast(nn.Parameter, self.lora.lora_A[self.adapter].c)
 
     @property
     def B(self) -> nn.Parameter:
-        return cast(nn.Parameter, self.lora.lora_B[self.adapter].weight)
+        return unscaled(self.lora.lora_B[self.adapter])
 
     @property
     def scaling(self) -> float:

@@ -1,8 +1,9 @@
-"""The scales c of the components, as a parametrisation diag(c) A of the weight of PEFT's lora_A."""
+"""The scales c of the components: a parameter of PEFT's lora_A, and a parametrisation B diag(c) of lora_B's weight."""
 
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,22 +12,37 @@ from torch.nn.utils import parametrize
 from ..schedule.config import Init
 
 
-class ScaledRows(nn.Module):
-    """Computes the weight of a linear as diag(c) A, where A and c are trained (Mao et al. 2024, Eq. 6).
+class ScaledColumns(nn.Module):
+    """Computes the weight of lora_B as B diag(c), where B and c are trained (Mao et al. 2024, Eq. 6).
 
-    Shapes: c (r,), A (r, in) -> (r, in). A pruned component has c_i = 0, but c_i still gets a gradient.
+    Shapes: B (out, r), c (r,) -> (out, r). A pruned component has c_i = 0, but c_i still gets a gradient.
+
+    PEFT's layers read the weight of lora_A in each forward pass and that of lora_B only to compute with it, so lora_A
+    stays a plain linear: that read then costs nothing.
     """
 
-    def __init__(self, c: Tensor) -> None:
+    def __init__(self, lora_A: nn.Linear) -> None:
         super().__init__()
-        self.c = nn.Parameter(c)
+        # In a tuple, so that it is not a submodule: c keeps one name, `lora_A.<adapter>.c`.
+        self._scaled = (lora_A,)
 
-    def forward(self, A: Tensor) -> Tensor:
-        return self.c.unsqueeze(1) * A
+    def forward(self, B: Tensor) -> Tensor:
+        return B * cast(Tensor, self._scaled[0].c)
 
 
-def scale_rows(lora_A: nn.Linear, lora_B: nn.Linear, init: Init) -> None:
-    """Parametrise `lora_A.weight` (r, in) as diag(c) A and initialise A, B and c, so that the module's update is 0.
+def scale_components(lora_A: nn.Linear, lora_B: nn.Linear, c: Tensor) -> None:
+    """Make c (r,) a parameter of `lora_A` (r, in), and parametrise the weight of `lora_B` (out, r) as B diag(c)."""
+    lora_A.register_parameter("c", nn.Parameter(c))
+    parametrize.register_parametrization(lora_B, "weight", ScaledColumns(lora_A))
+
+
+def unscaled(lora_B: nn.Linear) -> nn.Parameter:
+    """The trained B (out, r), without the scales."""
+    return cast(nn.Parameter, lora_B.parametrizations.weight.original)  # type: ignore[union-attr]
+
+
+def initialise(lora_A: nn.Linear, lora_B: nn.Linear, init: Init) -> None:
+    """Initialise A (r, in) and B (out, r), and scale them by a new c (r,), so that the module's update is 0.
 
     paper         A and B uniform within sqrt(6 / fan_in) (kaiming-uniform with a = 0), c = 0; fan_in is `in` for A and r
                   for B (the authors' program)
@@ -48,5 +64,4 @@ def scale_rows(lora_A: nn.Linear, lora_B: nn.Linear, init: Init) -> None:
                 nn.init.normal_(lora_B.weight, std=0.02)
     A = lora_A.weight
     start = torch.ones if init == "zero_b" else torch.zeros
-    c = start(A.shape[0], dtype=A.dtype, device=A.device)
-    parametrize.register_parametrization(lora_A, "weight", ScaledRows(c))
+    scale_components(lora_A, lora_B, start(A.shape[0], dtype=A.dtype, device=A.device))

@@ -12,10 +12,10 @@ import torch
 from peft import PeftModel
 from torch import nn
 from torch.nn.modules.module import _IncompatibleKeys
-from torch.nn.utils import parametrize
 
 from ..adapter.components import ADAPTER, Components, RestoredState, components_of, replace_data
-from ..adapter.parametrization import ScaledRows
+from ..adapter.fused_layer import fuse
+from ..adapter.parametrization import scale_components
 from .checkpoint import INFO, Folder
 from .export import Layout, export_lora
 from .run_state import load_run_state, save_run_state, saved_options
@@ -85,8 +85,9 @@ def _copy_components(components: Components, adapter: str) -> None:
         replace_data(A.weight, layer.A.data)
         replace_data(B.weight, layer.B.data)
         A.out_features = B.in_features = len(layer.kept)
-        parametrize.register_parametrization(A, "weight", ScaledRows(layer.c.detach().clone()), unsafe=True)
-        for parameter in A.parameters():
+        scale_components(A, B, layer.c.detach().clone())
+        fuse(layer.lora, adapter)
+        for parameter in (*A.parameters(), *B.parameters()):
             parameter.requires_grad_(trains)
 
 

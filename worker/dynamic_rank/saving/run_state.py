@@ -14,6 +14,8 @@ from ..adapter.components import HasState, components_of
 from .checkpoint import Folder, check_same, load_state, restore_trained_tensors, save_state, trained_tensors
 
 _PREFIX = "allocator."
+_OLD_SCALES = "parametrizations.weight.0.c"
+_OLD_PARTS = {_OLD_SCALES: "c", "parametrizations.weight.original": "weight"}
 
 
 def save_run_state(
@@ -55,7 +57,7 @@ def load_run_state(
             f"The checkpoint has {len(info['modules'])} adapted modules and this model {len(components.names)}, and "
             "their names differ; resume with the model and the target_modules of the saved run."
         )
-    saved = {name: value for name, value in tensors.items() if not name.startswith(_PREFIX)}
+    saved = {_current_name(name, tensors): value for name, value in tensors.items() if not name.startswith(_PREFIX)}
     restore_trained_tensors(model, saved)
     for layer, kept in zip(components.layers, info["kept"], strict=True):
         layer.hold(kept)
@@ -80,6 +82,23 @@ def _with_later_options(saved: Mapping[str, Any]) -> dict[str, Any]:
         return dict(saved)
     init = "small_random" if saved["init"] == "paper" else saved["init"]
     return {**saved, "init": init, "pruning_phase": "absolute"}
+
+
+def _current_name(name: str, saved: Collection[str]) -> str:
+    """The name of a saved tensor in this version, in which c belongs to lora_A and B is parametrised.
+
+    Before, c and A were saved as parts of a parametrised lora_A, next to a plain lora_B. Their order among the parameters
+    is the same, so the saved state of the optimizer fits.
+    """
+    module, pair, end = name.rpartition(".lora_A.")
+    adapter, _, part = end.partition(".")
+    if pair and part in _OLD_PARTS:
+        return f"{module}.lora_A.{adapter}.{_OLD_PARTS[part]}"
+    module, pair, end = name.rpartition(".lora_B.")
+    adapter, _, part = end.partition(".")
+    if pair and part == "weight" and f"{module}.lora_A.{adapter}.{_OLD_SCALES}" in saved:
+        return f"{module}.lora_B.{adapter}.parametrizations.weight.original"
+    return name
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,143 @@
+"""The fused forward pass computes what PEFT's layers compute from the parametrised weights, and so do its gradients."""
+
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel
+from torch import Tensor, nn
+
+from dynamic_rank import DynamicRankConfig, wrap
+from dynamic_rank.adapter.components import components_of
+from dynamic_rank.adapter.fused_layer import FusedComponents
+from tests.dynamic_rank.tiny_models import batch, build
+
+# logits, and gradients by parameter name
+Result = tuple[Tensor, dict[str, Tensor]]
+
+
+def wrapped(kind: str = "bert", dtype: torch.dtype = torch.float64, **options: Any) -> PeftModel:
+    """A wrapped model with random components, one of them pruned, that computes in `dtype`."""
+    model, task = build(kind)
+    config = DynamicRankConfig(**{"target_rank": 2, "lora_dropout": 0.1, **options})
+    model = wrap(model, config, task).to(dtype)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for layer in components_of(model).layers:
+            for parameter, _ in layer.resized():
+                parameter.normal_(std=0.3)
+            layer.c[0] = 0
+    return model
+
+
+def step(model: PeftModel, seed: int = 0) -> Result:
+    model.train()
+    model.zero_grad()
+    torch.manual_seed(seed)
+    logits = model(**batch()).logits
+    logits.double().square().mean().backward()
+    gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad and p.grad is not None}
+    return logits.detach(), gradients
+
+
+def without_fusion(model: PeftModel) -> PeftModel:
+    for layer in components_of(model).layers:
+        layer.lora.lora_variant.clear()
+    return model
+
+
+def assert_equal(fused: Result, plain: Result, tolerance: float) -> None:
+    torch.testing.assert_close(fused[0], plain[0], rtol=tolerance, atol=tolerance)
+    assert fused[1].keys() == plain[1].keys()
+    for name, gradient in plain[1].items():
+        limit = max(tolerance * float(gradient.abs().max()), 1e-12)
+        torch.testing.assert_close(fused[1][name], gradient, rtol=tolerance, atol=limit, msg=name)
+
+
+def with_hooks(model: PeftModel) -> list[str]:
+    called: list[str] = []
+    for layer in components_of(model).layers:
+        layer.lora.base_layer.register_full_backward_hook(lambda *_, name=layer.name: called.append(name))
+    return called
+
+
+def with_trained_base(model: PeftModel) -> list[str]:
+    for layer in components_of(model).layers:
+        layer.lora.base_layer.requires_grad_(True)
+    return []
+
+
+def with_two_adapters(model: PeftModel) -> list[str]:
+    targets = [layer.name for layer in components_of(model).layers]
+    model.add_adapter("other", LoraConfig(r=2, target_modules=targets, init_lora_weights=False, lora_dropout=0.1))
+    for layer in components_of(model).layers:
+        layer.lora.set_adapter(["default", "other"])
+    model.to(torch.float64)
+    return []
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "llama"])  # gpt2: Conv1D, llama: linears without bias
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_fused_layer_equals_the_layers_of_peft(kind: str, dropout: float) -> None:
+    model = wrapped(kind, lora_dropout=dropout)
+    assert all(isinstance(layer.lora.lora_variant["default"], FusedComponents) for layer in components_of(model).layers)
+    assert_equal(step(model), step(without_fusion(model)), 1e-10)
+
+
+@pytest.mark.parametrize("change", [with_hooks, with_trained_base, with_two_adapters])
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")
+def test_fused_layer_leaves_the_backward_pass_of_other_base_layers_alone(change: Any) -> None:
+    model = wrapped()
+    called = change(model)
+    fused = step(model)
+    calls = called.copy()
+    called.clear()
+    assert_equal(fused, step(without_fusion(model)), 1e-10)
+    assert calls == called
+    assert bool(calls) == (change is with_hooks)
+
+
+def test_fused_layer_needs_no_gradient_of_frozen_tensors() -> None:
+    model = wrapped()
+    for layer in components_of(model).layers[::2]:
+        layer.A.requires_grad_(False)
+        layer.B.requires_grad_(False)
+        layer.c.requires_grad_(False)
+    assert_equal(step(model), step(without_fusion(model)), 1e-10)
+
+
+@pytest.mark.parametrize("form", ["autocast", "bf16 base", "bf16"])
+def test_fused_layer_computes_in_low_precision_as_peft_does(form: str) -> None:
+    def once(model: PeftModel) -> Result:
+        with torch.autocast("cpu", torch.bfloat16, enabled=form == "autocast"):
+            return step(model)
+
+    model = wrapped(dtype=torch.bfloat16 if form == "bf16" else torch.float32, lora_dropout=0.0)
+    if form == "bf16 base":
+        for layer in components_of(model).layers:
+            layer.lora.base_layer.to(torch.bfloat16)
+            for parameter, _ in layer.resized():
+                assert parameter.dtype == torch.float32
+        model.get_submodule("base_model.model.bert.embeddings").to(torch.bfloat16)
+        for name, module in model.named_modules():
+            if isinstance(module, nn.LayerNorm) or "pooler" in name or "classifier" in name:
+                module.to(torch.bfloat16)
+    fused = once(model)
+    plain = once(without_fusion(model))
+    assert {name: g.dtype for name, g in fused[1].items()} == {name: g.dtype for name, g in plain[1].items()}
+    torch.testing.assert_close(fused[0], plain[0], rtol=0.05, atol=0.05)
+    ours, theirs = (torch.cat([g.flatten().float() for g in result[1].values()]) for result in (fused, plain))
+    assert torch.cosine_similarity(ours, theirs, dim=0) > 0.999
+
+
+def test_fused_layer_gives_the_gradients_of_finite_differences() -> None:
+    model = wrapped(lora_dropout=0.0)
+    layer = components_of(model).layers[0]
+    x = torch.randn(3, 5, layer.lora.in_features, dtype=torch.float64, requires_grad=True)
+    tensors = [layer.A, layer.c, layer.B]
+
+    def function(x: Tensor, *_: Tensor) -> Tensor:
+        result: Tensor = layer.lora(x)
+        return result
+
+    assert torch.autograd.gradcheck(function, (x, *tensors))

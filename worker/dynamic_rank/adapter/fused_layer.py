@@ -1,0 +1,156 @@
+"""Forward pass of the components in one autograd function, through the `LoraVariant` interface of PEFT's LoRA layers.
+
+PEFT calls this interface private, so nothing depends on it: without it, or in a layer class that does not use it, PEFT
+computes lora_B(lora_A(x)), where the weight of lora_B is B diag(c). The result is the same and needs more kernels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from .parametrization import unscaled
+
+try:
+    from peft.tuners.lora.layer import LoraVariant
+except ImportError:  # PEFT without the interface
+    LoraVariant = None  # type: ignore[assignment, misc]
+
+
+def fuse(lora: Any, adapter: str) -> None:
+    """Make PEFT's layer `lora` use the fused forward pass for this adapter, if it can."""
+    if LoraVariant is not None and isinstance(getattr(lora, "lora_variant", None), dict):
+        lora.lora_variant[adapter] = FusedComponents()
+
+
+if LoraVariant is not None:
+
+    class FusedComponents(LoraVariant):
+        """Computes x -> A -> c -> B -> add with five kernels forward and seven backward, of which one is dropout's."""
+
+        @staticmethod
+        def init(module: Any, adapter_name: str, **options: Any) -> None:
+            """Nothing to set up: `fuse` attaches it to an initialised layer."""
+
+        @staticmethod
+        def forward(module: Any, active_adapter: str, x: Tensor, result: Tensor, **options: Any) -> Tensor:  # noqa: ARG004
+            """`result` (..., out) of the base layer plus the update of x (..., in)."""
+            lora_A, lora_B = module.lora_A[active_adapter], module.lora_B[active_adapter]
+            dropout, scaling = module.lora_dropout[active_adapter], module.scaling[active_adapter]
+            if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+                # A compiler fuses the kernels itself, and transforms need functions that are differentiable twice.
+                return cast(Tensor, result + lora_B(lora_A(dropout(x))) * scaling)
+            frozen = _frozen_weight(module, x, result, lora_A.weight)
+            p = 0.0
+            if frozen is not None and type(dropout) is nn.Dropout:
+                p, result = dropout.p if dropout.training else 0.0, result.detach()
+            elif frozen is not None and type(dropout) is nn.Identity:
+                result = result.detach()
+            else:
+                frozen, x = None, dropout(x)
+            out = _Components.apply(  # type: ignore[no-untyped-call]
+                x.reshape(-1, x.shape[-1]),
+                result.reshape(-1, result.shape[-1]),
+                lora_A.weight,
+                lora_A.c,
+                unscaled(lora_B),
+                scaling,
+                frozen,
+                p,
+            )
+            return cast(Tensor, out.view(result.shape))
+
+        @staticmethod
+        def merge_safe(module: Any, active_adapter: str, orig_weight: Tensor) -> Tensor:
+            return _merged(module, active_adapter, orig_weight, 1)
+
+        @staticmethod
+        def merge_unsafe(module: Any, active_adapter: str, orig_weight: Tensor) -> None:
+            orig_weight.data += module.get_delta_weight(active_adapter)
+
+        @staticmethod
+        def unmerge(module: Any, active_adapter: str, orig_weight: Tensor) -> Tensor:
+            return _merged(module, active_adapter, orig_weight, -1)
+
+
+def _merged(module: Any, adapter: str, weight: Tensor, sign: int) -> Tensor:
+    """The weight plus or minus the update, as PEFT computes it without a variant."""
+    delta: Tensor = sign * module.get_delta_weight(adapter)
+    if weight.dtype == module.get_base_layer().weight.dtype:
+        return weight.data + delta.to(weight.dtype)
+    return weight.to(delta.device, delta.dtype) + delta  # the dequantised weight of a 4-bit or 8-bit layer
+
+
+def _frozen_weight(module: Any, x: Tensor, result: Tensor, A: Tensor) -> Tensor | None:
+    """The weight of a base layer whose backward pass the fused function can take over; None if it can't.
+
+    The gradient of x is then one sum inside of matrix products, instead of an addition of two gradients. Only a plain,
+    frozen nn.Linear without hooks in the dtype of the adapter qualifies, and only one active adapter.
+    """
+    base = module.get_base_layer()
+    is_plain = (
+        type(base) is nn.Linear
+        and x.requires_grad
+        and not base.weight.requires_grad
+        and (base.bias is None or not base.bias.requires_grad)
+        and x.dtype == result.dtype == A.dtype == base.weight.dtype
+        and x.dim() > 1
+        and len(module.active_adapters) == 1
+        and "forward" not in base.__dict__
+        and not (base._forward_hooks or base._forward_pre_hooks or base._backward_hooks or base._backward_pre_hooks)
+        and not torch.is_autocast_enabled(x.device.type)
+    )
+    return base.weight if is_plain else None
+
+
+class _Components(torch.autograd.Function):
+    """result + scaling * dropout(x) A^T diag(c) B^T, and the gradients of x, result, A, c and B.
+
+    Shapes: x (n, in), result (n, out), A (r, in), c (r,), B (out, r). With W (out, in), result is the detached output of
+    a frozen linear x W^T, whose gradient is added to that of x. Under autocast the products are in its dtype, the
+    product diag(c) A and the gradients of the parameters in the parameters' own.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, result: Tensor, A: Tensor, c: Tensor, B: Tensor, scaling: float, W: Tensor | None, p: float
+    ) -> Tensor:
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else A.dtype
+        ctx.x_dtype = x.dtype
+        x, keep = torch.native_dropout(x, p, True) if p > 0 else (x, None)
+        x, cA, B_low = x.to(dtype), (c.unsqueeze(1) * A).to(dtype), B.to(dtype)
+        h = x.mm(cA.t())  # (n, r)
+        ctx.save_for_backward(x, keep, h, cA, A, c, B, W)
+        ctx.scaling, ctx.p = scaling, p
+        if result.dtype == dtype:
+            return torch.addmm(result, h, B_low.t(), alpha=scaling)
+        return torch.add(result, h.mm(B_low.t()), alpha=scaling)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, keep, h, cA, A, c, B, W = ctx.saved_tensors
+        needs_x, needs_result, needs_A, needs_c, needs_B = ctx.needs_input_grad[:5]
+        dtype = h.dtype
+        g = gradient.to(dtype)
+        unused = g.new_empty(())  # with beta=0 it is never read; alpha scales within the product
+        g_x = g_A = g_c = g_B = None
+        if needs_B:
+            g_B = torch.addmm(unused, g.t(), h, beta=0, alpha=ctx.scaling).to(B.dtype)
+        g_h = torch.addmm(unused, g, B.to(dtype), beta=0, alpha=ctx.scaling)  # (n, r)
+        if needs_A or needs_c:
+            g_cA = g_h.t().mm(x).to(A.dtype)  # (r, in)
+            g_A = g_cA * c.unsqueeze(1)
+            g_c = torch.bmm(g_cA.unsqueeze(1), A.unsqueeze(2)).view(-1)
+        if needs_x:
+            if W is None:
+                g_x = g_h.mm(cA).to(ctx.x_dtype)
+            elif keep is None:
+                g_x = torch.addmm(g.mm(W), g_h, cA)
+            else:
+                g_x = torch.addcmul(g.mm(W), g_h.mm(cA), keep, value=1 / (1 - ctx.p))
+        return g_x, gradient if needs_result else None, g_A, g_c, g_B, None, None, None
