@@ -12,6 +12,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from .adapter.components import ADAPTER, RankLayer, attach
+from .adapter.forward_pass import batch_scales
 from .adapter.fused_layer import fuse
 from .adapter.heads import head_names, task_name
 from .adapter.parametrization import initialise
@@ -53,7 +54,7 @@ def wrap(
         initialise(lora.lora_A[ADAPTER], lora.lora_B[ADAPTER], config.init)
         fuse(lora, ADAPTER)
         layers.append(RankLayer(name, lora, ADAPTER, config.width, list(range(config.width))))
-    attach(wrapped, layers)
+    batch_scales(wrapped, attach(wrapped, layers))
     install(wrapped)
     return wrapped
 

@@ -6,6 +6,7 @@ computes lora_B(lora_A(x)), where the weight of lora_B is B diag(c). The result 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -18,6 +19,9 @@ try:
     from peft.tuners.lora.layer import LoraVariant
 except ImportError:  # PEFT without the interface
     LoraVariant = None  # type: ignore[assignment, misc]
+
+
+_SCALED = "_scaled_rows"
 
 
 def fuse(lora: Any, adapter: str) -> None:
@@ -57,6 +61,7 @@ if LoraVariant is not None:
                 lora_A.weight,
                 lora_A.c,
                 unscaled(lora_B),
+                lora_A.__dict__.get(_SCALED),
                 scaling,
                 frozen,
                 p,
@@ -74,6 +79,27 @@ if LoraVariant is not None:
         @staticmethod
         def unmerge(module: Any, active_adapter: str, orig_weight: Tensor) -> Tensor:
             return _merged(module, active_adapter, orig_weight, -1)
+
+
+@torch.no_grad()
+def scale_rows(lora_As: Sequence[nn.Linear]) -> None:
+    """Compute diag(c) A (r, in) of many layers at once, until `forget_rows`: a few kernels instead of one for each layer."""
+    groups: dict[tuple[Any, ...], list[nn.Linear]] = {}
+    for lora_A in lora_As:
+        A = lora_A.weight
+        groups.setdefault((A.shape[1], A.dtype, A.device), []).append(lora_A)
+    for group in groups.values():
+        rows = torch.cat([lora_A.weight for lora_A in group])
+        scales = torch.cat([cast(Tensor, lora_A.c) for lora_A in group])
+        scaled = rows.mul_(scales.unsqueeze(1)).split([len(lora_A.weight) for lora_A in group])
+        for lora_A, part in zip(group, scaled, strict=True):
+            lora_A.__dict__[_SCALED] = part
+
+
+def forget_rows(lora_As: Sequence[nn.Linear]) -> None:
+    """Discard what `scale_rows` computed: A and c may change from now on."""
+    for lora_A in lora_As:
+        lora_A.__dict__.pop(_SCALED, None)
 
 
 def _merged(module: Any, adapter: str, weight: Tensor, sign: int) -> Tensor:
@@ -109,20 +135,30 @@ def _frozen_weight(module: Any, x: Tensor, result: Tensor, A: Tensor) -> Tensor 
 class _Components(torch.autograd.Function):
     """result + scaling * dropout(x) A^T diag(c) B^T, and the gradients of x, result, A, c and B.
 
-    Shapes: x (n, in), result (n, out), A (r, in), c (r,), B (out, r). With W (out, in), result is the detached output of
-    a frozen linear x W^T, whose gradient is added to that of x. Under autocast the products are in its dtype, the
-    product diag(c) A and the gradients of the parameters in the parameters' own.
+    Shapes: x (n, in), result (n, out), A (r, in), c (r,), B (out, r), cA (r, in). cA is diag(c) A, or None to compute it
+    here. With W (out, in), result is the detached output of a frozen linear x W^T, whose gradient is added to that of x.
+    Under autocast the products are in its dtype, diag(c) A and the gradients of the parameters in the parameters' own.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, result: Tensor, A: Tensor, c: Tensor, B: Tensor, scaling: float, W: Tensor | None, p: float
+        ctx: Any,
+        x: Tensor,
+        result: Tensor,
+        A: Tensor,
+        c: Tensor,
+        B: Tensor,
+        cA: Tensor | None,
+        scaling: float,
+        W: Tensor | None,
+        p: float,
     ) -> Tensor:
         device = x.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else A.dtype
         ctx.x_dtype = x.dtype
         x, keep = torch.native_dropout(x, p, True) if p > 0 else (x, None)
-        x, cA, B_low = x.to(dtype), (c.unsqueeze(1) * A).to(dtype), B.to(dtype)
+        cA = c.unsqueeze(1) * A if cA is None else cA
+        x, cA, B_low = x.to(dtype), cA.to(dtype), B.to(dtype)
         h = x.mm(cA.t())  # (n, r)
         ctx.save_for_backward(x, keep, h, cA, A, c, B, W)
         ctx.scaling, ctx.p = scaling, p
@@ -153,4 +189,4 @@ class _Components(torch.autograd.Function):
                 g_x = torch.addmm(g.mm(W), g_h, cA)
             else:
                 g_x = torch.addcmul(g.mm(W), g_h.mm(cA), keep, value=1 / (1 - ctx.p))
-        return g_x, gradient if needs_result else None, g_A, g_c, g_B, None, None, None
+        return g_x, gradient if needs_result else None, g_A, g_c, g_B, None, None, None, None

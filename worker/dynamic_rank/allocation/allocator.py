@@ -14,9 +14,10 @@ from ..adapter.components import RankLayer, check_trainable, components_of
 from ..schedule.budget import BudgetSchedule
 from ..schedule.config import DynamicRankConfig
 from ..warning import Warner
-from .scores import component_norms, component_scores
+from .scores import column_gram, column_norms, norms_of_vectors, row_gram, row_norms, shares
 from .selection import Selection, select, select_above_threshold
 from .sensitivity import SmoothedSensitivity, check_gradients, gradient_or_zero, has_finite_gradients
+from .shape_stacks import ShapeStacks
 from .snapshot import (
     BoolArray,
     ComponentChange,
@@ -68,6 +69,8 @@ class RankAllocator:
         self._keeps_mask_at: int | None = None
         self._ema = torch.zeros(shape, device=self.device)
         self._groups = _same_shapes(self.layers, self.device)
+        self._stacks_A = ShapeStacks([layer.A for layer in self.layers], self.device)
+        self._stacks_B = ShapeStacks([layer.B for layer in self.layers], self.device)
         self._observed: Tensor | None = None
         self._has_observed = False
         self._sensitivity = (
@@ -280,14 +283,11 @@ class RankAllocator:
                 return observed
         if kind == "abs_c":
             return torch.stack([layer.c.to(self.device, torch.float32) for layer in self.layers]).abs()
-        result = torch.empty(self.mask.shape, device=self.device)
-        for rows, layers in self._groups:
-            A = torch.stack([layer.A for layer in layers])  # (m, r, in)
-            B = torch.stack([layer.B for layer in layers])  # (m, out, r)
-            c = torch.stack([layer.c for layer in layers])  # (m, r)
-            part = component_norms(A, B, c) if kind == "norm" else component_scores(A, B, c, self.config.eps)
-            result[rows] = part.to(self.device, torch.float32)
-        return result
+        c = torch.stack([layer.c.to(self.device) for layer in self.layers])  # (modules, r)
+        if kind == "norm":
+            norms = norms_of_vectors(self._stacks_A(row_norms), self._stacks_B(column_norms), c)
+            return norms.to(torch.float32)
+        return shares(self._stacks_A(row_gram), self._stacks_B(column_gram), c, self.config.eps).to(torch.float32)
 
     def _prune(self, step: int) -> PruneDecision:
         scores, _ = self._read()
@@ -348,8 +348,10 @@ class RankAllocator:
             return
         c = self.layers[0].c
         if self._live_rows is None or (self._live_rows[0].dtype, self._live_rows[0].device) != (c.dtype, c.device):
-            whole = torch.from_numpy(self.mask).to(self.device)
-            self._live_rows = [whole[i].to(layer.c.device, layer.c.dtype) for i, layer in enumerate(self.layers)]
+            whole = torch.from_numpy(self.mask)
+            places = {(layer.c.device, layer.c.dtype) for layer in self.layers}
+            cast = {place: whole.to(*place).unbind() for place in places}
+            self._live_rows = [cast[layer.c.device, layer.c.dtype][row] for row, layer in enumerate(self.layers)]
         torch._foreach_mul_([layer.c.data for layer in self.layers], self._live_rows)
 
     def _read(self) -> tuple[FloatArray, float | None]:

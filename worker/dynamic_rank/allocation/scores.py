@@ -18,9 +18,7 @@ def component_scores(A: Tensor, B: Tensor, c: Tensor, eps: float = 1e-8) -> Tens
     Shapes: A (..., r, in), B (..., out, r), c (..., r) -> (..., r); leading dimensions are modules of one shape. Scores
     need not sum to one, because components are not orthogonal. For bf16 and fp16 inputs the result is float32.
     """
-    norms, whole = _norms(A, B, c)
-    shares: Tensor = norms / (whole.unsqueeze(-1) + eps)
-    return shares.to(_work_dtype(A))
+    return shares(row_gram(A), column_gram(B), c, eps).to(_work_dtype(A))
 
 
 @torch.no_grad()
@@ -29,29 +27,51 @@ def component_norms(A: Tensor, B: Tensor, c: Tensor) -> Tensor:
 
     The numerator of Eq. 7 in Mao et al. 2024; shapes and dtypes as in `component_scores`.
     """
-    work = _work_dtype(A)
-    a = torch.linalg.vector_norm(A, dim=-1, dtype=work)
-    b = torch.linalg.vector_norm(B, dim=-2, dtype=work)
-    norms: Tensor = c.to(work).abs() * a * b
+    return norms_of_vectors(row_norms(A), column_norms(B), c)
+
+
+def row_norms(A: Tensor) -> Tensor:
+    """||a_i|| of the rows of A (..., r, in): (..., r)."""
+    norms: Tensor = torch.linalg.vector_norm(A, dim=-1, dtype=_work_dtype(A))
     return norms
 
 
-def _norms(A: Tensor, B: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """||c_i b_i a_i^T|| of each component (..., r), and ||B diag(c) A|| of each module (...,).
+def column_norms(B: Tensor) -> Tensor:
+    """||b_i|| of the columns of B (..., out, r): (..., r)."""
+    norms: Tensor = torch.linalg.vector_norm(B, dim=-2, dtype=_work_dtype(B))
+    return norms
 
-    ||B diag(c) A||^2 = c^T [(A A^T) o (B^T B)] c. The Gram matrices are computed in float32 (float64 for float64 inputs)
-    and the (r, r) rest in float64, except on MPS, which lacks it: components may nearly cancel, and the cost is small.
-    """
-    work = _work_dtype(A)
-    A, B = A.to(work), B.to(work)
+
+def norms_of_vectors(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """|c_i| ||a_i|| ||b_i|| from the norms a and b of the vectors, all (..., r)."""
+    return c.to(a.dtype).abs() * a * b
+
+
+def row_gram(A: Tensor) -> Tensor:
+    """A A^T of A (..., r, in): (..., r, r), in float32, or in float64 for float64."""
+    A = A.to(_work_dtype(A))
     with _full_precision(A.device.type):
-        gram = (A @ A.mT, B.mT @ B)
-    fine = work if A.device.type == "mps" else torch.float64
-    gram_a, gram_b, c = gram[0].to(fine), gram[1].to(fine), c.to(fine)
-    product = gram_a * gram_b
+        return A @ A.mT
+
+
+def column_gram(B: Tensor) -> Tensor:
+    """B^T B of B (..., out, r): (..., r, r), in float32, or in float64 for float64."""
+    B = B.to(_work_dtype(B))
+    with _full_precision(B.device.type):
+        return B.mT @ B
+
+
+def shares(gram_a: Tensor, gram_b: Tensor, c: Tensor, eps: float) -> Tensor:
+    """Eq. 7 from the Gram matrices A A^T and B^T B (..., r, r), and c (..., r): (..., r).
+
+    ||B diag(c) A||^2 = c^T [(A A^T) o (B^T B)] c. This part is computed in float64, except on MPS, which lacks it:
+    components may nearly cancel, and the cost is small.
+    """
+    fine = gram_a.dtype if gram_a.device.type == "mps" else torch.float64
+    product, c = gram_a.to(fine) * gram_b, c.to(fine)
     norms = c.abs() * product.diagonal(dim1=-2, dim2=-1).sqrt()
-    square = (c * (product @ c.unsqueeze(-1)).squeeze(-1)).sum(-1)
-    return norms, square.clamp_min(0).sqrt()
+    square = (c * (product @ c.unsqueeze(-1)).squeeze(-1)).sum(-1, keepdim=True)
+    return norms / (square.clamp_min(0).sqrt() + eps)
 
 
 def _work_dtype(tensor: Tensor) -> torch.dtype:
