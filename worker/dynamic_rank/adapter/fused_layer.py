@@ -81,19 +81,12 @@ if LoraVariant is not None:
             return _merged(module, active_adapter, orig_weight, -1)
 
 
-@torch.no_grad()
 def scale_rows(lora_As: Sequence[nn.Linear]) -> None:
-    """Compute diag(c) A (r, in) of many layers at once, until `forget_rows`: a few kernels instead of one for each layer."""
-    groups: dict[tuple[Any, ...], list[nn.Linear]] = {}
-    for lora_A in lora_As:
-        A = lora_A.weight
-        groups.setdefault((A.shape[1], A.dtype, A.device), []).append(lora_A)
-    for group in groups.values():
-        rows = torch.cat([lora_A.weight for lora_A in group])
-        scales = torch.cat([cast(Tensor, lora_A.c) for lora_A in group])
-        scaled = rows.mul_(scales.unsqueeze(1)).split([len(lora_A.weight) for lora_A in group])
-        for lora_A, part in zip(group, scaled, strict=True):
-            lora_A.__dict__[_SCALED] = part
+    """Compute diag(c) A (r, in) of many layers at once, until `forget_rows`: a few kernels instead of some for each."""
+    if lora_As:
+        As, cs = [lora_A.weight for lora_A in lora_As], [cast(Tensor, lora_A.c) for lora_A in lora_As]
+        for lora_A, scaled in zip(lora_As, _ScaledRows.apply(*As, *cs), strict=True):  # type: ignore[no-untyped-call]
+            lora_A.__dict__[_SCALED] = scaled
 
 
 def forget_rows(lora_As: Sequence[nn.Linear]) -> None:
@@ -135,9 +128,11 @@ def _frozen_weight(module: Any, x: Tensor, result: Tensor, A: Tensor) -> Tensor 
 class _Components(torch.autograd.Function):
     """result + scaling * dropout(x) A^T diag(c) B^T, and the gradients of x, result, A, c and B.
 
-    Shapes: x (n, in), result (n, out), A (r, in), c (r,), B (out, r), cA (r, in). cA is diag(c) A, or None to compute it
-    here. With W (out, in), result is the detached output of a frozen linear x W^T, whose gradient is added to that of x.
-    Under autocast the products are in its dtype, diag(c) A and the gradients of the parameters in the parameters' own.
+    Shapes: x (n, in), result (n, out), A (r, in), c (r,), B (out, r). cA (r, in) is diag(c) A, through which A and c then
+    get their gradients, or None to compute it here. With W (out, in), result is the detached output of a frozen linear
+    x W^T, whose gradient is added to that of x. Under autocast the products are in its dtype, diag(c) A and the gradients
+    of the parameters in the parameters' own. The same tensors are saved with and without cA and W, or not at all, so that
+    activation checkpointing may compute this again without cA.
     """
 
     @staticmethod
@@ -170,18 +165,20 @@ class _Components(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, keep, h, cA, A, c, B, W = ctx.saved_tensors
-        needs_x, needs_result, needs_A, needs_c, needs_B = ctx.needs_input_grad[:5]
+        needs_x, needs_result, needs_A, needs_c, needs_B, needs_cA = ctx.needs_input_grad[:6]
         dtype = h.dtype
         g = gradient.to(dtype)
         unused = g.new_empty(())  # with beta=0 it is never read; alpha scales within the product
-        g_x = g_A = g_c = g_B = None
+        g_x = g_A = g_c = g_B = g_cA = None
         if needs_B:
             g_B = torch.addmm(unused, g.t(), h, beta=0, alpha=ctx.scaling).to(B.dtype)
         g_h = torch.addmm(unused, g, B.to(dtype), beta=0, alpha=ctx.scaling)  # (n, r)
-        if needs_A or needs_c:
+        if needs_cA or needs_A or needs_c:
             g_cA = g_h.t().mm(x).to(A.dtype)  # (r, in)
+        if not needs_cA and g_cA is not None:
             g_A = g_cA * c.unsqueeze(1)
             g_c = torch.bmm(g_cA.unsqueeze(1), A.unsqueeze(2)).view(-1)
+            g_cA = None
         if needs_x:
             if W is None:
                 g_x = g_h.mm(cA).to(ctx.x_dtype)
@@ -189,4 +186,51 @@ class _Components(torch.autograd.Function):
                 g_x = torch.addmm(g.mm(W), g_h, cA)
             else:
                 g_x = torch.addcmul(g.mm(W), g_h.mm(cA), keep, value=1 / (1 - ctx.p))
-        return g_x, gradient if needs_result else None, g_A, g_c, g_B, None, None, None, None
+        return g_x, gradient if needs_result else None, g_A, g_c, g_B, g_cA, None, None, None
+
+
+class _ScaledRows(torch.autograd.Function):
+    """diag(c) A of each A (r, in) and c (r,); r may differ. The gradient of a tensor that was not used is None."""
+
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors)
+        As, cs = tensors[: len(tensors) // 2], tensors[len(tensors) // 2 :]
+        result: list[Any] = [None] * len(As)
+        for places in _same_width(As):
+            rows = torch.cat([As[place] for place in places])
+            scales = torch.cat([cs[place] for place in places])
+            _assign(result, places, rows.mul_(scales.unsqueeze(1)), As)
+        return tuple(result)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        tensors: tuple[Tensor, ...] = ctx.saved_tensors
+        As, cs = tensors[: len(gradients)], tensors[len(gradients) :]
+        g_As: list[Tensor | None] = [None] * len(As)
+        g_cs: list[Tensor | None] = [None] * len(As)
+        for group in _same_width(As):
+            places = [place for place in group if gradients[place] is not None]
+            if not places:
+                continue
+            rows = torch.cat([cast(Tensor, gradients[place]) for place in places])
+            scales = torch.cat([cs[place] for place in places])
+            A = torch.cat([As[place] for place in places])
+            _assign(g_cs, places, torch.bmm(rows.unsqueeze(1), A.unsqueeze(2)).view(-1), As)
+            _assign(g_As, places, rows.mul_(scales.unsqueeze(1)), As)
+        return (*g_As, *g_cs)
+
+
+def _same_width(As: Sequence[Tensor]) -> list[list[int]]:
+    """Places of the tensors (r, in) that can be concatenated."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for place, A in enumerate(As):
+        groups.setdefault((A.shape[1], A.dtype, A.device), []).append(place)
+    return list(groups.values())
+
+
+def _assign(result: list[Any], places: Sequence[int], whole: Tensor, As: Sequence[Tensor]) -> None:
+    for place, part in zip(places, whole.split([len(As[place]) for place in places]), strict=True):
+        result[place] = part
