@@ -141,3 +141,40 @@ def test_fused_layer_gives_the_gradients_of_finite_differences() -> None:
         return result
 
     assert torch.autograd.gradcheck(function, (x, *tensors))
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_activation_checkpointing_changes_no_gradient(reentrant: bool) -> None:
+    model = wrapped()
+    expected = step(model)
+    model.activation_checkpointing_enable({"use_reentrant": reentrant})
+    model.enable_input_require_grads()
+    assert_equal(step(model), expected, 1e-12)
+
+
+def test_two_forward_passes_before_one_backward_pass_add_their_gradients() -> None:
+    def twice(model: PeftModel) -> Result:
+        model.eval()
+        model.zero_grad()
+        outputs = [model(**batch(seed=seed)).logits for seed in (1, 2)]
+        sum(logits.square().mean() for logits in outputs).backward()
+        gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad and p.grad is not None}
+        return torch.cat(outputs).detach(), gradients
+
+    model = wrapped()
+    assert_equal(twice(model), twice(without_fusion(model)), 1e-10)
+
+
+def test_nothing_that_a_forward_pass_has_computed_outlives_it() -> None:
+    model = wrapped()
+    model.eval()
+    model(**batch())
+    with pytest.raises(ValueError, match="input_ids"):
+        model()
+    layer = components_of(model).layers[0]
+    x = torch.randn(3, layer.lora.in_features, dtype=torch.float64)
+    # As an optimizer may do it: a write to .data that leaves the tensor's version as it was.
+    layer.A.data.mul_(2)
+    layer.c.data.add_(1)
+    expected = layer.lora.base_layer(x) + layer.scaling * x @ layer.A.T @ torch.diag(layer.c) @ layer.B.T
+    torch.testing.assert_close(layer.lora(x), expected)

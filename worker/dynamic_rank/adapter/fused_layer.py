@@ -131,8 +131,8 @@ class _Components(torch.autograd.Function):
     Shapes: x (n, in), result (n, out), A (r, in), c (r,), B (out, r). cA (r, in) is diag(c) A, through which A and c then
     get their gradients, or None to compute it here. With W (out, in), result is the detached output of a frozen linear
     x W^T, whose gradient is added to that of x. Under autocast the products are in its dtype, diag(c) A and the gradients
-    of the parameters in the parameters' own. The same tensors are saved with and without cA and W, or not at all, so that
-    activation checkpointing may compute this again without cA.
+    of the parameters in the parameters' own. The saved tensors are the same with and without a given cA, so activation
+    checkpointing may recompute this without it.
     """
 
     @staticmethod

@@ -47,25 +47,20 @@ class _MeanVariance(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, dims: tuple[int, ...], *tensors: Tensor) -> Tensor:
-        ctx.dims = dims
-        ctx.save_for_backward(*tensors)
-        total = torch.zeros((), device=tensors[0].device)
-        vectors = 0
-        for dim, _, stack in _stacks(dims, tensors):
-            variances = stack.var(dim=dim, unbiased=True)
-            total = total + variances.sum().to(total.device)
-            vectors += variances.numel()
-        ctx.vectors = vectors
-        return total / vectors
+        found = [torch.var_mean(stack, dim=dim, keepdim=True) for dim, _, stack in _stacks(dims, tensors)]
+        variances = torch.cat([variance.to(tensors[0].device).flatten() for variance, _ in found])
+        ctx.dims, ctx.vectors = dims, variances.numel()
+        ctx.save_for_backward(*tensors, *(mean for _, mean in found))
+        return variances.mean()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        tensors: tuple[Tensor, ...] = ctx.saved_tensors
+        saved: tuple[Tensor, ...] = ctx.saved_tensors
+        tensors, means = saved[: len(ctx.dims)], saved[len(ctx.dims) :]
         result: list[Tensor | None] = [None] * len(tensors)
-        for dim, places, stack in _stacks(ctx.dims, tensors):
-            stack.sub_(stack.mean(dim=dim, keepdim=True))
-            stack.mul_(gradient.to(stack.device) * (2 / ((stack.shape[dim] - 1) * ctx.vectors)))
+        for (dim, places, stack), mean in zip(_stacks(ctx.dims, tensors), means, strict=True):
+            stack.sub_(mean).mul_(gradient.to(stack.device) * (2 / ((stack.shape[dim] - 1) * ctx.vectors)))
             for place, part in zip(places, stack, strict=True):
                 result[place] = part.to(tensors[place].dtype)
         return (None, *result)

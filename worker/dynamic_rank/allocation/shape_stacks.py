@@ -25,4 +25,4 @@ class ShapeStacks:
     def __call__(self, function: Callable[[Tensor], Tensor]) -> Tensor:
         """`function` of each group's stack (m, ...), concatenated to (modules, ...) in the order of the parameters."""
         results = [function(torch.stack(group)).to(self._device) for group in self._groups]
-        return results[0] if len(results) == 1 else torch.cat(results)[self._order]
+        return results[0] if len(results) == 1 else torch.cat(results).index_select(0, self._order)
