@@ -4,7 +4,8 @@ On a GPU, a step of an adapter is bound by the number of kernels that the host l
 of the times. It needs no GPU and has no noise. The models have the depth of the real ones and narrow layers.
 
 A step is a whole optimizer step of the library's Trainer: forward, backward with the DEM term, clip, AdamW, scheduler,
-then score, smooth, and possibly prune and report a snapshot. Views and allocations launch nothing and do not count.
+then score, smooth, and possibly prune and report a snapshot. Views and allocations launch nothing and do not count. One
+operator on a list of tensors (concatenation, fused optimizer) counts once, although it may launch a few kernels.
 Dropout counts as on a GPU, where it is one operator in each direction. Synchronisations are copies to the host and
 operators whose result depends on data, for which a GPU has to be waited for.
 """
