@@ -178,3 +178,19 @@ def test_nothing_that_a_forward_pass_has_computed_outlives_it() -> None:
     layer.c.data.add_(1)
     expected = layer.lora.base_layer(x) + layer.scaling * x @ layer.A.T @ torch.diag(layer.c) @ layer.B.T
     torch.testing.assert_close(layer.lora(x), expected)
+
+
+def test_transforms_of_torch_func_give_the_same_gradients() -> None:
+    model = wrapped(lora_dropout=0.0)
+    model.eval()
+    parameters = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+
+    def loss(parameters: dict[str, Tensor]) -> Tensor:
+        logits: Tensor = torch.func.functional_call(model, parameters, kwargs=batch()).logits
+        return logits.square().mean()
+
+    transformed = torch.func.grad(loss)(parameters)
+    model(**batch()).logits.square().mean().backward()
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(transformed[name], parameter.grad, rtol=1e-9, atol=1e-12)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import torch
 from torch import nn
 
 from .components import Components
-from .fused_layer import forget_rows, scale_rows
+from .fused_layer import forget_rows, is_traced, scale_rows
 
 _ATTRIBUTE = "_rank_components"
 
@@ -27,12 +26,12 @@ def batch_scales(model: nn.Module, components: Components) -> None:
 
 
 def _before(inner: nn.Module, _inputs: Any) -> None:
-    if not torch.compiler.is_compiling():
+    if not is_traced():
         scale_rows(_scaled_linears(inner))
 
 
 def _after(inner: nn.Module, _inputs: Any, _output: Any) -> None:
-    if not torch.compiler.is_compiling():
+    if not is_traced():
         forget_rows(_scaled_linears(inner))
 
 

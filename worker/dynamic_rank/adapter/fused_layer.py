@@ -24,6 +24,15 @@ except ImportError:  # PEFT without the interface
 _SCALED = "_scaled_rows"
 
 
+def is_traced() -> bool:
+    """Whether a compiler or tracer, which fuses kernels itself, or a transform of torch.func is at work."""
+    return bool(
+        torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
+        or torch._C._are_functorch_transforms_active()
+    )
+
+
 def fuse(lora: Any, adapter: str) -> None:
     """Make PEFT's layer `lora` use the fused forward pass for this adapter, if it can."""
     if LoraVariant is not None and isinstance(getattr(lora, "lora_variant", None), dict):
@@ -44,8 +53,7 @@ if LoraVariant is not None:
             """`result` (..., out) of the base layer plus the update of x (..., in)."""
             lora_A, lora_B = module.lora_A[active_adapter], module.lora_B[active_adapter]
             dropout, scaling = module.lora_dropout[active_adapter], module.scaling[active_adapter]
-            if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-                # A compiler fuses the kernels itself, and transforms need functions that are differentiable twice.
+            if is_traced():
                 return cast(Tensor, result + lora_B(lora_A(dropout(x))) * scaling)
             frozen = _frozen_weight(module, x, result, lora_A.weight)
             p = 0.0
@@ -83,9 +91,12 @@ if LoraVariant is not None:
 
 def scale_rows(lora_As: Sequence[nn.Linear]) -> None:
     """Compute diag(c) A (r, in) of many layers at once, until `forget_rows`: a few kernels instead of some for each."""
-    if lora_As:
-        As, cs = [lora_A.weight for lora_A in lora_As], [cast(Tensor, lora_A.c) for lora_A in lora_As]
-        for lora_A, scaled in zip(lora_As, _ScaledRows.apply(*As, *cs), strict=True):  # type: ignore[no-untyped-call]
+    by_device: dict[torch.device, list[nn.Linear]] = {}
+    for lora_A in lora_As:
+        by_device.setdefault(lora_A.weight.device, []).append(lora_A)
+    for group in by_device.values():
+        As, cs = [lora_A.weight for lora_A in group], [cast(Tensor, lora_A.c) for lora_A in group]
+        for lora_A, scaled in zip(group, _ScaledRows.apply(*As, *cs), strict=True):  # type: ignore[no-untyped-call]
             lora_A.__dict__[_SCALED] = scaled
 
 
@@ -227,7 +238,7 @@ def _same_width(As: Sequence[Tensor]) -> list[list[int]]:
     """Places of the tensors (r, in) that can be concatenated."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for place, A in enumerate(As):
-        groups.setdefault((A.shape[1], A.dtype, A.device), []).append(place)
+        groups.setdefault((A.shape[1], A.dtype), []).append(place)
     return list(groups.values())
 
 
