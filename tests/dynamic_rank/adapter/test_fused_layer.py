@@ -84,6 +84,14 @@ def test_fused_layer_equals_the_layers_of_peft(kind: str, dropout: float) -> Non
     assert_equal(step(model), step(without_fusion(model)), 1e-10)
 
 
+def test_without_the_interface_of_peft_its_layers_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    fused = step(wrapped())
+    monkeypatch.setattr("dynamic_rank.adapter.fused_layer.LoraVariant", None)
+    plain = wrapped()
+    assert all(not layer.lora.lora_variant for layer in components_of(plain).layers)
+    assert_equal(fused, step(plain), 1e-10)
+
+
 @pytest.mark.parametrize("change", [with_hooks, with_trained_base, with_two_adapters])
 @pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")
 def test_fused_layer_leaves_the_backward_pass_of_other_base_layers_alone(change: Any) -> None:
