@@ -17,7 +17,7 @@ help:
 	@echo "make run     start everything on this machine and print a link to open (ARGS='--port 9000')"
 	@echo "make dev     the same, with hot reload of the page's sources"
 	@echo "make check   formatting, lint, types, drift of the generated API types"
-	@echo "make test    page, Python and browser tests, in parallel"
+	@echo "make test    page and Python tests in parallel, then the browser tests"
 	@echo "make test-all  the same with every case of every test (an hour)"
 	@echo "make test-models  dynamic_rank on all kinds of models (two minutes)"
 	@echo "make faults  kill, freeze and damage the running stack (about an hour, half of it the soak test; ARGS='--only child,worker' for some rows)"
@@ -100,9 +100,10 @@ openapi: $(STAMPS)/dev $(STAMPS)/page
 recordings: $(STAMPS)/dev
 	$(BIN)/python -m tests.page_recordings
 
-# Page, Python and browser tests in parallel: the browser tests mostly wait.
+# The browser tests come last: in parallel with the others, training and drawing took several times as long.
 test: $(STAMPS)/dev $(PAGE)
-	@$(MAKE) $(PARALLEL) test-page test-python test-browser
+	@$(MAKE) $(PARALLEL) test-page test-python
+	@$(MAKE) --no-print-directory test-browser
 
 SPREAD := --dist loadfile --no-loadscope-reorder
 

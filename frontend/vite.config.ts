@@ -25,6 +25,8 @@ export default defineConfig({
     cssCodeSplit: false,
   },
   test: {
+    // Nothing is timed: other tests use the cores at the same time.
+    testTimeout: 60_000,
     environment: "node",
     pool: "threads",
     setupFiles: ["./src/test-setup.ts"],
