@@ -60,8 +60,8 @@ class Broker:
 
 _LONGEST_FIRST = (
     "faults/test_short_form.py",
-    "worker/host/test_worker.py",
     "worker/child/test_healthy_runs.py",
+    "worker/host/test_worker.py",
     "test_cannot_start.py",
     "worker/child/test_older_runs.py",
     "worker/host/test_jobs.py",

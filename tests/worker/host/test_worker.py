@@ -61,7 +61,7 @@ class Bench:
                 pytest.fail(f"run {run_id} failed: {run.message}\n{self.log(run)}")
             return run if condition(run) else None
 
-        found = wait_for(f"{what}; worker: {self.stack.log('test-worker')}", look, deadline_s=90)
+        found = wait_for(f"{what}; worker: {self.stack.log('test-worker')}", look, deadline_s=240)
         assert found is not None
         return found
 
