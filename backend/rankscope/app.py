@@ -175,7 +175,7 @@ def _operation_id(route: APIRoute) -> str:
 
 @contextmanager
 def _before_shutdown(end_streams: Callable[[], None]) -> Iterator[None]:
-    """Calls `end_streams` when the process is told to stop.
+    """Calls `end_streams` when the process receives a signal to stop.
 
     uvicorn waits for open responses before it ends the lifespan, and a live stream never ends by itself. uvicorn's signal
     handlers are already installed; this one runs before them.

@@ -3805,7 +3805,7 @@ export interface components {
          * Verdict
          * @description Whether a draft can run: its problems, or its plan.
          *
-         *     The question is answered either way, so the status is 200: a form asks while a person types. Launching refuses the
+         *     The question is answered either way, so the status is 200: a form asks while you type. Launching refuses the
          *     same problems with 422.
          */
         Verdict: {

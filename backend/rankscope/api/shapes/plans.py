@@ -90,7 +90,7 @@ class Plan(Shape):
 class Verdict(Shape):
     """Whether a draft can run: its problems, or its plan.
 
-    The question is answered either way, so the status is 200: a form asks while a person types. Launching refuses the
+    The question is answered either way, so the status is 200: a form asks while you type. Launching refuses the
     same problems with 422.
     """
 
