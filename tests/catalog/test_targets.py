@@ -1,6 +1,7 @@
 """The split asks the task what its targets are: numbers and lists of tags go through it like classes, without being any."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from rankscope.catalog.data.splits import count_split, split
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.tasks import DEFAULT_TASK, Task, TextClassification
-from rankscope.contract.tasks.targets import AsText, BadTarget, Targets
+from rankscope.contract.tasks.targets import AsText, BadTarget, NoTargets, Targets, text_or_json
 from rankscope.settings import Settings
 
 DATA = DataConfig(id="x", eval_fraction=0.3)
@@ -50,6 +51,33 @@ class Tagging(TextClassification):
         return Tags(column)
 
 
+class Reading(TextClassification):
+    """Learns from its texts alone, which may be lists."""
+
+    @property
+    def has_target(self) -> bool:
+        return False
+
+    def read_text(self, value: object, as_text: AsText) -> str | None:
+        return text_or_json(value, as_text)
+
+    def targets(self, column: str) -> Targets:
+        return NoTargets()
+
+
+class Short(Tags):
+    """Leaves out rows with more tags than words."""
+
+    def why_left_out(self, target: str, texts: Sequence[str]) -> str | None:
+        words = len(texts[0].split())
+        return None if len(json.loads(target)) == words else f"another number of tags than the {words} words"
+
+
+class Aligning(Tagging):
+    def targets(self, column: str) -> Targets:
+        return Short(column)
+
+
 def dataset(folder: Path, targets: list[object]) -> DatasetEntry:
     settings = Settings(data_dir=folder)
     settings.datasets_dir.mkdir(parents=True)
@@ -83,3 +111,23 @@ def test_lists_are_targets_only_for_a_task_that_reads_them(tmp_path: Path, task:
     else:
         with pytest.raises(BadInput, match="list or an object on line 1"):
             split(entry, DATA, task)
+
+
+def test_a_task_without_targets_reads_lists_as_json_and_needs_no_other_column(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    settings.datasets_dir.mkdir(parents=True)
+    chats = [[{"role": "user", "content": f"é {number}"}] for number in range(40)] + [[]]
+    lines = [json.dumps({"messages": chat}) for chat in chats]
+    (settings.datasets_dir / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    entry, task = Catalog(settings).dataset("local:rows"), Reading(text_columns=["messages"])
+    parts, counts = split(entry, DATA, task), count_split(entry, DATA, task)
+    assert (parts.target_column, counts.target_column, counts.labels) == (None, None, [])
+    read = [json.loads(row["messages"]) for row in parts.train + parts.evaluation]
+    assert sorted(read, key=chats.index) == chats[:-1]
+    assert [(each.reason, each.first_lines) for each in counts.left_out] == [("no text in column 'messages'", (41,))]
+
+
+def test_a_row_whose_target_does_not_fit_its_text_is_left_out_with_its_line(tmp_path: Path) -> None:
+    entry = dataset(tmp_path, [["O", "B-PER"]] * 40 + [["O"]])
+    (left_out,) = count_split(entry, DATA, Aligning()).left_out
+    assert (left_out.reason, left_out.first_lines) == ("another number of tags than the 2 words", (41,))

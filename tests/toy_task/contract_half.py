@@ -58,7 +58,7 @@ class Grading(Task):
     def target(self) -> str | None:
         return self.grade_column
 
-    def with_columns(self, texts: Sequence[str], target: str) -> Self:
+    def with_columns(self, texts: Sequence[str], target: str | None) -> Self:
         return self.model_copy(update={"note_column": texts[0], "grade_column": target})
 
     def targets(self, column: str) -> Targets:

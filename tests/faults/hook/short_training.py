@@ -47,7 +47,10 @@ def run_training(
     for step in range(1, steps + 1):
         mistakes = 0
         for row in split.train:
-            words, sign = row[split.text_columns[0]].split(), 1 if row[split.target_column] == split.labels[0] else -1
+            words, sign = (
+                row[split.text_columns[0]].split(),
+                1 if row[str(split.target_column)] == split.labels[0] else -1,
+            )
             if sign * sum(weights[word] for word in words) <= 0:
                 mistakes += 1
                 weights.update(dict.fromkeys(words, sign))

@@ -15,7 +15,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound, UnknownName
 from rankscope.contract.methods import METHODS
 from rankscope.contract.presets import presets
-from rankscope.contract.tasks import TASKS
+from rankscope.contract.tasks import TASKS, likely_task
 
 router = APIRouter(tags=["catalogue"])
 
@@ -116,6 +116,7 @@ def _dataset(entry: DatasetEntry) -> DatasetShape:
         text_columns=list(entry.text_columns),
         target_column=entry.target_column,
         group_column=entry.group_column,
+        likely_task=likely_task(entry.columns, [label for label, _ in entry.classes]),
         rows=entry.rows,
         size_bytes=entry.size_bytes,
         labels=dict(entry.classes),

@@ -110,6 +110,8 @@ class DatasetShape(Shape):
     target_column: str | None
     """The default target column; null if you have to choose it."""
     group_column: str | None
+    likely_task: str
+    """The task that its columns are most likely for."""
     rows: int | None
     """All rows of the file, including skipped ones; null while a large file is read for the first time."""
     size_bytes: int

@@ -40,7 +40,8 @@ class DataPlan(Shape):
     rows: int
     """All rows of the file."""
     text_columns: list[str]
-    target_column: str
+    target_column: str | None
+    """Null for a task without targets."""
     group_column: str | None
     classes: list[ClassShape]
     """The 50 largest classes, with their number of training and evaluation rows."""
@@ -53,7 +54,7 @@ class DataPlan(Shape):
 
     @computed_field  # type: ignore[prop-decorator]
     @property
-    def label_column(self) -> str:
+    def label_column(self) -> str | None:
         """Earlier name of `target_column`."""
         return self.target_column
 

@@ -29,7 +29,8 @@ class Split:
     evaluation: list[Row]
     """Each row has only the columns that are used."""
     text_columns: list[str]
-    target_column: str
+    target_column: str | None
+    """None for a task without targets."""
     group_column: str | None
     labels: list[str]
     """Classes in a fixed order; a class's number is its index in this list. Empty if the targets are not classes."""
@@ -40,7 +41,7 @@ class SplitCounts:
     """The counts of a split, without its rows, as shown in a plan."""
 
     text_columns: tuple[str, ...]
-    target_column: str
+    target_column: str | None
     group_column: str | None
     train_rows: int
     eval_rows: int
@@ -64,7 +65,6 @@ class _Sides:
     """The complete data set, split, before rows are sampled."""
 
     columns: Columns
-    target: str
     train: _Side
     evaluation: _Side
     targets: Targets
@@ -82,7 +82,7 @@ def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
         _sampled_rows(sides, sides.train, data.max_train_rows, data.split_seed),
         _sampled_rows(sides, sides.evaluation, data.max_eval_rows, data.split_seed),
         list(sides.columns.text),
-        sides.target,
+        sides.columns.label,
         sides.columns.group,
         sides.targets.labels,
     )
@@ -100,7 +100,7 @@ def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCount
         warnings.append(f"{sides.no_group:,} rows have no {sides.columns.group!r}; they are treated as one group.")
     return SplitCounts(
         sides.columns.text,
-        sides.target,
+        sides.columns.label,
         sides.columns.group,
         train.total(),
         evaluation.total(),
@@ -132,9 +132,8 @@ def what_changed(before: Environment, labels: Sequence[str], train_rows: int, ev
 
 def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: bool) -> _Sides:
     columns = columns_of(entry, data, task)
-    assert columns.label is not None
-    used = dict.fromkeys([*columns.text, columns.label, *([columns.group] if columns.group else [])])
-    targets = task.targets(columns.label)
+    used = dict.fromkeys([*columns.text, *([columns.group] if columns.group else [])])
+    targets = task.targets(columns.label or "")
     train, evaluation, left_out = _Side(), _Side(), LeftOutCounter()
     no_group, is_one_text, first_key = 0, True, None
     try:
@@ -142,14 +141,17 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
             text_of = table.text
             for line, record in table.records:
                 try:
-                    texts = [text_of(record.get(column)) for column in columns.text]
+                    read = [task.read_text(record.get(column), text_of) for column in columns.text]
                     group = columns.group and text_of(record.get(columns.group))
-                    if None in texts:
+                    texts = [text for text in read if text is not None]
+                    if len(texts) < len(read):
                         left_out.add(no_text(columns.text), line)
                         continue
-                    target = targets.read(record.get(columns.label), text_of, line)
+                    target = targets.read(columns.label and record.get(columns.label), text_of, line)
                 except NotText:
                     raise nested(record, columns, task, line, with_target=not targets.accepts_lists) from None
+                if isinstance(target, tuple):
+                    target = targets.why_left_out(target[0], texts) or target
                 if isinstance(target, str):
                     left_out.add(target, line)
                 if target is None or isinstance(target, str):
@@ -159,14 +161,15 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
                     key = _plain(table, record.get(columns.group))
                     no_group += group is None
                 else:
-                    key = "\x1f".join(text for text in texts if text is not None)
+                    key = "\x1f".join(texts)
                 first_key = key if first_key is None else first_key
                 is_one_text = is_one_text and key == first_key
                 side = evaluation if _share(key, data.split_seed) < data.eval_fraction else train
                 side.groups.append(target_group)
                 if keep_rows:
                     row = {column: _plain(table, record.get(column)) for column in used}
-                    row[columns.label] = target_text
+                    if columns.label is not None:
+                        row[columns.label] = target_text
                     side.rows.append(row)
             if table.fingerprint() != entry.fingerprint:
                 raise ChangedFile
@@ -180,7 +183,7 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
     except FileNotFoundError as error:
         raise entry.refusal("which has just been removed", "Restore the file, or use another data set.") from error
     _check_sides(data, task, columns, train, evaluation, is_one_text)
-    return _Sides(columns, columns.label, train, evaluation, targets, left_out, no_group)
+    return _Sides(columns, train, evaluation, targets, left_out, no_group)
 
 
 def _nothing_left(columns: Columns, task: Task, left_out: LeftOutCounter) -> BadInput:
@@ -226,7 +229,7 @@ def _plain(table: Table, value: object) -> str:
     """Converts a value to text, including a missing one: rows without a group form one group."""
     if isinstance(value, str):
         return value if table.separator is None else value.strip()
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=not isinstance(value, list | dict))
 
 
 def _share(key: str, seed: int) -> float:
@@ -243,8 +246,9 @@ def _sampled(count: int, at_most: int | None, seed: int) -> Sequence[int]:
 
 def _sampled_rows(sides: _Sides, side: _Side, at_most: int | None, seed: int) -> list[Row]:
     rows = [side.rows[index] for index in _sampled(len(side.rows), at_most, seed)]
-    for row in rows:
-        row[sides.target] = sides.targets.stored(row[sides.target])
+    if sides.columns.label is not None:
+        for row in rows:
+            row[sides.columns.label] = sides.targets.stored(row[sides.columns.label])
     return rows
 
 

@@ -6,11 +6,13 @@ from rankscope.catalog.data.records import Record
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.tasks import Task
+from rankscope.contract.tasks.task import UsualColumns
 
 
 def columns_of(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
     text_field, target_field = at(task.text_field), at(task.target_field)
-    texts = list(task.texts or entry.text_columns)
+    usual = task.usual_columns(entry.columns) or UsualColumns(entry.text_columns, entry.target_column)
+    texts = list(task.texts or usual.texts)
     if not texts:
         raise problem(
             text_field,
@@ -21,15 +23,18 @@ def columns_of(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
     text = tuple(_column(entry, column, text_field) for column in texts)
     if len(set(text)) < len(text):
         raise problem(text_field, list(text), f"contains {text[0]!r} twice", "Use two different columns, or one.")
-    wanted = task.target or entry.target_column
-    if wanted is None:
+    wanted = task.target or usual.target
+    if not task.has_target:
+        label = None
+    elif wanted is None:
         raise problem(
             target_field,
             None,
             f"is empty, and {entry.id} has no column with a usual name for the label",
             f"Use {_known(entry)}.",
         )
-    label = _column(entry, wanted, target_field)
+    else:
+        label = _column(entry, wanted, target_field)
     if label in text:
         raise problem(
             target_field,

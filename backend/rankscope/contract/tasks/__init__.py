@@ -1,6 +1,6 @@
 """The tasks of a run, a union discriminated by `name`. Each has one file here and one in `rankscope_worker.child.tasks`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler
@@ -9,7 +9,10 @@ from pydantic_core import CoreSchema, core_schema
 from rankscope.contract.tasks.task import Task
 from rankscope.contract.tasks.text_classification import TextClassification
 
-TASKS: dict[str, type[Task]] = {str(kind.model_fields["name"].default): kind for kind in (TextClassification,)}
+_KINDS: tuple[type[Task], ...] = (
+    TextClassification,
+)  # fmt: skip
+TASKS: dict[str, type[Task]] = {str(kind.model_fields["name"].default): kind for kind in _KINDS}
 """By name, in the order of the form. The first one is the default task."""
 DEFAULT_TASK: Task = next(iter(TASKS.values()))()  # type: ignore[call-arg]
 
@@ -25,6 +28,12 @@ class _ByName:
 TaskConfig = Annotated[Task, _ByName()]
 
 
+def likely_task(columns: Sequence[str], labels: Sequence[str]) -> str:
+    """Returns the name of the task that a data set is most likely for, by its columns and labels."""
+    likely = (name for name, kind in TASKS.items() if kind.is_likely(columns, labels))
+    return next(likely, DEFAULT_TASK.name)
+
+
 def in_todays_form(config: Mapping[str, object]) -> dict[str, object]:
     """Converts a configuration of any version, or changes to one, to the form of this version."""
     for kind in TASKS.values():
@@ -32,4 +41,4 @@ def in_todays_form(config: Mapping[str, object]) -> dict[str, object]:
     return dict(config)
 
 
-__all__ = ["DEFAULT_TASK", "TASKS", "Task", "TaskConfig", "TextClassification", "in_todays_form"]
+__all__ = ["DEFAULT_TASK", "TASKS", "Task", "TaskConfig", "TextClassification", "in_todays_form", "likely_task"]

@@ -3,14 +3,22 @@
 The split of a data set reads every row once, in the order of the file, and does not interpret the values.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 AsText = Callable[[object], str | None]
 """Converts a cell to text, or to None if it is empty. Raises an error for a list or an object."""
+
+
+def text_or_json(value: object, as_text: AsText) -> str | None:
+    """Returns a cell as text, with a list or an object as its JSON; None if it is empty."""
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False) if value else None
+    return as_text(value)
 
 
 class BadTarget(Exception):
@@ -48,6 +56,13 @@ class Targets(ABC):
         BadTarget for a value that makes the column unusable.
         """
 
+    def why_left_out(self, target: str, texts: Sequence[str]) -> str | None:  # noqa: ARG002
+        """Returns why a row is left out although its target and its texts can be read, or None.
+
+        `target` is the text that `read` returned. Raises BadTarget if the column can't be used.
+        """
+        return None
+
     @abstractmethod
     def finish(self) -> None:
         """Call it after the last row and before the methods below. Raises BadTarget if the column can't be used."""
@@ -68,3 +83,16 @@ class Targets(ABC):
     def warnings(self, train: Counter[int], evaluation: Counter[int]) -> list[str]:  # noqa: ARG002
         """Returns sentences about possible mistakes."""
         return []
+
+
+class NoTargets(Targets):
+    """For a task that learns from its texts alone."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def read(self, value: object, as_text: AsText, line: int) -> tuple[str, int] | str | None:  # noqa: ARG002
+        return "", 0
+
+    def finish(self) -> None:
+        pass

@@ -2,11 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from rankscope.contract.metrics import EVAL_LOSS, REPORTED, Metric, describe
 from rankscope.contract.parts import Part
-from rankscope.contract.tasks.targets import Targets
+from rankscope.contract.predictions import InputField
+from rankscope.contract.tasks.targets import AsText, Targets
+
+
+class UsualColumns(NamedTuple):
+    """The columns of a data set that a task uses unless others are chosen."""
+
+    texts: tuple[str, ...]
+    target: str | None
 
 
 class Task(Part, ABC):
@@ -19,7 +27,7 @@ class Task(Part, ABC):
     text_field: ClassVar[str]
     """The option with the text columns, at which their problems are reported."""
     target_field: ClassVar[str]
-    """The option with the target column."""
+    """The option with the target column; for a task that has none, `text_field`."""
 
     @classmethod
     def headline(cls) -> Metric:
@@ -51,9 +59,34 @@ class Task(Part, ABC):
     def target(self) -> str | None:
         """The target column; None: the data set's default."""
 
+    @property
+    def has_target(self) -> bool:
+        """Whether the task reads a target column. Without one, `targets` is called with an empty name."""
+        return True
+
+    @classmethod
+    def usual_columns(cls, columns: Sequence[str]) -> UsualColumns | None:  # noqa: ARG003
+        """Returns this task's columns in a data set with these columns, by their names.
+
+        None: the data set's default text and target columns.
+        """
+        return None
+
+    @classmethod
+    def is_likely(cls, columns: Sequence[str], labels: Sequence[str]) -> bool:  # noqa: ARG003
+        """Whether a data set with these columns is most likely for this task. `labels`: values of its default target column."""
+        return False
+
     @abstractmethod
-    def with_columns(self, texts: Sequence[str], target: str) -> Self:
+    def with_columns(self, texts: Sequence[str], target: str | None) -> Self:
         """Returns the task with these columns, given by their exact names."""
+
+    def read_text(self, value: object, as_text: AsText) -> str | None:
+        """Returns a cell of a text column as text, or None if it is empty.
+
+        A task that reads lists or objects returns them as JSON (`text_or_json`); otherwise such a cell is refused.
+        """
+        return as_text(value)
 
     @abstractmethod
     def targets(self, column: str) -> Targets:
@@ -63,9 +96,9 @@ class Task(Part, ABC):
     def head_outputs(self, labels: Sequence[str]) -> int | None:
         """Returns the number of outputs of the head that is added to the model; None for a task without a new head."""
 
-    def why_no_predictions(self) -> str | None:
-        """Returns why a finished run can't predict single texts ("Try it"), as the end of a sentence; None if it can."""
-        return None
+    def inputs(self) -> list[InputField]:
+        """Returns the fields of an input of "Try it": one for each text column of a resolved configuration."""
+        return [InputField(name=column, title=column) for column in self.texts or ["text"]]
 
     @abstractmethod
     def usage(self, folder: str, base: str | None, labels: Sequence[str]) -> str:

@@ -49,7 +49,7 @@ class TextClassification(Task):
     def target(self) -> str | None:
         return self.label_column
 
-    def with_columns(self, texts: Sequence[str], target: str) -> Self:
+    def with_columns(self, texts: Sequence[str], target: str | None) -> Self:
         return self.model_copy(update={"text_columns": list(texts), "label_column": target})
 
     def targets(self, column: str) -> Targets:
@@ -57,12 +57,6 @@ class TextClassification(Task):
 
     def head_outputs(self, labels: Sequence[str]) -> int | None:
         return len(labels)
-
-    def why_no_predictions(self) -> str | None:
-        columns = self.text_columns or []
-        if len(columns) < 2:
-            return None
-        return f"was trained on pairs of texts ({' and '.join(columns)}); here you can only enter single texts"
 
     def usage(self, folder: str, base: str | None, labels: Sequence[str]) -> str:
         if base is None:

@@ -15,6 +15,7 @@ import { allFields, allPaths, problemsByField } from "./form/draft";
 import { datasetOf, optionsFor } from "./form/options";
 import { SchemaForm } from "./form/SchemaForm";
 import type { FormSection } from "./form/schema";
+import { withLikelyTask, withTask } from "./form/task";
 import { MethodChanges } from "./method/MethodChanges";
 import { useMethodSwitch } from "./method/use-method-switch";
 import { PresetCards } from "./PresetCards";
@@ -142,14 +143,18 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                 <SchemaForm
                   sections={sections}
                   draft={draft}
-                  onDraft={onDraft}
+                  onDraft={(next) => onDraft(withLikelyTask(draft, next, sections, datasets.data))}
                   errors={errors}
                   origin={origin}
                   optionsOf={(field) => optionsFor(field, draft, models.data, datasets.data)}
-                  onVariant={(_, value) => method.choose(value)}
-                  isSwitching={method.isBusy}
-                  afterChoice={
-                    method.notice ? (
+                  onVariant={(section, value) =>
+                    section.path === "method"
+                      ? method.choose(value)
+                      : onDraft(withTask(draft, section, value))
+                  }
+                  switching={method.isBusy ? "method" : null}
+                  afterChoice={{
+                    method: method.notice ? (
                       <MethodChanges
                         notice={method.notice}
                         titleOf={methodTitle}
@@ -163,8 +168,8 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                         }}
                         onClose={() => method.setNotice(null)}
                       />
-                    ) : null
-                  }
+                    ) : null,
+                  }}
                 />
               </Tabs.Panel>
               <Tabs.Panel value="yaml">

@@ -41,8 +41,8 @@ function Form({ errors = {} }: { errors?: Record<string, string> }) {
             : []
         }
         onVariant={(_, value) => chosen.push(value)}
-        isSwitching={false}
-        afterChoice={<p>What the switch changed</p>}
+        switching={null}
+        afterChoice={{ method: <p>What the switch changed</p> }}
       />
     </MantineProvider>
   );

@@ -15,11 +15,12 @@ export interface SchemaFormProps {
   optionsOf: (field: FormField) => Option[] | undefined;
   /** Configuration of the copied run: fields that differ from it are marked. */
   origin: ConfigDraft | null;
-  /** Called when another variant of a section (another method) is chosen. */
+  /** Called when another variant of a section (another task or method) is chosen. */
   onVariant: (section: FormSection, value: string) => void;
-  isSwitching: boolean;
-  /** Shown below a section's choice. */
-  afterChoice: ReactNode;
+  /** The section whose variant is being switched. */
+  switching: string | null;
+  /** Shown below the choice of the section with this path. */
+  afterChoice: Record<string, ReactNode>;
 }
 
 /** A form generated from a JSON Schema: a card per object, a select for a union, advanced fields collapsed. */
@@ -40,6 +41,7 @@ function SectionCard({ section, ...form }: SchemaFormProps & { section: FormSect
   const fields = variant?.fields ?? section.fields;
   const plain = fields.filter((field) => !field.isAdvanced);
   const advanced = fields.filter((field) => field.isAdvanced);
+  const isSwitching = form.switching === section.path;
   const choiceError = section.choice ? (errors[section.choice.path] ?? errors[section.path]) : undefined;
   return (
     <Panel title={section.title}>
@@ -52,8 +54,8 @@ function SectionCard({ section, ...form }: SchemaFormProps & { section: FormSect
             data={section.choice.variants.map((one) => ({ value: one.value, label: one.title }))}
             value={chosen}
             onChange={(value) => value && value !== chosen && form.onVariant(section, value)}
-            disabled={form.isSwitching}
-            rightSection={form.isSwitching ? <Loader size={14} /> : undefined}
+            disabled={isSwitching}
+            rightSection={isSwitching ? <Loader size={14} /> : undefined}
             allowDeselect={false}
             description={variant?.description}
             inputWrapperOrder={["label", "input", "error", "description"]}
@@ -61,7 +63,7 @@ function SectionCard({ section, ...form }: SchemaFormProps & { section: FormSect
             data-field={section.choice.path}
           />
         ) : null}
-        {section.choice ? form.afterChoice : null}
+        {form.afterChoice[section.path]}
         <Fields fields={plain} {...form} />
         {advanced.length ? <Advanced fields={advanced} {...form} /> : null}
       </Stack>

@@ -10,19 +10,21 @@ export function DataUse({ data }: { data: DataPlan }) {
   return (
     <Stack gap={6} data-testid="data-use">
       <Fact name="Text from">{data.text_columns.join(", then ")}</Fact>
-      <Fact name="Label from">{data.target_column}</Fact>
+      {data.target_column ? <Fact name="Target from">{data.target_column}</Fact> : null}
       {data.group_column ? <Fact name="Split by">{data.group_column}</Fact> : null}
-      <Fact name={data.n_classes === 1 ? "1 class" : `${count(data.n_classes)} classes`}>
-        {data.classes
-          .slice(0, shownClasses)
-          .map((one) => `${one.label} ${count(one.train_rows)} + ${count(one.eval_rows)}`)
-          .join(" · ")}
-        {more > 0 ? ` · ${count(more)} more` : ""}
-        <Text span size="xs" c="dimmed">
-          {" "}
-          (training + evaluation rows)
-        </Text>
-      </Fact>
+      {data.n_classes ? (
+        <Fact name={data.n_classes === 1 ? "1 class" : `${count(data.n_classes)} classes`}>
+          {data.classes
+            .slice(0, shownClasses)
+            .map((one) => `${one.label} ${count(one.train_rows)} + ${count(one.eval_rows)}`)
+            .join(" · ")}
+          {more > 0 ? ` · ${count(more)} more` : ""}
+          <Text span size="xs" c="dimmed">
+            {" "}
+            (training + evaluation rows)
+          </Text>
+        </Fact>
+      ) : null}
       {data.left_out.length ? (
         <div>
           <Text size="xs" c="dimmed">

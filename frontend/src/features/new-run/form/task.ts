@@ -1,0 +1,49 @@
+/** The task of a draft: switched by hand, or because another data set is chosen. */
+import { valueAt, withValue } from "@/api/config";
+import type { ConfigDraft, DatasetInfo } from "@/api/types";
+import { datasetOf } from "./options";
+import type { FormField, FormSection } from "./schema";
+
+/** The draft with another task: its defaults, and the values of the options that both tasks have. */
+export function withTask(draft: ConfigDraft, section: FormSection, name: string): ConfigDraft {
+  const { choice, path } = section;
+  if (!choice) return draft;
+  const before = fieldsOf(section, String(valueAt(draft, choice.path)));
+  let next = withValue({ ...draft, [path]: {} }, choice.path, name);
+  for (const field of fieldsOf(section, name)) {
+    const kept = before.some((one) => one.path === field.path && one.kind === field.kind);
+    next = withValue(next, field.path, kept ? valueAt(draft, field.path) : field.default);
+  }
+  // Another task has other metrics; empty stands for its main one.
+  return withValue(next, "training.best_metric", null);
+}
+
+/** `next` with the task that fits its data set, if that is another one than in `before`. */
+export function withLikelyTask(
+  before: ConfigDraft,
+  next: ConfigDraft,
+  sections: readonly FormSection[],
+  datasets: DatasetInfo[] | undefined,
+): ConfigDraft {
+  const section = sections.find((one) => one.path === "task");
+  const dataset = datasetOf(datasets, next);
+  if (valueAt(before, "data.id") === valueAt(next, "data.id") || !dataset || dataset.problem) return next;
+  const name = section?.choice ? String(valueAt(next, section.choice.path)) : "";
+  const isOther = section?.choice?.variants.some((one) => one.value === dataset.likely_task);
+  let fitting =
+    section && isOther && name !== dataset.likely_task ? withTask(next, section, dataset.likely_task) : next;
+  const fields = [...sections.flatMap((one) => one.fields), ...fieldsOf(section, taskOf(section, fitting))];
+  for (const field of fields) {
+    // A column of the earlier data set that this one lacks.
+    const chosen = [valueAt(fitting, field.path)].flat().filter((one) => typeof one === "string");
+    if (field.optionsFrom === "columns" && chosen.some((one) => !dataset.columns.includes(one)))
+      fitting = withValue(fitting, field.path, field.default);
+  }
+  return fitting;
+}
+
+const taskOf = (section: FormSection | undefined, draft: ConfigDraft): string =>
+  section?.choice ? String(valueAt(draft, section.choice.path)) : "";
+
+const fieldsOf = (section: FormSection | undefined, name: string): FormField[] =>
+  section?.choice?.variants.find((one) => one.value === name)?.fields ?? [];
