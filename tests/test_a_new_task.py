@@ -12,8 +12,8 @@ NEW = {
 }
 EDITED = {
     "backend/rankscope/contract/tasks/__init__.py": [
-        ("\nTASKS:", "\nfrom rankscope.contract.tasks.grading import Grading\n\nTASKS:"),
-        ("in (TextClassification,)", "in (TextClassification, Grading)"),
+        ("\n_KINDS:", "\nfrom rankscope.contract.tasks.grading import Grading\n\n_KINDS:"),
+        ("    TextClassification,\n", "    TextClassification,\n    Grading,\n"),
     ],
     "worker/rankscope_worker/child/tasks/__init__.py": [
         ("\nTRAINED:", "\nfrom rankscope_worker.child.tasks.grading import Grading\n\nTRAINED:"),

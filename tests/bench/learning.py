@@ -28,6 +28,7 @@ from rankscope.catalog.data.splits import Split, split
 from rankscope.contract.config import DataConfig
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
+from rankscope_worker.child.evaluated import Evaluated
 from rankscope_worker.child.loading.encoding import TextEncoder
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
 from rankscope_worker.child.tasks import trained_task
@@ -119,7 +120,7 @@ class Bench:
             "tune": self._task.encode(_with(whole, inner_train, validation), encoder, LENGTH),
             "test": self._task.encode(whole, encoder, LENGTH),
         }
-        self.test_labels = [row[whole.target_column] for row in whole.evaluation]
+        self.test_labels = [row[str(whole.target_column)] for row in whole.evaluation]
         self.done: dict[str, dict[str, Any]] = {}
         if RUNS.exists():
             lines = RUNS.read_text(encoding="utf-8").splitlines()
@@ -175,6 +176,7 @@ class Bench:
                 remove_unused_columns=False,
                 dataloader_pin_memory=False,
             )
+            evaluated = Evaluated(self._task, rows.evaluation, (), self._tokenizer)
             trainer = make_trainer_class(Trainer)(
                 model=model,
                 args=arguments,
@@ -182,7 +184,7 @@ class Bench:
                 train_dataset=rows.train,
                 eval_dataset=rows.evaluation,
                 data_collator=self._task.collator(self._tokenizer),
-                compute_metrics=self._task.metrics,
+                compute_metrics=evaluated.measure,
                 callbacks=method.callbacks(keep, job.variant.steps, lambda code, text: print(f"{code}: {text}")),
             )
             trainer.remove_callback(PrinterCallback)

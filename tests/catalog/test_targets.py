@@ -78,7 +78,7 @@ class Aligning(Tagging):
         return Short(column)
 
 
-def dataset(folder: Path, targets: list[object]) -> DatasetEntry:
+def dataset(folder: Path, targets: Sequence[object]) -> DatasetEntry:
     settings = Settings(data_dir=folder)
     settings.datasets_dir.mkdir(parents=True)
     lines = [json.dumps({"text": f"text {n}", "label": target}) for n, target in enumerate(targets)]

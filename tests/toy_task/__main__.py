@@ -37,7 +37,7 @@ plan = make_plan(RunConfig.model_validate(config), Catalog(settings))
 life = Life(folder, plan.config, folder / "run")
 (artifact,) = life.of("artifact")
 labels = plan.environment["labels"]
-items, _ = predict(plan.config, labels, life.model_folder, life.folder / artifact.name, ["a good film"])
+items, _ = predict(plan.config, labels, life.model_folder, life.folder / artifact.name, [{"note": "a good film"}])
 print(
     json.dumps(
         {
@@ -53,7 +53,7 @@ print(
             "evaluated": sorted({name for name, _ in life.metrics() if name.startswith("eval_")}),
             "outcome": life.outcome.kind,
             "artifact": artifact.name,
-            "answer": sorted(items[0].tuned.probabilities),
+            "answer": sorted(items[0].tuned.model_dump()["probabilities"]),
         }
     )
 )

@@ -1,12 +1,12 @@
 """Grading: a classifier of grades that is measured by how far off it is."""
 
 import numpy as np
-from transformers import EvalPrediction
 
+from rankscope_worker.child.tasks.task import Evaluation
 from rankscope_worker.child.tasks.text_classification import TextClassification
 
 
 class Grading(TextClassification):
-    def metrics(self, prediction: EvalPrediction) -> dict[str, float]:
-        guesses = np.asarray(prediction.predictions).argmax(axis=-1)
-        return {"distance": float(np.abs(guesses - np.asarray(prediction.label_ids)).mean())}
+    def metrics(self, evaluation: Evaluation) -> dict[str, float]:
+        guesses = evaluation.outputs.argmax(axis=-1)
+        return {"distance": float(np.abs(guesses - evaluation.targets).mean())}

@@ -590,11 +590,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Get Prediction Form
+         * @description The fields of an input for this run's model.
+         */
+        get: operations["get_prediction_form"];
         put?: never;
         /**
          * Predict
-         * @description Requests predictions of both models for the texts. The result is kept for ten minutes under the id.
+         * @description Requests predictions of both models for the inputs. The result is kept for ten minutes under the id.
          */
         post: operations["predict"];
         delete?: never;
@@ -1174,6 +1178,29 @@ export interface components {
             /** Step */
             step: number;
         };
+        /**
+         * ClassGuess
+         * @description The prediction of a class.
+         */
+        ClassGuess: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "class";
+            /**
+             * Label
+             * @description The most probable class.
+             */
+            label: string;
+            /**
+             * Probabilities
+             * @description The probability of each class, in the run's order; they sum to 1.
+             */
+            probabilities: {
+                [key: string]: number;
+            };
+        };
         /** ClassShape */
         ClassShape: {
             /** Eval Rows */
@@ -1391,7 +1418,7 @@ export interface components {
              * Label Column
              * @description Earlier name of `target_column`.
              */
-            readonly label_column: string;
+            readonly label_column: string | null;
             /** Left Out */
             left_out: components["schemas"]["LeftOutShape"][];
             /**
@@ -1409,8 +1436,11 @@ export interface components {
              * @description Detected separator of a CSV file's columns; null for other formats.
              */
             separator: string | null;
-            /** Target Column */
-            target_column: string;
+            /**
+             * Target Column
+             * @description Null for a task without targets.
+             */
+            target_column: string | null;
             /** Text Columns */
             text_columns: string[];
         };
@@ -1462,6 +1492,11 @@ export interface components {
              * @description Rows that are skipped with the default columns.
              */
             left_out: components["schemas"]["LeftOutShape"][];
+            /**
+             * Likely Task
+             * @description The task that its columns are most likely for.
+             */
+            likely_task: string;
             /**
              * N Classes
              * @description Number of all classes of the default target column.
@@ -1808,24 +1843,6 @@ export interface components {
             /** Values */
             values: (number | ("NaN" | "Infinity" | "-Infinity"))[];
         };
-        /**
-         * Guess
-         * @description The prediction of one model for one text.
-         */
-        Guess: {
-            /**
-             * Label
-             * @description The most probable class.
-             */
-            label: string;
-            /**
-             * Probabilities
-             * @description The probability of each class, in the run's order; they sum to 1.
-             */
-            probabilities: {
-                [key: string]: number;
-            };
-        };
         /** HardwareConfig */
         HardwareConfig: {
             /**
@@ -1913,6 +1930,54 @@ export interface components {
              * @description Where to look in the curves.
              */
             step: number | null;
+        };
+        /**
+         * InputField
+         * @description One field of an input that a run's model reads, such as a question.
+         */
+        InputField: {
+            /**
+             * Is Long
+             * @description Whether it may have several lines. Otherwise, if it is the only field, each line can be an input.
+             * @default false
+             */
+            is_long: boolean;
+            /**
+             * Is Required
+             * @description Whether it may not be blank.
+             * @default true
+             */
+            is_required: boolean;
+            /**
+             * Name
+             * @description Its name in an input: the column that it was trained on.
+             */
+            name: string;
+            /** Title */
+            title: string;
+        };
+        /**
+         * LabelsGuess
+         * @description The prediction of any number of labels.
+         */
+        LabelsGuess: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "labels";
+            /**
+             * Labels
+             * @description The labels with a probability of at least 0.5.
+             */
+            labels: string[];
+            /**
+             * Probabilities
+             * @description The probability of each label, in the run's order.
+             */
+            probabilities: {
+                [key: string]: number;
+            };
         };
         /** Ledger */
         Ledger: {
@@ -2450,6 +2515,19 @@ export interface components {
              */
             width: number;
         };
+        /**
+         * NumberGuess
+         * @description The prediction of a number.
+         */
+        NumberGuess: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "number";
+            /** Value */
+            value: number;
+        };
         /** PendingSteerRequest */
         PendingSteerRequest: {
             /**
@@ -2557,7 +2635,7 @@ export interface components {
             id: string;
             /**
              * Items
-             * @description One per text, in order, once the job is done.
+             * @description One per input, in order, once the job is done.
              * @default []
              */
             items: components["schemas"]["PredictionItem"][];
@@ -2581,7 +2659,10 @@ export interface components {
              * @enum {string}
              */
             status: "waiting" | "running" | "done" | "failed";
-            /** Texts */
+            /**
+             * Texts
+             * @description Each input as one text.
+             */
             texts: string[];
         };
         /** PredictionAccepted */
@@ -2589,25 +2670,73 @@ export interface components {
             /** Id */
             id: string;
         };
+        /**
+         * PredictionForm
+         * @description What an input of "Try it" consists of.
+         */
+        PredictionForm: {
+            /** Fields */
+            fields: components["schemas"]["InputField"][];
+            /**
+             * Most Characters
+             * @description Of each field.
+             */
+            most_characters: number;
+            /** Most Inputs */
+            most_inputs: number;
+        };
         /** PredictionItem */
         PredictionItem: {
-            /** @description The model before training. */
-            base: components["schemas"]["Guess"];
-            /** Text */
+            /**
+             * Base
+             * @description The model before training.
+             */
+            base: components["schemas"]["ClassGuess"] | components["schemas"]["LabelsGuess"] | components["schemas"]["NumberGuess"] | components["schemas"]["TagsGuess"] | components["schemas"]["SpanGuess"] | components["schemas"]["TextGuess"];
+            /**
+             * Inputs
+             * @description The input, by the names of its fields.
+             * @default {}
+             */
+            inputs: {
+                [key: string]: string;
+            };
+            /**
+             * Text
+             * @description The input as one text.
+             */
             text: string;
-            /** @description The run's result: base model and adapter, or for full fine-tuning the trained model. */
-            tuned: components["schemas"]["Guess"];
+            /**
+             * Tuned
+             * @description The run's result: base model and adapter, or for full fine-tuning the trained model.
+             */
+            tuned: components["schemas"]["ClassGuess"] | components["schemas"]["LabelsGuess"] | components["schemas"]["NumberGuess"] | components["schemas"]["TagsGuess"] | components["schemas"]["SpanGuess"] | components["schemas"]["TextGuess"];
         };
-        /** PredictionRequest */
+        /**
+         * PredictionRequest
+         * @description Set one of the two.
+         */
         PredictionRequest: {
             /**
+             * Inputs
+             * @description The text of each field of each input. `GET /runs/{run_id}/predictions` lists the fields.
+             * @example [
+             *       {
+             *         "text": "a warm and funny film"
+             *       }
+             *     ]
+             */
+            inputs?: {
+                [key: string]: string;
+            }[] | null;
+            /**
              * Texts
+             * @description The inputs of a run whose inputs have one field.
              * @example [
              *       "a warm and funny film",
              *       "two hours that I want back"
              *     ]
              */
-            texts: string[];
+            texts?: string[] | null;
         };
         /** PresetList */
         PresetList: {
@@ -3433,6 +3562,44 @@ export interface components {
             target_modules?: string[] | null;
         };
         /**
+         * SpanGuess
+         * @description The prediction of a part of a text, or of no answer.
+         */
+        SpanGuess: {
+            /**
+             * Answer
+             * @description The text from `start` to before `end`; empty if the model predicts that there is no answer.
+             */
+            answer: string;
+            /** End */
+            end: number | null;
+            /**
+             * Field
+             * @description The field of the input that contains it.
+             */
+            field: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "span";
+            /**
+             * No Answer Score
+             * @description Score of "no answer"; null if the run's task always has one.
+             */
+            no_answer_score?: number | null;
+            /**
+             * Score
+             * @description Score of the best answer.
+             */
+            score: number;
+            /**
+             * Start
+             * @description Position of the first character; null without an answer.
+             */
+            start: number | null;
+        };
+        /**
          * StatusEvent
          * @description The run's status changed. An attempt begins with `starting` and trains from `running` on.
          */
@@ -3613,6 +3780,44 @@ export interface components {
             };
         };
         /**
+         * TaggedSpan
+         * @description Consecutive words with one entity: those from `start` to before `end`.
+         */
+        TaggedSpan: {
+            /** End */
+            end: number;
+            /** Entity */
+            entity: string;
+            /** Start */
+            start: number;
+        };
+        /**
+         * TagsGuess
+         * @description The prediction of a tag for each word.
+         */
+        TagsGuess: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "tags";
+            /**
+             * Spans
+             * @description The entities that the tags mark.
+             */
+            spans: components["schemas"]["TaggedSpan"][];
+            /**
+             * Tags
+             * @description The tag of each of the first words.
+             */
+            tags: string[];
+            /**
+             * Words
+             * @description The input's words; those beyond the model's length have no tag.
+             */
+            words: string[];
+        };
+        /**
          * Task
          * @description Options and properties of a task. The part that needs torch is in `rankscope_worker.child.tasks`.
          */
@@ -3664,6 +3869,19 @@ export interface components {
              * @description One column, or two for a pair of sentences. Empty: the data set's default.
              */
             text_columns?: string[] | null;
+        };
+        /**
+         * TextGuess
+         * @description Generated text.
+         */
+        TextGuess: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "text";
+            /** Text */
+            text: string;
         };
         /** TrainingConfig */
         TrainingConfig: {
@@ -4918,6 +5136,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MetricSeries"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_prediction_form: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PredictionForm"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -295,13 +295,19 @@ def test_few_unknown_words_are_reported(tmp_path: Path) -> None:
     assert [event.code for event in events if event.kind == "warning"] == ["unknown_tokens"]
 
 
+def inputs(*texts: str) -> list[dict[str, str]]:
+    return [{"text": text} for text in texts]
+
+
 @pytest.mark.parametrize("kind", ["bart", "t5"])
 def test_an_end_token_within_a_text_trains_and_answers(tmp_path: Path, kind: str) -> None:
     folder = make_folder(tmp_path / "tiny", kind)
     outcome, events = train(folder, rows_of([*TEXTS, "a film </s> the end"]), tmp_path)
     assert outcome.kind == "done"
     assert [event.code for event in events if event.kind == "warning"] == ["special_tokens_in_texts"]
-    items, _ = predict(run_config(), LABELS, folder, tmp_path / "attempt-1" / "adapter", ["a </s> film", "a film"])
+    items, _ = predict(
+        run_config(), LABELS, folder, tmp_path / "attempt-1" / "adapter", inputs("a </s> film", "a film")
+    )
     assert len(items) == 2
 
 
@@ -310,6 +316,6 @@ def test_a_prediction_names_the_text_that_cannot_be_answered(tmp_path: Path) -> 
     train(folder, rows_of(TEXTS), tmp_path)
     artifact = tmp_path / "attempt-1" / "adapter"
     with pytest.raises(UnusableText, match="Text 2 has no tokens"):
-        predict(run_config(), LABELS, folder, artifact, ["a film", ""])
-    _, note = predict(run_config(max_length=500), LABELS, folder, artifact, ["a film", "the " * 200])
+        predict(run_config(), LABELS, folder, artifact, inputs("a film", ""))
+    _, note = predict(run_config(max_length=500), LABELS, folder, artifact, inputs("a film", "the " * 200))
     assert "Text 2 was truncated to 64 tokens" in (note or "")

@@ -30,6 +30,7 @@ from rankscope_worker.child.best import Best
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.checkpoint import FOLDER, CheckpointFolder
+from rankscope_worker.child.evaluated import Evaluated
 from rankscope_worker.child.hardware import HardwareSampler
 from rankscope_worker.child.loading.encoding import TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import UnusableModel, load_model, load_tokenizer
@@ -132,6 +133,7 @@ def run_training(
     )
     steerer = Steerer(config.steering, steer_requests, method, record)
     frames_every = math.ceil(total_steps / _MAX_FRAMES)
+    evaluated = Evaluated(task, rows.evaluation, split.evaluation, tokenizer)
     trainer = RunTrainer(
         model=model,
         args=arguments,
@@ -144,7 +146,8 @@ def run_training(
         train_dataset=rows.train,
         eval_dataset=rows.evaluation,
         data_collator=task.collator(tokenizer),
-        compute_metrics=task.metrics,
+        compute_metrics=evaluated.measure,
+        preprocess_logits_for_metrics=task.kept_outputs,
         callbacks=[steerer, *method.callbacks(reporter.on_snapshot, frames_every, reporter.on_warning), reporter],
         is_fork=is_fork,
     )

@@ -1,4 +1,4 @@
-"""Try it: predictions of a finished run's model and its base model for your texts. A worker computes them in the background."""
+"""Try it: predictions of a finished run's model and its base model for your inputs. A worker computes them in the background."""
 
 from typing import Annotated
 
@@ -11,7 +11,14 @@ from rankscope.api.shapes.base import RequestBody, Shape
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound
 from rankscope.contract.jobs import PREDICT, JobStatus
-from rankscope.contract.predictions import Prediction, PredictionStatus, PredictPayload, PredictResult
+from rankscope.contract.predictions import (
+    InputField,
+    Prediction,
+    PredictionStatus,
+    PredictPayload,
+    PredictResult,
+    as_one_text,
+)
 from rankscope.contract.tables import Job, Run
 from rankscope.exports.artifacts import find_artifact
 from rankscope.store import jobs, runs, workers
@@ -19,20 +26,52 @@ from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(prefix="/runs/{run_id}/predictions", tags=["predictions"])
 
-MAX_TEXTS = 8
+MAX_INPUTS = 8
 MAX_CHARACTERS = 10_000
+_Name = Annotated[str, Field(max_length=500)]
 
 PredictionId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
 
 
+_Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
+
+
 class PredictionRequest(RequestBody):
-    texts: list[Annotated[str, Field(max_length=MAX_CHARACTERS)]] = Field(
-        min_length=1, max_length=MAX_TEXTS, examples=[["a warm and funny film", "two hours that I want back"]]
+    """Set one of the two."""
+
+    inputs: list[dict[_Name, _Text]] | None = Field(
+        default=None, min_length=1, max_length=MAX_INPUTS, examples=[[{"text": "a warm and funny film"}]]
     )
+    """The text of each field of each input. `GET /runs/{run_id}/predictions` lists the fields."""
+    texts: list[_Text] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_INPUTS,
+        examples=[["a warm and funny film", "two hours that I want back"]],
+    )
+    """The inputs of a run whose inputs have one field."""
+
+
+class PredictionForm(Shape):
+    """What an input of "Try it" consists of."""
+
+    fields: list[InputField]
+    most_inputs: int
+    most_characters: int
+    """Of each field."""
 
 
 class PredictionAccepted(Shape):
     id: str
+
+
+@router.get("")
+@needs("read")
+def get_prediction_form(run_id: RunId, engine: EngineDep) -> PredictionForm:
+    """The fields of an input for this run's model."""
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+    return PredictionForm(fields=_fields(run), most_inputs=MAX_INPUTS, most_characters=MAX_CHARACTERS)
 
 
 @router.post("", status_code=202)
@@ -45,18 +84,19 @@ def predict(
     doorbell: DoorbellDep,
     now: NowDep,
 ) -> PredictionAccepted:
-    """Requests predictions of both models for the texts. The result is kept for ten minutes under the id."""
-    _check_texts(body.texts)
+    """Requests predictions of both models for the inputs. The result is kept for ten minutes under the id."""
     with reading(engine) as session:
         run = runs.get_run(session, run_id)
-        _check_task(run)
+        inputs = _inputs(body, _fields(run))
         artifact = find_artifact(settings, run)
         if artifact is None:
             raise InvalidTransition(
                 f"Run {run.id} has no result yet; it is {run.status}.",
                 "Wait until it is done." if not run.status.is_terminal else "Resume it, so that it saves its result.",
             )
-    payload = PredictPayload(run_id=run_id, attempt=artifact.attempt, texts=body.texts).model_dump()
+    payload = PredictPayload(
+        run_id=run_id, attempt=artifact.attempt, texts=[as_one_text(one) for one in inputs], inputs=inputs
+    ).model_dump()
     with writing(engine) as session:
         job_id = jobs.submit(session, PREDICT, payload, now=now).id
     doorbell.ring_for_job()
@@ -120,20 +160,40 @@ def _prediction(job: Job) -> Prediction:
     )
 
 
-def _check_texts(texts: list[str]) -> None:
-    problems = [
-        FieldProblem(f"texts.{index}", text, "is blank", "Enter some words, or remove the text.")
-        for index, text in enumerate(texts)
-        if not text.strip()
-    ]
+def _fields(run: Run) -> list[InputField]:
+    return RunConfig.stored(run.config).task.inputs()
+
+
+def _inputs(body: PredictionRequest, fields: list[InputField]) -> list[dict[str, str]]:
+    """Returns the inputs of a request. Raises BadInput for a missing, unknown or blank field."""
+    names = [field.name for field in fields]
+    listed = " and ".join(names)
+    if (body.inputs is None) == (body.texts is None):
+        raise BadInput(
+            [
+                FieldProblem(
+                    "inputs", None, "must be set, and texts must not be", f"Send inputs with the field {listed}."
+                )
+            ]
+        )
+    if body.texts is not None and len(names) > 1:
+        what = f"has one text for each input, but this run's inputs have the fields {listed}"
+        raise BadInput([FieldProblem("texts", None, what, "Use inputs.")])
+    at = "inputs" if body.texts is None else "texts"
+    inputs = body.inputs if body.inputs is not None else [{names[0]: text} for text in body.texts or []]
+    problems = []
+    for index, one in enumerate(inputs):
+        unknown = [name for name in one if name not in names]
+        problems += [
+            FieldProblem(f"inputs.{index}.{name}", one[name], "is not a field of this run's inputs", f"Use {listed}.")
+            for name in unknown
+        ]
+        for field in fields:
+            if field.is_required and not one.get(field.name, "").strip():
+                where = f"texts.{index}" if at == "texts" else f"inputs.{index}.{field.name}"
+                problems.append(
+                    FieldProblem(where, one.get(field.name), "is blank", "Enter some words, or remove the input.")
+                )
     if problems:
         raise BadInput(problems)
-
-
-def _check_task(run: Run) -> None:
-    why_not = RunConfig.stored(run.config).task.why_no_predictions()
-    if why_not is not None:
-        raise InvalidTransition(
-            f"Run {run.id} {why_not}.",
-            "Load the exported adapter in a script.",
-        )
+    return [{name: one.get(name, "") for name in names} for one in inputs]

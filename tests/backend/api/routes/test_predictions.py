@@ -90,20 +90,21 @@ def test_an_answer_has_what_the_job_has_found(
     launch()
     run_id = with_result(server.settings, engine)
     prediction_id = ask(api, run_id, ["a film"]).json()["id"]
-    guess: JsonValue = {"label": "good", "probabilities": {"good": 0.75, "bad": 0.25}}
-    items: JsonValue = [{"text": "a film", "base": guess, "tuned": guess}]
+    guess: dict[str, JsonValue] = {"label": "good", "probabilities": {"good": 0.75, "bad": 0.25}}
+    items: JsonValue = [{"text": "a film", "base": guess, "tuned": guess}]  # as an earlier version stores them
     with writing(engine) as session:
         claimed = jobs.claim_next(session, worker="w", kinds=["predict"], lease_s=30, now=3)
         assert claimed is not None
         jobs.finish(session, claimed, {"items": items, "note": "Text 1 was cut."}, now=4)
     found = api.get(f"/api/v1/runs/{run_id}/predictions/{prediction_id}").json()
+    read = {"kind": "class", **guess}
     assert found == {
         "id": prediction_id,
         "run_id": run_id,
         "attempt": 1,
         "status": "done",
         "texts": ["a film"],
-        "items": items,
+        "items": [{"inputs": {}, "text": "a film", "base": read, "tuned": read}],
         "note": "Text 1 was cut.",
         "message": None,
         "next_step": None,
@@ -132,7 +133,7 @@ def test_texts_that_cannot_be_predicted_are_named(
     assert error["next_step"]
 
 
-def test_a_run_without_a_result_or_with_pairs_of_texts_is_refused(
+def test_a_run_without_a_result_is_refused(
     api: httpx.Client, launch: Callable[..., str], server: Server, engine: Engine
 ) -> None:
     run_id = launch()
@@ -142,12 +143,35 @@ def test_a_run_without_a_result_or_with_pairs_of_texts_is_refused(
     assert early.json()["next_step"] == "Wait until it is done."
     api.post(f"/api/v1/runs/{run_id}/stop")
     assert ask(api, run_id, ["a film"]).json()["next_step"].startswith("Resume it")
+
+
+def test_an_input_has_a_text_for_each_column(
+    api: httpx.Client, launch: Callable[..., str], server: Server, engine: Engine
+) -> None:
     rows = "".join(f"a{number},b{number},{'yes' if number % 2 else 'no'}\n" for number in range(40))
     (server.settings.datasets_dir / "pairs.csv").write_text(f"premise,hypothesis,label\n{rows}")
     launch(config=config_with(**{"data.id": "local:pairs", "data.text_columns": ["premise", "hypothesis"]}))
-    pairs = ask(api, with_result(server.settings, engine), ["a film"])
-    assert pairs.status_code == 409
-    assert "pairs of texts (premise and hypothesis)" in pairs.json()["detail"]
+    run_id = with_result(server.settings, engine)
+    url = f"/api/v1/runs/{run_id}/predictions"
+    form = api.get(url).json()
+    assert [field["name"] for field in form["fields"]] == ["premise", "hypothesis"]
+    pair = {"hypothesis": "It rains.", "premise": "Rain falls."}
+    asked = api.post(url, json={"inputs": [pair]})
+    assert asked.status_code == 202, asked.text
+    found = api.get(f"{url}/{asked.json()['id']}").json()
+    assert found["texts"] == ["Rain falls. | It rains."]
+    refused = {
+        "texts": {"texts": ["a film"]},
+        "inputs": {},
+        "inputs.0.hypothesis": {"inputs": [pair | {"hypothesis": " "}]},
+        "inputs.1.premise": {"inputs": [pair, {"hypothesis": "It rains."}]},
+        "inputs.0.label": {"inputs": [pair | {"label": "yes"}]},
+    }
+    for field, body in refused.items():
+        answer = api.post(url, json=body)
+        assert answer.status_code == 422, (field, answer.text)
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+        assert all(error["next_step"] for error in answer.json()["errors"])
 
 
 def test_without_a_broker_a_prediction_still_waits(catalogue: Settings, serve: Callable[..., Server]) -> None:

@@ -1,6 +1,6 @@
 """Job `predict`: the predictions of a finished run's model and of its base model for texts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.changed_inputs import check_model
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, InputsChanged
-from rankscope.contract.predictions import PredictionItem, PredictPayload, PredictResult
+from rankscope.contract.predictions import PredictionItem, PredictPayload, PredictResult, as_one_text
 from rankscope.contract.stored import Payload
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
@@ -25,7 +25,7 @@ from rankscope_worker.database_retries import DATABASE_ERRORS
 
 
 def run(settings: Settings, payload: Payload, _report: Callable[[float], None]) -> Payload:
-    """Returns the predictions of both models for the texts."""
+    """Returns the predictions of both models for the inputs."""
     request = PredictPayload.model_validate(payload)
     engine = create_engine(settings.resolved_database_url)
     with reading(engine) as session:
@@ -33,11 +33,13 @@ def run(settings: Settings, payload: Payload, _report: Callable[[float], None]) 
         config, labels = RunConfig.stored(run.config), list(run.environment.get("labels", []))
         artifact = settings.attempt_dir(run.id, request.attempt) / str(run.artifact)
         launched_with = run.environment.get("model_fingerprint")
-    if not labels:
+    if config.task.head_outputs(labels) == 0:
         raise CannotLoad("The run has no list of classes.")
     model = Catalog(settings).model(config.model.id)
     check_model(model, launched_with)
-    items, note = predict(config, labels, model.folder, artifact, request.texts)
+    name = config.task.inputs()[0].name
+    inputs = request.inputs or [{name: text} for text in request.texts]
+    items, note = predict(config, labels, model.folder, artifact, inputs)
     return PredictResult(items=items, note=note).model_dump()
 
 
@@ -86,9 +88,9 @@ def _loading(what: str) -> Iterator[None]:
 
 
 def predict(
-    config: RunConfig, labels: list[str], model_folder: Path, artifact: Path, texts: list[str]
+    config: RunConfig, labels: list[str], model_folder: Path, artifact: Path, inputs: Sequence[dict[str, str]]
 ) -> tuple[list[PredictionItem], str | None]:
-    """What the base model and the result in `artifact` predict for each text, with notes.
+    """What the base model and the result in `artifact` predict for each input, with notes.
 
     Both are computed in float32, on the CPU, with the tokenizer and the text length of the training.
     """
@@ -101,17 +103,18 @@ def predict(
         base = load_model(model_folder, config.model.id, task.head(), tokenizer)
     encoder = TextEncoder(tokenizer, base.model, config.training.max_length)
     counts = Counts()
-    encoded = encoder.encode([texts], lambda row: f"Text {row + 1}", counts)
-    before = task.answer(base.model, tokenizer, encoded)
+    encoded = task.encode_inputs(inputs, encoder, counts)
+    before = task.answer(base.model, tokenizer, encoded, inputs)
     with _loading("The run's result"):
         tuned: nn.Module = (
             load_model(artifact, config.model.id, task.head(), tokenizer).model
             if config.method.artifact == "model"
             else PeftModel.from_pretrained(base.model, str(artifact))
         )
-    after = task.answer(tuned, tokenizer, encoded)
+    after = task.answer(tuned, tokenizer, encoded, inputs)
     items = [
-        PredictionItem(text=text, base=one, tuned=other) for text, one, other in zip(texts, before, after, strict=True)
+        PredictionItem(inputs=one, text=as_one_text(one), base=guess, tuned=other)
+        for one, guess, other in zip(inputs, before, after, strict=True)
     ]
     return items, _note(base.has_new_head, counts, encoder.max_length)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from datasets import Dataset, disable_progress_bars
 
+from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import UnusableModel
@@ -29,35 +30,49 @@ class TokenizedSplit:
     notices: list[Notice]
 
 
-def tokenized(
-    split: Split, encoder: TextEncoder, max_length: int, targets: Callable[[Mapping[str, str]], Mapping[str, Any]]
-) -> TokenizedSplit:
-    """Returns the rows of both sides as token ids, truncated to `max_length` or the model's limit, with their `targets`.
+class Batch(NamedTuple):
+    """Some rows of one side."""
 
-    Not padded: a collator pads each batch to its longest row. Raises UnusableText or UnusableModel, naming the row.
+    rows: list[Row]
+    """Only the text columns and the target."""
+    indices: list[int]
+    """Of the rows in their side."""
+    name: Callable[[int], str]
+    """Names a row of the batch for an error."""
+
+    def texts(self, columns: Sequence[str]) -> list[list[str]]:
+        return [[row[column] for row in self.rows] for column in columns]
+
+
+def tokenized(
+    split: Split, encoder: TextEncoder, max_length: int, encode: Callable[[Batch, Counts], dict[str, Any]]
+) -> TokenizedSplit:
+    """Returns the rows of both sides as `encode` returns them: token ids, targets and what an evaluation needs, as columns.
+
+    Truncated to `max_length` or the model's limit, and not padded: a collator pads each batch to its longest row.
+    A row may give several encoded ones. Raises UnusableText or UnusableModel, naming the row.
     """
     disable_progress_bars()
     counts = Counts()
 
-    def make(rows: Sequence[Mapping[str, str]], side: str) -> Dataset:
-        columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in split.text_columns}
+    used = [*split.text_columns, *([split.target_column] if split.target_column is not None else [])]
 
-        def encode(batch: Mapping[str, list[str]], indices: list[int]) -> dict[str, Any]:
-            return encoder.encode(
-                [batch[name] for name in split.text_columns], lambda row: _row_name(split, side, indices[row]), counts
-            )
+    def make(rows: Sequence[Row], side: str) -> Dataset:
+        columns: dict[str, list[str]] = {name: [row[name] for row in rows] for name in used}
 
-        tokens = Dataset.from_dict(columns).map(
-            encode,
+        def encode_some(batch: Mapping[str, list[str]], indices: list[int]) -> dict[str, Any]:
+            some = [
+                dict(zip(used, values, strict=True)) for values in zip(*(batch[name] for name in used), strict=True)
+            ]
+            return encode(Batch(some, indices, lambda row: _row_name(split, side, indices[row])), counts)
+
+        return Dataset.from_dict(columns).map(
+            encode_some,
             batched=True,
             with_indices=True,
-            remove_columns=split.text_columns,
+            remove_columns=used,
             new_fingerprint=side,  # otherwise the function is pickled to compute one
         )
-        found = [targets(row) for row in rows]
-        for name in found[0]:
-            tokens = tokens.add_column(name, [target[name] for target in found])
-        return tokens
 
     train, evaluation = make(split.train, "training"), make(split.evaluation, "evaluation")
     _check_unknown(counts)

@@ -46,7 +46,7 @@ class TextEncoder:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int) -> None:
         limit = max_tokens(model)
         self.max_length = max_length if limit is None else min(max_length, limit)
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         accepted = set(inspect.signature(model.forward).parameters)
         # A generic tokenizer adds them for every model: GPT-2 would add a word's embedding for each, and RoBERTa has only one.
         if getattr(model.config, "type_vocab_size", 2 * (model.config.model_type == "xlnet")) < 2:
@@ -85,7 +85,7 @@ class TextEncoder:
         return encoded
 
     def _tokenized(self, columns: Sequence[Sequence[str]]) -> dict[str, Any]:
-        found = self._tokenizer(
+        found = self.tokenizer(
             *(list(column) for column in columns),
             truncation=True,
             max_length=self.max_length,

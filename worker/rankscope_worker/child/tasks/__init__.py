@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from rankscope.contract.tasks import Task
-from rankscope_worker.child.tasks.task import NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
 from rankscope_worker.child.tasks.text_classification import TextClassification
 
 TRAINED: Mapping[str, Callable[[Task, Sequence[str]], TrainedTask]] = {
@@ -16,4 +16,4 @@ def trained_task(options: Task, labels: Sequence[str]) -> TrainedTask:
     return TRAINED[options.name](options, labels)
 
 
-__all__ = ["TRAINED", "NotFinite", "TrainedTask", "trained_task"]
+__all__ = ["TRAINED", "Evaluation", "NotFinite", "TrainedTask", "trained_task"]

@@ -1,15 +1,18 @@
 """TrainedTask: the task-specific part of a training. Everything else is the same for all tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from torch import nn
-from transformers import EvalPrediction, PreTrainedTokenizerBase
+from datasets import Dataset
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
+from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess
 from rankscope_worker.child.loading.data import TokenizedSplit
-from rankscope_worker.child.loading.encoding import TextEncoder
+from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import Head
 
 
@@ -17,8 +20,23 @@ class NotFinite(ValueError):
     """A model's outputs are NaN or infinite."""
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of all evaluation rows."""
+
+    outputs: Any
+    """The model's outputs as `kept_outputs` returned them, as one array or a tuple of arrays, padded with -100."""
+    targets: Any
+    """The encoded columns that `label_names` names, padded with -100; None if the rows have none."""
+    encoded: Dataset
+    """The rows as `encode` returned them, in the order of the outputs, with all their columns."""
+    rows: Sequence[Row]
+    """The rows of the data set."""
+    tokenizer: PreTrainedTokenizerBase
+
+
 class TrainedTask(Protocol):
-    """Created from the run's `task` and the labels of its data, in their fixed order.
+    """Created from the run's `task` and the labels of its data, in their fixed order; used for one training.
 
     The part of a task without torch, with its columns and metrics, is in `rankscope.contract.tasks`.
     """
@@ -30,15 +48,41 @@ class TrainedTask(Protocol):
 
     def head(self) -> Head:
         """Returns the head, with its model class and settings, for `load_model`."""
+        ...
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
         """Returns token ids and targets of both sides. Raises UnusableText or UnusableModel with the row."""
+        ...
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
-        """Returns a function that makes a padded batch of rows."""
+        """Returns a function that makes a padded batch of rows, without the columns that the model doesn't take."""
+        ...
 
-    def metrics(self, prediction: EvalPrediction) -> dict[str, float]:
+    def kept_outputs(self, outputs: Any, targets: Any) -> Tensor | tuple[Tensor, ...]:  # noqa: ARG002
+        """Returns what an evaluation keeps of a batch's outputs: those of all rows are in memory at its end."""
+        kept: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
+        return kept
+
+    def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         """Returns the metrics of an evaluation, without the loss, under the names of the contract without `eval_`."""
+        ...
 
-    def answer(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, encoded: dict[str, Any]) -> list[Guess]:
-        """Returns a model's prediction for each text ("Try it"). Raises NotFinite."""
+    def encode_inputs(
+        self, inputs: Sequence[Mapping[str, str]], encoder: TextEncoder, counts: Counts
+    ) -> dict[str, Any]:
+        """Returns the token ids of inputs of "Try it", by the names of `Task.inputs`; not padded. Raises UnusableText."""
+        return encoder.encode(
+            [list(texts) for texts in zip(*(one.values() for one in inputs), strict=True)],
+            lambda row: f"Text {row + 1}",
+            counts,
+        )
+
+    def answer(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        encoded: dict[str, Any],
+        inputs: Sequence[Mapping[str, str]],
+    ) -> list[Guess]:
+        """Returns a model's prediction for each input ("Try it"); `encoded` is from `encode_inputs`. Raises NotFinite."""
+        ...

@@ -11,23 +11,22 @@ from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoModelForSequenceClassification,
     DataCollatorWithPadding,
-    EvalPrediction,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
 )
 
 from rankscope.catalog.data.splits import Split
-from rankscope.contract.predictions import Guess
+from rankscope.contract.predictions import ClassGuess, Guess
 from rankscope.contract.tasks import Task
-from rankscope_worker.child.loading.data import TokenizedSplit, tokenized
-from rankscope_worker.child.loading.encoding import TextEncoder
+from rankscope_worker.child.loading.data import Batch, TokenizedSplit, tokenized
+from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import NotFinite
+from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
 
 IntArray = npt.NDArray[np.integer]
 
 
-class TextClassification:
+class TextClassification(TrainedTask):
     peft_type = "SEQ_CLS"
     label_names: Sequence[str] = ("labels",)
 
@@ -49,27 +48,38 @@ class TextClassification:
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
         numbers = {label: number for number, label in enumerate(split.labels)}
-        return tokenized(split, encoder, max_length, lambda row: {"labels": numbers[row[split.target_column]]})
+
+        def encode(batch: Batch, counts: Counts) -> dict[str, Any]:
+            found = encoder.encode(batch.texts(split.text_columns), batch.name, counts)
+            return found | {"labels": [numbers[row[str(split.target_column)]] for row in batch.rows]}
+
+        return tokenized(split, encoder, max_length, encode)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
         collator: Callable[[list[Any]], Mapping[str, Any]] = DataCollatorWithPadding(tokenizer)
         return collator
 
-    def metrics(self, prediction: EvalPrediction) -> dict[str, float]:
+    def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         """Accuracy and Matthews' correlation from logits (rows, classes) and labels (rows,), using only numpy."""
-        logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-        guesses, labels = np.asarray(logits).argmax(axis=-1), np.asarray(prediction.label_ids)
-        return {"accuracy": float(np.mean(guesses == labels)), "mcc": matthews(guesses, labels, np.shape(logits)[-1])}
+        guesses, labels = evaluation.outputs.argmax(axis=-1), evaluation.targets
+        classes = evaluation.outputs.shape[-1]
+        return {"accuracy": float(np.mean(guesses == labels)), "mcc": matthews(guesses, labels, classes)}
 
     @torch.inference_mode()
-    def answer(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, encoded: dict[str, Any]) -> list[Guess]:
+    def answer(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        encoded: dict[str, Any],
+        inputs: Sequence[Mapping[str, str]],  # noqa: ARG002
+    ) -> list[Guess]:
         model.eval()
-        inputs = tokenizer.pad(encoded, return_tensors="pt")
-        probabilities = torch.softmax(model(**inputs).logits.double(), dim=-1)
+        batch = tokenizer.pad(encoded, return_tensors="pt")
+        probabilities = torch.softmax(model(**batch).logits.double(), dim=-1)
         if not torch.isfinite(probabilities).all():
             raise NotFinite("The model's outputs are NaN; the training has diverged.")
         return [
-            Guess(
+            ClassGuess(
                 label=self._labels[int(row.argmax())],
                 probabilities=dict(zip(self._labels, row.tolist(), strict=True)),
             )

@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Progress, SimpleGrid, Stack, Text, Textarea } from "@mantine/core";
+import { Alert, Button, Group, Skeleton, Stack, Text, Textarea } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { http, unwrap } from "@/api/client";
@@ -6,19 +6,30 @@ import type { Prediction, RunDetail } from "@/api/types";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { ApiText } from "@/components/text/ApiText";
+import { Guesses } from "./Guesses";
 
-const mostCharacters = 5000;
 const pollMs = 700;
+/** In the box for several inputs, one per line. */
+const mostCharacters = 5000;
 
-/** Predictions of the base model and the fine-tuned model for texts that you enter. */
+type Input = Record<string, string>;
+
+/** Predictions of the base model and the fine-tuned model for inputs that you enter. */
 export default function TryTab({ run }: { run: RunDetail }) {
-  const [text, setText] = useState("");
+  const [typed, setTyped] = useState<Input>({});
+  const form = useQuery({
+    queryKey: ["run", run.id, "prediction-form"],
+    queryFn: ({ signal }) =>
+      unwrap(http.GET("/api/v1/runs/{run_id}/predictions", { signal, params: { path: { run_id: run.id } } })),
+    enabled: Boolean(run.artifact),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   const ask = useMutation({
-    mutationFn: (texts: string[]) =>
+    mutationFn: (inputs: Input[]) =>
       unwrap(
         http.POST("/api/v1/runs/{run_id}/predictions", {
           params: { path: { run_id: run.id } },
-          body: { texts },
+          body: { inputs },
         }),
       ),
   });
@@ -45,32 +56,47 @@ export default function TryTab({ run }: { run: RunDetail }) {
   }
   const isBusy =
     ask.isPending || (id !== undefined && (answer.data?.status ?? "waiting") in { waiting: 1, running: 1 });
+  if (form.error)
+    return (
+      <ErrorState title="Could not load the fields" error={form.error} onRetry={() => void form.refetch()} />
+    );
+  if (!form.data) return <Skeleton height={220} />;
+  const { fields, most_inputs, most_characters } = form.data;
+  const [first] = fields;
+  const isByLine = fields.length === 1 && first !== undefined && !first.is_long;
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
-    ask.mutate(
-      text
-        .split("\n")
-        .map((line) => line.trim())
-        .filter(Boolean),
-    );
+    ask.mutate(isByLine ? linesOf(typed[first.name] ?? "").map((line) => ({ [first.name]: line })) : [typed]);
   };
+  const isComplete = fields.every((field) => !field.is_required || typed[field.name]?.trim());
   return (
     <Stack gap="md">
-      <Panel title="Try it" note="One text per line, up to eight. A worker loads the model for each request.">
+      <Panel
+        title="Try it"
+        note={`${isByLine ? `One text per line, up to ${most_inputs}. ` : ""}A worker loads the model for each request.`}
+      >
         <form onSubmit={onSubmit}>
-          <Textarea
-            aria-label="Text"
-            placeholder="A text like those in the data set"
-            autosize
-            minRows={3}
-            maxRows={10}
-            maxLength={mostCharacters}
-            value={text}
-            onChange={(event) => setText(event.currentTarget.value)}
-            data-testid="try-text"
-          />
+          <Stack gap="xs">
+            {fields.map((field, index) => (
+              <Textarea
+                key={field.name}
+                {...(isByLine ? { "aria-label": "Text" } : { label: field.title })}
+                placeholder={isByLine ? "A text like those in the data set" : ""}
+                autosize
+                minRows={isByLine || field.is_long ? 3 : 1}
+                maxRows={10}
+                maxLength={isByLine ? mostCharacters : most_characters}
+                value={typed[field.name] ?? ""}
+                onChange={(event) => {
+                  const { value } = event.currentTarget;
+                  setTyped((before) => ({ ...before, [field.name]: value }));
+                }}
+                data-testid={index === 0 ? "try-text" : `try-text-${index}`}
+              />
+            ))}
+          </Stack>
           <Group mt="xs" gap="md">
-            <Button type="submit" disabled={!text.trim()} loading={isBusy} data-testid="try-run">
+            <Button type="submit" disabled={!isComplete} loading={isBusy} data-testid="try-run">
               Compare both models
             </Button>
             <Text size="xs" c="dimmed" role="status">
@@ -91,15 +117,18 @@ export default function TryTab({ run }: { run: RunDetail }) {
   );
 }
 
+const linesOf = (text: string): string[] =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+
 function Answers({ answer }: { answer: Prediction }) {
   return (
     <Stack gap="md" data-testid="try-answers">
       {answer.items.map((item, index) => (
         <Panel key={`${index}-${item.text}`} title={item.text} order={3}>
-          <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="lg">
-            <Side name="Base model" side={item.base} />
-            <Side name="Fine-tuned" side={item.tuned} />
-          </SimpleGrid>
+          <Guesses item={item} />
         </Panel>
       ))}
       {answer.note ? (
@@ -108,31 +137,5 @@ function Answers({ answer }: { answer: Prediction }) {
         </Text>
       ) : null}
     </Stack>
-  );
-}
-
-function Side({ name, side }: { name: string; side: Prediction["items"][number]["base"] }) {
-  return (
-    <div>
-      <Text size="xs" c="dimmed">
-        {name}
-      </Text>
-      <Text fw={600} mb={6}>
-        {side.label}
-      </Text>
-      <Stack gap={4}>
-        {Object.entries(side.probabilities).map(([label, share]) => (
-          <Group key={label} gap="xs" wrap="nowrap">
-            <Text size="xs" w={90} className="clip" title={label}>
-              {label}
-            </Text>
-            <Progress value={100 * share} flex={1} aria-label={`${name}: ${label}`} />
-            <Text size="xs" w={48} ta="right" className="numbers">
-              {(100 * share).toFixed(1)} %
-            </Text>
-          </Group>
-        ))}
-      </Stack>
-    </div>
   );
 }
