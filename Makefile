@@ -11,7 +11,7 @@ PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html fr
 
 .PHONY: setup run dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-python test-page test-browser screenshots faults
-.PHONY: bench bench-method bench-dispatch bench-live bench-limits bench-learning openapi recordings clean help
+.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-learning openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and print a link to open (ARGS='--port 9000')"
@@ -141,6 +141,10 @@ bench-method: $(STAMPS)/dev
 # Operators that a step dispatches: no noise, no GPU, half a minute.
 bench-dispatch: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.dispatch $(ARGS)
+
+# Needs a GPU: half an hour for all three models. ARGS=--cpu-smoke tries the command without one. Not part of `bench`.
+bench-gpu: $(STAMPS)/dev
+	$(BIN)/python -m tests.bench.gpu $(ARGS)
 
 # The trackers to compare with are in a separate environment, because of their dependencies.
 $(STAMPS)/trackers:

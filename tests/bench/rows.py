@@ -23,15 +23,18 @@ class Row:
     against: str
     machine: str
     date: str
+    smoke: bool = False
 
 
 class Rows:
     """Prints each figure when it is added; `store` appends the new ones to the results of benchmark `name`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, device: str = "", *, smoke: bool = False) -> None:
+        """`device`: what it ran on, if not on the CPU. `smoke`: a trial run, whose figures have no meaning or limit."""
         self.path = RESULTS / f"{name}.jsonl"
         self.rows: list[Row] = []
-        self._machine = machine()
+        self._smoke = smoke
+        self._machine = f"{device}, {machine()}" if device else machine()
         self._date = datetime.now(UTC).date().isoformat()
 
     def at_most(self, figure: str, value: float, limit: float, unit: str, against: str) -> None:
@@ -44,6 +47,8 @@ class Rows:
         self._add(figure, value, unit, None, None, against)
 
     def store(self) -> None:
+        if self._smoke:
+            raise RuntimeError("The figures of a trial run are not stored.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.writelines(f"{_line(row)}\n" for row in self.rows)
@@ -52,6 +57,8 @@ class Rows:
     def _add(
         self, figure: str, value: float, unit: str, limit: float | None, passes: bool | None, against: str
     ) -> None:
+        if self._smoke:
+            limit = passes = None
         # Compared in full precision, shown with five digits, so that rounding can't hide a value above its limit.
         row = Row(
             figure,
@@ -62,6 +69,7 @@ class Rows:
             against,
             self._machine,
             self._date,
+            self._smoke,
         )
         self.rows.append(row)
         print(_line(row), flush=True)
@@ -77,4 +85,7 @@ def machine() -> str:
 
 
 def _line(row: Row) -> str:
-    return json.dumps(asdict(row))
+    shown = asdict(row)
+    if not row.smoke:
+        del shown["smoke"]
+    return json.dumps(shown)

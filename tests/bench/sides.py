@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 from transformers import RobertaConfig, RobertaForSequenceClassification, Trainer, TrainingArguments
 
 from dynamic_rank import DynamicRankCallback, RankAllocator, RankMethod, Snapshot, create_method, make_trainer_class
@@ -32,11 +33,12 @@ class Size:
 
 @dataclass(frozen=True)
 class Base:
-    """The model that a side adapts, its batch, and the task type of PEFT."""
+    """The model that a side adapts, its batch, and the task type of PEFT. Both are made on `device`."""
 
     model: Callable[[], nn.Module]
     batch: dict[str, Tensor]
     task_type: str = "SEQ_CLS"
+    device: str = "cpu"
 
 
 QUICK = Size(layers=2, hidden=64, vocabulary=500, batch=2, length=16, warmup=1, pairs=5, slow_pairs=5)
@@ -55,32 +57,24 @@ class Side:
         *,
         reports: bool,
         snapshot_every: int = 1,
+        bf16: bool = False,
     ) -> None:
         """`reports`: a snapshot is packed every `snapshot_every` steps. A LoRA without costs as much as PEFT alone."""
-        torch.manual_seed(0)
-        self.method: RankMethod = create_method(key, options)
-        model = self.method.prepare(base.model(), base.task_type)
-        self.method.initialize([base.batch])
-        callbacks = self.method.callbacks(_pack if reports else None, snapshot_every)
-        arguments = TrainingArguments(
-            output_dir=folder,
-            max_steps=max_steps,
-            learning_rate=1e-4,
-            weight_decay=0.01,
-            warmup_steps=0.06,
-            max_grad_norm=1.0,
-            use_cpu=True,
-            report_to=[],
-            disable_tqdm=True,
+        self.method, trainer = make_trainer(
+            key, options, base, max_steps, folder, reports=reports, snapshot_every=snapshot_every, bf16=bf16
         )
-        self.trainer = make_trainer_class(Trainer)(model=model, args=arguments, method=self.method, callbacks=callbacks)
-        self.model: nn.Module = model
-        self.inputs = base.batch
-        self.trainer.create_optimizer_and_scheduler(max_steps)
-        self.trainer.state.max_steps = max_steps
-        self.trainer.current_gradient_accumulation_steps = 1
-        self.trainer.callback_handler.optimizer = self.trainer.optimizer
-        self.trainer.callback_handler.lr_scheduler = self.trainer.lr_scheduler
+        self._begin(trainer, base.batch)
+
+    def _begin(self, trainer: Any, batch: dict[str, Tensor]) -> None:
+        """Do what Trainer does before its loop."""
+        self.trainer, self.inputs = trainer, batch
+        # With bf16, this adds autocast to the forward pass.
+        self.model: nn.Module = trainer.accelerator.prepare_model(trainer.model) if trainer.args.bf16 else trainer.model
+        trainer.create_optimizer_and_scheduler(trainer.args.max_steps)
+        trainer.state.max_steps = trainer.args.max_steps
+        trainer.current_gradient_accumulation_steps = 1
+        trainer.callback_handler.optimizer = trainer.optimizer
+        trainer.callback_handler.lr_scheduler = trainer.lr_scheduler
         self._tell("on_train_begin")
 
     @property
@@ -112,6 +106,13 @@ class Side:
     def peak_bytes(self) -> int:
         """Peak memory of this side's tensors during a step: weights, optimizer, gradients, activations."""
         standing = _allocated([*self.model.parameters(), *self.model.buffers(), *self._states(self.model.parameters())])
+        if self.inputs["input_ids"].is_cuda:
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            self.step()
+            torch.cuda.synchronize()
+            return standing + torch.cuda.max_memory_allocated() - before
         activities = [torch.profiler.ProfilerActivity.CPU]
         with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
             self.step()
@@ -129,6 +130,65 @@ class Side:
     def _tell(self, event: str) -> None:
         trainer = self.trainer
         trainer.control = getattr(trainer.callback_handler, event)(trainer.args, trainer.state, trainer.control)
+
+
+class Repeated(Dataset[dict[str, Tensor]]):
+    """The rows of one batch again and again, enough for `steps` steps."""
+
+    def __init__(self, batch: dict[str, Tensor], steps: int) -> None:
+        self._rows = {name: tensor.cpu() for name, tensor in batch.items()}
+        self._count = len(batch["input_ids"])
+        self._steps = steps
+
+    def __len__(self) -> int:
+        return self._count * self._steps
+
+    def __getitem__(self, row: int) -> dict[str, Tensor]:
+        return {name: tensor[row % self._count] for name, tensor in self._rows.items()}
+
+
+def make_trainer(
+    key: str,
+    options: dict[str, Any],
+    base: Base,
+    max_steps: int,
+    folder: str,
+    *,
+    reports: bool,
+    snapshot_every: int = 1,
+    bf16: bool = False,
+) -> tuple[RankMethod, Any]:
+    """The method and its Trainer, which repeats the batch."""
+    torch.manual_seed(0)
+    method: RankMethod = create_method(key, options)
+    model = method.prepare(base.model(), base.task_type)
+    method.initialize([base.batch])
+    trainer = make_trainer_class(Trainer)(
+        model=model,
+        args=arguments(base, max_steps, folder, bf16=bf16),
+        method=method,
+        train_dataset=Repeated(base.batch, max_steps),
+        callbacks=method.callbacks(_pack if reports else None, snapshot_every),
+    )
+    return method, trainer
+
+
+def arguments(base: Base, max_steps: int, folder: str, *, bf16: bool = False) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=folder,
+        max_steps=max_steps,
+        per_device_train_batch_size=len(base.batch["input_ids"]),
+        learning_rate=1e-4,
+        weight_decay=0.01,
+        warmup_steps=0.06,
+        max_grad_norm=1.0,
+        bf16=bf16,
+        use_cpu=base.device == "cpu",
+        dataloader_pin_memory=False,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+    )
 
 
 def packed(snapshot: Snapshot) -> bytes:
