@@ -1,20 +1,23 @@
 """The supervising side without processes: what an end means, what a child is given."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from kombu.message import Message
 
 from rankscope.contract.batch import smaller_batch
 from rankscope.contract.status import RunStatus
 from rankscope.settings import Settings
 from rankscope_worker.child.tasks.text_classification import matthews
 from rankscope_worker.exit_report import EndNote, ExitCode, read_note, write_note
-from rankscope_worker.host.celery_app import make_celery
+from rankscope_worker.host.celery_app import QUEUE, Nudger, make_celery, own_queue
 from rankscope_worker.host.endings import StopOrigin, classify, last_error_line
 from rankscope_worker.host.gpus import Gpu
 from rankscope_worker.host.supervisor import child_environment
+from tests.conftest import Broker
 
 CONFIG: dict[str, Any] = {"training": {"batch_size": 16, "gradient_accumulation": 1}}
 GPU = Gpu(2, "GPU-c", "NVIDIA H100", 81559 << 20, 5 << 20)
@@ -133,6 +136,30 @@ def test_celery_never_redelivers_a_message(tmp_path: Path) -> None:
     assert (conf.task_acks_late, conf.worker_prefetch_multiplier, conf.worker_disable_prefetch) == (False, 1, True)
     assert conf.broker_connection_max_retries is None
     assert conf.broker_transport_options["visibility_timeout"] == 7 * 24 * 3600
+
+
+@pytest.mark.parametrize("queue", [QUEUE, own_queue("w")])
+def test_a_message_whose_acknowledgement_is_lost_does_not_block_the_next(
+    tmp_path: Path, own_broker: Broker, queue: str
+) -> None:
+    settings = Settings(data_dir=tmp_path, broker_url=own_broker.url)
+    app = make_celery(settings, own_queue("w"))
+    app.amqp.queues.select([queue])
+    received = []
+    with app.connection_for_read() as connection:
+
+        def receive(message: Message) -> None:
+            own_broker.stop()
+            message.ack_log_error(logging.getLogger(), connection.connection_errors)  # type: ignore[no-untyped-call]
+            received.append(message)
+
+        consumer = app.amqp.TaskConsumer(connection.default_channel, on_message=receive)
+        consumer.qos(prefetch_count=1)
+        consumer.consume()
+        Nudger(settings, queue, timeout_s=5.0).nudge()
+        connection.drain_events(timeout=30)
+        assert len(received) == 1
+        assert consumer.channel.qos.can_consume()
 
 
 def test_matthews_equals_the_formula_for_two_classes_and_is_zero_for_one_guess() -> None:

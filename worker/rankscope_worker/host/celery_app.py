@@ -4,6 +4,7 @@ import logging
 
 from celery import Celery
 from celery.signals import setup_logging
+from kombu.entity import Queue
 from kombu.exceptions import KombuError
 
 from rankscope.settings import Settings
@@ -20,11 +21,14 @@ def own_queue(worker: str) -> str:
     return f"{QUEUE}.{worker}"
 
 
-def make_celery(settings: Settings) -> Celery:
+def make_celery(settings: Settings, own: str | None = None) -> Celery:
     """Returns a Celery application without result backend, events or gossip.
 
-    It uses early acknowledgement and no prefetch: late acknowledgement with Redis's visibility timeout would run every task
-    over an hour twice, and prefetch duplicates a message in a busy worker. A lost message costs one heartbeat.
+    It uses no acknowledgement and no prefetch: with late acknowledgement, Redis's visibility timeout would run every task
+    over an hour twice, an acknowledgement that a broken connection loses would keep the worker from taking another message,
+    and prefetch duplicates a message in a busy worker. A lost message costs one heartbeat.
+
+    `own`: the queue that only this worker reads.
     """
     app = Celery("rankscope", broker=settings.broker_url, set_as_current=False)
     app.conf.update(
@@ -36,6 +40,7 @@ def make_celery(settings: Settings) -> Celery:
         task_acks_late=False,
         task_default_queue=QUEUE,
         task_ignore_result=True,
+        task_queues=[Queue(name, no_ack=True) for name in (QUEUE, own) if name],  # type: ignore[no-untyped-call]
         task_serializer="json",
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_disable_prefetch=True,

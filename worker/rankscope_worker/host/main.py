@@ -105,7 +105,7 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
         settings=settings,
         engine=engine,
         doorbell=Doorbell(settings.broker_url),
-        celery=make_celery(settings),
+        celery=make_celery(settings, own_queue(name)),
         nudger=Nudger(settings, own_queue(name)),
         slots=slots or len(gpus) * settings.max_runs_per_gpu or 1,
         gpus=gpus,
