@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from rankscope.contract.jobs import PREDICT
 from rankscope.store import jobs
 from rankscope.store.database.engine import create_engine, reading
+from tests.faults.orders import hooked, order
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -35,7 +36,9 @@ LONG = DYNAMIC | {"training": DYNAMIC["training"] | {"max_steps": 1_000_000, "ev
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack") / "data", lease_s=6, hardware_every_s=0.5)
+    folder = tmp_path_factory.mktemp("stack")
+    stack = Stack(folder / "data", lease_s=6, hardware_every_s=0.5)
+    stack.environment |= hooked(folder / "faults")
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     without_head(make_tiny_bert(stack.settings.models_dir / "tiny-body"))
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
@@ -62,6 +65,12 @@ def api(stack: Stack) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=f"{stack.url}/api/v1", headers=headers, timeout=20, verify=False) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def run(stack: Stack) -> dict[str, Any]:
+    """A finished run with an adapter."""
+    return finished(stack, DYNAMIC)
 
 
 def finished(stack: Stack, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -108,8 +117,9 @@ def assert_says(items: list[dict[str, Any]], which: str, expected: list[dict[str
 
 
 @pytest.mark.timeout(900)  # three short trainings and four answers, each with an import of torch
-def test_base_and_tuned_predictions_equal_those_of_peft_and_transformers(stack: Stack, api: httpx.Client) -> None:
-    run = finished(stack, DYNAMIC)
+def test_base_and_tuned_predictions_equal_those_of_peft_and_transformers(
+    stack: Stack, api: httpx.Client, run: dict[str, Any]
+) -> None:
     found = answered(api, run["id"], ask(api, run["id"]))
     assert found["status"] == "done", found["message"]
     assert [item["text"] for item in found["items"]] == TEXTS
@@ -135,10 +145,12 @@ def test_base_and_tuned_predictions_equal_those_of_peft_and_transformers(stack: 
 
 
 @pytest.mark.timeout(600)
-def test_a_prediction_works_while_every_slot_trains_and_problems_are_reported(stack: Stack, api: httpx.Client) -> None:
-    run = finished(stack, DYNAMIC)
+def test_a_prediction_works_while_every_slot_trains_and_problems_are_reported(
+    stack: Stack, api: httpx.Client, run: dict[str, Any]
+) -> None:
     with stack.client() as client:
         busy = client.launch(LONG)["id"]
+        slow_down(stack, busy)
         wait_for("memory to be recorded", lambda: "host_memory_bytes" in client.run(busy)["metrics"], deadline_s=240)
         refused = api.post(f"/runs/{busy}/predictions", json={"texts": TEXTS})
         assert refused.status_code == 409
@@ -164,6 +176,13 @@ def test_a_prediction_works_while_every_slot_trains_and_problems_are_reported(st
         client.stop(busy, save=False)  # or it would keep the one slot from the runs of other tests
 
 
+def slow_down(stack: Stack, run_id: str) -> None:
+    """Trains at thirty steps a second, as with a model of some size, instead of taking a whole core from the answers."""
+    faults = Path(stack.environment["RANKSCOPE_FAULTS"])
+    module, function = "rankscope_worker.child.callbacks", "Reporter.on_step_end"
+    order(faults, run_id, 1, module=module, function=function, do="slow")
+
+
 def no_worker(api: httpx.Client, run_id: str, prediction_id: str) -> dict[str, Any] | None:
     found: dict[str, Any] = api.get(f"/runs/{run_id}/predictions/{prediction_id}").json()
     assert found["status"] == "waiting"
@@ -171,8 +190,9 @@ def no_worker(api: httpx.Client, run_id: str, prediction_id: str) -> dict[str, A
 
 
 @pytest.mark.timeout(600)
-def test_a_job_whose_worker_is_killed_in_the_middle_is_done_by_the_next_one(stack: Stack, api: httpx.Client) -> None:
-    run = finished(stack, DYNAMIC)
+def test_a_job_whose_worker_is_killed_in_the_middle_is_done_by_the_next_one(
+    stack: Stack, api: httpx.Client, run: dict[str, Any]
+) -> None:
     prediction_id = ask(api, run["id"])
 
     def status() -> str:

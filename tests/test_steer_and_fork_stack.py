@@ -8,10 +8,12 @@ import psutil
 import pytest
 
 from rankscope.client import ApiError, Client
+from tests.faults.orders import hooked, order
 from tests.stack import Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
-STEPS = 2000  # enough that a fast machine does not finish before it is steered
+STEPS = 600
+"""The run that is steered takes 30 ms more for each, so that no machine finishes it before it is steered."""
 CONFIG: dict[str, Any] = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
@@ -21,8 +23,8 @@ CONFIG: dict[str, Any] = {
         "batch_size": 8,
         "max_length": 16,
         "learning_rate": 0.01,
-        "eval_every": 1000,
-        "checkpoint_every": 100,
+        "eval_every": 300,
+        "checkpoint_every": 50,
         "keep_checkpoints": 100,
     },
 }
@@ -33,6 +35,7 @@ ADAPTER = "adapter/adapter_model.safetensors"
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     stack = Stack(tmp_path / "data", lease_s=6)
+    stack.environment |= hooked(tmp_path / "faults")
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
     try:
@@ -68,10 +71,12 @@ def adapter(stack: Stack, run: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.timeout(900)  # four short trainings, each with an import of torch
-def test_steering_survives_a_kill_and_forks_continue_from_it(stack: Stack) -> None:
+def test_steering_survives_a_kill_and_forks_continue_from_it(stack: Stack, tmp_path: Path) -> None:
     with stack.client() as client:
         run_id = client.launch(CONFIG, name="steered")["id"]
-        wait_for("training to prune", lambda: client.run(run_id)["step"] >= 310, deadline_s=240)
+        module, function = "rankscope_worker.child.callbacks", "Reporter.on_step_end"
+        order(tmp_path / "faults", run_id, 1, module=module, function=function, do="slow")
+        wait_for("training to prune", lambda: client.run(run_id)["step"] >= 110, deadline_s=240)
         client.steer(run_id, "hold")
         until(client, run_id, "pruning to be held", is_held=True, steer_requests=[])
         held_at = client.run(run_id)["config"]["steering"][0]["step"]
