@@ -85,10 +85,17 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope_worker": _READ_BY_WORKERS,
     "rankscope_worker.host": {*_READ_BY_WORKERS, *_OF_HOST_AND_CHILD},
     "rankscope_worker.child.loading": {"rankscope.contract", *_CATALOG},
-    "rankscope_worker.child.tasks": {"rankscope.contract", *_CATALOG, "rankscope_worker.child.loading"},
+    "rankscope_worker.child.answers": {"rankscope.contract", "rankscope_worker.child.loading"},
+    "rankscope_worker.child.tasks": {
+        "rankscope.contract",
+        *_CATALOG,
+        "rankscope_worker.child.answers",
+        "rankscope_worker.child.loading",
+    },
     "rankscope_worker.child": {
         *_READ_BY_WORKERS,
         *_OF_HOST_AND_CHILD,
+        "rankscope_worker.child.answers",
         "rankscope_worker.child.loading",
         "rankscope_worker.child.tasks",
         "dynamic_rank",

@@ -38,12 +38,13 @@ life = Life(folder, plan.config, folder / "run")
 (artifact,) = life.of("artifact")
 labels = plan.environment["labels"]
 items, _ = predict(plan.config, labels, life.model_folder, life.folder / artifact.name, [{"note": "a good film"}])
+(grading,) = (task for task in list_tasks().items if task.name == "grading")
 print(
     json.dumps(
         {
             "package": str(Path(rankscope.__file__).parent),
             "tasks": [task.name for task in list_tasks().items],
-            "titles": [metric.title for metric in list_tasks().items[-1].metrics if metric.group == "evaluation"],
+            "titles": [metric.title for metric in grading.metrics if metric.group == "evaluation"],
             "in_the_form": "Grading" in RunConfig.model_json_schema()["$defs"],
             "refused": refused,
             "left_out": [(each.reason, each.rows) for each in plan.split.left_out],

@@ -22,6 +22,8 @@ class Notes(TypedDict, total=False):
     best: BestNote
     is_settled: bool
     """Whether the mask was final; earlier versions did not write it."""
+    is_evaluation_due: bool
+    """Whether the evaluation of this step was interrupted, and a resumed attempt begins with it."""
 
 
 class ManifestFile(TypedDict):

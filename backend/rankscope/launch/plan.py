@@ -77,7 +77,8 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     method = resolved.method
     is_estimate = known_head is None or not model.is_exact
     if method.artifact == "model":
-        trained = kept = model.body_parameters + head
+        # Without a new head, everything in the files is trained.
+        trained = kept = model.parameters if outputs is None else model.body_parameters + head
         is_estimate |= not model.is_body_exact
     else:
         start, end = method.start_ranks(len(modules)), method.end_ranks(len(modules))

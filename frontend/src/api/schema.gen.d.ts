@@ -1137,6 +1137,68 @@ export interface components {
             /** Step */
             step: number;
         };
+        /** Language model and chat */
+        CausalLanguageModel: {
+            /**
+             * Answer column
+             * @description Only for prompts. Empty: the data set's default.
+             */
+            answer_column?: string | null;
+            /**
+             * Rows contain
+             * @description prompt: a prompt and its answer, in two columns. messages: a list of {role, content}. text: a text without an answer, which is learned as a whole.
+             * @default prompt
+             * @enum {string}
+             */
+            form: "prompt" | "messages" | "text";
+            /**
+             * Rows with a generated answer
+             * @description Evaluation rows whose answer is generated, for the exact match. 0: none.
+             * @default 32
+             */
+            generated_rows: number;
+            /**
+             * Loss on
+             * @description answer: only the tokens of the answers count. all: the tokens of the prompts count too.
+             * @default answer
+             * @enum {string}
+             */
+            loss_on: "answer" | "all";
+            /**
+             * Longest generated answer
+             * @description In evaluations and in Try it.
+             * @default 32
+             */
+            max_new_tokens: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "causal_language_model";
+            /**
+             * Separator
+             * @description Between prompt and answer in the plain template.
+             * @default
+             */
+            separator: string;
+            /**
+             * System prompt
+             * @description The first message of each prompt, such as an instruction. Only for prompts with the chat template.
+             */
+            system_prompt?: string | null;
+            /**
+             * Template of prompts
+             * @description chat: the chat template of the model's tokenizer. plain: the prompt, the separator, the answer and the end token, for models without a chat template. Messages always use the chat template.
+             * @default chat
+             * @enum {string}
+             */
+            template: "chat" | "plain";
+            /**
+             * Prompt, messages or text
+             * @description The column with the prompt, the messages or the text. Empty: the data set's default.
+             */
+            text_column?: string | null;
+        };
         /** CheckpointEvent */
         CheckpointEvent: {
             attempt: number;
@@ -3090,7 +3152,7 @@ export interface components {
              *       "name": "text_classification"
              *     }
              */
-            task: components["schemas"]["TextClassification"];
+            task: components["schemas"]["TextClassification"] | components["schemas"]["CausalLanguageModel"];
             /** Training */
             training: components["schemas"]["TrainingConfig"];
         };
@@ -3903,7 +3965,7 @@ export interface components {
              * @description The metric that determines the best checkpoint. Empty: the task's headline metric.
              * @default eval_accuracy
              */
-            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss") | null;
+            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss" | "eval_perplexity" | "eval_token_accuracy" | "eval_exact_match") | null;
             /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.

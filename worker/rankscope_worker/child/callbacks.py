@@ -75,7 +75,7 @@ class Reporter(TrainerCallback):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._record = record
-        self._should_stop = should_stop
+        self.should_stop = should_stop
         self._eval_every = eval_every
         self._checkpoint_every = checkpoint_every
         self._checkpoint_s = math.inf if checkpoint_minutes is None else 60 * checkpoint_minutes
@@ -114,7 +114,7 @@ class Reporter(TrainerCallback):
         control.should_evaluate = is_last or step % self._eval_every == 0
         is_due = self._clock() - self._saved_at >= self._checkpoint_s
         control.should_save = is_last or is_due or step % self._checkpoint_every == 0
-        if not is_last and self._should_stop():
+        if not is_last and self.should_stop():
             self.is_stopping = True
             control.should_save = control.should_training_stop = True
 

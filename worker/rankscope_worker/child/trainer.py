@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import EvalLoopOutput
 
 from dynamic_rank import MethodTrainerMixin
 from rankscope.contract.config import TrainingConfig
@@ -14,12 +16,20 @@ from rankscope.contract.events import CheckpointEvent, RunEvent, WarningEvent
 from rankscope.contract.manifest import Notes
 from rankscope.contract.status import Phase
 from rankscope_worker.child import checkpoint
+from rankscope_worker.child.answers.generation import Interrupted
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.disk import is_disk_full
 
+MeasureGenerated = Callable[[nn.Module, Callable[[], bool]], dict[str, float]]
+"""Returns the metrics of texts that the model generates. Raises Interrupted if the function returns true in the meantime."""
+
 
 class RunTrainer(MethodTrainerMixin, Trainer):
-    """Takes, in addition to Trainer's arguments, `method`, the `reporter` among its callbacks, and the attempt's folder."""
+    """Takes, in addition to Trainer's arguments, `method`, the `reporter` among its callbacks, and the attempt's folder.
+
+    A stop request ends an evaluation that generates texts. Its checkpoint notes that the evaluation is due, and a trainer
+    with `evaluates_first`, that checkpoint's folder, does it before its first step, so that a resumed run has the same evaluations.
+    """
 
     def __init__(
         self,
@@ -29,6 +39,8 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         make_safe: Callable[[], None],
         folder: Path,
         policy: TrainingConfig,
+        measure_generated: MeasureGenerated = lambda _model, _should_stop: {},
+        evaluates_first: Path | None = None,
         is_fork: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -38,15 +50,42 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         self.folder = folder
         self.policy = policy
         self.is_fork = is_fork
+        self._measure_generated = measure_generated
+        self._is_evaluation_due = False
         self.saved_step: int | None = None
         """Step of the newest checkpoint that this attempt has published."""
         self.is_out_of_room = False
         """Whether the newest checkpoint failed because the disk is full."""
         super().__init__(*args, **kwargs)
+        if evaluates_first is not None:
+            self.add_callback(_EvaluateFirst(self, evaluates_first))
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        with self.reporter.phase(Phase.evaluating):
-            return super().evaluate(*args, **kwargs)
+        try:
+            with self.reporter.phase(Phase.evaluating):
+                return super().evaluate(*args, **kwargs)
+        except Interrupted:
+            self._is_evaluation_due = self.reporter.is_stopping = True
+            self.control.should_save = self.control.should_training_stop = True
+            self.control.should_evaluate = False
+            return {}
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        output: EvalLoopOutput = super().evaluation_loop(*args, **kwargs)
+        is_last = self.state.global_step >= self.state.max_steps
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.args.bf16):
+            found = self._measure_generated(self._trained(), lambda: not is_last and self.reporter.should_stop())
+        prefix = kwargs.get("metric_key_prefix", "eval")
+        metrics = {**(output.metrics or {}), **{f"{prefix}_{name}": value for name, value in found.items()}}
+        return output._replace(metrics=metrics)
+
+    def save_now(self) -> None:
+        """Writes a checkpoint of the current step."""
+        self._save_checkpoint(self._trained(), None)
+
+    def _trained(self) -> nn.Module:
+        assert self.model is not None
+        return self.model
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Restores optimizer moments and the scheduler's position; a fork keeps its own learning rate and weight decay."""
@@ -74,6 +113,8 @@ class RunTrainer(MethodTrainerMixin, Trainer):
                 notes: Notes = {"is_settled": self.method.is_settled}
                 if best:
                     notes["best"] = best.as_note()
+                if self._is_evaluation_due:
+                    notes["is_evaluation_due"] = True
                 _, size_bytes = checkpoint.publish(written, self.folder, step, notes)
             except Exception as error:
                 if not is_disk_full(error, written):
@@ -108,3 +149,24 @@ class RunTrainer(MethodTrainerMixin, Trainer):
                     + ("." if must_stop else ": training continues and retries at the next checkpoint."),
                 )
             )
+
+
+class _EvaluateFirst(TrainerCallback):
+    """Does the evaluation that a stop request has interrupted, before the first step."""
+
+    def __init__(self, trainer: RunTrainer, resumed_from: Path) -> None:
+        self._trainer = trainer
+        self._resumed_from = resumed_from
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,  # noqa: ARG002
+        control: TrainerControl,
+        **kwargs: object,  # noqa: ARG002
+    ) -> None:
+        self._trainer.evaluate()
+        # The checkpoint's random state is that after the evaluation.
+        self._trainer._load_rng_state(str(self._resumed_from))
+        if control.should_save:  # it is the best one so far
+            self._trainer.save_now()

@@ -115,10 +115,11 @@ def run_training(
             rows = task.encode(split, encoder, config.training.max_length)
         for notice in rows.notices:
             record(WarningEvent(**notice._asdict(), step=start_step))
-        arguments = training_arguments(config, folder, total_steps, task.label_names)
+        arguments = training_arguments(config, folder, total_steps, task.label_names, task.eval_batch_rows)
     best = Best(config.best_metric, lambda: method.is_settled) if config.training.keep_best else None
-    if best and resume_from:
-        best.recall(checkpoint.read_notes(resume_from.path).get("best"))
+    notes = checkpoint.read_notes(resume_from.path) if resume_from else {}
+    if best:
+        best.recall(notes.get("best"))
     reporter = Reporter(
         record,
         should_stop,
@@ -148,6 +149,8 @@ def run_training(
         data_collator=task.collator(tokenizer),
         compute_metrics=evaluated.measure,
         preprocess_logits_for_metrics=task.kept_outputs,
+        measure_generated=lambda model, stop: task.measure_generated(model, tokenizer, stop),
+        evaluates_first=resume_from.path if resume_from and notes.get("is_evaluation_due") else None,
         callbacks=[steerer, *method.callbacks(reporter.on_snapshot, frames_every, reporter.on_warning), reporter],
         is_fork=is_fork,
     )
@@ -214,7 +217,7 @@ def method_options(config: RunConfig) -> dict[str, object]:
 
 
 def training_arguments(
-    config: RunConfig, folder: Path, total_steps: int, label_names: Sequence[str]
+    config: RunConfig, folder: Path, total_steps: int, label_names: Sequence[str], eval_batch_rows: int
 ) -> TrainingArguments:
     """Trainer's settings; evaluations and checkpoints are timed by Reporter."""
     training, hardware = config.training, config.hardware
@@ -228,7 +231,7 @@ def training_arguments(
         output_dir=str(_working_folder(folder)),
         max_steps=total_steps,
         per_device_train_batch_size=training.batch_size,
-        per_device_eval_batch_size=max(training.batch_size, 32),
+        per_device_eval_batch_size=max(training.batch_size, eval_batch_rows),
         gradient_accumulation_steps=training.gradient_accumulation,
         learning_rate=training.learning_rate,
         lr_scheduler_type="linear",

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from rankscope.contract.tasks.causal_language_model import CausalLanguageModel
 from rankscope.contract.tasks.task import Task
 from rankscope.contract.tasks.text_classification import TextClassification
 
 _KINDS: tuple[type[Task], ...] = (
     TextClassification,
-)  # fmt: skip
+    CausalLanguageModel,
+)
 TASKS: dict[str, type[Task]] = {str(kind.model_fields["name"].default): kind for kind in _KINDS}
 """By name, in the order of the form. The first one is the default task."""
 DEFAULT_TASK: Task = next(iter(TASKS.values()))()  # type: ignore[call-arg]
@@ -41,4 +43,13 @@ def in_todays_form(config: Mapping[str, object]) -> dict[str, object]:
     return dict(config)
 
 
-__all__ = ["DEFAULT_TASK", "TASKS", "Task", "TaskConfig", "TextClassification", "in_todays_form", "likely_task"]
+__all__ = [
+    "DEFAULT_TASK",
+    "TASKS",
+    "CausalLanguageModel",
+    "Task",
+    "TaskConfig",
+    "TextClassification",
+    "in_todays_form",
+    "likely_task",
+]

@@ -64,8 +64,7 @@ class Task(Part, ABC):
         """Whether the task reads a target column. Without one, `targets` is called with an empty name."""
         return True
 
-    @classmethod
-    def usual_columns(cls, columns: Sequence[str]) -> UsualColumns | None:  # noqa: ARG003
+    def usual_columns(self, columns: Sequence[str]) -> UsualColumns | None:  # noqa: ARG002
         """Returns this task's columns in a data set with these columns, by their names.
 
         None: the data set's default text and target columns.

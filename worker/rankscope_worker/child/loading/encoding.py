@@ -44,8 +44,8 @@ class TextEncoder:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int) -> None:
-        limit = max_tokens(model)
-        self.max_length = max_length if limit is None else min(max_length, limit)
+        self.limit = max_tokens(model)
+        self.max_length = max_length if self.limit is None else min(max_length, self.limit)
         self.tokenizer = tokenizer
         accepted = set(inspect.signature(model.forward).parameters)
         # A generic tokenizer adds them for every model: GPT-2 would add a word's embedding for each, and RoBERTa has only one.

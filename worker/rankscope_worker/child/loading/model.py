@@ -59,7 +59,7 @@ _SHOWN = 3
 
 
 class Head(NamedTuple):
-    """The head that a task adds to the body of a model."""
+    """The head that a task needs on the body of a model."""
 
     auto_class: Any
     """The class of transformers that loads it with `from_pretrained`."""
@@ -69,6 +69,8 @@ class Head(NamedTuple):
     """For errors: `text classifier`."""
     fit: Callable[[PreTrainedConfig], None]
     """Sets the task in the model's configuration before it is built."""
+    is_new: bool = True
+    """Whether it is added and trained. Otherwise it is part of the model's files, such as a language model's."""
 
 
 class UnusableModel(ValueError):
@@ -124,13 +126,13 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
             )
         _fit_padding(config, tokenizer)
         head.fit(config)
-        _fit_training(config, tokenizer)
+        _fit_training(config, tokenizer, head)
         model, report = _load(folder, config, head)
     finally:
         transformers_logging.set_verbosity(before)
     # PEFT writes this to the exported adapter: an id is valid on other hosts, unlike a local path.
     model.name_or_path = name
-    prefix = f"{model.base_model_prefix}."
+    prefix = f"{model.base_model_prefix}." if hasattr(model, model.base_model_prefix) else ""
     # Mismatched entries are (name, shape in the file, shape in the model).
     mismatched = [entry for entry in report["mismatched_keys"] if entry[0].startswith(prefix)]
     if mismatched:
@@ -142,6 +144,10 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
     random = {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
     missing = sorted(name for name in random if name.startswith(prefix))
     _check_share(model, missing, prefix, report["unexpected_keys"], folder)
+    if not head.is_new and (lacking := sorted(random - set(missing))):
+        raise UnusableModel(
+            f"The weight files of {folder.name} lack {_listed(lacking)}, so that it is not a {head.title}. Use a model that is one."
+        )
     _check_finite(model, folder)
     return LoadedModel(model, missing, has_new_head=len(missing) < len(random))
 
@@ -230,19 +236,21 @@ def _fit_padding(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -
         part.pad_token_id = tokenizer.pad_token_id
 
 
-def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Disables computations that training does not use, and makes the head trainable."""
-    _keep_head_in_full(config)
+def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, head: Head) -> None:
+    """Disables computations that training does not use, and makes a new head trainable."""
+    if head.is_new:
+        _keep_head_in_full(config)
     for part in _parts(config):
         part.use_cache = False
     if config.is_encoder_decoder:
-        # false in the file is about the language model's output. Encoder and decoder still share one embedding.
-        config.tie_word_embeddings = True
+        if head.is_new:
+            # false in the file is about the language model's output. Encoder and decoder still share one embedding.
+            config.tie_word_embeddings = True
         if tokenizer.eos_token_id is not None:
             config.eos_token_id = tokenizer.eos_token_id
         elif type(config.eos_token_id) is not int:
             raise UnusableModel(
-                "The tokenizer has no end token, which this model's classifier needs. Set eos_token in tokenizer_config.json."
+                "The tokenizer has no end token, which this kind of model needs. Set eos_token in tokenizer_config.json."
             )
         if getattr(config, "decoder_start_token_id", None) is None:
             config.decoder_start_token_id = tokenizer.pad_token_id

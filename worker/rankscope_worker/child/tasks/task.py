@@ -45,6 +45,8 @@ class TrainedTask(Protocol):
     """PEFT's name of the task, such as CAUSAL_LM, which determines the layers of the head."""
     label_names: Sequence[str]
     """Names of the encoded columns that are targets."""
+    eval_batch_rows: int = 32
+    """Rows in a batch of an evaluation, if a batch of the training has fewer."""
 
     def head(self) -> Head:
         """Returns the head, with its model class and settings, for `load_model`."""
@@ -66,6 +68,18 @@ class TrainedTask(Protocol):
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         """Returns the metrics of an evaluation, without the loss, under the names of the contract without `eval_`."""
         ...
+
+    def measure_generated(
+        self,
+        model: nn.Module,  # noqa: ARG002
+        tokenizer: PreTrainedTokenizerBase,  # noqa: ARG002
+        should_stop: Callable[[], bool],  # noqa: ARG002
+    ) -> dict[str, float]:
+        """Returns the metrics of texts that the model generates in an evaluation, after `metrics`, under names like theirs.
+
+        Uses no random numbers. Raises Interrupted if `should_stop` returns true.
+        """
+        return {}
 
     def encode_inputs(
         self, inputs: Sequence[Mapping[str, str]], encoder: TextEncoder, counts: Counts

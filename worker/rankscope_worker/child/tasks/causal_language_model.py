@@ -1,0 +1,242 @@
+"""Causal language model: next-token prediction, by default of the answers alone; perplexity and generated answers."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    AutoModelForCausalLM,
+    DataCollatorForSeq2Seq,
+    PreTrainedTokenizerBase,
+)
+
+from rankscope.catalog.data.entry import Row
+from rankscope.catalog.data.splits import Split
+from rankscope.contract.predictions import Guess, TextGuess
+from rankscope.contract.tasks import CausalLanguageModel as Options
+from rankscope.contract.tasks import Task
+from rankscope.contract.tasks.conversations import Message, read_conversation
+from rankscope_worker.child.answers.generation import Decoding, generate
+from rankscope_worker.child.answers.prompts import ChatTemplate, PlainTemplate, Template, Tokens, whole_text
+from rankscope_worker.child.answers.token_scores import IGNORED, perplexity_and_accuracy, token_scores
+from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, tokenized
+from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
+from rankscope_worker.child.loading.model import Head
+from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
+
+
+class CausalLanguageModel(TrainedTask):
+    peft_type = "CAUSAL_LM"
+    label_names: Sequence[str] = ("labels",)
+    eval_batch_rows = 1  # the logits of a row are as large as the vocabulary times its length
+
+    def __init__(self, options: Task, labels: Sequence[str]) -> None:  # noqa: ARG002  (there are no classes)
+        assert isinstance(options, Options)
+        self._options = options
+        self._decoding = Decoding(options.max_new_tokens)
+        self._template: Template
+        self._prompts: list[list[int]] = []
+        """Of the evaluation rows whose answers are generated."""
+        self._answers: list[str] = []
+
+    def head(self) -> Head:
+        # Masked models attend to later tokens, and would copy them.
+        without = {*MODEL_FOR_MASKED_LM_MAPPING, *MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING}
+        kinds = {kind for kind in MODEL_FOR_CAUSAL_LM_MAPPING if kind not in without and kind.model_type != "xlnet"}
+        return Head(AutoModelForCausalLM, kinds, "causal language model", lambda _config: None, is_new=False)
+
+    # ------------------------------------------------------------ rows
+
+    def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
+        self._prepare(encoder)
+        lengths: list[tuple[int, int, int]] = []
+        """Of each row: its tokens, and where its answers begin and end."""
+
+        def encode(batch: Batch, counts: Counts) -> dict[str, Any]:
+            encoded = [
+                self._tokens(row, split, encoder.tokenizer, batch.name(index)) for index, row in enumerate(batch.rows)
+            ]
+            for ids, is_answer in encoded:
+                counts.cut += [counts.texts] if len(ids) > encoder.max_length else []
+                counts.texts, counts.tokens = counts.texts + 1, counts.tokens + len(ids)
+                # The first token is never predicted.
+                answer = [index for index, is_one in enumerate(is_answer) if is_one and index > 0]
+                lengths.append((len(ids), min(answer, default=len(ids)), max(answer, default=0) + 1))
+            cut = [(ids[: encoder.max_length], is_answer[: encoder.max_length]) for ids, is_answer in encoded]
+            return {
+                "input_ids": [ids for ids, _ in cut],
+                "attention_mask": [[1] * len(ids) for ids, _ in cut],
+                "labels": [self._labels(Tokens(*one)) for one in cut],
+            }
+
+        rows = tokenized(split, encoder, max_length, encode)
+        train, evaluation = (
+            _with_answers(side, lengths[start:][: len(side)], encoder.max_length, name)
+            for side, start, name in ((rows.train, 0, "training"), (rows.evaluation, len(rows.train), "evaluation"))
+        )
+        self._choose_prompts(split, encoder)
+        return TokenizedSplit(train, evaluation, [*rows.notices, *_notices(lengths, encoder.max_length)])
+
+    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
+        collator: Callable[[list[Any]], Mapping[str, Any]] = DataCollatorForSeq2Seq(tokenizer)
+        return collator
+
+    def _prepare(self, encoder: TextEncoder) -> None:
+        options, tokenizer = self._options, encoder.tokenizer
+        if options.form == "text":
+            self._template = PlainTemplate(tokenizer, "")
+        elif options.form == "prompt" and options.template == "plain":
+            self._template = PlainTemplate(tokenizer, options.separator)
+        else:
+            self._template = ChatTemplate(tokenizer)
+            # The exported tokenizer must read the special tokens of its template; messages are made plain here.
+            tokenizer.split_special_tokens = False
+            tokenizer.init_kwargs.pop("split_special_tokens", None)
+
+    def _tokens(self, row: Row, split: Split, tokenizer: PreTrainedTokenizerBase, name: str) -> Tokens:
+        text = row[split.text_columns[0]]
+        if self._options.form == "text":
+            return whole_text(tokenizer, text)
+        if self._options.form == "messages":
+            return self._template.complete(read_conversation(text), name)
+        answer = Message(role="assistant", content=row[str(split.target_column)])
+        return self._template.complete([*self._asked(text), answer], name)
+
+    def _asked(self, prompt: str) -> list[Message]:
+        system = self._options.system_prompt
+        first = [] if system is None else [Message(role="system", content=system)]
+        return [*first, Message(role="user", content=prompt)]
+
+    def _labels(self, tokens: Tokens) -> list[int]:
+        if self._options.loss_on == "all":
+            return list(tokens.ids)
+        return [id if is_answer else IGNORED for id, is_answer in zip(*tokens, strict=True)]
+
+    def _choose_prompts(self, split: Split, encoder: TextEncoder) -> None:
+        """Keeps the first prompts of the evaluation rows that fit into the length of training."""
+        if self._options.form == "text":
+            return
+        for index, row in enumerate(split.evaluation):
+            if len(self._prompts) == self._options.generated_rows:
+                break
+            name, text = f"evaluation row {index + 1}", row[split.text_columns[0]]
+            if self._options.form == "messages":
+                messages = read_conversation(text)
+                last = max(at for at, message in enumerate(messages) if message["role"] == "assistant")
+                asked, answer = messages[:last], messages[last]["content"]
+            else:
+                asked, answer = self._asked(text), row[str(split.target_column)]
+            prompt = self._template.prompt(asked, name)
+            if len(prompt) < encoder.max_length:
+                self._prompts.append(prompt)
+                self._answers.append(answer.strip())
+        self._decoding = replace(
+            self._decoding, max_new_tokens=_room(self._options.max_new_tokens, self._prompts, encoder.limit)
+        )
+
+    # ------------------------------------------------------------ evaluation
+
+    def kept_outputs(self, outputs: Any, targets: Any) -> Tensor:
+        """For each row: the negative log-likelihood of its counted tokens, how many are right, and their number."""
+        return token_scores(outputs[0] if isinstance(outputs, tuple) else outputs, targets, shift=1)
+
+    def metrics(self, evaluation: Evaluation) -> dict[str, float]:
+        return perplexity_and_accuracy(evaluation.outputs)
+
+    def measure_generated(
+        self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, should_stop: Callable[[], bool]
+    ) -> dict[str, float]:
+        if not self._prompts:
+            return {}
+        texts = generate(
+            model,
+            tokenizer,
+            self._prompts,
+            self._decoding,
+            stop_tokens=self._template.stop_tokens,
+            should_stop=should_stop,
+        )
+        return {
+            "exact_match": float(np.mean([text == answer for text, answer in zip(texts, self._answers, strict=True)]))
+        }
+
+    # ------------------------------------------------------------ Try it
+
+    def encode_inputs(
+        self, inputs: Sequence[Mapping[str, str]], encoder: TextEncoder, counts: Counts
+    ) -> dict[str, Any]:
+        self._prepare(encoder)
+        prompts = []
+        for index, one in enumerate(inputs):
+            (text,) = one.values()
+            asked = [Message(role="user", content=text)] if self._options.form != "prompt" else self._asked(text)
+            prompt = self._template.prompt(asked, f"Text {index + 1}")
+            if len(prompt) >= encoder.max_length:
+                raise UnusableText(
+                    f"Text {index + 1} has {len(prompt)} tokens with the template, but the run's max_length is "
+                    f"{encoder.max_length}, so that there is no room for an answer."
+                )
+            prompts.append(prompt)
+        counts.texts += len(prompts)
+        self._decoding = replace(
+            self._decoding, max_new_tokens=_room(self._options.max_new_tokens, prompts, encoder.limit)
+        )
+        return {"input_ids": prompts}
+
+    def answer(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        encoded: dict[str, Any],
+        inputs: Sequence[Mapping[str, str]],  # noqa: ARG002
+    ) -> list[Guess]:
+        model.eval()
+        prompts: list[list[int]] = encoded["input_ids"]
+        with torch.no_grad():
+            if not torch.isfinite(model(input_ids=torch.tensor([prompts[0]])).logits).all():
+                raise NotFinite("The model's outputs are NaN; the training has diverged.")
+        texts = generate(model, tokenizer, prompts, self._decoding, stop_tokens=self._template.stop_tokens)
+        return [TextGuess(text=text) for text in texts]
+
+
+def _room(wanted: int, prompts: Sequence[Sequence[int]], limit: int | None) -> int:
+    """Returns how many tokens can be generated within the model's positions."""
+    return wanted if limit is None else max(1, min(wanted, limit - max(map(len, prompts), default=0)))
+
+
+def _with_answers(side: Dataset, lengths: Sequence[tuple[int, int, int]], max_length: int, name: str) -> Dataset:
+    """Returns the rows of which at least one token of an answer is within `max_length`."""
+    kept = [row for row, (_, begin, end) in enumerate(lengths) if begin < min(end, max_length)]
+    if not kept:
+        shortest = min(begin for _, begin, _ in lengths)
+        raise UnusableText(
+            f"In every {name} row, the prompt alone fills the {max_length} tokens of max_length, so that no answer is left. "
+            f"Set training.max_length above {shortest}, the length of the shortest prompt, or use shorter prompts."
+        )
+    return side if len(kept) == len(side) else side.select(kept)
+
+
+def _notices(lengths: Sequence[tuple[int, int, int]], max_length: int) -> Iterator[Notice]:
+    lost = sum(begin >= min(end, max_length) for _, begin, end in lengths)
+    cut = sum(begin < max_length < end for _, begin, end in lengths)
+    longest = max(tokens for tokens, _, _ in lengths)
+    if lost:
+        yield Notice(
+            "answers_lost",
+            f"{lost} of {len(lengths)} rows are left out, because their prompts alone fill the {max_length} tokens of "
+            "max_length.",
+            f"Set max_length to {longest} to keep every answer, or use shorter prompts.",
+        )
+    if cut:
+        yield Notice(
+            "answers_cut",
+            f"The answers of {cut} of {len(lengths)} rows are truncated to {max_length} tokens in all.",
+            f"Set max_length to {longest} to keep every answer.",
+        )
