@@ -6,6 +6,7 @@ of the times. It needs no GPU and has no noise. The models have the depth of the
 A step is a whole optimizer step of the library's Trainer: forward, backward with the DEM term, clip, AdamW, scheduler,
 then score, smooth, and possibly prune and report a snapshot. Views and allocations launch nothing and do not count. One
 operator on a list of tensors (concatenation, fused optimizer) counts once, although it may launch a few kernels.
+Each model is counted in float32, and with autocast to bf16, which adds casts.
 Dropout counts as on a GPU, where it is one operator in each direction. Synchronisations are copies to the host and
 operators whose result depends on data, for which a GPU has to be waited for.
 """
@@ -68,10 +69,11 @@ def measure(rows: Rows, names: list[str]) -> None:
     for name in names:
         base = BASES[name]()
         with tempfile.TemporaryDirectory() as folder:
-            _measure(rows, name, base, folder)
+            _measure(rows, name, base, folder, bf16=False)
+            _measure(rows, f"{name}, bf16 autocast", base, folder, bf16=True)
 
 
-def _measure(rows: Rows, name: str, base: Base, folder: str) -> None:
+def _measure(rows: Rows, name: str, base: Base, folder: str, *, bf16: bool) -> None:
     options = {
         "target_rank": TARGET_RANK,
         "initial_rank": INITIAL_RANK,
@@ -79,12 +81,12 @@ def _measure(rows: Rows, name: str, base: Base, folder: str) -> None:
         "prune_end_ratio": 0.5,
         "prune_interval": INTERVAL,
     }
-    ours = Side("dynamic_rank", options, base, STEPS, folder, reports=True, snapshot_every=STEPS)
+    ours = Side("dynamic_rank", options, base, STEPS, folder, reports=True, snapshot_every=STEPS, bf16=bf16)
     counts = {step: _count(ours) for step in range(1, STEPS - 2)}
     if not ours.allocator.components.is_compacted:
         raise RuntimeError("Nothing was compacted: the schedule of the benchmark is wrong.")
-    initial = _lora(base, INITIAL_RANK, folder)
-    final = _lora(base, TARGET_RANK, folder)
+    initial = _lora(base, INITIAL_RANK, folder, bf16=bf16)
+    final = _lora(base, TARGET_RANK, folder, bf16=bf16)
     against = f"PEFT LoRA {peft.__version__}, {len(ours.allocator.layers)} modules"
     for figure, count, lora, rank, limit, waits in (
         ("in the window", counts[3], initial, INITIAL_RANK, WINDOW_LIMIT, 0),
@@ -97,8 +99,8 @@ def _measure(rows: Rows, name: str, base: Base, folder: str) -> None:
         rows.at_most(f"{name}: synchronisations of a step {figure}, more than LoRA's", more, waits, "times", against)
 
 
-def _lora(base: Base, rank: int, folder: str) -> DispatchCount:
-    side = Side("lora", {"rank": rank}, base, STEPS, folder, reports=False)
+def _lora(base: Base, rank: int, folder: str, *, bf16: bool) -> DispatchCount:
+    side = Side("lora", {"rank": rank}, base, STEPS, folder, reports=False, bf16=bf16)
     _count(side)
     return _count(side)
 

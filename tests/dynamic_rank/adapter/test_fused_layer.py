@@ -138,6 +138,27 @@ def test_fused_layer_computes_in_low_precision_as_peft_does(form: str) -> None:
     assert torch.cosine_similarity(ours, theirs, dim=0) > 0.999
 
 
+def test_a_layer_that_leaves_autocast_computes_in_its_own_precision() -> None:
+    model = wrapped(dtype=torch.float32, lora_dropout=0.0)
+    layer = components_of(model).layers[-1]
+    forward = layer.lora.forward
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def without_autocast(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            seen.append((x.float(), forward(x.float())))
+        return seen[-1][1]
+
+    layer.lora.forward = without_autocast
+    with torch.autocast("cpu", torch.bfloat16):
+        step(model)
+    x, result = seen[0]
+    expected = layer.lora.base_layer(x) + layer.scaling * x @ layer.A.T @ torch.diag(layer.c) @ layer.B.T
+    torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
+    assert layer.A.grad is not None
+    assert layer.B.grad is not None
+
+
 def test_fused_layer_gives_the_gradients_of_finite_differences() -> None:
     model = wrapped(lora_dropout=0.0)
     layer = components_of(model).layers[0]
@@ -151,13 +172,14 @@ def test_fused_layer_gives_the_gradients_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(function, (x, *tensors))
 
 
-@pytest.mark.parametrize("reentrant", [False, True])
-def test_activation_checkpointing_changes_no_gradient(reentrant: bool) -> None:
-    model = wrapped()
-    expected = step(model)
-    model.activation_checkpointing_enable({"use_reentrant": reentrant})
-    model.enable_input_require_grads()
-    assert_equal(step(model), expected, 1e-12)
+@pytest.mark.parametrize(("reentrant", "autocast"), [(False, False), (True, False), (False, True)])
+def test_activation_checkpointing_changes_no_gradient(reentrant: bool, autocast: bool) -> None:
+    model = wrapped(dtype=torch.float32 if autocast else torch.float64)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        expected = step(model)
+        model.activation_checkpointing_enable({"use_reentrant": reentrant})
+        model.enable_input_require_grads()
+        assert_equal(step(model), expected, 1e-12)
 
 
 def test_two_forward_passes_before_one_backward_pass_add_their_gradients() -> None:

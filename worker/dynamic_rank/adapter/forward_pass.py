@@ -7,13 +7,13 @@ from typing import Any, cast
 from torch import nn
 
 from .components import Components
-from .fused_layer import forget_rows, is_traced, scale_rows
+from .fused_layer import forget, is_traced, prepare
 
 _ATTRIBUTE = "_rank_components"
 
 
 def batch_scales(model: nn.Module, components: Components) -> None:
-    """Compute diag(c) A of all layers together at the start of each forward pass of a wrapped PEFT model.
+    """Compute diag(c) A, and casts, of all layers together at the start of each forward pass of a wrapped PEFT model.
 
     It is discarded at the end of the forward pass, also after an error. Layers that are called on their own, or again
     by activation checkpointing in the backward pass, compute theirs.
@@ -27,15 +27,16 @@ def batch_scales(model: nn.Module, components: Components) -> None:
 
 def _before(inner: nn.Module, _inputs: Any) -> None:
     if not is_traced():
-        scale_rows(_scaled_linears(inner))
+        prepare(_pairs(inner))
 
 
 def _after(inner: nn.Module, _inputs: Any, _output: Any) -> None:
     if not is_traced():
-        forget_rows(_scaled_linears(inner))
+        forget(_pairs(inner))
 
 
-def _scaled_linears(inner: nn.Module) -> list[nn.Linear]:
+def _pairs(inner: nn.Module) -> list[tuple[Any, Any]]:
+    """lora_A and lora_B of each layer that has components."""
     components: Components = getattr(inner, _ATTRIBUTE)
     held = (layer for layer in components.layers if layer.kept and layer.adapter in layer.lora.lora_A)
-    return [layer.lora.lora_A[layer.adapter] for layer in held]
+    return [(layer.lora.lora_A[layer.adapter], layer.lora.lora_B[layer.adapter]) for layer in held]
