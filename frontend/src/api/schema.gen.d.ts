@@ -3152,7 +3152,7 @@ export interface components {
              *       "name": "text_classification"
              *     }
              */
-            task: components["schemas"]["TextClassification"] | components["schemas"]["CausalLanguageModel"];
+            task: components["schemas"]["TextClassification"] | components["schemas"]["CausalLanguageModel"] | components["schemas"]["TextToText"];
             /** Training */
             training: components["schemas"]["TrainingConfig"];
         };
@@ -3945,6 +3945,66 @@ export interface components {
             /** Text */
             text: string;
         };
+        /** Summarisation and text to text */
+        TextToText: {
+            /**
+             * Beams
+             * @description Candidates that the search for the best text keeps. 1: greedy, the fastest.
+             * @default 4
+             */
+            beams: number;
+            /**
+             * Rows with a generated text
+             * @description Evaluation rows whose text is generated, for ROUGE. Each takes as many forward passes as it gets tokens.
+             * @default 64
+             */
+            generated_rows: number;
+            /**
+             * Length penalty
+             * @description Above 1, the search prefers longer texts; below 1, shorter ones. Only with several beams.
+             * @default 1
+             */
+            length_penalty: number;
+            /**
+             * Maximum target length
+             * @description Longer targets are truncated. Generated texts are not longer either.
+             * @default 64
+             */
+            max_target_length: number;
+            /**
+             * Minimum length of a generated text
+             * @description 0: no minimum.
+             * @default 0
+             */
+            min_target_length: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "text_to_text";
+            /**
+             * No repetition of
+             * @description A generated text contains no sequence of this many tokens twice. 0: no such rule.
+             * @default 0
+             */
+            no_repeat_ngram_size: number;
+            /**
+             * Prefix
+             * @description Written in front of each source. T5 expects one, such as `summarize: `.
+             * @default
+             */
+            prefix: string;
+            /**
+             * Source column
+             * @description The column with the text to read, such as an article. Empty: the data set's default.
+             */
+            source_column?: string | null;
+            /**
+             * Target column
+             * @description The column with the text to write, such as a summary. Empty: the data set's default.
+             */
+            target_column?: string | null;
+        };
         /** TrainingConfig */
         TrainingConfig: {
             /**
@@ -3965,7 +4025,7 @@ export interface components {
              * @description The metric that determines the best checkpoint. Empty: the task's headline metric.
              * @default eval_accuracy
              */
-            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss" | "eval_perplexity" | "eval_token_accuracy" | "eval_exact_match") | null;
+            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss" | "eval_perplexity" | "eval_token_accuracy" | "eval_exact_match" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_generated_words") | null;
             /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.

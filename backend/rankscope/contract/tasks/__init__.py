@@ -9,10 +9,12 @@ from pydantic_core import CoreSchema, core_schema
 from rankscope.contract.tasks.causal_language_model import CausalLanguageModel
 from rankscope.contract.tasks.task import Task
 from rankscope.contract.tasks.text_classification import TextClassification
+from rankscope.contract.tasks.text_to_text import TextToText
 
 _KINDS: tuple[type[Task], ...] = (
     TextClassification,
     CausalLanguageModel,
+    TextToText,
 )
 TASKS: dict[str, type[Task]] = {str(kind.model_fields["name"].default): kind for kind in _KINDS}
 """By name, in the order of the form. The first one is the default task."""
@@ -50,6 +52,7 @@ __all__ = [
     "Task",
     "TaskConfig",
     "TextClassification",
+    "TextToText",
     "in_todays_form",
     "likely_task",
 ]

@@ -1,0 +1,15 @@
+"""ROUGE of generated texts, with Porter's stemmer, as rouge-score computes it."""
+
+from collections.abc import Sequence
+
+_KINDS = ("rouge1", "rouge2", "rougeL")
+
+
+def rouge_scores(texts: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
+    """Returns the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L, between 0 and 1."""
+    # Loads nltk, which takes seconds, and only one task needs it.
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(list(_KINDS), use_stemmer=True)
+    scores = [scorer.score(target, text) for text, target in zip(texts, targets, strict=True)]
+    return {kind: sum(score[kind].fmeasure for score in scores) / len(scores) for kind in _KINDS}
