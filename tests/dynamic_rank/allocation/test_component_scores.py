@@ -1,3 +1,6 @@
+from functools import reduce
+from typing import Any
+
 import pytest
 import torch
 
@@ -23,6 +26,24 @@ def test_float32_scores_are_within_a_millionth_of_the_float64_oracle(factors: Fa
     oracle = naive_scores(A.double(), B.double(), c.double())
     error = (component_scores(A, B, c).double() / oracle - 1).abs().max()
     assert error < 1e-6
+
+
+@pytest.mark.parametrize("name", ["fp32_precision", "mkldnn.matmul.fp32_precision"])
+def test_scores_stay_exact_if_products_of_float32_are_rounded(factors: Factors, name: str) -> None:
+    *path, name = name.split(".")
+    setting: Any = reduce(getattr, path, torch.backends)
+    if not hasattr(setting, name):
+        pytest.skip("torch has this setting from 2.9 on")
+    A, B, c = (tensor.float() for tensor in factors(out=768, r=12, inp=3072))
+    oracle = naive_scores(A.double(), B.double(), c.double())
+    before, setting.fp32_precision = setting.fp32_precision, "tf32"  # as Trainer does with torch_compile
+    try:
+        scores = component_scores(A, B, c)
+        assert setting.fp32_precision == "tf32"
+    finally:
+        setting.fp32_precision = before
+    assert scores.dtype == torch.float32
+    assert (scores.double() / oracle - 1).abs().max() < 1e-6
 
 
 def test_scores_of_stacked_modules_equal_those_of_each_alone(factors: Factors) -> None:

@@ -372,6 +372,18 @@ def test_singular_directions_reproduce_the_update() -> None:
         torch.testing.assert_close(s, torch.linalg.svdvals(updates[pair.name])[:4], rtol=1e-4, atol=1e-5)
 
 
+def test_small_singular_values_next_to_large_ones_are_exact() -> None:
+    method = made(LoraShrink, {"target_rank": 1})
+    method.prepare(*build())
+    random_pairs(method)
+    pair = method.pairs[0]
+    mixed = torch.randn(4, 4, generator=torch.Generator().manual_seed(3)) * torch.tensor([1e3, 1.0, 1.0, 1e-2])[:, None]
+    pair.replace(pair.A.detach()[:4], pair.B.detach()[:, :4] @ mixed.to(pair.B.device))
+    _, s, _ = singular_directions(pair)
+    exact = torch.linalg.svdvals(pair.scaling * pair.B.double() @ pair.A.double())[:4]
+    torch.testing.assert_close(s.double(), exact, rtol=1e-5, atol=0)  # float32: off by 7e-4
+
+
 def test_shrinking_happens_after_the_given_step_and_training_continues(tmp_path: Path) -> None:
     snapshots: list[Snapshot] = []
     trainer, method, _ = train(tmp_path, "lora_shrink", {"shrink_at_ratio": 0.6}, on_snapshot=snapshots.append)

@@ -67,7 +67,7 @@ def one_case(folder: Path, key: str, options: dict[str, Any]) -> dict[str, Any]:
         callbacks=method.callbacks(snapshots.append, 1, lambda code, _: warned.append(code)),
     )
     trainer.train()
-    weights = b"".join(p.detach().numpy().tobytes() for p in wrapped.parameters() if p.requires_grad)
+    weights = b"".join(p.detach().cpu().numpy().tobytes() for p in wrapped.parameters() if p.requires_grad)
     seen = b"".join(snapshot.pack_mask() + snapshot.pack_scores() for snapshot in snapshots)
     layers: list[Any] = [
         module for module in wrapped.modules() if hasattr(module, "lora_B") and hasattr(module, "scaling")

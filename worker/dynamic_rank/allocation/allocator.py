@@ -25,6 +25,7 @@ from .snapshot import (
     PruneDecision,
     Snapshot,
     pack_halves,
+    to_device,
     to_host,
     unpack_halves,
 )
@@ -274,7 +275,7 @@ class RankAllocator:
         if kind == "random":
             # Seeded by the step, so there is no state to save and a resumed run draws the same numbers.
             generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
-            return torch.rand(self.mask.shape, generator=generator).to(self.device)
+            return to_device(torch.rand(self.mask.shape, generator=generator), self.device)
         if kind == "sensitivity":
             if self._observed is None:
                 self.observe_gradients()
@@ -350,7 +351,7 @@ class RankAllocator:
         if self._live_rows is None or (self._live_rows[0].dtype, self._live_rows[0].device) != (c.dtype, c.device):
             whole = torch.from_numpy(self.mask)
             places = {(layer.c.device, layer.c.dtype) for layer in self.layers}
-            cast = {place: whole.to(*place).unbind() for place in places}
+            cast = {(device, dtype): to_device(whole, device).to(dtype).unbind() for device, dtype in places}
             self._live_rows = [cast[layer.c.device, layer.c.dtype][row] for row, layer in enumerate(self.layers)]
         torch._foreach_mul_([layer.c.data for layer in self.layers], self._live_rows)
 

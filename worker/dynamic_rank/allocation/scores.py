@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,16 +48,16 @@ def norms_of_vectors(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
 
 def row_gram(A: Tensor) -> Tensor:
     """A A^T of A (..., r, in): (..., r, r), in float32, or in float64 for float64."""
-    A = A.to(_work_dtype(A))
-    with _full_precision(A.device.type):
-        return A @ A.mT
+    with torch.autocast(A.device.type, enabled=False):
+        exact = A.to(_product_dtype(A))
+        return (exact @ exact.mT).to(_work_dtype(A))
 
 
 def column_gram(B: Tensor) -> Tensor:
     """B^T B of B (..., out, r): (..., r, r), in float32, or in float64 for float64."""
-    B = B.to(_work_dtype(B))
-    with _full_precision(B.device.type):
-        return B.mT @ B
+    with torch.autocast(B.device.type, enabled=False):
+        exact = B.to(_product_dtype(B))
+        return (exact.mT @ exact).to(_work_dtype(B))
 
 
 def shares(gram_a: Tensor, gram_b: Tensor, c: Tensor, eps: float) -> Tensor:
@@ -78,13 +77,15 @@ def _work_dtype(tensor: Tensor) -> torch.dtype:
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
-@contextmanager
-def _full_precision(device_type: str) -> Iterator[None]:
-    """Compute matrix products in full float32: TF32 and autocast would cause errors of 1e-3 in a score."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(device_type=device_type, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+def _product_dtype(tensor: Tensor) -> torch.dtype:
+    """float64 if products of float32 are rounded to TF32 or bf16, which would cause errors of 1e-3 in a score.
+
+    Trainer switches TF32 on with torch_compile. Only the setting is read: changing it would also change the training.
+    """
+    backend: Any = {"cuda": torch.backends.cuda, "cpu": torch.backends.mkldnn}.get(tensor.device.type)
+    settings = getattr(backend, "matmul", None)
+    if settings is None:
+        return _work_dtype(tensor)
+    # From torch 2.9 on; the older function raises an error once somebody has used the newer setting.
+    precision = getattr(settings, "fp32_precision", None) or torch.get_float32_matmul_precision()
+    return _work_dtype(tensor) if precision in ("none", "ieee", "highest") else torch.float64

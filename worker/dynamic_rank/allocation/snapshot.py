@@ -101,6 +101,11 @@ def to_host(tensor: Tensor) -> npt.NDArray[Any]:
     return values
 
 
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A copy of a host tensor on `device`. The host does not wait for a GPU, unlike with a plain copy."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 def pack_halves(scores: Tensor, value: Tensor | None) -> Tensor:
     """Scores as float16, followed by the bits of a float32 value if given, so that one copy transfers both."""
     halves = scores.detach().reshape(-1).half()
