@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from rankscope.backup.restore import restore_backup
+from rankscope.backup.unpack import unpack
 from rankscope.backup.write import write_backup
 from rankscope.contract.errors import StartupError
 from rankscope.data_folder import in_use, is_plain_file, open_to_append
@@ -201,6 +202,57 @@ def test_a_file_larger_than_the_disk_is_refused_before_it_is_unpacked(made: Made
     refuse(empty, source, "has space for")
 
 
+NUMBERS = {"mode": (100, 8), "uid": (108, 8), "gid": (116, 8), "size": (124, 12), "mtime": (136, 12)}
+"""Numeric fields of a tar header: offset and length."""
+WRITTEN: dict[str, Callable[[int], bytes]] = {
+    "negative": lambda length: b"\xff" + b"\xff" * (length - 2) + b"\x00",
+    "huge": lambda length: b"\x80" + b"\x7f" * (length - 1),
+    "not a number": lambda length: b"9z" * (length // 2),
+    "null": lambda length: b"\0" * length,
+}
+
+
+def with_number(header: bytes, field: str, written: bytes) -> bytes:
+    """The header with other bytes in a numeric field, and the checksum that belongs to it."""
+    offset, length = NUMBERS[field]
+    changed = header[:offset] + written + header[offset + length :]
+    checksum = sum(changed[:148]) + 8 * 32 + sum(changed[156:512])
+    return changed[:148] + b"%06o\0 " % checksum + changed[156:]
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+def test_impossible_numbers_in_a_header_are_refused_or_ignored(made: Made, empty: Settings, field: str) -> None:
+    """Mode, owner and time are not restored, so only their form matters."""
+    for title, write in WRITTEN.items():
+        source = made.folder / f"{title}.tar.gz"
+        with gzip.open(source, "wb") as packed:
+            for member, content in made.members:
+                packed.write(member.tobuf() + content + bytes(-len(content) % 512))
+            member, content = file(f"runs/{made.run_id}/attempt-1/more.txt")
+            packed.write(with_number(member.tobuf(tarfile.USTAR_FORMAT), field, write(NUMBERS[field][1])))
+            packed.write(content + bytes(511) + bytes(1024))
+        if title == "not a number":
+            refuse(empty, source, "it has a damaged header")
+        elif field == "size" and title != "null":
+            refuse(empty, source, "has a size of -" if title == "negative" else "has space for")
+        else:
+            unpacked = made.folder / title
+            unpacked.mkdir()
+            unpack(source, unpacked)
+            assert (unpacked / "runs" / made.run_id / "attempt-1" / "more.txt").stat().st_size == (field != "size")
+
+
+def test_a_size_in_an_extended_header_is_refused_too(made: Made, empty: Settings) -> None:
+    extended = tarfile.TarInfo("x")
+    extended.type, extended.size = tarfile.XHDTYPE, 11
+    member, content = file(f"runs/{made.run_id}/attempt-1/more.txt")
+    source = made.folder / "extended.tar.gz"
+    with gzip.open(source, "wb") as packed:
+        packed.write(extended.tobuf() + b"11 size=-5\n" + bytes(501))
+        packed.write(member.tobuf(tarfile.USTAR_FORMAT) + content + bytes(511))
+    refuse(empty, source, "has a size of -5 bytes")
+
+
 def test_a_header_that_claims_to_be_huge_is_not_read_into_memory(made: Made, empty: Settings) -> None:
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
@@ -215,7 +267,7 @@ def test_a_backup_that_was_cut_off_is_refused(made: Made, empty: Settings, kept:
     whole = (made.folder / "good.tar.gz").read_bytes()
     cut = made.folder / "cut.tar.gz"
     cut.write_bytes(whole[: int(len(whole) * kept)])
-    refuse(empty, cut)
+    refuse(empty, cut, "truncated")
 
 
 def test_a_changed_byte_is_found(made: Made, empty: Settings) -> None:

@@ -66,9 +66,21 @@ def unpack(source: Path, working: Path) -> BackupNote:
                     _write(archive, member, working, path)
             while packed.read(_COPY_BYTES):  # gzip checks its checksum only at the end
                 pass
-        return _read_note(working / NOTE)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, IsADirectoryError, FileNotFoundError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, ValueError, OverflowError) as error:
+        raise Refused(f"{_what_is_wrong(error)} ({line_of(error)})") from error
+    except (IsADirectoryError, FileNotFoundError) as error:
         raise Refused(line_of(error)) from error
+    return _read_note(working / NOTE)
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if isinstance(error, EOFError) or str(error) in ("unexpected end of data", "empty file"):
+        return "it is truncated"
+    if isinstance(error, gzip.BadGzipFile) and "Not a gzipped" in str(error):
+        return "it is not a gzip file"
+    if isinstance(error, zlib.error | gzip.BadGzipFile):
+        return "its content is damaged"
+    return "it has a damaged header"
 
 
 def _place(member: tarfile.TarInfo) -> str | None:
@@ -85,6 +97,8 @@ def _place(member: tarfile.TarInfo) -> str | None:
         raise Refused(f"the name {shown!r} leads outside its folder")
     if not (member.isreg() or member.isdir()) or member.issparse():
         raise Refused(f"{shown!r} is a link or a special file")
+    if member.size < 0:
+        raise Refused(f"{shown!r} has a size of {member.size:,} bytes")
     is_of_a_run = len(parts) >= 2 and parts[0] == RUNS and RUN_ID.fullmatch(parts[1])
     if member.isdir():
         if not parts or parts == [RUNS] or is_of_a_run:
@@ -115,8 +129,11 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, working: Path, pat
 
 
 def _read_note(path: Path) -> BackupNote:
-    with path.open("rb") as file:
-        text = file.read(_MAX_NOTE_BYTES + 1)
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_NOTE_BYTES + 1)
+    except FileNotFoundError:
+        raise Refused(f"it has no {NOTE}") from None
     try:
         if len(text) > _MAX_NOTE_BYTES:
             raise ValueError("it is too long")
