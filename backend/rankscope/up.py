@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rankscope.catalog import Catalog
 from rankscope.contract.errors import RankScopeError, StartupError
@@ -101,39 +101,54 @@ def _has_runs(settings: Settings) -> bool:
     return has_runs
 
 
+def growing_pauses() -> Iterator[float]:
+    """Yields twice the previous pause each time, up to the longest one."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        yield pause_s
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
 class WorkerKeeper:
     """Keeps one worker process running: restarts it with exponential backoff if it exits unexpectedly."""
 
-    def __init__(self, settings: Settings, echo: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        echo: Callable[[str], None],
+        start: Callable[[Settings], Child] = start_worker,
+        pauses: Callable[[], Iterator[float]] = growing_pauses,
+    ) -> None:
+        """`pauses` returns the seconds between an exit and the next start, one after the other."""
         self._settings, self._echo = settings, echo
+        self._start, self._pauses = start, pauses
         self._stopping = threading.Event()
-        self._child: Child = start_worker(settings)
+        self._child = start(settings)
         self._thread = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
         self._thread.start()
 
     def _keep(self) -> None:
-        pause_s, reported = _FIRST_PAUSE_S, ""
+        pauses, reported = self._pauses(), ""
         while True:
             started = time.monotonic()
             code = self._child.process.wait()
             if self._stopping.is_set():
                 return
             if time.monotonic() - started > _LONGEST_PAUSE_S:
-                pause_s, reported = _FIRST_PAUSE_S, ""
+                pauses, reported = self._pauses(), ""
             reason = self._child.last_line() if code == 1 else ""
             text = f"The worker exited with code {code}: {reason or 'see ' + str(self._child.log)}"
             if text != reported:  # report the same reason only once
                 self._echo(f"{text} It will be restarted, at most every {_LONGEST_PAUSE_S:.0f} seconds.")
                 reported = text
-            if not self._start_again(pause_s):
+            if not self._start_again(next(pauses)):
                 return
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _start_again(self, pause_s: float) -> bool:
         """Starts the worker again, and retries until it succeeds. Returns False if `stop` was called."""
         while not self._stopping.wait(pause_s):
             try:
-                self._child = start_worker(self._settings)
+                self._child = self._start(self._settings)
                 return True
             except (OSError, StartupError) as error:
                 self._echo(f"The worker can't be started ({error}).")
