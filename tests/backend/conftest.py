@@ -54,6 +54,7 @@ def make_tiny_model(folder: Path, *, blocks: int = 2, size: int = 8) -> None:
         "model_type": "bert",
         "num_hidden_layers": blocks,
         "hidden_size": size,
+        "num_attention_heads": 1,
         "vocab_size": 8,
     }
     (folder / "config.json").write_text(json.dumps(config))

@@ -1,11 +1,13 @@
 """What the server knows of each kind of model is what transformers and dynamic_rank make of it."""
 
 import json
+import re
 from types import ModuleType
 from typing import Any
 
 from rankscope.catalog.models.architectures import architectures
-from rankscope.catalog.models.config import ACTIVATIONS, check_options
+from rankscope.catalog.models.attention_options import LAYER_TYPES, OLDER_LAYER_TYPES
+from rankscope.catalog.models.config import ACTIVATIONS, NEVER_NULL, check_options
 from rankscope.catalog.models.files import UnusableModel
 
 
@@ -30,6 +32,13 @@ def test_activations_equal_those_of_transformers() -> None:
     assert set(ACT2FN) == ACTIVATIONS
 
 
+def test_kinds_of_layers_equal_those_of_transformers() -> None:
+    from transformers import configuration_utils
+
+    assert set(configuration_utils.ALLOWED_LAYER_TYPES) == LAYER_TYPES
+    assert set(configuration_utils._LEGACY_LAYER_TYPE_REMAP) == OLDER_LAYER_TYPES
+
+
 def test_an_option_is_refused_exactly_when_transformers_does_not_take_its_type() -> None:
     from transformers import CONFIG_MAPPING
 
@@ -41,8 +50,8 @@ def test_an_option_is_refused_exactly_when_transformers_does_not_take_its_type()
                 continue
             value: Any
             for value in ("swish", 3, 0.5, True, None):
-                if value is None and option.endswith("dropout"):
-                    continue  # left out when the model is made
+                if value is None and (option.endswith("dropout") or option in NEVER_NULL):
+                    continue  # left out when the model is made, or fails only then
                 try:
                     CONFIG_MAPPING[kind](**{option: value})
                     is_taken = True
@@ -52,7 +61,8 @@ def test_an_option_is_refused_exactly_when_transformers_does_not_take_its_type()
                     check_options({option: value}, architecture)
                     is_let_through = True
                 except UnusableModel as problem:
-                    is_let_through = problem.problem.endswith("between 0 and 1")
+                    # Its type is right.
+                    is_let_through = bool(re.search("between 0 and 1$|above 1$|does not divide", problem.problem))
                 assert is_taken == is_let_through, (kind, option, value)
                 checked += 1
     assert checked > 300

@@ -66,10 +66,23 @@ class Architecture:
     defaults: Mapping[str, int]
     aliases: Mapping[str, list[str]]
     """Option -> its other names in config.json."""
+    shapes: Mapping[str, tuple[str, ...]]
+    """Parameter of the body -> its dimensions: a product of options such as `num_heads*d_kv`, or `?` if none sets it."""
+    divisors: tuple[str, ...]
+    """Options with a number of heads that must divide the width."""
 
     @cached_property
     def _rename_patterns(self) -> list[tuple[re.Pattern[str], str]]:
         return [(re.compile(source), target) for source, target in self.renames]
+
+    @cached_property
+    def shares_keys(self) -> bool:
+        """Whether several heads share keys and values."""
+        return any("num_key_value_heads" in term for terms in self.shapes.values() for term in terms)
+
+    def has(self, option: str) -> bool:
+        """Whether this kind has the option, under this name."""
+        return option in self.types
 
     def inner(self, name: str) -> str:
         """Converts a tensor's name in the files to its name in the body."""
@@ -123,6 +136,8 @@ _Entry = TypedDict(
         "splits": list[tuple[str, list[str]]],
         "defaults": dict[str, int],
         "aliases": dict[str, list[str]],
+        "shapes": dict[str, list[str]],
+        "divisors": list[str],
     },
     total=False,
 )
@@ -166,4 +181,6 @@ def _architecture(kind: str, entry: _Entry) -> Architecture:
         splits=tuple((source, tuple(targets)) for source, targets in entry.get("splits", ())),
         defaults=entry.get("defaults", {}),
         aliases=entry.get("aliases", {}),
+        shapes={name: tuple(terms.split(" ")) for terms, names in entry.get("shapes", {}).items() for name in names},
+        divisors=tuple(entry.get("divisors", ())),
     )

@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping
 
 from rankscope.catalog.models.architectures import Architecture, architectures
+from rankscope.catalog.models.attention_options import check_layer_types, check_rotary
+from rankscope.catalog.models.expected_shapes import check_divisors
 from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, json_kind, shown
 
 _MAX_BYTES = 16 * MIB
@@ -29,7 +31,29 @@ _NUMBERS = (
     "n_heads",
     "num_heads",
     "embedding_size",
+    "encoder_attention_heads",
+    "decoder_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "d_kv",
+    "d_ff",
+    "n_inner",
+    "encoder_ffn_dim",
+    "decoder_ffn_dim",
+    "relative_attention_num_buckets",
+    "relative_attention_max_distance",
 )
+NEVER_NULL = (
+    "encoder_attention_heads",
+    "decoder_attention_heads",
+    "encoder_ffn_dim",
+    "decoder_ffn_dim",
+    "encoder_layerdrop",
+    "decoder_layerdrop",
+    "init_std",
+    "activation_function",
+)
+"""Optional in transformers' classes, but the model can't be built or run without them."""
 _JSON_TYPES: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str", type(None): "null"}
 _IN_WORDS = {
     "bool": "true or false",
@@ -40,7 +64,9 @@ _IN_WORDS = {
 }
 _SIZES = ("_size", "_dim", "_heads", "_layers", "_embeddings")
 _NOT_NEGATIVE = ("_eps", "_epsilon", "initializer_range", "initializer_factor", "init_std")
-_ACTIVATION_OPTIONS = frozenset({"hidden_act", "hidden_activation", "activation_function", "classifier_activation"})
+_ACTIVATION_OPTIONS = frozenset(
+    {"hidden_act", "hidden_activation", "activation_function", "classifier_activation", "dense_act_fn"}
+)
 ACTIVATIONS = frozenset(
     {
         *("gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_python_tanh", "quick_gelu"),
@@ -60,7 +86,18 @@ ACTIVATIONS = frozenset(
     }
 )
 """The names that transformers knows."""
-_OF_TYPE = {"id2label": dict, "label2id": dict, "quantization_config": dict, "auto_map": dict, "architectures": list}
+_OF_TYPE = {
+    "id2label": dict,
+    "label2id": dict,
+    "quantization_config": dict,
+    "auto_map": dict,
+    "architectures": list,
+    "rope_parameters": dict,
+    "rope_scaling": dict,
+    "layer_types": list,
+    "mlp_layer_types": list,
+}
+_TOKEN_IDS = ("eos_token_id", "forced_eos_token_id")
 _MOST = 1 << 31
 _FEWEST_TOKENS = 4
 """The minimum of `config.training.max_length`."""
@@ -79,6 +116,11 @@ def read_config(files: ModelFiles) -> dict[str, object]:
         value = config.get(name)
         if value is not None and not isinstance(value, wanted):
             raise UnusableModel(f"config.json has {name} {_brief(value)}, which is not {json_kind(wanted())}", _COPY)
+    for name in _TOKEN_IDS:
+        value = config.get(name)
+        ids = value if isinstance(value, list) else [] if value is None else [value]
+        if not all(type(one) is int for one in ids):
+            raise UnusableModel(f"config.json has {name} {_brief(value)}, which is not a token id", _COPY)
     class_names(config)
     return config
 
@@ -123,7 +165,29 @@ def check_options(config: Mapping[str, object], architecture: Architecture) -> N
             problem = _why_not(name, config[name], allowed)
             if problem is not None:
                 raise UnusableModel(f"config.json has {name} {_brief(config[name])}, which is {problem}", _COPY)
+    for option, names in architecture.aliases.items():
+        for name in names:
+            is_checked = name in config and option in architecture.types
+            problem = _why_not(name, config[name], architecture.types[option]) if is_checked else None
+            if problem is not None:
+                raise UnusableModel(f"config.json has {name} {_brief(config[name])}, which is {problem}", _COPY)
+    for name in NEVER_NULL:
+        if name in architecture.types and config.get(name, "") is None:
+            raise UnusableModel(f"config.json has {name} null, which must be set", _COPY)
+    if "feed_forward_proj" in architecture.types and "dense_act_fn" in config:
+        problem = _why_not("dense_act_fn", config["dense_act_fn"], "str")
+        if problem is not None:
+            raise UnusableModel(
+                f"config.json has dense_act_fn {_brief(config['dense_act_fn'])}, which is {problem}", _COPY
+            )
+    check_layer_types(config)
+    check_rotary(config)
+    check_divisors(config, architecture)
     start, rows = config.get("decoder_start_token_id"), architecture.size("vocab_size", config)
+    if start is not None and type(start) is not int:
+        raise UnusableModel(
+            f"config.json has decoder_start_token_id {_brief(start)}, which is not an integer or null", _COPY
+        )
     if type(start) is int and rows is not None and not 0 <= start < rows:
         raise UnusableModel(
             f"config.json has decoder_start_token_id {start}, which is not one of the {rows:,} tokens (vocab_size)",
@@ -151,6 +215,8 @@ def _why_not(name: str, value: object, allowed: str) -> str | None:
         return "not between 0 and 1"
     if value < 0 and name.endswith((*_SIZES, *_NOT_NEGATIVE)):
         return "negative"
+    if name == "initializer_range" and value > 1:
+        return "above 1"
     return None
 
 

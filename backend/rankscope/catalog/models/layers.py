@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rankscope.catalog.models.architectures import Architecture, starred
+from rankscope.catalog.models.expected_shapes import ExpectedShapes
 from rankscope.catalog.models.files import UnusableModel
 from rankscope.catalog.models.safetensors_header import shown_key
 from rankscope.catalog.models.weight_files import adapter_folder
@@ -53,7 +54,7 @@ def model_layers(shapes: Shapes, architecture: Architecture, config: Mapping[str
     if not architecture.is_known:
         return _by_names(shapes)
     limits = {path: architecture.size(option, config) for path, option in architecture.blocks.items()}
-    found = _Found(architecture, limits)
+    found = _Found(architecture, limits, ExpectedShapes(config, architecture))
     for name, shape in shapes.items():
         for inner, part in _pieces(architecture, architecture.inner(name), shape):
             found.add(inner, part)
@@ -95,9 +96,10 @@ def head_parameters(architecture: Architecture, config: Mapping[str, object], la
 class _Found:
     """Collects what the tensors in the files are in the model."""
 
-    def __init__(self, architecture: Architecture, limits: Mapping[str, int | None]) -> None:
+    def __init__(self, architecture: Architecture, limits: Mapping[str, int | None], expected: ExpectedShapes) -> None:
         self._architecture = architecture
         self._limits = limits
+        self._expected = expected
         self.modules: list[LinearModule] = []
         self.parameters = 0
         self.patterns: set[str] = set()
@@ -116,6 +118,9 @@ class _Found:
             self.embedding = shape
         if pattern in architecture.tied and pattern not in architecture.other:
             return
+        is_ignored = self._is_beyond(inner)
+        if inner != architecture.embedding and not is_ignored:
+            self._expected.check(pattern, architecture.outer(inner), shape)
         is_linear = pattern.endswith(".weight") and layer in architecture.linear and len(shape) == 2
         if not is_linear and pattern not in architecture.other:
             if _is_expert(pattern, architecture):
@@ -124,8 +129,9 @@ class _Found:
                 self.unknown = True
                 self.modules.append(_module(architecture.outer(inner.removesuffix(".weight")), shape, conv1d=False))
             return
-        if self._is_beyond(inner):
+        if is_ignored:
             return
+        self._count_block(inner)
         self.patterns.add(pattern)
         self.parameters += math.prod(shape)
         if is_linear:
@@ -134,17 +140,22 @@ class _Found:
             self.modules.append(_module(name, shape, conv1d=architecture.conv1d))
 
     def _is_beyond(self, inner: str) -> bool:
-        """Whether the name belongs to a block beyond the configured number. If not, counts the block."""
-        parts = inner.split(".")
-        at = next((index for index, part in enumerate(parts) if part.isdigit()), None)
-        if at is None:
-            return False
-        path, number = ".".join(parts[:at]), int(parts[at][:9])
+        """Whether the name belongs to a block beyond the configured number."""
+        path, number = _block_of(inner)
         limit = self._limits.get(path)
-        if limit is not None and number >= limit:
-            return True
-        self.depths[path] = max(self.depths.get(path, 0), number + 1)
-        return False
+        return limit is not None and number >= limit
+
+    def _count_block(self, inner: str) -> None:
+        path, number = _block_of(inner)
+        if number >= 0:
+            self.depths[path] = max(self.depths.get(path, 0), number + 1)
+
+
+def _block_of(name: str) -> tuple[str, int]:
+    """Returns the path of the stack of blocks to which the name belongs, and the block's number; ("", -1) if there is none."""
+    parts = name.split(".")
+    at = next((index for index, part in enumerate(parts) if part.isdigit()), None)
+    return ("", -1) if at is None else (".".join(parts[:at]), int(parts[at][:9]))
 
 
 def _pieces(architecture: Architecture, inner: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
