@@ -127,6 +127,30 @@ def _moved_down(folder: Path) -> None:
         os.rename(folder / name, folder / "inner" / name)
 
 
+ADDED: dict[str, Any] = {"id": 0, "content": "new"} | dict.fromkeys(
+    ("single_word", "lstrip", "rstrip", "normalized", "special"), False
+)
+WORDS_JSON: dict[str, Any] = {
+    "version": "1.0",
+    "added_tokens": [],
+    "model": {"type": "WordLevel", "vocab": {word: at for at, word in enumerate(WORDS)}, "unk_token": "[UNK]"},
+}
+"""A good tokenizer.json."""
+_TEMPLATE: dict[str, Any] = {
+    "type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+    "pair": [],
+    "special_tokens": {},
+}
+_MERGED = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "c": 3, "d": 4, "e": 5}, "merges": [["a", "z"]]}
+
+
+def _shaped(**shapes: tuple[int, ...]) -> Callable[[Path], object]:
+    """Weights of which some have other shapes."""
+    changed = {name: shapes.get(name.split(".")[-2], shape) for name, shape in SHAPES.items()}
+    return _weights(weights(changed))
+
+
 _GOOD = weights()
 _LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 90868376\n"
 _FIRST = next(iter(SHAPES))
@@ -198,6 +222,34 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "activation_null": (_config(CONFIG | {"hidden_act": None}), "hidden_act null, which is not a string"),
     "token_id_text": (_config(CONFIG | {"pad_token_id": "0"}), "not an integer or null"),
     "truth_text": (_config(CONFIG | {"tie_word_embeddings": "x"}), "not true or false"),
+    "heads_that_do_not_divide": (
+        _config(CONFIG | {"num_attention_heads": 3}),
+        "num_attention_heads 3, which does not divide hidden_size 8",
+    ),
+    "heads_missing": (
+        _config({name: value for name, value in CONFIG.items() if name != "num_attention_heads"}),
+        "num_attention_heads 12, which does not divide",
+    ),
+    "inner_size_of_another": (
+        _config(CONFIG | {"intermediate_size": 24}),
+        "bert.encoder.layer.0.intermediate.dense.weight of shape 16 x 8, but config.json has intermediate_size 24, so it "
+        "would be 24 x 8",
+    ),
+    "query_of_another_size": (_shaped(query=(HIDDEN, 6)), "of shape 8 x 6, but config.json has hidden_size 8"),
+    "query_of_one_dimension": (
+        _shaped(query=(HIDDEN,)),
+        "query.weight of shape 8, but config.json has hidden_size 8, so it would be 8 x 8",
+    ),
+    "end_token_text": (_config(CONFIG | {"eos_token_id": "x"}), "eos_token_id 'x', which is not a token id"),
+    "rotary_text": (_config(CONFIG | {"rope_scaling": "linear"}), "rope_scaling 'linear', which is not an object"),
+    "rotary_of_unknown_type": (_config(CONFIG | {"rope_scaling": {"type": "spiral"}}), "'spiral' as rope_type"),
+    "rotary_without_factor": (
+        _config(CONFIG | {"rope_parameters": {"rope_type": "yarn"}}),
+        "no factor in rope_parameters",
+    ),
+    "rotary_of_zero": (_config(CONFIG | {"rope_theta": 0}), "config.json has 0 as rope_theta, which is not above 0"),
+    "layer_types_unknown": (_config(CONFIG | {"layer_types": ["round"]}), "'round' in layer_types"),
+    "layer_types_too_many": (_config(CONFIG | {"layer_types": ["full_attention"] * 2}), "2 entries in layer_types"),
     "metadata_of_numbers": (
         _weights(safetensors({"__metadata__": {"format": 5}, **header_of(SHAPES)}, 0)),
         "__metadata__",
@@ -251,10 +303,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "tokenizer_without_model": (_tokenizer({"version": "1.0"}), "tokenizer.json"),
     "tokenizer_deep": (_tokenizer(_DEEP), "deeply"),
     "tokenizer_ids_of_texts": (_tokenizer({"model": {"vocab": {"a": "1"}}}), "tokenizer.json"),
-    "tokenizer_above_the_embedding": (_tokenizer({"model": {"vocab": {"a": 1, "b": 2, "c": VOCABULARY}}}), "embedding"),
+    "tokenizer_above_the_embedding": (
+        _tokenizer(
+            WORDS_JSON | {"model": WORDS_JSON["model"] | {"vocab": {"[UNK]": 1, "b": 2, "d": 3, "c": VOCABULARY}}}
+        ),
+        "embedding",
+    ),
     "added_token_above_the_embedding": (
         _tokenizer(
-            {"model": {"vocab": {"a": 1, "b": 2, "c": 3}}, "added_tokens": [{"id": VOCABULARY, "content": "d"}]}
+            WORDS_JSON | {"added_tokens": [ADDED | {"id": VOCABULARY}]},
         ),
         "embedding",
     ),
@@ -275,6 +332,28 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
             }
         ),
         "every word would be unknown",
+    ),
+    "tokenizer_with_a_broken_part": (
+        _tokenizer(WORDS_JSON | {"padding": {"strategy": "wide"}}),
+        "tokenizer.json is not valid in padding (",
+    ),
+    "merges_of_unknown_tokens": (_tokenizer(WORDS_JSON | {"model": _MERGED}), "tokenizer.json is not valid in model ("),
+    "template_without_its_token": (_tokenizer(WORDS_JSON | {"post_processor": _TEMPLATE}), "'[CLS]' to texts"),
+    "added_token_without_an_id": (
+        _tokenizer(WORDS_JSON | {"added_tokens": [{**ADDED, "id": None}]}),
+        "id null in added_tokens[0], not an integer",
+    ),
+    "added_token_without_a_flag": (
+        _tokenizer(WORDS_JSON | {"added_tokens": [{**ADDED, "lstrip": "no"}]}),
+        "lstrip 'no' in added_tokens[0], not true or false",
+    ),
+    "unknown_token_empty": (
+        lambda folder: (folder / "tokenizer_config.json").write_text('{"unk_token": ""}'),
+        "an empty string as unk_token",
+    ),
+    "setting_of_another_type": (
+        lambda folder: (folder / "tokenizer_config.json").write_text('{"do_lower_case": "yes"}'),
+        "a string as do_lower_case, not true or false",
     ),
     "added_tokens_of_numbers": (_tokenizer({"model": {"vocab": {}}, "added_tokens": [5]}), "added_tokens"),
     "vocabulary_of_special_tokens": (

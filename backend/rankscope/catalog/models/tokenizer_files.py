@@ -10,6 +10,7 @@ from typing import cast
 
 from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.files import MIB, ModelFiles, UnusableModel, json_kind, shown
+from rankscope.catalog.models.tokenizer_json import check_tokenizer_json
 from rankscope.catalog.models.tokenizer_settings import COPY, ROLES, check_settings
 
 TOKENIZER_FILES = (
@@ -243,6 +244,7 @@ def _ids_of_fast(files: ModelFiles, settings: dict[str, object]) -> Iterator[int
         raise UnusableModel(f"tokenizer.json has {json_kind(vocabulary)} as its vocabulary", COPY)
     if len(words) < _MAX_SPECIAL:
         _check_words("tokenizer.json", words, settings, special)
+    check_tokenizer_json(content, files.regular["tokenizer.json"].size)
     yield highest
     yield from (token["id"] for token in added if type(token.get("id")) is int and not token.get("special"))
 

@@ -14,9 +14,15 @@ def check_settings(name: str, settings: dict[str, object]) -> None:
         content = token.get("content") if isinstance(token, dict) else token
         if token is not None and not isinstance(content, str):
             raise UnusableModel(f"{name} has {json_kind(token)} as {role}_token, not a string", COPY)
+    if settings.get("unk_token") == "":
+        raise UnusableModel(f"{name} has an empty string as unk_token", COPY)
     for side in ("padding_side", "truncation_side"):
-        if settings.get(side) not in (None, "left", "right"):
+        if settings.get(side, "left") not in ("left", "right"):
             raise UnusableModel(f"{name} has {str(settings[side])[:40]!r} as {side}, not left or right", COPY)
+    for flag in ("do_lower_case", "tokenize_chinese_chars", "strip_accents"):
+        value = settings.get(flag, False)
+        if not isinstance(value, bool) and not (value is None and flag == "strip_accents"):
+            raise UnusableModel(f"{name} has {json_kind(value)} as {flag}, not true or false", COPY)
     decoder = settings.get("added_tokens_decoder")
     if decoder is not None and not (
         isinstance(decoder, dict)
