@@ -12,10 +12,10 @@ import torch
 from rankscope.catalog import Catalog
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.settings import Settings
-from rankscope_worker.child.causes import out_of_memory
 from rankscope_worker.child.jobs.predict import explain
+from rankscope_worker.child.loading.causes import out_of_memory
 from rankscope_worker.child.loading.encoding import UnusableText
-from rankscope_worker.child.loading.model import UnusableModel
+from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.train import _cause
 from rankscope_worker.child.training import PermanentError
 from rankscope_worker.exit_report import ExitCode

@@ -170,6 +170,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: change_weights(folder, with_nan),
         r"NaN or infinity, in bert\.encoder\.layer\.1\.output\.dense\.weight",
     ),
+    "settings of another kind": (
+        lambda folder: set_in(folder / "tokenizer_config.json", do_lower_case=[1]),
+        r"^tokenizer\.json or tokenizer_config\.json of tiny is not valid",
+    ),
     "another vocabulary": (
         lambda folder: set_in(folder / "config.json", vocab_size=500),
         "has shape 29 x 16 .*, but 500 x 16 in its config",
@@ -179,11 +183,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no tokenizer": (without_tokenizer, "lacks the tokenizer's own files"),
     "a broken tokenizer": (
         lambda folder: (folder / "tokenizer.json").write_text("{"),
-        "model's files can't be loaded",
+        r"^tokenizer\.json of tiny is not valid\. Copy tokenizer\.json from the model again\.",
     ),
     "a config of words": (
         lambda folder: set_in(folder / "config.json", hidden_size="16"),
-        "model's files can't be loaded",
+        r"^hidden_size in config\.json of tiny is not valid\. Copy config\.json",
     ),
     "a config of another, huge model": (
         lambda folder: set_in(folder / "config.json", intermediate_size=10**12),
@@ -191,7 +195,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "cut weights": (
         lambda folder: (folder / "model.safetensors").write_bytes(b"\x10"),
-        "model's files can't be loaded",
+        r"^config\.json or model\.safetensors of tiny is not valid",
     ),
 }
 

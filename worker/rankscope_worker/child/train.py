@@ -22,9 +22,9 @@ from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.history import events
 from rankscope.store.runs import attempts_of, get_run
-from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.disk import is_disk_full
 from rankscope_worker.child.fast_imports import fast_imports
+from rankscope_worker.child.loading.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.recorder import Recorder
 from rankscope_worker.child.stop import StopFlag
 from rankscope_worker.database_retries import retry_on_database_errors

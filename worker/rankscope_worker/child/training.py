@@ -3,7 +3,6 @@
 With `record=events.append` on a list and `should_stop=lambda: False` this is the whole trainer.
 """
 
-import errno
 import logging
 import math
 import os
@@ -28,12 +27,13 @@ from rankscope.contract.status import Phase
 from rankscope_worker.child import checkpoint
 from rankscope_worker.child.best import Best
 from rankscope_worker.child.callbacks import Reporter
-from rankscope_worker.child.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.checkpoint import FOLDER, CheckpointFolder
 from rankscope_worker.child.evaluated import Evaluated
 from rankscope_worker.child.hardware import HardwareSampler
+from rankscope_worker.child.loading.causes import is_of_the_host, is_panic, name_of, one_line, out_of_memory
 from rankscope_worker.child.loading.encoding import TextEncoder, UnusableText
-from rankscope_worker.child.loading.model import UnusableModel, load_model, load_tokenizer
+from rankscope_worker.child.loading.file_errors import UnusableModel
+from rankscope_worker.child.loading.model import load_model, load_tokenizer
 from rankscope_worker.child.steering import Steerer
 from rankscope_worker.child.tasks import trained_task
 from rankscope_worker.child.trainer import RunTrainer
@@ -323,25 +323,17 @@ def _causes(reason: PreparationReason = "bad_input") -> Iterator[None]:
         raise
     except UnusableModel as error:
         raise PermanentError(str(error), "missing_model") from error
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         # Files of a model or data set can make any library raise any error. An error in our code is a bug.
         expected = Exception if reason != "bad_input" else (ValueError, KeyError, OSError, SafetensorError)
-        if not isinstance(error, expected) or out_of_memory(error) or _is_of_the_host(error):
+        if not (isinstance(error, expected) or is_panic(error)) or out_of_memory(error) or is_of_the_host(error):
             raise
         raise PermanentError(_in_words(error, reason), reason) from error
 
 
-def _is_of_the_host(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EIO,
-    )
-
-
-def _in_words(error: Exception, reason: PreparationReason) -> str:
+def _in_words(error: BaseException, reason: PreparationReason) -> str:
     if reason == "bad_input" or isinstance(error, UnusableText):
         return one_line(error)
     what = "The model's files can't be loaded" if reason == "missing_model" else "The texts can't be tokenized"

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rankscope.contract.tasks.conversations import Message
 from rankscope_worker.child.loading.encoding import UnusableText
-from rankscope_worker.child.loading.model import UnusableModel
+from rankscope_worker.child.loading.file_errors import UnusableModel
 
 
 class Tokens(NamedTuple):

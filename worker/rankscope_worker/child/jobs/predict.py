@@ -17,9 +17,10 @@ from rankscope.contract.stored import Payload
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine, reading
 from rankscope.store.runs import get_run
-from rankscope_worker.child.causes import name_of, one_line, out_of_memory
+from rankscope_worker.child.loading.causes import name_of, one_line, out_of_memory
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
-from rankscope_worker.child.loading.model import UnusableModel, load_model, load_tokenizer
+from rankscope_worker.child.loading.file_errors import UnusableModel
+from rankscope_worker.child.loading.model import load_model, load_tokenizer
 from rankscope_worker.child.tasks import NotFinite, trained_task
 from rankscope_worker.database_retries import DATABASE_ERRORS
 

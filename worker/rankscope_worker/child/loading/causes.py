@@ -34,6 +34,22 @@ def out_of_memory(error: BaseException) -> Literal["out_of_memory", "out_of_gpu_
     return None
 
 
+def is_of_the_host(error: BaseException) -> bool:
+    """Whether the host could not open or store a file, whatever is in it."""
+    return isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EIO,
+    )
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether a library written in Rust, such as tokenizers, met a state that it does not expect. It is no Exception."""
+    return type(error).__name__ == "PanicException"
+
+
 def one_line(error: BaseException) -> str:
     """Returns the error's message without line breaks, shortened for a sentence."""
     return " ".join(str(error).split())[:_LONGEST]

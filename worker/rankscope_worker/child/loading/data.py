@@ -9,7 +9,7 @@ from datasets import Dataset, disable_progress_bars
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
-from rankscope_worker.child.loading.model import UnusableModel
+from rankscope_worker.child.loading.file_errors import UnusableModel
 
 _UNKNOWN_WARNED = 0.1
 _UNKNOWN_REFUSED = 0.5

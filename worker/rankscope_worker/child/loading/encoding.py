@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rankscope_worker.child.loading.model import UnusableModel, max_tokens
+from rankscope_worker.child.loading.file_errors import UnusableModel
+from rankscope_worker.child.loading.model import max_tokens
 
 _SHOWN = 60
 _KEYS = ("input_ids", "attention_mask", "token_type_ids")
@@ -49,13 +50,19 @@ class TextEncoder:
         self.tokenizer = tokenizer
         accepted = set(inspect.signature(model.forward).parameters)
         # A generic tokenizer adds them for every model: GPT-2 would add a word's embedding for each, and RoBERTa has only one.
-        if getattr(model.config, "type_vocab_size", 2 * (model.config.model_type == "xlnet")) < 2:
+        kinds = getattr(model.config, "type_vocab_size", None)
+        if (kinds if isinstance(kinds, int) else 2 * (model.config.model_type == "xlnet")) < 2:
             accepted.discard("token_type_ids")
         self._keys = [key for key in _KEYS if key in accepted]
         # Padding uses this list, and ignores a mask that is not in it.
         tokenizer.model_input_names = self._keys
         self._rows = _embedding_rows(model)
         self._end = model.config.eos_token_id if model.config.is_encoder_decoder else None
+        if self._end is not None and tokenizer.pad_token_id == self._end:
+            raise UnusableModel(
+                f"The tokenizer pads with its end token ({self._end}), by which this model's classifier finds the end of a "
+                "text. Set pad_token in tokenizer_config.json to a token of its own."
+            )
         named = {tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.sep_token_id}
         self._unknown = None if tokenizer.unk_token_id in named else tokenizer.unk_token_id
         self._special = set(tokenizer.all_special_ids) - {self._unknown}

@@ -17,6 +17,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from rankscope.catalog.models.architectures import architectures
+from rankscope_worker.child.loading.file_errors import UnusableModel, blaming, tokenizer_files
 
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
 _LEFT_PADDED = frozenset({"xlnet"})
@@ -73,10 +74,6 @@ class Head(NamedTuple):
     """Whether it is added and trained. Otherwise it is part of the model's files, such as a language model's."""
 
 
-class UnusableModel(ValueError):
-    """The folder's files can't be used for this run; the message names them and the reason."""
-
-
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Returns the folder's tokenizer. One without a padding token pads with its end token.
 
@@ -84,9 +81,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """
     # An adapter has no config.json. A model's config.json names the tokenizer if the tokenizer files don't.
     config = _load_config(folder) if (folder / "config.json").is_file() else None
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        str(folder), config=config, split_special_tokens=True, **_SAFE
-    )
+    with blaming(folder, lambda: tokenizer_files(folder)):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            str(folder), config=config, split_special_tokens=True, **_SAFE
+        )
     words = len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens))
     if words < _FEWEST_WORDS:
         raise UnusableModel(
@@ -127,7 +125,8 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
         _fit_padding(config, tokenizer)
         head.fit(config)
         _fit_training(config, tokenizer, head)
-        model, report = _load(folder, config, head)
+        with blaming(folder, lambda: ["config.json", *sorted(file.name for file in folder.glob("*.safetensors"))[:2]]):
+            model, report = _load(folder, config, head)
     finally:
         transformers_logging.set_verbosity(before)
     # PEFT writes this to the exported adapter: an id is valid on other hosts, unlike a local path.
@@ -172,7 +171,8 @@ _POSITIONS = frozenset({"position_embeddings", "embed_positions", "wpe", "positi
 
 def _load_config(folder: Path) -> PreTrainedConfig:
     """Returns the folder's config.json without settings of another task or for running the model."""
-    values, _ = PreTrainedConfig.get_config_dict(str(folder), local_files_only=True)
+    with blaming(folder, lambda: ["config.json"]):
+        values, _ = PreTrainedConfig.get_config_dict(str(folder), local_files_only=True)
     kind = str(values.get("model_type"))
     if kind not in CONFIG_MAPPING:
         raise UnusableModel(
@@ -185,8 +185,11 @@ def _load_config(folder: Path) -> PreTrainedConfig:
         if name not in OF_A_TASK
         and not (value is None and name.endswith("dropout"))
         and not (name == "quantization_config" and not value)
+        # A text model inside another one, where this kind has none.
+        and not (name == "text_config" and name not in config_class.sub_configs)
     }
-    config: PreTrainedConfig = config_class.from_dict(kept)
+    with blaming(folder, lambda: ["config.json"]):
+        config: PreTrainedConfig = config_class.from_dict(kept)
     return config
 
 
