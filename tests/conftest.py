@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -82,6 +83,22 @@ _LONGEST_FIRST = (
 gc.disable()  # until the tests are collected: a quarter of the time of large imports goes into collections
 
 
+_MEMORY = Path("/dev/shm")
+_NEEDED_BYTES = 8 << 30
+
+
+def pytest_configure() -> None:
+    """Keeps temporary files in memory where it is large enough: on a disk, half of the time went into waiting for it.
+
+    A new PostgreSQL database took 0.4 s instead of 0.06 s, and deleting all of them a minute.
+    """
+    if "TMPDIR" not in os.environ and _MEMORY.is_dir():
+        free = min(shutil.disk_usage(_MEMORY).free, psutil.virtual_memory().available - _NEEDED_BYTES // 2)
+        if free >= _NEEDED_BYTES:
+            os.environ["TMPDIR"] = str(_MEMORY)
+            tempfile.tempdir = None  # else what was found before stays
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     ranks = {here / name: rank for rank, name in enumerate(_LONGEST_FIRST)}
@@ -92,6 +109,13 @@ def pytest_collection_finish() -> None:
     """Leaves what is imported by now out of garbage collections, which took 0.9 s each: every training ends with one."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The same for what a file's tests have imported."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +177,7 @@ def new_postgres(postgres_url: str) -> Callable[[str], str]:
     def make(template: str = "template1") -> str:
         name = f"test{next(_numbers)}"
         with psycopg.connect(postgres_url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy'.encode())
         return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
 
     return make
