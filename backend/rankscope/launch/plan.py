@@ -72,7 +72,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     if problems:
         raise BadInput(problems)
     outputs = resolved.task.head_outputs(parts.labels)
-    known_head = 0 if outputs is None else model.head_parameters(outputs)
+    known_head = 0 if outputs is None else model.head_parameters(outputs, is_linear=resolved.task.has_linear_head)
     head = known_head or 0
     method = resolved.method
     is_estimate = known_head is None or not model.is_exact

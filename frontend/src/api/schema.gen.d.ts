@@ -2888,6 +2888,58 @@ export interface components {
              */
             time: number;
         };
+        /** Extractive question answering */
+        QuestionAnswering: {
+            /**
+             * Answers column
+             * @description The column with {"text": [...], "answer_start": [...]}. Empty: the column `answers`.
+             */
+            answers_column?: string | null;
+            /**
+             * Context column
+             * @description The column with the text that contains the answer. Empty: the column `context`.
+             */
+            context_column?: string | null;
+            /**
+             * Longest answer
+             * @default 30
+             */
+            max_answer_tokens: number;
+            /**
+             * Starts and ends to combine
+             * @description The answer is the best combination of this many of the likeliest starts and ends of a window.
+             * @default 20
+             */
+            n_best: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "question_answering";
+            /**
+             * No-answer threshold
+             * @description The model answers nothing if the score of no answer exceeds that of the best answer by more than this. Only if some questions have no answer.
+             * @default 0
+             */
+            null_threshold: number;
+            /**
+             * Overlap of windows
+             * @description A context that is longer than the maximum length is read in windows that share this many tokens.
+             * @default 128
+             */
+            overlap: number;
+            /**
+             * Question column
+             * @description Empty: the column `question`.
+             */
+            question_column?: string | null;
+            /**
+             * Some questions have no answer
+             * @description As in SQuAD 2.0: rows without answers are learned, and the model may answer nothing. Otherwise such rows are left out.
+             * @default false
+             */
+            unanswerable: boolean;
+        };
         /**
          * Queue
          * @description Waiting runs, the next one first.
@@ -3152,7 +3204,7 @@ export interface components {
              *       "name": "text_classification"
              *     }
              */
-            task: components["schemas"]["TextClassification"] | components["schemas"]["CausalLanguageModel"] | components["schemas"]["TextToText"];
+            task: components["schemas"]["TextClassification"] | components["schemas"]["CausalLanguageModel"] | components["schemas"]["TextToText"] | components["schemas"]["QuestionAnswering"];
             /** Training */
             training: components["schemas"]["TrainingConfig"];
         };
@@ -4025,7 +4077,7 @@ export interface components {
              * @description The metric that determines the best checkpoint. Empty: the task's headline metric.
              * @default eval_accuracy
              */
-            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss" | "eval_perplexity" | "eval_token_accuracy" | "eval_exact_match" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_generated_words") | null;
+            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss" | "eval_perplexity" | "eval_token_accuracy" | "eval_exact_match" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_generated_words" | "eval_f1") | null;
             /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.

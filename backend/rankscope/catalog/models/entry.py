@@ -7,7 +7,7 @@ from pathlib import Path
 from rankscope.catalog.models import fingerprint as model_fingerprint
 from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.files import ModelFiles, UnusableModel
-from rankscope.catalog.models.layers import LinearModule, head_parameters
+from rankscope.catalog.models.layers import LinearModule, head_parameters, linear_head_parameters
 from rankscope.contract.errors import BadInput, FieldProblem
 
 MINILM = "minilm"
@@ -82,9 +82,15 @@ class ModelEntry:
         except UnusableModel:
             return False
 
-    def head_parameters(self, labels: int) -> int | None:
-        """Returns the number of parameters of a new head for this number of classes; None if it is unknown."""
-        return head_parameters(self.kind, dict(self.sizes), labels) if self.kind else None
+    def head_parameters(self, outputs: int, *, is_linear: bool = False) -> int | None:
+        """Returns the number of parameters of a new head with this number of outputs; None if it is unknown.
+
+        `is_linear`: of one linear layer, instead of the kind's classifier.
+        """
+        if self.kind is None:
+            return None
+        count = linear_head_parameters if is_linear else head_parameters
+        return count(self.kind, dict(self.sizes), outputs)
 
 
 def unusable(model_id: str, path: Path, why: UnusableModel, size_bytes: int = 0) -> ModelEntry:

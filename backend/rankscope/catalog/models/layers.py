@@ -93,6 +93,16 @@ def head_parameters(architecture: Architecture, config: Mapping[str, object], la
     return total if architecture.head else None
 
 
+def linear_head_parameters(architecture: Architecture, config: Mapping[str, object], outputs: int) -> int | None:
+    """Returns the number of parameters of a linear layer on the last hidden states; None if their size is unknown."""
+    sizes = [
+        architecture.size(shape[1], config)
+        for shape in architecture.head
+        if len(shape) == 2 and shape[0] == "num_labels" and isinstance(shape[1], str)
+    ]
+    return outputs * (sizes[0] + 1) if sizes and sizes[0] is not None else None
+
+
 class _Found:
     """Collects what the tensors in the files are in the model."""
 

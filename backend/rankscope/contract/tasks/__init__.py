@@ -7,6 +7,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from rankscope.contract.tasks.causal_language_model import CausalLanguageModel
+from rankscope.contract.tasks.question_answering import QuestionAnswering
 from rankscope.contract.tasks.task import Task
 from rankscope.contract.tasks.text_classification import TextClassification
 from rankscope.contract.tasks.text_to_text import TextToText
@@ -15,6 +16,7 @@ _KINDS: tuple[type[Task], ...] = (
     TextClassification,
     CausalLanguageModel,
     TextToText,
+    QuestionAnswering,
 )
 TASKS: dict[str, type[Task]] = {str(kind.model_fields["name"].default): kind for kind in _KINDS}
 """By name, in the order of the form. The first one is the default task."""
@@ -49,6 +51,7 @@ __all__ = [
     "DEFAULT_TASK",
     "TASKS",
     "CausalLanguageModel",
+    "QuestionAnswering",
     "Task",
     "TaskConfig",
     "TextClassification",

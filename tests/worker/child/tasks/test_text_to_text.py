@@ -58,7 +58,7 @@ def test_a_stopped_run_resumes_exactly(tmp_path: Path) -> None:
 
 
 def test_truncated_targets_are_reported(tmp_path: Path) -> None:
-    rows = [*ROWS, *({"document": f"a {n}", "summary": "good " * 9} for n in range(30))]
+    rows = [*ROWS, *({"document": f"a {n}", "summary": "good " * 30} for n in range(30))]
     plan = plan_of(
         install(tmp_path, "bart", rows), task(max_target_length=20), {"name": "lora", "rank": 2}, max_steps=1
     )

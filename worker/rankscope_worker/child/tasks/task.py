@@ -42,7 +42,7 @@ class TrainedTask(Protocol):
     """
 
     peft_type: str
-    """PEFT's name of the task, such as CAUSAL_LM, which determines the layers of the head."""
+    """PEFT's name of the task, which determines the layers of the head."""
     label_names: Sequence[str]
     """Names of the encoded columns that are targets."""
     eval_batch_rows: int = 32

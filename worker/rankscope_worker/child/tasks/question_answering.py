@@ -1,0 +1,213 @@
+"""Extractive question answering: start and end of the answer in a context, read in overlapping windows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import (
+    MODEL_FOR_QUESTION_ANSWERING_MAPPING,
+    AutoModelForQuestionAnswering,
+    DataCollatorWithPadding,
+    PreTrainedTokenizerBase,
+)
+
+from rankscope.catalog.data.splits import Split
+from rankscope.contract.predictions import Guess, SpanGuess
+from rankscope.contract.tasks import QuestionAnswering as Options
+from rankscope.contract.tasks import Task
+from rankscope.contract.tasks.squad_answers import read_answers
+from rankscope_worker.child.answers.spans import Found, Span, Window, find_spans, token_span
+from rankscope_worker.child.answers.squad_scores import squad_scores
+from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, tokenized
+from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
+from rankscope_worker.child.loading.file_errors import UnusableModel
+from rankscope_worker.child.loading.model import Head
+from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
+
+_LONGEST_QUESTION = 64
+"""Tokens of a question; the rest is not read, as in BERT's own SQuAD script."""
+_OURS = ("offsets", "row", "null_index")
+"""Encoded columns that the model doesn't take."""
+
+
+class QuestionAnswering(TrainedTask):
+    peft_type = "QUESTION_ANS"
+    label_names: Sequence[str] = ("start_positions", "end_positions")
+
+    def __init__(self, options: Task, labels: Sequence[str]) -> None:  # noqa: ARG002  (there are no classes)
+        assert isinstance(options, Options)
+        self._options = options
+        self._contexts: list[str] = []
+        """Of the evaluation rows."""
+        self._answers: list[list[str]] = []
+
+    def head(self) -> Head:
+        return Head(
+            AutoModelForQuestionAnswering,
+            MODEL_FOR_QUESTION_ANSWERING_MAPPING,
+            "question-answering head",
+            lambda _config: None,
+        )
+
+    def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
+        question, context = split.text_columns
+        unseen = 0
+
+        def encode(batch: Batch, counts: Counts) -> dict[str, Any]:
+            nonlocal unseen
+            found = self._windows(batch.texts([question, context]), encoder, counts)
+            answers = [read_answers(row[str(split.target_column)]) for row in batch.rows]
+            spans = [
+                answers[row].first and token_span(offsets, *answers[row].first)
+                for row, offsets in zip(found["row"], found["offsets"], strict=True)
+            ]
+            shown = {row for row, span in zip(found["row"], spans, strict=True) if span is not None}
+            unseen += sum(bool(each.texts) and row not in shown for row, each in enumerate(answers))
+            places = [span or (null, null) for span, null in zip(spans, found["null_index"], strict=True)]
+            found["start_positions"] = [start for start, _ in places]
+            found["end_positions"] = [end for _, end in places]
+            found["row"] = [batch.indices[row] for row in found["row"]]
+            return found
+
+        rows = tokenized(split, encoder, max_length, encode)
+        self._contexts = [row[context] for row in split.evaluation]
+        self._answers = [read_answers(row[str(split.target_column)]).texts for row in split.evaluation]
+        notices = [each for each in rows.notices if each.code != "max_length_capped" or encoder.max_length < max_length]
+        if unseen:
+            notices.append(
+                Notice(
+                    "answers_not_in_a_window",
+                    f"The answers of {unseen} of {len(split.train) + len(split.evaluation)} rows are in no window as a whole.",
+                    "Raise task.overlap or training.max_length, or use shorter answers.",
+                )
+            )
+        return TokenizedSplit(rows.train, rows.evaluation, notices)
+
+    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
+        padded = DataCollatorWithPadding(tokenizer)
+
+        def collate(rows: list[Any]) -> Mapping[str, Any]:
+            batch: Mapping[str, Any] = padded(
+                [{name: value for name, value in row.items() if name not in _OURS} for row in rows]
+            )
+            return batch
+
+        return collate
+
+    def kept_outputs(self, outputs: Any, targets: Any) -> tuple[torch.Tensor, ...]:  # noqa: ARG002
+        start_logits, end_logits = outputs[:2]
+        return start_logits.float(), end_logits.float()
+
+    def metrics(self, evaluation: Evaluation) -> dict[str, float]:
+        starts, ends = evaluation.outputs
+        windows: dict[int, list[Window]] = {}
+        for at, one in enumerate(evaluation.encoded):
+            windows.setdefault(one["row"], []).append(
+                Window(one["offsets"], one["null_index"], np.asarray(starts[at]), np.asarray(ends[at]))
+            )
+        guesses = []
+        for row, context in enumerate(self._contexts):
+            span = self._best(self._found(windows[row]))
+            guesses.append("" if span is None else context[span.start : span.end])
+        return dict(squad_scores(guesses, self._answers, with_unanswerable=self._options.unanswerable))
+
+    def encode_inputs(
+        self, inputs: Sequence[Mapping[str, str]], encoder: TextEncoder, counts: Counts
+    ) -> dict[str, Any]:
+        columns = [list(texts) for texts in zip(*(one.values() for one in inputs), strict=True)]
+        return self._windows(columns, encoder, counts)
+
+    @torch.inference_mode()
+    def answer(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        encoded: dict[str, Any],
+        inputs: Sequence[Mapping[str, str]],
+    ) -> list[Guess]:
+        model.eval()
+        windows: list[list[Window]] = [[] for _ in inputs]
+        for at, row in enumerate(encoded["row"]):
+            batch = {name: [values[at]] for name, values in encoded.items() if name not in _OURS}
+            found = model(**tokenizer.pad(batch, return_tensors="pt"))
+            start, end = found.start_logits[0].double().numpy(), found.end_logits[0].double().numpy()
+            if not (np.isfinite(start).all() and np.isfinite(end).all()):
+                raise NotFinite("The model's outputs are NaN; the training has diverged.")
+            windows[row].append(Window(encoded["offsets"][at], encoded["null_index"][at], start, end))
+        return [self._guess(self._found(some), one) for some, one in zip(windows, inputs, strict=True)]
+
+    def _guess(self, found: Found, one: Mapping[str, str]) -> SpanGuess:
+        field, context = list(one.items())[-1]
+        null = found.null_score if self._options.unanswerable else None
+        span = self._best(found)
+        if span is None:
+            best = found.spans[0].score if found.spans else found.null_score
+            return SpanGuess(answer="", field=field, start=None, end=None, score=best, no_answer_score=null)
+        return SpanGuess(
+            answer=context[span.start : span.end],
+            field=field,
+            start=span.start,
+            end=span.end,
+            score=span.score,
+            no_answer_score=null,
+        )
+
+    def _found(self, windows: Sequence[Window]) -> Found:
+        return find_spans(windows, self._options.n_best, self._options.max_answer_tokens)
+
+    def _best(self, found: Found) -> Span | None:
+        options = self._options
+        return found.best(may_be_empty=options.unanswerable, null_threshold=options.null_threshold)
+
+    def _windows(self, columns: Sequence[Sequence[str]], encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
+        """Returns the windows of some rows: token ids, the row of each, and the characters of the context of each token."""
+        tokenizer = encoder.tokenizer
+        if not tokenizer.is_fast:
+            raise UnusableModel(
+                "The model's tokenizer can't say which characters a token covers, which this task needs. Use a model with a "
+                "tokenizer.json."
+            )
+        questions, contexts = self._short_questions(columns[0], tokenizer), list(columns[1])
+        # Room for the context in a window, next to the longest question; windows must move forward.
+        longest = max(len(ids) for ids in tokenizer(questions, add_special_tokens=False).input_ids)
+        room = encoder.max_length - longest - tokenizer.num_special_tokens_to_add(pair=True)
+        if room < 1:
+            raise UnusableText(
+                f"A question has {longest} tokens, which leaves no room for its context within max_length "
+                f"({encoder.max_length}). Raise training.max_length."
+            )
+        found = tokenizer(
+            questions,
+            contexts,
+            truncation="only_second",
+            max_length=encoder.max_length,
+            stride=min(self._options.overlap, room // 2),
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        counts.texts += len(contexts)
+        counts.tokens += sum(map(len, found["input_ids"]))
+        first = tokenizer.cls_token_id
+        return {
+            **{name: found[name] for name in tokenizer.model_input_names if name in found},
+            "row": list(found["overflow_to_sample_mapping"]),
+            "offsets": [
+                [
+                    list(place) if part == 1 else [-1, -1]
+                    for place, part in zip(places, found.sequence_ids(at), strict=True)
+                ]
+                for at, places in enumerate(found["offset_mapping"])
+            ],
+            "null_index": [ids.index(first) if first in ids else 0 for ids in found["input_ids"]],
+        }
+
+    def _short_questions(self, questions: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+        """Returns the questions without what exceeds the length of a question, and without spaces in front."""
+        texts = [question.lstrip() for question in questions]
+        places = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+        return [
+            text[: place[_LONGEST_QUESTION - 1][1]] if len(place) > _LONGEST_QUESTION else text
+            for text, place in zip(texts, places, strict=True)
+        ]
