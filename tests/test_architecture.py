@@ -18,7 +18,7 @@ STANDARD_LIBRARY = sys.stdlib_module_names
 # A room that is not listed has the row of the nearest folder above it that is.
 _FOUNDATION = {"rankscope.contract", "dynamic_rank.schedule", "rankscope.settings", "rankscope.data_folder"}
 _STORE = {"rankscope.store", "rankscope.store.database", "rankscope.store.history"}
-_CATALOG = {"rankscope.catalog", "rankscope.catalog.data", "rankscope.catalog.models"}
+_CATALOG = {"rankscope.catalog", "rankscope.catalog.data", "rankscope.catalog.imported", "rankscope.catalog.models"}
 _READ_BY_WORKERS = {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.training_stack"}
 _OF_HOST_AND_CHILD = {
     f"rankscope_worker.{name}" for name in ("database_retries", "exit_report", "nvml", "steer_requests")
@@ -35,10 +35,12 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope.training_stack": {"rankscope.contract"},
     "rankscope.catalog.data": {"rankscope.contract"},
     "rankscope.catalog.models": {"rankscope.contract"},
+    "rankscope.catalog.imported": {"rankscope.contract", "rankscope.catalog.data"},
     "rankscope.catalog": {
         "rankscope.contract",
         "rankscope.settings",
         "rankscope.catalog.data",
+        "rankscope.catalog.imported",
         "rankscope.catalog.models",
     },
     "rankscope.store.database": {"rankscope.contract"},
@@ -92,6 +94,7 @@ ALLOWED: dict[str, set[str]] = {
         "rankscope_worker.child.answers",
         "rankscope_worker.child.loading",
     },
+    "rankscope_worker.child.importing": {"rankscope.contract", *_CATALOG},
     "rankscope_worker.child": {
         *_READ_BY_WORKERS,
         *_OF_HOST_AND_CHILD,
@@ -104,6 +107,7 @@ ALLOWED: dict[str, set[str]] = {
         *_READ_BY_WORKERS,
         *_OF_HOST_AND_CHILD,
         "rankscope_worker.child",
+        "rankscope_worker.child.importing",
         "rankscope_worker.child.loading",
         "rankscope_worker.child.tasks",
     },

@@ -1,4 +1,4 @@
-"""The models and data sets of this installation. Standard library only: no torch, no transformers.
+"""The models and data sets of this installation, without torch or transformers.
 
 Models and data sets are named by id, never by path. An id is looked up in the folders of this installation.
 """
@@ -9,6 +9,9 @@ from rankscope.catalog.data.background_reads import BackgroundReads, StillReadin
 from rankscope.catalog.data.datasets import Datasets
 from rankscope.catalog.data.entry import DatasetEntry
 from rankscope.catalog.data.splits import SplitCounts, count_split
+from rankscope.catalog.imported.counted import counted_split
+from rankscope.catalog.imported.folders import IMPORTED
+from rankscope.catalog.imported.sets import ImportedSets
 from rankscope.catalog.models.entry import ModelEntry
 from rankscope.catalog.models.layers import LinearModule
 from rankscope.catalog.models.models import Models
@@ -29,6 +32,7 @@ class Catalog:
         """`timeout_s`: how long to wait for a large data file that has not been read yet. None waits until it is read."""
         self._models = Models(settings.models_dir)
         self._datasets = Datasets(settings.datasets_dir, timeout_s)
+        self.imported = ImportedSets(settings.data_dir)
         self._timeout_s = timeout_s
         self._splits: BackgroundReads[SplitCounts] = BackgroundReads(_SPLITS_KEPT)
 
@@ -36,7 +40,7 @@ class Catalog:
         return self._models.all()
 
     def datasets(self) -> list[DatasetEntry]:
-        return self._datasets.all()
+        return [*self._datasets.all(), *self.imported.all()]
 
     def model(self, model_id: str, field: str = "config.model.id") -> ModelEntry:
         """Returns the model with this id.
@@ -59,6 +63,8 @@ class Catalog:
 
         Raises UnknownName, which lists the known ids, or BadInput with the reason if the data set can't be used.
         """
+        if dataset_id.startswith(IMPORTED):
+            return self.imported.find(dataset_id, field)
         return self._datasets.find(dataset_id, field, fingerprint, timeout_s=timeout_s)
 
     def count_split(self, entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
@@ -66,6 +72,7 @@ class Catalog:
         options = data.model_copy(update={"id": entry.id}).model_dump_json()
         key = (entry.path, entry.fingerprint, options, task.model_dump_json())
         try:
-            return self._splits.get(key, partial(count_split, entry, data, task), entry.size_bytes, self._timeout_s)
+            count = counted_split if entry.id.startswith(IMPORTED) else count_split
+            return self._splits.get(key, partial(count, entry, data, task), entry.size_bytes, self._timeout_s)
         except StillReading as error:
             raise entry.still_reading() from error

@@ -17,7 +17,7 @@ Fields = Iterator[list[str]]
 _LONGEST_VALUE = 1 << 24
 _SAMPLE_LINES = 20
 # How programs write a missing value to a CSV file. Words that may be a class, such as None or N/A, are not included.
-_CSV_MISSING = frozenset({"", "NaN", "nan", "null", "NULL", "<NA>", "#N/A"})
+CSV_MISSING = frozenset({"", "NaN", "nan", "null", "NULL", "<NA>", "#N/A"})
 _SEPARATORS = (",", ";", "\t", "|")
 _SPOKEN = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 csv.field_size_limit(_LONGEST_VALUE)
@@ -25,15 +25,19 @@ csv.field_size_limit(_LONGEST_VALUE)
 
 def csv_text(value: object) -> str | None:
     text = str(value).strip()
-    return None if text in _CSV_MISSING else text
+    return None if text in CSV_MISSING else text
 
 
-def csv_header(lines: Lines, head: str, path: Path) -> tuple[str, list[str], Iterator[list[str]]]:
+def csv_header(
+    lines: Lines, head: str, path: Path, given: str | None = None
+) -> tuple[str, list[str], Iterator[list[str]]]:
+    """Returns separator, column names and the reader of the rows. `given`: the separator, if it is not to be detected."""
     if _is_json(head):
         raise BrokenFile(
             "The content is JSON, but the file name says that it is a table.", "Rename the file to .jsonl."
         )
     separator, skip = _separator(head, path)
+    separator = given or separator
     lines.separator = separator
     reader = csv.reader(lines, delimiter=separator)
     try:

@@ -1,7 +1,7 @@
 """Entry of a data set, or of a file that looks like one: its id and the content of its file."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
@@ -46,17 +46,23 @@ class DatasetEntry:
     size_bytes: int = 0
     separator: str | None = None
     encoding: str | None = None
+    alias: str | None = None
+    """A short id that is given, and not found by the file's name."""
+    opener: Callable[[Sequence[str] | None], AbstractContextManager[Table]] | None = None
+    """Opens a data set that is not a file of text."""
 
     @property
     def short_id(self) -> str | None:
         """The id without the file's extension, if it is unambiguous."""
         if self.problem is not None or self.path.suffix not in SHORT_FORMS or self.id == DEMO:
-            return None
+            return self.alias
         others = (self.path.with_suffix(ending) for ending in SHORT_FORMS if ending != self.path.suffix)
         return None if any(map(os.path.isfile, others)) else self.id.removesuffix(self.path.suffix)
 
-    def open(self) -> AbstractContextManager[Table]:
-        """Opens the file as a table. Raises BrokenFile if it can't be read."""
+    def open(self, columns: Sequence[str] | None = None) -> AbstractContextManager[Table]:
+        """Opens the file as a table, with at least these columns. Raises BrokenFile if it can't be read."""
+        if self.opener is not None:
+            return self.opener(columns)
         return open_rotten_tomatoes(self.path) if self.id == DEMO else open_table(self.path)
 
     def first_rows(self, at_most: int) -> list[Row]:

@@ -225,12 +225,17 @@ class ChangedFile(BrokenFile):
 
 def check_content(file: HashedFile) -> None:
     """Raises BrokenFile for content that is known not to be a table of text."""
-    if not file.head:
+    check_head(file.head)
+
+
+def check_head(head: bytes) -> None:
+    """Raises BrokenFile if a file with these first bytes is known not to be a table of text."""
+    if not head:
         raise BrokenFile("It is empty.", "Copy the file again, or remove it.")
     for magic, problem, next_step in _MAGIC:
-        if file.head.startswith(magic):
+        if head.startswith(magic):
             raise BrokenFile(problem, next_step)
-    if file.head.lstrip().lower().startswith(_HTML):
+    if head.lstrip().lower().startswith(_HTML):
         raise BrokenFile(
             "The content is a web page or XML, whatever the file name says.", "Download the data file itself."
         )

@@ -27,21 +27,30 @@ def json_text(value: object) -> str | None:
 
 
 def json_records(lines: Lines, seen: dict[str, None], columns: list[str]) -> Iterator[tuple[int, Record]]:
-    double: list[Sequence[tuple[str, object]] | None] = [None]
+    reader = JsonReader(seen, columns)
+    for line in lines:
+        if line.strip():
+            yield lines.number, reader.read(line, lines.number)
 
-    def as_dict(pairs: list[tuple[str, object]]) -> dict[str, object]:
+
+class JsonReader:
+    """Reads rows one by one, and collects their names in `seen` and `columns`."""
+
+    def __init__(self, seen: dict[str, None], columns: list[str]) -> None:
+        self._seen, self._columns = seen, columns
+        self._double: Sequence[tuple[str, object]] | None = None
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._as_dict)
+
+    def _as_dict(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
         made = dict(pairs)
         # The outermost object is created last, so the final value is about the row itself.
-        double[0] = None if len(made) == len(pairs) else pairs
+        self._double = None if len(made) == len(pairs) else pairs
         return made
 
-    decoder = json.JSONDecoder(object_pairs_hook=as_dict)
-    for line in lines:
-        if not line.strip():
-            continue
-        number = lines.number
+    def read(self, line: str, number: int) -> dict[str, object]:
+        """Returns the row in a line. Raises BrokenFile, which names the line, if it isn't one."""
         try:
-            record = decoder.decode(line)
+            record = self._decoder.decode(line)
         except RecursionError as error:
             raise BrokenFile(f"Line {number} is nested too deeply.", "Write flat objects.") from error
         except ValueError as error:
@@ -51,20 +60,20 @@ def json_records(lines: Lines, seen: dict[str, None], columns: list[str]) -> Ite
                 f"Line {number} is {_JSON_KINDS.get(type(record), 'a number')}, not an object.",
                 'Write one object per line, such as {"text": "...", "label": "..."}.',
             )
-        if double[0] is not None:
-            name = double_name([name for name, _ in double[0]])
+        if self._double is not None:
+            name = double_name([name for name, _ in self._double])
             raise BrokenFile(f"Line {number} has the name {name!r} twice.", "Keep one of them.")
-        if record.keys() - seen.keys():
-            new = [name for name in record if name not in seen]
-            seen.update(dict.fromkeys(new))
-            columns.extend(new)
-            check_bounds(columns)
+        if record.keys() - self._seen.keys():
+            new = [name for name in record if name not in self._seen]
             _check_letters(number, new)
+            check_bounds([*self._columns, *new])
+            self._seen.update(dict.fromkeys(new))
+            self._columns.extend(new)
         if "\\u0000" in line:
             _check_no_nul(number, record)
         if "\\ud" in line or "\\uD" in line:
             _check_letters(number, [value for value in record.values() if isinstance(value, str)])
-        yield number, record
+        return record
 
 
 def _hint(line: str) -> str:

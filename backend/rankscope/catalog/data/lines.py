@@ -16,10 +16,10 @@ SAVE_AS_UTF8 = "Save the file as UTF-8."
 class Lines:
     """Decoded lines of bounded length."""
 
-    def __init__(self, file: HashedFile, path: Path, codec: str, newline: str | None) -> None:
+    def __init__(self, file: HashedFile, path: Path, codec: str, newline: str | None, errors: str = "strict") -> None:
         self._path, self._codec = path, codec
         # Decoding is strict after the BOM. The file is closed only by the code that opened it.
-        self._text = io.TextIOWrapper(io.BufferedReader(file, 1 << 18), encoding=codec, newline=newline)
+        self._text = io.TextIOWrapper(io.BufferedReader(file, 1 << 18), encoding=codec, errors=errors, newline=newline)
         self._readline = self._text.readline
         self.number = 0
         self.separator = ","

@@ -137,7 +137,7 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
     train, evaluation, left_out = _Side(), _Side(), LeftOutCounter()
     no_group, is_one_text, first_key = 0, True, None
     try:
-        with entry.open() as table:
+        with entry.open([*used, *([columns.label] if columns.label else [])]) as table:
             text_of = table.text
             for line, record in table.records:
                 try:

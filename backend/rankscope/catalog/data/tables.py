@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from rankscope.catalog.data.csv_rows import csv_header, csv_records, csv_text
-from rankscope.catalog.data.files import JSON_LINES, BrokenFile, HashedFile, check_content, opened
+from rankscope.catalog.data.files import JSON_LINES, BrokenFile, check_content, opened
 from rankscope.catalog.data.json_rows import json_records, json_text
 from rankscope.catalog.data.lines import Lines, check_bytes
 from rankscope.catalog.data.records import Record
@@ -27,6 +28,15 @@ _BOMS = (
 )
 
 
+class Source(Protocol):
+    """The file of a table."""
+
+    @property
+    def bytes_read(self) -> int: ...
+
+    def fingerprint(self) -> str: ...
+
+
 @dataclass
 class Table:
     """An open file with rows. `records` can be iterated once."""
@@ -37,7 +47,7 @@ class Table:
     encoding: str
     records: Iterator[tuple[int, Record]]
     """(line, column -> value)."""
-    _file: HashedFile
+    _file: Source
 
     @property
     def text(self) -> Callable[[object], str | None]:

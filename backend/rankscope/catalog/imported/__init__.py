@@ -1,0 +1,1 @@
+"""Data sets that were imported into Parquet: their folders, profiles and rows."""

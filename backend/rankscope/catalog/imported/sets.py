@@ -1,0 +1,134 @@
+"""The imported data sets of an installation, as entries of the catalogue.
+
+`imported:SET@2` is version 2. `imported:SET` is the newest version; a run keeps the version that it was launched with.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rankscope.catalog.data.entry import DatasetEntry
+from rankscope.catalog.data.files import BrokenFile, Stamp
+from rankscope.catalog.data.left_out import LeftOut
+from rankscope.catalog.data.tables import Table
+from rankscope.catalog.imported.folders import IMPORTED, PROFILE, ROWS, Folders, full_id, parse_id
+from rankscope.catalog.imported.parquet import open_rows
+from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
+from rankscope.contract.imports import SetProfile
+
+_KEPT = 256
+_MAX_PROFILE_BYTES = 16 << 20
+_LISTED = 20
+RESTORE = "Restore the data folder, or delete this version and import the file again."
+
+
+class ImportedSets:
+    def __init__(self, data_dir: Path) -> None:
+        self.folders = Folders(data_dir)
+        self._lock = threading.Lock()
+        self._profiles: OrderedDict[tuple[Path, Stamp], SetProfile] = OrderedDict()
+
+    def all(self) -> list[DatasetEntry]:
+        """Lists every version of every data set, the newest version first. Unusable ones have the reason."""
+        return [entry for set_id in self.folders.set_ids() for entry in self.versions(set_id)]
+
+    def versions(self, set_id: str) -> list[DatasetEntry]:
+        """Lists every version of a data set, the newest first."""
+        versions = self.folders.versions(set_id)
+        return [self._entry(set_id, version, is_newest=version == versions[0]) for version in versions]
+
+    def find(self, dataset_id: str, field: str) -> DatasetEntry:
+        """Raises UnknownName if there is no such data set or version, BadInput if it can't be used."""
+        set_id, version = self.resolve(dataset_id, field)
+        entry = self._entry(set_id, version, is_newest=version == self.folders.versions(set_id)[0])
+        if entry.problem is not None:
+            raise entry.refusal(f"which cannot be used. {entry.problem}", entry.next_step or "", field)
+        return entry
+
+    def resolve(self, dataset_id: str, field: str) -> tuple[str, int]:
+        """Returns the data set and the version that an id names. Raises UnknownName."""
+        found = parse_id(dataset_id)
+        versions = self.folders.versions(found[0]) if found else []
+        if found is None or not versions:
+            known = [f"{IMPORTED}{set_id}" for set_id in self.folders.set_ids()]
+            more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+            next_step = f"Use one of: {', '.join(known[:_LISTED]) or 'none'}{more}. Import files on the page Data."
+            raise _unknown(field, dataset_id, "which is not an imported data set", next_step)
+        set_id, version = found
+        if version is not None and version not in versions:
+            raise _unknown(
+                field,
+                dataset_id,
+                "a version that does not exist",
+                f"Use one of: {', '.join(full_id(set_id, each) for each in versions[:_LISTED])}.",
+            )
+        return set_id, version or versions[0]
+
+    def profile(self, set_id: str, version: int) -> SetProfile:
+        """Returns a version's profile. Raises BrokenFile if it can't be read."""
+        path = self.folders.version(set_id, version) / PROFILE
+        try:
+            stamp = Stamp.of(path.stat())
+            with self._lock:
+                if (path, stamp) in self._profiles:
+                    self._profiles.move_to_end((path, stamp))
+                    return self._profiles[path, stamp]
+            if stamp.size > _MAX_PROFILE_BYTES:
+                raise BrokenFile("Its profile is too large.", RESTORE)
+            profile = SetProfile.model_validate_json(path.read_bytes())
+            size = os.stat(path.parent / ROWS).st_size
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise BrokenFile(f"A file of it can't be read: {reason}.", RESTORE) from error
+        except ValidationError as error:
+            raise BrokenFile("Its profile is damaged.", RESTORE) from error
+        if size != profile.rows_bytes:
+            raise BrokenFile(
+                f"Its rows have {size:,} bytes, but had {profile.rows_bytes:,} when they were imported.", RESTORE
+            )
+        with self._lock:
+            self._profiles[path, stamp] = profile
+            while len(self._profiles) > _KEPT:
+                self._profiles.popitem(last=False)
+        return profile
+
+    def _entry(self, set_id: str, version: int, *, is_newest: bool) -> DatasetEntry:
+        path = self.folders.version(set_id, version) / ROWS
+        dataset_id = full_id(set_id, version)
+        try:
+            profile = self.profile(set_id, version)
+        except BrokenFile as error:
+            return DatasetEntry(dataset_id, dataset_id, path, "Imported.", error.problem, error.next_step)
+
+        def opened(columns: Sequence[str] | None) -> AbstractContextManager[Table]:
+            chosen = [column for column in profile.columns if columns is None or column.name in columns]
+            return open_rows(path, chosen)
+
+        return DatasetEntry(
+            id=dataset_id,
+            name=profile.name if version == 1 and is_newest else f"{profile.name}, version {version}",
+            path=path,
+            description="Imported.",
+            columns=tuple(column.name for column in profile.columns),
+            text_columns=tuple(profile.text_columns),
+            target_column=profile.target_column,
+            rows=profile.rows,
+            classes=tuple(profile.classes),
+            n_classes=profile.n_classes,
+            left_out=tuple(LeftOut(each.reason, each.rows, tuple(each.first_lines)) for each in profile.left_out),
+            fingerprint=profile.rows_sha256,
+            size_bytes=profile.rows_bytes,
+            separator=profile.separator,
+            encoding=profile.encoding,
+            alias=f"{IMPORTED}{set_id}" if is_newest else None,
+            opener=opened,
+        )
+
+
+def _unknown(field: str, dataset_id: str, message: str, next_step: str) -> BadInput:
+    return UnknownName([FieldProblem(field, dataset_id, f"is {dataset_id!r}, {message}", next_step)])
