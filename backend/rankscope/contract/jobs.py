@@ -41,4 +41,11 @@ class JobKind:
 
 
 PREDICT = JobKind(name="predict", process="The process that loads the models", retry="Try again.", timeout_s=180.0)
-KINDS = {kind.name: kind for kind in (PREDICT,)}
+IMPORT_DATA = JobKind(
+    name="import_data",
+    process="The process that imports the file",
+    retry="Try again.",
+    timeout_s=3600.0,
+    wait_s=24 * 3600.0,
+)
+KINDS = {kind.name: kind for kind in (PREDICT, IMPORT_DATA)}

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from rankscope.contract.jobs import PREDICT, JobStatus
+from rankscope.catalog.imported.folders import Folders
+from rankscope.catalog.imported.uploads import read_upload
+from rankscope.contract.jobs import IMPORT_DATA, PREDICT, JobStatus
 from rankscope.contract.stored import Payload
 from rankscope.contract.tables import Job
 from rankscope.embedded import free_port
@@ -21,6 +23,7 @@ from rankscope_worker.host.celery_app import Nudger, make_celery
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.jobs import JobRunner
 from tests.conftest import Broker
+from tests.imports import put_upload
 from tests.stack import wait_for
 
 QUESTION: Payload = {"run_id": "nothere", "attempt": 1, "texts": ["a film"]}
@@ -79,6 +82,26 @@ def test_an_error_of_the_job_is_stored_as_the_child_reports_it(host: Host, submi
     status, message, next_step = outcome(host, submit)
     assert (status, message) == ("failed", "There is no run 'nothere'.")
     assert next_step
+
+
+@pytest.mark.parametrize("content", [b"text,label\na film,1\nbroken\n", b"text,label\nbroken\n"])
+def test_an_import_stores_its_result_or_says_why_there_is_none(host: Host, content: bytes) -> None:
+    folders = Folders(host.settings.data_dir)
+    upload_id = put_upload(host.settings.data_dir, "a.csv", content, "a-1234")
+    with writing(host.engine) as session:
+        job_id = jobs.submit(session, IMPORT_DATA, {"upload_id": upload_id}, now=time.time()).id
+    assert JobRunner(host).run_next()
+    with reading(host.engine) as session:
+        job = jobs.get_job(session, job_id, IMPORT_DATA)
+        assert job is not None
+        if b"film" in content:
+            assert (job.status, job.result) == ("done", {"set_id": "a-1234", "version": 1}), job.error
+            assert (folders.versions("a-1234"), folders.upload_ids()) == ([1], [])
+        else:
+            assert job.error is not None
+            assert (job.status, folders.set_ids()) == ("failed", [])
+            assert job.error["message"].startswith("None of its rows can be read. Line 2: ")
+            assert read_upload(folders.upload(upload_id)).error == job.error, "kept longer than the job"
 
 
 def test_an_unreachable_database_is_not_reported_as_out_of_memory(host: Host, submit: Callable[..., str]) -> None:

@@ -1,0 +1,200 @@
+"""Imports of files as people have them: odd encodings, broken rows, nested values, damaged archives."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from rankscope.catalog import Catalog
+from rankscope.catalog.data.files import BrokenFile
+from rankscope.catalog.data.splits import split
+from rankscope.catalog.imported.folders import Folders
+from rankscope.contract.config import DataConfig
+from rankscope.contract.tasks import DEFAULT_TASK
+from rankscope.settings import Settings
+from rankscope_worker.child.importing import source
+from rankscope_worker.child.importing.import_file import import_upload
+from tests.imports import import_bytes, profile_of, put_upload
+
+ODD = (
+    b"text,label\n"
+    b"good film,1\n"
+    b"ragged,1,2\n"
+    b"short\n"
+    b'"quoted, ok",0\n'
+    b'"two\nlines",1\n'
+    b"\n"
+    b" ,1\n"
+    b"bad \xff byte,1\n"
+    b"nul\0here,0\n"
+    b'"un"closed,0\n'
+    b"  padded  ,NaN\n"
+    b'"never closed,1\n'
+)
+
+
+def rows_of(data_dir: Path, dataset_id: str) -> list[dict[str, Any]]:
+    entry = Catalog(Settings(_env_file=None, data_dir=data_dir)).dataset(dataset_id)
+    with entry.open() as table:
+        return [dict(record) for _, record in table.records]
+
+
+def test_broken_rows_are_left_out_with_their_line_and_the_reason(tmp_path: Path) -> None:
+    found = import_bytes(tmp_path, "odd.csv", ODD, encoding="utf-8")
+    profile = profile_of(tmp_path, found)
+    reasons = {row.line: row.reason for row in profile.rejected}
+    assert list(reasons) == [3, 4, 10, 11, 12, 14]
+    assert reasons[3] == "It has 3 fields, but the header has 2."
+    assert reasons[4] == "It has 1 field, but the header has 2."
+    assert "UTF-8" in reasons[10]
+    assert "NUL" in reasons[11]
+    assert "quote" in reasons[12]
+    assert "quote" in reasons[14]
+    assert (profile.rejected_rows, profile.rows) == (6, 5)
+    assert rows_of(tmp_path, found) == [
+        {"text": "good film", "label": "1"},
+        {"text": "quoted, ok", "label": "0"},
+        {"text": "two\nlines", "label": "1"},
+        {"text": None, "label": "1"},
+        {"text": "padded", "label": None},
+    ]
+    assert [column.missing for column in profile.columns] == [1, 1]
+    assert {each.reason: (each.rows, each.first_lines) for each in profile.left_out} == {
+        "no text in column 'text'": (1, [4]),
+        "no label in column 'label'": (1, [5]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "separator"),
+    [
+        ("text;label\ncafé, ok;1\nnaïve;0\n".encode("cp1252"), "windows-1252", ";"),
+        ('text,label\n"café, ok",1\nnaïve,0\n'.encode("utf-16"), "utf-16", ","),
+        ("text\tlabel\ncafé, ok\t1\nnaïve\t0\n".encode("utf-16-be"), "utf-16", "\t"),
+        ("\ufeffsep=|\ntext|label\ncafé, ok|1\nnaïve|0\n".encode(), "utf-8", "|"),
+    ],
+)
+def test_encoding_and_separator_are_detected(tmp_path: Path, content: bytes, encoding: str, separator: str) -> None:
+    found = import_bytes(tmp_path, "a.csv", content)
+    profile = profile_of(tmp_path, found)
+    assert (profile.encoding, profile.separator) == (encoding, separator)
+    assert [row["text"] for row in rows_of(tmp_path, found)] == ["café, ok", "naïve"]
+    assert profile.classes == [("0", 1), ("1", 1)]
+
+
+def test_the_same_file_with_other_options_is_another_version(tmp_path: Path) -> None:
+    content = "text,label\nЖизнь,1\nДень,0\n".encode()
+    first = import_bytes(tmp_path, "a.csv", content, "a-1234", encoding="latin-1")
+    second = import_bytes(tmp_path, "a.csv", content, "a-1234")
+    assert (first, second) == ("imported:a-1234@1", "imported:a-1234@2")
+    assert rows_of(tmp_path, first)[1]["text"] != "День"
+    assert rows_of(tmp_path, second) == rows_of(tmp_path, "imported:a-1234")
+    assert rows_of(tmp_path, second)[1]["text"] == "День"
+
+
+def test_json_lines_keep_their_types_and_lose_only_broken_lines(tmp_path: Path) -> None:
+    lines = [
+        '{"text": "a", "label": 1, "n": 2, "Text": true}',
+        '{"text": "b", "label": 1.5, "n": 3, "turns": [{"role": "user", "content": "x"}]}',
+        "[1]",
+        "not json",
+        '{"text": "z", "text": "y"}',
+        "",
+        '{"text": "c", "label": "x", "n": null, "big": 123456789012345678901234567890}',
+    ]
+    found = import_bytes(tmp_path, "a.jsonl", "\n".join(lines).encode())
+    profile = profile_of(tmp_path, found)
+    assert [row.line for row in profile.rejected] == [3, 4, 5]
+    kinds = {column.name: column.kind for column in profile.columns}
+    assert kinds["label"] == "mixed"
+    assert kinds["turns"] == "list or object"
+    expected = [json.loads(line) for line in (lines[0], lines[1], lines[6])]
+    names = ["text", "label", "n", "Text", "turns", "big"]
+    assert rows_of(tmp_path, found) == [{name: row.get(name) for name in names} for row in expected]
+
+
+def test_a_list_of_objects_larger_than_a_block_is_read_element_by_element(tmp_path: Path) -> None:
+    rows = [{"text": f"{number} " + "x" * 3000, "label": number % 2} for number in range(900)]
+    found = import_bytes(tmp_path, "a.json", json.dumps(rows, indent=1).encode())
+    assert rows_of(tmp_path, found) == rows
+
+
+def test_parquet_keeps_lists_and_drops_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    duckdb.sql(
+        "COPY (SELECT 'a' AS text, 1 AS label, ['B', 'O'] AS tags, {'a': 1} AS thing, DATE '2020-01-01' AS day, "
+        f"'x'::BLOB AS image) TO '{path}'"
+    )
+    found = import_bytes(tmp_path, "p.parquet", path.read_bytes())
+    assert rows_of(tmp_path, found) == [
+        {"text": "a", "label": 1, "tags": ["B", "O"], "thing": {"a": 1}, "day": "2020-01-01"}
+    ]
+
+
+def test_gzip_is_unpacked(tmp_path: Path) -> None:
+    found = import_bytes(tmp_path, "a.csv.gz", gzip.compress(b"text,label\nx,1\ny,0\n"))
+    assert found.startswith("imported:a-")
+    assert [row["text"] for row in rows_of(tmp_path, found)] == ["x", "y"]
+
+
+BROKEN = {
+    "empty": (b"", "It is empty."),
+    "header only": (b"text,label\n", "It has a header but no rows."),
+    "no good row": (b"a,b\n1\n2\n", "None of its rows can be read. Line 2: It has 1 field, but the header has 2."),
+    "two columns of one name": (b"a,a\n1,2\n", "Two columns are named 'a'."),
+    "zip": (b"PK\x03\x04rest", "zip archive"),
+    "compressed twice": (gzip.compress(gzip.compress(b"a,b\n1,2\n")), "compressed twice"),
+    "cut archive": (gzip.compress(b"text,label\nx,1\n" * 100)[:-12], "compressed data is damaged"),
+    "cut parquet": (b"PAR1" + bytes(100), "It can't be read"),
+    "cut list": (b'[{"text": "a"}, {"text":', "Element 2 of the list can't be read"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_file_is_explained_and_leaves_nothing_but_the_upload(tmp_path: Path, case: str) -> None:
+    content, expected = BROKEN[case]
+    upload_id = put_upload(tmp_path, "a.json" if case == "cut list" else "a.csv", content)
+    with pytest.raises(BrokenFile) as caught:
+        import_upload(Folders(tmp_path), upload_id, lambda _: None)
+    assert expected in caught.value.problem
+    assert caught.value.next_step
+    assert sorted(path.name for path in (tmp_path / "uploads" / upload_id).iterdir()) == ["source", "upload.json"]
+    assert not (tmp_path / "imported").exists()
+
+
+def test_a_small_archive_of_a_huge_file_is_refused_while_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "MAX_UNPACKED_BYTES", 1_000_000)
+    bomb = gzip.compress(b"text,label\n" + b"x,1\n" * 3_000_000)
+    assert len(bomb) < 100_000
+    with pytest.raises(BrokenFile, match="when it is unpacked"):
+        import_bytes(tmp_path, "a.csv.gz", bomb)
+
+
+def test_a_split_of_an_imported_set_is_that_of_the_file(tmp_path: Path) -> None:
+    """So that moving from the datasets folder to an import changes no run."""
+    content = "text,label\n" + "".join(f'" film {n}, seen ",{n % 3}\n' for n in range(300))
+    settings = Settings(_env_file=None, data_dir=tmp_path)
+    settings.datasets_dir.mkdir()
+    (settings.datasets_dir / "films.csv").write_text(content)
+    catalog = Catalog(settings)
+    sides = [
+        split(catalog.dataset(dataset_id), DataConfig(id=dataset_id, max_train_rows=100), DEFAULT_TASK)
+        for dataset_id in ("local:films.csv", import_bytes(tmp_path, "films.csv", content.encode()))
+    ]
+    assert len(sides[0].train) == 100
+    assert sides[0] == sides[1]
+
+
+def test_a_damaged_parquet_file_is_explained(tmp_path: Path) -> None:
+    found = import_bytes(tmp_path, "a.csv", b"text,label\nx,1\ny,0\n")
+    entry = Catalog(Settings(_env_file=None, data_dir=tmp_path)).dataset(found)
+    content = bytearray(entry.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    entry.path.write_bytes(content)
+    with pytest.raises(BrokenFile, match="can't be read"), entry.open():
+        pass
