@@ -25,6 +25,7 @@ from rankscope.api.page_build import PageBuild
 from rankscope.api.routes import (
     catalog,
     compare,
+    datasets,
     events,
     exports,
     files,
@@ -40,6 +41,7 @@ from rankscope.api.routes import (
     session,
     steering,
     system,
+    uploads,
     workers,
 )
 from rankscope.api.shapes import problems
@@ -60,6 +62,8 @@ _ROUTERS = (
     session,
     system,
     pulse,
+    uploads,
+    datasets,
     catalog,
     runs,
     lineage,

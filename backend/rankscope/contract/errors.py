@@ -7,6 +7,7 @@ RankScopeError                500
 |- Forbidden                  403   signed in, but from another site
 |- NotFound                   404
 |- InvalidTransition          409   the run's status does not allow this
+|- InUse                      409   a data set that runs were launched with
 |- InputsChanged              409   the run's model or data has changed since the launch
 |- LeaseLost                  409   the attempt no longer owns its run and must stop writing
 |- TooLarge                   413   a body above the limit
@@ -80,6 +81,11 @@ class NotFound(RankScopeError):
 class InvalidTransition(RankScopeError):
     status = 409
     title = "The run's status does not allow this"
+
+
+class InUse(RankScopeError):
+    status = 409
+    title = "In use"
 
 
 class InputsChanged(RankScopeError):

@@ -239,3 +239,11 @@ def checkpoints_of(session: Session, run_id: str, places: Collection[tuple[int, 
 def find_runs(session: Session, run_ids: Sequence[str]) -> list[Run]:
     """These runs in this order. Raises NotFound for the first missing one."""
     return [get_run(session, run_id) for run_id in run_ids]
+
+
+def runs_with_data(session: Session, data_ids: Collection[str]) -> dict[str, list[str]]:
+    """Returns the ids of the runs that were launched with each of these data sets."""
+    found: dict[str, list[str]] = {}
+    for data_id, run_id in session.execute(select(col(Run.data_id), col(Run.id)).where(col(Run.data_id).in_(data_ids))):
+        found.setdefault(data_id, []).append(run_id)
+    return found

@@ -64,6 +64,116 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Imports
+         * @description Files that are being imported, and those whose import failed within the last day.
+         */
+        get: operations["list_imports"];
+        put?: never;
+        /**
+         * Upload File
+         * @description Receives a file of up to 2 GB as the request's body, and starts its import.
+         *
+         *     CSV, TSV, JSON lines, a JSON list, or Parquet, each also compressed by gzip.
+         */
+        post: operations["upload_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/uploads/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Cancel Upload
+         * @description Removes an upload. An import that is running ends without a result.
+         */
+        delete: operations["cancel_upload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/uploads/{upload_id}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Again
+         * @description Imports a file whose import failed once more, with other options.
+         */
+        post: operations["import_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{dataset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Dataset
+         * @description A data set with its profile and versions. Without a version in the id, it is the newest one.
+         */
+        get: operations["get_dataset"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Dataset
+         * @description Deletes a version of an imported data set, or all of them if the id has no version.
+         */
+        delete: operations["delete_dataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{dataset_id}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import New Version
+         * @description Imports the file of a version once more with other options, as a new version.
+         */
+        post: operations["import_new_version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets/{dataset_id}/preview": {
         parameters: {
             query?: never;
@@ -76,6 +186,26 @@ export interface paths {
          * @description The first rows of a data set.
          */
         get: operations["preview_dataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{dataset_id}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Rows
+         * @description A page of an imported data set's rows.
+         */
+        get: operations["list_rows"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1272,6 +1402,38 @@ export interface components {
             /** Train Rows */
             train_rows: number;
         };
+        /** ColumnProfile */
+        ColumnProfile: {
+            /**
+             * Distinct
+             * @description Number of different values, with an error of a few percent above a thousand.
+             */
+            distinct: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "text" | "number" | "true or false" | "list or object" | "mixed";
+            /** @description Null if the column is not text. */
+            lengths: components["schemas"]["LengthHistogram"] | null;
+            /** Missing */
+            missing: number;
+            /** Name */
+            name: string;
+            /**
+             * Stored
+             * @description Its name in the Parquet file, where the names of the source could clash.
+             */
+            stored: string;
+            /**
+             * Values
+             * @description The most frequent values with their number of rows; empty if there are more than a thousand.
+             */
+            values: [
+                string,
+                number
+            ][];
+        };
         /** Comparison */
         Comparison: {
             /** Differences */
@@ -1505,6 +1667,17 @@ export interface components {
             target_column: string | null;
             /** Text Columns */
             text_columns: string[];
+        };
+        /** DatasetDetail */
+        DatasetDetail: {
+            dataset: components["schemas"]["DatasetShape"];
+            /** @description Null if the data set was not imported, but is a file of the installation. */
+            profile: components["schemas"]["SetProfile"] | null;
+            /**
+             * Versions
+             * @description Of an imported data set, the newest first.
+             */
+            versions: components["schemas"]["VersionShape"][];
         };
         /** DatasetList */
         DatasetList: {
@@ -1994,6 +2167,21 @@ export interface components {
             step: number | null;
         };
         /**
+         * ImportOptions
+         * @description How a source is read. What is null is detected.
+         */
+        ImportOptions: {
+            /** Encoding */
+            encoding?: ("utf-8" | "utf-16" | "utf-32" | "windows-1252" | "latin-1") | null;
+            /** Format */
+            format?: ("csv" | "json" | "parquet") | null;
+            /**
+             * Separator
+             * @description One character between the columns of a CSV file.
+             */
+            separator?: string | null;
+        };
+        /**
          * InputField
          * @description One field of an input that a run's model reads, such as a question.
          */
@@ -2096,6 +2284,20 @@ export interface components {
             reason: string;
             /** Rows */
             rows: number;
+        };
+        /**
+         * LengthHistogram
+         * @description Number of texts by length in characters: `counts[i]` have from `edges[i]` to below `edges[i + 1]`.
+         */
+        LengthHistogram: {
+            /** Counts */
+            counts: number[];
+            /** Edges */
+            edges: number[];
+            /** Longest */
+            longest: number;
+            /** Mean */
+            mean: number;
         };
         /** LogLine */
         LogLine: {
@@ -3091,6 +3293,33 @@ export interface components {
             /** Width */
             width: number;
         };
+        /**
+         * ReadOptions
+         * @description How the source is read. What is null is detected.
+         */
+        ReadOptions: {
+            /** Encoding */
+            encoding?: ("utf-8" | "utf-16" | "utf-32" | "windows-1252" | "latin-1") | null;
+            /** Format */
+            format?: ("csv" | "json" | "parquet") | null;
+            /** Separator */
+            separator?: string | null;
+        };
+        /** RejectedRow */
+        RejectedRow: {
+            /**
+             * Line
+             * @description Line of the source, or number of the element in a JSON list, from 1.
+             */
+            line: number;
+            /** Reason */
+            reason: string;
+            /**
+             * Text
+             * @description The beginning of the row.
+             */
+            text: string;
+        };
         /** Relative */
         Relative: {
             headline: components["schemas"]["Headline"];
@@ -3162,6 +3391,33 @@ export interface components {
             changes: {
                 [key: string]: unknown;
             };
+        };
+        /** RowPage */
+        RowPage: {
+            /** Columns */
+            columns: string[];
+            /** Offset */
+            offset: number;
+            /** Rows */
+            rows: components["schemas"]["RowShape"][];
+            /**
+             * Total
+             * @description Number of all rows that fit the filter.
+             */
+            total: number;
+        };
+        /** RowShape */
+        RowShape: {
+            /**
+             * Cells
+             * @description In the order of the columns. Null is a missing value; a long value is truncated and ends with "…".
+             */
+            cells: (string | null)[];
+            /**
+             * Number
+             * @description From 1.
+             */
+            number: number;
         };
         /**
          * RunCheck
@@ -3624,6 +3880,77 @@ export interface components {
             /** Signed In */
             signed_in: boolean;
         };
+        /**
+         * SetProfile
+         * @description Everything that is known about one version of a data set, computed when it was imported.
+         */
+        SetProfile: {
+            /**
+             * Classes
+             * @description The largest classes of the default target column.
+             */
+            classes: [
+                string,
+                number
+            ][];
+            /** Columns */
+            columns: components["schemas"]["ColumnProfile"][];
+            /** Created At */
+            created_at: number;
+            /**
+             * Duplicates
+             * @description Rows that are equal to an earlier one in every column.
+             */
+            duplicates: number;
+            /** Encoding */
+            encoding: ("utf-8" | "utf-16" | "utf-32" | "windows-1252" | "latin-1") | null;
+            /**
+             * Format Version
+             * @default 1
+             */
+            format_version: number;
+            /** Left Out */
+            left_out: components["schemas"]["StoredLeftOut"][];
+            /** N Classes */
+            n_classes: number;
+            /**
+             * Name
+             * @description Of the file that was uploaded first, for display only.
+             */
+            name: string;
+            options: components["schemas"]["ImportOptions"];
+            /**
+             * Rejected
+             * @description The first of them.
+             */
+            rejected: components["schemas"]["RejectedRow"][];
+            /** Rejected Rows */
+            rejected_rows: number;
+            /** Rows */
+            rows: number;
+            /**
+             * Rows Bytes
+             * @description Size of the Parquet file.
+             */
+            rows_bytes: number;
+            /** Rows Sha256 */
+            rows_sha256: string;
+            /** Separator */
+            separator: string | null;
+            /** Source Bytes */
+            source_bytes: number;
+            /**
+             * Source Format
+             * @enum {string}
+             */
+            source_format: "csv" | "json" | "parquet";
+            /** Source Sha256 */
+            source_sha256: string;
+            /** Target Column */
+            target_column: string | null;
+            /** Text Columns */
+            text_columns: string[];
+        };
         /** SignIn */
         SignIn: {
             /** Token */
@@ -3853,6 +4180,15 @@ export interface components {
             uuid?: string;
         } & {
             [key: string]: unknown;
+        };
+        /** StoredLeftOut */
+        StoredLeftOut: {
+            /** First Lines */
+            first_lines: number[];
+            /** Reason */
+            reason: string;
+            /** Rows */
+            rows: number;
         };
         /**
          * StreamEnd
@@ -4173,6 +4509,50 @@ export interface components {
              */
             weight_decay: number;
         };
+        /** UploadList */
+        UploadList: {
+            /** Items */
+            items: components["schemas"]["UploadShape"][];
+        };
+        /**
+         * UploadShape
+         * @description A received file. It disappears from the list when its import has succeeded.
+         */
+        UploadShape: {
+            /** Created At */
+            created_at: number;
+            /** Id */
+            id: string;
+            /** Is New Set */
+            is_new_set: boolean;
+            /**
+             * Message
+             * @description Why the import failed, or what it waits for.
+             */
+            message: string | null;
+            /** Name */
+            name: string;
+            /** Next Step */
+            next_step: string | null;
+            options: components["schemas"]["ImportOptions"];
+            /**
+             * Progress
+             * @description Share of the import that is done, from 0 to 1.
+             */
+            progress: number | null;
+            /**
+             * Set Id
+             * @description The data set that it becomes, or becomes a version of: `imported:` and this.
+             */
+            set_id: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "waiting" | "importing" | "failed";
+        };
         /** Usage */
         Usage: {
             /**
@@ -4204,6 +4584,29 @@ export interface components {
             plan: components["schemas"]["Plan"] | null;
             /** Problems */
             problems: components["schemas"]["FieldProblemShape"][];
+        };
+        /** VersionShape */
+        VersionShape: {
+            /**
+             * Created At
+             * @description Null if the version can't be read.
+             */
+            created_at: number | null;
+            /** Id */
+            id: string;
+            /** Problem */
+            problem: string | null;
+            /** Rows */
+            rows: number | null;
+            /**
+             * Runs
+             * @description Number of runs that were launched with it.
+             */
+            runs: number;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Version */
+            version: number;
         };
         /**
          * WarningEvent
@@ -4361,6 +4764,235 @@ export interface operations {
             };
         };
     };
+    list_imports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_file: {
+        parameters: {
+            query: {
+                /** @description Name of the file. */
+                name: string;
+                /** @description Imported data set that gets a new version. Omitted: a new one. */
+                dataset_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadShape"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_again: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadOptions"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadShape"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_dataset: {
+        parameters: {
+            query?: {
+                /** @description Delete it although runs were launched with it. */
+                force?: boolean;
+            };
+            header?: never;
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_new_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadOptions"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadShape"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     preview_dataset: {
         parameters: {
             query?: {
@@ -4381,6 +5013,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetPreview"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_rows: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+                /** @description Column to filter by. */
+                column?: string | null;
+                /** @description Only rows with this value in `column`. Omitted: a missing one. */
+                value?: string | null;
+            };
+            header?: never;
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowPage"];
                 };
             };
             /** @description What went wrong, and what to do */

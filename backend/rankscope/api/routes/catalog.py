@@ -6,16 +6,17 @@ from fastapi import APIRouter, Path, Query
 
 from rankscope.api.deps import CatalogDep
 from rankscope.api.guard.access import needs
-from rankscope.api.shapes.base import DatasetList, DatasetPreview, DatasetShape, ModelList, ModelShape, PresetList
+from rankscope.api.shapes.base import DatasetList, DatasetPreview, ModelList, ModelShape, PresetList
+from rankscope.api.shapes.datasets import dataset_shape
 from rankscope.api.shapes.methods import MethodList, MethodShape
 from rankscope.api.shapes.tasks import TaskList, TaskShape
-from rankscope.api.shapes.views import left_out_shapes, preset_list
-from rankscope.catalog import DatasetEntry, ModelEntry
+from rankscope.api.shapes.views import preset_list
+from rankscope.catalog import ModelEntry
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound, UnknownName
 from rankscope.contract.methods import METHODS
 from rankscope.contract.presets import presets
-from rankscope.contract.tasks import TASKS, likely_task
+from rankscope.contract.tasks import TASKS
 
 router = APIRouter(tags=["catalogue"])
 
@@ -70,7 +71,7 @@ def list_models(catalog: CatalogDep) -> ModelList:
 @needs("read")
 def list_datasets(catalog: CatalogDep) -> DatasetList:
     """Data sets of this installation."""
-    return DatasetList(items=[_dataset(entry) for entry in catalog.datasets()])
+    return DatasetList(items=[dataset_shape(entry) for entry in catalog.datasets()])
 
 
 @router.get("/datasets/{dataset_id}/preview")
@@ -103,27 +104,4 @@ def _model(entry: ModelEntry) -> ModelShape:
         context_length=entry.context_length,
         size_bytes=entry.size_bytes,
         description=entry.description,
-    )
-
-
-def _dataset(entry: DatasetEntry) -> DatasetShape:
-    return DatasetShape(
-        id=entry.id,
-        short_id=entry.short_id,
-        name=entry.name,
-        description=entry.description,
-        columns=list(entry.columns),
-        text_columns=list(entry.text_columns),
-        target_column=entry.target_column,
-        group_column=entry.group_column,
-        likely_task=likely_task(entry.columns, [label for label, _ in entry.classes]),
-        rows=entry.rows,
-        size_bytes=entry.size_bytes,
-        labels=dict(entry.classes),
-        n_classes=entry.n_classes,
-        left_out=left_out_shapes(entry.left_out),
-        separator=entry.separator,
-        encoding=entry.encoding,
-        problem=entry.problem,
-        next_step=entry.next_step,
     )
