@@ -16,9 +16,10 @@ OWN_FILES = (
     *(
         f"{folder}/tasks/{name}.py"
         for folder in ("backend/rankscope/contract", "worker/rankscope_worker/child")
-        for name in ("causal_language_model", "question_answering", "text_to_text")
+        for name in ("causal_language_model", "multi_label", "question_answering", "regression", "text_to_text")
     ),
     "backend/rankscope/contract/tasks/squad_answers.py",
+    "worker/rankscope_worker/child/tasks/sequence_head.py",
 )
 PERMITTED = {
     "backend/rankscope/api/shapes/base.py": {"label_column"},  # answers that clients of earlier versions read
@@ -40,6 +41,9 @@ NAMES = (
     "eval_exact_match",
     "QUESTION_ANS",
     "answer_start",
+    "eval_pearson",
+    "number_column",
+    "labels_column",
 )
 WORDS = re.compile("|".join(NAMES))
 GENERATED = ("backend/rankscope/static/", "frontend/src/api/schema.gen.d.ts")

@@ -125,7 +125,7 @@ def problems_of(config: dict[str, Any]) -> list[FieldProblem]:
     return list(bad_input(found.value, "config").problems)
 
 
-@pytest.mark.parametrize("metric", ["eval_f1", "eval_accurac", "train_loss", "accuracy", ""])
+@pytest.mark.parametrize("metric", ["eval_auc", "eval_accurac", "train_loss", "accuracy", ""])
 def test_a_metric_that_is_never_computed_is_refused_with_those_that_are(metric: str) -> None:
     (problem,) = problems_of(draft(LORA, best_metric=metric))
     assert (problem.field, problem.value) == ("config.training.best_metric", metric)

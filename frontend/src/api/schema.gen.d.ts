@@ -2779,6 +2779,30 @@ export interface components {
              */
             width: number;
         };
+        /** Multi-label classification */
+        MultiLabelClassification: {
+            /**
+             * Labels column
+             * @description The column with the labels: a list, or a text in which they are separated. Empty: the data set's default.
+             */
+            labels_column?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "multi_label";
+            /**
+             * Separator of the labels
+             * @description Within a cell that is not a list.
+             * @default ,
+             */
+            separator: string;
+            /**
+             * Text columns
+             * @description One column, or two for a pair of sentences. Empty: the data set's default.
+             */
+            text_columns?: string[] | null;
+        };
         /**
          * NumberGuess
          * @description The prediction of a number.
@@ -3305,6 +3329,24 @@ export interface components {
             /** Separator */
             separator?: string | null;
         };
+        /** Regression */
+        Regression: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "regression";
+            /**
+             * Number column
+             * @description The column with the number. Empty: the data set's default.
+             */
+            number_column?: string | null;
+            /**
+             * Text columns
+             * @description One column, or two for a pair of sentences. Empty: the data set's default.
+             */
+            text_columns?: string[] | null;
+        };
         /** RejectedRow */
         RejectedRow: {
             /**
@@ -3460,7 +3502,7 @@ export interface components {
              *       "name": "text_classification"
              *     }
              */
-            task: components["schemas"]["TextClassification"] | components["schemas"]["CausalLanguageModel"] | components["schemas"]["TextToText"] | components["schemas"]["QuestionAnswering"];
+            task: components["schemas"]["TextClassification"] | components["schemas"]["Regression"] | components["schemas"]["MultiLabelClassification"] | components["schemas"]["CausalLanguageModel"] | components["schemas"]["TextToText"] | components["schemas"]["QuestionAnswering"];
             /** Training */
             training: components["schemas"]["TrainingConfig"];
         };
@@ -4413,7 +4455,7 @@ export interface components {
              * @description The metric that determines the best checkpoint. Empty: the task's headline metric.
              * @default eval_accuracy
              */
-            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_loss" | "eval_perplexity" | "eval_token_accuracy" | "eval_exact_match" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_generated_words" | "eval_f1") | null;
+            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_f1" | "eval_f1_macro" | "eval_f1_micro" | "eval_loss" | "eval_pearson" | "eval_spearman" | "eval_mse" | "eval_exact_match" | "eval_perplexity" | "eval_token_accuracy" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_generated_words") | null;
             /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.

@@ -347,13 +347,13 @@ def test_a_stop_while_eva_assigns_ranks_ends_the_attempt(data_dir: Path, plan: P
 def test_the_newest_checkpoint_is_kept_if_there_is_no_best(data_dir: Path, plan: Plan, tmp_path: Path) -> None:
     made = plan("lora", max_steps=4, checkpoint_every=2)
     # As an earlier version let it be launched.
-    training = made.config.training.model_copy(update={"best_metric": "eval_f1", "after_done": "best"})
+    training = made.config.training.model_copy(update={"best_metric": "eval_auc", "after_done": "best"})
     life = Life(data_dir, made.config.model_copy(update={"training": training}), tmp_path)
     assert life.outcome.kind == "done"
     assert kept_steps(life) == {4}
     (warning,) = life.of("warning")
     assert warning.code == "no_best_checkpoint"
-    assert "no evaluation of the final ranks gave a finite eval_f1" in warning.message
+    assert "no evaluation of the final ranks gave a finite eval_auc" in warning.message
 
 
 def test_every_metric_that_may_name_the_best_is_computed(whole: Life) -> None:

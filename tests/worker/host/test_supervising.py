@@ -4,14 +4,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from kombu.message import Message
 
 from rankscope.contract.batch import smaller_batch
 from rankscope.contract.status import RunStatus
 from rankscope.settings import Settings
-from rankscope_worker.child.tasks.text_classification import matthews
 from rankscope_worker.exit_report import EndNote, ExitCode, read_note, write_note
 from rankscope_worker.host.celery_app import QUEUE, Nudger, make_celery, own_queue
 from rankscope_worker.host.endings import StopOrigin, classify, last_error_line
@@ -160,14 +158,3 @@ def test_a_message_whose_acknowledgement_is_lost_does_not_block_the_next(
         connection.drain_events(timeout=30)
         assert len(received) == 1
         assert consumer.channel.qos.can_consume()
-
-
-def test_matthews_equals_the_formula_for_two_classes_and_is_zero_for_one_guess() -> None:
-    chance = np.random.default_rng(0)
-    guesses, labels = chance.integers(0, 2, 200), chance.integers(0, 2, 200)
-    tp, tn = np.sum(guesses & labels), np.sum((1 - guesses) & (1 - labels))
-    fp, fn = np.sum(guesses & (1 - labels)), np.sum((1 - guesses) & labels)
-    expected = (tp * tn - fp * fn) / np.sqrt(float((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
-    assert matthews(guesses, labels, 2) == pytest.approx(expected, abs=1e-12)
-    assert matthews(labels, labels, 3) == pytest.approx(1.0)
-    assert matthews(np.zeros(200, dtype=int), labels, 2) == 0.0

@@ -11,8 +11,8 @@ from rankscope.contract.tasks.task import UsualColumns
 
 def columns_of(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
     text_field, target_field = at(task.text_field), at(task.target_field)
-    usual = task.usual_columns(entry.columns) or UsualColumns(entry.text_columns, entry.target_column)
-    texts = list(task.texts or usual.texts)
+    usual = task.usual_columns(entry.columns) or UsualColumns()
+    texts = list(task.texts or usual.texts or entry.text_columns)
     if not texts:
         raise problem(
             text_field,
@@ -23,7 +23,7 @@ def columns_of(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
     text = tuple(_column(entry, column, text_field) for column in texts)
     if len(set(text)) < len(text):
         raise problem(text_field, list(text), f"contains {text[0]!r} twice", "Use two different columns, or one.")
-    wanted = task.target or usual.target
+    wanted = task.target or usual.target or entry.target_column
     if not task.has_target:
         label = None
     elif wanted is None:

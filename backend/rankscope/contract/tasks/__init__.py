@@ -7,13 +7,17 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from rankscope.contract.tasks.causal_language_model import CausalLanguageModel
+from rankscope.contract.tasks.multi_label import MultiLabelClassification
 from rankscope.contract.tasks.question_answering import QuestionAnswering
+from rankscope.contract.tasks.regression import Regression
 from rankscope.contract.tasks.task import Task
 from rankscope.contract.tasks.text_classification import TextClassification
 from rankscope.contract.tasks.text_to_text import TextToText
 
 _KINDS: tuple[type[Task], ...] = (
     TextClassification,
+    Regression,
+    MultiLabelClassification,
     CausalLanguageModel,
     TextToText,
     QuestionAnswering,

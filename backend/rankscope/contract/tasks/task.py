@@ -13,8 +13,8 @@ from rankscope.contract.tasks.targets import AsText, Targets
 class UsualColumns(NamedTuple):
     """The columns of a data set that a task uses unless others are chosen."""
 
-    texts: tuple[str, ...]
-    target: str | None
+    texts: tuple[str, ...] = ()
+    target: str | None = None
 
 
 class Task(Part, ABC):
@@ -69,9 +69,9 @@ class Task(Part, ABC):
     def usual_columns(self, columns: Sequence[str]) -> UsualColumns | None:  # noqa: ARG002
         """Returns this task's columns in a data set with these columns, by their names.
 
-        None: the data set's default text and target columns.
+        Without texts or target: the data set's default ones.
         """
-        return None
+        return UsualColumns()
 
     @classmethod
     def is_likely(cls, columns: Sequence[str], labels: Sequence[str]) -> bool:  # noqa: ARG003

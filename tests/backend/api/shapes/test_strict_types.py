@@ -57,19 +57,19 @@ def test_bodies_of_actions_are_as_strict(api: httpx.Client) -> None:
 
 def test_a_run_launched_before_a_rule_came_is_shown_listed_and_resumed(server: Server, api: httpx.Client) -> None:
     config = config_with(
-        **{"training.best_metric": "eval_f1", "training.keep_best": False, "training.after_done": "best"}
+        **{"training.best_metric": "eval_auc", "training.keep_best": False, "training.after_done": "best"}
     )
     with pytest.raises(ValueError, match="keep_best"):
         RunConfig.model_validate(config)
-    with pytest.raises(ValueError, match="eval_f1"):
-        RunConfig.model_validate(config_with(**{"training.best_metric": "eval_f1"}))
+    with pytest.raises(ValueError, match="eval_auc"):
+        RunConfig.model_validate(config_with(**{"training.best_metric": "eval_auc"}))
     with writing(server.app.state.resources.engine) as session:
         run = runs.create_run(session, RunConfig.stored(config), now=time.time(), total_steps=100)
         runs.request_stop(session, run.id, save=True, now=time.time())
         run_id = run.id
     shown = api.get(f"/api/v1/runs/{run_id}")
     assert shown.status_code == 200, shown.text
-    assert shown.json()["config"]["training"]["best_metric"] == "eval_f1"
+    assert shown.json()["config"]["training"]["best_metric"] == "eval_auc"
     assert api.get("/api/v1/runs").json()["total"] == 1
     for path in ("health", "events", "ranks"):
         assert api.get(f"/api/v1/runs/{run_id}/{path}").status_code == 200, path

@@ -4,13 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rankscope.contract.tasks import Task
 from rankscope_worker.child.tasks.causal_language_model import CausalLanguageModel
+from rankscope_worker.child.tasks.multi_label import MultiLabelClassification
 from rankscope_worker.child.tasks.question_answering import QuestionAnswering
+from rankscope_worker.child.tasks.regression import Regression
 from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
 from rankscope_worker.child.tasks.text_classification import TextClassification
 from rankscope_worker.child.tasks.text_to_text import TextToText
 
 TRAINED: Mapping[str, Callable[[Task, Sequence[str]], TrainedTask]] = {
     "text_classification": TextClassification,
+    "regression": Regression,
+    "multi_label": MultiLabelClassification,
     "causal_language_model": CausalLanguageModel,
     "text_to_text": TextToText,
     "question_answering": QuestionAnswering,

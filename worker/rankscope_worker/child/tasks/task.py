@@ -1,6 +1,6 @@
 """TrainedTask: the task-specific part of a training. Everything else is the same for all tasks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess
+from rankscope.contract.results import RowResult
 from rankscope_worker.child.loading.data import TokenizedSplit
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import Head
@@ -80,6 +81,14 @@ class TrainedTask(Protocol):
         Uses no random numbers. Raises Interrupted if `should_stop` returns true.
         """
         return {}
+
+    def results(self, evaluation: Evaluation) -> Iterable[RowResult]:  # noqa: ARG002
+        """Returns the result of each evaluation row, in their order; nothing for a task that has none."""
+        return ()
+
+    def confusion(self, evaluation: Evaluation) -> list[list[int]] | None:  # noqa: ARG002
+        """Returns how often each label (row) was predicted as each label (column); None without labels."""
+        return None
 
     def encode_inputs(
         self, inputs: Sequence[Mapping[str, str]], encoder: TextEncoder, counts: Counts

@@ -1,100 +1,57 @@
-"""Text classification: a head with one output for each class, cross-entropy, accuracy and Matthews' correlation."""
+"""Text classification: a head with one output for each class, cross-entropy, accuracy, F1 and Matthews' correlation."""
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import nn
-from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    AutoModelForSequenceClassification,
-    DataCollatorWithPadding,
-    PreTrainedConfig,
-    PreTrainedTokenizerBase,
-)
+from transformers import PreTrainedConfig
 
-from rankscope.catalog.data.splits import Split
-from rankscope.contract.predictions import ClassGuess, Guess
-from rankscope.contract.tasks import Task
-from rankscope_worker.child.loading.data import Batch, TokenizedSplit, tokenized
-from rankscope_worker.child.loading.encoding import Counts, TextEncoder
-from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
-
-IntArray = npt.NDArray[np.integer]
+from rankscope.contract.predictions import ClassGuess
+from rankscope_worker.child.tasks.sequence_head import FloatArray, SequenceHeadTask, log_softmax
+from rankscope_worker.child.tasks.task import Evaluation
 
 
-class TextClassification(TrainedTask):
-    peft_type = "SEQ_CLS"
-    label_names: Sequence[str] = ("labels",)
-
-    def __init__(self, options: Task, labels: Sequence[str]) -> None:  # noqa: ARG002  (the split has the columns)
-        self._labels = list(labels)
-
-    def head(self) -> Head:
-        return Head(
-            AutoModelForSequenceClassification,
-            MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-            "text classifier",
-            self._set_classes,
-        )
-
-    def _set_classes(self, config: PreTrainedConfig) -> None:
-        config.id2label = dict(enumerate(self._labels))
-        config.label2id = {label: number for number, label in enumerate(self._labels)}
+class TextClassification(SequenceHeadTask):
+    def fit(self, config: PreTrainedConfig) -> None:
+        config.id2label = dict(enumerate(self.labels))
+        config.label2id = {label: number for number, label in enumerate(self.labels)}
         config.problem_type = "single_label_classification"
 
-    def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        numbers = {label: number for number, label in enumerate(split.labels)}
-
-        def encode(batch: Batch, counts: Counts) -> dict[str, Any]:
-            found = encoder.encode(batch.texts(split.text_columns), batch.name, counts)
-            return found | {"labels": [numbers[row[str(split.target_column)]] for row in batch.rows]}
-
-        return tokenized(split, encoder, max_length, encode)
-
-    def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
-        collator: Callable[[list[Any]], Mapping[str, Any]] = DataCollatorWithPadding(tokenizer)
-        return collator
+    def target(self, text: str) -> int:
+        return self.labels.index(text)
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
-        """Accuracy and Matthews' correlation from logits (rows, classes) and labels (rows,), using only numpy."""
-        guesses, labels = evaluation.outputs.argmax(axis=-1), evaluation.targets
-        classes = evaluation.outputs.shape[-1]
-        return {"accuracy": float(np.mean(guesses == labels)), "mcc": matthews(guesses, labels, classes)}
+        """From logits (rows, classes) and labels (rows,)."""
+        # Takes a second, which a process that only predicts doesn't need.
+        from sklearn.metrics import f1_score, matthews_corrcoef
 
-    @torch.inference_mode()
-    def answer(
-        self,
-        model: nn.Module,
-        tokenizer: PreTrainedTokenizerBase,
-        encoded: dict[str, Any],
-        inputs: Sequence[Mapping[str, str]],  # noqa: ARG002
-    ) -> list[Guess]:
-        model.eval()
-        batch = tokenizer.pad(encoded, return_tensors="pt")
-        probabilities = torch.softmax(model(**batch).logits.double(), dim=-1)
-        if not torch.isfinite(probabilities).all():
-            raise NotFinite("The model's outputs are NaN; the training has diverged.")
-        return [
-            ClassGuess(
-                label=self._labels[int(row.argmax())],
-                probabilities=dict(zip(self._labels, row.tolist(), strict=True)),
-            )
-            for row in probabilities
-        ]
+        guesses, targets = evaluation.outputs.argmax(axis=-1), evaluation.targets
+        classes = list(range(len(self.labels)))
+        macro = f1_score(targets, guesses, labels=classes, average="macro", zero_division=0)
+        # Two classes: of the second one, which is the positive one of GLUE's tasks.
+        f1 = f1_score(targets, guesses, pos_label=1, zero_division=0) if len(classes) == 2 else macro
+        return {
+            "accuracy": float(np.mean(guesses == targets)),
+            "mcc": float(matthews_corrcoef(targets, guesses)),
+            "f1": float(f1),
+            "f1_macro": float(macro),
+            "f1_micro": float(f1_score(targets, guesses, labels=classes, average="micro", zero_division=0)),
+        }
 
+    def confusion(self, evaluation: Evaluation) -> list[list[int]]:
+        from sklearn.metrics import confusion_matrix
 
-def matthews(guesses: IntArray, labels: IntArray, classes: int) -> float:
-    """Matthews' correlation for any number of classes (Gorodkin 2004); 0 if one side has only one class.
+        counts: list[list[int]] = confusion_matrix(
+            evaluation.targets, evaluation.outputs.argmax(axis=-1), labels=list(range(len(self.labels)))
+        ).tolist()
+        return counts
 
-    With confusion matrix C, s rows of which c are right, t_k true and p_k guessed of class k:
-    (c s - sum t_k p_k) / sqrt((s^2 - sum p_k^2) (s^2 - sum t_k^2)).
-    """
-    true = np.bincount(labels, minlength=classes).astype(np.float64)
-    guessed = np.bincount(guesses, minlength=classes).astype(np.float64)
-    rows, right = float(len(labels)), float(np.sum(guesses == labels))
-    below = (rows**2 - guessed @ guessed) * (rows**2 - true @ true)
-    return float((right * rows - true @ guessed) / np.sqrt(below)) if below > 0 else 0.0
+    def guess(self, outputs: FloatArray) -> ClassGuess:
+        probabilities = np.exp(log_softmax(outputs))
+        return ClassGuess(
+            label=self.labels[int(probabilities.argmax())],
+            probabilities=dict(zip(self.labels, probabilities.tolist(), strict=True)),
+        )
+
+    def result(self, outputs: FloatArray, target: Any) -> tuple[str, float, bool | None]:
+        guess = int(outputs.argmax())
+        return self.labels[guess], -float(log_softmax(outputs)[int(target)]), guess == int(target)
