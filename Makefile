@@ -10,7 +10,7 @@ PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts docs/glossary.md -type f 2>/dev/null)
 
 .PHONY: setup run dev check check-types check-python check-page format
-.PHONY: test test-all test-models test-python test-page test-browser screenshots faults
+.PHONY: test test-all test-models test-gpu test-python test-page test-browser screenshots faults
 .PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-learning openapi recordings clean help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make test    page and Python tests in parallel, then the browser tests"
 	@echo "make test-all  the same with every case of every test (an hour)"
 	@echo "make test-models  dynamic_rank on all kinds of models (two minutes)"
+	@echo "make test-gpu  dynamic_rank with models on a GPU"
 	@echo "make faults  kill, freeze and damage the running stack (about an hour, half of it the soak test; ARGS='--only child,worker' for some rows)"
 	@echo "make bench   all benchmarks"
 
@@ -117,6 +118,10 @@ test-all: test
 # All kinds of models that dynamic_rank supports; `test` runs some of them.
 test-models: $(STAMPS)/dev
 	$(PYTEST) -m "" tests/dynamic_rank/test_model_kinds.py
+
+# The library's tests with models and batches on a GPU. ARGS=--cpu runs them on the CPU in the same way.
+test-gpu: $(STAMPS)/dev
+	$(BIN)/python -m scripts.gpu_tests $(ARGS)
 
 test-page: $(STAMPS)/page
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" nice npm run --silent test

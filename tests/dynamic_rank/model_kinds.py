@@ -10,6 +10,8 @@ import torch
 import transformers
 from torch import nn
 
+from tests.dynamic_rank.tiny_models import DEVICE
+
 VOCABULARY = 40
 LENGTH = 8
 BATCH = 4
@@ -35,10 +37,11 @@ class Kind:
         torch.manual_seed(0)
         config = getattr(transformers, self.config)(**self.settings)
         model: nn.Module = getattr(transformers, self.model)(config)
-        return model
+        return model.to(DEVICE)
 
     def batch(self, seed: int) -> dict[str, torch.Tensor]:
-        return INPUTS[self.inputs](torch.Generator().manual_seed(seed))
+        inputs = INPUTS[self.inputs](torch.Generator().manual_seed(seed))
+        return {name: tensor.to(DEVICE) for name, tensor in inputs.items()}
 
 
 def _ids(generator: torch.Generator, *shape: int) -> torch.Tensor:

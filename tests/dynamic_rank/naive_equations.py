@@ -47,4 +47,4 @@ def naive_keep(ema: Tensor, budget: int) -> npt.NDArray[np.bool_]:
 def naive_authors_keep(ema: Tensor, budget: int) -> npt.NDArray[np.bool_]:
     """The authors' program: every score up to the threshold is pruned, and at least one component."""
     threshold = torch.kthvalue(ema.flatten(), max(ema.numel() - budget, 1)).values
-    return (ema > threshold).numpy()
+    return (ema > threshold).cpu().numpy()

@@ -26,11 +26,10 @@ from dynamic_rank import (
     wrap,
 )
 from dynamic_rank.adapter.components import components_of
-from tests.dynamic_rank.tiny_models import batch, build, logits
+from tests.dynamic_rank.tiny_models import batch, build, labels, logits
 from tests.wide import each_once
 
 STEPS = 12
-LABELS = torch.tensor([0, 1, 0, 1])
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "none": lambda parameters: None,
     "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-2),
@@ -61,7 +60,7 @@ class Loop:
     def backward(self, step: int) -> None:
         # `self.loss` still refers to the previous loss here, like the variable of a loop.
         torch.manual_seed(step)
-        self.loss = self.model(**batch(seed=step), labels=LABELS).loss + 0.1 * dem_loss(self.model)
+        self.loss = self.model(**batch(seed=step), labels=labels()).loss + 0.1 * dem_loss(self.model)
         self.loss.backward()
 
     def step(self, step: int) -> Any:
@@ -107,7 +106,7 @@ def test_gradients_after_compaction_do_not_depend_on_a_referenced_loss() -> None
 
 def test_graph_from_before_compaction_cannot_change_compacted_tensors() -> None:
     loop = Loop().run(last=5)
-    loop.loss = loss = loop.model(**batch(), labels=LABELS).loss
+    loop.loss = loss = loop.model(**batch(), labels=labels()).loss
     loss.backward(retain_graph=True)
     loop.optimizer.step()
     loop.model.zero_grad()
@@ -121,12 +120,12 @@ def test_state_can_be_restored_while_a_loss_is_referenced(tmp_path: Path) -> Non
     method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2})
     model = method.prepare(*build())
     method.save_state(tmp_path)
-    loss = model(**batch(), labels=LABELS).loss
+    loss = model(**batch(), labels=labels()).loss
     layers = components_of(model).layers
     compact(model, {layer.name: [True, False, True] for layer in layers})
-    alive = model(**batch(), labels=LABELS).loss
+    alive = model(**batch(), labels=labels()).loss
     method.load_state(tmp_path)
-    model(**batch(), labels=LABELS).loss.backward()
+    model(**batch(), labels=labels()).loss.backward()
     assert layers[0].A.grad is not None
     assert layers[0].A.grad.shape == (3, 16)
     assert loss.isfinite()

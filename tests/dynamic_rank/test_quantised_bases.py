@@ -19,7 +19,7 @@ from transformers import (
 
 from dynamic_rank import RankMethod, create_method, make_trainer_class
 from dynamic_rank.adapter.components import components_of
-from tests.dynamic_rank.tiny_models import VOCABULARY, Rows, arguments, batch, logits
+from tests.dynamic_rank.tiny_models import DEVICE, VOCABULARY, Rows, arguments, batch, logits
 
 # Warnings of bitsandbytes and torch when quantising on a CPU.
 pytestmark = [
@@ -80,7 +80,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(folder: Path, bits: str) -> torch.nn.Module:
     model: torch.nn.Module = LlamaForCausalLM.from_pretrained(
-        folder, quantization_config=QUANTISED[bits], device_map={"": "cpu"}
+        folder, quantization_config=QUANTISED[bits], device_map={"": DEVICE}
     )
     return model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from transformers import (
     TrainingArguments,
 )
 
+# Models and batches of the tests are on this device; `make test-gpu` sets it.
+DEVICE = os.environ.get("RANKSCOPE_TEST_DEVICE", "cpu")
 VOCABULARY = 37
 _BERT: dict[str, Any] = {
     "vocab_size": VOCABULARY,
@@ -93,21 +96,31 @@ KINDS: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 def build(kind: str = "bert", seed: int = 0) -> tuple[Any, str]:
-    """A model of this kind and its task type; the same weights for the same seed."""
+    """A model of this kind and its task type; the same weights for the same seed, on every device."""
     torch.manual_seed(seed)
     make, task = KINDS[kind]
-    return make(), task
+    return make().to(DEVICE), task
 
 
 def batch(kind: str = "bert", seed: int = 1, size: int = 4, length: int = 7) -> dict[str, torch.Tensor]:
     """Token ids 3 and up (no padding), ending with the end token 2, which BART's classifier needs."""
     generator = torch.Generator().manual_seed(seed)
-    ids = torch.randint(3, VOCABULARY, (size, length), generator=generator)
+    ids = torch.randint(3, VOCABULARY, (size, length), generator=generator).to(DEVICE)
     ids[:, -1] = 2
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if kind in ("bart", "t5"):
         inputs["decoder_input_ids"] = ids.clone()
     return inputs
+
+
+def labels() -> torch.Tensor:
+    """Labels for a `batch` of a classifier."""
+    return torch.tensor([0, 1, 0, 1], device=DEVICE)
+
+
+def random_like(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Normal numbers on the tensor's device, the same on every device."""
+    return torch.randn(tensor.shape, generator=generator).to(tensor.device)
 
 
 def logits(model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -149,7 +162,7 @@ def arguments(folder: Path, **changes: Any) -> TrainingArguments:
         "save_strategy": "no",
         "report_to": [],
         "disable_tqdm": True,
-        "use_cpu": True,
+        "use_cpu": DEVICE == "cpu",
         "seed": 5,
         "dataloader_pin_memory": False,
     }

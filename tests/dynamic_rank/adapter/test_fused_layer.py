@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dynamic_rank import DynamicRankConfig, wrap
 from dynamic_rank.adapter.components import components_of
 from dynamic_rank.adapter.fused_layer import FusedComponents
-from tests.dynamic_rank.tiny_models import batch, build
+from tests.dynamic_rank.tiny_models import DEVICE, batch, build
 
 # logits, and gradients by parameter name
 Result = tuple[Tensor, dict[str, Tensor]]
@@ -117,7 +117,7 @@ def test_fused_layer_needs_no_gradient_of_frozen_tensors() -> None:
 @pytest.mark.parametrize("form", ["autocast", "bf16 base", "bf16"])
 def test_fused_layer_computes_in_low_precision_as_peft_does(form: str) -> None:
     def once(model: PeftModel) -> Result:
-        with torch.autocast("cpu", torch.bfloat16, enabled=form == "autocast"):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=form == "autocast"):
             return step(model)
 
     model = wrapped(dtype=torch.bfloat16 if form == "bf16" else torch.float32, lora_dropout=0.0)
@@ -145,12 +145,12 @@ def test_a_layer_that_leaves_autocast_computes_in_its_own_precision() -> None:
     seen: list[tuple[Tensor, Tensor]] = []
 
     def without_autocast(x: Tensor) -> Tensor:
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(DEVICE, enabled=False):
             seen.append((x.float(), forward(x.float())))
         return seen[-1][1]
 
     layer.lora.forward = without_autocast
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(DEVICE, torch.bfloat16):
         step(model)
     x, result = seen[0]
     expected = layer.lora.base_layer(x) + layer.scaling * x @ layer.A.T @ torch.diag(layer.c) @ layer.B.T
@@ -162,7 +162,7 @@ def test_a_layer_that_leaves_autocast_computes_in_its_own_precision() -> None:
 def test_fused_layer_gives_the_gradients_of_finite_differences() -> None:
     model = wrapped(lora_dropout=0.0)
     layer = components_of(model).layers[0]
-    x = torch.randn(3, 5, layer.lora.in_features, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(3, 5, layer.lora.in_features, dtype=torch.float64, device=DEVICE, requires_grad=True)
     tensors = [layer.A, layer.c, layer.B]
 
     def function(x: Tensor, *_: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ def test_fused_layer_gives_the_gradients_of_finite_differences() -> None:
 @pytest.mark.parametrize(("reentrant", "autocast"), [(False, False), (True, False), (False, True)])
 def test_activation_checkpointing_changes_no_gradient(reentrant: bool, autocast: bool) -> None:
     model = wrapped(dtype=torch.float32 if autocast else torch.float64)
-    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+    with torch.autocast(DEVICE, torch.bfloat16, enabled=autocast):
         expected = step(model)
         model.activation_checkpointing_enable({"use_reentrant": reentrant})
         model.enable_input_require_grads()
@@ -202,7 +202,7 @@ def test_nothing_that_a_forward_pass_has_computed_outlives_it() -> None:
     with pytest.raises(ValueError, match="input_ids"):
         model()
     layer = components_of(model).layers[0]
-    x = torch.randn(3, layer.lora.in_features, dtype=torch.float64)
+    x = torch.randn(3, layer.lora.in_features, dtype=torch.float64, device=DEVICE)
     # As an optimizer may do it: a write to .data that leaves the tensor's version as it was.
     layer.A.data.mul_(2)
     layer.c.data.add_(1)

@@ -6,7 +6,7 @@ import torch
 
 from dynamic_rank import DynamicRankConfig, compact, dem_loss, wrap
 from dynamic_rank.adapter.components import components_of
-from tests.dynamic_rank.tiny_models import batch, build, logits
+from tests.dynamic_rank.tiny_models import DEVICE, batch, build, labels, logits
 
 
 def trained(**options: Any) -> tuple[Any, torch.optim.Optimizer, Any]:
@@ -16,7 +16,7 @@ def trained(**options: Any) -> tuple[Any, torch.optim.Optimizer, Any]:
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     for _ in range(3):
         optimizer.zero_grad()
-        model(**batch(), labels=torch.tensor([0, 1, 0, 1])).loss.backward()
+        model(**batch(), labels=labels()).loss.backward()
         optimizer.step()
     masks = np.random.default_rng(0).random((12, 3)) < 0.5
     masks[0], masks[1] = False, True
@@ -48,7 +48,7 @@ def test_tensors_gradients_and_moments_are_the_kept_slices() -> None:
     ]
     compact(model, {layer.name: torch.from_numpy(row) for layer, row in zip(layers, masks, strict=True)}, optimizer)
     for layer, row, tensors in zip(layers, masks, old, strict=True):
-        index = torch.from_numpy(np.flatnonzero(row))
+        index = torch.from_numpy(np.flatnonzero(row)).to(DEVICE)
         assert layer.kept == index.tolist()
         for (parameter, dim), before in zip(layer.resized(), tensors, strict=True):
             now = (parameter.detach(), parameter.grad, optimizer.state[parameter]["exp_avg"])
@@ -62,7 +62,7 @@ def test_training_continues_after_compaction_with_modules_at_rank_zero() -> None
     layers = components_of(model).layers
     for _ in range(2):
         optimizer.zero_grad()
-        loss = model(**batch(), labels=torch.tensor([0, 1, 0, 1])).loss + 0.1 * dem_loss(model)
+        loss = model(**batch(), labels=labels()).loss + 0.1 * dem_loss(model)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -94,7 +94,7 @@ def test_masks_of_other_shapes_are_refused() -> None:
 def test_an_optimizer_state_of_another_shape_is_refused_before_anything_changes() -> None:
     model, optimizer, masks = trained()
     layer = components_of(model).layers[5]
-    optimizer.state[layer.A]["exp_avg_sq_row"] = torch.zeros(7)
+    optimizer.state[layer.A]["exp_avg_sq_row"] = torch.zeros(7, device=DEVICE)
     masks[5] = False
     with pytest.raises(ValueError, match=r"exp_avg_sq_row.*compact=False"):
         compact(model, masks, optimizer)

@@ -12,7 +12,7 @@ from dynamic_rank.adapter.components import RankLayer, components_of
 from dynamic_rank.allocation.selection import select
 from dynamic_rank.schedule.config import ScheduleShape
 from tests.dynamic_rank.naive_equations import naive_authors_keep, naive_budget, naive_keep, naive_scores
-from tests.dynamic_rank.tiny_models import build
+from tests.dynamic_rank.tiny_models import DEVICE, build, random_like
 
 
 def wrapped(kind: str = "bert", seed: int = 0, **options: Any) -> tuple[Any, DynamicRankConfig]:
@@ -29,7 +29,7 @@ def shake(model: Any, step: int, tied: bool = False) -> None:
             if tied:
                 generator.manual_seed(step)
             for parameter, _ in layer.resized():
-                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+                parameter.add_(random_like(parameter, generator) * 0.1)
 
 
 def in_float64(layer: RankLayer) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -54,7 +54,7 @@ def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(
             for layer in allocator.layers:
                 for parameter, _ in layer.resized():
                     parameter.zero_()
-    ema = torch.zeros(12, 3, dtype=torch.float64)
+    ema = torch.zeros(12, 3, dtype=torch.float64, device=DEVICE)
     mask = np.ones((12, 3), dtype=bool)
     for step in range(1, 61):
         shake(model, step, tied)
@@ -80,7 +80,7 @@ def test_scores_masks_and_budgets_follow_the_equations_over_a_whole_schedule(
             )
         np.testing.assert_array_equal(allocator.mask, mask)
         if decision is not None or step > 30:
-            live = np.stack([(layer.c != 0).numpy() for layer in allocator.layers])
+            live = np.stack([(layer.c != 0).cpu().numpy() for layer in allocator.layers])
             np.testing.assert_array_equal(live, mask)
     assert sum(allocator.live_ranks().values()) == 24
 
@@ -90,7 +90,7 @@ def test_with_the_authors_options_the_masks_follow_their_rule(tied: bool) -> Non
     """Their scores, from whole matrices, and their threshold, over a whole schedule."""
     model, config = wrapped(prune_interval=1, selection="threshold")
     allocator = RankAllocator(model, config, 40)
-    ema = torch.zeros(12, 3)
+    ema = torch.zeros(12, 3, device=DEVICE)
     missing = []
     for step in range(1, 21):
         shake(model, step)
@@ -154,7 +154,7 @@ def test_the_scale_of_a_pruned_component_keeps_its_gradient() -> None:
     model, _config = wrapped()
     layer = components_of(model).layers[0]
     assert (layer.c == 0).all()
-    inputs = torch.randn(2, 16)
+    inputs = torch.randn(2, 16, device=DEVICE)
     layer.lora(inputs).square().sum().backward()
     assert layer.c.grad is not None
     assert layer.c.grad.ne(0).all()
@@ -232,7 +232,7 @@ def test_sensitivity_is_scale_times_its_gradient() -> None:
     with pytest.raises(ValueError, match="observe_gradients"):
         allocator.step(1)
     for layer in allocator.layers:
-        layer.c.grad = torch.randn(3)
+        layer.c.grad = torch.randn(3, device=DEVICE)
     gradients = [torch.as_tensor(layer.c.grad) for layer in allocator.layers]
     expected = torch.stack(
         [(layer.c * gradient).abs().detach() for layer, gradient in zip(allocator.layers, gradients, strict=True)]

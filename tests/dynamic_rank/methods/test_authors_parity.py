@@ -31,7 +31,7 @@ TOTAL, INTERVAL, START, END = 60, 4, 3, 2
 def tensors(model: Any) -> Any:
     """(A, B, c) of every module, in float64."""
     layers = components_of(model).layers
-    return [[t.detach().double().numpy().copy() for t in (layer.A, layer.B, layer.c)] for layer in layers]
+    return [[t.detach().double().cpu().numpy().copy() for t in (layer.A, layer.B, layer.c)] for layer in layers]
 
 
 class Before(TrainerCallback):
@@ -69,7 +69,7 @@ class After(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> Any:
         step, allocator, before = state.global_step, self.method.allocator, self.before
-        np.testing.assert_allclose(allocator.scores().double().numpy(), before.ema, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(allocator.scores().double().cpu().numpy(), before.ema, rtol=0, atol=1e-6)
         snapshot = self.snapshots[-1]
         assert snapshot.step == step
         assert (snapshot.decision is not None) == prunes_at(step, TOTAL, INTERVAL)

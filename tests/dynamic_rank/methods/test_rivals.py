@@ -24,7 +24,7 @@ from dynamic_rank.methods.eva import Eva
 from dynamic_rank.methods.lora_shrink import LoraShrink, singular_directions
 from dynamic_rank.methods.protocol import Stopped
 from dynamic_rank.methods.sora import Sora
-from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, logits
+from tests.dynamic_rank.tiny_models import DEVICE, Rows, arguments, batch, build, labels, logits, random_like
 
 PATTERN = {
     "bert.encoder.layer.0.attention.self.query": 3,
@@ -116,7 +116,7 @@ def test_every_method_supports_decoders_and_encoder_decoders(tmp_path: Path, key
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_" in name:
-                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+                parameter.add_(random_like(parameter, generator) * 0.3)
     expected = logits(model, batch(kind))
     method.export(tmp_path, "compact")
     loaded = PeftModel.from_pretrained(build(kind)[0], tmp_path)
@@ -166,7 +166,7 @@ def test_adalora_scores_and_masks_are_those_of_pefts_allocator() -> None:
             other = layers[layer.name]
             pairs = [(layer.A, other.lora_A["default"]), (layer.B, other.lora_B["default"])]
             for own, foreign in [*pairs, (layer.c, other.lora_E["default"])]:
-                values, gradient = (torch.randn(own.shape, generator=generator) for _ in range(2))
+                values, gradient = (random_like(own, generator) for _ in range(2))
                 with torch.no_grad():
                     own.copy_(values)
                     foreign.copy_(values.reshape(foreign.shape))
@@ -198,7 +198,7 @@ def test_the_orthogonal_term_is_pefts() -> None:
     naive = []
     for layer in components_of(model).layers:
         for gram in (layer.A @ layer.A.T, layer.B.T @ layer.B):
-            naive.append(torch.norm(gram - torch.eye(3), p="fro"))
+            naive.append(torch.norm(gram - torch.eye(3, device=DEVICE), p="fro"))
     torch.testing.assert_close(orthogonal_loss(model), torch.stack(naive).mean())
     orthogonal_loss(model).backward()
     assert all(layer.A.grad is not None and layer.A.grad.abs().sum() > 0 for layer in components_of(model).layers)
@@ -206,7 +206,7 @@ def test_the_orthogonal_term_is_pefts() -> None:
 
 def test_adalora_adds_its_term_only_in_training(tmp_path: Path) -> None:
     trainer, _, _ = train(tmp_path, "adalora", {"lora_dropout": 0.0})
-    inputs = batch() | {"labels": torch.tensor([0, 1, 0, 1])}
+    inputs = batch() | {"labels": labels()}
     for module in trainer.model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -332,9 +332,7 @@ def random_pairs(method: Any) -> Any:
     generator = torch.Generator().manual_seed(2)
     for pair in method.pairs:
         scale = torch.rand((), generator=generator) + 0.1
-        pair.replace(
-            torch.randn(pair.A.shape, generator=generator) * scale, torch.randn(pair.B.shape, generator=generator)
-        )
+        pair.replace(random_like(pair.A, generator) * scale.to(DEVICE), random_like(pair.B, generator))
     return {pair.name: (pair.scaling * pair.B @ pair.A).detach() for pair in method.pairs}
 
 
@@ -406,7 +404,7 @@ def test_initial_rank_above_the_size_of_a_module_is_refused() -> None:
 def test_the_gates_take_the_proximal_step(tmp_path: Path) -> None:
     method = made(Sora, {"rank": 3, "sparse_lambda": 5.0})
     method.prepare(*build())
-    before = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
+    before = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)).to(DEVICE)
     with torch.no_grad():
         for layer, row in zip(components_of(method._wrapped).layers, before, strict=True):
             layer.c.copy_(row)

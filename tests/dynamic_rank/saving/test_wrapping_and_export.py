@@ -17,7 +17,7 @@ from dynamic_rank.adapter.components import components_of
 from dynamic_rank.adapter.targets import describe, target_names
 from dynamic_rank.saving.export import Layout
 from dynamic_rank.schedule.config import Init
-from tests.dynamic_rank.tiny_models import KINDS, batch, build, logits
+from tests.dynamic_rank.tiny_models import KINDS, batch, build, logits, random_like
 
 
 @pytest.mark.parametrize("init", ["paper", "zero_b"])
@@ -52,11 +52,11 @@ def fill(model: Any, seed: int, zero: float = 0.4, scale: float = 0.5) -> None:
     with torch.no_grad():
         for number, layer in enumerate(components_of(model).layers):
             for parameter, _ in layer.resized():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+                parameter.copy_(random_like(parameter, generator) * scale)
             layer.c[torch.rand(layer.c.shape, generator=generator) < (1.0 if number == 1 else zero)] = 0
         for name, parameter in model.named_parameters():
             if "modules_to_save" in name:
-                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+                parameter.add_(random_like(parameter, generator) * 0.1)
 
 
 @settings(max_examples=15, deadline=None)
