@@ -16,7 +16,14 @@ OWN_FILES = (
     *(
         f"{folder}/tasks/{name}.py"
         for folder in ("backend/rankscope/contract", "worker/rankscope_worker/child")
-        for name in ("causal_language_model", "multi_label", "question_answering", "regression", "text_to_text")
+        for name in (
+            "causal_language_model",
+            "multi_label",
+            "question_answering",
+            "regression",
+            "text_to_text",
+            "token_classification",
+        )
     ),
     "backend/rankscope/contract/tasks/squad_answers.py",
     "worker/rankscope_worker/child/tasks/sequence_head.py",
@@ -44,6 +51,9 @@ NAMES = (
     "eval_pearson",
     "number_column",
     "labels_column",
+    "eval_entity_f1",
+    "TOKEN_CLS",
+    "tags_column",
 )
 WORDS = re.compile("|".join(NAMES))
 GENERATED = ("backend/rankscope/static/", "frontend/src/api/schema.gen.d.ts")

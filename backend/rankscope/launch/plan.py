@@ -79,7 +79,8 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     if method.artifact == "model":
         # Without a new head, everything in the files is trained.
         trained = kept = model.parameters if outputs is None else model.body_parameters + head
-        is_estimate |= not model.is_body_exact
+        # A linear head reads the last hidden states: a pooler in the files is not loaded.
+        is_estimate |= not model.is_body_exact or resolved.task.has_linear_head
     else:
         start, end = method.start_ranks(len(modules)), method.end_ranks(len(modules))
         costs = [module.out_features + module.in_features for module in modules]

@@ -3502,7 +3502,7 @@ export interface components {
              *       "name": "text_classification"
              *     }
              */
-            task: components["schemas"]["TextClassification"] | components["schemas"]["Regression"] | components["schemas"]["MultiLabelClassification"] | components["schemas"]["CausalLanguageModel"] | components["schemas"]["TextToText"] | components["schemas"]["QuestionAnswering"];
+            task: components["schemas"]["TextClassification"] | components["schemas"]["Regression"] | components["schemas"]["MultiLabelClassification"] | components["schemas"]["TokenClassification"] | components["schemas"]["CausalLanguageModel"] | components["schemas"]["TextToText"] | components["schemas"]["QuestionAnswering"];
             /** Training */
             training: components["schemas"]["TrainingConfig"];
         };
@@ -4435,6 +4435,29 @@ export interface components {
              */
             target_column?: string | null;
         };
+        /** Token classification */
+        TokenClassification: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "token_classification";
+            /**
+             * Names of numbered tags
+             * @description If the tags are numbers: the name of 0, of 1 and so on. Empty: the tags are names.
+             */
+            tag_names?: string[] | null;
+            /**
+             * Tags column
+             * @description The column with a tag for each word, such as B-PER or O. Empty: the data set's default.
+             */
+            tags_column?: string | null;
+            /**
+             * Words column
+             * @description The column with the words: a list, or a text with spaces between them. Empty: the data set's default.
+             */
+            tokens_column?: string | null;
+        };
         /** TrainingConfig */
         TrainingConfig: {
             /**
@@ -4455,7 +4478,7 @@ export interface components {
              * @description The metric that determines the best checkpoint. Empty: the task's headline metric.
              * @default eval_accuracy
              */
-            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_f1" | "eval_f1_macro" | "eval_f1_micro" | "eval_loss" | "eval_pearson" | "eval_spearman" | "eval_mse" | "eval_exact_match" | "eval_perplexity" | "eval_token_accuracy" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_generated_words") | null;
+            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_f1" | "eval_f1_macro" | "eval_f1_micro" | "eval_loss" | "eval_pearson" | "eval_spearman" | "eval_mse" | "eval_exact_match" | "eval_entity_f1" | "eval_entity_precision" | "eval_entity_recall" | "eval_tag_accuracy" | "eval_perplexity" | "eval_token_accuracy" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_generated_words") | null;
             /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.

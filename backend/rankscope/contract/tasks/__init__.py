@@ -13,11 +13,13 @@ from rankscope.contract.tasks.regression import Regression
 from rankscope.contract.tasks.task import Task
 from rankscope.contract.tasks.text_classification import TextClassification
 from rankscope.contract.tasks.text_to_text import TextToText
+from rankscope.contract.tasks.token_classification import TokenClassification
 
 _KINDS: tuple[type[Task], ...] = (
     TextClassification,
     Regression,
     MultiLabelClassification,
+    TokenClassification,
     CausalLanguageModel,
     TextToText,
     QuestionAnswering,

@@ -10,11 +10,13 @@ from rankscope_worker.child.tasks.regression import Regression
 from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
 from rankscope_worker.child.tasks.text_classification import TextClassification
 from rankscope_worker.child.tasks.text_to_text import TextToText
+from rankscope_worker.child.tasks.token_classification import TokenClassification
 
 TRAINED: Mapping[str, Callable[[Task, Sequence[str]], TrainedTask]] = {
     "text_classification": TextClassification,
     "regression": Regression,
     "multi_label": MultiLabelClassification,
+    "token_classification": TokenClassification,
     "causal_language_model": CausalLanguageModel,
     "text_to_text": TextToText,
     "question_answering": QuestionAnswering,
