@@ -23,6 +23,7 @@ from dynamic_rank.adapter.components import components_of
 from dynamic_rank.allocation import snapshot
 from dynamic_rank.allocation.snapshot import Snapshot
 from tests.dynamic_rank.tiny_models import Rows, arguments, batch, build, labels, logits
+from tests.wide import wide
 
 
 class Probe(TrainerCallback):
@@ -430,7 +431,7 @@ def test_activation_checkpointing_changes_no_rank(tmp_path: Path, reentrant: boo
     assert recomputed[-1].ranks == plain[-1].ranks
 
 
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("backend", ["aot_eager", *wide("eager")])
 def test_compiled_model_makes_the_same_decisions_and_is_compacted(tmp_path: Path, backend: str) -> None:
     plain: list[Snapshot] = []
     compiled: list[Snapshot] = []

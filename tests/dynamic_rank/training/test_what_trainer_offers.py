@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -153,7 +154,11 @@ ACCEPTED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(("offer", "form"), each_once(ACCEPTED, FORMS))
+@pytest.mark.parametrize(
+    ("offer", "form"),
+    # A compiled model is trained in test_method_trainer.py, and takes ten times as long as the others.
+    [*each_once([offer for offer in ACCEPTED if offer != "compiled"], FORMS), *wide(*product(["compiled"], FORMS))],
+)
 @pytest.mark.filterwarnings("ignore:.*`?include_num_input_tokens_seen.*", "ignore::FutureWarning")
 def test_training_meets_the_exact_budget_compacts_and_exports(tmp_path: Path, form: str, offer: str) -> None:
     torch._dynamo.reset()
@@ -367,9 +372,21 @@ def term_gradients(form: str, folder: Path, batches: int, divided: bool, options
     return seen
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("divided", [True, False])
-@pytest.mark.parametrize("regularizer", ["dem", "orthogonal"])
+@pytest.mark.parametrize(
+    ("divided", "regularizer", "form"),
+    [
+        (True, "dem", "callback"),
+        (False, "dem", "class"),
+        (True, "orthogonal", "class"),
+        (False, "orthogonal", "callback"),
+        *wide(
+            (True, "dem", "class"),
+            (False, "dem", "callback"),
+            (True, "orthogonal", "callback"),
+            (False, "orthogonal", "class"),
+        ),
+    ],
+)
 def test_accumulated_batches_count_the_regulariser_once(
     tmp_path: Path, form: str, divided: bool, regularizer: str
 ) -> None:
@@ -418,8 +435,7 @@ def test_evaluating_before_training_works(tmp_path: Path, form: str) -> None:
     assert script.warned == []
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("stop_at", [5, 13])
+@pytest.mark.parametrize(("stop_at", "form"), each_once([5, 13], FORMS))
 def test_resuming_with_other_steps_is_refused_until_the_mask_is_final(tmp_path: Path, form: str, stop_at: int) -> None:
     Script(form, tmp_path, extra=[StopAt(stop_at)]).trainer.train()
     longer = Script(form, tmp_path, max_steps=40)
@@ -469,8 +485,7 @@ def test_callback_resumes_a_checkpoint_from_before_the_pruning_phase(tmp_path: P
     assert all(torch.equal(tensor, whole.tensors()[name]) for name, tensor in again.tensors().items())
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("at", [0, 5, 13])
+@pytest.mark.parametrize(("at", "form"), each_once([0, 5, 13], FORMS))
 def test_out_of_memory_with_auto_find_batch_size_restarts(tmp_path: Path, form: str, at: int) -> None:
     class Full(TrainerCallback):
         has_failed = False
@@ -616,8 +631,7 @@ def test_modules_that_are_never_called_cause_a_warning(tmp_path: Path, form: str
     assert sum(script.ranks()) == 24
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("score", ["sensitivity", "adalora"])
+@pytest.mark.parametrize(("score", "form"), each_once(["sensitivity", "adalora"], FORMS))
 def test_gradient_scores_count_missing_gradients_as_zero(tmp_path: Path, form: str, score: str) -> None:
     base, _ = build()
     base.bert.encoder.layer[1].forward = lambda hidden, *args, **kwargs: hidden
