@@ -877,6 +877,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Results
+         * @description The predictions for the evaluation rows at the end, with the confusion matrix of a classification.
+         */
+        get: operations["get_results"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/resume": {
         parameters: {
             query?: never;
@@ -3417,6 +3437,36 @@ export interface components {
              */
             run_ids: string[];
         };
+        /** ResultsHeader */
+        ResultsHeader: {
+            /**
+             * Confusion
+             * @description How often each class (row) was predicted as each class (column); null without classes, or with more than 100.
+             */
+            confusion: number[][] | null;
+            /**
+             * Kept Rows
+             * @description Rows in the file: at most 20,000.
+             */
+            kept_rows: number;
+            /**
+             * Labels
+             * @description Classes in the order of `confusion`; empty for targets that are not classes.
+             */
+            labels: string[];
+            /**
+             * Rows
+             * @description All evaluation rows.
+             */
+            rows: number;
+            /** Step */
+            step: number;
+            /**
+             * Version
+             * @default 1
+             */
+            version: number;
+        };
         /** RetryRequest */
         RetryRequest: {
             /**
@@ -3734,6 +3784,20 @@ export interface components {
             priority?: number | null;
             /** Tags */
             tags?: string[] | null;
+        };
+        /**
+         * RunResults
+         * @description Predictions for the evaluation rows at the end of a run, by loss.
+         */
+        RunResults: {
+            /** Items */
+            items: components["schemas"]["StoredRow"][];
+            /**
+             * Next Offset
+             * @description Offset of the next page; null after the last one.
+             */
+            next_offset: number | null;
+            summary: components["schemas"]["ResultsHeader"];
         };
         /**
          * RunStatus
@@ -4231,6 +4295,35 @@ export interface components {
             reason: string;
             /** Rows */
             rows: number;
+        };
+        /** StoredRow */
+        StoredRow: {
+            /**
+             * Inputs
+             * @description Its texts, by column.
+             */
+            inputs: {
+                [key: string]: string;
+            };
+            /**
+             * Is Right
+             * @description Whether prediction and target are equal; null for a target that can be nearly right, such as a number.
+             */
+            is_right: boolean | null;
+            /**
+             * Loss
+             * @description How wrong it is, larger is worse; null if the task has no such number.
+             */
+            loss: number | null;
+            /** Prediction */
+            prediction: string;
+            /**
+             * Row
+             * @description Index among the evaluation rows, in the order of the data set.
+             */
+            row: number;
+            /** Target */
+            target: string;
         };
         /**
          * StreamEnd
@@ -6365,6 +6458,43 @@ export interface operations {
                 };
                 content: {
                     "text/html": string;
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_results: {
+        parameters: {
+            query?: {
+                /** @description By loss: `worst` is the largest first. */
+                order?: "worst" | "best";
+                offset?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunResults"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -39,6 +39,7 @@ export type SteerAction = Shapes["SteerRequest"]["action"];
 export type Ghost = Shapes["Ghost"];
 export type Health = Shapes["Health"];
 export type HealthItem = Shapes["RunHealth"]["items"][number];
+export type RunResults = Shapes["RunResults"];
 export type Prediction = Shapes["Prediction"];
 
 /** A number, or its name where JSON has none ("NaN", "Infinity", "-Infinity"). */

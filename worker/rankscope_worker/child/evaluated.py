@@ -1,12 +1,25 @@
-"""Evaluated: gives a task the outputs of an evaluation together with the rows that they belong to."""
+"""Evaluated: gives a task the outputs of an evaluation together with the rows that they belong to, and saves the results."""
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 from datasets import Dataset
 from transformers import EvalPrediction, PreTrainedTokenizerBase
 
 from rankscope.catalog.data.entry import Row
+from rankscope.contract.results import (
+    MAX_CHARACTERS,
+    MAX_CONFUSION_LABELS,
+    MAX_ROWS,
+    RESULTS_FILE,
+    ResultsHeader,
+    RowResult,
+    StoredRow,
+)
 from rankscope_worker.child.tasks import Evaluation, TrainedTask
 
 
@@ -16,9 +29,61 @@ class Evaluated:
     encoded: Dataset
     rows: Sequence[Row]
     tokenizer: PreTrainedTokenizerBase
+    labels: Sequence[str] = ()
+    last: Evaluation | None = None
+    """The newest evaluation of this attempt."""
 
     def measure(self, prediction: EvalPrediction) -> dict[str, float]:
         """Trainer's `compute_metrics`."""
-        return self.task.metrics(
-            Evaluation(prediction.predictions, prediction.label_ids, self.encoded, self.rows, self.tokenizer)
+        self.last = Evaluation(prediction.predictions, prediction.label_ids, self.encoded, self.rows, self.tokenizer)
+        return self.task.metrics(self.last)
+
+    def save_results(self, folder: Path, step: int) -> None:
+        """Writes the results of the newest evaluation to the attempt's folder, completely or not at all.
+
+        Without an evaluation, or for a task without results, nothing is written.
+        """
+        if self.last is None:
+            return
+        rows = [
+            StoredRow(row=number, **_short(result).model_dump())
+            for number, result in enumerate(islice(self.task.results(self.last), MAX_ROWS))
+        ]
+        if not rows:
+            return
+        rows.sort(key=_badness, reverse=True)
+        confusion = self.task.confusion(self.last) if 1 < len(self.labels) <= MAX_CONFUSION_LABELS else None
+        header = ResultsHeader(
+            step=step,
+            rows=len(self.rows),
+            kept_rows=len(rows),
+            labels=list(self.labels) if confusion else [],
+            confusion=confusion,
         )
+        working = folder / f".{RESULTS_FILE}"
+        with working.open("w", encoding="utf-8") as file:
+            for line in (header, *rows):
+                file.write(line.model_dump_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(working, folder / RESULTS_FILE)
+
+
+def _badness(row: StoredRow) -> tuple[float, bool]:
+    if row.loss is None:
+        return -math.inf, row.is_right is False
+    return math.inf if math.isnan(row.loss) else row.loss, row.is_right is False
+
+
+def _short(result: RowResult) -> RowResult:
+    return result.model_copy(
+        update={
+            "inputs": {name: _cut(text) for name, text in result.inputs.items()},
+            "target": _cut(result.target),
+            "prediction": _cut(result.prediction),
+        }
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"

@@ -134,7 +134,7 @@ def run_training(
     )
     steerer = Steerer(config.steering, steer_requests, method, record)
     frames_every = math.ceil(total_steps / _MAX_FRAMES)
-    evaluated = Evaluated(task, rows.evaluation, split.evaluation, tokenizer)
+    evaluated = Evaluated(task, rows.evaluation, split.evaluation, tokenizer, split.labels)
     trainer = RunTrainer(
         model=model,
         args=arguments,
@@ -180,6 +180,7 @@ def run_training(
         was_requested = reporter.is_stopping or not trainer.is_out_of_room
         return Outcome("stopped" if was_requested else "disk_full", step, is_saved)
     reporter.enter(Phase.exporting)
+    evaluated.save_results(folder, step)
     record(export(method, config.method.artifact, tokenizer, folder, step))
     make_safe()
     if config.training.after_done == "delete":

@@ -1,4 +1,4 @@
-"""Files of a run: log, checkpoints, and the result to download."""
+"""Files of a run: log, checkpoints, predictions of its last evaluation, and the result to download."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from rankscope.api.log_search import search
 from rankscope.api.logs import read_part
 from rankscope.api.routes.events import EventStream
 from rankscope.api.shapes.base import PresetList
-from rankscope.api.shapes.history import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart
+from rankscope.api.shapes.history import CheckpointList, CheckpointShape, LogLine, LogMatches, LogPart, RunResults
 from rankscope.api.shapes.views import kept_checkpoints, preset_list
 from rankscope.api.streaming.log_stream import followed
 from rankscope.contract.config import RunConfig
@@ -26,6 +26,7 @@ from rankscope.data_folder import is_plain_file
 from rankscope.exports.adapter_files import adapter_members
 from rankscope.exports.archive import ZIP_RESPONSE, members_of, zip_of
 from rankscope.exports.artifacts import find_artifact
+from rankscope.exports.results import Order, find_results, read_results
 from rankscope.exports.uniform_adapter import Layout
 from rankscope.launch.controls import controls
 from rankscope.settings import Settings
@@ -52,6 +53,30 @@ _PATTERN: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"schema": {"type": "object", "additionalProperties": {"type": "integer"}}}},
     }
 }
+
+
+@router.get("/results")
+@needs("read")
+def get_results(
+    run_id: RunId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    order: Annotated[Order, Query(description="By loss: `worst` is the largest first.")] = "worst",
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> RunResults:
+    """The predictions for the evaluation rows at the end, with the confusion matrix of a classification."""
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+    file = find_results(settings, run)
+    if file is None:
+        raise NotFound(
+            f"Run {run_id} has no results; it is {run.status}.",
+            "Launch it again to get them." if run.status.is_terminal else "They are saved when a run is done.",
+        )
+    header, rows = read_results(file, order, offset, limit)
+    end = offset + len(rows)
+    return RunResults(summary=header, items=rows, next_offset=end if rows and end < header.kept_rows else None)
 
 
 @router.get("/log")

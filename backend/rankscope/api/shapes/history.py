@@ -5,6 +5,7 @@ from typing import Literal
 from rankscope.api.shapes.base import Number, Shape
 from rankscope.api.shapes.runs import MetricSummary
 from rankscope.contract.events import Module
+from rankscope.contract.results import ResultsHeader, StoredRow
 
 
 class EventPage(Shape):
@@ -197,3 +198,12 @@ class Usage(Shape):
     """A Python script to run next to the unpacked zip."""
     size_bytes: dict[str, int]
     """Size of the adapter's weights by layout, in bytes; without layouts that are not possible. Empty for a full model."""
+
+
+class RunResults(Shape):
+    """Predictions for the evaluation rows at the end of a run, by loss."""
+
+    summary: ResultsHeader
+    items: list[StoredRow]
+    next_offset: int | None
+    """Offset of the next page; null after the last one."""

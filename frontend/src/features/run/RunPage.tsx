@@ -20,6 +20,7 @@ const HardwareTab = lazy(() => loadPart(() => import("@/features/run/curves/Hard
 const HistoryTab = lazy(() => loadPart(() => import("@/features/run/history/HistoryTab")));
 const ConfigTab = lazy(() => loadPart(() => import("./ConfigTab")));
 const ExportTab = lazy(() => loadPart(() => import("@/features/run/outputs/ExportTab")));
+const ResultTab = lazy(() => loadPart(() => import("@/features/run/outputs/ResultTab")));
 const TryTab = lazy(() => loadPart(() => import("@/features/run/outputs/TryTab")));
 const NotesTab = lazy(() => loadPart(() => import("./NotesTab")));
 
@@ -31,6 +32,7 @@ const tabs = [
   ["hardware", "Hardware"],
   ["history", "History"],
   ["config", "Config"],
+  ["result", "Result"],
   ["export", "Checkpoints and export"],
   ["try", "Try it"],
   ["notes", "Notes"],
@@ -127,6 +129,9 @@ function RunView({ id }: { id: string }) {
             </Tabs.Panel>
             <Tabs.Panel value="export">
               <ExportTab run={run} />
+            </Tabs.Panel>
+            <Tabs.Panel value="result">
+              <ResultTab run={run} />
             </Tabs.Panel>
             <Tabs.Panel value="try">
               <TryTab run={run} />

@@ -14,9 +14,11 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.data.splits import count_split
 from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import BadInput
+from rankscope.contract.results import RESULTS_FILE
 from rankscope.contract.tasks import DEFAULT_TASK, likely_task
 from rankscope.contract.tasks.multi_label import MultiLabelClassification
 from rankscope.contract.tasks.regression import Regression
+from rankscope.exports.results import read_results
 from rankscope.settings import Settings
 from rankscope_worker.child.tasks import Evaluation, trained_task
 from tests.task_runs import TaskRun
@@ -44,6 +46,17 @@ def test_pairs_are_classified_and_tried(data_dir: Path) -> None:
     run = TaskRun(data_dir, rows, {"name": "text_classification"})
     assert run.plan.split.text_columns == ("premise", "hypothesis")
     assert run.last["eval_accuracy"] == run.last["eval_f1_micro"] > 0.9
+    header, worst = read_results(run.life.folder / RESULTS_FILE, "worst", 0, 1000)
+    assert (header.rows, header.kept_rows, header.labels) == (run.plan.eval_rows, run.plan.eval_rows, ["other", "same"])
+    assert header.confusion is not None
+    right = sum(header.confusion[label][label] for label in (0, 1))
+    assert right / header.rows == pytest.approx(run.last["eval_accuracy"])
+    losses = [row.loss for row in worst if row.loss is not None]
+    assert losses == sorted(losses, reverse=True)
+    assert np.mean(losses) == pytest.approx(run.last["eval_loss"], rel=0.05)  # a mean over batches
+    by_row = {row.row: row for row in worst}
+    for number, row in enumerate(run.life.split.evaluation):
+        assert (by_row[number].inputs["premise"], by_row[number].target) == (row["premise"], row["label"])
     pair = {"premise": "the film is good plot", "hypothesis": "the film is bad"}
     (item,) = run.predict(pair)
     assert item.inputs == pair

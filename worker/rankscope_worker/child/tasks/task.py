@@ -83,7 +83,10 @@ class TrainedTask(Protocol):
         return {}
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:  # noqa: ARG002
-        """Returns the result of each evaluation row, in their order; nothing for a task that has none."""
+        """Returns the result of each evaluation row, in their order; nothing for a task that has none.
+
+        Called once, after the last evaluation of the training.
+        """
         return ()
 
     def confusion(self, evaluation: Evaluation) -> list[list[int]] | None:  # noqa: ARG002

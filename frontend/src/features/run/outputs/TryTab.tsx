@@ -1,5 +1,5 @@
 import { Alert, Button, Group, Skeleton, Stack, Text, Textarea } from "@mantine/core";
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { http, unwrap } from "@/api/client";
 import type { Prediction, RunDetail } from "@/api/types";
@@ -7,12 +7,10 @@ import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { ApiText } from "@/components/text/ApiText";
 import { Guesses } from "./Guesses";
+import { type Input, usePredictions } from "./use-predictions";
 
-const pollMs = 700;
 /** In the box for several inputs, one per line. */
 const mostCharacters = 5000;
-
-type Input = Record<string, string>;
 
 /** Predictions of the base model and the fine-tuned model for inputs that you enter. */
 export default function TryTab({ run }: { run: RunDetail }) {
@@ -24,29 +22,7 @@ export default function TryTab({ run }: { run: RunDetail }) {
     enabled: Boolean(run.artifact),
     staleTime: Number.POSITIVE_INFINITY,
   });
-  const ask = useMutation({
-    mutationFn: (inputs: Input[]) =>
-      unwrap(
-        http.POST("/api/v1/runs/{run_id}/predictions", {
-          params: { path: { run_id: run.id } },
-          body: { inputs },
-        }),
-      ),
-  });
-  const id = ask.data?.id;
-  const answer = useQuery({
-    queryKey: ["run", run.id, "prediction", id],
-    queryFn: ({ signal }) =>
-      unwrap(
-        http.GET("/api/v1/runs/{run_id}/predictions/{prediction_id}", {
-          signal,
-          params: { path: { run_id: run.id, prediction_id: id ?? "" } },
-        }),
-      ),
-    enabled: id !== undefined,
-    refetchInterval: ({ state }) =>
-      state.error || state.data?.status === "done" || state.data?.status === "failed" ? false : pollMs,
-  });
+  const { ask, answer, isBusy } = usePredictions(run.id);
   if (!run.artifact) {
     return (
       <EmptyState title="Nothing to try yet">
@@ -54,8 +30,6 @@ export default function TryTab({ run }: { run: RunDetail }) {
       </EmptyState>
     );
   }
-  const isBusy =
-    ask.isPending || (id !== undefined && (answer.data?.status ?? "waiting") in { waiting: 1, running: 1 });
   if (form.error)
     return (
       <ErrorState title="Could not load the fields" error={form.error} onRetry={() => void form.refetch()} />

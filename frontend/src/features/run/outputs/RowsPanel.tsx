@@ -1,0 +1,133 @@
+import { Badge, Button, Group, SegmentedControl, Stack, Table, Text } from "@mantine/core";
+import type { RunDetail, RunResults } from "@/api/types";
+import { Panel } from "@/components/layout/Panel";
+import { count, metric } from "@/components/text/format";
+import { BaseAnswer } from "./BaseAnswer";
+
+export type Order = "worst" | "best";
+type Row = RunResults["items"][number];
+
+interface RowsPanelProps {
+  run: RunDetail;
+  results: RunResults;
+  order: Order;
+  offset: number;
+  rowsAPage: number;
+  onOrder: (order: Order) => void;
+  onOffset: (offset: number) => void;
+}
+
+/** Evaluation rows with target and prediction, the worst or the best first. */
+export function RowsPanel(props: RowsPanelProps) {
+  const { run, results, order, offset, rowsAPage } = props;
+  const { summary, items, next_offset } = results;
+  const isPartial = summary.kept_rows < summary.rows;
+  return (
+    <Panel
+      title="Evaluation rows"
+      note={`By loss, at step ${count(summary.step)}.${isPartial ? ` The first ${count(summary.kept_rows)} of ${count(summary.rows)} rows were kept.` : ""}`}
+      actions={
+        <SegmentedControl
+          size="xs"
+          aria-label="Order of the rows"
+          value={order}
+          onChange={(next) => props.onOrder(next as Order)}
+          data={[
+            { value: "worst", label: "Worst first" },
+            { value: "best", label: "Best first" },
+          ]}
+        />
+      }
+    >
+      <Table.ScrollContainer minWidth={620}>
+        <Table fz="sm" verticalSpacing={6} data-testid="result-rows" style={{ tableLayout: "fixed" }}>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Text</Table.Th>
+              <Table.Th w="20%">Target</Table.Th>
+              <Table.Th w="26%">Prediction</Table.Th>
+              <Table.Th w={84} ta="right">
+                Loss
+              </Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {items.map((row) => (
+              <ResultRow key={`${order}-${row.row}`} run={run} row={row} />
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+      <Group justify="space-between" mt="xs">
+        <Text size="xs" c="dimmed" className="numbers">
+          {items.length
+            ? `${count(offset + 1)} to ${count(offset + items.length)} of ${count(summary.kept_rows)}`
+            : "No rows"}
+        </Text>
+        <Group gap={6}>
+          <Button
+            size="compact-sm"
+            variant="default"
+            disabled={offset === 0}
+            onClick={() => props.onOffset(Math.max(0, offset - rowsAPage))}
+          >
+            Previous
+          </Button>
+          <Button
+            size="compact-sm"
+            variant="default"
+            disabled={next_offset == null}
+            onClick={() => next_offset != null && props.onOffset(next_offset)}
+          >
+            Next
+          </Button>
+        </Group>
+      </Group>
+    </Panel>
+  );
+}
+
+function ResultRow({ run, row }: { run: RunDetail; row: Row }) {
+  const inputs = Object.entries(row.inputs);
+  return (
+    <Table.Tr style={{ verticalAlign: "top" }}>
+      <Table.Td>
+        <Stack gap={2}>
+          {inputs.map(([name, text]) => (
+            <div key={name}>
+              {inputs.length > 1 ? (
+                <Text size="xs" c="dimmed">
+                  {name}
+                </Text>
+              ) : null}
+              <Text size="sm" lineClamp={4} title={text} style={{ overflowWrap: "anywhere" }}>
+                {text}
+              </Text>
+            </div>
+          ))}
+        </Stack>
+      </Table.Td>
+      <Table.Td>
+        <Text size="sm" lineClamp={4} title={row.target} style={{ overflowWrap: "anywhere" }}>
+          {row.target}
+        </Text>
+      </Table.Td>
+      <Table.Td>
+        <Text size="sm" lineClamp={4} title={row.prediction} style={{ overflowWrap: "anywhere" }}>
+          {row.prediction}
+        </Text>
+        <Group gap={6} mt={2}>
+          {row.is_right == null ? null : (
+            <Badge size="xs" variant="light" color={row.is_right ? "teal" : "orange"} tt="none">
+              {row.is_right ? "right" : "wrong"}
+            </Badge>
+          )}
+          <BaseAnswer run={run} inputs={row.inputs} />
+        </Group>
+      </Table.Td>
+      <Table.Td ta="right" className="numbers">
+        {metric(row.loss)}
+      </Table.Td>
+    </Table.Tr>
+  );
+}
