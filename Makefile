@@ -10,7 +10,7 @@ PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts docs/glossary.md -type f 2>/dev/null)
 
 .PHONY: setup run dev check check-types check-python check-page format
-.PHONY: test test-all test-models test-gpu test-python test-page test-browser screenshots faults
+.PHONY: test test-all test-models test-gpu test-versions test-python test-page test-browser screenshots faults
 .PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-learning openapi recordings clean help
 
 help:
@@ -122,6 +122,10 @@ test-models: $(STAMPS)/dev
 # The library's tests with models and batches on a GPU. ARGS=--cpu runs them on the CPU in the same way.
 test-gpu: $(STAMPS)/dev
 	$(BIN)/python -m scripts.gpu_tests $(ARGS)
+
+# The library's tests with other versions of PEFT, or of what ARGS='peft==0.20.0 torch==2.11.0' names.
+test-versions: $(STAMPS)/dev
+	$(BIN)/python -m scripts.version_tests $(ARGS)
 
 test-page: $(STAMPS)/page
 	cd frontend && PATH="$$(cat ../$(STAMPS)/node):$$PATH" nice npm run --silent test

@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, PeftModel
 from torch import Tensor, nn
 
-from dynamic_rank import DynamicRankConfig, wrap
+from dynamic_rank import DynamicRankConfig, compact, wrap
 from dynamic_rank.adapter.components import components_of
 from dynamic_rank.adapter.fused_layer import FusedComponents
 from tests.dynamic_rank.tiny_models import DEVICE, batch, build
@@ -224,3 +224,26 @@ def test_transforms_of_torch_func_give_the_same_gradients() -> None:
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             torch.testing.assert_close(transformed[name], parameter.grad, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("is_compacted", [False, True])
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")
+def test_weighted_sums_of_adapters_include_the_scales(is_compacted: bool) -> None:
+    model = wrapped("llama", dtype=torch.float32)
+    layers = components_of(model).layers
+    if is_compacted:
+        with torch.no_grad():
+            layers[1].c.zero_()
+        compact(model, [(layer.c != 0).tolist() for layer in layers])
+        assert layers[1].kept == []
+    targets = [layer.name for layer in layers]
+    model.add_adapter("other", LoraConfig(r=3, target_modules=targets, init_lora_weights=False))
+    model.add_weighted_adapter(["default", "other"], [0.7, 0.4], "mixed", combination_type="cat")
+    for layer in layers:
+        update = layer.scaling * layer.B @ torch.diag(layer.c) @ layer.A
+        expected = 0.7 * update + 0.4 * layer.lora.get_delta_weight("other")
+        torch.testing.assert_close(layer.lora.get_delta_weight("mixed"), expected, rtol=1e-5, atol=1e-6)
+    model.set_adapter("mixed")
+    mixed = model(**batch("llama")).logits
+    model.set_adapter("default")
+    assert not torch.equal(model(**batch("llama")).logits, mixed)
