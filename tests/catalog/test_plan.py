@@ -1,5 +1,6 @@
 """The plan of a run says what training will do, without training."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +112,50 @@ def test_options_that_do_not_fit_model_or_data_are_refused(
     assert error.value.problems[0].next_step
 
 
-@pytest.mark.parametrize("key", [preset.key for preset in presets()])
+@pytest.mark.parametrize("key", [preset.key for preset in presets() if preset.group is None])
 def test_every_preset_can_be_planned(key: str, tmp_path: Path) -> None:
     preset = next(one for one in presets() if one.key == key)
     plan = make_plan(preset.config, Catalog(Settings(data_dir=tmp_path)))
     assert plan.warnings == [] or key == "paper"
     assert plan.n_modules == (0 if key == "full" else 36)
+
+
+GROUPED = [preset for preset in presets() if preset.group is not None]
+ROWS = {
+    "glue-cola": {"sentence": "a film", "label": 1, "idx": 3},
+    "glue-mnli": {"premise": "a film", "hypothesis": "the film", "label": 2, "idx": 3},
+    "glue-mrpc": {"sentence1": "a film", "sentence2": "the film", "label": 1, "idx": 3},
+    "glue-qnli": {"question": "a film", "sentence": "the film", "label": 1, "idx": 3},
+    "glue-qqp": {"question1": "a film", "question2": "the film", "label": 1, "idx": 3},
+    "glue-rte": {"sentence1": "a film", "sentence2": "the film", "label": 1, "idx": 3},
+    "glue-sst2": {"sentence": "a film", "label": 1, "idx": 3},
+    "glue-stsb": {"sentence1": "a film", "sentence2": "the film", "label": 3.75, "idx": 3},
+}
+
+
+def test_a_preset_of_the_paper_says_what_to_install_and_is_planned_with_the_columns_of_the_hub(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    settings.datasets_dir.mkdir(parents=True)
+    assert {preset.key for preset in GROUPED} == ROWS.keys()
+    with pytest.raises(BadInput) as missing:
+        make_plan(GROUPED[0].config, Catalog(settings))
+    (problem,) = missing.value.problems
+    assert (problem.field, problem.value) == ("config.model.id", "local:roberta-base")
+    assert "models/ in the data folder" in problem.next_step
+    make_tiny_bert(settings.models_dir / "roberta-base")
+    with pytest.raises(BadInput) as missing:
+        make_plan(GROUPED[0].config, Catalog(settings))
+    assert "datasets/ in the data folder" in missing.value.problems[0].next_step
+    for preset in GROUPED:
+        rows = [ROWS[preset.key] | {"idx": n} for n in range(4000)]
+        texts = [name for name, value in ROWS[preset.key].items() if isinstance(value, str)]
+        for n, row in enumerate(rows):
+            row |= {texts[0]: f"a film {n}", "label": n % 4 / 3 if preset.key == "glue-stsb" else n % 2}
+        file = settings.datasets_dir / f"{preset.key}.jsonl"
+        file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        plan = make_plan(preset.config, Catalog(settings))
+        assert (list(plan.split.text_columns), plan.split.target_column) == (texts, "label")
+        assert plan.config.training.best_metric == preset.config.training.best_metric
 
 
 def test_epochs_that_make_more_steps_than_a_run_may_have_are_refused(catalog: Catalog, tmp_path: Path) -> None:

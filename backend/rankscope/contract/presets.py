@@ -1,8 +1,8 @@
 """Presets: complete configurations with good first values."""
 
-from dataclasses import dataclass
-
 from rankscope.contract.config import RunConfig
+from rankscope.contract.paper_presets import glue_presets
+from rankscope.contract.preset import Preset
 
 # Split seed 1: 1,423 evaluation rows 0.585 of them fresh, close to the share in all rows (seed 0: 0.630).
 _DATA: dict[str, object] = {"id": "rotten-tomatoes", "split_seed": 1}
@@ -18,15 +18,8 @@ _TRAINING: dict[str, object] = {
 _DEMO: dict[str, object] = {"model": {"id": "minilm"}, "data": _DATA, "training": _TRAINING}
 
 
-@dataclass(frozen=True)
-class Preset:
-    key: str
-    title: str
-    description: str
-    config: RunConfig
-
-
 def presets() -> list[Preset]:
+    """Returns the presets in the order of the form. Those without a group need only the demo's model and data."""
     return [
         Preset(
             "demo",
@@ -127,4 +120,5 @@ def presets() -> list[Preset]:
                 _DEMO | {"method": {"name": "full"}, "training": _TRAINING | {"learning_rate": 5e-5}}
             ),
         ),
+        *glue_presets(),
     ]

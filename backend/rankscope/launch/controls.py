@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.methods import BASELINES, Method
-from rankscope.contract.presets import Preset
+from rankscope.contract.preset import Preset
 
 
 def controls(config: RunConfig, ranks: Mapping[str, int]) -> list[Preset]:

@@ -3056,6 +3056,11 @@ export interface components {
             config: components["schemas"]["RunConfig"];
             /** Description */
             description: string;
+            /**
+             * Group
+             * @description The heading under which a form lists it; null for the first ones, which are shown as cards.
+             */
+            group: string | null;
             /** Key */
             key: string;
             /** Title */

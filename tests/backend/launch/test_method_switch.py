@@ -12,7 +12,7 @@ from rankscope.contract.methods import METHODS
 from rankscope.contract.presets import presets
 from rankscope.launch.method_switch import switch_method
 
-PRESETS = {preset.key: preset.config for preset in presets()}
+PRESETS = {preset.key: preset.config for preset in presets() if preset.group is None}
 DEMO: dict[str, Any] = PRESETS["demo"].model_dump(mode="json")
 # Control needs the ranks of a finished run, which no switch can invent.
 NAMES = [name for name in METHODS if name != "control"]

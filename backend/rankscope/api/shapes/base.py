@@ -53,6 +53,8 @@ class PresetShape(Shape):
     title: str
     description: str
     config: RunConfig
+    group: str | None
+    """The heading under which a form lists it; null for the first ones, which are shown as cards."""
 
 
 class PresetList(Shape):

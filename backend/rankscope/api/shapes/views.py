@@ -13,7 +13,7 @@ from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig
 from rankscope.contract.parts import STORED
-from rankscope.contract.presets import Preset
+from rankscope.contract.preset import Preset
 from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Checkpoint, Run
@@ -223,7 +223,13 @@ def _points(curve: list[tuple[int, int]]) -> list[BudgetPoint]:
 def preset_list(found: Sequence[Preset]) -> PresetList:
     return PresetList(
         items=[
-            PresetShape(key=preset.key, title=preset.title, description=preset.description, config=preset.config)
+            PresetShape(
+                key=preset.key,
+                title=preset.title,
+                description=preset.description,
+                config=preset.config,
+                group=preset.group,
+            )
             for preset in found
         ]
     )

@@ -1,4 +1,4 @@
-import { SimpleGrid, Text, UnstyledButton } from "@mantine/core";
+import { Select, SimpleGrid, Stack, Text, UnstyledButton } from "@mantine/core";
 import type { ConfigDraft, Preset } from "@/api/types";
 
 interface PresetCardsProps {
@@ -10,30 +10,52 @@ interface PresetCardsProps {
 /** Ready-made configurations; the one that equals the form is marked. */
 export function PresetCards({ presets, draft, onChoose }: PresetCardsProps) {
   const now = JSON.stringify(draft);
+  const isNow = (preset: Preset) => JSON.stringify(preset.config) === now;
+  const cards = presets.filter((preset) => preset.group === null);
+  const more = presets.filter((preset) => preset.group !== null);
+  const chosen = more.find(isNow);
   return (
-    <SimpleGrid
-      cols={{ base: 1, xs: 2, md: 3, lg: 5 }}
-      spacing="sm"
-      component="section"
-      aria-label="Presets"
-      className="presets"
-    >
-      {presets.map((preset) => (
-        <UnstyledButton
-          key={preset.key}
-          className="preset"
-          aria-pressed={JSON.stringify(preset.config) === now}
-          onClick={() => onChoose(preset.config as unknown as ConfigDraft)}
-          data-preset={preset.key}
-        >
-          <Text fw={600} size="sm">
-            {preset.title}
-          </Text>
-          <Text size="xs" c="dimmed">
-            {preset.description}
-          </Text>
-        </UnstyledButton>
-      ))}
-    </SimpleGrid>
+    <Stack gap="sm" component="section" aria-label="Presets">
+      <SimpleGrid cols={{ base: 1, xs: 2, md: 3, lg: 5 }} spacing="sm" className="presets">
+        {cards.map((preset) => (
+          <UnstyledButton
+            key={preset.key}
+            className="preset"
+            aria-pressed={isNow(preset)}
+            onClick={() => onChoose(preset.config as unknown as ConfigDraft)}
+            data-preset={preset.key}
+          >
+            <Text fw={600} size="sm">
+              {preset.title}
+            </Text>
+            <Text size="xs" c="dimmed">
+              {preset.description}
+            </Text>
+          </UnstyledButton>
+        ))}
+      </SimpleGrid>
+      {more.length ? (
+        <Select
+          aria-label="More presets"
+          placeholder="More presets"
+          maw={420}
+          size="xs"
+          value={chosen?.key ?? null}
+          data={[...new Set(more.map((preset) => preset.group ?? ""))].map((group) => ({
+            group,
+            items: more
+              .filter((preset) => preset.group === group)
+              .map((preset) => ({ value: preset.key, label: preset.title })),
+          }))}
+          onChange={(key) => {
+            const preset = more.find((one) => one.key === key);
+            if (preset) onChoose(preset.config as unknown as ConfigDraft);
+          }}
+          description={chosen?.description}
+          inputWrapperOrder={["label", "input", "error", "description"]}
+          allowDeselect={false}
+        />
+      ) : null}
+    </Stack>
   );
 }

@@ -23,7 +23,7 @@ from rankscope.contract.events import (
     PruneEvent,
     RanksEvent,
 )
-from rankscope.contract.presets import Preset
+from rankscope.contract.preset import Preset
 from rankscope.contract.status import RunStatus
 from rankscope.exports.archive import files_within
 from rankscope.launch.controls import controls
