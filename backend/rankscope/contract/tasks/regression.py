@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from rankscope.contract.metrics import Metric
 from rankscope.contract.tasks.classes import is_number
+from rankscope.contract.tasks.column_names import named
 from rankscope.contract.tasks.targets import AsText, BadTarget, Targets
 from rankscope.contract.tasks.task import UsualColumns
 from rankscope.contract.tasks.text_or_pair import ColumnName, TextOrPair, usual_pair
@@ -64,15 +65,16 @@ class Regression(TextOrPair):
     )
 
     def usual_columns(self, columns: Sequence[str]) -> UsualColumns:
-        return usual_pair(columns, _SCORES)
+        pair = usual_pair(columns, _SCORES)
+        return pair if pair.texts else UsualColumns(target=named(columns, _SCORES))
 
     @classmethod
     def is_likely(cls, columns: Sequence[str], labels: Sequence[str]) -> bool:
-        """More than ten numbers, some of them fractions; or a pair of texts with a score."""
+        """More than ten numbers, some of them fractions; or a score, and no column of classes."""
         numbers = [label for label in labels if is_number(label)]
         if len(numbers) > 10 and len(numbers) == len(labels) and any("." in label for label in labels):
             return True
-        return usual_pair(columns, _SCORES[:-1]).target is not None
+        return named(columns, _SCORES[:-1]) is not None and not labels
 
     def targets(self, column: str) -> Targets:
         return Numbers(column)

@@ -172,6 +172,8 @@ def test_a_column_that_cannot_be_the_target_is_refused_with_its_line(
         (["text", "label"], ["a", "b"], "text_classification"),
         (["sentence1", "sentence2", "label", "idx"], ["0", "1"], "text_classification"),
         (["sentence1", "sentence2", "score"], [], "regression"),
+        (["text", "score"], [], "regression"),
+        (["text", "score", "label"], ["a", "b"], "text_classification"),
         (["text", "label"], [str(n / 7) for n in range(20)], "regression"),
         (["text", "labels"], [], "multi_label"),
     ],
