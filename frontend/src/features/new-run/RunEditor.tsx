@@ -9,13 +9,14 @@ import type { ConfigDraft } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { notify } from "@/components/feedback/toast";
 import { useMethod } from "@/components/runs/methods";
+import { tasksQuery } from "@/components/runs/tasks";
 import { lazyPart } from "@/components/server/load-part";
 import { BrokenYamlAlert, RefusalAlert, RestoredAlert } from "./EditAlerts";
 import { allFields, allPaths, problemsByField } from "./form/draft";
 import { datasetOf, optionsFor } from "./form/options";
 import { SchemaForm } from "./form/SchemaForm";
 import type { FormSection } from "./form/schema";
-import { withLikelyTask, withTask } from "./form/task";
+import { withLikelyTask, withMetricsOf, withTask } from "./form/task";
 import { MethodChanges } from "./method/MethodChanges";
 import { useMethodSwitch } from "./method/use-method-switch";
 import { PresetCards } from "./PresetCards";
@@ -67,6 +68,9 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
   const datasets = useQuery(datasetsQuery);
   const paths = useMemo(() => allPaths(sections), [sections]);
   const fields = useMemo(() => allFields(sections), [sections]);
+  const tasks = useQuery(tasksQuery).data;
+  const task = valueAt(draft, "task.name");
+  const shownSections = withMetricsOf(sections, tasks?.find((one) => one.name === task)?.best_by, draft);
   const navigate = useNavigate();
   const isChecking = plan.isFetching || checked !== draft;
   const method = useMethodSwitch(
@@ -141,7 +145,7 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
               </Tabs.List>
               <Tabs.Panel value="form">
                 <SchemaForm
-                  sections={sections}
+                  sections={shownSections}
                   draft={draft}
                   onDraft={(next) => onDraft(withLikelyTask(draft, next, sections, datasets.data))}
                   errors={errors}

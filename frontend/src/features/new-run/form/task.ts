@@ -4,6 +4,8 @@ import type { ConfigDraft, DatasetInfo } from "@/api/types";
 import { datasetOf } from "./options";
 import type { FormField, FormSection } from "./schema";
 
+const bestMetric = "training.best_metric";
+
 /** The draft with another task: its defaults, and the values of the options that both tasks have. */
 export function withTask(draft: ConfigDraft, section: FormSection, name: string): ConfigDraft {
   const { choice, path } = section;
@@ -15,7 +17,7 @@ export function withTask(draft: ConfigDraft, section: FormSection, name: string)
     next = withValue(next, field.path, kept ? valueAt(draft, field.path) : field.default);
   }
   // Another task has other metrics; empty stands for its main one.
-  return withValue(next, "training.best_metric", null);
+  return withValue(next, bestMetric, null);
 }
 
 /** `next` with the task that fits its data set, if that is another one than in `before`. */
@@ -40,6 +42,22 @@ export function withLikelyTask(
       fitting = withValue(fitting, field.path, field.default);
   }
   return fitting;
+}
+
+/** The sections, where the best checkpoint is chosen by a metric that the task computes, or by the present one. */
+export function withMetricsOf(
+  sections: FormSection[],
+  metrics: readonly string[] | undefined,
+  draft: ConfigDraft,
+): FormSection[] {
+  if (!metrics) return sections;
+  const present = valueAt(draft, bestMetric);
+  const choices =
+    typeof present === "string" && !metrics.includes(present) ? [present, ...metrics] : [...metrics];
+  return sections.map((section) => ({
+    ...section,
+    fields: section.fields.map((field) => (field.path === bestMetric ? { ...field, choices } : field)),
+  }));
 }
 
 const taskOf = (section: FormSection | undefined, draft: ConfigDraft): string =>

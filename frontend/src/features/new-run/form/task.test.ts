@@ -1,0 +1,80 @@
+import { expect, test } from "vitest";
+import type { DatasetInfo } from "@/api/types";
+import { defaultDraft } from "./draft";
+import { formSections, type JsonSchema } from "./schema";
+import { schema } from "./schema.fixture";
+import { withLikelyTask, withMetricsOf, withTask } from "./task";
+
+const column = {
+  anyOf: [{ type: "string" }, { type: "null" }],
+  default: null,
+  "x-options": "columns",
+} satisfies JsonSchema;
+
+/** The fixture with a second task, which shares the text columns and has tags. */
+const two: JsonSchema = {
+  ...schema,
+  $defs: {
+    ...schema.$defs,
+    Tagging: {
+      type: "object",
+      title: "Tagging",
+      properties: {
+        name: { const: "tagging", default: "tagging", type: "string" },
+        text_columns: schema.$defs?.Classification?.properties?.text_columns ?? {},
+        tags_column: column,
+      },
+    },
+    Training: {
+      type: "object",
+      properties: {
+        best_metric: { type: "string", enum: ["eval_a", "eval_b", "eval_c"], default: "eval_a" },
+      },
+    },
+  },
+  properties: {
+    ...schema.properties,
+    task: {
+      title: "Task",
+      oneOf: [{ $ref: "#/$defs/Classification" }, { $ref: "#/$defs/Tagging" }],
+      discriminator: { propertyName: "name" },
+    },
+    training: { $ref: "#/$defs/Training" },
+  },
+};
+const sections = formSections(two);
+const section = sections.find((one) => one.path === "task") ?? { path: "", title: "", fields: [] };
+const draft = { ...defaultDraft(sections), task: { name: "text_classification", text_columns: ["a"] } };
+const dataset = (id: string, columns: string[], likely_task: string) =>
+  ({ id, columns, likely_task, problem: null }) as unknown as DatasetInfo;
+
+test("another task keeps the options that both have, and chooses its own main metric", () => {
+  const tagging = withTask(draft, section, "tagging");
+  expect(tagging.task).toEqual({ name: "tagging", text_columns: ["a"], tags_column: null });
+  expect(tagging.training).toEqual({ best_metric: null });
+});
+
+test("another data set proposes its task and forgets columns that it lacks", () => {
+  const sets = [
+    dataset("x", ["a", "label"], "text_classification"),
+    dataset("y", ["words", "tags"], "tagging"),
+  ];
+  const on = (id: string) => ({ ...draft, data: { ...(draft as { data?: object }).data, id } });
+  expect(withLikelyTask(on("x"), on("y"), sections, sets).task).toEqual({
+    name: "tagging",
+    text_columns: null,
+    tags_column: null,
+  });
+  expect(withLikelyTask(on("y"), on("x"), sections, sets).task).toEqual(draft.task);
+  // An edit elsewhere leaves a task that was chosen by hand.
+  expect(withLikelyTask(on("y"), on("y"), sections, sets)).toEqual(on("y"));
+});
+
+test("the best checkpoint is chosen by a metric of the task; an unknown one stays visible", () => {
+  const choices = (metric: string | null) =>
+    withMetricsOf(sections, ["eval_b"], { training: { best_metric: metric } })
+      .flatMap((one) => one.fields)
+      .find((field) => field.path === "training.best_metric")?.choices;
+  expect(choices(null)).toEqual(["eval_b"]);
+  expect(choices("eval_c")).toEqual(["eval_c", "eval_b"]);
+});
