@@ -52,3 +52,9 @@ export const healthQuery = queryOptions({
   queryFn: ({ signal }) => unwrap(http.GET("/api/v1/system/health", { signal })),
   refetchInterval: unlessStreaming(5000),
 });
+
+export const datasetsQuery = queryOptions({
+  queryKey: ["datasets"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/datasets", { signal }))).items,
+  staleTime: 30_000,
+});

@@ -46,6 +46,9 @@ export function Shell({ children }: { children: ReactNode }) {
               <NavLink to="/" end className="nav-link">
                 Runs
               </NavLink>
+              <NavLink to="/data" className="nav-link">
+                Data
+              </NavLink>
               <NavLink to="/new" className="nav-link" aria-label="New run">
                 <IconPlus size={14} aria-hidden />
                 <Text span inherit visibleFrom="xs">

@@ -20,6 +20,14 @@ const ComparePage = lazyPart(
   () => import("@/features/compare/ComparePage"),
   (part) => part.ComparePage,
 );
+const DataPage = lazyPart(
+  () => import("@/features/data/DataPage"),
+  (part) => part.DataPage,
+);
+const DatasetPage = lazyPart(
+  () => import("@/features/data/DatasetPage"),
+  (part) => part.DatasetPage,
+);
 const GlossaryPage = lazyPart(
   () => import("@/features/glossary/GlossaryPage"),
   (part) => part.GlossaryPage,
@@ -37,6 +45,8 @@ export function AppRoutes() {
         <Route path="new" element={<NewRunPage />} />
         <Route path="runs/:id" element={<RunPage />} />
         <Route path="compare" element={<ComparePage />} />
+        <Route path="data" element={<DataPage />} />
+        <Route path="data/:id" element={<DatasetPage />} />
         <Route path="glossary" element={<GlossaryPage />} />
         {/* The server redirects links with a wrong token here; a signed-in user goes on to the runs. */}
         <Route path="sign-in" element={<Navigate to="/" replace />} />

@@ -2,6 +2,7 @@ import { Container, Skeleton, Stack, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { useSearchParams } from "react-router";
+import { withValue } from "@/api/config";
 import { controlsQuery, runQuery } from "@/api/queries";
 import type { ConfigDraft } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
@@ -41,6 +42,11 @@ export function NewRunPage() {
     (as === null ? null : (controls.error ?? unknown));
   const isReady = sections && presets.data && (from === null || origin.data) && (as === null || control);
   const wanted = presets.data?.find((preset) => preset.key === params.get("preset")) ?? presets.data?.[0];
+  const data = from === null ? params.get("data") : null;
+  const draft = (control?.config ??
+    origin.data?.config ??
+    wanted?.config ??
+    (sections ? defaultDraft(sections) : {})) as ConfigDraft;
   return (
     <Container fluid maw={1480} px={{ base: "sm", sm: "lg" }} py="md">
       <Title order={1} size="h3" mb="md">
@@ -48,13 +54,10 @@ export function NewRunPage() {
       </Title>
       {isReady ? (
         <RunEditor
-          key={`${from ?? "new"} ${as ?? ""}`}
+          key={`${from ?? "new"} ${as ?? ""} ${data ?? ""}`}
           sections={sections}
           start={{
-            draft: (control?.config ??
-              origin.data?.config ??
-              wanted?.config ??
-              defaultDraft(sections)) as ConfigDraft,
+            draft: data ? withValue(withValue(draft, "data.id", data), "data.group_column", null) : draft,
             name: control || !origin.data ? "" : edited ? origin.data.name : copyName(origin.data.name),
             priority: edited ? (origin.data?.priority ?? 0) : 0,
             tags: origin.data?.tags ?? [],

@@ -20,9 +20,3 @@ export const modelsQuery = queryOptions({
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/models", { signal }))).items,
   staleTime: 30_000,
 });
-
-export const datasetsQuery = queryOptions({
-  queryKey: ["datasets"],
-  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/datasets", { signal }))).items,
-  staleTime: 30_000,
-});
