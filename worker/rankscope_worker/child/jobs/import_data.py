@@ -1,18 +1,23 @@
 """Job `import_data`: imports an uploaded file into Parquet, with its profile. Never imports torch."""
 
 import errno
+import logging
 from collections.abc import Callable
 
+from rankscope.catalog import Catalog
 from rankscope.catalog.data.files import BrokenFile
-from rankscope.catalog.imported.folders import Folders
+from rankscope.catalog.imported.folders import Folders, full_id
 from rankscope.catalog.imported.uploads import read_upload, write_upload
+from rankscope.contract.config import DataConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.imports import ImportPayload
 from rankscope.contract.stored import Payload
+from rankscope.contract.tasks import TASKS, likely_task
 from rankscope.settings import Settings
 from rankscope_worker.child.importing.import_file import import_upload
 from rankscope_worker.child.loading.causes import name_of, one_line, out_of_memory
 
+_log = logging.getLogger("rankscope.job")
 _AGAIN = "Try again. If it fails in the same way, report it with the end of the worker's log."
 
 
@@ -21,12 +26,25 @@ def run(settings: Settings, payload: Payload, report: Callable[[float], None]) -
     folders = Folders(settings.data_dir.absolute())
     upload_id = ImportPayload.model_validate(payload).upload_id
     try:
-        return import_upload(folders, upload_id, report).model_dump()
+        result = import_upload(folders, upload_id, report)
     except NotFound:
         raise
     except Exception as error:
         _store(folders, upload_id, *explain(error))
         raise
+    _count_default_split(Catalog(settings), full_id(result.set_id, result.version))
+    return result.model_dump()
+
+
+def _count_default_split(catalog: Catalog, dataset_id: str) -> None:
+    """Counts the split that a form asks for first. The data set can already be used."""
+    try:
+        entry = catalog.dataset(dataset_id)
+        task = TASKS[likely_task(entry.columns, [label for label, _ in entry.classes])]()
+        catalog.count_split(entry, DataConfig(id=dataset_id), task)
+    except Exception:
+        # Some columns may have to be chosen first. Whatever it is, the plan says it.
+        _log.info("The default split of %s can't be counted.", dataset_id, exc_info=True)
 
 
 def explain(error: Exception) -> tuple[str, str]:
