@@ -1,0 +1,230 @@
+"""Imports of data sets, and what is read of them afterwards: `make bench-data`.
+
+The file has 5 million rows of two columns and about 1 GB. Both sides read it in a process of their own, in turns, after it
+was read once. Ours is the job's code, with the profile; the other is `datasets.load_dataset("csv")`, without one. Answers
+are measured at the client, over HTTP, as the median of several.
+"""
+
+import argparse
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny import make_tiny_bert
+
+from .rows import Rows
+
+ROWS = 5_000_000
+_SET = "bench-data"
+_TIMES = 7
+_IMPORTS = 10
+_FEW = (
+    "a",
+    "film",
+    "with",
+    "warm",
+    "people",
+    "that",
+    "nobody",
+    "forgets",
+    "about",
+    "the",
+    "long",
+    "story",
+    "of",
+    "rivers",
+)
+
+
+def write_file(path: Path, rows: int) -> None:
+    """Texts of several lengths that don't repeat, and two labels."""
+    dice = random.Random(0)
+    sentences = [" ".join(dice.choices(_FEW, k=dice.randint(10, 60))) for _ in range(20_000)]
+    with path.open("w", encoding="utf-8") as file:
+        file.write("text,label\n")
+        for number in range(rows):
+            label = "good" if number % 3 else "bad"
+            file.write(f'"{sentences[number % len(sentences)]}, {number}",{label}\n')
+
+
+def import_ours(path: Path, data_dir: Path) -> None:
+    from rankscope.catalog.imported.folders import Folders
+    from rankscope.catalog.imported.uploads import write_upload
+    from rankscope.contract.imports import Upload
+    from rankscope_worker.child.importing.import_file import import_upload
+
+    folders = Folders(data_dir)
+    folder = folders.upload("bench")
+    folder.mkdir(parents=True)
+    (folder / "source").hardlink_to(path)
+    size = path.stat().st_size
+    upload = Upload(id="bench", name="bench.csv", size_bytes=size, sha256="", created_at=time.time(), set_id=_SET)
+    write_upload(folder, upload)
+    import_upload(folders, "bench", lambda _: None)
+
+
+def import_theirs(path: Path, cache: Path) -> None:
+    from datasets import load_dataset
+
+    load_dataset("csv", data_files=str(path), cache_dir=str(cache))
+
+
+def side(name: str, path: Path, folder: Path) -> tuple[float, float]:
+    """Wall time of the import and the largest memory of its process, in seconds and GB. Imports of modules are not counted."""
+    command = [sys.executable, "-m", "tests.bench.data", "--side", name, str(path), str(folder)]
+    found: list[float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1])
+    return found[0], found[1]
+
+
+def run_side(name: str, path: Path, folder: Path) -> None:
+    if name == "ours":
+        import rankscope_worker.child.importing.import_file  # noqa: F401
+    else:
+        import datasets  # noqa: F401
+    run = {"ours": import_ours, "theirs": import_theirs}[name]
+    began = time.monotonic()
+    run(path, folder)
+    wall = time.monotonic() - began
+    print(json.dumps([wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6]))
+
+
+def median_ms(ask: Callable[[], httpx.Response]) -> float:
+    times = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        ask().raise_for_status()
+        times.append((time.perf_counter() - began) * 1e3)
+    return statistics.median(times)
+
+
+def measure(rows: Rows, folder: Path, n_rows: int) -> None:
+    path = folder / "bench.csv"
+    write_file(path, n_rows)
+    size = f"{path.stat().st_size / 1e6:,.0f} MB, {n_rows:,} rows"
+    with path.open("rb") as file:  # into the page cache
+        while file.read(1 << 24):
+            pass
+    data_dir = folder / "app"
+    ours, memory = side("ours", path, data_dir)
+    theirs, their_memory = side("theirs", path, folder / "cache")
+    other = f"datasets.load_dataset('csv'): {theirs:.1f} s, {their_memory:.2f} GB; ours {ours:.1f} s with the profile"
+    rows.at_most(f"import of a CSV file of {size}: wall time / datasets'", ours / theirs, 1.5, "ratio", other)
+    rows.at_most(f"import of a CSV file of {size}: peak memory", memory, 1.5, "GB", f"datasets: {their_memory:.2f} GB")
+    path.unlink()
+    measure_answers(rows, data_dir, n_rows)
+
+
+def measure_answers(rows: Rows, data_dir: Path, n_rows: int) -> None:
+    stack = Stack(data_dir)
+    make_tiny_bert(stack.settings.models_dir / "tiny")
+    try:
+        stack.start_valkey()
+        stack.start_api()
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        with httpx.Client(base_url=f"{stack.url}/api/v1", headers=headers, timeout=600) as api:
+            base, offset = f"/datasets/imported:{_SET}", n_rows * 4 // 5
+            against = f"{n_rows:,} rows, median of {_TIMES}"
+            page = {"offset": offset, "limit": 100}
+            rows.at_most(
+                f"rows {offset:,} to {offset + 100:,}",
+                median_ms(lambda: api.get(f"{base}/rows", params=page)),
+                150,
+                "ms",
+                against,
+            )
+            deep = {"offset": n_rows // 4, "limit": 100, "column": "label", "value": "bad"}
+            rows.at_most(
+                f"rows of one label from {n_rows // 4:,}",
+                median_ms(lambda: api.get(f"{base}/rows", params=deep)),
+                150,
+                "ms",
+                against,
+            )
+            rows.at_most("profile", median_ms(lambda: api.get(base)), 150, "ms", against)
+            config: dict[str, Any] = {
+                "model": {"id": "local:tiny"},
+                "data": {"id": f"imported:{_SET}"},
+                "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 10},
+                "training": {"max_steps": 100},
+            }
+            began = time.monotonic()
+
+            def validated() -> bool:
+                verdict = api.post("/runs/validate", json={"config": config}).json()
+                others = [each for each in verdict["problems"] if "still being read" not in each["message"]]
+                assert not others, others
+                return verdict["plan"] is not None
+
+            wait_for("the split to be counted", validated, deadline_s=1200, every_s=0.5)
+            rows.tell("validate for the first time, until the split is counted", time.monotonic() - began, "s", against)
+            rows.at_most(
+                "validate, with a split that was counted before",
+                median_ms(lambda: api.post("/runs/validate", json={"config": config})),
+                150,
+                "ms",
+                against,
+            )
+            measure_memory(rows, stack, api, n_rows)
+    finally:
+        stack.stop()
+
+
+def measure_memory(rows: Rows, stack: Stack, api: httpx.Client, n_rows: int) -> None:
+    """Memory of the API after ten imports, compared with that after the first."""
+    stack.kill("api")
+    stack.start_api()
+    stack.start_worker()
+    path = stack.settings.data_dir / "small.csv"
+    write_file(path, max(1000, n_rows // 25))
+    api_process = psutil.Process(stack.processes["api"].pid)
+    used = []
+    for _ in range(_IMPORTS):
+        with path.open("rb") as file:
+            sent = api.post(
+                "/datasets/uploads",
+                params={"name": "small.csv"},
+                content=iter(lambda file=file: file.read(1 << 20), b""),
+                headers={"Content-Type": "application/octet-stream"},
+            )
+        found = f"/datasets/imported:{sent.raise_for_status().json()['set_id']}"
+        wait_for("the import", lambda found=found: api.get(found).is_success, deadline_s=600, every_s=0.2)
+        api.get(f"{found}/rows", params={"offset": 500}).raise_for_status()
+        api.get("/datasets").raise_for_status()
+        used.append(api_process.memory_info().rss / 1e6)
+    size = (
+        f"{path.stat().st_size / 1e6:.0f} MB each; {used[0]:.0f} MB after the first, {used[-1]:.0f} MB after the tenth"
+    )
+    rows.at_most("API memory after ten imports / after the first", used[-1] / used[0], 1.05, "ratio", size)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--side", nargs=3, metavar=("NAME", "FILE", "FOLDER"))
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--folder", type=Path, help="needs 5 GB; default: a temporary folder")
+    given = parser.parse_args()
+    if given.side:
+        run_side(given.side[0], Path(given.side[1]), Path(given.side[2]))
+        return
+    is_whole = given.rows == ROWS
+    rows = Rows("data", smoke=not is_whole)
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        measure(rows, Path(folder), given.rows)
+    if is_whole:
+        rows.store()
+
+
+if __name__ == "__main__":
+    main()
