@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def measure_answers(rows: Rows, data_dir: Path, n_rows: int) -> None:
                 "ms",
                 against,
             )
-            deep = {"offset": n_rows // 4, "limit": 100, "column": "label", "value": "bad"}
+            deep: dict[str, Any] = {"offset": n_rows // 4, "limit": 100, "column": "label", "value": "bad"}
             rows.at_most(
                 f"rows of one label from {n_rows // 4:,}",
                 median_ms(lambda: api.get(f"{base}/rows", params=deep)),
@@ -195,11 +196,11 @@ def measure_memory(rows: Rows, stack: Stack, api: httpx.Client, n_rows: int) -> 
             sent = api.post(
                 "/datasets/uploads",
                 params={"name": "small.csv"},
-                content=iter(lambda file=file: file.read(1 << 20), b""),
+                content=file,
                 headers={"Content-Type": "application/octet-stream"},
             )
         found = f"/datasets/imported:{sent.raise_for_status().json()['set_id']}"
-        wait_for("the import", lambda found=found: api.get(found).is_success, deadline_s=600, every_s=0.2)
+        wait_for("the import", partial(_is_there, api, found), deadline_s=600, every_s=0.2)
         api.get(f"{found}/rows", params={"offset": 500}).raise_for_status()
         api.get("/datasets").raise_for_status()
         used.append(api_process.memory_info().rss / 1e6)
@@ -207,6 +208,10 @@ def measure_memory(rows: Rows, stack: Stack, api: httpx.Client, n_rows: int) -> 
         f"{path.stat().st_size / 1e6:.0f} MB each; {used[0]:.0f} MB after the first, {used[-1]:.0f} MB after the tenth"
     )
     rows.at_most("API memory after ten imports / after the first", used[-1] / used[0], 1.05, "ratio", size)
+
+
+def _is_there(api: httpx.Client, address: str) -> bool:
+    return api.get(address).is_success
 
 
 def main() -> None:

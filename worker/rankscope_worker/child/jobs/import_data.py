@@ -40,7 +40,8 @@ def _count_default_split(catalog: Catalog, dataset_id: str) -> None:
     """Counts the split that a form asks for first. The data set can already be used."""
     try:
         entry = catalog.dataset(dataset_id)
-        task = TASKS[likely_task(entry.columns, [label for label, _ in entry.classes])]()
+        name = likely_task(entry.columns, [label for label, _ in entry.classes])
+        task = TASKS[name].model_validate({"name": name})
         catalog.count_split(entry, DataConfig(id=dataset_id), task)
     except Exception:
         # Some columns may have to be chosen first. Whatever it is, the plan says it.
