@@ -8,7 +8,7 @@ test("the first value is at the top, and a name can't contain markup", () => {
     { name: "bad", value: 2 },
   ];
   const { data, layout } = namedBarsFigure(bars, "rows", lightLook);
-  const [top, bottom] = layout.yaxis?.range as number[];
+  const [top, bottom] = (layout.yaxis?.range ?? []) as number[];
   expect(Number(top)).toBeGreaterThan(Number(bottom));
   const trace = data[0] as { text: string[] };
   expect(trace.text[0]).toContain("1,234 rows");
