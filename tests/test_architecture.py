@@ -94,6 +94,7 @@ ALLOWED: dict[str, set[str]] = {
         "rankscope_worker.child.answers",
         "rankscope_worker.child.loading",
     },
+    "rankscope_worker.child.hub": {"rankscope.contract", *_CATALOG},
     "rankscope_worker.child.importing": {"rankscope.contract", *_CATALOG},
     "rankscope_worker.child": {
         *_READ_BY_WORKERS,
@@ -107,6 +108,7 @@ ALLOWED: dict[str, set[str]] = {
         *_READ_BY_WORKERS,
         *_OF_HOST_AND_CHILD,
         "rankscope_worker.child",
+        "rankscope_worker.child.hub",
         "rankscope_worker.child.importing",
         "rankscope_worker.child.loading",
         "rankscope_worker.child.tasks",

@@ -42,6 +42,12 @@ class Settings(BaseSettings):
     """A GPU with less free memory is considered in use by other programs, and no run is started on it. For example 8GiB."""
     hardware_every_s: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     """Interval at which a training records memory and load of its host, process and GPUs, in seconds. 0: never."""
+    hub_endpoint: str = Field(
+        default="", pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?)?$", max_length=300
+    )
+    """Address of the model hub. Empty: HF_ENDPOINT, or https://huggingface.co. No other host is contacted."""
+    hub_storage_hosts: Annotated[list[str], NoDecode] = []
+    """Hosts to which the hub may redirect downloads, with their subdomains. Those of huggingface.co are known."""
     low_disk: ByteSize = ByteSize(2 << 30)
     """The page shows a warning if the data folder has less free space."""
     max_lost_workers: int = Field(default=3, ge=0)
@@ -58,7 +64,7 @@ class Settings(BaseSettings):
             raise ValueError("must name a folder")
         return given
 
-    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "hub_storage_hosts", mode="before")
     @classmethod
     def _as_list(cls, given: object) -> object:
         """Parses a JSON list or comma-separated names."""

@@ -3,6 +3,7 @@
 Models and data sets are named by id, never by path. An id is looked up in the folders of this installation.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from rankscope.catalog.data.background_reads import BackgroundReads, StillReading
@@ -48,6 +49,10 @@ class Catalog:
         Raises UnknownName, which lists the known ids, or BadInput with the reason if the model can't be used.
         """
         return self._models.find(model_id, field)
+
+    def delete_model(self, model_id: str, is_used: Callable[[], str | None]) -> None:
+        """Deletes the model's folder unless `is_used` returns a reason. Raises NotFound or InvalidTransition."""
+        self._models.delete(model_id, is_used)
 
     def dataset(
         self,

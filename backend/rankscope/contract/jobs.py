@@ -48,4 +48,16 @@ IMPORT_DATA = JobKind(
     timeout_s=3600.0,
     wait_s=24 * 3600.0,
 )
-KINDS = {kind.name: kind for kind in (PREDICT, IMPORT_DATA)}
+DOWNLOAD_MODEL = JobKind(
+    name="download_model",
+    process="The process that downloads the model",
+    retry="Try again: the download continues where it stopped.",
+    timeout_s=24 * 3600.0,
+    kept_s=24 * 3600.0,
+)
+KINDS = {kind.name: kind for kind in (PREDICT, IMPORT_DATA, DOWNLOAD_MODEL)}
+LANES: tuple[dict[str, JobKind], ...] = (
+    {kind.name: kind for kind in (PREDICT, IMPORT_DATA)},
+    {DOWNLOAD_MODEL.name: DOWNLOAD_MODEL},
+)
+"""A worker runs one job of each lane at a time, so a download of hours delays no prediction."""

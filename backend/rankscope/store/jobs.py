@@ -66,6 +66,18 @@ def get_job(session: Session, job_id: str, kind: JobKind) -> Job | None:
     return job if job is not None and job.kind == kind.name else None
 
 
+def of_kind(session: Session, kind: JobKind, limit: int = 100) -> list[Job]:
+    """Returns the jobs of a kind, newest first."""
+    query = select(Job).where(col(Job.kind) == kind.name).order_by(col(Job.created_at).desc(), col(Job.id))
+    return list(session.scalars(query.limit(limit)))
+
+
+def forget(session: Session, job_id: str, kind: JobKind) -> bool:
+    """Deletes a job. One on a worker ends there when its lease is renewed. Returns False if there is none."""
+    query = delete(Job).where(col(Job.id) == job_id, col(Job.kind) == kind.name)
+    return bool(session.execute(query.returning(col(Job.id))).first())
+
+
 def is_waiting(session: Session, kinds: Collection[str]) -> bool:
     """Whether a job of these kinds is waiting for a worker."""
     return session.scalar(_waiting(kinds).limit(1)) is not None

@@ -11,7 +11,7 @@ import pytest
 
 from rankscope.catalog.imported.folders import Folders
 from rankscope.catalog.imported.uploads import read_upload
-from rankscope.contract.jobs import IMPORT_DATA, PREDICT, JobStatus
+from rankscope.contract.jobs import DOWNLOAD_MODEL, IMPORT_DATA, LANES, PREDICT, JobStatus
 from rankscope.contract.stored import Payload
 from rankscope.contract.tables import Job
 from rankscope.embedded import free_port
@@ -24,7 +24,9 @@ from rankscope_worker.host.host import Host
 from rankscope_worker.host.jobs import JobRunner
 from tests.conftest import Broker
 from tests.imports import put_upload
+from tests.model_folders import make_folder
 from tests.stack import wait_for
+from tests.worker.child.hub.stand_in import StandIn, serving
 
 QUESTION: Payload = {"run_id": "nothere", "attempt": 1, "texts": ["a film"]}
 
@@ -82,6 +84,23 @@ def test_an_error_of_the_job_is_stored_as_the_child_reports_it(host: Host, submi
     status, message, next_step = outcome(host, submit)
     assert (status, message) == ("failed", "There is no run 'nothere'.")
     assert next_step
+
+
+def test_a_download_runs_in_its_own_lane(host: Host, submit: Callable[..., str], tmp_path: Path) -> None:
+    """A prediction that waits is not its business, and the other lane does not wait for it."""
+    waiting = submit()
+    folder = make_folder(tmp_path / "original")
+    with serving(StandIn({path.name: path.read_bytes() for path in folder.iterdir()})) as hub:
+        settings = host.settings.model_copy(update={"hub_endpoint": hub.url, "low_disk": 0})
+        with writing(host.engine) as session:
+            job_id = jobs.submit(session, DOWNLOAD_MODEL, {"hub_id": "team/tiny"}, now=time.time()).id
+        assert JobRunner(replace(host, settings=settings), LANES[1]).run_next()
+    with reading(host.engine) as session:
+        job = jobs.get_job(session, job_id, DOWNLOAD_MODEL)
+        assert job is not None
+        assert job.status == JobStatus.done, job.error
+    assert (settings.models_dir / "team--tiny" / "config.json").is_file()
+    assert read_job(host, waiting).status == JobStatus.queued
 
 
 @pytest.mark.parametrize("content", [b"text,label\na film,1\nbroken\n", b"text,label\nbroken\n"])

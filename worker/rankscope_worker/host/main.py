@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope import __version__
 from rankscope.contract.errors import StartupError
+from rankscope.contract.jobs import LANES
 from rankscope.data_folder import check_data_dir, in_use, keep_files_private, locked
 from rankscope.settings import Settings, read_settings
 from rankscope.store import jobs, workers
@@ -150,16 +151,18 @@ def _work(host: Host) -> int:
     )
     # Replaces Celery's handlers, which end threads differently for TERM, INT and a second INT.
     worker.install_platform_tweaks = lambda _worker: _on_signals(host)
-    heartbeat, job_runner = Heartbeat(host), JobRunner(host)
+    heartbeat, job_runners = Heartbeat(host), [JobRunner(host, kinds) for kinds in LANES]
     heartbeat.start()
-    job_runner.start()
+    for job_runner in job_runners:
+        job_runner.start()
     _log.info("Worker %s takes runs: %d slot(s), %d GPU(s).", host.name, host.slots, len(host.gpus))
     try:
         worker.start()
     finally:
         host.stop()
         heartbeat.stop()
-        job_runner.stop()
+        for job_runner in job_runners:
+            job_runner.stop()
         with contextlib.suppress(*DATABASE_ERRORS), writing(host.engine) as session:
             workers.mark_stopped(session, host.name, now=time.time())
         host.engine.dispose()

@@ -8,6 +8,7 @@ from rankscope.catalog.models import fingerprint as model_fingerprint
 from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.files import ModelFiles, UnusableModel
 from rankscope.catalog.models.layers import LinearModule, head_parameters, linear_head_parameters
+from rankscope.catalog.models.provenance import HubSource
 from rankscope.contract.errors import BadInput, FieldProblem
 
 MINILM = "minilm"
@@ -33,6 +34,11 @@ class ModelEntry:
     body_parameters: int = 0
     """Without a head: what remains when a new head is added."""
     size_bytes: int = 0
+    dtype: str = ""
+    """The type of most numbers in its weights, as `BF16`."""
+    licence: str | None = None
+    hub: HubSource | None = None
+    """Where it was downloaded from; None if it was not downloaded by RankScope."""
     modules: tuple[LinearModule, ...] = ()
     outside: tuple[LinearModule, ...] = ()
     """Linear layers outside numbered blocks: adapted only if target_modules names them."""
@@ -59,6 +65,8 @@ class ModelEntry:
     @property
     def source(self) -> str:
         """The argument for `from_pretrained`: the model's name on the hub if it is known, otherwise its folder."""
+        if self.hub is not None:
+            return self.hub.hub_id
         return _HUB_NAMES.get(self.id, str(self.folder.absolute()))
 
     @property

@@ -14,6 +14,7 @@ from rankscope.catalog.models.config import (
 from rankscope.catalog.models.entry import FROM_FOLDER, MAX_ID_LENGTH, MINILM, PREFIX, ModelEntry, printable
 from rankscope.catalog.models.files import ModelFiles, UnusableModel, shown
 from rankscope.catalog.models.layers import model_layers
+from rankscope.catalog.models.provenance import hub_source, licence
 from rankscope.catalog.models.tokenizer_files import check_tokenizer
 from rankscope.catalog.models.weight_files import adapter_folder, other_format, weight_files
 from rankscope.catalog.models.weights import read_weights
@@ -38,6 +39,7 @@ def examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary: 
     highest_id = check_tokenizer(files, kind, with_vocabulary=with_vocabulary)
     _check_vocabulary(highest_id, kind.size("vocab_size", config))
     is_demo = model_id == MINILM
+    hub = hub_source(files)
     return ModelEntry(
         id=model_id,
         name="all-MiniLM-L6-v2" if is_demo else folder.name,
@@ -48,6 +50,9 @@ def examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary: 
         parameters=content.elements,
         body_parameters=layers.body_parameters,
         size_bytes=content.size_bytes,
+        dtype=content.dtype,
+        licence="apache-2.0" if is_demo else (hub.license if hub and hub.license else licence(files)),
+        hub=hub,
         modules=layers.modules,
         outside=layers.outside,
         context_length=context_length(config, kind),

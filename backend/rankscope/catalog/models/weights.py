@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ class ModelWeights:
     packed: frozenset[str]
     """Names of the weights that were quantised with bitsandbytes."""
     size_bytes: int
+    dtype: str
+    """The type of most of its numbers, as in the files: `BF16`."""
 
     @property
     def elements(self) -> int:
@@ -31,15 +34,19 @@ def read_weights(files: ModelFiles, names: tuple[str, ...]) -> ModelWeights:
     """Reads the headers of these files. Raises UnusableModel with the name of a damaged file."""
     shapes: dict[str, tuple[int, ...]] = {}
     packed: set[str] = set()
+    numbers: Counter[str] = Counter()
     for name in names:
         path = files.folder / name
         _, tensors = read_header(path)
         shapes |= _shapes(path, tensors)
+        for tensor in tensors.values():
+            numbers[tensor.dtype] += tensor.elements
         packed |= {other.partition(_QUANT_STATE)[0] for other in tensors if _QUANT_STATE in other}
         packed |= {f"{other.removesuffix('.SCB')}.weight" for other in tensors if other.endswith(".SCB")}
         if len(shapes) > _MAX_TENSORS:
             raise UnusableModel(f"has more than {_MAX_TENSORS:,} tensors", "Use a model with fewer, larger tensors.")
-    return ModelWeights(shapes, frozenset(packed), sum(files.regular[name].size for name in names))
+    size_bytes = sum(files.regular[name].size for name in names)
+    return ModelWeights(shapes, frozenset(packed), size_bytes, numbers.most_common(1)[0][0])
 
 
 def _shapes(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

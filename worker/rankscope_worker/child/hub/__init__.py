@@ -1,0 +1,1 @@
+"""Downloads models from the configured hub. Never imports torch."""
