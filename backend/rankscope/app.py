@@ -44,6 +44,7 @@ from rankscope.api.routes import (
     uploads,
     workers,
 )
+from rankscope.api.routes.models import downloads, installed
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
 from rankscope.api.streaming.live import Feeds
@@ -65,6 +66,8 @@ _ROUTERS = (
     uploads,
     datasets,
     catalog,
+    downloads,
+    installed,
     runs,
     lineage,
     steering,

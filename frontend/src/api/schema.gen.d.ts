@@ -234,6 +234,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/model-downloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Downloads
+         * @description Downloads that wait, run or ended within a day, newest first.
+         */
+        get: operations["list_downloads"];
+        put?: never;
+        /**
+         * Download Model
+         * @description Requests a download. Returns the one that waits or runs already if there is one of the same model and revision.
+         */
+        post: operations["download_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/model-downloads/{download_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Download
+         * @description Cancels a download, or removes one that has ended from the list. What was downloaded is kept for a week, to continue.
+         */
+        post: operations["cancel_download"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -243,12 +287,34 @@ export interface paths {
         };
         /**
          * List Models
-         * @description Models of this installation.
+         * @description Models of this installation, with the runs that use them.
          */
         get: operations["list_models"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{model_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Model
+         * @description Deletes a model's folder from the models folder. Refused while a run that uses it is waiting or on a worker.
+         *
+         *     Runs that were trained with it stay, but can't be resumed, forked or tried any more.
+         */
+        delete: operations["delete_model"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1797,6 +1863,66 @@ export interface components {
              */
             text_columns: string[];
         };
+        /** DownloadList */
+        DownloadList: {
+            /** Items */
+            items: components["schemas"]["DownloadShape"][];
+        };
+        /** DownloadRequest */
+        DownloadRequest: {
+            /**
+             * Hub Id
+             * @example facebook/bart-base
+             */
+            hub_id: string;
+            /**
+             * Revision
+             * @description A branch, tag or commit. It is resolved to a commit, which is stored with the model.
+             * @default main
+             */
+            revision: string;
+        };
+        /**
+         * DownloadShape
+         * @description A download from the hub. It is kept for a day after its end.
+         */
+        DownloadShape: {
+            /** Commit */
+            commit: string | null;
+            /** Created At */
+            created_at: number;
+            /** Hub Id */
+            hub_id: string;
+            /** Id */
+            id: string;
+            /**
+             * Message
+             * @description Why it waits or failed.
+             */
+            message: string | null;
+            /**
+             * Model Id
+             * @description The model, once it is done.
+             */
+            model_id: string | null;
+            /** Next Step */
+            next_step: string | null;
+            /**
+             * Progress
+             * @description Share of the bytes, from 0 to 1; null if unknown.
+             */
+            progress: number | null;
+            /**
+             * Revision
+             * @description The branch, tag or commit that was asked for.
+             */
+            revision: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "waiting" | "running" | "done" | "failed";
+        };
         /**
          * Dynamic rank (DoRA, ACL 2024)
          * @description LoRA split into rank-1 components that are scored and pruned during training (DoRA, Mao et al., ACL 2024).
@@ -2248,6 +2374,16 @@ export interface components {
             probabilities: {
                 [key: string]: number;
             };
+        };
+        /** LastRunShape */
+        LastRunShape: {
+            /** Created At */
+            created_at: number;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            status: components["schemas"]["RunStatus"];
         };
         /** Ledger */
         Ledger: {
@@ -2709,20 +2845,62 @@ export interface components {
             context_length: number | null;
             /** Description */
             description: string;
+            /**
+             * Dtype
+             * @description Type of most numbers in the weight files; empty if unknown.
+             * @example F32
+             */
+            dtype: string;
+            /**
+             * Hub Id
+             * @description Its name on the hub if it was downloaded; otherwise null.
+             * @example facebook/bart-base
+             */
+            hub_id: string | null;
             /** Id */
             id: string;
+            /**
+             * Is Deletable
+             * @description Whether it is in this installation's models folder; a package's model is not.
+             */
+            is_deletable: boolean;
+            /** Is Quantised */
+            is_quantised: boolean;
+            /** @description The run that was launched last. */
+            last_run: components["schemas"]["LastRunShape"] | null;
             /** Layers */
             layers: number | null;
+            /**
+             * License
+             * @description As its README or licence file names it; null if neither does.
+             * @example apache-2.0
+             */
+            license: string | null;
             /**
              * Module Kinds
              * @description Names to choose target_modules from.
              */
             module_kinds: string[];
             /**
+             * Modules By Kind
+             * @description The same kinds with number and size.
+             */
+            modules_by_kind: components["schemas"]["ModuleKindShape"][];
+            /**
+             * N Active Runs
+             * @description Of these, the ones that are waiting or on a worker.
+             */
+            n_active_runs: number;
+            /**
              * N Modules
              * @description Linear layers that are adapted if target_modules is empty.
              */
             n_modules: number;
+            /**
+             * N Runs
+             * @description Runs that were launched with it.
+             */
+            n_runs: number;
             /** Name */
             name: string;
             /**
@@ -2738,6 +2916,11 @@ export interface components {
              * @example It has no tokenizer files, so every word would be unknown.
              */
             problem: string | null;
+            /**
+             * Revision
+             * @description The commit that was downloaded.
+             */
+            revision: string | null;
             /** Size Bytes */
             size_bytes: number;
         };
@@ -2771,6 +2954,32 @@ export interface components {
              * @default
              */
             stack: string;
+        };
+        /**
+         * ModuleKindShape
+         * @description The linear layers of one kind, which target_modules names.
+         */
+        ModuleKindShape: {
+            /** Count */
+            count: number;
+            /**
+             * Name
+             * @example query
+             */
+            name: string;
+            /**
+             * Parameters
+             * @description Of their weights.
+             */
+            parameters: number;
+            /**
+             * Shapes
+             * @description Different shapes of the weights, out x in; at most five.
+             * @example [
+             *       "384 x 384"
+             *     ]
+             */
+            shapes: string[];
         };
         /**
          * ModulesEvent
@@ -5256,6 +5465,97 @@ export interface operations {
             };
         };
     };
+    list_downloads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DownloadList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DownloadRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DownloadShape"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                download_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_models: {
         parameters: {
             query?: never;
@@ -5273,6 +5573,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ModelList"];
                 };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong, and what to do */
             default: {

@@ -1,6 +1,7 @@
 import {
   ActionIcon,
   AppShell,
+  Box,
   Group,
   Menu,
   Text,
@@ -10,6 +11,7 @@ import {
 } from "@mantine/core";
 import {
   IconBook2,
+  IconBox,
   IconDeviceDesktop,
   IconDots,
   IconLogout,
@@ -49,6 +51,11 @@ export function Shell({ children }: { children: ReactNode }) {
               <NavLink to="/data" className="nav-link">
                 Data
               </NavLink>
+              <Box visibleFrom="sm">
+                <NavLink to="/models" className="nav-link">
+                  Models
+                </NavLink>
+              </Box>
               <NavLink to="/new" className="nav-link" aria-label="New run">
                 <IconPlus size={14} aria-hidden />
                 <Text span inherit visibleFrom="xs">
@@ -110,6 +117,10 @@ function AccountMenu() {
       <Menu.Dropdown>
         <Menu.Item leftSection={<IconDeviceDesktop size={15} />} onClick={() => setColorScheme("auto")}>
           Use system theme
+        </Menu.Item>
+        {/* On a phone, the header has no room for it. */}
+        <Menu.Item component={Link} to="/models" hiddenFrom="sm" leftSection={<IconBox size={15} />}>
+          Models
         </Menu.Item>
         <Menu.Item component={Link} to="/glossary" leftSection={<IconBook2 size={15} />}>
           Glossary

@@ -28,6 +28,10 @@ const DatasetPage = lazyPart(
   () => import("@/features/data/DatasetPage"),
   (part) => part.DatasetPage,
 );
+const ModelsPage = lazyPart(
+  () => import("@/features/models/ModelsPage"),
+  (part) => part.ModelsPage,
+);
 const GlossaryPage = lazyPart(
   () => import("@/features/glossary/GlossaryPage"),
   (part) => part.GlossaryPage,
@@ -47,6 +51,7 @@ export function AppRoutes() {
         <Route path="compare" element={<ComparePage />} />
         <Route path="data" element={<DataPage />} />
         <Route path="data/:id" element={<DatasetPage />} />
+        <Route path="models" element={<ModelsPage />} />
         <Route path="glossary" element={<GlossaryPage />} />
         {/* The server redirects links with a wrong token here; a signed-in user goes on to the runs. */}
         <Route path="sign-in" element={<Navigate to="/" replace />} />

@@ -1,4 +1,4 @@
-"""What can be launched here: the form's schema, presets, methods, models and data sets."""
+"""What can be launched here: the form's schema, presets, methods and data sets."""
 
 from typing import Annotated
 
@@ -6,12 +6,11 @@ from fastapi import APIRouter, Path, Query
 
 from rankscope.api.deps import CatalogDep
 from rankscope.api.guard.access import needs
-from rankscope.api.shapes.base import DatasetList, DatasetPreview, ModelList, ModelShape, PresetList
+from rankscope.api.shapes.base import DatasetList, DatasetPreview, PresetList
 from rankscope.api.shapes.datasets import dataset_shape
 from rankscope.api.shapes.methods import MethodList, MethodShape
 from rankscope.api.shapes.tasks import TaskList, TaskShape
 from rankscope.api.shapes.views import preset_list
-from rankscope.catalog import ModelEntry
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound, UnknownName
 from rankscope.contract.methods import METHODS
@@ -60,13 +59,6 @@ def list_methods() -> MethodList:
     return MethodList(items=[MethodShape.of(kind) for kind in METHODS.values()])
 
 
-@router.get("/models")
-@needs("read")
-def list_models(catalog: CatalogDep) -> ModelList:
-    """Models of this installation."""
-    return ModelList(items=[_model(entry) for entry in catalog.models()])
-
-
 @router.get("/datasets")
 @needs("read")
 def list_datasets(catalog: CatalogDep) -> DatasetList:
@@ -87,21 +79,3 @@ def preview_dataset(
     except UnknownName as error:
         raise NotFound(f"There is no data set {dataset_id!r}.", error.next_step) from error
     return DatasetPreview(columns=list(entry.columns), rows=entry.first_rows(rows), total_rows=entry.rows or 0)
-
-
-def _model(entry: ModelEntry) -> ModelShape:
-    return ModelShape(
-        id=entry.id,
-        name=entry.name,
-        problem=entry.problem,
-        next_step=entry.next_step,
-        architecture=entry.architecture,
-        parameters=entry.parameters,
-        layers=entry.layers,
-        n_modules=len(entry.modules),
-        # The last part of a name is what PEFT matches in target_modules.
-        module_kinds=list(dict.fromkeys(module.name.rsplit(".", 1)[-1] for module in entry.modules)),
-        context_length=entry.context_length,
-        size_bytes=entry.size_bytes,
-        description=entry.description,
-    )

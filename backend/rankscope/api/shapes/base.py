@@ -61,32 +61,6 @@ class PresetList(Shape):
     items: list[PresetShape]
 
 
-class ModelShape(Shape):
-    """A model, or a folder that looks like one but can't be used: then `problem` says why, and the numbers may be 0."""
-
-    id: str
-    name: str
-    problem: str | None = Field(examples=["It has no tokenizer files, so every word would be unknown."])
-    """Why it can't be used; null if it can."""
-    next_step: str | None
-    """What to do about the problem."""
-    architecture: str
-    parameters: int
-    layers: int | None
-    n_modules: int
-    """Linear layers that are adapted if target_modules is empty."""
-    module_kinds: list[str]
-    """Names to choose target_modules from."""
-    context_length: int | None
-    """Maximum number of tokens in one text; null if there is no limit or it is unknown."""
-    size_bytes: int
-    description: str
-
-
-class ModelList(Shape):
-    items: list[ModelShape]
-
-
 class LeftOutShape(Shape):
     """Rows of a data set that are skipped."""
 

@@ -1,0 +1,98 @@
+"""Downloads of models from the hub. A worker does them in the background; the server itself contacts no other host."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+from sqlalchemy import Engine
+
+from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, SettingsDep
+from rankscope.api.guard.access import SMALL_JSON, needs
+from rankscope.api.shapes.base import RequestBody
+from rankscope.api.shapes.models import DownloadList, DownloadShape, DownloadStatus
+from rankscope.contract.downloads import DownloadPayload, DownloadResult, HubId, Revision
+from rankscope.contract.errors import NotFound
+from rankscope.contract.jobs import DOWNLOAD_MODEL, JOB_ENDED, JobStatus
+from rankscope.contract.tables import Job
+from rankscope.settings import Settings
+from rankscope.store import jobs, workers
+from rankscope.store.database.engine import reading, writing
+
+router = APIRouter(prefix="/model-downloads", tags=["catalogue"])
+
+DownloadId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
+_STATUS: dict[JobStatus, DownloadStatus] = {
+    JobStatus.queued: "waiting",
+    JobStatus.running: "running",
+    JobStatus.done: "done",
+    JobStatus.failed: "failed",
+}
+
+
+class DownloadRequest(RequestBody):
+    hub_id: HubId = Field(examples=["facebook/bart-base"])
+    revision: Revision = "main"
+    """A branch, tag or commit. It is resolved to a commit, which is stored with the model."""
+
+
+@router.get("")
+@needs("read")
+def list_downloads(engine: EngineDep, settings: SettingsDep, now: NowDep) -> DownloadList:
+    """Downloads that wait, run or ended within a day, newest first."""
+    with reading(engine) as session:
+        found = jobs.of_kind(session, DOWNLOAD_MODEL)
+    has_worker = _has_worker(engine, settings, now)
+    return DownloadList(items=[_shape(job, has_worker=has_worker) for job in found])
+
+
+@router.post("", status_code=202)
+@needs("launch", SMALL_JSON)
+def download_model(
+    body: DownloadRequest, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, now: NowDep
+) -> DownloadShape:
+    """Requests a download. Returns the one that waits or runs already if there is one of the same model and revision."""
+    payload = DownloadPayload(hub_id=body.hub_id, revision=body.revision).model_dump()
+    with writing(engine) as session:
+        earlier = jobs.of_kind(session, DOWNLOAD_MODEL)
+        job = next((one for one in earlier if one.status not in JOB_ENDED and one.payload == payload), None)
+        job = job or jobs.submit(session, DOWNLOAD_MODEL, payload, now=now)
+    doorbell.ring_for_job()
+    return _shape(job, has_worker=_has_worker(engine, settings, now))
+
+
+@router.post("/{download_id}/cancel", status_code=204)
+@needs("launch")
+def cancel_download(download_id: DownloadId, engine: EngineDep) -> None:
+    """Cancels a download, or removes one that has ended from the list. What was downloaded is kept for a week, to continue."""
+    with writing(engine) as session:
+        is_known = jobs.forget(session, download_id, DOWNLOAD_MODEL)
+    if not is_known:
+        raise NotFound(f"There is no download {download_id!r}.", "Reload the page.")
+
+
+def _has_worker(engine: Engine, settings: Settings, now: float) -> bool:
+    with reading(engine) as session:
+        found = workers.list_workers(session)
+        return any(workers.state(one, now=now, lost_after_s=settings.lease_s) == "online" for one, _ in found)
+
+
+def _shape(job: Job, *, has_worker: bool) -> DownloadShape:
+    asked = DownloadPayload.model_validate(job.payload)
+    result = None if job.result is None else DownloadResult.model_validate(job.result)
+    message, next_step = None, None
+    if job.error is not None:
+        message, next_step = job.error["message"], job.error["next_step"]
+    elif job.status == JobStatus.queued and not has_worker:
+        message, next_step = "No worker is online.", "Start one with `rankscope worker`."
+    return DownloadShape(
+        id=job.id,
+        hub_id=asked.hub_id,
+        revision=asked.revision,
+        status=_STATUS[job.status],
+        progress=job.progress,
+        model_id=result.model_id if result else None,
+        commit=result.revision if result else None,
+        message=message,
+        next_step=next_step,
+        created_at=job.created_at,
+    )
