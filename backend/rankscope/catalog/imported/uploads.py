@@ -15,6 +15,8 @@ from rankscope.contract.imports import Upload
 KEPT_S = 24 * 3600.0
 """A failed upload is deleted after this time, and one that was never completed after an hour without a write."""
 _STALLED_S = 3600.0
+_LOST_S = 3 * KEPT_S
+"""One whose import ended without a word, for example because memory ran out, is deleted after this time."""
 
 
 def read_upload(folder: Path) -> Upload:
@@ -57,7 +59,7 @@ def remove_old(folders: Folders, *, now: float | None = None) -> None:
         folder = folders.upload(upload_id)
         try:
             upload = read_upload(folder)
-            is_old = upload.error is not None and now - upload.created_at > KEPT_S
+            is_old = now - upload.created_at > (KEPT_S if upload.error is not None else _LOST_S)
         except NotFound:
             source = folder / SOURCE
             touched = (source if source.exists() else folder).stat().st_mtime

@@ -3,6 +3,7 @@
 import http.client
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sqlmodel import select
 
 from rankscope.api.routes import uploads
 from rankscope.catalog.imported.folders import Folders
+from rankscope.catalog.imported.uploads import remove_old
 from rankscope.contract.imports import MAX_UPLOAD_BYTES
 from rankscope.contract.jobs import IMPORT_DATA
 from rankscope.contract.tables import Job
@@ -20,7 +22,7 @@ from rankscope.store import jobs
 from rankscope.store.database.engine import reading, writing
 from rankscope_worker.child.importing.import_file import import_upload
 from tests.backend.conftest import Server, config_with
-from tests.imports import import_bytes
+from tests.imports import import_bytes, put_upload
 from tests.stack import TOKEN, wait_for
 
 CSV = "text,label\n" + "".join(f"film {n},{'good' if n % 3 else 'bad'}\n" for n in range(120))
@@ -168,6 +170,18 @@ def test_a_failed_import_is_listed_and_tried_again_with_other_options(
     detail = api.get(f"/api/v1/datasets/{dataset_id}").json()
     assert [column["name"] for column in detail["profile"]["columns"]] == ["text", "label"]
     assert len(detail["versions"]) == 2
+
+
+def test_uploads_that_nobody_will_import_are_removed_in_time(folders: Folders) -> None:
+    kept = put_upload(folders.imported.parent, "a.csv", b"x")
+    for age_s in (0.0, 2 * 86_400.0, 4 * 86_400.0):
+        remove_old(folders, now=time.time() + age_s)
+        assert (kept in folders.upload_ids()) == (age_s < 4 * 86_400)
+    (folders.uploads / "stopped1").mkdir()
+    remove_old(folders)
+    assert folders.upload_ids() == ["stopped1"]
+    remove_old(folders, now=time.time() + 2 * 3600)
+    assert folders.upload_ids() == []
 
 
 def test_a_cancelled_upload_is_removed(api: httpx.Client, folders: Folders) -> None:

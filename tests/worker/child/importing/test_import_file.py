@@ -15,7 +15,7 @@ from rankscope.catalog.imported.folders import Folders
 from rankscope.contract.config import DataConfig
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
-from rankscope_worker.child.importing import source
+from rankscope_worker.child.importing import source, write_rows
 from rankscope_worker.child.importing.import_file import import_upload
 from tests.imports import import_bytes, profile_of, put_upload
 
@@ -173,6 +173,19 @@ def test_a_small_archive_of_a_huge_file_is_refused_while_it_is_unpacked(
     assert len(bomb) < 100_000
     with pytest.raises(BrokenFile, match="when it is unpacked"):
         import_bytes(tmp_path, "a.csv.gz", bomb)
+
+
+def test_a_small_parquet_file_of_countless_rows_is_refused_by_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_rows, "MAX_ROWS", 10_000)
+    path = tmp_path / "p.parquet"
+    duckdb.sql(f"COPY (SELECT 'same' AS text FROM range(100_000)) TO '{path}'")
+    assert path.stat().st_size < 10_000
+    upload_id = put_upload(tmp_path, "p.parquet", path.read_bytes())
+    monkeypatch.setattr(write_rows, "_copy", lambda *_: pytest.fail("rows were written"))
+    with pytest.raises(BrokenFile, match="more than 10,000 rows"):
+        import_upload(Folders(tmp_path), upload_id, lambda _: None)
 
 
 def test_a_split_of_an_imported_set_is_that_of_the_file(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 
@@ -172,6 +172,10 @@ def _write_json(
 def _write_parquet(database: duckdb.DuckDBPyConnection, source: Source, target: Path, rejects: Rejects) -> Written:
     reader = f"read_parquet({quoted(str(source.path))})"
     described: list[tuple[Any, ...]] = database.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
+    # Equal values take almost no space, so a small file can have any number of rows.
+    n_rows = database.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({quoted(str(source.path))})").fetchone()
+    if n_rows and (n_rows[0] or 0) > MAX_ROWS:
+        _refuse_many_rows()
     size = database.execute(
         f"SELECT sum(total_uncompressed_size) FROM parquet_metadata({quoted(str(source.path))})"
     ).fetchone()
@@ -230,7 +234,7 @@ def _check(database: duckdb.DuckDBPyConnection, target: Path, rejects: Rejects) 
     found = database.execute(f"SELECT count(*) FROM read_parquet({quoted(str(target))})").fetchone()
     rows = int(found[0]) if found else 0
     if rows > MAX_ROWS:
-        raise BrokenFile(f"It has more than {MAX_ROWS:,} rows.", "Split it into smaller files.")
+        _refuse_many_rows()
     if rejects.count >= _MOST_REJECTED:
         _refuse_nothing(rejects, f"{rejects.count:,} rows or more can't be read.")
     if not rows:
@@ -239,7 +243,11 @@ def _check(database: duckdb.DuckDBPyConnection, target: Path, rejects: Rejects) 
         )
 
 
-def _refuse_nothing(rejects: Rejects, problem: str) -> None:
+def _refuse_many_rows() -> NoReturn:
+    raise BrokenFile(f"It has more than {MAX_ROWS:,} rows.", "Split it into smaller files.")
+
+
+def _refuse_nothing(rejects: Rejects, problem: str) -> NoReturn:
     if rejects.first:
         first = rejects.first[0]
         raise BrokenFile(
