@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rankscope.contract.errors import BadInput
+from rankscope.contract.results import RESULTS_FILE
 from rankscope.contract.tasks.conversations import Message
 from rankscope_worker.child.answers.prompts import ChatTemplate
 from rankscope_worker.child.jobs.predict import predict
@@ -61,6 +62,7 @@ def test_a_run_of_each_form_ends_with_its_metrics_and_answers(tmp_path: Path, fo
     )
     assert {name for name, step in life.metrics() if name.startswith("eval_") and step == 8} == expected
     assert life.of("modules")[0].trained_parameters == plan.trained_parameters
+    assert (life.folder / RESULTS_FILE).is_file() == (form != "text")
     (artifact,) = life.of("artifact")
     (field,) = plan.config.task.inputs()
     items, note = predict(plan.config, [], life.model_folder, life.folder / artifact.name, [{field.name: "a film"}])

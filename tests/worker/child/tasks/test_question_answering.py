@@ -121,6 +121,9 @@ def test_a_model_that_is_sure_of_the_right_tokens_scores_one(tmp_path: Path) -> 
     start, end = (torch.nn.functional.one_hot(torch.tensor(rows[name]), 24).numpy() * 9.0 for name in asked.label_names)
     scores = asked.metrics(Evaluation((start, end), None, rows, found.evaluation, tokenizer))
     assert scores == {"exact_match": 1.0, "f1": 1.0}
+    results = list(asked.results(Evaluation((start, end), None, rows, found.evaluation, tokenizer)))
+    assert [(one.prediction, one.loss, one.is_right) for one in results] == [(one.target, 0, True) for one in results]
+    assert [list(one.inputs) for one in results] == [["question", "context"]] * len(found.evaluation)
 
 
 def test_rows_with_wrong_answers_are_left_out_with_the_reason(tmp_path: Path) -> None:

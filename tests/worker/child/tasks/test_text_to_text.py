@@ -1,5 +1,6 @@
 """Text to text: runs of each kind of encoder-decoder, what is truncated, and what a decoder may be."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from transformers import AutoModelForSeq2SeqLM
 
 from rankscope.contract.errors import BadInput
+from rankscope.contract.results import RESULTS_FILE
 from rankscope_worker.child.jobs.predict import predict
 from rankscope_worker.child.training import Outcome, PermanentError
 from tests.tiny import FILLER, WORDS
@@ -38,6 +40,9 @@ def test_a_run_ends_with_rouge_and_writes_texts(
     }
     (modules,) = life.of("modules")
     assert (len(modules.modules), modules.trained_parameters) == (plan.n_modules, plan.trained_parameters)
+    header, *results = (life.folder / RESULTS_FILE).read_text(encoding="utf-8").splitlines()
+    assert json.loads(header)["kept_rows"] == len(results) == 4
+    assert all(json.loads(one)["loss"] > 0 and json.loads(one)["inputs"].keys() == {"document"} for one in results)
     (artifact,) = life.of("artifact")
     items, note = predict(
         plan.config, [], life.model_folder, life.folder / artifact.name, [{"document": "the film is good"}]

@@ -1,6 +1,6 @@
 """Causal language model: next-token prediction, by default of the answers alone; perplexity and generated answers."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from transformers import (
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess, TextGuess
+from rankscope.contract.results import RowResult
 from rankscope.contract.tasks import CausalLanguageModel as Options
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks.conversations import Message, read_conversation
@@ -45,6 +46,10 @@ class CausalLanguageModel(TrainedTask):
         self._prompts: list[list[int]] = []
         """Of the evaluation rows whose answers are generated."""
         self._answers: list[str] = []
+        self._asked_texts: list[dict[str, str]] = []
+        """The inputs of the same rows, as in "Try it"."""
+        self._generated: list[str] = []
+        """The answers of the newest evaluation."""
 
     def head(self) -> Head:
         # Masked models attend to later tokens, and would copy them.
@@ -131,12 +136,14 @@ class CausalLanguageModel(TrainedTask):
                 messages = read_conversation(text)
                 last = max(at for at, message in enumerate(messages) if message["role"] == "assistant")
                 asked, answer = messages[:last], messages[last]["content"]
+                text = asked[-1]["content"]
             else:
                 asked, answer = self._asked(text), row[str(split.target_column)]
             prompt = self._template.prompt(asked, name)
             if len(prompt) < encoder.max_length:
                 self._prompts.append(prompt)
                 self._answers.append(answer.strip())
+                self._asked_texts.append({split.text_columns[0]: text})
         self._decoding = replace(
             self._decoding, max_new_tokens=_room(self._options.max_new_tokens, self._prompts, encoder.limit)
         )
@@ -155,7 +162,7 @@ class CausalLanguageModel(TrainedTask):
     ) -> dict[str, float]:
         if not self._prompts:
             return {}
-        texts = generate(
+        self._generated = generate(
             model,
             tokenizer,
             self._prompts,
@@ -164,8 +171,15 @@ class CausalLanguageModel(TrainedTask):
             should_stop=should_stop,
         )
         return {
-            "exact_match": float(np.mean([text == answer for text, answer in zip(texts, self._answers, strict=True)]))
+            "exact_match": float(
+                np.mean([text == answer for text, answer in zip(self._generated, self._answers, strict=True)])
+            )
         }
+
+    def results(self, evaluation: Evaluation) -> Iterable[RowResult]:  # noqa: ARG002
+        """Only of the rows whose answers are generated."""
+        for inputs, answer, text in zip(self._asked_texts, self._answers, self._generated, strict=False):
+            yield RowResult(inputs=inputs, target=answer, prediction=text, loss=None, is_right=text == answer)
 
     # ------------------------------------------------------------ Try it
 

@@ -1,6 +1,6 @@
 """Extractive question answering: start and end of the answer in a context, read in overlapping windows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from transformers import (
 
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess, SpanGuess
+from rankscope.contract.results import RowResult
 from rankscope.contract.tasks import QuestionAnswering as Options
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks.squad_answers import read_answers
@@ -42,6 +43,7 @@ class QuestionAnswering(TrainedTask):
         self._contexts: list[str] = []
         """Of the evaluation rows."""
         self._answers: list[list[str]] = []
+        self._columns: list[str] = []
 
     def head(self) -> Head:
         return Head(
@@ -72,6 +74,7 @@ class QuestionAnswering(TrainedTask):
             return found
 
         rows = tokenized(split, encoder, max_length, encode)
+        self._columns = list(split.text_columns)
         self._contexts = [row[context] for row in split.evaluation]
         self._answers = [read_answers(row[str(split.target_column)]).texts for row in split.evaluation]
         notices = [each for each in rows.notices if each.code != "max_length_capped" or encoder.max_length < max_length]
@@ -101,6 +104,24 @@ class QuestionAnswering(TrainedTask):
         return start_logits.float(), end_logits.float()
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
+        guesses = self._guesses(evaluation)
+        return dict(squad_scores(guesses, self._answers, with_unanswerable=self._options.unanswerable))
+
+    def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
+        """The loss of a row is what its F1 lacks."""
+        guesses = self._guesses(evaluation)
+        for row, guess, answers in zip(evaluation.rows, guesses, self._answers, strict=True):
+            scores = squad_scores([guess], [answers], with_unanswerable=self._options.unanswerable)
+            yield RowResult(
+                inputs={column: row[column] for column in self._columns},
+                target=answers[0] if answers else "",
+                prediction=guess,
+                loss=1 - scores["f1"],
+                is_right=scores["exact_match"] == 1,
+            )
+
+    def _guesses(self, evaluation: Evaluation) -> list[str]:
+        """Returns the answer to each question; empty for no answer."""
         starts, ends = evaluation.outputs
         windows: dict[int, list[Window]] = {}
         for at, one in enumerate(evaluation.encoded):
@@ -111,7 +132,7 @@ class QuestionAnswering(TrainedTask):
         for row, context in enumerate(self._contexts):
             span = self._best(self._found(windows[row]))
             guesses.append("" if span is None else context[span.start : span.end])
-        return dict(squad_scores(guesses, self._answers, with_unanswerable=self._options.unanswerable))
+        return guesses
 
     def encode_inputs(
         self, inputs: Sequence[Mapping[str, str]], encoder: TextEncoder, counts: Counts

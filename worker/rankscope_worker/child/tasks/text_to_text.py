@@ -1,6 +1,6 @@
 """Text to text with an encoder-decoder: the loss of the target's tokens, and ROUGE of generated texts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from transformers import (
 
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess, TextGuess
+from rankscope.contract.results import RowResult
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks import TextToText as Options
 from rankscope_worker.child.answers.generation import Decoding, generate
@@ -36,6 +37,10 @@ class TextToText(TrainedTask):
         self._sources: list[list[int]] = []
         """Of the evaluation rows for which a text is generated."""
         self._targets: list[str] = []
+        self._texts: list[dict[str, str]] = []
+        """The inputs of the same rows, as in "Try it"."""
+        self._generated: list[str] = []
+        """The texts of the newest evaluation."""
 
     def head(self) -> Head:
         kinds = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
@@ -56,6 +61,7 @@ class TextToText(TrainedTask):
         chosen = split.evaluation[: self._options.generated_rows]
         self._sources = rows.evaluation[: len(chosen)]["input_ids"]
         self._targets = [row[str(split.target_column)] for row in chosen]
+        self._texts = [{column: row[column] for column in split.text_columns} for row in chosen]
         notices = [*rows.notices, *self._cut_notice(cut, len(split.train) + len(split.evaluation), encoder)]
         return TokenizedSplit(rows.train, rows.evaluation, notices)
 
@@ -73,9 +79,15 @@ class TextToText(TrainedTask):
     def measure_generated(
         self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, should_stop: Callable[[], bool]
     ) -> dict[str, float]:
-        texts = generate(model, tokenizer, self._sources, self._decoding(), should_stop=should_stop)
+        texts = self._generated = generate(model, tokenizer, self._sources, self._decoding(), should_stop=should_stop)
         words = sum(len(text.split()) for text in texts) / len(texts)
         return {**rouge_scores(texts, self._targets), "generated_words": words}
+
+    def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
+        """Only of the rows for which a text is generated. Their loss is the mean over the target's tokens."""
+        rows = zip(self._texts, self._targets, self._generated, evaluation.outputs, strict=False)
+        for inputs, target, text, (loss, _, tokens) in rows:
+            yield RowResult(inputs=inputs, target=target, prediction=text, loss=float(loss / tokens), is_right=None)
 
     def encode_inputs(
         self, inputs: Sequence[Mapping[str, str]], encoder: TextEncoder, counts: Counts
