@@ -140,7 +140,7 @@ def test_base_and_tuned_predictions_equal_those_of_peft_and_transformers(
 
     headless = finished(stack, config({"name": "lora", "rank": 2}, "local:tiny-body"))
     found = answered(api, headless["id"], ask(api, headless["id"], ["good " * 40]))
-    assert "no trained classification head" in found["note"]
+    assert "no trained head" in found["note"]
     assert "Text 1 was truncated to 16 tokens" in found["note"]
 
 

@@ -1,7 +1,7 @@
 """Presets for the data sets of the paper (Mao et al. 2024), with its method's defaults: target rank 8, pruning every 100 steps.
 
 Models and data are those of the hub, under the names `roberta-base` and `glue-cola` in this installation's folders, with the
-hub's columns. The numbers of epochs are this project's.
+hub's columns. The numbers of epochs, and the lengths and beams of summaries, are this project's.
 """
 
 from rankscope.contract.config import RunConfig
@@ -17,6 +17,24 @@ _GLUE: tuple[tuple[str, str, str, str | None, int], ...] = (
     ("rte", "RTE", "text_classification", None, 10),
     ("sst2", "SST-2", "text_classification", None, 3),
     ("stsb", "STS-B", "regression", None, 10),
+)
+
+_LONG_TRAINING: dict[str, object] = {
+    "epochs": 3,
+    "batch_size": 16,
+    "learning_rate": 1e-4,
+    "eval_every": 1000,
+    "checkpoint_every": 500,
+}
+_SUMMARIES: tuple[tuple[str, str, str, int, dict[str, object]], ...] = (
+    ("xsum", "XSum", "xsum", 512, {"max_target_length": 64}),
+    (
+        "cnn-dailymail",
+        "CNN/DailyMail",
+        "cnn_dailymail",
+        1024,
+        {"max_target_length": 142, "min_target_length": 56, "length_penalty": 2.0, "no_repeat_ngram_size": 3},
+    ),
 )
 
 
@@ -47,4 +65,51 @@ def glue_presets() -> list[Preset]:
             group="GLUE, as in the paper",
         )
         for key, title, task, metric, epochs in _GLUE
+    ]
+
+
+def squad_presets() -> list[Preset]:
+    return [
+        Preset(
+            key,
+            f"{title} with RoBERTa-base",
+            f"Extractive question answering on {title}: 3 epochs of batches of 16, dynamic rank with target rank 8. "
+            f"Needs models/roberta-base and datasets/{data}.jsonl in the data folder.",
+            RunConfig.model_validate(
+                {
+                    "model": {"id": "local:roberta-base"},
+                    "data": {"id": f"local:{data}", "group_column": "context"},
+                    "task": {"name": "question_answering", "unanswerable": unanswerable},
+                    "method": {"name": "dynamic_rank"},
+                    "training": _LONG_TRAINING | {"max_length": 384},
+                }
+            ),
+            group="SQuAD, as in the paper",
+        )
+        for key, title, data, unanswerable in (
+            ("squad", "SQuAD 1.1", "squad", False),
+            ("squad-2", "SQuAD 2.0", "squad_v2", True),
+        )
+    ]
+
+
+def summary_presets() -> list[Preset]:
+    return [
+        Preset(
+            key,
+            f"{title} with BART-base",
+            f"Summaries of {title}: 3 epochs of batches of 16, dynamic rank with target rank 8. "
+            f"Needs models/bart-base and datasets/{data}.jsonl in the data folder.",
+            RunConfig.model_validate(
+                {
+                    "model": {"id": "local:bart-base"},
+                    "data": {"id": f"local:{data}"},
+                    "task": {"name": "text_to_text", "generated_rows": 500, **lengths},
+                    "method": {"name": "dynamic_rank"},
+                    "training": _LONG_TRAINING | {"max_length": max_length},
+                }
+            ),
+            group="Summaries, as in the paper",
+        )
+        for key, title, data, max_length, lengths in _SUMMARIES
     ]

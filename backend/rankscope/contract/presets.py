@@ -1,7 +1,7 @@
 """Presets: complete configurations with good first values."""
 
 from rankscope.contract.config import RunConfig
-from rankscope.contract.paper_presets import glue_presets
+from rankscope.contract.paper_presets import glue_presets, squad_presets, summary_presets
 from rankscope.contract.preset import Preset
 
 # Split seed 1: 1,423 evaluation rows 0.585 of them fresh, close to the share in all rows (seed 0: 0.630).
@@ -121,4 +121,40 @@ def presets() -> list[Preset]:
             ),
         ),
         *glue_presets(),
+        *squad_presets(),
+        *summary_presets(),
+        Preset(
+            "chat",
+            "Chat with SmolLM2",
+            "A chat model of 135 M parameters says in one word whether a film review is fresh or rotten. Needs models/smollm2 in "
+            "the data folder; scripts/smollm2_model.py makes it.",
+            RunConfig.model_validate(
+                {
+                    "model": {"id": "local:smollm2"},
+                    "data": _DATA | {"max_eval_rows": 200},
+                    "task": {
+                        "name": "causal_language_model",
+                        "system_prompt": "Answer with one word, fresh or rotten.",
+                        "generated_rows": 50,
+                        "max_new_tokens": 4,
+                    },
+                    "method": {
+                        "name": "dynamic_rank",
+                        "target_rank": 4,
+                        "prune_interval": 5,
+                        "init": "zero_b",
+                        "score": "sensitivity",
+                    },
+                    "training": {
+                        "max_steps": 60,
+                        "batch_size": 4,
+                        "max_length": 128,
+                        "eval_every": 30,
+                        "checkpoint_every": 30,
+                        "learning_rate": 2e-3,
+                    },
+                }
+            ),
+            group="Chat",
+        ),
     ]

