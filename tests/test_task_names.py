@@ -32,6 +32,7 @@ PERMITTED = {
     "backend/rankscope/api/shapes/base.py": {"label_column"},  # answers that clients of earlier versions read
     "backend/rankscope/api/shapes/plans.py": {"label_column"},
     "backend/rankscope/store/migrations/versions/0005_task.py": {"label_column"},  # what an earlier version stored
+    "frontend/src/features/new-run/form/task.test.ts": {"tags_column"},  # an example of a configuration
 }
 LIBRARY = "worker/dynamic_rank/"
 """It tells heads apart by PEFT's names of tasks."""
