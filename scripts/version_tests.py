@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".make" / "versions"
-# The oldest PEFT and the one before the current minor version; encoder-decoders need PEFT 0.20 with transformers 5.23.
+# With transformers 5.23, both fail for encoder-decoders, and 0.19 for fused experts: those tests fail.
 DEFAULT = ("peft==0.19.1", "peft==0.20.0")
 
 

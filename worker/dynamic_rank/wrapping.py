@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterable
 from typing import Any, cast
 
+import peft
+import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
@@ -91,7 +93,15 @@ def wrap_lora(
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
         # PEFT 0.21 uses a name that transformers 5.23 deprecates.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
-        return cast(PeftModel, get_peft_model(cast(Any, model), config))
+        try:
+            return cast(PeftModel, get_peft_model(cast(Any, model), config))
+        except AttributeError as error:
+            if "_kwargs_for_generation" not in str(error):
+                raise
+            raise ValueError(
+                f"PEFT {peft.__version__} can't adapt an encoder-decoder of transformers {transformers.__version__}; "
+                "install peft>=0.21."
+            ) from error
 
 
 def lora_layers(model: PeftModel) -> list[tuple[str, Any]]:

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+import peft
 import pytest
 import torch
 from hypothesis import given, settings
@@ -276,3 +277,10 @@ def test_model_that_already_has_an_adapter_is_refused() -> None:
     wrapped = wrap(model, DynamicRankConfig(), task)
     with pytest.raises(ValueError, match="already has"):
         wrap(wrapped, DynamicRankConfig(), task)
+
+
+@pytest.mark.skipif(peft.__version__ >= "0.21", reason="PEFT can adapt them from 0.21 on")
+def test_an_older_peft_is_named_as_the_cause_for_encoder_decoders() -> None:
+    model, task = build("t5")
+    with pytest.raises(ValueError, match=r"can't adapt an encoder-decoder of .*; install peft>=0.21"):
+        wrap(model, DynamicRankConfig(target_rank=2), task)
