@@ -53,6 +53,7 @@ DOWNLOAD_MODEL = JobKind(
     process="The process that downloads the model",
     retry="Try again: the download continues where it stopped.",
     timeout_s=24 * 3600.0,
+    wait_s=24 * 3600.0,
     kept_s=24 * 3600.0,
 )
 KINDS = {kind.name: kind for kind in (PREDICT, IMPORT_DATA, DOWNLOAD_MODEL)}
