@@ -11,16 +11,21 @@ import pytest
 from rankscope.catalog.models import fingerprint as model_fingerprint
 from rankscope.catalog.models.entry import ModelEntry
 from rankscope.catalog.models.models import Models
-from tests.model_folders import SHAPES, WORDS, make_folder, weights
+from tests.model_folders import CONFIG, HIDDEN, SHAPES, WORDS, make_folder, weights
 
-BIG = {**SHAPES, "encoder.layer.0.output.dense.weight": (8, 4096)}
+WIDE = 4096
+BIG = {
+    **SHAPES,
+    "encoder.layer.0.intermediate.dense.weight": (WIDE, HIDDEN),
+    "encoder.layer.0.output.dense.weight": (HIDDEN, WIDE),
+}
 
 
 @pytest.fixture(params=["read whole", "read in samples"])
 def folder(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     if request.param == "read in samples":
         monkeypatch.setattr(model_fingerprint, "_FULLY_READ_BYTES", 0)
-    return make_folder(tmp_path / "models" / "good", shapes=BIG)
+    return make_folder(tmp_path / "models" / "good", config=CONFIG | {"intermediate_size": WIDE}, shapes=BIG)
 
 
 def entry(folder: Path) -> ModelEntry:
