@@ -205,6 +205,7 @@ def run_config(**training: Any) -> RunConfig:
         {
             "model": {"id": "local:tiny"},
             "data": {"id": "local:rows"},
+            "task": DEFAULT_TASK.model_dump() | {DEFAULT_TASK.text_field: ["text"], DEFAULT_TASK.target_field: "label"},
             "method": {"name": "lora", "rank": 2},
             "training": {"max_steps": 2, "batch_size": 4, "max_length": 32, "eval_every": 2} | training,
         }
