@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).parent.parent
+TESTS = ["tests/dynamic_rank", "tests/worker/child/test_causes.py"]
 
 
 def device_of(arguments: Sequence[str]) -> str:
@@ -29,7 +30,7 @@ def main() -> None:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
     environment = os.environ | {"RANKSCOPE_TEST_DEVICE": device, "CUDA_VISIBLE_DEVICES": visible}
     os.chdir(ROOT)
-    command = [sys.executable, "-m", "pytest", "-q", *(others or ["tests/dynamic_rank"])]
+    command = [sys.executable, "-m", "pytest", "-q", *(others or TESTS)]
     os.execve(sys.executable, command, environment)
 
 

@@ -53,6 +53,13 @@ def test_a_full_gpu_is_reported_as_gpu_memory(tmp_path: Path) -> None:
     assert (code, note.reason) == (ExitCode.out_of_memory, "out_of_gpu_memory")
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_error_of_a_real_full_gpu_is_recognised(tmp_path: Path) -> None:
+    error = caught(lambda: torch.empty(TOO_MUCH, device="cuda"))
+    code, note = _cause(error, tmp_path)
+    assert (code, note.reason) == (ExitCode.out_of_memory, "out_of_gpu_memory")
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
