@@ -12,6 +12,15 @@ from rankscope.contract.methods.fields import max_rank
 def option_problems(config: RunConfig, modules: Sequence[LinearModule]) -> list[FieldProblem]:
     """Options that the method can't use with these modules. `config` is resolved: its max_length is at most the model's."""
     training = config.training
+    if config.method.reads_activations and config.task.has_target_tokens:
+        return [
+            FieldProblem(
+                "config.method.name",
+                config.method.name,
+                "assigns ranks by the activations of the input's tokens, but in this task the decoder reads those of the target",
+                "Use another method.",
+            )
+        ]
     return config.method.problems(modules, batch_size=training.batch_size, max_length=training.max_length)
 
 

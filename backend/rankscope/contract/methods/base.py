@@ -65,6 +65,8 @@ class Method(Part):
     """Whether each component has a trained scale, which is merged into B at the end."""
     tolerates_excess_rank: ClassVar[bool] = True
     """Whether it can train with a rank above a layer's size. The excess components have no effect."""
+    reads_activations: ClassVar[bool] = False
+    """Whether it reads the inputs of all modules by the tokens of the input, so that no module may see other tokens."""
     has_raw_scores: ClassVar[bool] = False
     """Whether the raw scores of a step can be recorded next to the smoothed ones."""
 

@@ -20,6 +20,7 @@ class EvaMethod(Method):
     rank_changes: ClassVar[RankChanges] = "before_training"
     rank_note: ClassVar[str] = "Ranks are assigned before training, and every module keeps its rank."
     tolerates_excess_rank: ClassVar[bool] = False
+    reads_activations: ClassVar[bool] = True
 
     name: Literal["eva"] = "eva"
     rank: int = Field(default=8, ge=1, le=256, title="Mean rank", description="Mean rank of all modules.")

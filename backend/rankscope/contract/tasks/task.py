@@ -26,6 +26,8 @@ class Task(Part, ABC):
     """The metrics of an evaluation besides the loss. The first one is the headline metric, shown in lists."""
     text_field: ClassVar[str]
     """The option with the text columns, at which their problems are reported."""
+    has_target_tokens: ClassVar[bool] = False
+    """Whether part of the model reads the tokens of the target instead of those of the input, as a decoder after an encoder."""
     has_linear_head: ClassVar[bool] = False
     """Whether the new head is one linear layer on the last hidden states, instead of the model's own kind of classifier."""
     target_field: ClassVar[str]

@@ -29,6 +29,7 @@ class TextToText(Task):
         Metric(name="eval_token_accuracy", title="Evaluation token accuracy", group="evaluation"),
         Metric(name="eval_generated_words", title="Evaluation words of a generated text", group="evaluation"),
     )
+    has_target_tokens: ClassVar[bool] = True
     text_field: ClassVar[str] = "source_column"
     target_field: ClassVar[str] = "target_column"
 
