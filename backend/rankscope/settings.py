@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from rankscope.contract.errors import StartupError
 
 _HOST = re.compile(r"\*|[A-Za-z0-9._-]+(:[0-9]+)?|\[?[0-9A-Fa-f:.]+\]?")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?")
+_NAME = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _SECRETS = frozenset({"token", "database_url", "broker_url"})
 
 
@@ -42,9 +44,7 @@ class Settings(BaseSettings):
     """A GPU with less free memory is considered in use by other programs, and no run is started on it. For example 8GiB."""
     hardware_every_s: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     """Interval at which a training records memory and load of its host, process and GPUs, in seconds. 0: never."""
-    hub_endpoint: str = Field(
-        default="", pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?)?$", max_length=300
-    )
+    hub_endpoint: str = Field(default="", max_length=300)
     """Address of the model hub. Empty: HF_ENDPOINT, or https://huggingface.co. No other host is contacted."""
     hub_storage_hosts: Annotated[list[str], NoDecode] = []
     """Hosts to which the hub may redirect downloads, with their subdomains. Those of huggingface.co are known."""
@@ -78,6 +78,23 @@ class Settings(BaseSettings):
             if given.count("]") == 1 and "," not in given:  # an IPv6 address
                 return [given.strip()]
             raise ValueError('must be a JSON list, for example ["rankscope.example.org"]') from None
+
+    @field_validator("hub_endpoint")
+    @classmethod
+    def _is_address(cls, given: str) -> str:
+        if given and not _ADDRESS.fullmatch(given):
+            raise ValueError("must be an address without user name and query, such as https://huggingface.co")
+        return given
+
+    @field_validator("hub_storage_hosts")
+    @classmethod
+    def _are_names(cls, hosts: list[str]) -> list[str]:
+        for host in hosts:
+            if not _NAME.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} must be a host name such as cdn.example.org, without scheme, port or pattern"
+                )
+        return [host.lower() for host in hosts]
 
     @field_validator("allowed_hosts")
     @classmethod

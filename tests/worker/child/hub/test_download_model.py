@@ -9,8 +9,9 @@ import pytest
 
 from rankscope.catalog import Catalog
 from rankscope.contract.downloads import DOWNLOADS
+from rankscope.contract.errors import StartupError
 from rankscope.contract.stored import Payload
-from rankscope.settings import Settings
+from rankscope.settings import Settings, read_settings
 from rankscope_worker.child.hub import files as hub_files
 from rankscope_worker.child.hub.client import HubError
 from rankscope_worker.child.jobs.download_model import explain, run
@@ -167,3 +168,17 @@ def test_a_model_that_no_run_could_use_is_refused(settings: Settings, hub: Stand
     assert "does not divide hidden_size" in refused(settings)
     assert not list((settings.models_dir / DOWNLOADS).glob("*/"))
     assert len(WORDS) == CONFIG["vocab_size"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"hub_endpoint": "huggingface.co"}, "--hub-endpoint is 'huggingface.co': it must be an address"),
+        ({"hub_endpoint": "https://me:secret@hub.example.org"}, "must be an address without user name"),
+        ({"hub_storage_hosts": "*.example.org"}, "must be a host name such as cdn.example.org"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_at_the_start(options: dict[str, object], words: str) -> None:
+    with pytest.raises(StartupError) as caught:
+        read_settings(**options)
+    assert words in str(caught.value)
