@@ -39,13 +39,15 @@ def profile_rows(path: Path, names: list[str], kinds: list[ValueKind], report: R
     with connection(path.parent, memory=MEMORY, threads=threads()) as database:
         database_rows = f"read_parquet({quoted(str(path))}, file_row_number = true)"
         stored = [f"c{place}" for place in range(len(names))]
-        rows = _one(database, f"SELECT count(*) FROM {database_rows}")[0]
+        _make_facts(database, database_rows, kinds)
+        report(0.75)
+        (rows,) = _one(database, "SELECT count(*) FROM facts")
         columns = []
         for place, (name, column, kind) in enumerate(zip(names, stored, kinds, strict=True)):
             columns.append(
                 _column(database, database_rows, rows, name, column, kind, has_values=place < _COLUMNS_WITH_VALUES)
             )
-            report(0.6 + 0.25 * (place + 1) / len(names))
+            report(0.75 + 0.15 * (place + 1) / len(names))
         with open_rows(path, columns) as table:
             sample = [record for _, record in islice(table.records, _SAMPLE)]
             chosen = usual_columns(table, sample)
@@ -54,11 +56,19 @@ def profile_rows(path: Path, names: list[str], kinds: list[ValueKind], report: R
         classes, n_classes = _classes(database, database_rows, label)
         texts = [by_name[name] for name in chosen.text]
         left_out = _left_out(database, database_rows, texts, label)
-        report(0.9)
-        duplicates = _one(
-            database, f"SELECT count(*) - count(DISTINCT hash({', '.join(stored)})) FROM {database_rows}"
-        )[0]
+        (duplicates,) = _one(database, "SELECT count(*) - count(DISTINCT row_hash) FROM facts")
     return Profiled(rows, columns, chosen, classes, n_classes, left_out, duplicates)
+
+
+def _make_facts(database: duckdb.DuckDBPyConnection, rows_of: str, kinds: list[ValueKind]) -> None:
+    """Keeps a few numbers for each row, so that its texts are unpacked only once. DuckDB moves them to disk if necessary."""
+    stored = [f"c{place}" for place in range(len(kinds))]
+    facts = [f"hash({', '.join(stored)}) AS row_hash"]
+    for column, kind in zip(stored, kinds, strict=True):
+        facts.append(f"CASE WHEN {column} IS NULL THEN NULL ELSE hash({column}) END AS {column}_hash")
+        if kind == "text":
+            facts.append(f"length({column}) AS {column}_length")
+    database.execute(f"CREATE TEMP TABLE facts AS SELECT {', '.join(facts)} FROM {rows_of}")
 
 
 def _one(database: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
@@ -77,8 +87,8 @@ def _column(
     *,
     has_values: bool,
 ) -> ColumnProfile:
-    present, distinct = _one(database, f"SELECT count({column}), approx_count_distinct({column}) FROM {rows_of}")
-    lengths = _lengths(database, rows_of, column) if kind == "text" and present else None
+    present, distinct = _one(database, f"SELECT count({column}_hash), approx_count_distinct({column}_hash) FROM facts")
+    lengths = _lengths(database, column) if kind == "text" and present else None
     values: list[tuple[str, int]] = []
     if distinct <= 1.2 * _FEW and has_values:
         text = f"CAST({column} AS VARCHAR)"
@@ -109,9 +119,9 @@ def _are_numbers(database: duckdb.DuckDBPyConnection, rows_of: str, column: str)
     return all(database.execute(other.format(rows=rows)).fetchone() is None for rows in (sample, rows_of))
 
 
-def _lengths(database: duckdb.DuckDBPyConnection, rows_of: str, column: str) -> LengthHistogram:
+def _lengths(database: duckdb.DuckDBPyConnection, column: str) -> LengthHistogram:
     counted = database.execute(
-        f"SELECT length({column}), count(*) FROM {rows_of} WHERE {column} IS NOT NULL GROUP BY 1"
+        f"SELECT {column}_length, count(*) FROM facts WHERE {column}_hash IS NOT NULL GROUP BY 1"
     ).fetchall()
     longest = max(length for length, _ in counted)
     rows = sum(count for _, count in counted)
