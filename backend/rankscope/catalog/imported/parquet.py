@@ -78,19 +78,18 @@ def read_page(
     source = f"read_parquet({quoted(str(path))}, file_row_number = true)"
     names = ", ".join(column.stored for column in columns)
     with _READERS, _reading(path) as database:
-        if where is None:
-            rows = f"file_row_number BETWEEN {offset} AND {offset + limit - 1}"
-        else:
+        values: list[str] = []
+        first, last, only = offset, offset + limit - 1, ""
+        if where is not None:
             condition, values = _condition(*where)
-            found = database.execute(
-                f"SELECT file_row_number FROM {source} WHERE {condition} LIMIT {limit} OFFSET {offset}", values
-            ).fetchall()
-            if not found:
+            query = f"SELECT file_row_number FROM {source} WHERE {condition} LIMIT {limit} OFFSET {offset}"
+            numbers = [number for (number,) in database.execute(query, values).fetchall()]
+            if not numbers:
                 return []
-            numbers = sorted(number for (number,) in found)
-            listed = ", ".join(map(str, numbers))
-            rows = f"file_row_number BETWEEN {numbers[0]} AND {numbers[-1]} AND file_row_number IN ({listed})"
-        page = database.execute(f"SELECT file_row_number, {names} FROM {source} WHERE {rows}").fetchall()
+            # All rows between these that fit are on the page.
+            first, last, only = min(numbers), max(numbers), f" AND {condition}"
+        rows = f"file_row_number BETWEEN {first} AND {last}{only}"
+        page = database.execute(f"SELECT file_row_number, {names} FROM {source} WHERE {rows}", values).fetchall()
     page.sort(key=lambda row: row[0])
     return [(row[0] + 1, _record(row[1:], columns)) for row in page]
 
