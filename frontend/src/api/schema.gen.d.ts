@@ -3352,12 +3352,12 @@ export interface components {
         QuestionAnswering: {
             /**
              * Answers column
-             * @description The column with {"text": [...], "answer_start": [...]}. Empty: the column `answers`.
+             * @description The column with {"text": [...], "answer_start": [...]}. Empty: the column named answers.
              */
             answers_column?: string | null;
             /**
              * Context column
-             * @description The column with the text that contains the answer. Empty: the column `context`.
+             * @description The column with the text that contains the answer. Empty: the column named context.
              */
             context_column?: string | null;
             /**
@@ -3390,7 +3390,7 @@ export interface components {
             overlap: number;
             /**
              * Question column
-             * @description Empty: the column `question`.
+             * @description Empty: the column named question.
              */
             question_column?: string | null;
             /**
@@ -4727,7 +4727,7 @@ export interface components {
             no_repeat_ngram_size: number;
             /**
              * Prefix
-             * @description Written in front of each source. T5 expects one, such as `summarize: `.
+             * @description Written in front of each source. T5 expects one, such as "summarize: ".
              * @default
              */
             prefix: string;

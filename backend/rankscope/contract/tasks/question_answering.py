@@ -31,19 +31,19 @@ class QuestionAnswering(Task):
     question_column: _ColumnName | None = Field(
         default=None,
         title="Question column",
-        description="Empty: the column `question`.",
+        description="Empty: the column named question.",
         json_schema_extra={"x-options": "columns"},
     )
     context_column: _ColumnName | None = Field(
         default=None,
         title="Context column",
-        description="The column with the text that contains the answer. Empty: the column `context`.",
+        description="The column with the text that contains the answer. Empty: the column named context.",
         json_schema_extra={"x-options": "columns"},
     )
     answers_column: _ColumnName | None = Field(
         default=None,
         title="Answers column",
-        description='The column with {"text": [...], "answer_start": [...]}. Empty: the column `answers`.',
+        description='The column with {"text": [...], "answer_start": [...]}. Empty: the column named answers.',
         json_schema_extra={"x-options": "columns"},
     )
     unanswerable: bool = Field(

@@ -27,7 +27,7 @@ class TextToText(Task):
         Metric(name="eval_rouge2", title="Evaluation ROUGE-2", group="evaluation"),
         Metric(name="eval_perplexity", title="Evaluation perplexity", group="evaluation", lower_is_better=True),
         Metric(name="eval_token_accuracy", title="Evaluation token accuracy", group="evaluation"),
-        Metric(name="eval_generated_words", title="Evaluation words of a generated text", group="evaluation"),
+        Metric(name="eval_generated_words", title="Evaluation words per text", group="evaluation"),
     )
     has_target_tokens: ClassVar[bool] = True
     text_field: ClassVar[str] = "source_column"
@@ -50,7 +50,7 @@ class TextToText(Task):
         default="",
         max_length=500,
         title="Prefix",
-        description="Written in front of each source. T5 expects one, such as `summarize: `.",
+        description='Written in front of each source. T5 expects one, such as "summarize: ".',
     )
     max_target_length: int = Field(
         default=64,
