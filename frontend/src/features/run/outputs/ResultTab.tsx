@@ -34,9 +34,9 @@ export default function ResultTab({ run }: { run: RunDetail }) {
   const isMissing = results.error instanceof ApiError && results.error.status === 404;
   if (!run.artifact || isMissing) {
     return (
-      <EmptyState title="No result yet">
+      <EmptyState title={run.artifact ? "No result saved" : "No result yet"}>
         {run.artifact
-          ? "This run has no predictions of its evaluation rows: its task or its version of RankScope did not save them."
+          ? "The version of RankScope or the task that this run was trained with did not save predictions for the evaluation rows."
           : "The predictions for the evaluation rows are shown when training has ended."}
       </EmptyState>
     );
