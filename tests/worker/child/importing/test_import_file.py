@@ -68,6 +68,14 @@ def test_broken_rows_are_left_out_with_their_line_and_the_reason(tmp_path: Path)
     }
 
 
+def test_an_open_quote_says_how_many_lines_it_takes(tmp_path: Path) -> None:
+    content = b'text,label\n"open,1\n' + b"fine,0\n" * 40 + b'"closed",1\nlast,0\n'
+    profile = profile_of(tmp_path, import_bytes(tmp_path, "open.csv", content))
+    (rejected,) = profile.rejected
+    assert (rejected.line, profile.rows) == (2, 1)
+    assert rejected.reason.endswith("42 lines up to the next quote are left out with it.")
+
+
 @pytest.mark.parametrize(
     ("content", "encoding", "separator"),
     [

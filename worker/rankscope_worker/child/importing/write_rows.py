@@ -121,7 +121,7 @@ def _read_rejects(database: duckdb.DuckDBPyConnection, source: Path, rejects: Re
     ).fetchall()
     lines = _lines_at(source, [position for position, *_ in found])
     for line, (_, kind, message, text) in zip(lines, found, strict=True):
-        rejects.add(RejectedRow(line=line, reason=_reason(kind, message), text=(text or "").strip()[:200]))
+        rejects.add(RejectedRow(line=line, reason=_reason(kind, message, text or ""), text=(text or "").strip()[:200]))
     counted = database.execute("SELECT count(DISTINCT line_byte_position) FROM reject_errors").fetchone()
     rejects.count = int(counted[0]) if counted else 0
 
@@ -143,10 +143,14 @@ def _lines_at(path: Path, positions: list[int]) -> list[int]:
     return found + [line] * (len(positions) - len(found))
 
 
-def _reason(kind: str, message: str) -> str:
+def _reason(kind: str, message: str, text: str) -> str:
     if fields := _FIELDS.search(message):
-        return f"It has {fields[2]} field{'s' * (fields[2] != '1')}, but the header has {fields[1]}."
-    return _REASONS.get(kind, message.splitlines()[0][:200])
+        reason = f"It has {fields[2]} field{'s' * (fields[2] != '1')}, but the header has {fields[1]}."
+    else:
+        reason = _REASONS.get(kind, message.splitlines()[0][:200])
+    lines = text.strip().count("\n") + 1
+    # An open quote takes everything up to the next one with it, which can be most of a file.
+    return reason if lines == 1 else f"{reason} {lines:,} lines up to the next quote are left out with it."
 
 
 def _write_json(
