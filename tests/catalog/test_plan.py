@@ -131,6 +131,10 @@ ROWS = {
     "glue-sst2": {"sentence": "a film", "label": 1, "idx": 3},
     "glue-stsb": {"sentence1": "a film", "sentence2": "the film", "label": 3.75, "idx": 3},
 }
+OTHER_TASKS: dict[str, dict[str, Any]] = {
+    "conll2003": {"tokens": ["a", "film"], "pos_tags": [1, 2], "ner_tags": [0, 3]},
+    "go-emotions": {"text": "a film", "labels": [2, 27]},
+}
 
 
 def test_a_preset_of_the_paper_says_what_to_install_and_is_planned_with_the_columns_of_the_hub(tmp_path: Path) -> None:
@@ -156,6 +160,21 @@ def test_a_preset_of_the_paper_says_what_to_install_and_is_planned_with_the_colu
         plan = make_plan(preset.config, Catalog(settings))
         assert (list(plan.split.text_columns), plan.split.target_column) == (texts, "label")
         assert plan.config.training.best_metric == preset.config.training.best_metric
+
+
+@pytest.mark.parametrize("key", OTHER_TASKS)
+def test_a_preset_of_another_task_is_planned_with_the_columns_of_the_hub(tmp_path: Path, key: str) -> None:
+    preset = next(one for one in presets() if one.key == key)
+    settings = Settings(data_dir=tmp_path)
+    settings.datasets_dir.mkdir(parents=True)
+    row = OTHER_TASKS[key]
+    (text, *_, target), first = row, next(iter(row.values()))
+    rows = [row | {text: f"{first} {n}" if isinstance(first, str) else [*first[:-1], f"film{n}"]} for n in range(2000)]
+    file = settings.datasets_dir / f"{preset.key}.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    plan = make_plan(preset.config, Catalog(settings))
+    assert (plan.split.text_columns, plan.split.target_column, plan.split.left_out) == ((text,), target, ())
+    assert plan.config.training.best_metric == plan.config.task.headline().name
 
 
 def test_epochs_that_make_more_steps_than_a_run_may_have_are_refused(catalog: Catalog, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Presets: complete configurations with good first values."""
 
+from typing import Any
+
 from rankscope.contract.config import RunConfig
 from rankscope.contract.paper_presets import glue_presets, squad_presets, summary_presets
 from rankscope.contract.preset import Preset
@@ -15,6 +17,7 @@ _TRAINING: dict[str, object] = {
     "seed": 0,
     "learning_rate": 1e-2,
 }
+_CONLL_TAGS = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC"]
 _DEMO: dict[str, object] = {"model": {"id": "minilm"}, "data": _DATA, "training": _TRAINING}
 
 
@@ -121,6 +124,7 @@ def presets() -> list[Preset]:
             ),
         ),
         *glue_presets(),
+        *_other_tasks(),
         *squad_presets(),
         *summary_presets(),
         Preset(
@@ -158,3 +162,40 @@ def presets() -> list[Preset]:
             group="Chat",
         ),
     ]
+
+
+def _other_tasks() -> list[Preset]:
+    """Returns presets for a data set of the hub in the data folder, with the demo's model."""
+    return [
+        _of_the_hub(
+            "conll2003",
+            "Named entities (CoNLL-2003)",
+            {"name": "token_classification", "tag_names": _CONLL_TAGS},
+        ),
+        _of_the_hub("go-emotions", "Several labels (GoEmotions)", {"name": "multi_label"}),
+    ]
+
+
+def _of_the_hub(data: str, title: str, task: dict[str, Any]) -> Preset:
+    return Preset(
+        data,
+        title,
+        f"Three epochs of LoRA on MiniLM. Needs datasets/{data}.jsonl, with the hub's columns, in the data folder.",
+        RunConfig.model_validate(
+            {
+                "model": {"id": "minilm"},
+                "data": {"id": f"local:{data}"},
+                "task": task,
+                "method": {"name": "lora", "rank": 8},
+                "training": {
+                    "epochs": 3,
+                    "batch_size": 32,
+                    "learning_rate": 1e-3,
+                    "max_length": 64,
+                    "eval_every": 200,
+                    "checkpoint_every": 200,
+                },
+            }
+        ),
+        group="Other tasks",
+    )
