@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _HUB_ID = re.compile(rf"{_PART}(/{_PART})?")
@@ -14,13 +15,13 @@ DOWNLOADS = ".downloads"
 
 def _check_hub_id(given: str) -> str:
     if not _HUB_ID.fullmatch(given) or ".." in given:
-        raise ValueError("must be a model's name on the hub, such as facebook/bart-base")
+        raise PydanticCustomError("not_a_model", "must be a model's name on the hub, such as facebook/bart-base")
     return given
 
 
 def _check_revision(given: str) -> str:
     if not _REVISION.fullmatch(given) or ".." in given:
-        raise ValueError("must be a branch, tag or commit, such as main")
+        raise PydanticCustomError("not_a_revision", "must be a branch, tag or commit, such as main")
     return given
 
 

@@ -1,7 +1,6 @@
 import {
   ActionIcon,
   AppShell,
-  Box,
   Group,
   Menu,
   Text,
@@ -18,6 +17,7 @@ import {
   IconMoon,
   IconPlus,
   IconSun,
+  IconTable,
 } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
@@ -48,14 +48,14 @@ export function Shell({ children }: { children: ReactNode }) {
               <NavLink to="/" end className="nav-link">
                 Runs
               </NavLink>
-              <NavLink to="/data" className="nav-link">
-                Data
-              </NavLink>
-              <Box visibleFrom="sm">
+              <Group visibleFrom="sm" gap={2} wrap="nowrap">
+                <NavLink to="/data" className="nav-link">
+                  Data
+                </NavLink>
                 <NavLink to="/models" className="nav-link">
                   Models
                 </NavLink>
-              </Box>
+              </Group>
               <NavLink to="/new" className="nav-link" aria-label="New run">
                 <IconPlus size={14} aria-hidden />
                 <Text span inherit visibleFrom="xs">
@@ -118,7 +118,10 @@ function AccountMenu() {
         <Menu.Item leftSection={<IconDeviceDesktop size={15} />} onClick={() => setColorScheme("auto")}>
           Use system theme
         </Menu.Item>
-        {/* On a phone, the header has no room for it. */}
+        {/* On a phone, the header has no room for these two. */}
+        <Menu.Item component={Link} to="/data" hiddenFrom="sm" leftSection={<IconTable size={15} />}>
+          Data
+        </Menu.Item>
         <Menu.Item component={Link} to="/models" hiddenFrom="sm" leftSection={<IconBox size={15} />}>
           Models
         </Menu.Item>

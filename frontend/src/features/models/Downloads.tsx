@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Progress, Stack, Text, TextInput, Tooltip } from "@mantine/core";
+import { ActionIcon, Badge, Button, Group, Progress, Stack, Text, TextInput, Tooltip } from "@mantine/core";
 import { IconDownload, IconX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
@@ -100,13 +100,15 @@ function DownloadLine({ download, onCancel }: { download: ModelDownload; onCance
           </Text>
         </Text>
         <Group gap={6} wrap="nowrap">
-          <Text
-            size="sm"
-            c={download.status === "failed" ? "red" : "dimmed"}
-            className="numbers download-state"
-          >
-            {state}
-          </Text>
+          {download.status === "failed" ? (
+            <Badge color="red" variant="light" radius="sm" tt="none">
+              {state}
+            </Badge>
+          ) : (
+            <Text size="sm" c="dimmed" className="numbers download-state">
+              {state}
+            </Text>
+          )}
           <Tooltip label={isActive ? "Cancel; a later download continues" : "Remove from the list"}>
             <ActionIcon
               variant="subtle"
