@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForQuestionAnswering
+from transformers import AutoModel, AutoModelForQuestionAnswering, BitsAndBytesConfig
 
 from rankscope.catalog.data.splits import Split, split
 from rankscope.contract.predictions import SpanGuess
@@ -13,9 +13,10 @@ from rankscope.contract.tasks import TASKS
 from rankscope_worker.child.jobs.predict import predict
 from rankscope_worker.child.loading.data import TokenizedSplit
 from rankscope_worker.child.loading.encoding import TextEncoder
-from rankscope_worker.child.loading.model import load_tokenizer
+from rankscope_worker.child.loading.model import load_model, load_tokenizer
 from rankscope_worker.child.tasks import Evaluation, TrainedTask, trained_task
 from rankscope_worker.child.training import Outcome
+from tests.kinds import make_folder
 from tests.tiny import FILLER, WORDS
 from tests.worker.child.tasks.installation import DYNAMIC_RANK, install, plan_of
 from tests.worker.child.test_training import Life
@@ -158,3 +159,14 @@ def test_rows_with_wrong_answers_are_left_out_with_the_reason(tmp_path: Path) ->
 
 def test_the_task_is_proposed_for_the_columns_of_squad() -> None:
     assert TASKS["question_answering"].is_likely(["id", "title", "context", "question", "answers"], [])
+
+
+def test_the_new_head_of_a_quantised_model_is_in_full_precision(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "plain", "bert")
+    quantisation = BitsAndBytesConfig(load_in_8bit=True)
+    AutoModel.from_pretrained(folder, quantization_config=quantisation).save_pretrained(tmp_path / "small")
+    tokenizer = load_tokenizer(folder)
+    head = trained_task(TASKS["question_answering"](), []).head()  # type: ignore[call-arg]
+    model: Any = load_model(tmp_path / "small", "small", head, tokenizer).model
+    assert model.bert.encoder.layer[0].attention.self.query.weight.dtype == torch.int8
+    assert model.qa_outputs.weight.dtype == torch.float32

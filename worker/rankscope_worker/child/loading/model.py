@@ -72,6 +72,8 @@ class Head(NamedTuple):
     """Sets the task in the model's configuration before it is built."""
     is_new: bool = True
     """Whether it is added and trained. Otherwise it is part of the model's files, such as a language model's."""
+    names: tuple[str, ...] = ()
+    """Names of its modules, if they differ from those of the kind's classifier."""
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -242,7 +244,7 @@ def _fit_padding(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase) -
 def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, head: Head) -> None:
     """Disables computations that training does not use, and makes a new head trainable."""
     if head.is_new:
-        _keep_head_in_full(config)
+        _keep_head_in_full(config, head)
     for part in _parts(config):
         part.use_cache = False
     if config.is_encoder_decoder:
@@ -259,12 +261,12 @@ def _fit_training(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, 
             config.decoder_start_token_id = tokenizer.pad_token_id
 
 
-def _keep_head_in_full(config: PreTrainedConfig) -> None:
+def _keep_head_in_full(config: PreTrainedConfig, head: Head) -> None:
     """Gives a quantised model a head in full precision, which can be trained."""
     settings = getattr(config, "quantization_config", None)
     if isinstance(settings, dict) and (architecture := architectures().get(config.model_type)) is not None:
         skipped = settings.get("llm_int8_skip_modules") or []
-        settings["llm_int8_skip_modules"] = [*skipped, *architecture.heads]
+        settings["llm_int8_skip_modules"] = [*skipped, *architecture.heads, *head.names]
 
 
 def _parts(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:

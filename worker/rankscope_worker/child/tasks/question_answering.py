@@ -51,6 +51,7 @@ class QuestionAnswering(TrainedTask):
             MODEL_FOR_QUESTION_ANSWERING_MAPPING,
             "question-answering head",
             lambda _config: None,
+            names=("qa_outputs",),
         )
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
