@@ -154,13 +154,17 @@ def describe(kind: str) -> dict[str, Any]:
 
 
 def add_sizes(entry: dict[str, Any], kind: str, config: PreTrainedConfig) -> None:
-    """Adds default and other names of every option that a shape or divisor names."""
+    """Adds default and other names of every option that a shape or divisor names.
+
+    A default that transformers computes from other options, such as Llama's head_dim, is left out.
+    """
     used = {option for terms in entry.get("shapes", {}) for option in OPTION.findall(terms)} | {
         *entry.get("divisors", ())
     }
     defaults = AutoConfig.for_model(kind).to_dict()
-    entry["defaults"] |= {name: defaults[name] for name in used if type(defaults.get(name)) is int}
-    entry["defaults"] = dict(sorted(entry["defaults"].items()))
+    computed = {field.name for field in dataclasses.fields(CONFIG_MAPPING[kind]) if field.default is None}
+    entry["defaults"] |= {name: defaults[name] for name in used - computed if type(defaults.get(name)) is int}
+    entry["defaults"] = {name: entry["defaults"][name] for name in sorted(entry["defaults"].keys() - (computed & used))}
     aliases = entry.setdefault("aliases", {})
     for alias, option in sorted(type(config).attribute_map.items()):
         if option in used and alias not in aliases.setdefault(option, []):

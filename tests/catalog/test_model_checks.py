@@ -194,6 +194,30 @@ def test_special_token_without_an_embedding_is_accepted_because_no_text_contains
     assert (find(folder).problem is None) == is_usable
 
 
+def test_sizes_that_transformers_computes_from_others_need_not_be_in_the_configuration(tmp_path: Path) -> None:
+    """Llama's head_dim and num_key_value_heads: early models have neither, whatever their width."""
+    config = {
+        "model_type": "llama",
+        "hidden_size": 48,
+        "num_attention_heads": 3,
+        "num_hidden_layers": 1,
+        "intermediate_size": 20,
+        "vocab_size": 12,
+    }
+    shapes = {
+        "model.embed_tokens.weight": (12, 48),
+        **{f"model.layers.0.self_attn.{name}_proj.weight": (48, 48) for name in "qkvo"},
+        "model.layers.0.mlp.up_proj.weight": (20, 48),
+    }
+    folder = make_folder(tmp_path / "models" / "good", config=config, shapes=shapes)
+    (folder / "tokenizer.json").write_text(json.dumps(WORDS_JSON))
+    assert find(folder).problem is None
+    (folder / "config.json").write_text(json.dumps(config | {"num_key_value_heads": 1}))
+    assert "k_proj.weight of shape 48 x 48, but config.json has num_key_value_heads 1 and head_dim 16" in str(
+        find(folder).problem
+    )
+
+
 def test_weights_of_another_task_and_more_blocks_than_configured_are_left_out(tmp_path: Path) -> None:
     shapes = {
         **SHAPES,
