@@ -53,7 +53,7 @@ def test_every_part_of_the_live_view_works(stack: Stack, page: Page, console: Co
     with stack.client() as client:
         short = client.launch(CONFIG, name="finished run")["id"]
         live = client.launch(LONG, name="live run")["id"]
-    # Twenty steps a second, as of a model of some size: at three hundred, training and drawing would take all cores.
+    # Nine steps a second, as of a model of some size: at three hundred, training and drawing would take all cores.
     order(
         tmp_path / "faults",
         live,
@@ -61,6 +61,7 @@ def test_every_part_of_the_live_view_works(stack: Stack, page: Page, console: Co
         module="rankscope_worker.child.callbacks",
         function="Reporter.on_step_end",
         do="slow",
+        slow_s=0.1,
     )
     page.goto(f"{stack.url}/?token={TOKEN}")
     with stack.client() as client:

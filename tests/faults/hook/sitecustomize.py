@@ -2,7 +2,7 @@
 
 It counts executors: one line `RUN ATTEMPT PID` a child, appended to $RANKSCOPE_FAULTS/executions. And it carries out an order
 `$RANKSCOPE_FAULTS/orders/RUN-ATTEMPT.json`, for moments that no one can hit from outside: at the n-th call of a function the
-child kills itself with SIGKILL, finds the disk full, or waits; or every call takes 30 ms longer. On SIGUSR2 any of the
+child kills itself with SIGKILL, finds the disk full, or waits; or every call takes longer. On SIGUSR2 any of the
 processes writes its threads' stacks to its log. The product knows nothing of this.
 """
 
@@ -70,7 +70,7 @@ def _ordered(function: Callable[..., Any], order: dict[str, Any]) -> Callable[..
         nonlocal calls
         calls += 1
         if order["do"] == "slow":
-            time.sleep(0.03)
+            time.sleep(order["slow_s"])
             return function(*args, **options)
         if calls != order["call"]:
             return function(*args, **options)
