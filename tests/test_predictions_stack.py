@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from rankscope.contract.jobs import PREDICT
 from rankscope.store import jobs
 from rankscope.store.database.engine import create_engine, reading
-from tests.faults.orders import hooked, order
+from tests.faults.orders import hooked
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -38,7 +38,8 @@ LONG = DYNAMIC | {"training": DYNAMIC["training"] | {"max_steps": 1_000_000, "ev
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     stack = Stack(folder / "data", lease_s=6, hardware_every_s=0.5)
-    stack.environment |= hooked(folder / "faults")
+    # A training at full speed would take a whole core from the predictions.
+    stack.environment |= hooked(folder / "faults", pace_s=0.03)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     without_head(make_tiny_bert(stack.settings.models_dir / "tiny-body"))
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
@@ -150,7 +151,6 @@ def test_a_prediction_works_while_every_slot_trains_and_problems_are_reported(
 ) -> None:
     with stack.client() as client:
         busy = client.launch(LONG)["id"]
-        slow_down(stack, busy)
         wait_for("memory to be recorded", lambda: "host_memory_bytes" in client.run(busy)["metrics"], deadline_s=240)
         refused = api.post(f"/runs/{busy}/predictions", json={"texts": TEXTS})
         assert refused.status_code == 409
@@ -174,13 +174,6 @@ def test_a_prediction_works_while_every_slot_trains_and_problems_are_reported(
         stack.start_worker()
         assert answered(api, run["id"], lost)["status"] == "done"
         client.stop(busy, save=False)  # or it would keep the one slot from the runs of other tests
-
-
-def slow_down(stack: Stack, run_id: str) -> None:
-    """Trains at thirty steps a second, as with a model of some size, instead of taking a whole core from the answers."""
-    faults = Path(stack.environment["RANKSCOPE_FAULTS"])
-    module, function = "rankscope_worker.child.callbacks", "Reporter.on_step_end"
-    order(faults, run_id, 1, module=module, function=function, do="slow")
 
 
 def no_worker(api: httpx.Client, run_id: str, prediction_id: str) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from tests.faults.orders import hooked
 from tests.stack import Stack
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -30,11 +31,15 @@ QUIET = [
 
 @contextmanager
 def tiny_stack(
-    folder: Path, *, layers: int, has_worker: bool = True, environment: Mapping[str, str] | None = None, **settings: Any
+    folder: Path, *, layers: int, has_worker: bool = True, pace_s: float = 0.02, **settings: Any
 ) -> Iterator[Stack]:
-    """Valkey, API and a worker in `folder`, with the model tiny-bert and the data set reviews."""
+    """Valkey, API and a worker in `folder`, with the model tiny-bert and the data set reviews.
+
+    Every training step takes `pace_s` longer, as of a model of some size: at three hundred steps a second, training and
+    drawing would take all cores.
+    """
     stack = Stack(folder, **settings)
-    stack.environment |= environment or {}
+    stack.environment |= hooked(folder.parent / "faults", pace_s=pace_s)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=layers)
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
     try:

@@ -14,7 +14,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.e2e.axe import serious_issues
 from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
 from tests.e2e.test_main_job import number, picture
-from tests.faults.orders import hooked, order
 from tests.stack import TOKEN, Stack, wait_for
 
 CONFIG: dict[str, Any] = {
@@ -41,7 +40,7 @@ LONG = CONFIG | {
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     # Half of the lease without a sign of life is late.
-    with tiny_stack(tmp_path / "data", layers=3, lease_s=24, environment=hooked(tmp_path / "faults")) as stack:
+    with tiny_stack(tmp_path / "data", layers=3, lease_s=24, pace_s=0.08) as stack:
         yield stack
 
 
@@ -49,20 +48,10 @@ def segment(page: Page, group: str, option: str) -> None:
     page.get_by_role("radiogroup", name=group).get_by_text(option, exact=True).click()
 
 
-def test_every_part_of_the_live_view_works(stack: Stack, page: Page, console: Console, tmp_path: Path) -> None:
+def test_every_part_of_the_live_view_works(stack: Stack, page: Page, console: Console) -> None:
     with stack.client() as client:
         short = client.launch(CONFIG, name="finished run")["id"]
         live = client.launch(LONG, name="live run")["id"]
-    # Nine steps a second, as of a model of some size: at three hundred, training and drawing would take all cores.
-    order(
-        tmp_path / "faults",
-        live,
-        1,
-        module="rankscope_worker.child.callbacks",
-        function="Reporter.on_step_end",
-        do="slow",
-        slow_s=0.1,
-    )
     page.goto(f"{stack.url}/?token={TOKEN}")
     with stack.client() as client:
         wait_for("the short run to be done", lambda: client.run(short)["status"] == "done", deadline_s=PATIENCE_S)

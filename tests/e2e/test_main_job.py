@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests.e2e.conftest import KEEPS_SCREENSHOTS, PATIENCE_MS, PATIENCE_S, SCREENSHOTS, Console
+from tests.faults.orders import hooked
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -23,6 +24,7 @@ LORA = {
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path / "data")
+    stack.environment |= hooked(tmp_path / "faults", pace_s=0.01)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=4)
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
     try:

@@ -16,7 +16,7 @@ from rankscope.store import queue, runs
 from rankscope.store.database.engine import create_engine, writing
 from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
 from tests.e2e.test_main_job import picture
-from tests.faults.orders import hooked, order
+from tests.faults.orders import order
 from tests.stack import TOKEN, Stack, wait_for
 
 CONFIG = {
@@ -26,7 +26,7 @@ CONFIG = {
         "name": "dynamic_rank",
         "target_rank": 2,
         "prune_interval": 50,
-        "warmup_ratio": 0.1,
+        "warmup_ratio": 0.02,
         "prune_end_ratio": 0.95,
     },
     "training": {
@@ -132,9 +132,9 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
         assert client.run(second)["total_steps"] == 30_000
 
     # ------------------------------------------------ it starts, writes a checkpoint for as long as we hold it, trains
-    faults = tmp_path / "faults"
-    stack.environment |= hooked(faults)
-    written = order(faults, first, 1, module="rankscope_worker.child.checkpoint", function="_hash", call=1, do="wait")
+    written = order(
+        tmp_path / "faults", first, 1, module="rankscope_worker.child.checkpoint", function="_hash", call=1, do="wait"
+    )
     page.goto(f"{stack.url}/runs/{first}")
     stack.start_worker()
     expect(status).to_have_text("starting")

@@ -11,11 +11,14 @@ STACKS = signal.SIGUSR2
 """Makes a hooked process write the stacks of its threads to its log."""
 
 
-def hooked(faults: Path) -> dict[str, str]:
-    """Makes the folder, and returns the environment in which every Python process looks there for orders."""
+def hooked(faults: Path, *, pace_s: float = 0.0) -> dict[str, str]:
+    """Makes the folder, and returns the environment in which every Python process looks there for orders.
+
+    Every training step takes `pace_s` longer: for runs that only have to go on while something else is tested.
+    """
     (faults / "orders").mkdir(parents=True)
     path = os.pathsep.join([str(HOOK), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {"PYTHONPATH": path, "RANKSCOPE_FAULTS": str(faults)}
+    return {"PYTHONPATH": path, "RANKSCOPE_FAULTS": str(faults), "RANKSCOPE_FAULTS_PACE_S": str(pace_s)}
 
 
 def order(
@@ -27,17 +30,16 @@ def order(
     function: str,
     call: int = 1,
     do: Literal["kill", "enospc", "wait", "slow"],
-    slow_s: float = 0.03,
 ) -> Path:
     """Has the child do something to itself at a call of a function or `Class.method`; returns a file that then exists.
 
     It must be given before the child has imported the module. "wait": until that file is deleted. "slow": every call takes
-    `slow_s` longer, as where a device computes and the processor is idle; there is no file.
+    30 ms longer, as where a device computes and the processor is idle; there is no file.
     """
     path = faults / "orders" / f"{run_id}-{attempt}.json"
     done = path.with_suffix(".done")
     text = json.dumps(
-        {"module": module, "function": function, "call": call, "do": do, "slow_s": slow_s, "done": str(done)}
+        {"module": module, "function": function, "call": call, "do": do, "slow_s": 0.03, "done": str(done)}
     )
     path.with_suffix(".new").write_text(text, encoding="utf-8")
     path.with_suffix(".new").rename(path)

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 _CHILD = "rankscope_worker.child.train"
+_STEP = {"module": "rankscope_worker.child.callbacks", "function": "Reporter.on_step_end"}
 
 
 def _act(folder: Path, run_id: str, attempt: str) -> None:
@@ -42,10 +43,10 @@ class _Finder(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         if name == "rankscope_worker.child.training" and os.environ.get("RANKSCOPE_FAULTS_TRAINING") == "short":
             return importlib.machinery.PathFinder.find_spec("short_training", [str(Path(__file__).parent)])
-        if not name.startswith(("dynamic_rank.", "rankscope_worker.")) or not self._order.is_file():
+        if not name.startswith(("dynamic_rank.", "rankscope_worker.")):
             return None
-        order = json.loads(self._order.read_text(encoding="utf-8"))
-        if name != order["module"]:
+        orders = [order for order in self._orders() if order["module"] == name]
+        if not orders:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
@@ -53,14 +54,20 @@ class _Finder(importlib.abc.MetaPathFinder):
 
             def execute_and_wrap(module: ModuleType) -> None:
                 execute(module)
-                owner: Any = module
-                *classes, function = order["function"].split(".")
-                for name in classes:
-                    owner = getattr(owner, name)
-                setattr(owner, function, _ordered(getattr(owner, function), order))
+                for order in orders:
+                    owner: Any = module
+                    *classes, function = order["function"].split(".")
+                    for name in classes:
+                        owner = getattr(owner, name)
+                    setattr(owner, function, _ordered(getattr(owner, function), order))
 
             spec.loader.exec_module = execute_and_wrap  # type: ignore[method-assign]
         return spec
+
+    def _orders(self) -> list[dict[str, Any]]:
+        found = [json.loads(self._order.read_text(encoding="utf-8"))] if self._order.is_file() else []
+        pace_s = float(os.environ.get("RANKSCOPE_FAULTS_PACE_S", 0))
+        return [*found, {**_STEP, "do": "slow", "slow_s": pace_s}] if pace_s else found
 
 
 def _ordered(function: Callable[..., Any], order: dict[str, Any]) -> Callable[..., Any]:
