@@ -9,7 +9,7 @@ from sqlalchemy import Select, delete, func, select
 from sqlmodel import Session, col
 
 from rankscope.contract.errors import ServiceDown
-from rankscope.contract.jobs import JOB_OWNED, KINDS, PREDICT, JobKind, JobStatus
+from rankscope.contract.jobs import JOB_ENDED, JOB_OWNED, KINDS, PREDICT, JobKind, JobStatus
 from rankscope.contract.stored import Payload, StoredError
 from rankscope.contract.tables import Job
 from rankscope.store.leases import JOBS, Lease
@@ -58,6 +58,14 @@ def submit(session: Session, kind: JobKind, payload: Payload, *, now: float) -> 
     session.add(job)
     session.flush()
     return job
+
+
+def submit_once(session: Session, kind: JobKind, payload: Payload, *, now: float) -> Job:
+    """Returns the job with this payload that waits or runs; submits one if there is none."""
+    for job in of_kind(session, kind):
+        if job.status not in JOB_ENDED and job.payload == payload:
+            return job
+    return submit(session, kind, payload, now=now)
 
 
 def get_job(session: Session, job_id: str, kind: JobKind) -> Job | None:

@@ -220,9 +220,10 @@ def _sync(descriptor: int) -> None:
 def _submit(received: Upload, folders: Folders, engine: Engine, doorbell: Doorbell, now: float) -> Upload:
     """Starts the import. The upload names its job before a worker can take it."""
     folder = folders.upload(received.id)
+    payload = ImportPayload(upload_id=received.id).model_dump()
     with writing(engine) as session:
-        job = jobs.submit(session, IMPORT_DATA, ImportPayload(upload_id=received.id).model_dump(), now=now)
-        submitted = received.model_copy(update={"job_id": job.id})
+        job = jobs.submit(session, IMPORT_DATA, payload, now=now)
+    submitted = received.model_copy(update={"job_id": job.id})
     try:
         write_upload(folder, submitted)
     except FileNotFoundError as error:

@@ -12,7 +12,7 @@ from rankscope.api.shapes.base import RequestBody
 from rankscope.api.shapes.models import DownloadList, DownloadShape, DownloadStatus
 from rankscope.contract.downloads import DownloadPayload, DownloadResult, HubId, Revision
 from rankscope.contract.errors import NotFound
-from rankscope.contract.jobs import DOWNLOAD_MODEL, JOB_ENDED, JobStatus
+from rankscope.contract.jobs import DOWNLOAD_MODEL, JobStatus
 from rankscope.contract.tables import Job
 from rankscope.settings import Settings
 from rankscope.store import jobs, workers
@@ -53,9 +53,7 @@ def download_model(
     """Requests a download. Returns the one that waits or runs already if there is one of the same model and revision."""
     payload = DownloadPayload(hub_id=body.hub_id, revision=body.revision).model_dump()
     with writing(engine) as session:
-        earlier = jobs.of_kind(session, DOWNLOAD_MODEL)
-        job = next((one for one in earlier if one.status not in JOB_ENDED and one.payload == payload), None)
-        job = job or jobs.submit(session, DOWNLOAD_MODEL, payload, now=now)
+        job = jobs.submit_once(session, DOWNLOAD_MODEL, payload, now=now)
     doorbell.ring_for_job()
     return _shape(job, has_worker=_has_worker(engine, settings, now))
 
