@@ -31,11 +31,14 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, source: gzip.GzipFile) -> None:
         self._source = source
+        self.last = b""
+        """What was read last."""
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _MAX_HEADER_BYTES:
             raise Refused("it has a header that is too large")
-        return self._source.read(size)
+        self.last = self._source.read(size)
+        return self.last
 
     def seekable(self) -> bool:
         return True
@@ -64,6 +67,7 @@ def unpack(source: Path, working: Path) -> BackupNote:
                         raise Refused(f"it contains {path!r} twice, or in different case")
                     seen.add(folded)
                     _write(archive, member, working, path)
+            _check_end(bounded.last)
             while packed.read(_COPY_BYTES):  # gzip checks its checksum only at the end
                 pass
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, ValueError, OverflowError) as error:
@@ -71,6 +75,14 @@ def unpack(source: Path, working: Path) -> BackupNote:
     except (IsADirectoryError, FileNotFoundError) as error:
         raise Refused(line_of(error)) from error
     return _read_note(working / NOTE)
+
+
+def _check_end(block: bytes) -> None:
+    """An archive ends with a block of zeros. tarfile also takes a header that it can't read for the end of the archive."""
+    if len(block) < tarfile.BLOCKSIZE:
+        raise Refused("it is truncated")
+    if any(block):
+        raise Refused("it has a damaged header")
 
 
 def _what_is_wrong(error: Exception) -> str:
