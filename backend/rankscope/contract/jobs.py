@@ -1,6 +1,6 @@
 """Background jobs: their states and kinds.
 
-A new kind is an entry of `LANES` and a module of the same name in the worker's `child/jobs`.
+A new kind is an entry of a lane and a module of the same name in the worker's `child/jobs`.
 """
 
 from dataclasses import dataclass
@@ -56,9 +56,10 @@ DOWNLOAD_MODEL = JobKind(
     wait_s=24 * 3600.0,
     kept_s=24 * 3600.0,
 )
-LANES: tuple[dict[str, JobKind], ...] = (
-    {kind.name: kind for kind in (PREDICT, IMPORT_DATA)},
-    {DOWNLOAD_MODEL.name: DOWNLOAD_MODEL},
-)
-"""A worker runs one job of each lane at a time, so a download of hours delays no prediction."""
+SHORT: dict[str, JobKind] = {PREDICT.name: PREDICT}
+"""Jobs that someone waits for."""
+IMPORTS: dict[str, JobKind] = {IMPORT_DATA.name: IMPORT_DATA}
+DOWNLOADS: dict[str, JobKind] = {DOWNLOAD_MODEL.name: DOWNLOAD_MODEL}
+LANES = (SHORT, IMPORTS, DOWNLOADS)
+"""A worker runs one job of each lane at a time: predictions don't wait for imports, nor imports for downloads."""
 KINDS = {name: kind for lane in LANES for name, kind in lane.items()}

@@ -1,9 +1,11 @@
 """The worker's job runner without a worker around it: whatever happens to its child, the job says it."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from rankscope.catalog.imported.folders import Folders
 from rankscope.catalog.imported.uploads import read_upload
-from rankscope.contract.jobs import DOWNLOAD_MODEL, IMPORT_DATA, LANES, PREDICT, JobStatus
+from rankscope.contract.jobs import DOWNLOAD_MODEL, DOWNLOADS, IMPORT_DATA, LANES, PREDICT, JobStatus
 from rankscope.contract.stored import Payload
 from rankscope.contract.tables import Job
 from rankscope.embedded import free_port
@@ -94,13 +96,46 @@ def test_a_download_runs_in_its_own_lane(host: Host, submit: Callable[..., str],
         settings = host.settings.model_copy(update={"hub_endpoint": hub.url, "low_disk": 0})
         with writing(host.engine) as session:
             job_id = jobs.submit(session, DOWNLOAD_MODEL, {"hub_id": "team/tiny"}, now=time.time()).id
-        assert JobRunner(replace(host, settings=settings), LANES[1]).run_next()
+        assert JobRunner(replace(host, settings=settings), DOWNLOADS).run_next()
     with reading(host.engine) as session:
         job = jobs.get_job(session, job_id, DOWNLOAD_MODEL)
         assert job is not None
         assert job.status == JobStatus.done, job.error
     assert (settings.models_dir / "team--tiny" / "config.json").is_file()
     assert read_job(host, waiting).status == JobStatus.queued
+
+
+def test_a_prediction_does_not_wait_for_an_import(
+    host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The import reads a pipe that nobody writes to, so it ends only with the worker."""
+    (tmp_path / "peft.py").write_text("raise RuntimeError('short')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    upload_id = put_upload(host.settings.data_dir, "a.csv", b"", "a-1234")
+    source = Folders(host.settings.data_dir).upload(upload_id) / "source"
+    source.unlink()
+    os.mkfifo(source)
+
+    def status(job_id: str) -> str:
+        with reading(host.engine) as session:
+            return session.get_one(Job, job_id).status
+
+    with writing(host.engine) as session:
+        import_id = jobs.submit(session, IMPORT_DATA, {"upload_id": upload_id}, now=time.time()).id
+    runners = [JobRunner(host, kinds) for kinds in LANES]
+    try:
+        for runner in runners:
+            runner.start()
+        wait_for("the import to run", lambda: status(import_id) == JobStatus.running)
+        predictions = [submit(), submit()]
+        for job_id in predictions:
+            wait_for("the prediction", partial(lambda one: status(one) == JobStatus.failed, job_id), deadline_s=120)
+        assert status(import_id) == JobStatus.running
+    finally:
+        host.stop()
+        for runner in runners:
+            runner.stop()
+    assert status(import_id) == JobStatus.queued, "another worker imports it"
 
 
 @pytest.mark.parametrize("content", [b"text,label\na film,1\nbroken\n", b"text,label\nbroken\n"])

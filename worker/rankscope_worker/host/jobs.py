@@ -1,4 +1,4 @@
-"""Jobs: runs background jobs one at a time, outside the slots. Never imports torch.
+"""Jobs: runs background jobs of one lane, one at a time, outside the slots. Never imports torch.
 
 A thread looks for jobs, independently of the Celery worker for trainings, which consumes nothing while its slots are full,
 possibly for hours. A child process does the work on the CPU, so it doesn't use the GPU memory of trainings.
