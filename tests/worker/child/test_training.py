@@ -19,6 +19,7 @@ from rankscope.catalog.data.splits import Split, split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RanksEvent, RunEvent
 from rankscope.contract.metrics import is_machine_metric
+from rankscope.contract.results import RESULTS_FILE
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
@@ -235,7 +236,7 @@ def test_the_baselines_resume_exactly_too(data_dir: Path, plan: Plan, tmp_path: 
     assert (second.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
-def test_a_run_that_was_killed_after_its_last_checkpoint_only_exports(
+def test_a_run_that_was_killed_after_its_last_checkpoint_only_writes_its_results(
     whole: Life, data_dir: Path, plan: Plan, tmp_path: Path
 ) -> None:
     Life(data_dir, plan().config, tmp_path, 1)
@@ -245,6 +246,8 @@ def test_a_run_that_was_killed_after_its_last_checkpoint_only_exports(
     name = "adapter/adapter_model.safetensors"
     assert (second.folder / name).read_bytes() == (whole.folder / name).read_bytes()
     assert second.of("artifact")[0].kept_parameters == whole.of("artifact")[0].kept_parameters
+    assert [event.phase for event in second.of("phase")] == ["loading", "tokenizing", "evaluating", "exporting"]
+    assert (second.folder / RESULTS_FILE).read_text() == (whole.folder / RESULTS_FILE).read_text()
 
 
 def test_the_adapter_gives_the_trained_models_logits(whole: Life, plan: Plan) -> None:

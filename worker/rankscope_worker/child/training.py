@@ -170,7 +170,10 @@ def run_training(
         with HardwareSampler(record, lambda: trainer.state.global_step, hardware_every_s):
             trainer.train(resume_from_checkpoint=str(resume_from.path) if resume_from else None)
     else:
+        # The checkpoint's evaluation is recorded, but its outputs are lost.
         method.load_state(str(resume_from.path) if resume_from else "")
+        reporter.enter(Phase.evaluating)
+        trainer.predict(rows.evaluation)
     step = max(trainer.state.global_step, start_step)
     shutil.rmtree(_working_folder(folder), ignore_errors=True)
     if reporter.diverged_at is not None:

@@ -60,6 +60,9 @@ def test_a_stopped_run_resumes_exactly(tmp_path: Path) -> None:
     assert first.outcome == Outcome("stopped", 4, is_saved=True)
     second = Life(tmp_path, config, tmp_path / "run", attempt=2)
     assert first.metrics() | second.metrics() == whole.metrics()
+    third = Life(tmp_path, config, tmp_path / "run", attempt=3)  # as if the second was killed before its results
+    assert third.metrics() == {}
+    assert (third.folder / RESULTS_FILE).read_text() == (whole.folder / RESULTS_FILE).read_text()
 
 
 def test_truncated_targets_are_reported(tmp_path: Path) -> None:
