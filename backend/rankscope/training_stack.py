@@ -7,7 +7,7 @@ from rankscope.contract.errors import StartupError
 
 def check_training_stack() -> None:
     """Raises StartupError unless the packages that training needs are installed."""
-    for package in ("torch", "transformers", "peft", "datasets", "accelerate", "safetensors"):
+    for package in ("torch", "transformers", "peft", "accelerate", "safetensors"):
         if importlib.util.find_spec(package) is None:
             raise StartupError(
                 f"The training stack is missing (no package {package!r}). Install it with `pip install 'rankscope[worker]'`, "

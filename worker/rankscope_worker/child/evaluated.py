@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from datasets import Dataset
 from transformers import EvalPrediction, PreTrainedTokenizerBase
 
 from rankscope.catalog.data.entry import Row
@@ -20,13 +19,14 @@ from rankscope.contract.results import (
     RowResult,
     StoredRow,
 )
+from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.tasks import Evaluation, TrainedTask
 
 
 @dataclass
 class Evaluated:
     task: TrainedTask
-    encoded: Dataset
+    encoded: EncodedRows
     rows: Sequence[Row]
     tokenizer: PreTrainedTokenizerBase
     labels: Sequence[str] = ()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _QUANTISATION = "bitsandbytes"
+_NEVER_NEEDED = "datasets"
 
 
 @contextmanager
@@ -15,11 +16,13 @@ def fast_imports(*, with_quantisation: bool = True) -> Iterator[None]:
     Importing torch, transformers and PEFT makes millions of objects that live as long as the process. Searching them for
     garbage, again and again while they are made, is wasted.
 
-    `with_quantisation=False` hides bitsandbytes from this process. PEFT imports it wherever it is installed, which takes a
-    fifth of all imports, and only quantised weights need it.
+    transformers and PEFT also import optional libraries wherever these are installed; those that the run doesn't need are
+    hidden from this process. bitsandbytes takes a fifth of all imports, and only quantised weights need it
+    (`with_quantisation`). datasets, which brings pandas, takes a tenth, and RankScope reads data in its own way.
     """
-    if not with_quantisation and _QUANTISATION not in sys.modules:
-        sys.modules[_QUANTISATION] = None  # type: ignore[assignment]  # Python's own mark of a module that can't be imported
+    for name in (_NEVER_NEEDED, *([] if with_quantisation else [_QUANTISATION])):
+        if name not in sys.modules:
+            sys.modules[name] = None  # type: ignore[assignment]  # Python's own mark of a module that can't be imported
     gc.disable()
     try:
         yield

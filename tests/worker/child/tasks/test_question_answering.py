@@ -119,7 +119,10 @@ def test_each_word_of_a_long_context_is_in_a_window_and_labels_mark_the_answer(t
 def test_a_model_that_is_sure_of_the_right_tokens_scores_one(tmp_path: Path) -> None:
     found, asked, tokens, tokenizer = encoded(tmp_path, LONG, max_length=24)
     rows = tokens.evaluation
-    start, end = (torch.nn.functional.one_hot(torch.tensor(rows[name]), 24).numpy() * 9.0 for name in asked.label_names)
+    start, end = (
+        torch.nn.functional.one_hot(torch.tensor([row[name] for row in rows]), 24).numpy() * 9.0
+        for name in asked.label_names
+    )
     scores = asked.metrics(Evaluation((start, end), None, rows, found.evaluation, tokenizer))
     assert scores == {"exact_match": 1.0, "f1": 1.0}
     results = list(asked.results(Evaluation((start, end), None, rows, found.evaluation, tokenizer)))

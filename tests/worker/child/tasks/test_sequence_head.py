@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets import Dataset
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
 from transformers import BertTokenizer
@@ -20,6 +19,7 @@ from rankscope.contract.tasks.multi_label import MultiLabelClassification
 from rankscope.contract.tasks.regression import Regression
 from rankscope.exports.results import read_results
 from rankscope.settings import Settings
+from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.tasks import Evaluation, trained_task
 from tests.task_runs import TaskRun
 from tests.tiny import FILLER, WORDS
@@ -29,9 +29,7 @@ GOOD, BAD = WORDS["fresh"], WORDS["rotten"]
 
 
 def evaluation(outputs: Any, targets: Any) -> Evaluation:
-    return Evaluation(
-        np.asarray(outputs), np.asarray(targets), Dataset.from_dict({}), [], BertTokenizer(vocab={"a": 0})
-    )
+    return Evaluation(np.asarray(outputs), np.asarray(targets), EncodedRows(()), [], BertTokenizer(vocab={"a": 0}))
 
 
 def test_pairs_are_classified_and_tried(data_dir: Path) -> None:

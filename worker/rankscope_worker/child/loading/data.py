@@ -1,18 +1,18 @@
 """Converts rows of text to token ids."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from datasets import Dataset, disable_progress_bars
-
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
+from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.file_errors import UnusableModel
 
 _UNKNOWN_WARNED = 0.1
 _UNKNOWN_REFUSED = 0.5
+_ROWS_AT_ONCE = 1000
 
 
 class Notice(NamedTuple):
@@ -25,8 +25,8 @@ class Notice(NamedTuple):
 
 @dataclass(frozen=True)
 class TokenizedSplit:
-    train: Dataset
-    evaluation: Dataset
+    train: EncodedRows
+    evaluation: EncodedRows
     notices: list[Notice]
 
 
@@ -52,27 +52,16 @@ def tokenized(
     Truncated to `max_length` or the model's limit, and not padded: a collator pads each batch to its longest row.
     A row may give several encoded ones. Raises UnusableText or UnusableModel, naming the row.
     """
-    disable_progress_bars()
     counts = Counts()
-
     used = [*split.text_columns, *([split.target_column] if split.target_column is not None else [])]
 
-    def make(rows: Sequence[Row], side: str) -> Dataset:
-        columns: dict[str, list[str]] = {name: [row[name] for row in rows] for name in used}
-
-        def encode_some(batch: Mapping[str, list[str]], indices: list[int]) -> dict[str, Any]:
-            some = [
-                dict(zip(used, values, strict=True)) for values in zip(*(batch[name] for name in used), strict=True)
-            ]
+    def make(rows: Sequence[Row], side: str) -> EncodedRows:
+        def encode_some(start: int) -> dict[str, Any]:
+            some = [{name: row[name] for name in used} for row in rows[start : start + _ROWS_AT_ONCE]]
+            indices = list(range(start, start + len(some)))
             return encode(Batch(some, indices, lambda row: _row_name(split, side, indices[row])), counts)
 
-        return Dataset.from_dict(columns).map(
-            encode_some,
-            batched=True,
-            with_indices=True,
-            remove_columns=used,
-            new_fingerprint=side,  # otherwise the function is pickled to compute one
-        )
+        return EncodedRows(encode_some(start) for start in range(0, len(rows), _ROWS_AT_ONCE))
 
     train, evaluation = make(split.train, "training"), make(split.evaluation, "evaluation")
     _check_unknown(counts)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from torch import Tensor, nn
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -28,6 +27,7 @@ from rankscope_worker.child.answers.generation import Decoding, generate
 from rankscope_worker.child.answers.prompts import ChatTemplate, PlainTemplate, Template, Tokens, whole_text
 from rankscope_worker.child.answers.token_scores import IGNORED, perplexity_and_accuracy, token_scores
 from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, tokenized
+from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import Head
 from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
@@ -225,7 +225,9 @@ def _room(wanted: int, prompts: Sequence[Sequence[int]], limit: int | None) -> i
     return wanted if limit is None else max(1, min(wanted, limit - max(map(len, prompts), default=0)))
 
 
-def _with_answers(side: Dataset, lengths: Sequence[tuple[int, int, int]], max_length: int, name: str) -> Dataset:
+def _with_answers(
+    side: EncodedRows, lengths: Sequence[tuple[int, int, int]], max_length: int, name: str
+) -> EncodedRows:
     """Returns the rows of which at least one token of an answer is within `max_length`."""
     kept = [row for row, (_, begin, end) in enumerate(lengths) if begin < min(end, max_length)]
     if not kept:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from datasets import Dataset
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
@@ -13,6 +12,7 @@ from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess
 from rankscope.contract.results import RowResult
 from rankscope_worker.child.loading.data import TokenizedSplit
+from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import Head
 
@@ -29,7 +29,7 @@ class Evaluation:
     """The model's outputs as `kept_outputs` returned them, as one array or a tuple of arrays, padded with -100."""
     targets: Any
     """The encoded columns that `label_names` names, padded with -100; None if the rows have none."""
-    encoded: Dataset
+    encoded: EncodedRows
     """The rows as `encode` returned them, in the order of the outputs, with all their columns."""
     rows: Sequence[Row]
     """The rows of the data set."""

@@ -59,7 +59,7 @@ class TextToText(TrainedTask):
 
         rows = tokenized(split, encoder, max_length, encode)
         chosen = split.evaluation[: self._options.generated_rows]
-        self._sources = rows.evaluation[: len(chosen)]["input_ids"]
+        self._sources = [rows.evaluation[index]["input_ids"] for index in range(len(chosen))]
         self._targets = [row[str(split.target_column)] for row in chosen]
         self._texts = [{column: row[column] for column in split.text_columns} for row in chosen]
         notices = [*rows.notices, *self._cut_notice(cut, len(split.train) + len(split.evaluation), encoder)]
