@@ -320,6 +320,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/{model_id}/modules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Modules
+         * @description The linear layers of a model, read from the headers of its weight files: those in numbered blocks, then the others.
+         */
+        get: operations["list_modules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/presets": {
         parameters: {
             query?: never;
@@ -2673,6 +2693,11 @@ export interface components {
              * @description The name in the form.
              */
             title: string;
+            /**
+             * Trains Scales
+             * @description Whether a component has a trained scale, so that it has out + in + 1 parameters, not out + in.
+             */
+            trains_scales: boolean;
         };
         /**
          * MethodSwitch
@@ -2981,6 +3006,44 @@ export interface components {
              */
             shapes: string[];
         };
+        /** ModuleList */
+        ModuleList: {
+            /** Items */
+            items: components["schemas"]["ModuleShape"][];
+        };
+        /**
+         * ModuleShape
+         * @description A linear layer of a model.
+         */
+        ModuleShape: {
+            /** In Features */
+            in_features: number;
+            /**
+             * Kind
+             * @description What it is in its block.
+             * @example attention.query
+             */
+            kind: string;
+            /**
+             * Layer
+             * @description Number of its block; null outside the blocks. Those are adapted only if target_modules names them.
+             */
+            layer: number | null;
+            /**
+             * Name
+             * @description Names this layer alone in target_modules, whatever the task's head is.
+             * @example encoder.layer.0.attention.self.query
+             */
+            name: string;
+            /** Out Features */
+            out_features: number;
+            /**
+             * Stack
+             * @description `encoder` or `decoder` if the name says so; otherwise empty.
+             * @example encoder
+             */
+            stack: string;
+        };
         /**
          * ModulesEvent
          * @description The adapted modules, in the order of the forward pass, which rank records refer to. Once per attempt.
@@ -3099,6 +3162,11 @@ export interface components {
             data: components["schemas"]["DataPlan"];
             /** Eval Rows */
             eval_rows: number;
+            /**
+             * Initial Rank
+             * @description Rank of every module at the start, or their mean if it is assigned before training; 0 if modules have none, or own ones.
+             */
+            initial_rank: number;
             /**
              * Is Estimate
              * @description Whether n_modules and trained_parameters may differ in the run, because the model's files don't determine them.
@@ -5602,6 +5670,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_modules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModuleList"];
+                };
             };
             /** @description What went wrong, and what to do */
             default: {

@@ -30,6 +30,7 @@ export type MethodInfo = Shapes["MethodShape"];
 export type MetricInfo = Shapes["TaskShape"]["metrics"][number];
 export type Preset = Shapes["PresetShape"];
 export type ModelInfo = Shapes["ModelShape"];
+export type ModelModule = Shapes["ModuleShape"];
 export type ModelDownload = Shapes["DownloadShape"];
 export type DatasetInfo = Shapes["DatasetShape"];
 export type DatasetDetail = Shapes["DatasetDetail"];

@@ -23,6 +23,8 @@ class MethodShape(Shape):
     """Whether components are pruned during training, so that there is a ledger."""
     budget_field: str | None
     """The option with the mean rank at the end; null if there isn't one."""
+    trains_scales: bool
+    """Whether a component has a trained scale, so that it has out + in + 1 parameters, not out + in."""
     can_be_steered: bool
     fork_fields: list[str]
     """Options that a fork may change."""
@@ -44,6 +46,7 @@ class MethodShape(Shape):
             rank_note=kind.rank_note,
             prunes=kind.prunes(),
             budget_field=kind.budget_field,
+            trains_scales=kind.trains_scales,
             can_be_steered=kind.can_be_steered,
             fork_fields=sorted(kind.fork_fields),
             fork_fields_after_pruning=sorted(kind.fork_fields_after_pruning),

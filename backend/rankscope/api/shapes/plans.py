@@ -69,6 +69,8 @@ class Plan(Shape):
     train_rows: int
     eval_rows: int
     n_modules: int
+    initial_rank: int
+    """Rank of every module at the start, or their mean if it is assigned before training; 0 if modules have none, or own ones."""
     trained_parameters: int
     """Adapter and head (full: everything) at the start."""
     kept_parameters: int

@@ -136,6 +136,7 @@ def plan_shape(plan: RunPlan) -> Plan:
         train_rows=plan.train_rows,
         eval_rows=plan.eval_rows,
         n_modules=plan.n_modules,
+        initial_rank=plan.config.method.start_rank,
         trained_parameters=plan.trained_parameters,
         kept_parameters=plan.kept_parameters,
         is_estimate=plan.is_estimate,

@@ -17,7 +17,7 @@ TargetModules = Annotated[
         title="Target modules",
         description="Names (or dotted name ends) of the linear layers to adapt, for example query, value. "
         "Empty: all linear layers in the model's blocks.",
-        json_schema_extra=advanced(),
+        json_schema_extra={"x-options": "modules"},
     ),
 ]
 LoraAlpha = Annotated[

@@ -28,6 +28,7 @@ export const methodCalled = (name: string, methods: readonly MethodInfo[]): Meth
     rank_note: "",
     prunes: false,
     budget_field: null,
+    trains_scales: false,
     can_be_steered: false,
     fork_fields: [],
     fork_fields_after_pruning: [],

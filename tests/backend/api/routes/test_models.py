@@ -10,6 +10,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 from rankscope.store.database.engine import writing
 from tests.backend.conftest import Server, config_with, make_tiny_model
+from tests.model_folders import HIDDEN, SHAPES, make_folder
 
 Launch = Callable[..., str]
 
@@ -119,3 +120,24 @@ def test_a_name_that_no_hub_has_is_refused_by_field(api: httpx.Client, body: dic
     answer = api.post("/api/v1/model-downloads", json=body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == ("revision" if "revision" in body else "hub_id")
+
+
+def test_every_linear_layer_is_listed_with_a_name_that_target_modules_takes(server: Server, api: httpx.Client) -> None:
+    make_folder(server.settings.models_dir / "layers", shapes=SHAPES | {"pooler.dense.weight": (HIDDEN, HIDDEN)})
+    items: list[dict[str, Any]] = api.get(f"{path_of('local:layers')}/modules").raise_for_status().json()["items"]
+    assert [(item["name"], item["stack"], item["layer"], item["kind"]) for item in items] == [
+        ("encoder.layer.0.attention.self.query", "encoder", 0, "attention.query"),
+        ("encoder.layer.0.attention.self.value", "encoder", 0, "attention.value"),
+        ("encoder.layer.0.intermediate.dense", "encoder", 0, "intermediate"),
+        ("pooler.dense", "", None, "pooler.dense"),
+    ]
+    for item in items:
+        method = {"name": "lora", "rank": 3, "target_modules": [item["name"]]}
+        config = config_with(**{"model.id": "local:layers"}) | {"method": method}
+        plan = api.post("/api/v1/runs/validate", json={"config": config}).raise_for_status().json()["plan"]
+        assert (plan["n_modules"], plan["initial_rank"]) == (1, 3)
+        head = 2 * HIDDEN + 2
+        assert plan["trained_parameters"] == head + 3 * (item["out_features"] + item["in_features"])
+    missing = api.get(f"{path_of('local:nope')}/modules")
+    assert missing.status_code == 404
+    assert missing.json()["next_step"]

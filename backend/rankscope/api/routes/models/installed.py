@@ -8,7 +8,9 @@ from fastapi import APIRouter, Path
 from rankscope.api.deps import CatalogDep, EngineDep, SettingsDep
 from rankscope.api.guard.access import needs
 from rankscope.api.shapes.models import ModelList, model_shape
+from rankscope.api.shapes.modules import ModuleList, module_list
 from rankscope.catalog import ModelEntry
+from rankscope.contract.errors import NotFound, UnknownName
 from rankscope.store.database.engine import reading
 from rankscope.store.model_use import model_use, why_in_use
 
@@ -34,6 +36,16 @@ def list_models(catalog: CatalogDep, engine: EngineDep, settings: SettingsDep) -
 def _is_in(entry: ModelEntry, models_dir: FilePath) -> bool:
     """Whether it is a folder of the models folder, or a link in it."""
     return entry.folder.parent == models_dir and (entry.folder.is_dir() or entry.folder.is_symlink())
+
+
+@router.get("/{model_id}/modules")
+@needs("read")
+def list_modules(model_id: ModelId, catalog: CatalogDep) -> ModuleList:
+    """The linear layers of a model, read from the headers of its weight files: those in numbered blocks, then the others."""
+    try:
+        return module_list(catalog.model(model_id, field="model_id"))
+    except UnknownName as error:
+        raise NotFound(f"There is no model {model_id!r}.", error.next_step) from error
 
 
 @router.delete("/{model_id}", status_code=204)
