@@ -20,6 +20,7 @@ import type { FormSection } from "./form/schema";
 import { withLikelyTask, withMetricsOf, withTask } from "./form/task";
 import { MethodChanges } from "./method/MethodChanges";
 import { useMethodSwitch } from "./method/use-method-switch";
+import { ModuleField } from "./modules/ModuleField";
 import { PresetCards } from "./PresetCards";
 import { DataPreview } from "./plan/DataPreview";
 import { PlanPanel } from "./plan/PlanPanel";
@@ -72,6 +73,7 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
   const tasks = useQuery(tasksQuery).data;
   const task = valueAt(draft, "task.name");
   const shownSections = withMetricsOf(sections, tasks?.find((one) => one.name === task)?.best_by, draft);
+  const chosenMethod = useMethod(String(valueAt(checked, "method.name")));
   const navigate = useNavigate();
   const isChecking = plan.isFetching || checked !== draft;
   const method = useMethodSwitch(
@@ -157,6 +159,16 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                       ? method.choose(value)
                       : onDraft(withTask(draft, section, value))
                   }
+                  inputs={{
+                    modules: (props) => (
+                      <ModuleField
+                        {...props}
+                        model={String(valueAt(draft, "model.id") ?? "")}
+                        rank={plan.data?.initial_rank || null}
+                        hasScales={chosenMethod.trains_scales}
+                      />
+                    ),
+                  }}
                   switching={method.isBusy ? "method" : null}
                   afterChoice={{
                     method: method.notice ? (
@@ -213,7 +225,7 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
               isBusy={launch.isPending}
               onLaunch={() => launch.mutate()}
               action={edited ? "Save changes" : "Launch run"}
-              withoutBudget={useMethod(String(valueAt(checked, "method.name"))).rank_note}
+              withoutBudget={chosenMethod.rank_note}
             />
             {dataset && !dataset.problem ? <DataPreview dataset={dataset} /> : null}
             {origin && !isSameConfig(origin, draft) ? (

@@ -22,7 +22,7 @@ export interface Option {
 /** Unmount a closed list of options; otherwise a label would name two elements, the input and its hidden list. */
 export const closedOptions = { keepMounted: false };
 
-interface FieldInputProps {
+export interface FieldInputProps {
   field: FormField;
   value: unknown;
   onChange: (value: unknown) => void;

@@ -1,10 +1,10 @@
 import { Button, Collapse, Group, Loader, Select, SimpleGrid, Stack, Text } from "@mantine/core";
 import { IconChevronRight } from "@tabler/icons-react";
-import { type ReactNode, useState } from "react";
+import { Fragment, type ReactNode, useState } from "react";
 import { valueAt, withValue } from "@/api/config";
 import type { ConfigDraft } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
-import { closedOptions, FieldInput, type Option } from "./FieldInput";
+import { closedOptions, FieldInput, type FieldInputProps, type Option } from "./FieldInput";
 import type { FormField, FormSection } from "./schema";
 
 export interface SchemaFormProps {
@@ -21,6 +21,8 @@ export interface SchemaFormProps {
   switching: string | null;
   /** Shown below the choice of the section with this path. */
   afterChoice: Record<string, ReactNode>;
+  /** Inputs of fields whose choices come from these sources, instead of a list. */
+  inputs?: Record<string, (props: FieldInputProps) => ReactNode>;
 }
 
 /** A form generated from a JSON Schema: a card per object, a select for a union, advanced fields collapsed. */
@@ -123,21 +125,25 @@ function Fields({
   errors,
   optionsOf,
   origin,
+  inputs,
 }: SchemaFormProps & { fields: FormField[] }) {
   return (
     <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="md" verticalSpacing="sm">
       {fields.map((field) => {
         const value = valueAt(draft, field.path);
-        return (
-          <FieldInput
-            key={field.path}
-            field={field}
-            value={value}
-            onChange={(next) => onDraft(withValue(draft, field.path, next))}
-            error={errors[field.path]}
-            options={optionsOf(field)}
-            isChanged={origin !== null && !isSame(value, valueAt(origin, field.path))}
-          />
+        const props: FieldInputProps = {
+          field,
+          value,
+          onChange: (next) => onDraft(withValue(draft, field.path, next)),
+          error: errors[field.path],
+          options: optionsOf(field),
+          isChanged: origin !== null && !isSame(value, valueAt(origin, field.path)),
+        };
+        const drawn = inputs?.[field.optionsFrom ?? ""]?.(props);
+        return drawn ? (
+          <Fragment key={field.path}>{drawn}</Fragment>
+        ) : (
+          <FieldInput key={field.path} {...props} />
         );
       })}
     </SimpleGrid>

@@ -28,8 +28,7 @@ export function optionsFor(
     case "columns":
       return plain(datasetOf(datasets, draft)?.columns);
     default:
-      if (!field.path.endsWith("target_modules")) return undefined;
-      return plain(models?.find((model) => model.id === valueAt(draft, "model.id"))?.module_kinds);
+      return undefined;
   }
 }
 
