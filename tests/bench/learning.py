@@ -25,7 +25,7 @@ from dynamic_rank import Snapshot, create_method, make_trainer_class
 from rankscope.catalog import Catalog
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split, split
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
 from rankscope_worker.child.evaluated import Evaluated

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.data.splits import SplitCounts, split, what_changed
-from rankscope.contract.config import DataConfig, RunConfig
+from rankscope.catalog.changed_inputs import what_changed
+from rankscope.catalog.data.splits import SplitCounts, split
+from rankscope.contract.config import RunConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.stored import Environment
 from rankscope.contract.tasks import DEFAULT_TASK

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rankscope.catalog import Catalog, DatasetEntry
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput, UnknownName
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rankscope.catalog import Catalog, DatasetEntry
 from rankscope.catalog.data.splits import SplitCounts, split
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings

@@ -8,7 +8,7 @@ import pytest
 
 from rankscope.catalog import Catalog, DatasetEntry
 from rankscope.catalog.data.splits import count_split, split
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.tasks import DEFAULT_TASK, Task, TextClassification
 from rankscope.contract.tasks.targets import AsText, BadTarget, NoTargets, Targets, text_or_json

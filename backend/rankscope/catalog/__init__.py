@@ -16,7 +16,7 @@ from rankscope.catalog.imported.sets import ImportedSets
 from rankscope.catalog.models.entry import ModelEntry
 from rankscope.catalog.models.layers import LinearModule
 from rankscope.catalog.models.models import Models
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.tasks import Task
 from rankscope.settings import Settings
 

@@ -1,5 +1,6 @@
 """Checks that a run's model and data set are still those that it was launched with."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from rankscope.catalog import Catalog, DatasetEntry, ModelEntry
@@ -38,6 +39,25 @@ def check_before_queueing(catalog: Catalog, config: RunConfig, environment: Envi
         return
 
 
+def what_changed(before: Environment, labels: Sequence[str], train_rows: int, eval_rows: int) -> str | None:
+    """Returns how a data set's classes and rows differ from those at the run's launch, as a sentence; None if they don't.
+
+    `before` is the run's environment. The same bytes can give another result: earlier versions counted an empty label as
+    a class.
+    """
+    names = before.get("labels")
+    if names is not None and list(names) != list(labels):
+        return f"The run was launched with the classes {_listed(names)}, but the data set now has {_listed(labels)}."
+    sides = (
+        (before.get("train_rows", train_rows), train_rows, "training"),
+        (before.get("eval_rows", eval_rows), eval_rows, "evaluation"),
+    )
+    for then, now, side in sides:
+        if then != now:
+            return f"The run was launched with {then:,} {side} rows, but the data set now has {now:,}."
+    return None
+
+
 def _changed(
     reason: Literal["model_changed", "data_changed"], what: str, name: str, before: str, now: str
 ) -> InputsChanged:
@@ -52,3 +72,8 @@ def _changed(
 def _short(fingerprint: str) -> str:
     version, colon, digest = fingerprint.rpartition(":")
     return f"{version}{colon}{digest[:12]}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(repr(str(name)[:60]) for name in names[:8]) + more

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationInfo, model_validator
 
+from rankscope.contract.data.config import LARGEST, DataConfig
 from rankscope.contract.methods import METHODS, MethodConfig
 from rankscope.contract.metrics import Metric
 from rankscope.contract.parts import STORED, Part, advanced, is_stored, refuse
@@ -16,10 +17,7 @@ from rankscope.contract.tasks import DEFAULT_TASK, TASKS, TaskConfig, in_todays_
 
 MAX_STEPS = 10_000_000
 """Optimizer steps of a run."""
-LARGEST = 2**53 - 1
-"""Limit of integers that have no other limit: JavaScript can't represent larger ones exactly."""
 MAX_STEERING = 1000
-ColumnName = Annotated[str, Field(max_length=500)]
 
 
 class ModelConfig(Part):
@@ -30,56 +28,6 @@ class ModelConfig(Part):
         min_length=1,
         max_length=200,
         json_schema_extra={"x-options": "models"},
-    )
-
-
-class DataConfig(Part):
-    id: str = Field(
-        title="Data set",
-        description="An installed data set, or a file in datasets/ of the data folder.",
-        examples=["rotten-tomatoes"],
-        min_length=1,
-        max_length=200,
-        json_schema_extra={"x-options": "datasets"},
-    )
-    group_column: ColumnName | None = Field(
-        default=None,
-        title="Split by",
-        description="Rows with the same value in this column are never split between training and evaluation, "
-        "for example all reviews of one film. Empty: the data set's default.",
-        json_schema_extra={"x-options": "columns", **advanced()},
-    )
-    eval_fraction: float = Field(
-        default=0.1,
-        gt=0,
-        le=0.5,
-        title="Evaluation share",
-        description="Share of the rows used for evaluation.",
-        json_schema_extra=advanced(),
-    )
-    split_seed: int = Field(
-        default=0,
-        ge=0,
-        le=LARGEST,
-        title="Split seed",
-        description="Runs are comparable only with the same split, so it has a seed separate from the training seed.",
-        json_schema_extra=advanced(),
-    )
-    max_train_rows: int | None = Field(
-        default=None,
-        ge=8,
-        le=LARGEST,
-        title="Train on at most",
-        description="Use only this many training rows. Empty: all.",
-        json_schema_extra={"x-unit": "rows", **advanced()},
-    )
-    max_eval_rows: int | None = Field(
-        default=None,
-        ge=4,
-        le=LARGEST,
-        title="Evaluate on at most",
-        description="Use only this many evaluation rows. Empty: all.",
-        json_schema_extra={"x-unit": "rows", **advanced()},
     )
 
 

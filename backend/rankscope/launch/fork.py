@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.data.splits import what_changed
+from rankscope.catalog.changed_inputs import what_changed
 from rankscope.contract.config import RunConfig, stored_steering
 from rankscope.contract.errors import BadInput, FieldProblem, NotFound
 from rankscope.contract.manifest import MANIFEST, Manifest

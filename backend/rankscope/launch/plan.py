@@ -14,6 +14,7 @@ from rankscope.catalog.data.splits import SplitCounts
 from rankscope.contract.config import MAX_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.stored import Environment
+from rankscope.launch.plan_data import resolved_data, split_warnings
 from rankscope.launch.plan_options import option_problems, option_warnings
 
 MAX_CONFIG_BYTES = 100_000
@@ -264,7 +265,7 @@ def _resolve(
         max_length = min(max_length, context_length)
     return config.model_copy(
         update={
-            "data": config.data.model_copy(update={"id": dataset.id, "group_column": parts.group_column}),
+            "data": resolved_data(config.data, dataset, parts),
             "task": config.task.with_columns(parts.text_columns, parts.target_column),
             "method": config.method.resolved(),
             "training": config.training.model_copy(
@@ -287,7 +288,7 @@ def _model_warnings(config: RunConfig, model: ModelEntry) -> list[str]:
 
 
 def _warnings(config: RunConfig, parts: SplitCounts, total_steps: int) -> list[str]:
-    warnings = list(parts.warnings)
+    warnings = [*parts.warnings, *split_warnings(config.data, parts)]
     training = config.training
     rows_a_step = training.batch_size * training.gradient_accumulation
     if rows_a_step > parts.train_rows:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rankscope.catalog import Catalog, ModelEntry
-from rankscope.catalog.changed_inputs import check_dataset, check_model
-from rankscope.catalog.data.splits import Split, split, what_changed
+from rankscope.catalog.changed_inputs import check_dataset, check_model, what_changed
+from rankscope.catalog.data.splits import Split, split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InputsChanged
 from rankscope.contract.stored import Environment

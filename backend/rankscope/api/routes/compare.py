@@ -11,7 +11,6 @@ from rankscope.api.shapes.runs import Comparison, ConfigDifference
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.tables import Run
-from rankscope.contract.tasks import in_todays_form
 from rankscope.launch.changes import flat
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
@@ -37,7 +36,7 @@ def compare_runs(
     kept = {_kept(run) for run in found}
     return Comparison(
         runs=rows,
-        differences=differences([in_todays_form(run.config) for run in found]),
+        differences=differences([RunConfig.stored(run.config).model_dump(mode="json") for run in found]),
         equal_budget=len(kept) == 1 and None not in kept,
     )
 

@@ -86,6 +86,8 @@ class DatasetShape(Shape):
     target_column: str | None
     """The default target column; null if you have to choose it."""
     group_column: str | None
+    split_column: str | None
+    """The column in which the data set names its own split, with values such as train and validation."""
     likely_task: str
     """The task that its columns are most likely for."""
     rows: int | None

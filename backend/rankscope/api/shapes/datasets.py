@@ -79,6 +79,7 @@ def dataset_shape(entry: DatasetEntry) -> DatasetShape:
         text_columns=list(entry.text_columns),
         target_column=entry.target_column,
         group_column=entry.group_column,
+        split_column=entry.split_column,
         likely_task=likely_task(entry.columns, [label for label, _ in entry.classes]),
         rows=entry.rows,
         size_bytes=entry.size_bytes,

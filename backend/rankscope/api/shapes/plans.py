@@ -1,8 +1,12 @@
 """What the API returns about a draft of a run."""
 
+from dataclasses import asdict
+from typing import Literal
+
 from pydantic import Field, computed_field
 
 from rankscope.api.shapes.base import FieldProblemShape, LeftOutShape, Shape
+from rankscope.catalog.data.splits import SplitCounts
 from rankscope.contract.config import RunConfig
 
 
@@ -32,6 +36,60 @@ class ClassShape(Shape):
     eval_rows: int
 
 
+class PartShape(Shape):
+    name: str
+    rows: int
+    """All of its rows, including those that are left out for another reason."""
+    side: Literal["train", "evaluation"] | None
+    """Null: its rows are not used."""
+
+
+class GroupsShape(Shape):
+    """The number of different values of the group column on each side."""
+
+    train: int
+    evaluation: int
+    both: int
+    """On both sides, which only a split by parts can give."""
+
+
+class EqualTextShape(Shape):
+    text: str
+    """May be truncated, with "…"."""
+    train_line: int
+    eval_line: int
+
+
+class EqualTextsShape(Shape):
+    """Evaluation rows whose text is also that of a training row."""
+
+    eval_rows: int
+    texts: int
+    """Number of different texts."""
+    examples: list[EqualTextShape]
+
+
+class SplitShape(Shape):
+    """How the rows are split into training and evaluation rows."""
+
+    column: str | None
+    """The column that names the part of each row; null if a share of the rows is split off."""
+    parts: list[PartShape]
+    groups: GroupsShape | None
+    """Null without a group column."""
+    equal_texts: EqualTextsShape
+
+
+def split_shape(counts: SplitCounts) -> SplitShape:
+    parts, groups, equal = counts.parts, counts.groups, counts.equal_texts
+    return SplitShape(
+        column=parts and parts.column,
+        parts=[PartShape.model_validate(asdict(part)) for part in (parts.all if parts else ())],
+        groups=groups and GroupsShape.model_validate(asdict(groups)),
+        equal_texts=EqualTextsShape.model_validate(asdict(equal)),
+    )
+
+
 class DataPlan(Shape):
     """How a data set would be used."""
 
@@ -48,6 +106,7 @@ class DataPlan(Shape):
     n_classes: int
     """Number of all classes."""
     left_out: list[LeftOutShape]
+    split: SplitShape
     separator: str | None
     """Detected separator of a CSV file's columns; null for other formats."""
     encoding: str | None

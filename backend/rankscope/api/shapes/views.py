@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from dynamic_rank.schedule.curve import PlannedCurve
 from rankscope.api.shapes.base import LeftOutShape, PresetList, PresetShape
-from rankscope.api.shapes.plans import BudgetPoint, ClassShape, DataPlan, Plan
+from rankscope.api.shapes.plans import BudgetPoint, ClassShape, DataPlan, Plan, split_shape
 from rankscope.api.shapes.runs import AttemptShape, Headline, RunDetail, RunSummary
 from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.profiles import CLASSES_KEPT
@@ -164,6 +164,7 @@ def _data_plan(plan: RunPlan) -> DataPlan:
         ],
         n_classes=len(classes),
         left_out=left_out_shapes(use.left_out),
+        split=split_shape(use),
         separator=plan.dataset.separator,
         encoding=plan.dataset.encoding,
     )

@@ -20,6 +20,11 @@ class Columns:
     label: str | None
     group: str | None = None
 
+    def all(self, *others: str | None) -> list[str]:
+        """Returns all of them, each once."""
+        names = [*self.text, self.group, self.label, *others]
+        return list(dict.fromkeys(name for name in names if name is not None))
+
 
 def find_column(columns: Sequence[str], wanted: str) -> str | None:
     """Returns the column with this name, or None. Case and surrounding spaces are ignored if only one column fits."""

@@ -154,6 +154,7 @@ class Datasets:
             text_columns=profile.chosen.text,
             target_column=profile.chosen.label,
             group_column=profile.chosen.group,
+            split_column=profile.split_column,
             rows=profile.rows,
             classes=profile.classes,
             n_classes=profile.n_classes,

@@ -34,6 +34,8 @@ class DatasetEntry:
     text_columns: tuple[str, ...] = ()
     target_column: str | None = None
     group_column: str | None = None
+    split_column: str | None = None
+    """The column in which it names its own split."""
     rows: int | None = None
     """None for a large file that is being read for the first time."""
     classes: tuple[tuple[str, int], ...] = ()

@@ -7,8 +7,10 @@ from itertools import chain, islice
 from rankscope.catalog.data.columns import Columns, usual_columns
 from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.data.left_out import LeftOut, LeftOutCounter
+from rankscope.catalog.data.part_names import has_usual_name, own_column
 from rankscope.catalog.data.records import NotText
 from rankscope.catalog.data.tables import Table
+from rankscope.contract.data.config import MOST_PARTS
 from rankscope.contract.tasks.classes import merge_spellings, no_label
 
 CLASSES_KEPT = 50
@@ -22,6 +24,8 @@ class Profile:
     columns: tuple[str, ...]
     chosen: Columns
     """The default columns, used unless the configuration names others."""
+    split_column: str | None
+    """The column in which the table names its own split."""
     rows: int
     classes: tuple[tuple[str, int], ...]
     """The largest classes of the default label column, with their number of rows."""
@@ -50,8 +54,12 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
     counts: Counter[str] = Counter()
     left_out = LeftOutCounter()
     rows = 0
+    parts: dict[str, set[str]] = {column: set() for column in table.columns if has_usual_name(column)}
     for line, record in chain(sample, table.records):
         rows += 1
+        for column, values in parts.items():
+            if len(values) <= MOST_PARTS and (part := _text(table, record.get(column))) is not None:
+                values.add(part.strip())
         label = _text(table, record.get(chosen.label)) if chosen.label else None
         if any(_text(table, record.get(column)) is None for column in chosen.text):
             left_out.add(no_text(chosen.text), line)
@@ -67,6 +75,7 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
     return Profile(
         columns=tuple(table.columns),
         chosen=chosen,
+        split_column=own_column(parts, parts),
         rows=rows,
         classes=tuple(ranked[:CLASSES_KEPT]),
         n_classes=len(classes),

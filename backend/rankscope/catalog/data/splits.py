@@ -1,24 +1,32 @@
 """The split of a data set into training and evaluation rows: the same in server and worker while the file is unchanged."""
 
-import json
 import random
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
+from itertools import compress
 
 from rankscope.catalog.data.columns import Columns
 from rankscope.catalog.data.entry import DatasetEntry, Row
+from rankscope.catalog.data.equal_texts import (
+    EqualTexts,
+    NotedTexts,
+    chosen,
+    count_common,
+    count_different,
+    find_equal_texts,
+    is_in,
+    text_hash,
+)
 from rankscope.catalog.data.files import BrokenFile, ChangedFile
 from rankscope.catalog.data.left_out import LeftOut, LeftOutCounter
+from rankscope.catalog.data.parts import Parts, find_parts
 from rankscope.catalog.data.profiles import no_text
-from rankscope.catalog.data.records import NotText
-from rankscope.catalog.data.tables import Table
-from rankscope.catalog.data.used_columns import at, columns_of, nested, problem
-from rankscope.contract.config import DataConfig
+from rankscope.catalog.data.row_reader import RowReader, UsedRow
+from rankscope.catalog.data.used_columns import at, columns_of, problem
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput
-from rankscope.contract.stored import Environment
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks.targets import BadTarget, ClassRows, Targets
 
@@ -50,6 +58,27 @@ class SplitCounts:
     """In the order of the labels."""
     left_out: tuple[LeftOut, ...]
     warnings: tuple[str, ...]
+    spellings: Mapping[str, str]
+    """The label of each class that is also spelled in another way, by that spelling."""
+    parts: Parts | None
+    """None if a share of the rows is split off."""
+    groups: "GroupCounts | None"
+    """None without a group column."""
+    equal_texts: EqualTexts
+
+
+@dataclass(frozen=True)
+class GroupCounts:
+    """The number of groups on each side."""
+
+    train: int
+    evaluation: int
+    both: int
+    """On both sides, which only parts can be."""
+
+
+EQUAL_TEXT = "a text that an evaluation row has too"
+"""Why a training row is left out with drop_equal_texts."""
 
 
 @dataclass
@@ -58,6 +87,29 @@ class _Side:
     """The group of each row's target (see Targets.read)."""
     rows: list[Row] = field(default_factory=list)
     """Empty if only counts are needed."""
+    lines: "array[int]" = field(default_factory=lambda: array("L"))
+    """Empty, as the next ones, if equal texts can't be on both sides."""
+    texts: "array[int]" = field(default_factory=lambda: array("Q"))
+    """A hash of each row's text."""
+    keys: "array[int]" = field(default_factory=lambda: array("Q"))
+    """A hash of each row's group, if there is a group column."""
+
+    def add(self, line: int, row: UsedRow) -> None:
+        self.lines.append(line)
+        self.texts.append(text_hash(row.text))
+        if row.group is not None:
+            self.keys.append(text_hash(row.group))
+
+    def keep(self, are_kept: Sequence[bool]) -> None:
+        """Removes all other rows."""
+        self.groups, self.lines, self.texts, self.keys = (
+            array(values.typecode, compress(values, are_kept))
+            for values in (self.groups, self.lines, self.texts, self.keys)
+        )
+        self.rows = list(compress(self.rows, are_kept))
+
+    def noted(self, indices: Sequence[int]) -> NotedTexts:
+        return NotedTexts(chosen(self.texts, indices), chosen(self.lines, indices))
 
 
 @dataclass(frozen=True)
@@ -70,10 +122,12 @@ class _Sides:
     targets: Targets
     left_out: LeftOutCounter
     no_group: int
+    parts: Parts | None
 
 
 def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
-    """Splits the rows by a hash of the group (or of the texts), so that a row's side does not depend on other rows.
+    """Splits the rows by a hash of the group (or of the texts), so that a row's side does not depend on other rows, or by
+    the parts that the data set names.
 
     Raises BadInput if a column does not exist, if the task can't learn its targets, or if one side would have no rows.
     """
@@ -91,86 +145,67 @@ def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
 def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
     """Returns the counts of the same split. Reads the file without keeping its rows."""
     sides = _divide(entry, data, task, keep_rows=False)
+    columns = sides.columns
+    used = (
+        _sampled(len(sides.train.groups), data.max_train_rows, data.split_seed),
+        _sampled(len(sides.evaluation.groups), data.max_eval_rows, data.split_seed),
+    )
     train, evaluation = (
-        Counter(side.groups[index] for index in _sampled(len(side.groups), at_most, data.split_seed))
-        for side, at_most in ((sides.train, data.max_train_rows), (sides.evaluation, data.max_eval_rows))
+        Counter(side.groups[index] for index in indices)
+        for side, indices in zip((sides.train, sides.evaluation), used, strict=True)
     )
     warnings = sides.targets.warnings(train, evaluation)
     if sides.no_group:
-        warnings.append(f"{sides.no_group:,} rows have no {sides.columns.group!r}; they are treated as one group.")
+        warnings.append(f"{sides.no_group:,} rows have no {columns.group!r}; they are treated as one group.")
+    train_keys, eval_keys = chosen(sides.train.keys, used[0]), chosen(sides.evaluation.keys, used[1])
     return SplitCounts(
-        sides.columns.text,
-        sides.columns.label,
-        sides.columns.group,
+        columns.text,
+        columns.label,
+        columns.group,
         train.total(),
         evaluation.total(),
         sides.targets.labels,
         sides.targets.class_rows(train, evaluation),
         sides.left_out.all(),
         tuple(warnings),
+        sides.targets.spellings,
+        sides.parts,
+        GroupCounts(count_different(train_keys), count_different(eval_keys), count_common(train_keys, eval_keys))
+        if columns.group
+        else None,
+        find_equal_texts(entry, columns, sides.train.noted(used[0]), sides.evaluation.noted(used[1])),
     )
-
-
-def what_changed(before: Environment, labels: Sequence[str], train_rows: int, eval_rows: int) -> str | None:
-    """Returns how a data set's classes and rows differ from those at the run's launch, as a sentence; None if they don't.
-
-    `before` is the run's environment. The same bytes can give another result: earlier versions counted an empty label as
-    a class.
-    """
-    names = before.get("labels")
-    if names is not None and list(names) != list(labels):
-        return f"The run was launched with the classes {_listed(names)}, but the data set now has {_listed(labels)}."
-    sides = (
-        (before.get("train_rows", train_rows), train_rows, "training"),
-        (before.get("eval_rows", eval_rows), eval_rows, "evaluation"),
-    )
-    for then, now, side in sides:
-        if then != now:
-            return f"The run was launched with {then:,} {side} rows, but the data set now has {now:,}."
-    return None
 
 
 def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: bool) -> _Sides:
     columns = columns_of(entry, data, task)
-    used = dict.fromkeys([*columns.text, *([columns.group] if columns.group else [])])
     targets = task.targets(columns.label or "")
     train, evaluation, left_out = _Side(), _Side(), LeftOutCounter()
     no_group, is_one_text, first_key = 0, True, None
+    parts = None
     try:
-        with entry.open([*used, *([columns.label] if columns.label else [])]) as table:
-            text_of = table.text
+        if data.split == "parts":
+            parts = find_parts(entry, data)
+        # Split by its text, equal texts are on the same side.
+        is_noted = (columns.group is not None or parts is not None) and (data.drop_equal_texts or not keep_rows)
+        with entry.open(columns.all(None if parts is None else parts.column)) as table:
+            reader = RowReader(table, columns, data, task, targets, parts)
             for line, record in table.records:
-                try:
-                    read = [task.read_text(record.get(column), text_of) for column in columns.text]
-                    group = columns.group and text_of(record.get(columns.group))
-                    texts = [text for text in read if text is not None]
-                    if len(texts) < len(read):
-                        left_out.add(no_text(columns.text), line)
-                        continue
-                    target = targets.read(columns.label and record.get(columns.label), text_of, line)
-                except NotText:
-                    raise nested(record, columns, task, line, with_target=not targets.accepts_lists) from None
-                if isinstance(target, tuple):
-                    target = targets.why_left_out(target[0], texts) or target
-                if isinstance(target, str):
-                    left_out.add(target, line)
-                if target is None or isinstance(target, str):
+                row = reader.read(line, record)
+                if isinstance(row, str):
+                    left_out.add(row, line)
+                if row is None or isinstance(row, str):
                     continue
-                target_text, target_group = target
-                if columns.group:
-                    key = _plain(table, record.get(columns.group))
-                    no_group += group is None
-                else:
-                    key = "\x1f".join(texts)
+                no_group += columns.group is not None and not row.has_group
+                key = row.text if row.group is None else row.group
                 first_key = key if first_key is None else first_key
                 is_one_text = is_one_text and key == first_key
-                side = evaluation if _share(key, data.split_seed) < data.eval_fraction else train
-                side.groups.append(target_group)
+                side = evaluation if row.side == "evaluation" else train
+                side.groups.append(row.target_group)
+                if is_noted:
+                    side.add(line, row)
                 if keep_rows:
-                    row = {column: _plain(table, record.get(column)) for column in used}
-                    if columns.label is not None:
-                        row[columns.label] = target_text
-                    side.rows.append(row)
+                    side.rows.append(reader.stored(record, row.target))
             if table.fingerprint() != entry.fingerprint:
                 raise ChangedFile
         if not train.groups and not evaluation.groups and left_out.all():
@@ -182,8 +217,14 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
         raise entry.refusal(f"which cannot be used. {error.problem}", error.next_step) from error
     except FileNotFoundError as error:
         raise entry.refusal("which has just been removed", "Restore the file, or use another data set.") from error
-    _check_sides(data, task, columns, train, evaluation, is_one_text)
-    return _Sides(columns, train, evaluation, targets, left_out, no_group)
+    if data.drop_equal_texts and is_noted:
+        dropped = is_in(train.texts, evaluation.texts)
+        for index in dropped.nonzero()[0]:
+            left_out.add(EQUAL_TEXT, train.lines[index])
+        if dropped.any():
+            train.keep((~dropped).tolist())
+    _check_sides(data, task, columns, train, evaluation, parts, is_one_text)
+    return _Sides(columns, train, evaluation, targets, left_out, no_group, parts)
 
 
 def _nothing_left(columns: Columns, task: Task, left_out: LeftOutCounter) -> BadInput:
@@ -202,12 +243,27 @@ def _nothing_left(columns: Columns, task: Task, left_out: LeftOutCounter) -> Bad
 
 
 def _check_sides(
-    data: DataConfig, task: Task, columns: Columns, train: _Side, evaluation: _Side, is_one_text: bool
+    data: DataConfig,
+    task: Task,
+    columns: Columns,
+    train: _Side,
+    evaluation: _Side,
+    parts: Parts | None,
+    is_one_text: bool,
 ) -> None:
     rows = len(train.groups) + len(evaluation.groups)
     for side, name in ((train, "training"), (evaluation, "evaluation")):
         if side.groups:
             continue
+        if parts is not None:
+            names = " and ".join(map(repr, parts.names("train" if side is train else "evaluation")))
+            fault = "has a text that the evaluation rows lack" if data.drop_equal_texts else "can be used"
+            raise problem(
+                "data.split_column",
+                parts.column,
+                f"is {parts.column!r}, and no row of its {name} part ({names}) {fault}",
+                "Choose other parts, or set data.split to share.",
+            )
         if is_one_text and rows > 1:
             what = columns.group or " and ".join(columns.text)
             field = "data.group_column" if columns.group else at(task.text_field)
@@ -225,18 +281,6 @@ def _check_sides(
         )
 
 
-def _plain(table: Table, value: object) -> str:
-    """Converts a value to text, including a missing one: rows without a group form one group."""
-    if isinstance(value, str):
-        return value if table.separator is None else value.strip()
-    return json.dumps(value, ensure_ascii=not isinstance(value, list | dict))
-
-
-def _share(key: str, seed: int) -> float:
-    """Returns a number in [0, 1) that depends only on the key and the seed."""
-    return int.from_bytes(sha256(f"{seed}:{key}".encode()).digest()[:8], "big") / 2**64
-
-
 def _sampled(count: int, at_most: int | None, seed: int) -> Sequence[int]:
     """Returns the indices of the rows that are used."""
     if at_most is None or count <= at_most:
@@ -250,8 +294,3 @@ def _sampled_rows(sides: _Sides, side: _Side, at_most: int | None, seed: int) ->
         for row in rows:
             row[sides.columns.label] = sides.targets.stored(row[sides.columns.label])
     return rows
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(repr(str(name)[:60]) for name in names[:8]) + more

@@ -3,7 +3,7 @@
 from rankscope.catalog.data.columns import Columns, find_column
 from rankscope.catalog.data.entry import DatasetEntry
 from rankscope.catalog.data.records import Record
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks.task import UsualColumns
@@ -18,7 +18,7 @@ def columns_of(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
             text_field,
             None,
             f"is empty, and {entry.id} has no column that is clearly the text",
-            f"Use {_known(entry)}.",
+            f"Use {known_columns(entry)}.",
         )
     text = tuple(_column(entry, column, text_field) for column in texts)
     if len(set(text)) < len(text):
@@ -31,7 +31,7 @@ def columns_of(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
             target_field,
             None,
             f"is empty, and {entry.id} has no column with a usual name for the label",
-            f"Use {_known(entry)}.",
+            f"Use {known_columns(entry)}.",
         )
     else:
         label = _column(entry, wanted, target_field)
@@ -49,11 +49,11 @@ def columns_of(entry: DatasetEntry, data: DataConfig, task: Task) -> Columns:
 def _column(entry: DatasetEntry, column: str, field: str) -> str:
     found = find_column(entry.columns, column)
     if found is None:
-        raise problem(field, column, f"is {column!r}, which {entry.id} does not have", f"Use {_known(entry)}.")
+        raise problem(field, column, f"is {column!r}, which {entry.id} does not have", f"Use {known_columns(entry)}.")
     return found
 
 
-def _known(entry: DatasetEntry) -> str:
+def known_columns(entry: DatasetEntry) -> str:
     more = f" and {len(entry.columns) - 30} more" if len(entry.columns) > 30 else ""
     return f"one of its columns: {', '.join(column[:100] for column in entry.columns[:30])}{more}"
 

@@ -11,12 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from rankscope.catalog.data.entry import DatasetEntry
 from rankscope.catalog.data.splits import SplitCounts, count_split
 from rankscope.catalog.imported.folders import SPLITS
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.tasks import Task
 
 _COUNTS = TypeAdapter(SplitCounts)
 _KEPT = 200
-_METHOD = 1
+_METHOD = 2
 """Raise it when rows are split or counted in another way."""
 
 

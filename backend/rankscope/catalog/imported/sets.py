@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from rankscope.catalog.data.entry import DatasetEntry
 from rankscope.catalog.data.files import BrokenFile, Stamp
 from rankscope.catalog.data.left_out import LeftOut
+from rankscope.catalog.data.part_names import own_column
 from rankscope.catalog.data.tables import Table
 from rankscope.catalog.imported.folders import IMPORTED, PROFILE, ROWS, Folders, full_id, parse_id
 from rankscope.catalog.imported.parquet import open_rows
@@ -117,6 +118,10 @@ class ImportedSets:
             columns=tuple(column.name for column in profile.columns),
             text_columns=tuple(profile.text_columns),
             target_column=profile.target_column,
+            split_column=own_column(
+                [column.name for column in profile.columns],
+                {column.name: [value for value, _ in column.values] for column in profile.columns},
+            ),
             rows=profile.rows,
             classes=tuple(profile.classes),
             n_classes=profile.n_classes,

@@ -63,6 +63,7 @@ class Classes(Targets):
         self._more: set[int] = set()
         self._classes: dict[str, str] = {}
         """Spelling -> class."""
+        self._spellings: dict[str, str] = {}
 
     def read(self, value: object, as_text: AsText, line: int) -> tuple[str, int] | str | None:
         label = as_text(value)
@@ -87,6 +88,7 @@ class Classes(Targets):
 
     def finish(self) -> None:
         self._classes = merge_spellings(self._numbers)
+        self._spellings = {spelling: label for spelling, label in self._classes.items() if spelling != label}
         by_class: Counter[str] = Counter()
         for label, count in self._counts.items():
             by_class[self._classes.get(label, label)] += count
@@ -100,8 +102,9 @@ class Classes(Targets):
     def labels(self) -> list[str]:
         return sorted(set(self._classes.values()))
 
-    def stored(self, text: str) -> str:
-        return self._classes[text]
+    @property
+    def spellings(self) -> dict[str, str]:
+        return self._spellings
 
     def class_rows(self, train: Counter[int], evaluation: Counter[int]) -> tuple[ClassRows, ...]:
         trained, evaluated = self._by_class(train), self._by_class(evaluation)

@@ -72,9 +72,14 @@ class Targets(ABC):
         """The classes in the order of the head's outputs; empty for targets that are not classes."""
         return []
 
+    @property
+    def spellings(self) -> dict[str, str]:
+        """Texts that `read` returned and that stand for another one: text -> a row's target."""
+        return {}
+
     def stored(self, text: str) -> str:
         """Returns a row's target for the text that `read` returned."""
-        return text
+        return self.spellings.get(text, text)
 
     def class_rows(self, train: Counter[int], evaluation: Counter[int]) -> tuple[ClassRows, ...]:  # noqa: ARG002
         """Returns the rows of each class, in the order of `labels`. `train` and `evaluation` count the rows of each group."""

@@ -85,6 +85,12 @@ def test_the_plan_shows_which_data_is_used(api: httpx.Client, write: Callable[[s
         "label_column": "Label",
         "target_column": "Label",
         "group_column": None,
+        "split": {
+            "column": None,
+            "parts": [],
+            "groups": None,
+            "equal_texts": {"eval_rows": 0, "texts": 0, "examples": []},
+        },
         "separator": ";",
         "encoding": "UTF-8",
         "n_classes": 3,
@@ -105,6 +111,29 @@ def test_the_plan_shows_which_data_is_used(api: httpx.Client, write: Callable[[s
     item = listed(api)["local:mixed.csv"]
     assert (item["rows"], item["labels"], item["n_classes"]) == (301, {"x": 90, "y": 90, "z": 90}, 3)
     assert item["left_out"] == data["left_out"]
+
+
+def test_the_plan_warns_of_equal_texts_on_both_sides(api: httpx.Client, write: Callable[[str, str], None]) -> None:
+    rows = [f"good text {n % 200},{'xy'[n % 2]},{'train' if n < 200 else 'dev'}" for n in range(220)]
+    write("parts.csv", "text,label,split\n" + "\n".join(rows) + "\nlast,x,test\n")
+    assert listed(api)["local:parts.csv"]["split_column"] == "split"
+    plan = validate(api, **{"data.id": "local:parts", "data.split": "parts"})["plan"]
+    split = plan["data"]["split"]
+    assert [(part["name"], part["side"]) for part in split["parts"]] == [
+        ("train", "train"),
+        ("dev", "evaluation"),
+        ("test", None),
+    ]
+    assert (split["equal_texts"]["eval_rows"], len(split["equal_texts"]["examples"])) == (20, 3)
+    (warning,) = [each for each in plan["warnings"] if "same text" in each]
+    assert warning.startswith("20 of 20 evaluation rows (100.0%)")
+    # The resolved configuration determines the split.
+    chosen = plan["config"]["data"]
+    assert (chosen["split_column"], chosen["train_parts"], chosen["eval_parts"]) == ("split", ["train"], ["dev"])
+    options = {"data.id": "local:parts", "data.split": "parts", "data.drop_equal_texts": True}
+    without = validate(api, **options)["plan"]
+    assert (without["train_rows"], without["eval_rows"]) == (180, 20)
+    assert not any("same text" in each for each in without["warnings"])
 
 
 def test_many_classes_are_counted_and_the_largest_are_shown(

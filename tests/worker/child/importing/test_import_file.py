@@ -12,7 +12,7 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.data.splits import split
 from rankscope.catalog.imported.folders import Folders
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
 from rankscope_worker.child.importing import source, write_rows

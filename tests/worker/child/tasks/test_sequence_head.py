@@ -11,7 +11,7 @@ from transformers import BertTokenizer
 
 from rankscope.catalog import Catalog
 from rankscope.catalog.data.splits import count_split
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.results import RESULTS_FILE
 from rankscope.contract.tasks import DEFAULT_TASK, likely_task

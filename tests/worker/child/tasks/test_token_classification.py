@@ -8,7 +8,7 @@ import pytest
 
 from rankscope.catalog import Catalog
 from rankscope.catalog.data.splits import count_split, split
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.tasks import likely_task
 from rankscope.contract.tasks.token_classification import TokenClassification

@@ -8,7 +8,7 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.imported.folders import Folders, full_id
 from rankscope.catalog.imported.uploads import read_upload, write_upload
-from rankscope.contract.config import DataConfig
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.imports import ImportPayload
 from rankscope.contract.stored import Payload
@@ -42,7 +42,7 @@ def _count_default_split(catalog: Catalog, dataset_id: str) -> None:
         entry = catalog.dataset(dataset_id)
         name = likely_task(entry.columns, [label for label, _ in entry.classes])
         task = TASKS[name].model_validate({"name": name})
-        catalog.count_split(entry, DataConfig(id=dataset_id), task)
+        catalog.count_split(entry, DataConfig(id=dataset_id, split="parts" if entry.split_column else "share"), task)
     except Exception:
         # Some columns may have to be chosen first. Whatever it is, the plan says it.
         _log.info("The default split of %s can't be counted.", dataset_id, exc_info=True)

@@ -1,0 +1,32 @@
+"""The usual names of the parts of a data set, and of the column that has them."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+_COLUMNS = ("split", "partition", "subset", "data_split", "dataset_split")
+TRAIN = ("train", "training")
+EVALUATION = ("validation", "valid", "val", "dev", "development", "eval", "evaluation")
+TEST = ("test", "testing")
+
+
+def has_usual_name(column: str) -> bool:
+    return column.strip().casefold() in _COLUMNS
+
+
+def own_column(columns: Iterable[str], values: Mapping[str, Collection[str]]) -> str | None:
+    """Returns the column in which a data set names its own split, by its name and values; None if there is none.
+
+    `values`: those of each column, if they are few.
+    """
+    for name in columns:
+        if not has_usual_name(name):
+            continue
+        kinds = [kind_of(value) for value in values.get(name, ())]
+        if TRAIN in kinds and (EVALUATION in kinds or TEST in kinds):
+            return name
+    return None
+
+
+def kind_of(name: str) -> tuple[str, ...] | None:
+    """Returns the usual names of which this is one, perhaps with an ending, as in validation_matched."""
+    begin = name.strip().casefold().replace("-", "_").split("_")[0]
+    return next((kind for kind in (TRAIN, EVALUATION, TEST) if begin in kind), None)
