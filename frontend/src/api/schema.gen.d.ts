@@ -1692,14 +1692,25 @@ export interface components {
         /** DataConfig */
         DataConfig: {
             /**
+             * Remove equal texts
+             * @description Leave out training rows whose text is also that of an evaluation row.
+             * @default false
+             */
+            drop_equal_texts: boolean;
+            /**
              * Evaluation share
              * @description Share of the rows used for evaluation.
              * @default 0.1
              */
             eval_fraction: number;
             /**
-             * Split by
-             * @description Rows with the same value in this column are never split between training and evaluation, for example all reviews of one film. Empty: the data set's default.
+             * Evaluation parts
+             * @description Values of the column. Empty: validation, valid or dev; without these, test. Rows of other parts are left out.
+             */
+            eval_parts?: string[] | null;
+            /**
+             * Group column
+             * @description Rows with the same value in this column are never split between training and evaluation, for example all reviews of one film. Empty: the data set's default. With split parts, groups are only counted.
              */
             group_column?: string | null;
             /**
@@ -1719,11 +1730,28 @@ export interface components {
              */
             max_train_rows?: number | null;
             /**
+             * Split
+             * @description share: a share of the rows, chosen by a hash of the text or group. parts: as the data set says, in a column such as split with train and validation.
+             * @default share
+             * @enum {string}
+             */
+            split: "share" | "parts";
+            /**
+             * Column of the parts
+             * @description Names the part of each row. Empty: the data set's own column.
+             */
+            split_column?: string | null;
+            /**
              * Split seed
              * @description Runs are comparable only with the same split, so it has a seed separate from the training seed.
              * @default 0
              */
             split_seed: number;
+            /**
+             * Training parts
+             * @description Values of the column. Empty: train; if the evaluation parts are set and no part is called that, all others.
+             */
+            train_parts?: string[] | null;
         };
         /**
          * DataPlan
@@ -1766,6 +1794,7 @@ export interface components {
              * @description Detected separator of a CSV file's columns; null for other formats.
              */
             separator: string | null;
+            split: components["schemas"]["SplitShape"];
             /**
              * Target Column
              * @description Null for a task without targets.
@@ -1872,6 +1901,11 @@ export interface components {
             short_id: string | null;
             /** Size Bytes */
             size_bytes: number;
+            /**
+             * Split Column
+             * @description The column in which the data set names its own split, with values such as train and validation.
+             */
+            split_column: string | null;
             /**
              * Target Column
              * @description The default target column; null if you have to choose it.
@@ -2102,6 +2136,33 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** EqualTextShape */
+        EqualTextShape: {
+            /** Eval Line */
+            eval_line: number;
+            /**
+             * Text
+             * @description May be truncated, with "…".
+             */
+            text: string;
+            /** Train Line */
+            train_line: number;
+        };
+        /**
+         * EqualTextsShape
+         * @description Evaluation rows whose text is also that of a training row.
+         */
+        EqualTextsShape: {
+            /** Eval Rows */
+            eval_rows: number;
+            /** Examples */
+            examples: components["schemas"]["EqualTextShape"][];
+            /**
+             * Texts
+             * @description Number of different texts.
+             */
+            texts: number;
+        };
         /**
          * EVA (ranks by activations)
          * @description LoRA with ranks that are assigned once, at the start, by the variance of each module's inputs (EVA, 2024).
@@ -2243,6 +2304,21 @@ export interface components {
             steps: number[];
             /** Values */
             values: (number | ("NaN" | "Infinity" | "-Infinity"))[];
+        };
+        /**
+         * GroupsShape
+         * @description The number of different values of the group column on each side.
+         */
+        GroupsShape: {
+            /**
+             * Both
+             * @description On both sides, which only a split by parts can give.
+             */
+            both: number;
+            /** Evaluation */
+            evaluation: number;
+            /** Train */
+            train: number;
         };
         /** HardwareConfig */
         HardwareConfig: {
@@ -3107,6 +3183,21 @@ export interface components {
             kind: "number";
             /** Value */
             value: number;
+        };
+        /** PartShape */
+        PartShape: {
+            /** Name */
+            name: string;
+            /**
+             * Rows
+             * @description All of its rows, including those that are left out for another reason.
+             */
+            rows: number;
+            /**
+             * Side
+             * @description Null: its rows are not used.
+             */
+            side: ("train" | "evaluation") | null;
         };
         /** PendingSteerRequest */
         PendingSteerRequest: {
@@ -4427,6 +4518,22 @@ export interface components {
              * @description Position of the first character; null without an answer.
              */
             start: number | null;
+        };
+        /**
+         * SplitShape
+         * @description How the rows are split into training and evaluation rows.
+         */
+        SplitShape: {
+            /**
+             * Column
+             * @description The column that names the part of each row; null if a share of the rows is split off.
+             */
+            column: string | null;
+            equal_texts: components["schemas"]["EqualTextsShape"];
+            /** @description Null without a group column. */
+            groups: components["schemas"]["GroupsShape"] | null;
+            /** Parts */
+            parts: components["schemas"]["PartShape"][];
         };
         /**
          * StatusEvent

@@ -13,6 +13,10 @@ export const count = (value: number | null | undefined): string =>
 export const shortCount = (value: number | null | undefined): string =>
   value === null || value === undefined ? missing : compact.format(value);
 
+/** 0.5 as 50 %, 0.034 as 3.4 % */
+export const share = (value: number): string =>
+  `${value !== 0 && value < 0.0995 ? (100 * value).toFixed(1) : Math.round(100 * value)} %`;
+
 /** 45 s, 3 min 20 s, 2 h 05 min, 3 d 4 h */
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));

@@ -3,12 +3,13 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { useSearchParams } from "react-router";
 import { withValue } from "@/api/config";
-import { controlsQuery, runQuery } from "@/api/queries";
-import type { ConfigDraft } from "@/api/types";
+import { controlsQuery, datasetsQuery, runQuery } from "@/api/queries";
+import type { ConfigDraft, DatasetInfo } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { defaultDraft } from "./form/draft";
-import { formSections, type JsonSchema } from "./form/schema";
+import { type FormSection, formSections, type JsonSchema } from "./form/schema";
+import { withLikelyTask } from "./form/task";
 import { configSchemaQuery, presetsQuery } from "./queries";
 import { RunEditor } from "./RunEditor";
 import "./new-run.css";
@@ -40,9 +41,15 @@ export function NewRunPage() {
     presets.error ??
     (from ? origin.error : null) ??
     (as === null ? null : (controls.error ?? unknown));
-  const isReady = sections && presets.data && (from === null || origin.data) && (as === null || control);
-  const wanted = presets.data?.find((preset) => preset.key === params.get("preset")) ?? presets.data?.[0];
   const data = from === null ? params.get("data") : null;
+  const datasets = useQuery({ ...datasetsQuery, enabled: data !== null });
+  const isReady =
+    sections &&
+    presets.data &&
+    (from === null || origin.data) &&
+    (as === null || control) &&
+    !datasets.isLoading;
+  const wanted = presets.data?.find((preset) => preset.key === params.get("preset")) ?? presets.data?.[0];
   const draft = (control?.config ??
     origin.data?.config ??
     wanted?.config ??
@@ -57,7 +64,7 @@ export function NewRunPage() {
           key={`${from ?? "new"} ${as ?? ""} ${data ?? ""}`}
           sections={sections}
           start={{
-            draft: data ? withValue(withValue(draft, "data.id", data), "data.group_column", null) : draft,
+            draft: data ? withData(draft, data, sections, datasets.data) : draft,
             name: control || !origin.data ? "" : edited ? origin.data.name : copyName(origin.data.name),
             priority: edited ? (origin.data?.priority ?? 0) : 0,
             tags: origin.data?.tags ?? [],
@@ -84,6 +91,16 @@ export function NewRunPage() {
       )}
     </Container>
   );
+}
+
+function withData(
+  draft: ConfigDraft,
+  id: string,
+  sections: readonly FormSection[],
+  datasets: DatasetInfo[] | undefined,
+): ConfigDraft {
+  const next = withValue(withValue(draft, "data.id", id), "data.group_column", null);
+  return withLikelyTask(draft, next, sections, datasets);
 }
 
 /** "name (copy)", also for a run that is a copy itself. */

@@ -132,3 +132,14 @@ test.each([
 ])("%j is read as %j", (text, value) => {
   expect(readDecimal(text)).toBe(value);
 });
+
+test("a field that has no effect is hidden, unless it has an error", async () => {
+  const form = render(<Form />);
+  expect(screen.queryByLabelText("Column of the parts")).toBeNull();
+  await userEvent.click(screen.getByRole("combobox", { name: "Split" }));
+  await userEvent.click(await screen.findByRole("option", { name: "parts" }));
+  expect(screen.getByRole("combobox", { name: "Column of the parts" })).toBeTruthy();
+  form.unmount();
+  render(<Form errors={{ "data.split_column": "is not a column" }} />);
+  expect(screen.getByText("is not a column")).toBeTruthy();
+});

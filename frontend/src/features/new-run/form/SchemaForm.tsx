@@ -40,7 +40,9 @@ function SectionCard({ section, ...form }: SchemaFormProps & { section: FormSect
   const { draft, errors } = form;
   const chosen = section.choice ? String(valueAt(draft, section.choice.path) ?? "") : "";
   const variant = section.choice?.variants.find((one) => one.value === chosen);
-  const fields = variant?.fields ?? section.fields;
+  const all = variant?.fields ?? section.fields;
+  // A field with an error is never hidden.
+  const fields = all.filter((field) => errors[field.path] || applies(field, draft));
   const plain = fields.filter((field) => !field.isAdvanced);
   const advanced = fields.filter((field) => field.isAdvanced);
   const isSwitching = form.switching === section.path;
@@ -149,6 +151,10 @@ function Fields({
     </SimpleGrid>
   );
 }
+
+/** Whether the field has an effect with the other values of the draft. */
+const applies = (field: FormField, draft: ConfigDraft): boolean =>
+  Object.entries(field.when).every(([path, values]) => values.includes(String(valueAt(draft, path))));
 
 const isSame = (one: unknown, other: unknown): boolean =>
   JSON.stringify(one ?? null) === JSON.stringify(other ?? null);

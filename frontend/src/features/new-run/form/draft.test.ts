@@ -52,6 +52,8 @@ describe("formSections", () => {
 test("a union with one member offers no choice: its fields are in the card that the schema names", () => {
   expect(sections[0]?.fields.map((field) => field.path)).toEqual([
     "data.id",
+    "data.split",
+    "data.split_column",
     "data.eval_fraction",
     "data.max_train_rows",
     "task.text_columns",
@@ -62,7 +64,7 @@ test("a union with one member offers no choice: its fields are in the card that 
 describe("a draft", () => {
   test("starts with the schema's defaults", () => {
     expect(defaultDraft(sections)).toEqual({
-      data: { eval_fraction: 0.1, max_train_rows: null },
+      data: { split: "share", split_column: null, eval_fraction: 0.1, max_train_rows: null },
       task: { name: "text_classification", text_columns: null },
       method: { name: "dynamic_rank", target_rank: 8, score: "norm_share", compact: true, lora_alpha: 8 },
     });

@@ -9,6 +9,14 @@ export const schema: JsonSchema = {
       required: ["id"],
       properties: {
         id: { type: "string", title: "Data set", description: "A data set.", "x-options": "datasets" },
+        split: { type: "string", title: "Split", enum: ["share", "parts"], default: "share" },
+        split_column: {
+          anyOf: [{ type: "string" }, { type: "null" }],
+          default: null,
+          title: "Column of the parts",
+          "x-options": "columns",
+          "x-when": { split: ["parts"] },
+        },
         eval_fraction: {
           type: "number",
           title: "Evaluation share",

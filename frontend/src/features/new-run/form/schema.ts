@@ -28,6 +28,7 @@ export interface JsonSchema {
   "x-unit"?: string;
   "x-options"?: string;
   "x-hidden"?: boolean;
+  "x-when"?: Record<string, string[]>;
 }
 
 export type FieldKind = "integer" | "number" | "text" | "boolean" | "choice" | "list" | "object";
@@ -51,6 +52,8 @@ export interface FormField {
   optionsFrom: string | undefined;
   unit: string | undefined;
   most: number | undefined;
+  /** By dotted path: values of other fields with which this one is shown. */
+  when: Record<string, string[]>;
 }
 
 export interface Variant {
@@ -146,6 +149,9 @@ function fieldOf(
     optionsFrom: outer["x-options"],
     unit: outer["x-unit"],
     most: inner.maxItems,
+    when: Object.fromEntries(
+      Object.entries(outer["x-when"] ?? {}).map(([name, values]) => [path.replace(/[^.]+$/, name), values]),
+    ),
   };
 }
 

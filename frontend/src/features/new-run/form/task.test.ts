@@ -78,3 +78,16 @@ test("the best checkpoint is chosen by a metric of the task; an unknown one stay
   expect(choices(null)).toEqual(["eval_b"]);
   expect(choices("eval_c")).toEqual(["eval_c", "eval_b"]);
 });
+
+test("a data set that names its own split is used with it", () => {
+  const sets = [
+    { ...dataset("x", ["a"], "text_classification"), split_column: null },
+    { ...dataset("y", ["a", "split"], "text_classification"), split_column: "split" },
+  ];
+  const split = (before: string, after: string) => {
+    const at = (id: string) => ({ ...draft, data: { id, split: "share", eval_parts: ["old"] } });
+    return withLikelyTask(at(before), at(after), sections, sets).data;
+  };
+  expect(split("x", "y")).toMatchObject({ split: "parts", eval_parts: null });
+  expect(split("y", "x")).toMatchObject({ split: "share" });
+});

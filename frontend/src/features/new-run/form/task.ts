@@ -20,7 +20,7 @@ export function withTask(draft: ConfigDraft, section: FormSection, name: string)
   return withValue(next, bestMetric, null);
 }
 
-/** `next` with the task that fits its data set, if that is another one than in `before`. */
+/** `next` with the task and the split that fit its data set, if that is another one than in `before`. */
 export function withLikelyTask(
   before: ConfigDraft,
   next: ConfigDraft,
@@ -41,6 +41,9 @@ export function withLikelyTask(
     if (field.optionsFrom === "columns" && chosen.some((one) => !dataset.columns.includes(one)))
       fitting = withValue(fitting, field.path, field.default);
   }
+  // A data set that names its own split is used with it.
+  fitting = withValue(fitting, "data.split", dataset.split_column ? "parts" : "share");
+  for (const path of ["data.train_parts", "data.eval_parts"]) fitting = withValue(fitting, path, null);
   return fitting;
 }
 

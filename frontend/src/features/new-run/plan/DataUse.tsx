@@ -1,30 +1,16 @@
 import { Group, List, Stack, Text } from "@mantine/core";
-import type { DataPlan } from "@/api/types";
+import type { Plan } from "@/api/types";
 import { count } from "@/components/text/format";
+import { SplitUse } from "./SplitUse";
 
-const shownClasses = 8;
-
-/** The columns that a run reads, the classes it learns and the rows it excludes. */
-export function DataUse({ data }: { data: DataPlan }) {
-  const more = data.n_classes - Math.min(shownClasses, data.classes.length);
+/** The columns that a run reads, how its rows are split, and those that it excludes. */
+export function DataUse({ plan }: { plan: Plan }) {
+  const { data } = plan;
   return (
     <Stack gap={6} data-testid="data-use">
       <Fact name="Text from">{data.text_columns.join(", then ")}</Fact>
       {data.target_column ? <Fact name="Target from">{data.target_column}</Fact> : null}
-      {data.group_column ? <Fact name="Split by">{data.group_column}</Fact> : null}
-      {data.n_classes ? (
-        <Fact name={data.n_classes === 1 ? "1 class" : `${count(data.n_classes)} classes`}>
-          {data.classes
-            .slice(0, shownClasses)
-            .map((one) => `${one.label} ${count(one.train_rows)} + ${count(one.eval_rows)}`)
-            .join(" · ")}
-          {more > 0 ? ` · ${count(more)} more` : ""}
-          <Text span size="xs" c="dimmed">
-            {" "}
-            (training + evaluation rows)
-          </Text>
-        </Fact>
-      ) : null}
+      <SplitUse plan={plan} />
       {data.left_out.length ? (
         <div>
           <Text size="xs" c="dimmed">

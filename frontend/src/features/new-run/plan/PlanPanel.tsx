@@ -53,8 +53,6 @@ export function PlanPanel({
   );
   const facts: [string, string][] = [
     ["Steps", count(plan?.total_steps)],
-    ["Training rows", count(plan?.train_rows)],
-    ["Evaluation rows", count(plan?.eval_rows)],
     ["Modules", count(plan?.n_modules)],
     ["Prunings", plan ? count(plan.pruning_count) : missing],
     ["Model parameters", shortCount(plan?.model_parameters)],
@@ -75,7 +73,7 @@ export function PlanPanel({
             </div>
           ))}
         </dl>
-        {plan ? <DataUse data={plan.data} /> : null}
+        {plan ? <DataUse plan={plan} /> : null}
         <div>
           <Text size="xs" c="dimmed" mb={4}>
             Live components, planned
