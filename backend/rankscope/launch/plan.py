@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic_core import PydanticCustomError
 
 from dynamic_rank.schedule.curve import PlannedCurve, steered_curve
+from dynamic_rank.schedule.module_names import ModuleNames
 from rankscope import __version__
 from rankscope.catalog import Catalog, DatasetEntry, LinearModule, ModelEntry
 from rankscope.catalog.data.splits import SplitCounts
@@ -188,9 +189,12 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
     problems = []
     chosen: list[LinearModule] = []
     available = [*model.modules, *model.outside]
+    names = ModuleNames(module.name for module in available)
     for index, wanted in enumerate(target_modules):
         # PEFT's rule: the full name, or a suffix after a dot.
         fits = [module for module in available if f".{module.name}".endswith(f".{wanted}")]
+        if not fits and (named := names.find(wanted)) is not None:
+            fits = [module for module in available if module.name == named]
         chosen += [module for module in fits if module not in chosen]
         if not fits:
             kinds = ", ".join(dict.fromkeys(module.name.rsplit(".", 1)[-1] for module in available))
@@ -208,15 +212,14 @@ def _target_modules(config: RunConfig, model: ModelEntry) -> list[LinearModule]:
 
 
 def _named_modules(names: Sequence[str], model: ModelEntry) -> list[LinearModule]:
-    """The layers with these names, in their order. The model's files may lack the prefix of a full name."""
-    by_end = {module.name: module for module in [*model.modules, *model.outside]}
+    """The layers with these names, in their order. Their prefixes may be those of a model with another head."""
+    by_name = {module.name: module for module in [*model.modules, *model.outside]}
+    here = ModuleNames(by_name)
     chosen, problems = [], []
     for name in names:
-        parts = name.split(".")
-        ends = (".".join(parts[start:]) for start in range(len(parts)))
-        found = next((by_end[end] for end in ends if end in by_end), None)
+        found = here.find(name)
         if found is not None:
-            chosen.append(found)
+            chosen.append(by_name[found])
             continue
         problems.append(
             FieldProblem(

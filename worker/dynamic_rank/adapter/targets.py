@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from ..schedule.module_names import ModuleNames
 from ..warning import RankWarning
 from .left_out import listed, other_weights, unadaptable
 
@@ -42,8 +43,9 @@ def is_linear(module: nn.Module) -> bool:
 def target_names(model: nn.Module, wanted: Iterable[str] | str | None, heads: Sequence[str] = ()) -> list[str]:
     """Full dotted names of the modules to adapt, in forward-pass order.
 
-    wanted  full names or dotted suffixes, as in PEFT. None selects every linear in a numbered block (a part of its name
-            is an integer) that PEFT can adapt, and issues a RankWarning about other weights in these blocks
+    wanted  full names or dotted suffixes, as in PEFT; a full name may have the prefix of a model with another head. None
+            selects every linear in a numbered block (a part of its name is an integer) that PEFT can adapt, and issues a
+            RankWarning about other weights in these blocks
     heads   modules that are trained fully, whose linears are not adapted
 
     Raises ValueError if a name matches no linear (the message lists the linears), or one that can't be adapted.
@@ -62,6 +64,9 @@ def target_names(model: nn.Module, wanted: Iterable[str] | str | None, heads: Se
             )
         return forward_order(inside)
     asked = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    if not all(any(_matches(linear, name) for linear in linears) for name in asked):
+        here = ModuleNames(linears)
+        asked = tuple(here.find(name) or name for name in asked)
     for name in asked:
         if not any(_matches(linear, name) for linear in linears):
             kind = next((type(m).__name__ for other, m in model.named_modules() if _matches(other, name)), None)

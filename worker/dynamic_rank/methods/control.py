@@ -11,6 +11,7 @@ from torch import nn
 
 from ..adapter.targets import is_linear
 from ..schedule.checks import check_whole
+from ..schedule.module_names import ModuleNames
 from .plain import AdapterOptions, PlainLora
 from .protocol import ModulesToSave
 
@@ -53,7 +54,6 @@ class Control(PlainLora):
     def __init__(self, options: ControlOptions) -> None:
         super().__init__(options)
         self._pattern = dict(options.rank_pattern)
-        self._targets = tuple(self._pattern)
         self.width = max(self._pattern.values())
         mean = sum(self._pattern.values()) / len(self._pattern)
         self._scale = options.lora_alpha / (options.scale_rank or max(1, round(mean)))
@@ -68,11 +68,15 @@ class Control(PlainLora):
         return wrapped
 
     def _wrap(self, model: nn.Module, task_type: object, **options: Any) -> PeftModel:
-        linears = {name for name, module in model.named_modules() if is_linear(module)}
-        unknown = next((name for name in self._pattern if name not in linears), None)
-        if unknown is not None:
-            raise ValueError(
-                f"rank_pattern names {unknown!r}, which is not a linear module of this model; use full module names, and "
-                "the model of the run that the pattern comes from."
-            )
+        linears = ModuleNames(name for name, module in model.named_modules() if is_linear(module))
+        pattern = {}
+        for wanted, rank in self._pattern.items():
+            name = linears.find(wanted)
+            if name is None:
+                raise ValueError(
+                    f"rank_pattern names {wanted!r}, which is not a linear module of this model; use full module names, and "
+                    "the model of the run that the pattern comes from."
+                )
+            pattern[name] = rank
+        self._pattern, self._targets = pattern, tuple(pattern)
         return super()._wrap(model, task_type, **options)
