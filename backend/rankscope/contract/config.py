@@ -148,9 +148,9 @@ class TrainingConfig(Part):
         json_schema_extra=advanced(),
     )
     best_metric: BestMetric | None = Field(
-        default=DEFAULT_TASK.headline().name,
+        default=DEFAULT_TASK.usual_headline().name,
         title="Best by",
-        description="The metric that determines the best checkpoint. Empty: the task's headline metric.",
+        description="The metric that determines the best checkpoint. Empty: the run's headline metric.",
         json_schema_extra=advanced(),
     )
     on_disk_full: Literal["continue", "stop"] = Field(
@@ -273,7 +273,9 @@ class RunConfig(Part):
             config["task"] = task = {"name": DEFAULT_TASK.name, **task}
             kind = TASKS.get(str(task["name"]))
             if kind and isinstance(training, Mapping) and training.get("best_metric") is None:
-                config["training"] = {**training, "best_metric": kind.headline().name}
+                chosen = task.get("headline_metric")
+                name = chosen if isinstance(chosen, str) else kind.usual_headline().name
+                config["training"] = {**training, "best_metric": name}
         return config
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.preset import Preset
 
 _GLUE: tuple[tuple[str, str, str, str | None, int], ...] = (
-    # key, title, task, metric of the benchmark if it is not the task's headline metric, epochs
+    # key, title, task, metric of the benchmark if it is not the task's usual headline metric, epochs
     ("cola", "CoLA", "text_classification", "eval_mcc", 10),
     ("mnli", "MNLI", "text_classification", None, 3),
     ("mrpc", "MRPC", "text_classification", "eval_f1", 10),
@@ -49,7 +49,7 @@ def glue_presets() -> list[Preset]:
                 {
                     "model": {"id": "local:roberta-base"},
                     "data": {"id": f"local:glue-{key}"},
-                    "task": {"name": task},
+                    "task": {"name": task, "headline_metric": metric},
                     "method": {"name": "dynamic_rank"},
                     "training": {
                         "epochs": epochs,
@@ -58,7 +58,6 @@ def glue_presets() -> list[Preset]:
                         "max_length": 128,
                         "eval_every": 500,
                         "checkpoint_every": 500,
-                        "best_metric": metric,
                     },
                 }
             ),

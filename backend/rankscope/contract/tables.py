@@ -58,6 +58,8 @@ class Run(SQLModel, table=True):
         default=DEFAULT_TASK.name,
         sa_column=Column(String(32), nullable=False, server_default=DEFAULT_TASK.name),
     )
+    headline_metric: str | None = Field(default=None, max_length=65)
+    """Name of the run's headline metric. None: the usual one of its task, as of every run before there was a choice."""
     model_id: str = Field(max_length=200)
     data_id: str = Field(max_length=200)
     needs_gpu: bool = False

@@ -23,7 +23,7 @@ class ExportedMetric(Protocol):
 
 
 class ExportedHeadline(Protocol):
-    """The headline metric of the run's task."""
+    """The run's headline metric."""
 
     name: str
     title: str

@@ -19,6 +19,7 @@ _RETRY_FIELDS = frozenset(
         "training.checkpoint_minutes",
         "training.keep_checkpoints",
         "training.keep_best",
+        "task.headline_metric",
         "training.best_metric",
         "training.on_disk_full",
         "training.after_done",

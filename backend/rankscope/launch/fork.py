@@ -20,7 +20,7 @@ from rankscope.launch.changes import Changes, changed, differing, merge
 from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
 
-_FREE = ("training.", "hardware.")
+_FREE = ("training.", "hardware.", "task.headline_metric")
 _WHY = {
     "model": ("cannot change in a fork: the checkpoint's tensors belong to the parent's model", "Launch a new run."),
     "data": ("cannot change in a fork: the checkpoint's place in the data is the parent's", "Launch a new run."),

@@ -36,6 +36,7 @@ def change_config(
     run.total_steps = total_steps
     run.environment = {**run.environment, **environment}
     run.method, run.task = config.method.name, config.task.name
+    run.headline_metric = config.task.headline_metric
     run.model_id, run.data_id = config.model.id, config.data.id
     run.needs_gpu = config.hardware.device == "gpu"
     if was_default:

@@ -123,8 +123,12 @@ def _sorted_column(sort: str, dialect: str) -> ColumnElement[Any]:
 
 
 def _headline(dialect: str) -> ColumnElement[Any]:
-    """The best value of the task's headline metric."""
-    return case(*((col(Run.task) == name, _best(dialect, kind.headline())) for name, kind in TASKS.items()))
+    """The best value of the run's headline metric."""
+    usual = case(*((col(Run.task) == name, kind.usual_headline().name) for name, kind in TASKS.items()))
+    chosen = func.coalesce(col(Run.headline_metric), usual)
+    known = {metric.name: metric for kind in TASKS.values() for metric in kind.described()}
+    names = dict.fromkeys(name for kind in TASKS.values() for name in kind.best_by())
+    return case(*((chosen == name, _best(dialect, known[name])) for name in names))
 
 
 def _best(dialect: str, metric: Metric) -> ColumnElement[Any]:

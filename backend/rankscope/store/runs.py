@@ -53,6 +53,7 @@ def create_run(
         method=config.method.name,
         model_id=config.model.id,
         task=config.task.name,
+        headline_metric=config.task.headline_metric,
         data_id=config.data.id,
         needs_gpu=config.hardware.device == "gpu",
         created_at=now,

@@ -1394,6 +1394,11 @@ export interface components {
              */
             generated_rows: number;
             /**
+             * Headline metric
+             * @description The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless best_metric is another one. Empty: the task's usual one.
+             */
+            headline_metric?: ("eval_perplexity" | "eval_token_accuracy" | "eval_exact_match" | "eval_loss") | null;
+            /**
              * Loss on
              * @description answer: only the tokens of the answers count. all: the tokens of the prompts count too.
              * @default answer
@@ -2339,7 +2344,7 @@ export interface components {
         };
         /**
          * Headline
-         * @description The headline metric of the run's task, shown in lists.
+         * @description The run's headline metric, shown in lists: its `task.headline_metric`, or the usual one of its task.
          */
         Headline: {
             /**
@@ -3150,6 +3155,11 @@ export interface components {
         /** Multi-label classification */
         MultiLabelClassification: {
             /**
+             * Headline metric
+             * @description The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless best_metric is another one. Empty: the task's usual one.
+             */
+            headline_metric?: ("eval_f1_micro" | "eval_f1_macro" | "eval_exact_match" | "eval_loss") | null;
+            /**
              * Labels column
              * @description The column with the labels: a list, or a text in which they are separated. Empty: the data set's default.
              */
@@ -3520,6 +3530,11 @@ export interface components {
              */
             context_column?: string | null;
             /**
+             * Headline metric
+             * @description The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless best_metric is another one. Empty: the task's usual one.
+             */
+            headline_metric?: ("eval_f1" | "eval_exact_match" | "eval_loss") | null;
+            /**
              * Longest answer
              * @default 30
              */
@@ -3724,6 +3739,11 @@ export interface components {
         };
         /** Regression */
         Regression: {
+            /**
+             * Headline metric
+             * @description The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless best_metric is another one. Empty: the task's usual one.
+             */
+            headline_metric?: ("eval_pearson" | "eval_spearman" | "eval_mse" | "eval_loss") | null;
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
@@ -4796,6 +4816,11 @@ export interface components {
          * @description Options and properties of a task. The part that needs torch is in `rankscope_worker.child.tasks`.
          */
         Task: {
+            /**
+             * Headline metric
+             * @description The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless best_metric is another one. Empty: the task's usual one.
+             */
+            headline_metric?: "eval_loss" | null;
             /** Name */
             name: string;
         };
@@ -4813,7 +4838,7 @@ export interface components {
             best_by: string[];
             /**
              * Headline
-             * @description Name of the headline metric, which lists show.
+             * @description Name of the headline metric of runs that choose none; see `headline` of a run.
              */
             headline: string;
             /**
@@ -4828,6 +4853,11 @@ export interface components {
         };
         /** Text classification */
         TextClassification: {
+            /**
+             * Headline metric
+             * @description The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless best_metric is another one. Empty: the task's usual one.
+             */
+            headline_metric?: ("eval_accuracy" | "eval_mcc" | "eval_f1" | "eval_f1_macro" | "eval_f1_micro" | "eval_loss") | null;
             /**
              * Label column
              * @description The column with the class. Empty: the data set's default.
@@ -4871,6 +4901,11 @@ export interface components {
              * @default 64
              */
             generated_rows: number;
+            /**
+             * Headline metric
+             * @description The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless best_metric is another one. Empty: the task's usual one.
+             */
+            headline_metric?: ("eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_perplexity" | "eval_token_accuracy" | "eval_generated_words" | "eval_loss") | null;
             /**
              * Length penalty
              * @description Above 1, the search prefers longer texts; below 1, shorter ones. Only with several beams.
@@ -4920,6 +4955,11 @@ export interface components {
         /** Token classification */
         TokenClassification: {
             /**
+             * Headline metric
+             * @description The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless best_metric is another one. Empty: the task's usual one.
+             */
+            headline_metric?: ("eval_entity_f1" | "eval_entity_precision" | "eval_entity_recall" | "eval_tag_accuracy" | "eval_loss") | null;
+            /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
@@ -4957,7 +4997,7 @@ export interface components {
             batch_size: number;
             /**
              * Best by
-             * @description The metric that determines the best checkpoint. Empty: the task's headline metric.
+             * @description The metric that determines the best checkpoint. Empty: the run's headline metric.
              * @default eval_accuracy
              */
             best_metric: ("eval_accuracy" | "eval_mcc" | "eval_f1" | "eval_f1_macro" | "eval_f1_micro" | "eval_loss" | "eval_pearson" | "eval_spearman" | "eval_mse" | "eval_exact_match" | "eval_entity_f1" | "eval_entity_precision" | "eval_entity_recall" | "eval_tag_accuracy" | "eval_perplexity" | "eval_token_accuracy" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_generated_words") | null;

@@ -26,7 +26,12 @@ def test_a_configuration_of_an_earlier_version_opens_and_is_written_in_todays_fo
     config = RunConfig.model_validate(earlier)
     assert config.task == TextClassification(text_columns=["a", "b"])
     written = config.model_dump(mode="json")
-    assert written["task"] == {"name": "text_classification", "text_columns": ["a", "b"], "label_column": None}
+    assert written["task"] == {
+        "name": "text_classification",
+        "headline_metric": None,
+        "text_columns": ["a", "b"],
+        "label_column": None,
+    }
     assert written["data"].keys() & {"text_columns", "label_column"} == set()
     assert RunConfig.model_validate(written) == RunConfig.stored(earlier) == config
     assert RunConfig.model_validate_json(config.model_dump_json()) == config
@@ -73,10 +78,31 @@ def test_the_task_determines_the_metric_for_the_best_checkpoint() -> None:
     assert RunConfig.stored(config_with(training={"best_metric": "eval_rouge"})).best_metric.name == "eval_rouge"
 
 
+def test_a_configuration_chooses_its_headline_metric_among_those_of_its_task() -> None:
+    config = RunConfig.model_validate(config_with(task={"headline_metric": "eval_mcc"}))
+    assert config.task.headline().short_title == "MCC"
+    assert config.training.best_metric == config.best_metric.name == "eval_mcc"
+    other = RunConfig.model_validate(
+        config_with(task={"headline_metric": "eval_mcc"}, training={"best_metric": "eval_f1"})
+    )
+    assert (other.task.headline().name, other.best_metric.name) == ("eval_mcc", "eval_f1")
+    unknown = config_with(task={"name": "regression", "headline_metric": "eval_mcc"})
+    with pytest.raises(ValidationError) as error:
+        RunConfig.model_validate(unknown)
+    problem = bad_input(error.value, "config").problems[0]
+    assert (problem.field, problem.value) == ("config.task.headline_metric", "eval_mcc")
+    assert "eval_pearson" in problem.next_step
+    assert RunConfig.stored(unknown).task.headline().title == "Evaluation mcc"
+    definitions = RunConfig.model_json_schema()["$defs"]
+    for kind in TASKS.values():
+        choices = definitions[kind.__name__]["properties"]["headline_metric"]["anyOf"][0]["enum"]
+        assert choices == kind.best_by()
+
+
 @pytest.mark.parametrize("kind", TASKS.values(), ids=TASKS)
 def test_every_task_describes_its_metrics_once(kind: type[Task]) -> None:
     names = [metric.name for metric in kind.described()]
     assert len(names) == len(set(names))
     assert {metric.name for metric in kind.metrics} < set(names)
-    assert kind.describe(kind.headline().name) == kind.headline()
+    assert kind.describe(kind.usual_headline().name) == kind.usual_headline()
     assert all(name.startswith("eval_") for name in kind.best_by())

@@ -186,6 +186,15 @@ def test_runs_without_a_value_come_last_in_both_directions(engine: Engine) -> No
         assert ids(engine, sort=f"-{sort}") == [high, low, none]
 
 
+def test_runs_are_sorted_by_the_headline_metric_that_each_has_chosen(engine: Engine) -> None:
+    values = {name: {"min": value, "max": value} for name, value in (("eval_accuracy", 0.9), ("eval_mcc", 0.2))}
+    usual = store(engine, {"metrics": values})
+    chosen = store(engine, {"metrics": values, "headline_metric": "eval_mcc"})
+    loss = store(engine, {"metrics": {"eval_loss": {"min": 0.5, "max": 3.0}}, "headline_metric": "eval_loss"})
+    other = store(engine, {"metrics": {"eval_pearson": {"min": 0.1, "max": 0.7}}, "task": "regression"})
+    assert ids(engine, sort="headline") == [chosen, loss, other, usual]
+
+
 def forged(*parts: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 

@@ -36,7 +36,7 @@ def list_tasks() -> TaskList:
             TaskShape(
                 name=name,
                 title=str(kind.model_config.get("title", name)),
-                headline=kind.headline().name,
+                headline=kind.usual_headline().name,
                 best_by=kind.best_by(),
                 metrics=list(kind.described()),
             )

@@ -23,7 +23,7 @@ class MetricSummary(Shape):
 
 
 class Headline(Shape):
-    """The headline metric of the run's task, shown in lists."""
+    """The run's headline metric, shown in lists: its `task.headline_metric`, or the usual one of its task."""
 
     name: str = Field(examples=["eval_loss"])
     title: str

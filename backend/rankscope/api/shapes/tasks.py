@@ -8,7 +8,7 @@ class TaskShape(Shape):
     name: str
     title: str
     headline: str
-    """Name of the headline metric, which lists show."""
+    """Name of the headline metric of runs that choose none; see `headline` of a run."""
     best_by: list[str]
     """Names of the metrics that can determine the best checkpoint."""
     metrics: list[Metric]

@@ -202,7 +202,7 @@ def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[st
 
 def headline(run: Run) -> Headline:
     """Returns the run's headline metric."""
-    metric = TASKS[run.task].headline()
+    metric = TASKS[run.task].headline_of(run.headline_metric)
     found = run.metrics.get(metric.name)
     best: tuple[float | str, int] | tuple[None, None] = (None, None)
     if found:

@@ -2,10 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
+
+from pydantic import Field, GetJsonSchemaHandler, ValidationInfo, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from rankscope.contract.metrics import EVAL_LOSS, REPORTED, Metric, describe
-from rankscope.contract.parts import Part
+from rankscope.contract.parts import Part, advanced, is_stored, refuse
 from rankscope.contract.predictions import InputField
 from rankscope.contract.tasks.targets import AsText, Targets
 
@@ -21,9 +25,16 @@ class Task(Part, ABC):
     """Options and properties of a task. The part that needs torch is in `rankscope_worker.child.tasks`."""
 
     name: str
+    headline_metric: Annotated[str, Field(max_length=65)] | None = Field(
+        default=None,
+        title="Headline metric",
+        description="The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless "
+        "best_metric is another one. Empty: the task's usual one.",
+        json_schema_extra=advanced(),
+    )
 
-    metrics: ClassVar[tuple[Metric, ...]]
-    """The metrics of an evaluation besides the loss. The first one is the headline metric, shown in lists."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """The metrics of an evaluation besides the loss. The first one is the headline metric unless a run chooses another."""
     text_field: ClassVar[str]
     """The option with the text columns, at which their problems are reported."""
     has_target_tokens: ClassVar[bool] = False
@@ -34,15 +45,25 @@ class Task(Part, ABC):
     """The option with the target column; for a task that has none, `text_field`."""
 
     @classmethod
-    def headline(cls) -> Metric:
+    def usual_headline(cls) -> Metric:
+        """Returns the headline metric of a run that chooses none."""
         return cls.metrics[0]
+
+    def headline(self) -> Metric:
+        """Returns the run's headline metric, which lists show."""
+        return self.headline_of(self.headline_metric)
+
+    @classmethod
+    def headline_of(cls, chosen: str | None) -> Metric:
+        """Returns the headline metric of a run with this `headline_metric`."""
+        return cls.usual_headline() if chosen is None else cls.describe(chosen)
 
     @classmethod
     def described(cls) -> tuple[Metric, ...]:
         """Returns every metric that a run of this task can have, in the order of the page."""
         evaluated = [metric for metric in REPORTED if metric.name == EVAL_LOSS]
         others = [metric for metric in REPORTED if metric.name != EVAL_LOSS]
-        return (*others, cls.headline(), *evaluated, *cls.metrics[1:])
+        return (*others, cls.usual_headline(), *evaluated, *cls.metrics[1:])
 
     @classmethod
     def describe(cls, metric: str) -> Metric:
@@ -52,6 +73,27 @@ class Task(Part, ABC):
     def best_by(cls) -> list[str]:
         """Returns the names of the metrics that can determine the best checkpoint: all metrics of an evaluation."""
         return [*(metric.name for metric in cls.metrics), EVAL_LOSS]
+
+    @model_validator(mode="after")
+    def _headline_is_computed(self, info: ValidationInfo) -> Self:
+        if self.headline_metric is not None and self.headline_metric not in self.best_by() and not is_stored(info):
+            raise refuse(
+                "headline_metric",
+                self.headline_metric,
+                f"is {self.headline_metric!r}, which no evaluation computes",
+                f"Use one of {', '.join(self.best_by())}.",
+            )
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Lists this task's metrics as the choices of `headline_metric`."""
+        schema = handler(core)
+        properties: dict[str, Any] = handler.resolve_ref_schema(schema).get("properties", {})
+        for member in properties.get("headline_metric", {}).get("anyOf", []):
+            if member.get("type") == "string":
+                member["enum"] = cls.best_by()
+        return schema
 
     @property
     @abstractmethod

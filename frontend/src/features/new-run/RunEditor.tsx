@@ -17,7 +17,7 @@ import { allFields, allPaths, problemsByField } from "./form/draft";
 import { datasetOf, optionsFor } from "./form/options";
 import { SchemaForm } from "./form/SchemaForm";
 import type { FormSection } from "./form/schema";
-import { withLikelyTask, withMetricsOf, withTask } from "./form/task";
+import { withBestByHeadline, withLikelyTask, withMetricsOf, withTask } from "./form/task";
 import { MethodChanges } from "./method/MethodChanges";
 import { useMethodSwitch } from "./method/use-method-switch";
 import { ModuleField } from "./modules/ModuleField";
@@ -150,7 +150,9 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                 <SchemaForm
                   sections={shownSections}
                   draft={draft}
-                  onDraft={(next) => onDraft(withLikelyTask(draft, next, sections, datasets.data))}
+                  onDraft={(next) =>
+                    onDraft(withLikelyTask(draft, withBestByHeadline(draft, next), sections, datasets.data))
+                  }
                   errors={errors}
                   origin={origin}
                   optionsOf={(field) => optionsFor(field, draft, models.data, datasets.data)}

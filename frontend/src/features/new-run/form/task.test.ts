@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
+import { withValue } from "@/api/config";
 import type { DatasetInfo } from "@/api/types";
 import { defaultDraft } from "./draft";
 import { formSections, type JsonSchema } from "./schema";
 import { schema } from "./schema.fixture";
-import { withLikelyTask, withMetricsOf, withTask } from "./task";
+import { withBestByHeadline, withLikelyTask, withMetricsOf, withTask } from "./task";
 
 const column = {
   anyOf: [{ type: "string" }, { type: "null" }],
@@ -11,11 +12,21 @@ const column = {
   "x-options": "columns",
 } satisfies JsonSchema;
 
+const headline = (...metrics: string[]) =>
+  ({ anyOf: [{ type: "string", enum: metrics }, { type: "null" }], default: null }) satisfies JsonSchema;
+
 /** The fixture with a second task, which shares the text columns and has tags. */
 const two: JsonSchema = {
   ...schema,
   $defs: {
     ...schema.$defs,
+    Classification: {
+      ...schema.$defs?.Classification,
+      properties: {
+        ...schema.$defs?.Classification?.properties,
+        headline_metric: headline("eval_a", "eval_b"),
+      },
+    },
     Tagging: {
       type: "object",
       title: "Tagging",
@@ -23,6 +34,7 @@ const two: JsonSchema = {
         name: { const: "tagging", default: "tagging", type: "string" },
         text_columns: schema.$defs?.Classification?.properties?.text_columns ?? {},
         tags_column: column,
+        headline_metric: headline("eval_b", "eval_c"),
       },
     },
     Training: {
@@ -44,14 +56,35 @@ const two: JsonSchema = {
 };
 const sections = formSections(two);
 const section = sections.find((one) => one.path === "task") ?? { path: "", title: "", fields: [] };
-const draft = { ...defaultDraft(sections), task: { name: "text_classification", text_columns: ["a"] } };
+const draft = {
+  ...defaultDraft(sections),
+  task: { name: "text_classification", text_columns: ["a"], headline_metric: null },
+};
 const dataset = (id: string, columns: string[], likely_task: string) =>
   ({ id, columns, likely_task, problem: null }) as unknown as DatasetInfo;
 
 test("another task keeps the options that both have, and chooses its own main metric", () => {
   const tagging = withTask(draft, section, "tagging");
-  expect(tagging.task).toEqual({ name: "tagging", text_columns: ["a"], tags_column: null });
+  expect(tagging.task).toEqual({
+    name: "tagging",
+    text_columns: ["a"],
+    tags_column: null,
+    headline_metric: null,
+  });
   expect(tagging.training).toEqual({ best_metric: null });
+});
+
+test("another task keeps a headline metric only if it has it", () => {
+  const by = (name: string) => withTask(withValue(draft, "task.headline_metric", name), section, "tagging");
+  expect(by("eval_b").task).toMatchObject({ headline_metric: "eval_b" });
+  expect(by("eval_a").task).toMatchObject({ headline_metric: null });
+});
+
+test("the best checkpoint follows a headline metric that is chosen", () => {
+  const chosen = withValue(draft, "task.headline_metric", "eval_b");
+  expect(withBestByHeadline(draft, chosen).training).toEqual({ best_metric: null });
+  const kept = withValue(chosen, "training.best_metric", "eval_c");
+  expect(withBestByHeadline(chosen, kept)).toBe(kept);
 });
 
 test("another data set proposes its task and forgets columns that it lacks", () => {
@@ -64,6 +97,7 @@ test("another data set proposes its task and forgets columns that it lacks", () 
     name: "tagging",
     text_columns: null,
     tags_column: null,
+    headline_metric: null,
   });
   expect(withLikelyTask(on("y"), on("x"), sections, sets).task).toEqual(draft.task);
   // An edit elsewhere leaves a task that was chosen by hand.

@@ -5,6 +5,7 @@ import { datasetOf } from "./options";
 import type { FormField, FormSection } from "./schema";
 
 const bestMetric = "training.best_metric";
+const headlineMetric = "task.headline_metric";
 
 /** The draft with another task: its defaults, and the values of the options that both tasks have. */
 export function withTask(draft: ConfigDraft, section: FormSection, name: string): ConfigDraft {
@@ -13,12 +14,21 @@ export function withTask(draft: ConfigDraft, section: FormSection, name: string)
   const before = fieldsOf(section, String(valueAt(draft, choice.path)));
   let next = withValue({ ...draft, [path]: {} }, choice.path, name);
   for (const field of fieldsOf(section, name)) {
-    const kept = before.some((one) => one.path === field.path && one.kind === field.kind);
-    next = withValue(next, field.path, kept ? valueAt(draft, field.path) : field.default);
+    const value = valueAt(draft, field.path);
+    const kept =
+      before.some((one) => one.path === field.path && one.kind === field.kind) &&
+      (field.kind !== "choice" || field.choices.includes(String(value)));
+    next = withValue(next, field.path, kept ? value : field.default);
   }
   // Another task has other metrics; empty stands for its main one.
   return withValue(next, bestMetric, null);
 }
+
+/** `next`, where the best checkpoint follows a headline metric that was just chosen. */
+export const withBestByHeadline = (before: ConfigDraft, next: ConfigDraft): ConfigDraft =>
+  valueAt(before, headlineMetric) === valueAt(next, headlineMetric)
+    ? next
+    : withValue(next, bestMetric, null);
 
 /** `next` with the task and the split that fit its data set, if that is another one than in `before`. */
 export function withLikelyTask(
