@@ -20,6 +20,7 @@ from transformers import (
 from dynamic_rank import RankMethod, create_method, make_trainer_class
 from dynamic_rank.adapter.components import components_of
 from tests.dynamic_rank.tiny_models import DEVICE, VOCABULARY, Rows, arguments, batch, logits
+from tests.wide import each_once
 
 # Warnings of bitsandbytes and torch when quantising on a CPU.
 pytestmark = [
@@ -103,8 +104,7 @@ def train(
     return model, method
 
 
-@pytest.mark.parametrize("bits", QUANTISED)
-@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize(("key", "bits"), each_once(METHODS, list(QUANTISED)))
 def test_a_quantised_base_trains_resumes_and_exports_a_plain_lora(
     folder: Path, tmp_path: Path, key: str, bits: str
 ) -> None:

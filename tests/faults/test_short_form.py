@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.checks import Breach
-from tests.faults.child_kills import MOMENTS
+from tests.faults.child_kills import while_it_compacts, while_it_writes_a_checkpoint
 from tests.faults.damaged_checkpoints import make_damage
 from tests.faults.harness import Case, Harness, Result
 from tests.faults.installation import DEADLINE_S
@@ -22,7 +22,8 @@ def test_nothing_is_lost_whichever_process_is_killed(harness: Harness) -> None:
     breaches: list[Breach] = []
     damage = make_damage(breaches)
     # Alone with its run: each of these counts on being the only one that ends its attempts.
-    private = [*MOMENTS, damage]
+    # (At a random step and in the pruning window, a child is killed in tests/worker/host/test_worker.py.)
+    private = [while_it_writes_a_checkpoint, while_it_compacts, damage]
     # These hit every run of a process, or of all.
     shared = [kill_its_worker, kill_api, kill_valkey, freeze]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from dynamic_rank.methods.lora_shrink import LoraShrink, singular_directions
 from dynamic_rank.methods.protocol import Stopped
 from dynamic_rank.methods.sora import Sora
 from tests.dynamic_rank.tiny_models import DEVICE, Rows, arguments, batch, build, labels, logits, random_like
+from tests.wide import wide
 
 PATTERN = {
     "bert.encoder.layer.0.attention.self.query": 3,
@@ -104,8 +106,15 @@ def test_every_method_reports_ranks_counts_parameters_and_exports_a_plain_lora(t
     assert method.trained_parameters().adapter >= lora
 
 
-@pytest.mark.parametrize("kind", ["llama", "bart", "t5", "gpt2"])
-@pytest.mark.parametrize("key", ["adalora", "lora", "lora_shrink", "sora"])
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    # Each method with a decoder and an encoder-decoder.
+    [
+        *product(["adalora", "sora"], ["llama", "bart"]),
+        *product(["lora", "lora_shrink"], ["gpt2", "t5"]),
+        *wide(*product(["adalora", "sora"], ["gpt2", "t5"]), *product(["lora", "lora_shrink"], ["llama", "bart"])),
+    ],
+)
 def test_every_method_supports_decoders_and_encoder_decoders(tmp_path: Path, key: str, kind: str) -> None:
     model, task = build(kind)
     method = create_method(key, OPTIONS[key])

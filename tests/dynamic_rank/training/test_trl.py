@@ -16,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassifi
 from dynamic_rank import DynamicRankCallback, DynamicRankConfig, create_method, export_lora, make_trainer_class, wrap
 from dynamic_rank.adapter.components import components_of
 from tests.dynamic_rank.tiny_models import batch, build, logits
+from tests.wide import each_once
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -111,8 +112,7 @@ def trainer_of(name: str, folder: Path, form: str, config: DynamicRankConfig | N
     return kind(wrapped, callbacks=[callback], **common), wrapped, config
 
 
-@pytest.mark.parametrize("form", ["callback", "class"])
-@pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize(("name", "form"), each_once(TRAINERS, ["callback", "class"]))
 def test_a_trainer_of_trl_prunes_to_the_exact_budget_and_exports(tmp_path: Path, name: str, form: str) -> None:
     trainer, wrapped, _ = trainer_of(name, tmp_path / "out", form)
     trainer.train()
@@ -124,8 +124,7 @@ def test_a_trainer_of_trl_prunes_to_the_exact_budget_and_exports(tmp_path: Path,
     torch.testing.assert_close(logits(loaded, batch("llama")), logits(wrapped, batch("llama")), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["dpo", "kto", "grpo"])
-@pytest.mark.parametrize("init", ["paper", "zero_b"])
+@pytest.mark.parametrize(("name", "init"), each_once(["dpo", "kto", "grpo"], ["paper", "zero_b"]))
 def test_reference_model_of_trl_stays_the_model_at_the_start_of_training(
     tmp_path: Path, name: str, init: Literal["paper", "zero_b"]
 ) -> None:

@@ -65,6 +65,13 @@ def submit(host: Host) -> Callable[..., str]:
     return submit
 
 
+@pytest.fixture
+def quick_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children fail at once, for tests in which only their end counts."""
+    (tmp_path / "peft.py").write_text("raise RuntimeError('short')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
 def read_job(host: Host, job_id: str) -> Job:
     with reading(host.engine) as session:
         job = jobs.get_job(session, job_id, PREDICT)
@@ -105,12 +112,8 @@ def test_a_download_runs_in_its_own_lane(host: Host, submit: Callable[..., str],
     assert read_job(host, waiting).status == JobStatus.queued
 
 
-def test_a_prediction_does_not_wait_for_an_import(
-    host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_prediction_does_not_wait_for_an_import(host: Host, submit: Callable[..., str], quick_failure: None) -> None:
     """The import reads a pipe that nobody writes to, so it ends only with the worker."""
-    (tmp_path / "peft.py").write_text("raise RuntimeError('short')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     upload_id = put_upload(host.settings.data_dir, "a.csv", b"", "a-1234")
     source = Folders(host.settings.data_dir).upload(upload_id) / "source"
     source.unlink()
@@ -208,7 +211,9 @@ def test_a_draining_worker_returns_its_job(host: Host, submit: Callable[..., str
     assert (job.status, job.attempt, job.lease_expires_at) == (JobStatus.queued, 1, None)
 
 
-def test_a_job_is_done_once_and_there_is_nothing_to_do_without_one(host: Host, submit: Callable[..., str]) -> None:
+def test_a_job_is_done_once_and_there_is_nothing_to_do_without_one(
+    host: Host, submit: Callable[..., str], quick_failure: None
+) -> None:
     runner = JobRunner(host)
     assert not runner.run_next()
     submit()
@@ -240,7 +245,7 @@ def test_a_runner_that_has_lost_its_job_stores_nothing_and_kills_its_child(
 
 @pytest.mark.parametrize("with_broker", [True, False])
 def test_jobs_run_without_a_broker_and_again_once_it_is_back(
-    host: Host, submit: Callable[..., str], own_broker: Broker, with_broker: bool
+    host: Host, submit: Callable[..., str], own_broker: Broker, with_broker: bool, quick_failure: None
 ) -> None:
     host.settings = host.settings.model_copy(update={"broker_url": own_broker.url, "lease_s": 6})
     runner, doorbell = JobRunner(host), Doorbell(own_broker.url)

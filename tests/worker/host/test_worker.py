@@ -42,10 +42,11 @@ class Bench:
             stack.start_valkey()
         self.nudger = Nudger(stack.settings)
 
-    def submit(self, plan: RunPlan) -> str:
+    def submit(self, plan: RunPlan, *, nudge: bool = True) -> str:
         with writing(self.engine) as session:
             run = runs.create_run(session, plan.config, now=time.time(), total_steps=plan.total_steps)
-        self.nudger.nudge()
+        if nudge:
+            self.nudger.nudge()
         return run.id
 
     def run(self, run_id: str) -> Run:
@@ -217,13 +218,13 @@ def test_data_that_changed_since_the_run_was_made_fails_it_with_the_cause(bench:
     assert failed.lost_workers == 0
 
 
-def submit_with_other_data(bench: Bench, plan: Plan) -> str:
+def submit_with_other_data(bench: Bench, plan: Plan, *, nudge: bool = True) -> str:
     """A run whose data set lacks its columns: it fails within a second or two."""
     made = plan("lora")
     table = bench.stack.settings.datasets_dir / "changed.csv"
     table.write_text("sentence,label\ngood,fresh\n", encoding="utf-8")
     data = made.config.data.model_copy(update={"id": "local:changed"})
-    return bench.submit(RunPlan(**vars(made) | {"config": made.config.model_copy(update={"data": data})}))
+    return bench.submit(RunPlan(**vars(made) | {"config": made.config.model_copy(update={"data": data})}), nudge=nudge)
 
 
 def test_a_worker_outlives_its_broker_and_can_be_stopped_without_it(
@@ -302,18 +303,16 @@ def start_worker(settings: Settings, *arguments: str) -> "subprocess.CompletedPr
 
 
 def test_a_run_on_postgresql_is_claimed_without_a_nudge(
-    tiny_data: Path, plan: Plan, new_postgres: Callable[[str], str], tmp_path: Path
+    data_dir: Path, plan: Plan, new_postgres: Callable[[str], str], tmp_path: Path
 ) -> None:
     for name in ("models", "datasets"):
-        (tmp_path / name).symlink_to(tiny_data / name)
+        (tmp_path / name).symlink_to(data_dir / name)
     bench = Bench(Stack(tmp_path, database_url=new_postgres("template1"), lease_s=3))
     try:
-        with writing(bench.engine) as session:
-            run = runs.create_run(session, plan(max_steps=10).config, now=time.time())
+        run_id = submit_with_other_data(bench, plan, nudge=False)
         bench.stack.start_worker(slots=2)
-        done = bench.until_status(run.id, "done")
-        assert (done.live, done.budget) == (24, 24)
-        assert_numbered_without_gap(bench.events(run.id))
+        assert bench.until_status(run_id, "failed").reason == "bad_data"
+        assert_numbered_without_gap(bench.events(run_id))
         bench.stack.kill("test-worker", signal.SIGINT)
         with reading(bench.engine) as session:
             ((worker, held),) = workers.list_workers(session)
