@@ -95,7 +95,7 @@ class ColumnProfile(_Stored):
     kind: ValueKind
     missing: int
     distinct: int
-    """Number of different values, with an error of a few percent above a thousand."""
+    """Number of different values, with an error of a few percent above four thousand."""
     values: list[tuple[str, int]]
     """The most frequent values with their number of rows; empty if there are more than a thousand."""
     lengths: LengthHistogram | None

@@ -1517,7 +1517,7 @@ export interface components {
         ColumnProfile: {
             /**
              * Distinct
-             * @description Number of different values, with an error of a few percent above a thousand.
+             * @description Number of different values, with an error of a few percent above four thousand.
              */
             distinct: number;
             /**

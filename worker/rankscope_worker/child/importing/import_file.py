@@ -41,8 +41,8 @@ def _write_version(upload: Upload, source: Path, work: Path, report: Callable[[f
     prepared = prepare(source, upload.name, upload.options, scratch, report)
     written = write_rows(prepared, upload.options, rows, scratch, report)
     shutil.rmtree(scratch)
-    report(0.6)
-    profiled = profile_rows(rows, written.names, written.kinds, report)
+    report(0.75)
+    profiled = profile_rows(rows, written.names, written.kinds, written.facts, report)
     profile = SetProfile(
         name=upload.name,
         created_at=time.time(),

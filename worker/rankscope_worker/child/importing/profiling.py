@@ -1,4 +1,4 @@
-"""Computes the profile of imported rows from their Parquet file, column by column, with bounded memory."""
+"""Computes the profile of imported rows from what was gathered when they were written, and from their Parquet file."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from rankscope.catalog.data.profiles import CLASSES_KEPT, no_text
 from rankscope.catalog.imported.parquet import connection, open_rows, quoted
 from rankscope.contract.imports import ColumnProfile, LengthHistogram, StoredLeftOut, ValueKind
 from rankscope.contract.tasks.classes import merge_spellings, no_label
+from rankscope_worker.child.importing.parquet_file import ColumnFacts, Lengths, RowFacts
 from rankscope_worker.child.importing.source import Report
 from rankscope_worker.child.importing.write_rows import MEMORY, threads
 
@@ -35,17 +36,14 @@ class Profiled:
     duplicates: int
 
 
-def profile_rows(path: Path, names: list[str], kinds: list[ValueKind], report: Report) -> Profiled:
+def profile_rows(path: Path, names: list[str], kinds: list[ValueKind], facts: RowFacts, report: Report) -> Profiled:
     with connection(path.parent, memory=MEMORY, threads=threads()) as database:
-        database_rows = f"read_parquet({quoted(str(path))}, file_row_number = true)"
-        stored = [f"c{place}" for place in range(len(names))]
-        _make_facts(database, database_rows, kinds)
-        report(0.75)
-        (rows,) = _one(database, "SELECT count(*) FROM facts")
+        rows_of = f"read_parquet({quoted(str(path))}, file_row_number = true)"
         columns = []
-        for place, (name, column, kind) in enumerate(zip(names, stored, kinds, strict=True)):
+        for place, (name, kind, found) in enumerate(zip(names, kinds, facts.columns, strict=True)):
+            has_values = place < _COLUMNS_WITH_VALUES
             columns.append(
-                _column(database, database_rows, rows, name, column, kind, has_values=place < _COLUMNS_WITH_VALUES)
+                _column(database, rows_of, facts.rows, name, f"c{place}", kind, found, has_values=has_values)
             )
             report(0.75 + 0.15 * (place + 1) / len(names))
         with open_rows(path, columns) as table:
@@ -53,22 +51,10 @@ def profile_rows(path: Path, names: list[str], kinds: list[ValueKind], report: R
             chosen = usual_columns(table, sample)
         by_name = {each.name: each for each in columns}
         label = by_name.get(chosen.label or "")
-        classes, n_classes = _classes(database, database_rows, label)
+        classes, n_classes = _classes(database, rows_of, label)
         texts = [by_name[name] for name in chosen.text]
-        left_out = _left_out(database, database_rows, texts, label)
-        (duplicates,) = _one(database, "SELECT count(*) - count(DISTINCT row_hash) FROM facts")
-    return Profiled(rows, columns, chosen, classes, n_classes, left_out, duplicates)
-
-
-def _make_facts(database: duckdb.DuckDBPyConnection, rows_of: str, kinds: list[ValueKind]) -> None:
-    """Keeps a few numbers for each row, so that its texts are unpacked only once. DuckDB moves them to disk if necessary."""
-    stored = [f"c{place}" for place in range(len(kinds))]
-    facts = [f"hash({', '.join(stored)}) AS row_hash"]
-    for column, kind in zip(stored, kinds, strict=True):
-        facts.append(f"CASE WHEN {column} IS NULL THEN NULL ELSE hash({column}) END AS {column}_hash")
-        if kind == "text":
-            facts.append(f"length({column}) AS {column}_length")
-    database.execute(f"CREATE TEMP TABLE facts AS SELECT {', '.join(facts)} FROM {rows_of}")
+        left_out = _left_out(database, rows_of, texts, label)
+    return Profiled(facts.rows, columns, chosen, classes, n_classes, left_out, facts.duplicates)
 
 
 def _one(database: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
@@ -84,28 +70,27 @@ def _column(
     name: str,
     column: str,
     kind: ValueKind,
+    facts: ColumnFacts,
     *,
     has_values: bool,
 ) -> ColumnProfile:
-    present, distinct = _one(database, f"SELECT count({column}_hash), approx_count_distinct({column}_hash) FROM facts")
-    lengths = _lengths(database, column) if kind == "text" and present else None
+    present, distinct = rows - facts.missing, facts.distinct.count
+    lengths = _lengths(facts.lengths) if kind == "text" and present else None
     values: list[tuple[str, int]] = []
-    if distinct <= 1.2 * _FEW and has_values:
+    if distinct <= _FEW and has_values:
         text = f"CAST({column} AS VARCHAR)"
         found = database.execute(
             f"SELECT left({text}, {_LONGEST_VALUE}), count(*), {text} FROM {rows_of} WHERE {column} IS NOT NULL "
-            f"GROUP BY 1, 3 ORDER BY 2 DESC, 1 LIMIT {_FEW + 1}"
+            f"GROUP BY 1, 3 ORDER BY 2 DESC, 1 LIMIT {_VALUES_KEPT}"
         ).fetchall()
-        if len(found) <= _FEW:
-            distinct = len(found)
-            values = [(_shown(value, kind), count) for value, count, _ in found[:_VALUES_KEPT]]
+        values = [(_shown(value, kind), count) for value, count, _ in found]
     if kind == "text" and present and _are_numbers(database, rows_of, column):
         kind = "number"
     return ColumnProfile(
         name=name,
         stored=column,
         kind=kind,
-        missing=rows - present,
+        missing=facts.missing,
         distinct=min(distinct, present),
         values=values,
         lengths=None if kind == "number" else lengths,
@@ -119,10 +104,8 @@ def _are_numbers(database: duckdb.DuckDBPyConnection, rows_of: str, column: str)
     return all(database.execute(other.format(rows=rows)).fetchone() is None for rows in (sample, rows_of))
 
 
-def _lengths(database: duckdb.DuckDBPyConnection, column: str) -> LengthHistogram:
-    counted = database.execute(
-        f"SELECT {column}_length, count(*) FROM facts WHERE {column}_hash IS NOT NULL GROUP BY 1"
-    ).fetchall()
+def _lengths(lengths: Lengths) -> LengthHistogram:
+    counted = list(lengths.counts().items())
     longest = max(length for length, _ in counted)
     rows = sum(count for _, count in counted)
     width = -(-(longest + 1) // _BARS)
@@ -171,7 +154,9 @@ def _left_out(
     reasons = [(no_text(tuple(each.name for each in texts)), no_texts)] if texts else []
     if label is not None:
         reasons.append((no_label(label.name), f"{label.stored} IS NULL" + (f" AND NOT ({no_texts})" if texts else "")))
-    found = []
+    found: list[StoredLeftOut] = []
+    if not any(column.missing for column in (*texts, *([label] if label is not None else []))):
+        return found
     for reason, condition in reasons:
         (rows,) = _one(database, f"SELECT count(*) FROM {rows_of} WHERE {condition}")
         if rows:

@@ -15,6 +15,7 @@ from rankscope.catalog.data.lines import Lines
 from rankscope.catalog.imported.parquet import connection, quoted
 from rankscope.contract.imports import ImportOptions, RejectedRow, ValueKind
 from rankscope_worker.child.importing.json_source import write_plain_rows
+from rankscope_worker.child.importing.parquet_file import RowFacts, TooManyRows, write_parquet_file
 from rankscope_worker.child.importing.rejects import KEPT, Rejects
 from rankscope_worker.child.importing.source import MAX_UNPACKED_BYTES, Report, Source
 
@@ -22,7 +23,6 @@ MEMORY = "800MB"
 MAX_ROWS = 100_000_000
 _LONGEST_ROW = 32 << 20
 _MOST_REJECTED = 100_000
-_ROW_GROUP = 20_480
 _BLOCK = 4 << 20
 _SPACES = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
 _REASONS = {
@@ -41,10 +41,12 @@ class Written:
     """A CSV file's values are all text."""
     separator: str | None
     rejects: Rejects
+    facts: RowFacts
 
 
 def threads() -> int:
-    return min(4, os.cpu_count() or 1)
+    """Of DuckDB. One core is left for compression, which is done at the same time."""
+    return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
 def write_rows(source: Source, options: ImportOptions, target: Path, work: Path, report: Report) -> Written:
@@ -53,11 +55,11 @@ def write_rows(source: Source, options: ImportOptions, target: Path, work: Path,
     with connection(target.parent, memory=MEMORY, threads=threads(), also=source.path.parent) as database:
         try:
             if source.format == "csv":
-                written = _write_csv(database, source, options, target, rejects)
+                written = _write_csv(database, source, options, target, work, rejects)
             elif source.format == "json":
                 written = _write_json(database, source, target, work, rejects, report)
             else:
-                written = _write_parquet(database, source, target, rejects)
+                written = _write_parquet(database, source, target, work, rejects)
         except duckdb.OutOfMemoryException as error:
             raise BrokenFile(
                 f"Its rows are too large: importing it takes more than {MEMORY}.", "Split its longest texts."
@@ -70,7 +72,12 @@ def write_rows(source: Source, options: ImportOptions, target: Path, work: Path,
 
 
 def _write_csv(
-    database: duckdb.DuckDBPyConnection, source: Source, options: ImportOptions, target: Path, rejects: Rejects
+    database: duckdb.DuckDBPyConnection,
+    source: Source,
+    options: ImportOptions,
+    target: Path,
+    work: Path,
+    rejects: Rejects,
 ) -> Written:
     with opened(source.path) as file:
         lines = Lines(file, source.path, "utf-8-sig", newline="", errors="replace")
@@ -86,20 +93,23 @@ def _write_csv(
     cells = ", ".join(_csv_cell(f"c{place}") for place in range(len(names)))
     # A line without text is not a row. With several columns, DuckDB passes over it.
     only = " WHERE c0 IS NOT NULL" if len(names) == 1 else ""
-    _copy(database, f"SELECT * FROM (SELECT {cells} FROM {reader}){only}", target)
+    facts = _write(database, f"SELECT * FROM (SELECT {cells} FROM {reader}){only}", len(names), target, work)
     _read_rejects(database, source.path, rejects)
-    _check(database, target, rejects)
-    return Written(names, ["text"] * len(names), separator, rejects)
+    _check(facts, rejects)
+    return Written(names, ["text"] * len(names), separator, rejects, facts)
 
 
 def _csv_cell(name: str) -> str:
     """Returns the expression of a cell without the spaces around it; null if it is one of the forms of a missing value.
 
-    Trimming is slow, and few cells need it. All spaces and line breaks sort up to ' '.
+    Trimming is slow, and few cells need it. All spaces and line breaks sort up to ' ', and '!' is the next character.
     """
-    trimmed = f"CASE WHEN {name}[1] <= ' ' OR {name}[-1] <= ' ' THEN trim({name}, {_SPACES}) ELSE {name} END"
     missing = ", ".join(map(quoted, sorted(CSV_MISSING)))
-    return f"CASE WHEN strlen({name}) < 100 AND {trimmed} IN ({missing}) THEN NULL ELSE {trimmed} END AS {name}"
+    trimmed = f"trim({name}, {_SPACES})"
+    return (
+        f"CASE WHEN {name} < '!' OR {name}[-1] <= ' ' THEN CASE WHEN {trimmed} IN ({missing}) THEN NULL ELSE {trimmed} END "
+        f"WHEN {name} IN ({missing}) THEN NULL ELSE {name} END AS {name}"
+    )
 
 
 def _lines_before_header(head: str, separator: str) -> int:
@@ -168,22 +178,26 @@ def _write_json(
         f"columns = {{{columns}}}, maximum_object_size = {2 * _LONGEST_ROW})"
     )
     cells = ", ".join(_cell(f"c{place}", kind) for place, kind in enumerate(types))
-    _copy(database, f"SELECT {cells} FROM {reader}", target)
-    _check(database, target, rejects)
-    return Written(names, [kind.shown for kind in kinds], None, rejects)
+    facts = _write(database, f"SELECT {cells} FROM {reader}", len(names), target, work)
+    _check(facts, rejects)
+    return Written(names, [kind.shown for kind in kinds], None, rejects, facts)
 
 
-def _write_parquet(database: duckdb.DuckDBPyConnection, source: Source, target: Path, rejects: Rejects) -> Written:
+def _write_parquet(
+    database: duckdb.DuckDBPyConnection, source: Source, target: Path, work: Path, rejects: Rejects
+) -> Written:
     reader = f"read_parquet({quoted(str(source.path))})"
     described: list[tuple[Any, ...]] = database.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
     # Equal values take almost no space, so a small file can have any number of rows.
-    n_rows = database.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({quoted(str(source.path))})").fetchone()
-    if n_rows and (n_rows[0] or 0) > MAX_ROWS:
+    (n_rows,) = database.execute(
+        f"SELECT sum(num_rows) FROM parquet_file_metadata({quoted(str(source.path))})"
+    ).fetchall()
+    if (n_rows[0] or 0) > MAX_ROWS:
         _refuse_many_rows()
-    size = database.execute(
+    (size,) = database.execute(
         f"SELECT sum(total_uncompressed_size) FROM parquet_metadata({quoted(str(source.path))})"
-    ).fetchone()
-    if size and (size[0] or 0) > MAX_UNPACKED_BYTES:
+    ).fetchall()
+    if (size[0] or 0) > MAX_UNPACKED_BYTES:
         raise BrokenFile(
             f"Its columns have {size[0] / 1e9:.1f} GB when they are unpacked; at most "
             f"{MAX_UNPACKED_BYTES / 1e9:.0f} GB are possible.",
@@ -197,9 +211,9 @@ def _write_parquet(database: duckdb.DuckDBPyConnection, source: Source, target: 
     cells = ", ".join(
         _cell('"' + name.replace('"', '""') + '"', kind, f"c{place}") for place, (name, kind) in enumerate(used)
     )
-    _copy(database, f"SELECT {cells} FROM {reader}", target)
-    _check(database, target, rejects)
-    return Written([name for name, _ in used], [_kind(kind) for _, kind in used], None, rejects)
+    facts = _write(database, f"SELECT {cells} FROM {reader}", len(used), target, work)
+    _check(facts, rejects)
+    return Written([name for name, _ in used], [_kind(kind) for _, kind in used], None, rejects, facts)
 
 
 def _kind(sql_type: str) -> ValueKind:
@@ -219,7 +233,7 @@ def _cell(name: str, sql_type: str, to: str | None = None) -> str:
     to = to or name
     if _is_nested(sql_type):
         return f"CAST(to_json({name}) AS VARCHAR) AS {to}"
-    if sql_type in ("FLOAT", "DOUBLE") or sql_type.startswith("DECIMAL"):
+    if sql_type in ("FLOAT", "DOUBLE") or sql_type.startswith(("DECIMAL", "HUGEINT", "UHUGEINT")):
         number = f"CAST({name} AS DOUBLE)"
         return f"CASE WHEN isnan({number}) THEN NULL ELSE {number} END AS {to}"
     if sql_type == "BOOLEAN" or _NUMBERS.match(sql_type):
@@ -228,19 +242,17 @@ def _cell(name: str, sql_type: str, to: str | None = None) -> str:
     return f"CASE WHEN regexp_full_match({text}, '\\s*') THEN NULL ELSE {text} END AS {to}"
 
 
-def _copy(database: duckdb.DuckDBPyConnection, rows: str, target: Path) -> None:
-    options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_ROW_GROUP}"
-    database.execute(f"COPY ({rows}) TO {quoted(str(target))} ({options})")
-
-
-def _check(database: duckdb.DuckDBPyConnection, target: Path, rejects: Rejects) -> None:
-    found = database.execute(f"SELECT count(*) FROM read_parquet({quoted(str(target))})").fetchone()
-    rows = int(found[0]) if found else 0
-    if rows > MAX_ROWS:
+def _write(database: duckdb.DuckDBPyConnection, query: str, n_columns: int, target: Path, work: Path) -> RowFacts:
+    try:
+        return write_parquet_file(database, query, n_columns, target, work, MAX_ROWS)
+    except TooManyRows:
         _refuse_many_rows()
+
+
+def _check(facts: RowFacts, rejects: Rejects) -> None:
     if rejects.count >= _MOST_REJECTED:
         _refuse_nothing(rejects, f"{rejects.count:,} rows or more can't be read.")
-    if not rows:
+    if not facts.rows:
         _refuse_nothing(
             rejects, "It has a header but no rows." if not rejects.count else "None of its rows can be read."
         )
