@@ -191,7 +191,7 @@ class TrainingConfig(Part):
             raise refuse(
                 "epochs",
                 self.epochs,
-                f"is set together with max_steps {self.max_steps}",
+                f"is {self.epochs:g}, set together with max_steps {self.max_steps}",
                 "Set max_steps or epochs, not both.",
             )
         if self.max_steps is None and self.epochs is None:
@@ -228,7 +228,7 @@ class Steering(Part):
             raise refuse(
                 "target_rank",
                 self.target_rank,
-                f"does not fit action {self.action}",
+                f"is {'empty' if self.target_rank is None else self.target_rank}, which does not fit action {self.action}",
                 "Set target_rank only for the action target.",
             )
         return self

@@ -12,28 +12,31 @@ from rankscope.contract.tasks import TASKS
 # Names that pydantic adds to a location for the chosen member of a union. They are not in the input.
 _UNION_TAGS = METHODS.keys() | TASKS.keys() | {"float", "int", "str", "none", "list[str]"}
 
+_WANTED = {
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "model_type": "a JSON object",
+    "model_attributes_type": "a JSON object",
+    "dict_type": "a JSON object",
+}
 _NEXT_STEP = {
-    "int_type": "Send an integer.",
-    "int_parsing": "Send an integer.",
-    "int_from_float": "Send an integer.",
-    "float_type": "Send a number.",
-    "float_parsing": "Send a number.",
-    "finite_number": "Send a finite number.",
-    "bool_type": "Send true or false.",
-    "bool_parsing": "Send true or false.",
-    "string_type": "Send text.",
-    "string_unicode": "Send valid UTF-8.",
-    "string_too_short": "Send a longer text.",
-    "string_too_long": "Send a shorter text.",
-    "list_type": "Send a list.",
-    "too_short": "Send more entries.",
-    "too_long": "Send fewer entries.",
-    "missing": "Add the field.",
+    **{kind: f"Use {wanted}." for kind, wanted in _WANTED.items()},
+    "string_unicode": "Use valid UTF-8.",
+    "string_too_short": "Use a longer text.",
+    "string_too_long": "Use a shorter text.",
+    "too_short": "Add an entry.",
+    "too_long": "Remove entries.",
+    "missing": "Set this field.",
     "extra_forbidden": "Remove it, or fix its name.",
     "json_invalid": "Send a JSON object with the header Content-Type: application/json.",
-    "model_type": "Send a JSON object.",
-    "model_attributes_type": "Send a JSON object.",
-    "dict_type": "Send a JSON object.",
 }
 
 
@@ -74,18 +77,20 @@ def _sentence(error: ErrorDetails) -> str:
     match kind:
         case "missing":
             return "is missing"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return f"is {value!r}; it must be an object"
+        case _ if kind in _WANTED:
+            return f"is {'empty' if value is None else repr(value)}; it must be {_WANTED[kind]}"
+        case "string_too_short" | "string_too_long" | "too_short" | "too_long":
+            return _size_sentence(kind, error.get("input"), context)
         case "extra_forbidden":
             return "is not a field of this object"
         case "greater_than_equal":
-            return f"is {value}; it must be at least {context['ge']}"
+            return f"is {value}; it must be at least {_plain(context['ge'])}"
         case "greater_than":
-            return f"is {value}; it must be above {context['gt']}"
+            return f"is {value}; it must be above {_plain(context['gt'])}"
         case "less_than_equal":
-            return f"is {value}; it must be at most {context['le']}"
+            return f"is {value}; it must be at most {_plain(context['le'])}"
         case "less_than":
-            return f"is {value}; it must be below {context['lt']}"
+            return f"is {value}; it must be below {_plain(context['lt'])}"
         case "literal_error" | "enum":
             return f"is {value!r}; it must be one of {context['expected']}"
         case "union_tag_invalid":
@@ -99,6 +104,29 @@ def _sentence(error: ErrorDetails) -> str:
             return f"is {value!r}: {text[0].lower()}{text[1:]}" if text else f"is {value!r}"
 
 
+def _size_sentence(kind: str, value: object, context: Mapping[str, object]) -> str:
+    """Returns how long a text or list is, and how long it may be."""
+    found = len(value) if isinstance(value, (str, list, dict)) else context.get("actual_length")
+    unit = "character" if kind.startswith("string") else "entry"
+    if kind.endswith("short"):
+        least = context["min_length"]
+        return (
+            f"is empty; it needs at least {_counted(least, unit)}"
+            if found == 0
+            else (f"has {_counted(found, unit)}; it needs at least {least}")
+        )
+    return f"has {_counted(found, unit)}; at most {context['max_length']} are possible"
+
+
+def _counted(number: object, unit: str) -> str:
+    return f"{number} {unit if number == 1 else {'entry': 'entries'}.get(unit, unit + 's')}"
+
+
+def _plain(limit: object) -> object:
+    """Returns 0.0 as 0."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
+
+
 def _step_from(context: Mapping[str, object]) -> str:
     sentences = {
         "ge": "Use {} or more.",
@@ -110,7 +138,7 @@ def _step_from(context: Mapping[str, object]) -> str:
     }
     for key, sentence in sentences.items():
         if key in context:
-            return sentence.format(context[key])
+            return sentence.format(_plain(context[key]))
     return ""
 
 

@@ -231,7 +231,7 @@ def _nothing_left(columns: Columns, task: Task, left_out: LeftOutCounter) -> Bad
     """Returns the error about the column that is empty in all or most rows."""
     most = max(left_out.all(), key=lambda each: each.rows)
     field, column = at(task.target_field), columns.label
-    if most.reason == no_text(columns.text):
+    if most.reason == no_text(columns.text) or column is None:
         field, column = at(task.text_field), " and ".join(columns.text)
     every = sum(each.rows for each in left_out.all())
     return problem(

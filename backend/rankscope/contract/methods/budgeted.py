@@ -121,7 +121,7 @@ class BudgetedMethod(Method, ABC):
         raise refuse(
             "prune_interval",
             self.prune_interval,
-            f"does not fit: {total_steps} steps leave {window.length} step(s) for pruning, "
+            f"is {self.prune_interval}, which does not fit: {total_steps} steps leave {window.length} for pruning, "
             f"from step {window.start} to {window.end}",
             f"{shorter} at least {needed} steps.",
             at=("method",),
@@ -158,7 +158,7 @@ class BudgetedMethod(Method, ABC):
             raise refuse(
                 "prune_end_ratio",
                 self.prune_end_ratio,
-                f"must be above warmup_ratio {self.warmup_ratio}",
+                f"is {self.prune_end_ratio}; it must be above warmup_ratio {self.warmup_ratio}",
                 "Raise prune_end_ratio, for example to 0.5, or lower warmup_ratio.",
             )
         return self

@@ -56,6 +56,6 @@ def check_initial_rank(initial_rank: int | None, target_rank: int, default: int)
         raise refuse(
             "initial_rank",
             initial_rank,
-            f"is below target_rank {target_rank}; components can only be pruned, not added",
+            f"is {initial_rank}, below target_rank {target_rank}; components can only be pruned, not added",
             f"Set initial_rank to {target_rank} or more, or leave it empty for {default}.",
         )

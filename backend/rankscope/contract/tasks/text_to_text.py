@@ -106,7 +106,7 @@ class TextToText(Task):
             raise refuse(
                 "min_target_length",
                 self.min_target_length,
-                f"must be below max_target_length, which is {self.max_target_length}",
+                f"is {self.min_target_length}; it must be below max_target_length, which is {self.max_target_length}",
                 "Lower it, or raise max_target_length.",
             )
         return self

@@ -95,7 +95,7 @@ def test_rows_without_a_target_and_impossible_lengths_are_refused(tmp_path: Path
     folder = install(tmp_path, "bart", [*ROWS, {"document": "a film", "summary": " "}])
     plan = plan_of(folder, task())
     assert [(each.reason, each.rows) for each in plan.split.left_out] == [("no target in column 'summary'", 1)]
-    with pytest.raises(ValueError, match="must be below max_target_length"):
+    with pytest.raises(ValueError, match="it must be below max_target_length"):
         plan_of(folder, task(min_target_length=6))
     with pytest.raises(BadInput, match="the decoder reads those of the target") as error:
         plan_of(folder, task(), {"name": "eva", "rank": 2})
