@@ -12,6 +12,7 @@ from rankscope.contract.errors import BadInput
 from rankscope.contract.presets import presets
 from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
+from tests.kinds import make_folder
 from tests.tiny import make_reviews, make_tiny_bert
 
 
@@ -184,3 +185,42 @@ def test_epochs_that_make_more_steps_than_a_run_may_have_are_refused(catalog: Ca
     )
     with pytest.raises(BadInput, match="a run has at most 10,000,000"):
         make_plan(long, catalog)
+
+
+def test_a_model_that_cannot_do_the_task_is_refused_before_the_start(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "datasets" / "chats.jsonl").write_text(
+        "".join(f'{{"prompt": "{n} good", "answer": "film", "text": "a"}}\n' for n in range(40))
+    )
+    make_folder(tmp_path / "models" / "tiny-gpt2", "gpt2")
+
+    def refusal(model: str, task: dict[str, Any]) -> tuple[str, str, str]:
+        planned = {
+            "model": {"id": model},
+            "data": {"id": "local:chats"},
+            "task": task,
+            "method": {"name": "lora", "rank": 2},
+            "training": {"batch_size": 8, "max_steps": 40},
+        }
+        with pytest.raises(BadInput) as refused:
+            make_plan(RunConfig.model_validate(planned), catalog)
+        (problem,) = refused.value.problems
+        return problem.field, problem.message, problem.next_step
+
+    field, message, step = refusal("local:tiny-bert", {"name": "text_to_text"})
+    assert field == "config.model.id"
+    assert message == "is local:tiny-bert, of type bert, which can't do the task 'Summarisation and text to text'"
+    assert step == "Choose a model of another type, such as bart, t5, or another task."
+    assert refusal("local:tiny-bert", {"name": "causal_language_model"})[0] == "config.model.id"
+    field, message, step = refusal("local:tiny-gpt2", {"name": "causal_language_model"})
+    assert field == "config.task.template"
+    assert message.startswith("is chat, which needs a chat template, and the tokenizer of local:tiny-gpt2 has none")
+    assert "plain" in step
+    field, _, _ = refusal("local:tiny-gpt2", {"name": "causal_language_model", "form": "messages"})
+    assert field == "config.task.form"
+
+
+def test_kinds_of_models_of_each_task_equal_the_output_of_their_script() -> None:
+    """After an update of transformers, or with a new task: run scripts/task_models.py."""
+    from scripts.task_models import TARGET, as_text, everything
+
+    assert TARGET.read_text(encoding="utf-8") == as_text(everything())

@@ -15,6 +15,7 @@ from rankscope.catalog.data.splits import SplitCounts
 from rankscope.contract.config import MAX_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.stored import Environment
+from rankscope.launch.model_fit import model_problems
 from rankscope.launch.plan_data import resolved_data, split_warnings
 from rankscope.launch.plan_options import option_problems, option_warnings
 
@@ -55,6 +56,9 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     _check_size(config)
     model = catalog.model(config.model.id)
     dataset = catalog.dataset(config.data.id)
+    problems = model_problems(config, model)
+    if problems:
+        raise BadInput(problems)
     parts = catalog.count_split(dataset, config.data, config.task)
     modules = _target_modules(config, model)
     if len(modules) > MAX_MODULES:

@@ -157,6 +157,19 @@ def architectures() -> Mapping[str, Architecture]:
     return {kind: _architecture(kind, entry) for kind, entry in entries.items()}
 
 
+def kinds_for(task: str) -> frozenset[str] | None:
+    """Returns the kinds of models that have the head of a task; None if all may have it."""
+    kinds = _kinds_by_task().get(task)
+    return None if kinds is None else frozenset(kinds)
+
+
+@cache
+def _kinds_by_task() -> Mapping[str, list[str]]:
+    text = files("rankscope.catalog.models").joinpath("task_models.json").read_text(encoding="utf-8")
+    found: dict[str, list[str]] = json.loads(text)
+    return found
+
+
 def _architecture(kind: str, entry: _Entry) -> Architecture:
     positions = entry.get("positions")
     return Architecture(

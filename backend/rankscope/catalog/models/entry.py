@@ -9,6 +9,7 @@ from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.files import ModelFiles, UnusableModel
 from rankscope.catalog.models.layers import LinearModule, head_parameters, linear_head_parameters
 from rankscope.catalog.models.provenance import HubSource
+from rankscope.catalog.models.tokenizer_files import has_chat_template
 from rankscope.contract.errors import BadInput, FieldProblem
 
 MINILM = "minilm"
@@ -82,6 +83,16 @@ class ModelEntry:
         except UnusableModel as error:
             message = f"is {brief(self.id)}, which has just changed. {error.sentence}"
             raise BadInput([FieldProblem("config.model.id", self.id, message, error.next_step)]) from error
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether its tokenizer has a chat template; also true if the files can't be read, which is reported elsewhere."""
+        if self.files is None:
+            return True
+        try:
+            return has_chat_template(self.files)
+        except UnusableModel:
+            return True
 
     def has_fingerprint(self, stored: str) -> bool:
         """Whether the files have this fingerprint, of the current or an earlier format."""

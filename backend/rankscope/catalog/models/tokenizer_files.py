@@ -105,6 +105,15 @@ def is_quick_to_check(files: ModelFiles) -> bool:
     return all(files.regular[name].size <= _LISTED_JSON_BYTES for name in _LARGE_FILES if name in files.regular)
 
 
+def has_chat_template(files: ModelFiles) -> bool:
+    """Whether the tokenizer has a chat template, in a file of its own or in its settings."""
+    if "chat_template.jinja" in files.regular or "additional_chat_templates" in files.folders:
+        return True
+    if "tokenizer_config.json" not in files.regular:
+        return False
+    return bool(files.read_json("tokenizer_config.json", _MAX_JSON_BYTES).get("chat_template"))
+
+
 def check_tokenizer(files: ModelFiles, architecture: Architecture, *, with_vocabulary: bool = True) -> int | None:
     """Returns the highest token id in the files, or None if it is unknown. Raises UnusableModel if they can't be loaded.
 

@@ -124,6 +124,16 @@ class CausalLanguageModel(Task):
     def target(self) -> str | None:
         return self.answer_column
 
+    @property
+    def chat_template_field(self) -> str | None:
+        if self.form == "messages":
+            return "form"
+        return "template" if self.form == "prompt" and self.template == "chat" else None
+
+    without_chat_template: ClassVar[str] = (
+        "Choose a model that was trained for chat, or, for prompts and answers in two columns, the template plain."
+    )
+
     def usual_columns(self, columns: Sequence[str]) -> UsualColumns | None:
         if self.form == "messages":
             found = named(columns, _CONVERSATIONS)

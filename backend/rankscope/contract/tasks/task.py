@@ -110,6 +110,14 @@ class Task(Part, ABC):
         """Whether the task reads a target column. Without one, `targets` is called with an empty name."""
         return True
 
+    @property
+    def chat_template_field(self) -> str | None:
+        """The option because of which the model's tokenizer needs a chat template; None if it needs none."""
+        return None
+
+    without_chat_template: ClassVar[str] = ""
+    """What to do if there is none."""
+
     def usual_columns(self, columns: Sequence[str]) -> UsualColumns | None:  # noqa: ARG002
         """Returns this task's columns in a data set with these columns, by their names.
 

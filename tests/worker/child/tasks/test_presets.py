@@ -12,6 +12,7 @@ from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
 from tests.kinds import make_folder
 from tests.tiny import make_reviews
+from tests.worker.child.tasks.installation import CHAT
 from tests.worker.child.tasks.test_question_answering import ROWS, UNANSWERABLE
 from tests.worker.child.tasks.test_text_to_text import ROWS as SUMMARIES
 
@@ -30,7 +31,8 @@ ROWS_OF: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize("key", KEYS)
 def test_a_preset_fits_the_columns_of_its_data_and_the_kind_of_its_model(tmp_path: Path, key: str) -> None:
     config = NEEDING[key].config
-    make_folder(tmp_path / "models" / config.model.id.removeprefix("local:"), KINDS[config.model.id])
+    model = make_folder(tmp_path / "models" / config.model.id.removeprefix("local:"), KINDS[config.model.id])
+    (model / "chat_template.jinja").write_text(CHAT)
     data = config.data
     if data.id in ROWS_OF:
         path = tmp_path / "datasets" / f"{data.id.removeprefix('local:')}.jsonl"

@@ -1,0 +1,42 @@
+"""Whether a model can do a task: its kind has the task's head, and its tokenizer what the task needs."""
+
+from collections.abc import Collection
+
+from rankscope.catalog import ModelEntry
+from rankscope.catalog.models.architectures import kinds_for
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import FieldProblem
+
+_WELL_KNOWN = ("bert", "roberta", "deberta-v2", "bart", "t5", "llama", "qwen2", "gpt2")
+
+
+def model_problems(config: RunConfig, model: ModelEntry) -> list[FieldProblem]:
+    """Returns what would end the training before its first step."""
+    task = config.task
+    title = str(task.model_config.get("title", task.name))
+    kinds = kinds_for(task.name)
+    if kinds is not None and model.kind is not None and model.kind.kind not in kinds:
+        return [
+            FieldProblem(
+                "config.model.id",
+                model.id,
+                f"is {model.id}, of type {model.kind.kind}, which can't do the task {title!r}",
+                f"Choose a model of another type, such as {_some(kinds)}, or another task.",
+            )
+        ]
+    field = task.chat_template_field
+    if field is not None and not model.has_chat_template:
+        return [
+            FieldProblem(
+                f"config.task.{field}",
+                getattr(task, field),
+                f"is {getattr(task, field)}, which needs a chat template, and the tokenizer of {model.id} has none",
+                task.without_chat_template,
+            )
+        ]
+    return []
+
+
+def _some(kinds: Collection[str]) -> str:
+    known = [kind for kind in _WELL_KNOWN if kind in kinds]
+    return ", ".join(known[:3] or sorted(kinds)[:3])
