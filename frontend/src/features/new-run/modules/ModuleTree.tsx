@@ -1,4 +1,4 @@
-import { Checkbox, Text } from "@mantine/core";
+import { Checkbox, Text, VisuallyHidden } from "@mantine/core";
 import { IconChevronRight } from "@tabler/icons-react";
 import { type KeyboardEvent, useRef, useState } from "react";
 import { count } from "@/components/text/format";
@@ -96,7 +96,6 @@ export function ModuleTree({ groups, chosen, onChange, addedBy }: ModuleTreeProp
             aria-setsize={siblings}
             aria-checked={isSome ? "mixed" : on > 0}
             aria-expanded={leaf ? undefined : open.has(group.key)}
-            aria-label={labelOf(line, on, sum)}
             className="module-line"
             onClick={() => {
               focus(line);
@@ -126,11 +125,15 @@ export function ModuleTree({ groups, chosen, onChange, addedBy }: ModuleTreeProp
             <Checkbox.Indicator size="xs" checked={on > 0 && !isSome} indeterminate={isSome} aria-hidden />
             <span className="module-name" title={leaf?.module.name}>
               {leaf ? leaf.label : group.label}
-            </span>
+            </span>{" "}
             <Text span size="xs" c="dimmed" className="numbers module-note">
               {leaf ? `${leaf.module.out_features} x ${leaf.module.in_features}` : `${on} of ${names.length}`}
-            </Text>
-            <span className="numbers module-added">{sum === null ? "" : `+${count(sum)}`}</span>
+              {leaf ? null : <VisuallyHidden> chosen</VisuallyHidden>}
+            </Text>{" "}
+            <span className="numbers module-added">
+              {sum === null ? "" : `+${count(sum)}`}
+              {sum === null ? null : <VisuallyHidden> parameters</VisuallyHidden>}
+            </span>
           </div>
         );
       })}
@@ -153,9 +156,3 @@ function linesOf(group: Group, place: number, siblings: number, open: ReadonlySe
 
 const namesIn = ({ group, leaf }: Line): string[] =>
   leaf ? [leaf.module.name] : group.leaves.map((one) => one.module.name);
-
-function labelOf({ group, leaf }: Line, on: number, sum: number | null): string {
-  const adds = sum === null ? "" : `, adds ${count(sum)} parameters`;
-  if (leaf) return `${leaf.label}, ${leaf.module.out_features} by ${leaf.module.in_features}${adds}`;
-  return `${group.label}, ${on} of ${group.leaves.length} chosen${adds}`;
-}
