@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from rankscope.contract.config import RunConfig
 from rankscope.contract.problems import bad_input
 
-CONFIG = {
+CONFIG: dict[str, dict[str, object]] = {
     "model": {"id": "minilm"},
     "data": {"id": "rotten-tomatoes"},
     "method": {"name": "lora", "rank": 4},
