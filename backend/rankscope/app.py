@@ -44,6 +44,7 @@ from rankscope.api.routes import (
     uploads,
     workers,
 )
+from rankscope.api.routes.data import token_rows
 from rankscope.api.routes.models import downloads, installed
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
@@ -65,6 +66,7 @@ _ROUTERS = (
     pulse,
     uploads,
     datasets,
+    token_rows,
     catalog,
     downloads,
     installed,

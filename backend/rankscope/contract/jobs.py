@@ -41,6 +41,9 @@ class JobKind:
 
 
 PREDICT = JobKind(name="predict", process="The process that loads the models", retry="Try again.", timeout_s=180.0)
+TOKENIZE_ROWS = JobKind(
+    name="tokenize_rows", process="The process that tokenizes the rows", retry="Try again.", timeout_s=180.0
+)
 IMPORT_DATA = JobKind(
     name="import_data",
     process="The process that imports the file",
@@ -56,7 +59,7 @@ DOWNLOAD_MODEL = JobKind(
     wait_s=24 * 3600.0,
     kept_s=24 * 3600.0,
 )
-SHORT: dict[str, JobKind] = {PREDICT.name: PREDICT}
+SHORT: dict[str, JobKind] = {kind.name: kind for kind in (PREDICT, TOKENIZE_ROWS)}
 """Jobs that someone waits for."""
 IMPORTS: dict[str, JobKind] = {IMPORT_DATA.name: IMPORT_DATA}
 DOWNLOADS: dict[str, JobKind] = {DOWNLOAD_MODEL.name: DOWNLOAD_MODEL}

@@ -68,6 +68,14 @@ def submit_once(session: Session, kind: JobKind, payload: Payload, *, now: float
     return submit(session, kind, payload, now=now)
 
 
+def find_done(session: Session, kind: JobKind, payload: Payload) -> Job | None:
+    """Returns a job with this payload that is done and still kept."""
+    for job in of_kind(session, kind):
+        if job.status == JobStatus.done and job.payload == payload:
+            return job
+    return None
+
+
 def get_job(session: Session, job_id: str, kind: JobKind) -> Job | None:
     """Returns the job if it exists and is of this kind; otherwise None."""
     job = session.get(Job, job_id, populate_existing=True)

@@ -1219,6 +1219,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/token-rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tokenize Rows
+         * @description Requests the tokens of some rows with a configuration, which must be valid. The answer is kept for ten minutes.
+         */
+        post: operations["tokenize_rows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/token-rows/{token_rows_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Token Rows
+         * @description The tokens, or what they wait for. They take a few seconds while a process loads the tokenizer.
+         */
+        get: operations["get_token_rows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workers": {
         parameters: {
             query?: never;
@@ -2309,6 +2349,16 @@ export interface components {
             steps: number[];
             /** Values */
             values: (number | ("NaN" | "Infinity" | "-Infinity"))[];
+        };
+        /**
+         * GivenText
+         * @description A text exactly as it is given to the tokenizer. A long one is truncated here, and ends with "…".
+         */
+        GivenText: {
+            /** Text */
+            text: string;
+            /** Title */
+            title: string;
         };
         /**
          * GroupsShape
@@ -4980,6 +5030,192 @@ export interface components {
              */
             tokens_column?: string | null;
         };
+        /**
+         * TokenLengths
+         * @description Lengths in tokens before anything is cut off, of all rows or of a random sample.
+         */
+        TokenLengths: {
+            /** Is Sample */
+            is_sample: boolean;
+            /** Longest */
+            longest: number;
+            /** Median */
+            median: number;
+            /**
+             * Most Up To
+             * @description 95 % of the rows are not longer.
+             */
+            most_up_to: number;
+            /**
+             * Of Rows
+             * @description All rows of the data set.
+             */
+            of_rows: number;
+            /**
+             * Over
+             * @description Number of rows of which something is cut off, or that are read in several windows.
+             */
+            over: number;
+            /**
+             * Rows
+             * @description Without those that are left out.
+             */
+            rows: number;
+        };
+        /** TokenName */
+        TokenName: {
+            /** End */
+            end: number;
+            /** Name */
+            name: string;
+            /** Start */
+            start: number;
+        };
+        /** TokenRow */
+        TokenRow: {
+            /**
+             * Left Out
+             * @description Why the row is left out.
+             */
+            left_out: string | null;
+            /** Line */
+            line: number;
+            /** N Unlisted Sequences */
+            n_unlisted_sequences: number;
+            /**
+             * Number
+             * @description From 1, counting all rows of the data set.
+             */
+            number: number;
+            /**
+             * Problem
+             * @description Why a run with this row would fail.
+             */
+            problem: string | null;
+            /** Sequences */
+            sequences: components["schemas"]["TokenSequence"][];
+            /**
+             * Side
+             * @description Null: the row is left out.
+             */
+            side: ("train" | "evaluation") | null;
+            /** Target */
+            target: string | null;
+            /** Texts */
+            texts: components["schemas"]["GivenText"][];
+        };
+        /**
+         * TokenRows
+         * @description The result of a `tokenize_rows` job.
+         */
+        TokenRows: {
+            lengths: components["schemas"]["TokenLengths"] | null;
+            /**
+             * Max Length
+             * @description The length in tokens at which a row is cut off: `training.max_length`, or the model's limit if it is lower.
+             */
+            max_length: number;
+            /** Rows */
+            rows: components["schemas"]["TokenRow"][];
+        };
+        /** TokenRowsAccepted */
+        TokenRowsAccepted: {
+            /** Id */
+            id: string;
+        };
+        /** TokenRowsAnswer */
+        TokenRowsAnswer: {
+            /** Id */
+            id: string;
+            /**
+             * Message
+             * @description Why it failed, or what it waits for.
+             */
+            message?: string | null;
+            /** Next Step */
+            next_step?: string | null;
+            result?: components["schemas"]["TokenRows"] | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "waiting" | "running" | "done" | "failed";
+        };
+        /** TokenRowsRequest */
+        TokenRowsRequest: {
+            config: components["schemas"]["RunConfig"];
+            /**
+             * First
+             * @description Number of the first row, counting all rows of the data set from 1.
+             * @default 1
+             */
+            first: number;
+            /**
+             * Rows
+             * @default 10
+             */
+            rows: number;
+            /**
+             * With Lengths
+             * @description Whether to count the lengths of a sample of all rows too.
+             * @default true
+             */
+            with_lengths: boolean;
+        };
+        /**
+         * TokenSequence
+         * @description One sequence of tokens, with those that are cut off.
+         */
+        TokenSequence: {
+            /**
+             * Cut
+             * @description Tokens that the model does not see.
+             */
+            cut: [
+                number,
+                number
+            ][];
+            /** Ids */
+            ids: number[];
+            /**
+             * Learned
+             * @description Tokens with a loss of their own.
+             */
+            learned: [
+                number,
+                number
+            ][];
+            /**
+             * N Cut
+             * @description Number of tokens that it does not see.
+             */
+            n_cut: number;
+            /**
+             * N Unlisted
+             * @description Number of tokens that are not listed here.
+             */
+            n_unlisted: number;
+            /**
+             * Names
+             * @description What tokens are learned as, such as a tag.
+             */
+            names: components["schemas"]["TokenName"][];
+            /**
+             * Seen
+             * @description Number of tokens that the model sees.
+             */
+            seen: number;
+            /**
+             * Texts
+             * @description The text of each token. A space in front belongs to it.
+             */
+            texts: string[];
+            /**
+             * Title
+             * @description Such as `Input`, `Target` or `Window 2 of 3`.
+             */
+            title: string;
+        };
         /** TrainingConfig */
         TrainingConfig: {
             /**
@@ -7507,6 +7743,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TaskList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tokenize_rows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRowsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenRowsAccepted"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_token_rows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_rows_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenRowsAnswer"];
                 };
             };
             /** @description What went wrong, and what to do */

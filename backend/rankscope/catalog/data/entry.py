@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -50,8 +50,8 @@ class DatasetEntry:
     encoding: str | None = None
     alias: str | None = None
     """A short id that is given, and not found by the file's name."""
-    opener: Callable[[Sequence[str] | None], AbstractContextManager[Table]] | None = None
-    """Opens a data set that is not a file of text."""
+    opener: Callable[[Sequence[str] | None, Sequence[int] | None], AbstractContextManager[Table]] | None = None
+    """Opens a data set that is not a file of text: these columns of these rows."""
 
     @property
     def short_id(self) -> str | None:
@@ -64,8 +64,21 @@ class DatasetEntry:
     def open(self, columns: Sequence[str] | None = None) -> AbstractContextManager[Table]:
         """Opens the file as a table, with at least these columns. Raises BrokenFile if it can't be read."""
         if self.opener is not None:
-            return self.opener(columns)
+            return self.opener(columns, None)
         return open_rotten_tomatoes(self.path) if self.id == DEMO else open_table(self.path)
+
+    @contextmanager
+    def pick(self, columns: Sequence[str], numbers: Sequence[int]) -> Iterator[Table]:
+        """Opens it as a table of these rows alone, counted from 1, in rising order. Reads no further than needed."""
+        if self.opener is not None:
+            with self.opener(columns, numbers) as table:
+                yield table
+            return
+        with self.open(columns) as table:
+            wanted, last = set(numbers), max(numbers, default=0)
+            numbered = enumerate(islice(table.records, last), 1)
+            table.records = (item for number, item in numbered if number in wanted)
+            yield table
 
     def first_rows(self, at_most: int) -> list[Row]:
         """Returns the first rows, with every value as text. Reads no further than needed."""

@@ -55,12 +55,38 @@ def quoted(text: str) -> str:
 
 
 @contextmanager
-def open_rows(path: Path, columns: Sequence[ColumnProfile]) -> Iterator[Table]:
-    """Opens an imported file as a table of the given columns, read in batches."""
+def open_rows(path: Path, columns: Sequence[ColumnProfile], numbers: Sequence[int] | None = None) -> Iterator[Table]:
+    """Opens an imported file as a table of the given columns, read in batches. `numbers`: only these rows, from 1, rising."""
     with _reading(path) as database:
         names = ", ".join(column.stored for column in columns)
-        found = database.execute(f"SELECT {names} FROM read_parquet({quoted(str(path))})")
-        yield Table([column.name for column in columns], None, "UTF-8", _records(found, columns), _Rows(path))
+        records: Iterator[tuple[int, Record]]
+        if numbers is None:
+            found = database.execute(f"SELECT {names} FROM read_parquet({quoted(str(path))})")
+            records = _records(found, columns)
+        else:
+            records = _chosen(database, path, columns, numbers)
+        yield Table([column.name for column in columns], None, "UTF-8", records, _Rows(path))
+
+
+def _chosen(
+    database: "DuckDBPyConnection", path: Path, columns: Sequence[ColumnProfile], numbers: Sequence[int]
+) -> Iterator[tuple[int, Record]]:
+    """Reads only the row groups between the first and the last of the rows."""
+    if not numbers:
+        return
+    names = ", ".join(["file_row_number", *(column.stored for column in columns)])
+    first, last = numbers[0] - 1, numbers[-1] - 1
+    only = (
+        ""
+        if len(numbers) == last - first + 1
+        else f" AND file_row_number IN ({', '.join(str(n - 1) for n in numbers)})"
+    )
+    rows = database.execute(
+        f"SELECT {names} FROM read_parquet({quoted(str(path))}, file_row_number = true) "
+        f"WHERE file_row_number BETWEEN {first} AND {last}{only}"
+    ).fetchall()
+    for number, *values in sorted(rows, key=lambda row: int(row[0])):
+        yield number + 1, _record(values, columns)
 
 
 def read_page(

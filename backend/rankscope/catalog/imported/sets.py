@@ -106,9 +106,9 @@ class ImportedSets:
         except BrokenFile as error:
             return DatasetEntry(dataset_id, dataset_id, path, "Imported.", error.problem, error.next_step)
 
-        def opened(columns: Sequence[str] | None) -> AbstractContextManager[Table]:
+        def opened(columns: Sequence[str] | None, numbers: Sequence[int] | None) -> AbstractContextManager[Table]:
             chosen = [column for column in profile.columns if columns is None or column.name in columns]
-            return open_rows(path, chosen)
+            return open_rows(path, chosen, numbers)
 
         return DatasetEntry(
             id=dataset_id,

@@ -30,7 +30,13 @@ def install(folder: Path, kind: str, rows: Sequence[dict[str, Any]], *, chat_tem
     return folder
 
 
-def plan_of(folder: Path, task: dict[str, Any], method: dict[str, Any] = DYNAMIC_RANK, **training: Any) -> RunPlan:
+def plan_of(
+    folder: Path,
+    task: dict[str, Any],
+    method: dict[str, Any] = DYNAMIC_RANK,
+    data: dict[str, Any] | None = None,
+    **training: Any,
+) -> RunPlan:
     short = {
         "max_steps": 8,
         "batch_size": 4,
@@ -41,7 +47,7 @@ def plan_of(folder: Path, task: dict[str, Any], method: dict[str, Any] = DYNAMIC
     }
     config = {
         "model": {"id": "local:tiny"},
-        "data": {"id": "local:rows"},
+        "data": {"id": "local:rows", **(data or {})},
         "task": task,
         "method": method,
         "training": short | training,

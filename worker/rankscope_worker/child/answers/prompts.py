@@ -108,6 +108,10 @@ class ChatTemplate:
         self._add(tokens, whole[at:])
         return tokens
 
+    def text(self, messages: Sequence[Message], name: str) -> str:
+        """Returns the text of all messages that `complete` converts to tokens."""
+        return self._text(self._plain(messages), name)
+
     def _plain(self, messages: Sequence[Message]) -> list[Message]:
         """Breaks up special tokens that are written in a message, so that it can't end early or change its role."""
         return [Message(role=message["role"], content=self._plain_text(message["content"])) for message in messages]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
@@ -44,9 +44,11 @@ class Batch(NamedTuple):
         return [[row[column] for row in self.rows] for column in columns]
 
 
-def tokenized(
-    split: Split, encoder: TextEncoder, max_length: int, encode: Callable[[Batch, Counts], dict[str, Any]]
-) -> TokenizedSplit:
+class Encode(Protocol):
+    def __call__(self, batch: Batch, /, *, counts: Counts) -> dict[str, Any]: ...
+
+
+def tokenized(split: Split, encoder: TextEncoder, max_length: int, encode: Encode) -> TokenizedSplit:
     """Returns the rows of both sides as `encode` returns them: token ids, targets and what an evaluation needs, as columns.
 
     Truncated to `max_length` or the model's limit, and not padded: a collator pads each batch to its longest row.
@@ -59,7 +61,7 @@ def tokenized(
         def encode_some(start: int) -> dict[str, Any]:
             some = [{name: row[name] for name in used} for row in rows[start : start + _ROWS_AT_ONCE]]
             indices = list(range(start, start + len(some)))
-            return encode(Batch(some, indices, lambda row: _row_name(split, side, indices[row])), counts)
+            return encode(Batch(some, indices, lambda row: _row_name(split, side, indices[row])), counts=counts)
 
         return EncodedRows(encode_some(start) for start in range(0, len(rows), _ROWS_AT_ONCE))
 

@@ -3,6 +3,7 @@
 import inspect
 import unicodedata
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.loading.model import max_tokens
 
 _SHOWN = 60
+_UNLIMITED = 10**9
 _KEYS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -46,6 +48,7 @@ class TextEncoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int) -> None:
         self.limit = max_tokens(model)
+        self.is_cutting = True
         self.max_length = max_length if self.limit is None else min(max_length, self.limit)
         self.tokenizer = tokenizer
         accepted = set(inspect.signature(model.forward).parameters)
@@ -68,6 +71,12 @@ class TextEncoder:
         self._special = set(tokenizer.all_special_ids) - {self._unknown}
         self._special_texts = [token for token in tokenizer.all_special_tokens if len(token) > 1]
         self._added: dict[int, int] = {}
+
+    def uncut(self) -> "TextEncoder":
+        """Returns an encoder that truncates nothing, to show what this one cuts off."""
+        whole = copy(self)
+        whole.max_length, whole.limit, whole.is_cutting = _UNLIMITED, None, False
+        return whole
 
     def encode(self, columns: Sequence[Sequence[str]], name: Callable[[int], str], counts: Counts) -> dict[str, Any]:
         """Returns token ids and related columns, without padding. `columns`: the texts, or both texts of each pair.

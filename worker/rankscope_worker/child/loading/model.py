@@ -110,6 +110,14 @@ class LoadedModel(NamedTuple):
     """Whether the head starts from random values because the files don't contain it, as expected."""
 
 
+def empty_model(folder: Path, head: Head, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """Returns the model that `load_model` would, without weights and without memory for them. Does the same to `tokenizer`."""
+    config = _prepared_config(folder, head, tokenizer)
+    with blaming(folder, lambda: ["config.json"]), torch.device("meta"):
+        model: PreTrainedModel = head.auto_class.from_config(config)
+    return model
+
+
 def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokenizerBase) -> LoadedModel:
     """Returns the folder's model with the task's head, in float32. Sets the padding side of `tokenizer`.
 
@@ -119,14 +127,7 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity(logging.ERROR)
     try:
-        config = _load_config(folder)
-        if type(config) not in head.kinds:
-            raise UnusableModel(
-                f"Models of type {config.model_type} ({folder.name}) have no {head.title} in transformers."
-            )
-        _fit_padding(config, tokenizer)
-        head.fit(config)
-        _fit_training(config, tokenizer, head)
+        config = _prepared_config(folder, head, tokenizer)
         with blaming(folder, lambda: ["config.json", *sorted(file.name for file in folder.glob("*.safetensors"))[:2]]):
             model, report = _load(folder, config, head)
     finally:
@@ -151,6 +152,16 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
         )
     _check_finite(model, folder)
     return LoadedModel(model, missing, has_new_head=len(missing) < len(random))
+
+
+def _prepared_config(folder: Path, head: Head, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
+    config = _load_config(folder)
+    if type(config) not in head.kinds:
+        raise UnusableModel(f"Models of type {config.model_type} ({folder.name}) have no {head.title} in transformers.")
+    _fit_padding(config, tokenizer)
+    head.fit(config)
+    _fit_training(config, tokenizer, head)
+    return config
 
 
 def max_tokens(model: PreTrainedModel) -> int | None:

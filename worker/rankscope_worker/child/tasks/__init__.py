@@ -7,7 +7,7 @@ from rankscope_worker.child.tasks.causal_language_model import CausalLanguageMod
 from rankscope_worker.child.tasks.multi_label import MultiLabelClassification
 from rankscope_worker.child.tasks.question_answering import QuestionAnswering
 from rankscope_worker.child.tasks.regression import Regression
-from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, TrainedTask
 from rankscope_worker.child.tasks.text_classification import TextClassification
 from rankscope_worker.child.tasks.text_to_text import TextToText
 from rankscope_worker.child.tasks.token_classification import TokenClassification
@@ -28,4 +28,4 @@ def trained_task(options: Task, labels: Sequence[str]) -> TrainedTask:
     return TRAINED[options.name](options, labels)
 
 
-__all__ = ["TRAINED", "Evaluation", "NotFinite", "TrainedTask", "trained_task"]
+__all__ = ["TRAINED", "Evaluation", "Learned", "NotFinite", "TrainedTask", "trained_task"]

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,7 +31,19 @@ from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, t
 from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, TrainedTask
+
+
+class Length(NamedTuple):
+    """The length of a row in tokens, before it is truncated, and where its answers begin and end."""
+
+    tokens: int
+    begin: int
+    end: int
+
+    def has_answer(self, max_length: int) -> bool:
+        """Whether at least one token of an answer is within `max_length`."""
+        return self.begin < min(self.end, max_length)
 
 
 class CausalLanguageModel(TrainedTask):
@@ -43,6 +56,9 @@ class CausalLanguageModel(TrainedTask):
         self._options = options
         self._decoding = Decoding(options.max_new_tokens)
         self._template: Template
+        self._prepared_for: PreTrainedTokenizerBase | None = None
+        self._lengths: list[Length] = []
+        """Of each row."""
         self._prompts: list[list[int]] = []
         """Of the evaluation rows whose answers are generated."""
         self._answers: list[str] = []
@@ -60,28 +76,9 @@ class CausalLanguageModel(TrainedTask):
     # ------------------------------------------------------------ rows
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        self._prepare(encoder)
-        lengths: list[tuple[int, int, int]] = []
-        """Of each row: its tokens, and where its answers begin and end."""
-
-        def encode(batch: Batch, counts: Counts) -> dict[str, Any]:
-            encoded = [
-                self._tokens(row, split, encoder.tokenizer, batch.name(index)) for index, row in enumerate(batch.rows)
-            ]
-            for ids, is_answer in encoded:
-                counts.cut += [counts.texts] if len(ids) > encoder.max_length else []
-                counts.texts, counts.tokens = counts.texts + 1, counts.tokens + len(ids)
-                # The first token is never predicted.
-                answer = [index for index, is_one in enumerate(is_answer) if is_one and index > 0]
-                lengths.append((len(ids), min(answer, default=len(ids)), max(answer, default=0) + 1))
-            cut = [(ids[: encoder.max_length], is_answer[: encoder.max_length]) for ids, is_answer in encoded]
-            return {
-                "input_ids": [ids for ids, _ in cut],
-                "attention_mask": [[1] * len(ids) for ids, _ in cut],
-                "labels": [self._labels(Tokens(*one)) for one in cut],
-            }
-
-        rows = tokenized(split, encoder, max_length, encode)
+        self._lengths = []
+        rows = tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
+        lengths = self._lengths
         train, evaluation = (
             _with_answers(side, lengths[start:][: len(side)], encoder.max_length, name)
             for side, start, name in ((rows.train, 0, "training"), (rows.evaluation, len(rows.train), "evaluation"))
@@ -89,12 +86,49 @@ class CausalLanguageModel(TrainedTask):
         self._choose_prompts(split, encoder)
         return TokenizedSplit(train, evaluation, [*rows.notices, *_notices(lengths, encoder.max_length)])
 
+    def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
+        if self._prepared_for is not encoder.tokenizer:
+            self._prepare(encoder)
+        encoded = [
+            self._tokens(row, split, encoder.tokenizer, batch.name(index)) for index, row in enumerate(batch.rows)
+        ]
+        for ids, is_answer in encoded:
+            counts.cut += [counts.texts] if len(ids) > encoder.max_length else []
+            counts.texts, counts.tokens = counts.texts + 1, counts.tokens + len(ids)
+            # The first token is never predicted.
+            answer = [index for index, is_one in enumerate(is_answer) if is_one and index > 0]
+            self._lengths.append(Length(len(ids), min(answer, default=len(ids)), max(answer, default=0) + 1))
+        cut = [(ids[: encoder.max_length], is_answer[: encoder.max_length]) for ids, is_answer in encoded]
+        return {
+            "input_ids": [ids for ids, _ in cut],
+            "attention_mask": [[1] * len(ids) for ids, _ in cut],
+            "labels": [self._labels(Tokens(*one)) for one in cut],
+        }
+
+    def given_texts(self, row: Row, split: Split, encoder: TextEncoder) -> dict[str, str]:  # noqa: ARG002
+        column, options = split.text_columns[0], self._options
+        if isinstance(self._template, ChatTemplate):
+            return {"Conversation": self._template.text(self._messages(row, split), "The row")}
+        if options.form == "text":
+            return {column: row[column]}
+        return {column: f"{row[column]}{options.separator}", str(split.target_column): row[str(split.target_column)]}
+
+    def learned(self, row: Row, encoded: Mapping[str, Any], split: Split) -> Learned:
+        target = row[split.target_column] if split.target_column is not None else None
+        places = [at for at, label in enumerate(encoded["labels"]) if label != IGNORED and at > 0]
+        length, kept = self._lengths[-1], len(encoded["input_ids"])
+        if length.has_answer(kept):
+            return Learned(target, places)
+        why = f"Its first {kept} tokens are all of the prompt, so that no token of an answer is left."
+        return Learned(target, places, left_out=why)
+
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
         collator: Callable[[list[Any]], Mapping[str, Any]] = DataCollatorForSeq2Seq(tokenizer)
         return collator
 
     def _prepare(self, encoder: TextEncoder) -> None:
         options, tokenizer = self._options, encoder.tokenizer
+        self._prepared_for = tokenizer
         if options.form == "text":
             self._template = PlainTemplate(tokenizer, "")
         elif options.form == "prompt" and options.template == "plain":
@@ -106,13 +140,15 @@ class CausalLanguageModel(TrainedTask):
             tokenizer.init_kwargs.pop("split_special_tokens", None)
 
     def _tokens(self, row: Row, split: Split, tokenizer: PreTrainedTokenizerBase, name: str) -> Tokens:
-        text = row[split.text_columns[0]]
         if self._options.form == "text":
-            return whole_text(tokenizer, text)
+            return whole_text(tokenizer, row[split.text_columns[0]])
+        return self._template.complete(self._messages(row, split), name)
+
+    def _messages(self, row: Row, split: Split) -> list[Message]:
+        text = row[split.text_columns[0]]
         if self._options.form == "messages":
-            return self._template.complete(read_conversation(text), name)
-        answer = Message(role="assistant", content=row[str(split.target_column)])
-        return self._template.complete([*self._asked(text), answer], name)
+            return read_conversation(text)
+        return [*self._asked(text), Message(role="assistant", content=row[str(split.target_column)])]
 
     def _asked(self, prompt: str) -> list[Message]:
         system = self._options.system_prompt
@@ -225,11 +261,9 @@ def _room(wanted: int, prompts: Sequence[Sequence[int]], limit: int | None) -> i
     return wanted if limit is None else max(1, min(wanted, limit - max(map(len, prompts), default=0)))
 
 
-def _with_answers(
-    side: EncodedRows, lengths: Sequence[tuple[int, int, int]], max_length: int, name: str
-) -> EncodedRows:
+def _with_answers(side: EncodedRows, lengths: Sequence[Length], max_length: int, name: str) -> EncodedRows:
     """Returns the rows of which at least one token of an answer is within `max_length`."""
-    kept = [row for row, (_, begin, end) in enumerate(lengths) if begin < min(end, max_length)]
+    kept = [row for row, length in enumerate(lengths) if length.has_answer(max_length)]
     if not kept:
         shortest = min(begin for _, begin, _ in lengths)
         raise UnusableText(
@@ -239,8 +273,8 @@ def _with_answers(
     return side if len(kept) == len(side) else side.select(kept)
 
 
-def _notices(lengths: Sequence[tuple[int, int, int]], max_length: int) -> Iterator[Notice]:
-    lost = sum(begin >= min(end, max_length) for _, begin, end in lengths)
+def _notices(lengths: Sequence[Length], max_length: int) -> Iterator[Notice]:
+    lost = sum(not length.has_answer(max_length) for length in lengths)
     cut = sum(begin < max_length < end for _, begin, end in lengths)
     longest = max(tokens for tokens, _, _ in lengths)
     if lost:

@@ -1,6 +1,7 @@
 """Extractive question answering: start and end of the answer in a context, read in overlapping windows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess, SpanGuess
 from rankscope.contract.results import RowResult
@@ -25,7 +27,7 @@ from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, t
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, TrainedTask
 
 _LONGEST_QUESTION = 64
 """Tokens of a question; the rest is not read, as in BERT's own SQuAD script."""
@@ -40,6 +42,8 @@ class QuestionAnswering(TrainedTask):
     def __init__(self, options: Task, labels: Sequence[str]) -> None:  # noqa: ARG002  (there are no classes)
         assert isinstance(options, Options)
         self._options = options
+        self._unseen = 0
+        """Rows whose answer is in no window."""
         self._contexts: list[str] = []
         """Of the evaluation rows."""
         self._answers: list[list[str]] = []
@@ -55,39 +59,50 @@ class QuestionAnswering(TrainedTask):
         )
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        question, context = split.text_columns
-        unseen = 0
-
-        def encode(batch: Batch, counts: Counts) -> dict[str, Any]:
-            nonlocal unseen
-            found = self._windows(batch.texts([question, context]), encoder, counts)
-            answers = [read_answers(row[str(split.target_column)]) for row in batch.rows]
-            spans = [
-                answers[row].first and token_span(offsets, *answers[row].first)
-                for row, offsets in zip(found["row"], found["offsets"], strict=True)
-            ]
-            shown = {row for row, span in zip(found["row"], spans, strict=True) if span is not None}
-            unseen += sum(bool(each.texts) and row not in shown for row, each in enumerate(answers))
-            places = [span or (null, null) for span, null in zip(spans, found["null_index"], strict=True)]
-            found["start_positions"] = [start for start, _ in places]
-            found["end_positions"] = [end for _, end in places]
-            found["row"] = [batch.indices[row] for row in found["row"]]
-            return found
-
-        rows = tokenized(split, encoder, max_length, encode)
+        self._unseen = 0
+        rows = tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
+        context = split.text_columns[1]
         self._columns = list(split.text_columns)
         self._contexts = [row[context] for row in split.evaluation]
         self._answers = [read_answers(row[str(split.target_column)]).texts for row in split.evaluation]
         notices = [each for each in rows.notices if each.code != "max_length_capped" or encoder.max_length < max_length]
-        if unseen:
+        if self._unseen:
             notices.append(
                 Notice(
                     "answers_not_in_a_window",
-                    f"The answers of {unseen} of {len(split.train) + len(split.evaluation)} rows are in no window as a whole.",
+                    f"The answers of {self._unseen} of {len(split.train) + len(split.evaluation)} rows are in no window as a "
+                    "whole.",
                     "Raise task.overlap or training.max_length, or use shorter answers.",
                 )
             )
         return TokenizedSplit(rows.train, rows.evaluation, notices)
+
+    def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
+        found = self._windows(batch.texts(split.text_columns), encoder, counts)
+        answers = [read_answers(row[str(split.target_column)]) for row in batch.rows]
+        spans = [
+            answers[row].first and token_span(offsets, *answers[row].first)
+            for row, offsets in zip(found["row"], found["offsets"], strict=True)
+        ]
+        shown = {row for row, span in zip(found["row"], spans, strict=True) if span is not None}
+        self._unseen += sum(bool(each.texts) and row not in shown for row, each in enumerate(answers))
+        places = [span or (null, null) for span, null in zip(spans, found["null_index"], strict=True)]
+        found["start_positions"] = [start for start, _ in places]
+        found["end_positions"] = [end for _, end in places]
+        found["row"] = [batch.indices[row] for row in found["row"]]
+        return found
+
+    def given_texts(self, row: Row, split: Split, encoder: TextEncoder) -> dict[str, str]:
+        question, context = split.text_columns
+        (short,) = self._short_questions([row[question]], encoder.tokenizer)
+        return {question: short, context: row[context]}
+
+    def learned(self, row: Row, encoded: Mapping[str, Any], split: Split) -> Learned:
+        start, end = encoded["start_positions"], encoded["end_positions"]
+        answer = next(iter(read_answers(row[str(split.target_column)]).texts), None)
+        name = "no answer" if start == encoded["null_index"] else "answer"
+        target = "no answer" if answer is None else answer
+        return Learned(target, sorted({start, end}), [(start, end + 1, name)])
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
         padded = DataCollatorWithPadding(tokenizer)
@@ -192,38 +207,25 @@ class QuestionAnswering(TrainedTask):
                 "tokenizer.json."
             )
         questions, contexts = self._short_questions(columns[0], tokenizer), list(columns[1])
-        # Room for the context in a window, next to the longest question; windows must move forward.
-        longest = max(len(ids) for ids in tokenizer(questions, add_special_tokens=False).input_ids)
-        room = encoder.max_length - longest - tokenizer.num_special_tokens_to_add(pair=True)
-        if room < 1:
+        lengths = [len(ids) for ids in tokenizer(questions, add_special_tokens=False).input_ids]
+        # Room for the context in a window, next to the question; windows must move forward.
+        rooms = [encoder.max_length - length - tokenizer.num_special_tokens_to_add(pair=True) for length in lengths]
+        if min(rooms) < 1:
             raise UnusableText(
-                f"A question has {longest} tokens, which leaves no room for its context within max_length "
+                f"A question has {max(lengths)} tokens, which leaves no room for its context within max_length "
                 f"({encoder.max_length}). Raise training.max_length."
             )
-        found = tokenizer(
-            questions,
-            contexts,
-            truncation="only_second",
-            max_length=encoder.max_length,
-            stride=min(self._options.overlap, room // 2),
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
-        )
+        # The windows of a row must not depend on the rows next to it, so each has its own overlap; nearly always the same.
+        overlaps = [min(self._options.overlap, room // 2) for room in rooms]
+        windows: list[dict[str, Any]] = []
+        for overlap in dict.fromkeys(overlaps):
+            rows = [row for row, own in enumerate(overlaps) if own == overlap]
+            some = [questions[row] for row in rows], [contexts[row] for row in rows]
+            windows += _cut_windows(*some, rows, tokenizer, encoder.max_length, overlap)
+        windows.sort(key=lambda window: window["row"])
         counts.texts += len(contexts)
-        counts.tokens += sum(map(len, found["input_ids"]))
-        first = tokenizer.cls_token_id
-        return {
-            **{name: found[name] for name in tokenizer.model_input_names if name in found},
-            "row": list(found["overflow_to_sample_mapping"]),
-            "offsets": [
-                [
-                    list(place) if part == 1 else [-1, -1]
-                    for place, part in zip(places, found.sequence_ids(at), strict=True)
-                ]
-                for at, places in enumerate(found["offset_mapping"])
-            ],
-            "null_index": [ids.index(first) if first in ids else 0 for ids in found["input_ids"]],
-        }
+        counts.tokens += sum(len(window["input_ids"]) for window in windows)
+        return {name: [window[name] for window in windows] for name in windows[0]}
 
     def _short_questions(self, questions: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
         """Returns the questions without what exceeds the length of a question, and without spaces in front."""
@@ -233,3 +235,37 @@ class QuestionAnswering(TrainedTask):
             text[: place[_LONGEST_QUESTION - 1][1]] if len(place) > _LONGEST_QUESTION else text
             for text, place in zip(texts, places, strict=True)
         ]
+
+
+def _cut_windows(
+    questions: list[str],
+    contexts: list[str],
+    rows: Sequence[int],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    overlap: int,
+) -> list[dict[str, Any]]:
+    """Returns the windows of each question's context, in order. `rows`: the number of each question."""
+    found = tokenizer(
+        questions,
+        contexts,
+        truncation="only_second",
+        max_length=max_length,
+        stride=overlap,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+    )
+    names = [name for name in tokenizer.model_input_names if name in found]
+    first = tokenizer.cls_token_id
+    windows = []
+    for at, (ids, places) in enumerate(zip(found["input_ids"], found["offset_mapping"], strict=True)):
+        parts = found.sequence_ids(at)
+        windows.append(
+            {
+                **{name: found[name][at] for name in names},
+                "row": rows[found["overflow_to_sample_mapping"][at]],
+                "offsets": [list(place) if part == 1 else [-1, -1] for place, part in zip(places, parts, strict=True)],
+                "null_index": ids.index(first) if first in ids else 0,
+            }
+        )
+    return windows

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,11 +58,11 @@ class SequenceHeadTask(TrainedTask):
         return Head(AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, self.title, self.fit)
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        def encode(batch: Batch, counts: Counts) -> dict[str, Any]:
-            found = encoder.encode(batch.texts(split.text_columns), batch.name, counts)
-            return found | {"labels": [self.target(row[str(split.target_column)]) for row in batch.rows]}
+        return tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
 
-        return tokenized(split, encoder, max_length, encode)
+    def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
+        found = encoder.encode(batch.texts(split.text_columns), batch.name, counts)
+        return found | {"labels": [self.target(row[str(split.target_column)]) for row in batch.rows]}
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
         collator: Callable[[list[Any]], Mapping[str, Any]] = DataCollatorWithPadding(tokenizer)

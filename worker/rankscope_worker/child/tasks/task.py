@@ -11,7 +11,7 @@ from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess
 from rankscope.contract.results import RowResult
-from rankscope_worker.child.loading.data import TokenizedSplit
+from rankscope_worker.child.loading.data import Batch, TokenizedSplit
 from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import Head
@@ -19,6 +19,22 @@ from rankscope_worker.child.loading.model import Head
 
 class NotFinite(ValueError):
     """A model's outputs are NaN or infinite."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the loss of one encoded row is computed from."""
+
+    target: str | None = None
+    """As text."""
+    places: Sequence[int] = ()
+    """Indices of the input's tokens with a loss of their own."""
+    names: Sequence[tuple[int, int, str]] = ()
+    """What tokens are learned as, such as a tag: the first one, the one after the last, and the name."""
+    target_ids: Sequence[int] | None = None
+    """The tokens of a target that is a sequence of its own; all of them have a loss."""
+    left_out: str | None = None
+    """Why the training leaves the row out, as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,18 @@ class TrainedTask(Protocol):
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
         """Returns token ids and targets of both sides. Raises UnusableText or UnusableModel with the row."""
         ...
+
+    def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
+        """Returns some rows as `encode` returns them. `split` names the columns; its rows are not used."""
+        ...
+
+    def given_texts(self, row: Row, split: Split, encoder: TextEncoder) -> dict[str, str]:  # noqa: ARG002
+        """Returns the texts of a row exactly as they are given to the tokenizer, by their titles. Call `encode_batch` first."""
+        return {column: row[column] for column in split.text_columns}
+
+    def learned(self, row: Row, encoded: Mapping[str, Any], split: Split) -> Learned:  # noqa: ARG002
+        """Returns what is learned from an encoded row. `encode_batch` must have encoded it last, in a batch of its own."""
+        return Learned(target=row[split.target_column] if split.target_column is not None else None)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
         """Returns a function that makes a padded batch of rows, without the columns that the model doesn't take."""

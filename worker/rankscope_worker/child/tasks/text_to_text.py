@@ -1,6 +1,7 @@
 """Text to text with an encoder-decoder: the loss of the target's tokens, and ROUGE of generated texts."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess, TextGuess
 from rankscope.contract.results import RowResult
@@ -23,7 +25,7 @@ from rankscope_worker.child.answers.token_scores import perplexity_and_accuracy,
 from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, tokenized
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, TrainedTask
 
 
 class TextToText(TrainedTask):
@@ -34,6 +36,8 @@ class TextToText(TrainedTask):
     def __init__(self, options: Task, labels: Sequence[str]) -> None:  # noqa: ARG002  (there are no classes)
         assert isinstance(options, Options)
         self._options = options
+        self._cut = 0
+        """Rows whose target was truncated."""
         self._sources: list[list[int]] = []
         """Of the evaluation rows for which a text is generated."""
         self._targets: list[str] = []
@@ -47,23 +51,30 @@ class TextToText(TrainedTask):
         return Head(AutoModelForSeq2SeqLM, kinds, "text-to-text model", lambda _config: None, is_new=False)
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        cut = 0
-
-        def encode(batch: Batch, counts: Counts) -> dict[str, Any]:
-            nonlocal cut
-            found = encoder.encode(self._prefixed(batch.texts(split.text_columns)), batch.name, counts)
-            found["labels"] = self._labels([row[str(split.target_column)] for row in batch.rows], encoder)
-            cut += sum(len(labels) > self._target_length(encoder) for labels in found["labels"])
-            found["labels"] = [labels[: self._target_length(encoder)] for labels in found["labels"]]
-            return found
-
-        rows = tokenized(split, encoder, max_length, encode)
+        self._cut = 0
+        rows = tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
         chosen = split.evaluation[: self._options.generated_rows]
         self._sources = [rows.evaluation[index]["input_ids"] for index in range(len(chosen))]
         self._targets = [row[str(split.target_column)] for row in chosen]
         self._texts = [{column: row[column] for column in split.text_columns} for row in chosen]
-        notices = [*rows.notices, *self._cut_notice(cut, len(split.train) + len(split.evaluation), encoder)]
+        notices = [*rows.notices, *self._cut_notice(self._cut, len(split.train) + len(split.evaluation), encoder)]
         return TokenizedSplit(rows.train, rows.evaluation, notices)
+
+    def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
+        found = encoder.encode(self._prefixed(batch.texts(split.text_columns)), batch.name, counts)
+        labels = self._labels([row[str(split.target_column)] for row in batch.rows], encoder)
+        if encoder.is_cutting:
+            length = self._target_length(encoder)
+            self._cut += sum(len(ids) > length for ids in labels)
+            labels = [ids[:length] for ids in labels]
+        return found | {"labels": labels}
+
+    def given_texts(self, row: Row, split: Split, encoder: TextEncoder) -> dict[str, str]:  # noqa: ARG002
+        ((source,),) = self._prefixed([[row[split.text_columns[0]]]])
+        return {split.text_columns[0]: source, str(split.target_column): row[str(split.target_column)]}
+
+    def learned(self, row: Row, encoded: Mapping[str, Any], split: Split) -> Learned:
+        return Learned(row[str(split.target_column)], target_ids=encoded["labels"])
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
         collator: Callable[[list[Any]], Mapping[str, Any]] = DataCollatorForSeq2Seq(tokenizer)

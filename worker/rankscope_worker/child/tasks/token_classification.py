@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.predictions import Guess, TaggedSpan, TagsGuess
 from rankscope.contract.results import RowResult
@@ -24,7 +26,7 @@ from rankscope_worker.child.loading.data import Batch, TokenizedSplit, tokenized
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import Evaluation, NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, TrainedTask
 
 _IGNORED = -100
 _PREFIXES = ("B-", "I-", "E-", "S-")
@@ -51,20 +53,28 @@ class TokenClassification(TrainedTask):
         config.label2id = {label: number for number, label in enumerate(self._labels)}
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
+        return tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
+
+    def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
         numbers = {label: number for number, label in enumerate(self._labels)}
         (column,) = split.text_columns
+        found = _encoded([row[column] for row in batch.rows], encoder, batch.name, counts)
+        labels = []
+        for row, ids, first in zip(batch.rows, found["input_ids"], found.pop(_FIRST), strict=True):
+            tags = json.loads(row[str(split.target_column)])
+            labels.append([_IGNORED] * len(ids))
+            for at, tag in zip(first, tags, strict=False):  # the last words may be cut off
+                labels[-1][at] = numbers[tag]
+        return found | {"labels": labels}
 
-        def encode(batch: Batch, counts: Counts) -> dict[str, Any]:
-            found = _encoded([row[column] for row in batch.rows], encoder, batch.name, counts)
-            labels = []
-            for row, ids, first in zip(batch.rows, found["input_ids"], found.pop(_FIRST), strict=True):
-                tags = json.loads(row[str(split.target_column)])
-                labels.append([_IGNORED] * len(ids))
-                for at, tag in zip(first, tags, strict=False):  # the last words may be cut off
-                    labels[-1][at] = numbers[tag]
-            return found | {"labels": labels}
+    def given_texts(self, row: Row, split: Split, encoder: TextEncoder) -> dict[str, str]:  # noqa: ARG002
+        (column,) = split.text_columns
+        return {column: " ".join(words_in(row[column]))}
 
-        return tokenized(split, encoder, max_length, encode)
+    def learned(self, row: Row, encoded: Mapping[str, Any], split: Split) -> Learned:
+        places = [at for at, label in enumerate(encoded["labels"]) if label != _IGNORED]
+        names = [(at, at + 1, self._labels[encoded["labels"][at]]) for at in places]
+        return Learned(" ".join(json.loads(row[str(split.target_column)])), places, names)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
         collator: Callable[[list[Any]], Mapping[str, Any]] = DataCollatorForTokenClassification(tokenizer)
