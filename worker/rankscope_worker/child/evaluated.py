@@ -20,6 +20,7 @@ from rankscope.contract.results import (
     StoredRow,
 )
 from rankscope_worker.child.loading.encoded_rows import EncodedRows
+from rankscope_worker.child.part_metrics import part_metrics
 from rankscope_worker.child.tasks import Evaluation, TrainedTask
 
 
@@ -30,13 +31,15 @@ class Evaluated:
     rows: Sequence[Row]
     tokenizer: PreTrainedTokenizerBase
     labels: Sequence[str] = ()
+    parts: Sequence[str] = ()
+    """The part of each row, if the data set names them."""
     last: Evaluation | None = None
     """The newest evaluation of this attempt."""
 
     def measure(self, prediction: EvalPrediction) -> dict[str, float]:
         """Trainer's `compute_metrics`."""
         self.last = Evaluation(prediction.predictions, prediction.label_ids, self.encoded, self.rows, self.tokenizer)
-        return self.task.metrics(self.last)
+        return {**self.task.metrics(self.last), **part_metrics(self.task, self.last, self.parts)}
 
     def save_results(self, folder: Path, step: int) -> None:
         """Writes the results of the newest evaluation to the attempt's folder, completely or not at all.

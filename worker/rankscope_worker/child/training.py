@@ -134,7 +134,7 @@ def run_training(
     )
     steerer = Steerer(config.steering, steer_requests, method, record)
     frames_every = math.ceil(total_steps / _MAX_FRAMES)
-    evaluated = Evaluated(task, rows.evaluation, split.evaluation, tokenizer, split.labels)
+    evaluated = Evaluated(task, rows.evaluation, split.evaluation, tokenizer, split.labels, split.eval_parts)
     trainer = RunTrainer(
         model=model,
         args=arguments,

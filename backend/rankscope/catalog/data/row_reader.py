@@ -24,6 +24,8 @@ class UsedRow(NamedTuple):
     group: str | None
     """The value of the group column, also if it is missing; None without a group column."""
     has_group: bool
+    part: str | None
+    """None if the data set's parts are not used."""
     target: str
     target_group: int
     """See Targets.read."""
@@ -47,10 +49,12 @@ class RowReader:
         columns, text_of = self._columns, self._table.text
         try:
             side: Side | None = None
+            part: str | None = None
             if self._parts_column is not None:
                 # First: a target of a part that is not used may have another form, such as -1 in a test part.
                 part = text_of(record.get(self._parts_column))
-                side = None if part is None else self._sides.get(part.strip())
+                part = part and part.strip()
+                side = None if part is None else self._sides.get(part)
                 if side is None:
                     return self._no_side(part)
             read = [self._task.read_text(record.get(column), text_of) for column in columns.text]
@@ -71,7 +75,7 @@ class RowReader:
         if side is None:
             share = _share(text if key is None else key, self._data.split_seed)
             side = "evaluation" if share < self._data.eval_fraction else "train"
-        return UsedRow(side, text, key, group is not None, *target)
+        return UsedRow(side, text, key, group is not None, part, *target)
 
     def stored(self, record: Record, target: str) -> Row:
         """Returns the used columns of a row as texts, with the text of its target that `read` returned."""
@@ -83,7 +87,7 @@ class RowReader:
     def _no_side(self, part: str | None) -> str:
         if part is None:
             return f"no part in column {self._parts_column!r}"
-        return f"part {part.strip()[:60]!r} in column {self._parts_column!r}, which is not used"
+        return f"part {part[:60]!r} in column {self._parts_column!r}, which is not used"
 
 
 def plain(table: Table, value: object) -> str:

@@ -42,6 +42,8 @@ class Split:
     group_column: str | None
     labels: list[str]
     """Classes in a fixed order; a class's number is its index in this list. Empty if the targets are not classes."""
+    eval_parts: list[str] = field(default_factory=list)
+    """The part of each evaluation row; empty if the data set's parts are not used."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class _Side:
     """The group of each row's target (see Targets.read)."""
     rows: list[Row] = field(default_factory=list)
     """Empty if only counts are needed."""
+    parts: list[str] = field(default_factory=list)
+    """The part of each of these rows, if the data set's parts are used."""
     lines: "array[int]" = field(default_factory=lambda: array("L"))
     """Empty, as the next ones, if equal texts can't be on both sides."""
     texts: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -107,6 +111,7 @@ class _Side:
             for values in (self.groups, self.lines, self.texts, self.keys)
         )
         self.rows = list(compress(self.rows, are_kept))
+        self.parts = list(compress(self.parts, are_kept))
 
     def noted(self, indices: Sequence[int]) -> NotedTexts:
         return NotedTexts(chosen(self.texts, indices), chosen(self.lines, indices))
@@ -139,6 +144,7 @@ def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
         sides.columns.label,
         sides.columns.group,
         sides.targets.labels,
+        _sampled_parts(sides.evaluation, data.max_eval_rows, data.split_seed),
     )
 
 
@@ -206,6 +212,8 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
                     side.add(line, row)
                 if keep_rows:
                     side.rows.append(reader.stored(record, row.target))
+                    if row.part is not None:
+                        side.parts.append(row.part)
             if table.fingerprint() != entry.fingerprint:
                 raise ChangedFile
         if not train.groups and not evaluation.groups and left_out.all():
@@ -294,3 +302,7 @@ def _sampled_rows(sides: _Sides, side: _Side, at_most: int | None, seed: int) ->
         for row in rows:
             row[sides.columns.label] = sides.targets.stored(row[sides.columns.label])
     return rows
+
+
+def _sampled_parts(side: _Side, at_most: int | None, seed: int) -> list[str]:
+    return [side.parts[index] for index in _sampled(len(side.parts), at_most, seed)]

@@ -59,6 +59,8 @@ class CausalLanguageModel(TrainedTask):
         self._prepared_for: PreTrainedTokenizerBase | None = None
         self._lengths: list[Length] = []
         """Of each row."""
+        self._evaluated: list[int] = []
+        """The evaluation rows that are not left out."""
         self._prompts: list[list[int]] = []
         """Of the evaluation rows whose answers are generated."""
         self._answers: list[str] = []
@@ -83,6 +85,7 @@ class CausalLanguageModel(TrainedTask):
             _with_answers(side, lengths[start:][: len(side)], encoder.max_length, name)
             for side, start, name in ((rows.train, 0, "training"), (rows.evaluation, len(rows.train), "evaluation"))
         )
+        self._evaluated = _kept(lengths[len(rows.train) :], encoder.max_length)
         self._choose_prompts(split, encoder)
         return TokenizedSplit(train, evaluation, [*rows.notices, *_notices(lengths, encoder.max_length)])
 
@@ -193,6 +196,11 @@ class CausalLanguageModel(TrainedTask):
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         return perplexity_and_accuracy(evaluation.outputs)
 
+    def metrics_of(self, evaluation: Evaluation, rows: Sequence[int]) -> dict[str, float]:
+        wanted = set(rows)
+        at = [index for index, row in enumerate(self._evaluated) if row in wanted]
+        return self.metrics(evaluation.of(rows, at)) if at else {}
+
     def measure_generated(
         self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, should_stop: Callable[[], bool]
     ) -> dict[str, float]:
@@ -263,7 +271,7 @@ def _room(wanted: int, prompts: Sequence[Sequence[int]], limit: int | None) -> i
 
 def _with_answers(side: EncodedRows, lengths: Sequence[Length], max_length: int, name: str) -> EncodedRows:
     """Returns the rows of which at least one token of an answer is within `max_length`."""
-    kept = [row for row, length in enumerate(lengths) if length.has_answer(max_length)]
+    kept = _kept(lengths, max_length)
     if not kept:
         shortest = min(begin for _, begin, _ in lengths)
         raise UnusableText(
@@ -271,6 +279,10 @@ def _with_answers(side: EncodedRows, lengths: Sequence[Length], max_length: int,
             f"Set training.max_length above {shortest}, the length of the shortest prompt, or use shorter prompts."
         )
     return side if len(kept) == len(side) else side.select(kept)
+
+
+def _kept(lengths: Sequence[Length], max_length: int) -> list[int]:
+    return [row for row, length in enumerate(lengths) if length.has_answer(max_length)]
 
 
 def _notices(lengths: Sequence[Length], max_length: int) -> Iterator[Notice]:

@@ -48,6 +48,8 @@ class QuestionAnswering(TrainedTask):
         """Of the evaluation rows."""
         self._answers: list[list[str]] = []
         self._columns: list[str] = []
+        self._guessed: tuple[Evaluation, list[str]] | None = None
+        """The newest evaluation and its answers."""
 
     def head(self) -> Head:
         return Head(
@@ -120,8 +122,17 @@ class QuestionAnswering(TrainedTask):
         return start_logits.float(), end_logits.float()
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
+        return self.metrics_of(evaluation, range(len(self._answers)))
+
+    def metrics_of(self, evaluation: Evaluation, rows: Sequence[int]) -> dict[str, float]:
         guesses = self._guesses(evaluation)
-        return dict(squad_scores(guesses, self._answers, with_unanswerable=self._options.unanswerable))
+        return dict(
+            squad_scores(
+                [guesses[row] for row in rows],
+                [self._answers[row] for row in rows],
+                with_unanswerable=self._options.unanswerable,
+            )
+        )
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
         """The loss of a row is what its F1 lacks."""
@@ -138,6 +149,8 @@ class QuestionAnswering(TrainedTask):
 
     def _guesses(self, evaluation: Evaluation) -> list[str]:
         """Returns the answer to each question; empty for no answer."""
+        if self._guessed is not None and self._guessed[0] is evaluation:
+            return self._guessed[1]
         starts, ends = evaluation.outputs
         windows: dict[int, list[Window]] = {}
         for at, one in enumerate(evaluation.encoded):
@@ -148,6 +161,7 @@ class QuestionAnswering(TrainedTask):
         for row, context in enumerate(self._contexts):
             span = self._best(self._found(windows[row]))
             guesses.append("" if span is None else context[span.start : span.end])
+        self._guessed = evaluation, guesses
         return guesses
 
     def encode_inputs(

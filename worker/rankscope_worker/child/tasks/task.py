@@ -51,6 +51,23 @@ class Evaluation:
     """The rows of the data set."""
     tokenizer: PreTrainedTokenizerBase
 
+    def of(self, rows: Sequence[int], encoded: Sequence[int] | None = None) -> "Evaluation":
+        """Returns the evaluation of these rows alone. `encoded`: the indices of their encoded rows, if they are not the same."""
+        at = list(rows if encoded is None else encoded)
+        return Evaluation(
+            _chosen(self.outputs, at),
+            _chosen(self.targets, at),
+            self.encoded.select(at),
+            [self.rows[row] for row in rows],
+            self.tokenizer,
+        )
+
+
+def _chosen(values: Any, at: list[int]) -> Any:
+    if values is None or not isinstance(values, tuple):
+        return None if values is None else values[at]
+    return tuple(_chosen(each, at) for each in values)
+
 
 class TrainedTask(Protocol):
     """Created from the run's `task` and the labels of its data, in their fixed order; used for one training.
@@ -97,6 +114,10 @@ class TrainedTask(Protocol):
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         """Returns the metrics of an evaluation, without the loss, under the names of the contract without `eval_`."""
         ...
+
+    def metrics_of(self, evaluation: Evaluation, rows: Sequence[int]) -> dict[str, float]:
+        """Returns `metrics` of these rows of an evaluation. A task with more or fewer encoded rows than rows overrides it."""
+        return self.metrics(evaluation.of(rows))
 
     def measure_generated(
         self,
