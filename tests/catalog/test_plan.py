@@ -132,6 +132,12 @@ ROWS = {
     "glue-sst2": {"sentence": "a film", "label": 1, "idx": 3},
     "glue-stsb": {"sentence1": "a film", "sentence2": "the film", "label": 3.75, "idx": 3},
 }
+HEADLINES = dict.fromkeys(ROWS, "eval_accuracy") | {
+    "glue-cola": "eval_mcc",
+    "glue-mrpc": "eval_f1",
+    "glue-qqp": "eval_f1",
+    "glue-stsb": "eval_pearson",
+}
 OTHER_TASKS: dict[str, dict[str, Any]] = {
     "conll2003": {"tokens": ["a", "film"], "pos_tags": [1, 2], "ner_tags": [0, 3]},
     "go-emotions": {"text": "a film", "labels": [2, 27]},
@@ -153,14 +159,54 @@ def test_a_preset_of_the_paper_says_what_to_install_and_is_planned_with_the_colu
     assert "datasets/ in the data folder" in missing.value.problems[0].next_step
     for preset in GROUPED:
         rows = [ROWS[preset.key] | {"idx": n} for n in range(4000)]
+        ends = ("_matched", "_mismatched") if preset.key == "glue-mnli" else ("",)
+        parts = [*["train"] * 12, *(f"{part}{end}" for end in ends for part in ("validation", "test"))]
         texts = [name for name, value in ROWS[preset.key].items() if isinstance(value, str)]
         for n, row in enumerate(rows):
             row |= {texts[0]: f"a film {n}", "label": n % 4 / 3 if preset.key == "glue-stsb" else n % 2}
+            row |= {"split": parts[n % len(parts)]} | (
+                {"label": -1} if parts[n % len(parts)].startswith("test") else {}
+            )
         file = settings.datasets_dir / f"{preset.key}.jsonl"
         file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
         plan = make_plan(preset.config, Catalog(settings))
         assert (list(plan.split.text_columns), plan.split.target_column) == (texts, "label")
-        assert plan.config.training.best_metric == preset.config.training.best_metric
+        assert plan.config.data.eval_parts == [f"validation{end}" for end in ends]
+        assert plan.config.training.best_metric == plan.config.task.headline().name == HEADLINES[preset.key]
+
+
+def test_the_presets_of_the_paper_have_its_hyperparameters() -> None:
+    """Mao et al. 2024: those of its method, and of training."""
+    paper = [preset for preset in presets() if preset.group and preset.group.endswith("as in the paper")]
+    assert len(paper) == len(ROWS) + 4
+    for preset in paper:
+        model = "bart-base" if preset.key in ("xsum", "cnn-dailymail") else "roberta-base"
+        assert (preset.config.model.id, preset.config.data.split) == (f"local:{model}", "parts")
+        method = preset.config.method.resolved().model_dump()
+        expected = {
+            "name": "dynamic_rank",
+            "target_rank": 8,
+            "initial_rank": 12,
+            "lora_alpha": 8,
+            "lora_dropout": 0.1,
+            "beta": 0.9,
+            "warmup_ratio": 0.15,
+            "prune_end_ratio": 0.5,
+            "prune_interval": 100,
+            "eta": 0.1,
+            "target_modules": None,
+        }
+        assert {name: method[name] for name in expected} == expected
+        training = preset.config.training.model_dump()
+        expected = {
+            "batch_size": 16,
+            "gradient_accumulation": 1,
+            "learning_rate": 1e-4,
+            "lr_warmup_ratio": 0.06,
+            "weight_decay": 0.01,
+            "max_grad_norm": 1.0,
+        }
+        assert {name: training[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize("key", OTHER_TASKS)

@@ -1,7 +1,8 @@
 """Presets for the data sets of the paper (Mao et al. 2024), with its method's defaults: target rank 8, pruning every 100 steps.
 
 Models and data are those of the hub, under the names `roberta-base` and `glue-cola` in this installation's folders, with the
-hub's columns. The numbers of epochs, and the lengths and beams of summaries, are this project's.
+hub's columns and its splits in a column `split`. The numbers of epochs, and the lengths and beams of summaries, are this
+project's.
 """
 
 from rankscope.contract.config import RunConfig
@@ -44,11 +45,11 @@ def glue_presets() -> list[Preset]:
             f"glue-{key}",
             f"{title} with RoBERTa-base",
             f"GLUE's {title}: {epochs} epochs of batches of 16, dynamic rank with target rank 8. "
-            f"Needs models/roberta-base and datasets/glue-{key}.jsonl (or .csv) in the data folder.",
+            f"Needs models/roberta-base and datasets/glue-{key}.jsonl in the data folder.",
             RunConfig.model_validate(
                 {
                     "model": {"id": "local:roberta-base"},
-                    "data": {"id": f"local:glue-{key}"},
+                    "data": {"id": f"local:glue-{key}", "split": "parts"},
                     "task": {"name": task, "headline_metric": metric},
                     "method": {"name": "dynamic_rank"},
                     "training": {
@@ -77,7 +78,7 @@ def squad_presets() -> list[Preset]:
             RunConfig.model_validate(
                 {
                     "model": {"id": "local:roberta-base"},
-                    "data": {"id": f"local:{data}", "group_column": "context"},
+                    "data": {"id": f"local:{data}", "split": "parts"},
                     "task": {"name": "question_answering", "unanswerable": unanswerable},
                     "method": {"name": "dynamic_rank"},
                     "training": _LONG_TRAINING | {"max_length": 384},
@@ -102,7 +103,7 @@ def summary_presets() -> list[Preset]:
             RunConfig.model_validate(
                 {
                     "model": {"id": "local:bart-base"},
-                    "data": {"id": f"local:{data}"},
+                    "data": {"id": f"local:{data}", "split": "parts"},
                     "task": {"name": "text_to_text", "generated_rows": 500, **lengths},
                     "method": {"name": "dynamic_rank"},
                     "training": _LONG_TRAINING | {"max_length": max_length},
