@@ -24,7 +24,15 @@ from rankscope_worker.child.tasks import Evaluation, trained_task
 from tests.task_runs import TaskRun
 from tests.tiny import FILLER, WORDS
 
-FULL = {"name": "full"}
+LORA = {"name": "lora", "rank": 8, "lora_alpha": 16, "lora_dropout": 0.0}
+RANKS = {
+    "name": "dynamic_rank",
+    "target_rank": 4,
+    "prune_interval": 10,
+    "init": "zero_b",
+    "lora_alpha": 16,
+    "lora_dropout": 0.0,
+}
 GOOD, BAD = WORDS["fresh"], WORDS["rotten"]
 
 
@@ -87,7 +95,7 @@ def scored(count: int) -> list[dict[str, object]]:
 
 def test_numbers_are_learnt_and_predicted(data_dir: Path) -> None:
     task = {"name": "regression", "text_columns": ["text"], "number_column": "score"}
-    run = TaskRun(data_dir, scored(400), task, FULL, max_steps=80, learning_rate=3e-3)
+    run = TaskRun(data_dir, scored(400), task, RANKS, max_steps=80)
     assert (run.plan.split.labels, run.plan.config.training.best_metric) == ([], "eval_pearson")
     assert run.last.keys() == set(Regression.best_by())
     assert run.last["eval_pearson"] > 0.9
@@ -120,7 +128,7 @@ def labelled(count: int) -> list[dict[str, object]]:
 
 
 def test_sets_of_labels_are_learnt_and_predicted(data_dir: Path) -> None:
-    run = TaskRun(data_dir, labelled(400), {"name": "multi_label"}, FULL, max_steps=120, learning_rate=3e-3)
+    run = TaskRun(data_dir, labelled(400), {"name": "multi_label"}, LORA, max_steps=120, learning_rate=5e-3)
     assert run.plan.split.target_column == "labels"
     assert run.plan.split.labels == ["blame", "praise"]
     assert run.last.keys() == set(MultiLabelClassification.best_by())
