@@ -29,6 +29,8 @@ export default defineConfig({
     testTimeout: 60_000,
     environment: "node",
     pool: "threads",
+    // All files share their modules: loading React, Mantine and the page anew for each took most of the time.
+    isolate: false,
     setupFiles: ["./src/test-setup.ts"],
     include: ["src/**/*.test.{ts,tsx}"],
     restoreMocks: true,

@@ -8,6 +8,7 @@ if (typeof window !== "undefined") {
 
   // Browser features that Mantine needs and jsdom does not have.
   Object.defineProperty(window, "matchMedia", {
+    configurable: true,
     value: (query: string) => ({
       matches: false,
       media: query,
@@ -26,5 +27,8 @@ if (typeof window !== "undefined") {
   }
   window.ResizeObserver = ResizeObserverStub as unknown as typeof ResizeObserver;
   window.HTMLElement.prototype.scrollIntoView = () => {};
-  Object.defineProperty(document, "fonts", { value: { addEventListener() {}, removeEventListener() {} } });
+  Object.defineProperty(document, "fonts", {
+    configurable: true,
+    value: { addEventListener() {}, removeEventListener() {} },
+  });
 }

@@ -128,11 +128,19 @@ export function ModuleTree({ groups, chosen, onChange, addedBy }: ModuleTreeProp
             </span>{" "}
             <Text span size="xs" c="dimmed" className="numbers module-note">
               {leaf ? `${leaf.module.out_features} x ${leaf.module.in_features}` : `${on} of ${names.length}`}
-              {leaf ? null : <VisuallyHidden> chosen</VisuallyHidden>}
+              {leaf ? null : (
+                <>
+                  {" "}
+                  <VisuallyHidden>chosen</VisuallyHidden>
+                </>
+              )}
             </Text>{" "}
             <span className="numbers module-added">
-              {sum === null ? "" : `+${count(sum)}`}
-              {sum === null ? null : <VisuallyHidden> parameters</VisuallyHidden>}
+              {sum === null ? null : (
+                <>
+                  +{count(sum)} <VisuallyHidden>parameters</VisuallyHidden>
+                </>
+              )}
             </span>
           </div>
         );
