@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Interval at which a training records memory and load of its host, process and GPUs, in seconds. 0: never."""
     hub_endpoint: str = Field(default="", max_length=300)
     """Address of the model hub. Empty: HF_ENDPOINT, or https://huggingface.co. No other host is contacted."""
+    hub_offline: bool = False
+    """Downloads from the hub are refused, as with HF_HUB_OFFLINE."""
     hub_storage_hosts: Annotated[list[str], NoDecode] = []
     """Hosts to which the hub may redirect downloads, with their subdomains. Those of huggingface.co are known."""
     low_disk: ByteSize = ByteSize(2 << 30)

@@ -38,6 +38,8 @@ class JobKind:
     """A job that no worker takes for this long fails."""
     kept_s: float = 600.0
     """A job that has ended is deleted after this time."""
+    uses_hub: bool = False
+    """Whether HF_HUB_OFFLINE is the user's choice for it. The libraries of all other children never contact the hub."""
 
 
 PREDICT = JobKind(name="predict", process="The process that loads the models", retry="Try again.", timeout_s=180.0)
@@ -58,6 +60,7 @@ DOWNLOAD_MODEL = JobKind(
     timeout_s=24 * 3600.0,
     wait_s=24 * 3600.0,
     kept_s=24 * 3600.0,
+    uses_hub=True,
 )
 SHORT: dict[str, JobKind] = {kind.name: kind for kind in (PREDICT, TOKENIZE_ROWS)}
 """Jobs that someone waits for."""

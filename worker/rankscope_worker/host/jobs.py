@@ -7,6 +7,7 @@ possibly for hours. A child process does the work on the CPU, so it doesn't use 
 import contextlib
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -104,7 +105,7 @@ class JobRunner:
             with log.open("ab") as output:
                 child = subprocess.Popen(
                     [sys.executable, "-m", "rankscope_worker.child.job", claim.kind.name, str(answer.path)],
-                    env=child_environment(self._host.settings, None, self._host.threads_a_slot),
+                    env=self._environment(claim.kind),
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -126,6 +127,12 @@ class JobRunner:
         if isinstance(outcome, _Failure):
             _log.warning("Job %s (%s) failed: %s", claim.id, claim.kind.name, outcome.message)
         self._store(claim, outcome)
+
+    def _environment(self, kind: JobKind) -> dict[str, str]:
+        environment = child_environment(self._host.settings, None, self._host.threads_a_slot)
+        if kind.uses_hub:
+            environment["HF_HUB_OFFLINE"] = os.environ.get("HF_HUB_OFFLINE", "")
+        return environment
 
     def _hand_over(self, child: "subprocess.Popen[bytes]", claim: JobClaim) -> None:
         """Sends the payload. Standard input stays open, so that its end shows the child that the worker has ended."""

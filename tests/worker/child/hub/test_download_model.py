@@ -35,7 +35,7 @@ def hub(tmp_path: Path) -> Iterator[StandIn]:
 
 @pytest.fixture
 def settings(tmp_path: Path, hub: StandIn, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name in ("RANKSCOPE_HF_TOKEN", "HF_TOKEN", "HF_ENDPOINT"):
+    for name in ("RANKSCOPE_HF_TOKEN", "HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     return Settings(_env_file=None, data_dir=tmp_path / "data", hub_endpoint=hub.url, low_disk=0)
 
@@ -158,6 +158,18 @@ def test_a_hub_that_is_out_of_reach_or_no_hub_is_one_sentence(settings: Settings
     assert "can't be reached" in refused(away)
     hub.is_hub = False
     assert "did not answer as a model hub" in refused(settings)
+
+
+def test_an_installation_that_is_offline_contacts_no_hub_and_names_the_variable(
+    settings: Settings, hub: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline = settings.model_copy(update={"hub_offline": True})
+    assert refused(offline).startswith("RANKSCOPE_HUB_OFFLINE is set on the worker, so nothing is downloaded. Unset ")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "True")
+    assert refused(settings).startswith("HF_HUB_OFFLINE is set on the worker")
+    assert hub.requests == []
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    download(settings)
 
 
 def test_a_model_that_no_run_could_use_is_refused(settings: Settings, hub: StandIn) -> None:

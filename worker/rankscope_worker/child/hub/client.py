@@ -1,13 +1,13 @@
 """HubClient: requests to the configured hub, and to no other host.
 
-The hub's API answers with names, sizes and hashes of a model's files at a commit. Large files are redirected to a storage
+The hub's API answers with names, sizes and hashes of a repository's files at a commit. Large files are redirected to a storage
 host: only those that belong to the hub are followed, and the token is sent only to the hub itself.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx
@@ -16,11 +16,14 @@ OFFICIAL = "https://huggingface.co"
 _STORAGE_OF_OFFICIAL = ("huggingface.co", "hf.co")
 _MAX_REDIRECTS = 5
 _MAX_ANSWER_BYTES = 16 << 20
+Kind = Literal["model", "data set"]
+_API: Mapping[Kind, str] = {"model": "/api/models", "data set": "/api/datasets"}
+_FILES: Mapping[Kind, str] = {"model": "", "data set": "/datasets"}
 _TIMEOUT = httpx.Timeout(30.0, connect=15.0)
 
 
 class HubError(Exception):
-    """Why a model can't be downloaded, and what to do about it."""
+    """Why a model or a data set can't be downloaded, and what to do about it."""
 
     def __init__(self, message: str, next_step: str) -> None:
         super().__init__(message)
@@ -38,11 +41,14 @@ class HubFile:
 
 
 @dataclass(frozen=True)
-class HubModel:
+class HubRepository:
+    kind: "Kind"
     hub_id: str
     commit: str
     license: str | None
     files: tuple[HubFile, ...]
+    card: Mapping[str, Any]
+    """The metadata of its README, as its owner wrote it."""
 
 
 class HubClient:
@@ -61,32 +67,35 @@ class HubClient:
     def __exit__(self, *_error: object) -> None:
         self._http.close()
 
-    def model(self, hub_id: str, revision: str) -> HubModel:
-        """Returns the model's files at a revision, which is resolved to a commit. Raises HubError."""
-        url = f"{self.endpoint}/api/models/{quote(hub_id)}/revision/{quote(revision, safe='')}?blobs=true"
-        with self._get(url, {}, hub_id, revision) as answer:
+    def repository(self, kind: Kind, hub_id: str, revision: str) -> HubRepository:
+        """Returns the files at a revision, which is resolved to a commit. Raises HubError."""
+        url = f"{self.endpoint}{_API[kind]}/{quote(hub_id)}/revision/{quote(revision, safe='')}?blobs=true"
+        with self._get(url, {}, kind, hub_id, revision) as answer:
             content = bytearray()
             for chunk in answer.iter_bytes():
                 content += chunk
                 if len(content) > _MAX_ANSWER_BYTES:
                     raise HubError(f"The hub's answer about {hub_id} is too large.", "Check RANKSCOPE_HUB_ENDPOINT.")
         try:
-            return _model(hub_id, httpx.Response(200, content=bytes(content)).json())
+            return _repository(kind, hub_id, httpx.Response(200, content=bytes(content)).json())
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise HubError(
                 f"{self.endpoint} did not answer as a model hub does.", "Check RANKSCOPE_HUB_ENDPOINT on the worker."
             ) from error
 
     @contextmanager
-    def file(self, model: HubModel, name: str, offset: int) -> Iterator[httpx.Response]:
+    def file(self, repository: HubRepository, name: str, offset: int) -> Iterator[httpx.Response]:
         """Yields the response with the file's bytes from `offset` on (206), or all of them (200). Raises HubError."""
-        url = f"{self.endpoint}/{quote(model.hub_id)}/resolve/{model.commit}/{quote(name)}"
+        kind, hub_id, commit = repository.kind, repository.hub_id, repository.commit
+        url = f"{self.endpoint}{_FILES[kind]}/{quote(hub_id)}/resolve/{commit}/{quote(name)}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        with self._get(url, headers, model.hub_id, model.commit) as answer:
+        with self._get(url, headers, kind, hub_id, commit) as answer:
             yield answer
 
     @contextmanager
-    def _get(self, address: str, headers: Mapping[str, str], hub_id: str, revision: str) -> Iterator[httpx.Response]:
+    def _get(
+        self, address: str, headers: Mapping[str, str], kind: Kind, hub_id: str, revision: str
+    ) -> Iterator[httpx.Response]:
         url = httpx.URL(address)
         for _ in range(_MAX_REDIRECTS):
             # Compressed bytes could not be resumed or counted.
@@ -95,7 +104,7 @@ class HubClient:
                 sent["Authorization"] = f"Bearer {self._token}"
             with self._http.stream("GET", url, headers=sent) as answer:
                 if not answer.is_redirect:
-                    self._check(answer, hub_id, revision)
+                    self._check(answer, kind, hub_id, revision)
                     yield answer
                     return
                 url = url.join(answer.headers["location"])
@@ -112,7 +121,7 @@ class HubClient:
         host = url.host.lower()
         return url.scheme == "https" and any(host == one or host.endswith(f".{one}") for one in self._storage)
 
-    def _check(self, answer: httpx.Response, hub_id: str, revision: str) -> None:
+    def _check(self, answer: httpx.Response, kind: Kind, hub_id: str, revision: str) -> None:
         status, code = answer.status_code, answer.headers.get("x-error-code", "")
         if status in (200, 206, 416):
             return
@@ -122,28 +131,31 @@ class HubClient:
             has = "The token on the worker has no access to it." if self._token else "The worker has no token."
             raise HubError(
                 f"{hub_id} is gated: its owner gives access to accounts. {has}",
-                f"Accept its terms at {self.endpoint}/{hub_id}, and set RANKSCOPE_HF_TOKEN on the worker to a token of that "
-                "account.",
+                f"Accept its terms at {self.endpoint}{_FILES[kind]}/{hub_id}, and set RANKSCOPE_HF_TOKEN on the worker to a "
+                "token of that account.",
             )
         if status in (401, 404):
             raise HubError(
-                f"There is no model {hub_id} at {self.endpoint}, or it is private.",
-                "Check its name. For a private model, set RANKSCOPE_HF_TOKEN on the worker to a token that may read it.",
+                f"There is no {kind} {hub_id} at {self.endpoint}, or it is private.",
+                f"Check its name. For a private {kind}, set RANKSCOPE_HF_TOKEN on the worker to a token that may read it.",
             )
         raise HubError(f"{self.endpoint} answered with status {status}.", "Try again later.")
 
 
-def _model(hub_id: str, found: Mapping[str, Any]) -> HubModel:
+def _repository(kind: Kind, hub_id: str, found: Mapping[str, Any]) -> HubRepository:
     commit = found["sha"]
     if not (isinstance(commit, str) and commit.isalnum() and len(commit) <= 64):
         raise ValueError("no commit")
     card = found.get("cardData")
-    licence = card.get("license") if isinstance(card, dict) else None
-    return HubModel(
+    card = card if isinstance(card, dict) else {}
+    licence = card.get("license")
+    return HubRepository(
+        kind=kind,
         hub_id=hub_id,
         commit=commit,
         license=licence[:80] if isinstance(licence, str) and licence not in ("other", "unknown") else None,
         files=tuple(_file(one) for one in found["siblings"]),
+        card=card,
     )
 
 

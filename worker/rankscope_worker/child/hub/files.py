@@ -1,7 +1,6 @@
-"""Chooses the files of a model that are downloaded, and downloads one so that it can be resumed."""
+"""Downloads a file of the hub so that it can be resumed."""
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,24 +8,8 @@ from typing import Protocol
 
 import httpx
 
-from rankscope.catalog.models.tokenizer_files import TOKENIZER_FILES
-from rankscope.catalog.models.weight_files import INDEX, SINGLE, other_format
-from rankscope_worker.child.hub.client import HubClient, HubError, HubFile, HubModel
+from rankscope_worker.child.hub.client import HubClient, HubError, HubFile, HubRepository
 
-_TEXTS = frozenset(
-    {
-        "config.json",
-        "generation_config.json",
-        "chat_template.jinja",
-        "chat_template.json",
-        "README.md",
-        *TOKENIZER_FILES,
-    }
-)
-_LICENCE = re.compile(r"(LICEN[CS]E|NOTICE)(\.(txt|md))?", re.IGNORECASE)
-_SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-_MAX_TEXT_BYTES = 256 << 20
-_MAX_FILES = 1000
 _CHUNK = 1 << 20
 TRIES = 4
 PAUSE_S = 2.0
@@ -38,48 +21,21 @@ class _Digest(Protocol):
     def hexdigest(self) -> str: ...
 
 
-def chosen_files(model: HubModel) -> list[HubFile]:
-    """Returns config, tokenizer, licence and safetensors weights. Raises HubError if it can't be used without others."""
-    by_name = {file.name: file for file in model.files}
-    if "config.json" not in by_name:
-        raise HubError(
-            f"{model.hub_id} has no config.json, so it is not a model for transformers.", "Use another model."
-        )
-    if SINGLE in by_name:
-        weights = [by_name[SINGLE]]
-    elif INDEX in by_name:
-        weights = [by_name[INDEX], *(file for file in model.files if _SHARD.fullmatch(file.name))]
-    else:
-        other = other_format(by_name)
-        has = f" {other[0]} is {other[1]}." if other else ""
-        raise HubError(
-            f"{model.hub_id} has no weights in safetensors format.{has}",
-            "Use a revision with model.safetensors, for example one of its pull requests (refs/pr/1), or another model.",
-        )
-    texts = [
-        file
-        for file in model.files
-        if (file.name in _TEXTS or _LICENCE.fullmatch(file.name)) and file.size <= _MAX_TEXT_BYTES
-    ]
-    files = [*texts, *weights]
-    if len(files) > _MAX_FILES:
-        raise HubError(f"{model.hub_id} consists of {len(files):,} files, which is too many.", "Use another model.")
-    return files
-
-
-def download(hub: HubClient, model: HubModel, file: HubFile, folder: Path, report: Callable[[int], None]) -> None:
-    """Downloads a file to `folder`, where it has its name only when it is complete and its hash is right.
+def download(
+    hub: HubClient, repository: HubRepository, file: HubFile, target: Path, report: Callable[[int], None]
+) -> None:
+    """Downloads a file to `target`, which exists only when it is complete and its hash is right.
 
     `report` is called with the number of bytes that are there. A connection that breaks is opened again a few times, from
     where it broke. Raises HubError.
     """
-    target, part = folder / file.name, folder / f"{file.name}.part"
+    part = target.with_name(f"{target.name}.part")
     if target.is_file() and target.stat().st_size == file.size:
         report(file.size)
         return
     for attempt in range(TRIES):
         try:
-            _fetch(hub, model, file, part, report)
+            _fetch(hub, repository, file, part, report)
             break
         except httpx.HTTPError as error:
             have = part.stat().st_size if part.exists() else 0
@@ -98,19 +54,19 @@ def download(hub: HubClient, model: HubModel, file: HubFile, folder: Path, repor
 def unreachable(hub: HubClient, error: Exception) -> HubError:
     return HubError(
         f"The hub at {hub.endpoint} can't be reached ({type(error).__name__}).",
-        "Connect the worker's host to it, set RANKSCOPE_HUB_ENDPOINT to a mirror, or copy the model's folder into models/ in "
-        "the data folder.",
+        "Connect the worker's host to it, set RANKSCOPE_HUB_ENDPOINT to a mirror, or get the files in another way: copy a "
+        "model's folder into models/ in the data folder, upload a data set.",
     )
 
 
-def _fetch(hub: HubClient, model: HubModel, file: HubFile, part: Path, report: Callable[[int], None]) -> None:
+def _fetch(hub: HubClient, repository: HubRepository, file: HubFile, part: Path, report: Callable[[int], None]) -> None:
     have = part.stat().st_size if part.exists() else 0
     if have > file.size:
         part.unlink()
         have = 0
     if have == file.size and part.exists():
         return
-    with hub.file(model, file.name, have) as answer:
+    with hub.file(repository, file.name, have) as answer:
         if answer.status_code == 416 or not _continues(answer, have):
             have = 0
         with part.open("ab" if have else "wb") as output:
