@@ -1,4 +1,4 @@
-"""Downloads of models from the hub: what is asked for, and what the worker returns."""
+"""Downloads of models and data sets from the hub: what is asked for, and what the worker returns."""
 
 import re
 from typing import Annotated
@@ -15,7 +15,7 @@ DOWNLOADS = ".downloads"
 
 def _check_hub_id(given: str) -> str:
     if not _HUB_ID.fullmatch(given) or ".." in given:
-        raise PydanticCustomError("not_a_model", "must be a model's name on the hub, such as facebook/bart-base")
+        raise PydanticCustomError("not_on_the_hub", "must be a name on the hub, such as facebook/bart-base")
     return given
 
 
@@ -26,6 +26,7 @@ def _check_revision(given: str) -> str:
 
 
 HubId = Annotated[str, Field(max_length=150), AfterValidator(_check_hub_id)]
+Subset = Annotated[str, Field(min_length=1, max_length=200)]
 Revision = Annotated[str, Field(max_length=200), AfterValidator(_check_revision)]
 
 
@@ -50,6 +51,29 @@ class DownloadResult(BaseModel):
     size_bytes: int
 
 
+class DataDownloadPayload(BaseModel):
+    """The payload of a `download_data` job."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    hub_id: HubId = Field(examples=["nyu-mll/glue"])
+    revision: Revision = "main"
+    """A branch, tag or commit."""
+    subset: Subset | None = None
+    """Null: the only or the default one."""
+
+
+class DataDownloadResult(BaseModel):
+    """The result of a `download_data` job."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    dataset_id: str
+    revision: str
+    """The commit."""
+    subset: str
+
+
 def folder_name(hub_id: str) -> str:
-    """Returns the name of a downloaded model's folder; letters, digits and `._-` only."""
+    """Returns the name of a download's folder; letters, digits and `._-` only."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", hub_id.replace("/", "--"))

@@ -108,6 +108,17 @@ class StoredLeftOut(_Stored):
     first_lines: list[int]
 
 
+class Origin(_Stored):
+    """Where a data set that was not uploaded comes from."""
+
+    hub_id: str
+    commit: str
+    requested: str
+    """The branch, tag or commit that was asked for."""
+    subset: str
+    license: str | None
+
+
 class SetProfile(_Stored):
     """Everything that is known about one version of a data set, computed when it was imported."""
 
@@ -137,3 +148,5 @@ class SetProfile(_Stored):
     rows_bytes: int
     """Size of the Parquet file."""
     rows_sha256: str
+    origin: Origin | None = None
+    """Null for an upload."""

@@ -62,10 +62,19 @@ DOWNLOAD_MODEL = JobKind(
     kept_s=24 * 3600.0,
     uses_hub=True,
 )
+DOWNLOAD_DATA = JobKind(
+    name="download_data",
+    process="The process that downloads the data set",
+    retry="Try again: the download continues where it stopped.",
+    timeout_s=24 * 3600.0,
+    wait_s=24 * 3600.0,
+    kept_s=24 * 3600.0,
+    uses_hub=True,
+)
 SHORT: dict[str, JobKind] = {kind.name: kind for kind in (PREDICT, TOKENIZE_ROWS)}
 """Jobs that someone waits for."""
 IMPORTS: dict[str, JobKind] = {IMPORT_DATA.name: IMPORT_DATA}
-DOWNLOADS: dict[str, JobKind] = {DOWNLOAD_MODEL.name: DOWNLOAD_MODEL}
+DOWNLOADS: dict[str, JobKind] = {kind.name: kind for kind in (DOWNLOAD_MODEL, DOWNLOAD_DATA)}
 LANES = (SHORT, IMPORTS, DOWNLOADS)
 """A worker runs one job of each lane at a time: predictions don't wait for imports, nor imports for downloads."""
 KINDS = {name: kind for lane in LANES for name, kind in lane.items()}

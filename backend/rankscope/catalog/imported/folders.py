@@ -52,6 +52,8 @@ class Folders:
     def __init__(self, data_dir: Path) -> None:
         self.imported = data_dir / "imported"
         self.uploads = data_dir / "uploads"
+        self.unfinished = self.uploads / ".hub"
+        """Downloads from the hub that are not complete yet."""
 
     def set_ids(self) -> list[str]:
         return sorted(name for name in _names(self.imported) if _SET.fullmatch(name))

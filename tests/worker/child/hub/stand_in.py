@@ -1,4 +1,4 @@
-"""A model hub on loopback: the API, files with ranges and hashes, private and gated models, and ways to fail."""
+"""A hub on loopback: the API, files with ranges and hashes, private and gated repositories, and ways to fail."""
 
 import hashlib
 import json
@@ -15,9 +15,11 @@ TOKEN = "hf_secret_of_the_test"
 
 @dataclass
 class StandIn:
-    """`files` of the one model `team/tiny`. Every request is recorded with its Authorization."""
+    """`files` of the one model, or data set, `team/tiny`. Every request is recorded with its Authorization."""
 
     files: dict[str, bytes]
+    card: dict[str, object] = field(default_factory=lambda: {"license": "mit"})
+    commit: str = COMMIT
     url: str = ""
     is_hub: bool = True
     is_private: bool = False
@@ -32,14 +34,14 @@ class StandIn:
 
     def described(self) -> dict[str, object]:
         return {
-            "sha": COMMIT,
-            "cardData": {"license": "mit"},
+            "sha": self.commit,
+            "cardData": self.card,
             "siblings": [self._file(name, content) for name, content in self.files.items()],
         }
 
     @staticmethod
     def _file(name: str, content: bytes) -> dict[str, object]:
-        if name.endswith(".safetensors"):
+        if name.endswith((".safetensors", ".parquet")):
             sha256 = hashlib.sha256(content).hexdigest()
             return {"rfilename": name, "size": len(content), "lfs": {"sha256": sha256, "size": len(content)}}
         git_hash = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
@@ -58,14 +60,14 @@ def serving(hub: StandIn) -> Iterator[StandIn]:
             is_known = token == f"Bearer {TOKEN}"
             if not hub.is_hub:
                 return self.answer(200, b"<html></html>")
-            if path.startswith("/api/models/"):
-                name, _, revision = path.removeprefix("/api/models/").partition("/revision/")
+            if path.startswith("/api/"):
+                name, _, revision = path.removeprefix("/api/").partition("/")[2].partition("/revision/")
                 if name != "team/tiny" or (hub.is_private and not is_known):
                     return self.answer(401, b"", {"X-Error-Code": "RepoNotFound"})
-                if revision not in ("main", "v1", COMMIT):
+                if revision not in ("main", "v1", hub.commit):
                     return self.answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
                 return self.answer(200, json.dumps(hub.described()).encode())
-            name = path.removeprefix(f"/team/tiny/resolve/{COMMIT}/")
+            name = path.removeprefix("/datasets").removeprefix(f"/team/tiny/resolve/{hub.commit}/")
             if hub.is_gated and not is_known:
                 return self.answer(403, b"", {"X-Error-Code": "GatedRepo"})
             if name in hub.redirects:

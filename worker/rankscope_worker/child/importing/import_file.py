@@ -65,9 +65,14 @@ def _write_version(upload: Upload, source: Path, work: Path, report: Callable[[f
         rows_bytes=rows.stat().st_size,
         rows_sha256=file_sha256(rows),
     )
+    write_profile(work, profile)
+
+
+def write_profile(work: Path, profile: SetProfile) -> None:
+    """Writes the profile of the rows in `work`, which is then complete."""
     (work / PROFILE).write_text(profile.model_dump_json(), encoding="utf-8")
     shutil.rmtree(work / ".duckdb", ignore_errors=True)
-    for path in (rows, work / PROFILE):
+    for path in (work / ROWS, work / PROFILE):
         with path.open("rb") as file:
             os.fsync(file.fileno())
 

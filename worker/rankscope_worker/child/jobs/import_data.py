@@ -8,12 +8,11 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.imported.folders import Folders, full_id
 from rankscope.catalog.imported.uploads import read_upload, write_upload
-from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import NotFound
 from rankscope.contract.imports import ImportPayload
 from rankscope.contract.stored import Payload
-from rankscope.contract.tasks import TASKS, likely_task
 from rankscope.settings import Settings
+from rankscope_worker.child.importing.default_split import count_default_split
 from rankscope_worker.child.importing.import_file import import_upload
 from rankscope_worker.child.loading.causes import name_of, one_line, out_of_memory
 
@@ -32,20 +31,8 @@ def run(settings: Settings, payload: Payload, report: Callable[[float], None]) -
     except Exception as error:
         _store(folders, upload_id, *explain(error))
         raise
-    _count_default_split(Catalog(settings), full_id(result.set_id, result.version))
+    count_default_split(Catalog(settings), full_id(result.set_id, result.version))
     return result.model_dump()
-
-
-def _count_default_split(catalog: Catalog, dataset_id: str) -> None:
-    """Counts the split that a form asks for first. The data set can already be used."""
-    try:
-        entry = catalog.dataset(dataset_id)
-        name = likely_task(entry.columns, [label for label, _ in entry.classes])
-        task = TASKS[name].model_validate({"name": name})
-        catalog.count_split(entry, DataConfig(id=dataset_id, split="parts" if entry.split_column else "share"), task)
-    except Exception:
-        # Some columns may have to be chosen first. Whatever it is, the plan says it.
-        _log.info("The default split of %s can't be counted.", dataset_id, exc_info=True)
 
 
 def explain(error: Exception) -> tuple[str, str]:
