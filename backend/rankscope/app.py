@@ -25,7 +25,6 @@ from rankscope.api.page_build import PageBuild
 from rankscope.api.routes import (
     catalog,
     compare,
-    datasets,
     events,
     exports,
     files,
@@ -41,10 +40,9 @@ from rankscope.api.routes import (
     session,
     steering,
     system,
-    uploads,
     workers,
 )
-from rankscope.api.routes.data import token_rows
+from rankscope.api.routes.data import datasets, token_rows, uploads
 from rankscope.api.routes.models import downloads, installed
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from rankscope.api.routes import uploads
+from rankscope.api.routes.data import uploads
 from rankscope.catalog.imported.folders import Folders
 from rankscope.catalog.imported.uploads import remove_old
 from rankscope.contract.imports import MAX_UPLOAD_BYTES

@@ -1,1 +1,1 @@
-"""Rows of data sets, as a run uses them."""
+"""Data sets: their versions, uploads and imports, and rows as a run uses them."""

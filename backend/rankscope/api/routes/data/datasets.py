@@ -1,4 +1,4 @@
-"""Imported data sets: their profile, versions and rows. `routes/uploads.py` receives files, `routes/catalog.py` lists all."""
+"""Imported data sets: their profile, versions and rows. `uploads.py` receives files, `routes/catalog.py` lists all."""
 
 import json
 from pathlib import Path as FilePath
