@@ -42,7 +42,7 @@ from rankscope.api.routes import (
     system,
     workers,
 )
-from rankscope.api.routes.data import datasets, token_rows, uploads
+from rankscope.api.routes.data import datasets, hub_downloads, token_rows, uploads
 from rankscope.api.routes.models import downloads, installed
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
@@ -67,6 +67,7 @@ _ROUTERS = (
     token_rows,
     catalog,
     downloads,
+    hub_downloads,
     installed,
     runs,
     lineage,

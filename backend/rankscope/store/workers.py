@@ -48,6 +48,11 @@ def list_workers(session: Session) -> list[tuple[Worker, list[str]]]:
     ]
 
 
+def is_any_online(session: Session, *, now: float, lost_after_s: float) -> bool:
+    """Whether a worker takes new runs and jobs."""
+    return any(state(one, now=now, lost_after_s=lost_after_s) == "online" for one, _ in list_workers(session))
+
+
 def state(worker: Worker, *, now: float, lost_after_s: float = 30.0) -> WorkerState:
     if worker.stopped_at is not None:
         return "stopped"

@@ -44,6 +44,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/data-downloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Data Downloads
+         * @description Downloads of data sets that wait, run or ended within a day, newest first.
+         */
+        get: operations["list_data_downloads"];
+        put?: never;
+        /**
+         * Download Dataset
+         * @description Requests a download and its import. Returns the one that waits or runs already if there is one of the same.
+         */
+        post: operations["download_dataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/data-downloads/{download_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Data Download
+         * @description Cancels a download, or removes one that has ended from the list. What was downloaded is kept for a week, to continue.
+         */
+        post: operations["cancel_data_download"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets": {
         parameters: {
             query?: never;
@@ -1798,6 +1842,77 @@ export interface components {
              */
             train_parts?: string[] | null;
         };
+        /** DataDownloadList */
+        DataDownloadList: {
+            /** Items */
+            items: components["schemas"]["DataDownloadShape"][];
+        };
+        /** DataDownloadRequest */
+        DataDownloadRequest: {
+            /**
+             * Hub Id
+             * @example nyu-mll/glue
+             */
+            hub_id: string;
+            /**
+             * Revision
+             * @description A branch, tag or commit. It is resolved to a commit, which is stored with the version.
+             * @default main
+             */
+            revision: string;
+            /**
+             * Subset
+             * @description Null: the only or the default one. If one must be chosen, the download fails and lists them.
+             * @example cola
+             */
+            subset?: string | null;
+        };
+        /**
+         * DataDownloadShape
+         * @description A download of a data set from the hub, with its import. It is kept for a day after its end.
+         */
+        DataDownloadShape: {
+            /** Commit */
+            commit: string | null;
+            /** Created At */
+            created_at: number;
+            /**
+             * Dataset Id
+             * @description The imported version, once it is done.
+             */
+            dataset_id: string | null;
+            /** Hub Id */
+            hub_id: string;
+            /** Id */
+            id: string;
+            /**
+             * Message
+             * @description Why it waits or failed.
+             */
+            message: string | null;
+            /** Next Step */
+            next_step: string | null;
+            /**
+             * Progress
+             * @description Share of the work, from 0 to 1; null if unknown.
+             */
+            progress: number | null;
+            /**
+             * Revision
+             * @description The branch, tag or commit that was asked for.
+             */
+            revision: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "waiting" | "running" | "done" | "failed";
+            /**
+             * Subset
+             * @description The one that was asked for; once it is done, the one that was imported.
+             */
+            subset: string | null;
+        };
         /**
          * DataPlan
          * @description How a data set would be used.
@@ -3244,6 +3359,25 @@ export interface components {
             /** Value */
             value: number;
         };
+        /**
+         * Origin
+         * @description Where a data set that was not uploaded comes from.
+         */
+        Origin: {
+            /** Commit */
+            commit: string;
+            /** Hub Id */
+            hub_id: string;
+            /** License */
+            license: string | null;
+            /**
+             * Requested
+             * @description The branch, tag or commit that was asked for.
+             */
+            requested: string;
+            /** Subset */
+            subset: string;
+        };
         /** PartShape */
         PartShape: {
             /** Name */
@@ -4468,6 +4602,8 @@ export interface components {
              */
             name: string;
             options: components["schemas"]["ImportOptions"];
+            /** @description Null for an upload. */
+            origin?: components["schemas"]["Origin"] | null;
             /**
              * Rejected
              * @description The first of them.
@@ -5546,6 +5682,97 @@ export interface operations {
                         [key: string]: unknown;
                     };
                 };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_data_downloads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataDownloadList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DataDownloadRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataDownloadShape"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_data_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                download_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong, and what to do */
             default: {

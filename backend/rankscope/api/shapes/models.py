@@ -1,7 +1,5 @@
 """What the API returns about models."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from rankscope.api.shapes.base import Shape
@@ -67,32 +65,6 @@ class ModelShape(Shape):
     """Of these, the ones that are waiting or on a worker."""
     last_run: LastRunShape | None
     """The run that was launched last."""
-
-
-DownloadStatus = Literal["waiting", "running", "done", "failed"]
-
-
-class DownloadShape(Shape):
-    """A download from the hub. It is kept for a day after its end."""
-
-    id: str
-    hub_id: str
-    revision: str
-    """The branch, tag or commit that was asked for."""
-    status: DownloadStatus
-    progress: float | None
-    """Share of the bytes, from 0 to 1; null if unknown."""
-    model_id: str | None
-    """The model, once it is done."""
-    commit: str | None
-    message: str | None
-    """Why it waits or failed."""
-    next_step: str | None
-    created_at: float
-
-
-class DownloadList(Shape):
-    items: list[DownloadShape]
 
 
 class ModelList(Shape):

@@ -263,3 +263,32 @@ def test_rows_behind_a_link_are_refused(server: Server, api: httpx.Client, impor
     rows.rename(other)
     rows.symlink_to(other)
     assert "rows are missing" in problem(api.get(f"/api/v1/datasets/{imported}/rows"), 422)
+
+
+def test_a_download_of_a_data_set_is_requested_once_listed_and_cancelled(api: httpx.Client) -> None:
+    path = "/api/v1/data-downloads"
+    first = api.post(path, json={"hub_id": "nyu-mll/glue", "subset": "cola"})
+    assert first.status_code == 202
+    again = api.post(path, json={"hub_id": "nyu-mll/glue", "subset": "cola", "revision": "main"})
+    assert again.json()["id"] == first.json()["id"]
+    other = api.post(path, json={"hub_id": "nyu-mll/glue", "subset": "sst2"}).json()
+    newest, oldest = api.get(path).json()["items"]
+    assert (newest["subset"], oldest["subset"]) == ("sst2", "cola")
+    assert (oldest["status"], oldest["message"]) == ("waiting", "No worker is online.")
+    assert api.post(f"{path}/{other['id']}/cancel").status_code == 204
+    assert api.post(f"{path}/{other['id']}/cancel").status_code == 404
+    for body in ({"hub_id": "http://169.254.169.254/"}, {"hub_id": "a/../b"}, {"hub_id": "a/b", "subset": ""}):
+        refused = api.post(path, json=body)
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == ("subset" if "subset" in body else "hub_id")
+    assert [item["id"] for item in api.get(path).json()["items"]] == [first.json()["id"]]
+    assert api.get("/api/v1/model-downloads").json()["items"] == []
+
+
+def test_a_version_from_the_hub_is_not_imported_again_without_its_files(server: Server, api: httpx.Client) -> None:
+    found = import_bytes(server.settings.data_dir, "a.csv", b"text,label\nx,1\n", "a-1234")
+    (Folders(server.settings.data_dir).version("a-1234", 1) / "source").unlink()
+    answer = api.post(f"/api/v1/datasets/{found}/import", json={})
+    assert answer.status_code == 404
+    assert "are not kept" in answer.json()["detail"]
+    assert answer.json()["next_step"]

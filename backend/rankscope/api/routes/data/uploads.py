@@ -115,10 +115,8 @@ def list_imports(catalog: CatalogDep, engine: EngineDep, settings: SettingsDep, 
     uploads = list_uploads(catalog.imported.folders)
     with reading(engine) as session:
         found = [(each, jobs.get_job(session, each.job_id or "", IMPORT_DATA)) for each in uploads]
-        states = {
-            workers.state(one, now=now, lost_after_s=settings.lease_s) for one, _ in workers.list_workers(session)
-        }
-        waits_for = "Waiting for a worker." if "online" in states else "No worker is online."
+        is_online = workers.is_any_online(session, now=now, lost_after_s=settings.lease_s)
+        waits_for = "Waiting for a worker." if is_online else "No worker is online."
         return UploadList(items=[_shape(each, job, waits_for) for each, job in found])
 
 
@@ -170,6 +168,13 @@ def import_new_version(
         raise NotFound(f"There is no imported data set {dataset_id!r}.", error.next_step) from error
     entry = catalog.dataset(full_id(set_id, version), "dataset_id")
     profile = catalog.imported.profile(set_id, version)
+    if not (entry.path.parent / SOURCE).is_file():
+        origin = profile.origin
+        raise NotFound(
+            f"The files of {entry.id} are not kept"
+            + (f": they are on the hub, as {origin.hub_id} at {origin.commit[:12]}." if origin else "."),
+            "Download them, then upload them with other options.",
+        )
     upload_id = random_id(8)
     folder = folders.upload(upload_id)
     folder.mkdir(parents=True)

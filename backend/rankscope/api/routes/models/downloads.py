@@ -4,29 +4,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import Field
-from sqlalchemy import Engine
 
 from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, SettingsDep
 from rankscope.api.guard.access import SMALL_JSON, needs
 from rankscope.api.shapes.base import RequestBody
-from rankscope.api.shapes.models import DownloadList, DownloadShape, DownloadStatus
-from rankscope.contract.downloads import DownloadPayload, DownloadResult, HubId, Revision
+from rankscope.api.shapes.downloads import DownloadList, DownloadShape, download_shape
+from rankscope.contract.downloads import DownloadPayload, HubId, Revision
 from rankscope.contract.errors import NotFound
-from rankscope.contract.jobs import DOWNLOAD_MODEL, JobStatus
-from rankscope.contract.tables import Job
-from rankscope.settings import Settings
+from rankscope.contract.jobs import DOWNLOAD_MODEL
 from rankscope.store import jobs, workers
 from rankscope.store.database.engine import reading, writing
 
 router = APIRouter(prefix="/model-downloads", tags=["catalogue"])
 
 DownloadId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
-_STATUS: dict[JobStatus, DownloadStatus] = {
-    JobStatus.queued: "waiting",
-    JobStatus.running: "running",
-    JobStatus.done: "done",
-    JobStatus.failed: "failed",
-}
 
 
 class DownloadRequest(RequestBody):
@@ -41,8 +32,8 @@ def list_downloads(engine: EngineDep, settings: SettingsDep, now: NowDep) -> Dow
     """Downloads that wait, run or ended within a day, newest first."""
     with reading(engine) as session:
         found = jobs.of_kind(session, DOWNLOAD_MODEL)
-    has_worker = _has_worker(engine, settings, now)
-    return DownloadList(items=[_shape(job, has_worker=has_worker) for job in found])
+        has_worker = workers.is_any_online(session, now=now, lost_after_s=settings.lease_s)
+    return DownloadList(items=[download_shape(job, has_worker=has_worker) for job in found])
 
 
 @router.post("", status_code=202)
@@ -54,8 +45,9 @@ def download_model(
     payload = DownloadPayload(hub_id=body.hub_id, revision=body.revision).model_dump()
     with writing(engine) as session:
         job = jobs.submit_once(session, DOWNLOAD_MODEL, payload, now=now)
+        has_worker = workers.is_any_online(session, now=now, lost_after_s=settings.lease_s)
     doorbell.ring_for_job()
-    return _shape(job, has_worker=_has_worker(engine, settings, now))
+    return download_shape(job, has_worker=has_worker)
 
 
 @router.post("/{download_id}/cancel", status_code=204)
@@ -66,31 +58,3 @@ def cancel_download(download_id: DownloadId, engine: EngineDep) -> None:
         is_known = jobs.forget(session, download_id, DOWNLOAD_MODEL)
     if not is_known:
         raise NotFound(f"There is no download {download_id!r}.", "Reload the page.")
-
-
-def _has_worker(engine: Engine, settings: Settings, now: float) -> bool:
-    with reading(engine) as session:
-        found = workers.list_workers(session)
-        return any(workers.state(one, now=now, lost_after_s=settings.lease_s) == "online" for one, _ in found)
-
-
-def _shape(job: Job, *, has_worker: bool) -> DownloadShape:
-    asked = DownloadPayload.model_validate(job.payload)
-    result = None if job.result is None else DownloadResult.model_validate(job.result)
-    message, next_step = None, None
-    if job.error is not None:
-        message, next_step = job.error["message"], job.error["next_step"]
-    elif job.status == JobStatus.queued and not has_worker:
-        message, next_step = "No worker is online.", "Start one with `rankscope worker`."
-    return DownloadShape(
-        id=job.id,
-        hub_id=asked.hub_id,
-        revision=asked.revision,
-        status=_STATUS[job.status],
-        progress=job.progress,
-        model_id=result.model_id if result else None,
-        commit=result.revision if result else None,
-        message=message,
-        next_step=next_step,
-        created_at=job.created_at,
-    )

@@ -1,0 +1,62 @@
+"""Downloads of data sets from the hub. A worker does them in the background; the server itself contacts no other host."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+
+from rankscope.api.deps import DoorbellDep, EngineDep, NowDep, SettingsDep
+from rankscope.api.guard.access import SMALL_JSON, needs
+from rankscope.api.shapes.base import RequestBody
+from rankscope.api.shapes.downloads import DataDownloadList, DataDownloadShape, data_download_shape
+from rankscope.contract.downloads import DataDownloadPayload, HubId, Revision, Subset
+from rankscope.contract.errors import NotFound
+from rankscope.contract.jobs import DOWNLOAD_DATA
+from rankscope.store import jobs, workers
+from rankscope.store.database.engine import reading, writing
+
+router = APIRouter(prefix="/data-downloads", tags=["datasets"])
+
+DownloadId = Annotated[str, Path(pattern="^[a-z0-9]{1,16}$", examples=["k7wq2m9x"])]
+
+
+class DataDownloadRequest(RequestBody):
+    hub_id: HubId = Field(examples=["nyu-mll/glue"])
+    revision: Revision = "main"
+    """A branch, tag or commit. It is resolved to a commit, which is stored with the version."""
+    subset: Subset | None = Field(default=None, examples=["cola"])
+    """Null: the only or the default one. If one must be chosen, the download fails and lists them."""
+
+
+@router.get("")
+@needs("read")
+def list_data_downloads(engine: EngineDep, settings: SettingsDep, now: NowDep) -> DataDownloadList:
+    """Downloads of data sets that wait, run or ended within a day, newest first."""
+    with reading(engine) as session:
+        found = jobs.of_kind(session, DOWNLOAD_DATA)
+        has_worker = workers.is_any_online(session, now=now, lost_after_s=settings.lease_s)
+    return DataDownloadList(items=[data_download_shape(job, has_worker=has_worker) for job in found])
+
+
+@router.post("", status_code=202)
+@needs("launch", SMALL_JSON)
+def download_dataset(
+    body: DataDownloadRequest, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, now: NowDep
+) -> DataDownloadShape:
+    """Requests a download and its import. Returns the one that waits or runs already if there is one of the same."""
+    payload = DataDownloadPayload(hub_id=body.hub_id, revision=body.revision, subset=body.subset).model_dump()
+    with writing(engine) as session:
+        job = jobs.submit_once(session, DOWNLOAD_DATA, payload, now=now)
+        has_worker = workers.is_any_online(session, now=now, lost_after_s=settings.lease_s)
+    doorbell.ring_for_job()
+    return data_download_shape(job, has_worker=has_worker)
+
+
+@router.post("/{download_id}/cancel", status_code=204)
+@needs("launch")
+def cancel_data_download(download_id: DownloadId, engine: EngineDep) -> None:
+    """Cancels a download, or removes one that has ended from the list. What was downloaded is kept for a week, to continue."""
+    with writing(engine) as session:
+        is_known = jobs.forget(session, download_id, DOWNLOAD_DATA)
+    if not is_known:
+        raise NotFound(f"There is no download {download_id!r}.", "Reload the page.")

@@ -1,0 +1,110 @@
+"""Downloads from the hub, as the API returns them."""
+
+from typing import Literal
+
+from rankscope.api.shapes.base import Shape
+from rankscope.contract.downloads import DataDownloadPayload, DataDownloadResult, DownloadPayload, DownloadResult
+from rankscope.contract.jobs import JobStatus
+from rankscope.contract.tables import Job
+
+DownloadStatus = Literal["waiting", "running", "done", "failed"]
+_STATUS: dict[JobStatus, DownloadStatus] = {
+    JobStatus.queued: "waiting",
+    JobStatus.running: "running",
+    JobStatus.done: "done",
+    JobStatus.failed: "failed",
+}
+
+
+class DownloadShape(Shape):
+    """A download from the hub. It is kept for a day after its end."""
+
+    id: str
+    hub_id: str
+    revision: str
+    """The branch, tag or commit that was asked for."""
+    status: DownloadStatus
+    progress: float | None
+    """Share of the bytes, from 0 to 1; null if unknown."""
+    model_id: str | None
+    """The model, once it is done."""
+    commit: str | None
+    message: str | None
+    """Why it waits or failed."""
+    next_step: str | None
+    created_at: float
+
+
+class DownloadList(Shape):
+    items: list[DownloadShape]
+
+
+class DataDownloadShape(Shape):
+    """A download of a data set from the hub, with its import. It is kept for a day after its end."""
+
+    id: str
+    hub_id: str
+    revision: str
+    """The branch, tag or commit that was asked for."""
+    subset: str | None
+    """The one that was asked for; once it is done, the one that was imported."""
+    status: DownloadStatus
+    progress: float | None
+    """Share of the work, from 0 to 1; null if unknown."""
+    dataset_id: str | None
+    """The imported version, once it is done."""
+    commit: str | None
+    message: str | None
+    """Why it waits or failed."""
+    next_step: str | None
+    created_at: float
+
+
+class DataDownloadList(Shape):
+    items: list[DataDownloadShape]
+
+
+def download_shape(job: Job, *, has_worker: bool) -> DownloadShape:
+    asked = DownloadPayload.model_validate(job.payload)
+    result = None if job.result is None else DownloadResult.model_validate(job.result)
+    message, next_step = _why(job, has_worker=has_worker)
+    return DownloadShape(
+        id=job.id,
+        hub_id=asked.hub_id,
+        revision=asked.revision,
+        status=_STATUS[job.status],
+        progress=job.progress,
+        model_id=result.model_id if result else None,
+        commit=result.revision if result else None,
+        message=message,
+        next_step=next_step,
+        created_at=job.created_at,
+    )
+
+
+def data_download_shape(job: Job, *, has_worker: bool) -> DataDownloadShape:
+    asked = DataDownloadPayload.model_validate(job.payload)
+    result = None if job.result is None else DataDownloadResult.model_validate(job.result)
+    message, next_step = _why(job, has_worker=has_worker)
+    return DataDownloadShape(
+        id=job.id,
+        hub_id=asked.hub_id,
+        revision=asked.revision,
+        subset=result.subset if result else asked.subset,
+        status=_STATUS[job.status],
+        progress=job.progress,
+        dataset_id=result.dataset_id if result else None,
+        commit=result.revision if result else None,
+        message=message,
+        next_step=next_step,
+        created_at=job.created_at,
+    )
+
+
+def _why(job: Job, *, has_worker: bool) -> tuple[str | None, str | None]:
+    """Returns why it failed or waits, and the next step."""
+    if job.error is not None:
+        return job.error["message"], job.error["next_step"]
+    if job.status == JobStatus.queued and not has_worker:
+        return "No worker is online.", "Start one with `rankscope worker`."
+    return None, None
