@@ -94,7 +94,12 @@ ALLOWED: dict[str, set[str]] = {
         "rankscope_worker.child.answers",
         "rankscope_worker.child.loading",
     },
-    "rankscope_worker.child.hub": {"rankscope.contract", *_CATALOG},
+    "rankscope_worker.child.hub": {
+        "rankscope.contract",
+        "rankscope.settings",
+        *_CATALOG,
+        "rankscope_worker.child.loading",
+    },
     "rankscope_worker.child.importing": {"rankscope.contract", *_CATALOG},
     "rankscope_worker.child": {
         *_READ_BY_WORKERS,
