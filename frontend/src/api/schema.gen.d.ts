@@ -1804,7 +1804,7 @@ export interface components {
             group_column?: string | null;
             /**
              * Data set
-             * @description An installed data set, or a file in datasets/ of the data folder.
+             * @description One of the page Data, where you can upload your own.
              * @example rotten-tomatoes
              */
             id: string;
@@ -3092,7 +3092,7 @@ export interface components {
         ModelConfig: {
             /**
              * Model
-             * @description An installed model, or a folder in models/ of the data folder.
+             * @description One of the page Models, where you can download others from the hub.
              * @example minilm
              */
             id: string;

@@ -22,7 +22,7 @@ def _when(split: str) -> JsonDict:
 class DataConfig(Part):
     id: str = Field(
         title="Data set",
-        description="An installed data set, or a file in datasets/ of the data folder.",
+        description="One of the page Data, where you can upload your own.",
         examples=["rotten-tomatoes"],
         min_length=1,
         max_length=200,

@@ -46,14 +46,14 @@ export function DataPage() {
 function DatasetTable({ items }: { items: DatasetInfo[] }) {
   return (
     <Paper withBorder radius="md">
-      <Table.ScrollContainer minWidth={680}>
-        <Table verticalSpacing="xs" aria-label="Data sets">
+      <Table.ScrollContainer minWidth={0}>
+        <Table verticalSpacing="xs" aria-label="Data sets" className="data-sets">
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Name</Table.Th>
               <Table.Th ta="right">Rows</Table.Th>
-              <Table.Th>Columns</Table.Th>
-              <Table.Th>Classes</Table.Th>
+              <Table.Th className="wide-only">Columns</Table.Th>
+              <Table.Th className="wide-only">Classes</Table.Th>
               <Table.Th ta="right">Size</Table.Th>
             </Table.Tr>
           </Table.Thead>
@@ -76,7 +76,13 @@ function Row({ dataset }: { dataset: DatasetInfo }) {
     <Table.Tr>
       <Table.Td style={{ verticalAlign: "top" }}>
         {canOpen ? (
-          <Anchor component={Link} to={`/data/${encodeURIComponent(id)}`} size="sm" fw={600}>
+          <Anchor
+            component={Link}
+            to={`/data/${encodeURIComponent(id)}`}
+            size="sm"
+            fw={600}
+            className="data-name"
+          >
             {dataset.name}
           </Anchor>
         ) : (
@@ -93,12 +99,12 @@ function Row({ dataset }: { dataset: DatasetInfo }) {
           <Table.Td ta="right" className="numbers" style={{ verticalAlign: "top" }}>
             {dataset.rows === null ? "reading…" : count(dataset.rows)}
           </Table.Td>
-          <Table.Td style={{ verticalAlign: "top" }}>
+          <Table.Td className="wide-only" style={{ verticalAlign: "top" }}>
             <Text size="sm" lineClamp={2}>
               {dataset.columns.join(", ")}
             </Text>
           </Table.Td>
-          <Table.Td style={{ verticalAlign: "top" }}>
+          <Table.Td className="wide-only" style={{ verticalAlign: "top" }}>
             <Text size="sm" lineClamp={2}>
               {dataset.n_classes ? classes(dataset) : "–"}
             </Text>
@@ -106,8 +112,8 @@ function Row({ dataset }: { dataset: DatasetInfo }) {
         </>
       ) : (
         <Table.Td colSpan={3}>
-          <Group gap="xs" wrap="nowrap" align="flex-start">
-            <Badge color="red" variant="light" style={{ flexShrink: 0 }}>
+          <Group gap="xs" align="flex-start" className="data-problem">
+            <Badge color="red" variant="light" radius="sm" tt="none" style={{ flexShrink: 0 }}>
               Can't be used
             </Badge>
             <Text size="sm">

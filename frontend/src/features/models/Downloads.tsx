@@ -43,7 +43,9 @@ function AddForm({ isBusy, onAdd }: AddFormProps) {
   const [revision, setRevision] = useState("");
   const add = (event: FormEvent) => {
     event.preventDefault();
-    if (hubId.trim()) onAdd(hubId.trim(), revision.trim(), () => setHubId(""));
+    const sent = hubId.trim();
+    // What was typed meanwhile stays.
+    if (sent) onAdd(sent, revision.trim(), () => setHubId((now) => (now.trim() === sent ? "" : now)));
   };
   return (
     <form onSubmit={add}>

@@ -1,4 +1,4 @@
-import { Alert, Button, Loader, Skeleton, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Button, Loader, Skeleton, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle, IconRocket } from "@tabler/icons-react";
 import { useMemo } from "react";
 import type { Plan } from "@/api/types";
@@ -102,7 +102,10 @@ export function PlanPanel({
           <Text size="sm" c="red" role="status">
             {problems === 1
               ? "One field needs a change before this can run."
-              : `${problems} fields need a change before this can run.`}
+              : `${problems} fields need a change before this can run.`}{" "}
+            <Anchor component="button" type="button" size="sm" onClick={showFirstProblem}>
+              Show {problems === 1 ? "it" : "the first"}
+            </Anchor>
           </Text>
         ) : null}
         {waits ? (
@@ -124,4 +127,11 @@ export function PlanPanel({
       </Stack>
     </Panel>
   );
+}
+
+/** Scrolls to the first field with an error, on a phone several screens above, and focuses its input. */
+function showFirstProblem() {
+  const field = document.querySelector(".mantine-InputWrapper-error")?.closest(".mantine-InputWrapper-root");
+  (field ?? document.querySelector("[role=alert]"))?.scrollIntoView({ block: "center" });
+  field?.querySelector<HTMLElement>("input, textarea, button")?.focus({ preventScroll: true });
 }

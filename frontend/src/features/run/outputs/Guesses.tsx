@@ -64,9 +64,9 @@ function GuessView({ name, guess, inputs }: SideProps) {
   }
 }
 
-function Main({ children }: { children: React.ReactNode }) {
+function Main({ children, lines }: { children: React.ReactNode; lines?: number }) {
   return (
-    <Text fw={600} mb={6} style={{ overflowWrap: "anywhere" }}>
+    <Text fw={600} mb={6} lineClamp={lines} style={{ overflowWrap: "anywhere" }}>
       {children}
     </Text>
   );
@@ -98,7 +98,7 @@ function Tags({ guess }: { guess: GuessOf<"tags"> }) {
   for (const { start, end, entity } of spans) {
     parts.push(`${words.slice(at, start).join(" ")} `);
     parts.push(
-      <Mark key={start} title={entity}>
+      <Mark key={start} title={entity} className="mark">
         {words.slice(start, end).join(" ")}{" "}
         <Text span size="xs" fw={600}>
           {entity}
@@ -139,14 +139,14 @@ function Span({ guess, text }: { guess: GuessOf<"span">; text: string }) {
   const letters = [...text];
   return (
     <>
-      <Main>{guess.answer || "No answer"}</Main>
+      <Main lines={3}>{guess.answer || "No answer"}</Main>
       <Text size="xs" c="dimmed" mb={6} className="numbers">
         {scores.join(" · ")}
       </Text>
       {start != null && end != null ? (
         <Text size="sm" style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
           {letters.slice(0, start).join("")}
-          <Mark>{letters.slice(start, end).join("")}</Mark>
+          <Mark className="mark">{letters.slice(start, end).join("")}</Mark>
           {letters.slice(end).join("")}
         </Text>
       ) : null}

@@ -39,8 +39,8 @@ export function RowsPanel(props: RowsPanelProps) {
         />
       }
     >
-      <Table.ScrollContainer minWidth={620}>
-        <Table fz="sm" verticalSpacing={6} data-testid="result-rows" style={{ tableLayout: "fixed" }}>
+      <Table.ScrollContainer minWidth={0}>
+        <Table fz="sm" verticalSpacing={6} data-testid="result-rows" className="result-rows">
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Text</Table.Th>
@@ -91,7 +91,7 @@ function ResultRow({ run, row }: { run: RunDetail; row: Row }) {
   const inputs = Object.entries(row.inputs);
   return (
     <Table.Tr style={{ verticalAlign: "top" }}>
-      <Table.Td>
+      <Table.Td data-label="Text">
         <Stack gap={2}>
           {inputs.map(([name, text]) => (
             <div key={name}>
@@ -107,12 +107,12 @@ function ResultRow({ run, row }: { run: RunDetail; row: Row }) {
           ))}
         </Stack>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label="Target">
         <Text size="sm" lineClamp={4} title={row.target} style={{ overflowWrap: "anywhere" }}>
           {row.target}
         </Text>
       </Table.Td>
-      <Table.Td>
+      <Table.Td data-label="Prediction">
         <Text size="sm" lineClamp={4} title={row.prediction} style={{ overflowWrap: "anywhere" }}>
           {row.prediction}
         </Text>
@@ -125,7 +125,7 @@ function ResultRow({ run, row }: { run: RunDetail; row: Row }) {
           <BaseAnswer run={run} inputs={row.inputs} />
         </Group>
       </Table.Td>
-      <Table.Td ta="right" className="numbers">
+      <Table.Td data-label="Loss" ta="right" className="numbers">
         {metric(row.loss)}
       </Table.Td>
     </Table.Tr>

@@ -97,11 +97,18 @@ const linesOf = (text: string): string[] =>
     .map((line) => line.trim())
     .filter(Boolean);
 
+/** What was typed, without a text in which the answer is shown. */
+function titleOf({ text, inputs, tuned }: Prediction["items"][number]): string {
+  const shown = tuned.kind === "span" ? tuned.field : null;
+  const asked = Object.entries(inputs ?? {}).filter(([name]) => name !== shown);
+  return shown !== null && asked.length ? asked.map(([, typed]) => typed).join(" | ") : text;
+}
+
 function Answers({ answer }: { answer: Prediction }) {
   return (
     <Stack gap="md" data-testid="try-answers">
       {answer.items.map((item, index) => (
-        <Panel key={`${index}-${item.text}`} title={item.text} order={3}>
+        <Panel key={`${index}-${item.text}`} title={titleOf(item)} order={3}>
           <Guesses item={item} />
         </Panel>
       ))}
