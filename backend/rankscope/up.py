@@ -12,6 +12,7 @@ from rankscope.contract.presets import presets
 from rankscope.data_folder import in_use, locked, prepare_data_dir
 from rankscope.embedded import Child, end_leftovers, start_valkey, start_worker
 from rankscope.launch.plan import make_plan
+from rankscope.launch.preflight import stored_estimate
 from rankscope.serve import bound_socket, serve, sign_in_link
 from rankscope.settings import Settings
 from rankscope.store import runs
@@ -78,16 +79,19 @@ def queue_demo(settings: Settings, *, engine_has_runs: bool) -> None:
         _log.exception("Failed to queue the demo run.")
         return
     engine = create_engine(settings.resolved_database_url)
+    now = time.time()
+    estimate = stored_estimate(engine, plan, now=now, lost_after_s=settings.lease_s)
     with writing(engine) as session:
         runs.create_run(
             session,
             plan.config,
-            now=time.time(),
+            now=now,
             name=f"Demo: {runs.default_name(plan.config)}",
             tags=["demo"],
             notes="Queued at the first start as an example.",
             environment=plan.environment,
             total_steps=plan.total_steps,
+            memory_estimate=estimate,
         )
     engine.dispose()
     marker.touch()

@@ -19,6 +19,8 @@ SAMPLES_PER_SECOND = "samples_per_second"
 HOST_MEMORY = "host_memory_bytes"
 PROCESS_MEMORY = "process_memory_bytes"
 CPU = "cpu_percent"
+PEAK_MEMORY = "peak_memory_bytes"
+PEAK_GPU_MEMORY = "peak_gpu_memory_bytes"
 
 EVALUATION = "eval_"
 """The prefix that Trainer gives to every metric of an evaluation."""
@@ -59,6 +61,8 @@ REPORTED = (
     Metric(name=SAMPLES_PER_SECOND, title="Samples per second", unit="1/s", group="speed"),
     Metric(name=HOST_MEMORY, title="Host memory", unit="bytes", group="hardware"),
     Metric(name=PROCESS_MEMORY, title="Training process memory", unit="bytes", group="hardware"),
+    Metric(name=PEAK_MEMORY, title="Peak memory of the training process", unit="bytes", group="hardware"),
+    Metric(name=PEAK_GPU_MEMORY, title="Peak memory on the GPU", unit="bytes", group="hardware"),
     Metric(name=CPU, title="Host CPU", unit="percent", group="hardware"),
     Metric(name="gpu*_memory_bytes", title="GPU *: memory", unit="bytes", group="hardware"),
     Metric(name="gpu*_utilization_percent", title="GPU *: utilisation", unit="percent", group="hardware"),

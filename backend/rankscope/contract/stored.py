@@ -5,7 +5,7 @@ their default. Unknown keys are kept and ignored. A run's configuration is opaqu
 knows the forms of earlier versions.
 """
 
-from typing import NotRequired, TypeAlias
+from typing import Literal, NotRequired, TypeAlias
 
 from pydantic import ConfigDict, JsonValue, with_config
 from typing_extensions import TypedDict
@@ -40,6 +40,20 @@ class Environment(TypedDict, total=False):
     """Versions and device of the first attempt."""
     trained_with: dict[str, str]
     """Versions and device of the newest attempt."""
+
+
+class StoredMemoryEstimate(TypedDict):
+    """The estimated peak of a run's memory, made at its launch."""
+
+    device: Literal["cpu", "gpu"]
+    family: str
+    """The kind of model, for comparison with other runs."""
+    counted_bytes: int
+    """Weights, adapter, gradients and optimizer, which are known exactly."""
+    estimated_bytes: int
+    """Activations and process, before the correction."""
+    correction: float
+    """Factor of `estimated_bytes`, from earlier runs."""
 
 
 class MetricSummary(TypedDict):

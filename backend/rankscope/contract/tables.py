@@ -16,6 +16,7 @@ from rankscope.contract.stored import (
     StoredConfig,
     StoredError,
     StoredGpu,
+    StoredMemoryEstimate,
     StoredSteerRequest,
 )
 from rankscope.contract.tasks import DEFAULT_TASK
@@ -114,6 +115,10 @@ class Run(SQLModel, table=True):
     kept_parameters: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     artifact: str | None = Field(default=None, max_length=16)
     """`adapter` or `model` once it can be downloaded."""
+    memory_estimate: StoredMemoryEstimate | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
+    )
+    """Null for runs of earlier versions."""
 
 
 class Attempt(SQLModel, table=True):
@@ -193,6 +198,9 @@ class Worker(SQLModel, table=True):
     gpus: list[StoredGpu] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     started_at: float
     heartbeat_at: float
+    memory_bytes: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    """Memory that its processes may use; null if it is unknown."""
+    free_memory_bytes: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     is_draining: bool = False
     stopped_at: float | None = None
 

@@ -25,6 +25,7 @@ _RETRY_FIELDS = frozenset(
         "training.after_done",
         "training.raw_scores",
         "hardware.device",
+        "hardware.gradient_checkpointing",
     }
 )
 """What may change within one training: nothing that affects the result, except for rounding and random dropout."""

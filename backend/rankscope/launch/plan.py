@@ -28,6 +28,9 @@ class RunPlan:
     """`config` has every default filled in, so it fully determines the run."""
 
     config: RunConfig
+    model: ModelEntry
+    modules: list[LinearModule]
+    """The adapted layers; empty if all weights are trained."""
     dataset: DatasetEntry
     split: SplitCounts
     """How the data set is used: its columns, its classes, and what is left out."""
@@ -74,7 +77,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
         )
     total_steps = _total_steps(config, parts.train_rows)
     resolved = _resolve(config, dataset, parts, total_steps, model.context_length)
-    problems = option_problems(resolved, modules)
+    problems = [*option_problems(resolved, modules), *_checkpointing_problems(resolved, model)]
     if problems:
         raise BadInput(problems)
     outputs = resolved.task.head_outputs(parts.labels)
@@ -97,6 +100,8 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     curve = planned_curve(resolved, len(modules), total_steps)
     return RunPlan(
         config=resolved,
+        model=model,
+        modules=modules,
         dataset=dataset,
         split=parts,
         total_steps=total_steps,
@@ -125,6 +130,19 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
             "n_modules": len(modules),
         },
     )
+
+
+def _checkpointing_problems(config: RunConfig, model: ModelEntry) -> list[FieldProblem]:
+    if not config.hardware.gradient_checkpointing or model.memory_sizes is None or model.memory_sizes.can_checkpoint:
+        return []
+    return [
+        FieldProblem(
+            "config.hardware.gradient_checkpointing",
+            True,
+            f"is on, and models of type {model.kind.kind if model.kind else model.architecture} have no gradient checkpointing",
+            "Turn it off. A smaller batch with more gradient accumulation saves memory too.",
+        )
+    ]
 
 
 def _check_size(config: RunConfig) -> None:

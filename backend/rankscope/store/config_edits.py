@@ -8,7 +8,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.events import ConfigEvent
 from rankscope.contract.status import RunStatus
-from rankscope.contract.stored import Environment
+from rankscope.contract.stored import Environment, StoredMemoryEstimate
 from rankscope.contract.tables import Run
 from rankscope.store import runs
 from rankscope.store.history import events
@@ -25,6 +25,7 @@ def change_config(
     now: float,
     total_steps: int,
     environment: Environment,
+    memory_estimate: StoredMemoryEstimate | None,
 ) -> None:
     """Changes the configuration of a run without a worker, and records what changed from `before`."""
     if run.status.is_owned:
@@ -35,6 +36,7 @@ def change_config(
     run.config = config.model_dump(mode="json")
     run.total_steps = total_steps
     run.environment = {**run.environment, **environment}
+    run.memory_estimate = memory_estimate
     run.method, run.task = config.method.name, config.task.name
     run.headline_metric = config.task.headline_metric
     run.model_id, run.data_id = config.model.id, config.data.id

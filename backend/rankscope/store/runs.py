@@ -10,7 +10,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition, NotFound
 from rankscope.contract.events import StatusEvent
 from rankscope.contract.status import TRANSITIONS, RunStatus
-from rankscope.contract.stored import Environment
+from rankscope.contract.stored import Environment, StoredMemoryEstimate
 from rankscope.contract.tables import Attempt, Checkpoint, Run
 from rankscope.store.history import events
 
@@ -37,6 +37,7 @@ def create_run(
     total_steps: int | None = None,
     run_id: str | None = None,
     parent: tuple[str, int] | None = None,
+    memory_estimate: StoredMemoryEstimate | None = None,
 ) -> Run:
     """Stores a queued run with its fully resolved configuration. `parent`: the run's id and the step it was forked from."""
     run = Run(
@@ -59,6 +60,7 @@ def create_run(
         created_at=now,
         updated_at=now,
         total_steps=total_steps,
+        memory_estimate=memory_estimate,
     )
     session.add(run)
     session.flush()

@@ -1,6 +1,6 @@
 """Registered workers and their state."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import select, update
 from sqlmodel import Session, col
@@ -8,6 +8,15 @@ from sqlmodel import Session, col
 from rankscope.contract.status import OWNED
 from rankscope.contract.stored import StoredGpu
 from rankscope.contract.tables import Run, Worker
+
+
+class HostMemory(NamedTuple):
+    """Memory that the processes of a worker may use."""
+
+    total_bytes: int
+    free_bytes: int
+    """Including caches that are given up for them."""
+
 
 WorkerState = Literal["online", "draining", "lost", "stopped"]
 
@@ -22,15 +31,43 @@ def register(
     slots: int,
     gpus: list[StoredGpu],
     now: float,
+    memory: HostMemory | None = None,
 ) -> None:
     session.merge(
-        Worker(name=name, host=host, pid=pid, version=version, slots=slots, gpus=gpus, started_at=now, heartbeat_at=now)
+        Worker(
+            name=name,
+            host=host,
+            pid=pid,
+            version=version,
+            slots=slots,
+            gpus=gpus,
+            started_at=now,
+            heartbeat_at=now,
+            memory_bytes=memory.total_bytes if memory else None,
+            free_memory_bytes=memory.free_bytes if memory else None,
+        )
     )
 
 
-def heartbeat(session: Session, name: str, *, now: float, gpus: list[StoredGpu], is_draining: bool) -> None:
+def heartbeat(
+    session: Session,
+    name: str,
+    *,
+    now: float,
+    gpus: list[StoredGpu],
+    is_draining: bool,
+    memory: HostMemory | None = None,
+) -> None:
     session.execute(
-        update(Worker).where(col(Worker.name) == name).values(heartbeat_at=now, gpus=gpus, is_draining=is_draining)
+        update(Worker)
+        .where(col(Worker.name) == name)
+        .values(
+            heartbeat_at=now,
+            gpus=gpus,
+            is_draining=is_draining,
+            memory_bytes=memory.total_bytes if memory else None,
+            free_memory_bytes=memory.free_bytes if memory else None,
+        )
     )
 
 

@@ -503,7 +503,7 @@ export interface paths {
         put?: never;
         /**
          * Validate Run
-         * @description The plan for a configuration, or its problems. Launches nothing.
+         * @description The plan for a configuration with its memory, time and disk, or its problems. Launches nothing.
          */
         post: operations["validate_run"];
         delete?: never;
@@ -2077,6 +2077,27 @@ export interface components {
              */
             text_columns: string[];
         };
+        /** DiskPlan */
+        DiskPlan: {
+            /** Checkpoint Bytes */
+            checkpoint_bytes: number;
+            /**
+             * Checkpoints
+             * @description Largest number at the same time.
+             */
+            checkpoints: number;
+            /** Fits */
+            fits: boolean;
+            /**
+             * Free Bytes
+             * @description In the data folder.
+             */
+            free_bytes: number;
+            /** Message */
+            message: string;
+            /** Needed Bytes */
+            needed_bytes: number;
+        };
         /** DownloadList */
         DownloadList: {
             /** Items */
@@ -2500,6 +2521,12 @@ export interface components {
              */
             device: "auto" | "cpu" | "gpu";
             /**
+             * Gradient checkpointing
+             * @description Keep only the inputs of the model's blocks, and compute each block again in the backward pass: far less memory for activations, about a third more time, the same result.
+             * @default false
+             */
+            gradient_checkpointing: boolean;
+            /**
              * Precision
              * @description bf16 halves the memory for activations, but is slower on a CPU.
              * @default float32
@@ -2864,6 +2891,82 @@ export interface components {
              * @default 8
              */
             target_rank: number;
+        };
+        /**
+         * MemoryPartsShape
+         * @description Bytes at the peak of a training step.
+         */
+        MemoryPartsShape: {
+            /** Activations */
+            activations: number;
+            /**
+             * Adapter
+             * @description Adapter at its initial rank, and head. 0 if all weights are trained.
+             */
+            adapter: number;
+            /** Gradients */
+            gradients: number;
+            /** Optimizer */
+            optimizer: number;
+            /**
+             * Process
+             * @description Python, torch and other libraries; on a GPU, the CUDA context.
+             */
+            process: number;
+            /** Weights */
+            weights: number;
+        };
+        /** MemoryPlan */
+        MemoryPlan: {
+            /**
+             * Based On
+             * @description Number of earlier runs that determined the correction; 0: not corrected.
+             */
+            based_on: number;
+            /**
+             * Correction
+             * @description Factor of activations and process, from earlier runs.
+             */
+            correction: number;
+            /**
+             * Device
+             * @enum {string}
+             */
+            device: "cpu" | "gpu";
+            /** Device Bytes */
+            device_bytes: number | null;
+            /**
+             * Device Name
+             * @description The GPU, or the host of the worker; null without a worker.
+             */
+            device_name: string | null;
+            /**
+             * Fit
+             * @enum {string}
+             */
+            fit: "fits" | "tight" | "busy" | "too_large" | "unknown";
+            /**
+             * Free Bytes
+             * @description As last reported by the worker with the most free memory on this kind of device.
+             */
+            free_bytes: number | null;
+            /** Message */
+            message: string;
+            parts: components["schemas"]["MemoryPartsShape"];
+            /**
+             * Savings
+             * @description The mildest first. Empty if it fits, or if no such change is enough.
+             */
+            savings: components["schemas"]["SavingShape"][];
+            /**
+             * Tokens
+             * @description Length of the longest row.
+             */
+            tokens: number;
+            /** Total Bytes */
+            total_bytes: number;
+            /** Worker */
+            worker: string | null;
         };
         /** MethodList */
         MethodList: {
@@ -3472,6 +3575,7 @@ export interface components {
              * @description Corner points and one point per pruning step; the value is constant between them. Empty without ranks. At most 500 points.
              */
             planned_budget: components["schemas"]["BudgetPoint"][];
+            preflight: components["schemas"]["PreflightShape"];
             /**
              * Pruning Count
              * @description How many there are in total. If this exceeds the length of `pruning_steps`, that list and `planned_budget` are reduced.
@@ -3607,6 +3711,17 @@ export interface components {
              *     ]
              */
             texts?: string[] | null;
+        };
+        /**
+         * PreflightShape
+         * @description Whether a run fits, and how long it takes: estimates, none of which prevents a launch.
+         */
+        PreflightShape: {
+            disk: components["schemas"]["DiskPlan"] | null;
+            /** @description Null if the sizes of the model are unknown. */
+            memory: components["schemas"]["MemoryPlan"] | null;
+            /** @description Null if no earlier run had the same shape. */
+            time: components["schemas"]["TimePlan"] | null;
         };
         /** PresetList */
         PresetList: {
@@ -4109,6 +4224,7 @@ export interface components {
              * Hardware
              * @default {
              *       "device": "auto",
+             *       "gradient_checkpointing": false,
              *       "precision": "float32"
              *     }
              */
@@ -4212,6 +4328,8 @@ export interface components {
              * @description live / n_modules, after the last pruning.
              */
             mean_rank: number | null;
+            /** @description Null for runs of earlier versions. */
+            memory: components["schemas"]["RunMemory"] | null;
             /** Message */
             message: string | null;
             /** Method */
@@ -4338,6 +4456,24 @@ export interface components {
              * @description Errors first; empty if no problem was found.
              */
             items: components["schemas"]["HealthItem"][];
+        };
+        /**
+         * RunMemory
+         * @description Estimated and measured peak of a run's memory, on the device for which it was planned.
+         */
+        RunMemory: {
+            /**
+             * Device
+             * @enum {string}
+             */
+            device: "cpu" | "gpu";
+            /** Estimated Bytes */
+            estimated_bytes: number;
+            /**
+             * Measured Bytes
+             * @description Null until the training has ended, and if it ran on another kind of device.
+             */
+            measured_bytes: number | null;
         };
         /** RunPage */
         RunPage: {
@@ -4503,6 +4639,32 @@ export interface components {
              * @description At most 1,000, starting at the oldest ancestor.
              */
             items: components["schemas"]["Relative"][];
+        };
+        /**
+         * SavingShape
+         * @description A change to the configuration that makes it fit.
+         */
+        SavingShape: {
+            /**
+             * Changes
+             * @description Dotted field -> value.
+             */
+            changes: {
+                [key: string]: unknown;
+            };
+            /**
+             * Effect
+             * @description `same_result`: computes the same, except for rounding and random dropout.
+             * @enum {string}
+             */
+            effect: "same_result" | "other_result";
+            /**
+             * Label
+             * @example Batch 8 with accumulation 2
+             */
+            label: string;
+            /** Total Bytes */
+            total_bytes: number;
         };
         /**
          * Series
@@ -5138,6 +5300,23 @@ export interface components {
              */
             target_column?: string | null;
         };
+        /** TimePlan */
+        TimePlan: {
+            /**
+             * Based On
+             * @description Number of earlier runs with the same model, method, batch and length on this kind of device.
+             */
+            based_on: number;
+            /**
+             * Includes Evaluations
+             * @description Whether `total_s` includes loading, evaluations and checkpoints.
+             */
+            includes_evaluations: boolean;
+            /** Step S */
+            step_s: number;
+            /** Total S */
+            total_s: number;
+        };
         /** Token classification */
         TokenClassification: {
             /**
@@ -5600,12 +5779,19 @@ export interface components {
         WorkerShape: {
             /** Busy */
             busy: number;
+            /** Free Memory Bytes */
+            free_memory_bytes: number | null;
             /** Gpus */
             gpus: components["schemas"]["StoredGpu"][];
             /** Heartbeat At */
             heartbeat_at: number;
             /** Host */
             host: string;
+            /**
+             * Memory Bytes
+             * @description Memory that its processes may use: that of the host, or the limit of its container. Null if it is unknown.
+             */
+            memory_bytes: number | null;
             /** Name */
             name: string;
             /** Runs */

@@ -22,7 +22,7 @@ from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.doorbell import Doorbell
 from rankscope.store.history import events
 from rankscope_worker.host import supervisor as module
-from rankscope_worker.host.memory import oom_kills
+from rankscope_worker.host.memory import host_memory, oom_kills
 from rankscope_worker.host.supervisor import Supervisor
 from tests.stack import wait_for
 
@@ -220,6 +220,22 @@ def test_a_process_of_another_group_that_was_killed_for_memory_does_not_count(tm
         path.parent.mkdir(parents=True)
         path.write_text("under_oom 0\noom_kill 1\n")
         assert oom_kills(tmp_path) == 1
+
+
+def test_limit_of_a_control_group_counts_as_memory(tmp_path: Path) -> None:
+    whole = host_memory(tmp_path)
+    assert whole.total_bytes == psutil.virtual_memory().total
+    assert 0 < whole.free_bytes <= whole.total_bytes
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/group\n")
+    group = tmp_path / "sys/fs/cgroup/group"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    (group / "memory.current").write_text("900000\n")
+    assert host_memory(tmp_path).total_bytes == whole.total_bytes
+    (group / "memory.max").write_text("1000000\n")
+    (group / "memory.stat").write_text("anon 5\ninactive_file 50000\n")
+    assert host_memory(tmp_path) == (1_000_000, 150_000)
 
 
 def test_an_error_without_a_note_is_explained_by_the_log(case: Callable[..., Case]) -> None:

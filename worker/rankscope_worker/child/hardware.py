@@ -4,13 +4,23 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 
 import psutil
+import torch
 
 from rankscope.contract.errors import LeaseLost
 from rankscope.contract.events import MetricsEvent, RunEvent
-from rankscope.contract.metrics import CPU, HOST_MEMORY, PROCESS_MEMORY, gpu_memory, gpu_utilization
+from rankscope.contract.metrics import (
+    CPU,
+    HOST_MEMORY,
+    PEAK_GPU_MEMORY,
+    PEAK_MEMORY,
+    PROCESS_MEMORY,
+    gpu_memory,
+    gpu_utilization,
+)
 from rankscope_worker.nvml import Nvml
 
 _log = logging.getLogger(__name__)
@@ -57,6 +67,26 @@ class HardwareSampler:
             return  # the training's next record reports it
         except Exception:
             _log.warning("Memory and load are no longer recorded; training continues.", exc_info=True)
+
+
+def read_peaks() -> dict[str, float]:
+    """Returns the largest memory of this process so far: resident, and allocated by torch on a GPU if it uses one."""
+    peaks = {}
+    resident = _peak_resident()
+    if resident is not None:
+        peaks[PEAK_MEMORY] = float(resident)
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        peaks[PEAK_GPU_MEMORY] = float(torch.cuda.max_memory_allocated())
+    return peaks
+
+
+def _peak_resident() -> int | None:
+    # Not getrusage: its maximum includes the process from which this one was forked.
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
 
 
 def read(process: psutil.Process, gpus: Nvml) -> dict[str, float]:

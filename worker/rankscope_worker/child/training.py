@@ -22,14 +22,22 @@ from dynamic_rank import RankMethod, RunContext, Stopped, create_method
 from dynamic_rank.methods import option_names
 from rankscope.catalog.data.splits import Split
 from rankscope.contract.config import RunConfig
-from rankscope.contract.events import ArtifactEvent, Module, ModulesEvent, PhaseEvent, RunEvent, WarningEvent
+from rankscope.contract.events import (
+    ArtifactEvent,
+    MetricsEvent,
+    Module,
+    ModulesEvent,
+    PhaseEvent,
+    RunEvent,
+    WarningEvent,
+)
 from rankscope.contract.status import Phase
 from rankscope_worker.child import checkpoint
 from rankscope_worker.child.best import Best
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.checkpoint import FOLDER, CheckpointFolder
 from rankscope_worker.child.evaluated import Evaluated
-from rankscope_worker.child.hardware import HardwareSampler
+from rankscope_worker.child.hardware import HardwareSampler, read_peaks
 from rankscope_worker.child.loading.causes import is_of_the_host, is_panic, name_of, one_line, out_of_memory
 from rankscope_worker.child.loading.encoding import TextEncoder, UnusableText
 from rankscope_worker.child.loading.file_errors import UnusableModel
@@ -169,6 +177,8 @@ def run_training(
         _log.info("Training from step %d to %d on %s.", start_step, total_steps, arguments.device)
         with HardwareSampler(record, lambda: trainer.state.global_step, hardware_every_s):
             trainer.train(resume_from_checkpoint=str(resume_from.path) if resume_from else None)
+        if hardware_every_s > 0 and (peaks := read_peaks()):
+            record(MetricsEvent(step=max(trainer.state.global_step, start_step), values=peaks))
     else:
         # The checkpoint's evaluation is recorded, but its outputs are lost.
         method.load_state(str(resume_from.path) if resume_from else "")
@@ -244,6 +254,9 @@ def training_arguments(
         max_grad_norm=training.max_grad_norm,
         seed=training.seed,
         bf16=hardware.precision == "bf16",
+        activation_checkpointing=hardware.gradient_checkpointing,
+        # Reentrant checkpoints need an input with a gradient, which frozen embeddings don't have.
+        activation_checkpointing_kwargs={"use_reentrant": False} if hardware.gradient_checkpointing else None,
         use_cpu=on_cpu,
         dataloader_pin_memory=not on_cpu,
         logging_steps=1,

@@ -12,6 +12,7 @@ from rankscope.store.queue import reap
 from rankscope_worker.database_retries import DATABASE_ERRORS
 from rankscope_worker.host.claims import nudge_if_waiting
 from rankscope_worker.host.host import Host
+from rankscope_worker.host.memory import host_memory
 
 _log = logging.getLogger(__name__)
 
@@ -37,12 +38,13 @@ class Heartbeat:
         """Sends one heartbeat: reports the worker, takes back lapsed runs and jobs, and nudges for waiting runs."""
         host = self._host
         gpus = host.gpu_report()
+        memory = host_memory()
         with reading(host.engine) as session:
             lapsed = self._leases.lapsed(RUNS.held(session), time.monotonic())
             lapsed_jobs = self._job_leases.lapsed(JOBS.held(session), time.monotonic())
         with writing(host.engine) as session:
             now = time.time()
-            workers.heartbeat(session, host.name, now=now, gpus=gpus, is_draining=host.is_draining)
+            workers.heartbeat(session, host.name, now=now, gpus=gpus, is_draining=host.is_draining, memory=memory)
             reaped = reap(session, now=now, max_lost_workers=host.settings.max_lost_workers, lapsed=lapsed)
             jobs.reap(session, now=now, lapsed=lapsed_jobs)
         for run_id in reaped:

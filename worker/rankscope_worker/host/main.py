@@ -38,6 +38,7 @@ from rankscope_worker.host.gpus import GpuReader
 from rankscope_worker.host.heartbeat import Heartbeat
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.jobs import JobRunner
+from rankscope_worker.host.memory import host_memory
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
         gpu_reader=gpu_reader,
     )
     now = time.time()
-    pid, host_name, report = os.getpid(), socket.gethostname(), host.gpu_report()
+    pid, host_name, report, memory = os.getpid(), socket.gethostname(), host.gpu_report(), host_memory()
     with writing(engine) as session:
         released = release_worker(session, name, now=now, max_lost_workers=settings.max_lost_workers)
         requeued = jobs.release_worker(session, name, now=now)
@@ -126,6 +127,7 @@ def _host(settings: Settings, engine: Engine, name: str, slots: int | None) -> H
             slots=host.slots,
             gpus=report,
             now=now,
+            memory=memory,
         )
     for run_id in released:
         _log.warning("Run %s belonged to an earlier worker %s; it waits to be resumed.", run_id, name)

@@ -19,6 +19,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.launch.changes import changed, check_retry, differing
 from rankscope.launch.fork import find_origin, plan_fork, take_checkpoint
 from rankscope.launch.plan import make_plan
+from rankscope.launch.preflight import stored_estimate
 from rankscope.store import config_edits, runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
@@ -55,12 +56,22 @@ def retry_run(
     check_retry(differences, before, after)
     check_before_queueing(catalog, before, environment)
     plan = make_plan(after, catalog)
+    estimate = stored_estimate(engine, plan, now=now, lost_after_s=settings.lease_s)
     with writing(engine) as session:
         run = runs.get_run(session, run_id)
         if run.config != old or run.status != status:
             raise InvalidTransition(f"Run {run_id} has changed in the meantime.", "Reload it and try again.")
         config_edits.change_config(
-            session, run, before, after, differences, why="retry", now=now, total_steps=plan.total_steps, environment={}
+            session,
+            run,
+            before,
+            after,
+            differences,
+            why="retry",
+            now=now,
+            total_steps=plan.total_steps,
+            environment={},
+            memory_estimate=estimate,
         )
         runs.transition(session, run, RunStatus.queued, now=now, reason="retried")
     doorbell.ring(run_id, run.last_seq)
@@ -91,6 +102,7 @@ def fork_run(
         session.expunge(parent)
     origin = find_origin(settings, parent, request.step, request.attempt)
     plan = plan_fork(parent, origin, request.changes, catalog)
+    estimate = stored_estimate(engine, plan, now=now, lost_after_s=settings.lease_s)
     child_id = runs.new_run_id()
     # Files first: a run without its checkpoint could be claimed, but files without a run are harmless.
     target = settings.checkpoint_dir(child_id, 0, origin.step)
@@ -108,6 +120,7 @@ def fork_run(
                 total_steps=plan.total_steps,
                 run_id=child_id,
                 parent=(parent.id, origin.step),
+                memory_estimate=estimate,
             )
             child.step = origin.step
             child.settled_step = (

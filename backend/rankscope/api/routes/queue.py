@@ -13,6 +13,7 @@ from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.tasks import in_todays_form
 from rankscope.launch.changes import differing
 from rankscope.launch.plan import make_plan
+from rankscope.launch.preflight import stored_estimate
 from rankscope.store import config_edits, queue_positions, runs
 from rankscope.store.database.engine import reading, writing
 
@@ -59,6 +60,7 @@ def edit_config(
         config_edits.check_editable(run)
         old = run.config
     before, plan = RunConfig.stored(old), make_plan(body.config, catalog)
+    estimate = stored_estimate(engine, plan, now=now, lost_after_s=settings.lease_s)
     differences = differing(in_todays_form(old), plan.config.model_dump(mode="json"))
     with writing(engine) as session:
         run = session.get(type(run), run_id, populate_existing=True, with_for_update=True) or runs.get_run(
@@ -77,6 +79,7 @@ def edit_config(
             now=now,
             total_steps=plan.total_steps,
             environment=plan.environment | {"n_modules": plan.n_modules},
+            memory_estimate=estimate,
         )
     doorbell.ring(run_id, run.last_seq)
     nudger.nudge()

@@ -24,6 +24,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.health.remedy import unavailable_actions
 from rankscope.launch.method_switch import switch_method
 from rankscope.launch.plan import make_plan
+from rankscope.launch.preflight import preflight, stored_estimate
 from rankscope.store import run_list, runs
 from rankscope.store.database.engine import reading, writing
 
@@ -62,6 +63,7 @@ def create_run(
     The run is stored even if no worker or broker is available; it then waits.
     """
     plan = make_plan(body.config, catalog)
+    estimate = stored_estimate(engine, plan, now=now, lost_after_s=settings.lease_s)
     with writing(engine) as session:
         run = runs.create_run(
             session,
@@ -73,6 +75,7 @@ def create_run(
             priority=body.priority,
             environment=plan.environment | {"n_modules": plan.n_modules},
             total_steps=plan.total_steps,
+            memory_estimate=estimate,
         )
     nudger.nudge()  # after the commit, so that a worker finds the run
     response.headers["Location"] = f"/api/v1/runs/{run.id}"
@@ -81,15 +84,23 @@ def create_run(
 
 @router.post("/validate")
 @needs("read", LARGE_JSON)
-def validate_run(body: Annotated[RunCheck, Body(openapi_examples=_examples())], catalog: CatalogDep) -> Verdict:
-    """The plan for a configuration, or its problems. Launches nothing."""
+def validate_run(
+    body: Annotated[RunCheck, Body(openapi_examples=_examples())],
+    catalog: CatalogDep,
+    engine: EngineDep,
+    settings: SettingsDep,
+    now: NowDep,
+) -> Verdict:
+    """The plan for a configuration with its memory, time and disk, or its problems. Launches nothing."""
     try:
         plan = make_plan(RunConfig.model_validate(body.config), catalog)
     except ValidationError as error:
         return Verdict(problems=field_shapes(bad_input(error, prefix="config").problems), plan=None)
     except BadInput as error:
         return Verdict(problems=field_shapes(error.problems), plan=None)
-    return Verdict(problems=[], plan=views.plan_shape(plan))
+    with reading(engine) as session:
+        checks = preflight(session, plan, settings.data_dir, now=now, lost_after_s=settings.lease_s)
+    return Verdict(problems=[], plan=views.plan_shape(plan, checks))
 
 
 @router.post("/switch-method")

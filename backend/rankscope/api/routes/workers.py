@@ -25,6 +25,8 @@ def list_workers(engine: EngineDep, settings: SettingsDep, now: NowDep) -> Worke
                     slots=worker.slots,
                     busy=len(held),
                     gpus=worker.gpus,
+                    memory_bytes=worker.memory_bytes,
+                    free_memory_bytes=worker.free_memory_bytes,
                     started_at=worker.started_at,
                     heartbeat_at=worker.heartbeat_at,
                     status=workers.state(worker, now=now, lost_after_s=settings.lease_s),

@@ -128,6 +128,9 @@ class WorkerShape(Shape):
     slots: int
     busy: int
     gpus: list[StoredGpu]
+    memory_bytes: int | None
+    """Memory that its processes may use: that of the host, or the limit of its container. Null if it is unknown."""
+    free_memory_bytes: int | None
     started_at: float
     heartbeat_at: float
     status: Literal["online", "draining", "lost", "stopped"]

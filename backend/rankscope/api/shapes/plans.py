@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, computed_field
 
 from rankscope.api.shapes.base import FieldProblemShape, LeftOutShape, Shape
+from rankscope.api.shapes.preflight import PreflightShape
 from rankscope.catalog.data.splits import SplitCounts
 from rankscope.contract.config import RunConfig
 
@@ -147,6 +148,7 @@ class Plan(Shape):
     pruning_count: int
     """How many there are in total. If this exceeds the length of `pruning_steps`, that list and `planned_budget` are reduced."""
     warnings: list[str]
+    preflight: PreflightShape
 
 
 class Verdict(Shape):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from rankscope.api.shapes.base import Number, Shape
 from rankscope.api.shapes.plans import BudgetPoint
+from rankscope.api.shapes.preflight import RunMemory
 from rankscope.contract.config import RunConfig, SteerAction
 from rankscope.contract.events import Module
 from rankscope.contract.status import Phase, RunStatus
@@ -131,6 +132,8 @@ class RunDetail(RunSummary):
     """For a run that has stopped or failed; null if only another configuration helps."""
     unavailable: dict[RunAction, str]
     """Actions that are not available now, each with the reason."""
+    memory: RunMemory | None
+    """Null for runs of earlier versions."""
 
 
 class RunPage(Shape):

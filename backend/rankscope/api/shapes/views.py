@@ -8,6 +8,7 @@ from sqlmodel import Session
 from dynamic_rank.schedule.curve import PlannedCurve
 from rankscope.api.shapes.base import LeftOutShape, PresetList, PresetShape
 from rankscope.api.shapes.plans import BudgetPoint, ClassShape, DataPlan, Plan, split_shape
+from rankscope.api.shapes.preflight import preflight_shape, run_memory
 from rankscope.api.shapes.runs import AttemptShape, Headline, RunDetail, RunSummary
 from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.profiles import CLASSES_KEPT
@@ -20,6 +21,7 @@ from rankscope.contract.tables import Checkpoint, Run
 from rankscope.contract.tasks import TASKS
 from rankscope.health.remedy import remedy_of, unavailable_actions
 from rankscope.launch.plan import RunPlan, planned_curve
+from rankscope.launch.preflight import Preflight
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
@@ -122,13 +124,14 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
             "steer_requests": run.steer_requests,
             "remedy": remedy_of(run, kept_steps),
             "unavailable": unavailable_actions(run, kept_steps),
+            "memory": run_memory(run),
         },
         # Current rules are for new runs; a run of an earlier version is shown as it was launched.
         context={STORED: True},
     )
 
 
-def plan_shape(plan: RunPlan) -> Plan:
+def plan_shape(plan: RunPlan, checks: Preflight) -> Plan:
     return Plan(
         config=plan.config,
         data=_data_plan(plan),
@@ -146,6 +149,7 @@ def plan_shape(plan: RunPlan) -> Plan:
         pruning_steps=plan.curve.prunings,
         pruning_count=plan.curve.pruning_count,
         warnings=plan.warnings,
+        preflight=preflight_shape(checks),
     )
 
 

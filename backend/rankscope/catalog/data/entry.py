@@ -48,6 +48,8 @@ class DatasetEntry:
     size_bytes: int = 0
     separator: str | None = None
     encoding: str | None = None
+    longest: tuple[tuple[str, int], ...] = ()
+    """Characters in the longest text of each column, if they were counted."""
     alias: str | None = None
     """A short id that is given, and not found by the file's name."""
     opener: Callable[[Sequence[str] | None, Sequence[int] | None], AbstractContextManager[Table]] | None = None

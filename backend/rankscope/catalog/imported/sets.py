@@ -130,6 +130,7 @@ class ImportedSets:
             size_bytes=profile.rows_bytes,
             separator=profile.separator,
             encoding=profile.encoding,
+            longest=tuple((each.name, each.lengths.longest) for each in profile.columns if each.lengths),
             alias=f"{IMPORTED}{set_id}" if is_newest else None,
             opener=opened,
         )

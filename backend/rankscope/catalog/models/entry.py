@@ -9,6 +9,7 @@ from rankscope.catalog.models.architectures import Architecture
 from rankscope.catalog.models.files import ModelFiles, UnusableModel
 from rankscope.catalog.models.layers import LinearModule, head_parameters, linear_head_parameters
 from rankscope.catalog.models.provenance import HubSource
+from rankscope.catalog.models.sizes import ModelSizes
 from rankscope.catalog.models.tokenizer_files import has_chat_template
 from rankscope.contract.errors import BadInput, FieldProblem
 
@@ -62,6 +63,8 @@ class ModelEntry:
     kind: Architecture | None = None
     sizes: tuple[tuple[str, int], ...] = ()
     """The integers of config.json."""
+    memory_sizes: ModelSizes | None = None
+    """What determines the memory of a training besides its linear layers."""
 
     @property
     def source(self) -> str:

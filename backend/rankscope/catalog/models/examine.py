@@ -15,6 +15,7 @@ from rankscope.catalog.models.entry import FROM_FOLDER, MAX_ID_LENGTH, MINILM, P
 from rankscope.catalog.models.files import ModelFiles, UnusableModel, shown
 from rankscope.catalog.models.layers import model_layers
 from rankscope.catalog.models.provenance import hub_source, licence
+from rankscope.catalog.models.sizes import model_sizes
 from rankscope.catalog.models.tokenizer_files import check_tokenizer
 from rankscope.catalog.models.weight_files import adapter_folder, other_format, weight_files
 from rankscope.catalog.models.weights import read_weights
@@ -64,6 +65,7 @@ def examine(model_id: str, folder: Path, files: ModelFiles, *, with_vocabulary: 
         weights=weights,
         kind=kind,
         sizes=tuple((name, value) for name, value in config.items() if type(value) is int),
+        memory_sizes=model_sizes(config, kind, content, layers.modules),
     )
 
 

@@ -106,6 +106,11 @@ class Task(Part, ABC):
         """The target column; None: the data set's default."""
 
     @property
+    def target_length(self) -> int | None:
+        """The largest number of target tokens in a row, if part of the model reads those instead of the input's."""
+        return None
+
+    @property
     def has_target(self) -> bool:
         """Whether the task reads a target column. Without one, `targets` is called with an empty name."""
         return True

@@ -112,6 +112,10 @@ class TextToText(Task):
         return self
 
     @property
+    def target_length(self) -> int:
+        return self.max_target_length
+
+    @property
     def texts(self) -> list[str] | None:
         return None if self.source_column is None else [self.source_column]
 

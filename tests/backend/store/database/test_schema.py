@@ -25,8 +25,19 @@ from rankscope.store.history import chunks, events
 from tests.backend.store_setup import append, losses, metric, modules, points_of, queued_run, read_run, training_run
 
 ADDED = {
-    "run": {"cause", "parent_id", "parent_step", "steer_requests", "chunked_seq", "config", "task", "headline_metric"},
+    "run": {
+        "cause",
+        "parent_id",
+        "parent_step",
+        "steer_requests",
+        "chunked_seq",
+        "config",
+        "task",
+        "headline_metric",
+        "memory_estimate",
+    },
     "event": {"name", "value"},
+    "worker": {"memory_bytes", "free_memory_bytes"},
 }
 """Columns that not every revision has, or whose content has changed between revisions (tested separately)."""
 
