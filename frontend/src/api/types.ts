@@ -15,6 +15,7 @@ export type RunCreate = Shapes["RunCreate"];
 export type MetricSummary = Shapes["MetricSummary"];
 export type Plan = Shapes["Plan"];
 export type DataPlan = Shapes["DataPlan"];
+export type PreflightChecks = Shapes["PreflightShape"];
 export type MethodSwitch = Shapes["MethodSwitch"];
 export type SwitchedMethod = Shapes["SwitchedMethod"];
 export type BudgetPoint = Shapes["BudgetPoint"];

@@ -226,6 +226,14 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
               }
               isBusy={launch.isPending}
               onLaunch={() => launch.mutate()}
+              onApply={(changes) =>
+                onDraft(
+                  Object.entries(changes).reduce(
+                    (next, [path, value]) => withValue(next, path, value),
+                    draft,
+                  ),
+                )
+              }
               action={edited ? "Save changes" : "Launch run"}
               withoutBudget={chosenMethod.rank_note}
             />

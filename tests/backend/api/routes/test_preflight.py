@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from rankscope.api.shapes.preflight import PreflightShape
 from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs, workers
 from rankscope.store.database.engine import writing
@@ -87,3 +89,8 @@ def test_finished_runs_give_the_time_and_correct_the_estimate(api: httpx.Client,
 def test_gradient_checkpointing_needs_a_kind_that_has_it(api: httpx.Client) -> None:
     whole = check(api)["memory"]["parts"]["activations"]
     assert check(api, gradient_checkpointing=True)["memory"]["parts"]["activations"] < whole
+
+
+def test_the_recorded_answer_of_the_page_tests_has_todays_shape() -> None:
+    recorded = Path(__file__).parents[4] / "frontend/src/features/new-run/plan/preflight.recorded.json"
+    assert PreflightShape.model_validate_json(recorded.read_bytes()).memory is not None

@@ -8,6 +8,7 @@ import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { count, missing, shortCount } from "@/components/text/format";
 import { DataUse } from "./DataUse";
+import { Preflight } from "./Preflight";
 
 interface PlanPanelProps {
   plan: Plan | undefined;
@@ -20,6 +21,8 @@ interface PlanPanelProps {
   waits: string;
   isBusy: boolean;
   onLaunch: () => void;
+  /** Applies changes that make the run fit, by dotted field. */
+  onApply: (changes: Record<string, unknown>) => void;
   /** Label of the button. */
   action: string;
   /** Why the method has no planned budget; shown if the plan has none. */
@@ -37,6 +40,7 @@ export function PlanPanel({
   waits,
   isBusy,
   onLaunch,
+  onApply,
   action,
   withoutBudget,
 }: PlanPanelProps) {
@@ -73,6 +77,7 @@ export function PlanPanel({
             </div>
           ))}
         </dl>
+        {plan ? <Preflight checks={plan.preflight} onApply={onApply} /> : null}
         {plan ? <DataUse plan={plan} /> : null}
         <div>
           <Text size="xs" c="dimmed" mb={4}>

@@ -4,6 +4,7 @@ import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { metricCalled, useMetrics } from "@/components/runs/tasks";
 import type { MetricTail } from "@/features/run/live/metric-tail";
 import { type Amount, CurvePanel } from "./CurvePanel";
+import { MemoryPanel } from "./MemoryPanel";
 import { useCurves } from "./use-curves";
 
 /** By the unit of the metric. */
@@ -12,6 +13,9 @@ const amounts: Partial<Record<string, Amount>> = {
   percent: { by: 1, unit: "%", decimals: 0 },
   "1/s": { by: 1, unit: "/s", decimals: 1 },
 };
+
+/** One value at the end, which is shown next to the estimate. */
+const isPeak = (metric: string) => metric === "peak_memory_bytes" || metric === "peak_gpu_memory_bytes";
 
 /** Memory, CPU and GPU use over time. */
 export default function HardwareTab({
@@ -37,6 +41,7 @@ export default function HardwareTab({
   if (!past.data) return <Skeleton height={260} />;
   const shown = curves.flatMap((curve) => {
     const { group, unit } = metricCalled(curve.name, metrics);
+    if (isPeak(curve.name)) return [];
     return group === "hardware" || group === "speed" ? [{ curve, amount: amounts[unit ?? ""] }] : [];
   });
   if (shown.length === 0) {
@@ -48,6 +53,7 @@ export default function HardwareTab({
   }
   return (
     <Stack gap="md">
+      {run.memory ? <MemoryPanel memory={run.memory} /> : null}
       <SimpleGrid cols={{ base: 1, md: 2, xl: 3 }} spacing="md">
         {shown.map(({ curve, amount }) => (
           <CurvePanel
