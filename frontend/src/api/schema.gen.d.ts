@@ -1501,6 +1501,12 @@ export interface components {
              */
             name: "causal_language_model";
             /**
+             * Pack rows
+             * @description Put short rows of a batch into one sequence of at most max_length tokens, so that less padding is computed. The loss is the same: rows don't see each other.
+             * @default false
+             */
+            pack: boolean;
+            /**
              * Separator
              * @description Between prompt and answer in the plain template.
              * @default

@@ -1,13 +1,14 @@
 """RunTrainer: transformers' Trainer with a rank method, which reports its phases and publishes complete checkpoints."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from torch.utils.data import DataLoader
+from transformers import DataCollator, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from dynamic_rank import MethodTrainerMixin
@@ -27,6 +28,8 @@ MeasureGenerated = Callable[[nn.Module, Callable[[], bool]], dict[str, float]]
 class RunTrainer(MethodTrainerMixin, Trainer):
     """Takes, in addition to Trainer's arguments, `method`, the `reporter` among its callbacks, and the attempt's folder.
 
+    Batches of the training are made by `training_collator`, those of evaluations by `data_collator`.
+
     A stop request ends an evaluation that generates texts. Its checkpoint notes that the evaluation is due, and a trainer
     with `evaluates_first`, that checkpoint's folder, does it before its first step, so that a resumed run has the same evaluations.
     """
@@ -42,6 +45,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         measure_generated: MeasureGenerated = lambda _model, _should_stop: {},
         evaluates_first: Path | None = None,
         is_fork: bool = False,
+        training_collator: Callable[[list[Any]], Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         self.reporter = reporter
@@ -51,6 +55,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         self.policy = policy
         self.is_fork = is_fork
         self._measure_generated = measure_generated
+        self._training_collator = training_collator
         self._is_evaluation_due = False
         self.saved_step: int | None = None
         """Step of the newest checkpoint that this attempt has published."""
@@ -59,6 +64,23 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         super().__init__(*args, **kwargs)
         if evaluates_first is not None:
             self.add_callback(_EvaluateFirst(self, evaluates_first))
+
+    def initialize_method(self) -> None:
+        # Methods that read activations tell padding by the attention mask, which not every training batch has.
+        collator, self._training_collator = self._training_collator, None
+        try:
+            super().initialize_method()
+        finally:
+            self._training_collator = collator
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        evaluating = self.data_collator
+        self.data_collator = cast(DataCollator, self._training_collator or evaluating)
+        try:
+            loader: DataLoader[Any] = super().get_train_dataloader()
+        finally:
+            self.data_collator = evaluating
+        return loader
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         try:

@@ -108,6 +108,7 @@ def run_training(
         with _causes("missing_model"):
             tokenizer = load_tokenizer(model_folder)
             base = load_model(model_folder, config.model.id, task.head(), tokenizer)
+            task.check_model(base.model)
             encoder = TextEncoder(tokenizer, base.model, config.training.max_length)
         if base.missing:
             record(_missing_weights(base.missing, start_step))
@@ -155,6 +156,7 @@ def run_training(
         train_dataset=rows.train,
         eval_dataset=rows.evaluation,
         data_collator=task.collator(tokenizer),
+        training_collator=task.training_collator(tokenizer),
         compute_metrics=evaluated.measure,
         preprocess_logits_for_metrics=task.kept_outputs,
         measure_generated=lambda model, stop: task.measure_generated(model, tokenizer, stop),

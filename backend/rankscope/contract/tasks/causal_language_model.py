@@ -75,6 +75,13 @@ class CausalLanguageModel(Task):
         description="answer: only the tokens of the answers count. all: the tokens of the prompts count too.",
         json_schema_extra=advanced(),
     )
+    pack: bool = Field(
+        default=False,
+        title="Pack rows",
+        description="Put short rows of a batch into one sequence of at most max_length tokens, so that less padding is computed. "
+        "The loss is the same: rows don't see each other.",
+        json_schema_extra=advanced(),
+    )
     generated_rows: int = Field(
         default=32,
         ge=0,

@@ -9,6 +9,8 @@ import pytest
 from rankscope.contract.errors import BadInput
 from rankscope.contract.results import RESULTS_FILE
 from rankscope.contract.tasks.conversations import Message
+from rankscope_worker.child.answers import packing
+from rankscope_worker.child.answers.packing import packed
 from rankscope_worker.child.answers.prompts import ChatTemplate
 from rankscope_worker.child.jobs.predict import predict
 from rankscope_worker.child.loading.model import load_tokenizer
@@ -109,9 +111,39 @@ def test_long_prompts_never_lose_their_answers_silently(tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_without_a_chat_template_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    folder = install(tmp_path, "llama", PAIRS)
+    folder = install(tmp_path, "llama", PAIRS, chat_template=CHAT)
+    config = plan_of(folder, task()).config
+    settings = folder / "models" / "tiny" / "tokenizer_config.json"
+    settings.write_text(settings.read_text().replace('"chat_template"', '"unused"'))
     with pytest.raises(PermanentError, match=r"no chat template.*set task.template to plain"):
-        Life(folder, plan_of(folder, task()).config, tmp_path / "run")
+        Life(folder, config, tmp_path / "run")
+
+
+def test_packed_rows_train_as_padded_ones_and_resume_exactly(
+    installation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def noted(*rows: Any) -> dict[str, Any]:
+        batch = packed(*rows)
+        shapes.append(tuple(batch["input_ids"].shape))
+        return batch
+
+    monkeypatch.setattr(packing, "packed", noted)
+
+    def plan(**options: Any) -> Any:
+        method = {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 2, "lora_dropout": 0.0}
+        return plan_of(installation, task(generated_rows=0, **options), method).config
+
+    padded = Life(installation, plan(), tmp_path / "padded")
+    whole = Life(installation, plan(pack=True), tmp_path / "whole")
+    assert 8 <= len(shapes) < 12  # those of the steps, some read ahead, and none of the two evaluations
+    assert min(sequences for sequences, _ in shapes) < 4
+    assert max(length for _, length in shapes) <= 48
+    assert whole.metrics() == pytest.approx(padded.metrics(), rel=1e-3)
+    first = Life(installation, plan(pack=True), tmp_path / "run", stop_at=5)
+    second = Life(installation, plan(pack=True), tmp_path / "run", attempt=2)
+    assert first.metrics() | second.metrics() == whole.metrics()
 
 
 def test_rows_that_are_not_conversations_are_left_out_with_the_reason(tmp_path: Path) -> None:

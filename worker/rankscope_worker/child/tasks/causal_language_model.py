@@ -25,6 +25,7 @@ from rankscope.contract.tasks import CausalLanguageModel as Options
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks.conversations import Message, read_conversation
 from rankscope_worker.child.answers.generation import Decoding, generate
+from rankscope_worker.child.answers.packing import check_packable, packing_collator
 from rankscope_worker.child.answers.prompts import ChatTemplate, PlainTemplate, Template, Tokens, whole_text
 from rankscope_worker.child.answers.token_scores import IGNORED, perplexity_and_accuracy, token_scores
 from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, tokenized
@@ -59,6 +60,7 @@ class CausalLanguageModel(TrainedTask):
         self._prepared_for: PreTrainedTokenizerBase | None = None
         self._lengths: list[Length] = []
         """Of each row."""
+        self._max_length = 0
         self._evaluated: list[int] = []
         """The evaluation rows that are not left out."""
         self._prompts: list[list[int]] = []
@@ -78,7 +80,7 @@ class CausalLanguageModel(TrainedTask):
     # ------------------------------------------------------------ rows
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        self._lengths = []
+        self._lengths, self._max_length = [], encoder.max_length
         rows = tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
         lengths = self._lengths
         train, evaluation = (
@@ -128,6 +130,15 @@ class CausalLanguageModel(TrainedTask):
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
         collator: Callable[[list[Any]], Mapping[str, Any]] = DataCollatorForSeq2Seq(tokenizer)
         return collator
+
+    def training_collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
+        if not self._options.pack:
+            return self.collator(tokenizer)
+        return packing_collator(self._max_length, int(tokenizer.pad_token_id))
+
+    def check_model(self, model: nn.Module) -> None:
+        if self._options.pack:
+            check_packable(model)
 
     def _prepare(self, encoder: TextEncoder) -> None:
         options, tokenizer = self._options, encoder.tokenizer

@@ -106,6 +106,13 @@ class TrainedTask(Protocol):
         """Returns a function that makes a padded batch of rows, without the columns that the model doesn't take."""
         ...
 
+    def training_collator(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[Any]], Mapping[str, Any]]:
+        """Returns `collator` for batches of the training, where only the loss is needed; called after `encode`."""
+        return self.collator(tokenizer)
+
+    def check_model(self, model: nn.Module) -> None:
+        """Raises UnusableModel if the task's options don't work with the model, which is loaded and not yet wrapped."""
+
     def kept_outputs(self, outputs: Any, targets: Any) -> Tensor | tuple[Tensor, ...]:  # noqa: ARG002
         """Returns what an evaluation keeps of a batch's outputs: those of all rows are in memory at its end."""
         kept: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
