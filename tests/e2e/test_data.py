@@ -2,22 +2,43 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, tiny_stack
 from tests.e2e.test_main_job import choose, picture
 from tests.stack import TOKEN, wait_for
 from tests.tiny import make_reviews
+from tests.worker.child.hub.stand_in import StandIn, serving
 
 
-def test_a_file_with_broken_rows_is_uploaded_looked_at_and_trained_on(page: Page, tmp_path: Path) -> None:
+def test_a_file_with_broken_rows_is_uploaded_looked_at_and_trained_on(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     films = make_reviews(tmp_path / "films.csv", rows=90)
     texts = [line.rpartition(",")[0] for line in films.read_text().splitlines()[1:]]
     films.write_text(films.read_text() + "ragged,1,2\n")
     (tmp_path / "unreadable.csv").write_text("text,label\nshort\n")
+    on_the_hub = {f"{subset}/train.csv": f"text,label\na {subset} film,1\n".encode() for subset in ("one", "two")}
+    with serving(StandIn(on_the_hub)) as hub:
+        monkeypatch.setenv("RANKSCOPE_HUB_ENDPOINT", hub.url)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "")
+        upload_and_train(page, tmp_path, films, texts)
+
+
+def upload_and_train(page: Page, tmp_path: Path, films: Path, texts: list[str]) -> None:
     with tiny_stack(tmp_path / "data", layers=2) as stack:
         page.goto(f"{stack.url}/?token={TOKEN}")
         page.get_by_role("link", name="Data", exact=True).click()
+        page.get_by_label("Data set").fill("team/tiny")
+        page.get_by_role("button", name="Download").click()
+        downloads = page.locator("[data-download]")
+        expect(downloads).to_contain_text("has the subsets 'one', 'two'. Choose one of them", timeout=PATIENCE_MS)
+        page.get_by_label("Subset").fill("two")
+        page.get_by_role("button", name="Download").click()
+        expect(downloads.get_by_role("link", name="Open")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_role("link", name="tiny two")).to_be_visible(timeout=PATIENCE_MS)
+        picture(page, "data-from-the-hub")
         page.locator("input[type=file]").set_input_files([tmp_path / "unreadable.csv", films])
         failed = page.get_by_test_id("failed-import")
         expect(failed).to_contain_text("It has 1 field, but the header has 2.", timeout=PATIENCE_MS)

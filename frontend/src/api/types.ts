@@ -33,6 +33,7 @@ export type Preset = Shapes["PresetShape"];
 export type ModelInfo = Shapes["ModelShape"];
 export type ModelModule = Shapes["ModuleShape"];
 export type ModelDownload = Shapes["DownloadShape"];
+export type DataDownload = Shapes["DataDownloadShape"];
 export type DatasetInfo = Shapes["DatasetShape"];
 export type DatasetDetail = Shapes["DatasetDetail"];
 export type DataProfile = Shapes["SetProfile"];

@@ -8,6 +8,7 @@ import { useTitle } from "@/components/navigation/use-title";
 import { ApiText } from "@/components/text/ApiText";
 import { bytes, count } from "@/components/text/format";
 import { DropZone } from "./DropZone";
+import { HubData } from "./HubData";
 import { ImportList } from "./ImportList";
 
 export function DataPage() {
@@ -24,6 +25,7 @@ export function DataPage() {
           Data
         </Title>
         <DropZone datasetId={null}>Drop files here to import them as data sets</DropZone>
+        <HubData />
         <ImportList />
         {datasets.data ? (
           items.length ? (

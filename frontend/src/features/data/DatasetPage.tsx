@@ -2,7 +2,7 @@ import { Anchor, Button, Container, Group, Skeleton, Stack, Text, Title } from "
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "react-router";
-import type { DatasetDetail } from "@/api/types";
+import type { DataProfile, DatasetDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { bytes, count } from "@/components/text/format";
@@ -53,6 +53,7 @@ function Dataset({ detail }: { detail: DatasetDetail }) {
               dataset.rows === null ? null : plural(dataset.rows, "row"),
               bytes(dataset.size_bytes),
               dataset.encoding,
+              profile?.origin ? origin(profile.origin) : null,
               dataset.separator ? `separated by ${separatorName(dataset.separator)}` : null,
             ]
               .filter(Boolean)
@@ -105,6 +106,11 @@ function Dataset({ detail }: { detail: DatasetDetail }) {
       ) : null}
     </>
   );
+}
+
+function origin({ hub_id, subset, commit, license }: NonNullable<DataProfile["origin"]>): string {
+  const part = subset === "default" ? "" : `, ${subset}`;
+  return `from the hub: ${hub_id}${part} at ${commit.slice(0, 8)}${license ? `, ${license}` : ""}`;
 }
 
 function separatorName(separator: string): string {

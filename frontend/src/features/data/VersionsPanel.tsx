@@ -54,7 +54,7 @@ export function VersionsPanel({ detail }: { detail: DatasetDetail }) {
       title="Versions"
       note="A version never changes. A run keeps the version that it was launched with."
       actions={
-        isReading ? null : (
+        isReading || detail.profile?.origin ? null : (
           <Button size="xs" variant="default" onClick={() => setReading(true)}>
             Import again with other options
           </Button>

@@ -1,10 +1,9 @@
-import { ActionIcon, Badge, Button, Group, Progress, Stack, Text, TextInput, Tooltip } from "@mantine/core";
-import { IconDownload, IconX } from "@tabler/icons-react";
+import { Button, Group, Stack, TextInput } from "@mantine/core";
+import { IconDownload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import type { ModelDownload } from "@/api/types";
+import { DownloadLine } from "@/components/hub/DownloadLine";
 import { Panel } from "@/components/layout/Panel";
-import { ApiText } from "@/components/text/ApiText";
 import { downloadsQuery, useDownloads } from "./queries";
 
 /** Adds a model by its name on the hub; a worker downloads it in the background. */
@@ -76,62 +75,5 @@ function AddForm({ isBusy, onAdd }: AddFormProps) {
         </Button>
       </Group>
     </form>
-  );
-}
-
-const states: Record<ModelDownload["status"], string> = {
-  waiting: "Waiting for a worker",
-  running: "Downloading",
-  done: "Done",
-  failed: "Failed",
-};
-
-function DownloadLine({ download, onCancel }: { download: ModelDownload; onCancel: () => void }) {
-  const isActive = download.status === "waiting" || download.status === "running";
-  const percent = Math.floor((download.progress ?? 0) * 100);
-  const state = download.status === "running" ? `Downloading, ${percent} %` : states[download.status];
-  const what = isActive ? "Cancel the download of" : "Remove from the list:";
-  return (
-    <li data-download={download.hub_id}>
-      <Group justify="space-between" wrap="nowrap" gap="xs">
-        <Text size="sm" className="model-id">
-          {download.hub_id}
-          <Text span c="dimmed" size="xs">
-            {" "}
-            {download.commit ? download.commit.slice(0, 8) : download.revision}
-          </Text>
-        </Text>
-        <Group gap={6} wrap="nowrap">
-          {download.status === "failed" ? (
-            <Badge color="red" variant="light" radius="sm" tt="none">
-              {state}
-            </Badge>
-          ) : (
-            <Text size="sm" c="dimmed" className="numbers download-state">
-              {state}
-            </Text>
-          )}
-          <Tooltip label={isActive ? "Cancel; a later download continues" : "Remove from the list"}>
-            <ActionIcon
-              variant="subtle"
-              color="gray"
-              size="sm"
-              aria-label={`${what} ${download.hub_id}`}
-              onClick={onCancel}
-            >
-              <IconX size={14} />
-            </ActionIcon>
-          </Tooltip>
-        </Group>
-      </Group>
-      {download.status === "running" ? (
-        <Progress value={percent} size="sm" mt={2} aria-label={`Download of ${download.hub_id}`} />
-      ) : null}
-      {download.message ? (
-        <Text size="sm">
-          <ApiText>{`${download.message} ${download.next_step ?? ""}`}</ApiText>
-        </Text>
-      ) : null}
-    </li>
   );
 }
