@@ -284,7 +284,8 @@ def _check_sides(
         raise problem(
             "data.eval_fraction",
             data.eval_fraction,
-            f"is {data.eval_fraction:g}, which leaves no {name} rows out of {rows:,}" + (f" in groups by {columns.group!r}" if columns.group else ""),
+            f"is {data.eval_fraction:g}, which leaves no {name} rows out of {rows:,}"
+            + (f" in groups by {columns.group!r}" if columns.group else ""),
             f"Change it, {'choose another group_column, ' if columns.group else ''}or use more data.",
         )
 
