@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
@@ -12,7 +13,7 @@ from tests.faults.orders import hooked
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
-STEPS = 1500
+STEPS = 600
 LORA = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
@@ -24,7 +25,7 @@ LORA = {
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path / "data")
-    stack.environment |= hooked(tmp_path / "faults", pace_s=0.01)
+    stack.environment |= hooked(tmp_path / "faults", pace_s=0.04)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=4)
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
     try:
@@ -50,22 +51,21 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Shows the page dark, light, narrow and wide; `make screenshots` keeps a picture of each to look at.
+    """Shows the page dark and narrow, then light and wide; `make screenshots` keeps a picture of each combination.
 
     Always shown, because a console error in any of them fails the test; kept on demand, because charts redraw after a
-    change of size without saying when they are done.
+    change of size without saying when they are done. Each change costs a second of computing.
     """
-    wide = page.viewport_size
-    for scheme in ("dark", "light"):
+    narrow, wide = (390, 844), (1440, 1000)
+    shown = [(True, narrow), (True, wide), (False, narrow), (False, wide)]
+    for is_dark, (width, height) in shown if KEEPS_SCREENSHOTS else [shown[0], shown[-1]]:
+        scheme: Literal["dark", "light"] = "dark" if is_dark else "light"
         page.emulate_media(color_scheme=scheme)
-        for width, height in ((390, 844), (1440, 1000)):
-            page.set_viewport_size({"width": width, "height": height})
-            page.screenshot(clip=_PIXEL)  # waits for a frame, also on a page that forbids scripts, as the report does
-            if KEEPS_SCREENSHOTS:
-                page.wait_for_timeout(400)
-                page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}-{width}.png", full_page=True)
-    if wide:
-        page.set_viewport_size(wide)
+        page.set_viewport_size({"width": width, "height": height})
+        page.screenshot(clip=_PIXEL)  # waits for a frame, also on a page that forbids scripts, as the report does
+        if KEEPS_SCREENSHOTS:
+            page.wait_for_timeout(400)
+            page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}-{width}.png", full_page=True)
 
 
 def test_user_launches_watches_compares_and_downloads(
