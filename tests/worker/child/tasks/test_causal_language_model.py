@@ -1,6 +1,7 @@
 """Causal language models: which tokens count, what is truncated, and runs of each form of data."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +165,13 @@ def test_rows_that_are_not_conversations_are_left_out_with_the_reason(tmp_path: 
 
 
 def test_masked_models_are_refused(tmp_path: Path) -> None:
+    config = plan_of(install(tmp_path, "llama", PAIRS), task(template="plain")).config
+    shutil.rmtree(tmp_path / "models" / "tiny")
     folder = install(tmp_path, "bert", PAIRS)
+    with pytest.raises(BadInput, match="can't do the task"):
+        plan_of(folder, task(template="plain"))
     with pytest.raises(PermanentError, match=r"Models of type bert .* have no causal language model"):
-        Life(folder, plan_of(folder, task(template="plain")).config, tmp_path / "run")
+        Life(folder, config, tmp_path / "run")
 
 
 def test_options_of_another_form_are_refused(installation: Path) -> None:

@@ -1,6 +1,7 @@
 """Text to text: runs of each kind of encoder-decoder, what is truncated, and what a decoder may be."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,13 @@ def test_truncated_targets_are_reported(tmp_path: Path) -> None:
 
 
 def test_a_decoder_is_refused(tmp_path: Path) -> None:
+    config = plan_of(install(tmp_path, "bart", ROWS), task()).config
+    shutil.rmtree(tmp_path / "models" / "tiny")
     folder = install(tmp_path, "llama", ROWS)
+    with pytest.raises(BadInput, match="can't do the task"):
+        plan_of(folder, task())
     with pytest.raises(PermanentError, match=r"Models of type llama .* have no text-to-text model"):
-        Life(folder, plan_of(folder, task()).config, tmp_path / "run")
+        Life(folder, config, tmp_path / "run")
 
 
 def test_an_encoder_decoder_without_its_language_model_is_refused(tmp_path: Path) -> None:
