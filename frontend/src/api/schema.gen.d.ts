@@ -5251,7 +5251,7 @@ export interface components {
             beams: number;
             /**
              * Rows with a generated text
-             * @description Evaluation rows whose text is generated, for ROUGE. Each takes as many forward passes as it gets tokens.
+             * @description Evaluation rows whose text is generated, for ROUGE and BLEU. Each takes as many forward passes as it gets tokens.
              * @default 64
              */
             generated_rows: number;
@@ -5259,7 +5259,7 @@ export interface components {
              * Headline metric
              * @description The metric that lists and charts of the run show first, and by which its best checkpoint is chosen unless best_metric is another one. Empty: the task's usual one.
              */
-            headline_metric?: ("eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_perplexity" | "eval_token_accuracy" | "eval_generated_words" | "eval_loss") | null;
+            headline_metric?: ("eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_bleu" | "eval_chrf" | "eval_perplexity" | "eval_token_accuracy" | "eval_generated_words" | "eval_loss") | null;
             /**
              * Length penalty
              * @description Above 1, the search prefers longer texts; below 1, shorter ones. Only with several beams.
@@ -5557,7 +5557,7 @@ export interface components {
              * @description The metric that determines the best checkpoint. Empty: the run's headline metric.
              * @default eval_accuracy
              */
-            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_f1" | "eval_f1_macro" | "eval_f1_micro" | "eval_loss" | "eval_pearson" | "eval_spearman" | "eval_mse" | "eval_exact_match" | "eval_entity_f1" | "eval_entity_precision" | "eval_entity_recall" | "eval_tag_accuracy" | "eval_perplexity" | "eval_token_accuracy" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_generated_words") | null;
+            best_metric: ("eval_accuracy" | "eval_mcc" | "eval_f1" | "eval_f1_macro" | "eval_f1_micro" | "eval_loss" | "eval_pearson" | "eval_spearman" | "eval_mse" | "eval_exact_match" | "eval_entity_f1" | "eval_entity_precision" | "eval_entity_recall" | "eval_tag_accuracy" | "eval_perplexity" | "eval_token_accuracy" | "eval_rougeL" | "eval_rouge1" | "eval_rouge2" | "eval_bleu" | "eval_chrf" | "eval_generated_words") | null;
             /**
              * Checkpoint every
              * @description Optimizer steps between checkpoints, from which a run resumes.

@@ -25,6 +25,8 @@ class TextToText(Task):
         Metric(name="eval_rougeL", title="Evaluation ROUGE-L", group="evaluation"),
         Metric(name="eval_rouge1", title="Evaluation ROUGE-1", group="evaluation"),
         Metric(name="eval_rouge2", title="Evaluation ROUGE-2", group="evaluation"),
+        Metric(name="eval_bleu", title="Evaluation BLEU", group="evaluation"),
+        Metric(name="eval_chrf", title="Evaluation chrF", group="evaluation"),
         Metric(name="eval_perplexity", title="Evaluation perplexity", group="evaluation", lower_is_better=True),
         Metric(name="eval_token_accuracy", title="Evaluation token accuracy", group="evaluation"),
         Metric(name="eval_generated_words", title="Evaluation words per text", group="evaluation"),
@@ -65,7 +67,8 @@ class TextToText(Task):
         ge=1,
         le=20_000,
         title="Rows with a generated text",
-        description="Evaluation rows whose text is generated, for ROUGE. Each takes as many forward passes as it gets tokens.",
+        description="Evaluation rows whose text is generated, for ROUGE and BLEU. Each takes as many forward passes as it "
+        "gets tokens.",
         json_schema_extra={"x-unit": "rows"},
     )
     beams: int = Field(

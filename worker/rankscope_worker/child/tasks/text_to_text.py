@@ -19,6 +19,7 @@ from rankscope.contract.predictions import Guess, TextGuess
 from rankscope.contract.results import RowResult
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks import TextToText as Options
+from rankscope_worker.child.answers.bleu import bleu_scores
 from rankscope_worker.child.answers.generation import Decoding, generate
 from rankscope_worker.child.answers.rouge import rouge_scores
 from rankscope_worker.child.answers.token_scores import perplexity_and_accuracy, token_scores
@@ -92,7 +93,8 @@ class TextToText(TrainedTask):
     ) -> dict[str, float]:
         texts = self._generated = generate(model, tokenizer, self._sources, self._decoding(), should_stop=should_stop)
         words = sum(len(text.split()) for text in texts) / len(texts)
-        return {**rouge_scores(texts, self._targets), "generated_words": words}
+        scores = rouge_scores(texts, self._targets) | bleu_scores(texts, self._targets)
+        return {**scores, "generated_words": words}
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
         """Only of the rows for which a text is generated. Their loss is the mean over the target's tokens."""
