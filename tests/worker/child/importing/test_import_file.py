@@ -215,6 +215,23 @@ def test_a_small_parquet_file_of_countless_rows_is_refused_by_its_header(
         import_upload(Folders(tmp_path), upload_id, lambda _: None)
 
 
+def test_a_small_parquet_file_of_texts_that_repeat_is_refused_by_their_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each text is stored once, so no header tells how large the rows are."""
+    path = tmp_path / "p.parquet"
+    duckdb.sql(f"COPY (SELECT repeat('x', 1_000_000) AS text FROM range(60)) TO '{path}'")
+    assert path.stat().st_size < 100_000
+    found = import_bytes(tmp_path, "p.parquet", path.read_bytes())
+    assert profile_of(tmp_path, found).rows == 60
+    monkeypatch.setattr(write_rows, "_LONGEST_ROW", 999_999)
+    with pytest.raises(BrokenFile, match="a row with 1 MB"):
+        import_bytes(tmp_path, "p.parquet", path.read_bytes())
+    monkeypatch.setattr(write_rows, "MAX_UNPACKED_BYTES", 50_000_000)
+    with pytest.raises(BrokenFile, match=r"texts have 0\.1 GB when they are unpacked"):
+        import_bytes(tmp_path, "p.parquet", path.read_bytes())
+
+
 def test_a_split_of_an_imported_set_is_that_of_the_file(tmp_path: Path) -> None:
     """So that moving from the datasets folder to an import changes no run."""
     content = "text,label\n" + "".join(f'" film {n}, seen ",{n % 3}\n' for n in range(300))

@@ -3,9 +3,10 @@
 The owner's card names them, or the files do: `cola/train-00000-of-00001.parquet` is the split train of the subset cola.
 """
 
+import fnmatch
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,7 +27,8 @@ _KINDS = {TRAIN: "train", EVALUATION: "validation", TEST: "test"}
 _SPLIT = re.compile(r"\w+([.-]\w+)*", re.ASCII)
 _MAX_SPLIT = 50
 _MAX_PATTERN = 200
-_MAX_STARS = 4
+_MAX_PATH = 500
+_MAX_CONFIGS = 500
 _MAX_FILES = 1000
 _LISTED = 20
 MAX_BYTES = 10_000_000_000
@@ -68,7 +70,11 @@ def chosen_subset(repository: HubRepository, name: str | None) -> Subset:
 def _format(path: str) -> str | None:
     """Returns the format of a data file by its name; None for any other file."""
     parts = path.split("/")
-    if any(part.startswith((".", "_")) or part == "" for part in parts) or parts[-1] in _NOT_DATA:
+    if (
+        len(path) > _MAX_PATH
+        or parts[-1] in _NOT_DATA
+        or any(part.startswith((".", "_")) or not part for part in parts)
+    ):
         return None
     return _FORMATS.get(PurePosixPath(path.lower().removesuffix(".gz")).suffix)
 
@@ -78,14 +84,14 @@ def _subsets_of_card(card: Mapping[str, Any], files: list[HubFile]) -> tuple[dic
     found: dict[str, list[DataFile]] = {}
     default = None
     configs = card.get("configs")
-    for config in configs if isinstance(configs, list) else []:
+    for config in configs[:_MAX_CONFIGS] if isinstance(configs, list) else []:
         if not isinstance(config, dict) or not isinstance(name := config.get("config_name", "default"), str):
             continue
         chosen = {
             file.name: DataFile(file, split)
-            for split, pattern in _patterns(config.get("data_files"))
+            for split, matches in _patterns(config.get("data_files"))
             for file in files
-            if pattern.fullmatch(file.name)
+            if matches(file.name)
         }
         if chosen:
             found[name] = list(chosen.values())
@@ -93,7 +99,7 @@ def _subsets_of_card(card: Mapping[str, Any], files: list[HubFile]) -> tuple[dic
     return found, default
 
 
-def _patterns(given: object) -> Iterator[tuple[str, re.Pattern[str]]]:
+def _patterns(given: object) -> Iterator[tuple[str, Callable[[str], bool]]]:
     """Yields the splits with a pattern of their files. Only files of the repository itself can match."""
     if isinstance(given, str):
         given = [given]
@@ -105,14 +111,15 @@ def _patterns(given: object) -> Iterator[tuple[str, re.Pattern[str]]]:
         if not isinstance(split, str) or not _SPLIT.fullmatch(split) or len(split) > _MAX_SPLIT:
             continue
         for path in paths if isinstance(paths, list) else [paths]:
-            if isinstance(path, str) and len(path) <= _MAX_PATTERN and path.count("*") <= _MAX_STARS:
-                yield split, re.compile(_as_expression(path.removeprefix("./")))
+            if isinstance(path, str) and len(path) <= _MAX_PATTERN:
+                yield split, _matcher(path.removeprefix("./"))
 
 
-def _as_expression(pattern: str) -> str:
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-    wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(wild.get(part, re.escape(part)) for part in parts)
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    """Returns whether a path matches. The expression is matched in linear time, whatever the pattern is."""
+    matches = re.compile(fnmatch.translate(pattern.replace("**/", "*").replace("**", "*"))).fullmatch
+    is_deep, depth = "**" in pattern, pattern.count("/")
+    return lambda path: matches(path) is not None and (is_deep or path.count("/") == depth)
 
 
 def _subsets_by_name(files: list[HubFile]) -> dict[str, list[DataFile]]:

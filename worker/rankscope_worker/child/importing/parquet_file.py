@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-_VECTOR = 2048
+BATCH_ROWS = 2048
+"""Rows that DuckDB hands over at a time."""
 _GROUP_ROWS = 20_480
 """Rows in a row group, of which a page of rows reads one."""
 _GROUP_BYTES = 64 << 20
@@ -93,15 +94,22 @@ class TooManyRows(Exception):
 
 
 def write_parquet_file(
-    database: duckdb.DuckDBPyConnection, query: str, n_columns: int, target: Path, work: Path, max_rows: int
+    database: duckdb.DuckDBPyConnection,
+    query: str,
+    n_columns: int,
+    target: Path,
+    work: Path,
+    max_rows: int,
+    batch_rows: int = BATCH_ROWS,
 ) -> RowFacts:
-    """Writes the columns c0, c1, ... of the query in its order. `work`: a folder for scratch files.
+    """Writes the columns c0, c1, ... of the query in its order. `work`: a folder for scratch files. `batch_rows` bounds
+    the memory of long rows.
 
     Raises TooManyRows, duckdb.Error or, for an error of DuckDB while it streams, pyarrow.ArrowException.
     """
     names = [f"c{place}" for place in range(n_columns)]
     hashes = ", ".join(f"hash({name}) AS {name}_hash" for name in names)
-    reader = database.sql(f"SELECT {', '.join(names)}, {hashes} FROM ({query})").to_arrow_reader(_VECTOR)
+    reader = database.sql(f"SELECT {', '.join(names)}, {hashes} FROM ({query})").to_arrow_reader(batch_rows)
     facts, rows = [ColumnFacts() for _ in names], 0
     row_hashes = work / "row-hashes"
     with (

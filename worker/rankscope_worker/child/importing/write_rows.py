@@ -15,7 +15,7 @@ from rankscope.catalog.data.lines import Lines
 from rankscope.catalog.imported.parquet import connection, quoted
 from rankscope.contract.imports import ImportOptions, RejectedRow, ValueKind
 from rankscope_worker.child.importing.json_source import write_plain_rows
-from rankscope_worker.child.importing.parquet_file import RowFacts, TooManyRows, write_parquet_file
+from rankscope_worker.child.importing.parquet_file import BATCH_ROWS, RowFacts, TooManyRows, write_parquet_file
 from rankscope_worker.child.importing.rejects import KEPT, Rejects
 from rankscope_worker.child.importing.source import MAX_UNPACKED_BYTES, Report, Source
 
@@ -24,6 +24,7 @@ MAX_ROWS = 100_000_000
 _LONGEST_ROW = 32 << 20
 _MOST_REJECTED = 100_000
 _BLOCK = 4 << 20
+_BATCH_BYTES = 64 << 20
 _SPACES = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
 _REASONS = {
     "UNQUOTED VALUE": "A quote is not closed, or not written twice inside a quoted text.",
@@ -211,9 +212,37 @@ def _write_parquet(
     cells = ", ".join(
         _cell('"' + name.replace('"', '""') + '"', kind, f"c{place}") for place, (name, kind) in enumerate(used)
     )
-    facts = _write(database, f"SELECT {cells} FROM {reader}", len(used), target, work)
+    longest = _check_texts(database, f"SELECT {cells} FROM {reader}", [_kind(kind) for _, kind in used])
+    batch_rows = max(1, min(BATCH_ROWS, _BATCH_BYTES // max(1, longest)))
+    facts = _write(database, f"SELECT {cells} FROM {reader}", len(used), target, work, batch_rows)
     _check(facts, rejects)
     return Written([name for name, _ in used], [_kind(kind) for _, kind in used], None, rejects, facts)
+
+
+def _check_texts(database: duckdb.DuckDBPyConnection, query: str, kinds: list[ValueKind]) -> int:
+    """Returns the bytes of the longest row's texts. Raises BrokenFile if they are too long, or too long together.
+
+    A text that repeats is stored once, so a file of some kB can have rows of any size.
+    """
+    sizes = [f"coalesce(strlen(c{place}), 0)" for place, kind in enumerate(kinds) if kind in ("text", "list or object")]
+    if not sizes:
+        return 0
+    row = f"SELECT {' + '.join(sizes)} AS bytes FROM ({query})"
+    ((total, longest),) = database.execute(
+        f"SELECT coalesce(sum(bytes), 0), coalesce(max(bytes), 0) FROM ({row})"
+    ).fetchall()
+    if total > MAX_UNPACKED_BYTES:
+        raise BrokenFile(
+            f"Its texts have {total / 1e9:.1f} GB when they are unpacked; at most {MAX_UNPACKED_BYTES / 1e9:.0f} GB are "
+            "possible.",
+            "Split it into smaller files.",
+        )
+    if longest > _LONGEST_ROW:
+        raise BrokenFile(
+            f"It has a row with {longest / 1e6:,.0f} MB; at most {_LONGEST_ROW >> 20} MB are possible.",
+            "Split its longest texts.",
+        )
+    return int(longest)
 
 
 def _kind(sql_type: str) -> ValueKind:
@@ -242,9 +271,16 @@ def _cell(name: str, sql_type: str, to: str | None = None) -> str:
     return f"CASE WHEN regexp_full_match({text}, '\\s*') THEN NULL ELSE {text} END AS {to}"
 
 
-def _write(database: duckdb.DuckDBPyConnection, query: str, n_columns: int, target: Path, work: Path) -> RowFacts:
+def _write(
+    database: duckdb.DuckDBPyConnection,
+    query: str,
+    n_columns: int,
+    target: Path,
+    work: Path,
+    batch_rows: int = BATCH_ROWS,
+) -> RowFacts:
     try:
-        return write_parquet_file(database, query, n_columns, target, work, MAX_ROWS)
+        return write_parquet_file(database, query, n_columns, target, work, MAX_ROWS, batch_rows)
     except TooManyRows:
         _refuse_many_rows()
 
