@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -108,9 +109,7 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
     row = page.get_by_test_id("run-row").first
     for width, name_width in ((1280, 300), (768, 200)):
         page.set_viewport_size({"width": width, "height": 900})
-        box = row.locator(".col-name").bounding_box()
-        assert box is not None
-        assert box["width"] >= name_width
+        wait_for("the names to have room", partial(is_wide, row.locator(".col-name"), name_width))
         expect(row.locator(".col-progress")).to_be_visible()
         expect(row.locator(".col-headline")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
@@ -231,3 +230,8 @@ def test_states_are_shown_with_their_actions(stack: Stack, page: Page, console: 
     page.goto(f"{stack.url}/runs/{child}?tab=config")
     expect(page.get_by_text("action: release")).to_be_visible()
     assert os.path.isdir(stack.settings.attempt_dir(child, 0))
+
+
+def is_wide(part: Locator, least: float) -> bool:
+    box = part.bounding_box()
+    return box is not None and box["width"] >= least
