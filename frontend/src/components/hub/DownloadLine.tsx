@@ -35,7 +35,7 @@ export function DownloadLine({
     <li data-download={download.hub_id}>
       <Group justify="space-between" wrap="nowrap" gap="xs">
         <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-          {download.hub_id} {children}
+          {download.hub_id} {children}{" "}
           <Text span c="dimmed" size="xs">
             {download.commit ? download.commit.slice(0, 8) : download.revision}
           </Text>
