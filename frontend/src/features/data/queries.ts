@@ -22,6 +22,13 @@ export const dataDownloadsQuery = queryOptions({
   refetchInterval: ({ state }) => (state.data?.some(isActive) ? activeMs : false),
 });
 
+/** Data files of installed packages that can be imported. */
+export const packageFilesQuery = queryOptions({
+  queryKey: ["data-packages"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/data-packages", { signal }))).items,
+  staleTime: 60_000,
+});
+
 export const datasetQuery = (id: string) =>
   queryOptions({
     queryKey: ["datasets", id],

@@ -292,3 +292,32 @@ def test_a_version_from_the_hub_is_not_imported_again_without_its_files(server: 
     assert answer.status_code == 404
     assert "are not kept" in answer.json()["detail"]
     assert answer.json()["next_step"]
+
+
+def test_a_file_of_an_allowed_package_is_imported_and_nothing_else(
+    server: Server, api: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("films_for_test", "other_for_test"):
+        (tmp_path / package / "data").mkdir(parents=True)
+        (tmp_path / package / "__init__.py").write_text("raise SystemExit('a package is never run')")
+        (tmp_path / package / "data" / "films.csv").write_text(CSV)
+    (tmp_path / "films_for_test" / "data" / "link.csv").symlink_to("/etc/passwd")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(server.settings, "data_packages", ["films_for_test", "not_installed_for_test"])
+    path = "/api/v1/data-packages"
+    expected = {"package": "films_for_test", "path": "data/films.csv", "size_bytes": len(CSV)}
+    assert api.get(path).json()["items"] == [expected]
+    for package, file in (
+        ("other_for_test", "data/films.csv"),
+        ("films_for_test", "data/link.csv"),
+        ("films_for_test", "data/../data/films.csv"),
+        ("films_for_test", "/etc/passwd"),
+    ):
+        refused = api.post(path, json={"package": package, "path": file})
+        assert refused.status_code == 404, (package, file)
+        assert "RANKSCOPE_DATA_PACKAGES" in refused.json()["next_step"]
+    sent = api.post(path, json={"package": "films_for_test", "path": "data/films.csv"})
+    assert sent.status_code == 202
+    import_upload(Folders(server.settings.data_dir), sent.json()["id"], lambda _: None)
+    found = api.get(f"/api/v1/datasets/imported:{sent.json()['set_id']}").json()
+    assert (found["dataset"]["name"], found["profile"]["rows"]) == ("films_for_test films.csv", 120)

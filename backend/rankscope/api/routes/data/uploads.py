@@ -8,15 +8,15 @@ from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from sqlalchemy import Engine
 from starlette.requests import ClientDisconnect
 
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, SettingsDep
 from rankscope.api.guard.access import SMALL_JSON, needs, upload
+from rankscope.api.routes.data.received import submit, upload_shape
 from rankscope.api.shapes.base import RequestBody
-from rankscope.api.shapes.datasets import UploadList, UploadShape, UploadStatus
+from rankscope.api.shapes.datasets import UploadList, UploadShape
 from rankscope.catalog.imported.folders import SOURCE, Folders, full_id, new_set_id, parse_id, random_id
-from rankscope.catalog.imported.uploads import list_uploads, read_upload, remove_old, remove_upload, write_upload
+from rankscope.catalog.imported.uploads import list_uploads, read_upload, remove_old, remove_upload
 from rankscope.contract.errors import BadInput, FieldProblem, InUse, NotFound, ServiceDown, TooLarge, UnknownName
 from rankscope.contract.imports import (
     MAX_NAME,
@@ -24,15 +24,12 @@ from rankscope.contract.imports import (
     UPLOAD_ID,
     Encoding,
     ImportOptions,
-    ImportPayload,
     SourceFormat,
     Upload,
 )
 from rankscope.contract.jobs import IMPORT_DATA, JobStatus
-from rankscope.contract.tables import Job
 from rankscope.store import jobs, workers
-from rankscope.store.database.engine import reading, writing
-from rankscope.store.doorbell import Doorbell
+from rankscope.store.database.engine import reading
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
@@ -94,7 +91,7 @@ async def upload_file(
             set_id=set_id,
             is_new_set=dataset_id is None,
         )
-        received = await asyncio.to_thread(_submit, received, folders, engine, doorbell, now)
+        received = await asyncio.to_thread(submit, received, folders, engine, doorbell, now)
     except BaseException as error:
         # Also if the client has gone, or the server stops: a broken upload leaves nothing.
         shutil.rmtree(folder, ignore_errors=True)
@@ -105,7 +102,7 @@ async def upload_file(
         if isinstance(error, ClientDisconnect):
             raise BadInput([FieldProblem("body", None, "ended too early", "Upload the file again.")]) from error
         raise
-    return _shape(received, None, None)
+    return upload_shape(received, None, None)
 
 
 @router.get("/uploads")
@@ -117,7 +114,7 @@ def list_imports(catalog: CatalogDep, engine: EngineDep, settings: SettingsDep, 
         found = [(each, jobs.get_job(session, each.job_id or "", IMPORT_DATA)) for each in uploads]
         is_online = workers.is_any_online(session, now=now, lost_after_s=settings.lease_s)
         waits_for = "Waiting for a worker." if is_online else "No worker is online."
-        return UploadList(items=[_shape(each, job, waits_for) for each, job in found])
+        return UploadList(items=[upload_shape(each, job, waits_for) for each, job in found])
 
 
 @router.post("/uploads/{upload_id}/import", status_code=202)
@@ -138,7 +135,7 @@ def import_again(
     if job is not None and job.status in (JobStatus.queued, JobStatus.running):
         raise InUse(f"Upload {upload_id} is being imported.", "Wait until its import has ended, or cancel it.")
     again = known.model_copy(update={"options": _options(body), "error": None})
-    return _shape(_submit(again, folders, engine, doorbell, now), None, None)
+    return upload_shape(submit(again, folders, engine, doorbell, now), None, None)
 
 
 @router.delete("/uploads/{upload_id}", status_code=204)
@@ -190,11 +187,11 @@ def import_new_version(
             is_new_set=False,
             options=_options(body),
         )
-        again = _submit(again, folders, engine, doorbell, now)
+        again = submit(again, folders, engine, doorbell, now)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return _shape(again, None, None)
+    return upload_shape(again, None, None)
 
 
 async def _receive(request: Request, folder: FilePath) -> tuple[int, str]:
@@ -220,48 +217,6 @@ async def _receive(request: Request, folder: FilePath) -> tuple[int, str]:
 
 def _sync(descriptor: int) -> None:
     os.fsync(descriptor)
-
-
-def _submit(received: Upload, folders: Folders, engine: Engine, doorbell: Doorbell, now: float) -> Upload:
-    """Starts the import. The upload names its job before a worker can take it."""
-    folder = folders.upload(received.id)
-    payload = ImportPayload(upload_id=received.id).model_dump()
-    with writing(engine) as session:
-        job = jobs.submit(session, IMPORT_DATA, payload, now=now)
-    submitted = received.model_copy(update={"job_id": job.id})
-    try:
-        write_upload(folder, submitted)
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no upload {received.id!r}.", "Upload the file again.") from error
-    doorbell.ring_for_job()
-    return submitted
-
-
-def _shape(received: Upload, job: Job | None, waits_for: str | None) -> UploadShape:
-    status: UploadStatus = "waiting"
-    message, next_step = waits_for, None
-    error = received.error
-    if job is not None and job.status == JobStatus.running:
-        status, message, error = "importing", None, None
-    elif job is not None and job.status == JobStatus.failed:
-        error = job.error or error
-    if error is not None:
-        status, message, next_step = "failed", error["message"], error["next_step"]
-    elif job is None and waits_for is not None:
-        status, message, next_step = "failed", "Its import ended without a result.", "Try again."
-    return UploadShape(
-        id=received.id,
-        name=received.name,
-        size_bytes=received.size_bytes,
-        created_at=received.created_at,
-        set_id=received.set_id,
-        is_new_set=received.is_new_set,
-        options=received.options,
-        status=status,
-        progress=job.progress if job is not None and status == "importing" else None,
-        message=message,
-        next_step=next_step,
-    )
 
 
 def _options(body: ReadOptions) -> ImportOptions:
