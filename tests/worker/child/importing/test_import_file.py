@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rankscope.catalog import Catalog
@@ -18,6 +20,7 @@ from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.settings import Settings
 from rankscope_worker.child.importing import source, write_rows
 from rankscope_worker.child.importing.import_file import import_upload
+from rankscope_worker.child.importing.parquet_file import write_parquet_file
 from tests.imports import import_bytes, profile_of, put_upload
 
 ODD = (
@@ -165,6 +168,35 @@ def test_gzip_is_unpacked(tmp_path: Path) -> None:
     found = import_bytes(tmp_path, "a.csv.gz", gzip.compress(b"text,label\nx,1\ny,0\n"))
     assert found.startswith("imported:a-")
     assert [row["text"] for row in rows_of(tmp_path, found)] == ["x", "y"]
+
+
+def test_lines_may_end_in_two_ways_and_keep_their_numbers(tmp_path: Path) -> None:
+    lines = [f"film {number},{number % 2}" for number in range(9000)]
+    lines[8000] = "ragged"
+    content = "text,label\r\n" + "\r\n".join(lines[:5000]) + "\r\n" + "\n".join(lines[5000:]) + "\n"
+    found = import_bytes(tmp_path, "a.csv", content.encode())
+    profile = profile_of(tmp_path, found)
+    assert (profile.rows, [row.line for row in profile.rejected]) == (8999, [8002])
+    assert {row["label"] for row in rows_of(tmp_path, found)} == {"0", "1"}
+    assert sorted(path.name for path in (tmp_path / "imported").glob("*/1/*")) == [
+        "profile.json",
+        "rows.parquet",
+        "source",
+    ]
+
+
+def test_an_error_in_the_middle_of_the_rows_is_the_readers(tmp_path: Path) -> None:
+    query = "SELECT CASE WHEN i = 500000 THEN error('broken here') ELSE 'x' END AS c0 FROM range(1000000) t(i)"
+    with pytest.raises(duckdb.Error, match="broken here"):
+        write_parquet_file(duckdb.connect(), query, 1, tmp_path / "rows.parquet", tmp_path, 10**9)
+
+
+def test_an_error_does_not_tell_where_the_data_folder_is(tmp_path: Path) -> None:
+    table = pa.table({"text": pa.array([b"\xff"], pa.binary()).view(pa.string())})
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(BrokenFile, match="not valid UTF8") as caught:
+        import_bytes(tmp_path, "p.parquet", (tmp_path / "p.parquet").read_bytes())
+    assert str(tmp_path) not in caught.value.problem
 
 
 BROKEN = {

@@ -105,7 +105,7 @@ def write_parquet_file(
     """Writes the columns c0, c1, ... of the query in its order. `work`: a folder for scratch files. `batch_rows` bounds
     the memory of long rows.
 
-    Raises TooManyRows, duckdb.Error or, for an error of DuckDB while it streams, pyarrow.ArrowException.
+    Raises TooManyRows or duckdb.Error.
     """
     names = [f"c{place}" for place in range(n_columns)]
     hashes = ", ".join(f"hash({name}) AS {name}_hash" for name in names)
@@ -168,11 +168,23 @@ class _Writer:
         return self._file
 
 
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yields the batches. An error in the middle comes through Arrow as an OSError, and becomes DuckDB's again."""
+    while True:
+        try:
+            yield reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException) as error:
+            kind = duckdb.OutOfMemoryException if str(error).startswith("Out of Memory") else duckdb.Error
+            raise kind(str(error)) from error
+
+
 def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
     """Yields the rows in groups of bounded size."""
     batches: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in reader:
+    for batch in _batches(reader):
         batches.append(batch)
         rows += len(batch)
         size += batch.nbytes

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +25,8 @@ _LONGEST_ROW = 32 << 20
 _MOST_REJECTED = 100_000
 _BLOCK = 4 << 20
 _BATCH_BYTES = 64 << 20
+_MIXED_LINE_ENDS = "CSV Parser state machine reached an invalid state"
+"""DuckDB's message about a file in which some lines end with CR LF and others with LF."""
 _SPACES = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
 _REASONS = {
     "UNQUOTED VALUE": "A quote is not closed, or not written twice inside a quoted text.",
@@ -56,7 +58,15 @@ def write_rows(source: Source, options: ImportOptions, target: Path, work: Path,
     with connection(target.parent, memory=MEMORY, threads=threads(), also=source.path.parent) as database:
         try:
             if source.format == "csv":
-                written = _write_csv(database, source, options, target, work, rejects)
+                try:
+                    written = _write_csv(database, source, options, target, work, rejects)
+                except duckdb.Error as error:
+                    if _MIXED_LINE_ENDS not in str(error):
+                        raise
+                    rejects = Rejects()
+                    source = _with_one_line_end(source, target.parent / f"{target.stem}.csv")
+                    written = _write_csv(database, source, options, target, work, rejects)
+                    source.path.unlink()
             elif source.format == "json":
                 written = _write_json(database, source, target, work, rejects, report)
             else:
@@ -67,7 +77,7 @@ def write_rows(source: Source, options: ImportOptions, target: Path, work: Path,
             ) from error
         except duckdb.Error as error:
             raise BrokenFile(
-                f"It can't be read: {_first_line(error)}", "Check the format, or export it again."
+                f"It can't be read: {_first_line(error, source)}", "Check the format, or export it again."
             ) from error
     return written
 
@@ -307,6 +317,19 @@ def _refuse_nothing(rejects: Rejects, problem: str) -> NoReturn:
     raise BrokenFile(problem, "Add rows, then upload it again.")
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: Exception, source: Source) -> str:
+    """Returns the beginning of DuckDB's message, without the folder of the file."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return text.split(": ", 1)[-1][:300]
+    return text.replace(str(source.path), source.name.name).split(": ", 1)[-1][:300]
+
+
+def _with_one_line_end(source: Source, target: Path) -> Source:
+    """Returns a copy in which every line ends with a line feed."""
+    with source.path.open("rb") as file, target.open("wb") as copy:
+        rest = b""
+        while block := file.read(_BLOCK):
+            block = rest + block
+            rest = b"\r" if block.endswith(b"\r") else b""
+            copy.write(block[: len(block) - len(rest)].replace(b"\r\n", b"\n"))
+        copy.write(rest)
+    return replace(source, path=target)
