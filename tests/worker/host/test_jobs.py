@@ -13,7 +13,7 @@ import pytest
 
 from rankscope.catalog.imported.folders import Folders
 from rankscope.catalog.imported.uploads import read_upload
-from rankscope.contract.jobs import DOWNLOAD_MODEL, DOWNLOADS, IMPORT_DATA, LANES, PREDICT, JobStatus
+from rankscope.contract.jobs import DOWNLOAD_MODEL, DOWNLOADS, IMPORT_DATA, KINDS, LANES, PREDICT, JobStatus
 from rankscope.contract.stored import Payload
 from rankscope.contract.tables import Job
 from rankscope.embedded import free_port
@@ -24,6 +24,7 @@ from rankscope.store.doorbell import Doorbell
 from rankscope_worker.host.celery_app import Nudger, make_celery
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.jobs import JobRunner
+from rankscope_worker.host.supervisor import child_environment
 from tests.conftest import Broker
 from tests.imports import put_upload
 from tests.model_folders import make_folder
@@ -110,6 +111,18 @@ def test_a_download_runs_in_its_own_lane(host: Host, submit: Callable[..., str],
         assert job.status == JobStatus.done, job.error
     assert (settings.models_dir / "team--tiny" / "config.json").is_file()
     assert read_job(host, waiting).status == JobStatus.queued
+
+
+def test_only_downloads_get_the_token_of_the_hub(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "RANKSCOPE_HF_TOKEN"):
+        monkeypatch.setenv(name, "hf_secret_of_the_test")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "yes")
+    runner = JobRunner(host)
+    for kind in KINDS.values():
+        environment = runner._environment(kind)
+        assert ("hf_secret_of_the_test" in environment.values()) == (kind.name in DOWNLOADS), kind.name
+        assert environment["HF_HUB_OFFLINE"] == ("yes" if kind.name in DOWNLOADS else "1")
+    assert "hf_secret_of_the_test" not in child_environment(host.settings, None, 1).values()
 
 
 def test_a_prediction_does_not_wait_for_an_import(host: Host, submit: Callable[..., str], quick_failure: None) -> None:

@@ -29,7 +29,7 @@ from rankscope_worker.host.endings import last_error_line
 from rankscope_worker.host.host import Host
 from rankscope_worker.host.log_file import bound_log
 from rankscope_worker.host.memory import oom_kills
-from rankscope_worker.host.supervisor import child_environment
+from rankscope_worker.host.supervisor import HUB_VARIABLES, child_environment
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class JobRunner:
     def _environment(self, kind: JobKind) -> dict[str, str]:
         environment = child_environment(self._host.settings, None, self._host.threads_a_slot)
         if kind.uses_hub:
-            environment["HF_HUB_OFFLINE"] = os.environ.get("HF_HUB_OFFLINE", "")
+            environment |= {name: os.environ.get(name, "") for name in HUB_VARIABLES}
         return environment
 
     def _hand_over(self, child: "subprocess.Popen[bytes]", claim: JobClaim) -> None:

@@ -222,9 +222,14 @@ class Supervisor:
             child.send_signal(_SIGNALS[wanted])
 
 
+HUB_VARIABLES = ("HF_TOKEN", "RANKSCOPE_HF_TOKEN", "HF_HUB_OFFLINE")
+"""Only downloads from the hub get these of the worker's environment: a training has no use for a token."""
+
+
 def child_environment(settings: Settings, gpu: Gpu | None, threads: int) -> dict[str, str]:
     """Returns the child's environment variables, with absolute paths, its GPU, and its share of the cores."""
-    environment = os.environ | settings.as_environment()
+    environment = {name: value for name, value in os.environ.items() if name not in HUB_VARIABLES}
+    environment |= settings.as_environment()
     environment.update(
         CUDA_VISIBLE_DEVICES=gpu.uuid if gpu else "",
         HF_HUB_OFFLINE="1",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rankscope_worker.child.hub import data_files
 from rankscope_worker.child.hub.client import HubError, HubFile, HubRepository
 from rankscope_worker.child.hub.data_files import chosen_subset
 
@@ -57,3 +58,10 @@ def test_no_pattern_or_name_takes_long() -> None:
         chosen_subset(repository(*[f"{number}/{name}" for number in range(50)], patterns=evil), "all")
     with pytest.raises(HubError, match="no CSV"):
         chosen_subset(repository("x" * 100_000 + ".csv"), None)
+
+
+def test_a_card_with_countless_patterns_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_files, "_MAX_COMPARED", 10)
+    with pytest.raises(HubError, match="too many patterns"):
+        chosen_subset(repository("a.csv", "b.csv", patterns=["y*"] * 6), None)
+    assert found(repository("a.csv", "b.csv", patterns=["a*"] * 5)) == {"a.csv": "train"}

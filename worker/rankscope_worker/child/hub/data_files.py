@@ -28,7 +28,8 @@ _SPLIT = re.compile(r"\w+([.-]\w+)*", re.ASCII)
 _MAX_SPLIT = 50
 _MAX_PATTERN = 200
 _MAX_PATH = 500
-_MAX_CONFIGS = 500
+_MAX_COMPARED = 20_000_000
+"""Comparisons of a file with a pattern, which take some seconds."""
 _MAX_FILES = 1000
 _LISTED = 20
 MAX_BYTES = 10_000_000_000
@@ -84,15 +85,16 @@ def _subsets_of_card(card: Mapping[str, Any], files: list[HubFile]) -> tuple[dic
     found: dict[str, list[DataFile]] = {}
     default = None
     configs = card.get("configs")
-    for config in configs[:_MAX_CONFIGS] if isinstance(configs, list) else []:
+    compared = 0
+    for config in configs if isinstance(configs, list) else []:
         if not isinstance(config, dict) or not isinstance(name := config.get("config_name", "default"), str):
             continue
-        chosen = {
-            file.name: DataFile(file, split)
-            for split, matches in _patterns(config.get("data_files"))
-            for file in files
-            if matches(file.name)
-        }
+        chosen = {}
+        for split, matches in _patterns(config.get("data_files")):
+            compared += len(files)
+            if compared > _MAX_COMPARED:
+                raise HubError("The card of the data set has too many patterns for its files.", "Use another data set.")
+            chosen |= {file.name: DataFile(file, split) for file in files if matches(file.name)}
         if chosen:
             found[name] = list(chosen.values())
             default = name if config.get("default") is True else default
