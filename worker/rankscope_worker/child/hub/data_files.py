@@ -89,7 +89,7 @@ def _subsets_of_card(card: Mapping[str, Any], files: list[HubFile]) -> tuple[dic
     for config in configs if isinstance(configs, list) else []:
         if not isinstance(config, dict) or not isinstance(name := config.get("config_name", "default"), str):
             continue
-        chosen = {}
+        chosen: dict[str, DataFile] = {}
         for split, matches in _patterns(config.get("data_files")):
             compared += len(files)
             if compared > _MAX_COMPARED:
