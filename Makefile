@@ -102,6 +102,7 @@ openapi: $(STAMPS)/dev $(STAMPS)/page
 # Records runs for the page's tests; run it after a change of what the server sends.
 recordings: $(STAMPS)/dev
 	$(BIN)/python -m tests.page_recordings
+	$(BIN)/python -m tests.token_rows_recording
 
 # The browser tests go first where two of these want the same core: the page is judged by when it answers.
 test: $(STAMPS)/dev $(PAGE)

@@ -5550,20 +5550,14 @@ export interface components {
              * Cut
              * @description Tokens that the model does not see.
              */
-            cut: [
-                number,
-                number
-            ][];
+            cut: components["schemas"]["TokenSpan"][];
             /** Ids */
             ids: number[];
             /**
              * Learned
              * @description Tokens with a loss of their own.
              */
-            learned: [
-                number,
-                number
-            ][];
+            learned: components["schemas"]["TokenSpan"][];
             /**
              * N Cut
              * @description Number of tokens that it does not see.
@@ -5594,6 +5588,16 @@ export interface components {
              * @description Such as `Input`, `Target` or `Window 2 of 3`.
              */
             title: string;
+        };
+        /**
+         * TokenSpan
+         * @description Consecutive tokens: the index of the first one, and of the one after the last.
+         */
+        TokenSpan: {
+            /** End */
+            end: number;
+            /** Start */
+            start: number;
         };
         /** TrainingConfig */
         TrainingConfig: {

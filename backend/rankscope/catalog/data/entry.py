@@ -1,5 +1,6 @@
 """Entry of a data set, or of a file that looks like one: its id and the content of its file."""
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -151,5 +152,5 @@ def _shown(table: Table, value: object) -> str:
     try:
         text = table.text(value) or ""
     except NotText:
-        text = "[…]" if isinstance(value, list) else "{…}"
+        text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 500 else f"{text[:500]}…"

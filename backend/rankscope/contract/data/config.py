@@ -47,7 +47,7 @@ class DataConfig(Part):
         max_length=MOST_PARTS,
         title="Training parts",
         description="Values of the column. Empty: train; if the evaluation parts are set and no part is called that, all others.",
-        json_schema_extra=_when("parts"),
+        json_schema_extra={"x-options": "parts", **_when("parts")},
     )
     eval_parts: list[PartName] | None = Field(
         default=None,
@@ -55,7 +55,7 @@ class DataConfig(Part):
         max_length=MOST_PARTS,
         title="Evaluation parts",
         description="Values of the column. Empty: validation, valid or dev; without these, test. Rows of other parts are left out.",
-        json_schema_extra=_when("parts"),
+        json_schema_extra={"x-options": "parts", **_when("parts")},
     )
     group_column: ColumnName | None = Field(
         default=None,

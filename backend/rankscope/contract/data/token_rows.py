@@ -48,13 +48,14 @@ class TokenizePayload(_Shape):
     data_fingerprint: str
 
 
-TokenRange = tuple[int, int]
-"""First token and the one after the last."""
+class TokenSpan(_Shape):
+    """Consecutive tokens: the index of the first one, and of the one after the last."""
 
-
-class TokenName(_Shape):
     start: int
     end: int
+
+
+class TokenName(TokenSpan):
     name: str
 
 
@@ -66,9 +67,9 @@ class TokenSequence(_Shape):
     ids: list[int]
     texts: list[str]
     """The text of each token. A space in front belongs to it."""
-    cut: list[TokenRange]
+    cut: list[TokenSpan]
     """Tokens that the model does not see."""
-    learned: list[TokenRange]
+    learned: list[TokenSpan]
     """Tokens with a loss of their own."""
     names: list[TokenName]
     """What tokens are learned as, such as a tag."""

@@ -30,6 +30,7 @@ import { RunFields } from "./RunFields";
 import { SteeringNotice } from "./SteeringNotice";
 import type { TypedYaml } from "./text/TextViews";
 import type { LaunchText } from "./text/text-forms";
+import { TokensPanel } from "./tokens/TokensPanel";
 import { type Edit, forgetUnsaved } from "./unsaved";
 import { useLaunch } from "./use-launch";
 import { isSameConfig, useRunEdit } from "./use-run-edit";
@@ -155,7 +156,9 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                   }
                   errors={errors}
                   origin={origin}
-                  optionsOf={(field) => optionsFor(field, draft, models.data, datasets.data)}
+                  optionsOf={(field) =>
+                    optionsFor(field, draft, models.data, datasets.data, plan.data?.data.split.parts)
+                  }
                   onVariant={(section, value) =>
                     section.path === "method"
                       ? method.choose(value)
@@ -172,6 +175,17 @@ export function RunEditor({ sections, start, origin, edited, place }: RunEditorP
                     ),
                   }}
                   switching={method.isBusy ? "method" : null}
+                  below={{
+                    task:
+                      dataset && !dataset.problem ? (
+                        <TokensPanel
+                          key={dataset.id}
+                          draft={checked}
+                          rows={dataset.rows ?? 0}
+                          isValid={plan.isCurrent && problems.length === 0}
+                        />
+                      ) : null,
+                  }}
                   afterChoice={{
                     method: method.notice ? (
                       <MethodChanges

@@ -1,5 +1,6 @@
 """What the form shows of a row is what the training encodes: for every task, row by row."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -105,12 +106,12 @@ def ask(folder: Path, plan: RunPlan, first: int, rows: int, *, with_lengths: boo
 
 def seen(sequence: TokenSequence) -> list[int]:
     """The tokens that are not cut off."""
-    cut = {place for start, end in sequence.cut for place in range(start, end)}
+    cut = {place for span in sequence.cut for place in range(span.start, span.end)}
     return [id for place, id in enumerate(sequence.ids) if place not in cut]
 
 
 def with_loss(sequence: TokenSequence) -> list[int]:
-    return [id for start, end in sequence.learned for id in sequence.ids[start:end]]
+    return [id for span in sequence.learned for id in sequence.ids[span.start : span.end]]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -157,7 +158,7 @@ def test_what_is_cut_off_is_shown_and_the_share_of_such_rows_counted(tmp_path: P
     (long,), (short,) = (row.sequences for row in found.rows)
     assert (long.seen, long.seen + long.n_cut) == (12, len(long.ids))
     assert long.texts[-1] == "[SEP]"
-    assert long.cut == [(11, len(long.ids) - 1)]
+    assert [(span.start, span.end) for span in long.cut] == [(11, len(long.ids) - 1)]
     assert (short.cut, short.n_cut, short.n_unlisted) == ([], 0, 0)
     assert found.rows[0].texts[0].text == rows[0]["text"]
     assert found.lengths is not None
@@ -174,8 +175,8 @@ def test_the_text_of_a_prompt_is_that_of_the_template_and_its_answer_has_the_los
         f"<s>system\na film</s>\n<s>user\n{prompt}</s>\n<s>assistant\n{answer}</s>\n"
     ]
     (sequence,) = row.sequences
-    ((start, end),) = sequence.learned
-    assert answer in "".join(sequence.texts[start:end]).replace(" ", "")
+    (span,) = sequence.learned
+    assert answer in "".join(sequence.texts[span.start : span.end]).replace(" ", "")
     short = first_row(folder, task, max_length=8)
     assert short.side is None
     assert "no token of an answer is left" in str(short.left_out)
@@ -212,3 +213,9 @@ def test_cut_off_tokens_are_found_in_one_or_two_places(
     kept: list[int], whole: list[int], places: list[int] | None
 ) -> None:
     assert kept_places(kept, whole) == places
+
+
+def test_the_answer_that_the_page_is_tested_with_is_still_the_job_s(tmp_path: Path) -> None:
+    from tests.token_rows_recording import FILE, record
+
+    assert record(tmp_path) == json.loads(FILE.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Job `tokenize_rows`: what a model would see of some rows of a data set, encoded by the code of the training."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -28,6 +28,7 @@ from rankscope.contract.data.token_rows import (
     TokenRow,
     TokenRows,
     TokenSequence,
+    TokenSpan,
 )
 from rankscope.contract.errors import BadInput, InputsChanged
 from rankscope.contract.stored import Payload
@@ -183,13 +184,17 @@ class Seen:
             title=title,
             ids=[int(whole[place]) for place in listed],
             texts=self._texts.of(int(whole[place]) for place in listed),
-            cut=ranges(index for index, place in enumerate(listed) if place not in seen),
-            learned=ranges(at[places[place]] for place in learned.places if places[place] in at),
+            cut=_spans(index for index, place in enumerate(listed) if place not in seen),
+            learned=_spans(at[places[place]] for place in learned.places if places[place] in at),
             names=names,
             seen=len(kept),
             n_cut=n_cut,
             n_unlisted=len(kept) + n_cut - len(listed),
         )
+
+
+def _spans(places: Iterable[int]) -> list[TokenSpan]:
+    return [TokenSpan(start=start, end=end) for start, end in ranges(places)]
 
 
 def _lengths(reader: _Rows, seen: Seen, n_rows: int) -> TokenLengths | None:

@@ -26,7 +26,9 @@ class TokenTexts:
             return token.replace(_SPACE, " ")
         text = str(self._tokenizer.decode([id], clean_up_tokenization_spaces=False))
         # A token may be part of a character, which has no text.
-        return token if not text or _UNPRINTABLE in text else text
+        text = token if not text or _UNPRINTABLE in text else text
+        # How GPT-2's kind writes a space and a line break, if the tokenizer's files have no decoder.
+        return text.replace("\u0120", " ").replace("\u010a", "\n")
 
 
 def kept_places(kept: Sequence[int], whole: Sequence[int]) -> list[int] | None:

@@ -119,7 +119,8 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
     case "list": {
       const items = Array.isArray(value) ? value.map(String) : [];
       const change = (next: string[]) => onChange(next.length === 0 && field.isNullable ? null : next);
-      if (field.optionsFrom) {
+      // The names of parts are only known once the column can be read, so they can also be typed.
+      if (field.optionsFrom && field.optionsFrom !== "parts") {
         return (
           <MultiSelect
             {...common}
@@ -140,7 +141,7 @@ export function FieldInput({ field, value, onChange, error, options, isChanged }
           {...list}
           value={items}
           onChange={change}
-          placeholder={items.length ? "" : "all"}
+          placeholder={items.length ? "" : field.optionsFrom ? "Found by name" : "all"}
           clearable
         />
       );

@@ -21,6 +21,8 @@ export interface SchemaFormProps {
   switching: string | null;
   /** Shown below the choice of the section with this path. */
   afterChoice: Record<string, ReactNode>;
+  /** Cards below that of the section with this path. */
+  below?: Record<string, ReactNode>;
   /** Inputs of fields whose choices come from these sources, instead of a list. */
   inputs?: Record<string, (props: FieldInputProps) => ReactNode>;
 }
@@ -30,7 +32,10 @@ export function SchemaForm(props: SchemaFormProps) {
   return (
     <Stack gap="md">
       {props.sections.map((section) => (
-        <SectionCard key={section.path} section={section} {...props} />
+        <Fragment key={section.path}>
+          <SectionCard section={section} {...props} />
+          {props.below?.[section.path]}
+        </Fragment>
       ))}
     </Stack>
   );

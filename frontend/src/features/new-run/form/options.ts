@@ -1,5 +1,5 @@
 import { valueAt } from "@/api/config";
-import type { ConfigDraft, DatasetInfo, ModelInfo } from "@/api/types";
+import type { ConfigDraft, DataPlan, DatasetInfo, ModelInfo } from "@/api/types";
 import type { Option } from "./FieldInput";
 import type { FormField } from "./schema";
 
@@ -9,6 +9,7 @@ export function optionsFor(
   draft: ConfigDraft,
   models: ModelInfo[] | undefined,
   datasets: DatasetInfo[] | undefined,
+  parts: DataPlan["split"]["parts"] | undefined = undefined,
 ): Option[] | undefined {
   switch (field.optionsFrom) {
     case "models":
@@ -27,6 +28,8 @@ export function optionsFor(
       );
     case "columns":
       return plain(datasetOf(datasets, draft)?.columns);
+    case "parts":
+      return plain(parts?.map((part) => part.name));
     default:
       return undefined;
   }
