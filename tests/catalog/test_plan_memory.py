@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import BadInput
 from rankscope.launch.activations import activation_bytes
 from rankscope.launch.memory import estimate_memory, step_of
 from rankscope.launch.plan import RunPlan, make_plan
@@ -132,3 +134,46 @@ def test_what_autograd_keeps_is_estimated(
     step = step_of(plan, plan.config, "cpu")
     estimated = activation_bytes(plan.model.modules, plan.modules, sizes, plan.config.method, step)
     assert estimated == pytest.approx(measured, rel=0.15)
+
+
+def test_gradient_checkpointing_keeps_one_block_on_a_gpu(settings: Settings) -> None:
+    plan = make_plan(_checkpointed("bert"), Catalog(settings))
+    sizes = plan.model.memory_sizes
+    assert sizes is not None
+
+    def kept(*, is_on: bool) -> int:
+        step = replace(step_of(plan, plan.config, "gpu"), has_checkpointing=is_on)
+        return activation_bytes(plan.model.modules, plan.modules, sizes, plan.config.method, step)
+
+    inputs = 2 * 4 * ROWS * TOKENS * 64
+    assert kept(is_on=True) == pytest.approx(kept(is_on=False) / 2 + inputs, abs=8)
+
+
+def test_gradient_checkpointing_is_refused_for_kinds_without_it(settings: Settings) -> None:
+    from transformers import MPNetConfig, MPNetForSequenceClassification
+
+    folder = make_tiny_bert(settings.models_dir / "mpnet")
+    words = json.loads((folder / "config.json").read_text())["vocab_size"]
+    sizes: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
+    config = MPNetConfig(vocab_size=words, pad_token_id=0, bos_token_id=2, eos_token_id=3, **sizes)
+    MPNetForSequenceClassification(config).save_pretrained(folder)
+    with pytest.raises(BadInput) as refused:
+        make_plan(_checkpointed("mpnet"), Catalog(settings))
+    assert [problem.field for problem in refused.value.problems] == ["config.hardware.gradient_checkpointing"]
+
+
+def _checkpointed(model: str) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "model": {"id": f"local:{model}"},
+            "data": {"id": "local:reviews"},
+            "method": METHODS["dynamic_rank"],
+            "training": {"max_steps": 20, "max_length": TOKENS, "batch_size": ROWS},
+            "hardware": {"gradient_checkpointing": True},
+        }
+    )

@@ -86,11 +86,6 @@ def test_finished_runs_give_the_time_and_correct_the_estimate(api: httpx.Client,
     assert check(api, precision="bf16")["memory"]["based_on"] == 0
 
 
-def test_gradient_checkpointing_needs_a_kind_that_has_it(api: httpx.Client) -> None:
-    whole = check(api)["memory"]["parts"]["activations"]
-    assert check(api, gradient_checkpointing=True)["memory"]["parts"]["activations"] < whole
-
-
 def test_the_recorded_answer_of_the_page_tests_has_todays_shape() -> None:
     recorded = Path(__file__).parents[4] / "frontend/src/features/new-run/plan/preflight.recorded.json"
     assert PreflightShape.model_validate_json(recorded.read_bytes()).memory is not None
