@@ -11,7 +11,7 @@ PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html fr
 
 .PHONY: setup run dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-gpu test-versions test-python test-page test-browser screenshots faults
-.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-learning openapi recordings clean help
+.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and print a link to open (ARGS='--port 9000')"
@@ -173,6 +173,10 @@ bench-limits: $(STAMPS)/dev
 # Needs 5 GB of disk. ARGS='--rows 3000' tries the command.
 bench-data: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.data $(ARGS)
+
+# Some minutes. ARGS="--device gpu" compares with what torch allocates on a GPU.
+bench-memory: $(STAMPS)/dev
+	$(BIN)/python -m tests.bench.memory $(ARGS)
 
 # Takes hours on two cores, and continues where it was interrupted. Not part of `bench`.
 bench-learning: $(STAMPS)/dev
