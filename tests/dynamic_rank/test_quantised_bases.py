@@ -132,3 +132,19 @@ def test_a_wrapped_quantised_model_starts_as_its_base(folder: Path, bits: str) -
     before = logits(base, batch("llama"))
     model = create_method("dynamic_rank", METHODS["dynamic_rank"]).prepare(base, "CAUSAL_LM")
     assert torch.equal(logits(model, batch("llama")), before)
+
+
+def test_an_evaluation_leaves_the_gradients_of_a_4_bit_base_as_they_are(folder: Path) -> None:
+    model = create_method("lora", {"rank": 2, "lora_dropout": 0.0}).prepare(load(folder, "4 bit"), "CAUSAL_LM")
+    tokens = Sentences()[0]
+    inputs = {name: tensor[None].to(DEVICE) for name, tensor in tokens.items()}
+
+    def gradients() -> list[torch.Tensor]:
+        model.train().zero_grad()
+        model(**inputs).loss.backward()
+        return [each.grad.clone() for each in model.parameters() if each.grad is not None]
+
+    before = gradients()
+    with torch.no_grad():
+        model.eval()(**inputs)
+    torch.testing.assert_close(gradients(), before, rtol=0, atol=0)

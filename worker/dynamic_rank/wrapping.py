@@ -75,6 +75,7 @@ def wrap_lora(
     """Add PEFT's plain LoRA to the target modules; `options` are passed to LoraConfig. ValueError as in `wrap`."""
     if hasattr(model, "peft_config"):
         raise ValueError("The model already has a PEFT adapter; pass the base model, or merge the adapter first.")
+    keep_unpacked(model)
     heads = head_names(model, task_type, modules_to_save)
     names = target_names(model, target_modules, heads)
     modules = dict(model.named_modules())
@@ -102,6 +103,17 @@ def wrap_lora(
                 f"PEFT {peft.__version__} can't adapt an encoder-decoder of transformers {transformers.__version__}; "
                 "install peft>=0.21."
             ) from error
+
+
+def keep_unpacked(model: nn.Module) -> None:
+    """Stops bitsandbytes from packing 4-bit weights at the first evaluation on a CPU with AVX512-BF16.
+
+    They remain packed, and what is computed with packed weights has no gradient: training would go on without it. Call it
+    before the model's first evaluation.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            vars(module)["support_avx512bf16_for_cpu"] = False
 
 
 def lora_layers(model: PeftModel) -> list[tuple[str, Any]]:

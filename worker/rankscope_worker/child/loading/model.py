@@ -150,6 +150,9 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
         raise UnusableModel(
             f"The weight files of {folder.name} lack {_listed(lacking)}, so that it is not a {head.title}. Use a model that is one."
         )
+    from dynamic_rank.wrapping import keep_unpacked  # with PEFT, which a process that only encodes texts doesn't need
+
+    keep_unpacked(model)
     _check_finite(model, folder)
     return LoadedModel(model, missing, has_new_head=len(missing) < len(random))
 
