@@ -1,6 +1,9 @@
 """Exact match and F1 are those of SQuAD's evaluation scripts."""
 
 import random
+import re
+import string
+from collections import Counter
 
 import pytest
 from torchmetrics.functional.text import squad
@@ -75,3 +78,35 @@ def test_questions_without_an_answer_are_right_if_nothing_is_answered(
 
 def test_an_answer_without_words_has_no_f1_in_squad_1() -> None:
     assert squad_scores(["the"], [["the"]], with_unanswerable=False) == {"exact_match": 1, "f1": 0}
+
+
+def words(text: str) -> list[str]:
+    """The rule of SQuAD's scripts: small letters, without punctuation and articles."""
+    plain = "".join(letter for letter in text.lower() if letter not in string.punctuation)
+    return re.sub(r"\b(a|an|the)\b", " ", plain).split()
+
+
+def naive(guess: str, answers: list[str]) -> tuple[float, float]:
+    """Exact match and F1 of one question by the rules of the script of SQuAD 2.0."""
+    gold = [answer for answer in answers if words(answer)] or [""]
+    f1s = []
+    for answer in gold:
+        some, others = words(guess), words(answer)
+        common = sum((Counter(some) & Counter(others)).values())
+        none = not some or not others
+        f1s.append(float(some == others) if none else 2 * common / (len(some) + len(others)))
+    return float(any(words(guess) == words(answer) for answer in gold)), max(f1s)
+
+
+def test_scores_equal_the_rules_of_the_script_of_squad_2_on_random_answers() -> None:
+    chance = random.Random(1)
+    guesses, answers = [], []
+    for number in range(500):
+        right = [texts(chance) for _ in range(chance.randint(0, 3) * (number % 3 > 0))]
+        guesses.append(chance.choice([texts(chance), "", *right]))
+        answers.append(right)
+    found = squad_scores(guesses, answers, with_unanswerable=True)
+    expected = [naive(guess, right) for guess, right in zip(guesses, answers, strict=True)]
+    assert 0 < found["exact_match"] < found["f1"] < 1
+    assert found["exact_match"] == pytest.approx(sum(exact for exact, _ in expected) / 500)
+    assert found["f1"] == pytest.approx(sum(f1 for _, f1 in expected) / 500)
