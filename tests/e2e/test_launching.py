@@ -187,6 +187,12 @@ def _launch(page: Page, name: str, job: Job) -> str:
         _choose_modules(page)
         expect(launch).to_be_enabled()
     expect(page.get_by_test_id("data-use")).to_contain_text(next(iter(job.columns.values())))
+    if name == "talks":
+        page.get_by_test_id("show-tokens").click()
+        tokens = page.get_by_test_id("tokens")
+        expect(tokens.locator("[data-state=learned]").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(tokens.get_by_title("Conversation")).to_contain_text("assistant")
+        picture(page, "what-the-model-sees")
     launch.click()
     page.wait_for_url("**/runs/*")
     return page.url.rpartition("/")[2]
