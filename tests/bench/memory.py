@@ -55,11 +55,7 @@ class Case:
         return f"{self.model.removeprefix('local:')}, {self.method['name']}, {self.batch} x {self.length}{more}"
 
     def config(self, device: DeviceKind) -> RunConfig:
-        task = (
-            {"name": self.task, "text_column": "text", "template": "plain"}
-            if self.task == WRITE
-            else {"name": self.task}
-        )
+        task = {"name": self.task, "text_column": "text", "form": "text"} if self.task == WRITE else {"name": self.task}
         return RunConfig.model_validate(
             {
                 "model": {"id": self.model},

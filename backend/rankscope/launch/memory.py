@@ -10,8 +10,9 @@ EVALUATION_ROWS = 32
 """Rows in a batch of an evaluation if a batch of the training has fewer. One for a language model's logits."""
 _PROCESS_BYTES: dict[DeviceKind, int] = {"cpu": 600_000_000, "gpu": 600_000_000}
 """Resident memory of a training process with its libraries, before any model; on a GPU, CUDA's context and kernels."""
-_HEAP = 1.75
-"""What the C library's heap holds for each byte of activations on a CPU: freed blocks do not fit the next tensors."""
+_HEAP = {"adapter": 1.75, "model": 1.25}
+"""What the C library's heap holds for each byte of activations on a CPU: freed blocks do not fit the next tensors. By what a
+method trains, measured with glibc."""
 _CHARACTERS_A_TOKEN = 3
 """At least so many in the longest text, for the tokenizers of the usual models; a lower number would be too careful."""
 _SPECIAL_TOKENS = 3
@@ -77,7 +78,7 @@ def estimate_memory(
         target_tokens=step.target_tokens,
         device=device,
     )
-    heap = _HEAP if device == "cpu" else 1.0
+    heap = _HEAP[method.artifact] if device == "cpu" else 1.0
     activations = max(
         kept * heap + output_bytes(vocabulary, step),
         evaluation_bytes(model.modules, sizes, evaluation, vocabulary),
