@@ -2053,6 +2053,13 @@ export interface components {
              */
             left_out: components["schemas"]["LeftOutShape"][];
             /**
+             * Likely Options
+             * @description That task's options, other than columns, that fit the data set.
+             */
+            likely_options: {
+                [key: string]: string;
+            };
+            /**
              * Likely Task
              * @description The task that its columns are most likely for.
              */

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.problems import bad_input
-from rankscope.contract.tasks import DEFAULT_TASK, TASKS, Task, TextClassification, in_todays_form
+from rankscope.contract.tasks import DEFAULT_TASK, TASKS, Task, TextClassification, in_todays_form, likely_task
 
 PLAIN: dict[str, Any] = {
     "model": {"id": "m"},
@@ -106,3 +106,8 @@ def test_every_task_describes_its_metrics_once(kind: type[Task]) -> None:
     assert {metric.name for metric in kind.metrics} < set(names)
     assert kind.describe(kind.usual_headline().name) == kind.usual_headline()
     assert all(name.startswith("eval_") for name in kind.best_by())
+
+
+def test_a_likely_task_comes_with_the_options_that_fit_the_columns() -> None:
+    assert likely_task(["messages"], []) == {"name": "causal_language_model", "form": "messages"}
+    assert likely_task(["prompt", "answer"], []) == {"name": "causal_language_model"}

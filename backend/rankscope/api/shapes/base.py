@@ -90,6 +90,8 @@ class DatasetShape(Shape):
     """The column in which the data set names its own split, with values such as train and validation."""
     likely_task: str
     """The task that its columns are most likely for."""
+    likely_options: dict[str, str]
+    """That task's options, other than columns, that fit the data set."""
     rows: int | None
     """All rows of the file, including skipped ones; null while a large file is read for the first time."""
     size_bytes: int

@@ -83,6 +83,7 @@ class RowPage(Shape):
 
 
 def dataset_shape(entry: DatasetEntry) -> DatasetShape:
+    likely = likely_task(entry.columns, [label for label, _ in entry.classes])
     return DatasetShape(
         id=entry.id,
         short_id=entry.short_id,
@@ -93,7 +94,8 @@ def dataset_shape(entry: DatasetEntry) -> DatasetShape:
         target_column=entry.target_column,
         group_column=entry.group_column,
         split_column=entry.split_column,
-        likely_task=likely_task(entry.columns, [label for label, _ in entry.classes]),
+        likely_task=likely["name"],
+        likely_options={name: value for name, value in likely.items() if name != "name"},
         rows=entry.rows,
         size_bytes=entry.size_bytes,
         labels=dict(entry.classes),

@@ -40,10 +40,11 @@ class _ByName:
 TaskConfig = Annotated[Task, _ByName()]
 
 
-def likely_task(columns: Sequence[str], labels: Sequence[str]) -> str:
-    """Returns the name of the task that a data set is most likely for, by its columns and labels."""
+def likely_task(columns: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
+    """Returns the task that a data set is most likely for, by its columns and labels: its `name` and options but for columns."""
     likely = (name for name, kind in TASKS.items() if kind.is_likely(columns, labels))
-    return next(likely, DEFAULT_TASK.name)
+    name = next(likely, DEFAULT_TASK.name)
+    return {"name": name, **TASKS[name].likely_options(columns)}
 
 
 def in_todays_form(config: Mapping[str, object]) -> dict[str, object]:

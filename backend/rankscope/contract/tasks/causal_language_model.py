@@ -156,6 +156,11 @@ class CausalLanguageModel(Task):
         is_answered = "prompt" in names and not names.isdisjoint(_ANSWERS)
         return is_answered or not names.isdisjoint(_CONVERSATIONS) or {"instruction", "output"} <= names
 
+    @classmethod
+    def likely_options(cls, columns: Sequence[str]) -> dict[str, str]:
+        names = {column.strip().casefold() for column in columns}
+        return {} if names.isdisjoint(_CONVERSATIONS) else {"form": "messages"}
+
     def with_columns(self, texts: Sequence[str], target: str | None) -> Self:
         return self.model_copy(update={"text_column": texts[0], "answer_column": target})
 

@@ -135,6 +135,11 @@ class Task(Part, ABC):
         """Whether a data set with these columns is most likely for this task. `labels`: values of its default target column."""
         return False
 
+    @classmethod
+    def likely_options(cls, columns: Sequence[str]) -> dict[str, str]:  # noqa: ARG003
+        """Returns the options, other than columns, that fit a data set for which this task is likely."""
+        return {}
+
     @abstractmethod
     def with_columns(self, texts: Sequence[str], target: str | None) -> Self:
         """Returns the task with these columns, given by their exact names."""

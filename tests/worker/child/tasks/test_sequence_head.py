@@ -185,4 +185,4 @@ def test_a_column_that_cannot_be_the_target_is_refused_with_its_line(
     ],
 )
 def test_the_task_is_guessed_from_the_columns(columns: list[str], labels: list[str], name: str) -> None:
-    assert likely_task(columns, labels) == name
+    assert likely_task(columns, labels) == {"name": name}

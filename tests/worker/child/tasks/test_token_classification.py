@@ -102,4 +102,4 @@ def test_numbered_tags_get_their_names(data_dir: Path) -> None:
 
 
 def test_tokens_and_tags_propose_the_task() -> None:
-    assert likely_task(["id", "tokens", "ner_tags"], []) == "token_classification"
+    assert likely_task(["id", "tokens", "ner_tags"], []) == {"name": "token_classification"}

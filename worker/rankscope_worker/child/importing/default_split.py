@@ -13,8 +13,8 @@ def count_default_split(catalog: Catalog, dataset_id: str) -> None:
     """Counts the split that a form asks for first. The data set can already be used."""
     try:
         entry = catalog.dataset(dataset_id)
-        name = likely_task(entry.columns, [label for label, _ in entry.classes])
-        task = TASKS[name].model_validate({"name": name})
+        likely = likely_task(entry.columns, [label for label, _ in entry.classes])
+        task = TASKS[likely["name"]].model_validate(likely)
         catalog.count_split(entry, DataConfig(id=dataset_id, split="parts" if entry.split_column else "share"), task)
     except Exception:
         # Some columns may have to be chosen first. Whatever it is, the plan says it.

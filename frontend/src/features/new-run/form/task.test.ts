@@ -60,8 +60,8 @@ const draft = {
   ...defaultDraft(sections),
   task: { name: "text_classification", text_columns: ["a"], headline_metric: null },
 };
-const dataset = (id: string, columns: string[], likely_task: string) =>
-  ({ id, columns, likely_task, problem: null }) as unknown as DatasetInfo;
+const dataset = (id: string, columns: string[], likely_task: string, likely_options = {}) =>
+  ({ id, columns, likely_task, likely_options, problem: null }) as unknown as DatasetInfo;
 
 test("another task keeps the options that both have, and chooses its own main metric", () => {
   const tagging = withTask(draft, section, "tagging");
@@ -100,6 +100,9 @@ test("another data set proposes its task and forgets columns that it lacks", () 
     headline_metric: null,
   });
   expect(withLikelyTask(on("y"), on("x"), sections, sets).task).toEqual(draft.task);
+  // With the options that fit it.
+  const talks = [...sets, dataset("z", ["tags"], "tagging", { headline_metric: "eval_b" })];
+  expect(withLikelyTask(on("x"), on("z"), sections, talks).task).toMatchObject({ headline_metric: "eval_b" });
   // An edit elsewhere leaves a task that was chosen by hand.
   expect(withLikelyTask(on("y"), on("y"), sections, sets)).toEqual(on("y"));
 });

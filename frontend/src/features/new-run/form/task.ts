@@ -44,6 +44,9 @@ export function withLikelyTask(
   const isOther = section?.choice?.variants.some((one) => one.value === dataset.likely_task);
   let fitting =
     section && isOther && name !== dataset.likely_task ? withTask(next, section, dataset.likely_task) : next;
+  if (isOther)
+    for (const [option, value] of Object.entries(dataset.likely_options))
+      fitting = withValue(fitting, `task.${option}`, value);
   const fields = [...sections.flatMap((one) => one.fields), ...fieldsOf(section, taskOf(section, fitting))];
   for (const field of fields) {
     // A column of the earlier data set that this one lacks.
