@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Two test processes run on two cores, so torch must use one core in each.
+# Several test processes share the cores, so torch must use one core in each.
 PYTEST := env OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations 10 --durations-min 5
 STAMPS := .make
 PAGE := backend/rankscope/static/index.html
@@ -108,10 +108,11 @@ recordings: $(STAMPS)/dev
 test: $(STAMPS)/dev $(PAGE)
 	@$(MAKE) $(PARALLEL) test-browser test-python test-page
 
+# One more process than two cores: the first files start whole installations, and wait for them half of the time.
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 test-python: $(STAMPS)/dev
-	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 $(SPREAD)
+	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 3 $(SPREAD)
 
 # Every case of every test, including those marked `wide`, which `test` leaves out.
 test-all: export WIDE := yes

@@ -86,7 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope_worker.__main__": {"rankscope_worker.host"},
     "rankscope_worker": _READ_BY_WORKERS,
     "rankscope_worker.host": {*_READ_BY_WORKERS, *_OF_HOST_AND_CHILD},
-    "rankscope_worker.child.loading": {"rankscope.contract", *_CATALOG},
+    "rankscope_worker.child.loading": {"rankscope.contract", *_CATALOG, "dynamic_rank"},
     "rankscope_worker.child.answers": {"rankscope.contract", "rankscope_worker.child.loading"},
     "rankscope_worker.child.tasks": {
         "rankscope.contract",

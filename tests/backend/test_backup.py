@@ -204,7 +204,9 @@ def as_earlier_versions_did(settings: Settings) -> None:
             before = cast(dict[str, JsonValue], run.config["method"])
             method = {name: value for name, value in before.items() if name != "pruning_phase"}
             method |= {"init": "small_random", "pruning_phase": "absolute"}
-            run.config = {**run.config, "method": method}
+            tasked = cast(dict[str, JsonValue], run.config["task"])
+            task = {name: value for name, value in tasked.items() if name != "headline_metric"}
+            run.config = {**run.config, "method": method, "task": task}
     engine.dispose()
 
 

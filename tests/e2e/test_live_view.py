@@ -40,7 +40,7 @@ LONG = CONFIG | {
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     # Half of the lease without a sign of life is late.
-    with tiny_stack(tmp_path / "data", layers=3, lease_s=24, pace_s=0.08) as stack:
+    with tiny_stack(tmp_path / "data", layers=3, lease_s=24, pace_s=0.03) as stack:
         yield stack
 
 

@@ -96,8 +96,11 @@ def test_an_error_of_the_job_is_stored_as_the_child_reports_it(host: Host, submi
     assert next_step
 
 
-def test_a_download_runs_in_its_own_lane(host: Host, submit: Callable[..., str], tmp_path: Path) -> None:
+def test_a_download_runs_in_its_own_lane(
+    host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A prediction that waits is not its business, and the other lane does not wait for it."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)  # set where tests make models
     waiting = submit()
     folder = make_folder(tmp_path / "original")
     with serving(StandIn({path.name: path.read_bytes() for path in folder.iterdir()})) as hub:
