@@ -108,11 +108,10 @@ recordings: $(STAMPS)/dev
 test: $(STAMPS)/dev $(PAGE)
 	@$(MAKE) $(PARALLEL) test-browser test-python test-page
 
-# One more process than two cores: the first files start whole installations, and wait for them half of the time.
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 test-python: $(STAMPS)/dev
-	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 3 $(SPREAD)
+	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 $(SPREAD)
 
 # Every case of every test, including those marked `wide`, which `test` leaves out.
 test-all: export WIDE := yes

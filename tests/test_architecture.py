@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope.store": {"rankscope.contract", "rankscope.store.database", "rankscope.store.history"},
     "rankscope.launch": {*_FOUNDATION, *_STORE, *_CATALOG},
     "rankscope.health": {"rankscope.contract", "dynamic_rank.schedule", *_STORE, "rankscope.launch"},
-    "rankscope.exports": {*_FOUNDATION, *_STORE, *_CATALOG},
+    "rankscope.exports": {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.yaml_text"},
     "rankscope.api.shapes": {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.launch", "rankscope.health"},
     "rankscope.api.guard": {"rankscope.contract", "rankscope.settings", "rankscope.api.shapes"},
     "rankscope.api.streaming": {"rankscope.contract", *_STORE, "rankscope.api.shapes"},

@@ -1,4 +1,4 @@
-"""Parses a configuration in YAML or JSON, with limits, and with line and column in every error."""
+"""Reads and writes a configuration in YAML; reads JSON too. With limits, and with line and column in every error."""
 
 import json
 import math
@@ -71,6 +71,12 @@ def parse(text: str, name: str) -> object:
         raise UnreadableText(
             f"{name}, line {line}, column {column}: the character U+{code:04X} is not allowed."
         ) from error
+
+
+def dump(value: object) -> str:
+    """Returns the value as YAML, which `parse` reads back unchanged; fields keep their order."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _decoded(data: bytes, name: str) -> str:
@@ -189,4 +195,9 @@ class _Loader(yaml.SafeLoader):
         return mapping
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _SHORT_FLOAT, list("-+0123456789"))
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that `_Loader` would read as something else."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver("tag:yaml.org,2002:float", _SHORT_FLOAT, list("-+0123456789"))

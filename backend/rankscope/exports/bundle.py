@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-import yaml
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from rankscope import yaml_text
 from rankscope.exports.archive import Member, members_of, parts_of
 from rankscope.exports.exported_run import ExportedRun
 from rankscope.exports.report import report
@@ -34,7 +34,7 @@ def bundle(engine: Engine, run: ExportedRun, logs: dict[int, Path], result: Path
             yield make(session)
 
     yield text("run.json", [run.model_dump_json(indent=1)])
-    yield text("config.yaml", [yaml.safe_dump(run.config.model_dump(mode="json"), sort_keys=False)])
+    yield text("config.yaml", [yaml_text.dump(run.config.model_dump(mode="json"))])
     yield text("report.html", read(lambda session: report(session, run)))
     yield text("metrics.csv", _metrics(engine, run.id))
     yield text("ledger.csv", _ledger(engine, run))

@@ -4,10 +4,9 @@ from html import escape
 from typing import cast
 
 import numpy as np
-import yaml
 from sqlmodel import Session
 
-from rankscope import __version__
+from rankscope import __version__, yaml_text
 from rankscope.contract.events import Module
 from rankscope.contract.metrics import EVAL_LOSS, TRAIN_LOSS
 from rankscope.contract.stored import StoredRanks, StoredWarning
@@ -150,8 +149,8 @@ def _warnings(found: list[StoredWarning]) -> str:
 
 
 def _configuration(run: ExportedRun) -> str:
-    config = yaml.safe_dump(run.config.model_dump(mode="json"), sort_keys=False)
-    environment = yaml.safe_dump(run.environment, sort_keys=False) if run.environment else "unknown"
+    config = yaml_text.dump(run.config.model_dump(mode="json"))
+    environment = yaml_text.dump(run.environment) if run.environment else "unknown"
     return f"<h2>Configuration</h2><pre>{escape(config)}</pre><h2>Environment</h2><pre>{escape(environment)}</pre>"
 
 

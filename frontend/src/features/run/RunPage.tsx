@@ -95,9 +95,9 @@ function RunView({ id }: { id: string }) {
           value={tab}
           onChange={(next) =>
             setParams(
-              (before) => {
-                // The address keeps the shown step and module.
-                const after = new URLSearchParams(before);
+              () => {
+                // Keeps the shown step and module, also if they are in the address but not rendered yet.
+                const after = new URLSearchParams(window.location.search);
                 if (next && next !== "ranks") after.set("tab", next);
                 else after.delete("tab");
                 return after;

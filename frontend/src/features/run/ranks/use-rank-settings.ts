@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { useSearchParams } from "react-router";
+import { useLocation, useSearchParams } from "react-router";
 import type { ModuleOrder } from "@/charts/heatmap/module-grid";
 import { type Colouring, colourings } from "@/charts/heatmap/rank-values";
 
@@ -41,11 +41,15 @@ export function writeSettings(params: URLSearchParams, settings: RankSettings): 
 export function useRankSettings(): [RankSettings, (change: Partial<RankSettings>) => void] {
   const [params, setParams] = useSearchParams();
   const [settings, setSettings] = useState(() => readSettings(params));
-  const address = useRef({ params, setParams });
-  address.current = { params, setParams };
+  const { pathname } = useLocation();
+  const rendered = useRef({ pathname, setParams });
+  rendered.current = { pathname, setParams };
   useEffect(() => {
     const timer = setTimeout(() => {
-      const { params: now, setParams: go } = address.current;
+      const { pathname: here, setParams: go } = rendered.current;
+      // The address is ahead of what is rendered while another tab or page loads: writing the rendered one would go back.
+      if (window.location.pathname !== here) return;
+      const now = new URLSearchParams(window.location.search);
       const next = writeSettings(now, settings);
       if (next.toString() !== now.toString()) go(next, { replace: true, preventScrollReset: true });
     }, restMs);
