@@ -14,7 +14,7 @@ _HEAP = {"adapter": 1.75, "model": 1.25}
 """What the C library's heap holds for each byte of activations on a CPU: freed blocks do not fit the next tensors. By what a
 method trains, measured with glibc."""
 _CHARACTERS_A_TOKEN = 3
-"""At least so many in the longest text, for the tokenizers of the usual models; a lower number would be too careful."""
+"""Fewest characters per token in the longest text, with usual tokenizers: more tokens than that would be overestimated."""
 _SPECIAL_TOKENS = 3
 
 

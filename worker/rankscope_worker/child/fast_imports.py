@@ -18,7 +18,7 @@ def fast_imports(*, with_quantisation: bool = True) -> Iterator[None]:
 
     transformers and PEFT also import optional libraries wherever these are installed; those that the run doesn't need are
     hidden from this process. bitsandbytes takes a fifth of all imports, and only quantised weights need it
-    (`with_quantisation`). datasets, which brings pandas, takes a tenth, and RankScope reads data in its own way.
+    (`with_quantisation`). datasets, which brings pandas, takes 8 %, and RankScope reads data in its own way.
     """
     for name in (_NEVER_NEEDED, *([] if with_quantisation else [_QUANTISATION])):
         if name not in sys.modules:

@@ -39,7 +39,7 @@ export function namesOf(chosen: ReadonlySet<string>, modules: readonly ModelModu
   return names;
 }
 
-/** The ends of a name that have no number, the shortest first, and the whole name: ends of a block's layer read badly. */
+/** Suffixes of a name without a layer number, the shortest first, then the whole name. */
 function endsOf(name: string): string[] {
   const parts = name.split(".");
   const ends: string[] = [];
