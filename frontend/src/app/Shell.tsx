@@ -1,6 +1,5 @@
 import {
   ActionIcon,
-  AppShell,
   Group,
   Menu,
   Text,
@@ -29,11 +28,11 @@ import { HealthPill } from "./HealthPill";
 
 export function Shell({ children }: { children: ReactNode }) {
   return (
-    <AppShell header={{ height: 54 }} padding={0}>
+    <>
       <a href="#content" className="skip-link">
         Skip to content
       </a>
-      <AppShell.Header>
+      <header className="app-header">
         <Group h="100%" px={{ base: "sm", sm: "lg" }} gap="md" wrap="nowrap" justify="space-between">
           <Group gap="xs" wrap="nowrap">
             <Link to="/" className="plain-link" aria-label="RankScope, all runs">
@@ -70,11 +69,11 @@ export function Shell({ children }: { children: ReactNode }) {
             <AccountMenu />
           </Group>
         </Group>
-      </AppShell.Header>
-      <AppShell.Main id="content" tabIndex={-1} style={{ outline: "none" }}>
+      </header>
+      <main id="content" tabIndex={-1} style={{ outline: "none" }}>
         {children}
-      </AppShell.Main>
-    </AppShell>
+      </main>
+    </>
   );
 }
 
