@@ -110,7 +110,8 @@ test: $(STAMPS)/dev $(PAGE)
 
 SPREAD := --dist loadfile --no-loadscope-reorder
 
-test-python: $(STAMPS)/dev
+# Measures the built page too.
+test-python: $(STAMPS)/dev $(PAGE)
 	nice $(PYTEST) $(if $(WIDE),-m "") --ignore tests/e2e --numprocesses 2 $(SPREAD)
 
 # Every case of every test, including those marked `wide`, which `test` leaves out.

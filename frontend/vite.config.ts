@@ -21,8 +21,22 @@ export default defineConfig({
     chunkSizeWarningLimit: 1600,
     // Inlined fonts and pictures would need data: in the content security policy.
     assetsInlineLimit: 0,
+    // tests/test_page_size.py reads it.
+    manifest: true,
     // One small file with the first load: a stylesheet that fails later would not be asked for again.
     cssCodeSplit: false,
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          // What five pages or tabs share is one chunk: twenty small ones are 10 kB more, for the heads of their requests
+          // and because each is compressed alone. Lists to choose from are not shown on every page.
+          groups: [
+            { name: "shared", minShareCount: 5, test: (module) => !/Combobox|Select/.test(module) },
+            { name: "icons", minShareCount: 2, test: /@tabler/ },
+          ],
+        },
+      },
+    },
   },
   test: {
     // Nothing is timed: other tests use the cores at the same time.
