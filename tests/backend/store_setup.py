@@ -6,9 +6,20 @@ from sqlalchemy import Engine
 
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import MetricsEvent, Module, ModulesEvent, RunEvent
+from rankscope.contract.experiments.design import (
+    Design,
+    ExperimentStatus,
+    ExperimentTask,
+    Role,
+    TrialPurpose,
+    TrialStatus,
+    Variant,
+)
+from rankscope.contract.experiments.tables import Trial
 from rankscope.contract.tables import Run
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import reading, writing
+from rankscope.store.experiments import experiments, trials
 from rankscope.store.history import events
 from rankscope.store.history.points import marked
 from rankscope.store.history.series import read_curves
@@ -79,3 +90,39 @@ def points_of(engine: Engine, run_id: str, name: str) -> list[tuple[int, float |
     with reading(engine) as session:
         of = read_curves(session, run_id, [name])[name].points
     return list(zip(of.steps.tolist(), marked(of.values), strict=True))
+
+
+def experiment_with_trial(engine: Engine, *, run_id: str | None = None) -> str:
+    """An experiment with one finished trial; its id."""
+    design = Design(
+        tasks=[ExperimentTask(name="reviews")],
+        variants=[Variant(name="plain", role=Role.baseline)],
+        budgets=[2.0],
+        seeds=[0],
+    )
+    with writing(engine) as session:
+        made = experiments.create(
+            session, design, name="First", source="launched", status=ExperimentStatus.testing, now=1.0
+        )
+        trial = Trial(
+            experiment_id=made.id,
+            number=1,
+            purpose=TrialPurpose.test,
+            status=TrialStatus.planned,
+            task="reviews",
+            variant="plain",
+            budget=2.0,
+            seed=0,
+            options={"learning_rate": 0.001},
+        )
+        trials.add(session, made.id, [trial], now=2.0)
+        if run_id is not None:
+            trials.attach_run(session, trial, run_id, now=3.0)
+        result = trials.TrialResult(
+            value=2 / 3,
+            metrics={"eval_accuracy": 2 / 3, "eval_loss": "NaN"},
+            ranks={"a": 4, "b": 0},
+            kept_parameters=64,
+        )
+        trials.finish(session, trial, result, now=4.0, scores=[1, 0, 1])
+        return made.id

@@ -29,7 +29,17 @@ from rankscope.store import runs
 from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.database.schema import _config, migrate
 from rankscope.store.history.chunks import EVENTS_A_CHUNK
-from tests.backend.store_setup import append, losses, metric, modules, queued_run, read_run, sequence, training_run
+from tests.backend.store_setup import (
+    append,
+    experiment_with_trial,
+    losses,
+    metric,
+    modules,
+    queued_run,
+    read_run,
+    sequence,
+    training_run,
+)
 
 CHUNKED = 2 * EVENTS_A_CHUNK
 """More events than wait to be packed."""
@@ -51,7 +61,7 @@ def make(tmp_path: Path, request: pytest.FixtureRequest) -> Make:
     return make
 
 
-def fill(settings: Settings, *, with_chunks: bool = False) -> tuple[str, str]:
+def fill(settings: Settings, *, with_chunks: bool = False, with_experiment: bool = True) -> tuple[str, str]:
     """A run that trains, with files, and one that waits; their ids."""
     engine = create_engine(settings.resolved_database_url)
     migrate(engine)
@@ -61,6 +71,8 @@ def fill(settings: Settings, *, with_chunks: bool = False) -> tuple[str, str]:
     if with_chunks:
         append(engine, claimed, [metric("grad_norm", step, step / 7) for step in range(CHUNKED)])
     waiting = queued_run(engine, now=1234567890.123456, notes="ä\n€ \U0001f600", tags=["x"])
+    if with_experiment:
+        experiment_with_trial(engine, run_id=claimed.run_id)
     engine.dispose()
     for step in (2, 4):  # step 4: published, and not recorded yet
         folder = settings.checkpoint_dir(claimed.run_id, 1, step)
@@ -212,7 +224,7 @@ def as_earlier_versions_did(settings: Settings) -> None:
 
 def test_a_backup_of_another_version_is_brought_up_to_date_or_refused(make: Make, tmp_path: Path) -> None:
     old, file = make("sqlite"), tmp_path / "b.tar.gz"
-    fill(old)
+    fill(old, with_experiment=False)
     as_earlier_versions_did(old)
     write_backup(old, file)
     with tarfile.open(file) as archive:

@@ -9,8 +9,9 @@ from sqlmodel import SQLModel
 BACKUP_FORMAT = 1
 NOTE, DATABASE, RUNS = "backup.json", "database.db", "runs"
 BATCH = 1000
-# Jobs are left out: they exist for minutes only.
-TABLES = [SQLModel.metadata.tables[name] for name in ("run", "worker", "attempt", "checkpoint", "event", "chunk")]
+# Jobs are left out: they exist for minutes only. So are answers of experiments: they are computed again.
+_NAMES = ("run", "worker", "attempt", "checkpoint", "event", "chunk", "experiment", "trial", "trial_rows")
+TABLES = [SQLModel.metadata.tables[name] for name in _NAMES]
 
 
 @dataclass(frozen=True)

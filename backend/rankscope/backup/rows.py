@@ -34,7 +34,7 @@ _CHOICES: dict[tuple[str, str], tuple[str | None, ...]] = {
     ("run", "artifact"): (None, "adapter", "model"),  # becomes part of a path
     ("run", "stop_requested"): (None, "save", "now"),
 }
-_RUN_IDS = {("run", "id"), ("run", "parent_id")} | {(table.name, "run_id") for table in TABLES}
+_RUN_IDS = {("run", "id"), ("run", "parent_id"), ("experiment", "id")} | {(table.name, "run_id") for table in TABLES}
 _LISTS = {("run", "tags"), ("run", "steer_requests"), ("worker", "gpus")}
 """JSON columns that contain a list; all others contain an object."""
 _JSON_TEXTS = {("event", "payload")}

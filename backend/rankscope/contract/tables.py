@@ -7,6 +7,7 @@ from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, Strin
 from sqlalchemy.types import UserDefinedType
 from sqlmodel import Field, SQLModel
 
+from rankscope.contract.experiments import tables as _of_experiments  # noqa: F401  part of the schema
 from rankscope.contract.jobs import JobStatus
 from rankscope.contract.status import RunStatus
 from rankscope.contract.stored import (
