@@ -4,7 +4,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from rankscope.contract.results import RESULTS_FILE, ResultsHeader, StoredRow
+from rankscope.contract.evaluation.results import RESULTS_FILE, ResultsHeader, StoredRow
 from rankscope.contract.tables import Run
 from rankscope.data_folder import is_plain_file
 from rankscope.settings import Settings

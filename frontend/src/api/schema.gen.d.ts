@@ -1096,6 +1096,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/row-values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Row Values
+         * @description Numbers of each evaluation row, such as whether it is right, to compare two runs row by row.
+         */
+        get: operations["get_row_values"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/series": {
         parameters: {
             query?: never;
@@ -4273,6 +4293,36 @@ export interface components {
              * @description From 1.
              */
             number: number;
+        };
+        /**
+         * RowValuesPage
+         * @description Numbers of each evaluation row, in the order of the data set.
+         */
+        RowValuesPage: {
+            /**
+             * Next Offset
+             * @description Offset of the next page; null after the last one.
+             */
+            next_offset: number | null;
+            /** Offset */
+            offset: number;
+            /**
+             * Rows
+             * @description All evaluation rows.
+             */
+            rows: number;
+            /**
+             * Step
+             * @description The optimizer step of the evaluation.
+             */
+            step: number;
+            /**
+             * Values
+             * @description By metric without `eval_`, the task's main one first; NaN for a row that was not measured.
+             */
+            values: {
+                [key: string]: (number | ("NaN" | "Infinity" | "-Infinity"))[];
+            };
         };
         /**
          * RunCheck
@@ -7929,6 +7979,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_row_values: {
+        parameters: {
+            query?: {
+                /** @description The last evaluation, or the best one of the final ranks. */
+                at?: "final" | "best";
+                offset?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowValuesPage"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -17,9 +17,9 @@ from dynamic_rank import create_method
 from rankscope.catalog import Catalog
 from rankscope.catalog.data.splits import Split, split
 from rankscope.contract.config import RunConfig
+from rankscope.contract.evaluation.results import RESULTS_FILE
 from rankscope.contract.events import RanksEvent, RunEvent
 from rankscope.contract.metrics import is_machine_metric
-from rankscope.contract.results import RESULTS_FILE
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings

@@ -10,7 +10,7 @@ from pathlib import Path
 from transformers import EvalPrediction, PreTrainedTokenizerBase
 
 from rankscope.catalog.data.entry import Row
-from rankscope.contract.results import (
+from rankscope.contract.evaluation.results import (
     MAX_CHARACTERS,
     MAX_CONFUSION_LABELS,
     MAX_ROWS,
@@ -19,6 +19,7 @@ from rankscope.contract.results import (
     RowResult,
     StoredRow,
 )
+from rankscope.contract.evaluation.row_values import RowValuesAt, encode_row_values, row_values_file
 from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.part_metrics import part_metrics
 from rankscope_worker.child.tasks import Evaluation, TrainedTask
@@ -40,6 +41,12 @@ class Evaluated:
         """Trainer's `compute_metrics`."""
         self.last = Evaluation(prediction.predictions, prediction.label_ids, self.encoded, self.rows, self.tokenizer)
         return {**self.task.metrics(self.last), **part_metrics(self.task, self.last, self.parts)}
+
+    def save_row_values(self, folder: Path, at: RowValuesAt, step: int) -> None:
+        """Writes the numbers of each row in the newest evaluation, completely or not at all; nothing without any."""
+        values = None if self.last is None else self.task.row_values(self.last)
+        if values:
+            _write(folder / row_values_file(at), encode_row_values(step, values))
 
     def save_results(self, folder: Path, step: int) -> None:
         """Writes the results of the newest evaluation to the attempt's folder, completely or not at all.
@@ -63,13 +70,16 @@ class Evaluated:
             labels=list(self.labels) if confusion else [],
             confusion=confusion,
         )
-        working = folder / f".{RESULTS_FILE}"
-        with working.open("w", encoding="utf-8") as file:
-            for line in (header, *rows):
-                file.write(line.model_dump_json() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(working, folder / RESULTS_FILE)
+        _write(folder / RESULTS_FILE, "".join(f"{line.model_dump_json()}\n" for line in (header, *rows)).encode())
+
+
+def _write(target: Path, content: bytes) -> None:
+    working = target.with_name(f".{target.name}")
+    with working.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(working, target)
 
 
 def _badness(row: StoredRow) -> tuple[float, bool]:

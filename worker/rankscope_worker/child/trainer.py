@@ -13,6 +13,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from dynamic_rank import MethodTrainerMixin
 from rankscope.contract.config import TrainingConfig
+from rankscope.contract.evaluation.row_values import RowValuesAt
 from rankscope.contract.events import CheckpointEvent, RunEvent, WarningEvent
 from rankscope.contract.manifest import Notes
 from rankscope.contract.status import Phase
@@ -44,6 +45,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         policy: TrainingConfig,
         measure_generated: MeasureGenerated = lambda _model, _should_stop: {},
         evaluates_first: Path | None = None,
+        keep_row_values: Callable[[RowValuesAt, int], object] = lambda _at, _step: None,
         is_fork: bool = False,
         training_collator: Callable[[list[Any]], Mapping[str, Any]] | None = None,
         **kwargs: Any,
@@ -54,6 +56,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         self.folder = folder
         self.policy = policy
         self.is_fork = is_fork
+        self._keep_row_values = keep_row_values
         self._measure_generated = measure_generated
         self._training_collator = training_collator
         self._is_evaluation_due = False
@@ -85,7 +88,9 @@ class RunTrainer(MethodTrainerMixin, Trainer):
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         try:
             with self.reporter.phase(Phase.evaluating):
-                return super().evaluate(*args, **kwargs)
+                found: dict[str, float] = super().evaluate(*args, **kwargs)
+                self._keep_those_of_rows()
+                return found
         except Interrupted:
             self._is_evaluation_due = self.reporter.is_stopping = True
             self.control.should_save = self.control.should_training_stop = True
@@ -100,6 +105,15 @@ class RunTrainer(MethodTrainerMixin, Trainer):
         prefix = kwargs.get("metric_key_prefix", "eval")
         metrics = {**(output.metrics or {}), **{f"{prefix}_{name}": value for name, value in found.items()}}
         return output._replace(metrics=metrics)
+
+    def _keep_those_of_rows(self) -> None:
+        """Keeps the numbers of each row, of the last evaluation and of the best one."""
+        step, best = self.state.global_step, self.reporter.best
+        kept: list[RowValuesAt] = ["final"] if step >= self.state.max_steps else []
+        if best is not None and best.step == step:
+            kept.append("best")
+        for at in kept:
+            self._keep_row_values(at, step)
 
     def save_now(self) -> None:
         """Writes a checkpoint of the current step."""

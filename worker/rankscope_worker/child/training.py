@@ -162,6 +162,7 @@ def run_training(
         measure_generated=lambda model, stop: task.measure_generated(model, tokenizer, stop),
         evaluates_first=resume_from.path if resume_from and notes.get("is_evaluation_due") else None,
         callbacks=[steerer, *method.callbacks(reporter.on_snapshot, frames_every, reporter.on_warning), reporter],
+        keep_row_values=lambda at, step: evaluated.save_row_values(folder, at, step),
         is_fork=is_fork,
     )
     trainer.remove_callback(PrinterCallback)
@@ -186,6 +187,7 @@ def run_training(
         method.load_state(str(resume_from.path) if resume_from else "")
         reporter.enter(Phase.evaluating)
         trainer.predict(rows.evaluation)
+        evaluated.save_row_values(folder, "final", start_step)
     step = max(trainer.state.global_step, start_step)
     shutil.rmtree(_working_folder(folder), ignore_errors=True)
     if reporter.diverged_at is not None:

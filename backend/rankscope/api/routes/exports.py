@@ -1,28 +1,32 @@
 """Exports of a run: a one-page report, and a bundle with everything."""
 
 import time
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlmodel import Session
 
 from rankscope.api.deps import CatalogDep, EngineDep, RunId, SettingsDep
 from rankscope.api.guard.access import needs
-from rankscope.api.shapes.history import Usage
+from rankscope.api.shapes.history import RowValuesPage, Usage
 from rankscope.api.shapes.runs import RunDetail
 from rankscope.api.shapes.views import detail
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import NotFound
+from rankscope.contract.evaluation.row_values import RowValuesAt, read_row_values
 from rankscope.data_folder import is_plain_file
 from rankscope.exports.adapter_files import layout_sizes, source_of
 from rankscope.exports.archive import ZIP_RESPONSE, zip_of
 from rankscope.exports.artifacts import find_artifact
 from rankscope.exports.bundle import bundle
 from rankscope.exports.report import report
+from rankscope.exports.row_values import find_row_values
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
 from rankscope.store.history import snapshots
+from rankscope.store.history.points import mark
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["files"])
 
@@ -64,6 +68,42 @@ def get_usage(run_id: RunId, engine: EngineDep, settings: SettingsDep, catalog: 
             run.environment.get("labels", []),
         ),
         size_bytes={} if is_full else layout_sizes(found.folder, modules),
+    )
+
+
+@router.get("/row-values")
+@needs("read")
+def get_row_values(
+    run_id: RunId,
+    engine: EngineDep,
+    settings: SettingsDep,
+    at: Annotated[RowValuesAt, Query(description="The last evaluation, or the best one of the final ranks.")] = "final",
+    offset: Annotated[int, Query(ge=0, le=100_000_000)] = 0,
+    limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
+) -> RowValuesPage:
+    """Numbers of each evaluation row, such as whether it is right, to compare two runs row by row."""
+    with reading(engine) as session:
+        run = runs.get_run(session, run_id)
+    file = find_row_values(settings, run, at)
+    if file is None:
+        raise NotFound(
+            f"Run {run_id} has no values of its evaluation rows; it is {run.status}.",
+            "Launch it again to get them."
+            if run.status.is_terminal
+            else "They are saved at the end of the evaluation.",
+        )
+    try:
+        found = read_row_values(file)
+    except ValueError as error:
+        raise NotFound(f"The row values of run {run_id} can't be read: {error}.", "Launch it again.") from error
+    rows = len(next(iter(found.values.values())))
+    end = min(offset + limit, rows)
+    return RowValuesPage(
+        step=found.step,
+        rows=rows,
+        offset=offset,
+        values={name: [mark(value) for value in column[offset:end]] for name, column in found.values.items()},
+        next_offset=end if end < rows else None,
     )
 
 

@@ -4,8 +4,8 @@ from typing import Literal
 
 from rankscope.api.shapes.base import Number, Shape
 from rankscope.api.shapes.runs import MetricSummary
+from rankscope.contract.evaluation.results import ResultsHeader, StoredRow
 from rankscope.contract.events import Module
-from rankscope.contract.results import ResultsHeader, StoredRow
 
 
 class EventPage(Shape):
@@ -198,6 +198,20 @@ class Usage(Shape):
     """A Python script to run next to the unpacked zip."""
     size_bytes: dict[str, int]
     """Size of the adapter's weights by layout, in bytes; without layouts that are not possible. Empty for a full model."""
+
+
+class RowValuesPage(Shape):
+    """Numbers of each evaluation row, in the order of the data set."""
+
+    step: int
+    """The optimizer step of the evaluation."""
+    rows: int
+    """All evaluation rows."""
+    offset: int
+    values: dict[str, list[Number]]
+    """By metric without `eval_`, the task's main one first; NaN for a row that was not measured."""
+    next_offset: int | None
+    """Offset of the next page; null after the last one."""
 
 
 class RunResults(Shape):

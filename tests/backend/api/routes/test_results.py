@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from rankscope.contract.results import RESULTS_FILE, ResultsHeader, StoredRow
+from rankscope.contract.evaluation.results import RESULTS_FILE, ResultsHeader, StoredRow
 from rankscope.contract.tables import Run
 from rankscope.store.database.engine import writing
 from tests.backend.conftest import Server

@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rankscope.contract.errors import BadInput
-from rankscope.contract.results import RESULTS_FILE
+from rankscope.contract.evaluation.results import RESULTS_FILE
+from rankscope.contract.evaluation.row_values import read_row_values, row_values_file
 from rankscope.contract.tasks.conversations import Message
 from rankscope_worker.child.answers import packing
 from rankscope_worker.child.answers.packing import packed
@@ -66,6 +68,12 @@ def test_a_run_of_each_form_ends_with_its_metrics_and_answers(tmp_path: Path, fo
     assert {name for name, step in life.metrics() if name.startswith("eval_") and step == 8} == expected
     assert life.of("modules")[0].trained_parameters == plan.trained_parameters
     assert (life.folder / RESULTS_FILE).is_file() == (form != "text")
+    by_row = read_row_values(life.folder / row_values_file("final")).values
+    assert list(by_row) == ["loss", "token_accuracy", *(["exact_match"] if form != "text" else [])]
+    assert {len(column) for column in by_row.values()} == {plan.eval_rows}
+    if form != "text":
+        assert np.count_nonzero(~np.isnan(by_row["exact_match"])) == 4
+        assert np.nanmean(by_row["exact_match"]) == life.metrics()["eval_exact_match", 8]
     (artifact,) = life.of("artifact")
     (field,) = plan.config.task.inputs()
     items, note = predict(plan.config, [], life.model_folder, life.folder / artifact.name, [{field.name: "a film"}])

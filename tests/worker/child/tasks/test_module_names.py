@@ -10,7 +10,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from dynamic_rank import create_method
 from rankscope.catalog import Catalog
-from rankscope.contract.results import RESULTS_FILE
+from rankscope.contract.evaluation.results import RESULTS_FILE
 from rankscope.contract.tasks import TASKS
 from rankscope.exports.results import read_results
 from rankscope.settings import Settings

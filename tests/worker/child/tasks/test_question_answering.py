@@ -125,6 +125,8 @@ def test_a_model_that_is_sure_of_the_right_tokens_scores_one(tmp_path: Path) -> 
     )
     scores = asked.metrics(Evaluation((start, end), None, rows, found.evaluation, tokenizer))
     assert scores == {"exact_match": 1.0, "f1": 1.0}
+    values = asked.row_values(Evaluation((start, end), None, rows, found.evaluation, tokenizer))
+    assert values == {name: [1.0] * len(found.evaluation) for name in ("f1", "exact_match")}
     results = list(asked.results(Evaluation((start, end), None, rows, found.evaluation, tokenizer)))
     assert [(one.prediction, one.loss, one.is_right) for one in results] == [(one.target, 0, True) for one in results]
     assert [list(one.inputs) for one in results] == [["question", "context"]] * len(found.evaluation)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
 from transformers import BertTokenizer
@@ -13,7 +14,8 @@ from rankscope.catalog import Catalog
 from rankscope.catalog.data.splits import count_split
 from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput
-from rankscope.contract.results import RESULTS_FILE
+from rankscope.contract.evaluation.results import RESULTS_FILE
+from rankscope.contract.evaluation.row_values import read_row_values, row_values_file
 from rankscope.contract.tasks import DEFAULT_TASK, likely_task
 from rankscope.contract.tasks.multi_label import MultiLabelClassification
 from rankscope.contract.tasks.regression import Regression
@@ -57,6 +59,13 @@ def test_pairs_are_classified_and_tried(data_dir: Path) -> None:
     assert header.confusion is not None
     right = sum(header.confusion[label][label] for label in (0, 1))
     assert right / header.rows == pytest.approx(run.last["eval_accuracy"])
+    values = read_row_values(run.life.folder / row_values_file("final"))
+    assert values.step == 60
+    assert np.mean(values.values["accuracy"]) == pytest.approx(run.last["eval_accuracy"])
+    by_number = {row.row: row for row in worst}
+    assert [bool(one) for one in values.values["accuracy"]] == [by_number[n].is_right for n in range(header.rows)]
+    assert list(values.values["loss"]) == pytest.approx([by_number[n].loss for n in range(header.rows)])
+    assert read_row_values(run.life.folder / row_values_file("best")) == values  # the only evaluation
     losses = [row.loss for row in worst if row.loss is not None]
     assert losses == sorted(losses, reverse=True)
     assert np.mean(losses) == pytest.approx(run.last["eval_loss"], rel=0.05)  # a mean over batches
@@ -81,6 +90,11 @@ def test_measures_of_classes_equal_those_of_scikit_learn_and_are_zero_for_one_gu
         assert found["f1_micro"] == pytest.approx(found["accuracy"]) == pytest.approx((guesses == targets).mean())
         binary = f1_score(targets, guesses) if len(labels) == 2 else found["f1_macro"]
         assert found["f1"] == pytest.approx(binary)
+        rows: Any = task.row_values(evaluation(outputs, targets))
+        assert next(iter(rows)) == "accuracy"
+        assert np.mean(rows["accuracy"]) == pytest.approx(found["accuracy"])
+        losses = torch.nn.functional.cross_entropy(torch.tensor(outputs), torch.tensor(targets), reduction="none")
+        np.testing.assert_allclose(rows["loss"], losses)
         same = task.metrics(evaluation(np.eye(len(labels))[np.zeros(200, dtype=int)], targets))
         assert same["mcc"] == 0.0
 
@@ -114,6 +128,8 @@ def test_measures_of_numbers_equal_those_of_scipy() -> None:
     assert found["spearman"] == pytest.approx(spearmanr(outputs[:, 0], targets)[0])
     assert found["mse"] == pytest.approx(((outputs[:, 0] - targets) ** 2).mean())
     assert task.metrics(evaluation(np.zeros((50, 1)), targets))["pearson"] == 0.0
+    squares: Any = task.row_values(evaluation(outputs, targets))["mse"]
+    assert np.mean(squares) == pytest.approx(found["mse"])
 
 
 def labelled(count: int) -> list[dict[str, object]]:
@@ -133,6 +149,10 @@ def test_sets_of_labels_are_learnt_and_predicted(data_dir: Path) -> None:
     assert run.plan.split.labels == ["blame", "praise"]
     assert run.last.keys() == set(MultiLabelClassification.best_by())
     assert run.last["eval_f1_micro"] > 0.9
+    values = read_row_values(run.life.folder / row_values_file("final")).values
+    assert list(values) == ["exact_match", "loss"]
+    assert np.mean(values["exact_match"]) == pytest.approx(run.last["eval_exact_match"])
+    assert np.mean(values["loss"]) == pytest.approx(run.last["eval_loss"], rel=0.05)  # a mean over batches
     praised, none = run.predict({"text": f"{'good ' * 4}{'plot ' * 4}the"}, {"text": f"{'film ' * 4}{'plot ' * 4}the"})
     assert praised.tuned.kind == none.tuned.kind == "labels"
     assert (praised.tuned.labels, none.tuned.labels) == (["praise"], [])

@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from transformers import AutoModelForSeq2SeqLM
 
 from rankscope.contract.errors import BadInput
-from rankscope.contract.results import RESULTS_FILE
+from rankscope.contract.evaluation.results import RESULTS_FILE
+from rankscope.contract.evaluation.row_values import read_row_values, row_values_file
 from rankscope_worker.child.jobs.predict import predict
 from rankscope_worker.child.training import Outcome, PermanentError
 from tests.tiny import FILLER, WORDS
@@ -44,6 +46,12 @@ def test_a_run_ends_with_rouge_and_writes_texts(
     header, *results = (life.folder / RESULTS_FILE).read_text(encoding="utf-8").splitlines()
     assert json.loads(header)["kept_rows"] == len(results) == 4
     assert all(json.loads(one)["loss"] > 0 and json.loads(one)["inputs"].keys() == {"document"} for one in results)
+    rows = read_row_values(life.folder / row_values_file("final")).values
+    assert list(rows) == ["rougeL", "loss", "token_accuracy"]
+    assert np.nanmean(rows["rougeL"]) == pytest.approx(life.metrics()["eval_rougeL", 8], abs=1e-6)
+    assert np.isnan(rows["rougeL"]).tolist() == [number >= 4 for number in range(plan.eval_rows)]
+    by_row = {row["row"]: row["loss"] for row in map(json.loads, results)}
+    assert rows["loss"][:4].tolist() == pytest.approx([by_row[number] for number in range(4)])
     (artifact,) = life.of("artifact")
     items, note = predict(
         plan.config, [], life.model_folder, life.folder / artifact.name, [{"document": "the film is good"}]

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rankscope.catalog import Catalog
 from rankscope.catalog.data.splits import count_split, split
 from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput
+from rankscope.contract.evaluation.row_values import read_row_values, row_values_file
 from rankscope.contract.tasks import likely_task
 from rankscope.contract.tasks.token_classification import TokenClassification
 from rankscope.settings import Settings
@@ -33,6 +35,11 @@ def test_entities_are_learnt_and_marked_in_a_text(data_dir: Path) -> None:
     assert run.plan.is_estimate  # the body of the files has a pooler, which the run doesn't load
     assert run.last.keys() == set(TokenClassification.best_by())
     assert run.last["eval_entity_f1"] > 0.9
+    values = read_row_values(run.life.folder / row_values_file("final")).values
+    assert list(values) == ["tag_accuracy", "loss"]
+    # Every row has five words, so a mean over rows is one over words.
+    assert np.mean(values["tag_accuracy"]) == pytest.approx(run.last["eval_tag_accuracy"])
+    assert np.mean(values["loss"]) == pytest.approx(run.last["eval_loss"], rel=1e-3)
     (item,) = run.predict({"tokens": "the good fine plot bad the the the the the the the the the the the the"})
     guess = item.tuned
     assert guess.kind == "tags"

@@ -32,6 +32,12 @@ def _of_row(logits: Tensor, targets: Tensor) -> Tensor:
     return torch.stack([loss.double(), right.double(), counted.sum().double()])
 
 
+def token_means(scores: npt.NDArray[np.floating]) -> dict[str, npt.NDArray[np.float64]]:
+    """Returns loss and accuracy of each row, as means over its counted tokens. Shapes: (rows, 3) -> (rows,) each."""
+    loss, right, tokens = np.asarray(scores, dtype=np.float64).T
+    return {"loss": loss / tokens, "token_accuracy": right / tokens}
+
+
 def perplexity_and_accuracy(scores: npt.NDArray[np.floating]) -> dict[str, float]:
     """Returns exp of the mean negative log-likelihood of all counted tokens, and the share of right ones."""
     loss, right, tokens = np.asarray(scores).sum(axis=0).tolist()

@@ -19,20 +19,20 @@ from transformers import (
 
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
+from rankscope.contract.evaluation.results import RowResult
 from rankscope.contract.predictions import Guess, TextGuess
-from rankscope.contract.results import RowResult
 from rankscope.contract.tasks import CausalLanguageModel as Options
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks.conversations import Message, read_conversation
 from rankscope_worker.child.answers.generation import Decoding, generate
 from rankscope_worker.child.answers.packing import check_packable, packing_collator
 from rankscope_worker.child.answers.prompts import ChatTemplate, PlainTemplate, Template, Tokens, whole_text
-from rankscope_worker.child.answers.token_scores import IGNORED, perplexity_and_accuracy, token_scores
+from rankscope_worker.child.answers.token_scores import IGNORED, perplexity_and_accuracy, token_means, token_scores
 from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, tokenized
 from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, RowNumbers, TrainedTask
 
 
 class Length(NamedTuple):
@@ -65,6 +65,8 @@ class CausalLanguageModel(TrainedTask):
         """The evaluation rows that are not left out."""
         self._prompts: list[list[int]] = []
         """Of the evaluation rows whose answers are generated."""
+        self._asked_rows: list[int] = []
+        """The same evaluation rows."""
         self._answers: list[str] = []
         self._asked_texts: list[dict[str, str]] = []
         """The inputs of the same rows, as in "Try it"."""
@@ -192,6 +194,7 @@ class CausalLanguageModel(TrainedTask):
             prompt = self._template.prompt(asked, name)
             if len(prompt) < encoder.max_length:
                 self._prompts.append(prompt)
+                self._asked_rows.append(index)
                 self._answers.append(answer.strip())
                 self._asked_texts.append({split.text_columns[0]: text})
         self._decoding = replace(
@@ -230,6 +233,18 @@ class CausalLanguageModel(TrainedTask):
                 np.mean([text == answer for text, answer in zip(self._generated, self._answers, strict=True)])
             )
         }
+
+    def row_values(self, evaluation: Evaluation) -> RowNumbers:
+        """Loss and accuracy are means over the counted tokens of a row; exact match of the rows whose answers are generated."""
+        rows = len(evaluation.rows)
+        values = {name: np.full(rows, np.nan) for name in ("loss", "token_accuracy")}
+        for name, found in token_means(evaluation.outputs).items():
+            values[name][self._evaluated] = found
+        if self._generated:
+            right = [text == answer for text, answer in zip(self._generated, self._answers, strict=True)]
+            values["exact_match"] = np.full(rows, np.nan)
+            values["exact_match"][self._asked_rows] = right
+        return values
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:  # noqa: ARG002
         """Only of the rows whose answers are generated."""

@@ -8,7 +8,7 @@ from transformers import PreTrainedConfig
 
 from rankscope.contract.predictions import LabelsGuess
 from rankscope_worker.child.tasks.sequence_head import FloatArray, SequenceHeadTask
-from rankscope_worker.child.tasks.task import Evaluation
+from rankscope_worker.child.tasks.task import Evaluation, RowNumbers
 
 
 class MultiLabelClassification(SequenceHeadTask):
@@ -31,6 +31,11 @@ class MultiLabelClassification(SequenceHeadTask):
             "f1_macro": float(f1_score(targets, guesses, average="macro", zero_division=0)),
             "exact_match": float(np.mean((guesses == targets).all(axis=-1))),
         }
+
+    def row_values(self, evaluation: Evaluation) -> RowNumbers:
+        outputs, targets = np.asarray(evaluation.outputs, dtype=np.float64), np.asarray(evaluation.targets)
+        right = ((outputs >= 0) == (targets >= 0.5)).all(axis=-1)
+        return {"exact_match": right, "loss": np.mean(np.logaddexp(0, outputs) - targets * outputs, axis=-1)}
 
     def guess(self, outputs: FloatArray) -> LabelsGuess:
         probabilities = 1 / (1 + np.exp(-outputs))

@@ -16,8 +16,8 @@ from transformers import (
 
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
+from rankscope.contract.evaluation.results import RowResult
 from rankscope.contract.predictions import Guess, SpanGuess
-from rankscope.contract.results import RowResult
 from rankscope.contract.tasks import QuestionAnswering as Options
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks.squad_answers import read_answers
@@ -27,7 +27,7 @@ from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, t
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, RowNumbers, TrainedTask
 
 _LONGEST_QUESTION = 64
 """Tokens of a question; the rest is not read, as in BERT's own SQuAD script."""
@@ -133,6 +133,11 @@ class QuestionAnswering(TrainedTask):
                 with_unanswerable=self._options.unanswerable,
             )
         )
+
+    def row_values(self, evaluation: Evaluation) -> RowNumbers:
+        pairs = zip(self._guesses(evaluation), self._answers, strict=True)
+        scores = [squad_scores([one], [right], with_unanswerable=self._options.unanswerable) for one, right in pairs]
+        return {name: [score[name] for score in scores] for name in ("f1", "exact_match")}
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
         """The loss of a row is what its F1 lacks."""

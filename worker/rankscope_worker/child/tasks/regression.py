@@ -7,7 +7,7 @@ from transformers import PreTrainedConfig
 
 from rankscope.contract.predictions import NumberGuess
 from rankscope_worker.child.tasks.sequence_head import FloatArray, SequenceHeadTask
-from rankscope_worker.child.tasks.task import Evaluation
+from rankscope_worker.child.tasks.task import Evaluation, RowNumbers
 
 
 class Regression(SequenceHeadTask):
@@ -32,6 +32,10 @@ class Regression(SequenceHeadTask):
             "spearman": 0.0 if is_constant else float(spearmanr(outputs, targets).statistic),
             "mse": float(np.mean((outputs - targets) ** 2)),
         }
+
+    def row_values(self, evaluation: Evaluation) -> RowNumbers:
+        outputs = np.asarray(evaluation.outputs, dtype=np.float64).reshape(-1)
+        return {"mse": (outputs - np.asarray(evaluation.targets, dtype=np.float64).reshape(-1)) ** 2}
 
     def guess(self, outputs: FloatArray) -> NumberGuess:
         return NumberGuess(value=float(outputs[0]))

@@ -18,8 +18,8 @@ from transformers import (
 )
 
 from rankscope.catalog.data.splits import Split
+from rankscope.contract.evaluation.results import RowResult
 from rankscope.contract.predictions import Guess
-from rankscope.contract.results import RowResult
 from rankscope.contract.tasks import Task
 from rankscope_worker.child.loading.data import Batch, TokenizedSplit, tokenized
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder

@@ -9,12 +9,15 @@ from transformers import PreTrainedTokenizerBase
 
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
+from rankscope.contract.evaluation.results import RowResult
 from rankscope.contract.predictions import Guess
-from rankscope.contract.results import RowResult
 from rankscope_worker.child.loading.data import Batch, TokenizedSplit
 from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import Head
+
+RowNumbers = Mapping[str, Iterable[float]]
+"""One number for each evaluation row, by metric."""
 
 
 class NotFinite(ValueError):
@@ -144,6 +147,13 @@ class TrainedTask(Protocol):
         Called once, after the last evaluation of the training.
         """
         return ()
+
+    def row_values(self, evaluation: Evaluation) -> RowNumbers:  # noqa: ARG002
+        """Returns numbers of each evaluation row, in their order, by metric without `eval_`; NaN for a row without.
+
+        The main one is first: what two runs are compared by, row by row. Called after `measure_generated`.
+        """
+        return {}
 
     def confusion(self, evaluation: Evaluation) -> list[list[int]] | None:  # noqa: ARG002
         """Returns how often each label (row) was predicted as each label (column); None without labels."""

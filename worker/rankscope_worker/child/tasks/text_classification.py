@@ -7,7 +7,7 @@ from transformers import PreTrainedConfig
 
 from rankscope.contract.predictions import ClassGuess
 from rankscope_worker.child.tasks.sequence_head import FloatArray, SequenceHeadTask, log_softmax
-from rankscope_worker.child.tasks.task import Evaluation
+from rankscope_worker.child.tasks.task import Evaluation, RowNumbers
 
 
 class TextClassification(SequenceHeadTask):
@@ -36,6 +36,11 @@ class TextClassification(SequenceHeadTask):
             "f1_macro": float(macro),
             "f1_micro": float(f1_score(targets, guesses, labels=classes, average="micro", zero_division=0)),
         }
+
+    def row_values(self, evaluation: Evaluation) -> RowNumbers:
+        outputs, targets = np.asarray(evaluation.outputs, dtype=np.float64), evaluation.targets
+        losses = -np.take_along_axis(log_softmax(outputs), np.asarray(targets)[:, None], axis=-1)[:, 0]
+        return {"accuracy": outputs.argmax(axis=-1) == targets, "loss": losses}
 
     def confusion(self, evaluation: Evaluation) -> list[list[int]]:
         from sklearn.metrics import confusion_matrix

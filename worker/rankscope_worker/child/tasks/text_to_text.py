@@ -1,5 +1,6 @@
 """Text to text with an encoder-decoder: the loss of the target's tokens, and ROUGE of generated texts."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,18 +16,18 @@ from transformers import (
 
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
+from rankscope.contract.evaluation.results import RowResult
 from rankscope.contract.predictions import Guess, TextGuess
-from rankscope.contract.results import RowResult
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks import TextToText as Options
 from rankscope_worker.child.answers.bleu import bleu_scores
 from rankscope_worker.child.answers.generation import Decoding, generate
-from rankscope_worker.child.answers.rouge import rouge_scores
-from rankscope_worker.child.answers.token_scores import perplexity_and_accuracy, token_scores
+from rankscope_worker.child.answers.rouge import rouge_of_each, rouge_scores
+from rankscope_worker.child.answers.token_scores import perplexity_and_accuracy, token_means, token_scores
 from rankscope_worker.child.loading.data import Batch, Notice, TokenizedSplit, tokenized
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, RowNumbers, TrainedTask
 
 
 class TextToText(TrainedTask):
@@ -95,6 +96,12 @@ class TextToText(TrainedTask):
         words = sum(len(text.split()) for text in texts) / len(texts)
         scores = rouge_scores(texts, self._targets) | bleu_scores(texts, self._targets)
         return {**scores, "generated_words": words}
+
+    def row_values(self, evaluation: Evaluation) -> RowNumbers:
+        """ROUGE-L of the rows for which a text is generated; loss and accuracy are means over the tokens of a row."""
+        scores = rouge_of_each(self._generated, self._targets)
+        unmeasured = [math.nan] * (len(evaluation.outputs) - len(scores))
+        return {"rougeL": [*(score["rougeL"] for score in scores), *unmeasured], **token_means(evaluation.outputs)}
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
         """Only of the rows for which a text is generated. Their loss is the mean over the target's tokens."""

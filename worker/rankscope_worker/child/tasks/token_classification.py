@@ -18,15 +18,15 @@ from transformers import (
 
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.splits import Split
+from rankscope.contract.evaluation.results import RowResult
 from rankscope.contract.predictions import Guess, TaggedSpan, TagsGuess
-from rankscope.contract.results import RowResult
 from rankscope.contract.tasks import Task
 from rankscope.contract.tasks.token_classification import OUTSIDE, words_in
 from rankscope_worker.child.loading.data import Batch, TokenizedSplit, tokenized
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.loading.model import Head
-from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, TrainedTask
+from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, RowNumbers, TrainedTask
 
 _IGNORED = -100
 _PREFIXES = ("B-", "I-", "E-", "S-")
@@ -102,6 +102,14 @@ class TokenClassification(TrainedTask):
             "entity_recall": float(recall_score(expected, found, zero_division=0)),
             "tag_accuracy": float(np.mean(guesses[is_word] == evaluation.targets[is_word])),
         }
+
+    def row_values(self, evaluation: Evaluation) -> RowNumbers:
+        """Means over the words of a row."""
+        guesses, losses = (np.asarray(values, dtype=np.float64) for values in evaluation.outputs)
+        is_word = evaluation.targets != _IGNORED
+        words = np.where(is_word.any(axis=1), is_word.sum(axis=1), np.nan)
+        right = ((guesses == evaluation.targets) & is_word).sum(axis=1)
+        return {"tag_accuracy": right / words, "loss": np.where(is_word, losses, 0).sum(axis=1) / words}
 
     def results(self, evaluation: Evaluation) -> Iterator[RowResult]:
         column, tags_column = (self._options.texts or [""])[0], str(self._options.target)
