@@ -8,6 +8,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.events import MetricsEvent, Module, ModulesEvent, RunEvent
 from rankscope.contract.experiments.design import (
     Design,
+    ExperimentMetric,
     ExperimentStatus,
     ExperimentTask,
     Role,
@@ -95,6 +96,7 @@ def points_of(engine: Engine, run_id: str, name: str) -> list[tuple[int, float |
 def experiment_with_trial(engine: Engine, *, run_id: str | None = None) -> str:
     """An experiment with one finished trial; its id."""
     design = Design(
+        metric=ExperimentMetric(name="eval_accuracy", title="accuracy"),
         tasks=[ExperimentTask(name="reviews")],
         variants=[Variant(name="plain", role=Role.baseline)],
         budgets=[2.0],

@@ -82,8 +82,8 @@ class DesignPart(BaseModel):
 class ExperimentMetric(DesignPart):
     """The headline metric. All differences and the margin are in its own unit, as it is recorded."""
 
-    name: Annotated[str, Field(min_length=1, max_length=65)] = "eval_accuracy"
-    title: Label = "accuracy"
+    name: Annotated[str, Field(min_length=1, max_length=65)]
+    title: Label
     """As it is written within a sentence."""
     lower_is_better: bool = False
     in_points: bool = True
@@ -133,7 +133,7 @@ class Tuning(DesignPart):
 
 
 class Design(DesignPart):
-    metric: ExperimentMetric = ExperimentMetric()
+    metric: ExperimentMetric
     tasks: list[ExperimentTask]
     variants: list[Variant]
     budgets: list[float]
