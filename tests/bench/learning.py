@@ -10,7 +10,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -264,7 +264,7 @@ def _places(values: list[int]) -> "np.ndarray[Any, np.dtype[np.float64]]":
     return np.asarray(below + (equal - 1) / 2, dtype=np.float64)
 
 
-def _by_film(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+def _by_film(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     """Every tenth film of the training films, in the order of their names, is for validation."""
     films = sorted({row["movie_name"] for row in rows})
     held = set(films[::10])

@@ -89,7 +89,7 @@ def dataset(folder: Path, targets: Sequence[object]) -> DatasetEntry:
 def test_numbers_are_split_without_classes(tmp_path: Path) -> None:
     entry = dataset(tmp_path, [n / 7 for n in range(200)] + [None])
     parts, counts = split(entry, DATA, Scoring()), count_split(entry, DATA, Scoring())
-    assert sorted(float(row["label"]) for row in parts.train + parts.evaluation) == [n / 7 for n in range(200)]
+    assert sorted(float(row["label"]) for row in (*parts.train, *parts.evaluation)) == [n / 7 for n in range(200)]
     assert (parts.labels, counts.labels, counts.classes, counts.warnings) == ([], [], (), ())
     assert (counts.train_rows, counts.eval_rows) == (len(parts.train), len(parts.evaluation))
     assert [(each.reason, each.rows) for each in counts.left_out] == [("no number in column 'label'", 1)]
@@ -107,7 +107,7 @@ def test_lists_are_targets_only_for_a_task_that_reads_them(tmp_path: Path, task:
     entry = dataset(tmp_path, [["O", "B-PER"]] * 40)
     if is_accepted:
         parts = split(entry, DATA, task)
-        assert {row["label"] for row in parts.train + parts.evaluation} == {'["O", "B-PER"]'}
+        assert {row["label"] for row in (*parts.train, *parts.evaluation)} == {'["O", "B-PER"]'}
     else:
         with pytest.raises(BadInput, match="list or an object on line 1"):
             split(entry, DATA, task)
@@ -122,7 +122,7 @@ def test_a_task_without_targets_reads_lists_as_json_and_needs_no_other_column(tm
     entry, task = Catalog(settings).dataset("local:rows"), Reading(text_columns=["messages"])
     parts, counts = split(entry, DATA, task), count_split(entry, DATA, task)
     assert (parts.target_column, counts.target_column, counts.labels) == (None, None, [])
-    read = [json.loads(row["messages"]) for row in parts.train + parts.evaluation]
+    read = [json.loads(row["messages"]) for row in (*parts.train, *parts.evaluation)]
     assert sorted(read, key=chats.index) == chats[:-1]
     assert [(each.reason, each.first_lines) for each in counts.left_out] == [("no text in column 'messages'", (41,))]
 

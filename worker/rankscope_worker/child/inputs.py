@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rankscope.catalog import Catalog, ModelEntry
 from rankscope.catalog.changed_inputs import check_dataset, check_model, what_changed
-from rankscope.catalog.data.splits import Split, split
+from rankscope.catalog.data.splits import Split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InputsChanged
 from rankscope.contract.stored import Environment
@@ -36,7 +36,7 @@ def find_inputs(catalog: Catalog, config: RunConfig, environment: Environment) -
     dataset = catalog.dataset(config.data.id, fingerprint=before)
     check_dataset(dataset, before)
     # The file is hashed while its rows are read, so a file that changes in the meantime is refused.
-    rows = split(dataset, config.data, config.task)
+    rows = catalog.split(dataset, config.data, config.task)
     change = what_changed(environment, rows.labels, len(rows.train), len(rows.evaluation))
     if change is not None:
         raise InputsChanged(

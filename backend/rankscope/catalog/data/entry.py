@@ -14,6 +14,7 @@ from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.records import NotText
 from rankscope.catalog.data.tables import Table, open_rotten_tomatoes, open_table
 from rankscope.contract.errors import BadInput, FieldProblem
+from rankscope.contract.imports import ColumnProfile
 
 Row = dict[str, str]
 DEMO = "rotten-tomatoes"
@@ -53,6 +54,8 @@ class DatasetEntry:
     """Characters in the longest text of each column, if they were counted."""
     alias: str | None = None
     """A short id that is given, and not found by the file's name."""
+    stored_columns: tuple[ColumnProfile, ...] = ()
+    """How an imported data set stores its columns."""
     opener: Callable[[Sequence[str] | None, Sequence[int] | None], AbstractContextManager[Table]] | None = None
     """Opens a data set that is not a file of text: these columns of these rows."""
 

@@ -3,7 +3,6 @@
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import compress
 from typing import TYPE_CHECKING
 
@@ -72,16 +71,11 @@ def _read(entry: DatasetEntry, columns: Columns, lines: set[int]) -> dict[int, s
         with entry.open(columns.text) as table:
             for line, record in table.records:
                 if line in lines:
-                    text = " | ".join(plain(table, record.get(column)) for column in columns.text)
+                    text = " | ".join(plain(table.separator, record.get(column)) for column in columns.text)
                     texts[line] = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
                     if len(texts) == len(lines):
                         break
     return texts
-
-
-def text_hash(text: str) -> int:
-    """Returns the same number in every process. Two of a million texts have the same one with a probability of 3e-8."""
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def is_in(hashes: "array[int]", others: "array[int]") -> "NDArray[np.bool_]":

@@ -17,13 +17,12 @@ from rankscope.catalog.data.equal_texts import (
     count_different,
     find_equal_texts,
     is_in,
-    text_hash,
 )
-from rankscope.catalog.data.files import BrokenFile, ChangedFile
+from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.data.left_out import LeftOut, LeftOutCounter
 from rankscope.catalog.data.parts import Parts, find_parts
 from rankscope.catalog.data.profiles import no_text
-from rankscope.catalog.data.row_reader import RowReader, UsedRow
+from rankscope.catalog.data.row_reader import CountedRow, ReadRows, read_rows
 from rankscope.catalog.data.used_columns import at, columns_of, problem
 from rankscope.contract.data.config import DataConfig
 from rankscope.contract.errors import BadInput
@@ -33,8 +32,8 @@ from rankscope.contract.tasks.targets import BadTarget, ClassRows, Targets
 
 @dataclass(frozen=True)
 class Split:
-    train: list[Row]
-    evaluation: list[Row]
+    train: Sequence[Row]
+    evaluation: Sequence[Row]
     """Each row has only the columns that are used."""
     text_columns: list[str]
     target_column: str | None
@@ -79,6 +78,16 @@ class GroupCounts:
     """On both sides, which only parts can be."""
 
 
+@dataclass(frozen=True)
+class UsedLines:
+    """The lines of the rows that a split uses, in their order."""
+
+    train: "array[int]"
+    evaluation: "array[int]"
+    eval_parts: list[str]
+    """As in `Split`."""
+
+
 EQUAL_TEXT = "a text that an evaluation row has too"
 """Why a training row is left out with drop_equal_texts."""
 
@@ -92,17 +101,22 @@ class _Side:
     parts: list[str] = field(default_factory=list)
     """The part of each of these rows, if the data set's parts are used."""
     lines: "array[int]" = field(default_factory=lambda: array("L"))
-    """Empty, as the next ones, if equal texts can't be on both sides."""
     texts: "array[int]" = field(default_factory=lambda: array("Q"))
-    """A hash of each row's text."""
+    """A hash of each row's text; empty, as the next one, if equal texts can't be on both sides."""
     keys: "array[int]" = field(default_factory=lambda: array("Q"))
     """A hash of each row's group, if there is a group column."""
 
-    def add(self, line: int, row: UsedRow) -> None:
+    def add(self, line: int, row: CountedRow, *, with_hashes: bool) -> None:
         self.lines.append(line)
-        self.texts.append(text_hash(row.text))
-        if row.group is not None:
-            self.keys.append(text_hash(row.group))
+        self.groups.append(row.target_group)
+        if row.row is not None:
+            self.rows.append(row.row)
+        if row.part is not None:
+            self.parts.append(row.part)
+        if with_hashes:
+            self.texts.append(row.text_hash)
+            if row.group_hash is not None:
+                self.keys.append(row.group_hash)
 
     def keep(self, are_kept: Sequence[bool]) -> None:
         """Removes all other rows."""
@@ -150,7 +164,14 @@ def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
 
 def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
     """Returns the counts of the same split. Reads the file without keeping its rows."""
-    sides = _divide(entry, data, task, keep_rows=False)
+    return number_split(entry, data, task)[0]
+
+
+def number_split(
+    entry: DatasetEntry, data: DataConfig, task: Task, read: ReadRows = read_rows
+) -> tuple[SplitCounts, UsedLines]:
+    """Returns the counts of the same split, and the lines of its rows."""
+    sides = _divide(entry, data, task, keep_rows=False, read=read)
     columns = sides.columns
     used = (
         _sampled(len(sides.train.groups), data.max_train_rows, data.split_seed),
@@ -164,7 +185,7 @@ def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCount
     if sides.no_group:
         warnings.append(f"{sides.no_group:,} rows have no {columns.group!r}; they are treated as one group.")
     train_keys, eval_keys = chosen(sides.train.keys, used[0]), chosen(sides.evaluation.keys, used[1])
-    return SplitCounts(
+    counts = SplitCounts(
         columns.text,
         columns.label,
         columns.group,
@@ -181,9 +202,17 @@ def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCount
         else None,
         find_equal_texts(entry, columns, sides.train.noted(used[0]), sides.evaluation.noted(used[1])),
     )
+    lines = UsedLines(
+        chosen(sides.train.lines, used[0]),
+        chosen(sides.evaluation.lines, used[1]),
+        _sampled_parts(sides.evaluation, data.max_eval_rows, data.split_seed),
+    )
+    return counts, lines
 
 
-def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: bool) -> _Sides:
+def _divide(
+    entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: bool, read: ReadRows = read_rows
+) -> _Sides:
     columns = columns_of(entry, data, task)
     targets = task.targets(columns.label or "")
     train, evaluation, left_out = _Side(), _Side(), LeftOutCounter()
@@ -194,28 +223,17 @@ def _divide(entry: DatasetEntry, data: DataConfig, task: Task, *, keep_rows: boo
             parts = find_parts(entry, data)
         # Split by its text, equal texts are on the same side.
         is_noted = (columns.group is not None or parts is not None) and (data.drop_equal_texts or not keep_rows)
-        with entry.open(columns.all(None if parts is None else parts.column)) as table:
-            reader = RowReader(table, columns, data, task, targets, parts)
-            for line, record in table.records:
-                row = reader.read(line, record)
-                if isinstance(row, str):
-                    left_out.add(row, line)
-                if row is None or isinstance(row, str):
-                    continue
-                no_group += columns.group is not None and not row.has_group
-                key = row.text if row.group is None else row.group
-                first_key = key if first_key is None else first_key
-                is_one_text = is_one_text and key == first_key
-                side = evaluation if row.side == "evaluation" else train
-                side.groups.append(row.target_group)
-                if is_noted:
-                    side.add(line, row)
-                if keep_rows:
-                    side.rows.append(reader.stored(record, row.target))
-                    if row.part is not None:
-                        side.parts.append(row.part)
-            if table.fingerprint() != entry.fingerprint:
-                raise ChangedFile
+        rows = read(entry, columns, data, task, targets, parts, with_hashes=is_noted, keep_rows=keep_rows)
+        for line, row in rows:
+            if isinstance(row, str):
+                left_out.add(row, line)
+            if row is None or isinstance(row, str):
+                continue
+            no_group += columns.group is not None and not row.has_group
+            first_key = row.key if first_key is None else first_key
+            is_one_text = is_one_text and row.key == first_key
+            side = evaluation if row.side == "evaluation" else train
+            side.add(line, row, with_hashes=is_noted)
         if not train.groups and not evaluation.groups and left_out.all():
             raise _nothing_left(columns, task, left_out)
         targets.finish()

@@ -1,16 +1,29 @@
-"""Counted splits of imported data sets, kept next to the rows: a plan reads the rows once, whichever process asks first."""
+"""Counted splits of imported data sets, kept next to the rows: they are read once, whichever process asks first.
+
+`splits/KEY.json` has the counts, and `splits/KEY.sides` the side of each row, from which a training takes its rows without
+reading the others.
+"""
 
 import os
 import tempfile
+import zipfile
+from array import array
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from rankscope.catalog.data.entry import DatasetEntry
-from rankscope.catalog.data.splits import SplitCounts, count_split
+from rankscope.catalog.data.files import ChangedFile
+from rankscope.catalog.data.splits import Split, SplitCounts, UsedLines, number_split
+from rankscope.catalog.imported.counted_rows import count_rows
 from rankscope.catalog.imported.folders import SPLITS
+from rankscope.catalog.imported.parquet import file_sha256
+from rankscope.catalog.imported.picked_rows import PickedRows
 from rankscope.contract.data.config import DataConfig
 from rankscope.contract.tasks import Task
 
@@ -18,26 +31,109 @@ _COUNTS = TypeAdapter(SplitCounts)
 _KEPT = 200
 _METHOD = 2
 """Raise it when rows are split or counted in another way."""
+_UNUSED, _TRAIN, _EVALUATION = range(3)
+
+
+class SplitFiles(NamedTuple):
+    counts: Path
+    sides: Path
 
 
 def counted_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:
     """Returns what `count_split` does, from the file of an earlier call if there is one."""
+    files = split_files(entry, data, task)
+    with suppress(OSError, ValidationError):
+        return _COUNTS.validate_json(files.counts.read_bytes())
+    return _count(entry, data, task, files)[0]
+
+
+def stored_split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
+    """Returns what `split` does. Rows are read where they are used, and not kept.
+
+    Raises BadInput as `split` does, also if the file of the rows has changed.
+    """
+    files = split_files(entry, data, task)
+    try:
+        counts, lines = _COUNTS.validate_json(files.counts.read_bytes()), _read_sides(files.sides)
+        _check_unchanged(entry)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # none yet, of an earlier version, or damaged
+        counts, lines = _count(entry, data, task, files)
+    if (len(lines.train), len(lines.evaluation)) != (counts.train_rows, counts.eval_rows):
+        counts, lines = _count(entry, data, task, files)
+
+    def rows(numbers: Sequence[int]) -> PickedRows:
+        return PickedRows(entry, task, counts, numbers)
+
+    return Split(
+        rows(lines.train),
+        rows(lines.evaluation),
+        list(counts.text_columns),
+        counts.target_column,
+        counts.group_column,
+        counts.labels,
+        lines.eval_parts,
+    )
+
+
+def _check_unchanged(entry: DatasetEntry) -> None:
+    try:
+        if file_sha256(entry.path) == entry.fingerprint:
+            return
+    except FileNotFoundError as error:
+        raise entry.refusal("which has just been removed", "Restore the file, or use another data set.") from error
+    changed = ChangedFile()
+    raise entry.refusal(f"which cannot be used. {changed.problem}", changed.next_step)
+
+
+def split_files(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitFiles:
     options = data.model_copy(update={"id": entry.id}).model_dump_json()
     key = sha256(f"{_METHOD} {entry.fingerprint} {options} {task.model_dump_json()}".encode()).hexdigest()[:32]
-    path = entry.path.parent / SPLITS / f"{key}.json"
-    with suppress(OSError, ValidationError):
-        return _COUNTS.validate_json(path.read_bytes())
-    counts = count_split(entry, data, task)
+    folder = entry.path.parent / SPLITS
+    return SplitFiles(folder / f"{key}.json", folder / f"{key}.sides")
+
+
+def _count(entry: DatasetEntry, data: DataConfig, task: Task, files: SplitFiles) -> tuple[SplitCounts, UsedLines]:
+    counts, lines = number_split(entry, data, task, count_rows)
     with suppress(OSError):  # a folder that can't be written to makes planning slower, not wrong
-        _keep(path, _COUNTS.dump_json(counts))
-    return counts
+        _make_room(files.counts.parent)
+        _keep_sides(files.sides, lines)
+        _keep(files.counts, _COUNTS.dump_json(counts))
+    return counts, lines
+
+
+def _read_sides(path: Path) -> UsedLines:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        sides, parts, names = stored["sides"], stored["parts"], stored["names"].tolist()
+    train, evaluation = (
+        array("L", ((sides == side).nonzero()[0] + 1).astype("L").tobytes()) for side in (_TRAIN, _EVALUATION)
+    )
+    return UsedLines(train, evaluation, [names[part] for part in parts])
+
+
+def _keep_sides(path: Path, lines: UsedLines) -> None:
+    """Writes a byte for each row, compressed."""
+    train, evaluation = np.asarray(lines.train, dtype="L"), np.asarray(lines.evaluation, dtype="L")
+    sides = np.full(max(train.max(initial=0), evaluation.max(initial=0)), _UNUSED, dtype=np.uint8)
+    sides[train - 1] = _TRAIN
+    sides[evaluation - 1] = _EVALUATION
+    names = list(dict.fromkeys(lines.eval_parts))
+    numbers = {name: number for number, name in enumerate(names)}
+    parts = np.fromiter((numbers[part] for part in lines.eval_parts), dtype=np.uint8, count=len(lines.eval_parts))
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    with os.fdopen(descriptor, "wb") as file:
+        np.savez_compressed(file, sides=sides, parts=parts, names=np.array(names, dtype=np.str_))
+    os.replace(temporary, path)
+
+
+def _make_room(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    kept = sorted(folder.glob("*.json"), key=lambda each: each.stat().st_mtime)
+    for old in kept[:-_KEPT]:
+        old.with_suffix(".sides").unlink(missing_ok=True)
+        old.unlink(missing_ok=True)
 
 
 def _keep(path: Path, text: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    kept = sorted(path.parent.glob("*.json"), key=lambda each: each.stat().st_mtime)
-    for old in kept[:-_KEPT]:
-        old.unlink(missing_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     with os.fdopen(descriptor, "wb") as file:
         file.write(text)

@@ -57,7 +57,7 @@ def quoted(text: str) -> str:
 @contextmanager
 def open_rows(path: Path, columns: Sequence[ColumnProfile], numbers: Sequence[int] | None = None) -> Iterator[Table]:
     """Opens an imported file as a table of the given columns, read in batches. `numbers`: only these rows, from 1, rising."""
-    with _reading(path) as database:
+    with reading(path) as database:
         names = ", ".join(column.stored for column in columns)
         records: Iterator[tuple[int, Record]]
         if numbers is None:
@@ -103,7 +103,7 @@ def read_page(
     """
     source = f"read_parquet({quoted(str(path))}, file_row_number = true)"
     names = ", ".join(column.stored for column in columns)
-    with _READERS, _reading(path) as database:
+    with _READERS, reading(path) as database:
         values: list[str] = []
         first, last, only = offset, offset + limit - 1, ""
         if where is not None:
@@ -123,7 +123,7 @@ def read_page(
 def count_rows(path: Path, column: ColumnProfile, value: str | None) -> int:
     """Returns the number of rows with this value in the column."""
     condition, values = _condition(column, value)
-    with _READERS, _reading(path) as database:
+    with _READERS, reading(path) as database:
         query = f"SELECT count(*) FROM read_parquet({quoted(str(path))}) WHERE {condition}"
         found = database.execute(query, values).fetchone()
     return int(found[0]) if found else 0
@@ -137,7 +137,7 @@ def _condition(column: ColumnProfile, value: str | None) -> tuple[str, list[str]
 
 
 @contextmanager
-def _reading(path: Path) -> "Iterator[DuckDBPyConnection]":
+def reading(path: Path) -> "Iterator[DuckDBPyConnection]":
     import duckdb
 
     if path.is_symlink() or not path.is_file():

@@ -132,6 +132,7 @@ class ImportedSets:
             encoding=profile.encoding,
             longest=tuple((each.name, each.lengths.longest) for each in profile.columns if each.lengths),
             alias=f"{IMPORTED}{set_id}" if is_newest else None,
+            stored_columns=tuple(profile.columns),
             opener=opened,
         )
 
