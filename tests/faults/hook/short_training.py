@@ -1,7 +1,7 @@
 """Takes the place of rankscope_worker.child.training where only the queue is in question: a very short training without torch.
 
-A perceptron on words, in plain Python: 0.5 s a child in place of 6 s. All around it is the real thing: the worker, the
-supervisor, the child's start and end, its recorder, lease and exit code.
+A perceptron on words, in plain Python: 1 s a child instead of 4 s. All around it is the real thing: the worker, the
+supervisor, the child's start and end, its recorder, lease and exit code. It takes the place of .software too.
 """
 
 import json
@@ -15,6 +15,10 @@ from rankscope.catalog.data.splits import Split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import ArtifactEvent, MetricsEvent, PhaseEvent, RunEvent
 from rankscope.contract.status import Phase
+
+
+def trained_with(device: str) -> dict[str, str]:
+    return {"device": device}
 
 
 class PermanentError(Exception):

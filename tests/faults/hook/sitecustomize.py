@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 _CHILD = "rankscope_worker.child.train"
+_TORCH = ("rankscope_worker.child.training", "rankscope_worker.child.software")
 _STEP = {"module": "rankscope_worker.child.callbacks", "function": "Reporter.on_step_end"}
 
 
@@ -41,7 +42,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name == "rankscope_worker.child.training" and os.environ.get("RANKSCOPE_FAULTS_TRAINING") == "short":
+        if name in _TORCH and os.environ.get("RANKSCOPE_FAULTS_TRAINING") == "short":
             return importlib.machinery.PathFinder.find_spec("short_training", [str(Path(__file__).parent)])
         if not name.startswith(("dynamic_rank.", "rankscope_worker.")):
             return None
