@@ -17,7 +17,7 @@ STANDARD_LIBRARY = sys.stdlib_module_names
 # A room is a folder, or a module at the top of a package. Room -> rooms that its modules may import, besides their own.
 # A room that is not listed has the row of the nearest folder above it that is.
 _FOUNDATION = {"rankscope.contract", "dynamic_rank.schedule", "rankscope.settings", "rankscope.data_folder"}
-_STORE = {f"rankscope.store{room}" for room in ("", ".database", ".experiments", ".history")}
+_STORE = {f"rankscope.store{room}" for room in ("", ".database", ".experiments", ".history", ".listing")}
 _CATALOG = {"rankscope.catalog", "rankscope.catalog.data", "rankscope.catalog.imported", "rankscope.catalog.models"}
 _READ_BY_WORKERS = {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.training_stack"}
 _OF_HOST_AND_CHILD = {
@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "rankscope.store.database": {"rankscope.contract"},
     "rankscope.store.history": {"rankscope.contract", "rankscope.store.database"},
+    "rankscope.store.listing": {"rankscope.contract", "rankscope.store.database"},
     "rankscope.store": {"rankscope.contract", "rankscope.store.database", "rankscope.store.history"},
     "rankscope.store.experiments": {"rankscope.contract", "rankscope.store", "rankscope.store.database"},
     "rankscope.experiments": {"rankscope.contract"},

@@ -26,6 +26,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Event, Run
 from rankscope.settings import Settings
 from rankscope.store import runs
+from rankscope.store.config_values import store_config_values
 from rankscope.store.database.engine import create_engine, writing
 from rankscope.store.database.schema import _config, migrate
 from rankscope.store.history.chunks import EVENTS_A_CHUNK
@@ -92,7 +93,11 @@ def rows(settings: Settings, *, decoded: bool = False) -> dict[str, list[Any]]:
     engine = create_engine(settings.resolved_database_url)
     with engine.connect() as connection:
         every = {
-            table.name: sorted(str([_in_order(value) for value in row]) for row in connection.execute(select(table)))
+            table.name: sorted(
+                str([_in_order(value) for value in row])
+                # Numbers of changes belong to the database and start again.
+                for row in connection.execute(select(*(each for each in table.c if each.name != "changed")))
+            )
             for table in SQLModel.metadata.sorted_tables
         }
         if decoded:
@@ -219,6 +224,7 @@ def as_earlier_versions_did(settings: Settings) -> None:
             tasked = cast(dict[str, JsonValue], run.config["task"])
             task = {name: value for name, value in tasked.items() if name != "headline_metric"}
             run.config = {**run.config, "method": method, "task": task}
+            store_config_values(session, run.id, run.config)
     engine.dispose()
 
 

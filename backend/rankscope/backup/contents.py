@@ -9,8 +9,22 @@ from sqlmodel import SQLModel
 BACKUP_FORMAT = 1
 NOTE, DATABASE, RUNS = "backup.json", "database.db", "runs"
 BATCH = 1000
-# Jobs are left out: they exist for minutes only. So are answers of experiments: they are computed again.
-_NAMES = ("run", "worker", "attempt", "checkpoint", "event", "chunk", "experiment", "trial", "trial_rows")
+# Jobs and deletions are left out: they exist for a short time only. So are answers of experiments: they are computed again.
+_NAMES = (
+    "run",
+    "run_tag",
+    "run_metric",
+    "config_value",
+    "saved_view",
+    "worker",
+    "attempt",
+    "checkpoint",
+    "event",
+    "chunk",
+    "experiment",
+    "trial",
+    "trial_rows",
+)
 TABLES = [SQLModel.metadata.tables[name] for name in _NAMES]
 
 

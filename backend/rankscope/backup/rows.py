@@ -35,8 +35,10 @@ _CHOICES: dict[tuple[str, str], tuple[str | None, ...]] = {
     ("run", "stop_requested"): (None, "save", "now"),
 }
 _RUN_IDS = {("run", "id"), ("run", "parent_id"), ("experiment", "id")} | {(table.name, "run_id") for table in TABLES}
-_LISTS = {("run", "tags"), ("run", "steer_requests"), ("worker", "gpus")}
+_LISTS = {("run", "steer_requests"), ("worker", "gpus")}
 """JSON columns that contain a list; all others contain an object."""
+_OURS: dict[str, dict[str, object]] = {"run": {"changed": 0}}
+"""Values that belong to the database rather than to the installation: numbers of changes start again."""
 _JSON_TEXTS = {("event", "payload")}
 """Text columns that contain a JSON object."""
 _NOT_NEGATIVE = {"attempt", "number", "step", "seq", "last_seq", "chunked_seq", "first_seq", "size_bytes"}
@@ -83,7 +85,7 @@ def copy_checked(old: Session, new: Session) -> set[str]:
             for rows in result.mappings().partitions(BATCH):
                 for row in rows:
                     _check_row(table, row)
-                new.connection().execute(insert(table), [dict(row) for row in rows])
+                new.connection().execute(insert(table), [dict(row) | _OURS.get(table.name, {}) for row in rows])
                 if table.name == "run":
                     runs |= {row["id"] for row in rows}
         except (LookupError, ValueError, TypeError, OverflowError) as error:  # values that SQLAlchemy can't read at all

@@ -3,7 +3,11 @@
 Times are seconds since 1970 (UTC) as floats. Migrations under store/migrations follow these shapes; a test compares both.
 """
 
+from typing import Any
+
 from sqlalchemy import JSON, BigInteger, Column, Enum, Index, LargeBinary, String, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import UserDefinedType
 from sqlmodel import Field, SQLModel
 
@@ -32,18 +36,43 @@ class _JsonAsText(UserDefinedType[str]):
         return "JSON"
 
 
+class next_change(GenericFunction[int]):
+    """The number of a change, as part of a statement: larger than that of every change that readers have seen.
+
+    SQLite has one writer at a time, so the next number is the largest plus one. On PostgreSQL it is the id of the transaction:
+    a reader asks again from the oldest transaction that is still running (store/listing/changes.py).
+    """
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(next_change, "sqlite")
+def _next_change_sqlite(_element: next_change, _compiler: Any, **_options: Any) -> str:
+    return (
+        "(SELECT max(coalesce((SELECT max(changed) FROM run), 0),"
+        " coalesce((SELECT max(changed) FROM deleted_run), 0)) + 1)"
+    )
+
+
+@compiles(next_change, "postgresql")
+def _next_change_postgresql(_element: next_change, _compiler: Any, **_options: Any) -> str:
+    return "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)"
+
+
 class Run(SQLModel, table=True):
     __tablename__ = "run"
     __table_args__ = (
         Index("ix_run_queue", "status", "priority", "queue_order"),
         Index("ix_run_created", "created_at"),
         Index("ix_run_parent", "parent_id"),
+        Index("ix_run_list", "archived_at", "created_at", "id"),
+        Index("ix_run_changed", "changed"),
     )
 
     id: str = Field(primary_key=True, max_length=16)
     name: str = Field(max_length=200)
     notes: str = ""
-    tags: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     status: RunStatus = Field(
         default=RunStatus.queued, sa_column=Column(Enum(RunStatus, native_enum=False, length=16), nullable=False)
     )
@@ -120,6 +149,80 @@ class Run(SQLModel, table=True):
         default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
     )
     """Null for runs of earlier versions."""
+    project: str = Field(default="", sa_column=Column(String(100), nullable=False, server_default=""))
+    """Empty: none."""
+    archived_at: float | None = None
+    """Lists leave out archived runs unless a filter asks for them."""
+    changed: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger, nullable=False, server_default="0", default=next_change(), onupdate=next_change()),
+    )
+    """Set by every insert and update of the row."""
+
+
+class RunTag(SQLModel, table=True):
+    __tablename__ = "run_tag"
+    __table_args__ = (Index("ix_run_tag", "tag"),)
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
+    tag: str = Field(primary_key=True, max_length=50)
+    position: int
+    """In the order in which they were given."""
+
+
+class RunMetric(SQLModel, table=True):
+    """The summary of one metric of a run, as in `Run.metrics`, for filters and sorting. Values that aren't finite are NULL."""
+
+    __tablename__ = "run_metric"
+    __table_args__ = (Index("ix_run_metric_name", "name"), {"sqlite_with_rowid": False})
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
+    name: str = Field(primary_key=True, max_length=100)
+    last: float | None = None
+    last_step: int
+    min: float | None = None
+    min_step: int
+    max: float | None = None
+    max_step: int
+
+
+class ConfigValue(SQLModel, table=True):
+    """One value of a run's configuration, for filters and sorting. `Run.config` has all of it."""
+
+    __tablename__ = "config_value"
+    __table_args__ = (Index("ix_config_value", "path", "text"), {"sqlite_with_rowid": False})
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE", max_length=16)
+    path: str = Field(primary_key=True, max_length=100)
+    """`method.target_rank`."""
+    number: float | None = None
+    """NULL if the value is not a number; 0 or 1 for a boolean."""
+    text: str = Field(max_length=200)
+    """The value as text, or its first 200 characters."""
+
+
+class DeletedRun(SQLModel, table=True):
+    """A run that was deleted not long ago, for pages that show it (store/listing/changes.py)."""
+
+    __tablename__ = "deleted_run"
+    __table_args__ = (Index("ix_deleted_run_changed", "changed"),)
+
+    id: str = Field(primary_key=True, max_length=16)
+    changed: int = Field(sa_column=Column(BigInteger, nullable=False, default=next_change()))
+    deleted_at: float
+
+
+class SavedView(SQLModel, table=True):
+    """A named view of the runs table."""
+
+    __tablename__ = "saved_view"
+
+    id: str = Field(primary_key=True, max_length=16)
+    name: str = Field(max_length=100, unique=True)
+    query: str = Field(max_length=8000)
+    """The address of the view, without the leading ?."""
+    created_at: float
+    updated_at: float
 
 
 class Attempt(SQLModel, table=True):

@@ -11,6 +11,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.contract.stored import Environment, StoredMemoryEstimate
 from rankscope.contract.tables import Run
 from rankscope.store import runs
+from rankscope.store.config_values import store_config_values
 from rankscope.store.history import events
 
 
@@ -45,6 +46,7 @@ def change_config(
         run.name = runs.default_name(config)
     session.add(run)
     session.flush()
+    store_config_values(session, run.id, run.config)
     event = ConfigEvent(why="edit" if why == "edit" else "retry", changes=dict(differences), total_steps=total_steps)
     events.append_unfenced(session, run.id, [event], now=now)
     session.refresh(run)

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlmodel import Session, col, delete
 
 from rankscope.contract.config import RunConfig
@@ -11,10 +11,14 @@ from rankscope.contract.errors import InvalidTransition, NotFound
 from rankscope.contract.events import StatusEvent
 from rankscope.contract.status import TRANSITIONS, RunStatus
 from rankscope.contract.stored import Environment, StoredMemoryEstimate
-from rankscope.contract.tables import Attempt, Checkpoint, Run
+from rankscope.contract.tables import Attempt, Checkpoint, DeletedRun, Run
+from rankscope.store.config_values import store_config_values
 from rankscope.store.history import events
+from rankscope.store.tags import set_tags
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+DELETIONS_KEPT_S = 86_400.0
+"""How long readers of changes can ask which runs were deleted."""
 _MAX_PARAMETERS = 1000
 """Parameters in one statement; SQLite's limit is 32,766."""
 
@@ -37,6 +41,7 @@ def create_run(
     total_steps: int | None = None,
     run_id: str | None = None,
     parent: tuple[str, int] | None = None,
+    project: str = "",
     memory_estimate: StoredMemoryEstimate | None = None,
 ) -> Run:
     """Stores a queued run with its fully resolved configuration. `parent`: the run's id and the step it was forked from."""
@@ -45,7 +50,7 @@ def create_run(
         parent_id=parent[0] if parent else None,
         parent_step=parent[1] if parent else None,
         name=name or default_name(config),
-        tags=list(tags),
+        project=project,
         notes=notes,
         priority=priority,
         queue_order=now,
@@ -64,6 +69,8 @@ def create_run(
     )
     session.add(run)
     session.flush()
+    store_config_values(session, run.id, run.config)
+    set_tags(session, run.id, tags)
     events.append_unfenced(session, run.id, [StatusEvent(status=RunStatus.queued)], now=now)
     return run
 
@@ -180,7 +187,7 @@ def check_resumable(run: Run) -> None:
         raise InvalidTransition(f"Run {run.id} is {run.status}; only stopped or failed runs can be resumed.")
 
 
-def delete_run(session: Session, run_id: str) -> Run:
+def delete_run(session: Session, run_id: str, *, now: float) -> Run:
     """Deletes a run without a worker, with its events. The caller deletes its files after the commit."""
     run = get_run(session, run_id)
     if run.status.is_owned:
@@ -194,6 +201,8 @@ def delete_run(session: Session, run_id: str) -> Run:
     if gone is None:
         raise InvalidTransition(f"Run {run.id} changed while it was deleted.", "Reload it and try again.")
     session.expunge(run)
+    session.execute(delete(DeletedRun).where(col(DeletedRun.deleted_at) < now - DELETIONS_KEPT_S))
+    session.execute(insert(DeletedRun).values(id=run_id, deleted_at=now))
     return run
 
 

@@ -559,7 +559,7 @@ export interface paths {
         head?: never;
         /**
          * Update Run
-         * @description Changes name, tags, notes or priority; only the given fields change.
+         * @description Changes name, tags, notes, project, priority, or whether the run is archived; only the given fields change.
          */
         patch: operations["update_run"];
         trace?: never;
@@ -4388,6 +4388,8 @@ export interface components {
              * @default 0
              */
             priority: number;
+            /** Project */
+            project?: string | null;
             /**
              * Tags
              * @default []
@@ -4396,6 +4398,11 @@ export interface components {
         };
         /** RunDetail */
         RunDetail: {
+            /**
+             * Archived At
+             * @description Lists leave out archived runs unless a filter asks for them.
+             */
+            archived_at: number | null;
             /** Artifact */
             artifact: ("adapter" | "model") | null;
             /** Attempt */
@@ -4492,6 +4499,11 @@ export interface components {
             planned_budget: components["schemas"]["BudgetPoint"][];
             /** Priority */
             priority: number;
+            /**
+             * Project
+             * @description Empty: none.
+             */
+            project: string;
             /**
              * Pruning Count
              * @description How many there are in total. If this exceeds the length of `pruning_steps`, that list and `planned_budget` are reduced.
@@ -4610,12 +4622,16 @@ export interface components {
          * @description Only the given fields change.
          */
         RunPatch: {
+            /** Archived */
+            archived?: boolean | null;
             /** Name */
             name?: string | null;
             /** Notes */
             notes?: string | null;
             /** Priority */
             priority?: number | null;
+            /** Project */
+            project?: string | null;
             /** Tags */
             tags?: string[] | null;
         };
@@ -4643,6 +4659,11 @@ export interface components {
          * @description One row of the list of runs.
          */
         RunSummary: {
+            /**
+             * Archived At
+             * @description Lists leave out archived runs unless a filter asks for them.
+             */
+            archived_at: number | null;
             /** Artifact */
             artifact: ("adapter" | "model") | null;
             /** Attempt */
@@ -4706,6 +4727,11 @@ export interface components {
             phase: components["schemas"]["Phase"] | null;
             /** Priority */
             priority: number;
+            /**
+             * Project
+             * @description Empty: none.
+             */
+            project: string;
             /**
              * Queue Position
              * @description 1 is next; null if the run is not in the queue.
@@ -6798,7 +6824,9 @@ export interface operations {
                 method?: string[] | null;
                 /** @description Words in name, id, model or data set; case is ignored. */
                 search?: string;
-                /** @description Column to sort by, with a leading - to reverse. Runs without a value come last. */
+                /** @description Condition in the filter language: `config.method.target_rank <= 8 and tag = a`. */
+                filter?: string;
+                /** @description Field to sort by, for example `created` or `metrics.eval_loss.best`, with a leading - to reverse. Runs without a value come last. */
                 sort?: string;
                 limit?: number;
                 /** @description `next_cursor` of the previous page. */

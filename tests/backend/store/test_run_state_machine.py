@@ -137,10 +137,10 @@ class RunMachine(RuleBasedStateMachine):
         run_id, model = self._pick_run(number)
         if model.status in OWNED:
             with pytest.raises(InvalidTransition), writing(self.engine) as session:
-                runs.delete_run(session, run_id)
+                runs.delete_run(session, run_id, now=9)
             return
         with writing(self.engine) as session:
-            runs.delete_run(session, run_id)
+            runs.delete_run(session, run_id, now=9)
         del self.runs[run_id]
         with reading(self.engine) as session, pytest.raises(NotFound):
             runs.get_run(session, run_id)

@@ -94,10 +94,10 @@ def test_deleted_run_leaves_no_row_behind(engine: Engine) -> None:
     claimed = training_run(engine)
     append(engine, claimed, losses(1, 2))
     with pytest.raises(InvalidTransition), writing(engine) as session:
-        runs.delete_run(session, claimed.run_id)
+        runs.delete_run(session, claimed.run_id, now=9)
     put(engine, claimed.run_id, RunStatus.done)
     with writing(engine) as session:
-        runs.delete_run(session, claimed.run_id)
+        runs.delete_run(session, claimed.run_id, now=9)
     with reading(engine) as session:
         assert events.count(session, claimed.run_id) == 0
         assert runs.attempts_of(session, claimed.run_id) == []

@@ -55,7 +55,7 @@ class Old:
         run_id = self.ids[name]
         with writing(self.engine) as session:
             if name != "queued":
-                runs.delete_run(session, self.ids["queued"])
+                runs.delete_run(session, self.ids["queued"], now=9)
                 runs.request_resume(session, run_id, now=time.time())
             claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=600, now=time.time())
         assert claim is not None

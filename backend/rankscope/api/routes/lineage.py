@@ -23,6 +23,7 @@ from rankscope.launch.preflight import stored_estimate
 from rankscope.store import config_edits, runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
+from rankscope.store.tags import tags_of
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -99,6 +100,7 @@ def fork_run(
     request = body or ForkRequest()
     with reading(engine) as session:
         parent = runs.get_run(session, run_id)
+        parent_tags = tags_of(session, [run_id]).get(run_id, [])
         session.expunge(parent)
     origin = find_origin(settings, parent, request.step, request.attempt)
     plan = plan_fork(parent, origin, request.changes, catalog)
@@ -114,7 +116,8 @@ def fork_run(
                 plan.config,
                 now=now,
                 name=request.name or f"{parent.name} (from step {origin.step})"[:200],
-                tags=parent.tags if request.tags is None else request.tags,
+                tags=parent_tags if request.tags is None else request.tags,
+                project=parent.project,
                 priority=request.priority,
                 environment=plan.environment | {"n_modules": plan.n_modules},
                 total_steps=plan.total_steps,

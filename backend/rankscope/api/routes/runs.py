@@ -25,8 +25,9 @@ from rankscope.health.remedy import unavailable_actions
 from rankscope.launch.method_switch import switch_method
 from rankscope.launch.plan import make_plan
 from rankscope.launch.preflight import preflight, stored_estimate
-from rankscope.store import run_list, runs
+from rankscope.store import labels, runs
 from rankscope.store.database.engine import reading, writing
+from rankscope.store.listing import filter_text, run_list
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -72,6 +73,7 @@ def create_run(
             name=body.name,
             tags=body.tags,
             notes=body.notes,
+            project=body.project or "",
             priority=body.priority,
             environment=plan.environment | {"n_modules": plan.n_modules},
             total_steps=plan.total_steps,
@@ -131,17 +133,28 @@ def list_runs(
     search: Annotated[
         str, Query(max_length=200, pattern=NO_NUL, description="Words in name, id, model or data set; case is ignored.")
     ] = "",
+    filter: Annotated[
+        str,
+        Query(
+            max_length=filter_text.LONGEST,
+            description="Condition in the filter language: `config.method.target_rank <= 8 and tag = a`.",
+        ),
+    ] = "",
     sort: Annotated[
         str,
         Query(
-            max_length=50, description="Column to sort by, with a leading - to reverse. Runs without a value come last."
+            max_length=200,
+            description="Field to sort by, for example `created` or `metrics.eval_loss.best`, with a leading - to reverse. "
+            "Runs without a value come last.",
         ),
-    ] = "-created_at",
+    ] = "-created",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: Annotated[str | None, Query(max_length=4000, description="`next_cursor` of the previous page.")] = None,
 ) -> RunPage:
     """One page of runs. It starts after the last run of the previous page, so runs launched in the meantime don't shift it."""
-    wanted = run_list.Filter(statuses=status or (), tags=tag or (), methods=method or (), search=search)
+    wanted = run_list.Filter(
+        statuses=status or (), tags=tag or (), methods=method or (), search=search, text=filter, now=now
+    )
     with reading(engine) as session:
         page = run_list.list_runs(session, wanted, sort=sort, limit=limit, cursor=cursor)
         items = views.summaries(session, page.runs, now=now)
@@ -158,21 +171,19 @@ def get_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, now: NowDep
 @router.patch("/{run_id}")
 @needs("launch", SMALL_JSON)
 def update_run(run_id: RunId, body: RunPatch, engine: EngineDep, settings: SettingsDep, now: NowDep) -> RunDetail:
-    """Changes name, tags, notes or priority; only the given fields change."""
+    """Changes name, tags, notes, project, priority, or whether the run is archived; only the given fields change."""
     changes = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
     with writing(engine) as session:
-        run = runs.get_run(session, run_id)
-        run.sqlmodel_update(changes)
-        session.add(run)
+        labels.change(session, [run_id], changes, now=now)
     return views.read_detail(engine, run_id, settings, now=now)
 
 
 @router.delete("/{run_id}", status_code=204)
 @needs("admin")
-def delete_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep) -> None:
+def delete_run(run_id: RunId, engine: EngineDep, settings: SettingsDep, doorbell: DoorbellDep, now: NowDep) -> None:
     """Deletes a run with its events and files. Stop it first if it is on a worker."""
     with writing(engine) as session:
-        run = runs.delete_run(session, run_id)
+        run = runs.delete_run(session, run_id, now=now)
     shutil.rmtree(settings.runs_dir / run.id, ignore_errors=True)
     doorbell.ring(run.id, run.last_seq)
 

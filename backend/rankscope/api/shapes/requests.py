@@ -33,6 +33,7 @@ def _one_line(text: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Tag = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_one_line)]
+Project = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
 Notes = Annotated[str, Field(max_length=15_000), AfterValidator(_printable)]
 
 
@@ -42,6 +43,7 @@ class RunCreate(RequestBody):
     """Default: generated from method, model and data."""
     tags: list[Tag] = Field(default=[], max_length=50)
     notes: Notes = ""
+    project: Project | None = None
     priority: int = Field(default=0, ge=-1000, le=1000)
 
 
@@ -51,6 +53,8 @@ class RunPatch(RequestBody):
     name: Name | None = None
     tags: list[Tag] | None = Field(default=None, max_length=50)
     notes: Notes | None = None
+    project: Project | None = None
+    archived: bool | None = None
     priority: int | None = Field(default=None, ge=-1000, le=1000)
 
 

@@ -42,6 +42,10 @@ class RunSummary(Shape):
     id: str
     name: str
     tags: list[str]
+    project: str
+    """Empty: none."""
+    archived_at: float | None
+    """Lists leave out archived runs unless a filter asks for them."""
     status: RunStatus
     phase: Phase | None
     priority: int

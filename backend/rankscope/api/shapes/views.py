@@ -28,11 +28,11 @@ from rankscope.store.database.engine import reading
 from rankscope.store.history import snapshots
 from rankscope.store.queue_positions import queue_positions
 from rankscope.store.steering import done_so_far, is_held
+from rankscope.store.tags import tags_of
 
 _COPIED = (
     "id",
     "name",
-    "tags",
     "status",
     "phase",
     "priority",
@@ -58,6 +58,8 @@ _COPIED = (
     "trained_parameters",
     "kept_parameters",
     "artifact",
+    "project",
+    "archived_at",
     "cause",
     "parent_id",
     "parent_step",
@@ -66,13 +68,13 @@ _STEPS_FOR_ETA = 10
 _MAX_ATTEMPTS = 200
 
 
-def summary(run: Run, *, now: float, queue_position: int | None) -> RunSummary:
-    return RunSummary.model_validate(_summary_fields(run, now, queue_position))
-
-
 def summaries(session: Session, found: list[Run], *, now: float) -> list[RunSummary]:
     positions = queue_positions(session)
-    return [summary(run, now=now, queue_position=positions.get(run.id)) for run in found]
+    tags = tags_of(session, [run.id for run in found])
+    return [
+        RunSummary.model_validate(_summary_fields(run, now, positions.get(run.id), tags.get(run.id, [])))
+        for run in found
+    ]
 
 
 def kept_checkpoints(session: Session, run: Run, settings: Settings) -> list[Checkpoint]:
@@ -103,7 +105,7 @@ def detail(session: Session, run: Run, settings: Settings, *, now: float) -> Run
     curve = planned_budget(run, config)
     kept_steps = [row.step for row in kept_checkpoints(session, run, settings)]
     return RunDetail.model_validate(
-        _summary_fields(run, now, queue_positions(session).get(run.id))
+        _summary_fields(run, now, queue_positions(session).get(run.id), tags_of(session, [run.id]).get(run.id, []))
         | {
             "notes": run.notes,
             "config": config,
@@ -194,8 +196,9 @@ def eta_s(run: Run, now: float) -> float | None:
     return max(0.0, (run.total_steps - run.step) * (now - run.attempt_started_at) / done)
 
 
-def _summary_fields(run: Run, now: float, queue_position: int | None) -> dict[str, object]:
+def _summary_fields(run: Run, now: float, queue_position: int | None, tags: list[str]) -> dict[str, object]:
     return {name: getattr(run, name) for name in _COPIED} | {
+        "tags": tags,
         "headline": headline(run),
         "queue_position": queue_position,
         "eta_s": eta_s(run, now),

@@ -21,6 +21,7 @@ from rankscope.contract.tables import Attempt, Checkpoint, Event, Run
 from rankscope.store.history import event_text
 from rankscope.store.history.chunks import pack_events
 from rankscope.store.history.event_text import EventRow
+from rankscope.store.history.metric_rows import store_metrics
 from rankscope.store.history.summary import run_changes
 
 EVENT_COLUMNS = tuple(getattr(Event, name) for name in EventRow._fields)
@@ -92,6 +93,8 @@ def _append(
         session.execute(
             update(Run).where(col(Run.id) == run_id).values(**changes).execution_options(synchronize_session=False)
         )
+    if "metrics" in changes:
+        store_metrics(session, run_id, metrics, changes["metrics"])  # type: ignore[arg-type]
     for event in batch:
         if event.kind == "checkpoint":
             session.merge(

@@ -6,6 +6,7 @@ from sqlmodel import Session, col
 from rankscope.contract.tables import Event, Run
 from rankscope.store.history import event_text
 from rankscope.store.history.events import visible
+from rankscope.store.history.metric_rows import store_metrics
 from rankscope.store.history.series import drawn_points
 from rankscope.store.history.summary import summary_of
 
@@ -20,7 +21,9 @@ def rebuild_metrics(session: Session, run_id: str) -> None:
         for name, of in drawn_points(session, run_id, is_exact=lambda name: name.startswith("eval_")).items()
         if len(of)
     }
+    before = session.scalar(select(col(Run.metrics)).where(col(Run.id) == run_id)) or {}
     session.execute(update(Run).where(col(Run.id) == run_id).values(metrics=metrics, settled_step=settled_step))
+    store_metrics(session, run_id, before, metrics)
 
 
 def _settled_step(session: Session, run_id: str) -> int | None:

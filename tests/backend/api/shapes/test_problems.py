@@ -186,7 +186,7 @@ def test_unexpected_error_reveals_little_and_is_logged(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("rankscope.store.run_list.list_runs", fail)
+    monkeypatch.setattr("rankscope.store.listing.run_list.list_runs", fail)
     answer = api.get("/api/v1/runs")
     assert "secret" not in problem_of(answer, 500)["detail"]
     assert answer.headers["x-content-type-options"] == "nosniff"

@@ -17,9 +17,10 @@ from rankscope.contract.events import (
     WarningEvent,
 )
 from rankscope.contract.status import RunStatus
-from rankscope.store import queue, run_list, runs
+from rankscope.store import queue, runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events, points, snapshots
+from rankscope.store.listing import run_list
 from tests.backend.store_setup import (
     append,
     begin,
