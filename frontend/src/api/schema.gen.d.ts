@@ -13,9 +13,69 @@ export interface paths {
         };
         /**
          * Compare Runs
-         * @description Differences between the configurations, and whether the runs keep the same budget.
+         * @description Results with their spread over seeds, differences between the configurations, and what makes the runs incomparable.
          */
         get: operations["compare_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compare/ranks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Ranks
+         * @description The ranks of two runs at equal steps, progress or budget, and how alike the two allocations are.
+         */
+        get: operations["compare_ranks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compare/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Series
+         * @description Curves of several metrics on one axis. They are reduced but keep all extremes; groups have their mean and spread.
+         */
+        get: operations["compare_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compare/tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Trees
+         * @description The trees of forks that the runs belong to.
+         */
+        get: operations["compare_trees"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1574,6 +1634,28 @@ export interface components {
              */
             text_column?: string | null;
         };
+        /**
+         * CautionShape
+         * @description Why a difference between the runs may not be due to their methods.
+         */
+        CautionShape: {
+            /** Detail */
+            detail: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "task" | "model" | "data" | "split" | "evaluation" | "budget" | "length" | "unfinished" | "same_seed";
+            /** Next Step */
+            next_step: string;
+            /** Title */
+            title: string;
+            /**
+             * Values
+             * @description What differs, for each run in the requested order.
+             */
+            values: string[];
+        };
         /** CheckpointEvent */
         CheckpointEvent: {
             attempt: number;
@@ -1679,15 +1761,75 @@ export interface components {
                 number
             ][];
         };
+        /**
+         * ComparedCurveShape
+         * @description One metric of a group over the axis. Values have six significant digits.
+         */
+        ComparedCurveShape: {
+            /** Group */
+            group: number;
+            /**
+             * N
+             * @description How many runs have a value. Null for a single run.
+             */
+            n: number[] | null;
+            /** Name */
+            name: string;
+            /**
+             * Sd
+             * @description Standard deviation over the runs of the group; NaN where only one has a value. Null for a single run.
+             */
+            sd: (number | ("NaN" | "Infinity" | "-Infinity"))[] | null;
+            /** Total Points */
+            total_points: number;
+            /**
+             * Values
+             * @description Of the run, or the mean over the runs of the group.
+             */
+            values: (number | ("NaN" | "Infinity" | "-Infinity"))[];
+            /** X */
+            x: number[];
+        };
+        /** ComparedCurves */
+        ComparedCurves: {
+            /**
+             * Axis
+             * @enum {string}
+             */
+            axis: "step" | "progress" | "time" | "live_parameters" | "rows" | "tokens";
+            /** Curves */
+            curves: components["schemas"]["ComparedCurveShape"][];
+            /** Groups */
+            groups: components["schemas"]["GroupShape"][];
+            /**
+             * Unplaced
+             * @description Runs without a position on this axis.
+             */
+            unplaced: components["schemas"]["UnplacedRun"][];
+        };
         /** Comparison */
         Comparison: {
+            /**
+             * Best
+             * @description By the best value of each run, after its final mask.
+             */
+            best: components["schemas"]["MetricVerdict"][];
+            /**
+             * Cautions
+             * @description The most serious first.
+             */
+            cautions: components["schemas"]["CautionShape"][];
+            /** Costs */
+            costs: components["schemas"]["RunCost"][];
             /** Differences */
             differences: components["schemas"]["ConfigDifference"][];
+            /** Groups */
+            groups: components["schemas"]["GroupShape"][];
             /**
-             * Equal Budget
-             * @description All runs keep the same number of components (or parameters, for runs without components).
+             * Last
+             * @description By the last value of each run.
              */
-            equal_budget: boolean;
+            last: components["schemas"]["MetricVerdict"][];
             /** Runs */
             runs: components["schemas"]["RunSummary"][];
         };
@@ -2554,6 +2696,36 @@ export interface components {
             title: string;
         };
         /**
+         * GroupShape
+         * @description Runs that differ only in their seed, or a single run.
+         */
+        GroupShape: {
+            /** Name */
+            name: string;
+            /** Run Ids */
+            run_ids: string[];
+            /** Seeds */
+            seeds: number[];
+        };
+        /**
+         * GroupSpread
+         * @description A metric over the runs of a group.
+         */
+        GroupSpread: {
+            /** Mean */
+            mean: number | null;
+            /**
+             * N
+             * @description Runs with a finite value.
+             */
+            n: number;
+            /**
+             * Sd
+             * @description Standard deviation; null for fewer than two runs.
+             */
+            sd: number | null;
+        };
+        /**
          * GroupsShape
          * @description The number of different values of the group column on each side.
          */
@@ -3222,6 +3394,23 @@ export interface components {
             min: number | ("NaN" | "Infinity" | "-Infinity");
             /** Min Step */
             min_step: number;
+        };
+        /**
+         * MetricVerdict
+         * @description A metric of every group, and whether one is ahead beyond the spread over seeds.
+         */
+        MetricVerdict: {
+            /** Groups */
+            groups: components["schemas"]["GroupSpread"][];
+            /** Name */
+            name: string;
+            /** Sentence */
+            sentence: string;
+            /**
+             * Winner
+             * @description Index of the group that is ahead of every other one: two-sided t-tests at 5 %, paired by seed where the seeds are equal.
+             */
+            winner: number | null;
         };
         /**
          * MetricsEvent
@@ -3978,6 +4167,60 @@ export interface components {
             total: number;
         };
         /**
+         * RankDifferenceShape
+         * @description The ranks of two runs at shared positions, over the modules of both.
+         *
+         *     `ranks_a`, `ranks_b`: base64 of little-endian uint16[positions, modules]; 65535: the run doesn't adapt the module.
+         */
+        RankDifferenceShape: {
+            /**
+             * Align
+             * @enum {string}
+             */
+            align: "step" | "progress" | "budget";
+            /**
+             * Kendall
+             * @description Kendall's tau-b, in the same way.
+             */
+            kendall: (number | ("NaN" | "Infinity" | "-Infinity"))[];
+            /** Live A */
+            live_a: number[];
+            /** Live B */
+            live_b: number[];
+            /** Modules */
+            modules: components["schemas"]["Module"][];
+            /**
+             * Positions
+             * @description Steps, shares of the planned steps, or live components, in the order of the training.
+             */
+            positions: number[];
+            /** Ranks A */
+            ranks_a: string;
+            /** Ranks B */
+            ranks_b: string;
+            /**
+             * Shared Modules
+             * @description Modules that both runs adapt.
+             */
+            shared_modules: number;
+            /**
+             * Spearman
+             * @description Rank correlation over the shared modules; NaN where one run gives all of them the same rank.
+             */
+            spearman: (number | ("NaN" | "Infinity" | "-Infinity"))[];
+            /**
+             * Steps A
+             * @description The step of the snapshot that is shown at each position.
+             */
+            steps_a: number[];
+            /** Steps B */
+            steps_b: number[];
+            /** Width A */
+            width_a: number;
+            /** Width B */
+            width_b: number;
+        };
+        /**
          * RankFrame
          * @description One rank snapshot; `mask` and `scores` are packed as in contract.events.RanksEvent.
          */
@@ -4167,6 +4410,11 @@ export interface components {
         };
         /** Relative */
         Relative: {
+            /**
+             * Attempt
+             * @description Number of attempts so far; each after the first is a resume.
+             */
+            attempt: number;
             headline: components["schemas"]["Headline"];
             /** Id */
             id: string;
@@ -4369,6 +4617,28 @@ export interface components {
             task: components["schemas"]["TextClassification"] | components["schemas"]["Regression"] | components["schemas"]["MultiLabelClassification"] | components["schemas"]["TokenClassification"] | components["schemas"]["CausalLanguageModel"] | components["schemas"]["TextToText"] | components["schemas"]["QuestionAnswering"];
             /** Training */
             training: components["schemas"]["TrainingConfig"];
+        };
+        /** RunCost */
+        RunCost: {
+            /** Kept Parameters */
+            kept_parameters: number | null;
+            /**
+             * Live Parameters
+             * @description Of the adapter now, by its ranks.
+             */
+            live_parameters: number | null;
+            /**
+             * Peak Memory Bytes
+             * @description Of the GPU if it was measured, otherwise of the training process.
+             */
+            peak_memory_bytes: number | null;
+            /** Run Id */
+            run_id: string;
+            /**
+             * Trained S
+             * @description Time on workers, without waiting.
+             */
+            trained_s: number | null;
         };
         /** RunCreate */
         RunCreate: {
@@ -4576,6 +4846,16 @@ export interface components {
             width: number | null;
             /** Worker */
             worker: string | null;
+        };
+        /**
+         * RunForest
+         * @description The trees of forks that the runs belong to, parents before children.
+         */
+        RunForest: {
+            /** Is Complete */
+            is_complete: boolean;
+            /** Items */
+            items: components["schemas"]["Relative"][];
         };
         /** RunHealth */
         RunHealth: {
@@ -5798,6 +6078,13 @@ export interface components {
              */
             weight_decay: number;
         };
+        /** UnplacedRun */
+        UnplacedRun: {
+            /** Reason */
+            reason: string;
+            /** Run Id */
+            run_id: string;
+        };
         /** UploadList */
         UploadList: {
             /** Items */
@@ -5971,8 +6258,10 @@ export interface operations {
     compare_runs: {
         parameters: {
             query: {
-                /** @description Two or more ids, repeated or separated by commas. */
+                /** @description Ids of up to 20 runs, repeated or separated by commas. */
                 runs: string[];
+                /** @description seed: runs that differ only in their seed are one group, with mean and spread. */
+                group?: "run" | "seed";
             };
             header?: never;
             path?: never;
@@ -5987,6 +6276,114 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_ranks: {
+        parameters: {
+            query: {
+                /** @description The first run. */
+                a: string;
+                /** @description The second run. */
+                b: string;
+                align?: "step" | "progress" | "budget";
+                /** @description Maximum number of positions. */
+                frames?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RankDifferenceShape"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_series: {
+        parameters: {
+            query: {
+                /** @description Ids of up to 20 runs, repeated or separated by commas. */
+                runs: string[];
+                /** @description Metrics. */
+                names: string[];
+                axis?: "step" | "progress" | "time" | "live_parameters" | "rows" | "tokens";
+                /** @description seed: runs that differ only in their seed are one group, with mean and spread. */
+                group?: "run" | "seed";
+                /** @description Approximate maximum number of points per curve. */
+                points?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparedCurves"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_trees: {
+        parameters: {
+            query: {
+                /** @description Ids of up to 20 runs, repeated or separated by commas. */
+                runs: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunForest"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -9,7 +9,7 @@ from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, Nudge
 from rankscope.api.guard.access import LARGE_JSON, needs
 from rankscope.api.shapes import views
 from rankscope.api.shapes.requests import ForkRequest, RetryRequest
-from rankscope.api.shapes.runs import Relative, RunDetail, RunTree
+from rankscope.api.shapes.runs import RunDetail, RunTree
 from rankscope.catalog.changed_inputs import check_before_queueing
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
@@ -146,11 +146,4 @@ def get_tree(run_id: RunId, engine: EngineDep) -> RunTree:
     """The run, its ancestors, and all their forks."""
     with reading(engine) as session:
         tree, is_complete = runs.relatives(session, runs.get_run(session, run_id), most=_MAX_RELATIVES)
-    copied = Relative.model_fields.keys() - {"headline"}
-    return RunTree(
-        items=[
-            Relative.model_validate({name: getattr(one, name) for name in copied} | {"headline": views.headline(one)})
-            for one in tree
-        ],
-        is_complete=is_complete,
-    )
+    return RunTree(items=[views.relative(one) for one in tree], is_complete=is_complete)

@@ -152,6 +152,8 @@ class Relative(Shape):
     status: RunStatus
     parent_id: str | None
     parent_step: int | None
+    attempt: int
+    """Number of attempts so far; each after the first is a resume."""
     step: int
     total_steps: int | None
     metrics: dict[str, MetricSummary]
@@ -173,16 +175,3 @@ class Queue(Shape):
     items: list[RunSummary]
     """At most 1,000."""
     total: int
-
-
-class ConfigDifference(Shape):
-    field: str
-    values: list[object]
-    """One per run, in the requested order; null if the run has no such field."""
-
-
-class Comparison(Shape):
-    runs: list[RunSummary]
-    differences: list[ConfigDifference]
-    equal_budget: bool
-    """All runs keep the same number of components (or parameters, for runs without components)."""

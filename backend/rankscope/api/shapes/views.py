@@ -9,7 +9,7 @@ from dynamic_rank.schedule.curve import PlannedCurve
 from rankscope.api.shapes.base import LeftOutShape, PresetList, PresetShape
 from rankscope.api.shapes.plans import BudgetPoint, ClassShape, DataPlan, Plan, split_shape
 from rankscope.api.shapes.preflight import preflight_shape, run_memory
-from rankscope.api.shapes.runs import AttemptShape, Headline, RunDetail, RunSummary
+from rankscope.api.shapes.runs import AttemptShape, Headline, Relative, RunDetail, RunSummary
 from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig
@@ -205,6 +205,12 @@ def _summary_fields(run: Run, now: float, queue_position: int | None, tags: list
         "reason_title": None if run.reason is None else REASONS.get(run.reason, run.reason.replace("_", " ")),
         "mean_rank": run.live / run.n_modules if run.live is not None and run.n_modules else None,
     }
+
+
+def relative(run: Run) -> Relative:
+    """Returns the run as a line of a tree."""
+    copied = Relative.model_fields.keys() - {"headline"}
+    return Relative.model_validate({name: getattr(run, name) for name in copied} | {"headline": headline(run)})
 
 
 def headline(run: Run) -> Headline:

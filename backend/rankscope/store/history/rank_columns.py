@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rankscope.contract.stored import StoredRanks
+from rankscope.store.history.snapshots import LiveMask
 
 Frames = Sequence[StoredRanks]
 """Stored ranks events with the same number of modules and the same width."""
@@ -35,6 +36,12 @@ def module_columns(frames: Frames, modules: int, width: int) -> ModuleColumns:
         return ModuleColumns(ranks, mean.astype("<f2"), np.where(ranks > 0, high, 0).astype("<f2"))
 
 
+def module_ranks(frames: Sequence[StoredRanks | LiveMask], modules: int, width: int) -> npt.NDArray[np.uint16]:
+    """uint16 (frames, modules), without reading the scores."""
+    ranks: npt.NDArray[np.uint16] = _live(frames, modules, width).sum(axis=2, dtype=np.uint16)
+    return ranks
+
+
 @dataclass(frozen=True)
 class ComponentColumns:
     """Of one module: `live` bool (frames, width), `scores` and `raw_scores` float16 (frames, width)."""
@@ -58,7 +65,7 @@ def component_columns(frames: Frames, modules: int, width: int, module: int) -> 
     )
 
 
-def _live(frames: Frames, modules: int, width: int) -> npt.NDArray[np.bool_]:
+def _live(frames: Sequence[StoredRanks | LiveMask], modules: int, width: int) -> npt.NDArray[np.bool_]:
     packed = np.frombuffer(b"".join(base64.b64decode(frame["mask"]) for frame in frames), np.uint8)
     bits = np.unpackbits(
         packed.reshape(len(frames), -(-modules * width // 8)), axis=1, count=modules * width, bitorder="little"

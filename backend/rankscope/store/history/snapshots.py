@@ -1,5 +1,6 @@
 """Rank snapshots by step, and the ledger of prunings."""
 
+import json
 from collections.abc import Iterator
 from typing import Literal, TypedDict, cast
 
@@ -11,6 +12,8 @@ from rankscope.contract.tables import Event
 from rankscope.store.history.event_text import stored
 from rankscope.store.history.events import visible
 
+_HEAD_CHARACTERS = 400
+"""Longer than the fields of a stored snapshot before its mask, and the names around them."""
 _MAX_CHARACTERS = 64_000_000
 """Limit for the snapshots of one response."""
 
@@ -44,20 +47,59 @@ def rank_frames(
     steps = sorted(newest)
     if steps and limit is not None:
         limit = min(limit, _affordable(session, newest[steps[-1]], run_id))
-    if limit is not None and len(steps) > limit:
-        prunings = session.scalars(
-            select(col(Event.step)).where(
-                col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id)
-            )
-        )
-        steps = _thin(steps, {step for step in prunings if step is not None}, limit)
-    wanted = [newest[step] for step in steps]
+    wanted = [newest[step] for step in _chosen(session, run_id, steps, limit)]
     # Sorted here: the database would move every packed score while sorting.
     rows = {
         row.seq: row
         for row in session.scalars(select(Event).where(col(Event.run_id) == run_id, col(Event.seq).in_(wanted)))
     }
     return [cast(StoredRanks, stored(rows[seq])) for seq in wanted], len(newest)
+
+
+class LiveMask(TypedDict):
+    """A rank snapshot without its scores."""
+
+    step: int
+    live: int
+    mask: str
+
+
+def live_masks(session: Session, run_id: str, event: StoredModules, *, limit: int) -> list[LiveMask]:
+    """At most `limit` snapshots by step, chosen as by `rank_frames`, without reading their scores from the database.
+
+    `event`: the run's modules, which give the length of a mask.
+    """
+    newest = _newest(session, run_id, None, None)
+    chosen = _chosen(session, run_id, sorted(newest), limit)
+    head = _HEAD_CHARACTERS + 4 * -(-len(event["modules"]) * event["width"] // 24)
+    text = func.substr(col(Event.payload), 1, head)
+    wanted = [newest[step] for step in chosen]
+    rows = session.execute(select(col(Event.seq), text).where(col(Event.run_id) == run_id, col(Event.seq).in_(wanted)))
+    found: dict[int, str] = {seq: head or "" for seq, head in rows}
+    masks: list[LiveMask] = []
+    for step, seq in zip(chosen, wanted, strict=True):
+        before, scores, _ = found[seq].partition('"scores"')
+        if scores:
+            own = json.loads(f"{before.rstrip().rstrip(',')}}}")
+        else:  # written by an encoder with another order of the fields
+            payload = session.scalar(
+                select(col(Event.payload)).where(col(Event.run_id) == run_id, col(Event.seq) == seq)
+            )
+            own = json.loads(payload or "{}")
+        masks.append({"step": step, "live": own["live"], "mask": own["mask"]})
+    return masks
+
+
+def _chosen(session: Session, run_id: str, steps: list[int], limit: int | None) -> list[int]:
+    """At most `limit` of the steps with a snapshot."""
+    if limit is not None and len(steps) > limit:
+        prunings = session.scalars(
+            select(col(Event.step)).where(
+                col(Event.run_id) == run_id, col(Event.kind) == "prune", visible(session, run_id)
+            )
+        )
+        return _thin(steps, {step for step in prunings if step is not None}, limit)
+    return steps
 
 
 def _affordable(session: Session, seq: int, run_id: str) -> int:

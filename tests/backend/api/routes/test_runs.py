@@ -149,7 +149,7 @@ def test_detail_of_a_training_run_has_its_modules_attempt_and_honest_eta(
     assert run["metrics"]["train_loss"]["last_step"] == 20
 
 
-def test_comparison_shows_differences_and_whether_budgets_are_equal(
+def test_comparison_shows_differences_and_what_makes_runs_incomparable(
     api: httpx.Client, server: Server, launch: Launch
 ) -> None:
     dynamic, lora = launch(), launch(config=config_with(method={"name": "lora", "rank": 2}))
@@ -160,12 +160,18 @@ def test_comparison_shows_differences_and_whether_budgets_are_equal(
         body: dict[str, object] = api.get("/api/v1/compare", params={"runs": list(run_ids)}).json()
         return body
 
+    def cautions(*run_ids: str) -> dict[str, list[str]]:
+        return {one["kind"]: one["values"] for one in compare(*run_ids)["cautions"]}  # type: ignore[attr-defined]
+
     same_budget = compare(dynamic, lora)
-    assert same_budget["equal_budget"] is True
+    assert cautions(dynamic, lora) == {"unfinished": ["queued at step 0 of 100"] * 2}
     assert {"field": "method.name", "values": ["dynamic_rank", "lora"]} in same_budget["differences"]  # type: ignore[operator]
     assert {"field": "method.beta", "values": [0.9, None]} in same_budget["differences"]  # type: ignore[operator]
-    assert compare(dynamic, wide)["equal_budget"] is False
-    assert compare(dynamic, full)["equal_budget"] is False
+    assert cautions(dynamic, wide)["budget"] == ["8 components", "12 components"]
+    assert cautions(dynamic, full)["budget"] == ["8 components", "unknown"]
+    odd = launch(config=config_with(**{"data.split_seed": 1, "training.max_length": 16, "training.batch_size": 4}))
+    assert {"split", "evaluation", "length"} <= cautions(dynamic, odd).keys()
+    assert not {"model", "data", "task", "budget"} & cautions(dynamic, odd).keys()
     assert [run["id"] for run in api.get(f"/api/v1/compare?runs={wide},{lora}").json()["runs"]] == [wide, lora]
     assert api.get("/api/v1/compare", params={"runs": dynamic}).json()["errors"][0]["field"] == "runs"
     assert api.get(f"/api/v1/compare?runs={dynamic},zzz").status_code == 404
@@ -182,7 +188,7 @@ def test_two_full_runs_compare_by_their_parameters(api: httpx.Client, server: Se
         append(engine, claimed, [ArtifactEvent(name="model", step=100, size_bytes=1, kept_parameters=7)])
         with writing(engine) as session:
             runs.transition(session, runs.get_run(session, claimed.run_id), RunStatus.done, now=5)
-    assert api.get("/api/v1/compare", params={"runs": ids}).json()["equal_budget"] is True
+    assert api.get("/api/v1/compare", params={"runs": ids}).json()["cautions"] == []
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -1,0 +1,95 @@
+"""The horizontal axes on which curves of several runs are compared."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from sqlmodel import Session
+
+from rankscope.comparison.cautions import rows_a_step
+from rankscope.contract.config import RunConfig
+from rankscope.contract.tables import Run
+from rankscope.store import runs
+from rankscope.store.history import snapshots
+from rankscope.store.history.points import Floats, Points
+from rankscope.store.history.rank_columns import module_ranks
+
+CurveAxis = Literal["step", "progress", "time", "live_parameters", "rows", "tokens"]
+Places = Callable[[Points], Floats]
+"""Points -> the position of each on the axis."""
+_FRAMES = 100
+_STILL_OPEN_S = 1e9
+
+
+def places_on(session: Session, run: Run, config: RunConfig, axis: CurveAxis) -> Places | str:
+    """The positions of a run's points, or why the run has none on this axis.
+
+    time: seconds in which a worker trained the run, without the waiting between attempts. live_parameters: those of the
+    adapter at that step.
+    """
+    match axis:
+        case "step":
+            return lambda of: of.steps.astype(float)
+        case "progress":
+            total = run.total_steps
+            return (lambda of: of.steps.astype(float) / total) if total else "its number of steps is not known yet"
+        case "rows":
+            rows = rows_a_step(config)
+            return lambda of: of.steps.astype(float) * rows
+        case "tokens":
+            event = snapshots.modules_event(session, run.id)
+            tokens = event.get("tokens_per_row") if event else None
+            if not tokens:
+                return "its tokens were not counted; runs that start with this version count them"
+            each = rows_a_step(config) * tokens
+            return lambda of: of.steps.astype(float) * each
+        case "time":
+            return _trained_time(session, run)
+        case "live_parameters":
+            return _live_parameters(session, run)
+
+
+def trained_seconds(session: Session, run: Run, now: float) -> float | None:
+    """How long workers have trained the run; None before the first attempt."""
+    attempts = runs.attempts_of(session, run.id)
+    return sum((one.ended_at or now) - one.started_at for one in attempts) if attempts else None
+
+
+def _trained_time(session: Session, run: Run) -> Places | str:
+    knots: list[float] = []
+    seconds = [0.0]
+    for attempt in runs.attempts_of(session, run.id):
+        begin = max(attempt.started_at, knots[-1]) if knots else attempt.started_at
+        end = max(begin, begin + _STILL_OPEN_S if attempt.ended_at is None else attempt.ended_at)
+        knots += [begin, end]
+        seconds += [seconds[-1] + end - begin, seconds[-1] + end - begin]
+    if not knots:
+        return "it has not started"
+    return lambda of: np.interp(of.times, knots, seconds[:-1])
+
+
+def _live_parameters(session: Session, run: Run) -> Places | str:
+    found = _live(session, run, _FRAMES)
+    if found is None:
+        fixed = run.kept_parameters or run.trained_parameters
+        return (lambda of: np.full(len(of), float(fixed))) if fixed else "its parameters are not known yet"
+    steps, live = found
+    return lambda of: live[np.maximum(np.searchsorted(steps, of.steps, "right") - 1, 0)]
+
+
+def live_parameters(session: Session, run: Run) -> int | None:
+    """Parameters of the adapter by its newest ranks; of a run without ranks those that it trains."""
+    found = _live(session, run, 1)
+    return run.trained_parameters if found is None else int(found[1][-1])
+
+
+def _live(session: Session, run: Run, frames: int) -> tuple[npt.NDArray[np.int64], Floats] | None:
+    """Steps, and the adapter's parameters from each of them on; None without rank snapshots."""
+    event = snapshots.modules_event(session, run.id)
+    found = snapshots.live_masks(session, run.id, event, limit=frames) if event else []
+    if not event or not found:
+        return None
+    sizes = np.array([module["out_features"] + module["in_features"] for module in event["modules"]], float)
+    live = module_ranks(found, len(event["modules"]), event["width"]) @ sizes
+    return np.array([frame["step"] for frame in found]), live
