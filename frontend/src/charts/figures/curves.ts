@@ -14,6 +14,8 @@ export interface Curve {
   smoothed?: readonly Num[];
   hasMarkers?: boolean;
   onSecondAxis?: boolean;
+  /** Half the height of a band around the values, such as a standard deviation; NaN where there is none. */
+  spread?: readonly Num[];
 }
 
 export interface CurvesInput {
@@ -32,6 +34,10 @@ export interface CurvesInput {
   isFromZero?: boolean;
   /** Thin labelled lines, such as the start of an attempt. */
   marks?: readonly { x: number; text: string }[];
+  /** The largest x is on the left. */
+  isReversed?: boolean;
+  /** The pointer shows the nearest curve only, not all of them. */
+  hoversNearest?: boolean;
 }
 
 export function curvesFigure(input: CurvesInput): Figure {
@@ -39,10 +45,14 @@ export function curvesFigure(input: CurvesInput): Figure {
   const isEmpty = curves.every((curve) => curve.x.length === 0);
   const hasSecond = curves.some((curve) => curve.onSecondAxis);
   return {
-    data: curves.flatMap((curve) => traces(curve, look, input.xFormat ?? "step %{x}")),
+    data: [
+      // Bands first: below every line.
+      ...curves.flatMap((curve) => band(curve)),
+      ...curves.flatMap((curve) => traces(curve, look, input.xFormat ?? "step %{x}")),
+    ],
     layout: baseLayout(look, {
       uirevision: `${input.xTitle ?? "step"} ${input.isLog ? "log" : "linear"}`,
-      hovermode: "x unified",
+      hovermode: input.hoversNearest ? "closest" : "x unified",
       showlegend: input.hasLegend ?? (curves.length > 1 || curves.some(isSmooth)),
       margin: { l: 48, r: hasSecond ? 46 : 12, t: 8, b: 36 },
       xaxis: axis(look, {
@@ -54,6 +64,7 @@ export function curvesFigure(input: CurvesInput): Figure {
         showgrid: false,
         ...(input.xRange ? { range: input.xRange } : {}),
         ...(input.xTitle === "progress" ? { tickformat: ".0%" } : {}),
+        ...(input.isReversed ? { autorange: "reversed" as const } : {}),
       }),
       yaxis: axis(look, {
         ...(input.yTitle
@@ -196,6 +207,34 @@ function traces(curve: Curve, look: Look, xFormat: string): Figure["data"] {
     } as unknown as Figure["data"][number]);
   }
   return result;
+}
+
+/** The spread around the values, as two lines and the area between them. */
+function band({ x, values, spread, colour, onSecondAxis }: Curve): Figure["data"] {
+  if (!spread) return [];
+  const places: number[] = [];
+  const low: number[] = [];
+  const high: number[] = [];
+  values.forEach((raw, index) => {
+    const [value, half] = [toNumber(raw), toNumber(spread[index] ?? "NaN")];
+    if (!Number.isFinite(value) || !Number.isFinite(half)) return;
+    places.push(x[index] ?? 0);
+    low.push(value - half);
+    high.push(value + half);
+  });
+  const edge = {
+    type: "scatter",
+    mode: "lines",
+    x: places,
+    yaxis: onSecondAxis ? "y2" : "y",
+    line: { width: 0, color: colour },
+    hoverinfo: "skip",
+    showlegend: false,
+  };
+  return [
+    { ...edge, y: low },
+    { ...edge, y: high, fill: "tonexty", fillcolor: `${colour}2b` },
+  ] as unknown as Figure["data"];
 }
 
 function finiteOrNull(value: Num): number | null {

@@ -1,31 +1,39 @@
-import { Alert, Button, Container, Skeleton, Stack, Title } from "@mantine/core";
-import { IconScale } from "@tabler/icons-react";
+import { Button, Container, Group, Skeleton, Stack, Switch, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useSearchParams } from "react-router";
+import { Link } from "react-router";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
-import { CurvesPanel } from "./CurvesPanel";
+import { CurvesPanel } from "@/features/compare/curves/CurvesPanel";
+import { HeatmapsPanel } from "@/features/compare/ranks/HeatmapsPanel";
+import { ResultsPanel } from "@/features/compare/results/ResultsPanel";
+import { CautionsPanel } from "./CautionsPanel";
 import { DifferencesPanel } from "./DifferencesPanel";
-import { HeatmapsPanel } from "./HeatmapsPanel";
-import { compareQuery } from "./queries";
-import { SummaryPanel } from "./SummaryPanel";
+import { compareQuery } from "./view/queries";
+import { useCompareView } from "./view/use-compare-view";
 
+/** Up to 20 runs side by side. Everything that is chosen is in the address. */
 export function ComparePage() {
   useTitle("Compare");
-  const [params] = useSearchParams();
-  const ids = (params.get("runs") ?? "").split(",").filter(Boolean);
-  const comparison = useQuery({
-    ...compareQuery(ids),
-    refetchInterval: (query) => (query.state.data?.runs.some((run) => run.ended_at === null) ? 3000 : false),
-  });
+  const [view, onChange] = useCompareView();
+  const comparison = useQuery(compareQuery(view.runs, view.bySeed));
   const data = comparison.data;
   return (
     <Container fluid maw={1680} px={{ base: "sm", sm: "lg" }} py="md">
       <Stack gap="md">
-        <Title order={1} size="h3">
-          Compare {ids.length > 1 ? `${ids.length} runs` : ""}
-        </Title>
-        {ids.length < 2 ? (
+        <Group justify="space-between" gap="sm">
+          <Title order={1} size="h3">
+            Compare {view.runs.length > 1 ? `${view.runs.length} runs` : ""}
+          </Title>
+          {data && (
+            <Switch
+              label="Group seeds"
+              checked={view.bySeed}
+              onChange={(event) => onChange({ bySeed: event.currentTarget.checked })}
+              data-testid="group-seeds"
+            />
+          )}
+        </Group>
+        {view.runs.length < 2 ? (
           <EmptyState
             title="Choose at least two runs"
             action={
@@ -38,21 +46,10 @@ export function ComparePage() {
           </EmptyState>
         ) : data ? (
           <>
-            {data.equal_budget ? null : (
-              <Alert
-                color="yellow"
-                variant="light"
-                icon={<IconScale size={18} />}
-                title="The budgets differ"
-                data-testid="budget-note"
-              >
-                These runs do not keep the same number of parameters, so a better score may come from the
-                larger budget alone. For a fair comparison, launch a control at the same kept budget.
-              </Alert>
-            )}
-            <SummaryPanel runs={data.runs} />
-            <CurvesPanel runs={data.runs} />
-            <HeatmapsPanel runs={data.runs} />
+            <CautionsPanel comparison={data} />
+            <ResultsPanel comparison={data} view={view} onChange={onChange} />
+            <CurvesPanel comparison={data} view={view} onChange={onChange} />
+            <HeatmapsPanel comparison={data} />
             <DifferencesPanel comparison={data} />
           </>
         ) : comparison.error ? (

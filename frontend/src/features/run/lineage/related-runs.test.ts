@@ -4,7 +4,7 @@ import { forkMarks, mostChildren, relatedRuns } from "./related-runs";
 
 const run = (id: string, parent_id: string | null = null, parent_step: number | null = null): Relative => ({
   ...{ id, parent_id, parent_step },
-  ...{ name: id, status: "done", step: 100, total_steps: 100, metrics: {} },
+  ...{ name: id, status: "done", attempt: 1, step: 100, total_steps: 100, metrics: {} },
   headline: {
     name: "eval_score",
     title: "score",

@@ -1,8 +1,8 @@
-import { Group, SegmentedControl, SimpleGrid, Skeleton, Text } from "@mantine/core";
+import { Button, Group, SegmentedControl, SimpleGrid, Skeleton, Text } from "@mantine/core";
 import { useQueries } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { type Snapshot, snapshotsOf } from "@/api/snapshots";
-import type { RankHistory, RunSummary } from "@/api/types";
+import type { Comparison, RankHistory, RunSummary } from "@/api/types";
 import { ExportMenu } from "@/charts/export/ExportMenu";
 import { heatmapFigure } from "@/charts/heatmap/heatmap";
 import { heatmapHeight } from "@/charts/heatmap/heatmap-layout";
@@ -14,7 +14,11 @@ import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { methodCalled, useMethods } from "@/components/runs/methods";
 import { plural } from "@/components/text/plural";
-import { ranksQuery } from "./queries";
+import { keyOf } from "@/features/compare/view/looks";
+import { ranksQuery } from "@/features/compare/view/queries";
+
+/** More only when asked: 20 heatmaps are ten screens. */
+const fewHeatmaps = 6;
 
 type Colouring = "rank" | "mean";
 
@@ -26,11 +30,21 @@ interface Shown {
 }
 
 /** The newest ranks of every run side by side, on one scale. */
-export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
+export function HeatmapsPanel({ comparison }: { comparison: Comparison }) {
   const [value, setValue] = useState<Colouring>("rank");
   const methods = useMethods();
-  const ranked = runs.filter((run) => methodCalled(run.method, methods).has_ranks);
-  const without = runs.length - ranked.length;
+  const [showsAll, setShowsAll] = useState(false);
+  const { runs, groups } = comparison;
+  const firsts = useMemo(
+    () => groups.flatMap((group) => runs.find((run) => run.id === keyOf(group)) ?? []),
+    [runs, groups],
+  );
+  const every = useMemo(
+    () => firsts.filter((run) => methodCalled(run.method, methods).has_ranks),
+    [firsts, methods],
+  );
+  const without = firsts.length - every.length;
+  const ranked = useMemo(() => (showsAll ? every : every.slice(0, fewHeatmaps)), [every, showsAll]);
   const frames = useQueries({
     queries: ranked.map((run) => ranksQuery(run.id, 1, run.status)),
     combine: (results) => results.map((result) => ({ data: result.data, isPending: result.isPending })),
@@ -53,7 +67,7 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
   return (
     <Panel
       title="Ranks side by side"
-      note={`The last snapshot of each run; colours go from 0 to ${value === "rank" ? top : "the largest importance"}.${without ? ` ${plural(without, "run")} without ranks ${without === 1 ? "is" : "are"} not shown.` : ""}`}
+      note={`The last snapshot of each run${groups.length < runs.length ? ", of groups their first run" : ""}; colours go from 0 to ${value === "rank" ? top : "the largest importance"}.${without ? ` ${plural(without, "run")} without ranks ${without === 1 ? "is" : "are"} not shown.` : ""}`}
       actions={
         <SegmentedControl
           size="xs"
@@ -94,6 +108,11 @@ export function HeatmapsPanel({ runs }: { runs: RunSummary[] }) {
           );
         })}
       </SimpleGrid>
+      {every.length > fewHeatmaps && (
+        <Button variant="default" size="xs" onClick={() => setShowsAll(!showsAll)}>
+          {showsAll ? "Show fewer" : `Show all ${every.length}`}
+        </Button>
+      )}
     </Panel>
   );
 }
