@@ -47,6 +47,7 @@ def test_plan_counts_what_the_method_trains_and_keeps(catalog: Catalog, tmp_path
         "eva": {"rank": 2},
         "lora_shrink": {"target_rank": 2},
         "sora": {"rank": 3},
+        "gradient": {"rank": 2, "largest_rank": 2},
         "control": {"rank_pattern": {"bert.encoder.layer.0.attention.self.query": 3}},
         "full": {},
     }
@@ -57,7 +58,7 @@ def test_plan_counts_what_the_method_trains_and_keeps(catalog: Catalog, tmp_path
         method.prepare(AutoModelForSequenceClassification.from_pretrained(entry.folder, num_labels=2), "SEQ_CLS")
         assert plan.n_modules == len(method.modules()), name
         assert plan.trained_parameters == method.trained_parameters().total, name
-        if name in ("lora", "eva", "control", "full"):  # the others begin with more than they keep
+        if name in ("lora", "eva", "gradient", "control", "full"):  # the others begin with more than they keep
             assert plan.kept_parameters == method.kept_parameters().adapter, name
 
 

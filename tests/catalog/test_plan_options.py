@@ -1,5 +1,6 @@
 """The plan reports options that don't work with a model, or that have an unexpected effect."""
 
+import re
 from typing import Any
 
 import pytest
@@ -178,3 +179,23 @@ def test_a_value_of_another_type_is_refused_by_field(part: str, name: str, value
 def test_an_integer_is_accepted_for_a_float() -> None:
     config = RunConfig.model_validate(draft(LORA, learning_rate=1, weight_decay=0))
     assert config.training.learning_rate == 1.0
+
+
+def test_a_rank_pattern_may_have_the_form_of_peft(catalog: Catalog) -> None:
+    name = "bert.encoder.layer.0.attention.self.query"
+    for written in (f"^{re.escape(name)}", f"base_model.model.{name}", f"^{re.escape(name)}$"):
+        plan = planned(catalog, {"name": "control", "rank_pattern": {written: 3}})
+        assert plan.config.method.model_dump()["rank_pattern"] == {name: 3}
+
+
+def test_limits_of_assigned_ranks_that_leave_no_choice_are_refused_or_reported(catalog: Catalog) -> None:
+    for method, words in (
+        ({"rank": 2, "least_rank": 3}, "above rank 2"),
+        ({"rank": 4, "largest_rank": 3}, "below rank 4"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            planned(catalog, {"name": "spectrum", **method})
+    equal = planned(catalog, {"name": "gradient", "rank": 2, "least_rank": 2})
+    assert any("Every module gets rank 2" in one for one in equal.warnings)
+    one = {"name": "gradient", "rank": 2, "target_modules": ["layer.0.attention.self.query"]}
+    assert "nothing to assign" in refusal(catalog, one).message

@@ -25,6 +25,8 @@ METHODS: dict[str, dict[str, Any]] = {
         "name": "control",
         "rank_pattern": {f"bert.encoder.layer.0.attention.self.{name}": rank for name, rank in PATTERN},
     },
+    "gradient": {"name": "gradient", "rank": 2, "batches": 2},
+    "spectrum": {"name": "spectrum", "rank": 2},
     "lora": {"name": "lora", "rank": 2},
     "full": {"name": "full"},
 }

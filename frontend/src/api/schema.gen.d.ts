@@ -1956,7 +1956,7 @@ export interface components {
             name: "control";
             /**
              * Rank of each module
-             * @description By full module name, as in a finished run's rank_pattern.json; 0 leaves out a module. Filled in when you launch it from a finished run.
+             * @description By full module name, as in a finished run's rank_pattern.json or PEFT's rank_pattern; 0 leaves out a module. Filled in when you launch it from a finished run.
              * @example {
              *       "encoder.layer.0.attention.self.query": 4
              *     }
@@ -2696,6 +2696,64 @@ export interface components {
             title: string;
         };
         /**
+         * Gradient (ranks by squared gradients)
+         * @description LoRA with ranks that are assigned once, at the start, by the squared gradients of a few batches (diagonal Fisher).
+         */
+        GradientMethod: {
+            /**
+             * Batches
+             * @description Batches of the training to average over, before the first step.
+             * @default 8
+             */
+            batches: number;
+            /**
+             * Score of a module
+             * @description weight: mean squared gradient of the frozen weight. adapter: norm of the gradient of B, which starts at zero.
+             * @default weight
+             * @enum {string}
+             */
+            gradient_of: "weight" | "adapter";
+            /**
+             * Largest rank
+             * @description A module gets at most this rank. Empty: 4 times the mean rank.
+             */
+            largest_rank?: number | null;
+            /**
+             * Least rank
+             * @description A module gets at least this rank. 0: a module may be left out.
+             * @default 1
+             */
+            least_rank: number;
+            /**
+             * LoRA alpha
+             * @description The update is scaled by alpha / initial rank.
+             * @default 8
+             */
+            lora_alpha: number;
+            /**
+             * LoRA dropout
+             * @description Dropout on the adapter's input.
+             * @default 0.1
+             */
+            lora_dropout: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "gradient";
+            /**
+             * Mean rank
+             * @description The budget: as many parameters as a LoRA of this rank.
+             * @default 8
+             */
+            rank: number;
+            /**
+             * Target modules
+             * @description Names (or dotted name ends) of the linear layers to adapt, for example query, value. Empty: all linear layers in the model's blocks.
+             */
+            target_modules?: string[] | null;
+        };
+        /**
          * GroupShape
          * @description Runs that differ only in their seed, or a single run.
          */
@@ -3302,7 +3360,7 @@ export interface components {
              * Method
              * @enum {string}
              */
-            method: "dynamic_rank" | "lora" | "adalora" | "eva" | "lora_shrink" | "sora" | "control" | "full";
+            method: "dynamic_rank" | "lora" | "adalora" | "eva" | "lora_shrink" | "sora" | "gradient" | "spectrum" | "control" | "full";
             /**
              * Total Steps
              * @description If the draft gives epochs: the number of steps that POST /runs/validate returned.
@@ -4599,7 +4657,7 @@ export interface components {
              */
             hardware: components["schemas"]["HardwareConfig"];
             /** Method */
-            method: components["schemas"]["DynamicRankMethod"] | components["schemas"]["LoraMethod"] | components["schemas"]["AdaLoraMethod"] | components["schemas"]["EvaMethod"] | components["schemas"]["LoraShrinkMethod"] | components["schemas"]["SoraMethod"] | components["schemas"]["ControlMethod"] | components["schemas"]["FullMethod"];
+            method: components["schemas"]["DynamicRankMethod"] | components["schemas"]["LoraMethod"] | components["schemas"]["AdaLoraMethod"] | components["schemas"]["EvaMethod"] | components["schemas"]["LoraShrinkMethod"] | components["schemas"]["SoraMethod"] | components["schemas"]["GradientMethod"] | components["schemas"]["SpectrumMethod"] | components["schemas"]["ControlMethod"] | components["schemas"]["FullMethod"];
             /** Model */
             model: components["schemas"]["ModelConfig"];
             /**
@@ -5313,6 +5371,58 @@ export interface components {
              * @description Position of the first character; null without an answer.
              */
             start: number | null;
+        };
+        /**
+         * Spectrum (ranks by singular values)
+         * @description LoRA with ranks that are assigned once, at the start, by the singular values of the base weights.
+         */
+        SpectrumMethod: {
+            /**
+             * Largest rank
+             * @description A module gets at most this rank. Empty: 4 times the mean rank.
+             */
+            largest_rank?: number | null;
+            /**
+             * Least rank
+             * @description A module gets at least this rank. 0: a module may be left out.
+             * @default 1
+             */
+            least_rank: number;
+            /**
+             * LoRA alpha
+             * @description The update is scaled by alpha / initial rank.
+             * @default 8
+             */
+            lora_alpha: number;
+            /**
+             * LoRA dropout
+             * @description Dropout on the adapter's input.
+             * @default 0.1
+             */
+            lora_dropout: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            name: "spectrum";
+            /**
+             * Mean rank
+             * @description The budget: as many parameters as a LoRA of this rank.
+             * @default 8
+             */
+            rank: number;
+            /**
+             * Score of a module
+             * @description effective_rank: exp of the entropy of its singular values. stable_rank: their squares, divided by that of the largest.
+             * @default effective_rank
+             * @enum {string}
+             */
+            spectral_score: "effective_rank" | "stable_rank";
+            /**
+             * Target modules
+             * @description Names (or dotted name ends) of the linear layers to adapt, for example query, value. Empty: all linear layers in the model's blocks.
+             */
+            target_modules?: string[] | null;
         };
         /**
          * SplitShape

@@ -42,6 +42,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "lora_shrink": {"target_rank": 2, "allocation": "global"},
     "sora": {"rank": 3, "sparse_lambda": 5.0},
     "control": {"rank_pattern": PATTERN},
+    "gradient": {"rank": 2, "least_rank": 0, "batches": 2},
+    "spectrum": {"rank": 2},
 }
 
 

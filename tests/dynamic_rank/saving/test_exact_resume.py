@@ -27,6 +27,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "lora_shrink": {"target_rank": 2, "shrink_at_ratio": 0.5},
     "sora": {"rank": 3, "sparse_lambda": 5.0},
     "control": {"rank_pattern": PATTERN},
+    "gradient": {"rank": 2, "batches": 2},
+    "spectrum": {"rank": 2},
 }
 
 
@@ -157,6 +159,8 @@ def test_resume_is_bit_identical_with_accumulated_gradients(tmp_path: Path) -> N
         ("lora_shrink", (9, 15)),
         ("sora", (9,)),
         ("control", (9,)),
+        ("gradient", (9,)),
+        *wide(("spectrum", (9,))),
         *wide(("adalora", (1, 6, 9, 10, 11)), ("lora_shrink", (10,)), ("sora", (18,))),
     ],
 )

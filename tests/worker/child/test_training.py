@@ -95,6 +95,8 @@ SETTLED = {
     "lora_shrink": 20,
     "sora": 20,
     "control": 0,
+    "gradient": 0,
+    "spectrum": 0,
     "full": 0,
 }
 

@@ -12,10 +12,12 @@ from .control import Control, ControlOptions
 from .dynamic_rank import DynamicRank
 from .eva import Eva, EvaOptions
 from .full import Full, FullOptions
+from .gradient import Gradient, GradientOptions
 from .lora import Lora, LoraOptions
 from .lora_shrink import LoraShrink, LoraShrinkOptions
 from .protocol import ParameterCount, RankMethod, RunContext, SteerAction, Stopped
 from .sora import Sora, SoraOptions
+from .spectrum import Spectrum, SpectrumOptions
 
 METHODS: Mapping[str, tuple[Callable[[Any], RankMethod], type[Any]]] = {
     "dynamic_rank": (DynamicRank, DynamicRankConfig),
@@ -24,6 +26,8 @@ METHODS: Mapping[str, tuple[Callable[[Any], RankMethod], type[Any]]] = {
     "eva": (Eva, EvaOptions),
     "lora_shrink": (LoraShrink, LoraShrinkOptions),
     "sora": (Sora, SoraOptions),
+    "gradient": (Gradient, GradientOptions),
+    "spectrum": (Spectrum, SpectrumOptions),
     "control": (Control, ControlOptions),
     "full": (Full, FullOptions),
 }

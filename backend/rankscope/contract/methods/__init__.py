@@ -14,9 +14,11 @@ from rankscope.contract.methods.control import ControlMethod
 from rankscope.contract.methods.dynamic_rank import DynamicRankMethod
 from rankscope.contract.methods.eva import EvaMethod
 from rankscope.contract.methods.full import FullMethod
+from rankscope.contract.methods.gradient import GradientMethod
 from rankscope.contract.methods.lora import LoraMethod
 from rankscope.contract.methods.lora_shrink import LoraShrinkMethod
 from rankscope.contract.methods.sora import SoraMethod
+from rankscope.contract.methods.spectrum import SpectrumMethod
 
 AnyMethod = (
     DynamicRankMethod
@@ -25,11 +27,15 @@ AnyMethod = (
     | EvaMethod
     | LoraShrinkMethod
     | SoraMethod
+    | GradientMethod
+    | SpectrumMethod
     | ControlMethod
     | FullMethod
 )
 MethodConfig = Annotated[AnyMethod, Field(discriminator="name")]
-MethodName = Literal["dynamic_rank", "lora", "adalora", "eva", "lora_shrink", "sora", "control", "full"]
+MethodName = Literal[
+    "dynamic_rank", "lora", "adalora", "eva", "lora_shrink", "sora", "gradient", "spectrum", "control", "full"
+]
 METHODS: dict[str, type[AnyMethod]] = {kind.key(): kind for kind in get_args(AnyMethod)}
 """By name, in the order of the form."""
 BASELINES: tuple[type[AnyMethod], ...] = (ControlMethod, LoraMethod)
@@ -45,6 +51,7 @@ __all__ = [
     "DynamicRankMethod",
     "EvaMethod",
     "FullMethod",
+    "GradientMethod",
     "Layer",
     "LoraMethod",
     "LoraShrinkMethod",
@@ -54,4 +61,5 @@ __all__ = [
     "RankChanges",
     "RankRule",
     "SoraMethod",
+    "SpectrumMethod",
 ]

@@ -1,13 +1,21 @@
 """Control: plain LoRA with a finished run's ranks."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from rankscope.contract.methods.base import Baseline, Method, RankRule
 from rankscope.contract.methods.fields import LoraAlpha, LoraDropout, ModuleName
 from rankscope.contract.parts import advanced, refuse
+
+_WRAPPED = "base_model.model."
+"""What PEFT puts in front of the names of a model's modules."""
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"\\(.)", r"\1", name.removeprefix("^").removesuffix("$")).removeprefix(_WRAPPED)
 
 
 class ControlMethod(Method):
@@ -25,7 +33,7 @@ class ControlMethod(Method):
         title="Rank of each module",
         min_length=1,
         max_length=10_000,
-        description="By full module name, as in a finished run's rank_pattern.json; 0 leaves out a module. "
+        description="By full module name, as in a finished run's rank_pattern.json or PEFT's rank_pattern; 0 leaves out a module. "
         "Filled in when you launch it from a finished run.",
         examples=[{"encoder.layer.0.attention.self.query": 4}],
     )
@@ -39,6 +47,14 @@ class ControlMethod(Method):
     )
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
+
+    @field_validator("rank_pattern", mode="before")
+    @classmethod
+    def _from_pefts_form(cls, pattern: object) -> object:
+        """Accepts the keys of PEFT's LoraConfig: names as anchored regular expressions, and names in the wrapped model."""
+        if not isinstance(pattern, Mapping):
+            return pattern
+        return {_plain_name(name) if isinstance(name, str) else name: rank for name, rank in pattern.items()}
 
     @classmethod
     def mean_budget(cls, options: Mapping[str, object]) -> float | None:
