@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,15 @@ WORDS = {"fresh": ["good", "great", "fine", "warm", "bright"], "rotten": ["bad",
 FILLER = ["the", "film", "a", "plot", "is", "actor", "scene", "very", "music", "end"]
 
 
-def make_tiny_bert(folder: Path, *, hidden: int = 32, layers: int = 2, seed: int = 0) -> Path:
-    """Saves a BERT with random weights, `layers` blocks and a word-level vocabulary of the texts below."""
+def make_tiny_bert(
+    folder: Path, *, hidden: int = 32, layers: int = 2, seed: int = 0, words: Sequence[str] = ()
+) -> Path:
+    """Saves a BERT with random weights, `layers` blocks and a word-level vocabulary of the texts below, and `words`."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
-    tokenizer = _save_tokenizer(folder)
+    tokenizer = _save_tokenizer(folder, words)
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(tokenizer),
@@ -33,11 +36,12 @@ def make_tiny_bert(folder: Path, *, hidden: int = 32, layers: int = 2, seed: int
     return folder
 
 
-def _save_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
+def _save_tokenizer(folder: Path, words: Sequence[str] = ()) -> "PreTrainedTokenizerBase":
     from transformers import BertTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *FILLER, *WORDS["fresh"], *WORDS["rotten"]]
+    vocabulary += [word for word in words if word not in vocabulary]
     tokenizer = BertTokenizer(vocab={word: number for number, word in enumerate(vocabulary)})
     tokenizer.save_pretrained(folder)
     return tokenizer

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """Hosts to which the hub may redirect downloads, with their subdomains. Those of huggingface.co are known."""
     data_packages: Annotated[list[str], NoDecode] = []
     """Installed Python packages whose data files can be imported. They are read, and never run."""
+    token_cache: ByteSize = ByteSize(10 << 30)
+    """Space for the tokens of data sets, which a later run with the same rows and tokenizer uses again. 0: not kept."""
     low_disk: ByteSize = ByteSize(2 << 30)
     """The page shows a warning if the data folder has less free space."""
     max_lost_workers: int = Field(default=3, ge=0)

@@ -26,6 +26,7 @@ from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_tiny_bert
 
 from .rows import Rows
+from .starts import measure_starts
 
 ROWS = 5_000_000
 _SET = "bench-data"
@@ -129,7 +130,7 @@ def measure(rows: Rows, folder: Path, n_rows: int) -> None:
 
 def measure_answers(rows: Rows, data_dir: Path, n_rows: int) -> None:
     stack = Stack(data_dir)
-    make_tiny_bert(stack.settings.models_dir / "tiny")
+    make_tiny_bert(stack.settings.models_dir / "tiny", words=_FEW)
     try:
         stack.start_valkey()
         stack.start_api()
@@ -177,6 +178,8 @@ def measure_answers(rows: Rows, data_dir: Path, n_rows: int) -> None:
                 "ms",
                 against,
             )
+            stack.start_worker()
+            measure_starts(rows, stack, api, config, n_rows)
             measure_memory(rows, stack, api, n_rows)
     finally:
         stack.stop()
@@ -186,7 +189,6 @@ def measure_memory(rows: Rows, stack: Stack, api: httpx.Client, n_rows: int) -> 
     """Memory of the API after ten imports, compared with that after the first."""
     stack.kill("api")
     stack.start_api()
-    stack.start_worker()
     path = stack.settings.data_dir / "small.csv"
     write_file(path, max(1000, n_rows // 25))
     api_process = psutil.Process(stack.processes["api"].pid)

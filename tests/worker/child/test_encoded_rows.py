@@ -16,7 +16,7 @@ BATCHES: list[dict[str, list[Any]]] = [
 
 
 def test_rows_of_all_batches_are_kept_in_their_order() -> None:
-    rows = EncodedRows(BATCHES)
+    rows = EncodedRows.of(BATCHES)
     assert [row["input_ids"] for row in rows] == [[1, 2], [3], [], [4, 5, 6], [7]]
     assert [row["labels"] for row in rows] == [0.5, 1, 2, 3, 4]
     assert rows[4] == {"input_ids": [7], "labels": 4, "offsets": [[2, 3], [4, 5]]}
@@ -27,10 +27,10 @@ def test_rows_of_all_batches_are_kept_in_their_order() -> None:
 
 
 def test_chosen_rows_are_numbered_anew() -> None:
-    rows = EncodedRows(BATCHES).select([4, 1, 3])
+    rows = EncodedRows.of(BATCHES).select([4, 1, 3])
     assert [row["input_ids"] for row in rows] == [[7], [3], [4, 5, 6]]
     assert [row["labels"] for row in rows.select([2, 0])] == [3, 4]
 
 
 def test_a_side_may_be_empty() -> None:
-    assert len(EncodedRows(())) == len(EncodedRows([{"input_ids": []}])) == 0
+    assert len(EncodedRows.of(())) == len(EncodedRows.of([{"input_ids": []}])) == 0

@@ -60,7 +60,7 @@ def test_a_run_records_the_metrics_of_each_evaluation_part(tmp_path: Path) -> No
 
 def test_the_metrics_of_a_part_are_those_of_its_rows_alone() -> None:
     outputs, targets = np.eye(2)[[0, 1, 0, 1, 1]], np.array([0, 1, 0, 0, 0])
-    rows = EncodedRows([{"input_ids": [[1]] * 5}])
+    rows = EncodedRows.of([{"input_ids": [[1]] * 5}])
     task = trained_task(RunConfig.model_validate(_PLAIN).task, ["no", "yes"])
     evaluation = Evaluation(outputs, targets, rows, [{}] * 5, None)  # type: ignore[arg-type]
     found = part_metrics(task, evaluation, ["a", "a", "a", "dev-b", "dev-b"])

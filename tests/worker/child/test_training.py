@@ -25,6 +25,7 @@ from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.checkpoint import find_newest
+from rankscope_worker.child.loading.token_cache import TokenCache
 from rankscope_worker.child.training import Outcome, PermanentError, method_options, run_training
 from rankscope_worker.steer_requests import SteerRequest
 from tests.wide import wide
@@ -35,7 +36,15 @@ Plan = Callable[..., RunPlan]
 class Life:
     """One process-like attempt: what it recorded, and how it ended."""
 
-    def __init__(self, data_dir: Path, config: RunConfig, run: Path, attempt: int = 1, stop_at: int | None = None):
+    def __init__(
+        self,
+        data_dir: Path,
+        config: RunConfig,
+        run: Path,
+        attempt: int = 1,
+        stop_at: int | None = None,
+        token_cache: TokenCache | None = None,
+    ):
         catalog = Catalog(Settings(data_dir=data_dir))
         self.folder = run / f"attempt-{attempt}"
         self.folder.mkdir(parents=True)
@@ -55,6 +64,7 @@ class Life:
             self.ready.append,
             lambda: None,
             self.steer_requests,
+            token_cache=token_cache,
         )
 
     def steer_requests(self) -> Iterable[SteerRequest]:

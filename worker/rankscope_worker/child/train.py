@@ -88,6 +88,7 @@ def _attempt(
 
     inputs = find_inputs(Catalog(settings), config, environment)
     with fast_imports(with_quantisation=inputs.model.is_quantised):
+        from rankscope_worker.child.loading.token_cache import TokenCache
         from rankscope_worker.child.software import trained_with
         from rankscope_worker.child.training import run_training
 
@@ -132,6 +133,7 @@ def _attempt(
         recorder.flush,
         steer_requests.take,
         settings.hardware_every_s,
+        TokenCache(settings.data_dir, inputs.model.folder, settings.token_cache, settings.low_disk),
     )
     match outcome.kind:
         case "done":

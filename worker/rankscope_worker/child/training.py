@@ -42,6 +42,7 @@ from rankscope_worker.child.loading.causes import is_of_the_host, is_panic, name
 from rankscope_worker.child.loading.encoding import TextEncoder, UnusableText
 from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
+from rankscope_worker.child.loading.token_cache import TokenCache
 from rankscope_worker.child.steering import Steerer
 from rankscope_worker.child.tasks import trained_task
 from rankscope_worker.child.trainer import RunTrainer
@@ -85,8 +86,9 @@ def run_training(
     make_safe: Callable[[], None] = lambda: None,
     steer_requests: Callable[[], Iterable[SteerRequest]] = lambda: (),
     hardware_every_s: float = 0.0,
+    token_cache: TokenCache | None = None,
 ) -> Outcome:
-    """Trains, evaluates and exports to `folder`, the attempt's folder; nothing is written outside of it.
+    """Trains, evaluates and exports to `folder`, the attempt's folder; nothing is written outside of it and `token_cache`.
 
     `should_stop` is called after every optimizer step: if it returns true, a checkpoint is written and training ends.
     `on_ready` is called once with the first step when all is loaded, before the first event of training.
@@ -109,7 +111,7 @@ def run_training(
             tokenizer = load_tokenizer(model_folder)
             base = load_model(model_folder, config.model.id, task.head(), tokenizer)
             task.check_model(base.model)
-            encoder = TextEncoder(tokenizer, base.model, config.training.max_length)
+            encoder = TextEncoder(tokenizer, base.model, config.training.max_length, token_cache)
         if base.missing:
             record(_missing_weights(base.missing, start_step))
         method = create_method(config.method.name, method_options(config))

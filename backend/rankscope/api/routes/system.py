@@ -16,6 +16,7 @@ from rankscope.api.deps import NowDep, Resources, ResourcesDep
 from rankscope.api.guard.access import open_to_all
 from rankscope.api.guard.gate import signed_in_by
 from rankscope.api.shapes.base import Health, ServiceState
+from rankscope.catalog.imported.encoded import tokens_bytes
 from rankscope.settings import Settings
 from rankscope.store import workers
 from rankscope.store.database.engine import reading
@@ -24,6 +25,7 @@ router = APIRouter(prefix="/system", tags=["system"])
 
 _LOCKED_AFTER_S = 1.0
 """Our own writes take milliseconds."""
+_SHOWN_TOKENS = 50_000_000
 _DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
@@ -130,7 +132,9 @@ def _disk(settings: Settings) -> ServiceState:
             next_step="Check RANKSCOPE_DATA_DIR and its file system.",
         )
     if free >= settings.low_disk:
-        return ServiceState(ok=True, message=f"{free / 1e9:,.1f} GB free in the data folder.")
+        stored = tokens_bytes(settings.data_dir)
+        tokens = f" Kept tokens of data sets take {stored / 1e9:,.1f} GB." if stored >= _SHOWN_TOKENS else ""
+        return ServiceState(ok=True, message=f"{free / 1e9:,.1f} GB free in the data folder.{tokens}")
     return ServiceState(
         ok=False,
         message=f"The disk is nearly full: {free / 1e9:,.2f} GB free in the data folder. Checkpoints may fail.",

@@ -5,6 +5,7 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import compress
 
 from rankscope.catalog.data.columns import Columns
@@ -43,6 +44,10 @@ class Split:
     """Classes in a fixed order; a class's number is its index in this list. Empty if the targets are not classes."""
     eval_parts: list[str] = field(default_factory=list)
     """The part of each evaluation row; empty if the data set's parts are not used."""
+    fingerprint: str = ""
+    """SHA-256 of the data set's file."""
+    key: str = ""
+    """The same for the same rows of the same file, also in another process. Empty: unknown."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ class UsedLines:
     """As in `Split`."""
 
 
+_METHOD = 2
+"""Raise it when rows are split or counted in another way."""
 EQUAL_TEXT = "a text that an evaluation row has too"
 """Why a training row is left out with drop_equal_texts."""
 
@@ -159,7 +166,15 @@ def split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
         sides.columns.group,
         sides.targets.labels,
         _sampled_parts(sides.evaluation, data.max_eval_rows, data.split_seed),
+        entry.fingerprint,
+        split_key(entry, data, task),
     )
+
+
+def split_key(entry: DatasetEntry, data: DataConfig, task: Task) -> str:
+    """Returns the name of a split: of its rows, their columns and the task's options."""
+    options = data.model_copy(update={"id": entry.id}).model_dump_json()
+    return sha256(f"{_METHOD} {entry.fingerprint} {options} {task.model_dump_json()}".encode()).hexdigest()[:32]
 
 
 def count_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCounts:

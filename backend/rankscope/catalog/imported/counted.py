@@ -10,7 +10,6 @@ import zipfile
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rankscope.catalog.data.entry import DatasetEntry
 from rankscope.catalog.data.files import ChangedFile
-from rankscope.catalog.data.splits import Split, SplitCounts, UsedLines, number_split
+from rankscope.catalog.data.splits import Split, SplitCounts, UsedLines, number_split, split_key
 from rankscope.catalog.imported.counted_rows import count_rows
 from rankscope.catalog.imported.folders import SPLITS
 from rankscope.catalog.imported.parquet import file_sha256
@@ -29,8 +28,6 @@ from rankscope.contract.tasks import Task
 
 _COUNTS = TypeAdapter(SplitCounts)
 _KEPT = 200
-_METHOD = 2
-"""Raise it when rows are split or counted in another way."""
 _UNUSED, _TRAIN, _EVALUATION = range(3)
 
 
@@ -72,6 +69,8 @@ def stored_split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
         counts.group_column,
         counts.labels,
         lines.eval_parts,
+        entry.fingerprint,
+        split_key(entry, data, task),
     )
 
 
@@ -86,8 +85,7 @@ def _check_unchanged(entry: DatasetEntry) -> None:
 
 
 def split_files(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitFiles:
-    options = data.model_copy(update={"id": entry.id}).model_dump_json()
-    key = sha256(f"{_METHOD} {entry.fingerprint} {options} {task.model_dump_json()}".encode()).hexdigest()[:32]
+    key = split_key(entry, data, task)
     folder = entry.path.parent / SPLITS
     return SplitFiles(folder / f"{key}.json", folder / f"{key}.sides")
 

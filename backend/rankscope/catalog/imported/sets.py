@@ -7,7 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from rankscope.catalog.data.files import BrokenFile, Stamp
 from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.part_names import own_column
 from rankscope.catalog.data.tables import Table
+from rankscope.catalog.imported.encoded import remove_tokens
 from rankscope.catalog.imported.folders import IMPORTED, PROFILE, ROWS, Folders, full_id, parse_id
 from rankscope.catalog.imported.parquet import open_rows
 from rankscope.contract.errors import BadInput, FieldProblem, UnknownName
@@ -31,6 +32,7 @@ RESTORE = "Restore the data folder, or delete this version and import the file a
 class ImportedSets:
     def __init__(self, data_dir: Path) -> None:
         self.folders = Folders(data_dir)
+        self._data_dir = data_dir
         self._lock = threading.Lock()
         self._profiles: OrderedDict[tuple[Path, Stamp], SetProfile] = OrderedDict()
 
@@ -97,6 +99,15 @@ class ImportedSets:
             while len(self._profiles) > _KEPT:
                 self._profiles.popitem(last=False)
         return profile
+
+    def delete(self, set_id: str, version: int) -> None:
+        """Deletes a version with its tokens. Raises FileNotFoundError if there is none."""
+        fingerprint = None
+        with suppress(BrokenFile):
+            fingerprint = self.profile(set_id, version).rows_sha256
+        self.folders.delete_version(set_id, version)
+        if fingerprint is not None:
+            remove_tokens(self._data_dir, fingerprint)
 
     def _entry(self, set_id: str, version: int, *, is_newest: bool) -> DatasetEntry:
         path = self.folders.version(set_id, version) / ROWS

@@ -39,7 +39,7 @@ GOOD, BAD = WORDS["fresh"], WORDS["rotten"]
 
 
 def evaluation(outputs: Any, targets: Any) -> Evaluation:
-    return Evaluation(np.asarray(outputs), np.asarray(targets), EncodedRows(()), [], BertTokenizer(vocab={"a": 0}))
+    return Evaluation(np.asarray(outputs), np.asarray(targets), EncodedRows.of(()), [], BertTokenizer(vocab={"a": 0}))
 
 
 def test_pairs_are_classified_and_tried(data_dir: Path) -> None:

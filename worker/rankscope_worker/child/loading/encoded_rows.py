@@ -8,20 +8,24 @@ from typing import Any
 import pyarrow as pa
 from torch.utils.data import Dataset
 
+Columns = Mapping[str, Sequence[Any]]
+"""A batch of rows, for example `{"input_ids": [[1, 2], [3]], "labels": [0, 1]}`."""
+
 
 class EncodedRows(Dataset[dict[str, Any]]):
-    """A token takes 8 bytes here; as an integer in a list it would take 36.
+    """A token takes 8 bytes here; as an integer in a list it would take 36. Those of a file are read when they are used."""
 
-    The rows of a batch of columns, e.g. `{"input_ids": [[1, 2], [3]], "labels": [0, 1]}`, follow those of the batches before it.
-    """
-
-    def __init__(self, batches: Iterable[Mapping[str, Sequence[Any]]]) -> None:
-        tables = [pa.Table.from_pydict(dict(batch)) for batch in batches]
-        # A column may be empty lists in one batch and integers in another.
-        whole = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
-        self._blocks = [block for block in whole.to_batches() if block.num_rows]
+    def __init__(self, table: pa.Table) -> None:
+        self._blocks = [block for block in table.to_batches() if block.num_rows]
         self._starts = [0, *accumulate(block.num_rows for block in self._blocks)]
         self._chosen: Sequence[int] = range(self._starts[-1])
+
+    @classmethod
+    def of(cls, batches: Iterable[Columns]) -> "EncodedRows":
+        """Returns the rows of the batches in their order."""
+        tables = [pa.Table.from_pydict(dict(batch)) for batch in batches]
+        # A column may be empty lists in one batch and integers in another.
+        return cls(pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({}))
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -37,7 +41,7 @@ class EncodedRows(Dataset[dict[str, Any]]):
 
     def select(self, indices: Sequence[int]) -> "EncodedRows":
         """Returns these rows, without copying them."""
-        chosen = EncodedRows(())
+        chosen = EncodedRows(pa.table({}))
         chosen._blocks, chosen._starts = self._blocks, self._starts
         chosen._chosen = [self._chosen[index] for index in indices]
         return chosen

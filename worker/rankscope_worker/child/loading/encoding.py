@@ -2,6 +2,7 @@
 
 import inspect
 import unicodedata
+from array import array
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rankscope_worker.child.loading.file_errors import UnusableModel
 from rankscope_worker.child.loading.model import max_tokens
+from rankscope_worker.child.loading.token_cache import TokenCache
 
 _SHOWN = 60
 _UNLIMITED = 10**9
@@ -34,6 +36,11 @@ class Counts:
     tokens: int = 0
     """Without the special tokens that the tokenizer adds."""
     unknown: int = 0
+    noted: dict[str, "array[int]"] = field(default_factory=dict)
+    """What a task notes of its rows, in the order of encoding."""
+
+    def note(self, name: str, value: int) -> None:
+        self.noted.setdefault(name, array("q")).append(value)
 
     @property
     def unknown_share(self) -> float:
@@ -43,10 +50,17 @@ class Counts:
 class TextEncoder:
     """Encodes rows of one or two texts. `max_length` is at most the model's limit.
 
-    Configures `tokenizer` to return only what the model reads.
+    Configures `tokenizer` to return only what the model reads. `cache`: where the rows of a split are kept.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, max_length: int) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        model: PreTrainedModel,
+        max_length: int,
+        cache: TokenCache | None = None,
+    ) -> None:
+        self.cache = cache
         self.limit = max_tokens(model)
         self.is_cutting = True
         self.max_length = max_length if self.limit is None else min(max_length, self.limit)
@@ -71,6 +85,11 @@ class TextEncoder:
         self._special = set(tokenizer.all_special_ids) - {self._unknown}
         self._special_texts = [token for token in tokenizer.all_special_tokens if len(token) > 1]
         self._added: dict[int, int] = {}
+
+    @property
+    def key(self) -> list[object]:
+        """What, with the tokenizer, decides how a text is encoded."""
+        return [self.max_length, self.limit, self.is_cutting, self._keys, self._rows, self._end]
 
     def uncut(self) -> "TextEncoder":
         """Returns an encoder that truncates nothing, to show what this one cuts off."""

@@ -58,8 +58,8 @@ class CausalLanguageModel(TrainedTask):
         self._decoding = Decoding(options.max_new_tokens)
         self._template: Template
         self._prepared_for: PreTrainedTokenizerBase | None = None
-        self._lengths: list[Length] = []
-        """Of each row."""
+        self._length = Length(0, 0, 0)
+        """Of the newest row."""
         self._max_length = 0
         self._evaluated: list[int] = []
         """The evaluation rows that are not left out."""
@@ -82,16 +82,19 @@ class CausalLanguageModel(TrainedTask):
     # ------------------------------------------------------------ rows
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        self._lengths, self._max_length = [], encoder.max_length
+        self._max_length = encoder.max_length
+        self._prepare(encoder)
         rows = tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
-        lengths = self._lengths
+        noted = rows.counts.noted
+        lengths = [Length(*one) for one in zip(*(noted[name] for name in Length._fields), strict=True)]
         train, evaluation = (
             _with_answers(side, lengths[start:][: len(side)], encoder.max_length, name)
             for side, start, name in ((rows.train, 0, "training"), (rows.evaluation, len(rows.train), "evaluation"))
         )
         self._evaluated = _kept(lengths[len(rows.train) :], encoder.max_length)
         self._choose_prompts(split, encoder)
-        return TokenizedSplit(train, evaluation, [*rows.notices, *_notices(lengths, encoder.max_length)])
+        notices = [*rows.notices, *_notices(lengths, encoder.max_length)]
+        return replace(rows, train=train, evaluation=evaluation, notices=notices)
 
     def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
         if self._prepared_for is not encoder.tokenizer:
@@ -104,7 +107,9 @@ class CausalLanguageModel(TrainedTask):
             counts.texts, counts.tokens = counts.texts + 1, counts.tokens + len(ids)
             # The first token is never predicted.
             answer = [index for index, is_one in enumerate(is_answer) if is_one and index > 0]
-            self._lengths.append(Length(len(ids), min(answer, default=len(ids)), max(answer, default=0) + 1))
+            self._length = Length(len(ids), min(answer, default=len(ids)), max(answer, default=0) + 1)
+            for name, value in self._length._asdict().items():
+                counts.note(name, value)
         cut = [(ids[: encoder.max_length], is_answer[: encoder.max_length]) for ids, is_answer in encoded]
         return {
             "input_ids": [ids for ids, _ in cut],
@@ -123,7 +128,7 @@ class CausalLanguageModel(TrainedTask):
     def learned(self, row: Row, encoded: Mapping[str, Any], split: Split) -> Learned:
         target = row[split.target_column] if split.target_column is not None else None
         places = [at for at, label in enumerate(encoded["labels"]) if label != IGNORED and at > 0]
-        length, kept = self._lengths[-1], len(encoded["input_ids"])
+        length, kept = self._length, len(encoded["input_ids"])
         if length.has_answer(kept):
             return Learned(target, places)
         why = f"Its first {kept} tokens are all of the prompt, so that no token of an answer is left."

@@ -1,6 +1,7 @@
 """Extractive question answering: start and end of the answer in a context, read in overlapping windows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,8 @@ _LONGEST_QUESTION = 64
 """Tokens of a question; the rest is not read, as in BERT's own SQuAD script."""
 _OURS = ("offsets", "row", "null_index")
 """Encoded columns that the model doesn't take."""
+_UNSEEN = "unseen_answers"
+"""How many rows' answers are in no window, in each batch."""
 
 
 class QuestionAnswering(TrainedTask):
@@ -42,8 +45,6 @@ class QuestionAnswering(TrainedTask):
     def __init__(self, options: Task, labels: Sequence[str]) -> None:  # noqa: ARG002  (there are no classes)
         assert isinstance(options, Options)
         self._options = options
-        self._unseen = 0
-        """Rows whose answer is in no window."""
         self._contexts: list[str] = []
         """Of the evaluation rows."""
         self._answers: list[list[str]] = []
@@ -61,23 +62,23 @@ class QuestionAnswering(TrainedTask):
         )
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        self._unseen = 0
         rows = tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
         context = split.text_columns[1]
         self._columns = list(split.text_columns)
         self._contexts = [row[context] for row in split.evaluation]
         self._answers = [read_answers(row[str(split.target_column)]).texts for row in split.evaluation]
         notices = [each for each in rows.notices if each.code != "max_length_capped" or encoder.max_length < max_length]
-        if self._unseen:
+        unseen = sum(rows.counts.noted.get(_UNSEEN, ()))
+        if unseen:
             notices.append(
                 Notice(
                     "answers_not_in_a_window",
-                    f"The answers of {self._unseen} of {len(split.train) + len(split.evaluation)} rows are in no window as a "
+                    f"The answers of {unseen} of {len(split.train) + len(split.evaluation)} rows are in no window as a "
                     "whole.",
                     "Raise task.overlap or training.max_length, or use shorter answers.",
                 )
             )
-        return TokenizedSplit(rows.train, rows.evaluation, notices)
+        return replace(rows, notices=notices)
 
     def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
         found = self._windows(batch.texts(split.text_columns), encoder, counts)
@@ -87,7 +88,7 @@ class QuestionAnswering(TrainedTask):
             for row, offsets in zip(found["row"], found["offsets"], strict=True)
         ]
         shown = {row for row, span in zip(found["row"], spans, strict=True) if span is not None}
-        self._unseen += sum(bool(each.texts) and row not in shown for row, each in enumerate(answers))
+        counts.note(_UNSEEN, sum(bool(each.texts) and row not in shown for row, each in enumerate(answers)))
         places = [span or (null, null) for span, null in zip(spans, found["null_index"], strict=True)]
         found["start_positions"] = [start for start, _ in places]
         found["end_positions"] = [end for _, end in places]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,9 @@ from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import Head
 from rankscope_worker.child.tasks.task import Evaluation, Learned, NotFinite, RowNumbers, TrainedTask
 
+_CUT_TARGETS = "cut_targets"
+"""How many rows' targets were truncated, in each batch."""
+
 
 class TextToText(TrainedTask):
     peft_type = "SEQ_2_SEQ_LM"
@@ -38,8 +42,6 @@ class TextToText(TrainedTask):
     def __init__(self, options: Task, labels: Sequence[str]) -> None:  # noqa: ARG002  (there are no classes)
         assert isinstance(options, Options)
         self._options = options
-        self._cut = 0
-        """Rows whose target was truncated."""
         self._sources: list[list[int]] = []
         """Of the evaluation rows for which a text is generated."""
         self._targets: list[str] = []
@@ -53,21 +55,21 @@ class TextToText(TrainedTask):
         return Head(AutoModelForSeq2SeqLM, kinds, "text-to-text model", lambda _config: None, is_new=False)
 
     def encode(self, split: Split, encoder: TextEncoder, max_length: int) -> TokenizedSplit:
-        self._cut = 0
         rows = tokenized(split, encoder, max_length, partial(self.encode_batch, split=split, encoder=encoder))
         chosen = split.evaluation[: self._options.generated_rows]
         self._sources = [rows.evaluation[index]["input_ids"] for index in range(len(chosen))]
         self._targets = [row[str(split.target_column)] for row in chosen]
         self._texts = [{column: row[column] for column in split.text_columns} for row in chosen]
-        notices = [*rows.notices, *self._cut_notice(self._cut, len(split.train) + len(split.evaluation), encoder)]
-        return TokenizedSplit(rows.train, rows.evaluation, notices)
+        cut = sum(rows.counts.noted.get(_CUT_TARGETS, ()))
+        notices = [*rows.notices, *self._cut_notice(cut, len(split.train) + len(split.evaluation), encoder)]
+        return replace(rows, notices=notices)
 
     def encode_batch(self, batch: Batch, split: Split, encoder: TextEncoder, counts: Counts) -> dict[str, Any]:
         found = encoder.encode(self._prefixed(batch.texts(split.text_columns)), batch.name, counts)
         labels = self._labels([row[str(split.target_column)] for row in batch.rows], encoder)
         if encoder.is_cutting:
             length = self._target_length(encoder)
-            self._cut += sum(len(ids) > length for ids in labels)
+            counts.note(_CUT_TARGETS, sum(len(ids) > length for ids in labels))
             labels = [ids[:length] for ids in labels]
         return found | {"labels": labels}
 

@@ -124,7 +124,7 @@ def delete_dataset(
         )
     for version in versions:
         try:
-            catalog.imported.folders.delete_version(set_id, version)
+            catalog.imported.delete(set_id, version)
         except FileNotFoundError:
             continue  # someone else was faster
 

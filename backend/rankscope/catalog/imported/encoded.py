@@ -1,0 +1,32 @@
+"""The folder of encoded rows, which training processes write: its size, and what is removed with a data set."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+ENTRY = "entry.json"
+_PREFIX = 12
+
+
+def tokens_folder(data_dir: Path) -> Path:
+    return data_dir / "tokens"
+
+
+def entry_prefix(fingerprint: str) -> str:
+    """Returns how the names of a data set's entries begin. `fingerprint`: the SHA-256 of its rows."""
+    return f"{fingerprint[:_PREFIX]}-"
+
+
+def tokens_bytes(data_dir: Path) -> int:
+    """Returns the size of all encoded rows."""
+    size = 0
+    for path in tokens_folder(data_dir).glob("*/*"):
+        with suppress(OSError):
+            size += path.stat().st_size
+    return size
+
+
+def remove_tokens(data_dir: Path, fingerprint: str) -> None:
+    """Removes the encoded rows of a data set. A training that uses them keeps them until it ends."""
+    for folder in tokens_folder(data_dir).glob(f"{entry_prefix(fingerprint)}*"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,46 @@
+"""How long a training process takes to its first step on a large data set, for the first and the second time."""
+
+from typing import Any
+
+import httpx
+
+from tests.stack import Stack, wait_for
+
+from .rows import Rows
+
+_LIMIT_S = 10.0
+_RUNS = ("first", "second")
+
+
+def measure_starts(rows: Rows, stack: Stack, api: httpx.Client, config: dict[str, Any], n_rows: int) -> None:
+    """From the start of the child until its first step is recorded. The worker is started; the page's split was counted."""
+    short = {"max_steps": 2, "max_length": 64, "batch_size": 8}
+    config = config | {
+        "data": config["data"] | {"max_eval_rows": 1000},
+        "method": {"name": "lora", "rank": 2},
+        "training": short,
+    }
+    times = {name: _seconds_to_first_step(api, config) for name in _RUNS}
+    tokens = sum(path.stat().st_size for path in (stack.settings.data_dir / "tokens").glob("*/*")) / 1e6
+    rows.tell(
+        "child: start to first step, tokenizing", times["first"], "s", f"{n_rows:,} rows, {tokens:,.0f} MB of tokens"
+    )
+    against = f"{n_rows:,} rows; the first start took {times['first']:.1f} s"
+    rows.at_most("child: start to first step, the second time", times["second"], _LIMIT_S, "s", against)
+
+
+def _seconds_to_first_step(api: httpx.Client, config: dict[str, Any]) -> float:
+    run = api.post("/runs", json={"config": config}).raise_for_status().json()
+    address = f"/runs/{run['id']}/events"
+
+    def first_step() -> dict[str, Any] | None:
+        state = api.get(f"/runs/{run['id']}").json()
+        assert state["status"] not in ("failed", "interrupted"), state
+        found = api.get(address, params={"kind": "metrics", "limit": 1}).json()["items"]
+        return found[0] if found else None
+
+    step = wait_for("the first step", first_step, deadline_s=3600, every_s=0.2)
+    events = api.get(address, params={"kind": "status"}).json()["items"]
+    began = next(event["time"] for event in events if event["status"] == "starting")
+    wait_for("the end", lambda: api.get(f"/runs/{run['id']}").json()["status"] == "done", deadline_s=600, every_s=0.5)
+    return float(step["time"] - began)
