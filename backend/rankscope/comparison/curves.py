@@ -11,10 +11,11 @@ from rankscope.comparison.groups import RunGroup
 from rankscope.contract.config import RunConfig
 from rankscope.contract.tables import Run
 from rankscope.store.history.points import Floats, Points
-from rankscope.store.history.series import read_curves
+from rankscope.store.history.series import Curve, read_curves
 
 _DIGITS = 6
 _MOST_BINS = 200
+_FEWEST_SMOOTHED = 40
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,12 @@ def compared_curves(
     axis: CurveAxis,
     *,
     points: int,
+    smooth: float = 0.0,
 ) -> tuple[list[ComparedCurve], list[Unplaced]]:
-    """The curves of each metric and group, and the runs that have no position on the axis."""
+    """The curves of each metric and group, and the runs that have no position on the axis.
+
+    `smooth`: weight of the moving average over each run's points, 0 <= smooth < 1.
+    """
     curves: list[ComparedCurve] = []
     unplaced: list[Unplaced] = []
     for place, group in enumerate(groups):
@@ -62,18 +67,27 @@ def compared_curves(
                 unplaced.append(Unplaced(run.id, places))
                 continue
             # A mean needs every point: the reduced form keeps extremes.
-            for name, of, total in _read(session, run, present, None if is_mean else points):
+            for name, of, total in _read(session, run, present, None if is_mean else points, smooth):
                 found.setdefault(name, []).append((places(of), of.values, total))
         for name, parts in found.items():
             curves.append(_mean(place, name, parts, points) if is_mean else _single(place, name, parts[0]))
     return sorted(curves, key=lambda curve: names.index(curve.name)), unplaced
 
 
-def _read(session: Session, run: Run, names: list[str], limit: int | None) -> list[tuple[str, Points, int]]:
+def _read(
+    session: Session, run: Run, names: list[str], limit: int | None, smooth: float
+) -> list[tuple[str, Points, int]]:
+    """Name, points and their number before reduction. Curves of a few points are not smoothed."""
     if not names:
         return []
-    curves = read_curves(session, run.id, names, limit=limit)
-    return [(name, curve.points, curve.total) for name, curve in curves.items() if len(curve.points)]
+    curves = read_curves(session, run.id, names, limit=limit, smooth=smooth)
+    return [(name, _shown(curve), curve.total) for name, curve in curves.items() if len(curve.points)]
+
+
+def _shown(curve: Curve) -> Points:
+    if curve.smoothed is None or curve.total <= _FEWEST_SMOOTHED:
+        return curve.points
+    return Points(curve.points.steps, curve.points.times, curve.smoothed)
 
 
 def _single(group: int, name: str, part: tuple[Floats, Floats, int]) -> ComparedCurve:
@@ -94,6 +108,8 @@ def _mean(group: int, name: str, parts: Sequence[tuple[Floats, Floats, int]], po
     mean = np.nansum(values, axis=0) / n
     squares = np.nansum((values - mean) ** 2, axis=0)
     sd = np.sqrt(np.where(n > 1, squares / np.maximum(n - 1, 1), np.nan))
+    if first[0] > first[-1]:  # live parameters fall during the training
+        grid, mean, sd, n = (column[:: 1 if grid[0] > grid[-1] else -1] for column in (grid, mean, sd, n))
     total = max(total for _, _, total in parts)
     return ComparedCurve(group, name, significant(grid), significant(mean), significant(sd), n.tolist(), total)
 

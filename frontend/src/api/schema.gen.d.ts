@@ -6448,6 +6448,8 @@ export interface operations {
                 group?: "run" | "seed";
                 /** @description Approximate maximum number of points per curve. */
                 points?: number;
+                /** @description Weight of the moving average; 0 turns it off. */
+                smooth?: number;
             };
             header?: never;
             path?: never;

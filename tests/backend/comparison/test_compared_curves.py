@@ -76,6 +76,12 @@ def test_runs_with_different_positions_are_averaged_in_bins(filled: tuple[Engine
     assert np.average(band.values) == pytest.approx(np.mean([float(value) for value in every]), rel=0.02)
 
 
+def test_a_mean_over_live_parameters_is_in_the_order_of_the_training(filled: tuple[Engine, list[str]]) -> None:
+    _, (band, _), _ = curves_of(filled, "train_loss", "live_parameters", by_seed=True, points=12)
+    assert band.x.tolist() == sorted(band.x, reverse=True)
+    assert band.values[0] > band.values[-1]  # the loss falls
+
+
 def test_axes_place_the_points_of_a_run(filled: tuple[Engine, list[str]]) -> None:
     engine, ids = filled
 
@@ -104,6 +110,23 @@ def test_a_thinned_curve_keeps_the_extremes(filled: tuple[Engine, list[str]]) ->
     every = [float(value) for _, value in points_of(engine, ids[0], "grad_norm")]
     assert len(curves[0].x) < len(every) == curves[0].total_points
     assert (max(curves[0].values), min(curves[0].values)) == pytest.approx((max(every), min(every)), rel=1e-5)
+
+
+def test_smoothing_averages_over_all_points_before_thinning(filled: tuple[Engine, list[str]]) -> None:
+    engine, ids = filled
+    every = [float(value) for _, value in points_of(engine, ids[0], "train_loss")]
+    average, weight = [], 0.0
+    total = 0.0
+    for value in every:
+        total, weight = 0.9 * total + value, 0.9 * weight + 1
+        average.append(total / weight)
+    with reading(engine) as session:
+        found = runs.find_runs(session, ids[:1])
+        configs = [RunConfig.stored(run.config) for run in found]
+        (curve,), _ = compared_curves(
+            session, found, configs, single_groups(found, configs), ["train_loss"], "step", points=400, smooth=0.9
+        )
+    np.testing.assert_allclose(curve.values, average, rtol=1e-5)
 
 
 def test_masks_without_scores_give_the_same_ranks(filled: tuple[Engine, list[str]]) -> None:

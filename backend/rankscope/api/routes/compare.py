@@ -81,12 +81,13 @@ def compare_series(
     axis: CurveAxis = "step",
     group: Grouping = "run",
     points: Annotated[int, Query(ge=10, le=5000, description="Approximate maximum number of points per curve.")] = 400,
+    smooth: Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0 turns it off.")] = 0.0,
 ) -> Response:
     """Curves of several metrics on one axis. They are reduced but keep all extremes; groups have their mean and spread."""
     with reading(engine) as session:
         found, configs, groups = _read(session, wanted, group)
         curves, unplaced = compared_curves(
-            session, found, configs, groups, list(dict.fromkeys(names)), axis, points=points
+            session, found, configs, groups, list(dict.fromkeys(names)), axis, points=points, smooth=smooth
         )
     body = ComparedCurves.model_construct(
         axis=axis,

@@ -24,7 +24,7 @@ import { plural } from "@/components/text/plural";
 import { groupLook, keyOf } from "@/features/compare/view/looks";
 import { curvesQuery } from "@/features/compare/view/queries";
 import type { ChangeView } from "@/features/compare/view/use-compare-view";
-import { axes, type CompareView, type CurveAxis } from "@/features/compare/view/view";
+import { axes, type CompareView, type CurveAxis, type Smoothing } from "@/features/compare/view/view";
 import { CursorTable } from "./CursorTable";
 import { axisLabels, axisNotes, type DrawnAxis, drawnAxis } from "./curve-axis";
 
@@ -60,6 +60,7 @@ export function CurvesPanel({ comparison, view, onChange }: CurvesPanelProps) {
       names: chosen,
       axis: view.axis,
       bySeed: view.bySeed,
+      smooth: view.smooth,
       isLive: runs.some((run) => isActive(run.status)),
     }),
   );
@@ -76,6 +77,17 @@ export function CurvesPanel({ comparison, view, onChange }: CurvesPanelProps) {
       note={`${axisNotes[axis]} ${view.bySeed ? "Bands are ± one standard deviation over seeds. " : ""}Charts of many points keep every minimum and maximum.`}
       actions={
         <Group gap="xs">
+          <SegmentedControl
+            size="xs"
+            aria-label="Smoothing"
+            value={view.smooth}
+            onChange={(next) => onChange({ smooth: next as Smoothing })}
+            data={[
+              { value: "0", label: "Raw" },
+              { value: "0.9", label: "Smooth" },
+              { value: "0.98", label: "Smoother" },
+            ]}
+          />
           <Switch
             size="xs"
             label="Log scale"

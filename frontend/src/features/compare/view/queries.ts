@@ -2,7 +2,7 @@ import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
 import { whileActive } from "@/api/polling";
 import type { RunStatus } from "@/api/types";
-import type { Alignment, CurveAxis } from "./view";
+import type { Alignment, CurveAxis, Smoothing } from "./view";
 
 const everyMs = 3000;
 
@@ -36,18 +36,19 @@ interface CurvesRequest {
   names: string[];
   axis: CurveAxis;
   bySeed: boolean;
+  smooth: Smoothing;
   /** Whether a run is still training. */
   isLive: boolean;
 }
 
-export const curvesQuery = ({ runs, names, axis, bySeed, isLive }: CurvesRequest) =>
+export const curvesQuery = ({ runs, names, axis, bySeed, smooth, isLive }: CurvesRequest) =>
   queryOptions({
-    queryKey: ["compare", "series", runs, names, axis, bySeed, isLive],
+    queryKey: ["compare", "series", runs, names, axis, bySeed, smooth, isLive],
     queryFn: ({ signal }) =>
       unwrap(
         http.GET("/api/v1/compare/series", {
           signal,
-          params: { query: { runs, names, axis, group: groupOf(bySeed) } },
+          params: { query: { runs, names, axis, smooth: Number(smooth), group: groupOf(bySeed) } },
         }),
       ),
     enabled: names.length > 0,

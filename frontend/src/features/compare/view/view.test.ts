@@ -4,7 +4,7 @@ import { paramsOf, viewFrom } from "./view";
 test("a view survives the address, and what is usual is not in it", () => {
   expect(paramsOf(viewFrom(new URLSearchParams("runs=a,b"))).toString()).toBe("runs=a%2Cb");
   const full =
-    "runs=a,b&group=seed&metrics=eval_f1&axis=time&scale=log&of=last&base=b&hidden=a&a=b&b=a&align=budget&at=12&against=eval_f1&cost=trained_s&spread=rank";
+    "runs=a,b&group=seed&metrics=eval_f1&axis=time&scale=log&smooth=0.9&of=last&base=b&hidden=a&a=b&b=a&align=budget&at=12&against=eval_f1&cost=trained_s&spread=rank";
   const view = viewFrom(new URLSearchParams(full));
   expect(viewFrom(paramsOf(view))).toEqual(view);
   expect(view).toMatchObject({ bySeed: true, axis: "time", at: 12, cost: "trained_s", of: "last" });

@@ -7,6 +7,8 @@ export const alignments = ["step", "progress", "budget"] as const;
 export type Alignment = (typeof alignments)[number];
 export const costs = ["kept_parameters", "live_parameters", "trained_s", "peak_memory_bytes"] as const;
 export type Cost = (typeof costs)[number];
+export const smoothings = ["0", "0.9", "0.98"] as const;
+export type Smoothing = (typeof smoothings)[number];
 export const groupings = ["layer", "kind", "rank"] as const;
 
 export interface CompareView {
@@ -17,6 +19,8 @@ export interface CompareView {
   metrics: string[];
   axis: CurveAxis;
   isLog: boolean;
+  /** Weight of the moving average. */
+  smooth: Smoothing;
   /** Which value of a metric the table shows. */
   of: "best" | "last";
   /** Id of a run of the baseline; empty: the first one. */
@@ -51,6 +55,7 @@ export function viewFrom(params: URLSearchParams): CompareView {
     metrics: list(params, "metrics"),
     axis: one(axes, params.get("axis"), "step"),
     isLog: params.get("scale") === "log",
+    smooth: one(smoothings, params.get("smooth"), "0"),
     of: one(["best", "last"] as const, params.get("of"), "best"),
     base: params.get("base") ?? "",
     hidden: list(params, "hidden"),
@@ -75,6 +80,7 @@ export function paramsOf(view: CompareView): URLSearchParams {
   put("metrics", view.metrics.join(","));
   put("axis", view.axis, "step");
   put("scale", view.isLog ? "log" : "");
+  put("smooth", view.smooth, "0");
   put("of", view.of, "best");
   put("base", view.base);
   put("hidden", view.hidden.join(","));
