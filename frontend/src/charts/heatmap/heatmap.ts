@@ -27,6 +27,10 @@ export interface HeatmapInput {
   look: Look;
   /** Index of the outlined module. */
   selected?: number | null;
+  /** Modules that the run doesn't adapt: their cells stay empty. */
+  isAbsent?: (module: number) => boolean;
+  /** Text at the pointer; omitted: rank, importance and changes. */
+  hoverOf?: (module: number) => string;
   /** Off for small multiples that share one scale. */
   hasScale?: boolean;
 }
@@ -54,12 +58,13 @@ export function heatmapFigure(input: HeatmapInput): Figure {
     const body = bodies[pane];
     const zRow = body?.z[row];
     const emptyRow = body?.empty[row];
-    if (!module || !body || !zRow || !emptyRow) return;
-    (body.hover[row] as (string | null)[])[column] = heatmapHover(module, view, index);
+    if (!module || !body || !zRow || !emptyRow || input.isAbsent?.(index)) return;
+    (body.hover[row] as (string | null)[])[column] =
+      input.hoverOf?.(index) ?? heatmapHover(module, view, index);
     (body.module[row] as (number | null)[])[column] = index;
     const label = { pane, x: column, y: row };
     const value = colourValue(view, colouring, index);
-    if ((view.levels.ranks[index] ?? 0) === 0) {
+    if ((view.levels.ranks[index] ?? 0) === 0 && colouring !== "between") {
       emptyRow[column] = 1;
       crosses.push(at);
     } else if (value === null || !Number.isFinite(value)) {

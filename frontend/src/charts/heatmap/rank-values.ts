@@ -2,7 +2,8 @@ import type { ModuleLevels } from "@/api/packed";
 
 /** What the colour of a module shows. */
 export const colourings = ["rank", "mean", "max", "sum", "change", "difference"] as const;
-export type Colouring = (typeof colourings)[number];
+/** `between`: the rank minus that of another run, which the view has as `before`. */
+export type Colouring = (typeof colourings)[number] | "between";
 
 /** A snapshot, with the ranks that it is compared to. */
 export interface RankView {
@@ -65,6 +66,13 @@ export const meanings: Record<Colouring, Meaning> = {
     isScore: false,
     note: "Live components gained (+) or lost (−) since the previous pruning.",
   },
+  between: {
+    title: "Difference in rank, A − B",
+    unit: "A − B",
+    isSigned: true,
+    isScore: false,
+    note: "Live components that A has more (+) or fewer (−) than B.",
+  },
 };
 
 /** The number behind a module's colour; NaN if a score is NaN, null without live components. */
@@ -76,6 +84,7 @@ export function colourValue(view: RankView, colouring: Colouring, module: number
       return rank;
     case "change":
       return rank - (view.start[module] ?? rank);
+    case "between":
     case "difference":
       return rank - (view.before[module] ?? rank);
     case "mean":

@@ -1,15 +1,32 @@
 import { Button, Container, Group, Skeleton, Stack, Switch, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Suspense } from "react";
 import { Link } from "react-router";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
+import { lazyPart } from "@/components/server/load-part";
 import { CurvesPanel } from "@/features/compare/curves/CurvesPanel";
 import { HeatmapsPanel } from "@/features/compare/ranks/HeatmapsPanel";
 import { ResultsPanel } from "@/features/compare/results/ResultsPanel";
 import { CautionsPanel } from "./CautionsPanel";
 import { DifferencesPanel } from "./DifferencesPanel";
+import { ForestPanel } from "./ForestPanel";
 import { compareQuery } from "./view/queries";
 import { useCompareView } from "./view/use-compare-view";
+
+const RankDifferencePanel = lazyPart(
+  () => import("./ranks/RankDifferencePanel"),
+  (part) => part.RankDifferencePanel,
+);
+
+const SpreadPanel = lazyPart(
+  () => import("./ranks/SpreadPanel"),
+  (part) => part.SpreadPanel,
+);
+const TradeOffPanel = lazyPart(
+  () => import("./results/TradeOffPanel"),
+  (part) => part.TradeOffPanel,
+);
 
 /** Up to 20 runs side by side. Everything that is chosen is in the address. */
 export function ComparePage() {
@@ -49,8 +66,16 @@ export function ComparePage() {
             <CautionsPanel comparison={data} />
             <ResultsPanel comparison={data} view={view} onChange={onChange} />
             <CurvesPanel comparison={data} view={view} onChange={onChange} />
+            <Suspense fallback={<Skeleton height={420} />}>
+              <TradeOffPanel comparison={data} view={view} onChange={onChange} />
+            </Suspense>
             <HeatmapsPanel comparison={data} />
+            <Suspense fallback={<Skeleton height={420} />}>
+              <RankDifferencePanel comparison={data} view={view} onChange={onChange} />
+              <SpreadPanel comparison={data} view={view} onChange={onChange} />
+            </Suspense>
             <DifferencesPanel comparison={data} />
+            <ForestPanel runs={view.runs} />
           </>
         ) : comparison.error ? (
           <ErrorState
