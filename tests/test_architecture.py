@@ -48,7 +48,9 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope.store.listing": {"rankscope.contract", "rankscope.store.database"},
     "rankscope.store": {"rankscope.contract", "rankscope.store.database", "rankscope.store.history"},
     "rankscope.store.experiments": {"rankscope.contract", "rankscope.store", "rankscope.store.database"},
-    "rankscope.experiments": {"rankscope.contract"},
+    "rankscope.experiments.statistics": set(),
+    "rankscope.experiments.importing": {"rankscope.contract"},
+    "rankscope.experiments": {"rankscope.contract", "rankscope.experiments.statistics"},
     "rankscope.launch": {*_FOUNDATION, *_STORE, *_CATALOG},
     "rankscope.health": {"rankscope.contract", "dynamic_rank.schedule", *_STORE, "rankscope.launch"},
     "rankscope.comparison": {"rankscope.contract", *_STORE, "rankscope.launch"},
@@ -60,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         *_FOUNDATION,
         *_STORE,
         *_CATALOG,
+        "rankscope.experiments",
         "rankscope.launch",
         "rankscope.api.shapes",
         "rankscope.api.guard",
@@ -73,6 +76,8 @@ ALLOWED: dict[str, set[str]] = {
         "rankscope.health",
         "rankscope.comparison",
         "rankscope.exports",
+        "rankscope.experiments",
+        "rankscope.experiments.importing",
         "rankscope.api",
         "rankscope.api.shapes",
         "rankscope.api.guard",
@@ -83,6 +88,7 @@ ALLOWED: dict[str, set[str]] = {
         *_FOUNDATION,
         "rankscope.store.database",
         "rankscope.exports",
+        "rankscope.experiments",
         *(f"rankscope.{name}" for name in ("up", "serve", "backup", "client", "yaml_text")),
     },
     # Start-up puts everything together.
@@ -137,7 +143,7 @@ SUPERVISING = sorted(
     for path in (ROOT / "worker" / folder).glob("*.py")
     if path.stem not in ("__init__", "__main__")
 )
-HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate"}
+HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate", "scipy"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

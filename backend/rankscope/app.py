@@ -43,11 +43,14 @@ from rankscope.api.routes import (
     workers,
 )
 from rankscope.api.routes.data import datasets, hub_downloads, packages, token_rows, uploads
+from rankscope.api.routes.experiments import imports as experiment_imports
+from rankscope.api.routes.experiments import results as experiment_results
 from rankscope.api.routes.models import downloads, installed
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
 from rankscope.api.streaming.live import Feeds
 from rankscope.catalog import Catalog
+from rankscope.experiments.process import AnswerProcesses
 from rankscope.launch.enqueue import Nudger
 from rankscope.reaper import Reaper
 from rankscope.settings import Settings
@@ -82,6 +85,8 @@ _ROUTERS = (
     health,
     predictions,
     compare,
+    experiment_imports,
+    experiment_results,
     workers,
 )
 
@@ -130,6 +135,7 @@ def create_app(
             attempt_limit=AttemptLimit(),
             static_dir=static,
             page_build=PageBuild(static),
+            answers=AnswerProcesses(),
             leases=reaper.watch,
         )
         tasks = [

@@ -106,6 +106,26 @@ class Client:
     def prioritize(self, run_id: str, priority: int) -> Json:
         return self._json("PATCH", f"{_run(run_id)}", json={"priority": priority})
 
+    def experiments(self) -> Json:
+        """Returns all experiments, without their answers."""
+        return self._json("GET", "/experiments")
+
+    def import_experiment(self, lines: bytes, **options: Any) -> Json:
+        """Imports results, one JSON object per line. Options: name, metric, baseline, margin, lower_is_better."""
+        given = {name: value for name, value in options.items() if value is not None}
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._json("POST", "/experiments/import", content=lines, params=given, headers=headers)
+
+    def answer(self, experiment_id: str, **selection: Any) -> Json:
+        """Returns what an experiment says. Selection: task, budget, variants."""
+        given = {name: value for name, value in selection.items() if value is not None}
+        return self._json("GET", f"/experiments/{quote(experiment_id, safe='')}/answer", params=given)
+
+    def paper_table(self, experiment_id: str, target: Path, form: str = "csv") -> Path:
+        """Downloads methods x tasks and budgets as csv, markdown or latex."""
+        path = f"/experiments/{quote(experiment_id, safe='')}/table?{urlencode({'format': form})}"
+        return self._download(path, target, "text/" if form != "latex" else "application/x-tex")
+
     def health(self) -> Json:
         return self._json("GET", "/system/health")
 
@@ -166,9 +186,9 @@ class Client:
         """Writes all data of the run as a zip to `target`, which it returns: events, metrics, ledger, logs, report, result."""
         return self._download(f"{_run(run_id)}/bundle", target)
 
-    def _download(self, path: str, target: Path) -> Path:
+    def _download(self, path: str, target: Path, media_type: str = "application/zip") -> Path:
         with self._http.stream("GET", path) as answer:
-            self._check_kind(answer, "application/zip")
+            self._check_kind(answer, media_type)
             with target.open("wb") as file:
                 for chunk in answer.iter_bytes():
                     file.write(chunk)

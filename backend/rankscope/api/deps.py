@@ -14,6 +14,7 @@ from rankscope.api.guard.sessions import Sessions
 from rankscope.api.page_build import PageBuild
 from rankscope.api.streaming.live import Feeds
 from rankscope.catalog import Catalog
+from rankscope.experiments.process import AnswerProcesses
 from rankscope.launch.enqueue import Nudger
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
@@ -33,6 +34,7 @@ class Resources:
     attempt_limit: AttemptLimit
     static_dir: FilePath
     page_build: PageBuild
+    answers: AnswerProcesses
     leases: LeaseWatch
     """What the reaper has seen of them; ages use `time.monotonic()`."""
 
@@ -69,6 +71,10 @@ def _feeds(resources: ResourcesDep) -> Feeds:
     return resources.feeds
 
 
+def _answers(resources: ResourcesDep) -> AnswerProcesses:
+    return resources.answers
+
+
 def _now() -> float:
     return time.time()
 
@@ -79,9 +85,11 @@ CatalogDep = Annotated[Catalog, Depends(_catalog)]
 NudgerDep = Annotated[Nudger, Depends(_nudger)]
 DoorbellDep = Annotated[Doorbell, Depends(_doorbell)]
 FeedsDep = Annotated[Feeds, Depends(_feeds)]
+AnswersDep = Annotated[AnswerProcesses, Depends(_answers)]
 NowDep = Annotated[float, Depends(_now)]
 """Seconds since 1970; a test overrides it."""
 
 RUN_ID = re.compile("^[a-z0-9]{1,16}$")
 RunId = Annotated[str, Path(pattern=RUN_ID.pattern, description="The run's id.", examples=["k7wq2m9x"])]
 """Only letters and digits: the id becomes part of a path below the runs folder."""
+ExperimentId = Annotated[str, Path(pattern=RUN_ID.pattern, description="The experiment's id.", examples=["x3mq8wka"])]

@@ -6,6 +6,7 @@ import typer
 
 from rankscope import __version__
 from rankscope.cli.errors import OneSentence
+from rankscope.cli.experiments import experiments
 from rankscope.cli.installation import api, backup, restore, up, worker
 from rankscope.cli.queued_runs import edit, priority, queue
 from rankscope.cli.runs import (
@@ -60,3 +61,4 @@ app.command()(api)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(worker)
 for command in _PLAIN:
     app.command(name="runs" if command is list_runs else None)(command)
+app.add_typer(experiments, name="experiments")

@@ -342,6 +342,120 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experiments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Experiments
+         * @description The newest first, without their answers.
+         */
+        get: operations["list_experiments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Experiment
+         * @description Reads JSON lines: one object for each training, with `variant`, `budget`, `seed` and the metric as a number.
+         *
+         *     Optional: `task`, `purpose` (`tune` or `test`), `learning_rate`, `kept_parameters`, `ranks`, `options`, `scores` (one number
+         *     for each evaluation row), `collapse`, and other metrics. The first line may be `{"design": {...}}`. If a line is invalid,
+         *     nothing is imported, and the response names every such line.
+         */
+        post: operations["import_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{experiment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Experiment
+         * @description Design and state.
+         */
+        get: operations["get_experiment"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Experiment
+         * @description Deletes an experiment with its trials. Its runs are kept.
+         */
+        delete: operations["delete_experiment"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Experiment
+         * @description Changes name or notes.
+         */
+        patch: operations["change_experiment"];
+        trace?: never;
+    };
+    "/api/v1/experiments/{experiment_id}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Answer
+         * @description What the experiment says. p values are corrected for the comparisons that the parameters select.
+         *
+         *     It is computed at the first request after a trial has changed, which takes some seconds.
+         */
+        get: operations["get_answer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{experiment_id}/table": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Table
+         * @description Methods x tasks and budgets: mean and standard deviation, with the winner marked where the spread allows it.
+         */
+        get: operations["get_table"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/methods": {
         parameters: {
             query?: never;
@@ -1512,6 +1626,61 @@ export interface components {
              */
             warmup_ratio: number;
         };
+        /** Answer */
+        Answer: {
+            /**
+             * Cells
+             * @description By task, budget, and order of the variants in the design.
+             */
+            cells: components["schemas"]["Cell"][];
+            /** Chains */
+            chains: components["schemas"]["Chain"][];
+            /** Collapsed */
+            collapsed: components["schemas"]["CollapsedTrial"][];
+            /**
+             * Comparisons
+             * @description Methods with the baseline, the strongest first; then those of the controls.
+             */
+            comparisons: components["schemas"]["rankscope__contract__experiments__answer__Comparison"][];
+            /** Control Family */
+            control_family: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Family
+             * @description Number of comparisons of methods, over which p values are corrected.
+             */
+            family: number;
+            /**
+             * Missing
+             * @description Trials that are planned or running.
+             */
+            missing: number;
+            /** Notes */
+            notes: components["schemas"]["AnswerNote"][];
+            /** Revision */
+            revision: number;
+            /**
+             * Total Comparisons
+             * @description Comparisons of methods in the whole experiment, whatever is selected.
+             */
+            total_comparisons: number;
+            /** Tuning */
+            tuning: components["schemas"]["TunedCell"][];
+        };
+        /**
+         * AnswerNote
+         * @description Something a reviewer should know.
+         */
+        AnswerNote: {
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "warning";
+            /** Text */
+            text: string;
+        };
         /**
          * ArtifactEvent
          * @description A result that can be downloaded.
@@ -1656,6 +1825,96 @@ export interface components {
              */
             values: string[];
         };
+        /** Cell */
+        Cell: {
+            agreement: components["schemas"]["RankAgreement"] | null;
+            /** Budget */
+            budget: number;
+            interval: components["schemas"]["Interval"] | null;
+            /**
+             * Is Winner
+             * @description Whether it is better than the baseline, and nothing in this column has a larger difference.
+             */
+            is_winner: boolean;
+            /** Kept Parameters */
+            kept_parameters: number | null;
+            /** Mean */
+            mean: number | null;
+            /**
+             * Mean Rank
+             * @description Kept components divided by modules, mean over the seeds: what was really kept.
+             */
+            mean_rank: number | null;
+            /**
+             * Mean Without Collapsed
+             * @description Null if none collapsed.
+             */
+            mean_without_collapsed: number | null;
+            /** Median */
+            median: number | null;
+            /**
+             * N
+             * @description Trials with a finite result.
+             */
+            n: number;
+            /**
+             * Planned
+             * @description All trials of the cell, for the result.
+             */
+            planned: number;
+            role: components["schemas"]["Role"];
+            /** Sd */
+            sd: number | null;
+            /** Task */
+            task: string;
+            /** Values */
+            values: components["schemas"]["SeedValue"][];
+            /** Variant */
+            variant: string;
+        };
+        /**
+         * Chain
+         * @description The controls of one method at one budget on one task, after the comparison that they explain.
+         */
+        Chain: {
+            /** Budget */
+            budget: number;
+            /**
+             * Comparison
+             * @description `id` of the comparison of the method with the baseline.
+             */
+            comparison: string;
+            /** Method */
+            method: string;
+            /** Steps */
+            steps: components["schemas"]["ChainStep"][];
+            /** Task */
+            task: string;
+        };
+        /**
+         * ChainStep
+         * @description One control of a method.
+         */
+        ChainStep: {
+            /**
+             * Comparison
+             * @description `id` of the comparison of the control with the baseline.
+             */
+            comparison: string;
+            kind: components["schemas"]["ControlKind"] | null;
+            /**
+             * Text
+             * @description What it says about the cause.
+             */
+            text: string;
+            /** Title */
+            title: string;
+            /**
+             * To Method
+             * @description `id` of the comparison of the method with the control.
+             */
+            to_method: string | null;
+        };
         /** CheckpointEvent */
         CheckpointEvent: {
             attempt: number;
@@ -1728,6 +1987,31 @@ export interface components {
             label: string;
             /** Train Rows */
             train_rows: number;
+        };
+        /**
+         * Collapse
+         * @description Why the value of a trial is not that of a trained model.
+         * @enum {string}
+         */
+        Collapse: "majority" | "diverged";
+        /** CollapsedTrial */
+        CollapsedTrial: {
+            /** Budget */
+            budget: number;
+            purpose: components["schemas"]["TrialPurpose"];
+            reason: components["schemas"]["Collapse"];
+            /** Run Id */
+            run_id: string | null;
+            /** Seed */
+            seed: number;
+            /** Task */
+            task: string;
+            /** Trial */
+            trial: number;
+            /** Value */
+            value: number | null;
+            /** Variant */
+            variant: string;
         };
         /** ColumnProfile */
         ColumnProfile: {
@@ -1806,32 +2090,6 @@ export interface components {
              * @description Runs without a position on this axis.
              */
             unplaced: components["schemas"]["UnplacedRun"][];
-        };
-        /** Comparison */
-        Comparison: {
-            /**
-             * Best
-             * @description By the best value of each run, after its final mask.
-             */
-            best: components["schemas"]["MetricVerdict"][];
-            /**
-             * Cautions
-             * @description The most serious first.
-             */
-            cautions: components["schemas"]["CautionShape"][];
-            /** Costs */
-            costs: components["schemas"]["RunCost"][];
-            /** Differences */
-            differences: components["schemas"]["ConfigDifference"][];
-            /** Groups */
-            groups: components["schemas"]["GroupShape"][];
-            /**
-             * Last
-             * @description By the last value of each run.
-             */
-            last: components["schemas"]["MetricVerdict"][];
-            /** Runs */
-            runs: components["schemas"]["RunSummary"][];
         };
         /**
          * ComponentChange
@@ -1932,6 +2190,12 @@ export interface components {
              */
             why: "retry" | "edit";
         };
+        /**
+         * ControlKind
+         * @description What a control shows. A control is compared with the baseline, like its variant `of`.
+         * @enum {string}
+         */
+        ControlKind: "same_parameters" | "found_ranks" | "other_seed_ranks" | "permuted_ranks" | "random_score";
         /**
          * Control (ranks of a finished run)
          * @description Plain LoRA from scratch with the ranks of a finished run. Shows whether the learned allocation helps on its own.
@@ -2276,6 +2540,121 @@ export interface components {
              */
             text_columns: string[];
         };
+        /** Design */
+        Design: {
+            /**
+             * Budgets
+             * @description Mean kept ranks, ascending.
+             */
+            budgets: number[];
+            /**
+             * Margin
+             * @description The smallest difference that matters, in the unit of the metric.
+             * @default 0.005
+             */
+            margin: number;
+            metric: components["schemas"]["ExperimentMetric"];
+            /**
+             * Planned Looks
+             * @description How many times the answer may be looked at before it is final: 2 if more seeds may be added once.
+             * @default 1
+             */
+            planned_looks: number;
+            /**
+             * Protocol
+             * @description What else determined the results, as shown on the page: title -> text, for example split, steps, versions.
+             * @default {}
+             */
+            protocol: {
+                [key: string]: string;
+            };
+            /** Seeds */
+            seeds: number[];
+            /** Tasks */
+            tasks: components["schemas"]["ExperimentTask"][];
+            /**
+             * @default {
+             *       "measured_on": "unknown",
+             *       "seeds": [],
+             *       "trials": 0
+             *     }
+             */
+            tuning: components["schemas"]["Tuning"];
+            /** Variants */
+            variants: components["schemas"]["Variant"][];
+        };
+        /**
+         * Difference
+         * @description A difference of two variants, paired by seed; null fields need two pairs.
+         */
+        Difference: {
+            /** @description 95 % interval over seeds and evaluation rows; null without scores of the rows. */
+            bootstrap: components["schemas"]["Interval"] | null;
+            /**
+             * Collapsed
+             * @description Pairs in which a trial collapsed; they count, unless the trial has no finite result.
+             */
+            collapsed: number;
+            /**
+             * Equivalence P
+             * @description Of the two one-sided t tests against the margin; the interval is within the margin exactly if it is below 0.025.
+             */
+            equivalence_p: number | null;
+            /** @description 95 % t interval. */
+            interval: components["schemas"]["Interval"] | null;
+            /** Mean */
+            mean: number | null;
+            /** Median */
+            median: number | null;
+            /**
+             * More Seeds After Correction
+             * @description If the interval excludes 0, but not after the correction: how many more seeds would show a difference of this size with
+             *     80 % power at a level of 5 % divided by the number of comparisons.
+             */
+            more_seeds_after_correction: number | null;
+            /**
+             * More Seeds For Equivalence
+             * @description How many more seeds would put the interval within the margin if mean and spread stay; null if no number would.
+             */
+            more_seeds_for_equivalence: number | null;
+            /**
+             * More Seeds For Margin
+             * @description How many more seeds would show a true difference of the margin with 80 % power; null above 1,000.
+             */
+            more_seeds_for_margin: number | null;
+            /**
+             * N
+             * @description Pairs with two finite results.
+             */
+            n: number;
+            /**
+             * P
+             * @description Of the paired t test, two-sided.
+             */
+            p: number | null;
+            /**
+             * P Corrected
+             * @description By Holm's method over the comparisons of its family that are shown.
+             */
+            p_corrected: number | null;
+            /** @description Only for a single pair with scores that are 0 or 1. */
+            row_test: components["schemas"]["RowTest"] | null;
+            /**
+             * Sd
+             * @description Standard deviation of the paired differences, with n - 1.
+             */
+            sd: number | null;
+            /**
+             * Smallest Detectable
+             * @description The smallest true difference that these pairs would have shown with 80 % power, from their standard deviation.
+             */
+            smallest_detectable: number | null;
+            /**
+             * Without Collapsed
+             * @description Mean over the pairs without a collapsed trial; null if none collapsed.
+             */
+            without_collapsed: number | null;
+        };
         /** DiskPlan */
         DiskPlan: {
             /** Checkpoint Bytes */
@@ -2601,6 +2980,177 @@ export interface components {
             /** Last Seq */
             last_seq: number;
         };
+        /** ExperimentDetail */
+        ExperimentDetail: {
+            /**
+             * Budgets
+             * @description Mean kept ranks, ascending.
+             */
+            budgets: number[];
+            /** Created At */
+            created_at: number;
+            design: components["schemas"]["Design"];
+            /** Id */
+            id: string;
+            /** Is Extended After Looking */
+            is_extended_after_looking: boolean;
+            /**
+             * Message
+             * @description Why it waits or ended.
+             */
+            message: string | null;
+            /** Name */
+            name: string;
+            /** Next Step */
+            next_step: string | null;
+            /** Notes */
+            notes: string;
+            /**
+             * Revision
+             * @description Incremented whenever a trial or the design changes.
+             */
+            revision: number;
+            /** Seeds */
+            seeds: number;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "launched" | "imported";
+            status: components["schemas"]["ExperimentStatus"];
+            /** Tasks */
+            tasks: string[];
+            trials: components["schemas"]["TrialCountsShape"];
+            /** Updated At */
+            updated_at: number;
+            /** Variants */
+            variants: number;
+        };
+        /** ExperimentList */
+        ExperimentList: {
+            /**
+             * Items
+             * @description The newest first, at most 1,000.
+             */
+            items: components["schemas"]["ExperimentSummary"][];
+        };
+        /**
+         * ExperimentMetric
+         * @description The headline metric. All differences and the margin are in its own unit, as it is recorded.
+         */
+        ExperimentMetric: {
+            /**
+             * In Points
+             * @description Whether it is a share from 0 to 1, shown in hundredths ("0.5 points").
+             * @default true
+             */
+            in_points: boolean;
+            /**
+             * Lower Is Better
+             * @default false
+             */
+            lower_is_better: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Title
+             * @description As it is written within a sentence.
+             */
+            title: string;
+        };
+        /**
+         * ExperimentPatch
+         * @description Only the given fields change.
+         */
+        ExperimentPatch: {
+            /** Name */
+            name?: string | null;
+            /** Notes */
+            notes?: string | null;
+        };
+        /**
+         * ExperimentStatus
+         * @description The state of an experiment. An imported one is done.
+         * @enum {string}
+         */
+        ExperimentStatus: "tuning" | "testing" | "paused" | "done" | "stopped" | "failed";
+        /** ExperimentSummary */
+        ExperimentSummary: {
+            /**
+             * Budgets
+             * @description Mean kept ranks, ascending.
+             */
+            budgets: number[];
+            /** Created At */
+            created_at: number;
+            /** Id */
+            id: string;
+            /** Is Extended After Looking */
+            is_extended_after_looking: boolean;
+            /**
+             * Message
+             * @description Why it waits or ended.
+             */
+            message: string | null;
+            /** Name */
+            name: string;
+            /** Next Step */
+            next_step: string | null;
+            /** Notes */
+            notes: string;
+            /**
+             * Revision
+             * @description Incremented whenever a trial or the design changes.
+             */
+            revision: number;
+            /** Seeds */
+            seeds: number;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "launched" | "imported";
+            status: components["schemas"]["ExperimentStatus"];
+            /** Tasks */
+            tasks: string[];
+            trials: components["schemas"]["TrialCountsShape"];
+            /** Updated At */
+            updated_at: number;
+            /** Variants */
+            variants: number;
+        };
+        /**
+         * ExperimentTask
+         * @description A task with its model and data.
+         */
+        ExperimentTask: {
+            /**
+             * Base
+             * @description The configuration of its runs, besides method and seed; null for results from elsewhere.
+             */
+            base?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
+            /** Data Id */
+            data_id?: string | null;
+            /**
+             * Majority
+             * @description Share of the most frequent class among the evaluation rows. A trial with exactly this accuracy has collapsed.
+             */
+            majority?: number | null;
+            /** Model Id */
+            model_id?: string | null;
+            /**
+             * Name
+             * @description As trials name it; unique within the experiment.
+             */
+            name: string;
+            /**
+             * Task
+             * @description Name of a task of runs; null for results from elsewhere.
+             */
+            task?: string | null;
+        };
         /** FieldProblemShape */
         FieldProblemShape: {
             /**
@@ -2907,6 +3457,15 @@ export interface components {
              */
             separator?: string | null;
         };
+        /** ImportedExperiment */
+        ImportedExperiment: {
+            experiment: components["schemas"]["ExperimentDetail"];
+            /**
+             * Ignored Fields
+             * @description Names of fields of the lines that are not used.
+             */
+            ignored_fields: string[];
+        };
         /**
          * InputField
          * @description One field of an input that a run's model reads, such as a question.
@@ -2932,6 +3491,14 @@ export interface components {
             /** Title */
             title: string;
         };
+        /** Interval */
+        Interval: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+        };
+        JsonValue: unknown;
         /**
          * LabelsGuess
          * @description The prediction of any number of labels.
@@ -4225,6 +4792,54 @@ export interface components {
             total: number;
         };
         /**
+         * RankAgreement
+         * @description Whether the seeds of a cell found the same ranks.
+         */
+        RankAgreement: {
+            /** Highest */
+            highest: number | null;
+            /**
+             * Is Given
+             * @description Whether all seeds have exactly the same ranks, so that there is nothing to agree on.
+             */
+            is_given: boolean;
+            /** Kendall W */
+            kendall_w: number | null;
+            /** Lowest */
+            lowest: number | null;
+            /**
+             * Mean Ranks
+             * @description Of each module, over the seeds.
+             */
+            mean_ranks: number[];
+            /** Modules */
+            modules: string[];
+            /**
+             * P
+             * @description Share of random permutations of the modules with at least this agreement.
+             */
+            p: number | null;
+            /** Seeds */
+            seeds: number;
+            /**
+             * Spearman
+             * @description Mean over all pairs of seeds. Null if a seed has the same rank in every module, or there is one seed.
+             */
+            spearman: number | null;
+            /**
+             * Spread
+             * @description Standard deviation of the ranks among the modules, mean over the seeds.
+             */
+            spread: number;
+            /** Text */
+            text: string;
+            /**
+             * Unadapted
+             * @description Modules at rank 0, mean over the seeds.
+             */
+            unadapted: number;
+        };
+        /**
          * RankDifferenceShape
          * @description The ranks of two runs at shared positions, over the modules of both.
          *
@@ -4573,6 +5188,11 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /**
+         * Role
+         * @enum {string}
+         */
+        Role: "baseline" | "method" | "control";
         /** RowPage */
         RowPage: {
             /** Columns */
@@ -4599,6 +5219,18 @@ export interface components {
              * @description From 1.
              */
             number: number;
+        };
+        /**
+         * RowTest
+         * @description McNemar's exact test of two single runs: the rows that only one of them gets right.
+         */
+        RowTest: {
+            /** Only Reference */
+            only_reference: number;
+            /** Only Variant */
+            only_variant: number;
+            /** P */
+            p: number;
         };
         /**
          * RowValuesPage
@@ -5152,6 +5784,46 @@ export interface components {
             total_bytes: number;
         };
         /**
+         * SeedPair
+         * @description The results of both sides at one seed.
+         */
+        SeedPair: {
+            /**
+             * Collapsed
+             * @description Whether one of the two collapsed.
+             */
+            collapsed: boolean;
+            /** Reference Run Id */
+            reference_run_id: string | null;
+            /** Reference Trial */
+            reference_trial: number;
+            /**
+             * Reference Value
+             * @description Null, like `value`, if that trial has no finite result; then the pair is not part of the difference.
+             */
+            reference_value: number | null;
+            /** Run Id */
+            run_id: string | null;
+            /** Seed */
+            seed: number;
+            /** Trial */
+            trial: number;
+            /** Value */
+            value: number | null;
+        };
+        /** SeedValue */
+        SeedValue: {
+            collapse: components["schemas"]["Collapse"] | null;
+            /** Run Id */
+            run_id: string | null;
+            /** Seed */
+            seed: number;
+            /** Trial */
+            trial: number;
+            /** Value */
+            value: number | null;
+        };
+        /**
          * Series
          * @description One metric over the steps, without the parts of earlier attempts that a resume has replaced.
          */
@@ -5288,6 +5960,12 @@ export interface components {
             /** Token */
             token: string;
         };
+        /**
+         * Size
+         * @description How the interval of a difference relates to the margin.
+         * @enum {string}
+         */
+        Size: "less_than_matters" | "more_than_matters" | "unclear";
         /**
          * SoRA (gates)
          * @description A gate on each component, which shrinks after every step until it closes. There is no budget (SoRA).
@@ -6188,6 +6866,83 @@ export interface components {
              */
             weight_decay: number;
         };
+        /**
+         * TrialCountsShape
+         * @description Number of trials by status.
+         */
+        TrialCountsShape: {
+            /** Done */
+            done: number;
+            /** Failed */
+            failed: number;
+            /** Planned */
+            planned: number;
+            /** Running */
+            running: number;
+        };
+        /**
+         * TrialPurpose
+         * @enum {string}
+         */
+        TrialPurpose: "tune" | "test" | "control";
+        /** TunedCell */
+        TunedCell: {
+            /** Best */
+            best: number | null;
+            /** Budget */
+            budget: number;
+            /**
+             * Is At Edge
+             * @description Whether the best rate is the lowest or the highest that was tried.
+             */
+            is_at_edge: boolean;
+            /** Rates */
+            rates: components["schemas"]["TunedRate"][];
+            /** Task */
+            task: string;
+            /** Variant */
+            variant: string;
+        };
+        /** TunedRate */
+        TunedRate: {
+            /** Learning Rate */
+            learning_rate: number;
+            /** Trials */
+            trials: number;
+            /**
+             * Value
+             * @description Mean over the tuning seeds.
+             */
+            value: number | null;
+        };
+        /**
+         * Tuning
+         * @description How the learning rate was chosen, alike for every variant.
+         */
+        Tuning: {
+            /** Highest Rate */
+            highest_rate?: number | null;
+            /** Lowest Rate */
+            lowest_rate?: number | null;
+            /**
+             * Measured On
+             * @default unknown
+             * @enum {string}
+             */
+            measured_on: "validation" | "evaluation" | "unknown";
+            /**
+             * Seeds
+             * @description Never seeds of the result.
+             * @default []
+             */
+            seeds: number[];
+            /**
+             * Trials
+             * @description Of each cell.
+             * @default 6
+             */
+            trials: number;
+        };
         /** UnplacedRun */
         UnplacedRun: {
             /** Reason */
@@ -6260,13 +7015,52 @@ export interface components {
             };
         };
         /**
+         * Variant
+         * @description A method with its options, under the name that tables and sentences show.
+         */
+        Variant: {
+            /** @description Only for controls. */
+            control?: components["schemas"]["ControlKind"] | null;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Method
+             * @description Name of a method of runs; null for results from elsewhere.
+             */
+            method?: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Of
+             * @description For controls: the variant whose ranks or score it replaces.
+             */
+            of?: string | null;
+            /**
+             * Options
+             * @default {}
+             */
+            options: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** @default method */
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * Verdict
+         * @enum {string}
+         */
+        "Verdict-Input": "better" | "worse" | "equivalent" | "cannot_tell";
+        /**
          * Verdict
          * @description Whether a draft can run: its problems, or its plan.
          *
          *     The question is answered either way, so the status is 200: a form asks while you type. Launching refuses the
          *     same problems with 422.
          */
-        Verdict: {
+        "Verdict-Output": {
             plan: components["schemas"]["Plan"] | null;
             /** Problems */
             problems: components["schemas"]["FieldProblemShape"][];
@@ -6356,6 +7150,68 @@ export interface components {
             /** Version */
             version: string;
         };
+        /** Comparison */
+        rankscope__api__shapes__comparisons__Comparison: {
+            /**
+             * Best
+             * @description By the best value of each run, after its final mask.
+             */
+            best: components["schemas"]["MetricVerdict"][];
+            /**
+             * Cautions
+             * @description The most serious first.
+             */
+            cautions: components["schemas"]["CautionShape"][];
+            /** Costs */
+            costs: components["schemas"]["RunCost"][];
+            /** Differences */
+            differences: components["schemas"]["ConfigDifference"][];
+            /** Groups */
+            groups: components["schemas"]["GroupShape"][];
+            /**
+             * Last
+             * @description By the last value of each run.
+             */
+            last: components["schemas"]["MetricVerdict"][];
+            /** Runs */
+            runs: components["schemas"]["RunSummary"][];
+        };
+        /**
+         * Comparison
+         * @description One variant against a reference, at one budget on one task.
+         */
+        rankscope__contract__experiments__answer__Comparison: {
+            /** Budget */
+            budget: number;
+            difference: components["schemas"]["Difference"];
+            /** Id */
+            id: string;
+            /**
+             * Is Control
+             * @description Whether it belongs to the family of the controls, which are corrected separately.
+             */
+            is_control: boolean;
+            /** Pairs */
+            pairs: components["schemas"]["SeedPair"][];
+            /**
+             * Parameter Ratio
+             * @description Mean kept parameters of the variant, divided by those of the reference.
+             */
+            parameter_ratio: number | null;
+            /** Reference */
+            reference: string;
+            size: components["schemas"]["Size"];
+            /** Task */
+            task: string;
+            /**
+             * Text
+             * @description The sentence.
+             */
+            text: string;
+            /** Variant */
+            variant: string;
+            verdict: components["schemas"]["Verdict-Input"];
+        };
     };
     responses: never;
     parameters: never;
@@ -6385,7 +7241,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Comparison"];
+                    "application/json": components["schemas"]["rankscope__api__shapes__comparisons__Comparison"];
                 };
             };
             /** @description What went wrong, and what to do */
@@ -7022,6 +7878,259 @@ export interface operations {
             };
         };
     };
+    list_experiments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_experiment: {
+        parameters: {
+            query?: {
+                /** @description Name of the experiment. */
+                name?: string;
+                /** @description Field with the headline metric. */
+                metric?: string | null;
+                /** @description Variant that others are compared with. */
+                baseline?: string | null;
+                /** @description Smallest difference that matters, in the metric's unit. */
+                margin?: number | null;
+                /** @description Omitted: known by the metric's name. */
+                lower_is_better?: boolean | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedExperiment"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExperimentPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_answer: {
+        parameters: {
+            query?: {
+                /** @description Only comparisons on this task. */
+                task?: string | null;
+                /** @description Only comparisons at this mean rank. */
+                budget?: number | null;
+                /** @description Only these variants, with the baseline. May be repeated. */
+                variants?: string[] | null;
+            };
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_table: {
+        parameters: {
+            query?: {
+                /** @description LaTeX needs the package booktabs. */
+                format?: "csv" | "markdown" | "latex";
+                /** @description Only comparisons on this task. */
+                task?: string | null;
+                /** @description Only comparisons at this mean rank. */
+                budget?: number | null;
+                /** @description Only these variants, with the baseline. May be repeated. */
+                variants?: string[] | null;
+            };
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-tex": string;
+                    "text/csv": string;
+                    "text/markdown": string;
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_methods: {
         parameters: {
             query?: never;
@@ -7452,7 +8561,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Verdict"];
+                    "application/json": components["schemas"]["Verdict-Output"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from rankscope.contract.stored import StoredConfig
-
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -99,7 +97,7 @@ class ExperimentTask(DesignPart):
     """Name of a task of runs; null for results from elsewhere."""
     model_id: str | None = None
     data_id: str | None = None
-    base: StoredConfig | None = None
+    base: dict[str, JsonValue] | None = None
     """The configuration of its runs, besides method and seed; null for results from elsewhere."""
     majority: Share | None = None
     """Share of the most frequent class among the evaluation rows. A trial with exactly this accuracy has collapsed."""

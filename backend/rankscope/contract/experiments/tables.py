@@ -61,7 +61,7 @@ class Trial(SQLModel, table=True):
     """The headline metric at the end. Null without a result, and if it is not finite."""
     metrics: Payload = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     """All final metrics by name; values that are not finite are the strings "NaN", "Infinity" and "-Infinity"."""
-    ranks: Payload | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    ranks: dict[str, int] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     """Kept rank of each module by name, 0 included, in the order of the model. Null for methods without ranks."""
     kept_parameters: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     collapse: Collapse | None = Field(
@@ -95,7 +95,7 @@ class ExperimentAnswer(SQLModel, table=True):
 
     experiment_id: str = Field(primary_key=True, foreign_key="experiment.id", ondelete="CASCADE", max_length=16)
     selection: str = Field(primary_key=True, max_length=200)
-    """Which comparisons it has; empty for all."""
+    """Which comparisons it has: the key of a `Selection`; empty for all."""
     revision: int
     format: int
     """`contract.experiments.answer.ANSWER_FORMAT` of the version that computed it."""

@@ -25,7 +25,9 @@ class TrialResult:
 
 
 def add(session: Session, experiment_id: str, trials: Sequence[Trial], *, now: float) -> None:
-    """Stores new trials, which have their numbers. IntegrityError if a number exists."""
+    """Stores new trials of an experiment, which have their numbers. IntegrityError if a number exists."""
+    for trial in trials:
+        trial.experiment_id = experiment_id
     session.add_all(trials)
     session.flush()
     touch(session, experiment_id, now=now)

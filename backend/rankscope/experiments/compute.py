@@ -1,0 +1,147 @@
+"""Computes an answer: the only function of this package that the others serve."""
+
+from collections.abc import Sequence
+
+from rankscope.contract.experiments.answer import (
+    Answer,
+    AnswerNote,
+    Cell,
+    CollapsedTrial,
+    Comparison,
+    Verdict,
+)
+from rankscope.contract.experiments.design import Role, TrialStatus
+from rankscope.experiments.cells import cells
+from rankscope.experiments.chains import chains
+from rankscope.experiments.comparisons import compare, total_comparisons
+from rankscope.experiments.inputs import AnswerInput
+from rankscope.experiments.trial_table import TrialTable
+from rankscope.experiments.tuning import tuned_cells, tuning_notes
+
+SAME_SIZE = 1.1
+"""A variant with more than this multiple of the baseline's kept parameters is never marked as the winner."""
+
+
+def compute(given: AnswerInput) -> Answer:
+    table = TrialTable(given)
+    found = cells(given, table)
+    methods, controls = (_with_ratios(each, found) for each in compare(given, table))
+    names = {variant.name for variant in given.design.variants if given.selection.has_variant(variant)}
+    shown = [
+        trial for trial in given.trials if given.selection.has(trial.task, trial.budget) and trial.variant in names
+    ]
+    results = [trial for trial in shown if trial.is_result]
+    tuned = tuned_cells(given, table)
+    total = total_comparisons(given, table)
+    tuning_seeds = {trial.seed for trial in given.trials if not trial.is_result}
+    return Answer(
+        revision=given.revision,
+        comparisons=[*methods, *controls],
+        family=sum(each.difference.p is not None for each in methods),
+        control_family=sum(each.difference.p is not None for each in controls),
+        chains=chains(given.design, methods, controls),
+        cells=_with_winners(given, found, methods),
+        collapsed=[
+            CollapsedTrial(
+                trial=trial.number,
+                purpose=trial.purpose,
+                task=trial.task,
+                variant=trial.variant,
+                budget=trial.budget,
+                seed=trial.seed,
+                value=trial.value,
+                reason=trial.collapse,
+                run_id=trial.run_id,
+            )
+            for trial in shown
+            if trial.collapse is not None
+        ],
+        tuning=tuned,
+        notes=[
+            *_notes(given, found),
+            *_selection_notes(len(methods), total),
+            *tuning_notes(given, tuned, {trial.seed for trial in results}, tuning_seeds),
+        ],
+        total_comparisons=total,
+        missing=sum(trial.status in (TrialStatus.planned, TrialStatus.running) for trial in shown),
+        failed=sum(trial.status == TrialStatus.failed for trial in shown),
+    )
+
+
+def _with_ratios(comparisons: Sequence[Comparison], found: Sequence[Cell]) -> list[Comparison]:
+    kept = {(cell.task, cell.budget, cell.variant): cell.kept_parameters for cell in found}
+
+    def ratio(each: Comparison) -> float | None:
+        one = kept.get((each.task, each.budget, each.variant))
+        other = kept.get((each.task, each.budget, each.reference))
+        return one / other if one is not None and other else None
+
+    return [each.model_copy(update={"parameter_ratio": ratio(each)}) for each in comparisons]
+
+
+def _with_winners(given: AnswerInput, found: Sequence[Cell], methods: Sequence[Comparison]) -> list[Cell]:
+    """Marks the best cell of each column, if the spread allows it.
+
+    That is the one with the best mean among those that are better than the baseline with about as many parameters; or the
+    baseline, if all others of about that size are worse.
+    """
+    sign = -1.0 if given.design.metric.lower_is_better else 1.0
+    winners = set()
+    for task, budget in {(cell.task, cell.budget) for cell in found}:
+        fair = [
+            each
+            for each in methods
+            if (each.task, each.budget) == (task, budget)
+            and (each.parameter_ratio is None or each.parameter_ratio <= SAME_SIZE)
+            and each.difference.mean is not None
+        ]
+        better = [each for each in fair if each.verdict == Verdict.better]
+        if better:
+            best = max(better, key=lambda each: sign * (each.difference.mean or 0.0))
+            winners.add((task, budget, best.variant))
+        elif fair and all(each.verdict == Verdict.worse for each in fair):
+            winners.add((task, budget, fair[0].reference))
+    return [cell.model_copy(update={"is_winner": (cell.task, cell.budget, cell.variant) in winners}) for cell in found]
+
+
+def _notes(given: AnswerInput, found: Sequence[Cell]) -> list[AnswerNote]:
+    notes = []
+    design, baseline = given.design, given.design.baseline
+    if given.is_extended_after_looking:
+        text = (
+            "Extended after looking: seeds were added after the answer had been shown, so its p values are too small by an "
+            "unknown amount."
+        )
+        notes.append(AnswerNote(severity="warning", text=text))
+    if baseline is None:
+        notes.append(AnswerNote(severity="warning", text="No variant is the baseline, so nothing is compared."))
+    else:
+        with_baseline = {(cell.task, cell.budget) for cell in found if cell.role == Role.baseline and cell.n}
+        lacking = sorted({(cell.task, cell.budget) for cell in found} - with_baseline)
+        if lacking:
+            listed = ", ".join(f"{budget:g} on {task}" for task, budget in lacking[:5])
+            more = " and more" if len(lacking) > 5 else ""
+            text = f"Not compared, because {baseline.name} has no result at these budgets: mean rank {listed}{more}."
+            notes.append(AnswerNote(severity="info", text=text))
+    short = [cell for cell in found if cell.role != Role.control and cell.n < len(design.seeds)]
+    if short:
+        listed = ", ".join(
+            f"{cell.variant} at mean rank {cell.budget:g} on {cell.task} ({cell.n})" for cell in short[:5]
+        )
+        more = f" and {len(short) - 5} more" if len(short) > 5 else ""
+        notes.append(
+            AnswerNote(
+                severity="info", text=f"Cells with fewer results than the {len(design.seeds)} seeds: {listed}{more}."
+            )
+        )
+    return notes
+
+
+def _selection_notes(shown: int, total: int) -> list[AnswerNote]:
+    if shown >= total:
+        return []
+    text = (
+        f"{shown} of {total} comparisons are shown, and the p values are corrected for those. Choose what to show by your "
+        "question, not by the results."
+    )
+    return [AnswerNote(severity="info", text=text)]

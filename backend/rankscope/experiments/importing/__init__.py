@@ -1,0 +1,1 @@
+"""Results of trainings made elsewhere, from JSON lines to a design and trials."""

@@ -1,0 +1,1 @@
+"""One statistic a file, over plain arrays, by SciPy."""

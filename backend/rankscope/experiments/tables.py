@@ -1,0 +1,123 @@
+"""The table for a paper: methods x tasks and budgets with mean and standard deviation, as CSV, Markdown or LaTeX."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+from rankscope.contract.experiments.answer import Answer, Cell
+from rankscope.contract.experiments.design import Design, ExperimentMetric
+
+TableFormat = Literal["csv", "markdown", "latex"]
+
+
+class Column(NamedTuple):
+    task: str
+    budget: float
+
+
+class PaperTable(NamedTuple):
+    metric: ExperimentMetric
+    columns: list[Column]
+    rows: list[str]
+    """Variants in the order of the design."""
+    cells: Mapping[tuple[str, Column], Cell]
+    has_tasks: bool
+    """Whether there are several tasks, so that columns name theirs."""
+
+
+def paper_table(design: Design, answer: Answer) -> PaperTable:
+    cells = {(cell.variant, Column(cell.task, cell.budget)): cell for cell in answer.cells}
+    columns = [
+        Column(task.name, budget)
+        for task in design.tasks
+        for budget in design.budgets
+        if any(column == (task.name, budget) for _, column in cells)
+    ]
+    rows = [variant.name for variant in design.variants if any(name == variant.name for name, _ in cells)]
+    return PaperTable(design.metric, columns, rows, cells, len(design.tasks) > 1)
+
+
+def as_text(table: PaperTable, form: TableFormat) -> str:
+    forms: dict[TableFormat, Callable[[PaperTable], str]] = {"csv": _csv, "markdown": _markdown, "latex": _latex}
+    return forms[form](table)
+
+
+def _csv(table: PaperTable) -> str:
+    """One row per cell, with every number in full."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = ["n", "mean", "sd", "median", "mean_without_collapsed", "kept_parameters", "mean_rank", "is_winner"]
+    writer.writerow(["variant", "task", "budget", "metric", *names])
+    for row in table.rows:
+        for column in table.columns:
+            cell = table.cells.get((row, column))
+            if cell is not None:
+                values = ["" if (value := getattr(cell, name)) is None else value for name in names]
+                writer.writerow([_harmless(row), _harmless(column.task), column.budget, table.metric.name, *values])
+    return out.getvalue()
+
+
+def _harmless(text: str) -> str:
+    """A spreadsheet runs a cell that begins like a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _markdown(table: PaperTable) -> str:
+    def escaped(text: str) -> str:
+        return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+    head = ["", *(escaped(_title(table, column)) for column in table.columns)]
+    lines = [_row(head), _row(["---", *("---:" for _ in table.columns)])]
+    for row in table.rows:
+        cells = [table.cells.get((row, column)) for column in table.columns]
+        lines.append(_row([escaped(row), *(_short(table.metric, cell, "±", "**", "**") for cell in cells)]))
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{each: f"\\{each}" for each in "&%$#_{}"},
+}
+
+
+def _latex(table: PaperTable) -> str:
+    """Needs the package booktabs."""
+
+    def escaped(text: str) -> str:
+        return "".join(_LATEX.get(letter, letter) for letter in text)
+
+    lines = [f"\\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule"]
+    if table.has_tasks:
+        tasks = list(dict.fromkeys(column.task for column in table.columns))
+        widths = [sum(column.task == task for column in table.columns) for task in tasks]
+        spans = [f"\\multicolumn{{{n}}}{{c}}{{{escaped(task)}}}" for task, n in zip(tasks, widths, strict=True)]
+        lines.append(f" & {' & '.join(spans)} \\\\")
+    lines.append(f" & {' & '.join(f'rank {column.budget:g}' for column in table.columns)} \\\\")
+    lines.append(r"\midrule")
+    for row in table.rows:
+        cells = [table.cells.get((row, column)) for column in table.columns]
+        shown = [_short(table.metric, cell, r"$\pm$", r"\textbf{", "}") for cell in cells]
+        lines.append(f"{escaped(row)} & {' & '.join(shown)} \\\\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _title(table: PaperTable, column: Column) -> str:
+    return f"{column.task}, rank {column.budget:g}" if table.has_tasks else f"rank {column.budget:g}"
+
+
+def _short(metric: ExperimentMetric, cell: Cell | None, plus_minus: str, bold: str, end: str) -> str:
+    """Mean and standard deviation, a share in hundredths; the winner in bold."""
+    if cell is None or cell.mean is None:
+        return ""
+    factor, digits = (100, 2) if metric.in_points else (1, 4)
+    text = f"{cell.mean * factor:.{digits}f}"
+    if cell.sd is not None:
+        text += f" {plus_minus} {cell.sd * factor:.{digits}f}"
+    return f"{bold}{text}{end}" if cell.is_winner else text
