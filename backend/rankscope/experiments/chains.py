@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from rankscope.contract.experiments.answer import Chain, ChainStep, Comparison, Size, Verdict
+from rankscope.contract.experiments.answer import Chain, ChainStep, Size, VariantComparison, Verdict
 from rankscope.contract.experiments.design import ControlKind, Design, Role, Variant
 from rankscope.experiments.comparisons import comparison_id
 from rankscope.experiments.wording import Wording
@@ -17,7 +17,7 @@ _TITLES: Mapping[ControlKind, str] = {
 _ORDER = list(_TITLES)
 
 
-def chains(design: Design, methods: Sequence[Comparison], controls: Sequence[Comparison]) -> list[Chain]:
+def chains(design: Design, methods: Sequence[VariantComparison], controls: Sequence[VariantComparison]) -> list[Chain]:
     """Returns one chain for each method that has controls, in the order of the comparisons of methods."""
     baseline = design.baseline
     if baseline is None:
@@ -38,7 +38,7 @@ def chains(design: Design, methods: Sequence[Comparison], controls: Sequence[Com
 
 
 def _step(
-    words: Wording, main: Comparison, control: Variant, baseline: str, by_id: Mapping[str, Comparison]
+    words: Wording, main: VariantComparison, control: Variant, baseline: str, by_id: Mapping[str, VariantComparison]
 ) -> ChainStep | None:
     to_baseline = by_id.get(comparison_id(main.task, main.budget, control.name, baseline))
     to_method = by_id.get(comparison_id(main.task, main.budget, main.variant, control.name))
@@ -58,8 +58,8 @@ def _text(
     kind: ControlKind | None,
     method: str,
     baseline: str,
-    to_baseline: Comparison,
-    to_method: Comparison | None,
+    to_baseline: VariantComparison,
+    to_method: VariantComparison | None,
 ) -> str:
     gives = _gives(words, to_baseline)
     against = "" if to_method is None else f" {method} is {_side(words, to_method)} it"
@@ -88,14 +88,14 @@ def _text(
             )
 
 
-def _gives(words: Wording, comparison: Comparison) -> str:
+def _gives(words: Wording, comparison: VariantComparison) -> str:
     mean = comparison.difference.mean
     if mean is None:
         return "no result yet"
     return f"{words.signed(mean)}{words.unit} {words.evidence(comparison.difference)}"
 
 
-def _side(words: Wording, comparison: Comparison) -> str:
+def _side(words: Wording, comparison: VariantComparison) -> str:
     mean = comparison.difference.mean
     if mean is None:
         return "not compared with"
@@ -103,7 +103,7 @@ def _side(words: Wording, comparison: Comparison) -> str:
     return f"{words.amount(mean)}{words.unit} {side}"
 
 
-def _helps(comparison: Comparison, subject: str) -> str:
+def _helps(comparison: VariantComparison, subject: str) -> str:
     """The conclusion from a control's difference to the baseline."""
     match comparison.verdict:
         case Verdict.better:
@@ -116,7 +116,7 @@ def _helps(comparison: Comparison, subject: str) -> str:
             return f"these seeds can't tell whether {subject} helps"
 
 
-def _matters(to_method: Comparison | None, subject: str) -> str:
+def _matters(to_method: VariantComparison | None, subject: str) -> str:
     """The conclusion from the method's difference to a control."""
     if to_method is None or to_method.verdict == Verdict.cannot_tell:
         return f"these seeds can't tell whether {subject} helps"
@@ -125,5 +125,5 @@ def _matters(to_method: Comparison | None, subject: str) -> str:
     return f"{subject} {'helps' if to_method.verdict == Verdict.better else 'harms'}{_little(to_method)}"
 
 
-def _little(comparison: Comparison) -> str:
+def _little(comparison: VariantComparison) -> str:
     return ", but by less than matters" if comparison.size == Size.less_than_matters else ""

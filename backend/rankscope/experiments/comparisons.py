@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rankscope.contract.experiments.answer import Comparison, Difference, SeedPair, Verdict
+from rankscope.contract.experiments.answer import Difference, SeedPair, VariantComparison, Verdict
 from rankscope.contract.experiments.design import Design, Role
 from rankscope.experiments.cells import keys_of
 from rankscope.experiments.differences import corrected, difference, pairs_of
@@ -34,7 +34,7 @@ def comparison_id(task: str, budget: float, variant: str, reference: str) -> str
     return f"{task} | {budget:g} | {variant} | {reference}"
 
 
-def compare(given: AnswerInput, table: TrialTable) -> tuple[list[Comparison], list[Comparison]]:
+def compare(given: AnswerInput, table: TrialTable) -> tuple[list[VariantComparison], list[VariantComparison]]:
     """Returns the comparisons of methods and of controls, each the strongest first.
 
     They are two families, corrected separately: controls explain a result, they don't add claims.
@@ -78,7 +78,7 @@ def _open(
     return _Open(task, budget, variant, reference, is_control, pairs, found)
 
 
-def _closed(design: Design, opened: Sequence[_Open]) -> list[Comparison]:
+def _closed(design: Design, opened: Sequence[_Open]) -> list[VariantComparison]:
     tested = [each for each in opened if each.difference.p is not None]
     adjusted = holm([each.difference.p for each in tested if each.difference.p is not None])
     by_id = dict(zip(map(id, tested), adjusted, strict=True))
@@ -97,10 +97,10 @@ def _closed(design: Design, opened: Sequence[_Open]) -> list[Comparison]:
     )
 
 
-def _comparison(design: Design, words: Wording, each: _Open, family: int) -> Comparison:
+def _comparison(design: Design, words: Wording, each: _Open, family: int) -> VariantComparison:
     reached = verdict(each.difference, design.margin, design.metric)
     extent = size(each.difference, design.margin)
-    return Comparison(
+    return VariantComparison(
         id=comparison_id(each.task, each.budget, each.variant, each.reference),
         task=each.task,
         budget=each.budget,

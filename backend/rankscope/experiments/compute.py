@@ -7,7 +7,7 @@ from rankscope.contract.experiments.answer import (
     AnswerNote,
     Cell,
     CollapsedTrial,
-    Comparison,
+    VariantComparison,
     Verdict,
 )
 from rankscope.contract.experiments.design import Role, TrialStatus
@@ -68,10 +68,10 @@ def compute(given: AnswerInput) -> Answer:
     )
 
 
-def _with_ratios(comparisons: Sequence[Comparison], found: Sequence[Cell]) -> list[Comparison]:
+def _with_ratios(comparisons: Sequence[VariantComparison], found: Sequence[Cell]) -> list[VariantComparison]:
     kept = {(cell.task, cell.budget, cell.variant): cell.kept_parameters for cell in found}
 
-    def ratio(each: Comparison) -> float | None:
+    def ratio(each: VariantComparison) -> float | None:
         one = kept.get((each.task, each.budget, each.variant))
         other = kept.get((each.task, each.budget, each.reference))
         return one / other if one is not None and other else None
@@ -79,7 +79,7 @@ def _with_ratios(comparisons: Sequence[Comparison], found: Sequence[Cell]) -> li
     return [each.model_copy(update={"parameter_ratio": ratio(each)}) for each in comparisons]
 
 
-def _with_winners(given: AnswerInput, found: Sequence[Cell], methods: Sequence[Comparison]) -> list[Cell]:
+def _with_winners(given: AnswerInput, found: Sequence[Cell], methods: Sequence[VariantComparison]) -> list[Cell]:
     """Marks the best cell of each column, if the spread allows it.
 
     That is the one with the best mean among those that are better than the baseline with about as many parameters; or the

@@ -1641,7 +1641,7 @@ export interface components {
              * Comparisons
              * @description Methods with the baseline, the strongest first; then those of the controls.
              */
-            comparisons: components["schemas"]["rankscope__contract__experiments__answer__Comparison"][];
+            comparisons: components["schemas"]["VariantComparison"][];
             /** Control Family */
             control_family: number;
             /** Failed */
@@ -2090,6 +2090,32 @@ export interface components {
              * @description Runs without a position on this axis.
              */
             unplaced: components["schemas"]["UnplacedRun"][];
+        };
+        /** Comparison */
+        Comparison: {
+            /**
+             * Best
+             * @description By the best value of each run, after its final mask.
+             */
+            best: components["schemas"]["MetricVerdict"][];
+            /**
+             * Cautions
+             * @description The most serious first.
+             */
+            cautions: components["schemas"]["CautionShape"][];
+            /** Costs */
+            costs: components["schemas"]["RunCost"][];
+            /** Differences */
+            differences: components["schemas"]["ConfigDifference"][];
+            /** Groups */
+            groups: components["schemas"]["GroupShape"][];
+            /**
+             * Last
+             * @description By the last value of each run.
+             */
+            last: components["schemas"]["MetricVerdict"][];
+            /** Runs */
+            runs: components["schemas"]["RunSummary"][];
         };
         /**
          * ComponentChange
@@ -7049,6 +7075,42 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * VariantComparison
+         * @description One variant against a reference, at one budget on one task.
+         */
+        VariantComparison: {
+            /** Budget */
+            budget: number;
+            difference: components["schemas"]["Difference"];
+            /** Id */
+            id: string;
+            /**
+             * Is Control
+             * @description Whether it belongs to the family of the controls, which are corrected separately.
+             */
+            is_control: boolean;
+            /** Pairs */
+            pairs: components["schemas"]["SeedPair"][];
+            /**
+             * Parameter Ratio
+             * @description Mean kept parameters of the variant, divided by those of the reference.
+             */
+            parameter_ratio: number | null;
+            /** Reference */
+            reference: string;
+            size: components["schemas"]["Size"];
+            /** Task */
+            task: string;
+            /**
+             * Text
+             * @description The sentence.
+             */
+            text: string;
+            /** Variant */
+            variant: string;
+            verdict: components["schemas"]["Verdict-Input"];
+        };
+        /**
          * Verdict
          * @enum {string}
          */
@@ -7150,68 +7212,6 @@ export interface components {
             /** Version */
             version: string;
         };
-        /** Comparison */
-        rankscope__api__shapes__comparisons__Comparison: {
-            /**
-             * Best
-             * @description By the best value of each run, after its final mask.
-             */
-            best: components["schemas"]["MetricVerdict"][];
-            /**
-             * Cautions
-             * @description The most serious first.
-             */
-            cautions: components["schemas"]["CautionShape"][];
-            /** Costs */
-            costs: components["schemas"]["RunCost"][];
-            /** Differences */
-            differences: components["schemas"]["ConfigDifference"][];
-            /** Groups */
-            groups: components["schemas"]["GroupShape"][];
-            /**
-             * Last
-             * @description By the last value of each run.
-             */
-            last: components["schemas"]["MetricVerdict"][];
-            /** Runs */
-            runs: components["schemas"]["RunSummary"][];
-        };
-        /**
-         * Comparison
-         * @description One variant against a reference, at one budget on one task.
-         */
-        rankscope__contract__experiments__answer__Comparison: {
-            /** Budget */
-            budget: number;
-            difference: components["schemas"]["Difference"];
-            /** Id */
-            id: string;
-            /**
-             * Is Control
-             * @description Whether it belongs to the family of the controls, which are corrected separately.
-             */
-            is_control: boolean;
-            /** Pairs */
-            pairs: components["schemas"]["SeedPair"][];
-            /**
-             * Parameter Ratio
-             * @description Mean kept parameters of the variant, divided by those of the reference.
-             */
-            parameter_ratio: number | null;
-            /** Reference */
-            reference: string;
-            size: components["schemas"]["Size"];
-            /** Task */
-            task: string;
-            /**
-             * Text
-             * @description The sentence.
-             */
-            text: string;
-            /** Variant */
-            variant: string;
-            verdict: components["schemas"]["Verdict-Input"];
-        };
     };
     responses: never;
     parameters: never;
@@ -7241,7 +7241,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["rankscope__api__shapes__comparisons__Comparison"];
+                    "application/json": components["schemas"]["Comparison"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rankscope.contract.experiments.answer import Answer, Comparison
+from rankscope.contract.experiments.answer import Answer, VariantComparison
 from rankscope.contract.experiments.design import (
     Collapse,
     ControlKind,
@@ -71,7 +71,7 @@ def study_answer(study: Imported) -> Answer:
     return compute(as_input(study))
 
 
-def by_name(answer: Answer, task: str, budget: float, variant: str, reference: str = "lora") -> Comparison:
+def by_name(answer: Answer, task: str, budget: float, variant: str, reference: str = "lora") -> VariantComparison:
     (found,) = [
         each
         for each in answer.comparisons

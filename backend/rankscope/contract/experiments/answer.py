@@ -98,7 +98,7 @@ class Difference(AnswerPart):
     """Mean over the pairs without a collapsed trial; null if none collapsed."""
 
 
-class Comparison(AnswerPart):
+class VariantComparison(AnswerPart):
     """One variant against a reference, at one budget on one task."""
 
     id: str
@@ -235,7 +235,7 @@ class AnswerNote(AnswerPart):
 
 class Answer(AnswerPart):
     revision: int
-    comparisons: list[Comparison]
+    comparisons: list[VariantComparison]
     """Methods with the baseline, the strongest first; then those of the controls."""
     family: int
     """Number of comparisons of methods, over which p values are corrected."""
