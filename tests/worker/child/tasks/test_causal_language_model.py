@@ -12,6 +12,7 @@ from rankscope.contract.errors import BadInput
 from rankscope.contract.evaluation.results import RESULTS_FILE
 from rankscope.contract.evaluation.row_values import read_row_values, row_values_file
 from rankscope.contract.tasks.conversations import Message
+from rankscope.exports.results import read_results
 from rankscope_worker.child.answers import packing
 from rankscope_worker.child.answers.packing import packed
 from rankscope_worker.child.answers.prompts import ChatTemplate
@@ -74,6 +75,9 @@ def test_a_run_of_each_form_ends_with_its_metrics_and_answers(tmp_path: Path, fo
     if form != "text":
         assert np.count_nonzero(~np.isnan(by_row["exact_match"])) == 4
         assert np.nanmean(by_row["exact_match"]) == life.metrics()["eval_exact_match", 8]
+        _, results = read_results(life.folder / RESULTS_FILE, "worst", 0, 10)
+        losses = sorted((by_row["loss"][row.row] for row in results), reverse=True)
+        assert [row.loss for row in results] == pytest.approx(losses)
     (artifact,) = life.of("artifact")
     (field,) = plan.config.task.inputs()
     items, note = predict(plan.config, [], life.model_folder, life.folder / artifact.name, [{field.name: "a film"}])

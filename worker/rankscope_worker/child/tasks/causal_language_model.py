@@ -251,10 +251,14 @@ class CausalLanguageModel(TrainedTask):
             values["exact_match"][self._asked_rows] = right
         return values
 
-    def results(self, evaluation: Evaluation) -> Iterable[RowResult]:  # noqa: ARG002
-        """Only of the rows whose answers are generated."""
-        for inputs, answer, text in zip(self._asked_texts, self._answers, self._generated, strict=False):
-            yield RowResult(inputs=inputs, target=answer, prediction=text, loss=None, is_right=text == answer)
+    def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
+        """Only of the rows whose answers are generated. Their loss is the mean over their counted tokens."""
+        losses, evaluated = self.row_values(evaluation)["loss"], set(self._evaluated)
+        rows = zip(self._asked_rows, self._asked_texts, self._answers, self._generated, strict=False)
+        for row, inputs, answer, text in rows:
+            # A row of which no answer is within the length has none.
+            loss = float(losses[row]) if row in evaluated else None
+            yield RowResult(inputs=inputs, target=answer, prediction=text, loss=loss, is_right=text == answer)
 
     # ------------------------------------------------------------ Try it
 
