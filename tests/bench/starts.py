@@ -30,6 +30,8 @@ def measure_starts(rows: Rows, stack: Stack, api: httpx.Client, config: dict[str
 
 
 def _seconds_to_first_step(api: httpx.Client, config: dict[str, Any]) -> float:
+    validated = {"config": config}
+    wait_for("the split", lambda: api.post("/runs/validate", json=validated).json()["plan"], deadline_s=1200, every_s=1)
     run = api.post("/runs", json={"config": config}).raise_for_status().json()
     address = f"/runs/{run['id']}/events"
 

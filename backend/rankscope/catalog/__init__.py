@@ -9,8 +9,8 @@ from functools import partial
 from rankscope.catalog.data.background_reads import BackgroundReads, StillReading
 from rankscope.catalog.data.datasets import Datasets
 from rankscope.catalog.data.entry import DatasetEntry
-from rankscope.catalog.data.splits import Split, SplitCounts, count_split, split
-from rankscope.catalog.imported.counted import counted_split, stored_split
+from rankscope.catalog.data.splits import Split, SplitCounts, UsedLines, count_split, number_split, split
+from rankscope.catalog.imported.counted import counted_split, stored_lines, stored_split
 from rankscope.catalog.imported.folders import IMPORTED
 from rankscope.catalog.imported.sets import ImportedSets
 from rankscope.catalog.models.entry import ModelEntry
@@ -85,3 +85,7 @@ class Catalog:
     def split(self, entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
         """Returns the rows of both sides. Those of an imported data set are read where they are used."""
         return (stored_split if entry.id.startswith(IMPORTED) else split)(entry, data, task)
+
+    def used_lines(self, entry: DatasetEntry, data: DataConfig, task: Task) -> UsedLines:
+        """Returns the lines of the rows of both sides."""
+        return (stored_lines if entry.id.startswith(IMPORTED) else number_split)(entry, data, task)[1]

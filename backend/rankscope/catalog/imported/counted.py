@@ -49,14 +49,7 @@ def stored_split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
 
     Raises BadInput as `split` does, also if the file of the rows has changed.
     """
-    files = split_files(entry, data, task)
-    try:
-        counts, lines = _COUNTS.validate_json(files.counts.read_bytes()), _read_sides(files.sides)
-        _check_unchanged(entry)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # none yet, of an earlier version, or damaged
-        counts, lines = _count(entry, data, task, files)
-    if (len(lines.train), len(lines.evaluation)) != (counts.train_rows, counts.eval_rows):
-        counts, lines = _count(entry, data, task, files)
+    counts, lines = stored_lines(entry, data, task)
 
     def rows(numbers: Sequence[int]) -> PickedRows:
         return PickedRows(entry, task, counts, numbers)
@@ -72,6 +65,19 @@ def stored_split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
         entry.fingerprint,
         split_key(entry, data, task),
     )
+
+
+def stored_lines(entry: DatasetEntry, data: DataConfig, task: Task) -> tuple[SplitCounts, UsedLines]:
+    """Returns what `number_split` does, from the files of an earlier call if there are any. Raises BadInput."""
+    files = split_files(entry, data, task)
+    try:
+        counts, lines = _COUNTS.validate_json(files.counts.read_bytes()), _read_sides(files.sides)
+        _check_unchanged(entry)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # none yet, of an earlier version, or damaged
+        counts, lines = _count(entry, data, task, files)
+    if (len(lines.train), len(lines.evaluation)) != (counts.train_rows, counts.eval_rows):
+        counts, lines = _count(entry, data, task, files)
+    return counts, lines
 
 
 def _check_unchanged(entry: DatasetEntry) -> None:

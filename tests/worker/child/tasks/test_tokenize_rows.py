@@ -1,6 +1,7 @@
 """What the form shows of a row is what the training encodes: for every task, row by row."""
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,26 @@ def test_rows_of_other_parts_are_told_apart(tmp_path: Path, is_imported: bool) -
     assert found.lengths is not None
     assert found.lengths.is_sample
     assert 170 < found.lengths.rows < 230
+
+
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_rows_that_the_run_does_not_use_are_left_out_with_the_option(tmp_path: Path, is_imported: bool) -> None:
+    rows = [{"text": f"film {n % 90}", "label": "xy"[n % 2], "film": f"{n}"} for n in range(400)]
+    folder = install(tmp_path, "bert", rows)
+    data = {"group_column": "film", "eval_fraction": 0.3, "max_train_rows": 20, "drop_equal_texts": True}
+    if is_imported:
+        data["id"] = import_bytes(folder, "rows.jsonl", (folder / "datasets" / "rows.jsonl").read_bytes())
+    plan = plan_of(folder, {"name": "text_classification"}, {"name": "lora", "rank": 2}, data=data)
+    answer = ask(folder, plan, 1, 400, with_lengths=True)
+    found = answer.rows
+    assert [row.side for row in found].count("train") == plan.split.train_rows == 20
+    assert [row.side for row in found].count("evaluation") == plan.split.eval_rows
+    reasons = Counter(row.left_out for row in found if row.side is None)
+    (dropped,) = plan.split.left_out
+    assert reasons.pop(f"{dropped.reason} (data.drop_equal_texts)") == dropped.rows
+    assert set(reasons) == {"not in the random sample of 20 rows that data.max_train_rows takes"}
+    assert answer.lengths is not None
+    assert (answer.lengths.rows, answer.lengths.is_sample) == (20 + plan.split.eval_rows, False)
 
 
 @pytest.mark.parametrize(

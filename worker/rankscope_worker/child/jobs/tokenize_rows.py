@@ -1,7 +1,9 @@
 """Job `tokenize_rows`: what a model would see of some rows of a data set, encoded by the code of the training."""
 
 import random
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,7 +14,7 @@ from rankscope.catalog.changed_inputs import check_dataset, check_model
 from rankscope.catalog.data.entry import Row
 from rankscope.catalog.data.parts import Parts
 from rankscope.catalog.data.single_rows import SingleRow, read_single_rows
-from rankscope.catalog.data.splits import Split
+from rankscope.catalog.data.splits import EQUAL_TEXT, Split
 from rankscope.catalog.data.used_columns import columns_of
 from rankscope.contract.config import RunConfig
 from rankscope.contract.data.token_rows import (
@@ -41,6 +43,8 @@ from rankscope_worker.child.loading.model import empty_model, load_tokenizer
 from rankscope_worker.child.loading.shown_tokens import TokenTexts, kept_places, ranges
 from rankscope_worker.child.tasks import Learned, TrainedTask, trained_task
 
+_MOST_READ = 20_000
+"""Rows that are read to find enough that are used."""
 _PARTS: TypeAdapter[Parts | None] = TypeAdapter(Parts | None)
 
 
@@ -58,7 +62,7 @@ def run(settings: Settings, payload: Payload, report: Callable[[float], None]) -
     tokenizer = load_tokenizer(model.folder)
     encoder = TextEncoder(tokenizer, empty_model(model.folder, task.head(), tokenizer), config.training.max_length)
     report(0.3)
-    reader = _Rows(dataset, config, request)
+    reader = _Rows(catalog, dataset, config, request)
     seen = Seen(task, reader.split, encoder)
     rows = [seen.row(one) for one in reader.read(range(request.first, request.first + request.rows))]
     lengths = _lengths(reader, seen, dataset.rows or 0) if request.with_lengths else None
@@ -84,17 +88,52 @@ def explain(error: Exception) -> tuple[str, str]:
 class _Rows:
     """Reads single rows as the split of the run does."""
 
-    def __init__(self, dataset: DatasetEntry, config: RunConfig, request: TokenizePayload) -> None:
+    def __init__(self, catalog: Catalog, dataset: DatasetEntry, config: RunConfig, request: TokenizePayload) -> None:
         self._dataset, self._config, self._spellings = dataset, config, request.spellings
         self._columns = columns_of(dataset, config.data, config.task)
         parts = None if request.parts is None else request.parts.model_dump()
         self._parts = _PARTS.validate_python(parts)
         columns = self._columns
         self.split = Split([], [], list(columns.text), columns.label, columns.group, request.labels)
+        self._limits = _Limits(catalog, dataset, config)
+        self.used_rows = self._limits.used_rows
 
     def read(self, numbers: Sequence[int]) -> list[SingleRow]:
         data, task = self._config.data, self._config.task
-        return read_single_rows(self._dataset, self._columns, data, task, self._parts, self._spellings, numbers)
+        found = read_single_rows(self._dataset, self._columns, data, task, self._parts, self._spellings, numbers)
+        return [self._limits.applied(one) for one in found]
+
+
+class _Limits:
+    """Leaves out rows that max_train_rows, max_eval_rows or drop_equal_texts leave out, which depends on all rows."""
+
+    def __init__(self, catalog: Catalog, dataset: DatasetEntry, config: RunConfig) -> None:
+        data = config.data
+        whole = data.model_copy(update={"max_train_rows": None, "max_eval_rows": None})
+        self._sampled: dict[str, tuple[str, int, Sequence[int]]] = {}
+        self._different: Sequence[int] | None = None
+        """Lines of the training rows, which rise."""
+        self.used_rows: int | None = None
+        """Null if all rows can be used."""
+        if data.max_train_rows is not None or data.max_eval_rows is not None:
+            lines = catalog.used_lines(dataset, data, config.task)
+            if data.max_train_rows is not None:
+                self._sampled["train"] = ("max_train_rows", data.max_train_rows, lines.train)
+            if data.max_eval_rows is not None:
+                self._sampled["evaluation"] = ("max_eval_rows", data.max_eval_rows, lines.evaluation)
+            self.used_rows = len(lines.train) + len(lines.evaluation)
+        if data.drop_equal_texts:
+            self._different = catalog.used_lines(dataset, whole, config.task).train
+
+    def applied(self, one: SingleRow) -> SingleRow:
+        if one.side == "train" and self._different is not None and not _is_in(self._different, one.line):
+            return replace(one, side=None, row=None, left_out=f"{EQUAL_TEXT} (data.drop_equal_texts)")
+        if one.side is not None and one.side in self._sampled:
+            name, at_most, lines = self._sampled[one.side]
+            if not _is_in(lines, one.line):
+                sample = f"not in the random sample of {at_most:,} rows that data.{name} takes"
+                return replace(one, side=None, row=None, left_out=sample)
+        return one
 
 
 class Seen:
@@ -193,6 +232,11 @@ class Seen:
         )
 
 
+def _is_in(rising: Sequence[int], wanted: int) -> bool:
+    at = bisect_left(rising, wanted)
+    return at < len(rising) and rising[at] == wanted
+
+
 def _spans(places: Iterable[int]) -> list[TokenSpan]:
     return [TokenSpan(start=start, end=end) for start, end in ranges(places)]
 
@@ -200,10 +244,13 @@ def _spans(places: Iterable[int]) -> list[TokenSpan]:
 def _lengths(reader: _Rows, seen: Seen, n_rows: int) -> TokenLengths | None:
     """Counts the tokens of all rows, or of a random sample that is the same each time."""
     every = range(1, n_rows + 1)
-    numbers = every if n_rows <= SAMPLED_ROWS else sorted(random.Random(0).sample(every, SAMPLED_ROWS))
+    used = n_rows if reader.used_rows is None else max(1, reader.used_rows)
+    # Enough rows that most of them are used, of a large set with a small limit.
+    wanted = min(_MOST_READ, -(-SAMPLED_ROWS * n_rows // used))
+    numbers = every if n_rows <= wanted else sorted(random.Random(0).sample(every, wanted))
     lengths, over = [], 0
     for one in reader.read(numbers):
-        if one.row is None:
+        if one.row is None or len(lengths) == SAMPLED_ROWS:
             continue
         try:
             length, is_cut = seen.length(one.row)
@@ -217,7 +264,7 @@ def _lengths(reader: _Rows, seen: Seen, n_rows: int) -> TokenLengths | None:
     return TokenLengths(
         rows=len(lengths),
         of_rows=n_rows,
-        is_sample=n_rows > SAMPLED_ROWS,
+        is_sample=used > SAMPLED_ROWS or n_rows > wanted,
         over=over,
         median=lengths[len(lengths) // 2],
         most_up_to=lengths[min(len(lengths) - 1, len(lengths) * 95 // 100)],
