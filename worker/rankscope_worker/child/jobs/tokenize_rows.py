@@ -248,7 +248,8 @@ def _lengths(reader: _Rows, seen: Seen, n_rows: int) -> TokenLengths | None:
     # Enough rows that most of them are used, of a large set with a small limit.
     wanted = min(_MOST_READ, -(-SAMPLED_ROWS * n_rows // used))
     numbers = every if n_rows <= wanted else sorted(random.Random(0).sample(every, wanted))
-    lengths, over = [], 0
+    lengths: list[int] = []
+    over = 0
     for one in reader.read(numbers):
         if one.row is None or len(lengths) == SAMPLED_ROWS:
             continue

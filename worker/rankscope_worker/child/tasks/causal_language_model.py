@@ -253,11 +253,11 @@ class CausalLanguageModel(TrainedTask):
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
         """Only of the rows whose answers are generated. Their loss is the mean over their counted tokens."""
-        losses, evaluated = self.row_values(evaluation)["loss"], set(self._evaluated)
+        losses = dict(zip(self._evaluated, token_means(evaluation.outputs)["loss"], strict=True))
         rows = zip(self._asked_rows, self._asked_texts, self._answers, self._generated, strict=False)
         for row, inputs, answer, text in rows:
             # A row of which no answer is within the length has none.
-            loss = float(losses[row]) if row in evaluated else None
+            loss = float(losses[row]) if row in losses else None
             yield RowResult(inputs=inputs, target=answer, prediction=text, loss=loss, is_right=text == answer)
 
     # ------------------------------------------------------------ Try it
