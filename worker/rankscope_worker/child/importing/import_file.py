@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rankscope.catalog.imported.folders import PROFILE, ROWS, SOURCE, Folders
@@ -42,7 +43,9 @@ def _write_version(upload: Upload, source: Path, work: Path, report: Callable[[f
     written = write_rows(prepared, upload.options, rows, scratch, report)
     shutil.rmtree(scratch)
     report(0.75)
-    profiled = profile_rows(rows, written.names, written.kinds, written.facts, report)
+    with ThreadPoolExecutor(1, "sha256") as thread:
+        rows_sha256 = thread.submit(file_sha256, rows)
+        profiled = profile_rows(rows, written.names, written.kinds, written.facts, report)
     profile = SetProfile(
         name=upload.name,
         created_at=time.time(),
@@ -63,7 +66,7 @@ def _write_version(upload: Upload, source: Path, work: Path, report: Callable[[f
         encoding=prepared.encoding,
         options=upload.options,
         rows_bytes=rows.stat().st_size,
-        rows_sha256=file_sha256(rows),
+        rows_sha256=rows_sha256.result(),
     )
     write_profile(work, profile)
 

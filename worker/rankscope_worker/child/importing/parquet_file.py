@@ -116,7 +116,7 @@ def write_parquet_file(
         row_hashes.open("wb") as hash_file,
         _Writer(target, pa.schema([reader.schema.field(name) for name in names])) as writer,
     ):
-        for group in _groups(reader):
+        for group in _read_ahead(_groups(reader)):
             rows += len(group)
             if rows > max_rows:
                 raise TooManyRows
@@ -193,6 +193,15 @@ def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
             batches, rows, size = [], 0, 0
     if rows:
         yield pa.Table.from_batches(batches)
+
+
+def _read_ahead(groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Reads a group while the one before it is used."""
+    with ThreadPoolExecutor(1, "reader") as thread:
+        coming = thread.submit(next, groups, None)
+        while (group := coming.result()) is not None:
+            coming = thread.submit(next, groups, None)
+            yield group
 
 
 def _add(facts: ColumnFacts, values: pa.ChunkedArray, hashes: pa.ChunkedArray) -> Hashes:
