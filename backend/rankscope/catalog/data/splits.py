@@ -44,9 +44,9 @@ class Split:
     """Classes in a fixed order; a class's number is its index in this list. Empty if the targets are not classes."""
     eval_parts: list[str] = field(default_factory=list)
     """The part of each evaluation row; empty if the data set's parts are not used."""
-    fingerprint: str = ""
+    fingerprint: str = field(default="", compare=False)
     """SHA-256 of the data set's file."""
-    key: str = ""
+    key: str = field(default="", compare=False)
     """The same for the same rows of the same file, also in another process. Empty: unknown."""
 
 
