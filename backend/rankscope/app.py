@@ -46,6 +46,7 @@ from rankscope.api.routes.data import datasets, hub_downloads, packages, token_r
 from rankscope.api.routes.experiments import imports as experiment_imports
 from rankscope.api.routes.experiments import results as experiment_results
 from rankscope.api.routes.models import downloads, installed
+from rankscope.api.routes.table import fields, labels, rows, saved_views
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
 from rankscope.api.streaming.live import Feeds
@@ -73,6 +74,10 @@ _ROUTERS = (
     hub_downloads,
     packages,
     installed,
+    rows,  # before `runs`: "table" would be the id of a run
+    fields,
+    labels,
+    saved_views,
     runs,
     lineage,
     steering,

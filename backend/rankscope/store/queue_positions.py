@@ -33,6 +33,11 @@ def waiting_runs(session: Session, *, limit: int) -> tuple[list[Run], int]:
     return list(session.scalars(waiting(Run).limit(limit))), total
 
 
+def next_in_queue(session: Session, *, limit: int) -> list[str]:
+    """The ids of the first waiting runs, next one first."""
+    return list(session.scalars(waiting(Run.id).limit(limit)))
+
+
 def reorder(session: Session, run_ids: Sequence[str]) -> list[Run]:
     """Distributes these runs, in this order, over the positions that they have now. A run gets the priority of its position.
 

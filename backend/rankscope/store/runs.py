@@ -192,6 +192,9 @@ def delete_run(session: Session, run_id: str, *, now: float) -> Run:
     run = get_run(session, run_id)
     if run.status.is_owned:
         raise InvalidTransition(f"Run {run.id} is {run.status}; a run on a worker can't be deleted.", "Stop it first.")
+    session.execute(delete(DeletedRun).where(col(DeletedRun.deleted_at) < now - DELETIONS_KEPT_S))
+    # Before the run goes: the number of the change must be larger than that of the run.
+    session.execute(insert(DeletedRun).values(id=run_id, deleted_at=now))
     gone = session.execute(
         delete(Run)
         .where(col(Run.id) == run_id, col(Run.attempt) == run.attempt, col(Run.status) == run.status)
@@ -201,8 +204,6 @@ def delete_run(session: Session, run_id: str, *, now: float) -> Run:
     if gone is None:
         raise InvalidTransition(f"Run {run.id} changed while it was deleted.", "Reload it and try again.")
     session.expunge(run)
-    session.execute(delete(DeletedRun).where(col(DeletedRun.deleted_at) < now - DELETIONS_KEPT_S))
-    session.execute(insert(DeletedRun).values(id=run_id, deleted_at=now))
     return run
 
 

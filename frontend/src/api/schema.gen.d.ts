@@ -670,6 +670,126 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Changes
+         * @description What has changed in the table since a cursor: rows that are new or different, and runs that are gone.
+         */
+        get: operations["read_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Fields
+         * @description The fields by which runs are filtered, sorted and shown.
+         */
+        get: operations["list_fields"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/filter": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check Filter
+         * @description What is wrong with a filter, and what could follow at a place in it.
+         */
+        get: operations["check_filter"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Groups
+         * @description Runs in groups with equal values of some fields, for example of the same configuration with different seeds.
+         */
+        get: operations["read_groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change Labels
+         * @description Adds and removes tags, sets the project, archives, or brings back from the archive. All runs or none.
+         */
+        post: operations["change_labels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/labels/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Labels
+         * @description Gives runs the labels that they had, for example those that POST /runs/labels returned. Skips deleted runs.
+         */
+        post: operations["restore_labels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/switch-method": {
         parameters: {
             query?: never;
@@ -684,6 +804,26 @@ export interface paths {
          * @description The draft with another method at the same budget and that method's usual learning rate; reports what changed.
          */
         post: operations["switch_run_method"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/table": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Table
+         * @description One page of the runs table, with the chosen columns alone.
+         */
+        get: operations["read_table"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1516,6 +1656,50 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Views
+         * @description All saved views, by name.
+         */
+        get: operations["list_views"];
+        put?: never;
+        /**
+         * Save View
+         * @description Saves a view. One with the same name is replaced.
+         */
+        post: operations["save_view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{view_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete View
+         * @description Deletes a view; runs are not affected.
+         */
+        delete: operations["delete_view"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3177,6 +3361,23 @@ export interface components {
              */
             task?: string | null;
         };
+        /** FieldList */
+        FieldList: {
+            /** Items */
+            items: components["schemas"]["FieldShape"][];
+            /**
+             * Metrics
+             * @description The recorded metrics. Each has the fields `metrics.NAME.PART`.
+             */
+            metrics: string[];
+            /**
+             * Parts
+             * @description The parts, described.
+             */
+            parts: {
+                [key: string]: string;
+            };
+        };
         /** FieldProblemShape */
         FieldProblemShape: {
             /**
@@ -3196,6 +3397,64 @@ export interface components {
             next_step: string;
             /** Value */
             value: unknown;
+        };
+        /**
+         * FieldShape
+         * @description A field by which runs are filtered, sorted and shown.
+         */
+        FieldShape: {
+            /** Choices */
+            choices: string[];
+            /** Description */
+            description: string;
+            /**
+             * Is Sortable
+             * @description Only these can be columns.
+             */
+            is_sortable: boolean;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "number" | "integer" | "text" | "choice" | "boolean" | "time" | "tags";
+            /**
+             * Lower Is Better
+             * @description Null if it isn't a value of a metric.
+             */
+            lower_is_better: boolean | null;
+            /**
+             * Name
+             * @example metrics.eval_loss.best
+             */
+            name: string;
+            /** Title */
+            title: string;
+        };
+        /** FilterCheck */
+        FilterCheck: {
+            /** @description What is wrong with the filter. */
+            problem: components["schemas"]["FilterProblemShape"] | null;
+            /**
+             * Start
+             * @description A suggestion replaces the characters from here to the requested place.
+             */
+            start: number;
+            /** Suggestions */
+            suggestions: components["schemas"]["SuggestionShape"][];
+        };
+        /** FilterProblemShape */
+        FilterProblemShape: {
+            /** End */
+            end: number;
+            /** Message */
+            message: string;
+            /** Next Step */
+            next_step: string;
+            /**
+             * Start
+             * @description The place in the text: characters from `start` to `end`, counted from 0.
+             */
+            start: number;
         };
         /** ForkRequest */
         ForkRequest: {
@@ -3525,6 +3784,54 @@ export interface components {
             low: number;
         };
         JsonValue: unknown;
+        /**
+         * LabelChange
+         * @description Only what is given changes.
+         */
+        LabelChange: {
+            /**
+             * Add Tags
+             * @default []
+             */
+            add_tags: string[];
+            /** Archived */
+            archived?: boolean | null;
+            /** Project */
+            project?: string | null;
+            /**
+             * Remove Tags
+             * @default []
+             */
+            remove_tags: string[];
+            /** Run Ids */
+            run_ids: string[];
+        };
+        /** LabelRestore */
+        LabelRestore: {
+            /** Items */
+            items: components["schemas"]["Labels"][];
+        };
+        /** Labels */
+        Labels: {
+            /** Archived */
+            archived: boolean;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Project */
+            project: string;
+            /** Tags */
+            tags: string[];
+        };
+        /** LabelsBefore */
+        LabelsBefore: {
+            /**
+             * Before
+             * @description The labels before the change. Send them to POST /runs/labels/restore to undo it.
+             */
+            before: components["schemas"]["Labels"][];
+        };
         /**
          * LabelsGuess
          * @description The prediction of any number of labels.
@@ -5219,6 +5526,20 @@ export interface components {
          * @enum {string}
          */
         Role: "baseline" | "method" | "control";
+        /** RowHeadline */
+        RowHeadline: {
+            /** Best */
+            best: number | null;
+            /** Best Step */
+            best_step: number | null;
+            /** Lower Is Better */
+            lower_is_better: boolean;
+            /**
+             * Title
+             * @description Inside a sentence: `accuracy`.
+             */
+            title: string;
+        };
         /** RowPage */
         RowPage: {
             /** Columns */
@@ -5573,6 +5894,31 @@ export interface components {
             /** Items */
             items: components["schemas"]["Relative"][];
         };
+        /** RunGroup */
+        RunGroup: {
+            /** Keys */
+            keys: (string | number | boolean | null)[];
+            /**
+             * Run Ids
+             * @description At most 100, the oldest first; `size` counts all.
+             */
+            run_ids: string[];
+            /** Size */
+            size: number;
+            /** Spreads */
+            spreads: components["schemas"]["SpreadShape"][];
+        };
+        /** RunGroups */
+        RunGroups: {
+            /** By */
+            by: components["schemas"]["FieldShape"][];
+            /** Items */
+            items: components["schemas"]["RunGroup"][];
+            /** Of */
+            of: components["schemas"]["FieldShape"][];
+            /** Total */
+            total: number;
+        };
         /** RunHealth */
         RunHealth: {
             /**
@@ -5767,6 +6113,29 @@ export interface components {
             /** Worker */
             worker: string | null;
         };
+        /** RunTable */
+        RunTable: {
+            /** @description The run of the parameter `baseline`. */
+            baseline: components["schemas"]["TableRow"] | null;
+            /**
+             * Changes
+             * @description Send it as `since` to GET /runs/changes.
+             */
+            changes: string;
+            /** Columns */
+            columns: components["schemas"]["FieldShape"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /**
+             * Queue
+             * @description The next runs of the queue, at most 100.
+             */
+            queue: string[];
+            /** Rows */
+            rows: components["schemas"]["TableRow"][];
+            /** Total */
+            total: number;
+        };
         /**
          * RunTree
          * @description A run, its ancestors, and all their forks; parents before children.
@@ -5782,6 +6151,25 @@ export interface components {
              * @description At most 1,000, starting at the oldest ancestor.
              */
             items: components["schemas"]["Relative"][];
+        };
+        /** SavedViewList */
+        SavedViewList: {
+            /** Items */
+            items: components["schemas"]["SavedViewShape"][];
+        };
+        /** SavedViewShape */
+        SavedViewShape: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Query
+             * @description The address of the view, without the leading ?.
+             */
+            query: string;
+            /** Updated At */
+            updated_at: number;
         };
         /**
          * SavingShape
@@ -6144,6 +6532,22 @@ export interface components {
             /** Parts */
             parts: components["schemas"]["PartShape"][];
         };
+        /** SpreadShape */
+        SpreadShape: {
+            /** Max */
+            max: number | ("NaN" | "Infinity" | "-Infinity") | null;
+            /** Mean */
+            mean: number | ("NaN" | "Infinity" | "-Infinity") | null;
+            /** Min */
+            min: number | ("NaN" | "Infinity" | "-Infinity") | null;
+            /** N */
+            n: number;
+            /**
+             * Sd
+             * @description Of a sample; null below two values.
+             */
+            sd: number | ("NaN" | "Infinity" | "-Infinity") | null;
+        };
         /**
          * StatusEvent
          * @description The run's status changed. An attempt begins with `starting` and trains from `running` on.
@@ -6331,6 +6735,18 @@ export interface components {
             last_seq: number;
             status: string;
         };
+        /** SuggestionShape */
+        SuggestionShape: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "field" | "operator" | "value" | "word";
+            /** Note */
+            note: string;
+            /** Text */
+            text: string;
+        };
         /** SwitchedFieldShape */
         SwitchedFieldShape: {
             /** After */
@@ -6361,6 +6777,93 @@ export interface components {
             config: {
                 [key: string]: unknown;
             };
+        };
+        /** TableChanges */
+        TableChanges: {
+            /**
+             * Cursor
+             * @description Send it as `since` of the next request.
+             */
+            cursor: string;
+            /**
+             * Gone
+             * @description Runs that were deleted, or no longer match the filter.
+             */
+            gone: string[];
+            /** Queue */
+            queue: string[];
+            /**
+             * Reset
+             * @description Too much has changed, or the cursor is too old: read the table again.
+             */
+            reset: boolean;
+            /**
+             * Rows
+             * @description Runs that match the filter and have changed.
+             */
+            rows: components["schemas"]["TableRow"][];
+            /**
+             * Total
+             * @description Null if nothing has changed.
+             */
+            total: number | null;
+        };
+        /**
+         * TableRow
+         * @description What every row shows, and the values of the chosen columns.
+         */
+        TableRow: {
+            /** Archived */
+            archived: boolean;
+            /** Attempt */
+            attempt: number;
+            /**
+             * Cells
+             * @description Values of the chosen columns, in their order.
+             */
+            cells: (string | number | boolean | null)[];
+            /** Created At */
+            created_at: number;
+            /** Data Id */
+            data_id: string;
+            /** Eta S */
+            eta_s?: number | null;
+            headline: components["schemas"]["RowHeadline"];
+            /** Id */
+            id: string;
+            /**
+             * Key
+             * @description The value in the sorted column.
+             */
+            key: string | number | boolean | null;
+            /** Method */
+            method: string;
+            /** Model Id */
+            model_id: string;
+            /** Name */
+            name: string;
+            /** Parent Id */
+            parent_id?: string | null;
+            phase?: components["schemas"]["Phase"] | null;
+            /** Project */
+            project: string;
+            /**
+             * Reason
+             * @description Why it ended, as text.
+             */
+            reason?: string | null;
+            status: components["schemas"]["RunStatus"];
+            /** Step */
+            step: number;
+            /** Tags */
+            tags: string[];
+            /** Total Steps */
+            total_steps: number | null;
+            /**
+             * Trouble
+             * @description The message of a run that failed or was interrupted.
+             */
+            trouble?: string | null;
         };
         /**
          * TaggedSpan
@@ -7149,6 +7652,16 @@ export interface components {
             size_bytes: number;
             /** Version */
             version: number;
+        };
+        /** ViewCreate */
+        ViewCreate: {
+            /**
+             * Name
+             * @description A view with this name is replaced.
+             */
+            name: string;
+            /** Query */
+            query: string;
         };
         /**
          * WarningEvent
@@ -8434,6 +8947,11 @@ export interface operations {
     list_runs: {
         parameters: {
             query?: {
+                /** @description Field to sort by, for example `created` or `metrics.eval_loss.best`, with a leading - to reverse. Runs without a value come last. */
+                sort?: string;
+                limit?: number;
+                /** @description `next_cursor` of the previous page. */
+                cursor?: string | null;
                 /** @description Any of these. */
                 status?: components["schemas"]["RunStatus"][] | null;
                 /** @description All of these tags, case-sensitive. */
@@ -8444,11 +8962,6 @@ export interface operations {
                 search?: string;
                 /** @description Condition in the filter language: `config.method.target_rank <= 8 and tag = a`. */
                 filter?: string;
-                /** @description Field to sort by, for example `created` or `metrics.eval_loss.best`, with a leading - to reverse. Runs without a value come last. */
-                sort?: string;
-                limit?: number;
-                /** @description `next_cursor` of the previous page. */
-                cursor?: string | null;
             };
             header?: never;
             path?: never;
@@ -8509,6 +9022,227 @@ export interface operations {
             };
         };
     };
+    read_changes: {
+        parameters: {
+            query: {
+                /** @description `changes` of the table, or `cursor` of the last answer. */
+                since: string;
+                /** @description Fields to return as cells, repeated or separated by commas. */
+                columns?: string[] | null;
+                /** @description Field to sort by, for example `created` or `metrics.eval_loss.best`, with a leading - to reverse. Runs without a value come last. */
+                sort?: string;
+                /** @description Any of these. */
+                status?: components["schemas"]["RunStatus"][] | null;
+                /** @description All of these tags, case-sensitive. */
+                tag?: string[] | null;
+                /** @description Any of these. */
+                method?: string[] | null;
+                /** @description Words in name, id, model or data set; case is ignored. */
+                search?: string;
+                /** @description Condition in the filter language: `config.method.target_rank <= 8 and tag = a`. */
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableChanges"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_fields: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_filter: {
+        parameters: {
+            query?: {
+                /** @description The filter as typed so far. */
+                text?: string;
+                /** @description Suggest for this character. Default: the end. */
+                at?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilterCheck"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_groups: {
+        parameters: {
+            query?: {
+                /** @description Fields whose values runs of a group share. Default: all of the setup but the seed. */
+                by?: string[] | null;
+                /** @description Numeric fields: mean, sd and range of each. Default: the headline metric. */
+                of?: string[] | null;
+                /** @description The largest mean of the first of `of` comes first. */
+                reverse?: boolean;
+                /** @description Any of these. */
+                status?: components["schemas"]["RunStatus"][] | null;
+                /** @description All of these tags, case-sensitive. */
+                tag?: string[] | null;
+                /** @description Any of these. */
+                method?: string[] | null;
+                /** @description Words in name, id, model or data set; case is ignored. */
+                search?: string;
+                /** @description Condition in the filter language: `config.method.target_rank <= 8 and tag = a`. */
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunGroups"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelsBefore"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelRestore"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelsBefore"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     switch_run_method: {
         parameters: {
             query?: never;
@@ -8529,6 +9263,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SwitchedMethod"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_table: {
+        parameters: {
+            query?: {
+                /** @description Fields to return as cells, repeated or separated by commas. */
+                columns?: string[] | null;
+                /** @description Field to sort by, for example `created` or `metrics.eval_loss.best`, with a leading - to reverse. Runs without a value come last. */
+                sort?: string;
+                limit?: number;
+                /** @description `next_cursor` of the previous page. */
+                cursor?: string | null;
+                /** @description A run to return as well. */
+                baseline?: string | null;
+                /** @description Any of these. */
+                status?: components["schemas"]["RunStatus"][] | null;
+                /** @description All of these tags, case-sensitive. */
+                tag?: string[] | null;
+                /** @description Any of these. */
+                method?: string[] | null;
+                /** @description Words in name, id, model or data set; case is ignored. */
+                search?: string;
+                /** @description Condition in the filter language: `config.method.target_rank <= 8 and tag = a`. */
+                filter?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunTable"];
                 };
             };
             /** @description What went wrong, and what to do */
@@ -10091,6 +10874,98 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TokenRowsAnswer"];
                 };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_views: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViewList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    save_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViewShape"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_view: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                view_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong, and what to do */
             default: {

@@ -61,6 +61,8 @@ def test_no_route_builds_an_answer_or_touches_a_file_within_a_write_transaction(
     call = Caller(api)
     first, second = (call("POST", "/runs", 201, body={"config": CONFIG})["id"] for _ in range(2))
     call("PATCH", "/runs/{run_id}", 200, first, {"name": "changed", "tags": ["a"], "notes": "b"})
+    labels = call("POST", "/runs/labels", 200, body={"run_ids": [first], "add_tags": ["b"], "archived": True})
+    call("POST", "/runs/labels/restore", 200, body={"items": labels["before"]})
     call("PUT", "/runs/{run_id}/config", 200, second, {"config": config_with(**{"training.seed": 3})})
     call("POST", "/queue/reorder", 200, body={"run_ids": [second, first]})
     call("POST", "/queue/reorder", 200, body={"run_ids": [first, second]})

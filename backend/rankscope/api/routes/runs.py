@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from rankscope.api.deps import CatalogDep, DoorbellDep, EngineDep, NowDep, NudgerDep, RunId, SettingsDep
 from rankscope.api.guard.access import LARGE_JSON, SMALL_JSON, needs
+from rankscope.api.run_query import FilterDep, Sort
 from rankscope.api.shapes import views
 from rankscope.api.shapes.plans import SwitchedFieldShape, SwitchedMethod, Verdict
 from rankscope.api.shapes.problems import field_shapes
@@ -20,21 +21,15 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput, InvalidTransition
 from rankscope.contract.presets import presets
 from rankscope.contract.problems import bad_input
-from rankscope.contract.status import RunStatus
 from rankscope.health.remedy import unavailable_actions
 from rankscope.launch.method_switch import switch_method
 from rankscope.launch.plan import make_plan
 from rankscope.launch.preflight import preflight, stored_estimate
 from rankscope.store import labels, runs
 from rankscope.store.database.engine import reading, writing
-from rankscope.store.listing import filter_text, run_list
+from rankscope.store.listing import run_list
 
 router = APIRouter(prefix="/runs", tags=["runs"])
-
-NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL does not accept NUL, not even in a comparison."""
-Tag = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
-MethodName = Annotated[str, Query(max_length=50, pattern=NO_NUL)]
 
 
 def _examples(**more: object) -> dict[str, Example]:
@@ -124,39 +119,14 @@ def switch_run_method(body: MethodSwitch) -> SwitchedMethod:
 def list_runs(
     engine: EngineDep,
     now: NowDep,
-    status: Annotated[list[RunStatus] | None, Query(max_length=20, description="Any of these.")] = None,
-    tag: Annotated[
-        list[Tag] | None,
-        Query(max_length=50, description="All of these tags, case-sensitive."),
-    ] = None,
-    method: Annotated[list[MethodName] | None, Query(max_length=20, description="Any of these.")] = None,
-    search: Annotated[
-        str, Query(max_length=200, pattern=NO_NUL, description="Words in name, id, model or data set; case is ignored.")
-    ] = "",
-    filter: Annotated[
-        str,
-        Query(
-            max_length=filter_text.LONGEST,
-            description="Condition in the filter language: `config.method.target_rank <= 8 and tag = a`.",
-        ),
-    ] = "",
-    sort: Annotated[
-        str,
-        Query(
-            max_length=200,
-            description="Field to sort by, for example `created` or `metrics.eval_loss.best`, with a leading - to reverse. "
-            "Runs without a value come last.",
-        ),
-    ] = "-created",
+    filter: FilterDep,
+    sort: Sort = "-created",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: Annotated[str | None, Query(max_length=4000, description="`next_cursor` of the previous page.")] = None,
 ) -> RunPage:
     """One page of runs. It starts after the last run of the previous page, so runs launched in the meantime don't shift it."""
-    wanted = run_list.Filter(
-        statuses=status or (), tags=tag or (), methods=method or (), search=search, text=filter, now=now
-    )
     with reading(engine) as session:
-        page = run_list.list_runs(session, wanted, sort=sort, limit=limit, cursor=cursor)
+        page = run_list.list_runs(session, filter, sort=sort, limit=limit, cursor=cursor)
         items = views.summaries(session, page.runs, now=now)
     return RunPage(items=items, total=page.total, next_cursor=page.next_cursor)
 

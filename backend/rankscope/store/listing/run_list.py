@@ -13,7 +13,8 @@ from sqlalchemy.orm import defer
 from sqlmodel import Session, col
 
 from rankscope.contract.errors import BadInput, FieldProblem
-from rankscope.contract.tables import Run, RunTag
+from rankscope.contract.tables import Run, RunMetric, RunTag
+from rankscope.contract.tasks import TASKS
 from rankscope.store.listing import cursors, filter_text
 from rankscope.store.listing.conditions import names_field, to_sql
 from rankscope.store.listing.cursors import Key
@@ -91,6 +92,14 @@ def read_runs(session: Session, run_ids: Sequence[str], *, with_metrics: bool) -
     """By id, without what lists don't show."""
     unread = [defer(getattr(Run, name)) for name in _UNREAD if not (with_metrics and name == "metrics")]
     return {run.id: run for run in session.scalars(select(Run).options(*unread).where(col(Run.id).in_(run_ids)))}
+
+
+def read_headlines(session: Session, runs: Sequence[Run]) -> dict[str, RunMetric]:
+    """By run, the summary of the metric that it is judged by."""
+    wanted = {(run.id, TASKS[run.task].headline_of(run.headline_metric).name) for run in runs}
+    run_ids, names = {run_id for run_id, _ in wanted}, {name for _, name in wanted}
+    rows = session.scalars(select(RunMetric).where(col(RunMetric.run_id).in_(run_ids), col(RunMetric.name).in_(names)))
+    return {row.run_id: row for row in rows if (row.run_id, row.name) in wanted}
 
 
 def joined(query: Select[Any], *values: Value) -> Select[Any]:

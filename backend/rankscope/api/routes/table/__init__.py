@@ -1,0 +1,1 @@
+"""The runs table: rows, changes, groups, labels, views."""
