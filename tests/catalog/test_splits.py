@@ -40,6 +40,19 @@ def test_a_group_is_never_on_both_sides(make_dataset: Callable[[str], DatasetEnt
     assert 0.2 < len(parts.evaluation) / 500 < 0.4
 
 
+def test_a_validation_part_has_no_evaluation_row_and_whole_groups(make_dataset: Callable[[str], DatasetEntry]) -> None:
+    entry, options = make_dataset(numbered(500)), {"id": "x", "group_column": "film", "eval_fraction": 0.3}
+    whole = split(entry, DataConfig.model_validate(options), DEFAULT_TASK)
+    tuned = split(entry, DataConfig.model_validate(options | {"validation_fraction": 0.25}), DEFAULT_TASK)
+    assert not {row["film"] for row in tuned.train} & {row["film"] for row in tuned.evaluation}
+    assert sorted(row["text"] for row in [*tuned.train, *tuned.evaluation]) == sorted(
+        row["text"] for row in whole.train
+    )
+    assert 0.15 < len(tuned.evaluation) / len(whole.train) < 0.35
+    alone = DataConfig(id="x", validation_fraction=0.2)
+    assert len(split(entry, alone, DEFAULT_TASK).evaluation) == count_split(entry, alone, DEFAULT_TASK).eval_rows > 40
+
+
 def test_added_rows_do_not_move_other_rows(make_dataset: Callable[[str], DatasetEntry]) -> None:
     before = split(make_dataset(numbered(200)), DataConfig(id="x"), DEFAULT_TASK)
     after = split(make_dataset(numbered(300)), DataConfig(id="x"), DEFAULT_TASK)

@@ -19,6 +19,7 @@ _SPLIT = (
     "group_column",
     "drop_equal_texts",
     "eval_fraction",
+    "validation_fraction",
     "split_seed",
     "max_train_rows",
     "max_eval_rows",

@@ -2507,6 +2507,11 @@ export interface components {
              * @description Values of the column. Empty: train; if the evaluation parts are set and no part is called that, all others.
              */
             train_parts?: string[] | null;
+            /**
+             * Validation share
+             * @description For tuning: leave out the evaluation rows, and evaluate on this share of the training rows instead. Empty: evaluate on the evaluation rows.
+             */
+            validation_fraction?: number | null;
         };
         /** DataDownloadList */
         DataDownloadList: {

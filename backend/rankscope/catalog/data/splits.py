@@ -238,6 +238,7 @@ def _divide(
             parts = find_parts(entry, data)
         # Split by its text, equal texts are on the same side.
         is_noted = (columns.group is not None or parts is not None) and (data.drop_equal_texts or not keep_rows)
+        is_noted |= data.validation_fraction is not None
         rows = read(entry, columns, data, task, targets, parts, with_hashes=is_noted, keep_rows=keep_rows)
         for line, row in rows:
             if isinstance(row, str):
@@ -248,6 +249,11 @@ def _divide(
             first_key = row.key if first_key is None else first_key
             is_one_text = is_one_text and row.key == first_key
             side = evaluation if row.side == "evaluation" else train
+            if data.validation_fraction is not None:
+                if side is evaluation:
+                    continue
+                is_validation = _validation_share(row, data.split_seed) < data.validation_fraction
+                side = evaluation if is_validation else train
             side.add(line, row, with_hashes=is_noted)
         if not train.groups and not evaluation.groups and left_out.all():
             raise _nothing_left(columns, task, left_out)
@@ -266,6 +272,12 @@ def _divide(
             train.keep((~dropped).tolist())
     _check_sides(data, task, columns, train, evaluation, parts, is_one_text)
     return _Sides(columns, train, evaluation, targets, left_out, no_group, parts)
+
+
+def _validation_share(row: CountedRow, seed: int) -> float:
+    """Returns a number in [0, 1) that depends only on the row's group, or on its texts, and the seed."""
+    key = row.text_hash if row.group_hash is None else row.group_hash
+    return int.from_bytes(sha256(f"{seed}:validation:{key}".encode()).digest()[:8], "big") / 2**64
 
 
 def _nothing_left(columns: Columns, task: Task, left_out: LeftOutCounter) -> BadInput:

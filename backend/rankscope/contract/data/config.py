@@ -86,6 +86,15 @@ class DataConfig(Part):
         description="Runs are comparable only with the same split, so it has a seed separate from the training seed.",
         json_schema_extra=advanced(),
     )
+    validation_fraction: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        title="Validation share",
+        description="For tuning: leave out the evaluation rows, and evaluate on this share of the training rows instead. "
+        "Empty: evaluate on the evaluation rows.",
+        json_schema_extra=advanced(),
+    )
     max_train_rows: int | None = Field(
         default=None,
         ge=8,

@@ -61,6 +61,7 @@ def lists(found: Split) -> Split:
             Regression(text_columns=["text"], number_column="score"),
         ),
         ({"split": "parts", "drop_equal_texts": True, "max_eval_rows": 30}, DEFAULT_TASK),
+        ({"group_column": "film", "validation_fraction": 0.3, "max_eval_rows": 20}, DEFAULT_TASK),
         ({}, CausalLanguageModel(form="text", text_column="text")),
     ],
 )
