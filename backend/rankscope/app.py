@@ -53,6 +53,7 @@ from rankscope.api.streaming.live import Feeds
 from rankscope.catalog import Catalog
 from rankscope.experiments.process import AnswerProcesses
 from rankscope.launch.enqueue import Nudger
+from rankscope.launch.experiments.driver import ExperimentDriver
 from rankscope.reaper import Reaper
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine
@@ -127,11 +128,13 @@ def create_app(
         feeds = Feeds(engine)
         nudger, doorbell = Nudger(settings.broker_url), Doorbell(settings.broker_url)
         reaper = Reaper(engine, settings, feeds.ring)
+        catalog = Catalog(settings, timeout_s=_TIMEOUT_S)
+        driver = ExperimentDriver(engine, settings, catalog, nudger)
         static = static_dir or Path(__file__).parent / "static"
         app.state.resources = Resources(
             settings=settings,
             engine=engine,
-            catalog=Catalog(settings, timeout_s=_TIMEOUT_S),
+            catalog=catalog,
             nudger=nudger,
             doorbell=doorbell,
             feeds=feeds,
@@ -146,6 +149,7 @@ def create_app(
         tasks = [
             asyncio.create_task(listen(settings.broker_url, feeds), name="doorbell"),
             asyncio.create_task(reaper.run(), name="reaper"),
+            asyncio.create_task(driver.run(), name="experiments"),
         ]
         try:
             with _before_shutdown(feeds.close):

@@ -185,6 +185,15 @@ class Method(Part):
         return None
 
     @classmethod
+    def with_ranks(cls, ranks: Mapping[str, int], like: "Method") -> "Method | None":  # noqa: ARG003
+        """Returns this method with given ranks (module name -> rank), and what it shares with `like`; None if it can't."""
+        return None
+
+    def with_random_score(self) -> "Method | None":
+        """Returns this method choosing components at random, to separate choosing from cutting; None if it doesn't choose."""
+        return None
+
+    @classmethod
     def prunes(cls) -> bool:
         """Whether components are pruned during training."""
         return cls.rank_changes in ("on_schedule", "once", "at_any_step")

@@ -80,8 +80,12 @@ class ControlMethod(Method):
         return Baseline(
             "Control: plain LoRA with these ranks",
             "Trains from scratch with the final ranks of this run. Shows whether its allocation helps on its own.",
-            cls.model_validate({"rank_pattern": dict(ranks)} | finished.shared_options("lora_alpha", "lora_dropout")),
+            cls.with_ranks(ranks, finished),
         )
+
+    @classmethod
+    def with_ranks(cls, ranks: Mapping[str, int], like: Method) -> Self:
+        return cls.model_validate({"rank_pattern": dict(ranks)} | like.shared_options("lora_alpha", "lora_dropout"))
 
     @model_validator(mode="after")
     def _something_is_adapted(self) -> Self:

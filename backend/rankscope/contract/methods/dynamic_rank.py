@@ -93,6 +93,9 @@ class DynamicRankMethod(BudgetedMethod):
         # B zero and c one is LoRA's initialisation, so it learns at LoRA's rate.
         return Method.learning_rate if options.get("init") == "zero_b" else cls.learning_rate
 
+    def with_random_score(self) -> "DynamicRankMethod":
+        return self.model_copy(update={"score": "random"})
+
     @property
     def run_name(self) -> str:
         return f"dynamic rank {self.target_rank}"

@@ -52,6 +52,11 @@ def attach_run(session: Session, trial: Trial, run_id: str, *, now: float) -> No
     _change(session, trial, {"run_id": run_id, "status": TrialStatus.running}, now=now)
 
 
+def detach_run(session: Session, trial: Trial, *, now: float) -> None:
+    """Stores that a trial waits for a run again, because its run was deleted before it had started."""
+    _change(session, trial, {"run_id": None, "status": TrialStatus.planned}, now=now)
+
+
 def finish(
     session: Session, trial: Trial, result: TrialResult, *, now: float, scores: Sequence[float] | None = None
 ) -> None:

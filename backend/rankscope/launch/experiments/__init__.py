@@ -1,0 +1,1 @@
+"""Experiments: from a request to trials, their runs, and their results."""

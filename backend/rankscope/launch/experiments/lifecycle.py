@@ -1,0 +1,164 @@
+"""Starts, pauses, resumes, stops and extends experiments."""
+
+from collections.abc import Sequence
+
+from sqlmodel import Session
+
+from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
+from rankscope.contract.experiments.design import Design, ExperimentStatus, Role, TrialPurpose, TrialStatus
+from rankscope.contract.experiments.tables import Experiment, Trial
+from rankscope.contract.methods import METHODS
+from rankscope.contract.tables import Run
+from rankscope.launch.changes import differing
+from rankscope.launch.experiments.advance import ACTIVE, plan_more, release_waiting_runs
+from rankscope.launch.experiments.plan import ExperimentPlan
+from rankscope.launch.experiments.request import MOST_TRIALS, ExperimentRequest, MethodChoice, TuningChoice
+from rankscope.launch.experiments.trial_config import trial_config
+from rankscope.store import runs
+from rankscope.store.experiments import experiments, trials
+
+MOST_SEEDS = 200
+_SAME_TRAINING = frozenset(
+    {"training.after_done", "training.keep_best", "training.best_metric", "data.validation_fraction"}
+)
+
+
+def start(session: Session, design: Design, *, name: str, notes: str = "", now: float) -> Experiment:
+    """Stores an experiment with its first trials; `advance` launches them."""
+    status = ExperimentStatus.tuning if design.tuning.trials else ExperimentStatus.testing
+    experiment = experiments.create(session, design, name=name, notes=notes, source="launched", status=status, now=now)
+    plan_more(session, experiment, now)
+    return experiment
+
+
+def pause(session: Session, experiment_id: str, *, now: float) -> Experiment:
+    """Starts no more runs. Those that train go on; those that wait are launched again after a resume."""
+    experiment = experiments.get(session, experiment_id, for_update=True)
+    if experiment.status not in ACTIVE:
+        raise InvalidTransition(f"Experiment {experiment_id} is {experiment.status}; only a running one can be paused.")
+    experiments.set_status(
+        session, experiment_id, ExperimentStatus.paused, now=now, message="Paused.", next_step="Resume it."
+    )
+    release_waiting_runs(session, experiment_id, now=now)
+    return experiments.get(session, experiment_id)
+
+
+def resume(session: Session, experiment_id: str, *, now: float) -> Experiment:
+    """Continues a paused or stopped experiment."""
+    experiment = experiments.get(session, experiment_id, for_update=True)
+    if experiment.status not in (ExperimentStatus.paused, ExperimentStatus.stopped):
+        raise InvalidTransition(
+            f"Experiment {experiment_id} is {experiment.status}; only a paused or stopped one can be resumed."
+        )
+    experiments.set_status(session, experiment_id, ExperimentStatus.testing, now=now)
+    plan_more(session, experiments.get(session, experiment_id), now)
+    return experiments.get(session, experiment_id)
+
+
+def stop(session: Session, experiment_id: str, *, now: float) -> tuple[Experiment, list[str]]:
+    """Ends an experiment: starts no more runs, and stops those that train. Returns the ids of the latter."""
+    experiment = experiments.get(session, experiment_id, for_update=True)
+    if experiment.status not in (*ACTIVE, ExperimentStatus.paused):
+        raise InvalidTransition(
+            f"Experiment {experiment_id} is {experiment.status}; only a running one can be stopped."
+        )
+    experiments.set_status(
+        session,
+        experiment_id,
+        ExperimentStatus.stopped,
+        now=now,
+        message="Stopped before all trials had ended.",
+        next_step="Resume it to train the others.",
+    )
+    release_waiting_runs(session, experiment_id, now=now)
+    stopped = []
+    for trial in trials.of(session, experiment_id):
+        run = session.get(Run, trial.run_id) if trial.status == TrialStatus.running and trial.run_id else None
+        if run is not None and not run.status.is_terminal:
+            runs.request_stop(session, run.id, save=False, now=now)
+            stopped.append(run.id)
+    return experiments.get(session, experiment_id), stopped
+
+
+def extend(session: Session, experiment_id: str, seeds: Sequence[int], *, now: float) -> Experiment:
+    """Adds seeds, and trains what they need. After more looks at the answer than planned, the result is marked."""
+    experiment = experiments.get(session, experiment_id, for_update=True)
+    if experiment.source != "launched" or experiment.status == ExperimentStatus.failed:
+        what = "was imported" if experiment.source != "launched" else "has failed"
+        raise InvalidTransition(f"Experiment {experiment_id} {what}; only a launched one can be extended.")
+    design = experiments.design_of(experiment)
+    known = {*design.seeds, *design.tuning.seeds}
+    again = next((seed for at, seed in enumerate(seeds) if seed in known or seed in seeds[:at]), None)
+    if again is not None:
+        raise BadInput([FieldProblem("seeds", list(seeds), f"has {again}, which is a seed already", "Use new seeds.")])
+    longer = design.model_copy(update={"seeds": [*design.seeds, *seeds]})
+    total = ExperimentPlan(longer).progress([]).total
+    if len(longer.seeds) > MOST_SEEDS or total > MOST_TRIALS:
+        raise BadInput(
+            [
+                FieldProblem(
+                    "seeds",
+                    list(seeds),
+                    f"make {len(longer.seeds)} seeds and {total:,} runs; an experiment has at most {MOST_SEEDS} and "
+                    f"{MOST_TRIALS:,}",
+                    "Add fewer.",
+                )
+            ]
+        )
+    experiments.set_design(session, experiment_id, longer, now=now)
+    if experiment.seen_revision is not None and design.planned_looks < 2:
+        experiments.mark_extended(session, experiment_id)
+    if experiment.status in (ExperimentStatus.done, ExperimentStatus.stopped):
+        experiments.set_status(session, experiment_id, ExperimentStatus.testing, now=now)
+    current = experiments.get(session, experiment_id)
+    if current.status in ACTIVE:
+        plan_more(session, current, now)
+    return experiments.get(session, experiment_id)
+
+
+# ---------------------------------------------------------------- from a finished run
+
+
+def request_for_run(run: Run, *, seeds: int) -> ExperimentRequest:
+    """Asks whether the allocation of a finished run helped: its method, plain LoRA and the controls, at its rates.
+
+    Raises InvalidTransition for a run without ranks of its own.
+    """
+    kind = METHODS[run.method]
+    stored = run.config.get("method")
+    options = {name: value for name, value in (stored if isinstance(stored, dict) else {}).items() if name != "name"}
+    mean = kind.mean_budget(options)
+    if not kind.has_ranks or kind.rank_changes == "never" or mean is None:
+        raise InvalidTransition(
+            f"Run {run.id} has method {kind.label}, which chooses no ranks.", "Use a run of a method that does."
+        )
+    if run.artifact is None or not run.status.is_terminal:
+        raise InvalidTransition(f"Run {run.id} is {run.status} and has no result yet.", "Wait until it is done.")
+    budget = max(1, round(mean))
+    rank_fields = kind.options_at_budget(budget)
+    training = run.config.get("training")
+    seed = training.get("seed", 0) if isinstance(training, dict) else 0
+    first = seed if isinstance(seed, int) else 0
+    return ExperimentRequest(
+        config=dict(run.config),
+        methods=[MethodChoice(method=run.method, options={k: v for k, v in options.items() if k not in rank_fields})],
+        budgets=[budget],
+        seeds=[(first + number) % 2**32 for number in range(seeds)],
+        tuning=TuningChoice(trials=0),
+    )
+
+
+def adopt_run(session: Session, experiment: Experiment, run: Run, *, now: float) -> bool:
+    """Takes a run as that of the trial with the same configuration, which is then not trained again. Returns whether one fits."""
+    design = experiments.design_of(experiment)
+    methods = {one.name for one in design.variants if one.role == Role.method}
+    for trial in trials.of(session, experiment.id, purposes=[TrialPurpose.test]):
+        if trial.variant in methods and _is_same(trial, design, run):
+            trials.attach_run(session, trial, run.id, now=now)
+            return True
+    return False
+
+
+def _is_same(trial: Trial, design: Design, run: Run) -> bool:
+    planned = trial_config(design, trial).model_dump(mode="json")
+    return differing(run.config, planned).keys() <= _SAME_TRAINING

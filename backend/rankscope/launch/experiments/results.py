@@ -1,0 +1,87 @@
+"""The result of a trial, from its ended run."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from rankscope.contract.evaluation.row_values import read_row_values
+from rankscope.contract.experiments.design import Collapse, Design
+from rankscope.contract.metrics import EVALUATION
+from rankscope.contract.status import RunStatus
+from rankscope.contract.tables import Run
+from rankscope.data_folder import is_plain_file
+from rankscope.exports.artifacts import find_artifact
+from rankscope.exports.row_values import find_row_values
+from rankscope.settings import Settings
+from rankscope.store.experiments.trials import TrialResult
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`result` is None if the run gave none; `message` says why."""
+
+    result: TrialResult | None
+    scores: Sequence[float] | None = None
+    message: str = ""
+
+
+def result_of(settings: Settings, run: Run | None, design: Design, task: str) -> Ended | None:
+    """Returns how the run of a trial ended; None while it may still give a result."""
+    if run is None:
+        return Ended(None, message="Its run was deleted.")
+    if not run.status.is_terminal:
+        return None
+    if run.status != RunStatus.done:
+        if run.reason == "nan_loss":
+            return Ended(TrialResult(value=None, metrics=_metrics(run), collapse=Collapse.diverged))
+        return Ended(None, message=run.message or f"Its run is {run.status}.")
+    metrics = _metrics(run)
+    value = metrics.get(design.metric.name)
+    if value is None:
+        return Ended(None, message=f"Its run has no {design.metric.name}.")
+    if not isinstance(value, int | float):  # NaN and infinity are stored as texts
+        return Ended(TrialResult(value=None, metrics=metrics, collapse=Collapse.diverged))
+    majority = next((one.majority for one in design.tasks if one.name == task), None)
+    accuracy = metrics.get("eval_accuracy")
+    has_collapsed = majority is not None and isinstance(accuracy, int | float) and abs(accuracy - majority) < 1e-9
+    result = TrialResult(
+        value=value,
+        metrics=metrics,
+        ranks=_ranks(settings, run),
+        kept_parameters=run.kept_parameters,
+        collapse=Collapse.majority if has_collapsed else None,
+    )
+    return Ended(result, _scores(settings, run, design.metric.name, value))
+
+
+def _metrics(run: Run) -> dict[str, JsonValue]:
+    """The last value of each metric of the evaluation."""
+    return {name: one["last"] for name, one in run.metrics.items() if name.startswith(EVALUATION)}
+
+
+def _ranks(settings: Settings, run: Run) -> dict[str, int] | None:
+    found = find_artifact(settings, run)
+    if found is None or not is_plain_file(settings.runs_dir, path := found.folder / "rank_pattern.json"):
+        return None
+    try:
+        ranks: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return ranks
+
+
+def _scores(settings: Settings, run: Run, metric: str, value: float) -> Sequence[float] | None:
+    """The numbers of the evaluation rows, if their mean is the metric."""
+    file = find_row_values(settings, run)
+    if file is None:
+        return None
+    try:
+        column = read_row_values(file).values.get(metric.removeprefix(EVALUATION))
+    except (OSError, ValueError):
+        return None
+    if not column or not math.isclose(sum(column) / len(column), value, rel_tol=1e-4, abs_tol=1e-6):
+        return None
+    return column
