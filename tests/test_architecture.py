@@ -63,7 +63,14 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope.health": {"rankscope.contract", "dynamic_rank.schedule", *_STORE, "rankscope.launch"},
     "rankscope.comparison": {"rankscope.contract", *_STORE, "rankscope.launch"},
     "rankscope.exports": {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.yaml_text"},
-    "rankscope.api.shapes": {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.launch", "rankscope.health"},
+    "rankscope.api.shapes": {
+        *_FOUNDATION,
+        *_STORE,
+        *_CATALOG,
+        "rankscope.launch",
+        "rankscope.launch.experiments",
+        "rankscope.health",
+    },
     "rankscope.api.guard": {"rankscope.contract", "rankscope.settings", "rankscope.api.shapes"},
     "rankscope.api.streaming": {"rankscope.contract", *_STORE, "rankscope.api.shapes"},
     "rankscope.api": {

@@ -44,6 +44,7 @@ from rankscope.api.routes import (
 )
 from rankscope.api.routes.data import datasets, hub_downloads, packages, token_rows, uploads
 from rankscope.api.routes.experiments import imports as experiment_imports
+from rankscope.api.routes.experiments import launch as experiment_launch
 from rankscope.api.routes.experiments import results as experiment_results
 from rankscope.api.routes.models import downloads, installed
 from rankscope.api.routes.table import fields, labels, rows, saved_views
@@ -92,6 +93,7 @@ _ROUTERS = (
     predictions,
     compare,
     experiment_imports,
+    experiment_launch,
     experiment_results,
     workers,
 )

@@ -355,7 +355,13 @@ export interface paths {
          */
         get: operations["list_experiments"];
         put?: never;
-        post?: never;
+        /**
+         * Create Experiment
+         * @description Launches an experiment: tunes each method alike, trains every method, budget and seed, and the controls.
+         *
+         *     Its runs are queued little by little, with a lower priority than single runs.
+         */
+        post: operations["create_experiment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -380,6 +386,26 @@ export interface paths {
          *     nothing is imported, and the response names every such line.
          */
         post: operations["import_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Validate Experiment
+         * @description The design that would be launched, its number of runs and estimated time, or the problems. Launches nothing.
+         */
+        post: operations["validate_experiment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -430,6 +456,86 @@ export interface paths {
         get: operations["get_answer"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{experiment_id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extend Experiment
+         * @description Adds seeds. If the answer was seen before, and that was not planned, it is marked as extended after looking.
+         */
+        post: operations["extend_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{experiment_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause Experiment
+         * @description Starts no more runs. Those that train go on.
+         */
+        post: operations["pause_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{experiment_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Experiment
+         * @description Continues a paused or stopped experiment.
+         */
+        post: operations["resume_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{experiment_id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop Experiment
+         * @description Starts no more runs, and stops those that train. It can be resumed.
+         */
+        post: operations["stop_experiment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1012,6 +1118,26 @@ export interface paths {
         get: operations["stream_events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/experiment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Experiment Of Run
+         * @description Did the allocation help? Trains plain LoRA at this run's budget, and the controls, at its rates; the run itself is kept.
+         */
+        post: operations["create_experiment_of_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3195,6 +3321,79 @@ export interface components {
             /** Last Seq */
             last_seq: number;
         };
+        /** ExperimentCreate */
+        ExperimentCreate: {
+            /**
+             * Budgets
+             * @description Mean kept ranks.
+             * @default [
+             *       4
+             *     ]
+             */
+            budgets: number[];
+            /**
+             * Config
+             * @description A run's configuration: model, data, task, training and hardware. Its method and seed are ignored.
+             */
+            config: {
+                [key: string]: unknown;
+            };
+            /**
+             * Controls
+             * @description What is trained besides, to separate the causes of a difference.
+             * @default [
+             *       "same_parameters",
+             *       "found_ranks",
+             *       "other_seed_ranks",
+             *       "permuted_ranks",
+             *       "random_score"
+             *     ]
+             */
+            controls: components["schemas"]["ControlKind"][];
+            /**
+             * Margin
+             * @description The smallest difference that matters, in the unit of the headline metric.
+             * @default 0.005
+             */
+            margin: number;
+            /** Methods */
+            methods: components["schemas"]["MethodChoice"][];
+            /** Name */
+            name: string;
+            /**
+             * Notes
+             * @default
+             */
+            notes: string;
+            /**
+             * Planned Looks
+             * @description How many times the answer may be looked at before it is final.
+             * @default 1
+             */
+            planned_looks: number;
+            /**
+             * Seeds
+             * @default [
+             *       0,
+             *       1,
+             *       2,
+             *       3,
+             *       4
+             *     ]
+             */
+            seeds: number[];
+            /**
+             * @default {
+             *       "highest_rate": 0.03,
+             *       "lowest_rate": 0.0001,
+             *       "seeds": [
+             *         1000
+             *       ],
+             *       "trials": 6
+             *     }
+             */
+            tuning: components["schemas"]["TuningChoice"];
+        };
         /** ExperimentDetail */
         ExperimentDetail: {
             /**
@@ -3274,6 +3473,23 @@ export interface components {
             title: string;
         };
         /**
+         * ExperimentOfRun
+         * @description Asks whether the allocation of a finished run helped.
+         */
+        ExperimentOfRun: {
+            /**
+             * Name
+             * @description Default: generated from the run's name.
+             */
+            name?: string | null;
+            /**
+             * Seeds
+             * @description Number of seeds, from that of the run on. With one, nothing can be said about chance.
+             * @default 3
+             */
+            seeds: number;
+        };
+        /**
          * ExperimentPatch
          * @description Only the given fields change.
          */
@@ -3282,6 +3498,37 @@ export interface components {
             name?: string | null;
             /** Notes */
             notes?: string | null;
+        };
+        /** ExperimentPlanShape */
+        ExperimentPlanShape: {
+            design: components["schemas"]["Design"];
+            /** Items */
+            items: components["schemas"]["PlannedTrials"][];
+            /**
+             * Slots
+             * @description Of the workers that are online.
+             */
+            slots: number;
+            /**
+             * Total S
+             * @description Estimated seconds with the slots of the workers that are online; null if no earlier run had the same shape.
+             */
+            total_s: number | null;
+            /**
+             * Trials
+             * @description Runs, without rates that tuning may add at the edge of its range.
+             */
+            trials: number;
+            /** Warnings */
+            warnings: string[];
+        };
+        /** ExperimentSeeds */
+        ExperimentSeeds: {
+            /**
+             * Seeds
+             * @description New ones, in addition to those of the experiment.
+             */
+            seeds: number[];
         };
         /**
          * ExperimentStatus
@@ -3365,6 +3612,15 @@ export interface components {
              * @description Name of a task of runs; null for results from elsewhere.
              */
             task?: string | null;
+        };
+        /**
+         * ExperimentVerdict
+         * @description Either problems or a plan.
+         */
+        ExperimentVerdict: {
+            plan: components["schemas"]["ExperimentPlanShape"] | null;
+            /** Problems */
+            problems: components["schemas"]["FieldProblemShape"][];
         };
         /** FieldList */
         FieldList: {
@@ -4160,6 +4416,30 @@ export interface components {
             /** Worker */
             worker: string | null;
         };
+        /**
+         * MethodChoice
+         * @description A method to compare with plain LoRA.
+         */
+        MethodChoice: {
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "dynamic_rank" | "lora" | "adalora" | "eva" | "lora_shrink" | "sora" | "gradient" | "spectrum" | "control" | "full";
+            /**
+             * Name
+             * @description Name in tables and sentences. Default: the method's label, with its options.
+             */
+            name?: string | null;
+            /**
+             * Options
+             * @description Its own options, besides the rank, which the budgets give.
+             * @default {}
+             */
+            options: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+        };
         /** MethodList */
         MethodList: {
             /**
@@ -4840,6 +5120,28 @@ export interface components {
             trained_parameters: number;
             /** Warnings */
             warnings: string[];
+        };
+        /**
+         * PlannedTrials
+         * @description The trials of one variant.
+         */
+        PlannedTrials: {
+            /**
+             * Kept Parameters
+             * @description At each budget, without the head.
+             */
+            kept_parameters: number[];
+            /**
+             * Run S
+             * @description Seconds of one run on a free worker, from earlier runs of the same shape; null without one.
+             */
+            run_s: number | null;
+            /** Test */
+            test: number;
+            /** Tuning */
+            tuning: number;
+            /** Variant */
+            variant: string;
         };
         /** Prediction */
         Prediction: {
@@ -7477,6 +7779,36 @@ export interface components {
              */
             trials: number;
         };
+        /**
+         * TuningChoice
+         * @description The learning rates that are tried, alike for every method.
+         */
+        TuningChoice: {
+            /**
+             * Highest Rate
+             * @default 0.03
+             */
+            highest_rate: number;
+            /**
+             * Lowest Rate
+             * @default 0.0001
+             */
+            lowest_rate: number;
+            /**
+             * Seeds
+             * @description Never seeds of the result.
+             * @default [
+             *       1000
+             *     ]
+             */
+            seeds: number[];
+            /**
+             * Trials
+             * @description Rates per method and budget, on a log scale. 0: no tuning; every method uses the configuration's learning rate.
+             * @default 6
+             */
+            trials: number;
+        };
         /** UnplacedRun */
         UnplacedRun: {
             /** Reason */
@@ -8425,6 +8757,39 @@ export interface operations {
             };
         };
     };
+    create_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExperimentCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     import_experiment: {
         parameters: {
             query?: {
@@ -8456,6 +8821,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImportedExperiment"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validate_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentVerdict"];
                 };
             };
             /** @description What went wrong, and what to do */
@@ -8593,6 +8993,138 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    extend_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExperimentSeeds"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentDetail"];
                 };
             };
             /** @description What went wrong, and what to do */
@@ -9693,6 +10225,42 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_experiment_of_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ExperimentOfRun"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentDetail"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -18,6 +18,7 @@ _MAX_LABELS_IN_A_SCRIPT = 50
 class TextClassification(TextOrPair):
     model_config = ConfigDict(title="Text classification")
 
+    share_of_right_rows: ClassVar[str | None] = "eval_accuracy"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(name="eval_accuracy", title="Evaluation accuracy", group="evaluation"),
         Metric(name="eval_mcc", title="Evaluation MCC", group="evaluation"),

@@ -20,10 +20,10 @@ from rankscope.contract.experiments.design import (
 from rankscope.contract.methods import BASELINES, METHODS
 from rankscope.contract.metrics import Metric
 from rankscope.contract.problems import bad_input
-from rankscope.launch.experiments.plan import ExperimentPlan
-from rankscope.launch.experiments.request import MOST_TRIALS, ExperimentRequest, MethodChoice
+from rankscope.launch.experiments.request import ExperimentRequest, MethodChoice
 from rankscope.launch.experiments.trial_config import method_at, without_method
 from rankscope.launch.plan import RunPlan, make_plan
+from rankscope.store.experiments.plan import MOST_TRIALS, ExperimentPlan
 
 _NOT_A_SHARE = frozenset({"eval_generated_words"})
 _TITLES: Mapping[ControlKind, str] = {

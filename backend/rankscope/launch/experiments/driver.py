@@ -9,9 +9,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankscope.catalog import Catalog
 from rankscope.launch.enqueue import Nudger
-from rankscope.launch.experiments.advance import active, advance
+from rankscope.launch.experiments.advance import advance
 from rankscope.settings import Settings
 from rankscope.store.database.engine import reading
+from rankscope.store.experiments.steps import active
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from rankscope.contract.experiments.design import ControlKind
 from rankscope.contract.methods import MethodName
 from rankscope.contract.parts import refuse
 
-MOST_TRIALS = 2000
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 

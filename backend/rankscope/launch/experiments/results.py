@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -12,20 +11,13 @@ from rankscope.contract.experiments.design import Collapse, Design
 from rankscope.contract.metrics import EVALUATION
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
+from rankscope.contract.tasks import TASKS
 from rankscope.data_folder import is_plain_file
 from rankscope.exports.artifacts import find_artifact
 from rankscope.exports.row_values import find_row_values
 from rankscope.settings import Settings
+from rankscope.store.experiments.steps import Ended
 from rankscope.store.experiments.trials import TrialResult
-
-
-@dataclass(frozen=True)
-class Ended:
-    """`result` is None if the run gave none; `message` says why."""
-
-    result: TrialResult | None
-    scores: Sequence[float] | None = None
-    message: str = ""
 
 
 def result_of(settings: Settings, run: Run | None, design: Design, task: str) -> Ended | None:
@@ -45,8 +37,8 @@ def result_of(settings: Settings, run: Run | None, design: Design, task: str) ->
     if not isinstance(value, int | float):  # NaN and infinity are stored as texts
         return Ended(TrialResult(value=None, metrics=metrics, collapse=Collapse.diverged))
     majority = next((one.majority for one in design.tasks if one.name == task), None)
-    accuracy = metrics.get("eval_accuracy")
-    has_collapsed = majority is not None and isinstance(accuracy, int | float) and abs(accuracy - majority) < 1e-9
+    right = metrics.get(TASKS[run.task].share_of_right_rows or "")
+    has_collapsed = majority is not None and isinstance(right, int | float) and abs(right - majority) < 1e-9
     result = TrialResult(
         value=value,
         metrics=metrics,

@@ -11,7 +11,7 @@ from rankscope.contract.experiments.tables import Trial
 from rankscope.contract.methods import METHODS, AnyMethod, Method
 from rankscope.contract.stored import StoredConfig, StoredModule
 from rankscope.launch.changes import merge
-from rankscope.launch.experiments.plan import LEARNING_RATE
+from rankscope.store.experiments.plan import LEARNING_RATE
 
 VALIDATION_SHARE = 0.15
 """Of the training rows, in trials for tuning."""

@@ -20,15 +20,15 @@ from rankscope.contract.experiments.design import TrialStatus
 from rankscope.contract.experiments.tables import Trial
 from rankscope.contract.problems import bad_input
 from rankscope.contract.status import RunStatus
-from rankscope.launch.experiments import lifecycle
 from rankscope.launch.experiments.advance import MOST_OPEN_RUNS, advance
 from rankscope.launch.experiments.design import plan_experiment
+from rankscope.launch.experiments.of_run import request_for_run, trial_of_run
 from rankscope.launch.experiments.request import ExperimentRequest
 from rankscope.launch.experiments.trial_config import permuted
 from rankscope.settings import Settings
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import create_engine, reading, writing
-from rankscope.store.experiments import experiments, trials
+from rankscope.store.experiments import experiments, lifecycle, trials
 from rankscope.store.history import events
 from tests.backend.conftest import CONFIG, fill_catalogue
 
@@ -269,11 +269,11 @@ def test_one_button_of_a_finished_run_trains_only_what_is_missing(installation: 
     with reading(first.engine) as session:
         run = runs.get_run(session, str(ours.run_id))
         session.expunge(run)
-    planned = plan_experiment(lifecycle.request_for_run(run, seeds=2), first.catalog)
+    planned = plan_experiment(request_for_run(run, seeds=2), first.catalog)
+    finished = trial_of_run(planned.design, run)
+    assert finished == (run.id, "Dynamic rank", 0)
     with writing(first.engine) as session:
-        experiment = lifecycle.start(session, planned.design, name="Did it help?", now=8.0)
-        assert lifecycle.adopt_run(session, experiment, run, now=8.0)
-        first.id = experiment.id
+        first.id = lifecycle.start(session, planned.design, name="Did it help?", now=8.0, finished=finished).id
     before = len(first.configs)
     first.run_to_the_end()
     assert len(first.configs) - before == planned.trials - 1 == 2 + 2 + 5 * 2 - 1
@@ -282,7 +282,7 @@ def test_one_button_of_a_finished_run_trains_only_what_is_missing(installation: 
     with reading(first.engine) as session:
         lora = runs.get_run(session, str(plain.run_id))
         with pytest.raises(InvalidTransition, match="chooses no ranks"):
-            lifecycle.request_for_run(lora, seeds=2)
+            request_for_run(lora, seeds=2)
 
 
 def plan_checked(changes: dict[str, Any], catalog: Catalog) -> None:

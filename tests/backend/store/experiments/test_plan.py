@@ -18,7 +18,7 @@ from rankscope.contract.experiments.design import (
     Tuning,
     Variant,
 )
-from rankscope.launch.experiments.plan import ExperimentPlan, KnownTrial, NewTrial
+from rankscope.store.experiments.plan import ExperimentPlan, KnownTrial, NewTrial
 
 CONTROLS = [Variant(name=kind, role=Role.control, control=kind, of="ours") for kind in ControlKind]
 VARIANTS = [Variant(name="plain", role=Role.baseline), Variant(name="ours"), *CONTROLS]

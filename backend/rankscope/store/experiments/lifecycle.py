@@ -1,33 +1,46 @@
 """Starts, pauses, resumes, stops and extends experiments."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlmodel import Session
 
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
-from rankscope.contract.experiments.design import Design, ExperimentStatus, Role, TrialPurpose, TrialStatus
-from rankscope.contract.experiments.tables import Experiment, Trial
-from rankscope.contract.methods import METHODS
+from rankscope.contract.experiments.design import Design, ExperimentStatus, TrialPurpose, TrialStatus
+from rankscope.contract.experiments.tables import Experiment
 from rankscope.contract.tables import Run
-from rankscope.launch.changes import differing
-from rankscope.launch.experiments.advance import ACTIVE, plan_more, release_waiting_runs
-from rankscope.launch.experiments.plan import ExperimentPlan
-from rankscope.launch.experiments.request import MOST_TRIALS, ExperimentRequest, MethodChoice, TuningChoice
-from rankscope.launch.experiments.trial_config import trial_config
 from rankscope.store import runs
 from rankscope.store.experiments import experiments, trials
+from rankscope.store.experiments.plan import MOST_TRIALS, ExperimentPlan
+from rankscope.store.experiments.steps import ACTIVE, plan_more, release_waiting_runs
 
 MOST_SEEDS = 200
-_SAME_TRAINING = frozenset(
-    {"training.after_done", "training.keep_best", "training.best_metric", "data.validation_fraction"}
-)
 
 
-def start(session: Session, design: Design, *, name: str, notes: str = "", now: float) -> Experiment:
-    """Stores an experiment with its first trials; `advance` launches them."""
+class FinishedRun(NamedTuple):
+    """A run that is the test of a variant at a seed, and need not be trained again."""
+
+    run_id: str
+    variant: str
+    seed: int
+
+
+def start(
+    session: Session,
+    design: Design,
+    *,
+    name: str,
+    notes: str = "",
+    now: float,
+    finished: FinishedRun | None = None,
+) -> Experiment:
+    """Stores an experiment with its first trials, which are launched after it."""
     status = ExperimentStatus.tuning if design.tuning.trials else ExperimentStatus.testing
     experiment = experiments.create(session, design, name=name, notes=notes, source="launched", status=status, now=now)
-    plan_more(session, experiment, now)
+    plan_more(session, experiment, now=now)
+    for trial in trials.of(session, experiment.id, purposes=[TrialPurpose.test]):
+        if finished is not None and (trial.variant, trial.seed) == (finished.variant, finished.seed):
+            trials.attach_run(session, trial, finished.run_id, now=now)
     return experiment
 
 
@@ -51,7 +64,7 @@ def resume(session: Session, experiment_id: str, *, now: float) -> Experiment:
             f"Experiment {experiment_id} is {experiment.status}; only a paused or stopped one can be resumed."
         )
     experiments.set_status(session, experiment_id, ExperimentStatus.testing, now=now)
-    plan_more(session, experiments.get(session, experiment_id), now)
+    plan_more(session, experiments.get(session, experiment_id), now=now)
     return experiments.get(session, experiment_id)
 
 
@@ -112,53 +125,5 @@ def extend(session: Session, experiment_id: str, seeds: Sequence[int], *, now: f
         experiments.set_status(session, experiment_id, ExperimentStatus.testing, now=now)
     current = experiments.get(session, experiment_id)
     if current.status in ACTIVE:
-        plan_more(session, current, now)
+        plan_more(session, current, now=now)
     return experiments.get(session, experiment_id)
-
-
-# ---------------------------------------------------------------- from a finished run
-
-
-def request_for_run(run: Run, *, seeds: int) -> ExperimentRequest:
-    """Asks whether the allocation of a finished run helped: its method, plain LoRA and the controls, at its rates.
-
-    Raises InvalidTransition for a run without ranks of its own.
-    """
-    kind = METHODS[run.method]
-    stored = run.config.get("method")
-    options = {name: value for name, value in (stored if isinstance(stored, dict) else {}).items() if name != "name"}
-    mean = kind.mean_budget(options)
-    if not kind.has_ranks or kind.rank_changes == "never" or mean is None:
-        raise InvalidTransition(
-            f"Run {run.id} has method {kind.label}, which chooses no ranks.", "Use a run of a method that does."
-        )
-    if run.artifact is None or not run.status.is_terminal:
-        raise InvalidTransition(f"Run {run.id} is {run.status} and has no result yet.", "Wait until it is done.")
-    budget = max(1, round(mean))
-    rank_fields = kind.options_at_budget(budget)
-    training = run.config.get("training")
-    seed = training.get("seed", 0) if isinstance(training, dict) else 0
-    first = seed if isinstance(seed, int) else 0
-    return ExperimentRequest(
-        config=dict(run.config),
-        methods=[MethodChoice(method=run.method, options={k: v for k, v in options.items() if k not in rank_fields})],
-        budgets=[budget],
-        seeds=[(first + number) % 2**32 for number in range(seeds)],
-        tuning=TuningChoice(trials=0),
-    )
-
-
-def adopt_run(session: Session, experiment: Experiment, run: Run, *, now: float) -> bool:
-    """Takes a run as that of the trial with the same configuration, which is then not trained again. Returns whether one fits."""
-    design = experiments.design_of(experiment)
-    methods = {one.name for one in design.variants if one.role == Role.method}
-    for trial in trials.of(session, experiment.id, purposes=[TrialPurpose.test]):
-        if trial.variant in methods and _is_same(trial, design, run):
-            trials.attach_run(session, trial, run.id, now=now)
-            return True
-    return False
-
-
-def _is_same(trial: Trial, design: Design, run: Run) -> bool:
-    planned = trial_config(design, trial).model_dump(mode="json")
-    return differing(run.config, planned).keys() <= _SAME_TRAINING

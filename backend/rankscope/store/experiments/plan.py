@@ -1,4 +1,4 @@
-"""ExperimentPlan: which trials an experiment needs next. Pure: knows no database, clock or random numbers.
+"""ExperimentPlan: which trials an experiment needs next. Pure: uses no session, clock or random numbers.
 
 `initial` gives the first trials, `trial_ended` those that have become possible, and `progress` how far it is. All three are
 computed from the design and the trials that exist, so that a repeated call plans nothing twice.
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from rankscope.contract.experiments.design import ControlKind, Design, Role, TrialPurpose, TrialStatus, Variant
 
+MOST_TRIALS = 2000
 LEARNING_RATE = "learning_rate"
 SOURCE_TRIAL = "source_trial"
 """Option of a control: number of the trial whose ranks it gets."""
