@@ -62,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "rankscope.health": {"rankscope.contract", "dynamic_rank.schedule", *_STORE, "rankscope.launch"},
     "rankscope.comparison": {"rankscope.contract", *_STORE, "rankscope.launch"},
+    "rankscope.bundles": {"rankscope.contract", "rankscope.settings", *_STORE},
     "rankscope.exports": {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.yaml_text"},
     "rankscope.api.shapes": {
         *_FOUNDATION,
@@ -91,6 +92,7 @@ ALLOWED: dict[str, set[str]] = {
         "rankscope.health",
         "rankscope.launch.experiments",
         "rankscope.comparison",
+        "rankscope.bundles",
         "rankscope.exports",
         "rankscope.experiments",
         "rankscope.experiments.importing",

@@ -23,6 +23,7 @@ from rankscope.api.guard.repeated_keys import refuse_repeated_keys
 from rankscope.api.guard.sessions import Sessions
 from rankscope.api.page_build import PageBuild
 from rankscope.api.routes import (
+    bundles,
     catalog,
     compare,
     events,
@@ -80,6 +81,7 @@ _ROUTERS = (
     fields,
     labels,
     saved_views,
+    bundles,
     runs,
     lineage,
     steering,

@@ -186,6 +186,12 @@ class Client:
         """Writes all data of the run as a zip to `target`, which it returns: events, metrics, ledger, logs, report, result."""
         return self._download(f"{_run(run_id)}/bundle", target)
 
+    def import_bundle(self, source: Path) -> Json:
+        """Imports a run from its bundle, and returns it."""
+        with source.open("rb") as file:
+            size = {"Content-Type": "application/octet-stream", "Content-Length": str(source.stat().st_size)}
+            return self._json("POST", "/runs/import", content=file, headers=size, timeout=600)
+
     def _download(self, path: str, target: Path, media_type: str = "application/zip") -> Path:
         with self._http.stream("GET", path) as answer:
             self._check_kind(answer, media_type)

@@ -247,6 +247,15 @@ def test_every_command_reports_an_unreachable_or_refusing_server_in_one_sentence
     assert "RANKSCOPE_PORT" in sentence(command(*arguments, input=config))
 
 
+def test_a_bundle_is_written_and_imported_again(command: Command, launch: Callable[..., str], tmp_path: Path) -> None:
+    run_id, file = launch(name="to share"), tmp_path / "run.zip"
+    assert command("bundle", run_id, "--output", file).exit_code == 0
+    imported = json.loads(command("import", file, "--json").stdout)
+    assert (imported["name"], imported["environment"]["imported_from"]) == ("to share", run_id)
+    file.write_text("no zip")
+    assert "is not a zip file" in sentence(command("import", file))
+
+
 def test_run_id_is_not_a_path(command: Command) -> None:
     for run_id in ("../queue", "a/b", "?x", "#", "é", "\x1b[31m", "x" * 300):
         sentence(command("stop", run_id))

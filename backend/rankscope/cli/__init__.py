@@ -14,6 +14,7 @@ from rankscope.cli.runs import (
     checkpoints,
     export,
     fork,
+    import_run,
     launch,
     list_runs,
     resume,
@@ -54,11 +55,14 @@ _PLAIN: tuple[Callable[..., None], ...] = (
     priority,
     export,
     bundle,
+    import_run,
 )
+_NAMES = {list_runs: "runs", import_run: "import"}
+"""Of functions that can't have their command's name."""
 # In the order of the help.
 app.command()(up)
 app.command()(api)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(worker)
 for command in _PLAIN:
-    app.command(name="runs" if command is list_runs else None)(command)
+    app.command(name=_NAMES.get(command))(command)
 app.add_typer(experiments, name="experiments")

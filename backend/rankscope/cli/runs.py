@@ -153,6 +153,16 @@ def bundle(
     show({"file": str(target), "size_bytes": target.stat().st_size}, as_json, str(target))
 
 
+def import_run(
+    bundle: Annotated[Path, typer.Argument(help="The zip that `rankscope bundle` wrote.", exists=True, dir_okay=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Import a run from its bundle, with history, logs and result."""
+    with connected() as client:
+        answer = client.import_bundle(bundle)
+    show(answer, as_json, f"{answer['id']}  {answer['status']}  {answer['name']}")
+
+
 def _watch(client: Client, run_id: str, as_json: bool) -> None:
     for event in client.watch(
         run_id, notify=lambda sentence: typer.echo(f"rankscope: {printable(sentence)}", err=True)

@@ -34,6 +34,8 @@ class Environment(TypedDict, total=False):
     eval_rows: int
     labels: list[str]
     """Classes in the order of the model's outputs."""
+    imported_from: str
+    """Of an imported run: the id that it had where its bundle was exported."""
     n_modules: int
     """Planned, and exact once the model is loaded."""
     first_trained_with: dict[str, str]

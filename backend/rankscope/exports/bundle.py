@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from rankscope import yaml_text
+from rankscope.contract.evaluation.results import RESULTS_FILE
 from rankscope.exports.archive import Member, members_of, parts_of
 from rankscope.exports.exported_run import ExportedRun
 from rankscope.exports.report import report
@@ -23,8 +24,13 @@ _FRAMES_A_READ = 100
 _BYTES_A_READ = 64_000_000
 
 
-def bundle(engine: Engine, run: ExportedRun, logs: dict[int, Path], result: Path | None) -> Iterator[Member]:
-    """`logs`: attempt -> its log file. `result`: the folder of the adapter or model; None if there is none yet."""
+def bundle(
+    engine: Engine, run: ExportedRun, logs: dict[int, Path], result: Path | None, results: Path | None = None
+) -> Iterator[Member]:
+    """`logs`: attempt -> its log file. `result`: the folder of the adapter or model; None if there is none yet.
+
+    `results`: the file with the predictions of the evaluation rows.
+    """
 
     def text(name: str, parts: Iterable[str]) -> Member:
         return Member(f"{run.id}/{name}", (part.encode() for part in parts), is_deflated=True)
@@ -42,6 +48,8 @@ def bundle(engine: Engine, run: ExportedRun, logs: dict[int, Path], result: Path
     yield text("events.jsonl", _events(engine, run.id))
     for attempt, path in sorted(logs.items()):
         yield Member(f"{run.id}/logs/attempt-{attempt}.txt", parts_of(path), is_deflated=True)
+    if results is not None:
+        yield Member(f"{run.id}/{RESULTS_FILE}", parts_of(results), is_deflated=True)
     if result is not None:
         yield from members_of(result, f"{run.id}/{result.name}/")
 

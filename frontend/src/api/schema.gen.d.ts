@@ -856,6 +856,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Bundle
+         * @description Imports a run from its bundle (GET /runs/RUN/bundle), up to 2 GB, which is the request's body.
+         *
+         *     The run keeps its id if that is free, its history, logs and result; its checkpoints are not in a bundle. Files that could
+         *     contain code are refused.
+         */
+        post: operations["import_bundle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/labels": {
         parameters: {
             query?: never;
@@ -3202,6 +3225,11 @@ export interface components {
             first_trained_with?: {
                 [key: string]: string;
             };
+            /**
+             * Imported From
+             * @description Of an imported run: the id that it had where its bundle was exported.
+             */
+            imported_from?: string;
             /**
              * Labels
              * @description Classes in the order of the model's outputs.
@@ -9701,6 +9729,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunGroups"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_bundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -14,6 +14,7 @@ import {
   IconDots,
   IconLogout,
   IconMoon,
+  IconPackageImport,
   IconPlus,
   IconSun,
   IconTable,
@@ -123,6 +124,9 @@ function AccountMenu() {
         </Menu.Item>
         <Menu.Item component={Link} to="/models" hiddenFrom="sm" leftSection={<IconBox size={15} />}>
           Models
+        </Menu.Item>
+        <Menu.Item component={Link} to="/import" leftSection={<IconPackageImport size={15} />}>
+          Import a run
         </Menu.Item>
         <Menu.Item component={Link} to="/glossary" leftSection={<IconBook2 size={15} />}>
           Glossary

@@ -32,6 +32,10 @@ const ModelsPage = lazyPart(
   () => import("@/features/models/ModelsPage"),
   (part) => part.ModelsPage,
 );
+const ImportRunPage = lazyPart(
+  () => import("@/features/import-run/ImportRunPage"),
+  (part) => part.ImportRunPage,
+);
 const GlossaryPage = lazyPart(
   () => import("@/features/glossary/GlossaryPage"),
   (part) => part.GlossaryPage,
@@ -52,6 +56,7 @@ export function AppRoutes() {
         <Route path="data" element={<DataPage />} />
         <Route path="data/:id" element={<DatasetPage />} />
         <Route path="models" element={<ModelsPage />} />
+        <Route path="import" element={<ImportRunPage />} />
         <Route path="glossary" element={<GlossaryPage />} />
         {/* The server redirects links with a wrong token here; a signed-in user goes on to the runs. */}
         <Route path="sign-in" element={<Navigate to="/" replace />} />

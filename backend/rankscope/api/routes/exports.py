@@ -21,6 +21,7 @@ from rankscope.exports.archive import ZIP_RESPONSE, zip_of
 from rankscope.exports.artifacts import find_artifact
 from rankscope.exports.bundle import bundle
 from rankscope.exports.report import report
+from rankscope.exports.results import find_results
 from rankscope.exports.row_values import find_row_values
 from rankscope.settings import Settings
 from rankscope.store import runs
@@ -115,13 +116,14 @@ def download_bundle(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> 
         run = runs.get_run(session, run_id)
         shown = _detail(session, run_id, settings)
         found = find_artifact(settings, run)
+        results = find_results(settings, run)
     logs = {
         attempt.number: path
         for attempt in shown.attempts
         if is_plain_file(settings.runs_dir, path := settings.attempt_dir(run_id, attempt.number) / "log.txt")
     }
     return StreamingResponse(
-        zip_of(bundle(engine, shown, logs, found.folder if found else None)),
+        zip_of(bundle(engine, shown, logs, found.folder if found else None, results)),
         media_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{run_id}-bundle.zip"'},
     )

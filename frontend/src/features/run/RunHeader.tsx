@@ -54,6 +54,11 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
             Forked from {run.parent_id} at step {count(run.parent_step)}
           </Anchor>
         ) : null}
+        {run.environment.imported_from ? (
+          <Text size="xs" c="dimmed" data-testid="imported-from">
+            Imported; it was run {run.environment.imported_from} there
+          </Text>
+        ) : null}
       </Group>
       <Group justify="space-between" align="flex-start" gap="sm">
         <Group gap="sm" align="center" className="run-title">

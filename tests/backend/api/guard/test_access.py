@@ -72,7 +72,8 @@ def test_body_above_the_declared_size_is_refused_before_it_is_sent(server: Serve
             connection.putheader("Content-Type", "application/json")
             connection.putheader("Content-Length", str(size))
             connection.endheaders()
-            if not refused:
+            # A stream of another type is refused before its body.
+            if not refused and limit <= 2_000_000:
                 connection.send(b" " * size)
             answer = connection.getresponse()
             body = answer.read()

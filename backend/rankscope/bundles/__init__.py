@@ -1,0 +1,1 @@
+"""Imports a run's bundle, which `exports.bundle` writes, into this installation."""
