@@ -43,7 +43,7 @@ from rankscope.api.routes import (
     system,
     workers,
 )
-from rankscope.api.routes.data import datasets, hub_downloads, packages, token_rows, uploads
+from rankscope.api.routes.data import data_folders, datasets, hub_downloads, packages, token_rows, uploads
 from rankscope.api.routes.experiments import imports as experiment_imports
 from rankscope.api.routes.experiments import launch as experiment_launch
 from rankscope.api.routes.experiments import results as experiment_results
@@ -76,6 +76,7 @@ _ROUTERS = (
     downloads,
     hub_downloads,
     packages,
+    data_folders,
     installed,
     rows,  # before `runs`: "table" would be the id of a run
     fields,

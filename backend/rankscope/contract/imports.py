@@ -64,6 +64,8 @@ class Upload(_Stored):
     created_at: float
     set_id: str
     """The data set that gets a new version."""
+    folder: str | None = None
+    """The folder in datasets/ whose files are imported; null for a file that was received."""
     is_new_set: bool = True
     options: ImportOptions = ImportOptions()
     job_id: str | None = None

@@ -148,6 +148,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/data-folders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Data Folders
+         * @description Folders in `datasets/` whose files can be imported as one data set.
+         */
+        get: operations["list_data_folders"];
+        put?: never;
+        /**
+         * Import Data Folder
+         * @description Imports all data files of a folder, of the same format, as one new data set.
+         */
+        post: operations["import_data_folder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/data-packages": {
         parameters: {
             query?: never;
@@ -2733,6 +2757,26 @@ export interface components {
              */
             subset: string | null;
         };
+        /** DataFolderList */
+        DataFolderList: {
+            /** Items */
+            items: components["schemas"]["DataFolderShape"][];
+        };
+        /**
+         * DataFolderShape
+         * @description A folder in `datasets/` whose files can be imported as one data set.
+         */
+        DataFolderShape: {
+            /**
+             * Files
+             * @description Those of its most frequent format.
+             */
+            files: number;
+            /** Folder */
+            folder: string;
+            /** Size Bytes */
+            size_bytes: number;
+        };
         /**
          * DataPlan
          * @description How a data set would be used.
@@ -3744,6 +3788,15 @@ export interface components {
              * @description The place in the text: characters from `start` to `end`, counted from 0.
              */
             start: number;
+        };
+        /** FolderImportRequest */
+        FolderImportRequest: {
+            /**
+             * Folder
+             * @description A folder in `datasets/`, as listed.
+             * @example reviews
+             */
+            folder: string;
         };
         /** ForkRequest */
         ForkRequest: {
@@ -8353,6 +8406,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_data_folders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataFolderList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_data_folder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FolderImportRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadShape"];
+                };
             };
             /** @description What went wrong, and what to do */
             default: {

@@ -47,6 +47,19 @@ class PackageFileList(Shape):
     items: list[PackageFileShape]
 
 
+class DataFolderShape(Shape):
+    """A folder in `datasets/` whose files can be imported as one data set."""
+
+    folder: str
+    files: int
+    """Those of its most frequent format."""
+    size_bytes: int
+
+
+class DataFolderList(Shape):
+    items: list[DataFolderShape]
+
+
 class VersionShape(Shape):
     id: str
     version: int

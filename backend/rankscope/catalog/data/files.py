@@ -147,9 +147,10 @@ def check_path(path: Path) -> Stamp:
             raise
         raise _unreadable(error) from error
     if what := _not_regular(status.st_mode):
-        raise BrokenFile(
-            f"It is {what}, not a file.", "Put the .csv or .jsonl file itself here, and remove this entry."
-        )
+        next_step = "Put the .csv or .jsonl file itself here, and remove this entry."
+        if stat.S_ISDIR(status.st_mode):
+            next_step = "To use its files as one data set, import the folder on the page Data."
+        raise BrokenFile(f"It is {what}, not a file.", next_step)
     ending = path.suffix.lower()
     if ending not in READABLE:
         problem, next_step = _OTHER_KINDS.get(

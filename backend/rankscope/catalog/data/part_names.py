@@ -1,11 +1,13 @@
 """The usual names of the parts of a data set, and of the column that has them."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 _COLUMNS = ("split", "partition", "subset", "data_split", "dataset_split")
 TRAIN = ("train", "training")
 EVALUATION = ("validation", "valid", "val", "dev", "development", "eval", "evaluation")
 TEST = ("test", "testing")
+_SPLITS = {TRAIN: "train", EVALUATION: "validation", TEST: "test"}
 
 
 def has_usual_name(column: str) -> bool:
@@ -30,3 +32,13 @@ def kind_of(name: str) -> tuple[str, ...] | None:
     """Returns the usual names of which this is one, perhaps with an ending, as in validation_matched."""
     begin = name.strip().casefold().replace("-", "_").split("_")[0]
     return next((kind for kind in (TRAIN, EVALUATION, TEST) if begin in kind), None)
+
+
+def split_of_path(path: str) -> str | None:
+    """Returns the split that the path of a file names, in its last part if possible."""
+    for part in reversed(path.lower().split("/")):
+        words = re.split("[^a-z]+", part)
+        for names, split in _SPLITS.items():
+            if any(word in names for word in words):
+                return split
+    return None

@@ -52,6 +52,7 @@ class Folders:
     def __init__(self, data_dir: Path) -> None:
         self.imported = data_dir / "imported"
         self.uploads = data_dir / "uploads"
+        self.datasets = data_dir / "datasets"
         self.unfinished = self.uploads / ".hub"
         """Downloads from the hub that are not complete yet."""
 

@@ -8,6 +8,7 @@ import { useTitle } from "@/components/navigation/use-title";
 import { ApiText } from "@/components/text/ApiText";
 import { bytes, count } from "@/components/text/format";
 import { DropZone } from "./DropZone";
+import { FolderData } from "./FolderData";
 import { HubData } from "./HubData";
 import { ImportList } from "./ImportList";
 import { PackageData } from "./PackageData";
@@ -27,6 +28,7 @@ export function DataPage() {
         </Title>
         <DropZone datasetId={null}>Drop files here to import them as data sets</DropZone>
         <HubData />
+        <FolderData />
         <PackageData />
         <ImportList />
         {datasets.data ? (

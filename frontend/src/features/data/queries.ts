@@ -22,6 +22,12 @@ export const dataDownloadsQuery = queryOptions({
   refetchInterval: ({ state }) => (state.data?.some(isActive) ? activeMs : false),
 });
 
+/** Folders in datasets/ whose files can be imported as one data set. */
+export const dataFoldersQuery = queryOptions({
+  queryKey: ["data-folders"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/data-folders", { signal }))).items,
+});
+
 /** Data files of installed packages that can be imported. */
 export const packageFilesQuery = queryOptions({
   queryKey: ["data-packages"],

@@ -1,5 +1,6 @@
 """Uploads of data files, and what the API then says about the imported data set. The import itself is a worker's job."""
 
+import gzip
 import http.client
 import json
 import shutil
@@ -13,6 +14,7 @@ import pytest
 from sqlmodel import select
 
 from rankscope.api.routes.data import uploads
+from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.imported.folders import Folders
 from rankscope.catalog.imported.uploads import remove_old
 from rankscope.contract.imports import MAX_UPLOAD_BYTES
@@ -21,6 +23,7 @@ from rankscope.contract.tables import Job
 from rankscope.store import jobs
 from rankscope.store.database.engine import reading, writing
 from rankscope_worker.child.importing.import_file import import_upload
+from rankscope_worker.child.jobs import import_data
 from tests.backend.conftest import Server, config_with
 from tests.imports import import_bytes, put_upload
 from tests.stack import TOKEN, wait_for
@@ -324,3 +327,38 @@ def test_a_file_of_an_allowed_package_is_imported_and_nothing_else(
     import_upload(Folders(server.settings.data_dir), sent.json()["id"], lambda _: None)
     found = api.get(f"/api/v1/datasets/imported:{sent.json()['set_id']}").json()
     assert (found["dataset"]["name"], found["profile"]["rows"]) == ("films_for_test films.csv", 120)
+
+
+def test_the_files_of_a_folder_become_one_data_set_with_their_splits(server: Server, api: httpx.Client) -> None:
+    datasets, path = server.settings.datasets_dir, "/api/v1/data-folders"
+    folder = datasets / "films of 2020"
+    for name, rows in (("train/part-1.csv", 40), ("train/part-2.csv.gz", 30), ("test/part-1.csv", 20)):
+        content = "text,label\n" + "".join(f"{name} {n},{'ab'[n % 2]}\n" for n in range(rows))
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(gzip.compress(content.encode()) if name.endswith("gz") else content.encode())
+    (folder / "train" / "part-3.csv").symlink_to("/etc/passwd")
+    (folder / "train" / "notes.json").write_text("{}")
+    (datasets / "empty").mkdir()
+    (datasets / "elsewhere").symlink_to(folder)
+    try:
+        (listed,) = api.get(path).json()["items"]
+        assert (listed["folder"], listed["files"]) == ("films of 2020", 3)
+        for name in ("empty", "elsewhere", "..", ".", "films of 2020/train", "missing", "/etc"):
+            assert "datasets/" in problem(api.post(path, json={"folder": name}), 404), name
+        sent = api.post(path, json={"folder": "films of 2020"}).json()
+        import_data.run(server.settings, {"upload_id": sent["id"]}, lambda _: None)
+        found = api.get(f"/api/v1/datasets/imported:{sent['set_id']}").json()
+        assert (found["dataset"]["name"], found["profile"]["rows"]) == ("films of 2020", 90)
+        assert [column["name"] for column in found["profile"]["columns"]] == ["text", "label", "split"]
+        assert dict(found["profile"]["columns"][2]["values"]) == {"train": 70, "test": 20}
+        assert api.get("/api/v1/datasets/uploads").json()["items"] == []
+        assert "are not kept" in problem(api.post(f"/api/v1/datasets/imported:{sent['set_id']}/import", json={}), 404)
+        (folder / "test" / "part-1.csv").write_bytes(b"\x00PAR1")
+        failed = api.post(path, json={"folder": "films of 2020"}).json()
+        with pytest.raises(BrokenFile, match=r"test/part-1\.csv: "):
+            import_data.run(server.settings, {"upload_id": failed["id"]}, lambda _: None)
+        assert Folders(server.settings.data_dir).versions(failed["set_id"]) == []
+    finally:
+        (datasets / "elsewhere").unlink()
+        shutil.rmtree(folder)
+        (datasets / "empty").rmdir()

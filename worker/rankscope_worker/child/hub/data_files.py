@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from rankscope.catalog.data.part_names import EVALUATION, TEST, TRAIN
+from rankscope.catalog.data.part_names import split_of_path
 from rankscope_worker.child.hub.client import HubError, HubFile, HubRepository
 
 _FORMATS = {
@@ -23,7 +23,6 @@ _FORMATS = {
     ".ndjson": "json",
 }
 _NOT_DATA = frozenset({"dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json"})
-_KINDS = {TRAIN: "train", EVALUATION: "validation", TEST: "test"}
 _SPLIT = re.compile(r"\w+([.-]\w+)*", re.ASCII)
 _MAX_SPLIT = 50
 _MAX_PATTERN = 200
@@ -129,8 +128,8 @@ def _subsets_by_name(files: list[HubFile]) -> dict[str, list[DataFile]]:
     found: dict[str, list[DataFile]] = {}
     for file in files:
         first, _, rest = file.name.partition("/")
-        is_subset = bool(rest) and first != "data" and _split_of(first) is None
-        found.setdefault(first if is_subset else "default", []).append(DataFile(file, _split_of(file.name) or ""))
+        is_subset = bool(rest) and first != "data" and split_of_path(first) is None
+        found.setdefault(first if is_subset else "default", []).append(DataFile(file, split_of_path(file.name) or ""))
     for name, chosen in found.items():
         # Files without a split's name are the training rows, unless others have one.
         if any(one.split for one in chosen):
@@ -138,16 +137,6 @@ def _subsets_by_name(files: list[HubFile]) -> dict[str, list[DataFile]]:
         else:
             found[name] = [DataFile(one.file, "train") for one in chosen]
     return found
-
-
-def _split_of(path: str) -> str | None:
-    """Returns the split that a path names, in its last part if possible."""
-    for part in reversed(path.lower().split("/")):
-        words = re.split("[^a-z]+", part)
-        for names, split in _KINDS.items():
-            if any(word in names for word in words):
-                return split
-    return None
 
 
 def _checked(repository: HubRepository, subset: Subset) -> Subset:

@@ -58,16 +58,17 @@ def import_parts(
     *,
     set_id: str,
     name: str,
-    origin: Origin,
+    origin: Origin | None,
     work: Path,
     report: Callable[[float], None],
+    options: ImportOptions = ImportOptions(),  # noqa: B008  (never changed)
 ) -> ImportResult:
     """Imports the files as the next version. `work`: an empty folder for it. Raises BrokenFile, which names the file."""
     scratch = work / "scratch"
     scratch.mkdir()
     read = []
     for number, part in enumerate(parts):
-        read.append(_read(part, number, scratch))
+        read.append(_read(part, number, scratch, options))
         report(_SHARE_OF_FILES * (number + 1) / len(parts))
     names, kinds, facts = _write_together(read, work / ROWS, scratch)
     shutil.rmtree(scratch)
@@ -96,7 +97,7 @@ def import_parts(
         source_sha256=sha256("".join(file_sha256(part.path) for part in parts).encode()).hexdigest(),
         separator=separators.pop() if len(separators) == 1 else None,
         encoding=encodings.pop() if len(encodings) == 1 else None,
-        options=ImportOptions(),
+        options=options,
         rows_bytes=(work / ROWS).stat().st_size,
         rows_sha256=file_sha256(work / ROWS),
         origin=origin,
@@ -105,14 +106,14 @@ def import_parts(
     return ImportResult(set_id=set_id, version=folders.publish(work, set_id))
 
 
-def _read(part: Part, number: int, scratch: Path) -> _ReadPart:
+def _read(part: Part, number: int, scratch: Path, options: ImportOptions) -> _ReadPart:
     """Reads a file into a Parquet file of its own."""
     own = scratch / f"file-{number}"
     own.mkdir()
     rows = scratch / f"rows-{number}.parquet"
     try:
-        prepared = prepare(part.path, part.name, ImportOptions(), own, lambda _: None)
-        written = write_rows(prepared, ImportOptions(), rows, own, lambda _: None)
+        prepared = prepare(part.path, part.name, options, own, lambda _: None)
+        written = write_rows(prepared, options, rows, own, lambda _: None)
     except BrokenFile as error:
         raise BrokenFile(f"{part.name}: {error.problem}", error.next_step) from error
     shutil.rmtree(own)

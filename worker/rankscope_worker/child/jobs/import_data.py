@@ -14,6 +14,7 @@ from rankscope.contract.stored import Payload
 from rankscope.settings import Settings
 from rankscope_worker.child.importing.default_split import count_default_split
 from rankscope_worker.child.importing.import_file import import_upload
+from rankscope_worker.child.importing.import_folder import import_folder
 from rankscope_worker.child.loading.causes import name_of, one_line, out_of_memory
 
 _log = logging.getLogger("rankscope.job")
@@ -25,7 +26,8 @@ def run(settings: Settings, payload: Payload, report: Callable[[float], None]) -
     folders = Folders(settings.data_dir.absolute())
     upload_id = ImportPayload.model_validate(payload).upload_id
     try:
-        result = import_upload(folders, upload_id, report)
+        is_folder = read_upload(folders.upload(upload_id)).folder is not None
+        result = (import_folder if is_folder else import_upload)(folders, upload_id, report)
     except NotFound:
         raise
     except Exception as error:

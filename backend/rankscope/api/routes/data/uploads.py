@@ -170,7 +170,7 @@ def import_new_version(
         raise NotFound(
             f"The files of {entry.id} are not kept"
             + (f": they are on the hub, as {origin.hub_id} at {origin.commit[:12]}." if origin else "."),
-            "Download them, then upload them with other options.",
+            "Download them, then upload them with other options." if origin else "Import their folder again.",
         )
     upload_id = random_id(8)
     folder = folders.upload(upload_id)
