@@ -7,6 +7,7 @@ import { useTitle } from "@/components/navigation/use-title";
 import { lazyPart } from "@/components/server/load-part";
 import { CurvesPanel } from "@/features/compare/curves/CurvesPanel";
 import { HeatmapsPanel } from "@/features/compare/ranks/HeatmapsPanel";
+import { ReportButton } from "@/features/compare/report/ReportButton";
 import { ResultsPanel } from "@/features/compare/results/ResultsPanel";
 import { CautionsPanel } from "./CautionsPanel";
 import { DifferencesPanel } from "./DifferencesPanel";
@@ -42,12 +43,15 @@ export function ComparePage() {
             Compare {view.runs.length > 1 ? `${view.runs.length} runs` : ""}
           </Title>
           {data && (
-            <Switch
-              label="Group seeds"
-              checked={view.bySeed}
-              onChange={(event) => onChange({ bySeed: event.currentTarget.checked })}
-              data-testid="group-seeds"
-            />
+            <Group gap="md">
+              <Switch
+                label="Group seeds"
+                checked={view.bySeed}
+                onChange={(event) => onChange({ bySeed: event.currentTarget.checked })}
+                data-testid="group-seeds"
+              />
+              <ReportButton comparison={data} view={view} />
+            </Group>
           )}
         </Group>
         {view.runs.length < 2 ? (

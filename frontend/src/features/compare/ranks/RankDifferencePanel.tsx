@@ -27,6 +27,7 @@ import { Panel } from "@/components/layout/Panel";
 import { methodCalled, useMethods } from "@/components/runs/methods";
 import { count } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
+import { rankedRuns } from "@/features/compare/view/looks";
 import { rankDifferenceQuery } from "@/features/compare/view/queries";
 import type { ChangeView } from "@/features/compare/view/use-compare-view";
 import type { Alignment, CompareView } from "@/features/compare/view/view";
@@ -50,11 +51,7 @@ interface RankDifferencePanelProps {
 /** The ranks of two runs, A, B and A − B, through the training, and how alike the allocations are. */
 export function RankDifferencePanel({ comparison, view, onChange }: RankDifferencePanelProps) {
   const methods = useMethods();
-  const moves = (run: RunSummary) => Number(methodCalled(run.method, methods).rank_changes !== "never");
-  // Runs whose ranks move come first: those of the others have no order to compare.
-  const ranked = comparison.runs
-    .filter((run) => methodCalled(run.method, methods).has_ranks)
-    .sort((one, other) => moves(other) - moves(one));
+  const ranked = rankedRuns(comparison, (name) => methodCalled(name, methods));
   const a = ranked.find((run) => run.id === view.a) ?? ranked[0];
   const b = ranked.find((run) => run.id === view.b) ?? ranked.find((run) => run.id !== a?.id);
   if (!a || !b) return null;

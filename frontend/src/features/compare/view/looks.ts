@@ -1,5 +1,5 @@
 /** How each group is drawn in every chart of the page. */
-import type { Comparison } from "@/api/types";
+import type { Comparison, MethodInfo, RunSummary } from "@/api/types";
 import type { Curve } from "@/charts/figures/curves";
 import { colourOf, type Look } from "@/charts/plot/look";
 
@@ -27,3 +27,9 @@ export const baselineOf = (groups: readonly Group[], base: string): number =>
     0,
     groups.findIndex((group) => group.run_ids.includes(base)),
   );
+
+/** The runs with ranks. Those whose ranks move come first: those of the others have no order to compare. */
+export function rankedRuns({ runs }: Comparison, methodOf: (name: string) => MethodInfo): RunSummary[] {
+  const moves = (run: RunSummary) => Number(methodOf(run.method).rank_changes !== "never");
+  return runs.filter((run) => methodOf(run.method).has_ranks).sort((one, other) => moves(other) - moves(one));
+}
