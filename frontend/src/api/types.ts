@@ -57,6 +57,17 @@ export type HealthItem = Shapes["RunHealth"]["items"][number];
 export type RunResults = Shapes["RunResults"];
 export type Prediction = Shapes["Prediction"];
 
+export type ExperimentSummary = Shapes["ExperimentSummary"];
+export type ExperimentDetail = Shapes["ExperimentDetail"];
+export type ExperimentStatus = Shapes["ExperimentStatus"];
+export type Answer = Shapes["Answer"];
+export type VariantComparison = Shapes["VariantComparison"];
+export type Verdict = Shapes["VariantComparison"]["verdict"];
+export type Chain = Shapes["Chain"];
+export type ExperimentCell = Shapes["Cell"];
+export type RankAgreement = Shapes["RankAgreement"];
+export type ExperimentMetric = Shapes["ExperimentMetric"];
+
 /** A number, or its name where JSON has none ("NaN", "Infinity", "-Infinity"). */
 export type Num = Series["values"][number];
 

@@ -12,6 +12,7 @@ import {
   IconBox,
   IconDeviceDesktop,
   IconDots,
+  IconFlask,
   IconLogout,
   IconMoon,
   IconPackageImport,
@@ -49,6 +50,9 @@ export function Shell({ children }: { children: ReactNode }) {
                 Runs
               </NavLink>
               <Group visibleFrom="sm" gap={2} wrap="nowrap">
+                <NavLink to="/experiments" className="nav-link">
+                  Experiments
+                </NavLink>
                 <NavLink to="/data" className="nav-link">
                   Data
                 </NavLink>
@@ -118,7 +122,10 @@ function AccountMenu() {
         <Menu.Item leftSection={<IconDeviceDesktop size={15} />} onClick={() => setColorScheme("auto")}>
           Use system theme
         </Menu.Item>
-        {/* On a phone, the header has no room for these two. */}
+        {/* On a phone, the header has no room for these three. */}
+        <Menu.Item component={Link} to="/experiments" hiddenFrom="sm" leftSection={<IconFlask size={15} />}>
+          Experiments
+        </Menu.Item>
         <Menu.Item component={Link} to="/data" hiddenFrom="sm" leftSection={<IconTable size={15} />}>
           Data
         </Menu.Item>

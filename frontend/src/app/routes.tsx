@@ -35,6 +35,13 @@ const ModelsPage = lazyPart(
 const ImportRunPage = lazyPart(
   () => import("@/features/import-run/ImportRunPage"),
   (part) => part.ImportRunPage,
+const ExperimentsPage = lazyPart(
+  () => import("@/features/experiments/ExperimentsPage"),
+  (part) => part.ExperimentsPage,
+);
+const ExperimentPage = lazyPart(
+  () => import("@/features/experiments/ExperimentPage"),
+  (part) => part.ExperimentPage,
 );
 const GlossaryPage = lazyPart(
   () => import("@/features/glossary/GlossaryPage"),
@@ -57,6 +64,8 @@ export function AppRoutes() {
         <Route path="data/:id" element={<DatasetPage />} />
         <Route path="models" element={<ModelsPage />} />
         <Route path="import" element={<ImportRunPage />} />
+        <Route path="experiments" element={<ExperimentsPage />} />
+        <Route path="experiments/:id" element={<ExperimentPage />} />
         <Route path="glossary" element={<GlossaryPage />} />
         {/* The server redirects links with a wrong token here; a signed-in user goes on to the runs. */}
         <Route path="sign-in" element={<Navigate to="/" replace />} />

@@ -1,0 +1,111 @@
+import { Anchor, Stack, Table, Text, Title } from "@mantine/core";
+import { Link } from "react-router";
+import type { Answer, ExperimentDetail } from "@/api/types";
+import { Panel } from "@/components/layout/Panel";
+import { count } from "@/components/text/format";
+import { unitOf, written } from "../units";
+
+const measured = {
+  validation: "on a validation part of the training rows",
+  evaluation: "on the evaluation rows",
+  unknown: "it is not known on which rows",
+};
+
+/** What a reviewer checks: seeds, tuning, what was fixed, and every trial that collapsed. */
+export function ProtocolPanel({ answer, experiment }: { answer: Answer; experiment: ExperimentDetail }) {
+  const { design } = experiment;
+  const { tuning } = design;
+  const unit = unitOf(design.metric);
+  const rows: [string, string][] = [
+    ["Metric", `${design.metric.title}, ${design.metric.lower_is_better ? "lower" : "higher"} is better`],
+    ["Margin", `${Number((design.margin * unit.factor).toPrecision(4))} ${unit.name}`],
+    ["Seeds of the result", design.seeds.join(", ")],
+    [
+      "Tuning",
+      tuning.trials
+        ? `up to ${count(tuning.trials)} trials a cell, seeds ${tuning.seeds.join(", ")}, ${measured[tuning.measured_on]}`
+        : "none",
+    ],
+    ...Object.entries(design.protocol),
+  ];
+  const collapsed = answer.collapsed.filter((one) => one.purpose !== "tune");
+  return (
+    <Panel title="Protocol" note="What the results depend on.">
+      <Stack gap="md">
+        <dl className="protocol">
+          {rows.map(([title, text]) => (
+            <div key={title}>
+              <dt>{title}</dt>
+              <dd>{text}</dd>
+            </div>
+          ))}
+        </dl>
+        {collapsed.length ? (
+          <section>
+            <Title order={3} size="h6" mb={4}>
+              Collapsed trials
+            </Title>
+            <ul className="plain-list">
+              {collapsed.map((one) => (
+                <li key={one.trial}>
+                  <Text size="sm" component="span">
+                    {one.variant}, mean rank {one.budget}, {one.task}, seed {one.seed}:{" "}
+                    {one.reason === "majority" ? "always the most frequent class" : "diverged"}
+                    {one.value === null ? "" : ` (${written(one.value, unit)})`}
+                    {one.run_id ? (
+                      <>
+                        {" "}
+                        <Anchor component={Link} to={`/runs/${one.run_id}`} inherit>
+                          {one.run_id}
+                        </Anchor>
+                      </>
+                    ) : null}
+                  </Text>
+                </li>
+              ))}
+            </ul>
+          </section>
+        ) : null}
+        {answer.tuning.length ? <Tuned answer={answer} experiment={experiment} /> : null}
+      </Stack>
+    </Panel>
+  );
+}
+
+function Tuned({ answer, experiment }: { answer: Answer; experiment: ExperimentDetail }) {
+  const unit = unitOf(experiment.design.metric);
+  return (
+    <details>
+      <summary>Learning rates that were tried ({answer.tuning.length} cells)</summary>
+      <Table.ScrollContainer minWidth={560}>
+        <Table fz="xs" className="numbers" verticalSpacing={3} mt={6}>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Cell</Table.Th>
+              <Table.Th>Best</Table.Th>
+              <Table.Th>All, with {experiment.design.metric.title}</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {answer.tuning.map((cell) => (
+              <Table.Tr key={`${cell.task} ${cell.budget} ${cell.variant}`}>
+                <Table.Td>
+                  {cell.variant}, rank {cell.budget}, {cell.task}
+                </Table.Td>
+                <Table.Td style={{ whiteSpace: "nowrap" }}>
+                  {cell.best === null ? "–" : cell.best}
+                  {cell.is_at_edge ? " (edge)" : ""}
+                </Table.Td>
+                <Table.Td>
+                  {cell.rates
+                    .map((rate) => `${rate.learning_rate}: ${written(rate.value, unit)}`)
+                    .join(" · ")}
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+    </details>
+  );
+}
