@@ -526,6 +526,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experiments/{experiment_id}/report.html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Experiment Report
+         * @description The answer on one page that needs no RankScope: sentences, controls, differences, results, protocol.
+         */
+        get: operations["get_experiment_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/experiments/{experiment_id}/resume": {
         parameters: {
             query?: never;
@@ -9204,6 +9224,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExperimentDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_experiment_report: {
+        parameters: {
+            query?: {
+                /** @description Only comparisons on this task. */
+                task?: string | null;
+                /** @description Only comparisons at this mean rank. */
+                budget?: number | null;
+                /** @description Only these variants, with the baseline. May be repeated. */
+                variants?: string[] | null;
+            };
+            header?: never;
+            path: {
+                /** @description The experiment's id. */
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
                 };
             };
             /** @description What went wrong, and what to do */

@@ -1,6 +1,8 @@
 """Answers: the reference table of the study, verdicts, controls and sentences."""
 
+import html
 from collections import defaultdict
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from rankscope.contract.experiments.answer import Answer, Size, Verdict
 from rankscope.contract.experiments.design import Collapse, ControlKind, ExperimentMetric, TrialPurpose
 from rankscope.experiments.compute import compute
 from rankscope.experiments.importing.read import Imported
+from rankscope.exports.experiment_report import experiment_report
 from tests.backend.experiments.conftest import as_input, by_name, small
 
 REFERENCE = [
@@ -208,3 +211,16 @@ def test_experiment_without_results_has_no_comparison() -> None:
     apart = compute(small({"plain": [0.8], "new": [None, 0.9]}))
     (found,) = apart.comparisons
     assert found.text == "At mean rank 2, new can't be compared with plain: they have no finished seed in common."
+
+
+def test_report_has_every_sentence_and_value_and_no_script(study: Imported, study_answer: Answer) -> None:
+    page = experiment_report("Study <1>", "a & b", study.design, study_answer)
+    assert "Study &lt;1&gt;" in page
+    assert "<script" not in page
+    assert all(html.escape(each.text) in page for each in study_answer.comparisons if not each.is_control)
+    assert page.count("<tr><td>") == len(study_answer.cells)
+    assert all(html.escape(step.text) in page for chain in study_answer.chains for step in chain.steps)
+    assert len(page) < 5_000_000
+    ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])
+    empty = compute(small({"plain": [], "new": []}))
+    assert "Nothing can be compared yet" in experiment_report("E", "", small({"plain": [], "new": []}).design, empty)

@@ -49,7 +49,7 @@ def get(session: Session, experiment_id: str, *, for_update: bool = False) -> Ex
     """Returns the experiment. `for_update`: no other transaction changes it before this one ends. Raises NotFound."""
     found = session.get(Experiment, experiment_id, populate_existing=True, with_for_update=for_update or None)
     if found is None:
-        raise NotFound(f"There is no experiment {experiment_id!r}.", "GET /experiments lists all of them.")
+        raise NotFound(f"There is no experiment {experiment_id!r}.", "The list of experiments shows all of them.")
     return found
 
 

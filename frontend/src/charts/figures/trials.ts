@@ -11,8 +11,11 @@ interface Shown {
 }
 
 const rowHeight = 26;
+/** With the label above its row. */
+const narrowRowHeight = 42;
 
-export const differencesHeight = (rows: number): number => 84 + rowHeight * Math.max(rows, 1);
+export const differencesHeight = (rows: number, isNarrow: boolean): number =>
+  84 + (isNarrow ? narrowRowHeight : rowHeight) * Math.max(rows, 1);
 
 const verdictColour = (verdict: Verdict, look: Look): string =>
   verdict === "better"
@@ -25,7 +28,7 @@ const verdictColour = (verdict: Verdict, look: Look): string =>
 
 /**
  * One row per comparison: the difference at each seed as a small ring, their mean with its 95 % interval, and the margin
- * as a band around 0.
+ * as a band around 0. On a narrow screen, labels are above their rows.
  */
 export function differencesFigure(
   comparisons: readonly VariantComparison[],
@@ -33,6 +36,7 @@ export function differencesFigure(
   margin: number,
   shown: Shown,
   look: Look,
+  isNarrow = false,
 ): Figure {
   const { factor, digits } = shown;
   const seeds = comparisons.flatMap((one, row) =>
@@ -117,9 +121,22 @@ export function differencesFigure(
       yaxis: axis(look, {
         tickvals: labels.map((_, row) => row),
         ticktext: labels.map(plainText),
-        range: [comparisons.length - 0.4, -0.6],
+        range: [comparisons.length - 0.4, -0.75],
         showgrid: false,
+        showticklabels: !isNarrow,
       }),
+      annotations: isNarrow
+        ? labels.map((label, row) => ({
+            xref: "paper",
+            x: 0,
+            y: row - 0.42,
+            xanchor: "left",
+            yanchor: "middle",
+            showarrow: false,
+            text: plainText(label),
+            font: { size: 11, color: look.muted },
+          }))
+        : [],
       shapes: [
         {
           type: "rect",

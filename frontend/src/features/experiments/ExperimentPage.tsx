@@ -11,7 +11,7 @@ import {
   TextInput,
   Title,
 } from "@mantine/core";
-import { IconAlertTriangle, IconInfoCircle, IconPencil, IconTrash } from "@tabler/icons-react";
+import { IconAlertTriangle, IconFileText, IconInfoCircle, IconPencil, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link, useNavigate, useParams, useSearchParams } from "react-router";
@@ -49,7 +49,7 @@ export function ExperimentPage() {
     <Container size="xl" px={{ base: "sm", sm: "lg" }} py="md">
       {experiment.data ? (
         <Stack gap="md">
-          <Header experiment={experiment.data} />
+          <Header experiment={experiment.data} selection={selection} />
           <State experiment={experiment.data} />
           <SelectionBar experiment={experiment.data} selection={selection} onChange={select} />
           {answer.error ? (
@@ -163,7 +163,17 @@ function State({ experiment }: { experiment: ExperimentDetail }) {
   );
 }
 
-function Header({ experiment }: { experiment: ExperimentDetail }) {
+/** The report has the comparisons that the page shows. */
+function reportAddress(id: string, { task, budget, variants = [] }: Selection): string {
+  const query = new URLSearchParams({
+    ...(task ? { task } : {}),
+    ...(budget === undefined ? {} : { budget: String(budget) }),
+  });
+  for (const variant of variants) query.append("variants", variant);
+  return `/api/v1/experiments/${id}/report.html?${query}`;
+}
+
+function Header({ experiment, selection }: { experiment: ExperimentDetail; selection: Selection }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const [isRenaming, setRenaming] = useState(false);
@@ -238,6 +248,16 @@ function Header({ experiment }: { experiment: ExperimentDetail }) {
           </Group>
         )}
         <Group gap="xs">
+          <Button
+            component="a"
+            href={reportAddress(experiment.id, selection)}
+            target="_blank"
+            size="xs"
+            variant="default"
+            leftSection={<IconFileText size={14} />}
+          >
+            Report
+          </Button>
           <Button
             size="xs"
             variant="default"

@@ -120,6 +120,9 @@ def test_table_has_the_same_numbers_in_every_form(api: httpx.Client) -> None:
     assert latex.headers["content-disposition"].endswith(f'"experiment-{made["id"]}.tex"')
     assert r" & \multicolumn{1}{c}{reviews} & \multicolumn{1}{c}{news \& more} \\" in latex.text
     assert r"new\_1 & \textbf{81.10 $\pm$ 0.10} & \textbf{81.10 $\pm$ 0.10} \\" in latex.text
+    report = api.get(f"{API}/{made['id']}/report.html")
+    assert "sandbox" in report.headers["content-security-policy"]
+    assert "news &amp; more" in report.text
     rows = [line.split(",") for line in api.get(url).text.splitlines()]
     assert rows[0][:7] == ["variant", "task", "budget", "metric", "n", "mean", "sd"]
     assert [float(row[5]) for row in rows[1:]] == pytest.approx([0.8, 0.8, 0.811, 0.811])

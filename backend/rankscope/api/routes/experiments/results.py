@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import HTMLResponse
 
 from rankscope.api.deps import AnswersDep, EngineDep, ExperimentId, NowDep
 from rankscope.api.experiment_answers import answer_of
@@ -11,6 +12,7 @@ from rankscope.api.shapes.experiments import ExperimentDetail, ExperimentList, E
 from rankscope.contract.experiments.answer import Answer
 from rankscope.experiments.inputs import Selection
 from rankscope.experiments.tables import TableFormat, as_text, paper_table
+from rankscope.exports.experiment_report import experiment_report
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.experiments import experiments
 
@@ -105,6 +107,29 @@ def get_table(
         media_type=f"{_MEDIA_TYPES[form]}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
+
+
+@router.get("/{experiment_id}/report.html", response_class=HTMLResponse)
+@needs("read")
+def get_experiment_report(
+    experiment_id: ExperimentId,
+    engine: EngineDep,
+    answers: AnswersDep,
+    task: Task = None,
+    budget: Budget = None,
+    variants: Variants = None,
+) -> HTMLResponse:
+    """The answer on one page that needs no RankScope: sentences, controls, differences, results, protocol."""
+    answer = answer_of(engine, answers, experiment_id, _selection(task, budget, variants))
+    with reading(engine) as session:
+        found = experiments.get(session, experiment_id)
+        name, notes, design = found.name, found.notes, experiments.design_of(found)
+    # Sandboxed: whatever a name contains must not run with this origin's rights.
+    headers = {
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",
+        "Content-Disposition": f'inline; filename="experiment-{experiment_id}.html"',
+    }
+    return HTMLResponse(experiment_report(name, notes, design, answer), headers=headers)
 
 
 def _selection(task: str | None, budget: float | None, variants: list[str] | None) -> Selection:

@@ -1,4 +1,5 @@
 import { Button, Group, SegmentedControl, Text } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { useMemo, useState } from "react";
 import type { Answer, ExperimentDetail } from "@/api/types";
 import { ExportMenu } from "@/charts/export/ExportMenu";
@@ -18,8 +19,10 @@ export function ChartPanel({ answer, experiment }: { answer: Answer; experiment:
   const [showsAll, setShowsAll] = useState(false);
   const [task, setTask] = useState(experiment.tasks[0] ?? "");
   const look = useLook();
+  const isNarrow = useMediaQuery("(max-width: 40em)") ?? false;
   const { design } = experiment;
   const unit = unitOf(design.metric);
+  const baseline = design.variants.find((variant) => variant.role === "baseline")?.name;
   const every = useMemo(() => answer.comparisons.filter((one) => one.difference.mean !== null), [answer]);
   const rows = showsAll ? every : every.slice(0, fewRows);
   const tasks = experiment.tasks.filter((name) => answer.cells.some((cell) => cell.task === name));
@@ -34,7 +37,7 @@ export function ChartPanel({ answer, experiment }: { answer: Answer; experiment:
     const hasBudgets = new Set(every.map((one) => one.budget)).size > 1;
     const labels = rows.map((one) =>
       [
-        one.reference === design.variants[0]?.name ? one.variant : `${one.variant} − ${one.reference}`,
+        one.reference === baseline ? one.variant : `${one.variant} − ${one.reference}`,
         hasBudgets ? `rank ${one.budget}` : null,
         hasTasks ? one.task : null,
       ]
@@ -43,11 +46,11 @@ export function ChartPanel({ answer, experiment }: { answer: Answer; experiment:
     );
     return (style: Look) =>
       view === "differences"
-        ? differencesFigure(rows, labels, design.margin, unit, style)
+        ? differencesFigure(rows, labels, design.margin, unit, style, isNarrow)
         : valuesFigure(cells, variants, unit, titleOf(design.metric.title, unit.name), style);
-  }, [view, rows, every, cells, variants, design, unit]);
+  }, [view, rows, every, cells, variants, design, unit, baseline, isNarrow]);
   const figure = useMemo(() => figureOf(look), [figureOf, look]);
-  const height = view === "differences" ? differencesHeight(rows.length) : 420;
+  const height = view === "differences" ? differencesHeight(rows.length, isNarrow) : 420;
   const cut = new Set(cells.map((cell) => cell.variant)).size - variants.length;
   if (answer.cells.length === 0) return null;
   return (
