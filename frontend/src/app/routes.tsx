@@ -35,6 +35,7 @@ const ModelsPage = lazyPart(
 const ImportRunPage = lazyPart(
   () => import("@/features/import-run/ImportRunPage"),
   (part) => part.ImportRunPage,
+);
 const ExperimentsPage = lazyPart(
   () => import("@/features/experiments/ExperimentsPage"),
   (part) => part.ExperimentsPage,

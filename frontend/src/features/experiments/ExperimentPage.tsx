@@ -23,6 +23,9 @@ import { notify, notifyError } from "@/components/feedback/toast";
 import { useTitle } from "@/components/navigation/use-title";
 import { count, dateTime } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
+import { answerQuery, experimentQuery } from "@/features/experiments/view/queries";
+import { paramsOf, type Selection, selectionOf } from "@/features/experiments/view/selection";
+import { unitOf } from "@/features/experiments/view/units";
 import { ChainsPanel } from "./answer/ChainsPanel";
 import { ChartPanel } from "./answer/ChartPanel";
 import { ProtocolPanel } from "./answer/ProtocolPanel";
@@ -30,10 +33,7 @@ import { RanksPanel } from "./answer/RanksPanel";
 import { SentencesPanel } from "./answer/SentencesPanel";
 import { TablePanel } from "./answer/TablePanel";
 import { ExperimentStatusBadge } from "./ExperimentStatusBadge";
-import { answerQuery, experimentQuery } from "./queries";
 import { SelectionBar } from "./SelectionBar";
-import { paramsOf, type Selection, selectionOf } from "./selection";
-import { unitOf } from "./units";
 import "./experiments.css";
 
 /** One experiment: what it says first, then why, then the numbers. */

@@ -8,9 +8,9 @@ import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { age, count, dateTime } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
+import { experimentsQuery } from "@/features/experiments/view/queries";
 import { ExperimentStatusBadge } from "./ExperimentStatusBadge";
 import { ImportDialog } from "./ImportDialog";
-import { experimentsQuery } from "./queries";
 import "./experiments.css";
 
 /** Every experiment, the newest first. */

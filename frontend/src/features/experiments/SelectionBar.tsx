@@ -1,6 +1,6 @@
 import { Button, Group, MultiSelect, Select } from "@mantine/core";
 import type { ExperimentDetail } from "@/api/types";
-import type { Selection } from "./selection";
+import type { Selection } from "@/features/experiments/view/selection";
 
 interface SelectionBarProps {
   experiment: ExperimentDetail;

@@ -1,7 +1,7 @@
 import { Table, Text } from "@mantine/core";
 import { Link } from "react-router";
 import type { VariantComparison } from "@/api/types";
-import { pText, signedText, type Unit, written } from "../units";
+import { pText, signedText, type Unit, written } from "@/features/experiments/view/units";
 
 /** The numbers behind a sentence: each seed with its runs, and the tests. */
 export function Evidence({ comparison, unit }: { comparison: VariantComparison; unit: Unit }) {

@@ -3,7 +3,7 @@ import { Link } from "react-router";
 import type { Answer, ExperimentDetail } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
 import { count } from "@/components/text/format";
-import { unitOf, written } from "../units";
+import { unitOf, written } from "@/features/experiments/view/units";
 
 const measured = {
   validation: "on a validation part of the training rows",

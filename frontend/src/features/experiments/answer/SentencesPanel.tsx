@@ -4,7 +4,7 @@ import { useId, useState } from "react";
 import type { Answer, VariantComparison, Verdict } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
 import { plural } from "@/components/text/plural";
-import type { Unit } from "../units";
+import type { Unit } from "@/features/experiments/view/units";
 import { Evidence } from "./Evidence";
 import { VerdictBadge } from "./VerdictBadge";
 

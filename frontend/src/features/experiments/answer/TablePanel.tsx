@@ -5,9 +5,9 @@ import { notify, notifyError } from "@/components/feedback/toast";
 import { fileName, saveFile } from "@/components/files/save-file";
 import { Panel } from "@/components/layout/Panel";
 import { shortCount } from "@/components/text/format";
-import { tableText } from "../queries";
-import type { Selection } from "../selection";
-import { type Unit, unitOf, written } from "../units";
+import { tableText } from "@/features/experiments/view/queries";
+import type { Selection } from "@/features/experiments/view/selection";
+import { type Unit, unitOf, written } from "@/features/experiments/view/units";
 
 interface TablePanelProps {
   answer: Answer;
