@@ -9,8 +9,8 @@ from functools import partial
 from rankscope.catalog.data.background_reads import BackgroundReads, StillReading
 from rankscope.catalog.data.datasets import Datasets
 from rankscope.catalog.data.entry import DatasetEntry
-from rankscope.catalog.data.splits import Split, SplitCounts, UsedLines, count_split, number_split, split
-from rankscope.catalog.imported.counted import counted_split, stored_lines, stored_split
+from rankscope.catalog.data.splits import SplitCounts, UsedLines, count_split, number_split
+from rankscope.catalog.imported.counted import counted_split, stored_lines
 from rankscope.catalog.imported.folders import IMPORTED
 from rankscope.catalog.imported.sets import ImportedSets
 from rankscope.catalog.models.entry import ModelEntry
@@ -81,10 +81,6 @@ class Catalog:
             return self._splits.get(key, partial(count, entry, data, task), entry.size_bytes, self._timeout_s)
         except StillReading as error:
             raise entry.still_reading() from error
-
-    def split(self, entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
-        """Returns the rows of both sides. Those of an imported data set are read where they are used."""
-        return (stored_split if entry.id.startswith(IMPORTED) else split)(entry, data, task)
 
     def used_lines(self, entry: DatasetEntry, data: DataConfig, task: Task) -> UsedLines:
         """Returns the lines of the rows of both sides."""

@@ -19,6 +19,7 @@ from rankscope_worker.child.loading.encoded_file import DoesNotFit
 from rankscope_worker.child.loading.encoded_rows import EncodedRows
 from rankscope_worker.child.loading.encoding import TextEncoder
 from rankscope_worker.child.loading.model import empty_model, load_tokenizer
+from rankscope_worker.child.loading.picked_rows import read_split
 from rankscope_worker.child.loading.token_cache import CacheFull, StoredRows, TokenCache
 from rankscope_worker.child.tasks import trained_task
 from tests.imports import import_bytes
@@ -37,7 +38,7 @@ def encoded(folder: Path, plan: RunPlan, cache: TokenCache | None) -> dict[str, 
     """Encodes the rows of a plan as a new process does. Returns everything that a training can see of it."""
     model_folder, config = folder / "models" / "tiny", plan.config
     catalog = Catalog(Settings(_env_file=None, data_dir=folder))
-    rows = catalog.split(catalog.dataset(config.data.id), config.data, config.task)
+    rows = read_split(catalog.dataset(config.data.id), config.data, config.task)
     task, tokenizer = trained_task(config.task, rows.labels), load_tokenizer(model_folder)
     encoder = TextEncoder(
         tokenizer, empty_model(model_folder, task.head(), tokenizer), config.training.max_length, cache
@@ -177,7 +178,7 @@ def test_tokens_are_deleted_with_their_data_set(tmp_path: Path) -> None:
     import_bytes(tmp_path, "rows.csv", f"text,label\n{content}".encode())
     catalog = Catalog(Settings(_env_file=None, data_dir=tmp_path))
     (entry,) = catalog.imported.all()
-    rows = catalog.split(entry, DataConfig(id=entry.id), DEFAULT_TASK)
+    rows = read_split(entry, DataConfig(id=entry.id), DEFAULT_TASK)
     written(cache_of(tmp_path), f"{entry_prefix(rows.fingerprint)}key")
     written(cache_of(tmp_path), f"{entry_prefix('0' * 64)}key")
     set_id, version = catalog.imported.resolve(entry.id, "")

@@ -9,6 +9,7 @@ from rankscope.catalog.data.splits import Split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InputsChanged
 from rankscope.contract.stored import Environment
+from rankscope_worker.child.loading.picked_rows import read_split
 
 LIBRARIES = ("torch", "transformers", "peft")
 """Packages whose version can change the results of a training."""
@@ -36,7 +37,7 @@ def find_inputs(catalog: Catalog, config: RunConfig, environment: Environment) -
     dataset = catalog.dataset(config.data.id, fingerprint=before)
     check_dataset(dataset, before)
     # The file is hashed while its rows are read, so a file that changes in the meantime is refused.
-    rows = catalog.split(dataset, config.data, config.task)
+    rows = read_split(dataset, config.data, config.task)
     change = what_changed(environment, rows.labels, len(rows.train), len(rows.evaluation))
     if change is not None:
         raise InputsChanged(

@@ -8,7 +8,6 @@ import os
 import tempfile
 import zipfile
 from array import array
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,11 +17,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from rankscope.catalog.data.entry import DatasetEntry
 from rankscope.catalog.data.files import ChangedFile
-from rankscope.catalog.data.splits import Split, SplitCounts, UsedLines, number_split, split_key
+from rankscope.catalog.data.splits import SplitCounts, UsedLines, number_split, split_key
 from rankscope.catalog.imported.counted_rows import count_rows
 from rankscope.catalog.imported.folders import SPLITS
 from rankscope.catalog.imported.parquet import file_sha256
-from rankscope.catalog.imported.picked_rows import PickedRows
 from rankscope.contract.data.config import DataConfig
 from rankscope.contract.tasks import Task
 
@@ -44,31 +42,11 @@ def counted_split(entry: DatasetEntry, data: DataConfig, task: Task) -> SplitCou
     return _count(entry, data, task, files)[0]
 
 
-def stored_split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
-    """Returns what `split` does. Rows are read where they are used, and not kept.
+def stored_lines(entry: DatasetEntry, data: DataConfig, task: Task) -> tuple[SplitCounts, UsedLines]:
+    """Returns what `number_split` does, from the files of an earlier call if there are any.
 
     Raises BadInput as `split` does, also if the file of the rows has changed.
     """
-    counts, lines = stored_lines(entry, data, task)
-
-    def rows(numbers: Sequence[int]) -> PickedRows:
-        return PickedRows(entry, task, counts, numbers)
-
-    return Split(
-        rows(lines.train),
-        rows(lines.evaluation),
-        list(counts.text_columns),
-        counts.target_column,
-        counts.group_column,
-        counts.labels,
-        lines.eval_parts,
-        entry.fingerprint,
-        split_key(entry, data, task),
-    )
-
-
-def stored_lines(entry: DatasetEntry, data: DataConfig, task: Task) -> tuple[SplitCounts, UsedLines]:
-    """Returns what `number_split` does, from the files of an earlier call if there are any. Raises BadInput."""
     files = split_files(entry, data, task)
     try:
         counts, lines = _COUNTS.validate_json(files.counts.read_bytes()), _read_sides(files.sides)

@@ -15,6 +15,7 @@ from rankscope.contract.errors import BadInput
 from rankscope.contract.tasks import DEFAULT_TASK, CausalLanguageModel, Task
 from rankscope.contract.tasks.regression import Regression
 from rankscope.settings import Settings
+from rankscope_worker.child.loading.picked_rows import read_split
 from tests.imports import import_bytes
 
 ODD_TEXTS = ["\u00a0", "\u2003 ", "\u4f60\u597d", "\x1c", "'quoted'", "\u00e9", "  ", "", None, "text 5", "text 6"]
@@ -71,7 +72,7 @@ def test_a_stored_split_is_that_of_reading_every_row(catalog: Catalog, data: dic
     assert number_split(entry, config, task, count_rows) == number_split(entry, config, task)
     expected = split(entry, config, task)
     for _ in ("counted", "stored"):
-        found = catalog.split(entry, config, task)
+        found = read_split(entry, config, task)
         assert lists(found) == lists(expected)
         assert found.train[-1] == expected.train[-1]
         assert found.evaluation[2:5] == expected.evaluation[2:5]
@@ -87,24 +88,24 @@ def test_a_share_is_compared_as_the_division_of_integers_is_rounded() -> None:
 def test_a_damaged_or_missing_file_of_sides_is_counted_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     (entry,) = catalog.imported.all()
     config = DataConfig(id=entry.id, split_seed=11)
-    expected = lists(catalog.split(entry, config, DEFAULT_TASK))
+    expected = lists(read_split(entry, config, DEFAULT_TASK))
     path = counted.split_files(entry, config, DEFAULT_TASK).sides
     for content in (b"", path.read_bytes()[:40], None):
         path.unlink() if content is None else path.write_bytes(content)
-        assert lists(catalog.split(entry, config, DEFAULT_TASK)) == expected
+        assert lists(read_split(entry, config, DEFAULT_TASK)) == expected
         assert path.stat().st_size > 40
     monkeypatch.setattr(counted, "number_split", lambda *_: pytest.fail("It was stored."))
-    assert lists(catalog.split(entry, config, DEFAULT_TASK)) == expected
+    assert lists(read_split(entry, config, DEFAULT_TASK)) == expected
 
 
 def test_rows_that_have_changed_are_refused_although_their_split_is_stored(catalog: Catalog) -> None:
     (entry,) = catalog.imported.all()
     config = DataConfig(id=entry.id)
-    catalog.split(entry, config, DEFAULT_TASK)
+    read_split(entry, config, DEFAULT_TASK)
     before = entry.path.read_bytes()
     entry.path.write_bytes(before[:-9] + b"x" + before[-8:])
     try:
         with pytest.raises(BadInput, match="changed"):
-            catalog.split(entry, config, DEFAULT_TASK)
+            read_split(entry, config, DEFAULT_TASK)
     finally:
         entry.path.write_bytes(before)

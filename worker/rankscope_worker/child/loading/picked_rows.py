@@ -1,4 +1,4 @@
-"""PickedRows: rows of an imported data set that are read where they are used, a row group at a time."""
+"""The rows of a run's split. Those of an imported data set are read where they are used, a row group at a time."""
 
 import json
 from bisect import bisect_right
@@ -11,14 +11,33 @@ from rankscope.catalog.data.entry import DatasetEntry, Row
 from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.data.json_rows import json_text
 from rankscope.catalog.data.row_reader import plain
-from rankscope.catalog.data.splits import SplitCounts
+from rankscope.catalog.data.splits import Split, SplitCounts, split, split_key
+from rankscope.catalog.imported.counted import stored_lines
+from rankscope.catalog.imported.folders import IMPORTED
+from rankscope.contract.data.config import DataConfig
 from rankscope.contract.imports import STORED_AS_JSON
 from rankscope.contract.tasks import Task
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-# PyArrow is imported where it is used: it takes 40 MB, and the server reads no rows here.
+
+def read_split(entry: DatasetEntry, data: DataConfig, task: Task) -> Split:
+    """Returns what `split` does. Rows of an imported data set are not kept, and its split is counted once."""
+    if not entry.id.startswith(IMPORTED):
+        return split(entry, data, task)
+    counts, lines = stored_lines(entry, data, task)
+    return Split(
+        PickedRows(entry, task, counts, lines.train),
+        PickedRows(entry, task, counts, lines.evaluation),
+        list(counts.text_columns),
+        counts.target_column,
+        counts.group_column,
+        counts.labels,
+        lines.eval_parts,
+        entry.fingerprint,
+        split_key(entry, data, task),
+    )
 
 
 class PickedRows(Sequence[Row]):
@@ -36,7 +55,7 @@ class PickedRows(Sequence[Row]):
         self._targets = task.targets(columns.label or "")
         self._file: ParquetFile | None = None
         self._starts: list[int] = []
-        self._group, self._rows = -1, dict[int, Row]()
+        self._rows: dict[int, Row] = {}
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -61,6 +80,7 @@ class PickedRows(Sequence[Row]):
 
     def _read_group_of(self, number: int) -> None:
         """Reads those of the rows that are in the row group of one of them."""
+        # Not needed by a run whose tokens are in the cache, nor by one of a file in datasets/.
         import pyarrow as pa
         from pyarrow.parquet import ParquetFile
 
