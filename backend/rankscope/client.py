@@ -110,6 +110,22 @@ class Client:
         """Returns all experiments, without their answers."""
         return self._json("GET", "/experiments")
 
+    def plan_experiment(self, request: Json) -> Json:
+        """Returns the design of an experiment and its number of runs, or its problems. Launches nothing."""
+        return self._json("POST", "/experiments/validate", json=request)
+
+    def launch_experiment(self, request: Json) -> Json:
+        """Launches an experiment: name, config, methods, budgets, seeds and so on, as POST /experiments."""
+        return self._json("POST", "/experiments", json=request)
+
+    def change_experiment(self, experiment_id: str, action: str) -> Json:
+        """Does `pause`, `resume` or `stop`."""
+        return self._json("POST", f"/experiments/{quote(experiment_id, safe='')}/{action}")
+
+    def extend_experiment(self, experiment_id: str, seeds: list[int]) -> Json:
+        """Adds seeds."""
+        return self._json("POST", f"/experiments/{quote(experiment_id, safe='')}/extend", json={"seeds": seeds})
+
     def import_experiment(self, lines: bytes, **options: Any) -> Json:
         """Imports results, one JSON object per line. Options: name, metric, baseline, margin, lower_is_better."""
         given = {name: value for name, value in options.items() if value is not None}

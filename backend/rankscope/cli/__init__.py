@@ -8,6 +8,7 @@ from rankscope import __version__
 from rankscope.cli.errors import OneSentence
 from rankscope.cli.experiments import experiments
 from rankscope.cli.installation import api, backup, restore, up, worker
+from rankscope.cli.new_experiment import experiment
 from rankscope.cli.queued_runs import edit, priority, queue
 from rankscope.cli.runs import (
     bundle,
@@ -56,6 +57,7 @@ _PLAIN: tuple[Callable[..., None], ...] = (
     export,
     bundle,
     import_run,
+    experiment,
 )
 _NAMES = {list_runs: "runs", import_run: "import"}
 """Of functions that can't have their command's name."""

@@ -1,0 +1,74 @@
+"""A tiny experiment on the complete stack, from a file on the command line to its answer."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from rankscope.cli import app
+from tests.stack import TOKEN, Stack, wait_for
+from tests.tiny import make_reviews, make_tiny_bert
+
+ASKED: dict[str, Any] = {
+    "name": "Tiny",
+    "config": {
+        "model": {"id": "local:tiny-bert"},
+        "data": {"id": "local:reviews", "eval_fraction": 0.3},
+        "training": {"max_steps": 4, "batch_size": 4, "max_length": 12, "eval_every": 4, "checkpoint_every": 4},
+    },
+    "methods": [{"method": "gradient", "options": {"batches": 1}}],
+    "budgets": [2],
+    "seeds": [0, 1],
+    "tuning": {"trials": 0},
+    "controls": [],
+}
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    stack = Stack(tmp_path / "data", lease_s=6)
+    make_tiny_bert(stack.settings.models_dir / "tiny-bert")
+    make_reviews(stack.settings.datasets_dir / "reviews.csv")
+    try:
+        stack.start_valkey()
+        stack.start_api()
+        stack.start_worker(slots=2)
+        yield stack
+    finally:
+        stack.stop()
+
+
+def test_an_experiment_from_a_file_is_trained_to_its_answer(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKSCOPE_URL", stack.url)
+    monkeypatch.setenv("RANKSCOPE_TOKEN", TOKEN)
+    file = tmp_path / "experiment.yaml"
+    file.write_text(yaml.safe_dump(ASKED), encoding="utf-8")
+    planned = CliRunner().invoke(app, ["experiment", str(file), "--plan"])
+    assert planned.exit_code == 0, planned.output
+    assert "4 runs" in planned.output
+    launched = CliRunner().invoke(app, ["experiment", str(file), "--json"])
+    assert launched.exit_code == 0, launched.output
+    experiment_id = json.loads(launched.output)["id"]
+    with stack.client() as client:
+
+        def ended() -> dict[str, Any] | None:
+            (item,) = client.experiments()["items"]
+            assert item["status"] != "failed", item["message"]
+            return item if item["status"] == "done" else None
+
+        done = wait_for("the experiment to be done", ended, deadline_s=240)
+        assert done["trials"] == {"planned": 0, "running": 0, "done": 4, "failed": 0}
+        (comparison,) = client.answer(experiment_id)["comparisons"]
+        runs = client.runs(tag=f"experiment {experiment_id}")["items"]
+    assert (comparison["variant"], comparison["baseline"]) == ("Gradient (batches 1)", "LoRA")
+    assert comparison["n"] == 2
+    values = {(run["method"], run["config"]["training"]["seed"]): run["headline"]["last"] for run in runs}
+    differences = [values["gradient", seed] - values["lora", seed] for seed in (0, 1)]
+    assert comparison["mean"] == pytest.approx(sum(differences) / 2, abs=1e-9)
