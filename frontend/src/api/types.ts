@@ -32,6 +32,7 @@ export type ComparedCurves = Shapes["ComparedCurves"];
 export type RankDifference = Shapes["RankDifferenceShape"];
 export type MethodInfo = Shapes["MethodShape"];
 export type MetricInfo = Shapes["TaskShape"]["metrics"][number];
+export type ExperimentVerdict = Shapes["ExperimentVerdict"];
 export type Preset = Shapes["PresetShape"];
 export type ModelInfo = Shapes["ModelShape"];
 export type ModelModule = Shapes["ModuleShape"];

@@ -12,6 +12,10 @@ const NewRunPage = lazyPart(
   () => import("@/features/new-run/NewRunPage"),
   (part) => part.NewRunPage,
 );
+const NewExperimentPage = lazyPart(
+  () => import("@/features/new-run/experiment/NewExperimentPage"),
+  (part) => part.NewExperimentPage,
+);
 const RunPage = lazyPart(
   () => import("@/features/run/RunPage"),
   (part) => part.RunPage,
@@ -59,6 +63,7 @@ export function AppRoutes() {
       <Route path="/" element={<Root />}>
         <Route index element={<RunsPage />} />
         <Route path="new" element={<NewRunPage />} />
+        <Route path="experiments/new" element={<NewExperimentPage />} />
         <Route path="runs/:id" element={<RunPage />} />
         <Route path="compare" element={<ComparePage />} />
         <Route path="data" element={<DataPage />} />

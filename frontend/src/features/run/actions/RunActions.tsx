@@ -25,6 +25,7 @@ import { notifyError } from "@/components/feedback/toast";
 import { useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { lazyPart } from "@/components/server/load-part";
+import { AllocationQuestion } from "./AllocationQuestion";
 
 const ForkDialog = lazyPart(
   () => import("./ForkDialog"),
@@ -118,6 +119,9 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
         >
           Download adapter
         </Button>
+      )}
+      {status === "done" && run.artifact === "adapter" && method.rank_changes !== "never" && (
+        <AllocationQuestion run={run} />
       )}
       {status === "queued" && run.attempt === 0 && (
         <Button
