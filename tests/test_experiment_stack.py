@@ -66,9 +66,14 @@ def test_an_experiment_from_a_file_is_trained_to_its_answer(
         done = wait_for("the experiment to be done", ended, deadline_s=240)
         assert done["trials"] == {"planned": 0, "running": 0, "done": 4, "failed": 0}
         (comparison,) = client.answer(experiment_id)["comparisons"]
-        runs = client.runs(tag=f"experiment {experiment_id}")["items"]
-    assert (comparison["variant"], comparison["baseline"]) == ("Gradient (batches 1)", "LoRA")
-    assert comparison["n"] == 2
-    values = {(run["method"], run["config"]["training"]["seed"]): run["headline"]["last"] for run in runs}
-    differences = [values["gradient", seed] - values["lora", seed] for seed in (0, 1)]
-    assert comparison["mean"] == pytest.approx(sum(differences) / 2, abs=1e-9)
+        ends = {
+            run_id: client.run(run_id)["headline"]["last"]
+            for pair in comparison["pairs"]
+            for run_id in (pair["run_id"], pair["reference_run_id"])
+        }
+    assert (comparison["variant"], comparison["reference"]) == ("Gradient (batches 1)", "LoRA")
+    assert [pair["seed"] for pair in comparison["pairs"]] == [0, 1]
+    differences = [ends[pair["run_id"]] - ends[pair["reference_run_id"]] for pair in comparison["pairs"]]
+    assert comparison["difference"]["mean"] == pytest.approx(sum(differences) / 2, abs=1e-9)
+    assert comparison["difference"]["bootstrap"] is not None  # over the stored numbers of the evaluation rows
+    assert comparison["text"]
