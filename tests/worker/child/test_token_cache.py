@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rankscope.catalog import Catalog
-from rankscope.catalog.imported.encoded import entry_prefix, tokens_bytes, tokens_folder
+from rankscope.catalog.imported.encoded import TokenSpace, entry_prefix, tokens_bytes, tokens_folder
 from rankscope.contract.data.config import DataConfig
 from rankscope.contract.tasks import DEFAULT_TASK
 from rankscope.launch.plan import RunPlan
@@ -58,7 +58,7 @@ def encoded(folder: Path, plan: RunPlan, cache: TokenCache | None) -> dict[str, 
 
 
 def cache_of(folder: Path, limit: int = LIMIT) -> TokenCache:
-    return TokenCache(folder, folder / "models" / "tiny", limit, worth_rows=1)
+    return TokenCache(TokenSpace(folder, limit, worth_rows=1), folder / "models" / "tiny")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -134,6 +134,9 @@ def test_entries_that_were_not_used_for_longest_make_room(tmp_path: Path) -> Non
     assert cache.find("b") is not None
     written(cache, "d")
     assert keys(tmp_path) == {"a", "b", "d"}
+    abandoned = tokens_folder(tmp_path) / ".building-killed"
+    abandoned.mkdir()
+    os.utime(abandoned, (1000, 1000))
     written(cache, "e")
     assert keys(tmp_path) == {"b", "d", "e"}
     assert list(opened.train) == list(EncodedRows.of(ROWS))
@@ -150,7 +153,7 @@ def test_rows_that_have_no_room_are_kept_in_memory_and_leave_nothing(
     assert keys(folder) == set()
     for limit, free in ((LIMIT, 1 << 60), (100, 0)):
         with pytest.raises(CacheFull):
-            written(TokenCache(tmp_path, tmp_path, limit, free), "key")
+            written(TokenCache(TokenSpace(tmp_path, limit, free), tmp_path), "key")
     with pytest.raises(DoesNotFit):
         written(cache_of(tmp_path), "key", [*ROWS, {"input_ids": [[1]], "labels": [0.5]}])
     assert keys(folder) == set()
@@ -162,9 +165,9 @@ def test_a_run_that_resumes_with_tokens_from_the_cache_gives_the_same_adapter(
 ) -> None:
     config = plan("dynamic_rank").config
     whole = Life(data_dir, config, tmp_path / "whole")
-    cache = TokenCache(tmp_path, whole.model_folder, LIMIT, worth_rows=1)
+    space = TokenSpace(tmp_path, LIMIT, worth_rows=1)
     parts = [
-        Life(data_dir, config, tmp_path / "parts", number, stop_at, token_cache=cache)
+        Life(data_dir, config, tmp_path / "parts", number, stop_at, token_space=space)
         for number, stop_at in ((1, 10), (2, None))
     ]
     assert len(keys(tmp_path)) == 1

@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from dynamic_rank import create_method
 from rankscope.catalog import Catalog
 from rankscope.catalog.data.splits import Split, split
+from rankscope.catalog.imported.encoded import TokenSpace
 from rankscope.contract.config import RunConfig
 from rankscope.contract.evaluation.results import RESULTS_FILE
 from rankscope.contract.events import RanksEvent, RunEvent
@@ -25,7 +26,6 @@ from rankscope.launch.plan import RunPlan
 from rankscope.settings import Settings
 from rankscope_worker.child.callbacks import Reporter
 from rankscope_worker.child.checkpoint import find_newest
-from rankscope_worker.child.loading.token_cache import TokenCache
 from rankscope_worker.child.training import Outcome, PermanentError, method_options, run_training
 from rankscope_worker.steer_requests import SteerRequest
 from tests.wide import wide
@@ -43,7 +43,7 @@ class Life:
         run: Path,
         attempt: int = 1,
         stop_at: int | None = None,
-        token_cache: TokenCache | None = None,
+        token_space: TokenSpace | None = None,
     ):
         catalog = Catalog(Settings(data_dir=data_dir))
         self.folder = run / f"attempt-{attempt}"
@@ -64,7 +64,7 @@ class Life:
             self.ready.append,
             lambda: None,
             self.steer_requests,
-            token_cache=token_cache,
+            token_space=token_space,
         )
 
     def steer_requests(self) -> Iterable[SteerRequest]:

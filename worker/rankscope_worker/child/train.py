@@ -83,12 +83,12 @@ def _attempt(
     config, environment, is_fork, starts = retry_on_database_errors(partial(_load, engine, run_id, attempt), stop)
     # Imported here and not at the top: see the module docstring.
     from rankscope.catalog import Catalog
+    from rankscope.catalog.imported.encoded import TokenSpace
     from rankscope_worker.child import checkpoint
     from rankscope_worker.child.inputs import changed_libraries, find_inputs
 
     inputs = find_inputs(Catalog(settings), config, environment)
     with fast_imports(with_quantisation=inputs.model.is_quantised):
-        from rankscope_worker.child.loading.token_cache import TokenCache
         from rankscope_worker.child.software import trained_with
         from rankscope_worker.child.training import run_training
 
@@ -133,7 +133,7 @@ def _attempt(
         recorder.flush,
         steer_requests.take,
         settings.hardware_every_s,
-        TokenCache(settings.data_dir, inputs.model.folder, settings.token_cache, settings.low_disk),
+        TokenSpace(settings.data_dir, settings.token_cache, settings.low_disk),
     )
     match outcome.kind:
         case "done":

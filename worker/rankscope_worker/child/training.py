@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainingArgum
 from dynamic_rank import RankMethod, RunContext, Stopped, create_method
 from dynamic_rank.methods import option_names
 from rankscope.catalog.data.splits import Split
+from rankscope.catalog.imported.encoded import TokenSpace
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import (
     ArtifactEvent,
@@ -86,9 +87,9 @@ def run_training(
     make_safe: Callable[[], None] = lambda: None,
     steer_requests: Callable[[], Iterable[SteerRequest]] = lambda: (),
     hardware_every_s: float = 0.0,
-    token_cache: TokenCache | None = None,
+    token_space: TokenSpace | None = None,
 ) -> Outcome:
-    """Trains, evaluates and exports to `folder`, the attempt's folder; nothing is written outside of it and `token_cache`.
+    """Trains, evaluates and exports to `folder`, the attempt's folder; nothing is written outside of it and `token_space`.
 
     `should_stop` is called after every optimizer step: if it returns true, a checkpoint is written and training ends.
     `on_ready` is called once with the first step when all is loaded, before the first event of training.
@@ -111,7 +112,8 @@ def run_training(
             tokenizer = load_tokenizer(model_folder)
             base = load_model(model_folder, config.model.id, task.head(), tokenizer)
             task.check_model(base.model)
-            encoder = TextEncoder(tokenizer, base.model, config.training.max_length, token_cache)
+            cache = None if token_space is None else TokenCache(token_space, model_folder)
+            encoder = TextEncoder(tokenizer, base.model, config.training.max_length, cache)
         if base.missing:
             record(_missing_weights(base.missing, start_step))
         method = create_method(config.method.name, method_options(config))

@@ -3,9 +3,22 @@
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 ENTRY = "entry.json"
 _PREFIX = 12
+_WORTH_ROWS = 20_000
+"""Fewer rows are encoded in a few seconds."""
+
+
+class TokenSpace(NamedTuple):
+    """Where encoded rows are kept: at most `limit_bytes`, and nothing if less than `min_free_bytes` of the disk are free."""
+
+    data_dir: Path
+    limit_bytes: int
+    min_free_bytes: int = 0
+    worth_rows: int = _WORTH_ROWS
+    """Splits with fewer rows are not kept."""
 
 
 def tokens_folder(data_dir: Path) -> Path:

@@ -23,17 +23,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from rankscope.catalog.imported.encoded import ENTRY, tokens_folder
+from rankscope.catalog.imported.encoded import ENTRY, TokenSpace, tokens_folder
 from rankscope.catalog.models.tokenizer_files import TOKENIZER_FILES
 from rankscope_worker.child.loading.encoded_file import open_rows, write_rows
 from rankscope_worker.child.loading.encoded_rows import Columns, EncodedRows
 
 _log = logging.getLogger(__name__)
 _FORMAT = 1
-_WORTH_ROWS = 20_000
-"""Fewer rows are encoded in a few seconds."""
 _BUILDING = ".building-"
-_ABANDONED_S = 24 * 3600.0
+_ABANDONED_S = 3600.0
+"""A process that is killed leaves what it has written; one that writes does so every few seconds."""
 _BLOCK = 1 << 20
 _SIDES = ("train", "evaluation")
 _NOTED = "noted.npz"
@@ -52,21 +51,12 @@ class StoredRows(NamedTuple):
 
 
 class TokenCache:
-    def __init__(
-        self,
-        data_dir: Path,
-        model_folder: Path,
-        limit_bytes: int,
-        min_free_bytes: int = 0,
-        worth_rows: int = _WORTH_ROWS,
-    ) -> None:
-        """At most `limit_bytes` are kept, and nothing is written if less than `min_free_bytes` of the disk are free."""
-        self._root, self._limit, self._min_free = tokens_folder(data_dir), limit_bytes, min_free_bytes
-        self._worth_rows = worth_rows
+    def __init__(self, space: TokenSpace, model_folder: Path) -> None:
+        self._space, self._root = space, tokens_folder(space.data_dir)
         self.tokenizer = _digest_of(model_folder)
 
     def is_worth(self, rows: int) -> bool:
-        return self._limit > 0 and rows >= self._worth_rows
+        return self._space.limit_bytes > 0 and rows >= self._space.worth_rows
 
     def find(self, key: str) -> StoredRows | None:
         """Returns the rows of an entry, which is checked first; None if there is none. A damaged one is removed."""
@@ -108,9 +98,9 @@ class TokenCache:
             written = 0
 
             def check(size: int) -> None:
-                if written + size > self._limit:
-                    raise CacheFull(f"they have more than {self._limit / 1e9:,.1f} GB")
-                if shutil.disk_usage(folder).free < self._min_free:
+                if written + size > self._space.limit_bytes:
+                    raise CacheFull(f"they have more than {self._space.limit_bytes / 1e9:,.1f} GB")
+                if shutil.disk_usage(folder).free < self._space.min_free_bytes:
                     raise CacheFull("the disk is nearly full")
 
             for side in _SIDES:
@@ -152,7 +142,7 @@ class TokenCache:
                     used.append(((folder / ENTRY).stat().st_mtime, folder.name, size))
         total = sum(size for _, _, size in used)
         for _, key, size in sorted(used):
-            if total > self._limit and key != newest:
+            if total > self._space.limit_bytes and key != newest:
                 self.remove(key)
                 total -= size
 
