@@ -32,6 +32,7 @@ import { ProtocolPanel } from "./answer/ProtocolPanel";
 import { RanksPanel } from "./answer/RanksPanel";
 import { SentencesPanel } from "./answer/SentencesPanel";
 import { TablePanel } from "./answer/TablePanel";
+import { ExperimentActions } from "./ExperimentActions";
 import { ExperimentStatusBadge } from "./ExperimentStatusBadge";
 import { SelectionBar } from "./SelectionBar";
 import "./experiments.css";
@@ -248,6 +249,7 @@ function Header({ experiment, selection }: { experiment: ExperimentDetail; selec
           </Group>
         )}
         <Group gap="xs">
+          <ExperimentActions experiment={experiment} />
           <Button
             component="a"
             href={reportAddress(experiment.id, selection)}

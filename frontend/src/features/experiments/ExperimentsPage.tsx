@@ -1,5 +1,5 @@
 import { Button, Container, Group, Skeleton, Stack, Table, Text, Title } from "@mantine/core";
-import { IconUpload } from "@tabler/icons-react";
+import { IconPlus, IconUpload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
@@ -18,10 +18,15 @@ export function ExperimentsPage() {
   useTitle("Experiments");
   const experiments = useQuery(experimentsQuery);
   const [isImporting, setImporting] = useState(false);
-  const importButton = (
-    <Button variant="default" leftSection={<IconUpload size={16} />} onClick={() => setImporting(true)}>
-      Import results
-    </Button>
+  const actions = (
+    <Group gap="xs" justify="center">
+      <Button component={Link} to="/experiments/new" leftSection={<IconPlus size={16} />}>
+        New experiment
+      </Button>
+      <Button variant="default" leftSection={<IconUpload size={16} />} onClick={() => setImporting(true)}>
+        Import results
+      </Button>
+    </Group>
   );
   return (
     <Container size="lg" px={{ base: "sm", sm: "lg" }} py="md">
@@ -36,15 +41,15 @@ export function ExperimentsPage() {
               sentences.
             </Text>
           </div>
-          {experiments.data?.length ? importButton : null}
+          {experiments.data?.length ? actions : null}
         </Group>
         {experiments.data ? (
           experiments.data.length ? (
             <List experiments={experiments.data} />
           ) : (
-            <EmptyState title="No experiments yet" action={importButton}>
+            <EmptyState title="No experiments yet" action={actions}>
               An experiment compares methods with plain LoRA at the same budget over several seeds, and says
-              what the results show. Import results that you have, as JSON lines.
+              what the results show. Launch one, or import results that you have, as JSON lines.
             </EmptyState>
           )
         ) : experiments.error ? (
