@@ -3,7 +3,8 @@ import { http, unwrap } from "@/api/client";
 import type { ExperimentStatus } from "@/api/types";
 import type { Selection } from "./selection";
 
-const activeMs = 5000;
+/** An answer costs the server one to three seconds of CPU, and a trial takes minutes. */
+const activeMs = 15_000;
 const isActive = (status: ExperimentStatus): boolean => status === "tuning" || status === "testing";
 
 export const experimentsQuery = queryOptions({
