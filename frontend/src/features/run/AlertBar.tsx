@@ -32,7 +32,7 @@ const colours: Record<HealthItem["severity"], string> = { error: "red", warning:
  * one is shown in full.
  */
 export function AlertBar({ run, status, warnings, isQuiet }: AlertBarProps) {
-  const health = useQuery(runHealthQuery(run.id, status, isQuiet ? 20_000 : 60_000));
+  const health = useQuery(runHealthQuery(run.id, status, isQuiet));
   const trouble = troubleOf(run, status);
   const alerts = [...(trouble ? [trouble] : []), ...found(health.data?.items ?? [], run, warnings)];
   /** The reason that the run had ended with when the page was opened, shown in full. */
