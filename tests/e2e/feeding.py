@@ -28,8 +28,13 @@ class Feeding:
 
 
 @contextmanager
-def fed_run(stack: Stack, run_id: str, *, every_s: float = 0.4, modules: int = MODULES) -> Iterator[Feeding]:
-    """Takes the waiting run and appends a step with metrics and ranks every `every_s`, until the end of the block."""
+def fed_run(
+    stack: Stack, run_id: str, *, every_s: float = 0.4, modules: int = MODULES, past: int = 0
+) -> Iterator[Feeding]:
+    """Takes the waiting run and appends a step with metrics and ranks every `every_s`, until the end of the block.
+
+    The first `past` steps are there at once.
+    """
     engine = create_engine(stack.settings.resolved_database_url)
     bell = Doorbell(stack.settings.broker_url)
     with writing(engine) as session:
@@ -57,15 +62,20 @@ def fed_run(stack: Stack, run_id: str, *, every_s: float = 0.4, modules: int = M
     ]
     write([ModulesEvent(modules=names, width=WIDTH, trained_parameters=1000, total_steps=100_000)])
 
+    def metrics(step: int) -> MetricsEvent:
+        values = {"train_loss": 1 / step, "learning_rate": 1e-3, "grad_norm": step % 5 / 5}
+        return MetricsEvent(step=step, values=values | ({"eval_accuracy": 0.5} if step % 10 == 0 else {}))
+
     def feed() -> None:
         while not feeding.is_over.wait(every_s):
             step = feeding.step = feeding.step + 1
-            values = {"train_loss": 1 / step, "learning_rate": 1e-3, "grad_norm": step % 5 / 5}
-            if step % 10 == 0:
-                values["eval_accuracy"] = 0.5
             said, feeding.warnings = feeding.warnings, []
             snapshot = ranks_event(step, modules=modules, width=WIDTH, pruning=step % 5 == 0)
-            write([MetricsEvent(step=step, values=values), snapshot, *said])
+            write([metrics(step), snapshot, *said])
+
+    if past > 0:
+        write([metrics(step) for step in range(1, past + 1)])
+        feeding.step = past
 
     thread = threading.Thread(target=feed, name="feeder")
     thread.start()
