@@ -134,7 +134,6 @@ def _fill(engine: Engine, done: int, count: int) -> None:
                     tags=[tag for tag in "abcd" if chance.random() < 0.4],
                 )
                 values = dict(run.config)
-                store_config_values(session, run.id, values)
                 own = sum(1 for part in values.values() if isinstance(part, dict) for value in part.values())
                 extra = {f"x{place}": chance.random() for place in range(max(0, CONFIG_FIELDS - own))}
                 store_config_values(session, run.id, values | {"extra": extra})

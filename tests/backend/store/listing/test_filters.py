@@ -1,5 +1,7 @@
 """The filter language, on both databases: against a naive evaluation of the same condition, and its errors."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,6 +181,16 @@ def test_an_invalid_filter_is_refused_with_its_place_and_the_nearest_name(
     assert message in refused.value.message
     assert next_step in refused.value.next_step
     assert refused.value.start < refused.value.end
+
+
+def test_every_example_of_the_documentation_is_valid() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "runs-table.md").read_text(encoding="utf-8")
+    examples = page.split("```")[1].strip().splitlines()
+    assert len(examples) >= 4
+    for example in examples:
+        assert parse(example, now=NOW, metrics=lambda: ["eval_accuracy", "eval f1/macro"]) is not None
+    documented = set(re.findall(r"`([a-z_]+)`", page))
+    assert own_fields().keys() <= documented
 
 
 def test_a_metric_with_any_name_can_be_filtered(stored: Engine) -> None:
