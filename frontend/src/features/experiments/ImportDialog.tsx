@@ -67,7 +67,7 @@ function ImportForm({ onClose }: { onClose: () => void }) {
         <code>docs/experiments.md</code> for all fields.
       </Text>
       <Text size="xs" component="pre" className="sample">
-        {'{"variant": "lora", "budget": 2, "seed": 0, "accuracy": 0.8315}'}
+        {'{"variant": "my method", "budget": 2, "seed": 0, "accuracy": 0.8315}'}
       </Text>
       <FileInput
         label="File"
