@@ -50,7 +50,12 @@ def pause(session: Session, experiment_id: str, *, now: float) -> Experiment:
     if experiment.status not in ACTIVE:
         raise InvalidTransition(f"Experiment {experiment_id} is {experiment.status}; only a running one can be paused.")
     experiments.set_status(
-        session, experiment_id, ExperimentStatus.paused, now=now, message="Paused.", next_step="Resume it."
+        session,
+        experiment_id,
+        ExperimentStatus.paused,
+        now=now,
+        message="Paused.",
+        next_step="Resume it to train the other trials.",
     )
     release_waiting_runs(session, experiment_id, now=now)
     return experiments.get(session, experiment_id)

@@ -86,7 +86,7 @@ export function ExperimentActions({ experiment }: { experiment: ExperimentDetail
             Every method and control is trained with more seeds, at the rates that were chosen.
             {experiment.design.planned_looks > 1
               ? ""
-              : " One look at the answer was planned, so the result is marked as extended after looking."}
+              : " If the answer was shown before, the result is marked as extended after looking."}
           </Text>
           <NumberInput
             label="Seeds to add"

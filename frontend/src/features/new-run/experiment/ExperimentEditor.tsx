@@ -54,8 +54,8 @@ export function ExperimentEditor({ sections, start }: ExperimentEditorProps) {
   const change = (part: Partial<Asked>) => setAsked((before) => ({ ...before, ...part }));
   const { draft } = asked;
   const onDraft = (next: ConfigDraft) => change({ draft: next });
-  // Each method has its own options, and each trial its own seed.
-  const shown = useMemo(() => sections.filter((section) => section.path !== "method"), [sections]);
+  const isTuned = asked.trials > 0;
+  const shown = useMemo(() => sectionsFor(sections, isTuned), [sections, isTuned]);
   const paths = useMemo(() => allPaths(shown), [shown]);
   const givenRanks = useMemo(() => methodWithGivenRanks(sections), [sections]);
   const models = useQuery(modelsQuery);
@@ -176,5 +176,13 @@ const methodWithGivenRanks = (sections: readonly FormSection[]): string | null =
     .find((section) => section.path === "method")
     ?.choice?.variants.find((one) => one.fields.some((field) => field.path === "method.rank_pattern"))
     ?.value ?? null;
+
+/** Without what every trial has of its own: the method, the seed, the rate if it is tuned, and the validation part. */
+function sectionsFor(sections: readonly FormSection[], isTuned: boolean): FormSection[] {
+  const own = new Set(["training.seed", "data.validation_fraction", isTuned ? "training.learning_rate" : ""]);
+  return sections
+    .filter((section) => section.path !== "method")
+    .map((section) => ({ ...section, fields: section.fields.filter((field) => !own.has(field.path)) }));
+}
 
 const lastPart = (field: string): string => field.slice(field.lastIndexOf(".") + 1);

@@ -39,6 +39,15 @@ const controls = [
     description: "Separates choosing from cutting. For methods that choose by a score.",
   },
 ];
+/** Descriptions below the inputs, so that inputs in a row are level. */
+const below = {
+  inputWrapperOrder: ["label", "input", "error", "description"] as (
+    | "label"
+    | "input"
+    | "error"
+    | "description"
+  )[],
+};
 export const everyControl = controls.map((one) => one.value);
 
 /** Budgets, seeds, margin, tuning and controls. */
@@ -48,6 +57,7 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
       <Panel title="Budgets and seeds">
         <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="md" verticalSpacing="sm">
           <TagsInput
+            {...below}
             label="Mean ranks"
             description="Budgets at which the methods are compared."
             value={asked.budgets}
@@ -57,6 +67,7 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
             error={problemOf("budgets")}
           />
           <NumberInput
+            {...below}
             label="Seeds"
             description="Runs of each method and budget."
             value={asked.seeds}
@@ -67,6 +78,7 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
             error={problemOf("seeds")}
           />
           <NumberInput
+            {...below}
             label="Margin"
             description={
               isShare
@@ -88,6 +100,7 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
       >
         <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="md" verticalSpacing="sm">
           <NumberInput
+            {...below}
             label="Rates"
             description="0: use the configuration's rate."
             value={asked.trials}
