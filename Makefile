@@ -11,7 +11,7 @@ PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html fr
 
 .PHONY: setup run dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-gpu test-versions test-python test-page test-browser screenshots faults
-.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning bench-compare openapi recordings clean help
+.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning bench-compare bench-compare-page openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and print a link to open (ARGS='--port 9000')"
@@ -167,6 +167,10 @@ $(STAMPS)/trackers:
 
 bench-live: $(STAMPS)/dev $(PAGE) $(STAMPS)/trackers
 	$(BIN)/python -m tests.bench.live --trackers $(STAMPS)/trackers-venv/bin/python $(ARGS)
+
+# Needs Chromium.
+bench-compare-page: $(STAMPS)/dev $(PAGE)
+	$(BIN)/python -m tests.bench.compare_page $(ARGS)
 
 bench-limits: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.limits

@@ -15,7 +15,7 @@ from rankscope.store.history import snapshots
 from rankscope.store.history.points import Floats, Points
 from rankscope.store.history.rank_columns import module_ranks
 
-CurveAxis = Literal["step", "progress", "time", "live_parameters", "rows", "tokens"]
+CurveAxis = Literal["step", "progress", "time", "live_parameters", "rows"]
 Places = Callable[[Points], Floats]
 """Points -> the position of each on the axis."""
 _FRAMES = 100
@@ -37,13 +37,6 @@ def places_on(session: Session, run: Run, config: RunConfig, axis: CurveAxis) ->
         case "rows":
             rows = rows_a_step(config)
             return lambda of: of.steps.astype(float) * rows
-        case "tokens":
-            event = snapshots.modules_event(session, run.id)
-            tokens = event.get("tokens_per_row") if event else None
-            if not tokens:
-                return "its tokens were not counted; runs that start with this version count them"
-            each = rows_a_step(config) * tokens
-            return lambda of: of.steps.astype(float) * each
         case "time":
             return _trained_time(session, run)
         case "live_parameters":

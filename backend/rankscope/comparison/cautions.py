@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rankscope.comparison.groups import RunGroup
 from rankscope.contract.config import RunConfig
 from rankscope.contract.tables import Run
 from rankscope.launch.changes import flat
@@ -37,7 +38,7 @@ class Caution:
     """Of each run, in their order."""
 
 
-def cautions(runs: Sequence[Run], configs: Sequence[RunConfig]) -> list[Caution]:
+def cautions(runs: Sequence[Run], configs: Sequence[RunConfig], groups: Sequence[RunGroup] = ()) -> list[Caution]:
     """What differs between the runs besides their methods, the most serious first."""
     pairs = list(zip(runs, configs, strict=True))
     kinds: list[tuple[CautionKind, str, str, str, Callable[[Run, RunConfig], str]]] = [
@@ -98,7 +99,7 @@ def cautions(runs: Sequence[Run], configs: Sequence[RunConfig]) -> list[Caution]
         values = tuple(value(run, config) for run, config in pairs)
         if len(set(values)) > 1 or "unknown" in values:
             found.append(Caution(kind, title, detail, next_step, values))
-    return [*found, *_unfinished(runs)]
+    return [*found, *_unfinished(runs), *_repeated_seeds(runs, groups)]
 
 
 def rows_a_step(config: RunConfig) -> int:
@@ -117,6 +118,22 @@ def _unfinished(runs: Sequence[Run]) -> list[Caution]:
             "The numbers of a run that isn't done are those of the step it has reached.",
             "Wait for it, or compare the curves at equal progress.",
             tuple(f"{run.status} at step {run.step} of {run.total_steps or 'unknown'}" for run in runs),
+        )
+    ]
+
+
+def _repeated_seeds(runs: Sequence[Run], groups: Sequence[RunGroup]) -> list[Caution]:
+    """Two runs of one configuration and seed give nearly the same result, so they say nothing about the spread."""
+    if all(len(set(group.seeds)) == len(group.seeds) for group in groups):
+        return []
+    seeds = {member: seed for group in groups for member, seed in zip(group.members, group.seeds, strict=True)}
+    return [
+        Caution(
+            "same_seed",
+            "A group has a seed twice",
+            "Runs with the same configuration and seed repeat each other, so the spread over seeds looks smaller than it is.",
+            "Leave one of them out.",
+            tuple(f"seed {seeds[place]}" for place in range(len(runs))),
         )
     ]
 

@@ -123,7 +123,6 @@ class StoredModules(Stamp):
 
     modules: list[StoredModule]
     width: int
-    tokens_per_row: NotRequired[float]
 
 
 class StoredRanks(Stamp):

@@ -2457,7 +2457,7 @@ export interface components {
              * Axis
              * @enum {string}
              */
-            axis: "step" | "progress" | "time" | "live_parameters" | "rows" | "tokens";
+            axis: "step" | "progress" | "time" | "live_parameters" | "rows";
             /** Curves */
             curves: components["schemas"]["ComparedCurveShape"][];
             /** Groups */
@@ -8250,7 +8250,7 @@ export interface operations {
                 runs: string[];
                 /** @description Metrics. */
                 names: string[];
-                axis?: "step" | "progress" | "time" | "live_parameters" | "rows" | "tokens";
+                axis?: "step" | "progress" | "time" | "live_parameters" | "rows";
                 /** @description seed: runs that differ only in their seed are one group, with mean and spread. */
                 group?: "run" | "seed";
                 /** @description Approximate maximum number of points per curve. */

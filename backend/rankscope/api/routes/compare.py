@@ -65,7 +65,7 @@ def compare_runs(engine: EngineDep, now: NowDep, wanted: RunIds, group: Grouping
         runs=rows,
         groups=_group_shapes(found, groups),
         differences=differences([config.model_dump(mode="json") for config in configs]),
-        cautions=[CautionShape(**vars(one) | {"values": list(one.values)}) for one in cautions(found, configs)],
+        cautions=[CautionShape(**vars(one) | {"values": list(one.values)}) for one in cautions(found, configs, groups)],
         costs=costs,
         best=_verdicts(found, configs, groups, "best"),
         last=_verdicts(found, configs, groups, "last"),

@@ -169,6 +169,9 @@ def test_comparison_shows_differences_and_what_makes_runs_incomparable(
     assert {"field": "method.beta", "values": [0.9, None]} in same_budget["differences"]  # type: ignore[operator]
     assert cautions(dynamic, wide)["budget"] == ["8 components", "12 components"]
     assert cautions(dynamic, full)["budget"] == ["8 components", "unknown"]
+    twice = api.get("/api/v1/compare", params={"runs": [dynamic, launch()], "group": "seed"}).json()
+    assert [group["seeds"] for group in twice["groups"]] == [[0, 0]]
+    assert "same_seed" in [one["kind"] for one in twice["cautions"]]
     odd = launch(config=config_with(**{"data.split_seed": 1, "training.max_length": 16, "training.batch_size": 4}))
     assert {"split", "evaluation", "length"} <= cautions(dynamic, odd).keys()
     assert not {"model", "data", "task", "budget"} & cautions(dynamic, odd).keys()

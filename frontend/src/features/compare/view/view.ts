@@ -1,7 +1,7 @@
 /** What the comparison shows, as it stands in the address. */
 import type { ComparedCurves } from "@/api/types";
 
-export const axes = ["step", "progress", "time", "rows", "tokens", "live_parameters"] as const;
+export const axes = ["step", "progress", "time", "rows", "live_parameters"] as const;
 export type CurveAxis = ComparedCurves["axis"];
 export const alignments = ["step", "progress", "budget"] as const;
 export type Alignment = (typeof alignments)[number];
