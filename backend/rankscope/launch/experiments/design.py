@@ -151,6 +151,8 @@ def _planned(request: ExperimentRequest, variant: Variant, budget: int, field: s
         raise bad_input(error, prefix=field if field == "config.method" else f"{field}.options") from error
     try:
         config = RunConfig.model_validate({**request.config, "method": method.model_dump(mode="json"), "steering": []})
+        # Only trials for tuning are measured on a validation part.
+        config = config.model_copy(update={"data": config.data.model_copy(update={"validation_fraction": None})})
         plan = make_plan(config, catalog)
     except ValidationError as error:
         raise _moved(bad_input(error, prefix="config"), field) from error

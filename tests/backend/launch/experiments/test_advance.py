@@ -30,7 +30,7 @@ from rankscope.store import queue, runs
 from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.experiments import experiments, lifecycle, trials
 from rankscope.store.history import events
-from tests.backend.conftest import CONFIG, fill_catalogue
+from tests.backend.conftest import CONFIG, config_with, fill_catalogue
 
 NAMES = [f"encoder.layer.{block}.attention.self.{kind}" for block in range(2) for kind in ("query", "value")]
 FOUND = dict(zip(NAMES, (4, 0, 1, 3), strict=True))
@@ -118,7 +118,7 @@ def installation(engine: Engine, settings: Settings) -> Callable[..., Installati
 
 
 def test_an_experiment_is_tuned_tested_controlled_and_done(installation: Callable[..., Installation]) -> None:
-    made = installation()
+    made = installation(config=config_with(**{"data.validation_fraction": 0.4}))  # which is for trials of tuning alone
     assert made.status == "tuning"
     made.run_to_the_end()
     assert made.status == "done"
@@ -130,7 +130,7 @@ def test_an_experiment_is_tuned_tested_controlled_and_done(installation: Callabl
     assert len(by_run) == len(found)
     for config in made.configs:
         is_tuning = config.training.seed == 9
-        assert (config.data.validation_fraction is not None) == is_tuning
+        assert config.data.validation_fraction == (0.15 if is_tuning else None)
         assert config.training.after_done == "delete"
     first = found[0]
     assert (first.value, first.metrics, first.kept_parameters) == (0.5, {"eval_accuracy": 0.5, "eval_loss": 0.7}, 128)
