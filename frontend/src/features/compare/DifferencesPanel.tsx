@@ -46,7 +46,11 @@ export function DifferencesPanel({ comparison }: { comparison: Comparison }) {
         </Text>
       ) : (
         <>
-          <Table.ScrollContainer minWidth={Math.max(480, 200 + groups.length * 130)} type="native">
+          <Table.ScrollContainer
+            minWidth={Math.max(480, 200 + groups.length * 130)}
+            type="native"
+            tabIndex={0}
+          >
             <Table striped fz="sm" verticalSpacing={4}>
               <Table.Thead>
                 <Table.Tr>

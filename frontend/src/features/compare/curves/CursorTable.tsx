@@ -32,7 +32,7 @@ export function CursorTable(props: CursorTableProps) {
   const toggle = (key: string) =>
     onHidden(hidden.includes(key) ? hidden.filter((one) => one !== key) : [...hidden, key]);
   return (
-    <Table.ScrollContainer minWidth={220 + 120 * names.length} mah={320} mt="sm" type="native">
+    <Table.ScrollContainer minWidth={220 + 120 * names.length} mah={320} mt="sm" type="native" tabIndex={0}>
       <Table stickyHeader verticalSpacing={3} fz="xs" data-testid="cursor-table">
         <Table.Thead>
           <Table.Tr>

@@ -37,7 +37,7 @@ export function ModuleDifferences({ rows, file }: ModuleDifferencesProps) {
           }
         />
       </Group>
-      <Table.ScrollContainer minWidth={420} type="native">
+      <Table.ScrollContainer minWidth={420} type="native" tabIndex={0}>
         <Table fz="xs" verticalSpacing={3} data-testid="module-differences">
           <Table.Thead>
             <Table.Tr>

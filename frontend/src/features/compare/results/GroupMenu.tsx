@@ -49,6 +49,11 @@ export function GroupMenu({ group, comparison }: { group: Group; comparison: Com
               {control.title}
             </Menu.Item>
           ))}
+          {controls.error ? (
+            <Menu.Item disabled leftSection={<IconScale size={15} />}>
+              LoRA at this budget: the run's result is not here
+            </Menu.Item>
+          ) : null}
           {!hasControls && (
             <Menu.Item disabled leftSection={<IconScale size={15} />}>
               LoRA at this budget: once the run has an adapter

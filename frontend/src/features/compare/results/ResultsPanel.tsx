@@ -57,7 +57,7 @@ export function ResultsPanel({ comparison, view, onChange }: ResultsPanelProps) 
         </Group>
       }
     >
-      <Table.ScrollContainer minWidth={640 + 120 * verdicts.length} type="native">
+      <Table.ScrollContainer minWidth={640 + 120 * verdicts.length} type="native" tabIndex={0}>
         <Table style={{ whiteSpace: "nowrap" }} verticalSpacing={6} data-testid="compare-results">
           <Table.Thead>
             <Table.Tr>
@@ -170,7 +170,7 @@ function GroupName({ group, index, comparison }: { group: RunGroup; index: numbe
         <>
           <span>{group.name}</span>
           <Tooltip label={`Seeds ${group.seeds.join(", ")}`}>
-            <Badge size="xs" variant="light" color="gray" style={{ flexShrink: 0 }}>
+            <Badge size="xs" variant="light" color="gray" miw="max-content">
               {group.run_ids.length} seeds
             </Badge>
           </Tooltip>
@@ -197,7 +197,7 @@ function MetricCell({ verdict, index, baseline, info }: MetricCellProps) {
       <Text span inherit fw={isWinner ? 700 : 400}>
         {isWinner ? (
           <Tooltip label={verdict.sentence}>
-            <Badge size="xs" color="teal" variant="light" mr={6}>
+            <Badge size="xs" color="teal" variant="light" mr={6} miw="max-content">
               ahead
             </Badge>
           </Tooltip>
