@@ -119,13 +119,17 @@ def _as_on_a_gpu(count: DispatchCount) -> Iterator[None]:
     def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         return torch.native_dropout(x, p, True)[0] if training and p > 0 else x
 
+    def torch_dropout(x: Tensor, p: float, train: bool) -> Tensor:
+        return dropout(x, p, train)
+
     copy = Tensor.cpu
 
     def cpu(tensor: Tensor) -> Tensor:
         count.synchronisations += 1
         return copy(tensor)
 
-    with patch.object(nn.functional, "dropout", dropout), patch.object(Tensor, "cpu", cpu):
+    as_one = patch.object(nn.functional, "dropout", dropout), patch.object(torch, "dropout", torch_dropout)
+    with as_one[0], as_one[1], patch.object(Tensor, "cpu", cpu):
         yield
 
 

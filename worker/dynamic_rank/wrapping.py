@@ -17,7 +17,7 @@ from .adapter.components import ADAPTER, RankLayer, attach
 from .adapter.forward_pass import batch_scales
 from .adapter.fused_layer import fuse
 from .adapter.heads import head_names, task_name
-from .adapter.parametrization import initialise
+from .adapter.scaled_linear import initialise
 from .adapter.targets import forward_order, target_names
 from .saving.peft_methods import install
 from .schedule.config import DynamicRankConfig

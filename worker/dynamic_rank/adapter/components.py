@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ..schedule.config import DynamicRankConfig
-from .parametrization import unscaled
 from .term_count import TermCount
 
 ADAPTER = "default"
@@ -33,17 +32,27 @@ class RankLayer:
     width: int
     kept: list[int]
 
+    # Past nn.Module.__getattr__, which takes ten times as long: every step reads the tensors of all modules several times.
+    @property
+    def lora_A(self) -> Any:
+        return self.lora._modules["lora_A"]._modules[self.adapter]
+
     @property
     def A(self) -> nn.Parameter:
-        return cast(nn.Parameter, self.lora.lora_A[self.adapter].weight)
+        return self.lora_A._parameters["weight"]  # type: ignore[no-any-return]
 
     @property
     def c(self) -> nn.Parameter:
-        return cast(nn.Parameter, self.lora.lora_A[self.adapter].c)
+        return self.lora_A._parameters["c"]  # type: ignore[no-any-return]
 
     @property
     def B(self) -> nn.Parameter:
-        return unscaled(self.lora.lora_B[self.adapter])
+        return self.lora._modules["lora_B"]._modules[self.adapter]._parameters["B"]  # type: ignore[no-any-return]
+
+    @property
+    def is_present(self) -> bool:
+        """Whether PEFT's layer still has the adapter."""
+        return self.adapter in self.lora._modules["lora_A"]._modules
 
     @property
     def scaling(self) -> float:
@@ -88,6 +97,7 @@ class Components:
 
     dem_value          latest value of DEM
     regularizer_calls  number of times that a regulariser was computed
+    is_term_due        whether a term that `RankMethod.add_gradients` adds has yet to count in this optimizer step
     term               makes the regulariser count once per optimizer step; None outside a Trainer
     allocator          saved by `save_pretrained` into a checkpoint folder; None outside a Trainer with the callback
     restored           state that `load_adapter` read from a checkpoint, until the callback uses it
@@ -96,6 +106,7 @@ class Components:
     layers: list[RankLayer]
     dem_value: Tensor | None = None
     regularizer_calls: int = 0
+    is_term_due: bool = False
     term: TermCount | None = None
     allocator: HasState | None = None
     restored: RestoredState | None = None
@@ -158,12 +169,15 @@ def components_of(model: nn.Module) -> Components:
     return components
 
 
-def check_trainable(components: Components) -> None:
-    """ValueError if the adapter was deleted, or is merged, frozen or inactive: its scores would be meaningless."""
-    for layer in components.layers:
+def check_trainable(components: Components, *, all_layers: bool = True) -> None:
+    """ValueError if the adapter was deleted, or is merged, frozen or inactive: its scores would be meaningless.
+
+    PEFT does these things to all layers at once, so a step can look at one.
+    """
+    for layer in components.layers if all_layers else components.layers[:1]:
         if not layer.kept:
             continue
-        if layer.adapter not in layer.lora.lora_A:
+        if not layer.is_present:
             problem, fix = "was deleted", "wrap the base model again"
         elif layer.lora.merged:
             problem, fix = "is merged into the base weights", "call model.unmerge_adapter()"

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from torch import nn
 
-from .components import Components
-from .fused_layer import forget, is_traced, prepare
+from .components import Components, RankLayer
+from .fused_layer import Factors, forget, is_traced, prepare
 
 _ATTRIBUTE = "_rank_components"
 
@@ -27,16 +27,15 @@ def batch_scales(model: nn.Module, components: Components) -> None:
 
 def _before(inner: nn.Module, _inputs: Any) -> None:
     if not is_traced():
-        prepare(_pairs(inner))
+        prepare(Factors(layer.lora_A, layer.A, layer.c, layer.B, layer.scaling) for layer in _held(inner))
 
 
 def _after(inner: nn.Module, _inputs: Any, _output: Any) -> None:
     if not is_traced():
-        forget(_pairs(inner))
+        forget(layer.lora_A for layer in _held(inner))
 
 
-def _pairs(inner: nn.Module) -> list[tuple[Any, Any]]:
-    """lora_A and lora_B of each layer that has components."""
+def _held(inner: nn.Module) -> list[RankLayer]:
+    """The layers that have components."""
     components: Components = getattr(inner, _ATTRIBUTE)
-    held = (layer for layer in components.layers if layer.kept and layer.adapter in layer.lora.lora_A)
-    return [(layer.lora.lora_A[layer.adapter], layer.lora.lora_B[layer.adapter]) for layer in held]
+    return [layer for layer in components.layers if layer.kept and layer.is_present]

@@ -15,7 +15,7 @@ from torch.nn.modules.module import _IncompatibleKeys
 
 from ..adapter.components import ADAPTER, Components, RestoredState, components_of, replace_data
 from ..adapter.fused_layer import fuse
-from ..adapter.parametrization import scale_components
+from ..adapter.scaled_linear import scale_components
 from .checkpoint import INFO, Folder
 from .export import Layout, export_lora
 from .run_state import load_run_state, save_run_state, saved_options
@@ -38,7 +38,7 @@ def install(wrapped: PeftModel) -> None:
 
 def save_pretrained(self: PeftModel, save_directory: Folder, layout: Layout = "uniform", **_options: Any) -> None:
     """Export a plain LoRA. While DynamicRankCallback trains, a `checkpoint-N` folder also gets the state to resume from."""
-    # PEFT's method would write parametrised names, which no reader of LoRA knows.
+    # PEFT's method would write names of its own, which no reader of LoRA knows.
     export_lora(self, save_directory, layout)
     allocator = components_of(self).allocator
     if allocator is not None and _CHECKPOINT.fullmatch(Path(save_directory).name):

@@ -15,7 +15,8 @@ from .checkpoint import Folder, check_same, load_state, restore_trained_tensors,
 
 _PREFIX = "allocator."
 _OLD_SCALES = "parametrizations.weight.0.c"
-_OLD_PARTS = {_OLD_SCALES: "c", "parametrizations.weight.original": "weight"}
+_ORIGINAL = "parametrizations.weight.original"
+_OLD_PARTS = {_OLD_SCALES: "c", _ORIGINAL: "weight"}
 
 
 def save_run_state(
@@ -85,10 +86,10 @@ def _with_later_options(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _current_name(name: str, saved: Collection[str]) -> str:
-    """The name of a saved tensor in this version, in which c belongs to lora_A and B is parametrised.
+    """The name of a saved tensor in this version, in which lora_A has the parameters weight and c, and lora_B has B.
 
-    Before, c and A were saved as parts of a parametrised lora_A, next to a plain lora_B. Their order among the parameters
-    is the same, so the saved state of the optimizer fits.
+    Before, lora_B's weight was parametrised by torch, and before that lora_A's, with c, next to a plain lora_B. Their
+    order among the parameters is the same, so the saved state of the optimizer fits.
     """
     module, pair, end = name.rpartition(".lora_A.")
     adapter, _, part = end.partition(".")
@@ -96,8 +97,9 @@ def _current_name(name: str, saved: Collection[str]) -> str:
         return f"{module}.lora_A.{adapter}.{_OLD_PARTS[part]}"
     module, pair, end = name.rpartition(".lora_B.")
     adapter, _, part = end.partition(".")
-    if pair and part == "weight" and f"{module}.lora_A.{adapter}.{_OLD_SCALES}" in saved:
-        return f"{module}.lora_B.{adapter}.parametrizations.weight.original"
+    is_plain = part == "weight" and f"{module}.lora_A.{adapter}.{_OLD_SCALES}" in saved
+    if pair and (is_plain or part == _ORIGINAL):
+        return f"{module}.lora_B.{adapter}.B"
     return name
 
 

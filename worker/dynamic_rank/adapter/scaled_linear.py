@@ -1,4 +1,4 @@
-"""The scales c of the components: a parameter of PEFT's lora_A, and a parametrisation B diag(c) of lora_B's weight."""
+"""The scales c of the components: a parameter of PEFT's lora_A. The weight of lora_B is B diag(c)."""
 
 from __future__ import annotations
 
@@ -7,38 +7,41 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from ..schedule.config import Init
 
 
-class ScaledColumns(nn.Module):
-    """Computes the weight of lora_B as B diag(c), where B and c are trained (Mao et al. 2024, Eq. 6).
+class ScaledLinear(nn.Linear):
+    """A linear whose weight (out, r) is computed as B diag(c) from its parameter B and the c of another linear.
 
-    Shapes: B (out, r), c (r,) -> (out, r). A pruned component has c_i = 0, but c_i still gets a gradient.
+    Mao et al. 2024, Eq. 6. A pruned component has c_i = 0, but c_i still gets a gradient. Unlike torch's
+    parametrisations, this adds no submodules: Trainer walks over all modules several times in each step.
 
     PEFT's layers read the weight of lora_A in each forward pass and that of lora_B only to compute with it, so lora_A
     stays a plain linear: that read then costs nothing.
     """
 
-    def __init__(self, lora_A: nn.Linear) -> None:
-        super().__init__()
-        # In a tuple, so that it is not a submodule: c keeps one name, `lora_A.<adapter>.c`.
-        self._scaled = (lora_A,)
+    B: nn.Parameter
+    _scaled: tuple[nn.Linear]
 
-    def forward(self, B: Tensor) -> Tensor:
-        return B * cast(Tensor, self._scaled[0].c)
+    @property
+    def weight(self) -> Tensor:  # type: ignore[override]
+        return self.B * cast(Tensor, self._scaled[0].c)
 
 
 def scale_components(lora_A: nn.Linear, lora_B: nn.Linear, c: Tensor) -> None:
-    """Make c (r,) a parameter of `lora_A` (r, in), and parametrise the weight of `lora_B` (out, r) as B diag(c)."""
+    """Make c (r,) a parameter of `lora_A` (r, in), and the weight of `lora_B` (out, r) its parameter B times diag(c)."""
     lora_A.register_parameter("c", nn.Parameter(c))
-    parametrize.register_parametrization(lora_B, "weight", ScaledColumns(lora_A))
+    B = lora_B._parameters.pop("weight")
+    lora_B.__class__ = ScaledLinear
+    lora_B.register_parameter("B", B)
+    # In a tuple, so that it is not a submodule: c keeps one name, `lora_A.<adapter>.c`.
+    lora_B._scaled = (lora_A,)
 
 
 def unscaled(lora_B: nn.Linear) -> nn.Parameter:
     """The trained B (out, r), without the scales."""
-    return cast(nn.Parameter, lora_B.parametrizations.weight.original)  # type: ignore[union-attr]
+    return cast(ScaledLinear, lora_B).B
 
 
 def initialise(lora_A: nn.Linear, lora_B: nn.Linear, init: Init) -> None:
