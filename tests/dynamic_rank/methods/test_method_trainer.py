@@ -1,7 +1,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,20 +147,49 @@ def test_packed_snapshots_are_little_endian_halves_and_bits(tmp_path: Path) -> N
     assert np.isnan(np.frombuffer(broken.pack_scores(), "<f2")).all()
 
 
-def test_loss_includes_the_dem_term_until_pruning_ends_but_not_in_evaluation(tmp_path: Path) -> None:
-    trainer, method, _ = train(tmp_path)
-    inputs = batch() | {"labels": labels()}
-    trainer.model.eval()
-    assert method.loss_term() is None
-    plain = trainer.compute_loss(trainer.model, dict(inputs))
-    method._callback.allocator.last_step = 5
-    assert trainer.compute_loss(trainer.model, dict(inputs)) == plain
-    for module in trainer.model.modules():
+def without_dropout(model: Any) -> Any:
+    for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    trainer.model.train()
-    expected = plain + 0.1 * dem_loss(trainer.model)
-    torch.testing.assert_close(trainer.compute_loss(trainer.model, dict(inputs)), expected)
+    return model
+
+
+def test_each_optimizer_step_adds_the_dem_term_and_its_gradient_once_until_pruning_ends(tmp_path: Path) -> None:
+    trainer, method, _ = train(tmp_path)
+    model, inputs = without_dropout(trainer.model), batch() | {"labels": labels()}
+
+    def stepped(*, is_due: bool) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        model.zero_grad()
+        components_of(model).is_term_due = is_due
+        loss = trainer.training_step(model, dict(inputs))
+        return loss, [p.grad for p in model.parameters() if p.requires_grad]
+
+    plain, _ = stepped(is_due=False)
+    assert stepped(is_due=True)[0] == plain  # the mask is final
+    method._callback.allocator.last_step = 5
+    found = stepped(is_due=True)
+    assert not components_of(model).is_term_due
+    assert stepped(is_due=False)[0] == plain
+    model.zero_grad()
+    expected = trainer.compute_loss(model, dict(inputs)) + 0.1 * dem_loss(model)
+    expected.backward()
+    torch.testing.assert_close(found[0], expected.detach())
+    torch.testing.assert_close(found[1], [p.grad for p in model.parameters() if p.requires_grad])
+    model.eval()
+    torch.testing.assert_close(trainer.compute_loss(model, dict(inputs)), plain)
+
+
+def test_a_gradient_scaler_scales_the_gradient_of_the_dem_term(tmp_path: Path) -> None:
+    trainer, method, _ = train(tmp_path)
+    method._callback.allocator.last_step = 5
+    found = []
+    for scale in (None, torch.tensor(8.0)):
+        trainer.model.zero_grad()
+        components_of(trainer.model).is_term_due = True
+        value = method.add_gradients(scale)
+        torch.testing.assert_close(value, 0.1 * dem_loss(trainer.model).detach())
+        found.append([layer.A.grad for layer in components_of(trainer.model).layers])
+    torch.testing.assert_close(found[1], [8 * gradient for gradient in found[0]])
 
 
 def test_c_has_its_own_learning_rate_with_a_scheduler(tmp_path: Path) -> None:
@@ -239,7 +268,7 @@ def test_full_trains_every_weight_and_exports_a_model(tmp_path: Path) -> None:
     assert method.callbacks() == []
     assert method.trained_parameters().adapter == sum(p.numel() for p in trainer.model.parameters())
     method.export(tmp_path / "model")
-    loaded = type(trainer.model).from_pretrained(tmp_path / "model")
+    loaded = type(trainer.model).from_pretrained(tmp_path / "model").to(trainer.model.device)
     assert torch.equal(logits(loaded, batch()), logits(trainer.model, batch()))
 
 
@@ -380,29 +409,9 @@ def test_equal_final_ranks_cause_a_warning(tmp_path: Path) -> None:
 def test_mask_stays_applied_if_the_optimizer_cannot_be_compacted(tmp_path: Path) -> None:
     probe = Probe()
     _, _, warned = train(tmp_path, extra=[probe], optim="adafactor")
-    assert [code for code, _ in warned] == ["compaction_unavailable"]
+    # Whether all modules end at one rank is up to the rounding of the device.
+    assert [code for code, _ in warned if code != "ranks_equal"] == ["compaction_unavailable"]
     assert all(sum(probe.live[step]) == 24 for step in range(10, 21))
-
-
-def test_accumulated_micro_batches_count_the_dem_term_once(tmp_path: Path) -> None:
-    model, task = build()
-    method = create_method("dynamic_rank", {"target_rank": 2, "prune_interval": 2, "lora_dropout": 0.0})
-    model = method.prepare(model, task)
-    trainer = make_trainer_class(Trainer)(
-        model=model, args=arguments(tmp_path), method=method, train_dataset=Rows(), callbacks=method.callbacks()
-    )
-    model.train()
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    inputs = batch() | {"labels": labels()}
-    trainer.current_gradient_accumulation_steps = 4
-    plain = super(cast(type[Any], type(trainer).__mro__[1]), trainer).compute_loss(model, dict(inputs))
-    term = 0.1 * dem_loss(model).detach()
-    trainer.loss_is_scaled_for_ga = False
-    torch.testing.assert_close(trainer.compute_loss(model, dict(inputs)) - plain, term)
-    trainer.loss_is_scaled_for_ga = True
-    torch.testing.assert_close(trainer.compute_loss(model, dict(inputs)) - plain, term / 4)
 
 
 def test_callbacks_of_an_earlier_call_are_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .components import components_of
+from .components import Components, components_of
 
 
 def dem_loss(model: nn.Module) -> Tensor:
@@ -25,18 +25,60 @@ def dem_loss(model: nn.Module) -> Tensor:
     Raises ValueError if the model was not made by `wrap`.
     """
     components = components_of(model)
-    held = [layer for layer in components.layers if layer.kept]
-    rows = [layer.A for layer in held if layer.A.shape[-1] > 1]  # (r, in): a vector is a row
-    columns = [layer.B for layer in held if layer.B.shape[-2] > 1]  # (out, r): a vector is a column
-    dims = (-1,) * len(rows) + (-2,) * len(columns)
+    dims, tensors = _vectors(components)
     if dims:
-        result: Tensor = _MeanVariance.apply(dims, *rows, *columns)  # type: ignore[no-untyped-call]
+        result: Tensor = _MeanVariance.apply(dims, *tensors)  # type: ignore[no-untyped-call]
     else:
         result = torch.zeros((), device=components.layers[0].A.device)
     components.dem_value = result.detach()
     if torch.is_grad_enabled():
         components.regularizer_calls += 1
     return result if components.term is None else components.term.counted(result)
+
+
+@torch.no_grad()
+def add_dem_gradient(model: nn.Module, weight: float | Tensor) -> Tensor:
+    """Add the gradient of weight * R to that of each A and B, and return R (Mao et al. 2024, Eq. 10), a scalar.
+
+    The same as the backward pass of weight * dem_loss(model), for use after that of the model. There, autograd would add
+    both gradients of each tensor in a kernel of its own, and keep all gradients of R until then.
+    """
+    components = components_of(model)
+    dims, tensors = _vectors(components)
+    components.regularizer_calls += 1
+    groups = _groups(dims, tensors)
+    variances: list[Tensor] = []
+    count = sum(tensors[place].numel() // tensors[place].shape[dim] for dim, places in groups for place in places)
+    for dim, places in groups:
+        stack = _stack(places, tensors)
+        variance, mean = torch.var_mean(stack, dim=dim, keepdim=True)
+        variances.append(variance.flatten().to(components.layers[0].A.device))
+        stack.sub_(mean).mul_(2 / ((stack.shape[dim] - 1) * count) * _on(weight, stack.device))
+        _add_to_gradients([tensors[place] for place in places], stack.to(tensors[places[0]].dtype).unbind())
+    result = torch.cat(variances).mean() if variances else torch.zeros((), device=components.layers[0].A.device)
+    components.dem_value = result
+    return result
+
+
+def _on(weight: float | Tensor, device: torch.device) -> float | Tensor:
+    return weight.to(device) if isinstance(weight, Tensor) else weight
+
+
+def _add_to_gradients(tensors: Sequence[Tensor], parts: Sequence[Tensor]) -> None:
+    present = [(tensor.grad, part) for tensor, part in zip(tensors, parts, strict=True) if tensor.grad is not None]
+    if present:
+        torch._foreach_add_([gradient for gradient, _ in present], [part for _, part in present])
+    for tensor, part in zip(tensors, parts, strict=True):
+        if tensor.grad is None and tensor.requires_grad:
+            tensor.grad = part.clone()
+
+
+def _vectors(components: Components) -> tuple[tuple[int, ...], list[Tensor]]:
+    """The tensors of all modules that R counts, and along which dimension their vectors are."""
+    held = [layer for layer in components.layers if layer.kept]
+    rows = [A for layer in held if (A := layer.A).shape[-1] > 1]  # (r, in): a vector is a row
+    columns = [B for layer in held if (B := layer.B).shape[-2] > 1]  # (out, r): a vector is a column
+    return (-1,) * len(rows) + (-2,) * len(columns), [*rows, *columns]
 
 
 class _MeanVariance(torch.autograd.Function):
@@ -47,9 +89,10 @@ class _MeanVariance(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, dims: tuple[int, ...], *tensors: Tensor) -> Tensor:
-        found = [torch.var_mean(stack, dim=dim, keepdim=True) for dim, _, stack in _stacks(dims, tensors)]
+        groups = _groups(dims, tensors)
+        found = [torch.var_mean(_stack(places, tensors), dim=dim, keepdim=True) for dim, places in groups]
         variances = torch.cat([variance.to(tensors[0].device).flatten() for variance, _ in found])
-        ctx.dims, ctx.vectors = dims, variances.numel()
+        ctx.groups, ctx.vectors = groups, variances.numel()
         ctx.save_for_backward(*tensors, *(mean for _, mean in found))
         return variances.mean()
 
@@ -57,19 +100,25 @@ class _MeanVariance(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         saved: tuple[Tensor, ...] = ctx.saved_tensors
-        tensors, means = saved[: len(ctx.dims)], saved[len(ctx.dims) :]
+        tensors = saved[: len(saved) - len(ctx.groups)]
         result: list[Tensor | None] = [None] * len(tensors)
-        for (dim, places, stack), mean in zip(_stacks(ctx.dims, tensors), means, strict=True):
+        for (dim, places), mean in zip(ctx.groups, saved[len(tensors) :], strict=True):
+            stack = _stack(places, tensors)
             stack.sub_(mean).mul_(gradient.to(stack.device) * (2 / ((stack.shape[dim] - 1) * ctx.vectors)))
-            for place, part in zip(places, stack, strict=True):
-                result[place] = part.to(tensors[place].dtype)
+            dtype = tensors[places[0]].dtype
+            for place, part in zip(places, stack.to(dtype).unbind(), strict=True):
+                result[place] = part
         return (None, *result)
 
 
-def _stacks(dims: Sequence[int], tensors: Sequence[Tensor]) -> Any:
-    """(dim, indices, float32 stack) for each group of tensors of one shape, dim and device. The stacks are copies."""
+def _groups(dims: Sequence[int], tensors: Sequence[Tensor]) -> list[tuple[int, list[int]]]:
+    """(dim, indices) for each group of tensors of one shape, dim, dtype and device."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for place, (dim, tensor) in enumerate(zip(dims, tensors, strict=True)):
-        groups.setdefault((tensor.shape, dim, tensor.device), []).append(place)
-    for (_, dim, _), places in groups.items():
-        yield dim, places, torch.stack([tensors[place] for place in places]).float()
+        groups.setdefault((dim, tensor.shape, tensor.dtype, tensor.device), []).append(place)
+    return [(key[0], places) for key, places in groups.items()]
+
+
+def _stack(places: Sequence[int], tensors: Sequence[Tensor]) -> Tensor:
+    """A copy of the tensors (m, ...) in float32."""
+    return torch.stack([tensors[place] for place in places]).float()

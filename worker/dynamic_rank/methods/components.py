@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from peft import PeftModel
-from torch import nn
+from torch import Tensor, nn
 
 from ..adapter.components import Components, components_of
 from ..adapter.targets import AdaptedModule, describe
@@ -59,6 +59,10 @@ class ComponentMethod:
 
     def steer(self, action: SteerAction, target_rank: int | None = None) -> None:
         raise ValueError("This method has no ranks to steer.")
+
+    def add_gradients(self, loss_scale: Tensor | None) -> Tensor | None:
+        """No term has its gradient in closed form."""
+        return None
 
     def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
         if self.config.c_lr_scale == 1:

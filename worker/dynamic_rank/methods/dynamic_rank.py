@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from ..adapter.orthogonality import orthogonal_loss
-from ..adapter.regularizer import dem_loss
+from ..adapter.regularizer import add_dem_gradient
 from ..allocation.allocator import RankAllocator
 from ..allocation.snapshot import OnSnapshot
 from ..saving.checkpoint import Folder
@@ -112,11 +112,16 @@ class DynamicRank(ComponentMethod):
             )
 
     def loss_term(self) -> Tensor | None:
-        if self.config.eta == 0:
+        if self.config.eta == 0 or self.config.regularizer != "orthogonal":
             return None
-        if self.config.regularizer == "orthogonal":
-            return self.config.eta * orthogonal_loss(self._wrapped)
-        return None if self.is_settled else self.config.eta * dem_loss(self._wrapped)
+        return self.config.eta * orthogonal_loss(self._wrapped)
+
+    def add_gradients(self, loss_scale: Tensor | None) -> Tensor | None:
+        is_due, self._components.is_term_due = self._components.is_term_due, False
+        if not is_due or self.config.eta == 0 or self.config.regularizer != "dem" or self.is_settled:
+            return None
+        scaled = self.config.eta if loss_scale is None else self.config.eta * loss_scale
+        return self.config.eta * add_dem_gradient(self._wrapped, scaled)
 
     def live_ranks(self) -> dict[str, int]:
         # Those of the latest pruning: since then, a pruned scale may have moved away from zero.

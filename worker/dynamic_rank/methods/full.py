@@ -73,6 +73,9 @@ class Full:
     def loss_term(self) -> Tensor | None:
         return None
 
+    def add_gradients(self, loss_scale: Tensor | None) -> Tensor | None:
+        return None
+
     def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
         return []
 

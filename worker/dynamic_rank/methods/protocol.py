@@ -130,6 +130,13 @@ class RankMethod(Protocol):
         """The regularisation term of this training batch, a scalar with gradient; None if there is none."""
         ...
 
+    def add_gradients(self, loss_scale: Tensor | None) -> Tensor | None:
+        """Add the gradients of a term that has them in closed form, after each backward pass; its value, None without one.
+
+        `loss_scale` is the factor of a gradient scaler. The term counts once per optimizer step.
+        """
+        ...
+
     def learning_rate_scales(self) -> list[tuple[list[nn.Parameter], float]]:
         """Groups of parameters, each with the factor by which their learning rate differs from the optimizer's."""
         ...

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import Trainer
 
 from ..training.distributed import rebuild_reducer
@@ -57,6 +57,15 @@ class MethodTrainerMixin(_Base):
             term = term / self.current_gradient_accumulation_steps
         loss = loss + term.to(loss.device, loss.dtype)
         return (loss, outputs) if return_outputs else loss
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Trainer's forward and backward pass of a batch, then the gradients that the method adds in closed form."""
+        loss: Tensor = super().training_step(*args, **kwargs)
+        scaler = getattr(self.accelerator, "scaler", None)
+        is_scaled = scaler is not None and scaler.is_enabled()
+        scale = scaler.scale(torch.ones((), device=loss.device)) if is_scaled else None
+        term = self.method.add_gradients(scale)
+        return loss if term is None else loss + term.to(loss.device, loss.dtype)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Trainer's optimizer, with separate groups for parameters whose learning rate is scaled."""

@@ -113,8 +113,12 @@ class DynamicRankCallback(TrainerCallback):
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self.allocator is not None and self.allocator.components.term is not None:
-            self.allocator.components.term.begin_step()
+        if self.allocator is None:
+            return
+        components = self.allocator.components
+        components.is_term_due = True
+        if components.term is not None:
+            components.term.begin_step()
 
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
