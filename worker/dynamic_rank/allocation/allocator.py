@@ -14,6 +14,7 @@ from ..adapter.components import RankLayer, check_trainable, components_of
 from ..schedule.budget import BudgetSchedule
 from ..schedule.config import DynamicRankConfig
 from ..warning import Warner
+from .replay import Replay
 from .scores import column_gram, column_norms, norms_of_vectors, row_gram, row_norms, shares
 from .selection import Selection, select, select_above_threshold
 from .sensitivity import SmoothedSensitivity, check_gradients, gradient_or_zero, has_finite_gradients
@@ -31,6 +32,8 @@ from .snapshot import (
 )
 
 _SENSITIVITY = "sensitivity."
+_OF_WEIGHTS = ("norm_share", "norm", "abs_c")
+"""Scores that depend on nothing but A, B and c."""
 
 
 class RankAllocator:
@@ -67,11 +70,14 @@ class RankAllocator:
         """Whether snapshots include the scores before smoothing, which costs another copy from the device."""
         self.warn = Warner()
         self._raw: Tensor | None = None
+        self._latest: Tensor | None = None
         self._keeps_mask_at: int | None = None
         self._ema = torch.zeros(shape, device=self.device)
         self._groups = _same_shapes(self.layers, self.device)
         self._stacks_A = ShapeStacks([layer.A for layer in self.layers], self.device)
         self._stacks_B = ShapeStacks([layer.B for layer in self.layers], self.device)
+        tensors = [tensor for layer in self.layers for tensor in (layer.A, layer.B, layer.c)]
+        self._replay = Replay(lambda: self._score_and_smooth(0), tensors)
         self._observed: Tensor | None = None
         self._has_observed = False
         self._sensitivity = (
@@ -110,18 +116,21 @@ class RankAllocator:
             self.last_step = step
             self._apply_mask()
             return None
-        check_trainable(self.components)
+        is_pruning = self.schedule.is_pruning_step(step)
+        check_trainable(self.components, all_layers=is_pruning)
         if self._sensitivity is not None:
             if not self._has_observed:
                 self._sensitivity.observe()
             self._has_observed = False
             self._sensitivity.scores(out=self._ema)
         else:
-            raw = self._scores(step)
-            self._ema.mul_(self.config.beta).add_(raw, alpha=1 - self.config.beta)
-            self._raw = raw if self.keeps_raw_scores else None
+            if self.config.score in _OF_WEIGHTS:
+                self._replay()
+            else:
+                self._score_and_smooth(step)
+            self._raw = self._latest if self.keeps_raw_scores else None
         self.last_step = step
-        decision = self._prune(step) if self.schedule.is_pruning_step(step) else None
+        decision = self._prune(step) if is_pruning else None
         if self.is_final:
             self._sensitivity = None
         return decision
@@ -268,6 +277,11 @@ class RankAllocator:
             self._sensitivity.load_state_dict(
                 {name.removeprefix(_SENSITIVITY): value for name, value in state.items() if isinstance(value, Tensor)}
             )
+
+    def _score_and_smooth(self, step: int) -> None:
+        """Compute the importance of this step, in a tensor that a later step may overwrite, and smooth it."""
+        self._latest = self._scores(step)
+        self._ema.mul_(self.config.beta).add_(self._latest, alpha=1 - self.config.beta)
 
     def _scores(self, step: int) -> Tensor:
         """Importance of this step (modules, width), before smoothing."""

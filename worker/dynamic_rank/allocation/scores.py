@@ -49,15 +49,34 @@ def norms_of_vectors(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
 def row_gram(A: Tensor) -> Tensor:
     """A A^T of A (..., r, in): (..., r, r), in float32, or in float64 for float64."""
     with torch.autocast(A.device.type, enabled=False):
-        exact = A.to(_product_dtype(A))
-        return (exact @ exact.mT).to(_work_dtype(A))
+        parts = _split(A.to(_product_dtype(A)), -1)
+        return _added(parts @ parts.mT, A)
 
 
 def column_gram(B: Tensor) -> Tensor:
     """B^T B of B (..., out, r): (..., r, r), in float32, or in float64 for float64."""
     with torch.autocast(B.device.type, enabled=False):
-        exact = B.to(_product_dtype(B))
-        return (exact.mT @ exact).to(_work_dtype(B))
+        parts = _split(B.to(_product_dtype(B)), -2)
+        return _added(parts.mT @ parts, B)
+
+
+_PART = 256
+
+
+def _split(vectors: Tensor, dim: int) -> Tensor:
+    """On a GPU, matrices of up to 256 elements along `dim`, in a new third dimension from the end.
+
+    A product of a few long vectors is one tile, which a single multiprocessor would compute.
+    """
+    size = vectors.shape[dim]
+    if not vectors.is_cuda or size <= _PART or size % _PART:
+        return vectors
+    return vectors.unflatten(dim, (size // _PART, _PART)).movedim(dim - 1, -3)
+
+
+def _added(products: Tensor, of: Tensor) -> Tensor:
+    """The Gram matrices of `of` from those of its parts."""
+    return (products.sum(-3) if products.dim() > of.dim() else products).to(_work_dtype(of))
 
 
 def shares(gram_a: Tensor, gram_b: Tensor, c: Tensor, eps: float) -> Tensor:
