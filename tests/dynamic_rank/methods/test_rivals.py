@@ -365,10 +365,11 @@ def test_shrinking_keeps_the_strongest_singular_directions(allocation: str) -> N
     assert len(decision.pruned) == 24
     assert decision.is_final
     for pair in method.pairs:
-        U, s, Vh = torch.linalg.svd(updates[pair.name])
-        rank = pair.rank
-        best = U[:, :rank] @ torch.diag(s[:rank]) @ Vh[:rank]
-        torch.testing.assert_close((pair.scaling * pair.B @ pair.A).detach(), best, rtol=1e-4, atol=1e-5)
+        # No matrix of this rank is closer (Eckart and Young). Compared with the distance and not with the matrix itself,
+        # whose directions rounding turns where two singular values are close.
+        discarded = torch.linalg.svdvals(updates[pair.name].double())[pair.rank :]
+        distance = torch.linalg.matrix_norm(updates[pair.name] - (pair.scaling * pair.B @ pair.A).detach())
+        torch.testing.assert_close(distance.double(), torch.linalg.vector_norm(discarded), rtol=1e-4, atol=5e-5)
 
 
 def test_singular_directions_reproduce_the_update() -> None:
