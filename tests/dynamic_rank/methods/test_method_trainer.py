@@ -1,7 +1,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -189,7 +189,7 @@ def test_a_gradient_scaler_scales_the_gradient_of_the_dem_term(tmp_path: Path) -
         value = method.add_gradients(scale)
         torch.testing.assert_close(value, 0.1 * dem_loss(trainer.model).detach())
         found.append([layer.A.grad for layer in components_of(trainer.model).layers])
-    torch.testing.assert_close(found[1], [8 * gradient for gradient in found[0]])
+    torch.testing.assert_close(found[1], [8 * cast(torch.Tensor, gradient) for gradient in found[0]])
 
 
 def test_c_has_its_own_learning_rate_with_a_scheduler(tmp_path: Path) -> None:

@@ -233,4 +233,5 @@ def _same_kind(As: Sequence[Tensor], scalings: Sequence[float]) -> list[list[int
 
 def _parts(whole: Tensor, places: Sequence[int], As: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The rows of `whole` that belong to each A (r, in) of `places`."""
-    return whole.split([As[place].shape[0] for place in places])
+    parts: tuple[Tensor, ...] = whole.split([As[place].shape[0] for place in places])
+    return parts

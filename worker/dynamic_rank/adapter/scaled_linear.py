@@ -36,7 +36,7 @@ def scale_components(lora_A: nn.Linear, lora_B: nn.Linear, c: Tensor) -> None:
     lora_B.__class__ = ScaledLinear
     lora_B.register_parameter("B", B)
     # In a tuple, so that it is not a submodule: c keeps one name, `lora_A.<adapter>.c`.
-    lora_B._scaled = (lora_A,)
+    cast(ScaledLinear, lora_B)._scaled = (lora_A,)
 
 
 def unscaled(lora_B: nn.Linear) -> nn.Parameter:

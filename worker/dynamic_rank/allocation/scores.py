@@ -71,7 +71,8 @@ def _split(vectors: Tensor, dim: int) -> Tensor:
     size = vectors.shape[dim]
     if not vectors.is_cuda or size <= _PART or size % _PART:
         return vectors
-    return vectors.unflatten(dim, (size // _PART, _PART)).movedim(dim - 1, -3)
+    parts: Tensor = vectors.unflatten(dim, (size // _PART, _PART)).movedim(dim - 1, -3)
+    return parts
 
 
 def _added(products: Tensor, of: Tensor) -> Tensor:

@@ -62,8 +62,9 @@ class MethodTrainerMixin(_Base):
         """Trainer's forward and backward pass of a batch, then the gradients that the method adds in closed form."""
         loss: Tensor = super().training_step(*args, **kwargs)
         scaler = getattr(self.accelerator, "scaler", None)
-        is_scaled = scaler is not None and scaler.is_enabled()
-        scale = scaler.scale(torch.ones((), device=loss.device)) if is_scaled else None
+        scale = None
+        if scaler is not None and scaler.is_enabled():
+            scale = scaler.scale(torch.ones((), device=loss.device))
         term = self.method.add_gradients(scale)
         return loss if term is None else loss + term.to(loss.device, loss.dtype)
 
