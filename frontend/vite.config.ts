@@ -29,9 +29,13 @@ export default defineConfig({
       output: {
         codeSplitting: {
           // What five pages or tabs share is one chunk: twenty small ones are 10 kB more, for the heads of their requests
-          // and because each is compressed alone. Lists to choose from are not shown on every page.
+          // and because each is compressed alone. Lists to choose from and fields for numbers are not on the first pages.
           groups: [
-            { name: "shared", minShareCount: 5, test: (module) => !/Combobox|Select/.test(module) },
+            {
+              name: "shared",
+              minShareCount: 5,
+              test: (module) => !/Combobox|Select|NumberInput|react-number-format/.test(module),
+            },
             { name: "icons", minShareCount: 2, test: /@tabler/ },
           ],
         },

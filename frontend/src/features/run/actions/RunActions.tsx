@@ -25,8 +25,12 @@ import { notifyError } from "@/components/feedback/toast";
 import { useMethod } from "@/components/runs/methods";
 import { useRunActions } from "@/components/runs/use-run-actions";
 import { lazyPart } from "@/components/server/load-part";
-import { AllocationQuestion } from "./AllocationQuestion";
 
+// Its field for numbers is large, and few pages show it.
+const AllocationQuestion = lazyPart(
+  () => import("./AllocationQuestion"),
+  (module) => module.AllocationQuestion,
+);
 const ForkDialog = lazyPart(
   () => import("./ForkDialog"),
   (module) => module.ForkDialog,
@@ -121,7 +125,9 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
         </Button>
       )}
       {status === "done" && run.artifact === "adapter" && method.rank_changes !== "never" && (
-        <AllocationQuestion run={run} />
+        <Suspense>
+          <AllocationQuestion run={run} />
+        </Suspense>
       )}
       {status === "queued" && run.attempt === 0 && (
         <Button
