@@ -10,7 +10,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.predictions import PredictionItem
 from rankscope.launch.plan import RunPlan, make_plan
 from rankscope.settings import Settings
-from rankscope_worker.child.jobs.predict import predict
+from rankscope_worker.child.predictions import predict
 from tests.worker.child.test_training import Life
 
 LORA: Mapping[str, object] = {"name": "lora", "rank": 4}

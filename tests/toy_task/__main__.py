@@ -11,7 +11,7 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
-from rankscope_worker.child.jobs.predict import predict
+from rankscope_worker.child.predictions import predict
 from tests.tiny import make_tiny_bert
 from tests.worker.child.test_training import Life
 

@@ -13,9 +13,9 @@ from rankscope.catalog.data.splits import Split
 from rankscope.contract.config import RunConfig
 from rankscope.contract.events import RunEvent
 from rankscope.contract.tasks import DEFAULT_TASK
-from rankscope_worker.child.jobs.predict import predict
 from rankscope_worker.child.loading.encoding import Counts, TextEncoder, UnusableText
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
+from rankscope_worker.child.predictions import predict
 from rankscope_worker.child.tasks import trained_task
 from rankscope_worker.child.training import Outcome, PermanentError, run_training
 from tests.kinds import KINDS, TEXTS, make_folder

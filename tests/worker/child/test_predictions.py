@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from rankscope.contract.predictions import ClassGuess, Guess
 from rankscope.launch.plan import RunPlan
-from rankscope_worker.child.jobs.predict import predict
+from rankscope_worker.child.predictions import predict
 from tests.tiny import make_tiny_bert
 from tests.worker.child.test_training import Life
 

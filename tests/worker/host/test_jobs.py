@@ -69,7 +69,7 @@ def submit(host: Host) -> Callable[..., str]:
 @pytest.fixture
 def quick_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Children fail at once, for tests in which only their end counts."""
-    (tmp_path / "peft.py").write_text("raise RuntimeError('short')")
+    (tmp_path / "sqlmodel.py").write_text("raise RuntimeError('short')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
@@ -189,7 +189,7 @@ def test_an_unreachable_database_is_not_reported_as_out_of_memory(host: Host, su
 def test_a_child_that_crashes_is_reported_with_its_last_line(
     host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "peft.py").write_text("raise RuntimeError('a broken installation')")
+    (tmp_path / "sqlmodel.py").write_text("raise RuntimeError('a broken installation')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     _, message, next_step = outcome(host, submit)
     assert message == "The process that loads the models failed: RuntimeError: a broken installation"
@@ -199,7 +199,7 @@ def test_a_child_that_crashes_is_reported_with_its_last_line(
 def test_a_child_that_was_killed_is_reported_as_killed(
     host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "torch.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    (tmp_path / "sqlmodel.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     _, message, next_step = outcome(host, submit)
     assert message == "The process that loads the models was killed by signal 9 (Killed)."
@@ -241,7 +241,7 @@ def test_a_runner_that_has_lost_its_job_stores_nothing_and_kills_its_child(
     host: Host, submit: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pid_file = tmp_path / "pid"
-    (tmp_path / "torch.py").write_text(
+    (tmp_path / "sqlmodel.py").write_text(
         f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid()))\nwhile True: time.sleep(60)"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

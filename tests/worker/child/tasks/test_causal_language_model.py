@@ -16,8 +16,8 @@ from rankscope.exports.results import read_results
 from rankscope_worker.child.answers import packing
 from rankscope_worker.child.answers.packing import packed
 from rankscope_worker.child.answers.prompts import ChatTemplate
-from rankscope_worker.child.jobs.predict import predict
 from rankscope_worker.child.loading.model import load_tokenizer
+from rankscope_worker.child.predictions import predict
 from rankscope_worker.child.training import Outcome, PermanentError
 from tests.tiny import FILLER, WORDS
 from tests.worker.child.tasks.installation import CHAT, install, plan_of

@@ -12,7 +12,7 @@ from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig
 from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
-from rankscope_worker.child.jobs.predict import predict
+from rankscope_worker.child.predictions import predict
 from rankscope_worker.child.training import Outcome
 from tests.tiny import FILLER, WORDS
 from tests.worker.child.tasks.installation import CHAT, DYNAMIC_RANK, install

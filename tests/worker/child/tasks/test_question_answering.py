@@ -10,10 +10,10 @@ from transformers import AutoModel, AutoModelForQuestionAnswering, BitsAndBytesC
 from rankscope.catalog.data.splits import Split, split
 from rankscope.contract.predictions import SpanGuess
 from rankscope.contract.tasks import TASKS
-from rankscope_worker.child.jobs.predict import predict
 from rankscope_worker.child.loading.data import TokenizedSplit
 from rankscope_worker.child.loading.encoding import TextEncoder
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
+from rankscope_worker.child.predictions import predict
 from rankscope_worker.child.tasks import Evaluation, TrainedTask, trained_task
 from rankscope_worker.child.training import Outcome
 from tests.kinds import make_folder

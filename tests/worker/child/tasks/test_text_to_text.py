@@ -12,7 +12,7 @@ from transformers import AutoModelForSeq2SeqLM
 from rankscope.contract.errors import BadInput
 from rankscope.contract.evaluation.results import RESULTS_FILE
 from rankscope.contract.evaluation.row_values import read_row_values, row_values_file
-from rankscope_worker.child.jobs.predict import predict
+from rankscope_worker.child.predictions import predict
 from rankscope_worker.child.training import Outcome, PermanentError
 from tests.tiny import FILLER, WORDS
 from tests.worker.child.tasks.installation import DYNAMIC_RANK, install, plan_of
