@@ -107,13 +107,16 @@ class Bench:
 
     def training(self) -> None:
         """Whole trainings by Trainer with the default schedule, and a snapshot at each step as RankScope takes them."""
-        total = self._measurement.training_steps
-        self._train_s("lora", {"rank": TARGET_RANK}, max(2, total // 20))  # warms the device up
-        lora_s = self._train_s("lora", {"rank": TARGET_RANK}, total)
-        options = {**RANKS, "prune_interval": max(1, total // 10)}
-        ours_s = self._train_s("dynamic_rank", options, total)
+        total = self._measurement.training_steps // 2
+        lora, ours = {"rank": TARGET_RANK}, {**RANKS, "prune_interval": max(1, total // 10)}
+        self._train_s("lora", lora, max(2, total // 20))  # warms the device up
+        # In this order, a machine that becomes slower or faster at a steady rate does so for both.
+        lora_s = self._train_s("lora", lora, total)
+        ours_s = self._train_s("dynamic_rank", ours, total) + self._train_s("dynamic_rank", ours, total)
+        lora_s += self._train_s("lora", lora, total)
         against = f"{self._against(TARGET_RANK)}: {lora_s:.4g} s against {ours_s:.4g}"
-        self._at_most(f"{total} steps by Trainer, whole / LoRA's", ours_s / lora_s, TRAINING_LIMIT, "ratio", against)
+        figure = f"{2 * total} steps by Trainer in two trainings, whole / LoRA's"
+        self._at_most(figure, ours_s / lora_s, TRAINING_LIMIT, "ratio", against)
 
     def rivals(self) -> None:
         """A step of AdaLoRA in its window, as this library and as PEFT have it, against LoRA of the same rank."""

@@ -186,6 +186,7 @@ def arguments(base: Base, max_steps: int, folder: str, *, bf16: bool = False) ->
         use_cpu=base.device == "cpu",
         dataloader_pin_memory=False,
         save_strategy="no",
+        logging_strategy="no",  # what is printed is JSON
         report_to=[],
         disable_tqdm=True,
     )

@@ -20,7 +20,7 @@ def test_every_part_of_the_gpu_bench_gives_its_figures_on_a_cpu() -> None:
         "peak memory in the window / LoRA's",
         "step after the final mask / LoRA's",
         "peak memory after the final mask / LoRA's",
-        "6 steps by Trainer, whole / LoRA's",
+        "6 steps by Trainer in two trainings, whole / LoRA's",
         "step of adalora / LoRA's",
         "peak memory of adalora / LoRA's",
         "step of PEFT AdaLoRA / LoRA's",
