@@ -1,6 +1,6 @@
 """AssignedRanks: base class of methods that assign ranks once, before training, in proportion to a score of each module."""
 
-# ruff: noqa: ARG002  (signatures are those of TrainerCallback and RankMethod)
+# ruff: noqa: ARG002  (signatures are those of RankMethod)
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
 
 from ..allocation.snapshot import OnSnapshot
 from ..schedule.checks import check_whole
 from ..schedule.largest_remainder import assign_ranks
 from ..warning import OnWarning
-from .fixed_rank import FixedRankCallback
+from .assigned_callback import AssignedCallback
 from .plain import AdapterOptions, PlainLora
 from .protocol import Batches, ModulesToSave, RunContext
 
@@ -111,24 +111,6 @@ class AssignedRanks(PlainLora, ABC):
     def _restore_extra(self, info: Mapping[str, Any]) -> None:
         self.scores = [float(score) for score in info["scores"]]
         self.is_initialized = True
-
-
-class AssignedCallback(FixedRankCallback):
-    """Refuses to train before the ranks are assigned: every module would have the largest rank."""
-
-    def __init__(self, method: AssignedRanks, on_snapshot: OnSnapshot | None, snapshot_every: int) -> None:
-        super().__init__(method.pairs, method.width, on_snapshot, snapshot_every)
-        self.method = method
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if not self.method.is_initialized:
-            raise RuntimeError(
-                f"The ranks of {self.method.key} are not assigned; use make_trainer_class(Trainer), or call "
-                "method.initialize(batches) before you create the Trainer."
-            )
-        super().on_train_begin(args, state, control, **kwargs)
 
 
 def mean_over_processes(scores: torch.Tensor) -> torch.Tensor:

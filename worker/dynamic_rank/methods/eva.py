@@ -1,6 +1,6 @@
 """eva: LoRA with ranks assigned once before training, by the variance of the activations (Paischer et al. 2024)."""
 
-# ruff: noqa: ARG002  (signatures are those of TrainerCallback and RankMethod)
+# ruff: noqa: ARG002  (signatures are those of RankMethod)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,14 +11,14 @@ from typing import Any
 from peft import EvaConfig, LoraConfig
 from peft.tuners.lora.eva import get_eva_state_dict
 from torch import nn
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
 
 from ..adapter.components import PEFT_PREFIX
 from ..adapter.heads import task_name
 from ..allocation.snapshot import OnSnapshot
 from ..schedule.checks import check_number, check_whole
 from ..warning import OnWarning
-from .fixed_rank import FixedRankCallback
+from .assigned_callback import AssignedCallback
 from .plain import AdapterOptions, PlainLora
 from .protocol import Batches, ModulesToSave, RunContext, Stopped
 
@@ -100,7 +100,7 @@ class Eva(PlainLora):
     def callbacks(
         self, on_snapshot: OnSnapshot | None = None, snapshot_every: int = 1, on_warning: OnWarning | None = None
     ) -> list[TrainerCallback]:
-        return [EvaCallback(self, on_snapshot, snapshot_every)]
+        return [AssignedCallback(self, on_snapshot, snapshot_every)]
 
     def _restore_extra(self, info: Mapping[str, Any]) -> None:
         self.is_initialized = True
@@ -150,21 +150,3 @@ class _Endless:
 def _tokens(batch: Mapping[str, Any]) -> int:
     mask = batch.get("attention_mask")
     return int(batch["input_ids"].numel() if mask is None else mask.sum())
-
-
-class EvaCallback(FixedRankCallback):
-    """Refuses to train before the ranks are assigned: that would be plain LoRA."""
-
-    def __init__(self, method: Eva, on_snapshot: OnSnapshot | None, snapshot_every: int) -> None:
-        super().__init__(method.pairs, method.width, on_snapshot, snapshot_every)
-        self.method = method
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if not self.method.is_initialized:
-            raise RuntimeError(
-                "EVA's ranks are not assigned; use make_trainer_class(Trainer), or call method.initialize(batches) "
-                "before you create the Trainer."
-            )
-        super().on_train_begin(args, state, control, **kwargs)
