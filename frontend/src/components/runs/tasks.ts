@@ -1,7 +1,7 @@
 /** The tasks and their metrics as the API describes them. The page knows none by name. */
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
-import type { MetricInfo, RunSummary } from "@/api/types";
+import type { MetricInfo } from "@/api/types";
 
 export const tasksQuery = queryOptions({
   queryKey: ["tasks"],
@@ -21,7 +21,7 @@ export const useAllMetrics = (): readonly MetricInfo[] =>
   useQuery(tasksQuery).data?.flatMap((task) => task.metrics) ?? none;
 
 /** What the main metric of these runs is called within a sentence, where it is the same for all. */
-export function sharedHeadline(runs: readonly Pick<RunSummary, "headline">[]): string {
+export function sharedHeadline(runs: readonly { headline: { title: string } }[]): string {
   const titles = new Set(runs.map((run) => run.headline.title));
   return titles.size === 1 ? ([...titles][0] ?? "") : "main metric";
 }

@@ -1,5 +1,6 @@
-import { ActionIcon, Group, Stack, Text } from "@mantine/core";
-import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
+import { ActionIcon, Button, Collapse, Group, Stack, Text } from "@mantine/core";
+import { useLocalStorage } from "@mantine/hooks";
+import { IconArrowDown, IconArrowUp, IconChevronDown, IconChevronRight } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import type { KeyboardEvent } from "react";
 import { Link } from "react-router";
@@ -12,13 +13,20 @@ import { useRunActions } from "@/components/runs/use-run-actions";
 import { ApiText } from "@/components/text/ApiText";
 
 const shown = 8;
+/** A longer queue is folded until you open it, because it would push the table off the screen. */
+const longestOpen = 5;
 
 /** Waiting runs in their order, which can be changed; nothing if there are fewer than two. */
 export function QueuePanel() {
   const queue = useQuery(queueQuery);
   const { reorder } = useRunActions();
   const runs = queue.data ?? [];
+  const [choice, setChoice] = useLocalStorage<"open" | "folded" | "">({
+    key: "rankscope-queue",
+    defaultValue: "",
+  });
   if (runs.length < 2) return null;
+  const isOpen = choice === "" ? runs.length <= longestOpen : choice === "open";
   const move = (index: number, by: -1 | 1) => {
     const one = runs[index];
     const other = runs[index + by];
@@ -27,25 +35,42 @@ export function QueuePanel() {
   };
   return (
     <Panel
-      title="Queue"
-      note="The next run is first. Use the arrows to change the order, or Alt and the arrow keys on a focused run."
+      title={`Queue: ${runs.length} runs`}
+      actions={
+        <Button
+          size="compact-sm"
+          variant="subtle"
+          color="gray"
+          aria-expanded={isOpen}
+          leftSection={isOpen ? <IconChevronDown size={14} /> : <IconChevronRight size={14} />}
+          onClick={() => setChoice(isOpen ? "folded" : "open")}
+        >
+          {isOpen ? "Hide" : "Show"}
+        </Button>
+      }
     >
-      <Stack gap={2} component="ol" m={0} pl={0} style={{ listStyle: "none" }} data-testid="queue">
-        {runs.slice(0, shown).map((run, index) => (
-          <QueueLine
-            key={run.id}
-            run={run}
-            isFirst={index === 0}
-            isLast={index === runs.length - 1}
-            onMove={(by) => move(index, by)}
-          />
-        ))}
-      </Stack>
-      {runs.length > shown ? (
-        <Text size="xs" c="dimmed" mt={4}>
-          <ApiText>{`and ${runs.length - shown} more; \`rankscope queue\` lists and orders them all.`}</ApiText>
+      <Collapse expanded={isOpen}>
+        <Text c="dimmed" size="xs" mb="xs">
+          The next run is first. Use the arrows to change the order, or Alt and the arrow keys on a focused
+          run.
         </Text>
-      ) : null}
+        <Stack gap={2} component="ol" m={0} pl={0} style={{ listStyle: "none" }} data-testid="queue">
+          {runs.slice(0, shown).map((run, index) => (
+            <QueueLine
+              key={run.id}
+              run={run}
+              isFirst={index === 0}
+              isLast={index === runs.length - 1}
+              onMove={(by) => move(index, by)}
+            />
+          ))}
+        </Stack>
+        {runs.length > shown ? (
+          <Text size="xs" c="dimmed" mt={4}>
+            <ApiText>{`and ${runs.length - shown} more; \`rankscope queue\` lists and orders them all.`}</ApiText>
+          </Text>
+        ) : null}
+      </Collapse>
     </Panel>
   );
 }

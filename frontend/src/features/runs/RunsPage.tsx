@@ -1,33 +1,41 @@
 import { Box, Button, Container, Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { RowSelectionState } from "@tanstack/react-table";
-import { useMemo, useState } from "react";
+import { Suspense, useMemo, useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import { Confirm } from "@/components/feedback/Confirm";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { useRunActions } from "@/components/runs/use-run-actions";
+import { lazyPart } from "@/components/server/load-part";
 import { useLink } from "@/components/server/use-link";
 import { count } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
 import { QueuePanel } from "./QueuePanel";
-import { type RunFilter, runsQuery } from "./queries";
+import { changesQuery, type TableView, tableQuery } from "./queries";
 import { RunsTable } from "./RunsTable";
 import "./runs.css";
-import { FilterBar, SelectionBar } from "./RunsToolbar";
+import { FilterBar } from "./FilterBar";
 import { SystemStrip } from "./SystemStrip";
-import { canDelete, canStop, filterFrom, isFiltered, paramsOf } from "./view";
+import { canDelete, canStop, isFiltered, paramsOf, viewFrom } from "./view";
+
+const SelectionBar = lazyPart(
+  () => import("./SelectionBar"),
+  (part) => part.SelectionBar,
+);
 
 export function RunsPage() {
   useTitle("Runs");
   const [params, setParams] = useSearchParams();
-  const filter = useMemo(() => filterFrom(params), [params]);
-  const setFilter = (next: RunFilter) => setParams(paramsOf(next), { replace: true });
+  const filter = useMemo(() => viewFrom(params), [params]);
+  const setFilter = (next: TableView) => setParams(paramsOf(next), { replace: true });
   const { isReachable } = useLink();
-  const query = useInfiniteQuery(runsQuery(filter));
-  const runs = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
-  const total = query.data?.pages[0]?.total;
+  const query = useInfiniteQuery(tableQuery(filter));
+  useQuery(changesQuery(filter, query.isSuccess && !query.isPlaceholderData));
+  const runs = useMemo(() => query.data?.pages.flatMap((page) => page.rows) ?? [], [query.data]);
+  const first = query.data?.pages[0];
+  const total = first?.total;
   const [selection, setSelection] = useState<RowSelectionState>({});
   const selected = useMemo(() => runs.filter((run) => selection[run.id]), [runs, selection]);
   const [asking, setAsking] = useState<"stop" | "delete" | null>(null);
@@ -60,14 +68,22 @@ export function RunsPage() {
         <QueuePanel />
         <Box mih={36} {...(selected.length > 0 ? { className: "selection-bar" } : {})}>
           {selected.length > 0 ? (
-            <SelectionBar
-              selected={selected}
-              onClear={() => setSelection({})}
-              onStop={() => setAsking("stop")}
-              onDelete={() => setAsking("delete")}
-            />
+            <Suspense>
+              <SelectionBar
+                selected={selected}
+                baseline={filter.baseline}
+                onBaseline={(baseline) => setFilter({ ...filter, baseline })}
+                onClear={() => setSelection({})}
+                onStop={() => setAsking("stop")}
+                onDelete={() => setAsking("delete")}
+              />
+            </Suspense>
           ) : (
-            <FilterBar filter={filter} onFilter={setFilter} />
+            <FilterBar
+              filter={filter}
+              onFilter={setFilter}
+              onOpen={(view) => setParams(new URLSearchParams(view))}
+            />
           )}
         </Box>
         {query.error && query.data && isReachable ? (
@@ -89,6 +105,9 @@ export function RunsPage() {
           ) : (
             <RunsTable
               runs={runs}
+              fields={first?.columns ?? []}
+              baseline={first?.baseline ?? null}
+              queue={first?.queue ?? []}
               sort={filter.sort}
               onSort={(sort) => setFilter({ ...filter, sort })}
               selection={selection}

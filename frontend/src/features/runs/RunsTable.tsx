@@ -9,9 +9,9 @@ import {
   useTable,
 } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { memo, useEffect, useRef } from "react";
-import type { RunSummary } from "@/api/types";
-import { columns, features, looks } from "./columns";
+import { memo, useEffect, useMemo, useRef } from "react";
+import type { RunField, TableRow } from "@/api/types";
+import { type ColumnLook, columnsFor, features, fieldLook, looks } from "./columns";
 import { nextSort } from "./view";
 
 /** Rows have one height, so that those that are not rendered take exactly their place. */
@@ -22,7 +22,11 @@ const narrowRowHeight = 78;
 const virtualFrom = 120;
 
 interface RunsTableProps {
-  runs: RunSummary[];
+  runs: TableRow[];
+  /** The fields of the cells. */
+  fields: readonly RunField[];
+  baseline: TableRow | null;
+  queue: readonly string[];
   sort: string;
   onSort: (sort: string) => void;
   selection: RowSelectionState;
@@ -31,7 +35,16 @@ interface RunsTableProps {
   onEnd: () => void;
 }
 
-export function RunsTable({ runs, sort, onSort, selection, onSelection, onEnd }: RunsTableProps) {
+export function RunsTable(props: RunsTableProps) {
+  const { runs, fields, baseline, queue, sort, onSort, selection, onSelection, onEnd } = props;
+  const columns = useMemo(() => columnsFor(fields, baseline, queue), [fields, baseline, queue]);
+  const ownLooks = useMemo(
+    () => ({
+      ...looks,
+      ...Object.fromEntries(fields.map((field) => [field.name, fieldLook(field, fields.length > 1)])),
+    }),
+    [fields],
+  );
   const table = useTable({
     features,
     columns,
@@ -74,13 +87,25 @@ export function RunsTable({ runs, sort, onSort, selection, onSelection, onEnd }:
   }, []);
 
   return (
-    <div ref={body}>
-      <Table layout="fixed" highlightOnHover className="runs-table" aria-rowcount={rows.length + 1}>
+    <div ref={body} className={fields.length > 1 ? "is-wide" : undefined}>
+      <Table
+        miw={fields.length > 1 ? 1100 + 118 * fields.length : undefined}
+        layout="fixed"
+        highlightOnHover
+        className="runs-table"
+        aria-rowcount={rows.length + 1}
+      >
         <Table.Thead>
           {table.getHeaderGroups().map((group) => (
             <Table.Tr key={group.id}>
               {group.headers.map((header) => (
-                <HeaderCell key={header.id} id={header.column.id} sort={sort} onSort={onSort}>
+                <HeaderCell
+                  key={header.id}
+                  id={header.column.id}
+                  look={ownLooks[header.column.id]}
+                  sort={sort}
+                  onSort={onSort}
+                >
                   <table.FlexRender header={header} />
                 </HeaderCell>
               ))}
@@ -96,6 +121,8 @@ export function RunsTable({ runs, sort, onSort, selection, onSelection, onEnd }:
               run={row.original}
               isSelected={row.getIsSelected()}
               height={height}
+              columns={columns}
+              looks={ownLooks}
             />
           ))}
           {after > 0 && <tr style={{ height: after }} aria-hidden />}
@@ -107,15 +134,17 @@ export function RunsTable({ runs, sort, onSort, selection, onSelection, onEnd }:
 }
 
 interface RunRowProps {
-  row: Row<typeof features, RunSummary>;
-  run: RunSummary;
+  row: Row<typeof features, TableRow>;
+  run: TableRow;
   isSelected: boolean;
   height: number;
+  columns: unknown;
+  looks: Record<string, ColumnLook>;
 }
 
 /** Rendered again only if its run or its selection has changed, not on scrolling or polling. */
 const RunRow = memo(
-  function RunRow({ row, isSelected, height }: RunRowProps) {
+  function RunRow({ row, isSelected, height, looks: own }: RunRowProps) {
     return (
       <Table.Tr
         data-testid="run-row"
@@ -125,7 +154,11 @@ const RunRow = memo(
         style={{ height }}
       >
         {row.getAllCells().map((cell) => (
-          <Table.Td key={cell.id} className={classOf(cell.column.id)} ta={looks[cell.column.id]?.align}>
+          <Table.Td
+            key={cell.id}
+            className={classOf(cell.column.id, own[cell.column.id])}
+            ta={own[cell.column.id]?.align}
+          >
             <FlexRender cell={cell} />
           </Table.Td>
         ))}
@@ -133,27 +166,31 @@ const RunRow = memo(
     );
   },
   (before, after) =>
-    before.run === after.run && before.isSelected === after.isSelected && before.height === after.height,
+    before.run === after.run &&
+    before.isSelected === after.isSelected &&
+    before.height === after.height &&
+    before.columns === after.columns,
 );
 
-function classOf(column: string): string {
-  const from = looks[column]?.from;
-  return `numbers col-${column}${from ? ` from-${from}` : ""}`;
+function classOf(column: string, look: ColumnLook | undefined): string {
+  const name = look === looks[column] ? `col-${column}` : "col-field";
+  return `numbers ${name}${look?.from ? ` from-${look.from}` : ""}`;
 }
 
 interface HeaderCellProps {
   id: string;
+  look: ColumnLook | undefined;
   sort: string;
   onSort: (sort: string) => void;
   children: React.ReactNode;
 }
 
-function HeaderCell({ id, sort, onSort, children }: HeaderCellProps) {
-  const { sort: field, second, startsDescending = false, width, align } = looks[id] ?? {};
+function HeaderCell({ id, look, sort, onSort, children }: HeaderCellProps) {
+  const { sort: field, second, startsDescending = false, width, align } = look ?? {};
   const own = field ? directionOf(sort, field) : undefined;
   const shown = own === "none" && second ? directionOf(sort, second.sort) : own;
   return (
-    <Table.Th className={classOf(id)} w={width} ta={align} aria-sort={shown} scope="col">
+    <Table.Th className={classOf(id, look)} w={width} ta={align} aria-sort={shown} scope="col">
       {field ? (
         <SortButton field={field} sort={sort} onSort={onSort} startsDescending={startsDescending}>
           {children}

@@ -2,18 +2,19 @@ import { Checkbox, Group, Text, Tooltip } from "@mantine/core";
 import { createColumnHelper, rowSelectionFeature, tableFeatures } from "@tanstack/react-table";
 import { Link } from "react-router";
 import { isActive } from "@/api/active-runs";
-import type { RunSummary } from "@/api/types";
+import type { RunField, TableRow } from "@/api/types";
 import { MethodName } from "@/components/runs/MethodName";
 import { StepProgress } from "@/components/runs/Progress";
-import { stateOf } from "@/components/runs/run-state";
 import { StatusBadge } from "@/components/runs/StatusBadge";
 import { sharedHeadline } from "@/components/runs/tasks";
 import { useServerNow } from "@/components/server/use-server-now";
 import { age, count, dateTime, metric, missing, roughly } from "@/components/text/format";
+import { Delta } from "./Delta";
+import { RowTags } from "./RowTags";
 
 export const features = tableFeatures({ rowSelectionFeature });
 
-interface ColumnLook {
+export interface ColumnLook {
   /** The API's sort key of this column. */
   sort?: string;
   /** A second sort key, for a column that shows two fields. */
@@ -31,78 +32,126 @@ export const looks: Record<string, ColumnLook> = {
   status: { sort: "status", from: "sm", width: 140 },
   name: { sort: "name" },
   method: { sort: "method", from: "md", width: 118 },
-  model: { sort: "model_id", second: { sort: "data_id", title: "Data" }, from: "lg", width: 150 },
-  progress: { sort: "step", startsDescending: true, from: "sm", width: 176 },
+  model: { sort: "model", second: { sort: "data", title: "Data" }, from: "lg", width: 150 },
+  progress: { sort: "step", startsDescending: true, from: "sm", width: 156 },
   headline: { sort: "headline", startsDescending: true, align: "right", from: "sm", width: 96 },
-  live: { sort: "live", startsDescending: true, align: "right", from: "xl", width: 76 },
-  meanRank: { sort: "mean_rank", startsDescending: true, align: "right", from: "md", width: 104 },
-  age: { sort: "created_at", startsDescending: true, align: "right", from: "md", width: 102 },
+  age: { sort: "created", startsDescending: true, align: "right", from: "md", width: 102 },
 };
 
-const helper = createColumnHelper<typeof features, RunSummary>();
+/** A column of a chosen field. */
+export const fieldLook = (field: RunField, isWide: boolean): ColumnLook => ({
+  sort: field.name,
+  startsDescending: field.kind !== "text" && field.kind !== "choice" && field.lower_is_better !== true,
+  width: 118,
+  ...(isWide ? {} : { from: "md" as const }),
+  ...(field.kind === "text" || field.kind === "choice" ? {} : { align: "right" as const }),
+});
 
-export const columns = helper.columns([
-  helper.display({
-    id: "select",
-    header: ({ table }) => (
-      <Checkbox
-        size="xs"
-        aria-label="Select all runs shown"
-        checked={table.getIsAllRowsSelected()}
-        indeterminate={table.getIsSomeRowsSelected() && !table.getIsAllRowsSelected()}
-        onChange={table.getToggleAllRowsSelectedHandler()}
-      />
-    ),
-    cell: ({ row }) => (
-      <Checkbox
-        size="xs"
-        aria-label={`Select ${row.original.name}`}
-        checked={row.getIsSelected()}
-        onChange={row.getToggleSelectedHandler()}
-      />
-    ),
-  }),
-  helper.display({
-    id: "status",
-    header: "Status",
-    cell: ({ row: { original: run } }) => <StatusBadge state={stateOf(run)} />,
-  }),
-  helper.display({ id: "name", header: "Run", cell: ({ row }) => <NameCell run={row.original} /> }),
-  helper.display({
-    id: "method",
-    header: "Method",
-    cell: ({ row }) => <MethodName name={row.original.method} />,
-  }),
-  helper.display({
-    id: "model",
-    header: "Model",
-    cell: ({ row }) => <ModelCell run={row.original} />,
-  }),
-  helper.display({
-    id: "progress",
-    header: "Progress",
-    cell: ({ row }) => <ProgressCell run={row.original} />,
-  }),
-  helper.display({
-    id: "headline",
-    header: ({ table }) => capitalised(sharedHeadline(table.getRowModel().rows.map((row) => row.original))),
-    cell: ({ row }) => <HeadlineCell run={row.original} />,
-  }),
-  helper.display({ id: "live", header: "Live", cell: ({ row }) => count(row.original.live) }),
-  helper.display({
-    id: "meanRank",
-    header: "Mean rank",
-    cell: ({ row: { original: run } }) => (run.mean_rank === null ? missing : run.mean_rank.toFixed(2)),
-  }),
-  helper.display({
-    id: "age",
-    header: "Created",
-    cell: ({ row }) => <AgeCell time={row.original.created_at} />,
-  }),
-]);
+const helper = createColumnHelper<typeof features, TableRow>();
 
-function NameCell({ run }: { run: RunSummary }) {
-  const trouble = run.status === "failed" || run.status === "interrupted" ? run.message : null;
+/** The columns of every table, then those of the chosen fields. */
+export const columnsFor = (
+  fields: readonly RunField[],
+  baseline: TableRow | null,
+  queue: readonly string[],
+) =>
+  helper.columns([
+    helper.display({
+      id: "select",
+      header: ({ table }) => (
+        <Checkbox
+          size="xs"
+          aria-label="Select all runs shown"
+          checked={table.getIsAllRowsSelected()}
+          indeterminate={table.getIsSomeRowsSelected() && !table.getIsAllRowsSelected()}
+          onChange={table.getToggleAllRowsSelectedHandler()}
+        />
+      ),
+      cell: ({ row }) => (
+        <Checkbox
+          size="xs"
+          aria-label={`Select ${row.original.name}`}
+          checked={row.getIsSelected()}
+          onChange={row.getToggleSelectedHandler()}
+        />
+      ),
+    }),
+    helper.display({
+      id: "status",
+      header: "Status",
+      cell: ({ row: { original: run } }) => <StatusBadge state={stateOf(run, queue)} />,
+    }),
+    helper.display({
+      id: "name",
+      header: "Run",
+      cell: ({ row }) => (
+        <NameCell run={row.original} queue={queue} isBaseline={baseline?.id === row.original.id} />
+      ),
+    }),
+    helper.display({
+      id: "method",
+      header: "Method",
+      cell: ({ row }) => <MethodName name={row.original.method} />,
+    }),
+    helper.display({ id: "model", header: "Model", cell: ({ row }) => <ModelCell run={row.original} /> }),
+    helper.display({
+      id: "progress",
+      header: "Progress",
+      cell: ({ row }) => <ProgressCell run={row.original} />,
+    }),
+    helper.display({
+      id: "headline",
+      header: ({ table }) => capitalised(sharedHeadline(table.getRowModel().rows.map((row) => row.original))),
+      cell: ({ row }) => <HeadlineCell run={row.original} baseline={baseline} />,
+    }),
+    ...fields.map((field, place) =>
+      helper.display({
+        id: field.name,
+        header: () => <span title={field.name}>{field.title}</span>,
+        cell: ({ row }) => (
+          <FieldCell
+            field={field}
+            value={row.original.cells[place]}
+            than={baseline?.cells[place]}
+            isBaseline={baseline?.id === row.original.id}
+          />
+        ),
+      }),
+    ),
+    helper.display({
+      id: "age",
+      header: "Created",
+      cell: ({ row }) => <AgeCell time={row.original.created_at} />,
+    }),
+  ]);
+
+function stateOf(run: TableRow, queue: readonly string[]) {
+  const place = queue.indexOf(run.id);
+  return {
+    status: run.status,
+    phase: run.phase ?? null,
+    attempt: run.attempt,
+    reason: run.reason ?? null,
+    position: place < 0 ? null : place + 1,
+  };
+}
+
+function NameCell({
+  run,
+  queue,
+  isBaseline,
+}: {
+  run: TableRow;
+  queue: readonly string[];
+  isBaseline: boolean;
+}) {
+  const about = [
+    isBaseline ? "baseline" : null,
+    run.archived ? "archived" : null,
+    run.project || null,
+    run.parent_id ? `forked from ${run.parent_id}` : null,
+    run.id,
+  ].filter(Boolean);
   return (
     <div style={{ minWidth: 0 }}>
       <Link
@@ -115,31 +164,28 @@ function NameCell({ run }: { run: RunSummary }) {
       </Link>
       {/* Small screens hide the other columns. */}
       <Group gap={8} wrap="nowrap" hiddenFrom="sm" my={2}>
-        <StatusBadge state={stateOf(run)} />
+        <StatusBadge state={stateOf(run, queue)} />
         <Text size="xs" c="dimmed" className="clip">
           {count(run.step)} / {count(run.total_steps)} · {run.headline.title} {metric(run.headline.best)}
         </Text>
       </Group>
-      {trouble ? (
-        <Text size="xs" c="red" className="clip" title={trouble}>
-          {trouble}
+      {run.trouble ? (
+        <Text size="xs" c="red" className="clip" title={run.trouble}>
+          {run.trouble}
         </Text>
       ) : (
-        <Text size="xs" c="dimmed" className="clip">
-          {[
-            run.parent_id ? `forked from ${run.parent_id}` : null,
-            run.id,
-            ...run.tags.map((tag) => `#${tag}`),
-          ]
-            .filter(Boolean)
-            .join(" · ")}
-        </Text>
+        <Group gap={6} wrap="nowrap" className="name-line">
+          <Text size="xs" c="dimmed" className="clip" style={{ flex: "0 1 auto" }}>
+            {about.join(" · ")}
+          </Text>
+          <RowTags run={run} />
+        </Group>
       )}
     </div>
   );
 }
 
-function ModelCell({ run: { model_id: model, data_id: data } }: { run: RunSummary }) {
+function ModelCell({ run: { model_id: model, data_id: data } }: { run: TableRow }) {
   return (
     <>
       <div className="clip" title={model}>
@@ -152,9 +198,9 @@ function ModelCell({ run: { model_id: model, data_id: data } }: { run: RunSummar
   );
 }
 
-function ProgressCell({ run }: { run: RunSummary }) {
+function ProgressCell({ run }: { run: TableRow }) {
   const hint =
-    run.eta_s !== null && isActive(run.status)
+    typeof run.eta_s === "number" && isActive(run.status)
       ? `${roughly(run.eta_s)} left`
       : run.status === "running"
         ? "estimating"
@@ -162,13 +208,51 @@ function ProgressCell({ run }: { run: RunSummary }) {
   return <StepProgress step={run.step} total={run.total_steps} isActive={isActive(run.status)} hint={hint} />;
 }
 
-function HeadlineCell({ run }: { run: RunSummary }) {
-  const { title, best, best_step, last } = run.headline;
+function HeadlineCell({ run, baseline }: { run: TableRow; baseline: TableRow | null }) {
+  const { title, best, best_step, lower_is_better } = run.headline;
   if (best === null) return missing;
+  const isComparable = baseline !== null && baseline.id !== run.id && baseline.headline.title === title;
   return (
-    <Tooltip label={`Best evaluation ${title}, at step ${best_step}. Last: ${metric(last)}.`}>
-      <span>{metric(best)}</span>
+    <Tooltip label={`Best evaluation ${title}, at step ${best_step}.`}>
+      <span>
+        {metric(best)}
+        {isComparable ? (
+          <Delta value={best} than={baseline.headline.best} lowerIsBetter={lower_is_better} />
+        ) : null}
+      </span>
     </Tooltip>
+  );
+}
+
+interface FieldCellProps {
+  field: RunField;
+  value: TableRow["cells"][number] | undefined;
+  than: TableRow["cells"][number] | undefined;
+  isBaseline: boolean;
+}
+
+function FieldCell({ field, value, than, isBaseline }: FieldCellProps) {
+  if (value === null || value === undefined) return missing;
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "string")
+    return (
+      <div className="clip" title={value}>
+        {value}
+      </div>
+    );
+  if (field.kind === "time") return <AgeCell time={value} />;
+  return (
+    <>
+      {field.kind === "integer" ? count(value) : metric(value)}
+      {isBaseline || typeof than !== "number" ? null : (
+        <Delta
+          value={value}
+          than={than}
+          lowerIsBetter={field.lower_is_better}
+          isWhole={field.kind === "integer"}
+        />
+      )}
+    </>
   );
 }
 

@@ -1,40 +1,103 @@
-import { infiniteQueryOptions } from "@tanstack/react-query";
+import { type InfiniteData, infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
-import type { RunStatus } from "@/api/types";
+import type { RunStatus, RunTable, TableChanges } from "@/api/types";
+import { merged } from "./merge-changes";
 
-export interface RunFilter {
+export interface TableView {
   status: RunStatus[];
   method: string[];
   tag: string[];
   search: string;
+  /** A condition in the filter language. */
+  filter: string;
   sort: string;
+  /** Fields shown next to the columns that every table has. */
+  columns: string[];
+  /** The run that others are compared with. */
+  baseline: string;
 }
 
 export const runsPageSize = 100;
 
-export const runsQuery = (filter: RunFilter) =>
+const selection = (view: TableView) => ({
+  ...(view.status.length ? { status: view.status } : {}),
+  ...(view.method.length ? { method: view.method } : {}),
+  ...(view.tag.length ? { tag: view.tag } : {}),
+  ...(view.search ? { search: view.search } : {}),
+  ...(view.filter ? { filter: view.filter } : {}),
+});
+
+const query = (view: TableView) => ({
+  ...selection(view),
+  ...(view.columns.length ? { columns: view.columns } : {}),
+  sort: view.sort,
+});
+
+/** Read once; `changesQuery` keeps it current. */
+export const tableQuery = (view: TableView) =>
   infiniteQueryOptions({
-    queryKey: ["runs", filter],
+    queryKey: ["runs", "table", view],
     queryFn: ({ signal, pageParam }) =>
       unwrap(
-        http.GET("/api/v1/runs", {
+        http.GET("/api/v1/runs/table", {
           signal,
           params: {
             query: {
-              ...(filter.status.length ? { status: filter.status } : {}),
-              ...(filter.method.length ? { method: filter.method } : {}),
-              ...(filter.tag.length ? { tag: filter.tag } : {}),
-              ...(filter.search ? { search: filter.search } : {}),
+              ...query(view),
               ...(pageParam ? { cursor: pageParam } : {}),
-              sort: filter.sort,
+              ...(view.baseline ? { baseline: view.baseline } : {}),
               limit: runsPageSize,
             },
           },
         }),
       ),
     initialPageParam: "",
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-    // All loaded pages are read again, so the interval grows with their number.
-    refetchInterval: (query) => 2000 * Math.min(5, query.state.data?.pages.length ?? 1),
-    placeholderData: (previous) => previous,
+    getNextPageParam: (page: RunTable) => page.next_cursor ?? undefined,
+    placeholderData: (previous: InfiniteData<RunTable, string> | undefined) => previous,
+  });
+
+/** Asks every 2 s what has changed, and brings it into the table that was read. */
+export const changesQuery = (view: TableView, isReady: boolean) =>
+  queryOptions({
+    queryKey: ["run-changes", view],
+    enabled: isReady,
+    refetchInterval: 2000,
+    gcTime: 0,
+    queryFn: async ({ client, signal }): Promise<TableChanges | null> => {
+      const { queryKey } = tableQuery(view);
+      const before = client.getQueryData(queryKey);
+      const since = before?.pages[0]?.changes;
+      // A read that is under way ends with what it had at its start.
+      if (!since || client.isFetching({ queryKey, exact: true }) > 0) return null;
+      const changes = await unwrap(
+        http.GET("/api/v1/runs/changes", { signal, params: { query: { ...query(view), since } } }),
+      );
+      if (client.isFetching({ queryKey, exact: true }) > 0) return null;
+      if (changes.reset) await client.invalidateQueries({ queryKey, exact: true });
+      else
+        client.setQueryData(queryKey, (now) =>
+          now === before && now ? merged(now, changes, view.sort) : now,
+        );
+      return changes;
+    },
+  });
+
+export const fieldsQuery = queryOptions({
+  queryKey: ["run-fields"],
+  queryFn: ({ signal }) => unwrap(http.GET("/api/v1/runs/fields", { signal })),
+  staleTime: 60_000,
+});
+
+export const viewsQuery = queryOptions({
+  queryKey: ["saved-views"],
+  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/views", { signal }))).items,
+  staleTime: 30_000,
+});
+
+export const filterCheckQuery = (text: string, at: number) =>
+  queryOptions({
+    queryKey: ["filter-check", text, at],
+    queryFn: ({ signal }) =>
+      unwrap(http.GET("/api/v1/runs/filter", { signal, params: { query: { text, at } } })),
+    staleTime: 10_000,
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { filterFrom, nextSort, paramsOf } from "./view";
+import { nextSort, paramsOf, viewFrom } from "./view";
 
 test("a view can be restored from its address", () => {
   const filter = {
@@ -7,13 +7,16 @@ test("a view can be restored from its address", () => {
     method: ["lora"],
     tag: ["a b"],
     search: "seed 1",
+    filter: "metrics.eval_loss.min < 0.5 and tag = a",
     sort: "name",
+    columns: ["config.training.seed", 'metrics."a, b".max'],
+    baseline: "k7wq2m9x",
   };
-  expect(filterFrom(new URLSearchParams(paramsOf(filter).toString()))).toEqual(filter);
+  expect(viewFrom(new URLSearchParams(paramsOf(filter).toString()))).toEqual(filter);
 });
 
 test("the default view has an empty address, and unknown values are ignored", () => {
-  expect(paramsOf(filterFrom(new URLSearchParams("status=nonsense"))).toString()).toBe("");
+  expect(paramsOf(viewFrom(new URLSearchParams("status=nonsense"))).toString()).toBe("");
 });
 
 test("the second click reverses the sort", () => {

@@ -1,6 +1,6 @@
 import { isActive } from "@/api/active-runs";
 import type { RunStatus } from "@/api/types";
-import type { RunFilter } from "./queries";
+import type { TableView } from "./queries";
 
 export const statuses: readonly RunStatus[] = [
   "queued",
@@ -13,32 +13,41 @@ export const statuses: readonly RunStatus[] = [
   "failed",
 ];
 
-const defaultSort = "-created_at";
+const defaultSort = "-created";
+export const defaultColumns = ["mean_rank"];
 
 /** The table's view from the address; unknown values are ignored. */
-export function filterFrom(params: URLSearchParams): RunFilter {
+export function viewFrom(params: URLSearchParams): TableView {
   return {
     status: params.getAll("status").filter((word): word is RunStatus => statuses.includes(word as RunStatus)),
     method: params.getAll("method"),
     tag: params.getAll("tag"),
     search: params.get("search") ?? "",
+    filter: params.get("filter") ?? "",
     sort: params.get("sort") ?? defaultSort,
+    columns: params.has("column") ? params.getAll("column").filter(Boolean) : defaultColumns,
+    baseline: params.get("baseline") ?? "",
   };
 }
 
 /** The address of a view; defaults are omitted. */
-export function paramsOf(filter: RunFilter): URLSearchParams {
+export function paramsOf(view: TableView): URLSearchParams {
   const params = new URLSearchParams();
   for (const name of ["status", "method", "tag"] as const) {
-    for (const word of filter[name]) params.append(name, word);
+    for (const word of view[name]) params.append(name, word);
   }
-  if (filter.search) params.set("search", filter.search);
-  if (filter.sort !== defaultSort) params.set("sort", filter.sort);
+  for (const name of ["search", "filter", "baseline"] as const) {
+    if (view[name]) params.set(name, view[name]);
+  }
+  if (String(view.columns) !== String(defaultColumns)) {
+    for (const column of view.columns.length ? view.columns : [""]) params.append("column", column);
+  }
+  if (view.sort !== defaultSort) params.set("sort", view.sort);
   return params;
 }
 
-export const isFiltered = (filter: RunFilter): boolean =>
-  filter.status.length + filter.method.length + filter.tag.length > 0 || filter.search !== "";
+export const isFiltered = (view: TableView): boolean =>
+  view.status.length + view.method.length + view.tag.length > 0 || view.search !== "" || view.filter !== "";
 
 /** First click: the useful direction (numbers and times descending); second click: the other. */
 export function nextSort(current: string, field: string, startsDescending: boolean): string {

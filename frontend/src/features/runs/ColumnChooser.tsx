@@ -1,0 +1,137 @@
+import {
+  ActionIcon,
+  Button,
+  Checkbox,
+  Group,
+  Popover,
+  ScrollArea,
+  Stack,
+  Text,
+  TextInput,
+  Tooltip,
+} from "@mantine/core";
+import { IconColumns3 } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { fieldsQuery } from "./queries";
+import { defaultColumns } from "./view";
+
+interface ColumnChooserProps {
+  value: string[];
+  onChange: (columns: string[]) => void;
+}
+
+interface Choice {
+  name: string;
+  title: string;
+}
+
+const mostShown = 60;
+const mostChosen = 30;
+const plain = /^[^."\s()=<>!~,]+$/;
+
+/** Which fields of the configuration and which metrics the table shows. */
+export function ColumnChooser({ value, onChange }: ColumnChooserProps) {
+  return (
+    <Popover width={340} position="bottom-end" shadow="md" withinPortal>
+      <Popover.Target>
+        <Tooltip label="Columns">
+          <ActionIcon variant="default" size={36} aria-label="Choose columns">
+            <IconColumns3 size={17} />
+          </ActionIcon>
+        </Tooltip>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <Choices value={value} onChange={onChange} />
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+function Choices({ value, onChange }: ColumnChooserProps) {
+  const [words, setWords] = useState("");
+  const fields = useQuery(fieldsQuery);
+  const choices = useMemo<Choice[]>(() => {
+    const { items = [], metrics = [] } = fields.data ?? {};
+    const ofMetrics = metrics.flatMap((metric) =>
+      ["best", "last", "min", "max", "best_step", "last_step"].map((part) => ({
+        name: `metrics.${plain.test(metric) ? metric : `"${metric}"`}.${part}`,
+        title: "",
+      })),
+    );
+    const own = items.filter((field) => field.is_sortable && !shownAnyway.has(field.name));
+    return [
+      ...own.filter((field) => !field.name.startsWith("config.")),
+      ...ofMetrics,
+      ...own.filter((field) => field.name.startsWith("config.")),
+    ];
+  }, [fields.data]);
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = choices.filter(({ name, title }) =>
+    wanted.every((word) => `${name} ${title}`.toLowerCase().includes(word)),
+  );
+  const unchosen = found.filter(({ name }) => !value.includes(name));
+  const toggle = (name: string) =>
+    onChange(
+      value.includes(name) ? value.filter((each) => each !== name) : [...value, name].slice(0, mostChosen),
+    );
+  return (
+    <Stack gap="xs">
+      <TextInput
+        size="xs"
+        aria-label="Find a column"
+        placeholder="Find a field or a metric"
+        value={words}
+        onChange={(event) => setWords(event.currentTarget.value)}
+        data-autofocus
+      />
+      <ScrollArea.Autosize mah={340} type="auto">
+        <Stack gap={6} pr="sm">
+          {value.map((name) => (
+            <Checkbox key={name} size="xs" checked label={name} onChange={() => toggle(name)} />
+          ))}
+          {unchosen.slice(0, mostShown).map(({ name, title }) => (
+            <Checkbox
+              key={name}
+              size="xs"
+              checked={false}
+              label={name}
+              {...(title ? { title } : {})}
+              onChange={() => toggle(name)}
+            />
+          ))}
+          {unchosen.length > mostShown ? (
+            <Text size="xs" c="dimmed">
+              and {unchosen.length - mostShown} more; type to find them.
+            </Text>
+          ) : null}
+        </Stack>
+      </ScrollArea.Autosize>
+      <Group justify="flex-end">
+        <Button
+          size="compact-xs"
+          variant="subtle"
+          color="gray"
+          disabled={String(value) === String(defaultColumns)}
+          onClick={() => onChange(defaultColumns)}
+        >
+          Default columns
+        </Button>
+      </Group>
+    </Stack>
+  );
+}
+
+/** Fields that columns of every table show. */
+const shownAnyway = new Set([
+  "name",
+  "id",
+  "status",
+  "method",
+  "model",
+  "data",
+  "headline",
+  "step",
+  "progress",
+  "created",
+]);
