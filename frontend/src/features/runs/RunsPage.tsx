@@ -13,15 +13,15 @@ import { useLink } from "@/components/server/use-link";
 import { count } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
 import { QueuePanel } from "./QueuePanel";
-import { changesQuery, type TableView, tableQuery } from "./queries";
-import { RunsTable } from "./RunsTable";
+import { changesQuery, type TableView, tableQuery } from "./query/queries";
+import { RunsTable } from "./table/RunsTable";
 import "./runs.css";
-import { FilterBar } from "./FilterBar";
+import { FilterBar } from "./filter/FilterBar";
+import { canDelete, canStop, isFiltered, paramsOf, viewFrom } from "./query/view";
 import { SystemStrip } from "./SystemStrip";
-import { canDelete, canStop, isFiltered, paramsOf, viewFrom } from "./view";
 
 const SelectionBar = lazyPart(
-  () => import("./SelectionBar"),
+  () => import("./labels/SelectionBar"),
   (part) => part.SelectionBar,
 );
 

@@ -10,9 +10,9 @@ import {
 import { useState } from "react";
 import { Link } from "react-router";
 import type { TableRow } from "@/api/types";
+import { canDelete, canStop } from "@/features/runs/query/view";
 import { TagsField } from "./TagsField";
 import { useLabels } from "./use-labels";
-import { canDelete, canStop } from "./view";
 
 /** Most runs that the API compares. */
 const mostCompared = 20;

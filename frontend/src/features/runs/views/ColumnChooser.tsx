@@ -13,8 +13,8 @@ import {
 import { IconColumns3 } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { fieldsQuery } from "./queries";
-import { defaultColumns } from "./view";
+import { fieldsQuery } from "@/features/runs/query/queries";
+import { defaultColumns } from "@/features/runs/query/view";
 
 interface ColumnChooserProps {
   value: string[];

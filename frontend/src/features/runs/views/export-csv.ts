@@ -2,7 +2,7 @@ import { http, unwrap } from "@/api/client";
 import type { TableRow } from "@/api/types";
 import { saveFile } from "@/components/files/save-file";
 import { csvOf } from "@/components/files/tables";
-import type { TableView } from "./queries";
+import type { TableView } from "@/features/runs/query/queries";
 
 const pageSize = 500;
 

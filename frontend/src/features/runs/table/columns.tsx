@@ -9,8 +9,8 @@ import { StatusBadge } from "@/components/runs/StatusBadge";
 import { sharedHeadline } from "@/components/runs/tasks";
 import { useServerNow } from "@/components/server/use-server-now";
 import { age, count, dateTime, metric, missing, roughly } from "@/components/text/format";
+import { RowTags } from "@/features/runs/labels/RowTags";
 import { Delta } from "./Delta";
-import { RowTags } from "./RowTags";
 
 export const features = tableFeatures({ rowSelectionFeature });
 

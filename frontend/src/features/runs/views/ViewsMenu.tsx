@@ -4,9 +4,9 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { http, unwrap } from "@/api/client";
 import { notify, notifyError } from "@/components/feedback/toast";
+import { type TableView, viewsQuery } from "@/features/runs/query/queries";
+import { paramsOf } from "@/features/runs/query/view";
 import { exportCsv } from "./export-csv";
-import { type TableView, viewsQuery } from "./queries";
-import { paramsOf } from "./view";
 
 interface ViewsMenuProps {
   view: TableView;

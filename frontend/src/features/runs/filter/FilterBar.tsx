@@ -5,16 +5,16 @@ import { Suspense, useEffect, useState } from "react";
 import type { RunStatus } from "@/api/types";
 import { useMethods } from "@/components/runs/methods";
 import { lazyPart } from "@/components/server/load-part";
+import type { TableView } from "@/features/runs/query/queries";
+import { statuses } from "@/features/runs/query/view";
 import { FilterBox } from "./FilterBox";
-import type { TableView } from "./queries";
-import { statuses } from "./view";
 
 const ColumnChooser = lazyPart(
-  () => import("./ColumnChooser"),
+  () => import("@/features/runs/views/ColumnChooser"),
   (part) => part.ColumnChooser,
 );
 const ViewsMenu = lazyPart(
-  () => import("./ViewsMenu"),
+  () => import("@/features/runs/views/ViewsMenu"),
   (part) => part.ViewsMenu,
 );
 

@@ -1,6 +1,6 @@
 import { TagsInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { filterCheckQuery } from "./queries";
+import { filterCheckQuery } from "@/features/runs/query/queries";
 
 interface TagsFieldProps {
   value: string[];

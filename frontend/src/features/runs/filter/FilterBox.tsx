@@ -3,7 +3,7 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { IconFilter } from "@tabler/icons-react";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import { filterCheckQuery } from "./queries";
+import { filterCheckQuery } from "@/features/runs/query/queries";
 
 interface FilterBoxProps {
   value: string;

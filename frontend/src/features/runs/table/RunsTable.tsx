@@ -11,8 +11,8 @@ import {
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useMemo, useRef } from "react";
 import type { RunField, TableRow } from "@/api/types";
+import { nextSort } from "@/features/runs/query/view";
 import { type ColumnLook, columnsFor, features, fieldLook, looks } from "./columns";
-import { nextSort } from "./view";
 
 /** Rows have one height, so that those that are not rendered take exactly their place. */
 const rowHeight = 53;
