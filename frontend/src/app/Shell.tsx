@@ -49,7 +49,7 @@ export function Shell({ children }: { children: ReactNode }) {
               <NavLink to="/" end className="nav-link">
                 Runs
               </NavLink>
-              <Group visibleFrom="sm" gap={2} wrap="nowrap">
+              <Group visibleFrom="md" gap={2} wrap="nowrap">
                 <NavLink to="/experiments" className="nav-link">
                   Experiments
                 </NavLink>
@@ -122,14 +122,14 @@ function AccountMenu() {
         <Menu.Item leftSection={<IconDeviceDesktop size={15} />} onClick={() => setColorScheme("auto")}>
           Use system theme
         </Menu.Item>
-        {/* On a phone, the header has no room for these three. */}
-        <Menu.Item component={Link} to="/experiments" hiddenFrom="sm" leftSection={<IconFlask size={15} />}>
+        {/* On a phone or a tablet, the header has no room for these three. */}
+        <Menu.Item component={Link} to="/experiments" hiddenFrom="md" leftSection={<IconFlask size={15} />}>
           Experiments
         </Menu.Item>
-        <Menu.Item component={Link} to="/data" hiddenFrom="sm" leftSection={<IconTable size={15} />}>
+        <Menu.Item component={Link} to="/data" hiddenFrom="md" leftSection={<IconTable size={15} />}>
           Data
         </Menu.Item>
-        <Menu.Item component={Link} to="/models" hiddenFrom="sm" leftSection={<IconBox size={15} />}>
+        <Menu.Item component={Link} to="/models" hiddenFrom="md" leftSection={<IconBox size={15} />}>
           Models
         </Menu.Item>
         <Menu.Item component={Link} to="/import" leftSection={<IconPackageImport size={15} />}>

@@ -2,7 +2,7 @@ import { Box, Button, Container, Group, Paper, Skeleton, Stack, Text, Title } fr
 import { IconPlus } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { RowSelectionState } from "@tanstack/react-table";
-import { Suspense, useMemo, useState } from "react";
+import { Suspense, useMemo, useRef, useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import { Confirm } from "@/components/feedback/Confirm";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
@@ -37,6 +37,8 @@ export function RunsPage() {
   const first = query.data?.pages[0];
   const total = first?.total;
   const [selection, setSelection] = useState<RowSelectionState>({});
+  const bar = useRef<HTMLDivElement>(null);
+  const [filterHeight, setFilterHeight] = useState(36);
   const selected = useMemo(() => runs.filter((run) => selection[run.id]), [runs, selection]);
   const [asking, setAsking] = useState<"stop" | "delete" | null>(null);
   const { stop, remove } = useRunActions();
@@ -66,7 +68,12 @@ export function RunsPage() {
         </Group>
         <SystemStrip />
         <QueuePanel />
-        <Box mih={36} {...(selected.length > 0 ? { className: "selection-bar" } : {})}>
+        <Box
+          ref={bar}
+          // The table stays where it is when the actions replace a filter of more lines.
+          mih={selected.length > 0 ? filterHeight : 36}
+          {...(selected.length > 0 ? { className: "selection-bar" } : {})}
+        >
           {selected.length > 0 ? (
             <Suspense>
               <SelectionBar
@@ -111,7 +118,10 @@ export function RunsPage() {
               sort={filter.sort}
               onSort={(sort) => setFilter({ ...filter, sort })}
               selection={selection}
-              onSelection={setSelection}
+              onSelection={(change) => {
+                if (selected.length === 0) setFilterHeight(bar.current?.offsetHeight ?? 36);
+                setSelection(change);
+              }}
               onEnd={() => {
                 if (query.hasNextPage && !query.isFetchingNextPage) void query.fetchNextPage();
               }}

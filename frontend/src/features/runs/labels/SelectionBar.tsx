@@ -41,7 +41,7 @@ export function SelectionBar({
   const [only] = selected.length === 1 ? selected : [];
   const compareTo = `/compare?runs=${selected.map((run) => run.id).join(",")}`;
   return (
-    <Group gap="xs" role="toolbar" aria-label="Actions for the selected runs">
+    <Group gap="xs" role="toolbar" aria-label="Actions for the selected runs" className="selection-actions">
       <Text size="sm" className="numbers" fw={600}>
         {selected.length} selected
       </Text>

@@ -23,7 +23,9 @@ export function TagsField({ value, onChange, label }: TagsFieldProps) {
       value={value}
       onChange={onChange}
       maxTags={50}
-      comboboxProps={{ withinPortal: false }}
+      maxDropdownHeight={120}
+      // Above the field: below it, the list would cover the button.
+      comboboxProps={{ withinPortal: false, position: "top", middlewares: { flip: false } }}
     />
   );
 }

@@ -1,15 +1,15 @@
-import { count, metric } from "@/components/text/format";
+import { metric } from "@/components/text/format";
 
 interface DeltaProps {
   value: number;
   than: number | null;
   /** Null: neither direction is better. */
   lowerIsBetter: boolean | null;
-  isWhole?: boolean;
+  text?: (difference: number) => string;
 }
 
 /** The difference to the baseline, below the value. */
-export function Delta({ value, than, lowerIsBetter, isWhole = false }: DeltaProps) {
+export function Delta({ value, than, lowerIsBetter, text = metric }: DeltaProps) {
   if (than === null) return null;
   const difference = value - than;
   const isBetter = lowerIsBetter === null || difference === 0 ? null : difference < 0 === lowerIsBetter;
@@ -17,7 +17,7 @@ export function Delta({ value, than, lowerIsBetter, isWhole = false }: DeltaProp
   return (
     <span className={look}>
       {difference > 0 ? "+" : difference < 0 ? "−" : "±"}
-      {(isWhole ? count : metric)(Math.abs(difference))}
+      {text(Math.abs(difference))}
     </span>
   );
 }

@@ -243,18 +243,21 @@ function FieldCell({ field, value, than, isBaseline }: FieldCellProps) {
   if (field.kind === "time") return <AgeCell time={value} />;
   return (
     <>
-      {field.kind === "integer" ? count(value) : metric(value)}
+      {numberText(field, value)}
       {isBaseline || typeof than !== "number" ? null : (
         <Delta
           value={value}
           than={than}
           lowerIsBetter={field.lower_is_better}
-          isWhole={field.kind === "integer"}
+          text={(difference) => numberText(field, difference)}
         />
       )}
     </>
   );
 }
+
+const numberText = (field: RunField, value: number): string =>
+  field.kind === "integer" ? count(value) : field.name === "mean_rank" ? value.toFixed(2) : metric(value);
 
 function AgeCell({ time }: { time: number }) {
   const now = useServerNow(10_000);

@@ -21,11 +21,6 @@ interface ColumnChooserProps {
   onChange: (columns: string[]) => void;
 }
 
-interface Choice {
-  name: string;
-  title: string;
-}
-
 const mostShown = 60;
 const mostChosen = 30;
 const plain = /^[^."\s()=<>!~,]+$/;
@@ -51,26 +46,27 @@ export function ColumnChooser({ value, onChange }: ColumnChooserProps) {
 function Choices({ value, onChange }: ColumnChooserProps) {
   const [words, setWords] = useState("");
   const fields = useQuery(fieldsQuery);
-  const choices = useMemo<Choice[]>(() => {
+  const choices = useMemo<string[]>(() => {
     const { items = [], metrics = [] } = fields.data ?? {};
     const ofMetrics = metrics.flatMap((metric) =>
-      ["best", "last", "min", "max", "best_step", "last_step"].map((part) => ({
-        name: `metrics.${plain.test(metric) ? metric : `"${metric}"`}.${part}`,
-        title: "",
-      })),
+      ["best", "last", "min", "max", "best_step", "last_step"].map(
+        (part) => `metrics.${plain.test(metric) ? metric : JSON.stringify(metric)}.${part}`,
+      ),
     );
-    const own = items.filter((field) => field.is_sortable && !shownAnyway.has(field.name));
+    const own = items
+      .filter((field) => field.is_sortable && !shownAnyway.has(field.name))
+      .map((field) => field.name);
     return [
-      ...own.filter((field) => !field.name.startsWith("config.")),
+      ...own.filter((name) => !name.startsWith("config.")),
       ...ofMetrics,
-      ...own.filter((field) => field.name.startsWith("config.")),
+      ...own.filter((name) => name.startsWith("config.")),
     ];
   }, [fields.data]);
+  // Those chosen when it opens come first; a click moves nothing.
+  const [first] = useState(value);
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = choices.filter(({ name, title }) =>
-    wanted.every((word) => `${name} ${title}`.toLowerCase().includes(word)),
-  );
-  const unchosen = found.filter(({ name }) => !value.includes(name));
+  const isWanted = (name: string) => wanted.every((word) => name.toLowerCase().includes(word));
+  const others = choices.filter((name) => isWanted(name) && !first.includes(name));
   const toggle = (name: string) =>
     onChange(
       value.includes(name) ? value.filter((each) => each !== name) : [...value, name].slice(0, mostChosen),
@@ -87,22 +83,18 @@ function Choices({ value, onChange }: ColumnChooserProps) {
       />
       <ScrollArea.Autosize mah={340} type="auto">
         <Stack gap={6} pr="sm">
-          {value.map((name) => (
-            <Checkbox key={name} size="xs" checked label={name} onChange={() => toggle(name)} />
-          ))}
-          {unchosen.slice(0, mostShown).map(({ name, title }) => (
+          {[...first.filter(isWanted), ...others.slice(0, mostShown)].map((name) => (
             <Checkbox
               key={name}
               size="xs"
-              checked={false}
+              checked={value.includes(name)}
               label={name}
-              {...(title ? { title } : {})}
               onChange={() => toggle(name)}
             />
           ))}
-          {unchosen.length > mostShown ? (
+          {others.length > mostShown ? (
             <Text size="xs" c="dimmed">
-              and {unchosen.length - mostShown} more; type to find them.
+              and {others.length - mostShown} more; type to find them.
             </Text>
           ) : null}
         </Stack>
