@@ -222,12 +222,12 @@ def _entry(page: Page) -> str:
 
 def other_build(folder: Path, mark: str) -> Path:
     """The built page with another hash in the name of every file."""
-    (folder / "assets").mkdir(parents=True)
     files = [path for path in STATIC.rglob("*") if path.is_file()]
     renamed = {path.name: f"{path.stem}{mark}{path.suffix}" for path in files if path.parent.name == "assets"}
     names = re.compile("|".join(re.escape(name) for name in sorted(renamed, key=len, reverse=True)))
     for path in files:
         target = folder / path.relative_to(STATIC).with_name(renamed.get(path.name, path.name))
+        target.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8")
         target.write_text(names.sub(lambda found: renamed[found.group()], text), encoding="utf-8")
     return folder
