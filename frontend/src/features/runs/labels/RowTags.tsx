@@ -12,6 +12,7 @@ const TagsForm = lazyPart(
 /** The tags of a run, which a click edits. */
 export function RowTags({ run }: { run: TableRow }) {
   const [isOpen, setOpen] = useState(false);
+  const words = run.tags.map((tag) => `#${tag}`).join(" ");
   return (
     <Popover
       opened={isOpen}
@@ -26,13 +27,9 @@ export function RowTags({ run }: { run: TableRow }) {
         <UnstyledButton
           className={run.tags.length > 0 ? "row-tags clip" : "row-tags row-tags-empty"}
           onClick={() => setOpen(!isOpen)}
-          aria-label={`Edit the tags of ${run.name}`}
+          aria-label={`${words} Edit the tags of ${run.name}`.trim()}
         >
-          {run.tags.length > 0 ? (
-            run.tags.map((tag) => `#${tag}`).join(" ")
-          ) : (
-            <IconTag size={12} aria-hidden />
-          )}
+          {words || <IconTag size={12} aria-hidden />}
         </UnstyledButton>
       </Popover.Target>
       <Popover.Dropdown>
