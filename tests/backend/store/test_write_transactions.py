@@ -45,6 +45,12 @@ class Caller:
         self.called.add((method.lower(), f"/api/v1{path}"))
         return answer.json() if answer.content else None
 
+    def upload(self, path: str, status: int, content: bytes) -> None:
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = self._api.post(f"/api/v1{path}", content=content, headers=headers)
+        assert answer.status_code == status, answer.text
+        self.called.add(("post", f"/api/v1{path}"))
+
 
 def _checkpoint(engine: Engine, server: Server, run_id: str, step: int) -> None:
     folder: Path = server.settings.checkpoint_dir(run_id, 1, step)
@@ -87,6 +93,7 @@ def test_no_route_builds_an_answer_or_touches_a_file_within_a_write_transaction(
     call("POST", "/runs/{run_id}/stop", 200, first)
     call("POST", "/runs/{run_id}/resume", 200, first)
     call("POST", "/runs/{run_id}/stop", 200, first)
+    call.upload("/runs/import", 201, api.get(f"/api/v1/runs/{first}/bundle").content)
     call("DELETE", "/runs/{run_id}", 204, first)
     assert watch.misplaced == []
     assert len(watch.durations_s) > len(call.called)
