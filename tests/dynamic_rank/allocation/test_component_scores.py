@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from dynamic_rank import component_norms, component_scores
+from dynamic_rank.allocation.scores import column_gram, row_gram
 from tests.dynamic_rank.naive_equations import Factors, naive_scores
+from tests.dynamic_rank.tiny_models import DEVICE
 
 
 def test_scores_equal_the_naive_outer_products(factors: Factors) -> None:
@@ -69,3 +71,13 @@ def test_nan_in_a_factor_is_nan_in_the_scores(factors: Factors) -> None:
     A, B, c = factors()
     A[0, 0] = float("nan")
     assert component_scores(A, B, c).isnan().any()
+
+
+@pytest.mark.parametrize("size", [300, 512, 1024])
+def test_gram_matrices_of_long_vectors_are_exact(size: int) -> None:
+    """On a GPU, those of 512 and 1,024 elements are added from parts."""
+    A = torch.randn(3, 4, size, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    expected = (A.double() @ A.double().mT).float()
+    torch.testing.assert_close(row_gram(A), expected, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(column_gram(A.mT.contiguous()), expected, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(row_gram(A[0]), expected[0], rtol=1e-5, atol=1e-3)

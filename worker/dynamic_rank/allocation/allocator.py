@@ -132,7 +132,8 @@ class RankAllocator:
         self.last_step = step
         decision = self._prune(step) if is_pruning else None
         if self.is_final:
-            self._sensitivity = None
+            self._sensitivity = self._latest = None
+            self._replay.release()
         return decision
 
     def hold(self) -> None:

@@ -32,6 +32,10 @@ class Replay:
     def is_captured(self) -> bool:
         return self._graph is not None
 
+    def release(self) -> None:
+        """Free the graph and its memory. It would be captured again by later calls."""
+        self._graph, self._addresses = None, []
+
     def __call__(self) -> None:
         if not self._can or torch.cuda.is_current_stream_capturing():
             self._function()
