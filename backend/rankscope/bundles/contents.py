@@ -76,7 +76,7 @@ def read_run(file: Path) -> tuple[BundledRun, RunConfig]:
 
 
 def read_events(file: Path, attempts: int) -> Iterator[ImportedEvent]:
-    """The events in order. Raises BadInput at the first line that is not the next event of a run with so many attempts."""
+    """The events in order. Raises BadInput at the first that is out of order, or of an attempt above `attempts`."""
     before = 0
     with file.open("rb") as lines:
         while line := lines.readline(_MAX_LINE_BYTES + 1):

@@ -3042,7 +3042,7 @@ export interface components {
             more_seeds_after_correction: number | null;
             /**
              * More Seeds For Equivalence
-             * @description How many more seeds would put the interval within the margin if mean and spread stay; null if no number would.
+             * @description How many more seeds would put the interval within the margin if mean and spread stay; null if no number is enough.
              */
             more_seeds_for_equivalence: number | null;
             /**

@@ -87,7 +87,7 @@ class Difference(AnswerPart):
     """If the interval excludes 0, but not after the correction: how many more seeds would show a difference of this size with
     80 % power at a level of 5 % divided by the number of comparisons."""
     more_seeds_for_equivalence: int | None
-    """How many more seeds would put the interval within the margin if mean and spread stay; null if no number would."""
+    """How many more seeds would put the interval within the margin if mean and spread stay; null if no number is enough."""
     bootstrap: Interval | None
     """95 % interval over seeds and evaluation rows; null without scores of the rows."""
     row_test: RowTest | None

@@ -48,7 +48,7 @@ export const escapeHtml = (text: string): string =>
     .replaceAll('"', "&quot;")
     .replaceAll("'", "&#39;");
 
-/** JSON that can stand in a script: no tag can end it. */
+/** JSON that is safe inside a script element: nothing in it can close the tag. */
 const scriptJson = (value: unknown): string => JSON.stringify(value).replaceAll("<", "\\u003c");
 
 type Trace = Record<string, unknown>;

@@ -1,4 +1,4 @@
-/** What the comparison shows, as it stands in the address. */
+/** What the comparison shows, as stored in the address. */
 import type { ComparedCurves } from "@/api/types";
 
 export const axes = ["step", "progress", "time", "rows", "live_parameters"] as const;
