@@ -84,7 +84,7 @@ export function ExperimentActions({ experiment }: { experiment: ExperimentDetail
         <Stack gap="md">
           <Text size="sm">
             Every method and control is trained with more seeds, at the rates that were chosen.
-            {experiment.design.planned_looks > 1
+            {experiment.design.used_looks + 1 < experiment.design.planned_looks
               ? ""
               : " If the answer was shown before, the result is marked as extended after looking."}
           </Text>

@@ -1,10 +1,12 @@
 import {
   Alert,
+  Anchor,
   Badge,
   Button,
   Container,
   Group,
   Loader,
+  Progress,
   Skeleton,
   Stack,
   Text,
@@ -152,14 +154,28 @@ const Computing = () => (
 );
 
 function State({ experiment }: { experiment: ExperimentDetail }) {
-  const { trials, message, next_step, status } = experiment;
-  const all = trials.planned + trials.running + trials.done + trials.failed;
+  const { trials, message, next_step, status, expected_trials: all } = experiment;
   if (status === "done" && !message) return null;
+  const ended = trials.done + trials.failed;
   return (
     <Alert color={status === "failed" ? "red" : "blue"} variant="light" py={8}>
-      <Text size="sm">
-        {message ?? `${count(trials.done)} of ${count(all)} trials are done.`} {next_step ?? ""}
-      </Text>
+      <Group justify="space-between" gap="xs">
+        <Text size="sm">
+          {message ? `${message} ` : ""}
+          {next_step ? `${next_step} ` : ""}
+          {status === "failed"
+            ? ""
+            : `${count(ended)} of ${count(all)} trials have ended${trials.failed ? `, ${count(trials.failed)} failed` : ""}.`}
+        </Text>
+        {experiment.source === "launched" ? (
+          <Anchor component={Link} to={`/?tag=experiment+${experiment.id}`} size="sm">
+            Show its runs
+          </Anchor>
+        ) : null}
+      </Group>
+      {status === "failed" || all === 0 ? null : (
+        <Progress value={(100 * ended) / all} size="sm" mt={6} aria-label="Trials that have ended" />
+      )}
     </Alert>
   );
 }
@@ -281,7 +297,7 @@ function Header({ experiment, selection }: { experiment: ExperimentDetail; selec
           </Button>
         </Group>
       </Group>
-      <Text size="sm" c="dimmed" className="numbers">
+      <Text size="sm" c="dimmed" className="numbers" mt={4}>
         {facts.join(" · ")}
       </Text>
       <Confirm
@@ -292,8 +308,8 @@ function Header({ experiment, selection }: { experiment: ExperimentDetail; selec
         onConfirm={() => remove.mutate()}
         onClose={() => setDeleting(false)}
       >
-        {plural(trials.done, "result")} and the answer are deleted. This can't be undone. Runs that were
-        launched for it are kept.
+        {plural(trials.done, "result")} and the answer are deleted. This can't be undone. Its queued runs are
+        deleted, running ones are stopped, and finished ones are kept.
       </Confirm>
     </div>
   );

@@ -2,7 +2,7 @@ import { Anchor, Stack, Table, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
 import type { Answer, ExperimentDetail } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
-import { count } from "@/components/text/format";
+import { plural } from "@/components/text/plural";
 import { unitOf, written } from "@/features/experiments/view/units";
 
 const measured = {
@@ -23,7 +23,7 @@ export function ProtocolPanel({ answer, experiment }: { answer: Answer; experime
     [
       "Tuning",
       tuning.trials
-        ? `up to ${count(tuning.trials)} trials a cell, seeds ${tuning.seeds.join(", ")}, ${measured[tuning.measured_on]}`
+        ? `up to ${plural(tuning.trials, "trial")} per cell, ${tuning.seeds.length === 1 ? "seed" : "seeds"} ${tuning.seeds.join(", ")}, ${measured[tuning.measured_on]}`
         : "none",
     ],
     ...Object.entries(design.protocol),

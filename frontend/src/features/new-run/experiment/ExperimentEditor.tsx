@@ -77,7 +77,7 @@ export function ExperimentEditor({ sections, start }: ExperimentEditorProps) {
   const ofMethods = new Map(
     problems.flatMap((problem) => {
       const row = /^methods\.(\d+)/.exec(problem.field)?.[1];
-      return row === undefined ? [] : [[Number(row), `${lastPart(problem.field)} ${sentenceOf(problem)}`]];
+      return row === undefined ? [] : [[Number(row), `${lastPart(problem.field)}: ${sentenceOf(problem)}`]];
     }),
   );
   const problemOf = (field: string) => {
@@ -94,6 +94,7 @@ export function ExperimentEditor({ sections, start }: ExperimentEditorProps) {
     ...others,
     ...rest.map((problem) => `${problem.field} ${sentenceOf(problem)}`),
     ...(problems.length === 0 && refusal ? [refusal.message] : []),
+    ...(problems.length > others.length + rest.length ? ["Fix the fields that are marked in the form."] : []),
   ];
   const isChecking = plan.isFetching || checked !== request;
   return (
@@ -157,7 +158,7 @@ function useLaunchExperiment() {
     onSuccess: (made) => {
       void client.invalidateQueries({ queryKey: ["experiments"] });
       void client.invalidateQueries({ queryKey: ["runs"] });
-      notify(`${made.name}: launched.`);
+      notify(`Launched “${made.name}”.`);
       void navigate(`/experiments/${made.id}`);
     },
   });

@@ -64,6 +64,7 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
             onChange={(budgets) => onChange({ budgets })}
             maxTags={8}
             splitChars={[",", " "]}
+            styles={{ inputField: { minWidth: 24 } }}
             error={problemOf("budgets")}
           />
           <NumberInput
