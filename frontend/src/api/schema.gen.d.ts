@@ -452,7 +452,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Experiment
-         * @description Deletes an experiment with its trials. Its runs are kept.
+         * @description Deletes an experiment with its trials. Its queued runs are deleted, running ones are stopped, finished ones kept.
          */
         delete: operations["delete_experiment"];
         options?: never;
@@ -2976,6 +2976,11 @@ export interface components {
              */
             budgets: number[];
             /**
+             * Looked At
+             * @description The revision whose answer had been shown when seeds were last added: adding more without another look is the same look.
+             */
+            looked_at?: number | null;
+            /**
              * Margin
              * @description The smallest difference that matters, in the unit of the metric.
              * @default 0.005
@@ -3008,6 +3013,12 @@ export interface components {
              *     }
              */
             tuning: components["schemas"]["Tuning"];
+            /**
+             * Used Looks
+             * @description How many times seeds were added after the answer had been shown.
+             * @default 0
+             */
+            used_looks: number;
             /** Variants */
             variants: components["schemas"]["Variant"][];
         };
@@ -3496,6 +3507,11 @@ export interface components {
             /** Created At */
             created_at: number;
             design: components["schemas"]["Design"];
+            /**
+             * Expected Trials
+             * @description All trials that it will have, unless tuning adds rates.
+             */
+            expected_trials: number;
             /** Id */
             id: string;
             /** Is Extended After Looking */

@@ -3,12 +3,15 @@
 from typing import Annotated, Literal
 
 from pydantic import Field
+from sqlmodel import Session
 
 from rankscope.api.shapes.base import RequestBody, Shape
 from rankscope.api.shapes.requests import Name, Notes
-from rankscope.contract.experiments.design import Design, ExperimentStatus
+from rankscope.contract.experiments.design import Design, ExperimentStatus, TrialPurpose
 from rankscope.contract.experiments.tables import Experiment
+from rankscope.store.experiments import experiments, trials
 from rankscope.store.experiments.experiments import TrialCounts, design_of
+from rankscope.store.experiments.plan import ExperimentPlan
 
 
 class TrialCountsShape(Shape):
@@ -43,6 +46,8 @@ class ExperimentSummary(Shape):
 
 
 class ExperimentDetail(ExperimentSummary):
+    expected_trials: int
+    """All trials that it will have, unless tuning adds rates."""
     design: Design
 
 
@@ -68,8 +73,16 @@ def summary(experiment: Experiment, counts: TrialCounts) -> ExperimentSummary:
     return ExperimentSummary.model_validate(_common(experiment, counts))
 
 
-def detail(experiment: Experiment, counts: TrialCounts) -> ExperimentDetail:
-    return ExperimentDetail.model_validate(_common(experiment, counts) | {"design": design_of(experiment)})
+def detail(session: Session, experiment: Experiment) -> ExperimentDetail:
+    counts = experiments.counts(session, [experiment.id])[experiment.id]
+    design = design_of(experiment)
+    expected = sum(counts)
+    if experiment.source == "launched":
+        tuned = trials.count(session, experiment.id, purpose=TrialPurpose.tune)
+        expected = max(expected, ExperimentPlan(design).expected(tuned))
+    return ExperimentDetail.model_validate(
+        _common(experiment, counts) | {"design": design, "expected_trials": expected}
+    )
 
 
 def _common(experiment: Experiment, counts: TrialCounts) -> dict[str, object]:

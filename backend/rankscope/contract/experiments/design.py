@@ -142,6 +142,10 @@ class Design(DesignPart):
     tuning: Tuning = Tuning(trials=0)
     planned_looks: Annotated[int, Field(ge=1, le=10)] = 1
     """How many times the answer may be looked at before it is final: 2 if more seeds may be added once."""
+    used_looks: Annotated[int, Field(ge=0)] = 0
+    """How many times seeds were added after the answer had been shown."""
+    looked_at: int | None = None
+    """The revision whose answer had been shown when seeds were last added: adding more without another look is the same look."""
     protocol: dict[str, str] = {}
     """What else determined the results, as shown on the page: title -> text, for example split, steps, versions."""
 

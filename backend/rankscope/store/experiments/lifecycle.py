@@ -1,4 +1,4 @@
-"""Starts, pauses, resumes, stops and extends experiments."""
+"""Starts, pauses, resumes, stops, extends and deletes experiments."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -88,6 +88,22 @@ def stop(session: Session, experiment_id: str, *, now: float) -> tuple[Experimen
         message="Stopped before all trials had ended.",
         next_step="Resume it to train the others.",
     )
+    return experiments.get(session, experiment_id), _end_runs(session, experiment_id, now=now)
+
+
+def delete(session: Session, experiment_id: str, *, now: float) -> list[str]:
+    """Deletes an experiment with its trials, and ends its runs: those that wait are deleted, those that train are stopped.
+
+    Returns the ids of the latter. Finished runs are kept. Raises NotFound.
+    """
+    experiments.get(session, experiment_id, for_update=True)
+    stopped = _end_runs(session, experiment_id, now=now)
+    experiments.remove(session, experiment_id)
+    return stopped
+
+
+def _end_runs(session: Session, experiment_id: str, *, now: float) -> list[str]:
+    """Deletes runs that no worker has started, and stops the others. Returns the ids of the latter."""
     release_waiting_runs(session, experiment_id, now=now)
     stopped = []
     for trial in trials.of(session, experiment_id):
@@ -95,7 +111,7 @@ def stop(session: Session, experiment_id: str, *, now: float) -> tuple[Experimen
         if run is not None and not run.status.is_terminal:
             runs.request_stop(session, run.id, save=False, now=now)
             stopped.append(run.id)
-    return experiments.get(session, experiment_id), stopped
+    return stopped
 
 
 def extend(session: Session, experiment_id: str, seeds: Sequence[int], *, now: float) -> Experiment:
@@ -123,8 +139,11 @@ def extend(session: Session, experiment_id: str, seeds: Sequence[int], *, now: f
                 )
             ]
         )
+    seen = experiment.seen_revision
+    if seen is not None and (design.looked_at is None or seen > design.looked_at):
+        longer = longer.model_copy(update={"used_looks": design.used_looks + 1, "looked_at": seen})
     experiments.set_design(session, experiment_id, longer, now=now)
-    if experiment.seen_revision is not None and design.planned_looks < 2:
+    if longer.used_looks >= longer.planned_looks:
         experiments.mark_extended(session, experiment_id)
     if experiment.status in (ExperimentStatus.done, ExperimentStatus.stopped):
         experiments.set_status(session, experiment_id, ExperimentStatus.testing, now=now)

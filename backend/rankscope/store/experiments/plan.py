@@ -82,10 +82,14 @@ class ExperimentPlan:
     def progress(self, trials: Sequence[KnownTrial]) -> Progress:
         ended = sum(one.status in ENDED for one in trials)
         tunings = max(len(self._tuning_trials(self._rates(trials))), sum(one.purpose == "tune" for one in trials))
-        cells = len(self._design.tasks) * len(self._design.budgets)
-        total = tunings + cells * sum(len(self._seeds(variant)) for variant in self._design.variants)
         is_done = ended == len(trials) and not self.trial_ended(trials)
-        return Progress(ended, max(total, len(trials)), self._best(trials) is not None, is_done)
+        return Progress(ended, max(self.expected(tunings), len(trials)), self._best(trials) is not None, is_done)
+
+    def expected(self, tuned: int) -> int:
+        """Returns the number of all trials, if `tuned` trials for tuning exist. Tuning may add rates."""
+        cells = len(self._design.tasks) * len(self._design.budgets)
+        tests = cells * sum(len(self._seeds(variant)) for variant in self._design.variants)
+        return tests + max(tuned, len(self._tuning_trials(self._first_rates())))
 
     # ------------------------------------------------------------ stages
 

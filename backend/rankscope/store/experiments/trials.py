@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlmodel import Session, col, delete
 
 from rankscope.contract.experiments.design import Collapse, TrialPurpose, TrialStatus
@@ -39,6 +39,11 @@ def of(session: Session, experiment_id: str, *, purposes: Collection[TrialPurpos
     if purposes is not None:
         query = query.where(col(Trial.purpose).in_(purposes))
     return list(session.scalars(query.order_by(col(Trial.number)).execution_options(populate_existing=True)))
+
+
+def count(session: Session, experiment_id: str, *, purpose: TrialPurpose) -> int:
+    of = (col(Trial.experiment_id) == experiment_id, col(Trial.purpose) == purpose)
+    return session.scalar(select(func.count()).select_from(Trial).where(*of)) or 0
 
 
 def of_run(session: Session, run_id: str) -> list[Trial]:

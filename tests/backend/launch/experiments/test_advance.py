@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from rankscope.catalog import Catalog
 from rankscope.contract.config import RunConfig
@@ -20,6 +20,7 @@ from rankscope.contract.experiments.design import TrialStatus
 from rankscope.contract.experiments.tables import Trial
 from rankscope.contract.problems import bad_input
 from rankscope.contract.status import RunStatus
+from rankscope.contract.tables import Run
 from rankscope.launch.experiments.advance import MOST_OPEN_RUNS, advance
 from rankscope.launch.experiments.design import plan_experiment
 from rankscope.launch.experiments.of_run import request_for_run, trial_of_run
@@ -260,6 +261,36 @@ def test_a_stop_ends_its_runs_and_more_seeds_continue_it(installation: Callable[
     assert sorted(one.seed for one in made.trials()) == [0, 0, 1, 1, 2, 2]
     with writing(made.engine) as session, pytest.raises(InvalidTransition, match="only a running one can be paused"):
         lifecycle.pause(session, made.id, now=7.0)
+
+
+def test_more_looks_than_planned_mark_the_result(installation: Callable[..., Installation]) -> None:
+    made = installation(tuning={"trials": 0}, controls=[], planned_looks=2)
+    made.advance()
+
+    def extended(seed: int, *, looks: bool) -> bool:
+        with writing(made.engine) as session:
+            experiment = experiments.get(session, made.id)
+            experiment.seen_revision = experiment.revision if looks else experiment.seen_revision
+            session.add(experiment)
+            session.flush()
+            return lifecycle.extend(session, made.id, [seed], now=6.0).is_extended_after_looking
+
+    assert not extended(2, looks=True)  # the planned one
+    assert not extended(3, looks=False)  # still the same look
+    assert extended(4, looks=True)
+
+
+def test_a_deleted_experiment_leaves_no_run_in_the_queue(installation: Callable[..., Installation]) -> None:
+    made = installation(tuning={"trials": 0}, controls=[])
+    made.advance()
+    with writing(made.engine) as session:
+        claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=30, now=3.0)
+        assert claim is not None
+        assert lifecycle.delete(session, made.id, now=3.0) == [claim.run_id]
+    with reading(made.engine) as session:
+        (left,) = session.scalars(select(Run))
+        assert (left.id, left.stop_requested) == (claim.run_id, "now")
+        assert experiments.list_all(session) == []
 
 
 def test_one_button_of_a_finished_run_trains_only_what_is_missing(installation: Callable[..., Installation]) -> None:

@@ -81,8 +81,7 @@ def _import(body: bytes, options: dict[str, object], name: str, engine: Engine, 
         trials.set_scores(session, experiment_id, scores)
     with reading(engine) as session:
         stored = experiments.get(session, experiment_id)
-        counts = experiments.counts(session, [experiment_id])[experiment_id]
-        return ImportedExperiment(experiment=detail(stored, counts), ignored_fields=imported.ignored[:100])
+        return ImportedExperiment(experiment=detail(session, stored), ignored_fields=imported.ignored[:100])
 
 
 def _trial(number: int, imported: ImportedTrial) -> Trial:

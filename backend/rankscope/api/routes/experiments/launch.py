@@ -174,8 +174,7 @@ def _advance(
 
 def _detail(engine: Engine, experiment_id: str) -> ExperimentDetail:
     with reading(engine) as session:
-        experiment = experiments.get(session, experiment_id)
-        return detail(experiment, experiments.counts(session, [experiment_id])[experiment_id])
+        return detail(session, experiments.get(session, experiment_id))
 
 
 def _shape(planned: PlannedExperiment, engine: Engine, settings: Settings, now: float) -> ExperimentPlanShape:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
-from rankscope.api.deps import AnswersDep, EngineDep, ExperimentId, NowDep
+from rankscope.api.deps import AnswersDep, DoorbellDep, EngineDep, ExperimentId, NowDep
 from rankscope.api.experiment_answers import answer_of
 from rankscope.api.guard.access import SMALL_JSON, needs
 from rankscope.api.shapes.experiments import ExperimentDetail, ExperimentList, ExperimentPatch, detail, summary
@@ -13,8 +13,9 @@ from rankscope.contract.experiments.answer import Answer
 from rankscope.experiments.inputs import Selection
 from rankscope.experiments.tables import TableFormat, as_text, paper_table
 from rankscope.exports.experiment_report import experiment_report
+from rankscope.store import runs
 from rankscope.store.database.engine import reading, writing
-from rankscope.store.experiments import experiments
+from rankscope.store.experiments import experiments, lifecycle
 
 router = APIRouter(prefix="/experiments", tags=["experiments"])
 
@@ -42,8 +43,7 @@ def list_experiments(engine: EngineDep) -> ExperimentList:
 def get_experiment(experiment_id: ExperimentId, engine: EngineDep) -> ExperimentDetail:
     """Design and state."""
     with reading(engine) as session:
-        found = experiments.get(session, experiment_id)
-        return detail(found, experiments.counts(session, [found.id])[found.id])
+        return detail(session, experiments.get(session, experiment_id))
 
 
 @router.patch("/{experiment_id}")
@@ -59,10 +59,13 @@ def change_experiment(
 
 @router.delete("/{experiment_id}", status_code=204)
 @needs("admin")
-def delete_experiment(experiment_id: ExperimentId, engine: EngineDep) -> None:
-    """Deletes an experiment with its trials. Its runs are kept."""
+def delete_experiment(experiment_id: ExperimentId, engine: EngineDep, doorbell: DoorbellDep, now: NowDep) -> None:
+    """Deletes an experiment with its trials. Its queued runs are deleted, running ones are stopped, finished ones kept."""
     with writing(engine) as session:
-        experiments.remove(session, experiment_id)
+        stopped = lifecycle.delete(session, experiment_id, now=now)
+        numbers = [(run_id, runs.get_run(session, run_id).last_seq) for run_id in stopped]
+    for run_id, last_seq in numbers:
+        doorbell.ring(run_id, last_seq)
 
 
 @router.get("/{experiment_id}/answer")
