@@ -138,7 +138,7 @@ class RunTrainer(MethodTrainerMixin, Trainer):
             group["lr"] = group["initial_lr"] * factor(self.lr_scheduler.last_epoch)
         self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
-    def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         step = self.state.global_step
         written = Path(self.args.output_dir or ".") / f"checkpoint-{step}"
         with self.reporter.phase(Phase.saving):
