@@ -114,12 +114,14 @@ def _csv_cell(name: str) -> str:
     """Returns the expression of a cell without the spaces around it; null if it is one of the forms of a missing value.
 
     Trimming is slow, and few cells need it. All spaces and line breaks sort up to ' ', and '!' is the next character.
+    The length is compared first because that is faster than comparing with the missing forms.
     """
     missing = ", ".join(map(quoted, sorted(CSV_MISSING)))
+    longest = max(len(form.encode()) for form in CSV_MISSING)
     trimmed = f"trim({name}, {_SPACES})"
     return (
         f"CASE WHEN {name} < '!' OR {name}[-1] <= ' ' THEN CASE WHEN {trimmed} IN ({missing}) THEN NULL ELSE {trimmed} END "
-        f"WHEN {name} IN ({missing}) THEN NULL ELSE {name} END AS {name}"
+        f"WHEN strlen({name}) <= {longest} AND {name} IN ({missing}) THEN NULL ELSE {name} END AS {name}"
     )
 
 
