@@ -11,6 +11,7 @@ from transformers import CONFIG_MAPPING
 
 from rankscope.catalog.models.architectures import architectures
 from rankscope.contract.tasks import TASKS
+from rankscope_worker.child.loading.model import Head
 from rankscope_worker.child.tasks import trained_task
 
 TARGET = Path(__file__).parent.parent / "backend/rankscope/catalog/models/task_models.json"
@@ -20,11 +21,23 @@ def everything() -> dict[str, list[str]]:
     """Returns the kinds of each task, without tasks that all kinds can do."""
     found = {}
     for name, task in TASKS.items():
-        kinds = trained_task(task.model_validate({"name": name}), []).head().kinds
-        fitting = [kind for kind in sorted(architectures()) if CONFIG_MAPPING[kind] in kinds]
+        head = trained_task(task.model_validate({"name": name}), []).head()
+        fitting = [
+            kind for kind in sorted(architectures()) if CONFIG_MAPPING[kind] in head.kinds and _finds_body(kind, head)
+        ]
         if len(fitting) < len(architectures()):
             found[name] = fitting
     return found
+
+
+def _finds_body(kind: str, head: Head) -> bool:
+    """Whether the class with the head names the body as the files do. Otherwise all of it would start from random values."""
+    architecture = architectures()[kind]
+    classes = head.auto_class._model_mapping
+    config = CONFIG_MAPPING[kind]
+    return (
+        not architecture.is_known or config not in classes or classes[config].base_model_prefix == architecture.prefix
+    )
 
 
 def as_text(entries: dict[str, list[str]]) -> str:

@@ -239,6 +239,7 @@ def test_a_model_that_cannot_do_the_task_is_refused_before_the_start(catalog: Ca
         "".join(f'{{"prompt": "{n} good", "answer": "film", "text": "a"}}\n' for n in range(40))
     )
     make_folder(tmp_path / "models" / "tiny-gpt2", "gpt2")
+    make_folder(tmp_path / "models" / "tiny-llama", "llama")
 
     def refusal(model: str, task: dict[str, Any]) -> tuple[str, str, str]:
         planned = {
@@ -264,6 +265,10 @@ def test_a_model_that_cannot_do_the_task_is_refused_before_the_start(catalog: Ca
     assert "plain" in step
     field, _, _ = refusal("local:tiny-gpt2", {"name": "causal_language_model", "form": "messages"})
     assert field == "config.task.form"
+    # transformers' class names the body otherwise than the weight files do, so nothing of it would be loaded.
+    field, message, _ = refusal("local:tiny-llama", {"name": "question_answering"})
+    assert field == "config.model.id"
+    assert message.startswith("is local:tiny-llama, of type llama, which can't do the task")
 
 
 def test_kinds_of_models_of_each_task_equal_the_output_of_their_script() -> None:
