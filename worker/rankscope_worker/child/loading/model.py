@@ -135,8 +135,14 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
     # PEFT writes this to the exported adapter: an id is valid on other hosts, unlike a local path.
     model.name_or_path = name
     prefix = f"{model.base_model_prefix}." if hasattr(model, model.base_model_prefix) else ""
+    # In T5 for question answering, the head is beside encoder and decoder.
+    beside = () if prefix else tuple(f"{name}." for name in head.names)
+
+    def is_body(tensor: str) -> bool:
+        return tensor.startswith(prefix) and not tensor.startswith(beside)
+
     # Mismatched entries are (name, shape in the file, shape in the model).
-    mismatched = [entry for entry in report["mismatched_keys"] if entry[0].startswith(prefix)]
+    mismatched = [entry for entry in report["mismatched_keys"] if is_body(entry[0])]
     if mismatched:
         tensor, in_file, expected = mismatched[0]
         raise UnusableModel(
@@ -144,7 +150,7 @@ def load_model(folder: Path, name: str, head: Head, tokenizer: PreTrainedTokeniz
             "config.json, so the two don't belong together."
         )
     random = {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
-    missing = sorted(name for name in random if name.startswith(prefix))
+    missing = sorted(name for name in random if is_body(name))
     _check_share(model, missing, prefix, report["unexpected_keys"], folder)
     if not head.is_new and (lacking := sorted(random - set(missing))):
         raise UnusableModel(
