@@ -1,9 +1,10 @@
-"""Whether a model can do a task: its kind has the task's head, and its tokenizer what the task needs."""
+"""Whether a model can do a task (the head, and what the task needs of the tokenizer), and what of it is loaded."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from rankscope.catalog import ModelEntry
-from rankscope.catalog.models.architectures import kinds_for
+from rankscope.catalog.models.architectures import kinds_for, loses_decoder
 from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import FieldProblem
 
@@ -35,6 +36,21 @@ def model_problems(config: RunConfig, model: ModelEntry) -> list[FieldProblem]:
             )
         ]
     return []
+
+
+def loaded_part(config: RunConfig, model: ModelEntry) -> ModelEntry:
+    """Returns the model without layers that are not loaded for the task: the decoder, if the head is on the encoder."""
+    if model.kind is None or not loses_decoder(model.kind.kind, config.task.name):
+        return model
+    unused = {module.name for module in [*model.modules, *model.outside] if "decoder" in module.name.split(".")}
+    return replace(
+        model,
+        modules=tuple(module for module in model.modules if module.name not in unused),
+        outside=tuple(module for module in model.outside if module.name not in unused),
+        body_parameters=model.body_parameters
+        - sum(module.out_features * module.in_features for module in model.modules if module.name in unused),
+        is_body_exact=False,
+    )
 
 
 def _some(kinds: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from rankscope.catalog.data.splits import SplitCounts
 from rankscope.contract.config import MAX_STEPS, RunConfig
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.stored import Environment
-from rankscope.launch.model_fit import model_problems
+from rankscope.launch.model_fit import loaded_part, model_problems
 from rankscope.launch.plan_data import resolved_data, split_warnings
 from rankscope.launch.plan_options import option_problems, option_warnings
 
@@ -62,6 +62,7 @@ def make_plan(config: RunConfig, catalog: Catalog) -> RunPlan:
     problems = model_problems(config, model)
     if problems:
         raise BadInput(problems)
+    model = loaded_part(config, model)
     parts = catalog.count_split(dataset, config.data, config.task)
     modules = _target_modules(config, model)
     if len(modules) > MAX_MODULES:

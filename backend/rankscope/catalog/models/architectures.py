@@ -159,14 +159,25 @@ def architectures() -> Mapping[str, Architecture]:
 
 def kinds_for(task: str) -> frozenset[str] | None:
     """Returns the kinds of models that have the head of a task; None if all may have it."""
-    kinds = _kinds_by_task().get(task)
-    return None if kinds is None else frozenset(kinds)
+    entry = _kinds_by_task().get(task)
+    return None if entry is None else frozenset(entry["kinds"])
+
+
+def loses_decoder(kind: str, task: str) -> bool:
+    """Whether the head of a task is on the encoder alone, so that the decoder in the files isn't loaded."""
+    entry = _kinds_by_task().get(task)
+    return entry is not None and kind in entry["without_decoder"]
+
+
+class _TaskKinds(TypedDict):
+    kinds: list[str]
+    without_decoder: list[str]
 
 
 @cache
-def _kinds_by_task() -> Mapping[str, list[str]]:
+def _kinds_by_task() -> Mapping[str, _TaskKinds]:
     text = files("rankscope.catalog.models").joinpath("task_models.json").read_text(encoding="utf-8")
-    found: dict[str, list[str]] = json.loads(text)
+    found: dict[str, _TaskKinds] = json.loads(text)
     return found
 
 

@@ -10,15 +10,18 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from dynamic_rank import create_method
 from rankscope.catalog import Catalog
+from rankscope.contract.errors import BadInput
 from rankscope.contract.evaluation.results import RESULTS_FILE
 from rankscope.contract.tasks import TASKS
 from rankscope.exports.results import read_results
 from rankscope.settings import Settings
 from rankscope_worker.child.loading.model import load_model, load_tokenizer
 from rankscope_worker.child.tasks import trained_task
+from rankscope_worker.child.training import method_options
 from tests.kinds import make_folder
 from tests.wide import narrowed
 from tests.worker.child.tasks.installation import DYNAMIC_RANK, install, plan_of
+from tests.worker.child.tasks.test_question_answering import ROWS as QUESTIONS
 from tests.worker.child.tasks.test_text_to_text import ROWS, task
 from tests.worker.child.test_training import Life
 
@@ -47,6 +50,26 @@ def test_full_names_of_any_task_are_found_in_every_other(tmp_path: Path, kind: s
         for other in own.values():
             assert names(name, "lora", rank=1, target_modules=other) == own[name]
             assert names(name, "control", rank_pattern=dict.fromkeys(other, 1)) == own[name]
+
+
+def test_a_plan_counts_what_is_loaded_of_an_encoder_decoder(tmp_path: Path) -> None:
+    tagged = [{"tokens": ["good", str(number)], "ner_tags": ["B-X", "O"]} for number in range(40)]
+    for name, rows in {"token_classification": tagged, "question_answering": QUESTIONS}.items():
+        folder = install(tmp_path / name, "t5", rows)
+        plan = plan_of(folder, {"name": name, "overlap": 8} if name == "question_answering" else {"name": name})
+        trained = trained_task(plan.config.task, plan.split.labels)
+        loaded = load_model(
+            folder / "models" / "tiny", "tiny", trained.head(), load_tokenizer(folder / "models" / "tiny")
+        )
+        assert (loaded.missing, loaded.has_new_head) == ([], True)
+        method = create_method(plan.config.method.name, method_options(plan.config))
+        method.prepare(loaded.model, trained.peft_type)
+        assert plan.n_modules == len(method.modules())
+        assert plan.trained_parameters == method.trained_parameters().total
+        assert not plan.is_estimate
+    method_of_decoder = DYNAMIC_RANK | {"target_modules": ["transformer.decoder.block.0.layer.0.SelfAttention.q"]}
+    with pytest.raises(BadInput, match="not the name of a layer"):
+        plan_of(tmp_path / "token_classification", {"name": "token_classification"}, method_of_decoder)
 
 
 def test_the_ranks_of_an_encoder_decoder_train_again_and_its_adapters_load_with_peft(tmp_path: Path) -> None:
