@@ -21,6 +21,7 @@ from rankscope.embedded import free_port
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine
 from rankscope.store.database.schema import migrate
+from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, wait_for
 
 
@@ -145,6 +146,13 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[ForkedCommands]:
+    """Runs RankScope's commands in milliseconds instead of two seconds each."""
+    with ForkedCommands() as commands:
+        yield commands
 
 
 @pytest.fixture(scope="session")

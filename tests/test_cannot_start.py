@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,12 +100,6 @@ class Place:
         return found
 
 
-@pytest.fixture(scope="module")
-def forked() -> Iterator[ForkedCommands]:
-    with ForkedCommands() as commands:
-        yield commands
-
-
 @pytest.fixture
 def place(tmp_path: Path, migrated_sqlite: Path, shared_broker: Broker, forked: ForkedCommands) -> Place:
     """Nothing is wrong yet."""
@@ -168,6 +162,11 @@ def as_a_file(place: Place) -> None:
     place.folder.write_text("not a folder")
 
 
+def below_a_file(place: Place) -> None:
+    (place.folder / "file").write_text("not a folder")
+    place.environment["RANKSCOPE_DATA_DIR"] = str(place.folder / "file" / "data")
+
+
 def link_of_the_token(place: Place) -> None:
     (place.folder / "token").symlink_to("/etc/hostname")
 
@@ -177,7 +176,7 @@ def busy_lock(place: Place) -> None:
 
 
 CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
-    ("newer schema", EVERY, sql("UPDATE alembic_version SET version_num = '9999'"), ("9999", "newer")),
+    ("newer schema", EVERY, sql("UPDATE alembic_version SET version_num = '9999'"), ("has schema 9999", "newer")),
     ("table missing", EVERY, sql("DROP TABLE event"), ("'event'", "damaged")),
     ("column missing", EVERY, sql("ALTER TABLE run DROP COLUMN notes"), ("'notes'", "damaged")),
     ("schema version missing", EVERY, sql("DELETE FROM alembic_version"), ("database",)),
@@ -185,10 +184,17 @@ CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
     ("damaged database", EVERY, damage, ("damaged",)),
     ("database is a folder", EVERY, database_as_a_folder, ("database",)),
     (
+        "database without a folder",
+        EVERY,
+        environment(RANKSCOPE_DATABASE_URL="sqlite:////proc/none/x.db"),
+        ("The database can't be opened",),
+    ),
+    ("database without tables", ("worker",), lambda place: place.database.unlink(), ("has no tables yet",)),
+    (
         "database of another kind",
         EVERY,
         environment(RANKSCOPE_DATABASE_URL=f"mysql://u:{SECRET}@h/d"),
-        ("RANKSCOPE_DATABASE_URL",),
+        ("RANKSCOPE_DATABASE_URL", "which is neither sqlite"),
     ),
     ("no URL of a database", EVERY, environment(RANKSCOPE_DATABASE_URL=SECRET), ("RANKSCOPE_DATABASE_URL",)),
     (
@@ -202,6 +208,12 @@ CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
         EVERY,
         environment(RANKSCOPE_DATABASE_URL=f"postgresql://u:{SECRET}@127.0.0.1:1/d?password={SECRET}"),
         ("127.0.0.1:1",),
+    ),
+    (
+        "the worker's database is unreachable",
+        ("worker",),
+        environment(RANKSCOPE_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none"),
+        ("is unreachable",),
     ),
     ("kind of broker", EVERY, environment(RANKSCOPE_BROKER_URL=f"amqp://u:{SECRET}@h"), ("RANKSCOPE_BROKER_URL",)),
     ("no URL of a broker", EVERY, environment(RANKSCOPE_BROKER_URL="localhost"), ("RANKSCOPE_BROKER_URL",)),
@@ -232,7 +244,8 @@ CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
     ("host with a scheme", EVERY, environment(RANKSCOPE_ALLOWED_HOSTS="https://a/b"), ("RANKSCOPE_ALLOWED_HOSTS",)),
     ("proxy that is no address", EVERY, environment(RANKSCOPE_TRUSTED_PROXIES="*"), ("RANKSCOPE_TRUSTED_PROXIES",)),
     ("no name of a data folder", EVERY, environment(RANKSCOPE_DATA_DIR=""), ("RANKSCOPE_DATA_DIR",)),
-    ("data folder is a file", EVERY, as_a_file, ("data folder", "data")),
+    ("data folder is a file", EVERY, as_a_file, ("data folder", "/data")),
+    ("data folder below a file", SERVERS, below_a_file, ("/file/data", "--data-dir")),
     ("lock is a folder", EVERY, busy_lock, ("in-use.lock",)),
     ("empty token", SERVERS, write("token", b"\n"), ("token", "empty")),
     ("short token", SERVERS, environment(RANKSCOPE_TOKEN="short"), ("RANKSCOPE_TOKEN", "too short")),
@@ -285,7 +298,7 @@ def test_port_that_is_taken(place: Place) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         place.environment["RANKSCOPE_PORT"] = str(taken.getsockname()[1])
-        cannot_start(place, SERVERS, f"Port {taken.getsockname()[1]}")
+        cannot_start(place, SERVERS, f"Port {taken.getsockname()[1]} on 127.0.0.1")
 
 
 def test_password_of_the_broker_is_wrong(place: Place, own_broker: Broker) -> None:
@@ -329,9 +342,10 @@ def test_training_stack_is_missing(place: Place, tmp_path: Path) -> None:
     cannot_start(place, ("up", "worker"), "training stack is missing", "'torch'", as_installed=True)
 
 
-def test_installed_commands(place: Place) -> None:
+def test_the_installed_server_cannot_start(place: Place) -> None:
+    """The other installed commands are in the test above."""
     place.sql("ALTER TABLE run DROP COLUMN notes")
-    cannot_start(place, EVERY, "'notes'", "damaged", as_installed=True)
+    cannot_start(place, ("api",), "'notes'", "damaged", as_installed=True)
 
 
 def test_an_unreachable_broker_is_reported_in_one_line_and_does_not_stop_the_server(place: Place) -> None:

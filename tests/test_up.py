@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -109,29 +108,6 @@ def test_up_serves_stops_cleanly_and_continues_at_the_next_start(data_dir: Path,
         sequence = [event["seq"] for event in client.watch(run_id)]
     assert sequence == list(range(1, len(sequence) + 1))
     assert second.end(signal.SIGTERM) == 0
-
-
-def test_taken_port_is_one_sentence_and_exit_code_1(data_dir: Path, started: list[Up]) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        started.append(Up(data_dir, "--port", str(port)))
-        assert started[0].process.wait(30) == 1
-    started[0].end()
-    assert started[0].text.count("\n") == 1
-    assert f"Port {port} on 127.0.0.1" in started[0].text
-
-
-def test_read_only_data_folder_is_one_sentence_and_exit_code_1(tmp_path: Path, started: list[Up]) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("not a folder")
-    started.append(Up(blocked / "data", "--port", "0"))
-    assert started[0].process.wait(30) == 1
-    started[0].end()
-    assert started[0].text.count("\n") == 1
-    assert str(blocked / "data") in started[0].text
-    assert "--data-dir" in started[0].text
 
 
 def test_missing_server_is_one_sentence_and_exit_code_1(data_dir: Path, tmp_path: Path, started: list[Up]) -> None:

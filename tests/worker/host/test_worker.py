@@ -1,10 +1,7 @@
 """The worker as in production: real Valkey, a real Celery worker process, real training processes."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +14,6 @@ from sqlalchemy import Engine
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
 from rankscope.launch.plan import RunPlan
-from rankscope.settings import Settings
 from rankscope.store import runs, workers
 from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.database.schema import migrate
@@ -25,6 +21,7 @@ from rankscope.store.history import events
 from rankscope.store.history.series import read_curves
 from rankscope_worker.host.celery_app import Nudger
 from tests.conftest import Broker
+from tests.forked_commands import ForkedCommands
 from tests.stack import Stack, wait_for
 from tests.worker.child.test_training import Life
 
@@ -254,51 +251,12 @@ def test_a_worker_outlives_its_broker_and_can_be_stopped_without_it(
         bench.engine.dispose()
 
 
-def test_a_second_worker_of_the_same_name_is_refused_in_one_sentence(bench: Bench) -> None:
-    refused = start_worker(bench.stack.settings, "--name", "test-worker")
-    assert refused.returncode == 1
-    assert refused.stderr == (
+def test_a_second_worker_of_the_same_name_is_refused_in_one_sentence(bench: Bench, forked: ForkedCommands) -> None:
+    command = ["rankscope_worker", "--name", "test-worker"]
+    (refused,) = forked.run([command], bench.stack.settings.as_environment())
+    assert refused.code == 1
+    assert refused.errors == (
         "A worker named 'test-worker' runs already; stop it, or give this one another name with --name.\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("url", "sentence"),
-    [
-        ("sqlite:///{folder}/empty.db", "has no tables yet. Start the RankScope server once, which creates them."),
-        ("sqlite:////proc/none/x.db", "The database can't be opened"),
-        ("postgresql://nobody@127.0.0.1:1/none", "is unreachable"),
-        ("mysql://x/y", "which is neither sqlite"),
-    ],
-)
-def test_a_worker_without_its_database_says_so_in_one_sentence(tmp_path: Path, url: str, sentence: str) -> None:
-    settings = Settings(data_dir=tmp_path, database_url=url.format(folder=tmp_path))
-    refused = start_worker(settings)
-    assert refused.returncode == 1
-    assert sentence in refused.stderr
-    assert refused.stderr.count("\n") == 1
-
-
-def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
-    engine = create_engine(settings.resolved_database_url)
-    migrate(engine)
-    with engine.execution_options(rankscope_write=True).begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    engine.dispose()
-    refused = start_worker(settings)
-    assert refused.returncode == 1
-    assert "has schema 9999, which a newer RankScope wrote" in refused.stderr
-
-
-def start_worker(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "rankscope_worker", *arguments],
-        env=os.environ | settings.as_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
     )
 
 
