@@ -10,7 +10,6 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from sqlalchemy import Engine
 
@@ -34,16 +33,6 @@ from rankscope_worker.steer_requests import SteerRequestQueue
 
 _log = logging.getLogger("rankscope.train")
 
-
-STACK = (
-    "rankscope.catalog",
-    "rankscope.catalog.imported.encoded",
-    "rankscope_worker.child.checkpoint",
-    "rankscope_worker.child.inputs",
-    "rankscope_worker.child.software",
-    "rankscope_worker.child.training",
-)
-"""What an attempt imports once it has started; torch is among it. The preloaded process has it already."""
 
 _CHANGE = {
     "bad_input": "Change the configuration in a new run.",
@@ -231,15 +220,10 @@ def _leave_now(recorder: Recorder, folder: Path) -> None:
     os._exit(ExitCode.stopped_unsaved)
 
 
-def run(argv: list[str]) -> NoReturn:
-    """Does the attempt and ends the process."""
+if __name__ == "__main__":
     started = time.monotonic()
-    code = main(argv)
+    code = main(sys.argv[1:])
     _log.info("Ended after %.1f s: %s.", time.monotonic() - started, ExitCode(code).name.replace("_", " "))
     logging.shutdown()
     # Skips interpreter shutdown: everything is written, and torch's threads may hang during it.
     os._exit(code)
-
-
-if __name__ == "__main__":
-    run(sys.argv[1:])

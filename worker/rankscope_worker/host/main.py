@@ -165,7 +165,6 @@ def _work(host: Host) -> int:
         heartbeat.stop()
         for job_runner in job_runners:
             job_runner.stop()
-        host.forks.stop()
         with contextlib.suppress(*DATABASE_ERRORS), writing(host.engine) as session:
             workers.mark_stopped(session, host.name, now=time.time())
         host.engine.dispose()

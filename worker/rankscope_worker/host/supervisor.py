@@ -6,15 +6,15 @@ It renews the lease, passes on stop and steering requests, and kills a process t
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
 
 from sqlalchemy import Engine, make_url
 
-from rankscope.catalog import Catalog
-from rankscope.contract.config import RunConfig
-from rankscope.contract.errors import LeaseLost, RankScopeError
+from rankscope.contract.errors import LeaseLost
 from rankscope.contract.status import RunStatus
 from rankscope.data_folder import open_to_append
 from rankscope.settings import Settings
@@ -25,7 +25,6 @@ from rankscope.store.queue import Claim, renew_lease
 from rankscope_worker.database_retries import DATABASE_ERRORS, retry_on_database_errors
 from rankscope_worker.exit_report import read_note
 from rankscope_worker.host.endings import Ending, StopOrigin, classify, write_ending
-from rankscope_worker.host.forks import Child, Forks, reap_group
 from rankscope_worker.host.gpus import Gpu
 from rankscope_worker.host.log_file import MAX_BYTES, bound_log
 from rankscope_worker.host.memory import oom_kills
@@ -44,14 +43,7 @@ class Supervisor:
     max_log_bytes = MAX_BYTES
 
     def __init__(
-        self,
-        engine: Engine,
-        doorbell: Doorbell,
-        settings: Settings,
-        claim: Claim,
-        gpu: Gpu | None,
-        threads: int,
-        forks: Forks | None = None,
+        self, engine: Engine, doorbell: Doorbell, settings: Settings, claim: Claim, gpu: Gpu | None, threads: int
     ) -> None:
         self.claim = claim
         self._engine = engine
@@ -59,7 +51,6 @@ class Supervisor:
         self._settings = settings
         self._gpu = gpu
         self._threads = threads
-        self._forks = forks or Forks()
         self._folder = settings.attempt_dir(claim.run_id, claim.attempt).absolute()
         self._log = self._folder / "log.txt"
         self._wake = threading.Event()
@@ -125,7 +116,6 @@ class Supervisor:
             # Kill the child's children too: after a lost lease, nothing of this attempt may continue.
             _kill_group(child)
             code = child.wait()
-            reap_group(child.pid)
             if child.stdin:
                 child.stdin.close()
         return classify(
@@ -138,27 +128,24 @@ class Supervisor:
             was_out_of_memory=oom_kills() > kills_before,
         )
 
-    def _start(self, output: int) -> Child:
-        return self._forks.start(
-            [self.claim.run_id, str(self.claim.attempt)],
-            folder=self._folder,
-            environment=child_environment(self._settings, self._gpu, self._threads),
-            output=output,
-            # Whether a fork may use a GPU has not been tried.
-            may_fork=self._gpu is None and not self._is_quantised(),
+    def _start(self, output: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "rankscope_worker.child.train", self.claim.run_id, str(self.claim.attempt)]
+        return subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=child_environment(self._settings, self._gpu, self._threads),
+            # Stays open while this process lives: when it closes, the child knows that its supervisor has ended.
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
-    def _is_quantised(self) -> bool:
-        try:
-            return Catalog(self._settings).model(RunConfig.stored(self.claim.config).model.id).is_quantised
-        except (RankScopeError, OSError, ValueError):
-            return False  # the child meets the same error, and says so
-
-    def _wait_for_exit(self, child: Child) -> None:
+    def _wait_for_exit(self, child: subprocess.Popen[bytes]) -> None:
         child.wait()
         self._wake.set()
 
-    def _watch(self, child: Child) -> None:
+    def _watch(self, child: subprocess.Popen[bytes]) -> None:
         """Until the child ends, renews the lease four times per period, and checks for requests every second."""
         renew_every_s = self._settings.lease_s / 4
         look_every_s = min(1.0, renew_every_s)
@@ -188,7 +175,7 @@ class Supervisor:
                 session, self.claim.run_id, self.claim.attempt, lease_s=self._settings.lease_s, now=time.time()
             )
 
-    def _read_requests(self, child: Child) -> str | None:
+    def _read_requests(self, child: subprocess.Popen[bytes]) -> str | None:
         """Passes new steering requests on to the child. Returns the requested stop, or None."""
         with reading(self._engine) as session:
             run = runs.get_run(session, self.claim.run_id)
@@ -201,7 +188,7 @@ class Supervisor:
                 self._send(child, SteerRequest(request["id"], request["action"], request.get("target_rank")))
         return stop
 
-    def _send(self, child: Child, request: SteerRequest) -> None:
+    def _send(self, child: subprocess.Popen[bytes], request: SteerRequest) -> None:
         if child.stdin is None:
             return
         try:
@@ -213,7 +200,7 @@ class Supervisor:
     def _set_user_stop(self, stop: str | None) -> None:
         self._user_stop = {None: 0, "save": _SAVE, "now": _NOW}.get(stop, 0)
 
-    def _send_stop(self, child: Child) -> None:
+    def _send_stop(self, child: subprocess.Popen[bytes]) -> None:
         """Passes the most urgent stop request on to the child, and kills it after the grace period."""
         wanted = max(self._user_stop, _SAVE if self._is_draining else 0, _KILL if self._must_kill else 0)
         if wanted and self._stop_origin == "none":
@@ -254,9 +241,6 @@ def child_environment(settings: Settings, gpu: Gpu | None, threads: int) -> dict
     environment.setdefault("OMP_NUM_THREADS", str(threads))
     # Spinning threads make a step five times slower on a busy machine (measured on 2 cores).
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # NumPy and Arrow start threads when they are imported, and a process with threads can't be forked safely. Trainings use
-    # neither for arithmetic.
-    environment.update(OPENBLAS_NUM_THREADS="1", JE_ARROW_MALLOC_CONF="background_thread:false")
     return environment
 
 
@@ -268,7 +252,7 @@ def _absolute(database_url: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _kill_group(child: Child) -> None:
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
     """Sends SIGKILL to the child and all processes that it started; does nothing if they have ended."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
