@@ -1,12 +1,12 @@
 """The runs table with 1,000 and 10,000 runs, on SQLite and PostgreSQL. `make bench-compare`.
 
-Each run has 100 values of its configuration and 30 metrics. The time of a request is that of a client on the same machine.
+Each run has 100 values of its configuration and 30 metrics. The time of a request is that of a client on the same
+machine; that of the smallest answer shows what the machine and HTTP add to it.
 """
 
 import argparse
 import importlib
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -18,22 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import Engine
 
-from rankscope.contract.config import RunConfig
-from rankscope.contract.events import MetricsEvent
 from rankscope.embedded import free_port
 from rankscope.settings import Settings
-from rankscope.store import runs
-from rankscope.store.config_values import store_config_values
-from rankscope.store.database.engine import create_engine, writing
+from rankscope.store.database.engine import create_engine
 from rankscope.store.database.schema import migrate
-from rankscope.store.history import events
-from tests.backend.conftest import config_with
 from tests.bench.rows import Rows
+from tests.bench.table.filling import CONFIG_FIELDS, METRICS, fill
+from tests.bench.table.trackers import against_trackers
 from tests.stack import TOKEN, wait_for
 
-CONFIG_FIELDS, METRICS = 100, 30
 LIMITS_MS = {1000: 50.0, 10_000: 150.0}
 MOST_BYTES = 60_000
 COLUMNS = [
@@ -71,13 +65,21 @@ FILTERS = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.table")
     parser.add_argument("--runs", type=int, nargs="*", default=list(LIMITS_MS))
+    parser.add_argument("--databases", nargs="*", choices=("SQLite", "PostgreSQL"), default=["SQLite", "PostgreSQL"])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--smoke", action="store_true", help="small numbers, nothing is stored")
+    parser.add_argument(
+        "--trackers",
+        type=Path,
+        nargs="?",
+        const=Path(".make"),
+        help="compare with MLflow and Aim instead; the folder of mlflow-venv and aim-venv",
+    )
     options = parser.parse_args()
     rows = Rows("compare", smoke=options.smoke)
-    for kind in ("SQLite", "PostgreSQL"):
+    for kind in ["SQLite"] if options.trackers else options.databases:
         with tempfile.TemporaryDirectory() as name, _database(kind, Path(name)) as url:
             settings = Settings(
                 _env_file=None, data_dir=Path(name) / "data", database_url=url, token=TOKEN, port=free_port()
@@ -85,17 +87,20 @@ def main() -> None:
             engine = create_engine(settings.resolved_database_url)
             migrate(engine)
             done = 0
-            for count in options.runs:
-                _fill(engine, done, count)
+            for count in options.runs[:1] if options.trackers else options.runs:
+                fill(engine, done, count)
                 done = count
                 if kind == "PostgreSQL":
                     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
                         connection.exec_driver_sql("ANALYZE")
                 with _served(settings) as api:
-                    _measure(api, rows, kind, count, options.rounds)
+                    if options.trackers:
+                        against_trackers(rows, api, options.trackers, count, options.rounds)
+                    else:
+                        _measure(api, rows, kind, count, options.rounds)
+                if not options.smoke:
+                    rows.store()  # each part, so that a run that is cut off keeps what it has measured
             engine.dispose()
-    if not options.smoke:
-        rows.store()
 
 
 @contextmanager
@@ -108,40 +113,6 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
         yield str(server.get_uri())
     finally:
         server.cleanup()
-
-
-def _fill(engine: Engine, done: int, count: int) -> None:
-    chance = random.Random(done)
-    now = time.time()
-    for start in range(done, count, 200):
-        with writing(engine) as session:
-            for number in range(start, min(start + 200, count)):
-                config = RunConfig.model_validate(
-                    config_with(
-                        **{
-                            "method.target_rank": chance.choice([1, 2, 4, 8, 16]),
-                            "training.seed": number % 10,
-                            "training.learning_rate": 10 ** chance.uniform(-5, -2),
-                        }
-                    )
-                )
-                run = runs.create_run(
-                    session,
-                    config,
-                    now=now - 600.0 * (count - number),
-                    run_id=f"r{number:06d}",
-                    name=f"run-{number} of a sweep with a name of usual length",
-                    tags=[tag for tag in "abcd" if chance.random() < 0.4],
-                )
-                values = dict(run.config)
-                own = sum(1 for part in values.values() if isinstance(part, dict) for value in part.values())
-                extra = {f"x{place}": chance.random() for place in range(max(0, CONFIG_FIELDS - own))}
-                store_config_values(session, run.id, values | {"extra": extra})
-                names = ["eval_accuracy", "eval_loss", *(f"m{place}" for place in range(METRICS - 2))]
-                batch = [MetricsEvent(step=step, values={name: chance.random() for name in names}) for step in (10, 20)]
-                events.append_unfenced(session, run.id, batch, now=now)
-                run.status, run.live, run.n_modules = chance.choice(["done", "failed"]), chance.randrange(999), 24  # type: ignore[assignment]
-                session.add(run)
 
 
 @contextmanager
@@ -189,6 +160,7 @@ def _measure(api: httpx.Client, rows: Rows, kind: str, count: int, rounds: int) 
         slow[figure] = value
         return answer
 
+    p95("smallest answer", {}, "/system/health")
     first = p95("first page", base)
     for sort in SORTS:
         p95(f"sort {sort}", base | {"sort": sort})
@@ -204,7 +176,7 @@ def _measure(api: httpx.Client, rows: Rows, kind: str, count: int, rounds: int) 
             ((name, value) for name, value in slow.items() if name.startswith(group)), key=lambda pair: pair[1]
         )
         rows.at_most(f"slowest {group}, p95, {kind}, {count}", value, limit, "ms", f"{what}: {name}")
-    for name in ("what has changed", "groups", "suggestions"):
+    for name in ("smallest answer", "what has changed", "groups", "suggestions"):
         rows.tell(f"{name}, p95, {kind}, {count}", slow[name], "ms", what)
     rows.at_most(f"bytes of a first page of 100 runs, {kind}, {count}", len(first.content), MOST_BYTES, "B", what)
 

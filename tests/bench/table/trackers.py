@@ -1,0 +1,72 @@
+"""The same runs in RankScope's table and in other trackers: first page, sort by a metric, filter."""
+
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.bench.rows import Rows
+from tests.bench.table.filling import CONFIG_FIELDS, METRICS, config_of, metrics_of, name_of, tags_of
+
+TRACKERS = ("mlflow", "aim")
+_COLUMNS = "config.method.target_rank,config.training.learning_rate,metrics.eval_accuracy.last,metrics.eval_loss.last"
+_OURS: dict[str, dict[str, Any]] = {
+    "first page": {},
+    "sort by metric": {"sort": "-metrics.eval_accuracy.last"},
+    "filter": {"filter": "config.method.target_rank = 8"},
+}
+
+
+def against_trackers(rows: Rows, api: httpx.Client, venvs: Path, count: int, rounds: int) -> None:
+    """`venvs`: the folder with the environment of each tracker. Ours is measured before each, on the same machine."""
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "runs.jsonl"
+        with source.open("w", encoding="utf-8") as file:
+            file.writelines(f"{json.dumps(_as_given(number))}\n" for number in range(count))
+        for tracker in TRACKERS:
+            ours = {figure: _p95(api, query, rounds) for figure, query in _OURS.items()}
+            theirs = _theirs(venvs / f"{tracker}-venv" / "bin" / "python", tracker, source, rounds)
+            name_and_version = f"{tracker} {theirs['version']}"
+            for figure in _OURS:
+                rows.at_most(
+                    f"table, {figure}, p95: ours / {name_and_version}",
+                    ours[figure] / theirs["ms"][figure],
+                    1,
+                    "ratio",
+                    f"ours {ours[figure]:.4g} ms, {name_and_version} {theirs['ms'][figure]:.4g} ms"
+                    f" ({theirs['how'][figure]}); {count:,} runs, {CONFIG_FIELDS} config values, {METRICS} metrics",
+                )
+
+
+def _as_given(number: int) -> dict[str, Any]:
+    config = {
+        f"{part}.{name}": value
+        for part, values in config_of(number).items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+    }
+    return {"name": name_of(number), "tags": tags_of(number), "config": config, "metrics": metrics_of(number)}
+
+
+def _p95(api: httpx.Client, query: dict[str, Any], rounds: int) -> float:
+    times = []
+    for _ in range(rounds + 2):
+        start = time.perf_counter()
+        api.get("/runs/table", params={"columns": _COLUMNS, "limit": 100, **query}).raise_for_status()
+        times.append((time.perf_counter() - start) * 1000)
+    return statistics.quantiles(times[2:], n=20, method="inclusive")[-1]
+
+
+def _theirs(python: Path, tracker: str, source: Path, rounds: int) -> dict[str, Any]:
+    script = Path(__file__).with_name("tracker_side.py")
+    command = [str(python), str(script), tracker, str(source), str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{tracker} could not be measured:\n{done.stderr[-2000:]}")
+    side: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return side
