@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, event, make_url
 from sqlalchemy import create_engine as sqlalchemy_engine
@@ -25,13 +26,15 @@ def create_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "postgresql":
         # Otherwise a connection to an unreachable host would never time out.
         timeouts = {} if "connect_timeout" in parsed.query else {"connect_timeout": 10}
-        return sqlalchemy_engine(
+        engine = sqlalchemy_engine(
             parsed.set(drivername="postgresql+psycopg"),
             connect_args=timeouts,
             pool_pre_ping=True,
             pool_size=10,
             max_overflow=20,
         )
+        event.listen(engine, "connect", _plan_for_short_queries)
+        return engine
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         shown = parsed.set(query={}).render_as_string(hide_password=True)
         raise StartupError(
@@ -58,6 +61,13 @@ def create_engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
     return engine
+
+
+def _plan_for_short_queries(connection: Any, _record: object) -> None:
+    """Starting parallel workers or compiling a plan takes longer than any of our queries without them."""
+    connection.execute("SET max_parallel_workers_per_gather = 0")
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 def _lower(value: str | float | bytes | None) -> str | float | bytes | None:
