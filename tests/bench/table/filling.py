@@ -6,7 +6,7 @@ Every number is a function of the run's number, so that another tracker can be f
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -48,9 +48,18 @@ def config_of(number: int) -> dict[str, Any]:
             }
         )
     ).model_dump(mode="json")
-    own = sum(1 for part in config.values() if isinstance(part, dict) for value in part.values())
+    own = len(list(values_of(config)))
     chance = random.Random(f"setup {setup}")
     return config | {"extra": {f"x{place}": chance.random() for place in range(max(0, CONFIG_FIELDS - own))}}
+
+
+def values_of(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, value) of each value that lists can filter by."""
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from values_of(value, f"{prefix}{name}.")
+        elif value is not None and name != "steering":
+            yield f"{prefix}{name}", value
 
 
 def metrics_of(number: int) -> list[tuple[int, dict[str, float]]]:

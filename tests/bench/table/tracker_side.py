@@ -79,7 +79,7 @@ def mlflow(folder: Path, port: int, runs: list[dict[str, Any]], rounds: int) -> 
                 for step, values in run["metrics"]
                 for name, value in values.items()
             ],
-            params=[Param(name, str(value)) for name, value in run["config"].items()][:100],
+            params=[Param(name, str(value)) for name, value in run["config"].items()],
             tags=[RunTag(tag, "yes") for tag in run["tags"]],
         )
         client.set_terminated(run_id)
@@ -111,7 +111,7 @@ def aim(folder: Path, port: int, runs: list[dict[str, Any]], rounds: int) -> dic
     for each in runs:
         run = tool.Run(repo=repo, system_tracking_interval=None, log_system_params=False, capture_terminal_logs=False)
         run.name = each["name"]
-        run["config"] = {name: "none" if value is None else value for name, value in each["config"].items()}
+        run["config"] = each["config"]
         for tag in each["tags"]:
             run.add_tag(tag)
         for step, values in each["metrics"]:

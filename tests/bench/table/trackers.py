@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from tests.bench.rows import Rows
-from tests.bench.table.filling import CONFIG_FIELDS, METRICS, config_of, metrics_of, name_of, tags_of
+from tests.bench.table.filling import CONFIG_FIELDS, METRICS, config_of, metrics_of, name_of, tags_of, values_of
 
 TRACKERS = ("mlflow", "aim")
 _COLUMNS = "config.method.target_rank,config.training.learning_rate,metrics.eval_accuracy.last,metrics.eval_loss.last"
@@ -44,12 +44,7 @@ def against_trackers(rows: Rows, api: httpx.Client, venvs: Path, count: int, rou
 
 
 def _as_given(number: int) -> dict[str, Any]:
-    config = {
-        f"{part}.{name}": value
-        for part, values in config_of(number).items()
-        if isinstance(values, dict)
-        for name, value in values.items()
-    }
+    config = dict(values_of(config_of(number)))
     return {"name": name_of(number), "tags": tags_of(number), "config": config, "metrics": metrics_of(number)}
 
 
