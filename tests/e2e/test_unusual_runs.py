@@ -104,10 +104,13 @@ def _encoder_and_decoder(stack: Stack, page: Page, run: str) -> None:
 
 
 def _long_log(stack: Stack, page: Page, run: str) -> None:
-    """A log of 100 MB that still grows opens at its end, and costs the lines that are seen."""
+    """A log of 60 MB that still grows opens at its end, and costs the lines that are seen.
+
+    From 64 MiB on the worker would cut it, and what is written meanwhile may be lost.
+    """
     log = stack.settings.attempt_dir(run, 1) / "log.txt"
     with log.open("ab") as file:
-        for _ in range(100):
+        for _ in range(60):
             file.write(LINE * (1_000_000 // len(LINE)))
         file.write(b"the needle of this log\n")
     ids, read = set(), 0
