@@ -177,6 +177,12 @@ def busy_lock(place: Place) -> None:
 
 CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
     ("newer schema", EVERY, sql("UPDATE alembic_version SET version_num = '9999'"), ("has schema 9999", "newer")),
+    (
+        "newer schema for a worker",
+        ("worker",),
+        sql("UPDATE alembic_version SET version_num = '9999'"),
+        ("has schema 9999, which a newer RankScope wrote",),
+    ),
     ("table missing", EVERY, sql("DROP TABLE event"), ("'event'", "damaged")),
     ("column missing", EVERY, sql("ALTER TABLE run DROP COLUMN notes"), ("'notes'", "damaged")),
     ("schema version missing", EVERY, sql("DELETE FROM alembic_version"), ("database",)),
@@ -189,7 +195,12 @@ CASES: list[tuple[str, tuple[str, ...], Break, tuple[str, ...]]] = [
         environment(RANKSCOPE_DATABASE_URL="sqlite:////proc/none/x.db"),
         ("The database can't be opened",),
     ),
-    ("database without tables", ("worker",), lambda place: place.database.unlink(), ("has no tables yet",)),
+    (
+        "database without tables",
+        ("worker",),
+        lambda place: place.database.unlink(),
+        ("has no tables yet. Start the RankScope server once, which creates them.",),
+    ),
     (
         "database of another kind",
         EVERY,

@@ -1,10 +1,7 @@
 """Limits of the API: the largest valid run, and what it costs other requests. `make bench-limits`."""
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -24,7 +21,8 @@ from tests.backend.api.test_bounds import largest
 from tests.backend.conftest import fill_catalogue
 from tests.backend.write_watch import watched
 from tests.bench.rows import Rows
-from tests.stack import TOKEN, wait_for
+from tests.bench.served import served
+from tests.stack import TOKEN
 
 ROUNDS = 15
 REWRITES = 20
@@ -35,33 +33,11 @@ def main() -> None:
     rows = Rows("limits")
     with tempfile.TemporaryDirectory() as name:
         settings = fill_catalogue(Settings(_env_file=None, data_dir=Path(name), token=TOKEN, port=free_port()))
-        server = subprocess.Popen(
-            [sys.executable, "-m", "rankscope", "api"],
-            env=os.environ | settings.as_environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            with httpx.Client(
-                base_url=f"http://127.0.0.1:{settings.port}/api/v1",
-                headers={"Authorization": f"Bearer {TOKEN}"},
-                timeout=300,
-            ) as api:
-                wait_for("the API to answer", lambda: _answers(api), deadline_s=120)
-                _largest_run(api, settings, rows)
-                rows.store()
-                _rewrites(api, settings, server.pid, rows)
-        finally:
-            server.terminate()
-            server.wait(60)
+        with served(settings) as (api, pid):
+            _largest_run(api, settings, rows)
+            rows.store()
+            _rewrites(api, settings, pid, rows)
     rows.store()
-
-
-def _answers(api: httpx.Client) -> bool:
-    try:
-        return api.get("/system/health").is_success
-    except httpx.TransportError:
-        return False
 
 
 def _timed_ms(ask: Callable[[], Any]) -> float:

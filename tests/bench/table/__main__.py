@@ -6,12 +6,7 @@ machine; that of the smallest answer shows what the machine and HTTP add to it.
 
 import argparse
 import importlib
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +19,10 @@ from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine
 from rankscope.store.database.schema import migrate
 from tests.bench.rows import Rows
+from tests.bench.served import p95_ms, served
 from tests.bench.table.filling import CONFIG_FIELDS, METRICS, fill
 from tests.bench.table.trackers import against_trackers
-from tests.stack import TOKEN, wait_for
+from tests.stack import TOKEN
 
 LIMITS_MS = {1000: 50.0, 10_000: 150.0}
 MOST_BYTES = 60_000
@@ -93,7 +89,7 @@ def main() -> None:
                 if kind == "PostgreSQL":
                     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
                         connection.exec_driver_sql("ANALYZE")
-                with _served(settings) as api:
+                with served(settings) as (api, _pid):
                     if options.trackers:
                         against_trackers(rows, api, options.trackers, count, options.rounds)
                     else:
@@ -115,34 +111,6 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
         server.cleanup()
 
 
-@contextmanager
-def _served(settings: Settings) -> Iterator[httpx.Client]:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "rankscope", "api"],
-        env=os.environ | settings.as_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{settings.port}/api/v1",
-            headers={"Authorization": f"Bearer {TOKEN}"},
-            timeout=120,
-        ) as api:
-            wait_for("the API to answer", lambda: _answers(api), deadline_s=120)
-            yield api
-    finally:
-        server.terminate()
-        server.wait(60)
-
-
-def _answers(api: httpx.Client) -> bool:
-    try:
-        return api.get("/system/health").is_success
-    except httpx.TransportError:
-        return False
-
-
 def _measure(api: httpx.Client, rows: Rows, kind: str, count: int, rounds: int) -> None:
     limit = LIMITS_MS.get(count, 1e9)
     what = f"{count:,} runs, {CONFIG_FIELDS} config values, {METRICS} metrics, {kind}"
@@ -150,15 +118,11 @@ def _measure(api: httpx.Client, rows: Rows, kind: str, count: int, rounds: int) 
     slow: dict[str, float] = {}
 
     def p95(figure: str, query: dict[str, Any], path: str = "/runs/table") -> httpx.Response:
-        times = []
-        for _ in range(rounds + 2):
-            start = time.perf_counter()
-            answer = api.get(path, params=query)
-            times.append((time.perf_counter() - start) * 1000)
-            assert answer.is_success, answer.text
-        value = statistics.quantiles(times[2:], n=20)[-1] if rounds > 1 else times[-1]
-        slow[figure] = value
-        return answer
+        def ask() -> httpx.Response:
+            return api.get(path, params=query).raise_for_status()
+
+        slow[figure] = p95_ms(ask, rounds)
+        return ask()
 
     p95("smallest answer", {}, "/system/health")
     first = p95("first page", base)

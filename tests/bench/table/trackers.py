@@ -1,16 +1,16 @@
 """The same runs in RankScope's table and in other trackers: first page, sort by a metric, filter."""
 
 import json
-import statistics
 import subprocess
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.bench.rows import Rows
+from tests.bench.served import p95_ms
 from tests.bench.table.filling import CONFIG_FIELDS, METRICS, config_of, metrics_of, name_of, tags_of, values_of
 
 TRACKERS = ("mlflow", "aim")
@@ -29,7 +29,7 @@ def against_trackers(rows: Rows, api: httpx.Client, venvs: Path, count: int, rou
         with source.open("w", encoding="utf-8") as file:
             file.writelines(f"{json.dumps(_as_given(number))}\n" for number in range(count))
         for tracker in TRACKERS:
-            ours = {figure: _p95(api, query, rounds) for figure, query in _OURS.items()}
+            ours = {figure: p95_ms(partial(_ask, api, query), rounds) for figure, query in _OURS.items()}
             theirs = _theirs(venvs / f"{tracker}-venv" / "bin" / "python", tracker, source, rounds)
             name_and_version = f"{tracker} {theirs['version']}"
             for figure in _OURS:
@@ -48,13 +48,8 @@ def _as_given(number: int) -> dict[str, Any]:
     return {"name": name_of(number), "tags": tags_of(number), "config": config, "metrics": metrics_of(number)}
 
 
-def _p95(api: httpx.Client, query: dict[str, Any], rounds: int) -> float:
-    times = []
-    for _ in range(rounds + 2):
-        start = time.perf_counter()
-        api.get("/runs/table", params={"columns": _COLUMNS, "limit": 100, **query}).raise_for_status()
-        times.append((time.perf_counter() - start) * 1000)
-    return statistics.quantiles(times[2:], n=20, method="inclusive")[-1]
+def _ask(api: httpx.Client, query: dict[str, Any]) -> httpx.Response:
+    return api.get("/runs/table", params={"columns": _COLUMNS, "limit": 100, **query}).raise_for_status()
 
 
 def _theirs(python: Path, tracker: str, source: Path, rounds: int) -> dict[str, Any]:
