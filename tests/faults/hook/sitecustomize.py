@@ -22,6 +22,8 @@ from typing import Any
 
 _CHILD = "rankscope_worker.child.train"
 _TORCH = ("rankscope_worker.child.training", "rankscope_worker.child.software")
+_PRELOADED = "rankscope_worker.child.preloaded"
+_OURS = ("dynamic_rank.", "rankscope_worker.")
 _STEP = {"module": "rankscope_worker.child.callbacks", "function": "Reporter.on_step_end"}
 
 
@@ -30,7 +32,51 @@ def _act(folder: Path, run_id: str, attempt: str) -> None:
     descriptor = os.open(folder / "executions", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(descriptor, line)
     os.close(descriptor)
-    sys.meta_path.insert(0, _Finder(folder / "orders" / f"{run_id}-{attempt}.json"))
+    finder = _Finder(folder / "orders" / f"{run_id}-{attempt}.json")
+    sys.meta_path.insert(0, finder)
+    for order in finder.orders():
+        if order["module"] in sys.modules:
+            _carry_out(order, sys.modules[order["module"]])
+
+
+def _carry_out(order: dict[str, Any], module: ModuleType) -> None:
+    """Wraps the ordered function, also where other modules have imported it by name."""
+    owner: Any = module
+    *classes, name = order["function"].split(".")
+    for part in classes:
+        owner = getattr(owner, part)
+    function = getattr(owner, name)
+    wrapped = _ordered(function, order)
+    setattr(owner, name, wrapped)
+    for other in list(sys.modules.values()):
+        if getattr(other, "__name__", "").startswith(_OURS) and vars(other).get(name) is function:
+            setattr(other, name, wrapped)
+
+
+class _PreloadedFinder(importlib.abc.MetaPathFinder):
+    """In the preloaded process: acts in each of its forks, once it knows the run and the attempt."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name in _TORCH and os.environ.get("RANKSCOPE_FAULTS_TRAINING") == "short":
+            return importlib.machinery.PathFinder.find_spec("short_training", [str(Path(__file__).parent)])
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target) if name == _CHILD else None
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_wrap(module: ModuleType) -> None:
+                execute(module)
+                run = module.run
+
+                def act_and_run(argv: list[str]) -> None:
+                    _act(Path(os.environ["RANKSCOPE_FAULTS"]), *argv)
+                    run(argv)
+
+                module.run = act_and_run  # type: ignore[attr-defined]
+
+            spec.loader.exec_module = execute_and_wrap  # type: ignore[method-assign]
+        return spec
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -44,9 +90,9 @@ class _Finder(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         if name in _TORCH and os.environ.get("RANKSCOPE_FAULTS_TRAINING") == "short":
             return importlib.machinery.PathFinder.find_spec("short_training", [str(Path(__file__).parent)])
-        if not name.startswith(("dynamic_rank.", "rankscope_worker.")):
+        if not name.startswith(_OURS):
             return None
-        orders = [order for order in self._orders() if order["module"] == name]
+        orders = [order for order in self.orders() if order["module"] == name]
         if not orders:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
@@ -56,16 +102,12 @@ class _Finder(importlib.abc.MetaPathFinder):
             def execute_and_wrap(module: ModuleType) -> None:
                 execute(module)
                 for order in orders:
-                    owner: Any = module
-                    *classes, function = order["function"].split(".")
-                    for name in classes:
-                        owner = getattr(owner, name)
-                    setattr(owner, function, _ordered(getattr(owner, function), order))
+                    _carry_out(order, module)
 
             spec.loader.exec_module = execute_and_wrap  # type: ignore[method-assign]
         return spec
 
-    def _orders(self) -> list[dict[str, Any]]:
+    def orders(self) -> list[dict[str, Any]]:
         found = [json.loads(self._order.read_text(encoding="utf-8"))] if self._order.is_file() else []
         pace_s = float(os.environ.get("RANKSCOPE_FAULTS_PACE_S", 0))
         return [*found, {**_STEP, "do": "slow", "slow_s": pace_s}] if pace_s else found
@@ -98,3 +140,5 @@ if "RANKSCOPE_FAULTS" in os.environ:
     faulthandler.register(signal.SIGUSR2)
 if sys.orig_argv[-3:-2] == [_CHILD] and "RANKSCOPE_FAULTS" in os.environ:
     _act(Path(os.environ["RANKSCOPE_FAULTS"]), *sys.orig_argv[-2:])
+if sys.orig_argv[-2:-1] == [_PRELOADED] and "RANKSCOPE_FAULTS" in os.environ:
+    sys.meta_path.insert(0, _PreloadedFinder())

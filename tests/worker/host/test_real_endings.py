@@ -47,7 +47,7 @@ class Real(Supervisor):
 
     code = TRAIN
 
-    def _start(self, output: int) -> "Popen[bytes]":
+    def _start(self, output: int, is_wanted: Callable[[], bool]) -> "Popen[bytes]":
         self.child = Popen(
             [sys.executable, "-c", self.code, self.claim.run_id, str(self.claim.attempt)],
             cwd=self._folder,

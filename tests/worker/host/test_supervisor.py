@@ -1,11 +1,13 @@
 """The supervisor with small processes instead of a training: they ignore signals, die, or lose their lease."""
 
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -36,7 +38,7 @@ class Small(Supervisor):
 
     code = "pass"
 
-    def _start(self, output: int) -> "subprocess.Popen[bytes]":
+    def _start(self, output: int, is_wanted: Callable[[], bool]) -> "subprocess.Popen[bytes]":
         self.child = subprocess.Popen(
             [sys.executable, "-c", self.code],
             cwd=self._folder,
@@ -46,6 +48,20 @@ class Small(Supervisor):
             start_new_session=True,
         )
         return self.child
+
+
+class Slow(Small):
+    """Its child starts when it is told to, as one that waits for imports."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.may_start = threading.Event()
+
+    def _start(self, output: int, is_wanted: Callable[[], bool]) -> "subprocess.Popen[bytes] | None":  # type: ignore[override]
+        while not self.may_start.wait(0.05):
+            if not is_wanted():
+                return None
+        return super()._start(output, is_wanted)
 
 
 class Case:
@@ -60,8 +76,8 @@ class Case:
         self.folder = settings.attempt_dir(claim.run_id, claim.attempt)
         self.threads: list[threading.Thread] = []
 
-    def start(self, code: str) -> Small:
-        supervisor = Small(self.engine, Doorbell("redis://127.0.0.1:1/0"), self.settings, self.claim, None, 1)
+    def start(self, code: str, kind: type[Small] | None = None) -> Small:
+        supervisor = (kind or Small)(self.engine, Doorbell("redis://127.0.0.1:1/0"), self.settings, self.claim, None, 1)
         supervisor.code = code
         thread = threading.Thread(target=supervisor.run)
         thread.start()
@@ -128,6 +144,38 @@ def test_a_drain_before_the_child_starts_starts_none(case: Callable[..., Case]) 
     supervisor.run()
     assert one.end().status == RunStatus.interrupted
     assert not one.folder.exists()
+
+
+def test_the_lease_is_renewed_and_a_stop_is_kept_while_the_child_waits_for_imports(case: Callable[..., Case]) -> None:
+    one = case(lease_s=0.8)
+    supervisor = one.start(WAIT, Slow)
+    assert isinstance(supervisor, Slow)
+    with writing(one.engine) as session:
+        runs.request_stop(session, one.claim.run_id, save=True, now=time.time())
+    time.sleep(1.2)  # longer than the lease
+    with writing(one.engine) as session:
+        assert not queue.reap(session, now=time.time(), max_lost_workers=3)
+    supervisor.may_start.set()
+    run = one.end()
+    assert (run.status, run.attempt) == (RunStatus.stopped, 1)
+    assert supervisor.child.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("how", ["drain", "kill", "lease"])
+def test_a_child_that_waits_for_imports_never_starts_after_an_end(case: Callable[..., Case], how: str) -> None:
+    one = case(lease_s=0.8)
+    supervisor = one.start(WAIT, Slow)
+    if how == "lease":
+        with writing(one.engine) as session:
+            run = runs.get_run(session, one.claim.run_id)
+            queue.give_up_lease(
+                session, run, now=time.time(), reason="worker_lost", message="Gone.", max_lost_workers=3
+            )
+    else:
+        getattr(supervisor, how)()
+    run = one.end()
+    assert (run.status, run.lost_workers) == (RunStatus.interrupted, int(how == "lease"))
+    assert not hasattr(supervisor, "child")
 
 
 def test_a_lost_lease_kills_the_child_with_its_children_and_writes_nothing(case: Callable[..., Case]) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from sqlalchemy import Engine
 
@@ -33,6 +34,16 @@ from rankscope_worker.steer_requests import SteerRequestQueue
 
 _log = logging.getLogger("rankscope.train")
 
+
+STACK = (
+    "rankscope.catalog",
+    "rankscope.catalog.imported.encoded",
+    "rankscope_worker.child.checkpoint",
+    "rankscope_worker.child.inputs",
+    "rankscope_worker.child.software",
+    "rankscope_worker.child.training",
+)
+"""What an attempt imports once it has started; torch is among it. The preloaded process has it already."""
 
 _CHANGE = {
     "bad_input": "Change the configuration in a new run.",
@@ -220,10 +231,15 @@ def _leave_now(recorder: Recorder, folder: Path) -> None:
     os._exit(ExitCode.stopped_unsaved)
 
 
-if __name__ == "__main__":
+def run(argv: list[str]) -> NoReturn:
+    """Does the attempt and ends the process."""
     started = time.monotonic()
-    code = main(sys.argv[1:])
+    code = main(argv)
     _log.info("Ended after %.1f s: %s.", time.monotonic() - started, ExitCode(code).name.replace("_", " "))
     logging.shutdown()
     # Skips interpreter shutdown: everything is written, and torch's threads may hang during it.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

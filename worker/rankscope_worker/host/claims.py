@@ -34,7 +34,9 @@ def work(host: Host) -> None:
             if claim is None:
                 return
             nudge_if_waiting(host)
-            supervisor = Supervisor(host.engine, host.doorbell, host.settings, claim, slot.gpu, host.threads_a_slot)
+            supervisor = Supervisor(
+                host.engine, host.doorbell, host.settings, claim, slot.gpu, host.threads_a_slot, host.forks
+            )
             host.put_in_slot(slot, supervisor)
             supervisor.run()
         finally:

@@ -13,6 +13,7 @@ from rankscope.contract.stored import StoredGpu
 from rankscope.settings import Settings
 from rankscope.store.doorbell import Doorbell
 from rankscope_worker.host.celery_app import Nudger
+from rankscope_worker.host.forks import Forks
 from rankscope_worker.host.gpus import Gpu, GpuReader, choose
 from rankscope_worker.host.supervisor import Supervisor
 
@@ -37,6 +38,8 @@ class Host:
     gpus: list[Gpu]
     """The GPUs at the start. `gpu_reader` reads their current state."""
     gpu_reader: GpuReader = field(default_factory=GpuReader)
+    forks: Forks = field(default_factory=Forks)
+    """Starts the training processes."""
     _free: list[int] = field(init=False)
     _started: dict[int, tuple[str, float]] = field(default_factory=dict, init=False)
     """Slot in use -> its GPU, and since when."""

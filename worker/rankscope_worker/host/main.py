@@ -153,6 +153,7 @@ def _work(host: Host) -> int:
     )
     # Replaces Celery's handlers, which end threads differently for TERM, INT and a second INT.
     worker.install_platform_tweaks = lambda _worker: _on_signals(host)
+    worker.set_process_status = lambda _info: None  # with setproctitle installed, Celery would rename this process
     heartbeat, job_runners = Heartbeat(host), [JobRunner(host, kinds) for kinds in LANES]
     heartbeat.start()
     for job_runner in job_runners:
@@ -165,6 +166,7 @@ def _work(host: Host) -> int:
         heartbeat.stop()
         for job_runner in job_runners:
             job_runner.stop()
+        host.forks.stop()
         with contextlib.suppress(*DATABASE_ERRORS), writing(host.engine) as session:
             workers.mark_stopped(session, host.name, now=time.time())
         host.engine.dispose()

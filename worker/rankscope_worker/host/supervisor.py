@@ -6,15 +6,16 @@ It renews the lease, passes on stop and steering requests, and kills a process t
 import logging
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy import Engine, make_url
 
-from rankscope.contract.errors import LeaseLost
+from rankscope.catalog import Catalog
+from rankscope.contract.config import RunConfig
+from rankscope.contract.errors import LeaseLost, RankScopeError
 from rankscope.contract.status import RunStatus
 from rankscope.data_folder import open_to_append
 from rankscope.settings import Settings
@@ -24,7 +25,9 @@ from rankscope.store.doorbell import Doorbell
 from rankscope.store.queue import Claim, renew_lease
 from rankscope_worker.database_retries import DATABASE_ERRORS, retry_on_database_errors
 from rankscope_worker.exit_report import read_note
+from rankscope_worker.host.attempt_process import AttemptProcess
 from rankscope_worker.host.endings import Ending, StopOrigin, classify, write_ending
+from rankscope_worker.host.forks import Child, Forks
 from rankscope_worker.host.gpus import Gpu
 from rankscope_worker.host.log_file import MAX_BYTES, bound_log
 from rankscope_worker.host.memory import oom_kills
@@ -35,6 +38,7 @@ _log = logging.getLogger(__name__)
 _SAVE, _NOW, _KILL = 1, 2, 3
 """How urgently the child must stop. It only increases."""
 _SIGNALS = {_SAVE: signal.SIGTERM, _NOW: signal.SIGUSR1}
+_DRAINED = Ending(None, "worker_drained", "Its worker was shut down.")
 
 
 class Supervisor:
@@ -43,7 +47,14 @@ class Supervisor:
     max_log_bytes = MAX_BYTES
 
     def __init__(
-        self, engine: Engine, doorbell: Doorbell, settings: Settings, claim: Claim, gpu: Gpu | None, threads: int
+        self,
+        engine: Engine,
+        doorbell: Doorbell,
+        settings: Settings,
+        claim: Claim,
+        gpu: Gpu | None,
+        threads: int,
+        forks: Forks | None = None,
     ) -> None:
         self.claim = claim
         self._engine = engine
@@ -51,6 +62,7 @@ class Supervisor:
         self._settings = settings
         self._gpu = gpu
         self._threads = threads
+        self._forks = forks or Forks()
         self._folder = settings.attempt_dir(claim.run_id, claim.attempt).absolute()
         self._log = self._folder / "log.txt"
         self._wake = threading.Event()
@@ -90,68 +102,65 @@ class Supervisor:
 
     def _supervise(self) -> Ending:
         if self._is_draining:
-            return Ending(None, "worker_drained", "Its worker was shut down.")
-        kills_before = oom_kills()
-        try:
-            runs_dir = self._settings.runs_dir.absolute()
-            runs_dir.mkdir(parents=True, exist_ok=True)
-            # Never follow a link: a run's folder may come from a backup, so it could point to any file.
-            with open(open_to_append(runs_dir, self._log), "ab") as output:
-                child = self._start(output.fileno())
-        except OSError as error:
-            return Ending(
-                RunStatus.failed,
-                "error",
-                f"The training process can't be started: {error}",
-                "Check the data folder's free space and permissions, then resume the run.",
-            )
-        _log.info("Run %s, attempt %d: process %d.", self.claim.run_id, self.claim.attempt, child.pid)
-        waiter = threading.Thread(
-            target=self._wait_for_exit, args=(child,), name=f"await-{self.claim.run_id}", daemon=True
-        )
-        waiter.start()
+            return _DRAINED
+        claim, kills_before = self.claim, oom_kills()
+        child = AttemptProcess(self._open_log_and_start, self._wake, f"Run {claim.run_id}, attempt {claim.attempt}")
         try:
             self._watch(child)
         finally:
             # Kill the child's children too: after a lost lease, nothing of this attempt may continue.
-            _kill_group(child)
-            code = child.wait()
-            if child.stdin:
-                child.stdin.close()
+            code = child.end()
+        if child.error is not None:
+            return Ending(
+                RunStatus.failed,
+                "error",
+                f"The training process can't be started: {child.error}",
+                "Check the data folder's free space and permissions, then resume the run.",
+            )
+        if code is None and self._is_draining:
+            return _DRAINED
         return classify(
-            code,
+            -signal.SIGKILL if code is None else code,
             self._stop_origin,
             read_note(self._folder),
             self._log,
-            self.claim.config,
+            claim.config,
             self._killed_after_s,
             was_out_of_memory=oom_kills() > kills_before,
         )
 
-    def _start(self, output: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "rankscope_worker.child.train", self.claim.run_id, str(self.claim.attempt)]
-        return subprocess.Popen(
-            command,
-            cwd=self._folder,
-            env=child_environment(self._settings, self._gpu, self._threads),
-            # Stays open while this process lives: when it closes, the child knows that its supervisor has ended.
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+    def _open_log_and_start(self, is_wanted: Callable[[], bool]) -> Child | None:
+        runs_dir = self._settings.runs_dir.absolute()
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        # Never follow a link: a run's folder may come from a backup, so it could point to any file.
+        with open(open_to_append(runs_dir, self._log), "ab") as output:
+            return self._start(output.fileno(), is_wanted)
+
+    def _start(self, output: int, is_wanted: Callable[[], bool]) -> Child | None:
+        """Returns None where `is_wanted` has returned False before the child started."""
+        return self._forks.start(
+            [self.claim.run_id, str(self.claim.attempt)],
+            folder=self._folder,
+            environment=child_environment(self._settings, self._gpu, self._threads),
+            output=output,
+            # Whether a fork may use a GPU has not been tried.
+            may_fork=self._gpu is None and not self._is_quantised(),
+            is_wanted=is_wanted,
         )
 
-    def _wait_for_exit(self, child: subprocess.Popen[bytes]) -> None:
-        child.wait()
-        self._wake.set()
+    def _is_quantised(self) -> bool:
+        try:
+            return Catalog(self._settings).model(RunConfig.stored(self.claim.config).model.id).is_quantised
+        except (RankScopeError, OSError, ValueError):
+            return False  # the child meets the same error, and says so
 
-    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+    def _watch(self, child: AttemptProcess) -> None:
         """Until the child ends, renews the lease four times per period, and checks for requests every second."""
         renew_every_s = self._settings.lease_s / 4
         look_every_s = min(1.0, renew_every_s)
         renewed_at = time.monotonic()
         renew_at = look_at = renewed_at
-        while child.poll() is None:
+        while not child.has_ended:
             now = time.monotonic()
             try:
                 if now >= renew_at:
@@ -175,32 +184,31 @@ class Supervisor:
                 session, self.claim.run_id, self.claim.attempt, lease_s=self._settings.lease_s, now=time.time()
             )
 
-    def _read_requests(self, child: subprocess.Popen[bytes]) -> str | None:
+    def _read_requests(self, child: AttemptProcess) -> str | None:
         """Passes new steering requests on to the child. Returns the requested stop, or None."""
         with reading(self._engine) as session:
             run = runs.get_run(session, self.claim.run_id)
             if run.attempt != self.claim.attempt:
                 return None
             stop, requests = run.stop_requested, run.steer_requests
+        if not child.has_started:
+            return stop
         for request in requests:
             if request["id"] not in self._sent_requests:
                 self._sent_requests.add(request["id"])
                 self._send(child, SteerRequest(request["id"], request["action"], request.get("target_rank")))
         return stop
 
-    def _send(self, child: subprocess.Popen[bytes], request: SteerRequest) -> None:
-        if child.stdin is None:
-            return
+    def _send(self, child: AttemptProcess, request: SteerRequest) -> None:
         try:
-            child.stdin.write(request.as_line())
-            child.stdin.flush()
+            child.write(request.as_line())
         except OSError as error:  # the child is ending; the request stays in the database for the next attempt
             _log.info("Run %s no longer accepts requests: %s", self.claim.run_id, error)
 
     def _set_user_stop(self, stop: str | None) -> None:
         self._user_stop = {None: 0, "save": _SAVE, "now": _NOW}.get(stop, 0)
 
-    def _send_stop(self, child: subprocess.Popen[bytes]) -> None:
+    def _send_stop(self, child: AttemptProcess) -> None:
         """Passes the most urgent stop request on to the child, and kills it after the grace period."""
         wanted = max(self._user_stop, _SAVE if self._is_draining else 0, _KILL if self._must_kill else 0)
         if wanted and self._stop_origin == "none":
@@ -214,11 +222,11 @@ class Supervisor:
             wanted = _KILL
         if wanted <= self._sent:
             return
-        self._sent = wanted
-        if wanted == _KILL:
-            self._kill_at = float("inf")
-            _kill_group(child)
-        else:
+        if wanted == _KILL or (self._is_draining and not child.has_started):
+            self._sent, self._kill_at = _KILL, float("inf")
+            child.kill()
+        elif child.has_started:  # else it is sent when it has
+            self._sent = wanted
             child.send_signal(_SIGNALS[wanted])
 
 
@@ -241,6 +249,9 @@ def child_environment(settings: Settings, gpu: Gpu | None, threads: int) -> dict
     environment.setdefault("OMP_NUM_THREADS", str(threads))
     # Spinning threads make a step five times slower on a busy machine (measured on 2 cores).
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # NumPy and Arrow start threads when they are imported, and a process with threads can't be forked safely. Trainings use
+    # neither for arithmetic.
+    environment.update(OPENBLAS_NUM_THREADS="1", JE_ARROW_MALLOC_CONF="background_thread:false")
     return environment
 
 
@@ -250,11 +261,3 @@ def _absolute(database_url: str) -> str:
     if url.get_backend_name() == "sqlite" and url.database:
         url = url.set(database=os.path.abspath(url.database))
     return url.render_as_string(hide_password=False)
-
-
-def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    """Sends SIGKILL to the child and all processes that it started; does nothing if they have ended."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return

@@ -1,0 +1,110 @@
+"""The preloaded process: `python -m rankscope_worker.child.preloaded SOCKET` imports the training stack and forks.
+
+Importing torch, transformers and PEFT takes seconds of a core and 350 MB; a fork takes milliseconds and shares the memory.
+The process only imports: it runs no operator, starts no thread and opens no device, so a fork has all that a new process
+would have. If an import has started a thread, it ends without serving, and trainings are started as new processes.
+
+SOCKET is a descriptor of a sequenced-packet socket of the worker. A request is JSON with the `arguments` of
+`rankscope_worker.child.train` and its `folder`, and the descriptors of the child's standard input and output. The response is
+the child's process id. The child belongs to the worker, which waits for it (see `host/forks.py`), so the end of this process
+harms no training.
+"""
+
+import gc
+import json
+import os
+import socket
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from setproctitle import setproctitle
+
+from rankscope_worker.child import train
+from rankscope_worker.child.fast_imports import fast_imports
+
+_MOST_BYTES = 1 << 16
+_IDLE_S = 600.0
+"""Without a request for this long, the process ends and frees its memory."""
+
+
+def main(argv: list[str]) -> int:
+    worker = socket.socket(fileno=int(argv[0]))
+    # Trainings with quantised weights need bitsandbytes, which takes a fifth of all imports; they are started anew.
+    with fast_imports(with_quantisation=False):
+        for name in train.STACK:
+            import_module(name)
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    if threads > 1:
+        worker.send(json.dumps({"problem": f"{threads} threads run after the imports"}).encode())
+        return 1
+    gc.collect()
+    gc.freeze()
+    worker.send(b"{}")
+    worker.settimeout(_IDLE_S)
+    while True:
+        try:
+            request, descriptors, _flags, _address = socket.recv_fds(worker, _MOST_BYTES, 2)
+        except TimeoutError:
+            return 0
+        if not request:  # the worker has ended
+            return 0
+        pid = _fork(worker, json.loads(request), descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        worker.send(json.dumps({"pid": pid}).encode())
+
+
+def _fork(worker: socket.socket, request: dict[str, object], descriptors: list[int]) -> int | None:
+    """Returns the child's id once it leads a session of its own; None if it has died before.
+
+    It is the child of a process that ends immediately, so the kernel passes it on to the worker.
+    """
+    read, write = os.pipe()
+    between = os.fork()
+    if between == 0:
+        try:
+            if os.fork() == 0:
+                os.close(read)
+                worker.close()
+                _become(request, descriptors, write)
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(between, 0)
+    with os.fdopen(read, "rb") as pipe:
+        pid = pipe.read()
+    return int(pid) if pid else None
+
+
+def _become(request: dict[str, object], descriptors: list[int], ready: int) -> NoReturn:
+    """Writes its process id to `ready` once it is the new child. Never returns, so a child can't serve requests."""
+    try:
+        os.setsid()
+        arguments = [str(argument) for argument in _list(request["arguments"])]
+        os.dup2(descriptors[0], 0)
+        os.dup2(descriptors[1], 1)
+        os.dup2(descriptors[1], 2)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        os.chdir(str(request["folder"]))
+        setproctitle(" ".join([sys.executable, "-m", train.__name__, *arguments]))
+        os.write(ready, str(os.getpid()).encode())
+        os.close(ready)
+        if os.read(0, 1):  # the worker knows of this process
+            train.run(arguments)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)
+
+
+def _list(value: object) -> list[object]:
+    assert isinstance(value, list)
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

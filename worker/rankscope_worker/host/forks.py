@@ -1,0 +1,259 @@
+"""Trainings as forks of a process which has imported the training stack (see `child/preloaded.py`). Linux only.
+
+Every start falls back to a new process: where the kernel lacks what is needed, the preloaded process can't start or does
+not respond, or the training needs another environment than the first one.
+"""
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+_log = logging.getLogger(__name__)
+
+GO = b"\n"
+"""What a fork waits for on its standard input."""
+_PR_SET_CHILD_SUBREAPER = 36
+_IMPORTS_S = 120.0
+_FORK_S = 20.0
+_LOOK_EVERY_S = 0.1
+_MOST_BYTES = 1 << 16
+
+
+class Fork:
+    """A child of this process that was not started by `subprocess`: the same methods, as far as they are needed."""
+
+    def __init__(self, pid: int, stdin: IO[bytes]) -> None:
+        self.pid = pid
+        self.stdin: IO[bytes] | None = stdin
+        self.returncode: int | None = None
+        self._ended = os.pidfd_open(pid)
+        self._lock = threading.Lock()
+
+    def poll(self) -> int | None:
+        with self._lock:
+            if self.returncode is None:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.returncode = os.waitstatus_to_exitcode(status)
+                    os.close(self._ended)
+            return self.returncode
+
+    def wait(self) -> int:
+        while (code := self.poll()) is None:
+            # Ends at once where another thread has closed it meanwhile.
+            with contextlib.suppress(OSError, ValueError):
+                select.select([self._ended], [], [], 1.0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+Child = Fork | subprocess.Popen[bytes]
+
+
+class Forks:
+    """Starts children; one for each worker. Threads may use it at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._is_ready = False
+        self._environment: Mapping[str, str] = {}
+        self._code = ""
+        """What the process has imported, as `installed_code` names it."""
+        self._is_possible = sys.platform == "linux"
+
+    def start(
+        self,
+        arguments: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        output: int,
+        may_fork: bool,
+        is_wanted: Callable[[], bool],
+    ) -> Child | None:
+        """Starts `python -m rankscope_worker.child.train arguments` in `folder`, in a new session. Raises OSError.
+
+        output: descriptor for standard output and errors. may_fork: whether a process that has imported the training stack
+        without quantisation and without GPUs will do. is_wanted: asked while waiting, at the first start for seconds; where it
+        returns False, nothing is started. Standard input is a pipe that closes when this process ends.
+        """
+        if may_fork and self._is_possible:
+            fork = self._fork_in_turn(arguments, folder, environment, output, is_wanted)
+            if fork is not None:
+                return fork
+        if not is_wanted():
+            return None
+        return subprocess.Popen(
+            [sys.executable, "-m", "rankscope_worker.child.train", *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def stop(self) -> None:
+        """Ends the preloaded process. Children go on."""
+        with self._lock:
+            self._end()
+
+    def _fork_in_turn(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        output: int,
+        is_wanted: Callable[[], bool],
+    ) -> Fork | None:
+        while not self._lock.acquire(timeout=_LOOK_EVERY_S):
+            if not is_wanted():
+                return None
+        try:
+            if not self._is_preloaded(environment, is_wanted):
+                return None
+            return self._fork(arguments, folder, output, is_wanted)
+        except (OSError, ValueError, KeyError) as error:
+            _log.warning("The preloaded process does not respond; the training is started as a new process: %s", error)
+            self._end()
+            return None
+        finally:
+            self._lock.release()
+
+    def _is_preloaded(self, environment: Mapping[str, str], is_wanted: Callable[[], bool]) -> bool:
+        """Waits for the imports, unless the process is of no use for this training or the training isn't wanted any more."""
+        code = installed_code()
+        if self._process is not None and (self._process.poll() is not None or code != self._code):
+            self._end()
+        if self._process is None:
+            self._is_possible = _adopt_orphans()
+            if not self._is_possible:
+                return False
+            self._preload(environment, code)
+        if environment != self._environment:
+            return False
+        if not self._is_ready:
+            answer = self._receive(_IMPORTS_S, is_wanted)
+            if answer is None:
+                return False
+            if "problem" in answer:
+                _log.warning("Trainings are started as new processes, because %s.", answer["problem"])
+                self._is_possible = False
+                self._end()
+                return False
+            self._is_ready = True
+        return True
+
+    def _fork(self, arguments: Sequence[str], folder: Path, output: int, is_wanted: Callable[[], bool]) -> Fork | None:
+        assert self._socket is not None
+        read, write = os.pipe()
+        stdin = os.fdopen(write, "wb", buffering=0)
+        try:
+            request = {"arguments": list(arguments), "folder": str(folder)}
+            socket.send_fds(self._socket, [json.dumps(request).encode()], [read, output])
+            answer = self._receive(_FORK_S, is_wanted)
+            if answer is None:
+                self._end()  # or the next start would read the answer to this one
+            elif answer["pid"] is None:
+                _log.warning("A fork of the preloaded process died; the training is started as a new process.")
+            else:
+                # Only now it begins: a fork of which this process doesn't know reads the end of its input, and ends.
+                stdin.write(GO)
+                return Fork(int(answer["pid"]), stdin)
+        except BaseException:
+            stdin.close()
+            raise
+        finally:
+            os.close(read)
+        stdin.close()
+        return None
+
+    def _preload(self, environment: Mapping[str, str], code: str) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "rankscope_worker.child.preloaded", str(theirs.fileno())],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._socket, self._environment, self._code, self._is_ready = ours, dict(environment), code, False
+
+    def _receive(self, limit_s: float, is_wanted: Callable[[], bool]) -> dict[str, Any] | None:
+        """Returns the next message, or None where `is_wanted` returns False before it comes. Raises OSError."""
+        assert self._socket is not None
+        until = time.monotonic() + limit_s
+        while not select.select([self._socket], [], [], _LOOK_EVERY_S)[0]:
+            if not is_wanted():
+                return None
+            if time.monotonic() > until:
+                raise TimeoutError(f"no message within {limit_s:.0f} s")
+        answer = self._socket.recv(_MOST_BYTES)
+        if not answer:
+            raise ConnectionError("it has ended")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def _end(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._socket = None
+        self._is_ready = False
+
+
+def installed_code() -> str:
+    """Names the state of what a process imports: it changes with every installed package and every file of ours.
+
+    A new process would import the new state, so a fork must not run the old one.
+    """
+    times = [_changed_at(info) for folder in sys.path for info in sorted(Path(folder).glob("*.dist-info"))]
+    for name in ("rankscope", "rankscope_worker", "dynamic_rank"):
+        found = find_spec(name)
+        for folder in found.submodule_search_locations or () if found else ():
+            times += [_changed_at(file) for file in sorted(Path(folder).rglob("*.py"))]
+    return hashlib.sha256(repr(times).encode()).hexdigest()
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def reap_group(group: int) -> None:
+    """Takes the exit codes of processes that a child has started and left behind, which became this process's children."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-group, os.WNOHANG)[0]:
+            pass
+
+
+def _adopt_orphans() -> bool:
+    """Makes this process the parent of descendants whose parent has ended. Returns whether the kernel can do that."""
+    return hasattr(os, "pidfd_open") and bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
