@@ -17,7 +17,7 @@ STANDARD_LIBRARY = sys.stdlib_module_names
 # A room is a folder, or a module at the top of a package. Room -> rooms that its modules may import, besides their own.
 # A room that is not listed has the row of the nearest folder above it that is.
 _FOUNDATION = {"rankscope.contract", "dynamic_rank.schedule", "rankscope.settings", "rankscope.data_folder"}
-_STORE = {f"rankscope.store{room}" for room in ("", ".database", ".experiments", ".history", ".listing")}
+_STORE = {f"rankscope.store{room}" for room in ("", ".database", ".experiments", ".history", ".listing", ".sweeps")}
 _CATALOG = {"rankscope.catalog", "rankscope.catalog.data", "rankscope.catalog.imported", "rankscope.catalog.models"}
 _READ_BY_WORKERS = {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.training_stack"}
 _OF_HOST_AND_CHILD = {
@@ -48,6 +48,8 @@ ALLOWED: dict[str, set[str]] = {
     "rankscope.store.listing": {"rankscope.contract", "rankscope.store.database"},
     "rankscope.store": {"rankscope.contract", "rankscope.store.database", "rankscope.store.history"},
     "rankscope.store.experiments": {"rankscope.contract", "rankscope.store", "rankscope.store.database"},
+    "rankscope.store.sweeps": {"rankscope.contract", "rankscope.store", "rankscope.store.database"},
+    "rankscope.search": {"rankscope.contract"},
     "rankscope.experiments.statistics": set(),
     "rankscope.experiments.importing": {"rankscope.contract"},
     "rankscope.experiments": {"rankscope.contract", "rankscope.experiments.statistics"},
@@ -60,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         "rankscope.exports",
         "dynamic_rank.schedule",
     },
+    "rankscope.launch.sweeps": {*_FOUNDATION, *_STORE, *_CATALOG, "rankscope.launch", "rankscope.search"},
     "rankscope.health": {"rankscope.contract", "dynamic_rank.schedule", *_STORE, "rankscope.launch"},
     "rankscope.comparison": {"rankscope.contract", *_STORE, "rankscope.launch"},
     "rankscope.bundles": {"rankscope.contract", "rankscope.settings", *_STORE},
@@ -70,6 +73,8 @@ ALLOWED: dict[str, set[str]] = {
         *_CATALOG,
         "rankscope.launch",
         "rankscope.launch.experiments",
+        "rankscope.launch.sweeps",
+        "rankscope.search",
         "rankscope.health",
     },
     "rankscope.api.guard": {"rankscope.contract", "rankscope.settings", "rankscope.api.shapes"},
@@ -80,6 +85,8 @@ ALLOWED: dict[str, set[str]] = {
         *_CATALOG,
         "rankscope.experiments",
         "rankscope.launch",
+        "rankscope.launch.sweeps",
+        "rankscope.search",
         "rankscope.api.shapes",
         "rankscope.api.guard",
         "rankscope.api.streaming",
@@ -91,6 +98,8 @@ ALLOWED: dict[str, set[str]] = {
         "rankscope.launch",
         "rankscope.health",
         "rankscope.launch.experiments",
+        "rankscope.launch.sweeps",
+        "rankscope.search",
         "rankscope.comparison",
         "rankscope.bundles",
         "rankscope.exports",
@@ -161,7 +170,7 @@ SUPERVISING = sorted(
     for path in (ROOT / "worker" / folder).glob("*.py")
     if path.stem not in ("__init__", "__main__")
 )
-HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate", "scipy"}
+HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate", "scipy", "optuna"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -48,14 +48,17 @@ from rankscope.api.routes.experiments import imports as experiment_imports
 from rankscope.api.routes.experiments import launch as experiment_launch
 from rankscope.api.routes.experiments import results as experiment_results
 from rankscope.api.routes.models import downloads, installed
+from rankscope.api.routes.sweeps import launch as sweep_launch
+from rankscope.api.routes.sweeps import results as sweep_results
 from rankscope.api.routes.table import fields, labels, rows, saved_views
 from rankscope.api.shapes import problems
 from rankscope.api.streaming.doorbell_listener import listen
 from rankscope.api.streaming.live import Feeds
 from rankscope.catalog import Catalog
+from rankscope.driven import driven
 from rankscope.experiments.process import AnswerProcesses
+from rankscope.launch.driver import TrialDriver
 from rankscope.launch.enqueue import Nudger
-from rankscope.launch.experiments.driver import ExperimentDriver
 from rankscope.reaper import Reaper
 from rankscope.settings import Settings
 from rankscope.store.database.engine import create_engine
@@ -98,6 +101,8 @@ _ROUTERS = (
     experiment_imports,
     experiment_launch,
     experiment_results,
+    sweep_launch,
+    sweep_results,
     workers,
 )
 
@@ -134,7 +139,7 @@ def create_app(
         nudger, doorbell = Nudger(settings.broker_url), Doorbell(settings.broker_url)
         reaper = Reaper(engine, settings, feeds.ring)
         catalog = Catalog(settings, timeout_s=_TIMEOUT_S)
-        driver = ExperimentDriver(engine, settings, catalog, nudger)
+        driver = TrialDriver(engine, settings, nudger, driven(engine, settings, catalog))
         static = static_dir or Path(__file__).parent / "static"
         app.state.resources = Resources(
             settings=settings,
@@ -154,7 +159,7 @@ def create_app(
         tasks = [
             asyncio.create_task(listen(settings.broker_url, feeds), name="doorbell"),
             asyncio.create_task(reaper.run(), name="reaper"),
-            asyncio.create_task(driver.run(), name="experiments"),
+            asyncio.create_task(driver.run(), name="trials"),
         ]
         try:
             with _before_shutdown(feeds.close):

@@ -93,3 +93,4 @@ RUN_ID = re.compile("^[a-z0-9]{1,16}$")
 RunId = Annotated[str, Path(pattern=RUN_ID.pattern, description="The run's id.", examples=["k7wq2m9x"])]
 """Only letters and digits: the id becomes part of a path below the runs folder."""
 ExperimentId = Annotated[str, Path(pattern=RUN_ID.pattern, description="The experiment's id.", examples=["x3mq8wka"])]
+SweepId = Annotated[str, Path(pattern=RUN_ID.pattern, description="The sweep's id.", examples=["q4hn7ycd"])]

@@ -24,6 +24,8 @@ _NAMES = (
     "experiment",
     "trial",
     "trial_rows",
+    "sweep",
+    "sweep_trial",
 )
 TABLES = [SQLModel.metadata.tables[name] for name in _NAMES]
 

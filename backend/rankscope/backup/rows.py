@@ -34,8 +34,10 @@ _CHOICES: dict[tuple[str, str], tuple[str | None, ...]] = {
     ("run", "artifact"): (None, "adapter", "model"),  # becomes part of a path
     ("run", "stop_requested"): (None, "save", "now"),
 }
-_RUN_IDS = {("run", "id"), ("run", "parent_id"), ("experiment", "id")} | {(table.name, "run_id") for table in TABLES}
-_LISTS = {("run", "steer_requests"), ("worker", "gpus")}
+_RUN_IDS = {("run", "id"), ("run", "parent_id"), ("experiment", "id"), ("sweep", "id")} | {
+    (table.name, "run_id") for table in TABLES
+}
+_LISTS = {("run", "steer_requests"), ("worker", "gpus"), ("sweep_trial", "rungs")}
 """JSON columns that contain a list; all others contain an object."""
 _OURS: dict[str, dict[str, object]] = {"run": {"changed": 0}}
 """Values that belong to the database rather than to the installation: numbers of changes start again."""

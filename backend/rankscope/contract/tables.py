@@ -24,6 +24,7 @@ from rankscope.contract.stored import (
     StoredMemoryEstimate,
     StoredSteerRequest,
 )
+from rankscope.contract.sweeps import tables as _of_sweeps  # noqa: F401
 from rankscope.contract.tasks import DEFAULT_TASK
 
 

@@ -8,12 +8,15 @@ import os
 import subprocess
 import sys
 import threading
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rankscope.contract.errors import ServiceDown
 from rankscope.contract.experiments.answer import Answer
 from rankscope.experiments.inputs import AnswerInput
+
+Model = TypeVar("Model", bound=BaseModel)
 
 TIMEOUT_S = 120.0
 _AT_ONCE = 2
@@ -27,19 +30,23 @@ class AnswerProcesses:
         self._free = threading.BoundedSemaphore(_AT_ONCE)
 
     def compute(self, given: AnswerInput) -> Answer:
-        """Returns the answer. Raises ServiceDown if the process fails or takes too long."""
+        """Returns the answer of an experiment. Raises ServiceDown."""
+        return self.run("rankscope.experiments", given, Answer)
+
+    def run(self, module: str, given: BaseModel, answer: type[Model]) -> Model:
+        """Returns what `module` answers to `given`. Raises ServiceDown if the process fails or takes too long."""
         if not self._free.acquire(timeout=TIMEOUT_S):
             raise ServiceDown("Other answers are being computed.", "Try again in a minute.")
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "rankscope.experiments"],
+                [sys.executable, "-m", module],
                 input=given.model_dump_json().encode(),
                 env=os.environ | _THREADS,
                 capture_output=True,
                 check=True,
                 timeout=TIMEOUT_S,
             )
-            return Answer.model_validate_json(done.stdout)
+            return answer.model_validate_json(done.stdout)
         except subprocess.TimeoutExpired as error:
             told = f"The statistics took longer than {TIMEOUT_S:g} s."
             raise ServiceDown(told, "Select one task or one budget.") from error

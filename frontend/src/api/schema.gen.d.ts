@@ -1754,6 +1754,202 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sweeps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sweeps
+         * @description The newest first, with the best point of each.
+         */
+        get: operations["list_sweeps"];
+        put?: never;
+        /**
+         * Create Sweep
+         * @description Launches a sweep: trains a configuration with several values of some of its fields, at each seed.
+         *
+         *     Its runs are queued little by little, with a lower priority than single runs.
+         */
+        post: operations["create_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Validate Sweep
+         * @description How many points and runs a sweep would have, and its estimated time, or the problems. Launches nothing.
+         */
+        post: operations["validate_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Sweep
+         * @description Design and state.
+         */
+        get: operations["get_sweep"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Sweep
+         * @description Deletes a sweep with its trials. Its queued runs are deleted, running ones are stopped, finished ones kept.
+         */
+        delete: operations["delete_sweep"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Sweep
+         * @description Changes name or notes.
+         */
+        patch: operations["change_sweep"];
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}/analysis": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Sweep Analysis
+         * @description Parallel coordinates, importance of the parameters, and their correlation with the metric.
+         *
+         *     Importance is by PED-ANOVA, correlations by Spearman's rank correlation. Computing them takes some seconds.
+         */
+        get: operations["get_sweep_analysis"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extend Sweep
+         * @description Adds points, seeds, or time. A sweep that has ended runs again.
+         */
+        post: operations["extend_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}/leaderboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Leaderboard
+         * @description Points with mean, median, standard deviation, minimum and maximum over their seeds, the best first.
+         */
+        get: operations["get_leaderboard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause Sweep
+         * @description Starts no more runs, and takes those that wait out of the queue. Those that train go on.
+         */
+        post: operations["pause_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Sweep
+         * @description Continues a paused or stopped sweep.
+         */
+        post: operations["resume_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{sweep_id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop Sweep
+         * @description Starts no more runs, and stops those that train; after a resume, their trials are trained from the start.
+         */
+        post: operations["stop_sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/system/health": {
         parameters: {
             query?: never;
@@ -2099,6 +2295,48 @@ export interface components {
             started_at: number;
             /** Worker */
             worker: string;
+        };
+        /**
+         * Axis
+         * @description One parameter, for parallel coordinates: a range, or choices.
+         */
+        Axis: {
+            /**
+             * Choices
+             * @description Texts of the values, in their order.
+             */
+            choices: string[] | null;
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number | null;
+            /** Name */
+            name: string;
+            /**
+             * Scale
+             * @description Null for choices.
+             */
+            scale: ("linear" | "log") | null;
+            /** Title */
+            title: string;
+        };
+        /** BestPoint */
+        BestPoint: {
+            /** Mean */
+            mean: number;
+            /**
+             * N
+             * @description Trials with a result.
+             */
+            n: number;
+            /** Point */
+            point: number;
+            /** Sd */
+            sd: number | null;
+            /** Values */
+            values: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
         };
         /** BudgetPoint */
         BudgetPoint: {
@@ -2636,6 +2874,26 @@ export interface components {
              * @description The update is scaled by alpha divided by this. Empty: the mean rank, as for LoRA at the same budget.
              */
             scale_rank?: number | null;
+        };
+        /** Correlation */
+        Correlation: {
+            /**
+             * N
+             * @description Points that have the parameter.
+             */
+            n: number;
+            /** Name */
+            name: string;
+            /**
+             * P
+             * @description Two-sided.
+             */
+            p: number | null;
+            /**
+             * Rho
+             * @description Spearman's rank correlation with the metric; null if either is constant.
+             */
+            rho: number | null;
         };
         /** DataConfig */
         DataConfig: {
@@ -4120,6 +4378,16 @@ export interface components {
              */
             separator?: string | null;
         };
+        /** Importance */
+        Importance: {
+            /** Name */
+            name: string;
+            /**
+             * Share
+             * @description Of the variation among good points that this parameter explains (PED-ANOVA); all shares add up to 1.
+             */
+            share: number;
+        };
         /** ImportedExperiment */
         ImportedExperiment: {
             experiment: components["schemas"]["ExperimentDetail"];
@@ -4243,6 +4511,22 @@ export interface components {
             name: string;
             status: components["schemas"]["RunStatus"];
         };
+        /** Leaderboard */
+        Leaderboard: {
+            /**
+             * Items
+             * @description Those with a result first, the best on top; then those that were stopped, are running, or have failed.
+             */
+            items: components["schemas"]["PointShape"][];
+            metric: components["schemas"]["SweepMetric"];
+            /** Revision */
+            revision: number;
+            /**
+             * Total
+             * @description All points.
+             */
+            total: number;
+        };
         /** Ledger */
         Ledger: {
             /**
@@ -4312,6 +4596,21 @@ export interface components {
             longest: number;
             /** Mean */
             mean: number;
+        };
+        /**
+         * Line
+         * @description One point with a result.
+         */
+        Line: {
+            /** Point */
+            point: number;
+            /** Value */
+            value: number;
+            /**
+             * Values
+             * @description In the order of the axes: a number, or one of the choices. Null if the point's method does not have the parameter.
+             */
+            values: (number | string | null)[];
         };
         /** LogLine */
         LogLine: {
@@ -5121,6 +5420,30 @@ export interface components {
              */
             path: string;
         };
+        /**
+         * ParameterSpace
+         * @description Either a list of values, or a range.
+         */
+        ParameterSpace: {
+            /**
+             * Count
+             * @description Number of values on the range; only for a grid, which needs it.
+             */
+            count?: number | null;
+            /** High */
+            high?: number | null;
+            /** Low */
+            low?: number | null;
+            /**
+             * Scale
+             * @description Of a range.
+             * @default linear
+             * @enum {string}
+             */
+            scale: "linear" | "log";
+            /** Values */
+            values?: components["schemas"]["JsonValue"][] | null;
+        };
         /** PartShape */
         PartShape: {
             /** Name */
@@ -5259,6 +5582,58 @@ export interface components {
             tuning: number;
             /** Variant */
             variant: string;
+        };
+        /** PointShape */
+        PointShape: {
+            /** Max */
+            max: number | null;
+            /** Mean */
+            mean: number | null;
+            /** Median */
+            median: number | null;
+            /** Min */
+            min: number | null;
+            /**
+             * N
+             * @description Trials with a result.
+             */
+            n: number;
+            /**
+             * Planned
+             * @description All trials of the point.
+             */
+            planned: number;
+            /** Point */
+            point: number;
+            /**
+             * Rank
+             * @description Null without a result, and for points that halving has stopped.
+             */
+            rank: number | null;
+            /**
+             * Rung
+             * @description Halving: the last rung that it has reached, from 0.
+             */
+            rung: number | null;
+            /** Rung Step */
+            rung_step: number | null;
+            /** Rung Value */
+            rung_value: number | null;
+            /**
+             * Sd
+             * @description Standard deviation over the seeds, with n - 1.
+             */
+            sd: number | null;
+            status: components["schemas"]["SweepTrialStatus"];
+            /** Trials */
+            trials: components["schemas"]["SweepTrialShape"][];
+            /**
+             * Values
+             * @description Without parameters that the point's method does not have.
+             */
+            values: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
         };
         /** Prediction */
         Prediction: {
@@ -6357,6 +6732,23 @@ export interface components {
             items: components["schemas"]["HealthItem"][];
         };
         /**
+         * RunLimits
+         * @description When a run ends before its last step. A NaN loss always ends a run.
+         */
+        RunLimits: {
+            /**
+             * Max Train Loss
+             * @description A run whose training loss is above this has diverged, and fails.
+             */
+            max_train_loss?: number | null;
+            /**
+             * Patience
+             * @description Evaluations in a row without a new best value, counted once the ranks are final. The best value is then the result of
+             *     every run.
+             */
+            patience?: number | null;
+        };
+        /**
          * RunMemory
          * @description Estimated and measured peak of a run's memory, on the device for which it was planned.
          */
@@ -6620,6 +7012,43 @@ export interface components {
             label: string;
             /** Total Bytes */
             total_bytes: number;
+        };
+        /**
+         * Search
+         * @description How the values of the next point are chosen. A field that is not of this kind must be empty.
+         */
+        Search: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "grid" | "random" | "tpe" | "halving";
+            /**
+             * Min Steps
+             * @description Halving: step of the first rung. Default: all steps, divided by the reduction factor twice.
+             */
+            min_steps?: number | null;
+            /**
+             * Points
+             * @description Number of points. Default: 20; a grid has all combinations.
+             */
+            points?: number | null;
+            /**
+             * Reduction Factor
+             * @description Halving: at each rung, the best of this many go on. Default: 3.
+             */
+            reduction_factor?: number | null;
+            /**
+             * Seed
+             * @description Of the random choices; the same seed chooses the same points.
+             * @default 0
+             */
+            seed: number;
+            /**
+             * Startup
+             * @description TPE: random points before results are used. Default: 10.
+             */
+            startup?: number | null;
         };
         /**
          * SeedPair
@@ -7170,6 +7599,424 @@ export interface components {
             note: string;
             /** Text */
             text: string;
+        };
+        /** SweepAnalysis */
+        SweepAnalysis: {
+            /** Axes */
+            axes: components["schemas"]["Axis"][];
+            /**
+             * Correlations
+             * @description Of numeric parameters, in their order.
+             */
+            correlations: components["schemas"]["Correlation"][];
+            /**
+             * Importance
+             * @description The most important first; empty with too few points.
+             */
+            importance: components["schemas"]["Importance"][];
+            /** Lines */
+            lines: components["schemas"]["Line"][];
+            /**
+             * N
+             * @description Points with a result.
+             */
+            n: number;
+            /** Notes */
+            notes: string[];
+            /**
+             * Revision
+             * @description Of the sweep that it was computed for.
+             */
+            revision: number;
+        };
+        /**
+         * SweepCountsShape
+         * @description Number of trials by status.
+         */
+        SweepCountsShape: {
+            /** Done */
+            done: number;
+            /** Failed */
+            failed: number;
+            /** Planned */
+            planned: number;
+            /**
+             * Pruned
+             * @description Stopped by halving.
+             */
+            pruned: number;
+            /** Running */
+            running: number;
+        };
+        /** SweepCreate */
+        SweepCreate: {
+            /**
+             * Config
+             * @description A complete configuration of a run. Its seed is ignored.
+             */
+            config: {
+                [key: string]: unknown;
+            };
+            /**
+             * Metric
+             * @description That points are ranked by. Default: the headline metric of the task.
+             */
+            metric?: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Notes
+             * @default
+             */
+            notes: string;
+            /**
+             * Parallel
+             * @description Most runs that wait or train at once. Default: 16; with TPE, the slots of the workers that are online.
+             */
+            parallel?: number | null;
+            /**
+             * Parameters
+             * @description Dotted field of the configuration -> its values. `budget` is the mean kept rank, whichever option of the method that is.
+             * @example {
+             *       "budget": {
+             *         "values": [
+             *           2,
+             *           4
+             *         ]
+             *       },
+             *       "training.learning_rate": {
+             *         "high": 0.03,
+             *         "low": 0.0001,
+             *         "scale": "log"
+             *       }
+             *     }
+             */
+            parameters: {
+                [key: string]: components["schemas"]["ParameterSpace"];
+            };
+            search: components["schemas"]["Search"];
+            /**
+             * Seeds
+             * @description Training seeds of each point.
+             * @default [
+             *       0
+             *     ]
+             */
+            seeds: number[];
+            /** @default {} */
+            stop: components["schemas"]["SweepLimits"];
+            /** @default {} */
+            stop_runs: components["schemas"]["RunLimits"];
+        };
+        /** SweepDesign */
+        SweepDesign: {
+            /**
+             * Config
+             * @description The complete configuration of a run, which every point changes.
+             */
+            config: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Integers
+             * @description Parameters whose range consists of integers.
+             * @default []
+             */
+            integers: string[];
+            metric: components["schemas"]["SweepMetric"];
+            /**
+             * Parallel
+             * @description Most runs that wait or train at once. Null: 16; with TPE, the slots of the workers that are online.
+             */
+            parallel?: number | null;
+            /**
+             * Parameters
+             * @description Dotted field of the configuration, or `budget` -> values.
+             */
+            parameters: {
+                [key: string]: components["schemas"]["ParameterSpace"];
+            };
+            /**
+             * Rungs
+             * @description Halving: steps at which points are compared.
+             * @default []
+             */
+            rungs: number[];
+            search: components["schemas"]["Search"];
+            /** Seeds */
+            seeds: number[];
+            /** @default {} */
+            stop: components["schemas"]["SweepLimits"];
+            /** @default {} */
+            stop_runs: components["schemas"]["RunLimits"];
+        };
+        /** SweepDetail */
+        SweepDetail: {
+            /**
+             * Active S
+             * @description Time that it ran, without pauses.
+             */
+            active_s: number;
+            best: components["schemas"]["BestPoint"] | null;
+            /** Created At */
+            created_at: number;
+            design: components["schemas"]["SweepDesign"];
+            /**
+             * Expected Trials
+             * @description All trials that it will have.
+             */
+            expected_trials: number;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "grid" | "random" | "tpe" | "halving";
+            /**
+             * Message
+             * @description Why it waits or ended.
+             */
+            message: string | null;
+            metric: components["schemas"]["SweepMetric"];
+            /** Name */
+            name: string;
+            /** Next Step */
+            next_step: string | null;
+            /** Notes */
+            notes: string;
+            /** Parameters */
+            parameters: string[];
+            /**
+             * Points
+             * @description That exist so far.
+             */
+            points: number;
+            /**
+             * Revision
+             * @description Incremented by every change of its status, design or trials.
+             */
+            revision: number;
+            /** Seeds */
+            seeds: number;
+            status: components["schemas"]["SweepStatus"];
+            trials: components["schemas"]["SweepCountsShape"];
+            /** Updated At */
+            updated_at: number;
+        };
+        /**
+         * SweepExtension
+         * @description What is added to a sweep; at least one of these.
+         */
+        SweepExtension: {
+            /**
+             * Hours
+             * @description Added to the time that it may run.
+             */
+            hours?: number | null;
+            /**
+             * Points
+             * @description More points; not for a grid, which has all of its combinations.
+             */
+            points?: number | null;
+            /**
+             * Runs
+             * @description Added to the runs that it may train.
+             */
+            runs?: number | null;
+            /**
+             * Seeds
+             * @description New seeds, of every point that halving has not stopped.
+             * @default []
+             */
+            seeds: number[];
+        };
+        /**
+         * SweepLimits
+         * @description When a sweep ends before its search does. Runs that train then are finished.
+         */
+        SweepLimits: {
+            /**
+             * Hours
+             * @description Time that it may run, without pauses.
+             */
+            hours?: number | null;
+            /** Runs */
+            runs?: number | null;
+            /**
+             * Target
+             * @description The mean of a point over all its seeds is at least as good.
+             */
+            target?: number | null;
+        };
+        /** SweepList */
+        SweepList: {
+            /**
+             * Items
+             * @description The newest first, at most 200.
+             */
+            items: components["schemas"]["SweepSummary"][];
+        };
+        /**
+         * SweepMetric
+         * @description The metric that points are ranked by, in its own unit.
+         */
+        SweepMetric: {
+            /**
+             * In Points
+             * @description Whether it is a share from 0 to 1, shown in hundredths.
+             * @default true
+             */
+            in_points: boolean;
+            /**
+             * Lower Is Better
+             * @default false
+             */
+            lower_is_better: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Title
+             * @description As it is written within a sentence.
+             */
+            title: string;
+        };
+        /**
+         * SweepPatch
+         * @description Only the given fields change.
+         */
+        SweepPatch: {
+            /** Name */
+            name?: string | null;
+            /** Notes */
+            notes?: string | null;
+        };
+        /** SweepPlanShape */
+        SweepPlanShape: {
+            /**
+             * Examples
+             * @description The values of the first points, at most 10.
+             */
+            examples: {
+                [key: string]: components["schemas"]["JsonValue"];
+            }[];
+            metric: components["schemas"]["SweepMetric"];
+            /** Points */
+            points: number;
+            /**
+             * Run S
+             * @description Seconds of one run on a free worker, from earlier runs of the same shape; null without one.
+             */
+            run_s: number | null;
+            /**
+             * Rungs
+             * @description Halving: steps at which points are compared; otherwise empty.
+             */
+            rungs: number[];
+            /**
+             * Slots
+             * @description Of the workers that are online.
+             */
+            slots: number;
+            /**
+             * Total S
+             * @description Estimated seconds of all runs with the slots of the workers that are online, without those that halving saves.
+             */
+            total_s: number | null;
+            /**
+             * Trials
+             * @description Runs.
+             */
+            trials: number;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * SweepStatus
+         * @enum {string}
+         */
+        SweepStatus: "running" | "paused" | "done" | "stopped" | "failed";
+        /** SweepSummary */
+        SweepSummary: {
+            best: components["schemas"]["BestPoint"] | null;
+            /** Created At */
+            created_at: number;
+            /**
+             * Expected Trials
+             * @description All trials that it will have.
+             */
+            expected_trials: number;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "grid" | "random" | "tpe" | "halving";
+            /**
+             * Message
+             * @description Why it waits or ended.
+             */
+            message: string | null;
+            metric: components["schemas"]["SweepMetric"];
+            /** Name */
+            name: string;
+            /** Next Step */
+            next_step: string | null;
+            /** Notes */
+            notes: string;
+            /** Parameters */
+            parameters: string[];
+            /**
+             * Points
+             * @description That exist so far.
+             */
+            points: number;
+            /**
+             * Revision
+             * @description Incremented by every change of its status, design or trials.
+             */
+            revision: number;
+            /** Seeds */
+            seeds: number;
+            status: components["schemas"]["SweepStatus"];
+            trials: components["schemas"]["SweepCountsShape"];
+            /** Updated At */
+            updated_at: number;
+        };
+        /** SweepTrialShape */
+        SweepTrialShape: {
+            /**
+             * Message
+             * @description Why it was stopped or has failed.
+             */
+            message: string | null;
+            /** Number */
+            number: number;
+            /**
+             * Run Id
+             * @description Its run, which may have been deleted since.
+             */
+            run_id: string | null;
+            /** Seed */
+            seed: number;
+            status: components["schemas"]["SweepTrialStatus"];
+            /** Value */
+            value: number | null;
+        };
+        /**
+         * SweepTrialStatus
+         * @enum {string}
+         */
+        SweepTrialStatus: "planned" | "running" | "done" | "pruned" | "failed";
+        /**
+         * SweepVerdict
+         * @description Either problems or a plan.
+         */
+        SweepVerdict: {
+            plan: components["schemas"]["SweepPlanShape"] | null;
+            /** Problems */
+            problems: components["schemas"]["FieldProblemShape"][];
         };
         /** SwitchedFieldShape */
         SwitchedFieldShape: {
@@ -11546,6 +12393,400 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SessionState"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sweeps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepList"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validate_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepVerdict"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sweep_analysis: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepAnalysis"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    extend_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepExtension"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_leaderboard: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Leaderboard"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepDetail"];
                 };
             };
             /** @description What went wrong, and what to do */

@@ -53,6 +53,8 @@ NEW_TABLES = {
     "trial",
     "trial_rows",
     "experiment_answer",
+    "sweep",
+    "sweep_trial",
     "saved_view",
     "deleted_run",
 }

@@ -1,0 +1,1 @@
+"""Sweeps: launch and steer them, and read their results."""

@@ -1,0 +1,52 @@
+"""The results of a sweep, read once for the leaderboard, the analysis and the table."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from rankscope.contract.sweeps.analysis import AnalysisInput, PointResult
+from rankscope.contract.sweeps.design import BUDGET, SweepDesign, SweepTrialStatus
+from rankscope.contract.sweeps.tables import SweepTrial
+from rankscope.launch.sweeps.advance import known_trials
+from rankscope.search.board import Standing, leaderboard
+from rankscope.store.database.engine import reading
+from rankscope.store.listing.fields import config_fields
+from rankscope.store.sweeps import sweeps
+
+
+@dataclass(frozen=True)
+class Board:
+    revision: int
+    design: SweepDesign
+    standings: list[Standing]
+    trials: dict[int, list[SweepTrial]]
+    """By point."""
+
+
+def read_board(engine: Engine, sweep_id: str) -> Board:
+    with reading(engine) as session:
+        sweep = sweeps.get(session, sweep_id)
+        revision, design = sweep.revision, sweeps.design_of(sweep)
+        found = sweeps.trials(session, sweep_id)
+        session.expunge_all()
+    trials: dict[int, list[SweepTrial]] = {}
+    for one in found:
+        trials.setdefault(one.point, []).append(one)
+    return Board(revision, design, leaderboard(design, known_trials(found)), trials)
+
+
+def analysis_input(board: Board) -> AnalysisInput:
+    """Points that halving has stopped are left out: their values are of an earlier step."""
+    fields = config_fields()
+    return AnalysisInput(
+        revision=board.revision,
+        design=board.design,
+        results=[
+            PointResult(point=one.point.number, values=one.point.values, value=one.mean)
+            for one in sorted(board.standings, key=lambda one: one.point.number)
+            if one.mean is not None and one.status != SweepTrialStatus.pruned
+        ],
+        titles={
+            name: "Mean rank" if name == BUDGET else fields[f"config.{name}"].title for name in board.design.parameters
+        },
+    )

@@ -1,0 +1,1 @@
+"""Sweeps: one configuration, parameters with their ranges, and a search over them."""

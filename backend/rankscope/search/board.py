@@ -1,0 +1,82 @@
+"""The leaderboard of a sweep: each point with the statistics over its seeds, the best first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+
+from rankscope.contract.sweeps.design import SweepDesign, SweepTrialStatus
+from rankscope.search.trials import KnownPoint, KnownTrial, points_of
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A point on the leaderboard. `rank` is None without a result, and if halving has stopped the point."""
+
+    rank: int | None
+    point: KnownPoint
+    status: SweepTrialStatus
+    n: int
+    mean: float | None
+    median: float | None
+    sd: float | None
+    """Standard deviation over the seeds, with n - 1; None with less than two."""
+    min: float | None
+    max: float | None
+    rung: int | None
+    """The last rung that it has reached, from 0."""
+    rung_value: float | None
+
+
+def leaderboard(design: SweepDesign, trials: Sequence[KnownTrial]) -> list[Standing]:
+    """A point of which a seed diverged comes after all others with a result; then those that were stopped, by rung."""
+    sign = 1 if design.metric.lower_is_better else -1
+
+    def order(one: Standing) -> tuple[float, ...]:
+        if one.mean is not None and one.status != SweepTrialStatus.pruned:
+            return (0, one.point.is_diverged, sign * one.mean, one.point.number)
+        at = _AFTER[one.status]
+        if one.rung is None or one.rung_value is None:
+            return (at, 0, 0, one.point.number)
+        return (at, -1 - one.rung, sign * one.rung_value, one.point.number)
+
+    standings = sorted((_standing(point) for point in points_of(trials)), key=order)
+    return [
+        Standing(**{**vars(one), "rank": place if order(one)[0] == 0 else None})
+        for place, one in enumerate(standings, start=1)
+    ]
+
+
+_AFTER = {
+    SweepTrialStatus.pruned: 1,
+    SweepTrialStatus.running: 2,
+    SweepTrialStatus.done: 2,
+    SweepTrialStatus.planned: 3,
+    SweepTrialStatus.failed: 4,
+}
+
+
+def _standing(point: KnownPoint) -> Standing:
+    values = point.results
+    rungs = point.rungs
+    return Standing(
+        rank=None,
+        point=point,
+        status=status_of(point),
+        n=len(values),
+        mean=fmean(values) if values else None,
+        median=median(values) if values else None,
+        sd=stdev(values) if len(values) > 1 else None,
+        min=min(values, default=None),
+        max=max(values, default=None),
+        rung=len(rungs) - 1 if rungs else None,
+        rung_value=rungs[-1] if rungs else None,
+    )
+
+
+def status_of(point: KnownPoint) -> SweepTrialStatus:
+    """Returns the status of a point, from those of its trials."""
+    every = {one.status for one in point.trials}
+    for status in (SweepTrialStatus.running, SweepTrialStatus.pruned, SweepTrialStatus.planned, SweepTrialStatus.done):
+        if status in every:
+            return status
+    return SweepTrialStatus.failed
