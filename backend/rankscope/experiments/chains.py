@@ -112,12 +112,16 @@ def _helps(comparison: VariantComparison, subject: str) -> str:
             return f"{subject} harms{_little(comparison)}"
         case Verdict.equivalent:
             return f"{subject} explains nothing"
+        case Verdict.cannot_tell if comparison.difference.untested:
+            return f"{comparison.difference.untested}"
         case Verdict.cannot_tell:
             return f"these seeds can't tell whether {subject} helps"
 
 
 def _matters(to_method: VariantComparison | None, subject: str) -> str:
     """The conclusion from the method's difference to a control."""
+    if to_method is not None and to_method.difference.untested:
+        return to_method.difference.untested
     if to_method is None or to_method.verdict == Verdict.cannot_tell:
         return f"these seeds can't tell whether {subject} helps"
     if to_method.verdict == Verdict.equivalent:

@@ -11,7 +11,7 @@ from rankscope.experiments.inputs import AnswerInput, Selection
 from rankscope.experiments.sentences import comparison_sentence
 from rankscope.experiments.statistics.holm import holm
 from rankscope.experiments.trial_table import TrialTable
-from rankscope.experiments.verdicts import size, verdict
+from rankscope.experiments.verdicts import decide, size
 from rankscope.experiments.wording import Wording, place
 
 _ORDER = {Verdict.better: 0, Verdict.worse: 0, Verdict.equivalent: 1, Verdict.cannot_tell: 2}
@@ -74,7 +74,7 @@ def _open(
 ) -> _Open:
     cell, other = table.cells[task, budget, variant], table.cells[task, budget, reference]
     pairs = pairs_of(cell, other)
-    found = difference(pairs, cell, other, table, given.design.margin)
+    found = difference(pairs, cell, other, table, given.design.margin, (variant, reference))
     return _Open(task, budget, variant, reference, is_control, pairs, found)
 
 
@@ -98,7 +98,9 @@ def _closed(design: Design, opened: Sequence[_Open]) -> list[VariantComparison]:
 
 
 def _comparison(design: Design, words: Wording, each: _Open, family: int) -> VariantComparison:
-    reached = verdict(each.difference, design.margin, design.metric)
+    reached, withheld = decide(
+        each.difference, design.margin, design.metric, variant=each.variant, reference=each.reference
+    )
     extent = size(each.difference, design.margin)
     return VariantComparison(
         id=comparison_id(each.task, each.budget, each.variant, each.reference),
@@ -121,5 +123,6 @@ def _comparison(design: Design, words: Wording, each: _Open, family: int) -> Var
             reference=each.reference,
             where=place(each.task, each.budget, name_task=len(design.tasks) > 1),
             family=family,
+            withheld=withheld,
         ),
     )

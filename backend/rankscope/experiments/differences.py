@@ -1,18 +1,22 @@
 """The difference of two cells, paired by seed, with everything that an answer says about it."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rankscope.contract.experiments.answer import Difference, Interval, RowTest, SeedPair
+from rankscope.experiments.degenerate import why_collapsed, why_without_spread
 from rankscope.experiments.inputs import TrialData
 from rankscope.experiments.statistics.bootstrap import seed_and_row_interval
 from rankscope.experiments.statistics.equivalence import tost_p
 from rankscope.experiments.statistics.mcnemar import mcnemar
-from rankscope.experiments.statistics.paired import paired_test
+from rankscope.experiments.statistics.paired import paired_test, rounding_of
 from rankscope.experiments.statistics.power import seeds_to_exclude, seeds_to_show, smallest_detectable
 from rankscope.experiments.trial_table import TrialTable
+
+Scores = NDArray[np.float64]
 
 LEVEL = 0.05
 BOOTSTRAP_SEED = 20_240_501
@@ -30,7 +34,8 @@ def pairs_of(cell: Mapping[int, TrialData], reference: Mapping[int, TrialData]) 
             reference_trial=reference[seed].number,
             run_id=cell[seed].run_id,
             reference_run_id=reference[seed].run_id,
-            collapsed=cell[seed].collapse is not None or reference[seed].collapse is not None,
+            collapse=cell[seed].collapse,
+            reference_collapse=reference[seed].collapse,
         )
         for seed in sorted(cell.keys() & reference.keys())
     ]
@@ -42,31 +47,45 @@ def difference(
     reference: Mapping[int, TrialData],
     table: TrialTable,
     margin: float,
+    names: tuple[str, str],
 ) -> Difference:
-    """Returns the difference without what needs all comparisons, see `corrected`."""
+    """Returns the difference without what needs all comparisons, see `corrected`. `names` are of variant and reference."""
     usable = [pair for pair in pairs if pair.value is not None and pair.reference_value is not None]
     values = [_of(pair) for pair in usable]
-    sound = [_of(pair) for pair in usable if not pair.collapsed]
-    test, n = paired_test(values), len(values)
+    sound = [_of(pair) for pair in usable if not pair.has_collapsed]
+    n = len(values)
+    rows = [(table.scores(cell[pair.seed]), table.scores(reference[pair.seed])) for pair in usable]
+    collapsed = why_collapsed(usable, variant=names[0], reference=names[1])
+    untested = collapsed or why_without_spread(
+        [pair.value or 0.0 for pair in usable],
+        [pair.reference_value or 0.0 for pair in usable],
+        have_other_rows_right=any(_differ(*both) for both in rows),
+    )
+    test = None if untested else paired_test(values, rounding=_rounding(usable))
+    are_equal = n > 1 and test is None and untested is None
     show = None if test is None else seeds_to_show(margin, test.sd)
     exclude = None if test is None else seeds_to_exclude(test.mean, test.sd, margin)
     return Difference(
         n=n,
         mean=fmean(values) if values else None,
         median=median(values) if values else None,
-        sd=test and test.sd,
-        interval=test and Interval(low=test.low, high=test.high),
-        p=test and test.p,
+        sd=stdev(values) if n > 1 else None,
+        untested=untested,
+        interval=Interval(low=0.0, high=0.0) if are_equal else test and Interval(low=test.low, high=test.high),
+        p=1.0 if are_equal else test and test.p,
         p_corrected=None,
         equivalence_p=None if test is None else tost_p(test.mean, test.sd, n, margin),
         smallest_detectable=None if test is None else smallest_detectable(test.sd, n),
         more_seeds_for_margin=None if show is None else max(0, show - n),
         more_seeds_after_correction=None,
         more_seeds_for_equivalence=None if exclude is None else max(0, exclude - n),
-        bootstrap=_bootstrap(usable, cell, reference, table),
-        row_test=_row_test(usable, cell, reference, table),
-        collapsed=sum(pair.collapsed for pair in pairs),
-        without_collapsed=fmean(sound) if sound and any(pair.collapsed for pair in pairs) else None,
+        bootstrap=None if collapsed else _bootstrap(rows),
+        row_test=None if collapsed or n != 1 else _row_test(*rows[0]),
+        collapsed=sum(pair.has_collapsed for pair in pairs),
+        both_collapsed=sum(pair.collapse is not None and pair.reference_collapse is not None for pair in pairs),
+        without_result=sum(pair.value is None for pair in pairs),
+        reference_without_result=sum(pair.reference_value is None for pair in pairs),
+        without_collapsed=fmean(sound) if sound and any(pair.has_collapsed for pair in pairs) else None,
     )
 
 
@@ -86,24 +105,25 @@ def _of(pair: SeedPair) -> float:
     return pair.value - pair.reference_value
 
 
-def _bootstrap(
-    pairs: Sequence[SeedPair], cell: Mapping[int, TrialData], reference: Mapping[int, TrialData], table: TrialTable
-) -> Interval | None:
+def _rounding(pairs: Sequence[SeedPair]) -> float:
+    return rounding_of([pair.value or 0.0 for pair in pairs], [pair.reference_value or 0.0 for pair in pairs])
+
+
+def _differ(first: Scores | None, second: Scores | None) -> bool:
+    """Whether both have scores of the same rows, and not the same ones."""
+    return first is not None and second is not None and len(first) == len(second) and bool((first != second).any())
+
+
+def _bootstrap(rows: Sequence[tuple[Scores | None, Scores | None]]) -> Interval | None:
     """Returns the interval over seeds and rows, if all trials have scores of the same rows."""
-    both = [(table.scores(cell[pair.seed]), table.scores(reference[pair.seed])) for pair in pairs]
-    known = [(first, second) for first, second in both if first is not None and second is not None]
-    if len(known) < 2 or len(known) < len(pairs) or len({len(scores) for pair in known for scores in pair}) > 1:
+    known = [(first, second) for first, second in rows if first is not None and second is not None]
+    if len(known) < 2 or len(known) < len(rows) or len({len(scores) for pair in known for scores in pair}) > 1:
         return None
     low, high = seed_and_row_interval(np.stack([first - second for first, second in known]), seed=BOOTSTRAP_SEED)
     return Interval(low=low, high=high)
 
 
-def _row_test(
-    pairs: Sequence[SeedPair], cell: Mapping[int, TrialData], reference: Mapping[int, TrialData], table: TrialTable
-) -> RowTest | None:
-    if len(pairs) != 1:
-        return None
-    first, second = table.scores(cell[pairs[0].seed]), table.scores(reference[pairs[0].seed])
+def _row_test(first: Scores | None, second: Scores | None) -> RowTest | None:
     if first is None or second is None or len(first) != len(second):
         return None
     found = mcnemar(first, second)

@@ -15,23 +15,24 @@ def comparison_sentence(
     reference: str,
     where: str,
     family: int,
+    withheld: str | None = None,
 ) -> str:
     """Returns for example "At mean rank 2, A is 0.2 points below B (95 % interval -0.5 to +0.2, 5 seeds): ..."."""
     mean = difference.mean
     if mean is None:
-        return f"At {where}, {variant} can't be compared with {reference}: they have no finished seed in common."
+        return f"At {where}, {variant} can't be compared with {reference}: {_why_nothing(difference)}."
     if words.signed(mean) == words.signed(0.0):
         told = f"At {where}, {variant} and {reference} differ by {words.amount(0)}{words.unit}"
     else:
         side = "above" if mean > 0 else "below"
         told = f"At {where}, {variant} is {words.amount(mean)}{words.unit} {side} {reference}"
-    told = f"{told} {words.evidence(difference)}: {conclusion(words, difference, verdict, size, family)}."
+    told = f"{told} {words.evidence(difference)}: {conclusion(words, difference, verdict, size, family, withheld)}."
     return told + _collapsed(words, difference)
 
 
 def _collapsed(words: Wording, difference: Difference) -> str:
     """Names collapsed trials, and what is left without them."""
-    if not difference.collapsed:
+    if not difference.collapsed or (difference.untested and difference.without_collapsed is None):
         return ""
     one = difference.collapsed == 1
     seeds = f"{difference.collapsed} seed{'' if one else 's'}"
@@ -41,7 +42,15 @@ def _collapsed(words: Wording, difference: Difference) -> str:
     return f" At {seeds}, a trial collapsed; without {'it' if one else 'them'}: {left}."
 
 
-def conclusion(words: Wording, difference: Difference, verdict: Verdict, size: Size, family: int) -> str:
+def _why_nothing(difference: Difference) -> str:
+    if difference.collapsed:
+        return "at every seed that they have in common, a trial diverged"
+    return "they have no finished seed in common"
+
+
+def conclusion(
+    words: Wording, difference: Difference, verdict: Verdict, size: Size, family: int, withheld: str | None
+) -> str:
     """Returns the verdict in words, without a full stop."""
     if verdict in (Verdict.better, Verdict.worse):
         match size:
@@ -51,8 +60,13 @@ def conclusion(words: Wording, difference: Difference, verdict: Verdict, size: S
                 return f"{verdict}, by more than {words.margin_text}"
             case Size.unclear:
                 return f"{verdict}"
+    if verdict == Verdict.equivalent and difference.equivalence_p is None:
+        return "equivalent: both have the same result at every seed"
     if verdict == Verdict.equivalent:
         return f"equivalent within {words.margin_text}"
+    because = difference.untested or withheld
+    if because is not None:
+        return f"cannot tell, because {because}"
     return f"cannot tell{_why(words, difference, family)}"
 
 

@@ -3282,11 +3282,16 @@ export interface components {
         };
         /**
          * Difference
-         * @description A difference of two variants, paired by seed; null fields need two pairs.
+         * @description A difference of two variants, paired by seed; null fields need two pairs, and a spread between them.
          */
         Difference: {
             /** @description 95 % interval over seeds and evaluation rows; null without scores of the rows. */
             bootstrap: components["schemas"]["Interval"] | null;
+            /**
+             * Both Collapsed
+             * @description Pairs in which both trials collapsed, which makes them alike; then they are never equivalent.
+             */
+            both_collapsed: number;
             /**
              * Collapsed
              * @description Pairs in which a trial collapsed; they count, unless the trial has no finite result.
@@ -3334,6 +3339,11 @@ export interface components {
              * @description By Holm's method over the comparisons of its family that are shown.
              */
             p_corrected: number | null;
+            /**
+             * Reference Without Result
+             * @description The same for the reference; then the variant is never worse.
+             */
+            reference_without_result: number;
             /** @description Only for a single pair with scores that are 0 or 1. */
             row_test: components["schemas"]["RowTest"] | null;
             /**
@@ -3347,10 +3357,21 @@ export interface components {
              */
             smallest_detectable: number | null;
             /**
+             * Untested
+             * @description Why there is no test, as a clause: every trial of a side collapsed, or the seeds have no spread. Null if there is one, or
+             *     fewer than two pairs.
+             */
+            untested: string | null;
+            /**
              * Without Collapsed
              * @description Mean over the pairs without a collapsed trial; null if none collapsed.
              */
             without_collapsed: number | null;
+            /**
+             * Without Result
+             * @description Pairs in which the variant has no finite result, so that the mean has a choice of its seeds; then it is never better.
+             */
+            without_result: number;
         };
         /** DiskPlan */
         DiskPlan: {
@@ -3959,6 +3980,12 @@ export interface components {
             base?: {
                 [key: string]: components["schemas"]["JsonValue"];
             } | null;
+            /**
+             * Class Shares
+             * @description Share of each class among the evaluation rows; a trial that always predicts one class has exactly its share right.
+             * @default []
+             */
+            class_shares: number[];
             /** Data Id */
             data_id?: string | null;
             /**
@@ -7055,11 +7082,8 @@ export interface components {
          * @description The results of both sides at one seed.
          */
         SeedPair: {
-            /**
-             * Collapsed
-             * @description Whether one of the two collapsed.
-             */
-            collapsed: boolean;
+            collapse: components["schemas"]["Collapse"] | null;
+            reference_collapse: components["schemas"]["Collapse"] | null;
             /** Reference Run Id */
             reference_run_id: string | null;
             /** Reference Trial */

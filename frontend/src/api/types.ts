@@ -67,6 +67,7 @@ export type ExperimentDetail = Shapes["ExperimentDetail"];
 export type ExperimentStatus = Shapes["ExperimentStatus"];
 export type Answer = Shapes["Answer"];
 export type VariantComparison = Shapes["VariantComparison"];
+export type Collapse = Shapes["CollapsedTrial"]["reason"];
 export type Verdict = Shapes["VariantComparison"]["verdict"];
 export type Chain = Shapes["Chain"];
 export type ExperimentCell = Shapes["Cell"];

@@ -116,6 +116,13 @@ def test_first_line_may_describe_the_others_and_options_override_it() -> None:
 
 
 def test_metric_that_is_not_a_share_has_its_own_unit_and_margin() -> None:
-    found = read(lines({"eval_loss": 3.2}, {"seed": 1, "eval_loss": 3.4}), metric="eval_loss").design
+    read_lines = read(
+        lines({"eval_loss": 3.2}, {"seed": 1, "eval_loss": 3.4}, {"seed": 2, "eval_loss": 1e200}), metric="eval_loss"
+    )
+    assert [(trial.value, trial.collapse) for trial in read_lines.trials][1:] == [
+        (3.4, None),
+        (None, Collapse.diverged),
+    ]
+    found = read_lines.design
     assert (found.metric.title, found.metric.lower_is_better, found.metric.in_points) == ("loss", True, False)
     assert found.margin == pytest.approx(0.02)

@@ -12,7 +12,7 @@ from rankscope.experiments.statistics.bootstrap import seed_and_row_interval
 from rankscope.experiments.statistics.equivalence import LEVEL, tost_p
 from rankscope.experiments.statistics.holm import holm
 from rankscope.experiments.statistics.mcnemar import mcnemar
-from rankscope.experiments.statistics.paired import paired_test
+from rankscope.experiments.statistics.paired import mean_interval, paired_test, rounding_of
 from rankscope.experiments.statistics.power import power, seeds_to_exclude, seeds_to_show, smallest_detectable
 
 RANDOM = np.random.default_rng(7)
@@ -29,14 +29,19 @@ def test_paired_test_equals_the_test_of_two_related_samples() -> None:
     assert found.high - found.mean == pytest.approx(half)
 
 
-def test_paired_test_of_equal_or_too_few_differences() -> None:
-    assert paired_test([0.1]) is None
-    equal = paired_test([0.25, 0.25, 0.25])
-    zero = paired_test([0.0, 0.0])
-    assert equal is not None
-    assert zero is not None
-    assert (equal.low, equal.high, equal.p) == (0.25, 0.25, 0.0)
-    assert (zero.low, zero.high, zero.p) == (0.0, 0.0, 1.0)
+@pytest.mark.parametrize("differences", [[], [0.1], [0.25, 0.25, 0.25], [0.0, 0.0]])
+def test_there_is_no_paired_test_of_too_few_or_equal_differences(differences: list[float]) -> None:
+    """SciPy has none either: its t is NaN or infinite."""
+    assert paired_test(differences) is None
+    assert mean_interval(differences) is None
+
+
+def test_differences_that_vary_by_rounding_only_are_equal() -> None:
+    first, second = (np.asarray(side, dtype="f4").astype(float) for side in ([0.2, 0.5, 0.9], [0.1, 0.4, 0.8]))
+    differences = (first - second).tolist()
+    assert len(set(differences)) > 1
+    assert paired_test(differences, rounding=rounding_of(first.tolist(), second.tolist())) is None
+    assert paired_test([100.0, 100.01], rounding=rounding_of([100.0, 100.01])) is not None
 
 
 def test_holm_equals_closed_testing_by_bonferroni() -> None:

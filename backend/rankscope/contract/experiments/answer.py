@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rankscope.contract.experiments.design import Collapse, ControlKind, Role, TrialPurpose
 
-ANSWER_FORMAT = 1
+ANSWER_FORMAT = 2
 """Incremented when the form or the computation of an answer changes, so that stored ones are computed again."""
 
 
@@ -18,6 +18,7 @@ class Verdict(StrEnum):
     equivalent = "equivalent"
     """Not better or worse, and the whole interval is within the margin."""
     cannot_tell = "cannot_tell"
+    """Everything else; always if there is no test."""
 
 
 class Size(StrEnum):
@@ -50,8 +51,13 @@ class SeedPair(AnswerPart):
     reference_trial: int
     run_id: str | None
     reference_run_id: str | None
-    collapsed: bool
-    """Whether one of the two collapsed."""
+    collapse: Collapse | None
+    reference_collapse: Collapse | None
+
+    @property
+    def has_collapsed(self) -> bool:
+        """Whether one of the two collapsed."""
+        return self.collapse is not None or self.reference_collapse is not None
 
 
 class RowTest(AnswerPart):
@@ -63,7 +69,7 @@ class RowTest(AnswerPart):
 
 
 class Difference(AnswerPart):
-    """A difference of two variants, paired by seed; null fields need two pairs."""
+    """A difference of two variants, paired by seed; null fields need two pairs, and a spread between them."""
 
     n: int
     """Pairs with two finite results."""
@@ -71,6 +77,9 @@ class Difference(AnswerPart):
     median: float | None
     sd: float | None
     """Standard deviation of the paired differences, with n - 1."""
+    untested: str | None
+    """Why there is no test, as a clause: every trial of a side collapsed, or the seeds have no spread. Null if there is one, or
+    fewer than two pairs."""
     interval: Interval | None
     """95 % t interval."""
     p: float | None
@@ -94,6 +103,12 @@ class Difference(AnswerPart):
     """Only for a single pair with scores that are 0 or 1."""
     collapsed: int
     """Pairs in which a trial collapsed; they count, unless the trial has no finite result."""
+    both_collapsed: int
+    """Pairs in which both trials collapsed, which makes them alike; then they are never equivalent."""
+    without_result: int
+    """Pairs in which the variant has no finite result, so that the mean has a choice of its seeds; then it is never better."""
+    reference_without_result: int
+    """The same for the reference; then the variant is never worse."""
     without_collapsed: float | None
     """Mean over the pairs without a collapsed trial; null if none collapsed."""
 

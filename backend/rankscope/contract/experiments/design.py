@@ -46,9 +46,13 @@ class Collapse(StrEnum):
     """Why the value of a trial is not that of a trained model."""
 
     majority = "majority"
-    """It always predicts the most frequent class."""
+    """It always predicts one class, mostly the most frequent one."""
     diverged = "diverged"
     """Its loss or metric became NaN or infinite."""
+
+
+LARGEST_RESULT = 1e100
+"""A metric beyond it has diverged. The square of a larger one may be infinite."""
 
 
 class Role(StrEnum):
@@ -101,6 +105,8 @@ class ExperimentTask(DesignPart):
     """The configuration of its runs, besides method and seed; null for results from elsewhere."""
     majority: Share | None = None
     """Share of the most frequent class among the evaluation rows. A trial with exactly this accuracy has collapsed."""
+    class_shares: list[Share] = []
+    """Share of each class among the evaluation rows; a trial that always predicts one class has exactly its share right."""
 
 
 class Variant(DesignPart):

@@ -37,6 +37,8 @@ class Task(Part, ABC):
     """The metrics of an evaluation besides the loss. The first one is the headline metric unless a run chooses another."""
     share_of_right_rows: ClassVar[str | None] = None
     """The metric that is the share of rows with the right class. For one guess everywhere, it is the share of that class."""
+    zero_for_one_guess: ClassVar[str | None] = None
+    """A metric that is exactly 0 for one guess everywhere, and practically never otherwise."""
     text_field: ClassVar[str]
     """The option with the text columns, at which their problems are reported."""
     has_target_tokens: ClassVar[bool] = False

@@ -19,6 +19,7 @@ class TextClassification(TextOrPair):
     model_config = ConfigDict(title="Text classification")
 
     share_of_right_rows: ClassVar[str | None] = "eval_accuracy"
+    zero_for_one_guess: ClassVar[str | None] = "eval_mcc"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(name="eval_accuracy", title="Evaluation accuracy", group="evaluation"),
         Metric(name="eval_mcc", title="Evaluation MCC", group="evaluation"),

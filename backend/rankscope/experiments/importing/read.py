@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.experiments.design import (
+    LARGEST_RESULT,
     Collapse,
     Design,
     ExperimentMetric,
@@ -187,7 +188,7 @@ def _trial(line: ImportedLine, metric: ExperimentMetric, given: ImportHeader, co
     return ImportedTrial(
         line=line,
         purpose=TrialPurpose.control if is_control else line.purpose,
-        value=value if math.isfinite(value) else None,
+        value=value if abs(value) <= LARGEST_RESULT else None,
         collapse=line.collapse or _collapse(line, value, given.majority.get(line.task)),
         ranks=_named(line.ranks, given.modules),
     )
@@ -198,7 +199,7 @@ def _collapse(line: ImportedLine, value: float, majority: float | None) -> Colla
 
     Matthews correlation is exactly 0 if only one class is predicted, and practically never otherwise.
     """
-    if not math.isfinite(value):
+    if not abs(value) <= LARGEST_RESULT:  # or NaN
         return Collapse.diverged
     is_constant = any(number == 0 for name, number in line.metrics.items() if name.removeprefix(EVALUATION) == "mcc")
     if is_constant or (majority is not None and abs(value - majority) < 1e-9):

@@ -1,6 +1,5 @@
 """Differences of two variants, paired by seed."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,6 +7,8 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+_ROUNDING = 1e-6
+"""Of a metric that was averaged in float32, relative to its size."""
 
 
 class PairedTest(NamedTuple):
@@ -19,28 +20,29 @@ class PairedTest(NamedTuple):
     p: float
 
 
-def paired_test(differences: Sequence[float]) -> PairedTest | None:
-    """Returns the paired t test and its 95 % interval; None for fewer than two pairs.
-
-    Differences that are all equal have an interval without width, and p 0 (or 1 if they are 0).
-    """
-    if len(differences) < 2:
+def paired_test(differences: Sequence[float], *, rounding: float = 0.0) -> PairedTest | None:
+    """Returns the paired t test and its 95 % interval; None for fewer than two pairs, or if they differ by rounding only."""
+    if len(differences) < 2 or is_constant(differences, rounding):
         return None
     values = np.asarray(differences, dtype=float)
-    n, mean, sd = len(values), float(values.mean()), float(values.std(ddof=1))
-    if is_constant(mean, sd):
-        return PairedTest(n, mean, 0.0, mean, mean, 0.0 if mean else 1.0)
     result = stats.ttest_1samp(values, 0.0)
     low, high = result.confidence_interval(CONFIDENCE)
-    return PairedTest(n, mean, sd, float(low), float(high), float(result.pvalue))
+    return PairedTest(
+        len(values), float(values.mean()), float(values.std(ddof=1)), float(low), float(high), float(result.pvalue)
+    )
 
 
-def is_constant(mean: float, sd: float) -> bool:
-    """Whether the spread is only that of rounding."""
-    return sd <= 1e-12 * max(1.0, abs(mean))
+def rounding_of(*sides: Sequence[float]) -> float:
+    """Returns how much equal results may differ by rounding."""
+    return _ROUNDING * max((abs(value) for side in sides for value in side), default=0.0)
+
+
+def is_constant(values: Sequence[float], rounding: float) -> bool:
+    """Whether the values differ by no more than rounding."""
+    return max(values) - min(values) <= rounding
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Returns the 95 % t interval of a mean; None for fewer than two values."""
-    test = paired_test(values)
-    return None if test is None or math.isnan(test.low) else (test.low, test.high)
+    """Returns the 95 % t interval of a mean; None for fewer than two values, or if all are equal."""
+    test = paired_test(values, rounding=rounding_of(values))
+    return test and (test.low, test.high)

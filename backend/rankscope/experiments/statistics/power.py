@@ -25,8 +25,6 @@ def power(difference: float, sd: float, n: int, *, level: float = 1 - CONFIDENCE
 
 def smallest_detectable(sd: float, n: int) -> float:
     """Returns the smallest true difference that n pairs with this standard deviation show with 80 % power."""
-    if sd == 0:
-        return 0.0
     # Between nothing and what is certainly visible; 13 standard errors beyond the critical value suffice for n = 2.
     most = (float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * 3 + 10) * sd / math.sqrt(n)
     return float(optimize.brentq(lambda difference: power(difference, sd, n) - POWER, 0.0, most))
@@ -34,7 +32,7 @@ def smallest_detectable(sd: float, n: int) -> float:
 
 def seeds_to_show(difference: float, sd: float, *, level: float = 1 - CONFIDENCE) -> int | None:
     """Returns how many pairs show this true difference with 80 % power at `level`; None for more than 1,000."""
-    return _fewest(lambda n: sd == 0 or power(abs(difference), sd, n, level=level) >= POWER)
+    return _fewest(lambda n: power(abs(difference), sd, n, level=level) >= POWER)
 
 
 def seeds_to_exclude(mean: float, sd: float, margin: float) -> int | None:

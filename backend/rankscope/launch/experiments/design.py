@@ -205,6 +205,7 @@ def _design(request: ExperimentRequest, variants: list[Variant], base: RunPlan) 
         data_id=config.data.id,
         base=without_method(config),
         majority=majority,
+        class_shares=[] if majority is None else [count / rows for count in counts if count],
     )
     return Design(
         metric=ExperimentMetric(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from rankscope.contract.evaluation.row_values import read_row_values
-from rankscope.contract.experiments.design import Collapse, Design
+from rankscope.contract.experiments.design import LARGEST_RESULT, Collapse, Design
 from rankscope.contract.metrics import EVALUATION
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Run
@@ -34,19 +34,26 @@ def result_of(settings: Settings, run: Run | None, design: Design, task: str) ->
     value = metrics.get(design.metric.name)
     if value is None:
         return Ended(None, message=f"Its run has no {design.metric.name}.")
-    if not isinstance(value, int | float):  # NaN and infinity are stored as texts
+    if not isinstance(value, int | float) or abs(value) > LARGEST_RESULT:  # NaN and infinity are stored as texts
         return Ended(TrialResult(value=None, metrics=metrics, collapse=Collapse.diverged))
-    majority = next((one.majority for one in design.tasks if one.name == task), None)
-    right = metrics.get(TASKS[run.task].share_of_right_rows or "")
-    has_collapsed = majority is not None and isinstance(right, int | float) and abs(right - majority) < 1e-9
     result = TrialResult(
         value=value,
         metrics=metrics,
         ranks=_ranks(settings, run),
         kept_parameters=run.kept_parameters,
-        collapse=Collapse.majority if has_collapsed else None,
+        collapse=Collapse.majority if _predicts_one_class(run, metrics, design, task) else None,
     )
     return Ended(result, _scores(settings, run, design.metric.name, value))
+
+
+def _predicts_one_class(run: Run, metrics: dict[str, JsonValue], design: Design, task: str) -> bool:
+    """Whether as many rows are right as have one class, and the metric that is 0 for one guess, if there is one, is 0."""
+    kind = TASKS[run.task]
+    right, agreement = metrics.get(kind.share_of_right_rows or ""), metrics.get(kind.zero_for_one_guess or "")
+    if not isinstance(right, int | float) or (isinstance(agreement, int | float) and agreement != 0):
+        return False
+    shares = [share for one in design.tasks if one.name == task for share in (one.majority, *one.class_shares)]
+    return any(share is not None and abs(right - share) < 1e-9 for share in shares)
 
 
 def _metrics(run: Run) -> dict[str, JsonValue]:

@@ -43,7 +43,14 @@ export function differencesFigure(
     one.pairs.flatMap((pair) =>
       pair.value === null || pair.reference_value === null
         ? []
-        : [{ row, x: (pair.value - pair.reference_value) * factor, seed: pair.seed, isOdd: pair.collapsed }],
+        : [
+            {
+              row,
+              x: (pair.value - pair.reference_value) * factor,
+              seed: pair.seed,
+              isOdd: Boolean(pair.collapse ?? pair.reference_collapse),
+            },
+          ],
     ),
   );
   const known = comparisons

@@ -68,7 +68,14 @@ class Installation:
     def advance(self) -> Any:
         return advance(self.engine, self.settings, self.catalog, self.id, now=2.0)
 
-    def work(self, *, status: RunStatus = RunStatus.done, reason: str | None = None, value: float = 0.5) -> bool:
+    def work(
+        self,
+        *,
+        status: RunStatus = RunStatus.done,
+        reason: str | None = None,
+        value: float = 0.5,
+        mcc: float | None = None,
+    ) -> bool:
         """Does the next waiting run. Returns whether there was one."""
         with writing(self.engine) as session:
             claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=30, now=3.0)
@@ -85,7 +92,9 @@ class Installation:
         every = [Module(name=name, layer=0, kind="query", out_features=8, in_features=8) for name in NAMES]
         happened: list[RunEvent] = [
             ModulesEvent(modules=every, width=4, trained_parameters=9, total_steps=100),
-            MetricsEvent(step=100, values={"eval_accuracy": value, "eval_loss": 0.7}),
+            MetricsEvent(
+                step=100, values={"eval_accuracy": value, "eval_loss": 0.7} | ({} if mcc is None else {"eval_mcc": mcc})
+            ),
             ArtifactEvent(name="adapter", step=100, size_bytes=1, kept_parameters=16 * sum(pattern.values())),
         ]
         with writing(self.engine) as session:
@@ -204,6 +213,23 @@ def test_a_failed_run_costs_its_trial_and_a_diverged_one_is_a_result(installatio
     hopeless = installation(tuning={"trials": 0}, controls=[])
     hopeless.run_to_the_end(status=RunStatus.failed, reason="out_of_memory")
     assert hopeless.status == "failed"
+
+
+def test_a_run_that_always_predicts_one_class_has_collapsed_whichever_class_it_is(
+    installation: Callable[..., Installation],
+) -> None:
+    made = installation(tuning={"trials": 0}, controls=[])
+    with reading(made.engine) as session:
+        shares = experiments.design_of(experiments.get(session, made.id)).tasks[0].class_shares
+    made.advance()
+    for share in shares:
+        made.work(value=share)
+    made.work(value=min(shares), mcc=0.1)
+    made.work(value=min(shares) / 3, mcc=0.0)
+    made.run_to_the_end()
+    ended = Counter((one.value, one.collapse) for one in made.trials())
+    few, many = sorted(shares)
+    assert ended == {(many, "majority"): 1, (few, "majority"): 1, (few, None): 1, (few / 3, None): 1}
 
 
 def test_a_deleted_run_is_a_failed_trial(installation: Callable[..., Installation]) -> None:

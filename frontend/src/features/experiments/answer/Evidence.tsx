@@ -1,21 +1,23 @@
-import { Table, Text } from "@mantine/core";
+import { Anchor, Table, Text } from "@mantine/core";
 import { Link } from "react-router";
-import type { VariantComparison } from "@/api/types";
+import type { Collapse, VariantComparison } from "@/api/types";
+import { collapseText } from "@/features/experiments/view/collapse";
 import { pText, signedText, type Unit, written } from "@/features/experiments/view/units";
 
 /** The numbers behind a sentence: each seed with its runs, and the tests. */
 export function Evidence({ comparison, unit }: { comparison: VariantComparison; unit: Unit }) {
   const { difference, pairs, variant, reference } = comparison;
-  const { interval, bootstrap } = difference;
+  const { interval, bootstrap, p, equivalence_p } = difference;
   const facts = [
-    `median ${signedText(difference.median, unit)}`,
-    `sd ${written(difference.sd, unit)}`,
-    `p = ${pText(difference.p)}, corrected ${pText(difference.p_corrected)}`,
+    difference.median === null ? null : `median ${signedText(difference.median, unit)}`,
+    difference.sd === null ? null : `sd ${written(difference.sd, unit)}`,
+    p === null ? null : `p ${equals(p)}, corrected ${equals(difference.p_corrected)}`,
     interval ? `95 % interval ${signedText(interval.low, unit)} to ${signedText(interval.high, unit)}` : null,
     bootstrap
       ? `over seeds and rows ${signedText(bootstrap.low, unit)} to ${signedText(bootstrap.high, unit)}`
       : null,
-    `equivalence p = ${pText(difference.equivalence_p)}`,
+    equivalence_p === null ? null : `equivalence p ${equals(equivalence_p)}`,
+    p === null ? "no test" : null,
     comparison.parameter_ratio === null
       ? null
       : `${comparison.parameter_ratio.toFixed(2)} × the kept parameters`,
@@ -33,7 +35,6 @@ export function Evidence({ comparison, unit }: { comparison: VariantComparison; 
               <Table.Th ta="right">{variant}</Table.Th>
               <Table.Th ta="right">{reference}</Table.Th>
               <Table.Th ta="right">Difference</Table.Th>
-              <Table.Th />
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -41,17 +42,20 @@ export function Evidence({ comparison, unit }: { comparison: VariantComparison; 
               <Table.Tr key={pair.seed}>
                 <Table.Td>{pair.seed}</Table.Td>
                 <Table.Td ta="right">
-                  <RunLink run={pair.run_id}>{written(pair.value, unit)}</RunLink>
+                  <Value run={pair.run_id} collapse={pair.collapse}>
+                    {written(pair.value, unit)}
+                  </Value>
                 </Table.Td>
                 <Table.Td ta="right">
-                  <RunLink run={pair.reference_run_id}>{written(pair.reference_value, unit)}</RunLink>
+                  <Value run={pair.reference_run_id} collapse={pair.reference_collapse}>
+                    {written(pair.reference_value, unit)}
+                  </Value>
                 </Table.Td>
                 <Table.Td ta="right">
                   {pair.value === null || pair.reference_value === null
                     ? "–"
                     : signedText(pair.value - pair.reference_value, unit)}
                 </Table.Td>
-                <Table.Td>{pair.collapsed ? "collapsed" : ""}</Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>
@@ -61,6 +65,27 @@ export function Evidence({ comparison, unit }: { comparison: VariantComparison; 
   );
 }
 
-function RunLink({ run, children }: { run: string | null; children: string }) {
-  return run ? <Link to={`/runs/${run}`}>{children}</Link> : children;
+/** "= 0.013" or "< 0.0001" */
+const equals = (p: number | null): string => (p !== null && p < 0.0001 ? pText(p) : `= ${pText(p)}`);
+
+interface ValueProps {
+  run: string | null;
+  collapse: Collapse | null;
+  children: string;
+}
+
+/** The result of one trial, as a link to its run, with a mark if it collapsed. */
+function Value({ run, collapse, children }: ValueProps) {
+  return (
+    <>
+      {collapse ? <span className="collapsed-word">{collapseText[collapse]} </span> : null}
+      {run ? (
+        <Anchor component={Link} to={`/runs/${run}`} inherit>
+          {children}
+        </Anchor>
+      ) : (
+        children
+      )}
+    </>
+  );
 }

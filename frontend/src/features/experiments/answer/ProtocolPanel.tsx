@@ -3,6 +3,7 @@ import { Link } from "react-router";
 import type { Answer, ExperimentDetail } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
 import { plural } from "@/components/text/plural";
+import { collapseText } from "@/features/experiments/view/collapse";
 import { unitOf, written } from "@/features/experiments/view/units";
 
 const measured = {
@@ -50,7 +51,7 @@ export function ProtocolPanel({ answer, experiment }: { answer: Answer; experime
                 <li key={one.trial}>
                   <Text size="sm" component="span">
                     {one.variant}, mean rank {one.budget}, {one.task}, seed {one.seed}:{" "}
-                    {one.reason === "majority" ? "always the most frequent class" : "diverged"}
+                    {collapseText[one.reason]}
                     {one.value === null ? "" : ` (${written(one.value, unit)})`}
                     {one.run_id ? (
                       <>
