@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Several test processes share the cores, so torch must use one core in each.
 PYTEST := env OMP_NUM_THREADS=1 $(BIN)/pytest -q --durations 10 --durations-min 5
 STAMPS := .make
+# Independent targets run in parallel, and a failure does not hide the results of the others.
+MAKEFLAGS += --jobs=3 --keep-going --no-print-directory
 PAGE := backend/rankscope/static/index.html
 PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts docs/glossary.md -type f 2>/dev/null)
 
@@ -71,15 +73,11 @@ run: $(STAMPS)/run $(PAGE)
 dev: $(STAMPS)/dev $(STAMPS)/page
 	PATH="$$(cat $(STAMPS)/node):$$PATH" $(BIN)/python scripts/dev.py $(ARGS)
 
-# Runs targets in parallel. A failure does not hide the results of the others.
-PARALLEL := --no-print-directory --jobs 3 --keep-going
-
-check: $(STAMPS)/dev $(STAMPS)/page
-	@$(MAKE) $(PARALLEL) check-types check-python check-page
+check: check-types check-python check-page
 
 # A separate target, because it takes as long as all the others.
 check-types: $(STAMPS)/dev
-	$(BIN)/mypy
+	nice $(BIN)/mypy
 
 check-python: $(STAMPS)/dev
 	$(BIN)/ruff format --check --quiet .
@@ -105,8 +103,7 @@ recordings: $(STAMPS)/dev
 	$(BIN)/python -m tests.token_rows_recording
 
 # The browser tests go first where two of these want the same core: the page is judged by when it answers.
-test: $(STAMPS)/dev $(PAGE)
-	@$(MAKE) $(PARALLEL) test-browser test-python test-page
+test: test-browser test-python test-page
 
 SPREAD := --dist loadfile --no-loadscope-reorder
 
@@ -145,7 +142,11 @@ screenshots: $(STAMPS)/dev $(PAGE)
 faults: $(STAMPS)/dev
 	$(BIN)/python -m tests.faults $(ARGS)
 
-bench: bench-method bench-dispatch bench-live
+# One at a time: they measure.
+bench: $(STAMPS)/dev $(PAGE) $(STAMPS)/trackers
+	$(BIN)/python -m tests.bench.method
+	$(BIN)/python -m tests.bench.dispatch
+	$(BIN)/python -m tests.bench.live --trackers $(STAMPS)/trackers-venv/bin/python
 
 bench-method: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench.method
