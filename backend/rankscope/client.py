@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -142,6 +142,41 @@ class Client:
         path = f"/experiments/{quote(experiment_id, safe='')}/table?{urlencode({'format': form})}"
         return self._download(path, target, "text/" if form != "latex" else "application/x-tex")
 
+    def sweeps(self) -> Json:
+        """Returns the newest sweeps, each with its best point."""
+        return self._json("GET", "/sweeps")
+
+    def plan_sweep(self, request: Json) -> Json:
+        """Returns the number of points and runs of a sweep, or its problems. Launches nothing."""
+        return self._json("POST", "/sweeps/validate", json=request)
+
+    def launch_sweep(self, request: Json) -> Json:
+        """Launches a sweep: name, config, parameters, search, seeds and so on, as POST /sweeps."""
+        return self._json("POST", "/sweeps", json=request)
+
+    def sweep(self, sweep_id: str) -> Json:
+        return self._json("GET", _sweep(sweep_id))
+
+    def change_sweep(self, sweep_id: str, action: str) -> Json:
+        """Does `pause`, `resume` or `stop`."""
+        return self._json("POST", f"{_sweep(sweep_id)}/{action}")
+
+    def extend_sweep(self, sweep_id: str, **added: Any) -> Json:
+        """Adds points, seeds, hours or runs."""
+        return self._json("POST", f"{_sweep(sweep_id)}/extend", json=added)
+
+    def leaderboard(self, sweep_id: str, *, limit: int = 100) -> Json:
+        """Returns the points of a sweep with their statistics, the best first."""
+        return self._json("GET", f"{_sweep(sweep_id)}/leaderboard", params={"limit": limit})
+
+    def sweep_table(
+        self, sweep_id: str, target: Path, form: str = "csv", *, rows: str | None = None, columns: Sequence[str] = ()
+    ) -> Path:
+        """Downloads all points, or a matrix of two or three parameters, as csv, markdown or latex."""
+        query = [("format", form), *([("rows", rows)] if rows else []), *(("columns", one) for one in columns)]
+        path = f"{_sweep(sweep_id)}/table?{urlencode(query)}"
+        return self._download(path, target, "text/" if form != "latex" else "application/x-tex")
+
     def health(self) -> Json:
         return self._json("GET", "/system/health")
 
@@ -256,6 +291,10 @@ class Client:
 def _run(run_id: str) -> str:
     """Returns the path of a run, with its id quoted."""
     return f"/runs/{quote(run_id, safe='')}"
+
+
+def _sweep(sweep_id: str) -> str:
+    return f"/sweeps/{quote(sweep_id, safe='')}"
 
 
 def _messages(lines: Iterable[str]) -> Iterator[tuple[str, str]]:

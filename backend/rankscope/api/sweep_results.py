@@ -1,9 +1,11 @@
 """The results of a sweep, read once for the leaderboard, the analysis and the table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.sweeps.analysis import AnalysisInput, PointResult
 from rankscope.contract.sweeps.design import BUDGET, SweepDesign, SweepTrialStatus
 from rankscope.contract.sweeps.tables import SweepTrial
@@ -50,3 +52,19 @@ def analysis_input(board: Board) -> AnalysisInput:
             name: "Mean rank" if name == BUDGET else fields[f"config.{name}"].title for name in board.design.parameters
         },
     )
+
+
+def check_matrix(design: SweepDesign, rows: str | None, columns: Sequence[str]) -> list[str]:
+    """Returns the parameters of the columns. Raises BadInput for those that the sweep does not have."""
+    known = ", ".join(design.parameters)
+    if rows is None and columns:
+        told = f"is {', '.join(columns)}, but rows is empty"
+        raise BadInput([FieldProblem("columns", list(columns), told, f"Set rows to one of {known}.")])
+    for field, name in (("rows", rows), *(("columns", one) for one in columns)):
+        if name is not None and name not in design.parameters:
+            told = f"is {name!r}, which is not a parameter of this sweep"
+            raise BadInput([FieldProblem(field, name, told, f"Use one of {known}.")])
+    if len({rows, *columns}) <= len(columns):
+        told = f"is {', '.join(columns)}, with a parameter that is used twice"
+        raise BadInput([FieldProblem("columns", list(columns), told, "Use each parameter once.")])
+    return list(columns)

@@ -24,6 +24,7 @@ from rankscope.cli.runs import (
     stop,
     watch,
 )
+from rankscope.cli.sweeps import sweep, sweeps
 
 app = typer.Typer(
     cls=OneSentence,
@@ -58,6 +59,7 @@ _PLAIN: tuple[Callable[..., None], ...] = (
     bundle,
     import_run,
     experiment,
+    sweep,
 )
 _NAMES = {list_runs: "runs", import_run: "import"}
 """Of functions that can't have their command's name."""
@@ -68,3 +70,4 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 for command in _PLAIN:
     app.command(name=_NAMES.get(command))(command)
 app.add_typer(experiments, name="experiments")
+app.add_typer(sweeps, name="sweeps")

@@ -10,14 +10,13 @@ from rankscope.cli.connection import connected
 from rankscope.cli.errors import OneSentence, fail
 from rankscope.cli.options import AsJson
 from rankscope.cli.output import say, show
-from rankscope.experiments.tables import TableFormat
+from rankscope.table_text import ENDINGS, TableFormat
 
 experiments = typer.Typer(
     cls=OneSentence, no_args_is_help=True, help="Experiments: does adaptive rank help on your task?"
 )
 
 ExperimentId = Annotated[str, typer.Argument(help="As shown by `rankscope experiments list`.", metavar="EXPERIMENT")]
-_ENDINGS: dict[TableFormat, str] = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
 
 @experiments.command("list")
@@ -89,7 +88,7 @@ def table(
     as_json: AsJson = False,
 ) -> None:
     """Download the table for a paper: mean and standard deviation by method, task and budget."""
-    target = output or Path(f"experiment-{experiment}.{_ENDINGS[form]}")
+    target = output or Path(f"experiment-{experiment}.{ENDINGS[form]}")
     with connected() as client:
         client.paper_table(experiment, target, form)
     show({"file": str(target), "size_bytes": target.stat().st_size}, as_json, str(target))

@@ -3,12 +3,11 @@
 import csv
 import io
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from rankscope.contract.experiments.answer import Answer, Cell
 from rankscope.contract.experiments.design import Design, ExperimentMetric
-
-TableFormat = Literal["csv", "markdown", "latex"]
+from rankscope.table_text import TableFormat, csv_text, latex_text, markdown_row, markdown_text
 
 
 class Column(NamedTuple):
@@ -54,57 +53,36 @@ def _csv(table: PaperTable) -> str:
             cell = table.cells.get((row, column))
             if cell is not None:
                 values = ["" if (value := getattr(cell, name)) is None else value for name in names]
-                writer.writerow([_harmless(row), _harmless(column.task), column.budget, table.metric.name, *values])
+                writer.writerow([csv_text(row), csv_text(column.task), column.budget, table.metric.name, *values])
     return out.getvalue()
 
 
-def _harmless(text: str) -> str:
-    """A spreadsheet runs a cell that begins like a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
 def _markdown(table: PaperTable) -> str:
-    def escaped(text: str) -> str:
-        return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
-
-    head = ["", *(escaped(_title(table, column)) for column in table.columns)]
-    lines = [_row(head), _row(["---", *("---:" for _ in table.columns)])]
+    head = ["", *(markdown_text(_title(table, column)) for column in table.columns)]
+    lines = [markdown_row(head), markdown_row(["---", *("---:" for _ in table.columns)])]
     for row in table.rows:
         cells = [table.cells.get((row, column)) for column in table.columns]
-        lines.append(_row([escaped(row), *(_short(table.metric, cell, "±", "**", "**") for cell in cells)]))
+        lines.append(
+            markdown_row([markdown_text(row), *(_short(table.metric, cell, "±", "**", "**") for cell in cells)])
+        )
     return "\n".join(lines) + "\n"
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{each: f"\\{each}" for each in "&%$#_{}"},
-}
 
 
 def _latex(table: PaperTable) -> str:
     """Needs the package booktabs."""
 
-    def escaped(text: str) -> str:
-        return "".join(_LATEX.get(letter, letter) for letter in text)
-
     lines = [f"\\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule"]
     if table.has_tasks:
         tasks = list(dict.fromkeys(column.task for column in table.columns))
         widths = [sum(column.task == task for column in table.columns) for task in tasks]
-        spans = [f"\\multicolumn{{{n}}}{{c}}{{{escaped(task)}}}" for task, n in zip(tasks, widths, strict=True)]
+        spans = [f"\\multicolumn{{{n}}}{{c}}{{{latex_text(task)}}}" for task, n in zip(tasks, widths, strict=True)]
         lines.append(f" & {' & '.join(spans)} \\\\")
     lines.append(f" & {' & '.join(f'rank {column.budget:g}' for column in table.columns)} \\\\")
     lines.append(r"\midrule")
     for row in table.rows:
         cells = [table.cells.get((row, column)) for column in table.columns]
         shown = [_short(table.metric, cell, r"$\pm$", r"\textbf{", "}") for cell in cells]
-        lines.append(f"{escaped(row)} & {' & '.join(shown)} \\\\")
+        lines.append(f"{latex_text(row)} & {' & '.join(shown)} \\\\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 

@@ -24,8 +24,9 @@ from rankscope.contract.sweeps.design import ParameterSpace, SweepDesign, SweepT
 from rankscope.search.tpe import study_view
 from rankscope.search.trials import KnownPoint, KnownTrial
 
-LEAST_POINTS = 4
-"""For importance and correlations: with fewer, both are noise."""
+LEAST_CORRELATED = 4
+LEAST_IMPORTANCE = 10
+"""Points with a result: with fewer, it is noise."""
 
 
 def analyse(given: AnalysisInput) -> SweepAnalysis:
@@ -35,16 +36,19 @@ def analyse(given: AnalysisInput) -> SweepAnalysis:
         Line(point=one.point, values=[_shown(axis, one.values.get(axis.name)) for axis in axes], value=one.value)
         for one in results
     ]
-    notes, importance, correlations = [], [], []
-    if len(results) < LEAST_POINTS:
-        notes.append(
-            f"Importance and correlations need at least {LEAST_POINTS} points with a result; there are {len(results)}."
-        )
-    else:
+    notes: list[str] = []
+    importance: list[Importance] = []
+    correlations: list[Correlation] = []
+    if len(results) >= LEAST_CORRELATED:
         correlations = [_correlation(name, results) for name in design.parameters if _is_numeric(design, name)]
+    else:
+        notes.append(f"Correlations need at least {LEAST_CORRELATED} points with a result; there are {len(results)}.")
+    if len(results) >= LEAST_IMPORTANCE:
         importance = _importance(design, results)
         if not importance:
-            notes.append("Importance is unknown: all points have the same result.")
+            notes.append("Importance is unknown: the best points have the same values as the others.")
+    else:
+        notes.append(f"Importance needs at least {LEAST_IMPORTANCE} points with a result; there are {len(results)}.")
     return SweepAnalysis(
         revision=given.revision,
         n=len(results),
@@ -85,7 +89,7 @@ def _correlation(name: str, results: Sequence[PointResult]) -> Correlation:
     from scipy.stats import spearmanr
 
     pairs = [(value, one.value) for one in results if isinstance(value := one.values.get(name), int | float)]
-    if len(pairs) < LEAST_POINTS or any(len(set(side)) < 2 for side in zip(*pairs, strict=True)):
+    if len(pairs) < LEAST_CORRELATED or any(len(set(side)) < 2 for side in zip(*pairs, strict=True)):
         return Correlation(name=name, rho=None, p=None, n=len(pairs))
     found = spearmanr([one for one, _ in pairs], [other for _, other in pairs])
     rho, p = float(found.statistic), float(found.pvalue)

@@ -1950,6 +1950,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sweeps/{sweep_id}/table": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Sweep Table
+         * @description All points, or a matrix of parameters with the best point for each combination: mean and standard deviation.
+         */
+        get: operations["get_sweep_table"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/system/health": {
         parameters: {
             query?: never;
@@ -12811,6 +12831,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SweepDetail"];
+                };
+            };
+            /** @description What went wrong, and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sweep_table: {
+        parameters: {
+            query?: {
+                /** @description LaTeX needs the package booktabs. */
+                format?: "csv" | "markdown" | "latex";
+                /** @description Parameter of the rows, such as method.name. Default: all points. */
+                rows?: string | null;
+                /** @description Parameters of the columns, such as budget. May be repeated. */
+                columns?: string[] | null;
+            };
+            header?: never;
+            path: {
+                /** @description The sweep's id. */
+                sweep_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-tex": string;
+                    "text/csv": string;
+                    "text/markdown": string;
                 };
             };
             /** @description What went wrong, and what to do */

@@ -82,6 +82,7 @@ def own_fields() -> dict[str, Field]:
         ("worker", text, "Worker", ""),
         ("reason", text, "Reason", "Why the run ended, as a code."),
         ("parent", text, "Forked from", "The id of the run that it was forked from."),
+        ("sweep", text, "Sweep", "The id of the sweep that it was launched for."),
         ("setup", text, "Setup", "Equal for runs whose configurations differ only in the seed."),
     ]
     choices = {

@@ -155,8 +155,11 @@ def _stored(session: Session, field: Field, typed: str) -> list[str]:
             col(ConfigValue.path) == field.config_path, col(ConfigValue.text).icontains(typed, autoescape=True)
         )
     elif field.metric is None and field.kind == "text" and field.name not in ("id", "notes"):
-        column = cast(value_of(field).column, String)
+        value = value_of(field)
+        column = cast(value.column, String)
         query = select(column).select_from(Run).where(column.icontains(typed, autoescape=True))
+        for table, on in value.joins:
+            query = query.join(table, on)
     else:
         return []
     found = session.scalars(query.distinct().limit(MOST)).all()

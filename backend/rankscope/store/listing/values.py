@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Float, String, and_, case, cast, func, typ
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from rankscope.contract.sweeps.tables import SweepTrial
 from rankscope.contract.tables import ConfigValue, Run, RunMetric
 from rankscope.contract.tasks import TASKS
 from rankscope.store.listing.fields import Field
@@ -34,6 +35,9 @@ def value_of(wanted: Field) -> Value:
         return Value(config_column(wanted, value), [(value, on)])
     if wanted.name == "headline":
         return _headline()
+    if wanted.name == "sweep":
+        trial = aliased(SweepTrial)
+        return Value(type_coerce(col(trial.sweep_id), String), [(trial, col(trial.run_id) == col(Run.id))])
     return Value(_OWN[wanted.name]())
 
 

@@ -1,5 +1,6 @@
 """Sweeps by the API: the plan, the first runs, results, and what is refused."""
 
+import csv
 from typing import Any
 
 import httpx
@@ -78,6 +79,29 @@ def test_a_sweep_is_launched_paused_resumed_and_read(api: httpx.Client, server: 
     assert (second["rank"], second["mean"]) == (2, 0.6)
     (listed,) = api.get("/api/v1/sweeps").json()["items"]
     assert listed["best"] == {name: best[name] for name in ("point", "values", "mean", "sd", "n")}
+    query = {"filter": f'sweep = "{body["id"]}" and status = done'}
+    assert len(api.get("/api/v1/runs", params=query).json()["items"]) == 6
+    lines = api.get(f"{url}/table?rows=method.target_rank&columns=training.learning_rate&format=markdown").text
+    assert lines.splitlines() == [
+        "| method.target_rank | training.learning_rate 0.001 | training.learning_rate 0.01 |",
+        "| --- | --- | --- |",
+        "| 1 | 60.00 ± 14.14 | 85.00 ± 7.07 |",
+        "| 2 | 60.00 ± 0.00 |  |",
+    ]
+    assert (
+        r"1 & 60.00 $\pm$ 14.14 & 85.00 $\pm$ 7.07 \\"
+        in api.get(f"{url}/table?rows=method.target_rank&columns=training.learning_rate&format=latex").text.splitlines()
+    )
+    points = list(csv.DictReader(api.get(f"{url}/table").text.splitlines()))
+    assert [(one["point"], float(one["mean"])) for one in points] == [
+        ("3", pytest.approx(0.85)),
+        ("1", 0.6),
+        ("2", 0.6),
+    ]
+    assert api.get(f"{url}/table?rows=budget").json()["errors"][0]["field"] == "rows"
+    analysis = api.get(f"{url}/analysis").json()
+    assert (analysis["n"], [axis["title"] for axis in analysis["axes"]]) == (3, ["Learning rate", "Target rank"])
+    assert [line["values"] for line in analysis["lines"]] == [[0.001, "1"], [0.001, "2"], [0.01, "1"]]
     assert api.patch(url, json={"name": "Rates and ranks"}).json()["name"] == "Rates and ranks"
     assert api.delete(url).status_code == 204
     assert api.get(url).status_code == 404

@@ -11,11 +11,12 @@ from rankscope.api.guard.access import SMALL_JSON, needs
 from rankscope.api.shapes.experiments import ExperimentDetail, ExperimentList, ExperimentPatch, detail, summary
 from rankscope.contract.experiments.answer import Answer
 from rankscope.experiments.inputs import Selection
-from rankscope.experiments.tables import TableFormat, as_text, paper_table
+from rankscope.experiments.tables import as_text, paper_table
 from rankscope.exports.experiment_report import experiment_report
 from rankscope.store import runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.experiments import experiments, lifecycle
+from rankscope.table_text import ENDINGS, MEDIA_TYPES, TableFormat
 
 router = APIRouter(prefix="/experiments", tags=["experiments"])
 
@@ -24,8 +25,6 @@ Budget = Annotated[float | None, Query(description="Only comparisons at this mea
 Variants = Annotated[
     list[str] | None, Query(max_length=100, description="Only these variants, with the baseline. May be repeated.")
 ]
-_MEDIA_TYPES: dict[TableFormat, str] = {"csv": "text/csv", "markdown": "text/markdown", "latex": "application/x-tex"}
-_ENDINGS: dict[TableFormat, str] = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
 
 @router.get("")
@@ -88,7 +87,7 @@ def get_answer(
 @router.get(
     "/{experiment_id}/table",
     response_class=Response,
-    responses={200: {"content": {name: {"schema": {"type": "string"}} for name in _MEDIA_TYPES.values()}}},
+    responses={200: {"content": {name: {"schema": {"type": "string"}} for name in MEDIA_TYPES.values()}}},
 )
 @needs("read")
 def get_table(
@@ -104,10 +103,10 @@ def get_table(
     answer = answer_of(engine, answers, experiment_id, _selection(task, budget, variants))
     with reading(engine) as session:
         design = experiments.design_of(experiments.get(session, experiment_id))
-    name = f"experiment-{experiment_id}.{_ENDINGS[form]}"
+    name = f"experiment-{experiment_id}.{ENDINGS[form]}"
     return Response(
         as_text(paper_table(design, answer), form),
-        media_type=f"{_MEDIA_TYPES[form]}; charset=utf-8",
+        media_type=f"{MEDIA_TYPES[form]}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from rankscope.api.deps import AnswersDep, DoorbellDep, EngineDep, NowDep, SweepId
 from rankscope.api.guard.access import SMALL_JSON, needs
@@ -15,11 +15,13 @@ from rankscope.api.shapes.sweeps import (
     point_shape,
     summaries,
 )
-from rankscope.api.sweep_results import analysis_input, read_board
+from rankscope.api.sweep_results import analysis_input, check_matrix, read_board
 from rankscope.contract.sweeps.analysis import SweepAnalysis
+from rankscope.search.tables import sweep_table
 from rankscope.store import runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.sweeps import lifecycle, sweeps
+from rankscope.table_text import ENDINGS, MEDIA_TYPES, TableFormat
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"])
 
@@ -89,3 +91,31 @@ def get_sweep_analysis(sweep_id: SweepId, engine: EngineDep, answers: AnswersDep
     Importance is by PED-ANOVA, correlations by Spearman's rank correlation. Computing them takes some seconds.
     """
     return answers.run("rankscope.search", analysis_input(read_board(engine, sweep_id)), SweepAnalysis)
+
+
+@router.get(
+    "/{sweep_id}/table",
+    response_class=Response,
+    responses={200: {"content": {name: {"schema": {"type": "string"}} for name in MEDIA_TYPES.values()}}},
+)
+@needs("read")
+def get_sweep_table(
+    sweep_id: SweepId,
+    engine: EngineDep,
+    form: Annotated[TableFormat, Query(alias="format", description="LaTeX needs the package booktabs.")] = "csv",
+    rows: Annotated[
+        str | None,
+        Query(max_length=100, description="Parameter of the rows, such as method.name. Default: all points."),
+    ] = None,
+    columns: Annotated[
+        list[str] | None, Query(max_length=2, description="Parameters of the columns, such as budget. May be repeated.")
+    ] = None,
+) -> Response:
+    """All points, or a matrix of parameters with the best point for each combination: mean and standard deviation."""
+    board = read_board(engine, sweep_id)
+    across = check_matrix(board.design, rows, columns or [])
+    return Response(
+        sweep_table(board.design, board.standings, form, rows, across),
+        media_type=f"{MEDIA_TYPES[form]}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="sweep-{sweep_id}.{ENDINGS[form]}"'},
+    )
