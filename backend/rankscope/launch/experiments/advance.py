@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from rankscope.catalog import Catalog
 from rankscope.contract.errors import BadInput, NotFound, RankScopeError
-from rankscope.contract.experiments.design import Design, TrialStatus
+from rankscope.contract.experiments.design import Design, TrialPurpose, TrialStatus
 from rankscope.contract.experiments.tables import Trial
 from rankscope.contract.problems import bad_input
 from rankscope.contract.stored import StoredModule
@@ -84,7 +84,7 @@ def _launch(engine: Engine, settings: Settings, catalog: Catalog, experiment_id:
         experiment = experiments.get(session, experiment_id)
         design = experiments.design_of(experiment)
         stored = trials.of(session, experiment_id)
-        planned = [one for one in stored if one.status == TrialStatus.planned]
+        planned = _by_seed(design, [one for one in stored if one.status == TrialStatus.planned])
         room = MOST_OPEN_RUNS - sum(one.status == TrialStatus.running for one in stored)
         if experiment.status not in steps.ACTIVE or not planned or room <= 0:
             return 0
@@ -93,7 +93,7 @@ def _launch(engine: Engine, settings: Settings, catalog: Catalog, experiment_id:
         modules = {number: _modules(session, one) for number, one in sources.items()}
         session.expunge_all()
     launched = 0
-    for trial in planned[:room]:
+    for place, trial in enumerate(planned[:room]):
         try:
             config = trial_config(design, trial, sources[trial.number], modules[trial.number])
             plan = make_plan(config, catalog)
@@ -117,9 +117,16 @@ def _launch(engine: Engine, settings: Settings, catalog: Catalog, experiment_id:
                 environment=environment,
                 total_steps=plan.total_steps,
                 memory_estimate=estimate,
+                place=place,
                 now=now,
             )
     return launched
+
+
+def _by_seed(design: Design, planned: Sequence[Trial]) -> list[Trial]:
+    """Tuning first, then all methods and controls of a seed before the next one: what is known at any time is balanced."""
+    place = {seed: at for at, seed in enumerate(design.seeds)}
+    return sorted(planned, key=lambda one: (one.purpose != TrialPurpose.tune, place.get(one.seed, 0), one.number))
 
 
 def _source(trial: Trial) -> int:

@@ -104,14 +104,15 @@ class ExperimentPlan:
             return []
         return [
             NewTrial(TrialPurpose.tune, cell, seed, {LEARNING_RATE: rate})
-            for cell in self._cells(self._tuned)
             for seed in self._design.tuning.seeds
             for rate in rates
+            for cell in self._cells(self._tuned)
         ]
 
     def _tests(self, best: Mapping[Cell, float | None]) -> Iterator[NewTrial]:
-        for cell in self._cells(self._tuned):
-            for seed in self._design.seeds:
+        """Seed by seed, so that every comparison has the same seeds while the experiment trains."""
+        for seed in self._design.seeds:
+            for cell in self._cells(self._tuned):
                 yield self._with_rate(NewTrial(TrialPurpose.test, cell, seed), best, cell)
 
     def _control_trials(self, trials: Sequence[KnownTrial], best: Mapping[Cell, float | None]) -> Iterator[NewTrial]:

@@ -21,6 +21,8 @@ from rankscope.store.experiments.plan import Cell, ExperimentPlan, KnownTrial, N
 
 PRIORITY = -1
 """Runs that a user launches one by one start first."""
+_QUEUE_STEP = 1e-5
+"""Between runs that are queued at the same time; a float of today's time in seconds has a resolution of 2.4e-7."""
 ACTIVE = (ExperimentStatus.tuning, ExperimentStatus.testing)
 
 
@@ -137,9 +139,13 @@ def create_run(
     environment: Environment,
     total_steps: int,
     memory_estimate: StoredMemoryEstimate | None,
+    place: int,
     now: float,
 ) -> bool:
-    """Queues the run of a planned trial. Returns False if it has one by now, or if the experiment was paused."""
+    """Queues the run of a planned trial. Returns False if it has one by now, or if the experiment was paused.
+
+    `place`: its position among the runs that are queued at this time.
+    """
     what = "tuning" if trial.purpose == TrialPurpose.tune else f"seed {trial.seed}"
     experiment = experiments.get(session, trial.experiment_id, for_update=True)
     current = _again(session, trial)
@@ -156,6 +162,8 @@ def create_run(
         total_steps=total_steps,
         memory_estimate=memory_estimate,
     )
+    run.queue_order += place * _QUEUE_STEP
+    session.add(run)
     trials.attach_run(session, current, run.id, now=now)
     return True
 

@@ -95,6 +95,8 @@ def test_every_cell_is_tuned_alike_then_tested_and_controlled_on_other_seeds() -
     assert all(rates == [(100, 1e-4), (100, 1e-3), (100, 1e-2)] for rates in by_cell.values())
     assert life.rates(TrialPurpose.test) == {1e-3}
     assert {one.seed for one in life.trials if one.purpose != "tune"} == {0, 1, 2}
+    tests = [one for one in life.trials if one.purpose == "test"]
+    assert [one.seed for one in tests] == sorted(one.seed for one in tests)  # each seed's cells before the next seed
     done = life.plan.progress(life.trials)
     assert (done.ended, done.total, done.is_tuned, done.is_done) == (54, 54, True, True)
     # The total is known before anything has ended.
