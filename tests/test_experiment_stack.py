@@ -75,5 +75,9 @@ def test_an_experiment_from_a_file_is_trained_to_its_answer(
     assert [pair["seed"] for pair in comparison["pairs"]] == [0, 1]
     differences = [ends[pair["run_id"]] - ends[pair["reference_run_id"]] for pair in comparison["pairs"]]
     assert comparison["difference"]["mean"] == pytest.approx(sum(differences) / 2, abs=1e-9)
-    assert comparison["difference"]["bootstrap"] is not None  # over the stored numbers of the evaluation rows
-    assert comparison["text"]
+    # Over the stored numbers of the evaluation rows; after four steps, a side may always predict one class.
+    has_collapsed = any(all(pair[side] for pair in comparison["pairs"]) for side in ("collapse", "reference_collapse"))
+    assert (comparison["difference"]["bootstrap"] is None) is has_collapsed
+    assert ("collapsed" in comparison["text"]) is any(
+        pair["collapse"] or pair["reference_collapse"] for pair in comparison["pairs"]
+    )
