@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Ended(NamedTuple):
@@ -26,10 +27,43 @@ class Ended(NamedTuple):
     errors: str
 
 
+class ForkedCommand:
+    """A command that `ForkedCommands.start` has started: what `subprocess.Popen` offers, as far as tests need it."""
+
+    def __init__(self, commands: "ForkedCommands", pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._commands = commands
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._commands._ask({"poll": self.pid})
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        began = time.monotonic()
+        while (code := self.poll()) is None:
+            if timeout is not None and time.monotonic() > began + timeout:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            time.sleep(0.02)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 class ForkedCommands:
-    """Use as a context; `run` takes one batch at a time."""
+    """Use as a context, in which everything that `start` has started must end. Threads may use it at the same time."""
 
     def __enter__(self) -> "ForkedCommands":
+        self._lock = threading.Lock()
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RANKSCOPE_")}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.forked_commands"],
@@ -47,8 +81,6 @@ class ForkedCommands:
         self, commands: Sequence[Sequence[str]], environment: Mapping[str, str], *, timeout_s: float = 120.0
     ) -> list[Ended]:
         """Runs these commands at the same time, and returns how each of them ended; kills what takes too long."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
             outputs = [
                 (Path(folder) / f"{number}.out", Path(folder) / f"{number}.err") for number in range(len(commands))
@@ -59,13 +91,24 @@ class ForkedCommands:
                 "outputs": [[str(output), str(errors)] for output, errors in outputs],
                 "timeout_s": timeout_s,
             }
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            codes = json.loads(self._process.stdout.readline())
+            codes = self._ask(request)
             return [
                 Ended(code, output.read_text(encoding="utf-8"), errors.read_text(encoding="utf-8"))
                 for code, (output, errors) in zip(codes, outputs, strict=True)
             ]
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], output: Path) -> ForkedCommand:
+        """Starts a command that runs until it is ended; what it writes is appended to `output`."""
+        request = {"start": list(command), "environment": dict(environment), "output": str(output)}
+        return ForkedCommand(self, self._ask(request))
+
+    def _ask(self, request: Mapping[str, object]) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._lock:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
 
 
 def _become(command: list[str], environment: dict[str, str], output: str, errors: str) -> None:
@@ -102,15 +145,26 @@ def _serve() -> None:
     for module in ("rankscope.cli", "rankscope.serve", "rankscope.up", "rankscope_worker.host.main"):
         importlib.import_module(module)
     gc.freeze()  # a collection in a fork would copy every page that is shared with this process
+    started: dict[int, ForkProcess] = {}
+
+    def fork(command: list[str], environment: dict[str, str], output: str, errors: str) -> ForkProcess:
+        process = ForkProcess(target=_become, args=(command, environment, output, errors))
+        process.start()
+        return process
+
     for line in sys.stdin:
-        request = json.loads(line)
-        processes = [
-            ForkProcess(target=_become, args=(command, request["environment"], output, errors))
-            for command, (output, errors) in zip(request["commands"], request["outputs"], strict=True)
-        ]
-        for process in processes:
-            process.start()
-        sys.stdout.write(json.dumps(_wait_for(processes, request["timeout_s"])) + "\n")
+        match json.loads(line):
+            case {"start": command, "environment": environment, "output": output}:
+                process = fork(command, environment, output, output)
+                assert process.pid is not None
+                started[process.pid] = process
+                answer: object = process.pid
+            case {"poll": pid}:
+                answer = started[pid].exitcode
+            case {"commands": commands, "environment": environment, "outputs": outputs, "timeout_s": timeout_s}:
+                batch = [fork(command, environment, *files) for command, files in zip(commands, outputs, strict=True)]
+                answer = _wait_for(batch, timeout_s)
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 

@@ -14,6 +14,7 @@ import httpx
 from rankscope.client import Client
 from rankscope.embedded import Valkey, free_port, start_valkey
 from rankscope.settings import Settings
+from tests.forked_commands import ForkedCommand, ForkedCommands
 
 TOKEN = "token-of-the-tests"
 Value = TypeVar("Value")
@@ -31,9 +32,14 @@ def wait_for(
 
 
 class Stack:
-    """One installation in `data_dir`. Start its parts as needed; `stop` ends what is left."""
+    """One installation in `data_dir`. Start its parts as needed; `stop` ends what is left.
 
-    def __init__(self, data_dir: Path, *, database_url: str = "", **settings: object) -> None:
+    `forked`: starts API and workers without importing everything in each.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, database_url: str = "", forked: ForkedCommands | None = None, **settings: object
+    ) -> None:
         self.settings = Settings.model_validate(
             {"data_dir": data_dir, "database_url": database_url, "token": TOKEN, "port": free_port(), **settings}
         )
@@ -41,7 +47,8 @@ class Stack:
         self.environment: dict[str, str] = {}
         """Environment variables of every process of the stack, in addition to its settings."""
         self.valkey: Valkey | None = None
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes] | ForkedCommand] = {}
+        self._forked = forked
 
     @property
     def url(self) -> str:
@@ -55,11 +62,11 @@ class Stack:
         self.settings = self.settings.model_copy(update={"broker_url": self.valkey.url})
 
     def start_api(self) -> None:
-        self._start("api", [sys.executable, "-m", "rankscope", "api"])
+        self._start("api", ["rankscope", "api"])
         wait_for("the API to answer", self._answers, deadline_s=250)
 
     def start_worker(self, name: str = "test-worker", slots: int = 1) -> None:
-        self._start(name, [sys.executable, "-m", "rankscope_worker", "--name", name, "--slots", str(slots)])
+        self._start(name, ["rankscope_worker", "--name", name, "--slots", str(slots)])
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         process = self.processes.pop(name)
@@ -91,11 +98,16 @@ class Stack:
             return False
 
     def _start(self, name: str, command: list[str]) -> None:
-        with (self.settings.data_dir / f"{name}.out").open("ab") as output:
+        log = self.settings.data_dir / f"{name}.out"
+        environment = self.environment | self.settings.as_environment()
+        if self._forked:
+            self.processes[name] = self._forked.start(command, os.environ | environment, log)
+            return
+        with log.open("ab") as output:
             self.processes[name] = subprocess.Popen(
-                command,
+                [sys.executable, "-m", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.environment | self.settings.as_environment(),
+                env=os.environ | environment,
             )

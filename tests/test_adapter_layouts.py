@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification
 from dynamic_rank import DynamicRankConfig, create_method, export_lora, wrap
 from dynamic_rank.adapter.components import components_of
 from rankscope.exports.uniform_adapter import NotUniform, UniformAdapter
+from tests.forked_commands import ForkedCommands
 from tests.stack import Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -50,9 +51,9 @@ def adapter(tmp_path: Path) -> tuple[Path, Path, Sizes]:
 
 
 @pytest.fixture(scope="module")
-def stack_with_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, str]]:
+def stack_with_run(tmp_path_factory: pytest.TempPathFactory, forked: ForkedCommands) -> Iterator[tuple[Stack, str]]:
     """A finished run of dynamic rank on the real stack."""
-    stack = Stack(tmp_path_factory.mktemp("layouts") / "data")
+    stack = Stack(tmp_path_factory.mktemp("layouts") / "data", forked=forked)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
     try:

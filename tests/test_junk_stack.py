@@ -13,6 +13,7 @@ from rankscope.store import runs
 from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.database.schema import migrate
 from rankscope.up import queue_demo
+from tests.forked_commands import ForkedCommands
 from tests.junk import fill_with_junk
 from tests.stack import Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
@@ -26,8 +27,8 @@ CONFIG: dict[str, Any] = {
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path / "data")
+def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
+    stack = Stack(tmp_path / "data", forked=forked)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
     fill_with_junk(stack.settings.datasets_dir)

@@ -10,6 +10,7 @@ from rankscope.contract.jobs import PREDICT
 from rankscope.store import jobs
 from rankscope.store.database.engine import create_engine, reading
 from tests.faults.orders import hooked
+from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -26,9 +27,9 @@ LONG = DYNAMIC | {"training": DYNAMIC["training"] | {"max_steps": 1_000_000, "ev
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, forked: ForkedCommands) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
-    stack = Stack(folder / "data", lease_s=6, hardware_every_s=0.5)
+    stack = Stack(folder / "data", forked=forked, lease_s=6, hardware_every_s=0.5)
     # A training at full speed would take a whole core from the predictions.
     stack.environment |= hooked(folder / "faults", pace_s=0.03)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")

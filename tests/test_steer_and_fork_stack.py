@@ -9,6 +9,7 @@ import pytest
 
 from rankscope.client import ApiError, Client
 from tests.faults.orders import hooked, order
+from tests.forked_commands import ForkedCommands
 from tests.stack import Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -32,9 +33,9 @@ ADAPTER = "adapter/adapter_model.safetensors"
 
 
 @pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forked: ForkedCommands) -> Iterator[Stack]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    stack = Stack(tmp_path / "data", lease_s=6)
+    stack = Stack(tmp_path / "data", forked=forked, lease_s=6)
     stack.environment |= hooked(tmp_path / "faults")
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     make_reviews(stack.settings.datasets_dir / "reviews.csv")

@@ -15,6 +15,7 @@ from rankscope.store.history import events
 from rankscope_worker.child.recorder import Recorder
 from tests.backend.conftest import CONFIG
 from tests.faults.viewers import Viewer
+from tests.forked_commands import ForkedCommands
 from tests.stack import Stack, wait_for
 
 VIEWERS = 50
@@ -24,8 +25,10 @@ def _have_all_seen(viewers: Iterable[Viewer], step: int) -> bool:
     return all(viewer.step >= step for viewer in viewers)
 
 
-def test_fifty_viewers_see_every_event_once_though_the_server_is_killed_twice(tmp_path: Path) -> None:
-    stack = Stack(tmp_path / "data", lease_s=600)
+def test_fifty_viewers_see_every_event_once_though_the_server_is_killed_twice(
+    tmp_path: Path, forked: ForkedCommands
+) -> None:
+    stack = Stack(tmp_path / "data", forked=forked, lease_s=600)
     try:
         stack.start_valkey()
         stack.start_api()

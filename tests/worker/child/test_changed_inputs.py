@@ -19,6 +19,7 @@ from rankscope.store import runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.history import events
 from rankscope_worker.child.inputs import changed_libraries, find_inputs
+from tests.forked_commands import ForkedCommands
 from tests.stack import Stack
 from tests.worker.host.test_worker import Bench
 
@@ -26,11 +27,11 @@ Plan = Callable[..., RunPlan]
 
 
 @pytest.fixture(scope="module")
-def bench(data_dir: Path) -> Iterator[Bench]:
+def bench(data_dir: Path, forked: ForkedCommands) -> Iterator[Bench]:
     fill_with_junk(data_dir)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        made = Bench(Stack(data_dir, lease_s=6, stop_grace_s=30))
+        made = Bench(Stack(data_dir, forked=forked, lease_s=6, stop_grace_s=30))
         made.stack.start_worker()
         yield made
         made.stack.stop()

@@ -103,10 +103,10 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(data_dir: Path) -> Iterator[Bench]:
+def bench(data_dir: Path, forked: ForkedCommands) -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        made = Bench(Stack(data_dir, lease_s=6, stop_grace_s=30))
+        made = Bench(Stack(data_dir, forked=forked, lease_s=6, stop_grace_s=30))
         made.stack.start_worker()
         yield made
         made.stack.stop()
@@ -225,11 +225,11 @@ def submit_with_other_data(bench: Bench, plan: Plan, *, nudge: bool = True) -> s
 
 
 def test_a_worker_outlives_its_broker_and_can_be_stopped_without_it(
-    data_dir: Path, plan: Plan, tmp_path: Path, own_broker: Broker
+    data_dir: Path, plan: Plan, tmp_path: Path, own_broker: Broker, forked: ForkedCommands
 ) -> None:
     for name in ("models", "datasets"):
         (tmp_path / name).symlink_to(data_dir / name)
-    bench = Bench(Stack(tmp_path, broker_url=own_broker.url, lease_s=3), own_valkey=False)
+    bench = Bench(Stack(tmp_path, forked=forked, broker_url=own_broker.url, lease_s=3), own_valkey=False)
     try:
         own_broker.stop()
         bench.stack.start_worker()
