@@ -349,9 +349,12 @@ def installation(folder: Path) -> Path:
 
 
 def shape(value: Any) -> Any:
-    """What of a recording is the same on every machine: all but the digits of numbers that were trained."""
+    """What of a recording is the same on every machine: all but the digits of numbers that were trained.
+
+    A checkpoint's size depends on them too: its log has the losses as text.
+    """
     if isinstance(value, dict):
-        return {name: shape(part) for name, part in value.items()}
+        return {name: "number" if name == "size_bytes" else shape(part) for name, part in value.items()}
     if isinstance(value, list):
         return [shape(part) for part in value]
     if isinstance(value, float):
