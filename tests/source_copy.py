@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 def copy_sources(folder: Path, new: Mapping[str, Path], edited: Mapping[str, Sequence[tuple[str, str]]]) -> Path:
     """Copies into `folder`, adds the `new` files, and replaces text in the `edited` ones: each text occurs once."""
     for part in ("backend", "worker"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("static", "__pycache__"))
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("static"))
     for path, source in new.items():
         shutil.copy(source, folder / path)
     for path, edits in edited.items():

@@ -13,8 +13,9 @@ from tests.forked_commands import ForkedCommands
 from tests.stack import Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
-STEPS = 250
-"""The run that is steered takes 30 ms more for each, so that no machine finishes it before it is steered."""
+STEPS = 120
+PACE_S = 0.07
+"""Each step of the run that is steered takes longer by this, so that no machine finishes it before it is steered."""
 CONFIG: dict[str, Any] = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
@@ -24,7 +25,7 @@ CONFIG: dict[str, Any] = {
         "batch_size": 8,
         "max_length": 16,
         "learning_rate": 0.01,
-        "eval_every": 125,
+        "eval_every": 60,
         "checkpoint_every": 10,
         "keep_checkpoints": 100,
     },
@@ -76,7 +77,7 @@ def test_steering_survives_a_kill_and_forks_continue_from_it(stack: Stack, tmp_p
     with stack.client() as client:
         run_id = client.launch(CONFIG, name="steered")["id"]
         module, function = "rankscope_worker.child.callbacks", "Reporter.on_step_end"
-        order(tmp_path / "faults", run_id, 1, module=module, function=function, do="slow")
+        order(tmp_path / "faults", run_id, 1, module=module, function=function, do="slow", slow_s=PACE_S)
         wait_for("training to prune", lambda: client.run(run_id)["step"] >= 40, deadline_s=240)
         client.steer(run_id, "hold")
         until(client, run_id, "pruning to be held", is_held=True, steer_requests=[])

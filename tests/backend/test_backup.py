@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Callable
@@ -41,6 +38,7 @@ from tests.backend.store_setup import (
     sequence,
     training_run,
 )
+from tests.forked_commands import Ended, ForkedCommands
 
 CHUNKED = 2 * EVENTS_A_CHUNK
 """More events than wait to be packed."""
@@ -270,25 +268,19 @@ def test_a_backup_of_another_version_is_brought_up_to_date_or_refused(make: Make
         restore_backup(make("sqlite"), repacked(ahead, "newer"))
 
 
-def test_the_commands_say_what_they_did_in_one_line(make: Make, tmp_path: Path) -> None:
+def test_the_commands_say_what_they_did_in_one_line(make: Make, tmp_path: Path, forked: ForkedCommands) -> None:
     old, new, file = make("sqlite"), make("sqlite"), tmp_path / "b.tar.gz"
     fill(old)
 
-    def run(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "rankscope", *arguments],
-            env=os.environ | settings.as_environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    def run(settings: Settings, *arguments: str) -> Ended:
+        (ended,) = forked.run([["rankscope", *arguments]], settings.as_environment())
+        return ended
 
-    assert run(old, "backup", str(file)).stdout.startswith(f"{file}: 2 runs, 10 events, ")
-    assert run(new, "restore", str(file)).stdout == "2 runs and 10 events restored.\n"
+    assert run(old, "backup", str(file)).output.startswith(f"{file}: 2 runs, 10 events, ")
+    assert run(new, "restore", str(file)).output == "2 runs and 10 events restored.\n"
     again = run(new, "restore", str(file))
-    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    assert "already has 2 run(s)" in again.stderr
+    assert (again.code, again.errors.count("\n")) == (1, 1)
+    assert "already has 2 run(s)" in again.errors
     empty = run(make("sqlite"), "backup", str(tmp_path / "c.tar.gz"))
-    assert empty.returncode == 1
-    assert "has no tables yet" in empty.stderr
+    assert empty.code == 1
+    assert "has no tables yet" in empty.errors

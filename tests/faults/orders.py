@@ -30,16 +30,17 @@ def order(
     function: str,
     call: int = 1,
     do: Literal["kill", "enospc", "wait", "slow"],
+    slow_s: float = 0.03,
 ) -> Path:
     """Has the child do something to itself at a call of a function or `Class.method`; returns a file that then exists.
 
     It must be given before the child has imported the module. "wait": until that file is deleted. "slow": every call takes
-    30 ms longer, as where a device computes and the processor is idle; there is no file.
+    `slow_s` longer, as where a device computes and the processor is idle; there is no file.
     """
     path = faults / "orders" / f"{run_id}-{attempt}.json"
     done = path.with_suffix(".done")
     text = json.dumps(
-        {"module": module, "function": function, "call": call, "do": do, "slow_s": 0.03, "done": str(done)}
+        {"module": module, "function": function, "call": call, "do": do, "slow_s": slow_s, "done": str(done)}
     )
     path.with_suffix(".new").write_text(text, encoding="utf-8")
     path.with_suffix(".new").rename(path)

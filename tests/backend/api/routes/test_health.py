@@ -195,7 +195,7 @@ def test_a_worker_that_does_not_renew_its_lease_is_late_by_the_servers_own_clock
             return health(api, silent.run_id).get("heartbeat_late")
 
         assert late() is None
-        found = wait_for("the silent worker to be late", late, deadline_s=60)
+        found = wait_for("the silent worker to be late", late, deadline_s=60, every_s=0.5)
         assert found is not None
         assert found["severity"] == "warning"
         assert found["message"].startswith("Worker silent last renewed its lease ")

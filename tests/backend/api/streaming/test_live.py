@@ -30,6 +30,7 @@ from tests.backend.conftest import Server
 from tests.backend.store_setup import append, losses, sequence, training_run
 from tests.conftest import Broker
 from tests.stack import TOKEN, wait_for
+from tests.wide import wide
 
 
 class Follower:
@@ -303,6 +304,7 @@ def test_read_of_large_events_is_limited_by_bytes_and_complete(server: Server, m
         assert follower.sequence == sequence(engine, claimed.run_id)
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite", *wide("postgresql")])
 def test_server_shutdown_does_not_wait_for_open_streams(catalogue: Settings) -> None:
     with engine_of(catalogue) as engine:
         run_id = training_run(engine).run_id
