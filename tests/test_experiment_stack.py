@@ -1,4 +1,4 @@
-"""A tiny experiment on the complete stack, from a file on the command line to its answer."""
+"""A tiny experiment and a tiny sweep on the complete stack, from a file on the command line to their results."""
 
 import json
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from rankscope.cli import app
+from rankscope.client import Client
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -25,6 +26,12 @@ ASKED: dict[str, Any] = {
     "seeds": [0, 1],
     "tuning": {"trials": 0},
     "controls": [],
+}
+
+SWEEP: dict[str, Any] = {
+    "config": {**ASKED["config"], "method": {"name": "lora", "rank": 2}},
+    "parameters": {"training.learning_rate": {"low": 0.001, "high": 0.1, "scale": "log"}},
+    "search": {"kind": "tpe", "points": 2, "startup": 1},
 }
 
 
@@ -56,6 +63,8 @@ def test_an_experiment_from_a_file_is_trained_to_its_answer(
     launched = CliRunner().invoke(app, ["experiment", str(file), "--json"])
     assert launched.exit_code == 0, launched.output
     experiment_id = json.loads(launched.output)["id"]
+    file.write_text(yaml.safe_dump(SWEEP), encoding="utf-8")
+    sweep_id = json.loads(CliRunner().invoke(app, ["sweep", str(file), "--json"]).output)["id"]
     with stack.client() as client:
 
         def ended() -> dict[str, Any] | None:
@@ -71,6 +80,7 @@ def test_an_experiment_from_a_file_is_trained_to_its_answer(
             for pair in comparison["pairs"]
             for run_id in (pair["run_id"], pair["reference_run_id"])
         }
+        _check_sweep(client, sweep_id)
     assert (comparison["variant"], comparison["reference"]) == ("Gradient (batches 1)", "LoRA")
     assert [pair["seed"] for pair in comparison["pairs"]] == [0, 1]
     differences = [ends[pair["run_id"]] - ends[pair["reference_run_id"]] for pair in comparison["pairs"]]
@@ -81,3 +91,13 @@ def test_an_experiment_from_a_file_is_trained_to_its_answer(
     assert ("collapsed" in comparison["text"]) is any(
         pair["collapse"] or pair["reference_collapse"] for pair in comparison["pairs"]
     )
+
+
+def _check_sweep(client: Client, sweep_id: str) -> None:
+    """Two points, the second one chosen by TPE, ranked by what their runs have measured."""
+    done = wait_for("the sweep to be done", lambda: client.sweep(sweep_id)["status"] == "done", deadline_s=120)
+    assert done
+    board = client.leaderboard(sweep_id)["items"]
+    ends = [client.run(one["trials"][0]["run_id"])["headline"]["last"] for one in board]
+    assert [one["mean"] for one in board] == sorted(ends, reverse=True)
+    assert len({one["values"]["training.learning_rate"] for one in board}) == 2

@@ -1,10 +1,12 @@
 """Successive halving without waiting: a point goes on past a rung only while it is among the best that have reached it.
 
 Whenever points reach a rung, each running point is compared at the last rung that it has reached. It goes on if it is among
-the best 1/`reduction_factor` of them (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning"). There,
-points wait at a rung until enough others have reached it; here they train on, and are stopped once they fall behind.
+the best 1/`reduction_factor` of them, rounded up (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning").
+There, points wait at a rung until enough others have reached it; here they train on, and are stopped once they fall behind.
+The first points of a rung go on until there are `reduction_factor` of them.
 """
 
+import math
 from collections.abc import Sequence
 
 from rankscope.contract.sweeps.design import SweepDesign
@@ -22,7 +24,9 @@ def losers(design: SweepDesign, points: Sequence[KnownPoint]) -> list[KnownPoint
             continue
         rung = len(own) - 1
         there = [other for other in points if len(reached[other.number]) > rung]
-        keep = max(1, len(there) // factor)
+        if len(there) < factor:
+            continue
+        keep = math.ceil(len(there) / factor)
         ranked = sorted(there, key=lambda other: (_cost(design, reached[other.number][rung]), other.number))
         if point not in ranked[:keep]:
             found.append(point)
@@ -31,5 +35,5 @@ def losers(design: SweepDesign, points: Sequence[KnownPoint]) -> list[KnownPoint
 
 def _cost(design: SweepDesign, value: float | None) -> float:
     if value is None:
-        return float("inf")
+        return math.inf
     return value if design.metric.lower_is_better else -value

@@ -63,13 +63,13 @@ class SweepPlan:
         ended = sum(one.status in ENDED for one in trials)
         is_done = ended == len(trials) and not self.trial_ended(trials, 1)
         reason = None
-        if is_done and len(trials) < self.expected:
+        if is_done:
             best = self._reached_target(points_of(trials))
             if best is not None:
                 reason = f"Point {best.number} has reached the target {self._design.stop.target:g}."
-            elif len(trials) >= self._most_trials:
+            elif self._most_trials <= len(trials) < self._search.size * len(self._design.seeds):
                 reason = f"It has trained {len(trials):,} runs, the most that it may."
-        return Progress(ended, max(len(trials), self.expected), is_done, reason)
+        return Progress(ended, len(trials) if is_done else max(len(trials), self.expected), is_done, reason)
 
     @property
     def points(self) -> int:
@@ -77,7 +77,7 @@ class SweepPlan:
 
     @property
     def expected(self) -> int:
-        """Returns the number of trials of the whole search."""
+        """Returns the number of trials of the whole search, without what halving saves."""
         return min(self._search.size * len(self._design.seeds), self._most_trials)
 
     @property

@@ -7807,7 +7807,7 @@ export interface components {
             design: components["schemas"]["SweepDesign"];
             /**
              * Expected Trials
-             * @description All trials that it will have.
+             * @description All trials that it will have, unless halving or a limit saves some.
              */
             expected_trials: number;
             /** Id */
@@ -7987,7 +7987,7 @@ export interface components {
             created_at: number;
             /**
              * Expected Trials
-             * @description All trials that it will have.
+             * @description All trials that it will have, unless halving or a limit saves some.
              */
             expected_trials: number;
             /** Id */

@@ -40,7 +40,7 @@ class Caller:
         self.called: set[tuple[str, str]] = set()
 
     def __call__(self, method: str, path: str, status: int, run_id: str = "", body: Any = None) -> Any:
-        answer = self._api.request(method, f"/api/v1{path.format(run_id=run_id)}", json=body)
+        answer = self._api.request(method, f"/api/v1{path.format(run_id=run_id, sweep_id=run_id)}", json=body)
         assert answer.status_code == status, answer.text
         self.called.add((method.lower(), f"/api/v1{path}"))
         return answer.json() if answer.content else None
@@ -95,16 +95,32 @@ def test_no_route_builds_an_answer_or_touches_a_file_within_a_write_transaction(
     call("POST", "/runs/{run_id}/stop", 200, first)
     call.upload("/runs/import", 201, api.get(f"/api/v1/runs/{first}/bundle").content)
     call("DELETE", "/runs/{run_id}", 204, first)
+    _steer_a_sweep(call)
     assert watch.misplaced == []
     assert len(watch.durations_s) > len(call.called)
     writes = {
         (method, path)
         for path, operations in api.get("/api/v1/openapi.json").json()["paths"].items()
         for method, operation in operations.items()
-        if method != "get" and {"runs", "queue"} & set(operation["tags"])
+        if method != "get" and {"runs", "queue", "sweeps"} & set(operation["tags"])
     }
-    only_answers = {("post", f"/api/v1/runs/{name}") for name in ("validate", "switch-method")}
+    only_answers = {("post", f"/api/v1/{name}") for name in ("runs/validate", "runs/switch-method", "sweeps/validate")}
     assert writes - call.called == only_answers, "call the new route above, too"
+
+
+def _steer_a_sweep(call: Caller) -> None:
+    asked = {
+        "name": "a",
+        "config": CONFIG,
+        "parameters": {"training.learning_rate": {"low": 0.001, "high": 0.1}},
+        "search": {"kind": "random", "points": 2},
+    }
+    sweep_id = call("POST", "/sweeps", 201, body=asked)["id"]
+    call("PATCH", "/sweeps/{sweep_id}", 200, sweep_id, {"name": "b"})
+    for action in ("pause", "resume", "stop"):
+        call("POST", f"/sweeps/{{sweep_id}}/{action}", 200, sweep_id)
+    call("POST", "/sweeps/{sweep_id}/extend", 200, sweep_id, {"points": 1})
+    call("DELETE", "/sweeps/{sweep_id}", 204, sweep_id)
 
 
 def test_watch_sees_a_shape_and_a_file_within_a_write_transaction(engine: Engine, watch: Watch, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ class SweepSummary(Shape):
     points: int
     """That exist so far."""
     expected_trials: int
-    """All trials that it will have."""
+    """All trials that it will have, unless halving or a limit saves some."""
     best: BestPoint | None
 
 
@@ -189,7 +189,9 @@ def _common(
         "seeds": len(design.seeds),
         "trials": SweepCountsShape(**counts._asdict()),
         "points": points,
-        "expected_trials": max(sum(counts), SweepPlan(design).expected),
+        "expected_trials": sum(counts)
+        if sweep.status == SweepStatus.done
+        else max(sum(counts), SweepPlan(design).expected),
         "best": _best(session, sweep.id, design, means),
     }
 

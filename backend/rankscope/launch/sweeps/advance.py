@@ -166,7 +166,7 @@ def _ended(engine: Engine, sweep_id: str, state: SweepState, now: float) -> bool
         return is_overtime
     message, next_step = progress.reason, None
     if not progress.is_done:
-        message, next_step = f"Its time of {hours:g} hours is used up.", "Extend it by hours to train the rest."
+        message, next_step = f"Its time of {hours:g} h is used up.", "Extend it by hours to train the rest."
     status = SweepStatus.done
     if not any(one.value is not None for one in state.trials):
         status = SweepStatus.failed
