@@ -23,7 +23,7 @@ MAX_STEERING = 1000
 class ModelConfig(Part):
     id: str = Field(
         title="Model",
-        description="One of the page Models, where you can download others from the hub.",
+        description="A model on the Models page, where you can also download models from the hub.",
         examples=["minilm"],
         min_length=1,
         max_length=200,

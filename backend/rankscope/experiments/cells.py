@@ -6,7 +6,7 @@ from statistics import fmean, median, stdev
 import numpy as np
 
 from rankscope.contract.experiments.answer import Cell, Interval, RankAgreement, SeedValue
-from rankscope.contract.experiments.design import Variant
+from rankscope.contract.experiments.design import ControlKind, Variant
 from rankscope.experiments.inputs import AnswerInput, TrialData
 from rankscope.experiments.statistics.agreement import agreement
 from rankscope.experiments.statistics.paired import mean_interval
@@ -60,14 +60,15 @@ def _cell(task: str, budget: float, variant: Variant, table: TrialTable) -> Cell
             SeedValue(seed=seed, value=trial.value, trial=trial.number, run_id=trial.run_id, collapse=trial.collapse)
             for seed, trial in sorted(trials.items())
         ],
-        agreement=rank_agreement(trials),
+        agreement=rank_agreement(trials, variant),
     )
 
 
-def rank_agreement(trials: Mapping[int, TrialData]) -> RankAgreement | None:
+def rank_agreement(trials: Mapping[int, TrialData], variant: Variant) -> RankAgreement | None:
     """Returns the mean ranks of a cell and their agreement; None if no trial has ranks.
 
-    Only seeds with the same modules as the first one with ranks count.
+    Only seeds with the same modules as the first one with ranks count. Ranks that a control got from elsewhere agree or not
+    because of their source, so their agreement is not computed.
     """
     known = [trial.ranks for _, trial in sorted(trials.items()) if trial.ranks]
     if not known:
@@ -75,7 +76,8 @@ def rank_agreement(trials: Mapping[int, TrialData]) -> RankAgreement | None:
     modules = list(known[0])
     same = [ranks for ranks in known if ranks.keys() == known[0].keys()]
     table = np.array([[ranks[module] for module in modules] for ranks in same], dtype=float)
-    is_given = len(same) > 1 and bool((table == table[0]).all())
+    is_copied = variant.control not in (None, ControlKind.random_score)
+    is_given = is_copied or (len(same) > 1 and bool((table == table[0]).all()))
     found = None if is_given else agreement(table, seed=AGREEMENT_SEED)
     return RankAgreement(
         modules=modules,
@@ -89,7 +91,9 @@ def rank_agreement(trials: Mapping[int, TrialData]) -> RankAgreement | None:
         p=found and found.p,
         spread=float(table.std(axis=1).mean()),
         unadapted=float((table == 0).sum(axis=1).mean()),
-        text=_agreement_text(found and (found.mean, found.p), len(same), is_given, bool((table == table[:, :1]).all())),
+        text=f"These ranks were given, after those of {variant.of}."
+        if is_copied
+        else _agreement_text(found and (found.mean, found.p), len(same), is_given, bool((table == table[:, :1]).all())),
     )
 
 

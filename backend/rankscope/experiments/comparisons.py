@@ -10,6 +10,7 @@ from rankscope.experiments.differences import corrected, difference, pairs_of
 from rankscope.experiments.inputs import AnswerInput, Selection
 from rankscope.experiments.sentences import comparison_sentence
 from rankscope.experiments.statistics.holm import holm
+from rankscope.experiments.statistics.looks import looks_factor
 from rankscope.experiments.trial_table import TrialTable
 from rankscope.experiments.verdicts import decide, size
 from rankscope.experiments.wording import Wording, place
@@ -81,13 +82,14 @@ def _open(
 def _closed(design: Design, opened: Sequence[_Open]) -> list[VariantComparison]:
     tested = [each for each in opened if each.difference.p is not None]
     adjusted = holm([each.difference.p for each in tested if each.difference.p is not None])
-    by_id = dict(zip(map(id, tested), adjusted, strict=True))
+    factor = looks_factor(design.planned_looks)
+    by_id = dict(zip(map(id, tested), (min(1.0, p * factor) for p in adjusted), strict=True))
     words = Wording(design.metric, design.margin)
     closed = [
         _comparison(
             design,
             words,
-            replace(each, difference=corrected(each.difference, by_id.get(id(each)), len(tested))),
+            replace(each, difference=corrected(each.difference, by_id.get(id(each)), len(tested), factor)),
             len(tested),
         )
         for each in opened
@@ -123,6 +125,7 @@ def _comparison(design: Design, words: Wording, each: _Open, family: int) -> Var
             reference=each.reference,
             where=place(each.task, each.budget, name_task=len(design.tasks) > 1),
             family=family,
+            looks=design.planned_looks,
             withheld=withheld,
         ),
     )

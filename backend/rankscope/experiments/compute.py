@@ -15,6 +15,7 @@ from rankscope.experiments.cells import cells
 from rankscope.experiments.chains import chains
 from rankscope.experiments.comparisons import compare, total_comparisons
 from rankscope.experiments.inputs import AnswerInput
+from rankscope.experiments.sizes import size_note, size_sentence
 from rankscope.experiments.trial_table import TrialTable
 from rankscope.experiments.tuning import tuned_cells, tuning_notes
 
@@ -59,6 +60,7 @@ def compute(given: AnswerInput) -> Answer:
         tuning=tuned,
         notes=[
             *_notes(given, found),
+            *size_note(given.design, methods),
             *_selection_notes(len(methods), total),
             *tuning_notes(given, tuned, {trial.seed for trial in results}, tuning_seeds),
         ],
@@ -76,7 +78,12 @@ def _with_ratios(comparisons: Sequence[VariantComparison], found: Sequence[Cell]
         other = kept.get((each.task, each.budget, each.reference))
         return one / other if one is not None and other else None
 
-    return [each.model_copy(update={"parameter_ratio": ratio(each)}) for each in comparisons]
+    def with_ratio(each: VariantComparison) -> VariantComparison:
+        found = ratio(each)
+        told = "" if found is None else size_sentence(found, each.reference)
+        return each.model_copy(update={"parameter_ratio": found, "text": each.text + told})
+
+    return [with_ratio(each) for each in comparisons]
 
 
 def _with_winners(given: AnswerInput, found: Sequence[Cell], methods: Sequence[VariantComparison]) -> list[Cell]:

@@ -89,12 +89,12 @@ def difference(
     )
 
 
-def corrected(found: Difference, p_corrected: float | None, family: int) -> Difference:
+def corrected(found: Difference, p_corrected: float | None, family: int, looks_factor: float) -> Difference:
     """Adds the corrected p value, and how many seeds the correction costs."""
     more = None
     is_open = p_corrected is not None and found.p is not None and found.p < LEVEL <= p_corrected
     if is_open and found.mean is not None and found.sd is not None:
-        needed = seeds_to_show(found.mean, found.sd, level=LEVEL / family)
+        needed = seeds_to_show(found.mean, found.sd, level=LEVEL / (family * looks_factor))
         more = None if needed is None else max(1, needed - found.n)
     return found.model_copy(update={"p_corrected": p_corrected, "more_seeds_after_correction": more})
 

@@ -15,6 +15,7 @@ def comparison_sentence(
     reference: str,
     where: str,
     family: int,
+    looks: int = 1,
     withheld: str | None = None,
 ) -> str:
     """Returns for example "At mean rank 2, A is 0.2 points below B (95 % interval -0.5 to +0.2, 5 seeds): ..."."""
@@ -26,8 +27,8 @@ def comparison_sentence(
     else:
         side = "above" if mean > 0 else "below"
         told = f"At {where}, {variant} is {words.amount(mean)}{words.unit} {side} {reference}"
-    told = f"{told} {words.evidence(difference)}: {conclusion(words, difference, verdict, size, family, withheld)}."
-    return told + _collapsed(words, difference)
+    concluded = conclusion(words, difference, verdict, size, _correction(family, looks), withheld)
+    return f"{told} {words.evidence(difference)}: {concluded}." + _collapsed(words, difference)
 
 
 def _collapsed(words: Wording, difference: Difference) -> str:
@@ -42,6 +43,11 @@ def _collapsed(words: Wording, difference: Difference) -> str:
     return f" At {seeds}, a trial collapsed; without {'it' if one else 'them'}: {left}."
 
 
+def _correction(family: int, looks: int) -> str:
+    comparisons = f"{family} comparison{'' if family == 1 else 's'}"
+    return comparisons if looks == 1 else f"{comparisons} and {looks} planned looks"
+
+
 def _why_nothing(difference: Difference) -> str:
     if difference.collapsed:
         return "at every seed that they have in common, a trial diverged"
@@ -49,7 +55,7 @@ def _why_nothing(difference: Difference) -> str:
 
 
 def conclusion(
-    words: Wording, difference: Difference, verdict: Verdict, size: Size, family: int, withheld: str | None
+    words: Wording, difference: Difference, verdict: Verdict, size: Size, correction: str, withheld: str | None
 ) -> str:
     """Returns the verdict in words, without a full stop."""
     if verdict in (Verdict.better, Verdict.worse):
@@ -67,10 +73,10 @@ def conclusion(
     because = difference.untested or withheld
     if because is not None:
         return f"cannot tell, because {because}"
-    return f"cannot tell{_why(words, difference, family)}"
+    return f"cannot tell{_why(words, difference, correction)}"
 
 
-def _why(words: Wording, difference: Difference, family: int) -> str:
+def _why(words: Wording, difference: Difference, correction: str) -> str:
     if difference.row_test is not None:
         test = difference.row_test
         return (
@@ -82,7 +88,7 @@ def _why(words: Wording, difference: Difference, family: int) -> str:
     if difference.p is not None and difference.p < LEVEL:
         more = difference.more_seeds_after_correction
         would = "" if more is None else f"; {_seeds(more)} would show a difference of this size"
-        return f", because the interval excludes 0, but not after the correction for {family} comparisons{would}"
+        return f", because the interval excludes 0, but not after the correction for {correction}{would}"
     parts = []
     if difference.smallest_detectable is not None:
         visible = words.amount(difference.smallest_detectable)

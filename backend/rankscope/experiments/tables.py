@@ -9,6 +9,8 @@ from rankscope.contract.experiments.answer import Answer, Cell
 from rankscope.contract.experiments.design import Design, ExperimentMetric
 from rankscope.table_text import TableFormat, csv_text, latex_text, markdown_row, markdown_text
 
+_COLLAPSED = "At least one trial collapsed: it always predicts one class, or it diverged."
+
 
 class Column(NamedTuple):
     task: str
@@ -46,26 +48,38 @@ def _csv(table: PaperTable) -> str:
     """One row per cell, with every number in full."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = ["n", "mean", "sd", "median", "mean_without_collapsed", "kept_parameters", "mean_rank", "is_winner"]
+    names = [
+        "n",
+        "mean",
+        "sd",
+        "median",
+        "collapsed",
+        "mean_without_collapsed",
+        "kept_parameters",
+        "mean_rank",
+        "is_winner",
+    ]
     writer.writerow(["variant", "task", "budget", "metric", *names])
     for row in table.rows:
         for column in table.columns:
             cell = table.cells.get((row, column))
             if cell is not None:
-                values = ["" if (value := getattr(cell, name)) is None else value for name in names]
+                numbers = cell.model_dump(include={*names}) | {"collapsed": _collapsed(cell)}
+                values = ["" if numbers[name] is None else numbers[name] for name in names]
                 writer.writerow([csv_text(row), csv_text(column.task), column.budget, table.metric.name, *values])
     return out.getvalue()
 
 
 def _markdown(table: PaperTable) -> str:
-    head = ["", *(markdown_text(_title(table, column)) for column in table.columns)]
+    head = [markdown_text(_metric(table)), *(markdown_text(_title(table, column)) for column in table.columns)]
     lines = [markdown_row(head), markdown_row(["---", *("---:" for _ in table.columns)])]
     for row in table.rows:
         cells = [table.cells.get((row, column)) for column in table.columns]
         lines.append(
-            markdown_row([markdown_text(row), *(_short(table.metric, cell, "±", "**", "**") for cell in cells)])
+            markdown_row([markdown_text(row), *(_short(table.metric, cell, "±", "†", "**", "**") for cell in cells)])
         )
-    return "\n".join(lines) + "\n"
+    note = ["", f"† {_COLLAPSED}"] if _has_collapsed(table) else []
+    return "\n".join([*lines, *note]) + "\n"
 
 
 def _latex(table: PaperTable) -> str:
@@ -77,25 +91,44 @@ def _latex(table: PaperTable) -> str:
         widths = [sum(column.task == task for column in table.columns) for task in tasks]
         spans = [f"\\multicolumn{{{n}}}{{c}}{{{latex_text(task)}}}" for task, n in zip(tasks, widths, strict=True)]
         lines.append(f" & {' & '.join(spans)} \\\\")
-    lines.append(f" & {' & '.join(f'rank {column.budget:g}' for column in table.columns)} \\\\")
+    ranks = " & ".join(f"rank {column.budget:g}" for column in table.columns)
+    lines.append(f"{latex_text(_metric(table))} & {ranks} \\\\")
     lines.append(r"\midrule")
     for row in table.rows:
         cells = [table.cells.get((row, column)) for column in table.columns]
-        shown = [_short(table.metric, cell, r"$\pm$", r"\textbf{", "}") for cell in cells]
+        shown = [_short(table.metric, cell, r"$\pm$", r"$^\dagger$", r"\textbf{", "}") for cell in cells]
         lines.append(f"{latex_text(row)} & {' & '.join(shown)} \\\\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    lines.append(r"\bottomrule")
+    if _has_collapsed(table):
+        lines.append(f"\\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\\footnotesize $^\\dagger$ {_COLLAPSED}}} \\\\")
+    return "\n".join([*lines, r"\end{tabular}"]) + "\n"
+
+
+def _metric(table: PaperTable) -> str:
+    return f"{table.metric.title}, %" if table.metric.in_points else table.metric.title
+
+
+def _collapsed(cell: Cell) -> int:
+    return sum(one.collapse is not None for one in cell.values)
+
+
+def _has_collapsed(table: PaperTable) -> bool:
+    return any(_collapsed(cell) for cell in table.cells.values())
 
 
 def _title(table: PaperTable, column: Column) -> str:
     return f"{column.task}, rank {column.budget:g}" if table.has_tasks else f"rank {column.budget:g}"
 
 
-def _short(metric: ExperimentMetric, cell: Cell | None, plus_minus: str, bold: str, end: str) -> str:
-    """Mean and standard deviation, a share in hundredths; the winner in bold."""
-    if cell is None or cell.mean is None:
+def _short(metric: ExperimentMetric, cell: Cell | None, plus_minus: str, mark: str, bold: str, end: str) -> str:
+    """Mean and standard deviation, a share in hundredths; the winner in bold; marked if a trial collapsed."""
+    if cell is None or (cell.mean is None and not _collapsed(cell)):
         return ""
+    if cell.mean is None:
+        return f"–{mark}"
     factor, digits = (100, 2) if metric.in_points else (1, 4)
     text = f"{cell.mean * factor:.{digits}f}"
     if cell.sd is not None:
         text += f" {plus_minus} {cell.sd * factor:.{digits}f}"
+    text += mark if _collapsed(cell) else ""
     return f"{bold}{text}{end}" if cell.is_winner else text

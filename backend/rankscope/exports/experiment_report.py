@@ -8,7 +8,7 @@ from html import escape
 
 from rankscope import __version__
 from rankscope.contract.experiments.answer import Answer, VariantComparison, Verdict
-from rankscope.contract.experiments.design import Design
+from rankscope.contract.experiments.design import Collapse, Design, TrialPurpose
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b2733;--muted:#5b6875;--line:#dfe4e9;--paper:#fff;--band:#1763a61a;
@@ -30,6 +30,7 @@ _WORDS = {
     Verdict.equivalent: "Equivalent",
     Verdict.cannot_tell: "Can't tell",
 }
+_REASONS = {Collapse.majority: "always one class", Collapse.diverged: "diverged"}
 _WIDTH, _NAMES, _ROW = 940, 330, 20
 
 
@@ -66,7 +67,8 @@ def _facts(design: Design, answer: Answer) -> str:
     done = sum(cell.n for cell in answer.cells)
     budgets = ", ".join(f"{budget:g}" for budget in design.budgets)
     told = (
-        f"{done:,} results, mean rank {budgets}, p values corrected for {answer.family} comparisons by Holm's method."
+        f"{done:,} results, mean rank {budgets}, p values corrected for {answer.family} comparisons by Holm's method"
+        + (f" and for {design.planned_looks} planned looks by Pocock's." if design.planned_looks > 1 else ".")
     )
     return f"<p class='small'>{escape(told)}</p>"
 
@@ -176,9 +178,15 @@ def _agreements(answer: Answer) -> list[str]:
 
 
 def _collapsed(answer: Answer) -> list[str]:
+    """One line for all collapsed trials of a variant at a budget, with the same cause."""
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for each in answer.collapsed:
+        part = "tuning, " if each.purpose == TrialPurpose.tune else ""
+        where = f"{each.variant}, mean rank {each.budget:g} on {each.task}"
+        seeds.setdefault((where, f"{part}{_REASONS[each.reason]}"), []).append(each.seed)
     return [
-        f"{each.variant}, mean rank {each.budget:g} on {each.task}, seed {each.seed} ({each.purpose}): {each.reason}"
-        for each in answer.collapsed
+        f"{where}: {len(of)} trial{'' if len(of) == 1 else 's'} ({why}), seeds {', '.join(map(str, sorted(set(of))))}"
+        for (where, why), of in seeds.items()
     ]
 
 
@@ -190,7 +198,7 @@ def _protocol(design: Design) -> str:
         "Metric": f"{design.metric.title}, {'lower' if design.metric.lower_is_better else 'higher'} is better",
         "Margin": f"{design.margin * (100 if design.metric.in_points else 1):g}{' points' if design.metric.in_points else ''}",
         "Seeds": ", ".join(map(str, design.seeds)),
-        "Tuning": f"up to {tuning.trials} trials a cell, seeds {seeds}{rates}, rows: {tuning.measured_on}"
+        "Tuning": f"up to {tuning.trials} trials for each method and budget, seeds {seeds}{rates}, rows: {tuning.measured_on}"
         if tuning.trials
         else "none",
         **design.protocol,

@@ -2941,7 +2941,7 @@ export interface components {
             group_column?: string | null;
             /**
              * Data set
-             * @description One of the page Data, where you can upload your own.
+             * @description A data set on the Data page, where you can also upload your own.
              * @example rotten-tomatoes
              */
             id: string;
@@ -3356,7 +3356,7 @@ export interface components {
             p: number | null;
             /**
              * P Corrected
-             * @description By Holm's method over the comparisons of its family that are shown.
+             * @description By Holm's method over the comparisons of its family that are shown, and by Pocock's for the planned looks.
              */
             p_corrected: number | null;
             /**
@@ -5147,7 +5147,7 @@ export interface components {
         ModelConfig: {
             /**
              * Model
-             * @description One of the page Models, where you can download others from the hub.
+             * @description A model on the Models page, where you can also download models from the hub.
              * @example minilm
              */
             id: string;
@@ -5979,7 +5979,7 @@ export interface components {
             highest: number | null;
             /**
              * Is Given
-             * @description Whether all seeds have exactly the same ranks, so that there is nothing to agree on.
+             * @description Whether the ranks were given and not found: all seeds have exactly the same ones, or those of another variant.
              */
             is_given: boolean;
             /** Kendall W */

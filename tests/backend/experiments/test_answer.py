@@ -12,6 +12,7 @@ from rankscope.contract.experiments.answer import Answer, Size, Verdict
 from rankscope.contract.experiments.design import Collapse, ControlKind, ExperimentMetric, TrialPurpose
 from rankscope.experiments.compute import compute
 from rankscope.experiments.importing.read import Imported
+from rankscope.experiments.tables import as_text, paper_table
 from rankscope.exports.experiment_report import experiment_report
 from tests.backend.experiments.conftest import as_input, by_name, small
 
@@ -211,6 +212,66 @@ def test_experiment_without_results_has_no_comparison() -> None:
     apart = compute(small({"plain": [0.8], "new": [None, 0.9]}))
     (found,) = apart.comparisons
     assert found.text == "At mean rank 2, new can't be compared with plain: they have no finished seed in common."
+
+
+def test_planned_looks_are_corrected() -> None:
+    values = {"plain": [0.80, 0.81, 0.79, 0.805], "new": [0.807, 0.823, 0.794, 0.823]}
+    once = small(values)
+    (found,) = compute(once).comparisons
+    assert found.difference.p is not None
+    assert 0.05 / 1.7 < found.difference.p < 0.05
+    assert found.verdict == Verdict.better
+    twice = once.model_copy(update={"design": once.design.model_copy(update={"planned_looks": 2})})
+    (again,) = compute(twice).comparisons
+    assert again.difference.p_corrected == pytest.approx(1.7015 * found.difference.p, rel=1e-3)
+    assert again.verdict == Verdict.cannot_tell
+    assert "not after the correction for 1 comparison and 2 planned looks" in again.text
+
+
+def test_another_number_of_parameters_at_the_same_mean_rank_is_said_with_numbers() -> None:
+    given = small({"plain": [0.80, 0.81, 0.79], "new": [0.81, 0.82, 0.805]})
+    trials = [
+        trial.model_copy(update={"kept_parameters": 112}) if trial.variant == "new" else trial for trial in given.trials
+    ]
+    larger = compute(given.model_copy(update={"trials": trials}))
+    assert larger.comparisons[0].text.endswith(" It kept 12 % more parameters than plain.")
+    (note,) = larger.notes
+    assert "In 1 of 1 comparisons, the method kept 1.12 times the parameters of the baseline." in note.text
+    assert compute(given).notes == []
+
+
+def test_tables_mark_collapsed_trials() -> None:
+    given = small(
+        {"plain": [0.5, 0.8], "new": [0.81, 0.82], "lost": [None, None]},
+        collapsed={("plain", 0): Collapse.majority, ("lost", 0): Collapse.diverged, ("lost", 1): Collapse.diverged},
+    )
+    answer = compute(given)
+    table = paper_table(given.design, answer)
+    assert [line.split("|")[2].strip() for line in as_text(table, "markdown").splitlines()[2:5]] == [
+        "65.00 ± 21.21†",
+        "81.50 ± 0.71",
+        "–†",
+    ]
+    latex = as_text(table, "latex")
+    assert r"plain & 65.00 $\pm$ 21.21$^\dagger$ \\" in latex
+    assert r"\multicolumn{2}{l}{\footnotesize $^\dagger$ At least one trial collapsed" in latex
+    assert [line.split(",")[8] for line in as_text(table, "csv").splitlines()] == ["collapsed", "1", "0", "2"]
+    report = experiment_report("E", "", given.design, answer)
+    assert "lost, mean rank 2 on reviews: 2 trials (diverged), seeds 0, 1" in report
+    assert "majority" not in report
+
+
+def test_ranks_that_controls_copied_have_no_agreement() -> None:
+    seen = {("new", seed): {"a": 1, "b": 2 + seed, "c": 4} for seed in range(3)}
+    ranks = seen | {("copy", seed): one for (_, seed), one in seen.items()}
+    values = {"plain": [0.8, 0.81, 0.82], "new": [0.81, 0.83, 0.84], "copy": [0.8, 0.815, 0.82]}
+    answer = compute(small(values, ranks=ranks, controls={"copy": (ControlKind.found_ranks, "new")}))
+    found, copied = (cell.agreement for cell in answer.cells[1:])
+    assert found is not None
+    assert found.spearman is not None
+    assert copied is not None
+    assert (copied.spearman, copied.is_given) == (None, True)
+    assert copied.text == "These ranks were given, after those of new."
 
 
 def test_report_has_every_sentence_and_value_and_no_script(study: Imported, study_answer: Answer) -> None:

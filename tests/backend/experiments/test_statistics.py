@@ -11,6 +11,7 @@ from rankscope.experiments.statistics.agreement import agreement
 from rankscope.experiments.statistics.bootstrap import seed_and_row_interval
 from rankscope.experiments.statistics.equivalence import LEVEL, tost_p
 from rankscope.experiments.statistics.holm import holm
+from rankscope.experiments.statistics.looks import looks_factor
 from rankscope.experiments.statistics.mcnemar import mcnemar
 from rankscope.experiments.statistics.paired import mean_interval, paired_test, rounding_of
 from rankscope.experiments.statistics.power import power, seeds_to_exclude, seeds_to_show, smallest_detectable
@@ -51,6 +52,14 @@ def test_holm_equals_closed_testing_by_bonferroni() -> None:
     closed = [max(min(1.0, len(s) * min(p[j] for j in s)) for s in sets if i in s) for i in range(5)]
     assert holm(p) == pytest.approx(closed)
     assert holm([]) == []
+
+
+def test_level_of_planned_looks_is_pococks_and_equals_a_multivariate_normal_integral() -> None:
+    # Pocock (1977), table 1: nominal levels for 5 % over 1 to 5 looks.
+    assert [round(0.05 / looks_factor(looks), 4) for looks in range(1, 6)] == [0.05, 0.0294, 0.0221, 0.0182, 0.0158]
+    bound = stats.norm.isf(0.05 / looks_factor(2) / 2)
+    both = stats.multivariate_normal(cov=[[1, 0.5**0.5], [0.5**0.5, 1]])
+    assert 1 - both.cdf([bound, bound], lower_limit=[-bound, -bound]) == pytest.approx(0.05, abs=1e-5)
 
 
 def test_equivalence_equals_two_one_sided_tests_and_agrees_with_the_interval() -> None:

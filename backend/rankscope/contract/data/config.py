@@ -22,7 +22,7 @@ def _when(split: str) -> JsonDict:
 class DataConfig(Part):
     id: str = Field(
         title="Data set",
-        description="One of the page Data, where you can upload your own.",
+        description="A data set on the Data page, where you can also upload your own.",
         examples=["rotten-tomatoes"],
         min_length=1,
         max_length=200,

@@ -85,7 +85,7 @@ class Difference(AnswerPart):
     p: float | None
     """Of the paired t test, two-sided."""
     p_corrected: float | None
-    """By Holm's method over the comparisons of its family that are shown."""
+    """By Holm's method over the comparisons of its family that are shown, and by Pocock's for the planned looks."""
     equivalence_p: float | None
     """Of the two one-sided t tests against the margin; the interval is within the margin exactly if it is below 0.025."""
     smallest_detectable: float | None
@@ -185,7 +185,7 @@ class RankAgreement(AnswerPart):
     """Of each module, over the seeds."""
     seeds: int
     is_given: bool
-    """Whether all seeds have exactly the same ranks, so that there is nothing to agree on."""
+    """Whether the ranks were given and not found: all seeds have exactly the same ones, or those of another variant."""
     spearman: float | None
     """Mean over all pairs of seeds. Null if a seed has the same rank in every module, or there is one seed."""
     lowest: float | None

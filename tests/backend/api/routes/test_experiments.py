@@ -114,12 +114,13 @@ def test_table_has_the_same_numbers_in_every_form(api: httpx.Client) -> None:
     made = imported(api, text)["experiment"]
     url = f"{API}/{made['id']}/table"
     markdown = api.get(url, params={"format": "markdown"}).text.splitlines()
-    assert markdown[0] == "|  | reviews, rank 2 | news & more, rank 2 |"
+    assert markdown[0] == "| accuracy, % | reviews, rank 2 | news & more, rank 2 |"
     assert markdown[3] == "| new_1 | **81.10 ± 0.10** | **81.10 ± 0.10** |"
     latex = api.get(url, params={"format": "latex"})
     assert latex.headers["content-disposition"].endswith(f'"experiment-{made["id"]}.tex"')
     assert r" & \multicolumn{1}{c}{reviews} & \multicolumn{1}{c}{news \& more} \\" in latex.text
     assert r"new\_1 & \textbf{81.10 $\pm$ 0.10} & \textbf{81.10 $\pm$ 0.10} \\" in latex.text
+    assert r"accuracy, \% & rank 2 & rank 2 \\" in latex.text
     report = api.get(f"{API}/{made['id']}/report.html")
     assert "sandbox" in report.headers["content-security-policy"]
     assert "news &amp; more" in report.text
