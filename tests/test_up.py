@@ -9,12 +9,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
 from rankscope.client import Client
 from rankscope.embedded import free_port
+from tests.forked_commands import ForkedCommands
 from tests.stack import wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -83,31 +83,46 @@ def started(request: pytest.FixtureRequest) -> Iterator[list[Up]]:
         one.end()
 
 
-def test_up_serves_stops_cleanly_and_continues_at_the_next_start(data_dir: Path, started: list[Up]) -> None:
+def test_up_refuses_a_second_one_stops_cleanly_and_continues_at_the_next_start_after_a_kill_too(
+    data_dir: Path, started: list[Up], forked: ForkedCommands
+) -> None:
     port = str(free_port())
-    first = Up(data_dir, "--port", port)
-    started.append(first)
-    address, token = first.ready()
-    children = psutil.Process(first.process.pid).children(recursive=True)
-    with Client(address, token) as client:
+
+    def start() -> tuple[Up, Client, list[psutil.Process]]:
+        up = Up(data_dir, "--port", port)
+        started.append(up)
+        address, token = up.ready()
+        return up, Client(address, token), psutil.Process(up.process.pid).children(recursive=True)
+
+    first, client, children = start()
+    with client:
         run_id = client.launch(CONFIG)["id"]
         step = wait_for(
             "the run to train", lambda: client.run(run_id)["step"] if client.run(run_id)["step"] > 20 else 0
         )
+        (refused,) = forked.run([["rankscope", "up", "--data-dir", str(data_dir), "--no-demo", "--port", "0"]], {})
+        assert refused.code == 1
+        assert "already runs" in refused.errors
+        assert client.run(run_id)["status"] == "running"
     assert first.end() == 0
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
-    second = Up(data_dir, "--port", port)
-    started.append(second)
-    address, token = second.ready()
-    with Client(address, token) as client:
+    second, client, orphans = start()
+    with client:
         assert client.run(run_id)["step"] >= step
         wait_for("the run to go on", lambda: client.run(run_id)["attempt"] == 2 and client.run(run_id)["step"] > step)
         client.stop(run_id, save=False)
         wait_for("the run to stop", lambda: client.run(run_id)["status"] == "stopped")
         sequence = [event["seq"] for event in client.watch(run_id)]
     assert sequence == list(range(1, len(sequence) + 1))
-    assert second.end(signal.SIGTERM) == 0
+    assert {"valkey-server"} <= {orphan.name() for orphan in orphans}
+    second.end(signal.SIGKILL)
+
+    third, client, _ = start()
+    with client:
+        wait_for("the orphans to end", lambda: not [one for one in orphans if one.is_running()], deadline_s=30)
+        assert client.run(run_id)["status"] == "stopped"
+    assert third.end(signal.SIGTERM) == 0
 
 
 def test_missing_server_is_one_sentence_and_exit_code_1(data_dir: Path, tmp_path: Path, started: list[Up]) -> None:
@@ -123,24 +138,3 @@ def test_missing_server_is_one_sentence_and_exit_code_1(data_dir: Path, tmp_path
     assert started[0].text.count("\n") == 1
     assert "Valkey" in started[0].text
     assert "RANKSCOPE_BROKER_URL" in started[0].text
-
-
-def test_second_up_on_the_same_data_folder_is_refused(data_dir: Path, started: list[Up]) -> None:
-    started.append(Up(data_dir, "--port", "0"))
-    address, _ = started[0].ready()
-    started.append(Up(data_dir, "--port", "0"))
-    assert started[1].process.wait(30) == 1
-    started[1].end()
-    assert "already runs" in started[1].text
-    assert httpx.get(f"{address}/api/v1/system/health").status_code == 200
-
-
-def test_processes_of_a_killed_up_are_ended_by_the_next_one(data_dir: Path, started: list[Up]) -> None:
-    started.append(Up(data_dir, "--port", "0"))
-    started[0].ready()
-    orphans = psutil.Process(started[0].process.pid).children(recursive=True)
-    assert {"valkey-server"} <= {orphan.name() for orphan in orphans}
-    started[0].end(signal.SIGKILL)
-    started.append(Up(data_dir, "--port", "0"))
-    started[1].ready()
-    wait_for("the orphans to end", lambda: not [one for one in orphans if one.is_running()], deadline_s=30)

@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Made:
 
     def with_members(self, *more: Member, name: str = "bad.tar.gz") -> Path:
         path = self.folder / name
-        with tarfile.open(path, "w:gz") as archive:
+        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
             for member, content in (*self.members, *more):
                 archive.addfile(member, io.BytesIO(content))
         return path
@@ -72,7 +73,7 @@ class Made:
 
     def replaced(self, contents: dict[str, bytes]) -> Path:
         path = self.folder / "bad.tar.gz"
-        with tarfile.open(path, "w:gz") as archive:
+        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
             for member, content in self.members:
                 content = contents.get(member.name, content)
                 archive.addfile(file(member.name, content)[0], io.BytesIO(content))
@@ -94,9 +95,18 @@ def special(name: str, kind: bytes, target: str = "") -> Member:
     return member, b""
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("original"))
+
+
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
-    return Made(tmp_path / "made")
+def made(original: Made, tmp_path: Path) -> Made:
+    """In a separate folder: filling a database and backing it up took most of each test."""
+    made = copy(original)
+    made.folder = tmp_path / "made"
+    shutil.copytree(original.folder, made.folder)
+    return made
 
 
 @pytest.fixture

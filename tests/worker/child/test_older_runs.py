@@ -5,9 +5,9 @@ and `expected.json`, what that version recorded of each when it was not stopped.
 pruned at multiples of the interval (window 3 to 10: 4, 6, 8, 10) and rounded the learning rate's warm-up up.
 """
 
+import ctypes
 import json
-import subprocess
-import sys
+import shutil
 import tarfile
 import time
 from collections.abc import Iterator
@@ -27,6 +27,7 @@ from rankscope.store import queue, runs
 from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.database.schema import migrate
 from rankscope.store.history import events
+from rankscope_worker.host.forks import Forks
 from rankscope_worker.host.supervisor import child_environment
 
 ARCHIVE = Path(__file__).parents[2] / "data" / "installation-0003.tar.xz"
@@ -35,7 +36,8 @@ ARCHIVE = Path(__file__).parents[2] / "data" / "installation-0003.tar.xz"
 class Old:
     """The unpacked installation, brought up to date."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, forks: Forks) -> None:
+        self.forks = forks
         with tarfile.open(ARCHIVE) as archive:
             archive.extractall(folder, filter="data")
         self.settings = Settings(_env_file=None, data_dir=folder, broker_url="redis://127.0.0.1:1/0")
@@ -60,27 +62,50 @@ class Old:
             claim = queue.claim_next(session, worker="w", has_gpu=False, lease_s=600, now=time.time())
         assert claim is not None
         assert claim.run_id == run_id
-        self.settings.attempt_dir(run_id, claim.attempt).mkdir(parents=True)
-        with subprocess.Popen(
-            [sys.executable, "-m", "rankscope_worker.child.train", run_id, str(claim.attempt)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=child_environment(self.settings, None, 1),
-        ) as child:
-            assert child.stdout is not None
-            log = child.stdout.read().decode()
+        folder = self.settings.attempt_dir(run_id, claim.attempt)
+        folder.mkdir(parents=True)
+        environment = child_environment(self.settings, None, 1)
+        del environment["PYTEST_CURRENT_TEST"]  # a fork has the environment of the first one
+        log = folder / "log.txt"
+        with log.open("wb") as output:
+            child = self.forks.start(
+                [run_id, str(claim.attempt)],
+                folder=folder,
+                environment=environment,
+                output=output.fileno(),
+                may_fork=True,
+                is_wanted=lambda: True,
+            )
+        assert child is not None
+        assert child.stdin is not None
+        with child.stdin:
+            child.wait()
         with reading(self.engine) as session:
             recorded = events.read_after(session, run_id, 0, 100_000)
-        assert any(event["kind"] == "artifact" for event in recorded), log
+        assert any(event["kind"] == "artifact" for event in recorded), log.read_text(encoding="utf-8")
         return recorded
 
 
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    forks = Forks()
+    yield forks
+    forks.stop()
+    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # this process adopts orphans no more
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for every test, so that one preloaded process has the environment of all trainings."""
+    return tmp_path_factory.mktemp("old") / "data"
+
+
 @pytest.fixture
-def old(tmp_path: Path) -> Iterator[Old]:
-    old = Old(tmp_path / "old")
+def old(folder: Path, forks: Forks) -> Iterator[Old]:
+    old = Old(folder, forks)
     yield old
     old.engine.dispose()
+    shutil.rmtree(folder)
 
 
 def compare(recorded: list[dict[str, Any]], expected: dict[str, Any], method: str) -> None:
