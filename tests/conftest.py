@@ -73,7 +73,6 @@ _LONGEST_FIRST = (
     "test_junk_stack.py",
     "test_predictions_stack.py",
     "test_steer_and_fork_stack.py",
-    "test_postgres_stack.py",
     "test_viewers_stack.py",
     "e2e/test_live_view.py",
     "e2e/test_states.py",

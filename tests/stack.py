@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 
 def wait_for(
-    what: str, condition: Callable[[], Value | None], *, deadline_s: float = 180.0, every_s: float = 0.05
+    what: str, condition: Callable[[], Value | None], *, deadline_s: float = 180.0, every_s: float = 0.1
 ) -> Value:
     """The first true value of `condition`; fails with `what` once the deadline has passed."""
     end = time.monotonic() + deadline_s

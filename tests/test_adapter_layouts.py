@@ -1,12 +1,16 @@
-"""Both layouts of an adapter as the server sends them, and the script that loads it: real adapters, PEFT as the reader."""
+"""A run from launch to adapter on the stack of docker-compose.yml: its two commands, PostgreSQL and Valkey.
+
+Both layouts of an adapter as the server sends them, and the script that loads it: real adapters, PEFT as the reader.
+"""
 
 import json
 import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,16 +22,16 @@ from transformers import AutoModelForSequenceClassification
 from dynamic_rank import DynamicRankConfig, create_method, export_lora, wrap
 from dynamic_rank.adapter.components import components_of
 from rankscope.exports.uniform_adapter import NotUniform, UniformAdapter
-from tests.forked_commands import ForkedCommands
-from tests.stack import Stack, wait_for
+from tests.stack import Stack
 from tests.tiny import make_reviews, make_tiny_bert
 
 Sizes = dict[str, tuple[int, int]]
+StackWithRun = tuple[Stack, str, list[dict[str, Any]]]
 CONFIG = {
     "model": {"id": "local:tiny-bert"},
     "data": {"id": "local:reviews"},
     "method": {"name": "dynamic_rank", "target_rank": 2, "prune_interval": 2, "score": "norm", "init": "zero_b"},
-    "training": {"max_steps": 20, "batch_size": 8, "max_length": 16, "learning_rate": 0.01},
+    "training": {"max_steps": 20, "batch_size": 8, "max_length": 16, "eval_every": 10, "learning_rate": 0.01},
 }
 
 
@@ -51,9 +55,11 @@ def adapter(tmp_path: Path) -> tuple[Path, Path, Sizes]:
 
 
 @pytest.fixture(scope="module")
-def stack_with_run(tmp_path_factory: pytest.TempPathFactory, forked: ForkedCommands) -> Iterator[tuple[Stack, str]]:
-    """A finished run of dynamic rank on the real stack."""
-    stack = Stack(tmp_path_factory.mktemp("layouts") / "data", forked=forked)
+def stack_with_run(
+    tmp_path_factory: pytest.TempPathFactory, new_postgres: Callable[[str], str]
+) -> Iterator[StackWithRun]:
+    """A finished run of dynamic rank on the real stack, and its events as they came."""
+    stack = Stack(tmp_path_factory.mktemp("layouts") / "data", database_url=new_postgres("template1"))
     make_tiny_bert(stack.settings.models_dir / "tiny-bert")
     make_reviews(stack.settings.datasets_dir / "reviews.csv")
     try:
@@ -62,11 +68,22 @@ def stack_with_run(tmp_path_factory: pytest.TempPathFactory, forked: ForkedComma
         stack.start_worker()
         with stack.client() as client:
             run_id = client.launch(CONFIG)["id"]
-            wait_for("the run to end", lambda: client.run(run_id)["status"] in ("done", "failed"), deadline_s=250)
+            watched = list(client.watch(run_id))
             assert client.run(run_id)["status"] == "done", client.run(run_id)["message"]
-        yield stack, run_id
+        yield stack, run_id, watched
     finally:
         stack.stop()
+
+
+def test_a_run_goes_from_launch_to_adapter_on_postgresql_and_valkey(stack_with_run: StackWithRun) -> None:
+    stack, run_id, watched = stack_with_run
+    with stack.client() as client:
+        run = client.run(run_id)
+    assert [event["seq"] for event in watched] == list(range(1, run["last_seq"] + 1))
+    prunings = [event for event in watched if event["kind"] == "ranks" and event["pruning"]]
+    assert prunings
+    assert all(event["live"] == event["budget"] for event in prunings)
+    assert run["live"] == 2 * run["n_modules"]
 
 
 def test_padding_a_file_equals_what_the_library_writes(adapter: tuple[Path, Path, Sizes]) -> None:
@@ -111,10 +128,8 @@ def test_adapter_that_cannot_be_padded_is_refused_before_anything_is_sent(
         UniformAdapter(compact, sizes)
 
 
-def test_both_downloads_load_in_peft_and_the_page_s_script_runs(
-    stack_with_run: tuple[Stack, str], tmp_path: Path
-) -> None:
-    stack, run_id = stack_with_run
+def test_both_downloads_load_in_peft_and_the_page_s_script_runs(stack_with_run: StackWithRun, tmp_path: Path) -> None:
+    stack, run_id, _ = stack_with_run
     logits = {}
     for layout in ("uniform", "compact"):
         with stack.client() as client:
@@ -122,6 +137,8 @@ def test_both_downloads_load_in_peft_and_the_page_s_script_runs(
         folder = tmp_path / layout / f"{run_id}-adapter"
         with zipfile.ZipFile(archive) as files:
             files.extractall(folder)
+        names = {path.name for path in folder.iterdir()}
+        assert {"adapter_config.json", "adapter_model.safetensors", "rank_pattern.json"} <= names
         base_folder = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
         assert base_folder == str((stack.settings.models_dir / "tiny-bert").absolute())
         torch.manual_seed(0)
@@ -153,11 +170,11 @@ def test_both_downloads_load_in_peft_and_the_page_s_script_runs(
     assert done.stdout.split()[0] in ("fresh", "rotten")
 
 
-def test_the_run_stores_what_it_was_trained_with(stack_with_run: tuple[Stack, str]) -> None:
+def test_the_run_stores_what_it_was_trained_with(stack_with_run: StackWithRun) -> None:
     import peft
     import transformers
 
-    stack, run_id = stack_with_run
+    stack, run_id, _ = stack_with_run
     with stack.client() as client:
         found = client.run(run_id)["environment"]["trained_with"]
     assert found["attempt"] == "1"

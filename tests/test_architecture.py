@@ -260,7 +260,10 @@ def test_no_folder_has_too_many_modules(package: str) -> None:
 
 def writes(path: Path) -> Iterator[ast.With]:
     """Every `with writing(...)` block of a file."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    text = path.read_text(encoding="utf-8")
+    if "writing(" not in text:
+        return
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.With) and any("writing(" in ast.unparse(item.context_expr) for item in node.items):
             yield node
 

@@ -98,6 +98,8 @@ def test_predictions_work_while_every_slot_trains_and_survive_their_worker(
         assert "no result yet; it is running" in refused.json()["detail"]
         assert refused.json()["next_step"] == "Wait until it is done."
         assert answered(api, run["id"], ask(api, run["id"]))["status"] == "done"
+        client.stop(busy, save=False)
+        wait_for("its slot to be free", lambda: client.run(busy)["status"] == "stopped", deadline_s=60)
 
         adapter = stack.settings.attempt_dir(run["id"], run["attempt"]) / "adapter" / "adapter_model.safetensors"
         whole = adapter.read_bytes()
@@ -120,7 +122,6 @@ def test_predictions_work_while_every_slot_trains_and_survive_their_worker(
         stack.start_worker("another-worker")
         assert answered(api, run["id"], cut_off)["status"] == "done"
         assert answered(api, run["id"], waiting)["status"] == "done"
-        client.stop(busy, save=False)
     engine = create_engine(stack.settings.resolved_database_url)
     with reading(engine) as session:
         for prediction_id, attempts in ((cut_off, 2), (waiting, 1)):

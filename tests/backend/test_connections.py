@@ -19,6 +19,7 @@ from rankscope.connections import bounded
 from rankscope.embedded import free_port
 from tests.conftest import Broker
 from tests.stack import TOKEN, wait_for
+from tests.wide import wide
 
 HEAD = b"GET /api/v1/system/health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 LONG_BODY = b"POST /api/v1/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
@@ -101,7 +102,7 @@ def connected(port: int, say: list[bytes]) -> Iterator[list[socket.socket]]:
         yield opened
 
 
-@pytest.mark.parametrize("open_files", [1024, 400])
+@pytest.mark.parametrize("open_files", [400, *wide(1024)])
 def test_a_thousand_silent_connections_keep_nobody_from_being_answered(start_api: Start, open_files: int) -> None:
     port = start_api(open_files)
     with connected(port, [b""] * 500 + [HEAD] * 300 + [LONG_BODY] * 300):

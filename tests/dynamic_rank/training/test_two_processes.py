@@ -1,12 +1,19 @@
 """Two processes (gloo on the CPU) make the same decisions, have the same weights, and compact the same tensors."""
 
+import gc
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
+from importlib import import_module
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import dynamic_rank
 
@@ -27,10 +34,16 @@ def test_two_processes_agree_on_every_mask_weight_and_shape(tmp_path: Path) -> N
         str(Path(__file__).parents[3]),
         os.environ.get("PYTHONPATH", ""),
     ]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
     done = subprocess.run(
-        [*command, __file__, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=280, check=False
+        [sys.executable, __file__, str(tmp_path), str(port)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
@@ -85,14 +98,31 @@ def one_case(folder: Path, key: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def one_process(folder: Path) -> None:
-    import torch
-
     torch.set_num_threads(1)
     reports = {name: one_case(folder, key, options) for name, (key, options) in CASES.items()}
     (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(reports))
 
 
+def both_processes(folder: Path, port: str) -> int:
+    """Two forks with the variables that torchrun sets, after one import of the training stack: its exit code."""
+    for name in ("transformers.trainer", "tests.dynamic_rank.tiny_models"):
+        import_module(name)
+    gc.freeze()
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    forks = []
+    for rank in ("0", "1"):
+        os.environ |= {"RANK": rank, "LOCAL_RANK": rank}
+        forks.append(ForkProcess(target=one_process, args=(folder,)))
+        forks[-1].start()
+    while alive := [fork.sentinel for fork in forks if fork.is_alive()]:
+        wait(alive)
+        if any(fork.exitcode for fork in forks):
+            for fork in forks:
+                fork.kill()  # the other would wait for the one that has failed
+    return max(abs(fork.exitcode or 0) for fork in forks)
+
+
 if __name__ == "__main__":
-    # Not needed, and a third of what would be imported, twice.
+    # Not needed, and a third of what would be imported.
     sys.modules.update(dict.fromkeys(["bitsandbytes", "datasets"]))  # type: ignore[arg-type]
-    one_process(Path(sys.argv[1]))
+    sys.exit(both_processes(Path(sys.argv[1]), sys.argv[2]))
