@@ -7,7 +7,8 @@ const pair = (seed: number, value: number, reference: number, collapsed = false)
   seed,
   value,
   reference_value: reference,
-  collapsed,
+  collapse: collapsed ? "majority" : null,
+  reference_collapse: null,
 });
 const comparison = {
   verdict: "better",

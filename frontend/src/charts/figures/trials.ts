@@ -116,7 +116,7 @@ export function differencesFigure(
       },
       xaxis: axis(look, {
         title: {
-          text: `difference to the baseline, ${shown.name}`,
+          text: `difference, ${shown.name}`,
           font: { size: 11, color: look.muted },
           standoff: 6,
         },

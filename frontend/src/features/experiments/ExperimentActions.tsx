@@ -85,7 +85,7 @@ export function ExperimentActions({ experiment }: { experiment: ExperimentDetail
           <Text size="sm">
             Every method and control is trained with more seeds, at the rates that were chosen.
             {experiment.design.used_looks + 1 < experiment.design.planned_looks
-              ? ""
+              ? " This look was planned, and the p values are corrected for it."
               : " If the answer was shown before, the result is marked as extended after looking."}
           </Text>
           <NumberInput

@@ -32,7 +32,7 @@ export function ExperimentsPage() {
     <Container size="lg" px={{ base: "sm", sm: "lg" }} py="md">
       <Stack gap="md">
         <Group justify="space-between" align="flex-end" gap="xs">
-          <div>
+          <div style={{ flex: "1 1 320px" }}>
             <Title order={1} size="h3">
               Experiments
             </Title>

@@ -55,14 +55,10 @@ export function ChartPanel({ answer, experiment }: { answer: Answer; experiment:
   if (answer.cells.length === 0) return null;
   return (
     <Panel
-      title={
-        view === "differences"
-          ? "Differences to the baseline"
-          : `${titled(design.metric.title)} over the budgets`
-      }
+      title={view === "differences" ? "Differences" : `${titled(design.metric.title)} over the budgets`}
       note={
         view === "differences"
-          ? "Ring: one seed. Dot: their mean with its 95 % interval. Band: the margin. Cross: a trial collapsed."
+          ? `To ${baseline ?? "the baseline"}, unless the row names another one. Ring: one seed. Dot: their mean with its 95 % interval. Band: the margin. Cross: a trial collapsed.`
           : `Ring: one seed. Dot: their mean with its 95 % interval. Cross: a collapsed trial.${cut > 0 ? ` The first ${variants.length} variants; select others above.` : ""}`
       }
       actions={

@@ -1,6 +1,6 @@
 import { Anchor, Stack, Table, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
-import type { Answer, ExperimentDetail } from "@/api/types";
+import type { Answer, CollapsedTrial, ExperimentDetail } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
 import { plural } from "@/components/text/plural";
 import { collapseText } from "@/features/experiments/view/collapse";
@@ -21,10 +21,18 @@ export function ProtocolPanel({ answer, experiment }: { answer: Answer; experime
     ["Metric", `${design.metric.title}, ${design.metric.lower_is_better ? "lower" : "higher"} is better`],
     ["Margin", `${Number((design.margin * unit.factor).toPrecision(4))} ${unit.name}`],
     ["Seeds of the result", design.seeds.join(", ")],
+    ...(design.planned_looks > 1
+      ? [
+          ["Planned looks", `${design.planned_looks}; p values are corrected for them (Pocock)`] as [
+            string,
+            string,
+          ],
+        ]
+      : []),
     [
       "Tuning",
       tuning.trials
-        ? `up to ${plural(tuning.trials, "trial")} per cell, ${tuning.seeds.length === 1 ? "seed" : "seeds"} ${tuning.seeds.join(", ")}, ${measured[tuning.measured_on]}`
+        ? `up to ${plural(tuning.trials, "trial")} for each method and budget, ${tuning.seeds.length === 1 ? "seed" : "seeds"} ${tuning.seeds.join(", ")}, ${measured[tuning.measured_on]}`
         : "none",
     ],
     ...Object.entries(design.protocol),
@@ -47,20 +55,16 @@ export function ProtocolPanel({ answer, experiment }: { answer: Answer; experime
               Collapsed trials
             </Title>
             <ul className="plain-list">
-              {collapsed.map((one) => (
-                <li key={one.trial}>
+              {groupsOf(collapsed, experiment.tasks.length > 1).map(([where, of]) => (
+                <li key={where}>
                   <Text size="sm" component="span">
-                    {one.variant}, mean rank {one.budget}, {one.task}, seed {one.seed}:{" "}
-                    {collapseText[one.reason]}
-                    {one.value === null ? "" : ` (${written(one.value, unit)})`}
-                    {one.run_id ? (
-                      <>
-                        {" "}
-                        <Anchor component={Link} to={`/runs/${one.run_id}`} inherit>
-                          {one.run_id}
-                        </Anchor>
-                      </>
-                    ) : null}
+                    {where}: {of.length === 1 ? "seed" : "seeds"}{" "}
+                    {of.map((one, place) => (
+                      <span key={one.trial}>
+                        {place ? ", " : ""}
+                        <Seed of={one} title={one.value === null ? "no result" : written(one.value, unit)} />
+                      </span>
+                    ))}
                   </Text>
                 </li>
               ))}
@@ -73,16 +77,36 @@ export function ProtocolPanel({ answer, experiment }: { answer: Answer; experime
   );
 }
 
+/** Trials by variant, budget, task and cause. */
+function groupsOf(collapsed: readonly CollapsedTrial[], hasTasks: boolean): [string, CollapsedTrial[]][] {
+  const groups = new Map<string, CollapsedTrial[]>();
+  for (const one of collapsed) {
+    const task = hasTasks ? `, ${one.task}` : "";
+    const where = `${one.variant}, mean rank ${one.budget}${task} (${collapseText[one.reason]})`;
+    groups.set(where, [...(groups.get(where) ?? []), one]);
+  }
+  return [...groups];
+}
+
+const Seed = ({ of, title }: { of: CollapsedTrial; title: string }) =>
+  of.run_id ? (
+    <Anchor component={Link} to={`/runs/${of.run_id}`} inherit title={title}>
+      {of.seed}
+    </Anchor>
+  ) : (
+    <span title={title}>{of.seed}</span>
+  );
+
 function Tuned({ answer, experiment }: { answer: Answer; experiment: ExperimentDetail }) {
   const unit = unitOf(experiment.design.metric);
   return (
     <details>
-      <summary>Learning rates that were tried ({answer.tuning.length} cells)</summary>
+      <summary>Learning rates that were tried ({answer.tuning.length} methods and budgets)</summary>
       <Table.ScrollContainer minWidth={560}>
         <Table fz="xs" className="numbers" verticalSpacing={3} mt={6}>
           <Table.Thead>
             <Table.Tr>
-              <Table.Th>Cell</Table.Th>
+              <Table.Th>Method and budget</Table.Th>
               <Table.Th>Best</Table.Th>
               <Table.Th>All, with {experiment.design.metric.title}</Table.Th>
             </Table.Tr>

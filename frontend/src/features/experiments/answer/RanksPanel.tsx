@@ -17,6 +17,10 @@ type Ranked = ExperimentCell & { agreement: RankAgreement };
 const nameOf = (cell: ExperimentCell, hasTasks: boolean): string =>
   `${cell.variant}, mean rank ${cell.budget}${hasTasks ? `, ${cell.task}` : ""}`;
 
+/** Methods come before controls, and the ranks that the seeds agree on most come first. */
+const interest = ({ role, agreement }: Ranked): number =>
+  (role === "method" ? 10 : 0) + (agreement.is_given ? -5 : 0) + (agreement.spearman ?? -2);
+
 /** The mean rank of every module over the seeds, for two cells side by side, and whether the seeds agree. */
 export function RanksPanel({ answer, experiment }: { answer: Answer; experiment: ExperimentDetail }) {
   const hasTasks = experiment.tasks.length > 1;
@@ -24,7 +28,7 @@ export function RanksPanel({ answer, experiment }: { answer: Answer; experiment:
     () =>
       answer.cells
         .filter((cell): cell is Ranked => cell.agreement !== null && cell.agreement.spread > 0)
-        .sort((one, other) => (other.agreement.spearman ?? -2) - (one.agreement.spearman ?? -2)),
+        .sort((one, other) => interest(other) - interest(one)),
     [answer],
   );
   const [chosen, setChosen] = useState<(string | null)[]>([null, null]);
@@ -37,7 +41,7 @@ export function RanksPanel({ answer, experiment }: { answer: Answer; experiment:
   return (
     <Panel
       title="Where the rank is"
-      note="Mean rank of each module over the seeds. The cells whose seeds agree most come first in the list."
+      note="Mean rank of each module over the seeds. Methods come first in the list, those whose seeds agree most at the top."
     >
       <SimpleGrid cols={{ base: 1, md: Math.min(2, shown.length) }} spacing="lg">
         {shown.map((index, place) => {
@@ -48,7 +52,7 @@ export function RanksPanel({ answer, experiment }: { answer: Answer; experiment:
               <Group gap="xs" wrap="nowrap" mb={6}>
                 <Select
                   size="xs"
-                  aria-label={place === 0 ? "Left cell" : "Right cell"}
+                  aria-label={place === 0 ? "Left ranks" : "Right ranks"}
                   data={names}
                   value={names[index] ?? null}
                   onChange={(next) => setChosen(chosen.map((old, at) => (at === place ? next : old)))}

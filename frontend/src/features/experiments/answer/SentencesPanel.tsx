@@ -27,7 +27,7 @@ export function SentencesPanel({ answer, unit }: { answer: Answer; unit: Unit })
     <Panel
       title="What the results show"
       note={
-        every.length
+        every.length > 1
           ? `${plural(every.length, "comparison")}, corrected together: ${counts.map(([n, word]) => `${n} ${word}`).join(", ")}. The strongest first.`
           : null
       }

@@ -32,6 +32,7 @@ const ownFields = [
   "budgets",
   "seeds",
   "margin",
+  "planned_looks",
   "tuning.trials",
   "tuning.lowest_rate",
   "tuning.highest_rate",
@@ -50,6 +51,7 @@ export function ExperimentEditor({ sections, start }: ExperimentEditorProps) {
     lowestRate: 1e-4,
     highestRate: 3e-2,
     controls: everyControl,
+    looks: 1,
   }));
   const change = (part: Partial<Asked>) => setAsked((before) => ({ ...before, ...part }));
   const { draft } = asked;
@@ -178,9 +180,19 @@ const methodWithGivenRanks = (sections: readonly FormSection[]): string | null =
     ?.choice?.variants.find((one) => one.fields.some((field) => field.path === "method.rank_pattern"))
     ?.value ?? null;
 
-/** Without what every trial has of its own: the method, the seed, the rate if it is tuned, and the validation part. */
+/**
+ * Without what every trial has of its own: the method, the seed, the rate if it is tuned, and the validation part. Trials keep
+ * no checkpoints after their end, so which one is the best does not matter either.
+ */
 function sectionsFor(sections: readonly FormSection[], isTuned: boolean): FormSection[] {
-  const own = new Set(["training.seed", "data.validation_fraction", isTuned ? "training.learning_rate" : ""]);
+  const own = new Set([
+    "training.seed",
+    "training.keep_best",
+    "training.best_metric",
+    "training.after_done",
+    "data.validation_fraction",
+    isTuned ? "training.learning_rate" : "",
+  ]);
   return sections
     .filter((section) => section.path !== "method")
     .map((section) => ({ ...section, fields: section.fields.filter((field) => !own.has(field.path)) }));

@@ -55,7 +55,7 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
   return (
     <>
       <Panel title="Budgets and seeds">
-        <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="md" verticalSpacing="sm">
+        <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="md" verticalSpacing="sm">
           <TagsInput
             {...below}
             label="Mean ranks"
@@ -92,6 +92,17 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
             step={0.1}
             suffix={isShare ? " points" : undefined}
             error={problemOf("margin")}
+          />
+          <NumberInput
+            {...below}
+            label="Looks"
+            description="How often you will look before the answer is final. With 2 or more, you can add seeds after a look, and p values are corrected for it."
+            value={asked.looks}
+            onChange={(looks) => onChange({ looks: Number(looks) || 1 })}
+            min={1}
+            max={10}
+            allowDecimal={false}
+            error={problemOf("planned_looks")}
           />
         </SimpleGrid>
       </Panel>

@@ -15,11 +15,13 @@ const asked: Asked = {
   lowestRate: 1e-4,
   highestRate: 1e-2,
   controls: [],
+  looks: 2,
 };
 
 it("asks for what the form has, with seeds of tuning that are not seeds of the result", () => {
   const request = requestOf(asked, true);
   expect(request.name).toBe("Does it help?");
+  expect(request.planned_looks).toBe(2);
   expect(request.seeds).toEqual([0, 1, 2]);
   expect(request.budgets).toEqual([2, 4]);
   expect(request.margin).toBeCloseTo(0.005);

@@ -25,6 +25,8 @@ export interface Asked {
   lowestRate: unknown;
   highestRate: unknown;
   controls: string[];
+  /** How many times the answer will be looked at before it is final. */
+  looks: number;
 }
 
 /** Shares are shown in hundredths. */
@@ -47,6 +49,7 @@ export function requestOf(asked: Asked, isShare: boolean) {
       seeds: [FIRST_TUNING_SEED],
     },
     controls: asked.controls,
+    planned_looks: asked.looks,
   };
 }
 
