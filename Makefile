@@ -13,7 +13,7 @@ PAGE_SOURCES := $(shell find frontend/src frontend/public frontend/index.html fr
 
 .PHONY: setup run dev check check-types check-python check-page format
 .PHONY: test test-all test-models test-gpu test-versions test-python test-page test-browser screenshots faults
-.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning bench-compare bench-compare-page openapi recordings clean help
+.PHONY: bench bench-method bench-dispatch bench-gpu bench-live bench-limits bench-data bench-memory bench-learning bench-compare bench-compare-page bench-sweep openapi recordings clean help
 
 help:
 	@echo "make run     start everything on this machine and print a link to open (ARGS='--port 9000')"
@@ -197,6 +197,10 @@ $(STAMPS)/table-trackers:
 # ARGS=--trackers compares it with MLflow and Aim, filled with the same runs.
 bench-compare: $(STAMPS)/dev $(if $(findstring --trackers,$(ARGS)),$(STAMPS)/table-trackers)
 	$(BIN)/python -m tests.bench.table $(ARGS)
+
+# Planning of sweeps on both databases: a minute. ARGS='--runs 50 --contested 40 --smoke' tries the command.
+bench-sweep: $(STAMPS)/dev
+	$(BIN)/python -m tests.bench.sweep $(ARGS)
 
 # Takes hours on two cores, and continues where it was interrupted. Not part of `bench`.
 bench-learning: $(STAMPS)/dev

@@ -8,12 +8,12 @@ from sqlalchemy import Engine
 from rankscope.contract.errors import BadInput, FieldProblem
 from rankscope.contract.sweeps.analysis import AnalysisInput, PointResult
 from rankscope.contract.sweeps.design import BUDGET, SweepDesign, SweepTrialStatus
-from rankscope.contract.sweeps.tables import SweepTrial
 from rankscope.launch.sweeps.advance import known_trials
 from rankscope.search.board import Standing, leaderboard
 from rankscope.store.database.engine import reading
 from rankscope.store.listing.fields import config_fields
 from rankscope.store.sweeps import sweeps
+from rankscope.store.sweeps.sweeps import StoredTrial
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Board:
     revision: int
     design: SweepDesign
     standings: list[Standing]
-    trials: dict[int, list[SweepTrial]]
+    trials: dict[int, list[StoredTrial]]
     """By point."""
 
 
@@ -29,9 +29,8 @@ def read_board(engine: Engine, sweep_id: str) -> Board:
     with reading(engine) as session:
         sweep = sweeps.get(session, sweep_id)
         revision, design = sweep.revision, sweeps.design_of(sweep)
-        found = sweeps.trials(session, sweep_id)
-        session.expunge_all()
-    trials: dict[int, list[SweepTrial]] = {}
+        found = sweeps.read_trials(session, sweep_id)
+    trials: dict[int, list[StoredTrial]] = {}
     for one in found:
         trials.setdefault(one.point, []).append(one)
     return Board(revision, design, leaderboard(design, known_trials(found)), trials)

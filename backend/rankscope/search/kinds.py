@@ -70,16 +70,15 @@ class Tpe(RandomPoints):
         if sum(point.mean is not None or point.is_diverged for point in points) < startup:
             return unseen(self._design, points)
         values = tpe_point(self._design, points)
-        return values if key_of(values) not in {key_of(one.values) for one in points} else unseen(self._design, points)
+        return unseen(self._design, points) if any(values == one.values for one in points) else values
 
 
 def unseen(design: SweepDesign, points: Sequence[KnownPoint]) -> Values | None:
     """Returns random values that no point has; None if none were found, as every combination has been tried."""
-    known = {key_of(one.values) for one in points}
     dice = random.Random(f"{design.search.seed}/{len(points) + 1}")
     for _ in range(_DRAWS):
         values = random_point(design, dice)
-        if key_of(values) not in known:
+        if all(values != one.values for one in points):
             return values
     return None
 

@@ -19,8 +19,6 @@ class Progress:
     total: int
     """Trials that it will have."""
     is_done: bool
-    reason: str | None = None
-    """Why it ends before its search does."""
 
 
 class SweepPlan:
@@ -62,14 +60,16 @@ class SweepPlan:
     def progress(self, trials: Sequence[KnownTrial]) -> Progress:
         ended = sum(one.status in ENDED for one in trials)
         is_done = ended == len(trials) and not self.trial_ended(trials, 1)
-        reason = None
-        if is_done:
-            best = self._reached_target(points_of(trials))
-            if best is not None:
-                reason = f"Point {best.number} has reached the target {self._design.stop.target:g}."
-            elif self._most_trials <= len(trials) < self._search.size * len(self._design.seeds):
-                reason = f"It has trained {len(trials):,} runs, the most that it may."
-        return Progress(ended, len(trials) if is_done else max(len(trials), self.expected), is_done, reason)
+        return Progress(ended, len(trials) if is_done else max(len(trials), self.expected), is_done)
+
+    def reason(self, trials: Sequence[KnownTrial]) -> str | None:
+        """Returns why a sweep that is done has ended before its search; None if it has not."""
+        best = self._reached_target(points_of(trials))
+        if best is not None:
+            return f"Point {best.number} has reached the target {self._design.stop.target:g}."
+        if self._most_trials <= len(trials) < self._search.size * len(self._design.seeds):
+            return f"It has trained {len(trials):,} runs, the most that it may."
+        return None
 
     @property
     def points(self) -> int:

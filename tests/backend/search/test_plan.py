@@ -248,13 +248,13 @@ def test_limits_end_a_sweep_with_a_reason() -> None:
     search = {"kind": "random", "points": 12}
     few = Simulation(design(search, stop={"runs": 7})).run()
     assert len(few.trials) == 7
-    assert "7 runs" in str(few.plan.progress(few.trials).reason)
+    assert "7 runs" in str(few.plan.reason(few.trials))
     aim = Simulation(design(search, stop={"target": 0.9}), slots=2).run()
     means = [one.mean for one in leaderboard(aim.design, aim.trials)]
     assert means[0] is not None
     assert means[0] >= 0.9
     assert len(aim.trials) < 24
-    assert "target 0.9" in str(aim.plan.progress(aim.trials).reason)
+    assert "target 0.9" in str(aim.plan.reason(aim.trials))
 
 
 def test_a_search_that_has_tried_every_combination_ends() -> None:

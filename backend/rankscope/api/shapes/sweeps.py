@@ -16,12 +16,12 @@ from rankscope.contract.sweeps.design import (
     SweepTrialStatus,
     Values,
 )
-from rankscope.contract.sweeps.tables import Sweep, SweepTrial
+from rankscope.contract.sweeps.tables import Sweep
 from rankscope.launch.sweeps.request import SweepRequest
 from rankscope.search.board import Standing
 from rankscope.search.plan import SweepPlan
 from rankscope.store.sweeps import sweeps
-from rankscope.store.sweeps.sweeps import PointMean, SweepCounts
+from rankscope.store.sweeps.sweeps import PointMean, StoredTrial, SweepCounts
 
 
 class SweepCreate(SweepRequest):
@@ -201,7 +201,7 @@ def _best(session: Session, sweep_id: str, design: SweepDesign, means: Sequence[
     best = min(means, key=lambda one: (one.is_diverged, sign * one.mean, one.point), default=None)
     if best is None:
         return None
-    trials = sweeps.trials(session, sweep_id, point=best.point)
+    trials = sweeps.read_trials(session, sweep_id, point=best.point)
     values = [one.value for one in trials if one.value is not None]
     return BestPoint(
         point=best.point,
@@ -212,7 +212,7 @@ def _best(session: Session, sweep_id: str, design: SweepDesign, means: Sequence[
     )
 
 
-def point_shape(design: SweepDesign, standing: Standing, trials: Sequence[SweepTrial]) -> PointShape:
+def point_shape(design: SweepDesign, standing: Standing, trials: Sequence[StoredTrial]) -> PointShape:
     """`trials`: all of the point."""
     own = ("rank", "status", "n", "mean", "median", "sd", "min", "max", "rung", "rung_value")
     trial = ("number", "seed", "status", "value", "run_id", "message")

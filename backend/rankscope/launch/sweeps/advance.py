@@ -6,7 +6,8 @@ planned or launched twice.
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -15,7 +16,6 @@ from rankscope.catalog import Catalog
 from rankscope.contract.errors import BadInput, NotFound, RankScopeError
 from rankscope.contract.problems import bad_input
 from rankscope.contract.sweeps.design import SweepDesign, SweepStatus, SweepTrialStatus
-from rankscope.contract.sweeps.tables import SweepTrial
 from rankscope.contract.tables import Run
 from rankscope.launch.plan import make_plan
 from rankscope.launch.preflight import stored_estimate
@@ -28,6 +28,7 @@ from rankscope.store import workers
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.sweeps import steps, sweeps
 from rankscope.store.sweeps.steps import Launch, SweepResult
+from rankscope.store.sweeps.sweeps import StoredTrial
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +43,10 @@ class SweepState:
     status: SweepStatus
     revision: int
     design: SweepDesign
-    trials: list[SweepTrial]
+    trials: list[StoredTrial]
     active_s: float
     slots: int
+    """Of the workers that are online; 0 if the design does not need to know."""
 
 
 def advance(engine: Engine, settings: Settings, catalog: Catalog, sweep_id: str, *, now: float) -> int:
@@ -53,12 +55,18 @@ def advance(engine: Engine, settings: Settings, catalog: Catalog, sweep_id: str,
     state = read_state(engine, sweep_id, now=now, lost_after_s=settings.lease_s)
     if state.status != SweepStatus.running:
         return 0
-    _stop_losers(engine, sweep_id, state, now)
-    state = read_state(engine, sweep_id, now=now, lost_after_s=settings.lease_s)
-    if state.status != SweepStatus.running or _ended(engine, sweep_id, state, now):
+    if _stop_losers(engine, sweep_id, state, now):
+        state = read_state(engine, sweep_id, now=now, lost_after_s=settings.lease_s)
+    if state.status != SweepStatus.running:
         return 0
-    launches = _launches(engine, settings, catalog, state, now)
+    hours = state.design.stop.hours
+    is_overtime = hours is not None and state.active_s >= hours * 3600
+    waiting, new = ([], []) if is_overtime else planned_trials(state)
+    launches = _launches(engine, settings, catalog, state, waiting, new, now)
     if not launches:
+        # Something is wanted that can't be launched yet, or runs train, or there is nothing left to do.
+        if not waiting and not new and all(one.status != SweepTrialStatus.running for one in state.trials):
+            _end(engine, sweep_id, state, now, is_overtime=is_overtime)
         return 0
     with writing(engine) as session:
         queued = steps.launch(session, sweep_id, state.revision, launches, now=now)
@@ -68,23 +76,25 @@ def advance(engine: Engine, settings: Settings, catalog: Catalog, sweep_id: str,
 def read_state(engine: Engine, sweep_id: str, *, now: float, lost_after_s: float) -> SweepState:
     with reading(engine) as session:
         sweep = sweeps.get(session, sweep_id)
-        state = SweepState(
-            status=sweep.status,
-            revision=sweep.revision,
-            design=sweeps.design_of(sweep),
-            trials=sweeps.trials(session, sweep_id),
-            active_s=sweeps.active_s(sweep, now),
-            slots=sum(
+        design = sweeps.design_of(sweep)
+        slots = 0
+        if design.search.kind == "tpe" and design.parallel is None:
+            slots = sum(
                 worker.slots
                 for worker, _ in workers.list_workers(session)
                 if workers.state(worker, now=now, lost_after_s=lost_after_s) == "online"
-            ),
+            )
+        return SweepState(
+            status=sweep.status,
+            revision=sweep.revision,
+            design=design,
+            trials=sweeps.read_trials(session, sweep_id),
+            active_s=sweeps.active_s(sweep, now),
+            slots=slots,
         )
-        session.expunge_all()
-    return state
 
 
-def planned_trials(state: SweepState) -> tuple[list[SweepTrial], list[NewTrial]]:
+def planned_trials(state: SweepState) -> tuple[list[StoredTrial], list[NewTrial]]:
     """Returns the trials that wait for a run, and the new ones, for which there is room now."""
     is_tpe = state.design.search.kind == "tpe"  # which learns nothing from points that wait
     default = min(max(1, state.slots), MOST_OPEN_RUNS) if is_tpe else MOST_OPEN_RUNS
@@ -95,7 +105,7 @@ def planned_trials(state: SweepState) -> tuple[list[SweepTrial], list[NewTrial]]
     return waiting, new
 
 
-def known_trials(trials: list[SweepTrial]) -> list[KnownTrial]:
+def known_trials(trials: Sequence[StoredTrial]) -> list[KnownTrial]:
     return [
         KnownTrial(
             number=one.number,
@@ -119,9 +129,7 @@ def _collect(engine: Engine, sweep_id: str, now: float) -> None:
     stops: dict[tuple[int, str | None], SweepResult] = {}
     with reading(engine) as session:
         design = sweeps.design_of(sweeps.get(session, sweep_id))
-        for trial in sweeps.trials(session, sweep_id):
-            if trial.status != SweepTrialStatus.running:
-                continue
+        for trial in sweeps.read_trials(session, sweep_id, status=SweepTrialStatus.running):
             run = session.get(Run, trial.run_id)
             (known,) = known_trials([trial])
             rungs = list(known.rungs) if run is None else rungs_of(session, run, design, list(known.rungs))
@@ -138,7 +146,8 @@ def _collect(engine: Engine, sweep_id: str, now: float) -> None:
             steps.stop_trials(session, sweep_id, stops, now=now)
 
 
-def _stop_losers(engine: Engine, sweep_id: str, state: SweepState, now: float) -> None:
+def _stop_losers(engine: Engine, sweep_id: str, state: SweepState, now: float) -> bool:
+    """Stops the runs of points that are among the worse ones at a rung. Returns whether there were any."""
     run_ids = {one.number: one.run_id for one in state.trials}
     losers = SweepPlan(state.design).losers(known_trials(state.trials))
     stops = {
@@ -153,38 +162,40 @@ def _stop_losers(engine: Engine, sweep_id: str, state: SweepState, now: float) -
     if stops:
         with writing(engine) as session:
             steps.stop_trials(session, sweep_id, stops, now=now)
+    return bool(stops)
 
 
-def _ended(engine: Engine, sweep_id: str, state: SweepState, now: float) -> bool:
-    """Ends the sweep if it is done, or if its time is used up and no run is left. Returns whether nothing is to be planned."""
-    known = known_trials(state.trials)
-    hours = state.design.stop.hours
-    is_overtime = hours is not None and state.active_s >= hours * 3600
-    progress = SweepPlan(state.design).progress(known)
-    is_open = any(one.status == SweepTrialStatus.running for one in state.trials)
-    if not progress.is_done and not (is_overtime and not is_open):
-        return is_overtime
-    message, next_step = progress.reason, None
-    if not progress.is_done:
-        message, next_step = f"Its time of {hours:g} h is used up.", "Extend it by hours to train the rest."
-    status = SweepStatus.done
+def _end(engine: Engine, sweep_id: str, state: SweepState, now: float, *, is_overtime: bool) -> None:
+    plan, known = SweepPlan(state.design), known_trials(state.trials)
+    status, message, next_step = SweepStatus.done, plan.reason(known), None
+    if is_overtime and not plan.progress(known).is_done:
+        message = f"Its time of {state.design.stop.hours:g} h is used up."
+        next_step = "Extend it by hours to train the rest."
     if not any(one.value is not None for one in state.trials):
         status = SweepStatus.failed
-        message = next((one.message for one in state.trials if one.message), "No trial had a result.")
-        next_step = "Open its failed runs, fix the cause, and launch it again."
+        message = next((one.message for one in state.trials if one.message), message or "No trial had a result.")
+        next_step = next_step or "Open its failed runs, fix the cause, and launch it again."
     with writing(engine) as session:
         steps.end(session, sweep_id, state.revision, status, now=now, message=message, next_step=next_step)
-    return True
 
 
 # ---------------------------------------------------------------- launches
 
 
-def _launches(engine: Engine, settings: Settings, catalog: Catalog, state: SweepState, now: float) -> list[Launch]:
-    waiting, new = planned_trials(state)
+def _launches(
+    engine: Engine,
+    settings: Settings,
+    catalog: Catalog,
+    state: SweepState,
+    waiting: Sequence[StoredTrial],
+    new: Sequence[NewTrial],
+    now: float,
+) -> list[Launch]:
     first = max((one.number for one in state.trials), default=0) + 1
-    wanted = [Launch(one.number, one.point, one.seed, one.options) for one in waiting]
-    wanted += [Launch(number, one.point, one.seed, one.values) for number, one in enumerate(new, start=first)]
+    wanted = [Launch(one.number, one.point, one.seed, one.options, is_new=False) for one in waiting]
+    wanted += [
+        Launch(number, one.point, one.seed, one.values, is_new=True) for number, one in enumerate(new, start=first)
+    ]
     launches = []
     for one in wanted:
         try:
@@ -192,18 +203,22 @@ def _launches(engine: Engine, settings: Settings, catalog: Catalog, state: Sweep
             plan = make_plan(config, catalog)
             estimate = stored_estimate(engine, plan, now=now, lost_after_s=settings.lease_s)
         except ValidationError as error:
-            refusal = str(bad_input(error, prefix="config"))
-            launches.append(Launch(one.number, one.point, one.seed, one.values, refusal=refusal))
+            launches.append(replace(one, refusal=str(bad_input(error, prefix="config"))))
             continue
         except (BadInput, NotFound) as error:
-            launches.append(Launch(one.number, one.point, one.seed, one.values, refusal=str(error)))
+            launches.append(replace(one, refusal=str(error)))
             continue
         except RankScopeError as error:
             # For example a data file that is still being read: the next call tries it again.
             logger.info("Trial %s is not launched yet: %s", one.number, error)
             break
-        environment = plan.environment | {"n_modules": plan.n_modules}
         launches.append(
-            Launch(one.number, one.point, one.seed, one.values, plan.config, environment, plan.total_steps, estimate)
+            replace(
+                one,
+                config=plan.config,
+                environment=plan.environment | {"n_modules": plan.n_modules},
+                total_steps=plan.total_steps,
+                memory_estimate=estimate,
+            )
         )
     return launches

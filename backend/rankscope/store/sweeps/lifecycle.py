@@ -83,8 +83,8 @@ def _end_runs(session: Session, sweep_id: str, *, now: float) -> list[str]:
     """
     release_waiting_runs(session, sweep_id, now=now)
     stopped = []
-    for trial in sweeps.trials(session, sweep_id):
-        run = session.get(Run, trial.run_id) if trial.status == SweepTrialStatus.running and trial.run_id else None
+    for trial in sweeps.running(session, sweep_id):
+        run = session.get(Run, trial.run_id) if trial.run_id else None
         if run is not None and not run.status.is_terminal:
             runs.request_stop(session, run.id, save=False, now=now)
             trial.run_id, trial.status, trial.rungs = None, SweepTrialStatus.planned, []

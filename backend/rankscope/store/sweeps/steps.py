@@ -42,6 +42,8 @@ class Launch:
     point: int
     seed: int
     values: dict[str, JsonValue]
+    is_new: bool
+    """Otherwise it is stored already, and waits for a run."""
     config: RunConfig | None = None
     environment: Environment = field(default_factory=Environment)
     total_steps: int | None = None
@@ -62,9 +64,9 @@ def store_results(
     """Stores what runs have shown, by number of the trial and id of its run. Returns how many trials have ended."""
     sweep = sweeps.get(session, sweep_id, for_update=True)
     ended = 0
-    for trial in sweeps.trials(session, sweep_id):
+    for trial in sweeps.running(session, sweep_id):
         result = found.get((trial.number, trial.run_id))
-        if result is None or trial.status != SweepTrialStatus.running:
+        if result is None:
             continue
         trial.rungs = list(result.rungs)
         if result.status is not None:
@@ -85,9 +87,9 @@ def stop_trials(
     """
     sweep = sweeps.get(session, sweep_id, for_update=True)
     stopped = []
-    for trial in sweeps.trials(session, sweep_id):
+    for trial in sweeps.running(session, sweep_id):
         result = stops.get((trial.number, trial.run_id))
-        if result is None or result.status is None or trial.status != SweepTrialStatus.running:
+        if result is None or result.status is None:
             continue
         run = session.get(Run, trial.run_id, populate_existing=True)
         if run is not None and run.status.is_terminal:
@@ -112,7 +114,7 @@ def launch(session: Session, sweep_id: str, revision: int, launches: Sequence[La
     sweep = sweeps.get(session, sweep_id)
     queued = 0
     for place, one in enumerate(launches):
-        trial = session.get(SweepTrial, (sweep_id, one.number), populate_existing=True)
+        trial = None if one.is_new else session.get(SweepTrial, (sweep_id, one.number))
         if trial is None:
             trial = SweepTrial(
                 sweep_id=sweep_id,
@@ -163,8 +165,8 @@ def end(
 
 def release_waiting_runs(session: Session, sweep_id: str, *, now: float) -> None:
     """Deletes runs that no worker has started; their trials wait for a run again."""
-    for trial in sweeps.trials(session, sweep_id):
-        run = session.get(Run, trial.run_id) if trial.status == SweepTrialStatus.running and trial.run_id else None
+    for trial in sweeps.running(session, sweep_id):
+        run = session.get(Run, trial.run_id) if trial.run_id else None
         if run is not None and run.status == RunStatus.queued and run.attempt == 0:
             runs.delete_run(session, run.id, now=now)
             trial.run_id, trial.status = None, SweepTrialStatus.planned

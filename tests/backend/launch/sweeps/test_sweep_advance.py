@@ -14,7 +14,6 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.contract.events import MetricsEvent
 from rankscope.contract.status import RunStatus
-from rankscope.contract.sweeps.tables import SweepTrial
 from rankscope.contract.tables import Run, RunTag
 from rankscope.launch.sweeps.advance import advance
 from rankscope.launch.sweeps.design import extended, plan_sweep
@@ -24,6 +23,7 @@ from rankscope.store import queue, runs
 from rankscope.store.database.engine import create_engine, reading, writing
 from rankscope.store.history import events
 from rankscope.store.sweeps import lifecycle, sweeps
+from rankscope.store.sweeps.sweeps import StoredTrial
 from tests.backend.conftest import CONFIG, config_with, fill_catalogue
 
 RATE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "scale": "log"}}
@@ -96,11 +96,9 @@ class Installation:
         with reading(self.engine) as session:
             return sweeps.get(session, self.id).message
 
-    def trials(self) -> list[SweepTrial]:
+    def trials(self) -> list[StoredTrial]:
         with reading(self.engine) as session:
-            found = sweeps.trials(session, self.id)
-            session.expunge_all()
-        return found
+            return sweeps.read_trials(session, self.id)
 
     def counts(self) -> Counter[str]:
         return Counter(one.status for one in self.trials())
