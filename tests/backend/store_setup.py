@@ -17,6 +17,8 @@ from rankscope.contract.experiments.design import (
     Variant,
 )
 from rankscope.contract.experiments.tables import Trial
+from rankscope.contract.sweeps.design import ParameterSpace, Search, SweepDesign, SweepMetric, SweepTrialStatus
+from rankscope.contract.sweeps.tables import SweepTrial
 from rankscope.contract.tables import Run
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import reading, writing
@@ -24,6 +26,7 @@ from rankscope.store.experiments import experiments, trials
 from rankscope.store.history import events
 from rankscope.store.history.points import marked
 from rankscope.store.history.series import read_curves
+from rankscope.store.sweeps import sweeps
 from tests.backend.conftest import CONFIG
 
 RUN_CONFIG = RunConfig.model_validate(CONFIG)
@@ -127,4 +130,30 @@ def experiment_with_trial(engine: Engine, *, run_id: str | None = None) -> str:
             kept_parameters=64,
         )
         trials.finish(session, trial, result, now=4.0, scores=[1, 0, 1])
+        return made.id
+
+
+def sweep_with_trial(engine: Engine, *, run_id: str) -> str:
+    """A running sweep with one trial, whose run has reached a rung; its id."""
+    design = SweepDesign(
+        config={},
+        parameters={"training.learning_rate": ParameterSpace(low=0.001, high=0.1)},
+        search=Search(kind="halving"),
+        seeds=[0],
+        metric=SweepMetric(name="eval_accuracy", title="accuracy"),
+        rungs=[10, 30],
+    )
+    with writing(engine) as session:
+        made = sweeps.create(session, design, name="First", now=1.0)
+        trial = SweepTrial(
+            sweep_id=made.id,
+            number=1,
+            point=1,
+            seed=0,
+            status=SweepTrialStatus.running,
+            options={"training.learning_rate": 0.01},
+            run_id=run_id,
+            rungs=[0.5, None],
+        )
+        session.add(trial)
         return made.id

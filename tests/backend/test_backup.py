@@ -36,6 +36,7 @@ from tests.backend.store_setup import (
     queued_run,
     read_run,
     sequence,
+    sweep_with_trial,
     training_run,
 )
 from tests.forked_commands import Ended, ForkedCommands
@@ -72,6 +73,7 @@ def fill(settings: Settings, *, with_chunks: bool = False, with_experiment: bool
     waiting = queued_run(engine, now=1234567890.123456, notes="ä\n€ \U0001f600", tags=["x"])
     if with_experiment:
         experiment_with_trial(engine, run_id=claimed.run_id)
+        sweep_with_trial(engine, run_id=claimed.run_id)
     engine.dispose()
     for step in (2, 4):  # step 4: published, and not recorded yet
         folder = settings.checkpoint_dir(claimed.run_id, 1, step)

@@ -3,13 +3,12 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import product
 from typing import Protocol
 
 from pydantic import JsonValue
 
 from rankscope.contract.sweeps.design import ParameterSpace, SearchKind, SweepDesign, Values
-from rankscope.search.spaces import is_applicable, key_of, on_range, order_of, random_point
+from rankscope.search.spaces import is_applicable, on_range, order_of, random_point
 from rankscope.search.tpe import tpe_point
 from rankscope.search.trials import KnownPoint
 
@@ -85,13 +84,18 @@ def unseen(design: SweepDesign, points: Sequence[KnownPoint]) -> Values | None:
 
 def grid_points(design: SweepDesign) -> Iterator[Values]:
     """Yields the combinations once each, without parameters that a point's method lacks."""
-    names, known = order_of(design), set()
-    for combination in product(*(_on_grid(design, name) for name in names)):
-        every = dict(zip(names, combination, strict=True))
-        values = {name: value for name, value in every.items() if is_applicable(design, name, every)}
-        if key_of(values) not in known:
-            known.add(key_of(values))
+    names = order_of(design)
+
+    def completed(values: Values, at: int) -> Iterator[Values]:
+        if at == len(names):
             yield values
+        elif not is_applicable(design, names[at], values):
+            yield from completed(values, at + 1)
+        else:
+            for value in _on_grid(design, names[at]):
+                yield from completed({**values, names[at]: value}, at + 1)
+
+    return completed({}, 0)
 
 
 def _on_grid(design: SweepDesign, name: str) -> list[JsonValue]:

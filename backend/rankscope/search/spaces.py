@@ -1,6 +1,5 @@
 """The values of parameters: what a method has, what is on a range, and random choices."""
 
-import json
 import math
 import random
 from collections.abc import Mapping
@@ -30,11 +29,6 @@ def is_applicable(design: SweepDesign, name: str, values: Mapping[str, JsonValue
         return bool(kind.options_at_budget(1))
     top, _, option = name.partition(".")
     return top != "method" or option == "name" or option.split(".")[0] in kind.model_fields
-
-
-def key_of(values: Values) -> str:
-    """Equal for points with the same values."""
-    return json.dumps(values, sort_keys=True)
 
 
 def on_range(space: ParameterSpace, share: float, *, is_integer: bool) -> int | float:

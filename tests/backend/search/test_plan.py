@@ -17,6 +17,7 @@ from rankscope.contract.sweeps.design import (
     Values,
 )
 from rankscope.search.board import leaderboard
+from rankscope.search.kinds import grid_points
 from rankscope.search.plan import SweepPlan
 from rankscope.search.spaces import on_range
 from rankscope.search.trials import ENDED, KnownTrial
@@ -187,6 +188,12 @@ def test_a_point_has_only_the_parameters_of_its_method() -> None:
     of = design({"kind": "grid"}, parameters=parameters, seeds=[0])
     found = [one.values for one in SweepPlan(of).initial(100)]
     assert len(found) == 2 + 4 + 1
+    wide = {"method.name": Space(values=["lora", "dynamic_rank"])} | {
+        f"method.{name}": Space(low=0.1, high=0.9, count=100)
+        for name in ("beta", "eta", "warmup_ratio", "prune_end_ratio", "lora_dropout")
+    }
+    first = next(grid_points(design({"kind": "grid"}, parameters=wide)))
+    assert first == {"method.name": "lora", "method.lora_dropout": 0.1}
     assert {"method.name": "full"} in found
     assert {"method.name": "lora", "budget": 2} in found
     assert {"method.name": "dynamic_rank", "budget": 4, "method.score": "random"} in found

@@ -45,6 +45,19 @@ def _problems(name: str, space: ParameterSpace, kind: SearchKind) -> Iterator[Fi
         yield FieldProblem(at, name, f"is {name!r}, which is not a field of the configuration", step)
     elif space.values is None:
         yield from _range_problems(name, space, kind, at)
+    else:
+        yield from _value_problems(name, space.values, at)
+
+
+def _value_problems(name: str, values: Sequence[JsonValue], at: str) -> Iterator[FieldProblem]:
+    """Of the two parameters that are not simply put into the configuration; that checks the others."""
+    for value in values:
+        if name == BUDGET and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            yield FieldProblem(
+                at, value, f"has {value!r}; a mean rank is an integer of at least 1", "Use such integers."
+            )
+        if name == METHOD and value not in METHODS:
+            yield FieldProblem(at, value, f"has {value!r}, which is not a method", f"Use some of {', '.join(METHODS)}.")
 
 
 def _range_problems(name: str, space: ParameterSpace, kind: SearchKind, at: str) -> Iterator[FieldProblem]:

@@ -122,6 +122,21 @@ def test_a_sweep_is_launched_paused_resumed_and_read(api: httpx.Client, server: 
             {"parameters": {"training.batch_size": {"low": 1.5, "high": 4, "count": 2}}},
             "parameters.training.batch_size.low",
         ),
+        ({"parameters": {"budget": {"values": ["two"]}}}, "parameters.budget"),
+        ({"parameters": {"budget": {"low": 0, "high": 4, "count": 2}}}, "parameters.budget"),
+        (
+            {"parameters": {"budget": {"values": [2]}, "method.target_rank": {"values": [2]}}},
+            "parameters.method.target_rank",
+        ),
+        ({"parameters": {"method.name": {"values": ["lora", "loro"]}}}, "parameters.method.name"),
+        (
+            {"parameters": {"method.beta": {"values": [0.5]}, "method.name": {"values": ["full"]}}},
+            "parameters.method.beta",
+        ),
+        (
+            {"parameters": {f"method.{name}": {"low": 0.1, "high": 0.2, "count": 50} for name in ("beta", "eta")}},
+            "parameters",
+        ),
         ({"parameters": {"model.id": {"values": ["local:none"]}}}, "parameters.model.id"),
         ({"search": {"kind": "grid", "points": 3}}, "search.points"),
         ({"search": {"kind": "walk"}}, "search.kind"),
