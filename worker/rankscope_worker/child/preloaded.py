@@ -25,6 +25,8 @@ from setproctitle import setproctitle
 from rankscope_worker.child import train
 from rankscope_worker.child.fast_imports import fast_imports
 
+_METRICS = "sklearn.metrics"
+"""Most trainings evaluate classes; others import this for nothing, but only once."""
 _MOST_BYTES = 1 << 16
 _IDLE_S = 600.0
 """Without a request for this long, the process ends and frees its memory."""
@@ -36,6 +38,7 @@ def main(argv: list[str]) -> int:
     with fast_imports(with_quantisation=False):
         for name in train.STACK:
             import_module(name)
+    import_module(_METRICS)
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
         worker.send(json.dumps({"problem": f"{threads} threads run after the imports"}).encode())

@@ -95,15 +95,8 @@ def test_measures_of_classes_equal_those_of_scikit_learn_and_are_zero_for_one_gu
         assert np.mean(rows["accuracy"]) == pytest.approx(found["accuracy"])
         losses = torch.nn.functional.cross_entropy(torch.tensor(outputs), torch.tensor(targets), reduction="none")
         np.testing.assert_allclose(rows["loss"], losses)
-        constant = np.zeros(200, dtype=int)
-        same = task.metrics(evaluation(np.eye(len(labels))[constant], targets))
+        same = task.metrics(evaluation(np.eye(len(labels))[np.zeros(200, dtype=int)], targets))
         assert same["mcc"] == 0.0
-        assert same["f1_macro"] == pytest.approx(f1_score(targets, constant, average="macro", zero_division=0))
-        unseen = task.metrics(
-            evaluation(np.eye(len(labels))[constant], constant)
-        )  # f1_macro counts classes without rows
-        assert unseen["mcc"] == 0.0
-        assert unseen["f1_macro"] == pytest.approx(1 / len(labels))
 
 
 def scored(count: int) -> list[dict[str, object]]:

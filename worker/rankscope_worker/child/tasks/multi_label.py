@@ -7,7 +7,6 @@ import numpy as np
 from transformers import PreTrainedConfig
 
 from rankscope.contract.predictions import LabelsGuess
-from rankscope_worker.child.tasks.class_counts import f1_scores
 from rankscope_worker.child.tasks.sequence_head import FloatArray, SequenceHeadTask
 from rankscope_worker.child.tasks.task import Evaluation, RowNumbers
 
@@ -24,11 +23,12 @@ class MultiLabelClassification(SequenceHeadTask):
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         """From logits and targets (rows, labels). A label is predicted at a probability of 0.5, which is logit 0."""
+        from sklearn.metrics import f1_score
+
         guesses, targets = evaluation.outputs >= 0, evaluation.targets >= 0.5
-        hits, guessed, present = (of.sum(axis=0) for of in (guesses & targets, guesses, targets))
         return {
-            "f1_micro": float(f1_scores(hits.sum(), guessed.sum(), present.sum())),
-            "f1_macro": float(f1_scores(hits, guessed, present).mean()),
+            "f1_micro": float(f1_score(targets, guesses, average="micro", zero_division=0)),
+            "f1_macro": float(f1_score(targets, guesses, average="macro", zero_division=0)),
             "exact_match": float(np.mean((guesses == targets).all(axis=-1))),
         }
 

@@ -6,7 +6,6 @@ import numpy as np
 from transformers import PreTrainedConfig
 
 from rankscope.contract.predictions import ClassGuess
-from rankscope_worker.child.tasks.class_counts import Counts, confusion_counts, f1_scores, matthews_correlation
 from rankscope_worker.child.tasks.sequence_head import FloatArray, SequenceHeadTask, log_softmax
 from rankscope_worker.child.tasks.task import Evaluation, RowNumbers
 
@@ -22,16 +21,20 @@ class TextClassification(SequenceHeadTask):
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         """From logits (rows, classes) and labels (rows,)."""
-        counts = self._counts(evaluation)
-        hits, guessed, present = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
-        each = f1_scores(hits, guessed, present)
+        # Takes a second, which a process that only predicts doesn't need.
+        from sklearn.metrics import f1_score, matthews_corrcoef
+
+        guesses, targets = evaluation.outputs.argmax(axis=-1), evaluation.targets
+        classes = list(range(len(self.labels)))
+        macro = f1_score(targets, guesses, labels=classes, average="macro", zero_division=0)
+        # Two classes: of the second one, which is the positive one of GLUE's tasks.
+        f1 = f1_score(targets, guesses, pos_label=1, zero_division=0) if len(classes) == 2 else macro
         return {
-            "accuracy": float(hits.sum() / counts.sum()),
-            "mcc": matthews_correlation(counts),
-            # Two classes: of the second one, which is the positive one of GLUE's tasks.
-            "f1": float(each[1] if len(each) == 2 else each.mean()),
-            "f1_macro": float(each.mean()),
-            "f1_micro": float(f1_scores(hits.sum(), guessed.sum(), present.sum())),
+            "accuracy": float(np.mean(guesses == targets)),
+            "mcc": float(matthews_corrcoef(targets, guesses)),
+            "f1": float(f1),
+            "f1_macro": float(macro),
+            "f1_micro": float(f1_score(targets, guesses, labels=classes, average="micro", zero_division=0)),
         }
 
     def row_values(self, evaluation: Evaluation) -> RowNumbers:
@@ -40,11 +43,12 @@ class TextClassification(SequenceHeadTask):
         return {"accuracy": outputs.argmax(axis=-1) == targets, "loss": losses}
 
     def confusion(self, evaluation: Evaluation) -> list[list[int]]:
-        counts: list[list[int]] = self._counts(evaluation).tolist()
-        return counts
+        from sklearn.metrics import confusion_matrix
 
-    def _counts(self, evaluation: Evaluation) -> Counts:
-        return confusion_counts(evaluation.targets, evaluation.outputs.argmax(axis=-1), len(self.labels))
+        counts: list[list[int]] = confusion_matrix(
+            evaluation.targets, evaluation.outputs.argmax(axis=-1), labels=list(range(len(self.labels)))
+        ).tolist()
+        return counts
 
     def guess(self, outputs: FloatArray) -> ClassGuess:
         probabilities = np.exp(log_softmax(outputs))
