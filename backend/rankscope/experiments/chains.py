@@ -62,7 +62,7 @@ def _text(
     to_method: VariantComparison | None,
 ) -> str:
     gives = _gives(words, to_baseline)
-    against = "" if to_method is None else f" {method} is {_side(words, to_method)} it"
+    against = "" if to_method is None else f" {method} {_side(words, to_method)} it"
     match kind:
         case ControlKind.found_ranks:
             return (
@@ -98,9 +98,10 @@ def _gives(words: Wording, comparison: VariantComparison) -> str:
 def _side(words: Wording, comparison: VariantComparison) -> str:
     mean = comparison.difference.mean
     if mean is None:
-        return "not compared with"
-    side = "above" if mean >= 0 else "below"
-    return f"{words.amount(mean)}{words.unit} {side}"
+        return "is not compared with"
+    if words.signed(mean) == words.signed(0.0):
+        return "gives the same as"
+    return f"is {words.amount(mean)}{words.unit} {'above' if mean > 0 else 'below'}"
 
 
 def _helps(comparison: VariantComparison, subject: str) -> str:

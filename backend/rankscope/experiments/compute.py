@@ -59,6 +59,7 @@ def compute(given: AnswerInput) -> Answer:
         ],
         tuning=tuned,
         notes=[
+            *_collapse_note(found),
             *_notes(given, found),
             *size_note(given.design, methods),
             *_selection_notes(len(methods), total),
@@ -116,8 +117,8 @@ def _notes(given: AnswerInput, found: Sequence[Cell]) -> list[AnswerNote]:
     design, baseline = given.design, given.design.baseline
     if given.is_extended_after_looking:
         text = (
-            "Extended after looking: seeds were added after the answer had been shown, so its p values are too small by an "
-            "unknown amount."
+            "Extended after looking: seeds were added after the answer had been shown more often than planned, so its p values "
+            "are too small by an unknown amount."
         )
         notes.append(AnswerNote(severity="warning", text=text))
     if baseline is None:
@@ -137,11 +138,23 @@ def _notes(given: AnswerInput, found: Sequence[Cell]) -> list[AnswerNote]:
         )
         more = f" and {len(short) - 5} more" if len(short) > 5 else ""
         notes.append(
-            AnswerNote(
-                severity="info", text=f"Cells with fewer results than the {len(design.seeds)} seeds: {listed}{more}."
-            )
+            AnswerNote(severity="info", text=f"Fewer results than the {len(design.seeds)} seeds: {listed}{more}.")
         )
     return notes
+
+
+def _collapse_note(found: Sequence[Cell]) -> list[AnswerNote]:
+    """Says what to do about variants of which no trial learned anything."""
+    lost = [cell for cell in found if cell.values and all(one.collapse is not None for one in cell.values)]
+    if not lost:
+        return []
+    listed = ", ".join(f"{cell.variant} at mean rank {cell.budget:g} on {cell.task}" for cell in lost[:5])
+    more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+    text = (
+        f"No trial learned anything, so nothing can be said about: {listed}{more}. Train for more steps, or with other learning "
+        "rates."
+    )
+    return [AnswerNote(severity="warning", text=text)]
 
 
 def _selection_notes(shown: int, total: int) -> list[AnswerNote]:

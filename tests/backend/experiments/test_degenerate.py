@@ -45,6 +45,10 @@ def test_trials_that_all_collapsed_can_not_tell(has_rows: bool) -> None:
         "collapsed (it always predicts one class)."
     )
     assert answer.family == 0
+    assert (
+        "nothing can be said about: plain at mean rank 2 on reviews, new at mean rank 2 on reviews"
+        in answer.notes[0].text
+    )
     assert [cell.interval for cell in answer.cells] == [None, None]
     assert not any(cell.is_winner for cell in answer.cells)
     assert html.escape(found.text) in experiment_report("E", "", given.design, answer)

@@ -58,7 +58,9 @@ export function ExperimentHeader({
   });
   const { trials } = experiment;
   const facts = [
-    `${count(trials.done)} trials`,
+    trials.done < experiment.expected_trials
+      ? `${count(trials.done)} of ${count(experiment.expected_trials)} trials`
+      : `${count(trials.done)} trials`,
     plural(experiment.variants, "variant"),
     `mean rank ${experiment.budgets.join(", ")}`,
     plural(experiment.seeds, "seed"),

@@ -100,7 +100,7 @@ const Seed = ({ of, title }: { of: CollapsedTrial; title: string }) =>
 function Tuned({ answer, experiment }: { answer: Answer; experiment: ExperimentDetail }) {
   const unit = unitOf(experiment.design.metric);
   return (
-    <details>
+    <details className="tried-rates">
       <summary>Learning rates that were tried ({answer.tuning.length} methods and budgets)</summary>
       <Table.ScrollContainer minWidth={560}>
         <Table fz="xs" className="numbers" verticalSpacing={3} mt={6}>

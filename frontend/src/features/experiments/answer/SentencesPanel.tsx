@@ -35,7 +35,7 @@ export function SentencesPanel({ answer, unit }: { answer: Answer; unit: Unit })
       {every.length === 0 ? (
         <Text size="sm" c="dimmed">
           Nothing can be compared yet: a variant and the baseline need a finished trial at the same budget and
-          seed.
+          seed.{answer.tuning.length ? " Trials that tune learning rates come first and don't count." : ""}
         </Text>
       ) : (
         <Stack gap={0} component="ul" className="sentences">
