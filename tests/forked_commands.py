@@ -4,6 +4,7 @@ Each command is a process of its own, with its own environment, arguments and ou
 """
 
 import atexit
+import faulthandler
 import gc
 import importlib
 import json
@@ -113,6 +114,10 @@ class ForkedCommands:
 
 def _become(command: list[str], environment: dict[str, str], output: str, errors: str) -> None:
     os.environ.update(environment)
+    if "RANKSCOPE_FAULTS" in environment:
+        faulthandler.register(
+            signal.SIGUSR2
+        )  # as faults/hook does in a new Python; it acts in trainings alone otherwise
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for path, descriptor in ((output, 1), (errors, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)

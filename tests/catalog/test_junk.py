@@ -102,7 +102,7 @@ def check(catalog: Catalog) -> list[DatasetEntry]:
         if entry.id == "rotten-tomatoes":  # not in the folder, and 40 ms to its first review
             continue
         entry.first_rows(5)
-        if (counts := counts_or_reason(catalog, entry)):
+        if counts := counts_or_reason(catalog, entry):
             assert not {"", "null", "NaN"} & set(counts.labels)
             rows = split(entry, DataConfig(id=entry.id), DEFAULT_TASK)
             assert (len(rows.train), len(rows.evaluation)) == (counts.train_rows, counts.eval_rows)

@@ -21,6 +21,7 @@ from tests.faults.installation import DEADLINE_S, Installation
 from tests.faults.subjects import SUBJECTS, make_catalogue
 from tests.faults.trace import Trace, trace
 from tests.faults.viewers import Viewer
+from tests.forked_commands import ForkedCommands
 
 NOTHING = "nothing"
 """What a fault is called that leaves its run alone, on purpose."""
@@ -71,8 +72,8 @@ class Result:
 class Harness:
     """`folder` is for everything that is made; `journal` gets one JSON line for each case."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder, self.seed = folder, seed
+    def __init__(self, folder: Path, seed: int, forked: ForkedCommands | None = None) -> None:
+        self.folder, self.seed, self._forked = folder, seed, forked
         self.catalogue = make_catalogue(folder / "catalogue")
         self.undisturbed: dict[str, Trace] = {}
         self.journal = folder / "journal.jsonl"
@@ -86,7 +87,8 @@ class Harness:
     @contextmanager
     def installation(self, *, workers: int, slots: int = 1, **settings: Any) -> Iterator[Installation]:
         self._installations += 1
-        made = Installation(self.folder / f"installation-{self._installations}", self.catalogue, **settings)
+        folder = self.folder / f"installation-{self._installations}"
+        made = Installation(folder, self.catalogue, forked=self._forked, **settings)
         breaches_before = self.breaches
         try:
             yield made.start(workers, slots)

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from rankscope.store.history import events
 from rankscope_worker.database_retries import retry_on_database_errors
 from tests.faults.orders import STACKS, hooked
 from tests.faults.viewers import Viewer
+from tests.forked_commands import ForkedCommand
 from tests.stack import TOKEN, Stack, wait_for
 
 DEADLINE_S = 600.0
@@ -143,7 +144,7 @@ class Installation(Stack):
             last = events.read_after(session, run_id, max(0, run.last_seq - 10), limit=10)
         parts = [f"run {run_id}: {run.status} in attempt {run.attempt} of worker {run.worker}, step {run.step}"]
         parts += [f"  event {event}" for event in last]
-        found = processes_of(self.settings.data_dir)
+        found = [*processes_of(self.settings.data_dir), *self._forked_processes()]
         for process in found:
             with contextlib.suppress(psutil.Error):
                 parts.append(f"process {process.pid}, {process.status()}: {' '.join(process.cmdline())}")
@@ -159,6 +160,12 @@ class Installation(Stack):
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             parts += [f"--- {log.relative_to(self.settings.data_dir)}", *lines[-_TAIL_LINES:]]
         return "\n".join(parts)
+
+    def _forked_processes(self) -> Iterator[psutil.Process]:
+        """Those whose environment is not theirs for the kernel."""
+        for process in self.processes.values():
+            if isinstance(process, ForkedCommand) and process.poll() is None:
+                yield psutil.Process(process.pid)
 
     # ------------------------------------------------------------ breaking
 

@@ -8,13 +8,14 @@ from tests.faults.damaged_checkpoints import make_damage
 from tests.faults.harness import Case, Harness, Result
 from tests.faults.installation import DEADLINE_S
 from tests.faults.process_faults import freeze, kill_api, kill_its_worker, kill_valkey
+from tests.forked_commands import ForkedCommands
 
 _SUBJECT = ("compacted",)
 
 
 @pytest.fixture(scope="module")
-def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
-    return Harness(tmp_path_factory.mktemp("faults"), seed=0)
+def harness(tmp_path_factory: pytest.TempPathFactory, forked: ForkedCommands) -> Harness:
+    return Harness(tmp_path_factory.mktemp("faults"), seed=0, forked=forked)
 
 
 @pytest.mark.timeout(3 * DEADLINE_S)  # above what the harness waits for: it says what it waited for, and how all stood
