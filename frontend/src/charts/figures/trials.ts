@@ -173,7 +173,7 @@ function hoverOf(one: VariantComparison, label: string, { factor, digits, name }
   const number = (value: number) => `${value > 0 ? "+" : ""}${(value * factor).toFixed(digits)}`;
   const { mean, interval, n } = one.difference;
   const evidence = interval ? ` (95 % interval ${number(interval.low)} to ${number(interval.high)})` : "";
-  return `<b>${plainText(label)}</b><br>${number(mean ?? 0)} ${name}${evidence}<br>${n} seeds: ${verdictWords[one.verdict]}`;
+  return `<b>${plainText(label)}</b><br>${number(mean ?? 0)} ${name}${evidence}<br>${n} seed${n === 1 ? "" : "s"}: ${verdictWords[one.verdict]}`;
 }
 
 /** Means and intervals, not the single seeds: one collapsed trial would squeeze everything else. */
@@ -246,7 +246,7 @@ export function valuesFigure(
         marker: { size: 7, color },
         text: own.map(
           (cell) =>
-            `<b>${plainText(variant)}</b><br>mean rank ${cell.budget}: ${((cell.mean ?? 0) * factor).toFixed(digits)} (${cell.n} seeds)`,
+            `<b>${plainText(variant)}</b><br>mean rank ${cell.budget}: ${((cell.mean ?? 0) * factor).toFixed(digits)} (${cell.n} seed${cell.n === 1 ? "" : "s"})`,
         ),
         hovertemplate: "%{text}<extra></extra>",
       },

@@ -10,6 +10,7 @@ import { type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { plainText } from "@/charts/plot/plain-text";
 import { Panel } from "@/components/layout/Panel";
+import { plural } from "@/components/text/plural";
 import { placesOf } from "./module-places";
 
 type Ranked = ExperimentCell & { agreement: RankAgreement };
@@ -81,7 +82,7 @@ function detailsOf({ seeds, lowest, highest, kendall_w, spread, unadapted }: Ran
   const range =
     lowest === null || highest === null ? null : `pairs ${lowest.toFixed(2)} to ${highest.toFixed(2)}`;
   return [
-    `${seeds} seeds`,
+    plural(seeds, "seed"),
     range,
     kendall_w === null ? null : `Kendall's W ${kendall_w.toFixed(2)}`,
     `spread ${spread.toFixed(2)}`,
@@ -108,7 +109,7 @@ function figureOf({ agreement }: Ranked, top: number, look: Look) {
     top: Math.ceil(top),
     look,
     hoverOf: (index) =>
-      `<b>${plainText(agreement.modules[index] ?? "")}</b><br>mean rank ${(agreement.mean_ranks[index] ?? 0).toFixed(2)} over ${agreement.seeds} seeds`,
+      `<b>${plainText(agreement.modules[index] ?? "")}</b><br>mean rank ${(agreement.mean_ranks[index] ?? 0).toFixed(2)} over ${plural(agreement.seeds, "seed")}`,
   });
 }
 
