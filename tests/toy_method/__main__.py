@@ -10,8 +10,11 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.methods import METHODS
 from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
-from tests.tiny import make_reviews, make_tiny_bert
-from tests.worker.child.test_training import Life
+from rankscope_worker.child.fast_imports import fast_imports
+
+with fast_imports(with_quantisation=False):  # as in a training
+    from tests.tiny import make_reviews, make_tiny_bert
+    from tests.worker.child.test_training import Life
 
 folder = Path(sys.argv[1])
 settings = Settings(_env_file=None, data_dir=folder)

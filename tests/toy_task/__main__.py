@@ -11,9 +11,12 @@ from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import BadInput
 from rankscope.launch.plan import make_plan
 from rankscope.settings import Settings
-from rankscope_worker.child.predictions import predict
-from tests.tiny import make_tiny_bert
-from tests.worker.child.test_training import Life
+from rankscope_worker.child.fast_imports import fast_imports
+
+with fast_imports(with_quantisation=False):  # as in a training
+    from rankscope_worker.child.predictions import predict
+    from tests.tiny import make_tiny_bert
+    from tests.worker.child.test_training import Life
 
 folder = Path(sys.argv[1])
 settings = Settings(_env_file=None, data_dir=folder)
