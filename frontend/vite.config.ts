@@ -28,12 +28,12 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         codeSplitting: {
-          // What five pages or tabs share is one chunk: twenty small ones are 10 kB more, for the heads of their requests
+          // What six pages or tabs share is one chunk: twenty small ones are 10 kB more, for the heads of their requests
           // and because each is compressed alone. Lists to choose from and fields for numbers are not on the first pages.
           groups: [
             {
               name: "shared",
-              minShareCount: 5,
+              minShareCount: 6,
               test: (module) => !/Combobox|Select|NumberInput|react-number-format/.test(module),
             },
             { name: "icons", minShareCount: 2, test: /@tabler/ },

@@ -73,7 +73,15 @@ export type Verdict = Shapes["VariantComparison"]["verdict"];
 export type Chain = Shapes["Chain"];
 export type ExperimentCell = Shapes["Cell"];
 export type RankAgreement = Shapes["RankAgreement"];
-export type ExperimentMetric = Shapes["ExperimentMetric"];
+export type SweepSummary = Shapes["SweepSummary"];
+export type SweepDetail = Shapes["SweepDetail"];
+export type SweepStatus = Shapes["SweepStatus"];
+export type SweepVerdict = Shapes["SweepVerdict"];
+export type SweepExtension = Shapes["SweepExtension"];
+export type SweepPoint = Shapes["PointShape"];
+export type SweepTrial = Shapes["SweepTrialShape"];
+export type SweepAnalysis = Shapes["SweepAnalysis"];
+export type Leaderboard = Shapes["Leaderboard"];
 
 /** A number, or its name where JSON has none ("NaN", "Infinity", "-Infinity"). */
 export type Num = Series["values"][number];

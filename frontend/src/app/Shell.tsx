@@ -8,6 +8,7 @@ import {
   useMantineColorScheme,
 } from "@mantine/core";
 import {
+  IconAdjustmentsHorizontal,
   IconBook2,
   IconBox,
   IconDeviceDesktop,
@@ -52,6 +53,9 @@ export function Shell({ children }: { children: ReactNode }) {
               <Group visibleFrom="md" gap={2} wrap="nowrap">
                 <NavLink to="/experiments" className="nav-link">
                   Experiments
+                </NavLink>
+                <NavLink to="/sweeps" className="nav-link">
+                  Sweeps
                 </NavLink>
                 <NavLink to="/data" className="nav-link">
                   Data
@@ -122,9 +126,17 @@ function AccountMenu() {
         <Menu.Item leftSection={<IconDeviceDesktop size={15} />} onClick={() => setColorScheme("auto")}>
           Use system theme
         </Menu.Item>
-        {/* On a phone or a tablet, the header has no room for these three. */}
+        {/* On a phone or a tablet, the header has no room for these four. */}
         <Menu.Item component={Link} to="/experiments" hiddenFrom="md" leftSection={<IconFlask size={15} />}>
           Experiments
+        </Menu.Item>
+        <Menu.Item
+          component={Link}
+          to="/sweeps"
+          hiddenFrom="md"
+          leftSection={<IconAdjustmentsHorizontal size={15} />}
+        >
+          Sweeps
         </Menu.Item>
         <Menu.Item component={Link} to="/data" hiddenFrom="md" leftSection={<IconTable size={15} />}>
           Data

@@ -48,6 +48,18 @@ const ExperimentPage = lazyPart(
   () => import("@/features/experiments/ExperimentPage"),
   (part) => part.ExperimentPage,
 );
+const SweepsPage = lazyPart(
+  () => import("@/features/sweeps/SweepsPage"),
+  (part) => part.SweepsPage,
+);
+const SweepPage = lazyPart(
+  () => import("@/features/sweeps/SweepPage"),
+  (part) => part.SweepPage,
+);
+const NewSweepPage = lazyPart(
+  () => import("@/features/new-run/sweep/NewSweepPage"),
+  (part) => part.NewSweepPage,
+);
 const GlossaryPage = lazyPart(
   () => import("@/features/glossary/GlossaryPage"),
   (part) => part.GlossaryPage,
@@ -72,6 +84,9 @@ export function AppRoutes() {
         <Route path="import" element={<ImportRunPage />} />
         <Route path="experiments" element={<ExperimentsPage />} />
         <Route path="experiments/:id" element={<ExperimentPage />} />
+        <Route path="sweeps" element={<SweepsPage />} />
+        <Route path="sweeps/new" element={<NewSweepPage />} />
+        <Route path="sweeps/:id" element={<SweepPage />} />
         <Route path="glossary" element={<GlossaryPage />} />
         {/* The server redirects links with a wrong token here; a signed-in user goes on to the runs. */}
         <Route path="sign-in" element={<Navigate to="/" replace />} />

@@ -1,8 +1,8 @@
 import { Alert, Group, Loader, Skeleton, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle, IconInfoCircle } from "@tabler/icons-react";
 import type { Answer, ExperimentDetail } from "@/api/types";
+import { unitOf } from "@/components/text/metric-unit";
 import type { Selection } from "@/features/experiments/view/selection";
-import { unitOf } from "@/features/experiments/view/units";
 import { ChainsPanel } from "./ChainsPanel";
 import { ChartPanel } from "./ChartPanel";
 import { ProtocolPanel } from "./ProtocolPanel";

@@ -7,7 +7,7 @@ import { differencesFigure, differencesHeight, valuesFigure } from "@/charts/fig
 import { type Look, useLook } from "@/charts/plot/look";
 import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
-import { unitOf } from "@/features/experiments/view/units";
+import { unitOf } from "@/components/text/metric-unit";
 
 const fewRows = 24;
 const mostVariants = 6;

@@ -1,8 +1,8 @@
 import { Anchor, Table, Text } from "@mantine/core";
 import { Link } from "react-router";
 import type { Collapse, VariantComparison } from "@/api/types";
+import { pText, signedText, type Unit, written } from "@/components/text/metric-unit";
 import { collapseText } from "@/features/experiments/view/collapse";
-import { pText, signedText, type Unit, written } from "@/features/experiments/view/units";
 
 /** The numbers behind a sentence: each seed with its runs, and the tests. */
 export function Evidence({ comparison, unit }: { comparison: VariantComparison; unit: Unit }) {

@@ -2,9 +2,9 @@ import { Anchor, Stack, Table, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
 import type { Answer, CollapsedTrial, ExperimentDetail } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
+import { unitOf, written } from "@/components/text/metric-unit";
 import { plural } from "@/components/text/plural";
 import { collapseText } from "@/features/experiments/view/collapse";
-import { unitOf, written } from "@/features/experiments/view/units";
 
 const measured = {
   validation: "on a validation part of the training rows",

@@ -3,8 +3,8 @@ import { IconChevronRight } from "@tabler/icons-react";
 import { useId, useState } from "react";
 import type { Answer, VariantComparison, Verdict } from "@/api/types";
 import { Panel } from "@/components/layout/Panel";
+import type { Unit } from "@/components/text/metric-unit";
 import { plural } from "@/components/text/plural";
-import type { Unit } from "@/features/experiments/view/units";
 import { Evidence } from "./Evidence";
 import { VerdictBadge } from "./VerdictBadge";
 

@@ -5,9 +5,9 @@ import { notify, notifyError } from "@/components/feedback/toast";
 import { fileName, saveFile } from "@/components/files/save-file";
 import { Panel } from "@/components/layout/Panel";
 import { shortCount } from "@/components/text/format";
+import { type Unit, unitOf, written } from "@/components/text/metric-unit";
 import { tableText } from "@/features/experiments/view/queries";
 import type { Selection } from "@/features/experiments/view/selection";
-import { type Unit, unitOf, written } from "@/features/experiments/view/units";
 
 interface TablePanelProps {
   answer: Answer;

@@ -72,7 +72,7 @@ export function optionsOf(typed: string): Record<string, unknown> {
   return Object.fromEntries(pairs) as Record<string, unknown>;
 }
 
-function typedValue(text: string): unknown {
+export function typedValue(text: string): unknown {
   if (text === "true" || text === "false") return text === "true";
   const number = Number(text);
   return text !== "" && Number.isFinite(number) ? number : text;

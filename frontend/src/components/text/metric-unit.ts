@@ -1,13 +1,11 @@
-import type { ExperimentMetric } from "@/api/types";
-
-/** How numbers of an experiment are written: shares in hundredths ("points"). */
+/** How values of a metric are written: shares in hundredths ("points"). */
 export interface Unit {
   factor: number;
   digits: number;
   name: string;
 }
 
-export const unitOf = ({ in_points, title }: ExperimentMetric): Unit =>
+export const unitOf = ({ in_points, title }: { in_points: boolean; title: string }): Unit =>
   in_points ? { factor: 100, digits: 2, name: "points" } : { factor: 1, digits: 4, name: title };
 
 export const written = (value: number | null | undefined, { factor, digits }: Unit): string =>

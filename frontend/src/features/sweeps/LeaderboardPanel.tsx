@@ -1,0 +1,197 @@
+import { Anchor, Badge, Button, Group, Stack, Table, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link } from "react-router";
+import type { SweepDetail, SweepPoint } from "@/api/types";
+import { ErrorState } from "@/components/feedback/states";
+import { TableMenu } from "@/components/files/TableMenu";
+import { Panel } from "@/components/layout/Panel";
+import { count } from "@/components/text/format";
+import { type Unit, unitOf, written } from "@/components/text/metric-unit";
+import { leaderboardRows } from "./leaderboard-rows";
+import { leaderboardQuery } from "./queries";
+import { shortName, valueText } from "./sweep-text";
+
+const firstRows = 25;
+const mostRows = 1000;
+
+interface LeaderboardPanelProps {
+  sweep: SweepDetail;
+  /** The point that is marked here and in the chart. */
+  marked: number | null;
+  onMark: (point: number | null) => void;
+}
+
+/** Points with mean, median, spread and range over their seeds, the best first. */
+export function LeaderboardPanel({ sweep, marked, onMark }: LeaderboardPanelProps) {
+  const [limit, setLimit] = useState(firstRows);
+  const board = useQuery(leaderboardQuery(sweep.id, sweep.revision, limit));
+  const unit = unitOf(sweep.metric);
+  const items = board.data?.items ?? [];
+  const total = board.data?.total ?? 0;
+  const rest = total - items.length;
+  return (
+    <Panel
+      title="Leaderboard"
+      note={`${titled(sweep.metric.title)} at the end of each run, ${sweep.metric.lower_is_better ? "lower is better" : "higher is better"}${unit.factor === 100 ? "; in hundredths" : ""}. sd: standard deviation over the seeds.`}
+      actions={
+        items.length ? (
+          <TableMenu
+            label="Export leaderboard"
+            file={`${sweep.name} leaderboard`}
+            rows={() => leaderboardRows(items, sweep.parameters)}
+          />
+        ) : null
+      }
+    >
+      {board.error && !board.data ? (
+        <ErrorState error={board.error} onRetry={() => void board.refetch()} />
+      ) : board.data && items.length === 0 ? (
+        <Text size="sm" c="dimmed">
+          No point has been chosen yet.
+        </Text>
+      ) : (
+        <Stack gap="xs">
+          <Table.ScrollContainer minWidth={600 + 110 * sweep.parameters.length}>
+            <Table className="numbers" fz="sm" highlightOnHover verticalSpacing={5} data-testid="leaderboard">
+              <Table.Thead>
+                <Table.Tr>
+                  <Table.Th w={110}>Rank</Table.Th>
+                  {sweep.parameters.map((name) => (
+                    <Table.Th key={name} title={name}>
+                      {titled(shortName(name))}
+                    </Table.Th>
+                  ))}
+                  {["Mean", "sd", "Median", "Min", "Max", "n"].map((title) => (
+                    <Table.Th key={title} ta="right">
+                      {title}
+                    </Table.Th>
+                  ))}
+                  <Table.Th>Runs, by seed</Table.Th>
+                </Table.Tr>
+              </Table.Thead>
+              <Table.Tbody>
+                {items.map((point) => (
+                  <Row
+                    key={point.point}
+                    point={point}
+                    parameters={sweep.parameters}
+                    unit={unit}
+                    isMarked={point.point === marked}
+                    onMark={() => onMark(point.point === marked ? null : point.point)}
+                  />
+                ))}
+              </Table.Tbody>
+            </Table>
+          </Table.ScrollContainer>
+          {rest > 0 && limit < mostRows ? (
+            <Group>
+              <Button
+                size="xs"
+                variant="default"
+                loading={board.isFetching}
+                onClick={() => setLimit(mostRows)}
+              >
+                Show all {count(total)} points
+              </Button>
+            </Group>
+          ) : null}
+        </Stack>
+      )}
+    </Panel>
+  );
+}
+
+interface RowProps {
+  point: SweepPoint;
+  parameters: readonly string[];
+  unit: Unit;
+  isMarked: boolean;
+  onMark: () => void;
+}
+
+function Row({ point, parameters, unit, isMarked, onMark }: RowProps) {
+  const numbers = [point.mean, point.sd, point.median, point.min, point.max];
+  return (
+    <Table.Tr bg={isMarked ? "var(--mantine-primary-color-light)" : undefined} data-point={point.point}>
+      <Table.Td>
+        {point.rank === null ? (
+          <StateOf point={point} unit={unit} />
+        ) : (
+          <Button
+            size="compact-xs"
+            variant={isMarked ? "filled" : "subtle"}
+            aria-pressed={isMarked}
+            aria-label={`Mark the point of rank ${point.rank} in the chart`}
+            onClick={onMark}
+          >
+            {point.rank}
+          </Button>
+        )}
+      </Table.Td>
+      {parameters.map((name) => (
+        <Table.Td key={name} style={{ overflowWrap: "break-word" }}>
+          {valueText(point.values[name])}
+        </Table.Td>
+      ))}
+      {numbers.map((value, place) => (
+        <Table.Td key={`${place}`} ta="right" fw={place === 0 ? 600 : undefined}>
+          {written(value, unit)}
+        </Table.Td>
+      ))}
+      <Table.Td ta="right" style={{ whiteSpace: "nowrap" }}>
+        {point.n === point.planned ? count(point.n) : `${count(point.n)} of ${count(point.planned)}`}
+      </Table.Td>
+      <Table.Td>
+        <Group gap={8} wrap="wrap">
+          {point.trials.map((trial) =>
+            trial.run_id ? (
+              <Anchor
+                component={Link}
+                inherit
+                key={trial.number}
+                to={`/runs/${trial.run_id}`}
+                title={[`Seed ${trial.seed}: ${trial.status}`, trial.message].filter(Boolean).join(". ")}
+              >
+                {trial.seed}
+                {trial.status === "failed" ? " failed" : ""}
+              </Anchor>
+            ) : (
+              <Text key={trial.number} span inherit c="dimmed" title={trial.message ?? "Not launched yet"}>
+                {trial.seed}
+              </Text>
+            ),
+          )}
+        </Group>
+      </Table.Td>
+    </Table.Tr>
+  );
+}
+
+const stateLooks: Record<SweepPoint["status"], { label: string; colour: string }> = {
+  planned: { label: "Planned", colour: "gray" },
+  running: { label: "Running", colour: "blue" },
+  done: { label: "Done", colour: "teal" },
+  pruned: { label: "Stopped early", colour: "yellow" },
+  failed: { label: "Failed", colour: "red" },
+};
+
+function StateOf({ point, unit }: { point: SweepPoint; unit: Unit }) {
+  const { label, colour } = stateLooks[point.status];
+  const rung =
+    point.rung_step === null ? "" : `${written(point.rung_value, unit)} at step ${count(point.rung_step)}`;
+  return (
+    <>
+      <Badge variant="light" color={colour} radius="sm" tt="none" size="sm" miw="max-content">
+        {label}
+      </Badge>
+      {rung ? (
+        <Text size="xs" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+          {rung}
+        </Text>
+      ) : null}
+    </>
+  );
+}
+
+const titled = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

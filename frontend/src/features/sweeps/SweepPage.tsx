@@ -1,0 +1,127 @@
+import {
+  Alert,
+  Anchor,
+  Button,
+  Container,
+  Group,
+  Progress,
+  Skeleton,
+  Stack,
+  Text,
+  Title,
+} from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link, useParams } from "react-router";
+import type { SweepDetail } from "@/api/types";
+import { ErrorState } from "@/components/feedback/states";
+import { useTitle } from "@/components/navigation/use-title";
+import { dateTime, duration } from "@/components/text/format";
+import { unitOf, written } from "@/components/text/metric-unit";
+import { plural } from "@/components/text/plural";
+import { AnalysisPanels } from "./AnalysisPanels";
+import { LeaderboardPanel } from "./LeaderboardPanel";
+import { sweepQuery } from "./queries";
+import { SweepActions } from "./SweepActions";
+import { SweepStatusBadge } from "./SweepStatusBadge";
+import { searchTitles, trialsText, valuesText } from "./sweep-text";
+import "./sweeps.css";
+
+/** One sweep: how far it is, its leaderboard, and what its parameters do. */
+export function SweepPage() {
+  const { id = "" } = useParams();
+  const sweep = useQuery(sweepQuery(id));
+  const [marked, setMarked] = useState<number | null>(null);
+  useTitle(sweep.data?.name ?? "Sweep");
+  return (
+    <Container size="xl" px={{ base: "sm", sm: "lg" }} py="md">
+      {sweep.data ? (
+        <Stack gap="md">
+          <Header sweep={sweep.data} />
+          <State sweep={sweep.data} />
+          <LeaderboardPanel sweep={sweep.data} marked={marked} onMark={setMarked} />
+          <AnalysisPanels sweep={sweep.data} marked={marked} onMark={setMarked} />
+        </Stack>
+      ) : sweep.error ? (
+        <Stack gap="md" align="flex-start">
+          <ErrorState
+            error={sweep.error}
+            title="This sweep can't be shown"
+            onRetry={() => void sweep.refetch()}
+          />
+          <Button component={Link} to="/sweeps" variant="default">
+            All sweeps
+          </Button>
+        </Stack>
+      ) : (
+        <Stack gap="md" aria-label="Loading" aria-busy>
+          <Skeleton height={60} />
+          <Skeleton height={260} />
+        </Stack>
+      )}
+    </Container>
+  );
+}
+
+function Header({ sweep }: { sweep: SweepDetail }) {
+  const facts = [
+    searchTitles[sweep.kind],
+    plural(sweep.parameters.length, "parameter"),
+    plural(sweep.seeds, "seed"),
+    `by ${sweep.metric.title}`,
+    dateTime(sweep.created_at),
+    sweep.active_s >= 1 ? `ran ${duration(sweep.active_s)}` : null,
+  ];
+  return (
+    <div>
+      <Group justify="space-between" align="center" gap="xs">
+        <Group gap="xs">
+          <Title order={1} size="h3" style={{ overflowWrap: "anywhere" }}>
+            {sweep.name}
+          </Title>
+          <SweepStatusBadge status={sweep.status} />
+        </Group>
+        <Group gap="xs">
+          <SweepActions sweep={sweep} />
+        </Group>
+      </Group>
+      <Text size="sm" c="dimmed" className="numbers" mt={2}>
+        {facts.filter((fact) => fact !== null).join(" · ")}
+      </Text>
+      {sweep.notes ? (
+        <Text size="sm" mt={4} style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
+          {sweep.notes}
+        </Text>
+      ) : null}
+    </div>
+  );
+}
+
+function State({ sweep }: { sweep: SweepDetail }) {
+  const { trials, expected_trials: all, best, message, next_step, status } = sweep;
+  const unit = unitOf(sweep.metric);
+  const share = (amount: number) => (all ? (100 * amount) / all : 0);
+  return (
+    <Alert color={status === "failed" ? "red" : "blue"} variant="light" py={8}>
+      <Group justify="space-between" gap="xs">
+        <Text size="sm" className="numbers" data-testid="sweep-state">
+          {[message, next_step].filter(Boolean).join(" ")} {trialsText(sweep)}
+          {" trials have ended"}
+          {trials.running ? `, ${trials.running} wait or train` : ""}.
+          {best
+            ? ` Best ${sweep.metric.title}: ${written(best.mean, unit)}${best.sd === null ? "" : ` ± ${written(best.sd, unit)}`} with ${valuesText(best.values)}.`
+            : ""}
+        </Text>
+        <Anchor component={Link} to={`/?tag=sweep+${sweep.id}`} size="sm">
+          Show its runs
+        </Anchor>
+      </Group>
+      <Progress.Root size="sm" mt={6}>
+        <Progress.Section value={share(trials.done)} color="teal" aria-label="Trials with a result" />
+        <Progress.Section value={share(trials.pruned)} color="yellow" aria-label="Trials stopped early" />
+        <Progress.Section value={share(trials.failed)} color="red" aria-label="Failed trials" />
+        <Progress.Section value={share(trials.running)} color="blue" aria-label="Trials that wait or train" />
+      </Progress.Root>
+    </Alert>
+  );
+}

@@ -1,0 +1,34 @@
+/** Sentences and short texts about a sweep. */
+import type { SweepSummary } from "@/api/types";
+import { configValue, count } from "@/components/text/format";
+
+export const searchTitles: Record<SweepSummary["kind"], string> = {
+  grid: "Grid",
+  random: "Random",
+  tpe: "TPE",
+  halving: "Successive halving",
+};
+
+/** `training.learning_rate` -> `learning rate`; the whole name is in the title of the column. */
+export const shortName = (parameter: string): string =>
+  parameter.slice(parameter.lastIndexOf(".") + 1).replaceAll("_", " ");
+
+export const valueText = (value: unknown): string => (value === undefined ? "–" : configValue(value));
+
+/** learning rate 0.003, score magnitude */
+export const valuesText = (values: Record<string, unknown>): string =>
+  Object.entries(values)
+    .map(([name, value]) => `${shortName(name)} ${valueText(value)}`)
+    .join(", ");
+
+/** 12 of 40, 3 stopped early, 1 failed */
+export function trialsText({ trials, expected_trials: all }: SweepSummary): string {
+  const ended = trials.done + trials.pruned + trials.failed;
+  return [
+    ended === all ? count(all) : `${count(ended)} of ${count(all)}`,
+    trials.pruned ? `${count(trials.pruned)} stopped early` : null,
+    trials.failed ? `${count(trials.failed)} failed` : null,
+  ]
+    .filter((part) => part !== null)
+    .join(", ");
+}
