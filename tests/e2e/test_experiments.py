@@ -43,7 +43,7 @@ def test_a_study_is_imported_and_answered(stack: Stack, page: Page, console: Con
     expect(sentences).to_have_count(8, timeout=PATIENCE_MS)
     expect(sentences.first).to_contain_text("dynamic_rank zero_b is 0.24 points above lora")
     expect(sentences.first.locator(".verdict")).to_have_text("Equivalent")
-    expect(page.get_by_text("lora_shrink, mean rank 1, rt, seed 1: always the most frequent class")).to_be_visible()
+    expect(page.get_by_text("lora_shrink, mean rank 1, rt (always one class): seeds 1, 2")).to_be_visible()
     expect(page.get_by_test_id("mean-ranks")).to_have_count(2)
     assert serious_issues(page) == []
     picture(page, "experiment")
