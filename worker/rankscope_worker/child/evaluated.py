@@ -55,10 +55,8 @@ class Evaluated:
         """
         if self.last is None:
             return
-        rows = [
-            StoredRow(row=number, **_short(result).model_dump())
-            for number, result in enumerate(islice(self.task.results(self.last), MAX_ROWS))
-        ]
+        results = zip(self.task.rows_with_results(self.last), self.task.results(self.last), strict=False)
+        rows = [StoredRow(row=row, **_short(result).model_dump()) for row, result in islice(results, MAX_ROWS)]
         if not rows:
             return
         rows.sort(key=_badness, reverse=True)

@@ -108,13 +108,21 @@ def test_a_special_token_in_a_message_is_plain_text(installation: Path) -> None:
 
 
 def test_long_prompts_never_lose_their_answers_silently(tmp_path: Path) -> None:
-    rows = [*PAIRS, *({"prompt": f"{'a film ' * 40}{n}", "answer": "good"} for n in range(40))]
+    rows = [*({"prompt": f"{'a film ' * 40}{n}", "answer": "good"} for n in range(40)), *PAIRS]
     folder = install(tmp_path, "llama", rows)
-    plan = plan_of(folder, task(template="plain"), {"name": "lora", "rank": 2}, max_steps=1, max_length=40)
+    options = task(template="plain", generated_rows=12)
+    plan = plan_of(folder, options, {"name": "lora", "rank": 2}, max_steps=1, max_length=40)
     life = Life(folder, plan.config, tmp_path / "run")
     (warning,) = life.of("warning")
     assert warning.code == "answers_lost"
     assert re.match(r"40 of 160 rows are left out", warning.message)
+    # Results have the numbers of their evaluation rows, although rows before them are left out.
+    values = read_row_values(life.folder / row_values_file("final")).values
+    left_out = np.flatnonzero(np.isnan(values["loss"]))
+    _, results = read_results(life.folder / RESULTS_FILE, "worst", 0, 20)
+    assert len(results) == 12
+    assert left_out.min() < max(one.row for one in results)
+    assert [one.loss for one in results] == pytest.approx([values["loss"][one.row] for one in results])
     with pytest.raises(PermanentError, match=r"In every training row, the prompt alone fills the 4 tokens .* above 5,"):
         Life(
             folder,

@@ -251,6 +251,9 @@ class CausalLanguageModel(TrainedTask):
             values["exact_match"][self._asked_rows] = right
         return values
 
+    def rows_with_results(self, evaluation: Evaluation) -> Sequence[int]:  # noqa: ARG002
+        return self._asked_rows
+
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:
         """Only of the rows whose answers are generated. Their loss is the mean over their counted tokens."""
         losses = dict(zip(self._evaluated, token_means(evaluation.outputs)["loss"], strict=True))

@@ -142,11 +142,15 @@ class TrainedTask(Protocol):
         return {}
 
     def results(self, evaluation: Evaluation) -> Iterable[RowResult]:  # noqa: ARG002
-        """Returns the result of each evaluation row, in their order; nothing for a task that has none.
+        """Returns the results of `rows_with_results`, in their order; nothing for a task that has none.
 
         Called once, after the last evaluation of the training.
         """
         return ()
+
+    def rows_with_results(self, evaluation: Evaluation) -> Sequence[int]:
+        """Returns the index of each of `results` among the evaluation rows."""
+        return range(len(evaluation.rows))
 
     def row_values(self, evaluation: Evaluation) -> RowNumbers:  # noqa: ARG002
         """Returns numbers of each evaluation row, in their order, by metric without `eval_`; NaN for a row without.
