@@ -1,4 +1,4 @@
-import { Alert, Loader, Skeleton, Stack, Table, Text } from "@mantine/core";
+import { Alert, Group, Loader, Skeleton, Stack, Table, Text } from "@mantine/core";
 import { IconInfoCircle } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
@@ -36,7 +36,15 @@ export function AnalysisPanels({ sweep, marked, onMark }: AnalysisPanelsProps) {
         onRetry={() => void analysis.refetch()}
       />
     ) : (
-      <Skeleton height={height} radius="md" aria-label="Computing the analysis" aria-busy />
+      <Stack gap="xs" role="status" aria-busy>
+        <Group gap="xs">
+          <Loader size={16} />
+          <Text size="sm" c="dimmed">
+            Computing the analysis. This takes some seconds.
+          </Text>
+        </Group>
+        <Skeleton height={height} radius="md" />
+      </Stack>
     );
   return (
     <>

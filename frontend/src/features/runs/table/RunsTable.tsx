@@ -9,7 +9,7 @@ import {
   useTable,
 } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { memo, useEffect, useMemo, useRef } from "react";
+import { type CSSProperties, memo, useEffect, useMemo, useRef } from "react";
 import type { RunField, TableRow } from "@/api/types";
 import { nextSort } from "@/features/runs/query/view";
 import { type ColumnLook, columnsFor, features, fieldLook, looks } from "./columns";
@@ -89,7 +89,7 @@ export function RunsTable(props: RunsTableProps) {
   return (
     <div ref={body} className={fields.length > 1 ? "is-wide" : undefined}>
       <Table
-        miw={fields.length > 1 ? 1100 + 118 * fields.length : undefined}
+        style={fields.length > 1 ? ({ "--fields": fields.length } as CSSProperties) : undefined}
         layout="fixed"
         highlightOnHover
         className="runs-table"
@@ -149,6 +149,7 @@ const RunRow = memo(
       <Table.Tr
         data-testid="run-row"
         data-run={row.id}
+        data-selected={isSelected || undefined}
         aria-rowindex={row.index + 2}
         bg={isSelected ? "var(--mantine-primary-color-light)" : undefined}
         style={{ height }}
