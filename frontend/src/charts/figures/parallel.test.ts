@@ -22,7 +22,7 @@ test("places values on their axis: logarithms, choices, and absent values below 
 });
 
 test("draws the best point last, in the direction of the metric, then the marked one", () => {
-  const lines = [0.7, 0.9, 0.8].map((value, point) => ({ point, values: [1e-3, "norm"], value }));
+  const lines = [0.7, 0.9, 0.8, 0.9, 0.7].map((value, point) => ({ point, values: [1e-3, "norm"], value }));
   const drawn = (lower_is_better: boolean) =>
     parallelFigure({
       analysis: { axes: [rate, scores], lines },

@@ -46,7 +46,10 @@ export function parallelFigure({ analysis, metric, text, marked, look }: Paralle
     choices: null,
   };
   const sign = metric.lower_is_better ? -1 : 1;
-  const worstFirst = [...analysis.lines].sort((one, other) => sign * (one.value - other.value));
+  const worstFirst = [...analysis.lines].sort(
+    // Of equal points, the first is the best, as in the leaderboard.
+    (one, other) => sign * (one.value - other.value) || other.point - one.point,
+  );
   const every = [...axes, result];
   const hover = (line: (typeof worstFirst)[number]) =>
     [
