@@ -94,7 +94,12 @@ def console() -> Console:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    opened = browser.new_context(viewport={"width": 1440, "height": 1000}, color_scheme="light", accept_downloads=True)
+    opened = browser.new_context(
+        viewport={"width": 1440, "height": 1000},
+        color_scheme="light",
+        accept_downloads=True,
+        reduced_motion="reduce",  # without a graphics card, each frame of an animation costs CPU time
+    )
     opened.set_default_timeout(60_000)
     expect.set_options(timeout=60_000)
     yield opened
