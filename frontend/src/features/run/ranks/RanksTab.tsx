@@ -5,6 +5,7 @@ import { useMethod } from "@/components/runs/methods";
 import { lazyPart } from "@/components/server/load-part";
 import { EvaluationPanel, LossPanel } from "@/features/run/curves/LiveCurvePanels";
 import type { LiveRun } from "@/features/run/live/live-run";
+import { useCalm } from "@/features/run/live/use-calm";
 import { frameIndexAt, nearestIndex } from "@/features/run/playback/snapshot-index";
 import type { StepCursor } from "@/features/run/playback/step-cursor";
 import { BudgetPanel } from "./BudgetPanel";
@@ -18,6 +19,9 @@ const ModuleDrawer = lazyPart(
   () => import("./ModuleDrawer"),
   (part) => part.ModuleDrawer,
 );
+
+/** While events arrive, only the heatmap is drawn with each batch; the charts next to it are drawn this often. */
+const besideMs = 1000;
 
 interface RanksTabProps {
   run: RunDetail;
@@ -67,7 +71,9 @@ function Ranks({ run, live, status }: RanksTabProps) {
       choose({ at: at === snapshots.length - 1 ? null : (snapshots[at]?.step ?? null) });
     },
   };
-  const curves = { run, series: live.series, totalSteps, cursor };
+  const beside = useCalm(live, besideMs);
+  const bars = useCalm(snapshots[rested], isFollowing ? besideMs : 0);
+  const curves = { run, series: beside.series, totalSteps, cursor };
   return (
     <>
       <Grid gap="md">
@@ -82,17 +88,12 @@ function Ranks({ run, live, status }: RanksTabProps) {
               settings={settings}
               onSettings={choose}
             />
-            <DistributionPanel
-              name={run.name}
-              modules={live.modules}
-              width={live.width}
-              snapshot={snapshots[rested]}
-            />
+            <DistributionPanel name={run.name} modules={live.modules} width={live.width} snapshot={bars} />
           </Stack>
         </Grid.Col>
         <Grid.Col span={{ base: 12, lg: 5 }}>
           <Stack gap="md">
-            <BudgetPanel run={run} snapshots={snapshots} totalSteps={totalSteps} cursor={cursor} />
+            <BudgetPanel run={run} snapshots={beside.snapshots} totalSteps={totalSteps} cursor={cursor} />
             <SteerPanel run={run} status={status} />
             <LossPanel {...curves} />
             <EvaluationPanel {...curves} />

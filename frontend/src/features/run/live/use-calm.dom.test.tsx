@@ -1,0 +1,33 @@
+// @vitest-environment jsdom
+import { act, renderHook } from "@testing-library/react";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { useCalm } from "./use-calm";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+const pass = (ms: number) => act(() => void vi.advanceTimersByTime(ms));
+
+test("a value that changes four times a second is renewed once a second, with the newest", () => {
+  const seen: number[] = [];
+  const { rerender } = renderHook(
+    ({ value }) => {
+      const calm = useCalm(value, 1000);
+      if (seen.at(-1) !== calm) seen.push(calm);
+    },
+    { initialProps: { value: 0 } },
+  );
+  for (let value = 1; value <= 12; value++) {
+    rerender({ value });
+    pass(250);
+  }
+  pass(1000);
+  expect(seen).toEqual([0, 1, 4, 8, 12]);
+});
+
+test("a value that need not rest is shown at once", () => {
+  const { result, rerender } = renderHook(({ value, restMs }) => useCalm(value, restMs), {
+    initialProps: { value: 0, restMs: 1000 },
+  });
+  rerender({ value: 1, restMs: 0 });
+  expect(result.current).toBe(1);
+});
