@@ -9,6 +9,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -127,6 +128,8 @@ def _become(command: list[str], environment: dict[str, str], output: str, errors
             from rankscope.cli import app
 
             app(command[1:], prog_name="rankscope")
+        elif command[0].startswith("tests."):
+            runpy.run_module(command[0], run_name="__main__")
         else:
             from rankscope_worker.host.main import main
 

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.faults.orders import hooked
+from tests.forked_commands import ForkedCommands
 from tests.stack import Stack
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -31,14 +32,20 @@ QUIET = [
 
 @contextmanager
 def tiny_stack(
-    folder: Path, *, layers: int, has_worker: bool = True, pace_s: float = 0.02, **settings: Any
+    folder: Path,
+    *,
+    layers: int,
+    forked: ForkedCommands | None = None,
+    has_worker: bool = True,
+    pace_s: float = 0.02,
+    **settings: Any,
 ) -> Iterator[Stack]:
     """Valkey, API and a worker in `folder`, with the model tiny-bert and the data set reviews.
 
     Every training step takes `pace_s` longer, as of a model of some size: at three hundred steps a second, training and
     drawing would take all cores.
     """
-    stack = Stack(folder, **settings)
+    stack = Stack(folder, forked=forked, **settings)
     stack.environment |= hooked(folder.parent / "faults", pace_s=pace_s)
     make_tiny_bert(stack.settings.models_dir / "tiny-bert", layers=layers)
     make_reviews(stack.settings.datasets_dir / "reviews.csv")

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from rankscope.contract.events import WarningEvent
 from tests.e2e.conftest import KEEPS_SCREENSHOTS, PATIENCE_MS, SCREENSHOTS, Console, tiny_stack
 from tests.e2e.feeding import fed_run
 from tests.e2e.test_main_job import number, picture
+from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
 
 CONFIG = {
@@ -42,9 +42,9 @@ new PerformanceObserver((list) => {
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
+def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
     # What feeds the runs here never renews its lease: the server must not treat it as lost.
-    with tiny_stack(tmp_path / "data", layers=2, has_worker=False, lease_s=600) as stack:
+    with tiny_stack(tmp_path / "data", forked=forked, layers=2, has_worker=False, lease_s=600) as stack:
         yield stack
 
 
@@ -234,5 +234,5 @@ def other_build(folder: Path, mark: str) -> Path:
 
 
 def _serve(stack: Stack, static: Path) -> None:
-    stack._start("api", [sys.executable, "-m", "tests.e2e.serve_page", str(static)])
+    stack._start("api", ["tests.e2e.serve_page", str(static)])
     wait_for("the upgraded server to answer", stack._answers, deadline_s=250)

@@ -10,14 +10,15 @@ from playwright.sync_api import Page, expect
 from tests.e2e.axe import serious_issues
 from tests.e2e.conftest import PATIENCE_MS, Console, tiny_stack
 from tests.e2e.test_main_job import picture
+from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack
 
 STUDY = Path(__file__).parent.parent / "data/study.jsonl.gz"
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    with tiny_stack(tmp_path / "data", layers=1, has_worker=False) as stack:
+def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
+    with tiny_stack(tmp_path / "data", forked=forked, layers=1, has_worker=False) as stack:
         yield stack
 
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, tiny_stack
 from tests.e2e.test_main_job import number, picture
+from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
 
 CONFIG = {
@@ -20,8 +21,8 @@ CONFIG = {
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    with tiny_stack(tmp_path / "data", layers=2) as stack:
+def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
+    with tiny_stack(tmp_path / "data", forked=forked, layers=2) as stack:
         yield stack
 
 
