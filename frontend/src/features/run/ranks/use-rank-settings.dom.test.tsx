@@ -16,6 +16,14 @@ test("a step enters the address after a pause", async () => {
   await waitFor(() => expect(window.location.search).toBe("?tab=log&step=7"));
 });
 
+test("a choice enters the address at once, with a step that waits", () => {
+  const settings = shown("/runs/a?step=3");
+  act(() => settings.current[1]({ at: 7 }));
+  expect(window.location.search).toBe("?step=3");
+  act(() => settings.current[1]({ colouring: "difference" }));
+  expect(window.location.search).toBe("?step=7&colour=difference");
+});
+
 test("a tab that is chosen in the meantime, and not rendered yet, is kept", async () => {
   const settings = shown("/runs/a");
   act(() => settings.current[1]({ at: 7 }));

@@ -14,7 +14,10 @@ export interface RankSettings {
 }
 
 const orders: readonly ModuleOrder[] = ["layer", "kind", "rank"];
-/** The address is updated after a pause: browsers reject hundreds of changes in a row. */
+/**
+ * A step enters the address after a pause: browsers reject hundreds of changes in a row. A choice enters it at once, so that
+ * a reload right after it keeps it.
+ */
 const restMs = 300;
 
 export function readSettings(params: URLSearchParams): RankSettings {
@@ -44,15 +47,23 @@ export function useRankSettings(): [RankSettings, (change: Partial<RankSettings>
   const { pathname } = useLocation();
   const rendered = useRef({ pathname, setParams });
   rendered.current = { pathname, setParams };
+  const before = useRef(settings);
   useEffect(() => {
-    const timer = setTimeout(() => {
+    const write = () => {
       const { pathname: here, setParams: go } = rendered.current;
       // The address is ahead of what is rendered while another tab or page loads: writing the rendered one would go back.
       if (window.location.pathname !== here) return;
       const now = new URLSearchParams(window.location.search);
       const next = writeSettings(now, settings);
       if (next.toString() !== now.toString()) go(next, { replace: true, preventScrollReset: true });
-    }, restMs);
+    };
+    const { colouring, order, module } = before.current;
+    before.current = settings;
+    if (settings.colouring !== colouring || settings.order !== order || settings.module !== module) {
+      write();
+      return;
+    }
+    const timer = setTimeout(write, restMs);
     return () => clearTimeout(timer);
   }, [settings]);
   const change = useCallback(
