@@ -20,6 +20,11 @@ if (typeof window !== "undefined") {
       dispatchEvent: vi.fn(),
     }),
   });
+  class IntersectionObserverStub {
+    observe() {}
+    disconnect() {}
+  }
+  window.IntersectionObserver = IntersectionObserverStub as unknown as typeof IntersectionObserver;
   class ResizeObserverStub {
     observe() {}
     unobserve() {}

@@ -64,6 +64,31 @@ test("purges an idle chart at once", async () => {
   expect(plotly.purge).toHaveBeenCalledOnce();
 });
 
+test("redraws a chart that is out of view once it comes near", async () => {
+  let tell: (isIntersecting: boolean) => void = () => {};
+  class Viewport {
+    constructor(listen: (entries: { isIntersecting: boolean }[]) => void) {
+      tell = (isIntersecting) => listen([{ isIntersecting }]);
+    }
+    observe() {}
+    disconnect() {}
+  }
+  vi.stubGlobal("IntersectionObserver", Viewport);
+  plotly.react.mockReset().mockResolvedValue(undefined);
+  const { rerender } = render(view(figure("first")));
+  tell(false);
+  await settle();
+  for (const title of ["second", "third"]) {
+    rerender(view(figure(title)));
+    await settle();
+  }
+  expect(drawn()).toEqual(["first"]);
+  tell(true);
+  await settle();
+  expect(drawn()).toEqual(["first", "third"]);
+  vi.unstubAllGlobals();
+});
+
 test("describes the chart for screen readers", async () => {
   render(view(figure("first")));
   await settle();

@@ -36,7 +36,13 @@ interface PlotProps {
   onZoom?: ((range: [number, number] | null) => void) | undefined;
 }
 
-/** The only caller of Plotly: one react() in flight, the newest figure wins, always purged after unmount. */
+/** A chart this close to the viewport is kept up to date. */
+const nearPx = 300;
+
+/**
+ * The only caller of Plotly: one react() in flight, the newest figure wins, always purged after unmount. A chart that has
+ * been scrolled out of view is redrawn when it comes near again.
+ */
 export function Plot({ figure, label, height, cursor = null, onHover, onClick, onZoom }: PlotProps) {
   const element = useRef<HTMLDivElement>(null);
   const line = useRef<HTMLDivElement>(null);
@@ -58,6 +64,9 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
     let axes: string | undefined;
     let isBusy = false;
     let isGone = false;
+    let isNear = true;
+    let isDrawnOnce = false;
+    let hasNewSize = false;
     let atWork = 0;
     /** Purging a chart while Plotly draws it makes the draw fail, so the purge waits for it. */
     const finished = async (work: unknown) => {
@@ -75,7 +84,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
       if (isBusy) return;
       isBusy = true;
       plotly ??= await loadPlotly();
-      while (waiting && !isGone) {
+      while (waiting && !isGone && (isNear || !isDrawnOnce)) {
         const { data, layout } = waiting;
         labels = waiting.labels;
         waiting = undefined;
@@ -92,6 +101,7 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
         await finished(plotly.react(root, data as never, own, config));
         if (isGone) return;
         listen(root as unknown as PlotlyHTMLElement);
+        isDrawnOnce = true;
         setDrawn(true);
       }
       isBusy = false;
@@ -138,18 +148,31 @@ export function Plot({ figure, label, height, cursor = null, onHover, onClick, o
     };
     // A hidden tab has no size; it is redrawn when it opens.
     const canResize = () => !isGone && root.clientWidth > 0 && "layout" in root;
-    const observer = new ResizeObserver(async () => {
-      if (!plotly || !canResize()) return;
+    const resize = async () => {
+      hasNewSize = !isNear;
+      if (!plotly || !isNear || !canResize()) return;
       const top = topOf(root);
       await finished(plotly.Plots.resize(root));
       // A legend that now takes fewer lines has made the margin smaller, but keeps its position.
       if (canResize() && topOf(root) !== top) await finished(plotly.redraw(root));
-    });
+    };
+    const observer = new ResizeObserver(() => void resize());
     observer.observe(root);
+    const viewport = new IntersectionObserver(
+      (entries) => {
+        isNear = entries.at(-1)?.isIntersecting ?? true;
+        if (!isNear) return;
+        if (hasNewSize) void resize();
+        void next();
+      },
+      { rootMargin: `${nearPx}px` },
+    );
+    viewport.observe(root);
     return () => {
       isGone = true;
       draw.current = undefined;
       observer.disconnect();
+      viewport.disconnect();
       purgeIfGone();
     };
   }, []);
