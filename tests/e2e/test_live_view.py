@@ -15,6 +15,7 @@ from tests.e2e.axe import serious_issues
 from tests.e2e.conftest import PATIENCE_MS, PATIENCE_S, Console, tiny_stack
 from tests.e2e.feeding import fed_run
 from tests.e2e.test_main_job import number, picture
+from tests.forked_commands import ForkedCommands
 from tests.stack import TOKEN, Stack, wait_for
 
 CONFIG: dict[str, Any] = {
@@ -45,9 +46,9 @@ LONG = CONFIG | {
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
+def stack(tmp_path: Path, forked: ForkedCommands) -> Iterator[Stack]:
     # Half of the lease without a sign of life is late. Ten steps a second: each costs the page as much as the training.
-    with tiny_stack(tmp_path / "data", layers=3, lease_s=24, pace_s=0.1, hardware_every_s=1) as stack:
+    with tiny_stack(tmp_path / "data", forked=forked, layers=3, lease_s=24, pace_s=0.1, hardware_every_s=1) as stack:
         yield stack
 
 
