@@ -41,10 +41,20 @@ PAGE = [
 
 
 def named(source: str) -> Iterator[str]:
-    """Every method name or method class that the code uses, with its line."""
-    for node in ast.walk(ast.parse(source)):
+    """Every method name or method class that the code uses, with its line.
+
+    `find_spec("dynamic_rank")` asks for the library's package, as `import dynamic_rank` does, and not for the method.
+    """
+    tree = ast.parse(source)
+    packages = {
+        argument
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "find_spec"
+        for argument in node.args
+    }
+    for node in ast.walk(tree):
         match node:
-            case ast.Constant(value=str(text)) if text in NAMES:
+            case ast.Constant(value=str(text)) if text in NAMES and node not in packages:
                 yield f"line {node.lineno}: {text!r}"
             case ast.Name(id=name) | ast.Attribute(attr=name) if name in CLASSES:
                 yield f"line {node.lineno}: {name}"
@@ -60,7 +70,7 @@ def test_the_search_finds_every_way_to_know_a_method() -> None:
         "isinstance(method, methods.EvaMethod)\n"
         "from rankscope.contract.methods import FullMethod\n"
         "from dynamic_rank.methods.eva import Eva\n"
-        'import dynamic_rank\nx = "a dynamic_rank run"\n'
+        'import dynamic_rank\nx = "a dynamic_rank run"\nfind_spec("dynamic_rank")\n'
     )
     assert sorted(named(source)) == [
         "line 1: 'lora'",

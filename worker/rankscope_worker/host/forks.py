@@ -233,8 +233,7 @@ def installed_code() -> str:
     A new process would import the new state, so a fork must not run the old one.
     """
     times = [_changed_at(info) for folder in sys.path for info in sorted(Path(folder).glob("*.dist-info"))]
-    for name in ("rankscope", "rankscope_worker", "dynamic_rank"):
-        found = find_spec(name)
+    for found in (find_spec("rankscope"), find_spec("rankscope_worker"), find_spec("dynamic_rank")):
         for folder in found.submodule_search_locations or () if found else ():
             times += [_changed_at(file) for file in sorted(Path(folder).rglob("*.py"))]
     return hashlib.sha256(repr(times).encode()).hexdigest()
