@@ -1,12 +1,18 @@
 """Presets for the data sets of the paper (Mao et al. 2024), with its method's defaults: target rank 8, pruning every 100 steps.
 
-Models and data are those of the hub, under the names `roberta-base` and `glue-cola` in this installation's folders, with the
-hub's columns and its splits in a column `split`. The numbers of epochs, and the lengths and beams of summaries, are this
-project's.
+Models and data are those of the hub: downloaded, or under the names `roberta-base` and `glue-cola` in this installation's
+folders, with the hub's columns and its splits in a column `split`. The numbers of epochs, and the lengths and beams of
+summaries, are this project's.
 """
 
 from rankscope.contract.config import RunConfig
+from rankscope.contract.downloads import DataDownloadPayload, DownloadPayload
 from rankscope.contract.preset import Preset
+
+_ROBERTA = DownloadPayload(hub_id="FacebookAI/roberta-base")
+_BART = DownloadPayload(hub_id="facebook/bart-base")
+CONVERTED = "refs/convert/parquet"
+"""Where huggingface.co keeps Parquet copies of data sets that are code."""
 
 _GLUE: tuple[tuple[str, str, str, str | None, int], ...] = (
     # key, title, task, metric of the benchmark if it is not the task's usual headline metric, epochs
@@ -38,14 +44,18 @@ _SUMMARIES: tuple[tuple[str, str, str, int, dict[str, object]], ...] = (
     ),
 )
 
+_SUMMARY_DATA = {
+    "xsum": DataDownloadPayload(hub_id="EdinburghNLP/xsum", revision=CONVERTED),
+    "cnn_dailymail": DataDownloadPayload(hub_id="abisee/cnn_dailymail", subset="3.0.0"),
+}
+
 
 def glue_presets() -> list[Preset]:
     return [
         Preset(
             f"glue-{key}",
             f"{title} with RoBERTa-base",
-            f"GLUE's {title}: {epochs} epochs of batches of 16, dynamic rank with target rank 8. "
-            f"Needs models/roberta-base and datasets/glue-{key}.jsonl in the data folder.",
+            f"GLUE's {title}: {epochs} epochs of batches of 16, dynamic rank with target rank 8.",
             RunConfig.model_validate(
                 {
                     "model": {"id": "local:roberta-base"},
@@ -63,6 +73,8 @@ def glue_presets() -> list[Preset]:
                 }
             ),
             group="GLUE, as in the paper",
+            hub_model=_ROBERTA,
+            hub_data=DataDownloadPayload(hub_id="nyu-mll/glue", subset=key),
         )
         for key, title, task, metric, epochs in _GLUE
     ]
@@ -73,8 +85,7 @@ def squad_presets() -> list[Preset]:
         Preset(
             key,
             f"{title} with RoBERTa-base",
-            f"Extractive question answering on {title}: 3 epochs of batches of 16, dynamic rank with target rank 8. "
-            f"Needs models/roberta-base and datasets/{data}.jsonl in the data folder.",
+            f"Extractive question answering on {title}: 3 epochs of batches of 16, dynamic rank with target rank 8.",
             RunConfig.model_validate(
                 {
                     "model": {"id": "local:roberta-base"},
@@ -85,6 +96,8 @@ def squad_presets() -> list[Preset]:
                 }
             ),
             group="SQuAD, as in the paper",
+            hub_model=_ROBERTA,
+            hub_data=DataDownloadPayload(hub_id=f"rajpurkar/{data}"),
         )
         for key, title, data, unanswerable in (
             ("squad", "SQuAD 1.1", "squad", False),
@@ -98,8 +111,7 @@ def summary_presets() -> list[Preset]:
         Preset(
             key,
             f"{title} with BART-base",
-            f"Summaries of {title}: 3 epochs of batches of 16, dynamic rank with target rank 8. "
-            f"Needs models/bart-base and datasets/{data}.jsonl in the data folder.",
+            f"Summaries of {title}: 3 epochs of batches of 16, dynamic rank with target rank 8.",
             RunConfig.model_validate(
                 {
                     "model": {"id": "local:bart-base"},
@@ -110,6 +122,8 @@ def summary_presets() -> list[Preset]:
                 }
             ),
             group="Summaries, as in the paper",
+            hub_model=_BART,
+            hub_data=_SUMMARY_DATA[data],
         )
         for key, title, data, max_length, lengths in _SUMMARIES
     ]

@@ -3,7 +3,8 @@
 from typing import Any
 
 from rankscope.contract.config import RunConfig
-from rankscope.contract.paper_presets import glue_presets, squad_presets, summary_presets
+from rankscope.contract.downloads import DataDownloadPayload
+from rankscope.contract.paper_presets import CONVERTED, glue_presets, squad_presets, summary_presets
 from rankscope.contract.preset import Preset
 
 # Split seed 1: 1,423 evaluation rows 0.585 of them fresh, close to the share in all rows (seed 0: 0.630).
@@ -165,22 +166,28 @@ def presets() -> list[Preset]:
 
 
 def _other_tasks() -> list[Preset]:
-    """Returns presets for a data set of the hub in the data folder, with the demo's model."""
+    """Returns presets for a data set of the hub, with the demo's model."""
     return [
         _of_the_hub(
             "conll2003",
             "Named entities (CoNLL-2003)",
             {"name": "token_classification", "tag_names": _CONLL_TAGS},
+            DataDownloadPayload(hub_id="eriktks/conll2003", revision=CONVERTED),
         ),
-        _of_the_hub("go-emotions", "Several labels (GoEmotions)", {"name": "multi_label"}),
+        _of_the_hub(
+            "go-emotions",
+            "Several labels (GoEmotions)",
+            {"name": "multi_label"},
+            DataDownloadPayload(hub_id="google-research-datasets/go_emotions", subset="simplified"),
+        ),
     ]
 
 
-def _of_the_hub(data: str, title: str, task: dict[str, Any]) -> Preset:
+def _of_the_hub(data: str, title: str, task: dict[str, Any], source: DataDownloadPayload) -> Preset:
     return Preset(
         data,
         title,
-        f"Three epochs of LoRA on MiniLM. Needs datasets/{data}.jsonl, with the hub's columns, in the data folder.",
+        "Three epochs of LoRA on MiniLM.",
         RunConfig.model_validate(
             {
                 "model": {"id": "minilm"},
@@ -198,4 +205,5 @@ def _of_the_hub(data: str, title: str, task: dict[str, Any]) -> Preset:
             }
         ),
         group="Other tasks",
+        hub_data=source,
     )

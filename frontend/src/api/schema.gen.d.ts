@@ -741,7 +741,7 @@ export interface paths {
         };
         /**
          * List Presets
-         * @description Ready-made configurations.
+         * @description Ready-made configurations, with the models and data sets of this installation, and what is missing for them.
          */
         get: operations["list_presets"];
         put?: never;
@@ -2989,6 +2989,28 @@ export interface components {
             /** Items */
             items: components["schemas"]["DataDownloadShape"][];
         };
+        /**
+         * DataDownloadPayload
+         * @description The payload of a `download_data` job.
+         */
+        DataDownloadPayload: {
+            /**
+             * Hub Id
+             * @example nyu-mll/glue
+             */
+            hub_id: string;
+            /**
+             * Revision
+             * @description A branch, tag or commit.
+             * @default main
+             */
+            revision: string;
+            /**
+             * Subset
+             * @description Null: the only or the default one.
+             */
+            subset?: string | null;
+        };
         /** DataDownloadRequest */
         DataDownloadRequest: {
             /**
@@ -3418,6 +3440,23 @@ export interface components {
         DownloadList: {
             /** Items */
             items: components["schemas"]["DownloadShape"][];
+        };
+        /**
+         * DownloadPayload
+         * @description The payload of a `download_model` job.
+         */
+        DownloadPayload: {
+            /**
+             * Hub Id
+             * @example facebook/bart-base
+             */
+            hub_id: string;
+            /**
+             * Revision
+             * @description A branch, tag or commit.
+             * @default main
+             */
+            revision: string;
         };
         /** DownloadRequest */
         DownloadRequest: {
@@ -5824,6 +5863,10 @@ export interface components {
             group: string | null;
             /** Key */
             key: string;
+            /** @description The data set of the hub that it needs and that is not here: the body of `POST /data-downloads`. */
+            missing_data: components["schemas"]["DataDownloadPayload"] | null;
+            /** @description The model of the hub that it needs and that is not here: the body of `POST /model-downloads`. */
+            missing_model: components["schemas"]["DownloadPayload"] | null;
             /** Title */
             title: string;
         };

@@ -16,6 +16,7 @@ from rankscope.contract.errors import NotFound, UnknownName
 from rankscope.contract.methods import METHODS
 from rankscope.contract.presets import presets
 from rankscope.contract.tasks import TASKS
+from rankscope.launch.installed_presets import installed_presets
 
 router = APIRouter(tags=["catalogue"])
 
@@ -47,9 +48,9 @@ def list_tasks() -> TaskList:
 
 @router.get("/presets")
 @needs("read")
-def list_presets() -> PresetList:
-    """Ready-made configurations."""
-    return preset_list(presets())
+def list_presets(catalog: CatalogDep) -> PresetList:
+    """Ready-made configurations, with the models and data sets of this installation, and what is missing for them."""
+    return preset_list(installed_presets(presets(), catalog))
 
 
 @router.get("/methods")

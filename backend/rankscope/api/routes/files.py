@@ -29,6 +29,7 @@ from rankscope.exports.artifacts import find_artifact
 from rankscope.exports.results import Order, find_results, read_results
 from rankscope.exports.uniform_adapter import Layout
 from rankscope.launch.controls import controls
+from rankscope.launch.installed_presets import InstalledPreset
 from rankscope.settings import Settings
 from rankscope.store import runs
 from rankscope.store.database.engine import reading
@@ -224,7 +225,7 @@ def list_controls(run_id: RunId, engine: EngineDep, settings: SettingsDep) -> Pr
     """Control runs for a finished run, to measure the effect of its ranks: plain LoRA with these ranks, and at their mean."""
     run = _run(engine, run_id)
     ranks = json.loads(_rank_pattern(settings, run).read_text(encoding="utf-8"))
-    return preset_list(controls(RunConfig.stored(run.config), ranks))
+    return preset_list([InstalledPreset(one) for one in controls(RunConfig.stored(run.config), ranks)])
 
 
 def _rank_pattern(settings: Settings, run: Run) -> Path:

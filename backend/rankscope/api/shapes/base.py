@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from rankscope.contract.config import RunConfig
+from rankscope.contract.downloads import DataDownloadPayload, DownloadPayload
 from rankscope.contract.stored import StoredGpu
 
 NonFinite = Literal["NaN", "Infinity", "-Infinity"]
@@ -55,6 +56,10 @@ class PresetShape(Shape):
     config: RunConfig
     group: str | None
     """The heading under which a form lists it; null for the first ones, which are shown as cards."""
+    missing_model: DownloadPayload | None
+    """The model of the hub that it needs and that is not here: the body of `POST /model-downloads`."""
+    missing_data: DataDownloadPayload | None
+    """The data set of the hub that it needs and that is not here: the body of `POST /data-downloads`."""
 
 
 class PresetList(Shape):

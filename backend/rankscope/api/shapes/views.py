@@ -14,12 +14,12 @@ from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.profiles import CLASSES_KEPT
 from rankscope.contract.config import RunConfig
 from rankscope.contract.parts import STORED
-from rankscope.contract.preset import Preset
 from rankscope.contract.reasons import REASONS
 from rankscope.contract.status import RunStatus
 from rankscope.contract.tables import Checkpoint, Run
 from rankscope.contract.tasks import TASKS
 from rankscope.health.remedy import remedy_of, unavailable_actions
+from rankscope.launch.installed_presets import InstalledPreset
 from rankscope.launch.plan import RunPlan, planned_curve
 from rankscope.launch.preflight import Preflight
 from rankscope.settings import Settings
@@ -235,16 +235,18 @@ def _points(curve: list[tuple[int, int]]) -> list[BudgetPoint]:
     return [BudgetPoint(step=step, budget=budget) for step, budget in curve]
 
 
-def preset_list(found: Sequence[Preset]) -> PresetList:
+def preset_list(found: Sequence[InstalledPreset]) -> PresetList:
     return PresetList(
         items=[
             PresetShape(
-                key=preset.key,
-                title=preset.title,
-                description=preset.description,
-                config=preset.config,
-                group=preset.group,
+                key=one.preset.key,
+                title=one.preset.title,
+                description=one.preset.description,
+                config=one.preset.config,
+                group=one.preset.group,
+                missing_model=one.missing_model,
+                missing_data=one.missing_data,
             )
-            for preset in found
+            for one in found
         ]
     )

@@ -6,7 +6,7 @@
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -52,6 +52,16 @@ class ImportedSets:
         if entry.problem is not None:
             raise entry.refusal(f"which cannot be used. {entry.problem}", entry.next_step or "", field)
         return entry
+
+    def downloaded(self, is_named: Callable[[str], bool], subset: str | None) -> str | None:
+        """Returns the newest version of a data set from the hub: one with such a name there, and with this subset if given."""
+        for set_id in self.folders.set_ids():
+            for version in self.folders.versions(set_id)[:1]:
+                with suppress(BrokenFile):
+                    origin = self.profile(set_id, version).origin
+                    if origin is not None and is_named(origin.hub_id) and subset in (None, origin.subset):
+                        return full_id(set_id, version)
+        return None
 
     def resolve(self, dataset_id: str, field: str) -> tuple[str, int]:
         """Returns the data set and the version that an id names. Raises UnknownName."""

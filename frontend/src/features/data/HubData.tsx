@@ -6,8 +6,8 @@ import { Link } from "react-router";
 import { http, unwrap } from "@/api/client";
 import { notifyError } from "@/components/feedback/toast";
 import { DownloadLine } from "@/components/hub/DownloadLine";
+import { dataDownloadsQuery, downloadData } from "@/components/hub/downloads";
 import { Panel } from "@/components/layout/Panel";
-import { dataDownloadsQuery } from "./queries";
 
 /** Adds a data set by its name on the hub; a worker downloads and imports it in the background. */
 export function HubData() {
@@ -61,15 +61,11 @@ function AddForm({ onAdded }: { onAdded: () => void }) {
   const [revision, setRevision] = useState("");
   const start = useMutation({
     mutationFn: () =>
-      unwrap(
-        http.POST("/api/v1/data-downloads", {
-          body: {
-            hub_id: hubId.trim(),
-            subset: subset.trim() || null,
-            revision: revision.trim() || "main",
-          },
-        }),
-      ),
+      downloadData({
+        hub_id: hubId.trim(),
+        subset: subset.trim() || null,
+        revision: revision.trim() || "main",
+      }),
     onError: (error) => notifyError("Could not start the download", error),
     onSettled: onAdded,
   });

@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { http, unwrap } from "@/api/client";
-import type { DataDownload, DatasetDetail } from "@/api/types";
+import type { DatasetDetail } from "@/api/types";
 
 const activeMs = 1000;
 const idleMs = 10_000;
@@ -11,15 +11,6 @@ export const importsQuery = queryOptions({
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/datasets/uploads", { signal }))).items,
   refetchInterval: ({ state: { data } }) =>
     data?.some((upload) => upload.status !== "failed") ? activeMs : idleMs,
-});
-
-const isActive = ({ status }: DataDownload): boolean => status === "waiting" || status === "running";
-
-/** Downloads of data sets from the hub that wait, run or have ended. */
-export const dataDownloadsQuery = queryOptions({
-  queryKey: ["data-downloads"],
-  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/data-downloads", { signal }))).items,
-  refetchInterval: ({ state }) => (state.data?.some(isActive) ? activeMs : false),
 });
 
 /** Folders in datasets/ whose files can be imported as one data set. */

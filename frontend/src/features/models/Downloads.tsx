@@ -3,12 +3,13 @@ import { IconDownload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { DownloadLine } from "@/components/hub/DownloadLine";
+import { modelDownloadsQuery } from "@/components/hub/downloads";
 import { Panel } from "@/components/layout/Panel";
-import { downloadsQuery, useDownloads } from "./queries";
+import { useDownloads } from "./queries";
 
 /** Adds a model by its name on the hub; a worker downloads it in the background. */
 export function Downloads() {
-  const found = useQuery(downloadsQuery);
+  const found = useQuery(modelDownloadsQuery);
   const { start, cancel } = useDownloads();
   return (
     <Panel

@@ -5,12 +5,13 @@ import { useState } from "react";
 import type { ModelInfo } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { EmptyState, ErrorState } from "@/components/feedback/states";
+import { modelDownloadsQuery } from "@/components/hub/downloads";
 import { useTitle } from "@/components/navigation/use-title";
 import { bytes } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
 import { Downloads } from "./Downloads";
 import { ModelCard } from "./ModelCard";
-import { downloadsQuery, modelsQuery, useDeleteModel } from "./queries";
+import { modelsQuery, useDeleteModel } from "./queries";
 import "./models.css";
 
 const matches = (model: ModelInfo, wanted: string): boolean =>
@@ -21,7 +22,7 @@ const matches = (model: ModelInfo, wanted: string): boolean =>
 /** Every model of the installation: what it is, which runs use it, and what is wrong with those that can't be used. */
 export function ModelsPage() {
   useTitle("Models");
-  const downloads = useQuery(downloadsQuery);
+  const downloads = useQuery(modelDownloadsQuery);
   const models = useQuery(modelsQuery(downloads.data?.filter((one) => one.status === "done").length ?? 0));
   const [wanted, setWanted] = useState("");
   const [leaving, setLeaving] = useState<ModelInfo | null>(null);

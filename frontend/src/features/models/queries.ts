@@ -2,6 +2,7 @@ import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query
 import { http, unwrap } from "@/api/client";
 import type { ModelDownload, ModelInfo } from "@/api/types";
 import { notify, notifyError } from "@/components/feedback/toast";
+import { downloadModel, modelDownloadsQuery } from "@/components/hub/downloads";
 
 /** Models that a download added appear while it runs, and the last use changes: read at every visit. */
 export const modelsQuery = (downloaded: number) =>
@@ -10,14 +11,6 @@ export const modelsQuery = (downloaded: number) =>
     queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/models", { signal }))).items,
     placeholderData: (before) => before,
   });
-
-const isActive = ({ status }: ModelDownload): boolean => status === "waiting" || status === "running";
-
-export const downloadsQuery = queryOptions({
-  queryKey: ["model-downloads"],
-  queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/model-downloads", { signal }))).items,
-  refetchInterval: ({ state }) => (state.data?.some(isActive) ? 2000 : false),
-});
 
 export function useDeleteModel(onDone: () => void) {
   const client = useQueryClient();
@@ -36,10 +29,9 @@ export function useDeleteModel(onDone: () => void) {
 /** Starts and cancels downloads. */
 export function useDownloads() {
   const client = useQueryClient();
-  const onSettled = () => client.invalidateQueries({ queryKey: downloadsQuery.queryKey });
+  const onSettled = () => client.invalidateQueries({ queryKey: modelDownloadsQuery.queryKey });
   const start = useMutation({
-    mutationFn: (body: { hub_id: string; revision: string }) =>
-      unwrap(http.POST("/api/v1/model-downloads", { body })),
+    mutationFn: downloadModel,
     onError: (error) => notifyError("Could not start the download", error),
     onSettled,
   });

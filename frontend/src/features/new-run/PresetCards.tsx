@@ -1,5 +1,8 @@
 import { Select, SimpleGrid, Stack, Text, UnstyledButton } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
 import type { ConfigDraft, Preset } from "@/api/types";
+import { PresetNeeds } from "./PresetNeeds";
+import { presetsQuery } from "./queries";
 
 interface PresetCardsProps {
   presets: Preset[];
@@ -9,11 +12,18 @@ interface PresetCardsProps {
 
 /** Ready-made configurations; the one that equals the form is marked. */
 export function PresetCards({ presets, draft, onChoose }: PresetCardsProps) {
+  const client = useQueryClient();
   const now = JSON.stringify(draft);
   const isNow = (preset: Preset) => JSON.stringify(preset.config) === now;
   const cards = presets.filter((preset) => preset.group === null);
   const more = presets.filter((preset) => preset.group !== null);
   const chosen = more.find(isNow);
+  const readAgain = async (key: string) => {
+    for (const queryKey of [["models"], ["datasets"]]) void client.invalidateQueries({ queryKey });
+    const fresh = await client.fetchQuery({ ...presetsQuery, staleTime: 0 });
+    const preset = fresh.find((one) => one.key === key);
+    if (preset) onChoose(preset.config as unknown as ConfigDraft);
+  };
   return (
     <Stack gap="sm" component="section" aria-label="Presets">
       <SimpleGrid cols={{ base: 1, xs: 2, md: 3, lg: 5 }} spacing="sm" className="presets">
@@ -55,6 +65,9 @@ export function PresetCards({ presets, draft, onChoose }: PresetCardsProps) {
           inputWrapperOrder={["label", "input", "error", "description"]}
           allowDeselect={false}
         />
+      ) : null}
+      {chosen?.missing_model || chosen?.missing_data ? (
+        <PresetNeeds key={chosen.key} preset={chosen} onReady={() => void readAgain(chosen.key)} />
       ) : null}
     </Stack>
   );

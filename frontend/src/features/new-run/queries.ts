@@ -9,10 +9,10 @@ export const configSchemaQuery = queryOptions({
   ...constant,
 });
 
+/** A preset has the models and data sets that are installed now: read at every visit. */
 export const presetsQuery = queryOptions({
   queryKey: ["presets"],
   queryFn: async ({ signal }) => (await unwrap(http.GET("/api/v1/presets", { signal }))).items,
-  ...constant,
 });
 
 export const modelsQuery = queryOptions({

@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ import pytest
 from rankscope.catalog import Catalog
 from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.imported.folders import Folders
+from rankscope.contract.downloads import DataDownloadPayload
+from rankscope.contract.preset import Preset
+from rankscope.contract.presets import presets
 from rankscope.contract.stored import Payload
+from rankscope.launch.installed_presets import InstalledPreset, installed_presets
 from rankscope.settings import Settings
 from rankscope_worker.child.hub import files as hub_files
 from rankscope_worker.child.hub.client import HubError
@@ -91,6 +96,23 @@ def test_a_data_set_is_imported_with_its_splits_pinned_and_downloaded_once(setti
     before = len(hub.requests)
     assert download(settings)["dataset_id"] == found
     assert len(hub.requests) == before + 1
+
+
+def test_a_preset_asks_for_its_data_set_and_then_has_it(settings: Settings) -> None:
+    wanted = DataDownloadPayload(hub_id="team/tiny", subset="default")
+    config = presets()[0].config
+    config = config.model_copy(update={"data": config.data.model_copy(update={"id": "local:tiny", "split": "parts"})})
+    preset = Preset("tiny", "Tiny", "", config, hub_data=wanted)
+    assert installed_presets([preset], Catalog(settings)) == [InstalledPreset(preset, None, wanted)]
+    found = download(settings)["dataset_id"]
+    other = replace(preset, hub_data=DataDownloadPayload(hub_id="team/tiny", subset="other"))
+    here, still_missing = installed_presets([preset, other], Catalog(settings))
+    assert here.missing_data is None
+    assert here.preset.config.data.model_dump() == config.data.model_dump() | {"id": found}
+    assert still_missing == InstalledPreset(other, None, other.hub_data)
+    settings.datasets_dir.mkdir()
+    (settings.datasets_dir / "tiny.csv").write_bytes(csv("own", 4))
+    assert installed_presets([preset], Catalog(settings)) == [InstalledPreset(preset)]
 
 
 def test_files_of_several_formats_and_columns_become_one_table(

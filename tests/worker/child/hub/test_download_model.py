@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from rankscope.catalog import Catalog
-from rankscope.contract.downloads import DOWNLOADS
+from rankscope.contract.config import ModelConfig
+from rankscope.contract.downloads import DOWNLOADS, DownloadPayload
 from rankscope.contract.errors import StartupError
+from rankscope.contract.preset import Preset
+from rankscope.contract.presets import presets
 from rankscope.contract.stored import Payload
+from rankscope.launch.installed_presets import InstalledPreset, installed_presets, is_named
 from rankscope.settings import Settings, read_settings
 from rankscope_worker.child.hub import files as hub_files
 from rankscope_worker.child.hub.client import HubError
@@ -76,6 +80,23 @@ def test_a_model_is_downloaded_pinned_and_usable(settings: Settings, hub: StandI
     before = len(hub.requests)
     assert download(settings)["model_id"] == "local:team--tiny"
     assert len(hub.requests) == before + 1, "the same commit is downloaded once"
+
+
+def test_a_preset_asks_for_its_model_and_then_has_it(settings: Settings) -> None:
+    wanted = DownloadPayload(hub_id="team/tiny")
+    config = presets()[0].config.model_copy(update={"model": ModelConfig(id="local:tiny")})
+    preset = Preset("tiny", "Tiny", "", config, hub_model=wanted)
+    assert installed_presets([preset], Catalog(settings)) == [InstalledPreset(preset, wanted)]
+    found = download(settings)["model_id"]
+    (here,) = installed_presets([preset], Catalog(settings))
+    assert (here.missing_model, here.preset.config.model.id) == (None, found)
+    make_folder(settings.models_dir / "tiny")
+    assert installed_presets([preset], Catalog(settings)) == [InstalledPreset(preset)]
+
+
+@pytest.mark.parametrize(("hub_id", "is_same"), [("Face/roberta", True), ("roberta", True), ("other/roberta", False)])
+def test_a_name_of_the_hub_is_recognised_without_its_owner(hub_id: str, is_same: bool) -> None:
+    assert is_named(hub_id, "Face/roberta") == is_same
 
 
 def test_a_private_or_gated_model_needs_the_token_of_the_environment(
