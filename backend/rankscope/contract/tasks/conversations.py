@@ -18,8 +18,8 @@ class BadConversation(ValueError):
     """A cell that is not a conversation. The message is the reason for leaving out its row."""
 
 
-def read_conversation(text: str) -> list[Message]:
-    """Returns the messages of a cell, given as JSON. Raises BadConversation."""
+def read_messages(text: str) -> list[Message]:
+    """Returns messages that are given as JSON. Raises BadConversation."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -36,6 +36,12 @@ def read_conversation(text: str) -> list[Message]:
         if not isinstance(content, str):
             raise BadConversation("a message whose content is not a text")
         messages.append(Message(role=str(role), content=content))
+    return messages
+
+
+def read_conversation(text: str) -> list[Message]:
+    """Returns the messages of a cell, from which an answer can be learned. Raises BadConversation."""
+    messages = read_messages(text)
     if not any(message["role"] == "assistant" and message["content"].strip() for message in messages):
         raise BadConversation("no message of the assistant, so there is nothing to learn")
     if messages[0]["role"] == "assistant":

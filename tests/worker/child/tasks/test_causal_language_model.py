@@ -1,5 +1,6 @@
 """Causal language models: which tokens count, what is truncated, and runs of each form of data."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -7,17 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from transformers import AutoModelForCausalLM
 
 from rankscope.contract.errors import BadInput
 from rankscope.contract.evaluation.results import RESULTS_FILE
 from rankscope.contract.evaluation.row_values import read_row_values, row_values_file
-from rankscope.contract.tasks.conversations import Message
+from rankscope.contract.tasks import CausalLanguageModel
+from rankscope.contract.tasks.conversations import Message, read_messages
 from rankscope.exports.results import read_results
 from rankscope_worker.child.answers import packing
 from rankscope_worker.child.answers.packing import packed
 from rankscope_worker.child.answers.prompts import ChatTemplate
+from rankscope_worker.child.loading.encoding import Counts, TextEncoder
 from rankscope_worker.child.loading.model import load_tokenizer
 from rankscope_worker.child.predictions import predict
+from rankscope_worker.child.tasks import trained_task
 from rankscope_worker.child.training import Outcome, PermanentError
 from tests.tiny import FILLER, WORDS
 from tests.worker.child.tasks.installation import CHAT, install, plan_of
@@ -82,6 +87,21 @@ def test_a_run_of_each_form_ends_with_its_metrics_and_answers(tmp_path: Path, fo
     (field,) = plan.config.task.inputs()
     items, note = predict(plan.config, [], life.model_folder, life.folder / artifact.name, [{field.name: "a film"}])
     assert (items[0].base.kind, items[0].tuned.kind, note) == ("text", "text", None)
+    if form == "messages":  # so that a model can be asked again with all that was said before the answer
+        before = [chat["messages"][:3] for chat in CHATS]
+        assert all(read_messages(row.inputs[field.name]) in before for row in results)
+
+
+def test_a_typed_conversation_is_asked_with_what_was_said_before(installation: Path) -> None:
+    folder = installation / "models" / "tiny"
+    tokenizer = load_tokenizer(folder)
+    encoder = TextEncoder(tokenizer, AutoModelForCausalLM.from_pretrained(folder), max_length=60)
+    before = CHATS[0]["messages"][:3]
+    typed = [json.dumps(before), "[a film]"]
+    options = CausalLanguageModel(form="messages", text_column="messages")
+    encoded = trained_task(options, []).encode_inputs([{"messages": text} for text in typed], encoder, Counts())
+    asked = [before, [Message(role="user", content=typed[1])]]
+    assert encoded["input_ids"] == [ChatTemplate(tokenizer).prompt(messages, "") for messages in asked]
 
 
 def test_only_the_answers_count_and_a_prompt_is_the_beginning_of_its_conversation(installation: Path) -> None:

@@ -1,5 +1,6 @@
 """Causal language model: next-token prediction, by default of the answers alone; perplexity and generated answers."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,7 @@ from rankscope.contract.evaluation.results import RowResult
 from rankscope.contract.predictions import Guess, TextGuess
 from rankscope.contract.tasks import CausalLanguageModel as Options
 from rankscope.contract.tasks import Task
-from rankscope.contract.tasks.conversations import Message, read_conversation
+from rankscope.contract.tasks.conversations import BadConversation, Message, read_conversation, read_messages
 from rankscope_worker.child.answers.generation import Decoding, generate
 from rankscope_worker.child.answers.packing import check_packable, packing_collator
 from rankscope_worker.child.answers.prompts import ChatTemplate, PlainTemplate, Template, Tokens, whole_text
@@ -176,6 +177,15 @@ class CausalLanguageModel(TrainedTask):
         first = [] if system is None else [Message(role="system", content=system)]
         return [*first, Message(role="user", content=prompt)]
 
+    def _typed(self, text: str) -> list[Message]:
+        """Returns a typed message, or a conversation before its answer, which is typed as JSON."""
+        try:
+            messages = read_messages(text)
+        except BadConversation:
+            messages = []
+        is_asked = self._options.form == "messages" and messages and messages[-1]["role"] != "assistant"
+        return messages if is_asked else [Message(role="user", content=text)]
+
     def _labels(self, tokens: Tokens) -> list[int]:
         if self._options.loss_on == "all":
             return list(tokens.ids)
@@ -193,7 +203,8 @@ class CausalLanguageModel(TrainedTask):
                 messages = read_conversation(text)
                 last = max(at for at, message in enumerate(messages) if message["role"] == "assistant")
                 asked, answer = messages[:last], messages[last]["content"]
-                text = asked[-1]["content"]
+                # One message as its text, as it is typed in "Try it"; others with what came before.
+                text = asked[0]["content"] if len(asked) == 1 else json.dumps(asked, ensure_ascii=False)
             else:
                 asked, answer = self._asked(text), row[str(split.target_column)]
             prompt = self._template.prompt(asked, name)
@@ -272,7 +283,7 @@ class CausalLanguageModel(TrainedTask):
         prompts = []
         for index, one in enumerate(inputs):
             (text,) = one.values()
-            asked = [Message(role="user", content=text)] if self._options.form != "prompt" else self._asked(text)
+            asked = self._asked(text) if self._options.form == "prompt" else self._typed(text)
             prompt = self._template.prompt(asked, f"Text {index + 1}")
             if len(prompt) >= encoder.max_length:
                 raise UnusableText(

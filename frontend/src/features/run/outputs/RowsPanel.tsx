@@ -1,8 +1,11 @@
-import { Badge, Button, Group, SegmentedControl, Stack, Table, Text } from "@mantine/core";
+import { Badge, Button, Group, SegmentedControl, Stack, Switch, Table, Text } from "@mantine/core";
+import { useState } from "react";
 import type { RunDetail, RunResults } from "@/api/types";
+import { ErrorState } from "@/components/feedback/states";
 import { Panel } from "@/components/layout/Panel";
 import { count, metric } from "@/components/text/format";
 import { BaseAnswer } from "./BaseAnswer";
+import { inShort, isTruncated, useBaseGuesses } from "./use-base-guesses";
 
 export type Order = "worst" | "best";
 type Row = RunResults["items"][number];
@@ -22,30 +25,52 @@ export function RowsPanel(props: RowsPanelProps) {
   const { run, results, order, offset, rowsAPage } = props;
   const { summary, items, next_offset } = results;
   const isPartial = summary.kept_rows < summary.rows;
+  const [hasBase, setBase] = useState(false);
+  const base = useBaseGuesses(run, items, hasBase);
+  const baseOf = (row: Row): string => {
+    const guess = base.guesses.get(row.row);
+    if (guess) return inShort(guess);
+    return isTruncated(row) ? "Not asked: the stored text is truncated" : base.isBusy ? "…" : "–";
+  };
   return (
     <Panel
       title="Evaluation rows"
       note={`By loss, at step ${count(summary.step)}.${isPartial ? ` The first ${count(summary.kept_rows)} of ${count(summary.rows)} rows were kept.` : ""}`}
       actions={
-        <SegmentedControl
-          size="xs"
-          aria-label="Order of the rows"
-          value={order}
-          onChange={(next) => props.onOrder(next as Order)}
-          data={[
-            { value: "worst", label: "Worst first" },
-            { value: "best", label: "Best first" },
-          ]}
-        />
+        <>
+          <Switch
+            size="xs"
+            label="Base model"
+            checked={hasBase}
+            onChange={(event) => setBase(event.currentTarget.checked)}
+          />
+          <SegmentedControl
+            size="xs"
+            aria-label="Order of the rows"
+            value={order}
+            onChange={(next) => props.onOrder(next as Order)}
+            data={[
+              { value: "worst", label: "Worst first" },
+              { value: "best", label: "Best first" },
+            ]}
+          />
+        </>
       }
     >
+      {hasBase && base.error ? <ErrorState error={base.error} onRetry={base.askAgain} /> : null}
+      {hasBase && base.isBusy ? (
+        <Text size="xs" c="dimmed" role="status">
+          A worker asks the base model about these rows.
+        </Text>
+      ) : null}
       <Table.ScrollContainer minWidth={0}>
         <Table fz="sm" verticalSpacing={6} data-testid="result-rows" className="result-rows">
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Text</Table.Th>
-              <Table.Th w="20%">Target</Table.Th>
-              <Table.Th w="26%">Prediction</Table.Th>
+              <Table.Th w={hasBase ? "16%" : "20%"}>Target</Table.Th>
+              {hasBase ? <Table.Th w="20%">Base model</Table.Th> : null}
+              <Table.Th w={hasBase ? "22%" : "26%"}>{hasBase ? "Fine-tuned" : "Prediction"}</Table.Th>
               <Table.Th w={84} ta="right">
                 Loss
               </Table.Th>
@@ -53,7 +78,12 @@ export function RowsPanel(props: RowsPanelProps) {
           </Table.Thead>
           <Table.Tbody>
             {items.map((row) => (
-              <ResultRow key={`${order}-${row.row}`} run={run} row={row} />
+              <ResultRow
+                key={`${order}-${row.row}`}
+                run={run}
+                row={row}
+                base={hasBase ? baseOf(row) : null}
+              />
             ))}
           </Table.Tbody>
         </Table>
@@ -87,7 +117,14 @@ export function RowsPanel(props: RowsPanelProps) {
   );
 }
 
-function ResultRow({ run, row }: { run: RunDetail; row: Row }) {
+interface ResultRowProps {
+  run: RunDetail;
+  row: Row;
+  /** The base model's prediction; null if the table does not show it. */
+  base: string | null;
+}
+
+function ResultRow({ run, row, base }: ResultRowProps) {
   const inputs = Object.entries(row.inputs);
   return (
     <Table.Tr style={{ verticalAlign: "top" }}>
@@ -112,7 +149,14 @@ function ResultRow({ run, row }: { run: RunDetail; row: Row }) {
           {row.target}
         </Text>
       </Table.Td>
-      <Table.Td data-label="Prediction">
+      {base === null ? null : (
+        <Table.Td data-label="Base model" data-testid="base-guess">
+          <Text size="sm" lineClamp={4} title={base} style={{ overflowWrap: "anywhere" }}>
+            {base}
+          </Text>
+        </Table.Td>
+      )}
+      <Table.Td data-label={base === null ? "Prediction" : "Fine-tuned"}>
         <Text size="sm" lineClamp={4} title={row.prediction} style={{ overflowWrap: "anywhere" }}>
           {row.prediction}
         </Text>
