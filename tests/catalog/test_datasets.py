@@ -91,6 +91,17 @@ def test_formats_that_programs_write_are_read(
     assert texts(entry, entry.target_column) == ["x", "y"]
 
 
+def test_lengths_of_texts_are_counted_and_those_of_numbers_are_not(write: Write) -> None:
+    lengths = [3, 5, 5, 119, 70_001, 70_002]
+    rows = [f"{'é' * length},{at}\n" for at, length in enumerate(lengths)]
+    ((column, found),) = write("long.csv", "text,score\n" + "".join(rows) + ",1\n").lengths
+    assert (column, found.longest, found.mean) == ("text", 70_002, round(sum(lengths) / 6, 1))
+    assert (found.counts[0], found.counts[-1], sum(found.counts)) == (4, 2, 6)
+    assert found.edges[-2] <= 70_001 <= 70_002 < found.edges[-1]
+    ((_, short),) = write("short.jsonl", '{"text": "ab", "label": 1}\n{"text": "abcd", "label": 2}\n').lengths
+    assert (short.edges, short.counts) == ([0, 1, 2, 3, 4, 5], [0, 0, 1, 0, 1])
+
+
 def test_commas_in_the_texts_of_a_semicolon_file_and_the_other_way_round_do_not_decide(write: Write) -> None:
     semicolons = write("a.csv", 'text;label\n"good, really";x\nwell, well;y\n')
     assert (semicolons.separator, texts(semicolons)) == (";", ["good, really", "well, well"])

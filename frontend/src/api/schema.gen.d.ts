@@ -2648,6 +2648,12 @@ export interface components {
             /** Variant */
             variant: string;
         };
+        /** ColumnLengths */
+        ColumnLengths: {
+            /** Column */
+            column: string;
+            lengths: components["schemas"]["LengthHistogram"];
+        };
         /** ColumnProfile */
         ColumnProfile: {
             /**
@@ -3152,6 +3158,11 @@ export interface components {
             dataset: components["schemas"]["DatasetShape"];
             /** @description Null if the data set was not imported, but is a file of the installation. */
             profile: components["schemas"]["SetProfile"] | null;
+            /**
+             * Text Lengths
+             * @description Of a file of the installation. Those of an imported data set are in its profile.
+             */
+            text_lengths: components["schemas"]["ColumnLengths"][];
             /**
              * Versions
              * @description Of an imported data set, the newest first.

@@ -5,7 +5,7 @@ from typing import Literal
 from rankscope.api.shapes.base import DatasetShape, Shape
 from rankscope.api.shapes.views import left_out_shapes
 from rankscope.catalog import DatasetEntry
-from rankscope.contract.imports import ImportOptions, SetProfile
+from rankscope.contract.imports import ImportOptions, LengthHistogram, SetProfile
 from rankscope.contract.tasks import likely_task
 
 UploadStatus = Literal["waiting", "importing", "failed"]
@@ -72,8 +72,15 @@ class VersionShape(Shape):
     """Number of runs that were launched with it."""
 
 
+class ColumnLengths(Shape):
+    column: str
+    lengths: LengthHistogram
+
+
 class DatasetDetail(Shape):
     dataset: DatasetShape
+    text_lengths: list[ColumnLengths]
+    """Of a file of the installation. Those of an imported data set are in its profile."""
     profile: SetProfile | None
     """Null if the data set was not imported, but is a file of the installation."""
     versions: list[VersionShape]

@@ -166,6 +166,7 @@ class Datasets:
             size_bytes=stamp.size,
             separator=profile.separator,
             encoding=profile.encoding,
+            lengths=profile.lengths,
         )
 
     def _names(self) -> list[str]:

@@ -14,7 +14,7 @@ from rankscope.catalog.data.left_out import LeftOut
 from rankscope.catalog.data.records import NotText
 from rankscope.catalog.data.tables import Table, open_rotten_tomatoes, open_table
 from rankscope.contract.errors import BadInput, FieldProblem
-from rankscope.contract.imports import ColumnProfile
+from rankscope.contract.imports import ColumnProfile, LengthHistogram
 
 Row = dict[str, str]
 DEMO = "rotten-tomatoes"
@@ -52,6 +52,8 @@ class DatasetEntry:
     encoding: str | None = None
     longest: tuple[tuple[str, int], ...] = ()
     """Characters in the longest text of each column, if they were counted."""
+    lengths: tuple[tuple[str, LengthHistogram], ...] = ()
+    """Lengths of the texts of each column, of a data set that is not imported: an import has them in its profile."""
     alias: str | None = None
     """A short id that is given, and not found by the file's name."""
     stored_columns: tuple[ColumnProfile, ...] = ()

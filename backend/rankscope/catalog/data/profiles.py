@@ -1,6 +1,7 @@
 """The profile of a data file, computed in one pass and small enough to cache: columns, rows, classes, fingerprint."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -8,15 +9,21 @@ from rankscope.catalog.data.columns import Columns, usual_columns
 from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.data.left_out import LeftOut, LeftOutCounter
 from rankscope.catalog.data.part_names import has_usual_name, own_column
-from rankscope.catalog.data.records import NotText
+from rankscope.catalog.data.records import NotText, Record
 from rankscope.catalog.data.tables import Table
 from rankscope.contract.data.config import MOST_PARTS
+from rankscope.contract.imports import LengthHistogram
 from rankscope.contract.tasks.classes import merge_spellings, no_label
 
 CLASSES_KEPT = 50
 _SAMPLE_ROWS = 1000
 _SAMPLE_BYTES = 8 << 20
 _MAX_COUNTED = 100_000
+_BARS = 40
+_EXACT = 1 << 16
+_STEP = 1 << 10
+_MAX_MEASURED = 20
+"""Columns whose texts are measured."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Profile:
     separator: str | None
     encoding: str
     fingerprint: str
+    lengths: tuple[tuple[str, LengthHistogram], ...] = ()
+    """Of the columns with texts that are not numbers."""
 
 
 def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
@@ -54,12 +63,16 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
     counts: Counter[str] = Counter()
     left_out = LeftOutCounter()
     rows = 0
+    lengths = {column: TextLengths() for column in _with_texts(table, [record for _, record in sample])}
     parts: dict[str, set[str]] = {column: set() for column in table.columns if has_usual_name(column)}
     for line, record in chain(sample, table.records):
         rows += 1
         for column, values in parts.items():
             if len(values) <= MOST_PARTS and (part := _text(table, record.get(column))) is not None:
                 values.add(part.strip())
+        for column, counted in lengths.items():
+            if (text := _text(table, record.get(column))) is not None:
+                counted.add(len(text))
         label = _text(table, record.get(chosen.label)) if chosen.label else None
         if any(_text(table, record.get(column)) is None for column in chosen.text):
             left_out.add(no_text(chosen.text), line)
@@ -83,7 +96,25 @@ def read_profile(table: Table, fixed: Columns | None = None) -> Profile:
         separator=table.separator,
         encoding=table.encoding,
         fingerprint=table.fingerprint(),
+        lengths=tuple((column, found) for column, counted in lengths.items() if (found := counted.histogram())),
     )
+
+
+def _with_texts(table: Table, sample: Sequence[Record]) -> list[str]:
+    """Returns the columns in which a row of the sample has a text that is not a number."""
+    return [
+        column
+        for column in table.columns[:_MAX_MEASURED]
+        if any(isinstance(value := record.get(column), str) and not _is_number(value) for record in sample)
+    ]
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return not value.strip()
+    return True
 
 
 def no_text(columns: tuple[str, ...]) -> str:
@@ -95,3 +126,36 @@ def _text(table: Table, value: object) -> str | None:
         return table.text(value)
     except NotText:
         return None
+
+
+class TextLengths:
+    """Counts texts by length: exactly below 65,536 characters, and in steps of 1,024 above."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self._longest = self._sum = 0
+
+    def add(self, length: int) -> None:
+        self._counts[length if length < _EXACT else length - length % _STEP] += 1
+        self._longest = max(self._longest, length)
+        self._sum += length
+
+    def histogram(self) -> LengthHistogram | None:
+        """None if there are no texts."""
+        if not self._counts:
+            return None
+        return length_histogram(self._counts, self._longest, self._sum)
+
+
+def length_histogram(counts: Mapping[int, int], longest: int, characters: int) -> LengthHistogram:
+    """`counts`: the number of texts of each length; at least one. `characters`: of all texts."""
+    width = -(-(longest + 1) // _BARS)
+    bars = [0] * (longest // width + 1)
+    for length, count in counts.items():
+        bars[length // width] += count
+    return LengthHistogram(
+        edges=[bar * width for bar in range(len(bars) + 1)],
+        counts=bars,
+        longest=longest,
+        mean=round(characters / sum(counts.values()), 1),
+    )

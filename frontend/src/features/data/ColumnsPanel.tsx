@@ -1,34 +1,11 @@
-import { SegmentedControl, Select, SimpleGrid, Table, Text } from "@mantine/core";
-import { useMemo, useState } from "react";
+import { SimpleGrid, Table } from "@mantine/core";
 import type { DataProfile } from "@/api/types";
-import { histogramFigure, namedBarsFigure } from "@/charts/figures/bars";
-import { useLook } from "@/charts/plot/look";
-import { Plot } from "@/charts/plot/Plot";
 import { Panel } from "@/components/layout/Panel";
 import { count } from "@/components/text/format";
+import { ColumnChart } from "./ColumnChart";
 
-const mostBars = 20;
-
-/** The columns with what is missing, and charts of one column: its values, or the lengths of its texts. */
+/** The columns with what is missing, and a chart of one of them. */
 export function ColumnsPanel({ profile }: { profile: DataProfile }) {
-  const look = useLook();
-  const [chosen, setChosen] = useState<string | null>(null);
-  const [kind, setKind] = useState<"values" | "lengths">("values");
-  const charted = profile.columns.filter((column) => column.values.length || column.lengths);
-  const column =
-    charted.find((one) => one.name === chosen) ??
-    charted.find((one) => one.name === profile.target_column) ??
-    charted[0];
-  const lengths = column?.lengths;
-  const shows = kind === "lengths" && lengths ? "lengths" : column?.values.length ? "values" : "lengths";
-  const figure = useMemo(() => {
-    if (!column) return null;
-    if (shows === "lengths")
-      return lengths ? histogramFigure(lengths.edges, lengths.counts, "characters", "rows", look) : null;
-    const bars = column.values.slice(0, mostBars).map(([name, value]) => ({ name, value }));
-    return namedBarsFigure(bars, "rows", look);
-  }, [column, lengths, shows, look]);
-  const bars = Math.min(mostBars, column?.values.length ?? 0);
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
       <Panel title="Columns">
@@ -64,58 +41,7 @@ export function ColumnsPanel({ profile }: { profile: DataProfile }) {
           </Table>
         </Table.ScrollContainer>
       </Panel>
-      <Panel
-        title={shows === "lengths" ? "Lengths of texts" : "Values"}
-        actions={
-          <>
-            {column?.values.length && lengths ? (
-              <SegmentedControl
-                size="xs"
-                value={shows}
-                onChange={(next) => setKind(next as "values" | "lengths")}
-                data={[
-                  { value: "values", label: "Values" },
-                  { value: "lengths", label: "Lengths" },
-                ]}
-              />
-            ) : null}
-            <Select
-              size="xs"
-              w={170}
-              aria-label="Column of the chart"
-              data={charted.map((one) => one.name)}
-              value={column?.name ?? null}
-              onChange={setChosen}
-              allowDeselect={false}
-            />
-          </>
-        }
-      >
-        {figure && column ? (
-          <Plot
-            figure={figure}
-            height={shows === "values" ? Math.max(140, 26 * bars + 50) : 240}
-            label={
-              shows === "lengths"
-                ? `Number of rows by the length of ${column.name} in characters.`
-                : `Number of rows for each value of ${column.name}.`
-            }
-          />
-        ) : (
-          <Text size="sm" c="dimmed">
-            No column has few enough values, or texts, for a chart.
-          </Text>
-        )}
-        {shows === "lengths" && lengths ? (
-          <Text size="xs" c="dimmed">
-            {count(Math.round(lengths.mean))} characters on average, {count(lengths.longest)} at most.
-          </Text>
-        ) : column && column.distinct > mostBars ? (
-          <Text size="xs" c="dimmed">
-            The {bars} most frequent of {count(column.distinct)} values.
-          </Text>
-        ) : null}
-      </Panel>
+      <ColumnChart columns={profile.columns} target={profile.target_column} />
     </SimpleGrid>
   );
 }

@@ -7,6 +7,7 @@ import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
 import { bytes, count } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
+import { type ChartedColumn, ColumnChart } from "./ColumnChart";
 import { ColumnsPanel } from "./ColumnsPanel";
 import { DropZone } from "./DropZone";
 import { ImportList } from "./ImportList";
@@ -91,10 +92,13 @@ function Dataset({ detail }: { detail: DatasetDetail }) {
           <RowsPanel key={dataset.id} id={dataset.id} profile={profile} />
         </>
       ) : dataset.problem === null ? (
-        <Text size="sm">
-          This data set is a file of the installation, which is read as it is. Upload it on the page Data for
-          a profile, pages of rows, and versions.
-        </Text>
+        <>
+          <Text size="sm">
+            This data set is a file of the installation, which is read as it is. Upload it on the page Data
+            for a full profile, pages of rows, and versions.
+          </Text>
+          <ColumnChart columns={chartedColumns(detail)} target={dataset.target_column} />
+        </>
       ) : null}
       {setId ? (
         <>
@@ -106,6 +110,19 @@ function Dataset({ detail }: { detail: DatasetDetail }) {
       ) : null}
     </>
   );
+}
+
+/** The columns of a file of the installation: lengths of texts, and the classes. */
+function chartedColumns({ dataset, text_lengths }: DatasetDetail): ChartedColumn[] {
+  return dataset.columns.map((name) => {
+    const isTarget = name === dataset.target_column;
+    return {
+      name,
+      distinct: isTarget ? dataset.n_classes : 0,
+      values: isTarget ? Object.entries(dataset.labels) : [],
+      lengths: text_lengths.find((one) => one.column === name)?.lengths ?? null,
+    };
+  });
 }
 
 function origin({ hub_id, subset, commit, license }: NonNullable<DataProfile["origin"]>): string {

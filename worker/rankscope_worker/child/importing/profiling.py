@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from rankscope.catalog.data.columns import Columns, usual_columns
-from rankscope.catalog.data.profiles import CLASSES_KEPT, no_text
+from rankscope.catalog.data.profiles import CLASSES_KEPT, length_histogram, no_text
 from rankscope.catalog.imported.parquet import connection, open_rows, quoted
 from rankscope.contract.imports import ColumnProfile, LengthHistogram, StoredLeftOut, ValueKind
 from rankscope.contract.tasks.classes import merge_spellings, no_label
@@ -22,7 +22,6 @@ _VALUES_KEPT = 50
 _COLUMNS_WITH_VALUES = 100
 _MAX_COUNTED = 100_000
 _LONGEST_VALUE = 200
-_BARS = 40
 
 
 @dataclass(frozen=True)
@@ -105,19 +104,8 @@ def _are_numbers(database: duckdb.DuckDBPyConnection, rows_of: str, column: str)
 
 
 def _lengths(lengths: Lengths) -> LengthHistogram:
-    counted = list(lengths.counts().items())
-    longest = max(length for length, _ in counted)
-    rows = sum(count for _, count in counted)
-    width = -(-(longest + 1) // _BARS)
-    counts = [0] * (longest // width + 1)
-    for length, count in counted:
-        counts[length // width] += count
-    return LengthHistogram(
-        edges=[bar * width for bar in range(len(counts) + 1)],
-        counts=counts,
-        longest=longest,
-        mean=round(sum(length * count for length, count in counted) / rows, 1),
-    )
+    counts = lengths.counts()
+    return length_histogram(counts, max(counts), sum(length * count for length, count in counts.items()))
 
 
 def _classes(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from rankscope.api.deps import CatalogDep, EngineDep
 from rankscope.api.guard.access import needs
-from rankscope.api.shapes.datasets import DatasetDetail, RowPage, RowShape, VersionShape, dataset_shape
+from rankscope.api.shapes.datasets import ColumnLengths, DatasetDetail, RowPage, RowShape, VersionShape, dataset_shape
 from rankscope.catalog import Catalog, DatasetEntry
 from rankscope.catalog.data.files import BrokenFile
 from rankscope.catalog.imported.folders import IMPORTED, ROWS, full_id, parse_id
@@ -30,7 +30,9 @@ def get_dataset(dataset_id: DatasetId, catalog: CatalogDep, engine: EngineDep) -
     """A data set with its profile and versions. Without a version in the id, it is the newest one."""
     parsed = parse_id(dataset_id)
     if parsed is None:
-        return DatasetDetail(dataset=dataset_shape(_find(catalog, dataset_id)), profile=None, versions=[])
+        file = _find(catalog, dataset_id)
+        lengths = [ColumnLengths(column=column, lengths=found) for column, found in file.lengths]
+        return DatasetDetail(dataset=dataset_shape(file), text_lengths=lengths, profile=None, versions=[])
     set_id, version = _resolve(catalog, dataset_id)
     entries = {entry.id: entry for entry in catalog.imported.versions(set_id)}
     with reading(engine) as session:
@@ -41,6 +43,7 @@ def get_dataset(dataset_id: DatasetId, catalog: CatalogDep, engine: EngineDep) -
         raise _unknown(dataset_id)
     return DatasetDetail(
         dataset=dataset_shape(chosen),
+        text_lengths=[],
         profile=profiles.get(version),
         versions=[
             VersionShape(
