@@ -1,6 +1,7 @@
-"""A tiny experiment and a tiny sweep on the complete stack, from a file on the command line to their results."""
+"""A tiny experiment and a tiny sweep on the complete stack, to their results: one as a part of the study, one by a file."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 
 from rankscope.cli import app
 from rankscope.client import Client
+from scripts.study import launching, report
+from scripts.study.parts import Part
 from tests.stack import TOKEN, Stack, wait_for
 from tests.tiny import make_reviews, make_tiny_bert
 
@@ -50,7 +53,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         stack.stop()
 
 
-def test_an_experiment_from_a_file_is_trained_to_its_answer(
+def test_an_experiment_is_paused_and_trained_to_its_answer(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANKSCOPE_URL", stack.url)
@@ -60,19 +63,20 @@ def test_an_experiment_from_a_file_is_trained_to_its_answer(
     planned = CliRunner().invoke(app, ["experiment", str(file), "--plan"])
     assert planned.exit_code == 0, planned.output
     assert "4 runs" in planned.output
-    launched = CliRunner().invoke(app, ["experiment", str(file), "--json"])
-    assert launched.exit_code == 0, launched.output
-    experiment_id = json.loads(launched.output)["id"]
+    part = Part("tiny", "A tiny part", {name: value for name, value in ASKED.items() if name != "name"})
+    said: list[str] = []
+    with stack.client() as client:
+        launching.run(client, [part], tmp_path / "answers", until=0, say=said.append)
+        (item,) = client.experiments()["items"]
+        assert item["status"] == "paused"
+        experiment_id = item["id"]
+        assert report.overview(launching.states(client, [part])).endswith("4 runs are missing: unknown.")
     file.write_text(yaml.safe_dump(SWEEP), encoding="utf-8")
     sweep_id = json.loads(CliRunner().invoke(app, ["sweep", str(file), "--json"]).output)["id"]
     with stack.client() as client:
-
-        def ended() -> dict[str, Any] | None:
-            (item,) = client.experiments()["items"]
-            assert item["status"] != "failed", item["message"]
-            return item if item["status"] == "done" else None
-
-        done = wait_for("the experiment to be done", ended, deadline_s=240)
+        launching.run(client, [part], tmp_path / "answers", until=time.time() + 240, say=said.append)
+        done = client.experiment(experiment_id)
+        assert (done["status"], len(client.experiments()["items"])) == ("done", 1), said
         assert done["trials"] == {"planned": 0, "running": 0, "done": 4, "failed": 0}
         (comparison,) = client.answer(experiment_id)["comparisons"]
         ends = {
@@ -80,7 +84,15 @@ def test_an_experiment_from_a_file_is_trained_to_its_answer(
             for pair in comparison["pairs"]
             for run_id in (pair["run_id"], pair["reference_run_id"])
         }
+        assert report.overview(launching.states(client, [part])).endswith("No run is missing.")
         _check_sweep(client, sweep_id)
+    page = tmp_path / "page.md"
+    page.write_text(f"Before\n{report.BEGIN}old\n{report.END}after\n", encoding="utf-8")
+    report.write(page, tmp_path / "answers")
+    of_lora = sum(ends[pair["reference_run_id"]] for pair in comparison["pairs"]) / 2
+    assert f"| LoRA | 2 of 2 | {of_lora:.4f} ± " in (written := page.read_text(encoding="utf-8"))
+    assert comparison["text"] in written
+    assert (written.startswith("Before\n"), "old" in written, written.endswith("after\n")) == (True, False, True)
     assert (comparison["variant"], comparison["reference"]) == ("Gradient (batches 1)", "LoRA")
     assert [pair["seed"] for pair in comparison["pairs"]] == [0, 1]
     differences = [ends[pair["run_id"]] - ends[pair["reference_run_id"]] for pair in comparison["pairs"]]

@@ -106,9 +106,28 @@ class Client:
     def prioritize(self, run_id: str, priority: int) -> Json:
         return self._json("PATCH", f"{_run(run_id)}", json={"priority": priority})
 
+    def datasets(self) -> Json:
+        """Returns the data sets of the installation."""
+        return self._json("GET", "/datasets")
+
+    def upload_dataset(self, name: str, content: bytes) -> Json:
+        """Uploads a data file, whose import then runs; `imported:` and its `set_id` are the id of the data set."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._json(
+            "POST", "/datasets/uploads", content=content, params={"name": name}, headers=headers, timeout=600
+        )
+
+    def dataset_imports(self) -> Json:
+        """Returns the imports of uploaded files that run or have failed."""
+        return self._json("GET", "/datasets/uploads")
+
     def experiments(self) -> Json:
         """Returns all experiments, without their answers."""
         return self._json("GET", "/experiments")
+
+    def experiment(self, experiment_id: str) -> Json:
+        """Returns an experiment with its design."""
+        return self._json("GET", f"/experiments/{quote(experiment_id, safe='')}")
 
     def plan_experiment(self, request: Json) -> Json:
         """Returns the design of an experiment and its number of runs, or its problems. Launches nothing."""
