@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import Literal
 
 from dynamic_rank.schedule.window import PruningWindow
@@ -51,6 +52,15 @@ class NewestRanks:
     ranks: Sequence[int]
     scores: Sequence[float]
     width: int
+    costs: Sequence[int] | None = None
+    """Parameters of a component of each module, if the budget counts parameters."""
+
+    @property
+    def live(self) -> int:
+        """Live components; if the budget counts parameters, in components of mean cost, rounded down."""
+        if self.costs is None:
+            return sum(self.ranks)
+        return sum(map(mul, self.ranks, self.costs)) * len(self.costs) // sum(self.costs)
 
 
 @dataclass(frozen=True)

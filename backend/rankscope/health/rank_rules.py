@@ -42,10 +42,11 @@ def budget_out_of_reach(facts: Facts) -> Finding | None:
     ranks = facts.ranks
     if ranks is None or facts.target_rank is None:
         return None
-    live, final_budget = sum(ranks.ranks), len(ranks.ranks) * facts.target_rank
+    live, final_budget = ranks.live, len(ranks.ranks) * facts.target_rank
     if live <= final_budget:
         return None
-    sizes = f"{live} components are live, and the target rank {facts.target_rank} allows {final_budget}"
+    components = "components" if ranks.costs is None else "components of mean size"
+    sizes = f"{live} {components} are live, and the target rank {facts.target_rank} allows {final_budget}"
     if facts.frozen_at is not None:
         return Finding(
             "budget_out_of_reach",
@@ -71,7 +72,7 @@ def budget_out_of_reach(facts: Facts) -> Finding | None:
         return Finding(
             "budget_out_of_reach",
             "warning",
-            f"{live} components are live at step {ranks.step}, and the budget of {of} is {done.budget}.",
+            f"{live} {components} are live at step {ranks.step}, and the budget of {of} is {done.budget}.",
             "Wait for the next pruning. If the number stays above the budget, check the log.",
             ranks.step,
         )

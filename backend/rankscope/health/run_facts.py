@@ -39,7 +39,7 @@ def read_facts(session: Session, run: Run, *, lease_s: float, lease_age_s: float
         pruning_due=_pruning_due(run, config, ranks),
         pruned_to=_pruned_to(session, run, ranks),
         cut=None if cut is None else NewestCut(cut.step, cut.threshold, cut.scores),
-        ranks=_newest_ranks(session, run.id, ranks),
+        ranks=_newest_ranks(session, run.id, ranks, weighted=method.counts_parameters),
         losses=list(zip(losses.steps.tolist(), losses.values.tolist(), strict=True)),
         # A starting attempt has no speeds yet; the existing ones are of earlier attempts.
         speeds=()
@@ -96,7 +96,9 @@ def _pruned_to(session: Session, run: Run, ranks: health_inputs.UnpackedRanks | 
     return None if found is None else Pruning(*found)
 
 
-def _newest_ranks(session: Session, run_id: str, found: health_inputs.UnpackedRanks | None) -> NewestRanks | None:
+def _newest_ranks(
+    session: Session, run_id: str, found: health_inputs.UnpackedRanks | None, *, weighted: bool
+) -> NewestRanks | None:
     modules = modules_event(session, run_id)
     if modules is None or found is None:
         return None
@@ -107,6 +109,7 @@ def _newest_ranks(session: Session, run_id: str, found: health_inputs.UnpackedRa
         ranks=found.mask.sum(axis=1).tolist(),
         scores=found.scores[found.mask].tolist(),
         width=found.mask.shape[1],
+        costs=[one["out_features"] + one["in_features"] for one in modules["modules"]] if weighted else None,
     )
 
 

@@ -3536,6 +3536,13 @@ export interface components {
              */
             beta: number;
             /**
+             * Budget counts
+             * @description components: each counts the same, as in the paper. parameters: each counts as many as it has, so that a module with a larger matrix gets no more parameters for its rank; the budget is that of a LoRA of the target rank.
+             * @default components
+             * @enum {string}
+             */
+            budget_unit: "components" | "parameters";
+            /**
              * Learning rate of c
              * @description The learning rate of the scales c, as a multiple of the learning rate.
              * @default 1

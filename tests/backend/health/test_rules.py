@@ -106,6 +106,12 @@ def test_an_unreachable_budget_is_explained() -> None:
     broken = only(check(facts(**above)))
     assert broken.severity == "error"
     assert broken.message.startswith("Pruning ended at step 50, and 11 components are live")
+    # With a budget in parameters, more components are live where smaller modules have them.
+    by_size = replace(above["ranks"], costs=[1, 1, 1, 9])
+    assert only(check(facts(ranks=by_size))).message.startswith(
+        "Pruning ended at step 50, and 9 components of mean size"
+    )
+    assert check(facts(ranks=replace(by_size, ranks=[3, 3, 3, 1]))) == []
     # A target that was raised while it ran is met.
     assert check(facts(target_rank=3, ranks=ranks(60, 3, 3, 3, 2))) == []
 

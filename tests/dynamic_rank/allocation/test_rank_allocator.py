@@ -202,6 +202,7 @@ def test_live_equals_the_budget_and_state_round_trips(
         if decision is None:
             continue
         budgets.append(decision.budget)
+        in_components = decision.budget_in_components
         live = [(layer.c != 0).sum().item() for layer in allocator.layers]
         if unit == "components":
             assert sum(live) == decision.budget == decision.live
@@ -212,6 +213,7 @@ def test_live_equals_the_budget_and_state_round_trips(
             assert not off or decision.budget - cost < min(off)
     assert budgets == sorted(budgets, reverse=True)
     assert budgets[-1] == sum((layer.cost if unit == "parameters" else 1) * target for layer in allocator.layers)
+    assert in_components == len(allocator.layers) * target
 
 
 def test_select_ranks_nan_lowest_and_breaks_ties_by_index() -> None:

@@ -150,7 +150,7 @@ HEALTHY: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("dynamic_rank", {"score": "random", "target_rank": 1, "initial_rank": 4}),
     "fast_first": ("dynamic_rank", {"schedule": "fast_first", "prune_interval": 3}),
     "linear": ("dynamic_rank", {"schedule": "linear", "prune_interval": 3}),
-    "no smoothing": ("dynamic_rank", {"beta": 0.0, "prune_interval": 1}),
+    "no smoothing, by parameters": ("dynamic_rank", {"beta": 0.0, "prune_interval": 1, "budget_unit": "parameters"}),
     "no compaction": ("dynamic_rank", {"compact": False}),
     "adalora": ("adalora", {"prune_interval": 3}),
     "eva": ("eva", {}),
@@ -174,7 +174,7 @@ HEALTHY: dict[str, tuple[str, dict[str, Any]]] = {
 
 USUAL = (
     "dynamic_rank",
-    "no smoothing",
+    "no smoothing, by parameters",
     "to the last step",
     "adalora",
     "eva",

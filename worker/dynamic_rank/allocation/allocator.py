@@ -62,6 +62,7 @@ class RankAllocator:
         unit_costs = [layer.cost if by_parameters else 1 for layer in self.layers]
         self._costs: npt.NDArray[np.int64] = np.repeat(np.array(unit_costs, dtype=np.int64), shape[1]).reshape(shape)
         self.schedule = BudgetSchedule(config, int(self._costs.sum()), total_steps)
+        self._units = int(self._costs.sum()) if by_parameters else None
         self.last_step = 0
         self.mask: BoolArray = np.ones(shape, dtype=bool)
         self.threshold: float | None = None
@@ -214,6 +215,7 @@ class RankAllocator:
             decision=decision,
             dem=dem,
             raw_scores=None if self._raw is None else to_host(self._raw),
+            units=self._units,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -335,6 +337,7 @@ class RankAllocator:
             total=self.mask.size,
             pruned=self._changes(before & ~self.mask, scores, choice),
             regrown=self._changes(self.mask & ~before, scores, choice),
+            units=self._units,
         )
 
     def _keep_mask(self, step: int) -> PruneDecision:
@@ -342,7 +345,9 @@ class RankAllocator:
         self.prunings += 1
         self._apply_mask()
         live, total = self.live, self.mask.size
-        return PruneDecision(step, live, live, self.threshold, is_final=True, total=total, pruned=(), regrown=())
+        return PruneDecision(
+            step, live, live, self.threshold, is_final=True, total=total, pruned=(), regrown=(), units=self._units
+        )
 
     def _refuse_when_final(self, action: str) -> None:
         if self.is_final:

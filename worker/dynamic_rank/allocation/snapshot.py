@@ -33,6 +33,7 @@ class PruneDecision:
     budget, live   in units of the config's budget_unit; equal if a component costs 1
     threshold      lowest score that stayed live; None if nothing stayed
     total          number of components in the model; ComponentChange.order is from 1 to total
+    units          units of all components; None if a component costs 1
     """
 
     step: int
@@ -43,6 +44,12 @@ class PruneDecision:
     total: int
     pruned: tuple[ComponentChange, ...]
     regrown: tuple[ComponentChange, ...]
+    units: int | None = None
+
+    @property
+    def budget_in_components(self) -> int:
+        """The budget in components of mean cost, rounded up."""
+        return in_components(self.budget, self.total, self.units)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +67,7 @@ class Snapshot:
     dem         the DEM term R (Eq. 10) of the latest batch, without eta; None without DEM, or after pruning ended
     raw_scores  (modules, width) float32: importance of this step alone, before smoothing. None unless requested, if this
                 step was not scored (before the first step, after the final mask), and for scores without this form
+    units       units of all components; None if a component costs 1
     """
 
     step: int
@@ -76,6 +84,12 @@ class Snapshot:
     decision: PruneDecision | None = None
     dem: float | None = None
     raw_scores: FloatArray | None = None
+    units: int | None = None
+
+    @property
+    def budget_in_components(self) -> int:
+        """The budget in components of mean cost, rounded up."""
+        return in_components(self.budget, self.mask.size, self.units)
 
     @property
     def ranks(self) -> list[int]:
@@ -90,6 +104,11 @@ class Snapshot:
     def pack_mask(self) -> bytes:
         """Mask as bits, row by row, lowest bit first: ceil(modules * width / 8) bytes."""
         return np.packbits(self.mask.reshape(-1), bitorder="little").tobytes()
+
+
+def in_components(budget: int, components: int, units: int | None) -> int:
+    """A budget in units, of which all components have `units`, in components of mean cost, rounded up."""
+    return budget if units is None else -(-budget * components // units)
 
 
 OnSnapshot = Callable[[Snapshot], None]

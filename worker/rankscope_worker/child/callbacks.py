@@ -267,8 +267,8 @@ def ranks_event(snapshot: Snapshot) -> RanksEvent:
     raw = snapshot.raw_scores
     return RanksEvent(
         step=snapshot.step,
-        budget=snapshot.budget,
-        live=snapshot.live,
+        budget=snapshot.budget_in_components,
+        live=int(snapshot.mask.sum()),
         threshold=snapshot.threshold,
         pruning=snapshot.is_pruning_step,
         final=snapshot.is_final,
@@ -289,7 +289,7 @@ def _packed(snapshot: Snapshot, scores: FloatArray) -> str:
 def prune_event(decision: PruneDecision) -> PruneEvent:
     return PruneEvent(
         step=decision.step,
-        budget=decision.budget,
+        budget=decision.budget_in_components,
         total=decision.total,
         threshold=math.nan if decision.threshold is None else decision.threshold,
         final=decision.is_final,

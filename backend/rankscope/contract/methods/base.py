@@ -147,6 +147,11 @@ class Method(Part):
         return False
 
     @property
+    def counts_parameters(self) -> bool:
+        """Whether its budget counts the parameters of components instead of the components."""
+        return False
+
+    @property
     def scores_are_shares(self) -> bool:
         """Whether a score is a component's share in its module's update. Then equal float16 scores are exactly equal."""
         return False

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from dynamic_rank.schedule.config import PruningPhase, ScheduleShape
+from dynamic_rank.schedule.config import BudgetUnit, PruningPhase, ScheduleShape
 from rankscope.contract.methods.base import Method
 from rankscope.contract.methods.budgeted import BudgetedMethod
 from rankscope.contract.methods.fields import Compact, LoraAlpha, LoraDropout, TargetModules
@@ -83,6 +83,13 @@ class DynamicRankMethod(BudgetedMethod):
         description="slow_first: the paper's cubic curve. fast_first: AdaLoRA's cubic curve. linear: a straight line.",
         json_schema_extra=advanced(),
     )
+    budget_unit: BudgetUnit = Field(
+        default="components",
+        title="Budget counts",
+        description="components: each counts the same, as in the paper. parameters: each counts as many as it has, so that a "
+        "module with a larger matrix gets no more parameters for its rank; the budget is that of a LoRA of the target rank.",
+        json_schema_extra=advanced(),
+    )
     compact: Compact = True
     lora_alpha: LoraAlpha = 8.0
     lora_dropout: LoraDropout = 0.1
@@ -121,6 +128,10 @@ class DynamicRankMethod(BudgetedMethod):
     @property
     def rounds_warmup_down(self) -> bool:
         return self.init == "paper"
+
+    @property
+    def counts_parameters(self) -> bool:
+        return self.budget_unit == "parameters"
 
     @property
     def scores_are_shares(self) -> bool:
