@@ -55,12 +55,13 @@ def _state(client: Client, part: Part, experiment_id: str | None) -> State:
     else:
         now = client.experiment(experiment_id)
         failed = now["trials"]["failed"]
-        status, ended, expected = now["status"], now["trials"]["done"] + failed, now["expected_trials"]
-    remaining = None if run_s is None else max(0, expected - ended) * run_s
-    return State(part, status, ended, failed, expected, 0.0 if ended >= expected else remaining)
+        status, ended, expected = now["status"], int(now["trials"]["done"] + failed), int(now["expected_trials"])
+    missing = max(0, expected - ended)
+    remaining = 0.0 if missing == 0 else None if run_s is None else missing * run_s
+    return State(part, status, ended, failed, expected, remaining)
 
 
-def _usual_s(plan: Json | None) -> float | None:
+def _usual_s(plan: Mapping[str, Any] | None) -> float | None:
     """Seconds of a mean run of the plan on one of the slots."""
     if plan is None or plan["total_s"] is None:
         return None

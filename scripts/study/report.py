@@ -35,12 +35,20 @@ def overview(states: list[State]) -> str:
         rows.append((one.part.name, one.status, runs, _duration(one.remaining_s) if one.expected else ""))
     widths = [min(60, max(len(row[at]) for row in rows)) for at in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    known = [one.remaining_s for one in states if one.remaining_s is not None]
-    missing = sum(one.expected - one.ended for one in states)
-    unknown = sum(one.expected > 0 and one.remaining_s is None for one in states)
-    total = f"{missing:,} runs are missing: {_duration(sum(known))}" if missing else "No run is missing"
-    more = f", and {unknown} parts whose time is unknown until a run of their shape has ended" if unknown else ""
-    return "\n".join([*lines, f"{total}{more}."])
+    return "\n".join([*lines, _missing(states)])
+
+
+def _missing(states: list[State]) -> str:
+    missing = [(one.expected - one.ended, one.remaining_s) for one in states if one.expected > one.ended]
+    if not missing:
+        return "No run is missing."
+    known = [(runs, seconds) for runs, seconds in missing if seconds is not None]
+    told = f"{sum(runs for runs, _ in missing):,} runs are missing"
+    if not known:
+        return f"{told}. Their time is unknown until a run of their shape has ended."
+    rest = sum(runs for runs, _ in missing) - sum(runs for runs, _ in known)
+    more = f", and {rest:,} runs whose time is unknown until one of their shape has ended" if rest else ""
+    return f"{told}: {_duration(sum(seconds for _, seconds in known))}{more}."
 
 
 def _duration(seconds: float | None) -> str:

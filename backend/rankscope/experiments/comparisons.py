@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from rankscope.contract.experiments.answer import Difference, SeedPair, VariantComparison, Verdict
 from rankscope.contract.experiments.design import Design, Role
 from rankscope.experiments.cells import keys_of
-from rankscope.experiments.differences import corrected, difference, pairs_of
+from rankscope.experiments.differences import LEVEL, corrected, difference, pairs_of
 from rankscope.experiments.inputs import AnswerInput, Selection
 from rankscope.experiments.sentences import comparison_sentence
 from rankscope.experiments.statistics.holm import holm
@@ -75,7 +75,8 @@ def _open(
 ) -> _Open:
     cell, other = table.cells[task, budget, variant], table.cells[task, budget, reference]
     pairs = pairs_of(cell, other)
-    found = difference(pairs, cell, other, table, given.design.margin, (variant, reference))
+    level = LEVEL / looks_factor(given.design.planned_looks)
+    found = difference(pairs, cell, other, table, given.design.margin, (variant, reference), level)
     return _Open(task, budget, variant, reference, is_control, pairs, found)
 
 

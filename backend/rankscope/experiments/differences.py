@@ -48,8 +48,12 @@ def difference(
     table: TrialTable,
     margin: float,
     names: tuple[str, str],
+    level: float = LEVEL,
 ) -> Difference:
-    """Returns the difference without what needs all comparisons, see `corrected`. `names` are of variant and reference."""
+    """Returns the difference without what needs all comparisons, see `corrected`. `names` are of variant and reference.
+
+    `level`: of the intervals and of what could have been shown, below 5 % if more looks are planned.
+    """
     usable = [pair for pair in pairs if pair.value is not None and pair.reference_value is not None]
     values = [_of(pair) for pair in usable]
     sound = [_of(pair) for pair in usable if not pair.has_collapsed]
@@ -61,10 +65,10 @@ def difference(
         [pair.reference_value or 0.0 for pair in usable],
         have_other_rows_right=any(_differ(*both) for both in rows),
     )
-    test = None if untested else paired_test(values, rounding=_rounding(usable))
+    test = None if untested else paired_test(values, rounding=_rounding(usable), level=level)
     are_equal = n > 1 and test is None and untested is None
-    show = None if test is None else seeds_to_show(margin, test.sd)
-    exclude = None if test is None else seeds_to_exclude(test.mean, test.sd, margin)
+    show = None if test is None else seeds_to_show(margin, test.sd, level=level)
+    exclude = None if test is None else seeds_to_exclude(test.mean, test.sd, margin, level=level)
     return Difference(
         n=n,
         mean=fmean(values) if values else None,
@@ -75,11 +79,11 @@ def difference(
         p=1.0 if are_equal else test and test.p,
         p_corrected=None,
         equivalence_p=None if test is None else tost_p(test.mean, test.sd, n, margin),
-        smallest_detectable=None if test is None else smallest_detectable(test.sd, n),
+        smallest_detectable=None if test is None else smallest_detectable(test.sd, n, level=level),
         more_seeds_for_margin=None if show is None else max(0, show - n),
         more_seeds_after_correction=None,
         more_seeds_for_equivalence=None if exclude is None else max(0, exclude - n),
-        bootstrap=None if collapsed else _bootstrap(rows),
+        bootstrap=None if collapsed else _bootstrap(rows, level),
         row_test=None if collapsed or n != 1 else _row_test(*rows[0]),
         collapsed=sum(pair.has_collapsed for pair in pairs),
         both_collapsed=sum(pair.collapse is not None and pair.reference_collapse is not None for pair in pairs),
@@ -92,7 +96,7 @@ def difference(
 def corrected(found: Difference, p_corrected: float | None, family: int, looks_factor: float) -> Difference:
     """Adds the corrected p value, and how many seeds the correction costs."""
     more = None
-    is_open = p_corrected is not None and found.p is not None and found.p < LEVEL <= p_corrected
+    is_open = p_corrected is not None and found.p is not None and found.p * looks_factor < LEVEL <= p_corrected
     if is_open and found.mean is not None and found.sd is not None:
         needed = seeds_to_show(found.mean, found.sd, level=LEVEL / (family * looks_factor))
         more = None if needed is None else max(1, needed - found.n)
@@ -114,12 +118,14 @@ def _differ(first: Scores | None, second: Scores | None) -> bool:
     return first is not None and second is not None and len(first) == len(second) and bool((first != second).any())
 
 
-def _bootstrap(rows: Sequence[tuple[Scores | None, Scores | None]]) -> Interval | None:
+def _bootstrap(rows: Sequence[tuple[Scores | None, Scores | None]], level: float) -> Interval | None:
     """Returns the interval over seeds and rows, if all trials have scores of the same rows."""
     known = [(first, second) for first, second in rows if first is not None and second is not None]
     if len(known) < 2 or len(known) < len(rows) or len({len(scores) for pair in known for scores in pair}) > 1:
         return None
-    low, high = seed_and_row_interval(np.stack([first - second for first, second in known]), seed=BOOTSTRAP_SEED)
+    low, high = seed_and_row_interval(
+        np.stack([first - second for first, second in known]), seed=BOOTSTRAP_SEED, level=level
+    )
     return Interval(low=low, high=high)
 
 

@@ -1,7 +1,6 @@
 """The sentence of a comparison: the difference, its evidence, the verdict, and what would tell."""
 
 from rankscope.contract.experiments.answer import Difference, Size, Verdict
-from rankscope.experiments.differences import LEVEL
 from rankscope.experiments.wording import Wording
 
 
@@ -85,7 +84,7 @@ def _why(words: Wording, difference: Difference, correction: str) -> str:
         )
     if difference.interval is None:
         return " from one seed" if difference.n == 1 else ""
-    if difference.p is not None and difference.p < LEVEL:
+    if difference.interval.low > 0 or difference.interval.high < 0:
         more = difference.more_seeds_after_correction
         would = "" if more is None else f"; {_seeds(more)} would show a difference of this size"
         return f", because the interval excludes 0, but not after the correction for {correction}{would}"

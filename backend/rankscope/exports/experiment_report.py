@@ -68,7 +68,11 @@ def _facts(design: Design, answer: Answer) -> str:
     budgets = ", ".join(f"{budget:g}" for budget in design.budgets)
     told = (
         f"{done:,} results, mean rank {budgets}, p values corrected for {answer.family} comparisons by Holm's method"
-        + (f" and for {design.planned_looks} planned looks by Pocock's." if design.planned_looks > 1 else ".")
+        + (
+            f" and for {design.planned_looks} planned looks by Pocock's; intervals of differences are corrected for the looks."
+            if design.planned_looks > 1
+            else "; intervals are not corrected."
+        )
     )
     return f"<p class='small'>{escape(told)}</p>"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import mul
 from typing import Literal
 
 from dynamic_rank.schedule.window import PruningWindow
@@ -60,7 +59,8 @@ class NewestRanks:
         """Live components; if the budget counts parameters, in components of mean cost, rounded down."""
         if self.costs is None:
             return sum(self.ranks)
-        return sum(map(mul, self.ranks, self.costs)) * len(self.costs) // sum(self.costs)
+        size = sum(rank * cost for rank, cost in zip(self.ranks, self.costs, strict=True))
+        return size * len(self.costs) // sum(self.costs)
 
 
 @dataclass(frozen=True)

@@ -3338,7 +3338,7 @@ export interface components {
          * @description A difference of two variants, paired by seed; null fields need two pairs, and a spread between them.
          */
         Difference: {
-            /** @description 95 % interval over seeds and evaluation rows; null without scores of the rows. */
+            /** @description 95 % interval over seeds and evaluation rows, for planned looks as `interval`; null without scores of the rows. */
             bootstrap: components["schemas"]["Interval"] | null;
             /**
              * Both Collapsed
@@ -3352,10 +3352,11 @@ export interface components {
             collapsed: number;
             /**
              * Equivalence P
-             * @description Of the two one-sided t tests against the margin; the interval is within the margin exactly if it is below 0.025.
+             * @description Of the two one-sided t tests against the margin; with one planned look, the interval is within the margin exactly if it is
+             *     below 0.025.
              */
             equivalence_p: number | null;
-            /** @description 95 % t interval. */
+            /** @description 95 % t interval; if several looks are planned, wider by Pocock's correction, so that 95 % hold over all of them. */
             interval: components["schemas"]["Interval"] | null;
             /** Mean */
             mean: number | null;

@@ -225,7 +225,15 @@ def test_planned_looks_are_corrected() -> None:
     (again,) = compute(twice).comparisons
     assert again.difference.p_corrected == pytest.approx(1.7015 * found.difference.p, rel=1e-3)
     assert again.verdict == Verdict.cannot_tell
-    assert "not after the correction for 1 comparison and 2 planned looks" in again.text
+    differences = np.subtract(values["new"], values["plain"])
+    wide = stats.ttest_1samp(differences, 0).confidence_interval(1 - 0.05 / 1.7015)
+    assert again.difference.interval is not None
+    assert (again.difference.interval.low, again.difference.interval.high) == pytest.approx(tuple(wide), rel=1e-3)
+    assert again.difference.interval.low < 0
+    assert found.difference.smallest_detectable is not None
+    assert again.difference.smallest_detectable is not None
+    assert again.difference.smallest_detectable > found.difference.smallest_detectable
+    assert "the smallest difference that these seeds could have shown" in again.text
 
 
 def test_another_number_of_parameters_at_the_same_mean_rank_is_said_with_numbers() -> None:

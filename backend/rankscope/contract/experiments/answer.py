@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rankscope.contract.experiments.design import Collapse, ControlKind, Role, TrialPurpose
 
-ANSWER_FORMAT = 2
+ANSWER_FORMAT = 3
 """Incremented when the form or the computation of an answer changes, so that stored ones are computed again."""
 
 
@@ -81,13 +81,14 @@ class Difference(AnswerPart):
     """Why there is no test, as a clause: every trial of a side collapsed, or the seeds have no spread. Null if there is one, or
     fewer than two pairs."""
     interval: Interval | None
-    """95 % t interval."""
+    """95 % t interval; if several looks are planned, wider by Pocock's correction, so that 95 % hold over all of them."""
     p: float | None
     """Of the paired t test, two-sided."""
     p_corrected: float | None
     """By Holm's method over the comparisons of its family that are shown, and by Pocock's for the planned looks."""
     equivalence_p: float | None
-    """Of the two one-sided t tests against the margin; the interval is within the margin exactly if it is below 0.025."""
+    """Of the two one-sided t tests against the margin; with one planned look, the interval is within the margin exactly if it is
+    below 0.025."""
     smallest_detectable: float | None
     """The smallest true difference that these pairs would have shown with 80 % power, from their standard deviation."""
     more_seeds_for_margin: int | None
@@ -98,7 +99,7 @@ class Difference(AnswerPart):
     more_seeds_for_equivalence: int | None
     """How many more seeds would put the interval within the margin if mean and spread stay; null if no number is enough."""
     bootstrap: Interval | None
-    """95 % interval over seeds and evaluation rows; null without scores of the rows."""
+    """95 % interval over seeds and evaluation rows, for planned looks as `interval`; null without scores of the rows."""
     row_test: RowTest | None
     """Only for a single pair with scores that are 0 or 1."""
     collapsed: int

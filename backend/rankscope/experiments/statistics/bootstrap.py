@@ -11,8 +11,8 @@ RESAMPLES = 2000
 _VALUES_AT_ONCE = 2_000_000
 
 
-def seed_and_row_interval(differences: NDArray[np.floating], *, seed: int) -> tuple[float, float]:
-    """Returns the 95 % percentile interval of the mean of `differences`.
+def seed_and_row_interval(differences: NDArray[np.floating], *, seed: int, level: float = 0.05) -> tuple[float, float]:
+    """Returns the percentile interval at `level` of the mean of `differences`.
 
     Shape: differences (seeds, rows) is score of the variant - score of the reference.
     """
@@ -25,5 +25,5 @@ def seed_and_row_interval(differences: NDArray[np.floating], *, seed: int) -> tu
         seed_weights = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=n) / seeds  # (n, seeds)
         row_weights = random.multinomial(rows, np.full(rows, 1 / rows), size=n) / rows  # (n, rows)
         means[start : start + n] = np.einsum("nr,nr->n", seed_weights @ differences, row_weights)
-    low, high = np.percentile(means, [2.5, 97.5])
+    low, high = np.percentile(means, [50 * level, 100 - 50 * level])
     return float(low), float(high)

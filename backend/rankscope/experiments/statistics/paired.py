@@ -20,13 +20,15 @@ class PairedTest(NamedTuple):
     p: float
 
 
-def paired_test(differences: Sequence[float], *, rounding: float = 0.0) -> PairedTest | None:
-    """Returns the paired t test and its 95 % interval; None for fewer than two pairs, or if they differ by rounding only."""
+def paired_test(
+    differences: Sequence[float], *, rounding: float = 0.0, level: float = 1 - CONFIDENCE
+) -> PairedTest | None:
+    """Returns the paired t test and its interval at `level`; None for fewer than two pairs, or if they differ by rounding only."""
     if len(differences) < 2 or is_constant(differences, rounding):
         return None
     values = np.asarray(differences, dtype=float)
     result = stats.ttest_1samp(values, 0.0)
-    low, high = result.confidence_interval(CONFIDENCE)
+    low, high = result.confidence_interval(1 - level)
     return PairedTest(
         len(values), float(values.mean()), float(values.std(ddof=1)), float(low), float(high), float(result.pvalue)
     )

@@ -23,11 +23,11 @@ def power(difference: float, sd: float, n: int, *, level: float = 1 - CONFIDENCE
     return min(1.0, upper + lower)
 
 
-def smallest_detectable(sd: float, n: int) -> float:
-    """Returns the smallest true difference that n pairs with this standard deviation show with 80 % power."""
+def smallest_detectable(sd: float, n: int, *, level: float = 1 - CONFIDENCE) -> float:
+    """Returns the smallest true difference that n pairs with this standard deviation show with 80 % power at `level`."""
     # Between nothing and what is certainly visible; 13 standard errors beyond the critical value suffice for n = 2.
-    most = (float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * 3 + 10) * sd / math.sqrt(n)
-    return float(optimize.brentq(lambda difference: power(difference, sd, n) - POWER, 0.0, most))
+    most = (float(stats.t.isf(level / 2, n - 1)) * 3 + 10) * sd / math.sqrt(n)
+    return float(optimize.brentq(lambda difference: power(difference, sd, n, level=level) - POWER, 0.0, most))
 
 
 def seeds_to_show(difference: float, sd: float, *, level: float = 1 - CONFIDENCE) -> int | None:
@@ -35,13 +35,13 @@ def seeds_to_show(difference: float, sd: float, *, level: float = 1 - CONFIDENCE
     return _fewest(lambda n: power(abs(difference), sd, n, level=level) >= POWER)
 
 
-def seeds_to_exclude(mean: float, sd: float, margin: float) -> int | None:
-    """Returns how many pairs put the interval within the margin if mean and standard deviation stay; None if none does."""
+def seeds_to_exclude(mean: float, sd: float, margin: float, *, level: float = 1 - CONFIDENCE) -> int | None:
+    """Returns how many pairs put the interval at `level` within the margin if mean and sd stay; None if none does."""
     if abs(mean) >= margin:
         return None
 
     def is_within(n: int) -> bool:
-        return abs(mean) + float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd / math.sqrt(n) < margin
+        return abs(mean) + float(stats.t.isf(level / 2, n - 1)) * sd / math.sqrt(n) < margin
 
     return _fewest(is_within)
 

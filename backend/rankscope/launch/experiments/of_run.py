@@ -1,5 +1,6 @@
 """Did the allocation help? From a finished run to an experiment with plain LoRA at its budget, and the controls."""
 
+from rankscope.contract.config import RunConfig
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.experiments.design import Design, Role, TrialPurpose, TrialStatus
 from rankscope.contract.experiments.tables import Trial
@@ -50,6 +51,8 @@ def request_for_run(run: Run, *, seeds: int) -> ExperimentRequest:
 
 def trial_of_run(design: Design, run: Run) -> FinishedRun | None:
     """Returns the trial that the run has already trained, if its configuration is the same; it is not trained again."""
+    # A run of an earlier version lacks the fields that came later.
+    trained = RunConfig.stored(run.config).model_dump(mode="json")
     for variant in design.variants:
         if variant.role != Role.method:
             continue
@@ -65,6 +68,6 @@ def trial_of_run(design: Design, run: Run) -> FinishedRun | None:
                 seed=seed,
             )
             planned = trial_config(design, trial).model_dump(mode="json")
-            if differing(run.config, planned).keys() <= _SAME_TRAINING:
+            if differing(trained, planned).keys() <= _SAME_TRAINING:
                 return FinishedRun(run.id, variant.name, seed)
     return None

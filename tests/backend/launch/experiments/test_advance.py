@@ -329,6 +329,11 @@ def test_one_button_of_a_finished_run_trains_only_what_is_missing(installation: 
     planned = plan_experiment(request_for_run(run, seeds=2), first.catalog)
     finished = trial_of_run(planned.design, run)
     assert finished == (run.id, "Dynamic rank", 0)
+    as_launched = run.config
+    method = {name: value for name, value in run.config["method"].items() if name != "budget_unit"}  # type: ignore[union-attr]
+    run.config = {**run.config, "method": method}  # by an earlier version
+    assert trial_of_run(planned.design, run) == finished
+    run.config = as_launched
     with writing(first.engine) as session:
         first.id = lifecycle.start(session, planned.design, name="Did it help?", now=8.0, finished=finished).id
     before = len(first.configs)

@@ -23,10 +23,10 @@ export function ProtocolPanel({ answer, experiment }: { answer: Answer; experime
     ["Seeds of the result", design.seeds.join(", ")],
     ...(design.planned_looks > 1
       ? [
-          ["Planned looks", `${design.planned_looks}; p values are corrected for them (Pocock)`] as [
-            string,
-            string,
-          ],
+          [
+            "Planned looks",
+            `${design.planned_looks}; p values and intervals of differences are corrected for them (Pocock)`,
+          ] as [string, string],
         ]
       : []),
     [

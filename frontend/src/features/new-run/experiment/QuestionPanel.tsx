@@ -96,7 +96,7 @@ export function QuestionPanel({ asked, isShare, onChange, problemOf }: QuestionP
           <NumberInput
             {...below}
             label="Looks"
-            description="How often you will look before the answer is final. With 2 or more, you can add seeds after a look, and p values are corrected for it."
+            description="How often you will look before the answer is final. With 2 or more, you can add seeds after a look, and p values and intervals are corrected for it."
             value={asked.looks}
             onChange={(looks) => onChange({ looks: Number(looks) || 1 })}
             min={1}
