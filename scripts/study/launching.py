@@ -57,7 +57,7 @@ def _state(client: Client, part: Part, experiment_id: str | None) -> State:
         failed = now["trials"]["failed"]
         status, ended, expected = now["status"], int(now["trials"]["done"] + failed), int(now["expected_trials"])
     missing = max(0, expected - ended)
-    remaining = 0.0 if missing == 0 else None if run_s is None else missing * run_s
+    remaining = 0.0 if missing == 0 else None if run_s is None else run_s * float(missing)
     return State(part, status, ended, failed, expected, remaining)
 
 
@@ -65,7 +65,7 @@ def _usual_s(plan: Mapping[str, Any] | None) -> float | None:
     """Seconds of a mean run of the plan on one of the slots."""
     if plan is None or plan["total_s"] is None:
         return None
-    return float(plan["total_s"]) / max(1, plan["trials"])
+    return float(plan["total_s"]) / max(1, int(plan["trials"]))
 
 
 def run(client: Client, parts: Iterable[Part], folder: Path, *, until: float = float("inf"), say: Say = print) -> None:
