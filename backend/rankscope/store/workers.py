@@ -90,6 +90,12 @@ def is_any_online(session: Session, *, now: float, lost_after_s: float) -> bool:
     return any(state(one, now=now, lost_after_s=lost_after_s) == "online" for one, _ in list_workers(session))
 
 
+def online_slots(session: Session, *, now: float, lost_after_s: float) -> int:
+    """Returns how many runs the workers that are online can train at once."""
+    known = [worker for worker, _ in list_workers(session)]
+    return sum(one.slots for one in known if state(one, now=now, lost_after_s=lost_after_s) == "online")
+
+
 def state(worker: Worker, *, now: float, lost_after_s: float = 30.0) -> WorkerState:
     if worker.stopped_at is not None:
         return "stopped"

@@ -7,22 +7,20 @@ interrupted anywhere, repeated, or made by several servers at a time: no trial i
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from rankscope.catalog import Catalog
-from rankscope.contract.errors import BadInput, NotFound, RankScopeError
+from rankscope.contract.errors import RankScopeError
 from rankscope.contract.experiments.design import Design, TrialPurpose, TrialStatus
 from rankscope.contract.experiments.tables import Trial
-from rankscope.contract.problems import bad_input
 from rankscope.contract.stored import StoredModule
 from rankscope.contract.tables import Run
 from rankscope.launch.experiments.results import result_of
 from rankscope.launch.experiments.trial_config import trial_config
-from rankscope.launch.plan import make_plan
-from rankscope.launch.preflight import stored_estimate
+from rankscope.launch.trial_run import TrialRefused, trial_run
 from rankscope.settings import Settings
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.experiments import experiments, steps, trials
@@ -95,31 +93,17 @@ def _launch(engine: Engine, settings: Settings, catalog: Catalog, experiment_id:
     launched = 0
     for place, trial in enumerate(planned[:room]):
         try:
-            config = trial_config(design, trial, sources[trial.number], modules[trial.number])
-            plan = make_plan(config, catalog)
-            estimate = stored_estimate(engine, plan, now=now, lost_after_s=settings.lease_s)
-        except ValidationError as error:
-            _refuse(engine, trial, str(bad_input(error, prefix="config")), now)
-            continue
-        except (BadInput, NotFound) as error:
-            _refuse(engine, trial, str(error), now)
+            make = partial(trial_config, design, trial, sources[trial.number], modules[trial.number])
+            run = trial_run(engine, settings, catalog, make, now=now)
+        except TrialRefused as refused:
+            with writing(engine) as session:
+                steps.refuse(session, trial, str(refused), now=now)
             continue
         except RankScopeError as error:
-            # For example a data file that is still being read: the next call tries it again.
             logger.info("Trial %s of experiment %s is not launched yet: %s", trial.number, experiment_id, error)
             break
-        environment = plan.environment | {"n_modules": plan.n_modules}
         with writing(engine) as session:
-            launched += steps.create_run(
-                session,
-                trial,
-                plan.config,
-                environment=environment,
-                total_steps=plan.total_steps,
-                memory_estimate=estimate,
-                place=place,
-                now=now,
-            )
+            launched += steps.launch(session, trial, run, place=place, now=now)
     return launched
 
 
@@ -138,8 +122,3 @@ def _modules(session: Session, source: Trial | None) -> list[StoredModule]:
     if source is None or source.run_id is None:
         return []
     return list(snapshots.modules_of(session, source.run_id))
-
-
-def _refuse(engine: Engine, trial: Trial, why: str, now: float) -> None:
-    with writing(engine) as session:
-        steps.refuse(session, trial, why, now=now)

@@ -8,19 +8,17 @@ planned or launched twice.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from rankscope.catalog import Catalog
-from rankscope.contract.errors import BadInput, NotFound, RankScopeError
-from rankscope.contract.problems import bad_input
+from rankscope.contract.errors import RankScopeError
 from rankscope.contract.sweeps.design import SweepDesign, SweepStatus, SweepTrialStatus
 from rankscope.contract.tables import Run
-from rankscope.launch.plan import make_plan
-from rankscope.launch.preflight import stored_estimate
 from rankscope.launch.sweeps.results import early_end, result_of, rungs_of
 from rankscope.launch.sweeps.trial_config import trial_config
+from rankscope.launch.trial_run import TrialRefused, trial_run
 from rankscope.search.plan import SweepPlan
 from rankscope.search.trials import KnownTrial, NewTrial
 from rankscope.settings import Settings
@@ -62,7 +60,7 @@ def advance(engine: Engine, settings: Settings, catalog: Catalog, sweep_id: str,
     hours = state.design.stop.hours
     is_overtime = hours is not None and state.active_s >= hours * 3600
     waiting, new = ([], []) if is_overtime else planned_trials(state)
-    launches = _launches(engine, settings, catalog, state, waiting, new, now)
+    launches = _launches(engine, settings, catalog, sweep_id, state, waiting, new, now)
     if not launches:
         # Something is wanted that can't be launched yet, or runs train, or there is nothing left to do.
         if not waiting and not new and all(one.status != SweepTrialStatus.running for one in state.trials):
@@ -79,11 +77,7 @@ def read_state(engine: Engine, sweep_id: str, *, now: float, lost_after_s: float
         design = sweeps.design_of(sweep)
         slots = 0
         if design.search.kind == "tpe" and design.parallel is None:
-            slots = sum(
-                worker.slots
-                for worker, _ in workers.list_workers(session)
-                if workers.state(worker, now=now, lost_after_s=lost_after_s) == "online"
-            )
+            slots = workers.online_slots(session, now=now, lost_after_s=lost_after_s)
         return SweepState(
             status=sweep.status,
             revision=sweep.revision,
@@ -186,6 +180,7 @@ def _launches(
     engine: Engine,
     settings: Settings,
     catalog: Catalog,
+    sweep_id: str,
     state: SweepState,
     waiting: Sequence[StoredTrial],
     new: Sequence[NewTrial],
@@ -199,26 +194,11 @@ def _launches(
     launches = []
     for one in wanted:
         try:
-            config = trial_config(state.design.config, one.values, one.seed)
-            plan = make_plan(config, catalog)
-            estimate = stored_estimate(engine, plan, now=now, lost_after_s=settings.lease_s)
-        except ValidationError as error:
-            launches.append(replace(one, refusal=str(bad_input(error, prefix="config"))))
-            continue
-        except (BadInput, NotFound) as error:
-            launches.append(replace(one, refusal=str(error)))
-            continue
+            make = partial(trial_config, state.design.config, one.values, one.seed)
+            launches.append(replace(one, run=trial_run(engine, settings, catalog, make, now=now)))
+        except TrialRefused as refused:
+            launches.append(replace(one, refusal=str(refused)))
         except RankScopeError as error:
-            # For example a data file that is still being read: the next call tries it again.
-            logger.info("Trial %s is not launched yet: %s", one.number, error)
+            logger.info("Trial %s of sweep %s is not launched yet: %s", one.number, sweep_id, error)
             break
-        launches.append(
-            replace(
-                one,
-                config=plan.config,
-                environment=plan.environment | {"n_modules": plan.n_modules},
-                total_steps=plan.total_steps,
-                memory_estimate=estimate,
-            )
-        )
     return launches

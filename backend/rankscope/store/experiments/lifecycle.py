@@ -8,8 +8,7 @@ from sqlmodel import Session
 from rankscope.contract.errors import BadInput, FieldProblem, InvalidTransition
 from rankscope.contract.experiments.design import Design, ExperimentStatus, TrialPurpose, TrialStatus
 from rankscope.contract.experiments.tables import Experiment
-from rankscope.contract.tables import Run
-from rankscope.store import runs
+from rankscope.store import trial_runs
 from rankscope.store.experiments import experiments, trials
 from rankscope.store.experiments.plan import MOST_TRIALS, ExperimentPlan
 from rankscope.store.experiments.steps import ACTIVE, plan_more, release_waiting_runs
@@ -107,10 +106,9 @@ def _end_runs(session: Session, experiment_id: str, *, now: float) -> list[str]:
     release_waiting_runs(session, experiment_id, now=now)
     stopped = []
     for trial in trials.of(session, experiment_id):
-        run = session.get(Run, trial.run_id) if trial.status == TrialStatus.running and trial.run_id else None
-        if run is not None and not run.status.is_terminal:
-            runs.request_stop(session, run.id, save=False, now=now)
-            stopped.append(run.id)
+        is_running = trial.status == TrialStatus.running
+        if is_running and trial.run_id and trial_runs.stop(session, trial.run_id, now=now):
+            stopped.append(trial.run_id)
     return stopped
 
 

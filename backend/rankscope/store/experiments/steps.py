@@ -9,20 +9,13 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from rankscope.contract.config import RunConfig
 from rankscope.contract.experiments.design import ExperimentStatus, TrialPurpose, TrialStatus
 from rankscope.contract.experiments.tables import Experiment, Trial
-from rankscope.contract.status import RunStatus
-from rankscope.contract.stored import Environment, StoredMemoryEstimate
-from rankscope.contract.tables import Run
-from rankscope.store import runs
+from rankscope.store import trial_runs
 from rankscope.store.experiments import experiments, trials
 from rankscope.store.experiments.plan import Cell, ExperimentPlan, KnownTrial, NewTrial
+from rankscope.store.trial_runs import TrialRun
 
-PRIORITY = -1
-"""Runs that a user launches one by one start first."""
-_QUEUE_STEP = 1e-5
-"""Between runs that are queued at the same time; a float of today's time in seconds has a resolution of 2.4e-7."""
 ACTIVE = (ExperimentStatus.tuning, ExperimentStatus.testing)
 
 
@@ -131,17 +124,7 @@ def refuse(session: Session, trial: Trial, why: str, *, now: float) -> None:
         trials.fail(session, current, why, now=now)
 
 
-def create_run(
-    session: Session,
-    trial: Trial,
-    config: RunConfig,
-    *,
-    environment: Environment,
-    total_steps: int,
-    memory_estimate: StoredMemoryEstimate | None,
-    place: int,
-    now: float,
-) -> bool:
+def launch(session: Session, trial: Trial, new: TrialRun, *, place: int, now: float) -> bool:
     """Queues the run of a planned trial. Returns False if it has one by now, or if the experiment was paused.
 
     `place`: its position among the runs that are queued at this time.
@@ -151,19 +134,8 @@ def create_run(
     current = _again(session, trial)
     if experiment.status not in ACTIVE or current is None:
         return False
-    run = runs.create_run(
-        session,
-        config,
-        now=now,
-        name=f"{experiment.name}: {trial.variant}, budget {trial.budget:g}, {what}"[:200],
-        tags=[f"experiment {trial.experiment_id}"],
-        priority=PRIORITY,
-        environment=environment,
-        total_steps=total_steps,
-        memory_estimate=memory_estimate,
-    )
-    run.queue_order += place * _QUEUE_STEP
-    session.add(run)
+    name = f"{experiment.name}: {trial.variant}, budget {trial.budget:g}, {what}"
+    run = trial_runs.queue_run(session, new, name=name, tag=f"experiment {trial.experiment_id}", place=place, now=now)
     trials.attach_run(session, current, run.id, now=now)
     return True
 
@@ -175,13 +147,8 @@ def _again(session: Session, trial: Trial) -> Trial | None:
     return current if current is not None and current.status == TrialStatus.planned else None
 
 
-def release_waiting_runs(session: Session, experiment_id: str, *, now: float) -> list[str]:
-    """Deletes runs that no worker has started; their trials wait for a run again. Returns the ids of the deleted runs."""
-    released = []
+def release_waiting_runs(session: Session, experiment_id: str, *, now: float) -> None:
+    """Deletes runs that no worker has started; their trials wait for a run again."""
     for trial in trials.of(session, experiment_id):
-        run = session.get(Run, trial.run_id) if trial.status == TrialStatus.running and trial.run_id else None
-        if run is not None and run.status == RunStatus.queued and run.attempt == 0:
-            runs.delete_run(session, run.id, now=now)
+        if trial.status == TrialStatus.running and trial_runs.withdraw(session, trial.run_id, now=now):
             trials.detach_run(session, trial, now=now)
-            released.append(run.id)
-    return released

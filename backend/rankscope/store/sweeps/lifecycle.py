@@ -5,8 +5,7 @@ from sqlmodel import Session
 from rankscope.contract.errors import InvalidTransition
 from rankscope.contract.stored import Payload
 from rankscope.contract.sweeps.design import SweepStatus, SweepTrialStatus
-from rankscope.contract.tables import Run
-from rankscope.store import runs
+from rankscope.store import trial_runs
 from rankscope.store.sweeps import sweeps
 from rankscope.store.sweeps.steps import release_waiting_runs
 
@@ -84,11 +83,9 @@ def _end_runs(session: Session, sweep_id: str, *, now: float) -> list[str]:
     release_waiting_runs(session, sweep_id, now=now)
     stopped = []
     for trial in sweeps.running(session, sweep_id):
-        run = session.get(Run, trial.run_id) if trial.run_id else None
-        if run is not None and not run.status.is_terminal:
-            runs.request_stop(session, run.id, save=False, now=now)
+        if trial.run_id and trial_runs.stop(session, trial.run_id, now=now):
+            stopped.append(trial.run_id)
             trial.run_id, trial.status, trial.rungs = None, SweepTrialStatus.planned, []
             session.add(trial)
-            stopped.append(run.id)
     session.flush()
     return stopped

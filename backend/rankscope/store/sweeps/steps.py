@@ -1,26 +1,18 @@
 """Steps of a sweep in the database: results of ended runs, runs that are stopped, and new trials with their runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from rankscope.contract.config import RunConfig
-from rankscope.contract.status import RunStatus
-from rankscope.contract.stored import Environment, StoredMemoryEstimate
 from rankscope.contract.sweeps.design import SweepStatus, SweepTrialStatus
 from rankscope.contract.sweeps.tables import Sweep, SweepTrial
 from rankscope.contract.tables import Run
-from rankscope.store import runs
+from rankscope.store import runs, trial_runs
 from rankscope.store.sweeps import sweeps
-
-PRIORITY = -1
-"""Runs that a user launches one by one start first."""
-
-_APART_S = 1e-5
-"""Between runs that are queued together, so that they start in their order."""
+from rankscope.store.trial_runs import TrialRun
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class SweepResult:
 
 @dataclass(frozen=True)
 class Launch:
-    """A trial with what its run is created from; `refusal` says why it can't run."""
+    """A trial with its run; `refusal` says why it can't run."""
 
     number: int
     point: int
@@ -44,10 +36,7 @@ class Launch:
     values: dict[str, JsonValue]
     is_new: bool
     """Otherwise it is stored already, and waits for a run."""
-    config: RunConfig | None = None
-    environment: Environment = field(default_factory=Environment)
-    total_steps: int | None = None
-    memory_estimate: StoredMemoryEstimate | None = None
+    run: TrialRun | None = None
     refusal: str | None = None
 
 
@@ -124,20 +113,11 @@ def launch(session: Session, sweep_id: str, revision: int, launches: Sequence[La
                 status=SweepTrialStatus.planned,
                 options=one.values,
             )
-        if one.config is None:
+        if one.run is None:
             trial.status, trial.message = SweepTrialStatus.failed, one.refusal
         else:
-            run = runs.create_run(
-                session,
-                one.config,
-                now=now + place * _APART_S,
-                name=f"{sweep.name}: point {one.point}, seed {one.seed}"[:200],
-                tags=[f"sweep {sweep_id}"],
-                priority=PRIORITY,
-                environment=one.environment,
-                total_steps=one.total_steps,
-                memory_estimate=one.memory_estimate,
-            )
+            name, tag = f"{sweep.name}: point {one.point}, seed {one.seed}", f"sweep {sweep_id}"
+            run = trial_runs.queue_run(session, one.run, name=name, tag=tag, place=place, now=now)
             trial.run_id, trial.status = run.id, SweepTrialStatus.running
             queued += 1
         session.add(trial)
@@ -166,9 +146,7 @@ def end(
 def release_waiting_runs(session: Session, sweep_id: str, *, now: float) -> None:
     """Deletes runs that no worker has started; their trials wait for a run again."""
     for trial in sweeps.running(session, sweep_id):
-        run = session.get(Run, trial.run_id) if trial.run_id else None
-        if run is not None and run.status == RunStatus.queued and run.attempt == 0:
-            runs.delete_run(session, run.id, now=now)
+        if trial_runs.withdraw(session, trial.run_id, now=now):
             trial.run_id, trial.status = None, SweepTrialStatus.planned
             session.add(trial)
     session.flush()

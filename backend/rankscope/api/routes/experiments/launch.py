@@ -29,7 +29,7 @@ from rankscope.launch.experiments.of_run import request_for_run, trial_of_run
 from rankscope.launch.experiments.request import ExperimentRequest
 from rankscope.launch.preflight import preflight
 from rankscope.settings import Settings
-from rankscope.store import runs, workers
+from rankscope.store import runs, trial_runs, workers
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.experiments import experiments, lifecycle
 
@@ -140,8 +140,8 @@ def stop_experiment(
     """Starts no more runs, and stops those that train. It can be resumed."""
     with writing(engine) as session:
         _, stopped = lifecycle.stop(session, experiment_id, now=now)
-        numbers = [(run_id, runs.get_run(session, run_id).last_seq) for run_id in stopped]
-    for run_id, last_seq in numbers:
+        numbers = trial_runs.last_seqs(session, stopped)
+    for run_id, last_seq in numbers.items():
         doorbell.ring(run_id, last_seq)
     return _detail(engine, experiment_id)
 
@@ -184,11 +184,7 @@ def _shape(planned: PlannedExperiment, engine: Engine, settings: Settings, now: 
         for variant, plans in planned.plans.items():
             time = preflight(session, plans[0], settings.data_dir, now=now, lost_after_s=settings.lease_s).time
             times[variant] = None if time is None else time.total_s
-        slots = sum(
-            worker.slots
-            for worker, _ in workers.list_workers(session)
-            if workers.state(worker, now=now, lost_after_s=settings.lease_s) == "online"
-        )
+        slots = workers.online_slots(session, now=now, lost_after_s=settings.lease_s)
     known = [time for time in times.values() if time is not None]
     usual = sum(known) / len(known) if known else None
     items = [

@@ -13,7 +13,7 @@ from rankscope.contract.experiments.answer import Answer
 from rankscope.experiments.inputs import Selection
 from rankscope.experiments.tables import as_text, paper_table
 from rankscope.exports.experiment_report import experiment_report
-from rankscope.store import runs
+from rankscope.store import trial_runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.experiments import experiments, lifecycle
 from rankscope.table_text import ENDINGS, MEDIA_TYPES, TableFormat
@@ -62,8 +62,8 @@ def delete_experiment(experiment_id: ExperimentId, engine: EngineDep, doorbell: 
     """Deletes an experiment with its trials. Its queued runs are deleted, running ones are stopped, finished ones kept."""
     with writing(engine) as session:
         stopped = lifecycle.delete(session, experiment_id, now=now)
-        numbers = [(run_id, runs.get_run(session, run_id).last_seq) for run_id in stopped]
-    for run_id, last_seq in numbers:
+        numbers = trial_runs.last_seqs(session, stopped)
+    for run_id, last_seq in numbers.items():
         doorbell.ring(run_id, last_seq)
 
 

@@ -19,7 +19,7 @@ from rankscope.launch.sweeps.advance import advance
 from rankscope.launch.sweeps.design import PlannedSweep, extended, plan_sweep
 from rankscope.launch.sweeps.request import SweepExtension, SweepRequest
 from rankscope.settings import Settings
-from rankscope.store import runs, workers
+from rankscope.store import trial_runs, workers
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.sweeps import lifecycle, sweeps
 
@@ -101,8 +101,8 @@ def stop_sweep(sweep_id: SweepId, engine: EngineDep, doorbell: DoorbellDep, now:
     """Starts no more runs, and stops those that train; after a resume, their trials are trained from the start."""
     with writing(engine) as session:
         stopped = lifecycle.stop(session, sweep_id, now=now)
-        numbers = [(run_id, runs.get_run(session, run_id).last_seq) for run_id in stopped]
-    for run_id, last_seq in numbers:
+        numbers = trial_runs.last_seqs(session, stopped)
+    for run_id, last_seq in numbers.items():
         doorbell.ring(run_id, last_seq)
     return _detail(engine, sweep_id, now)
 
@@ -143,11 +143,7 @@ def _detail(engine: Engine, sweep_id: str, now: float) -> SweepDetail:
 def _shape(planned: PlannedSweep, engine: Engine, settings: Settings, now: float) -> SweepPlanShape:
     with reading(engine) as session:
         time = preflight(session, planned.plan, settings.data_dir, now=now, lost_after_s=settings.lease_s).time
-        slots = sum(
-            worker.slots
-            for worker, _ in workers.list_workers(session)
-            if workers.state(worker, now=now, lost_after_s=settings.lease_s) == "online"
-        )
+        slots = workers.online_slots(session, now=now, lost_after_s=settings.lease_s)
     run_s = None if time is None else time.total_s
     return SweepPlanShape(
         points=planned.points,
