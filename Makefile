@@ -101,6 +101,7 @@ openapi: $(STAMPS)/dev $(STAMPS)/page
 recordings: $(STAMPS)/dev
 	$(BIN)/python -m tests.page_recordings
 	$(BIN)/python -m tests.token_rows_recording
+	$(BIN)/python -m tests.sweep_recording
 
 # The browser tests go first where two of these want the same core: the page is judged by when it answers.
 test: test-browser test-python test-page

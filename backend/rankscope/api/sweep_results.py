@@ -40,7 +40,6 @@ def analysis_input(board: Board) -> AnalysisInput:
     """Points that halving has stopped are left out: their values are of an earlier step."""
     fields = config_fields()
     return AnalysisInput(
-        revision=board.revision,
         design=board.design,
         results=[
             PointResult(point=one.point.number, values=one.point.values, value=one.mean)

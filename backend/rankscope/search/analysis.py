@@ -50,7 +50,6 @@ def analyse(given: AnalysisInput) -> SweepAnalysis:
     else:
         notes.append(f"Importance needs at least {LEAST_IMPORTANCE} points with a result; there are {len(results)}.")
     return SweepAnalysis(
-        revision=given.revision,
         n=len(results),
         axes=axes,
         lines=lines,

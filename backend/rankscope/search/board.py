@@ -28,7 +28,9 @@ class Standing:
 
 
 def leaderboard(design: SweepDesign, trials: Sequence[KnownTrial]) -> list[Standing]:
-    """A point of which a seed diverged comes after all others with a result; then those that were stopped, by rung."""
+    """A point of which a seed diverged comes after all others with a result; then those that train, and then those that were
+    stopped, both by rung.
+    """
     sign = 1 if design.metric.lower_is_better else -1
 
     def order(one: Standing) -> tuple[float, ...]:
@@ -47,9 +49,9 @@ def leaderboard(design: SweepDesign, trials: Sequence[KnownTrial]) -> list[Stand
 
 
 _AFTER = {
-    SweepTrialStatus.pruned: 1,
-    SweepTrialStatus.running: 2,
-    SweepTrialStatus.done: 2,
+    SweepTrialStatus.running: 1,
+    SweepTrialStatus.done: 1,
+    SweepTrialStatus.pruned: 2,
     SweepTrialStatus.planned: 3,
     SweepTrialStatus.failed: 4,
 }

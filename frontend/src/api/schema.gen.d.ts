@@ -1839,7 +1839,8 @@ export interface paths {
          * Get Sweep Analysis
          * @description Parallel coordinates, importance of the parameters, and their correlation with the metric.
          *
-         *     Importance is by PED-ANOVA, correlations by Spearman's rank correlation. Computing them takes some seconds.
+         *     Importance is by PED-ANOVA, correlations by Spearman's rank correlation. Computing them takes some seconds, once for
+         *     the same results.
          */
         get: operations["get_sweep_analysis"];
         put?: never;
@@ -4620,7 +4621,7 @@ export interface components {
         Leaderboard: {
             /**
              * Items
-             * @description Those with a result first, the best on top; then those that were stopped, are running, or have failed.
+             * @description Those with a result first, the best on top; then those that train, were stopped, wait, or have failed.
              */
             items: components["schemas"]["PointShape"][];
             metric: components["schemas"]["SweepMetric"];
@@ -7729,11 +7730,6 @@ export interface components {
             n: number;
             /** Notes */
             notes: string[];
-            /**
-             * Revision
-             * @description Of the sweep that it was computed for.
-             */
-            revision: number;
         };
         /**
          * SweepCountsShape

@@ -17,7 +17,6 @@ class PointResult(_Part):
 
 
 class AnalysisInput(_Part):
-    revision: int
     design: SweepDesign
     results: list[PointResult]
     titles: dict[str, str]
@@ -63,8 +62,6 @@ class Correlation(_Part):
 
 
 class SweepAnalysis(_Part):
-    revision: int
-    """Of the sweep that it was computed for."""
     n: int
     """Points with a result."""
     axes: list[Axis]

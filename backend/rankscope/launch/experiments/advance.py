@@ -96,8 +96,9 @@ def _launch(engine: Engine, settings: Settings, catalog: Catalog, experiment_id:
             make = partial(trial_config, design, trial, sources[trial.number], modules[trial.number])
             run = trial_run(engine, settings, catalog, make, now=now)
         except TrialRefused as refused:
+            why = str(refused)
             with writing(engine) as session:
-                steps.refuse(session, trial, str(refused), now=now)
+                steps.refuse(session, trial, why, now=now)
             continue
         except RankScopeError as error:
             logger.info("Trial %s of experiment %s is not launched yet: %s", trial.number, experiment_id, error)

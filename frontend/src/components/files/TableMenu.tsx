@@ -9,14 +9,15 @@ interface TableMenuProps {
   label: string;
   /** File name without extension. */
   file: string;
-  rows: () => object[];
+  rows: () => object[] | Promise<object[]>;
 }
 
 /** Exports a table as CSV or JSON. */
 export function TableMenu({ label, file, rows }: TableMenuProps) {
   const save = async (ending: "csv" | "json") => {
     const { csvOf, jsonOf } = await loadPart(() => import("./tables"));
-    const text = ending === "csv" ? csvOf(rows()) : jsonOf(rows());
+    const found = await rows();
+    const text = ending === "csv" ? csvOf(found) : jsonOf(found);
     const type = ending === "csv" ? "text/csv" : "application/json";
     saveFile(`${fileName(file)}.${ending}`, new Blob([text], { type }));
   };

@@ -1,19 +1,25 @@
 import { ActionIcon, Group, TextInput, Title } from "@mantine/core";
 import { IconCheck, IconPencil, IconX } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
-import { useRunActions } from "@/components/runs/use-run-actions";
+import "./editable-name.css";
 
-/** The title of the page; a pencil makes it editable. */
-export function RunName({ run }: { run: { id: string; name: string } }) {
+interface EditableNameProps {
+  name: string;
+  /** Accessible name of the input, such as "Name of the run". */
+  label: string;
+  onRename: (name: string) => void;
+}
+
+/** The title of a page; a pencil makes it editable. */
+export function EditableName({ name, label, onRename }: EditableNameProps) {
   const [draft, setDraft] = useState<string | null>(null);
-  const { rename } = useRunActions();
   if (draft === null) {
     return (
       <Group gap={4} wrap="nowrap" style={{ minWidth: 0 }}>
-        <Title order={1} className="run-name" title={run.name}>
-          {run.name}
+        <Title order={1} className="editable-name" title={name}>
+          {name}
         </Title>
-        <ActionIcon variant="subtle" color="gray" aria-label="Rename" onClick={() => setDraft(run.name)}>
+        <ActionIcon variant="subtle" color="gray" aria-label="Rename" onClick={() => setDraft(name)}>
           <IconPencil size={15} />
         </ActionIcon>
       </Group>
@@ -21,8 +27,8 @@ export function RunName({ run }: { run: { id: string; name: string } }) {
   }
   const save = (event: FormEvent) => {
     event.preventDefault();
-    const name = draft.trim();
-    if (name && name !== run.name) rename.mutate({ id: run.id, name });
+    const next = draft.trim();
+    if (next && next !== name) onRename(next);
     setDraft(null);
   };
   return (
@@ -34,7 +40,7 @@ export function RunName({ run }: { run: { id: string; name: string } }) {
       style={{ flex: "1 1 260px", maxWidth: 520 }}
     >
       <TextInput
-        aria-label="Name of the run"
+        aria-label={label}
         value={draft}
         onChange={(event) => setDraft(event.currentTarget.value)}
         onKeyDown={(event) => event.key === "Escape" && setDraft(null)}

@@ -1,25 +1,27 @@
 import { Button, Group, Modal, NumberInput, Stack, Text } from "@mantine/core";
-import { IconPlayerPause, IconPlayerPlay, IconPlayerStop, IconPlus } from "@tabler/icons-react";
+import { IconPlus } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { http, unwrap } from "@/api/client";
 import type { ExperimentDetail } from "@/api/types";
 import { notifyError } from "@/components/feedback/toast";
-
-type Action = "pause" | "resume" | "stop";
+import { newSeeds } from "@/components/trials/new-seeds";
+import { PauseResumeStop, type SteerAction } from "@/components/trials/PauseResumeStop";
 
 /** Pause, resume, stop, and more seeds. Imported results have none of them. */
 export function ExperimentActions({ experiment }: { experiment: ExperimentDetail }) {
   const client = useQueryClient();
   const [isAdding, setAdding] = useState(false);
   const [more, setMore] = useState(5);
+  const { design, status } = experiment;
   const path = { params: { path: { experiment_id: experiment.id } } };
   const after = {
     onSuccess: () => void client.invalidateQueries({ queryKey: ["experiments"] }),
     onError: (error: Error) => notifyError("Could not change the experiment", error),
   };
   const change = useMutation({
-    mutationFn: (action: Action) => unwrap(http.POST(`/api/v1/experiments/{experiment_id}/${action}`, path)),
+    mutationFn: (action: SteerAction) =>
+      unwrap(http.POST(`/api/v1/experiments/{experiment_id}/${action}`, path)),
     ...after,
   });
   const extend = useMutation({
@@ -27,49 +29,23 @@ export function ExperimentActions({ experiment }: { experiment: ExperimentDetail
       unwrap(
         http.POST("/api/v1/experiments/{experiment_id}/extend", {
           ...path,
-          body: { seeds: newSeeds(experiment, more) },
+          body: { seeds: newSeeds([...design.seeds, ...design.tuning.seeds], more) },
         }),
       ),
     ...after,
     onSettled: () => setAdding(false),
   });
   if (experiment.source !== "launched") return null;
-  const { status } = experiment;
   const isRunning = status === "tuning" || status === "testing";
   return (
     <>
-      {isRunning ? (
-        <Button
-          size="xs"
-          variant="default"
-          leftSection={<IconPlayerPause size={14} />}
-          loading={change.isPending && change.variables === "pause"}
-          onClick={() => change.mutate("pause")}
-        >
-          Pause
-        </Button>
-      ) : null}
-      {status === "paused" || status === "stopped" ? (
-        <Button
-          size="xs"
-          leftSection={<IconPlayerPlay size={14} />}
-          loading={change.isPending && change.variables === "resume"}
-          onClick={() => change.mutate("resume")}
-        >
-          Resume
-        </Button>
-      ) : null}
-      {isRunning || status === "paused" ? (
-        <Button
-          size="xs"
-          variant="default"
-          leftSection={<IconPlayerStop size={14} />}
-          loading={change.isPending && change.variables === "stop"}
-          onClick={() => change.mutate("stop")}
-        >
-          Stop
-        </Button>
-      ) : null}
+      <PauseResumeStop
+        state={isRunning ? "running" : status === "paused" || status === "stopped" ? status : "other"}
+        noun="experiment"
+        busy={change.isPending ? change.variables : null}
+        onAct={change.mutate}
+        stopping="Its queued runs leave the queue. Those that train are stopped, and count as failed. Pause instead to let them finish."
+      />
       {status === "failed" ? null : (
         <Button
           size="xs"
@@ -84,7 +60,7 @@ export function ExperimentActions({ experiment }: { experiment: ExperimentDetail
         <Stack gap="md">
           <Text size="sm">
             Every method and control is trained with more seeds, at the rates that were chosen.
-            {experiment.design.used_looks + 1 < experiment.design.planned_looks
+            {design.used_looks + 1 < design.planned_looks
               ? " This look was planned, and the p values are corrected for it."
               : " If the answer was shown before, the result is marked as extended after looking."}
           </Text>
@@ -108,12 +84,4 @@ export function ExperimentActions({ experiment }: { experiment: ExperimentDetail
       </Modal>
     </>
   );
-}
-
-/** The smallest seeds that are neither seeds of the result nor of tuning. */
-function newSeeds({ design }: ExperimentDetail, count: number): number[] {
-  const used = new Set([...design.seeds, ...design.tuning.seeds]);
-  const found: number[] = [];
-  for (let seed = 0; found.length < count; seed++) if (!used.has(seed)) found.push(seed);
-  return found;
 }

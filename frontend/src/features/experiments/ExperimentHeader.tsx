@@ -1,5 +1,5 @@
-import { Badge, Button, Group, Text, TextInput, Title } from "@mantine/core";
-import { IconFileText, IconPencil, IconTrash } from "@tabler/icons-react";
+import { Badge, Button, Group, Text } from "@mantine/core";
+import { IconFileText, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
@@ -7,6 +7,7 @@ import { http, unwrap } from "@/api/client";
 import type { ExperimentDetail } from "@/api/types";
 import { Confirm } from "@/components/feedback/Confirm";
 import { notify, notifyError } from "@/components/feedback/toast";
+import { EditableName } from "@/components/text/EditableName";
 import { count, dateTime } from "@/components/text/format";
 import { plural } from "@/components/text/plural";
 import type { Selection } from "@/features/experiments/view/selection";
@@ -33,17 +34,12 @@ export function ExperimentHeader({
 }) {
   const client = useQueryClient();
   const navigate = useNavigate();
-  const [isRenaming, setRenaming] = useState(false);
   const [isDeleting, setDeleting] = useState(false);
-  const [name, setName] = useState(experiment.name);
   const path = { params: { path: { experiment_id: experiment.id } } };
   const rename = useMutation({
-    mutationFn: () =>
-      unwrap(http.PATCH("/api/v1/experiments/{experiment_id}", { ...path, body: { name: name.trim() } })),
-    onSuccess: () => {
-      setRenaming(false);
-      void client.invalidateQueries({ queryKey: ["experiments"] });
-    },
+    mutationFn: (name: string) =>
+      unwrap(http.PATCH("/api/v1/experiments/{experiment_id}", { ...path, body: { name } })),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["experiments"] }),
     onError: (error) => notifyError("Could not rename the experiment", error),
   });
   const remove = useMutation({
@@ -70,42 +66,15 @@ export function ExperimentHeader({
   return (
     <div>
       <Group justify="space-between" align="center" gap="xs">
-        {isRenaming ? (
-          <form
-            onSubmit={(event) => {
-              event.preventDefault();
-              if (name.trim()) rename.mutate();
-            }}
-          >
-            <Group gap="xs">
-              <TextInput
-                aria-label="Name of the experiment"
-                value={name}
-                maxLength={200}
-                onChange={(event) => setName(event.currentTarget.value)}
-                data-autofocus
-              />
-              <Button type="submit" size="xs" loading={rename.isPending} disabled={!name.trim()}>
-                Save
-              </Button>
-              <Button size="xs" variant="default" onClick={() => setRenaming(false)}>
-                Cancel
-              </Button>
-            </Group>
-          </form>
-        ) : (
-          <Group gap="xs">
-            <Title order={1} size="h3" style={{ overflowWrap: "anywhere" }}>
-              {experiment.name}
-            </Title>
-            <ExperimentStatusBadge status={experiment.status} />
-            {experiment.source === "imported" ? (
-              <Badge variant="outline" color="gray" radius="sm" tt="none">
-                Imported
-              </Badge>
-            ) : null}
-          </Group>
-        )}
+        <Group gap="xs" flex="0 1 auto" miw={0}>
+          <EditableName name={experiment.name} label="Name of the experiment" onRename={rename.mutate} />
+          <ExperimentStatusBadge status={experiment.status} />
+          {experiment.source === "imported" ? (
+            <Badge variant="outline" color="gray" radius="sm" tt="none">
+              Imported
+            </Badge>
+          ) : null}
+        </Group>
         <Group gap="xs">
           <ExperimentActions experiment={experiment} />
           <Button
@@ -117,17 +86,6 @@ export function ExperimentHeader({
             leftSection={<IconFileText size={14} />}
           >
             Report
-          </Button>
-          <Button
-            size="xs"
-            variant="default"
-            leftSection={<IconPencil size={14} />}
-            onClick={() => {
-              setName(experiment.name);
-              setRenaming(true);
-            }}
-          >
-            Rename
           </Button>
           <Button
             size="xs"

@@ -8,7 +8,9 @@ import { MethodName } from "@/components/runs/MethodName";
 import { StepProgress } from "@/components/runs/Progress";
 import { phaseLabel } from "@/components/runs/run-state";
 import { StatusBadge } from "@/components/runs/StatusBadge";
+import { useRunActions } from "@/components/runs/use-run-actions";
 import { useServerNow } from "@/components/server/use-server-now";
+import { EditableName } from "@/components/text/EditableName";
 import {
   age,
   count,
@@ -21,7 +23,6 @@ import {
 } from "@/components/text/format";
 import { RunActions } from "@/features/run/actions/RunActions";
 import type { LiveRun } from "@/features/run/live/live-run";
-import { RunName } from "./RunName";
 
 interface RunHeaderProps {
   run: RunDetail;
@@ -31,6 +32,7 @@ interface RunHeaderProps {
 }
 
 export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
+  const { rename } = useRunActions();
   const step = Math.max(live.lastSeq >= run.last_seq ? live.step : run.step, 0);
   const ranked = live.snapshots.at(-1);
   const meanRank = ranked && live.modules.length ? ranked.live / live.modules.length : run.mean_rank;
@@ -62,7 +64,11 @@ export function RunHeader({ run, live, status, connection }: RunHeaderProps) {
       </Group>
       <Group justify="space-between" align="flex-start" gap="sm">
         <Group gap="sm" align="center" className="run-title">
-          <RunName run={run} />
+          <EditableName
+            name={run.name}
+            label="Name of the run"
+            onRename={(name) => rename.mutate({ id: run.id, name })}
+          />
           <StatusBadge
             state={{
               status,

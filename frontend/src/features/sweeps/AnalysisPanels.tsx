@@ -1,4 +1,5 @@
 import { Alert, Group, Loader, Skeleton, Stack, Table, Text } from "@mantine/core";
+import { useThrottledValue } from "@mantine/hooks";
 import { IconInfoCircle } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
@@ -15,6 +16,8 @@ import { plural } from "@/components/text/plural";
 import { analysisQuery } from "./queries";
 
 const height = 380;
+/** While results come in. An analysis costs the server one to two seconds of CPU. */
+const calmMs = 15_000;
 
 interface AnalysisPanelsProps {
   sweep: SweepDetail;
@@ -25,7 +28,9 @@ interface AnalysisPanelsProps {
 
 /** Parallel coordinates, importance of the parameters, and their correlation with the metric. */
 export function AnalysisPanels({ sweep, marked, onMark }: AnalysisPanelsProps) {
-  const results = sweep.trials.done;
+  const { done } = sweep.trials;
+  const throttled = useThrottledValue(done, calmMs);
+  const results = sweep.status === "running" && throttled > 0 ? throttled : done;
   const analysis = useQuery(analysisQuery(sweep.id, results));
   if (results === 0) return null;
   if (!analysis.data)

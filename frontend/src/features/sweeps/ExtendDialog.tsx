@@ -4,6 +4,7 @@ import { useState } from "react";
 import { http, unwrap } from "@/api/client";
 import type { SweepDetail, SweepExtension } from "@/api/types";
 import { notify, notifyError } from "@/components/feedback/toast";
+import { newSeeds } from "@/components/trials/new-seeds";
 
 interface ExtendDialogProps {
   sweep: SweepDetail;
@@ -88,11 +89,4 @@ export function ExtendDialog({ sweep, opened, onClose }: ExtendDialogProps) {
       </Stack>
     </Modal>
   );
-}
-
-/** The smallest seeds that the sweep does not have yet. */
-export function newSeeds(used: readonly number[], count: number): number[] {
-  const found: number[] = [];
-  for (let seed = 0; found.length < count; seed++) if (!used.includes(seed)) found.push(seed);
-  return found;
 }

@@ -1,16 +1,23 @@
-import { Anchor, Badge, Button, Group, Stack, Table, Text } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { Anchor, Badge, Button, Group, Skeleton, Stack, Table, Text } from "@mantine/core";
+import { IconTable } from "@tabler/icons-react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Suspense, useState } from "react";
 import { Link } from "react-router";
 import type { SweepDetail, SweepPoint } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { TableMenu } from "@/components/files/TableMenu";
 import { Panel } from "@/components/layout/Panel";
+import { lazyPart } from "@/components/server/load-part";
 import { count } from "@/components/text/format";
 import { type Unit, unitOf, written } from "@/components/text/metric-unit";
 import { leaderboardRows } from "./leaderboard-rows";
 import { leaderboardQuery } from "./queries";
 import { shortName, valueText } from "./sweep-text";
+
+const TableDialog = lazyPart(
+  () => import("./TableDialog"),
+  (module) => module.TableDialog,
+);
 
 const firstRows = 25;
 const mostRows = 1000;
@@ -24,7 +31,9 @@ interface LeaderboardPanelProps {
 
 /** Points with mean, median, spread and range over their seeds, the best first. */
 export function LeaderboardPanel({ sweep, marked, onMark }: LeaderboardPanelProps) {
+  const client = useQueryClient();
   const [limit, setLimit] = useState(firstRows);
+  const [table, setTable] = useState<"never" | "opened" | "closed">("never");
   const board = useQuery(leaderboardQuery(sweep.id, sweep.revision, limit));
   const unit = unitOf(sweep.metric);
   const items = board.data?.items ?? [];
@@ -36,17 +45,32 @@ export function LeaderboardPanel({ sweep, marked, onMark }: LeaderboardPanelProp
       note={`${titled(sweep.metric.title)} at the end of each run, ${sweep.metric.lower_is_better ? "lower is better" : "higher is better"}${unit.factor === 100 ? "; in hundredths" : ""}. sd: standard deviation over the seeds.`}
       actions={
         items.length ? (
-          <TableMenu
-            label="Export leaderboard"
-            file={`${sweep.name} leaderboard`}
-            rows={() => leaderboardRows(items, sweep.parameters)}
-          />
+          <Group gap={4}>
+            <Button
+              size="compact-sm"
+              variant="default"
+              leftSection={<IconTable size={14} />}
+              onClick={() => setTable("opened")}
+            >
+              Table for a paper
+            </Button>
+            <TableMenu
+              label="Export leaderboard"
+              file={`${sweep.name} leaderboard`}
+              rows={async () => {
+                const whole = await client.fetchQuery(leaderboardQuery(sweep.id, sweep.revision, mostRows));
+                return leaderboardRows(whole.items, sweep.parameters);
+              }}
+            />
+          </Group>
         ) : null
       }
     >
       {board.error && !board.data ? (
         <ErrorState error={board.error} onRetry={() => void board.refetch()} />
-      ) : board.data && items.length === 0 ? (
+      ) : !board.data ? (
+        <Skeleton height={180} aria-label="Loading" aria-busy />
+      ) : items.length === 0 ? (
         <Text size="sm" c="dimmed">
           No point has been chosen yet.
         </Text>
@@ -97,6 +121,11 @@ export function LeaderboardPanel({ sweep, marked, onMark }: LeaderboardPanelProp
             </Group>
           ) : null}
         </Stack>
+      )}
+      {table === "never" ? null : (
+        <Suspense>
+          <TableDialog sweep={sweep} opened={table === "opened"} onClose={() => setTable("closed")} />
+        </Suspense>
       )}
     </Panel>
   );

@@ -1,30 +1,16 @@
-import {
-  Alert,
-  Anchor,
-  Button,
-  Container,
-  Group,
-  Progress,
-  Skeleton,
-  Stack,
-  Text,
-  Title,
-} from "@mantine/core";
+import { Alert, Anchor, Button, Container, Group, Progress, Skeleton, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "react-router";
 import type { SweepDetail } from "@/api/types";
 import { ErrorState } from "@/components/feedback/states";
 import { useTitle } from "@/components/navigation/use-title";
-import { dateTime, duration } from "@/components/text/format";
 import { unitOf, written } from "@/components/text/metric-unit";
-import { plural } from "@/components/text/plural";
 import { AnalysisPanels } from "./AnalysisPanels";
 import { LeaderboardPanel } from "./LeaderboardPanel";
 import { sweepQuery } from "./queries";
-import { SweepActions } from "./SweepActions";
-import { SweepStatusBadge } from "./SweepStatusBadge";
-import { searchTitles, trialsText, valuesText } from "./sweep-text";
+import { SweepHeader } from "./SweepHeader";
+import { trialsText, valuesText } from "./sweep-text";
 import "./sweeps.css";
 
 /** One sweep: how far it is, its leaderboard, and what its parameters do. */
@@ -37,10 +23,10 @@ export function SweepPage() {
     <Container size="xl" px={{ base: "sm", sm: "lg" }} py="md">
       {sweep.data ? (
         <Stack gap="md">
-          <Header sweep={sweep.data} />
+          <SweepHeader sweep={sweep.data} />
           <State sweep={sweep.data} />
-          <LeaderboardPanel sweep={sweep.data} marked={marked} onMark={setMarked} />
-          <AnalysisPanels sweep={sweep.data} marked={marked} onMark={setMarked} />
+          <LeaderboardPanel key={`board ${id}`} sweep={sweep.data} marked={marked} onMark={setMarked} />
+          <AnalysisPanels key={`analysis ${id}`} sweep={sweep.data} marked={marked} onMark={setMarked} />
         </Stack>
       ) : sweep.error ? (
         <Stack gap="md" align="flex-start">
@@ -60,40 +46,6 @@ export function SweepPage() {
         </Stack>
       )}
     </Container>
-  );
-}
-
-function Header({ sweep }: { sweep: SweepDetail }) {
-  const facts = [
-    searchTitles[sweep.kind],
-    plural(sweep.parameters.length, "parameter"),
-    plural(sweep.seeds, "seed"),
-    `by ${sweep.metric.title}`,
-    dateTime(sweep.created_at),
-    sweep.active_s >= 1 ? `ran ${duration(sweep.active_s)}` : null,
-  ];
-  return (
-    <div>
-      <Group justify="space-between" align="center" gap="xs">
-        <Group gap="xs">
-          <Title order={1} size="h3" style={{ overflowWrap: "anywhere" }}>
-            {sweep.name}
-          </Title>
-          <SweepStatusBadge status={sweep.status} />
-        </Group>
-        <Group gap="xs">
-          <SweepActions sweep={sweep} />
-        </Group>
-      </Group>
-      <Text size="sm" c="dimmed" className="numbers" mt={2}>
-        {facts.filter((fact) => fact !== null).join(" · ")}
-      </Text>
-      {sweep.notes ? (
-        <Text size="sm" mt={4} style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
-          {sweep.notes}
-        </Text>
-      ) : null}
-    </div>
   );
 }
 

@@ -36,6 +36,28 @@ export const leaderboardQuery = (id: string, revision: number | undefined, limit
     staleTime: Number.POSITIVE_INFINITY,
   });
 
+interface TableForm {
+  format: "csv" | "markdown" | "latex";
+  rows: string | null;
+  columns: string[];
+}
+
+/** The results of one revision as text. */
+export const tableQuery = (id: string, revision: number, { format, rows, columns }: TableForm) =>
+  queryOptions({
+    queryKey: ["sweeps", id, "table", revision, format, rows, columns],
+    queryFn: ({ signal }) =>
+      unwrap(
+        http.GET("/api/v1/sweeps/{sweep_id}/table", {
+          signal,
+          params: { path: { sweep_id: id }, query: { format, ...(rows === null ? {} : { rows, columns }) } },
+          parseAs: "text",
+        }),
+      ) as Promise<string>,
+    placeholderData: (previous) => previous,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
 /** Computed from the results alone, so it changes with their number. */
 export const analysisQuery = (id: string, results: number | undefined) =>
   queryOptions({

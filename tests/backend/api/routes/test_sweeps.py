@@ -1,6 +1,7 @@
 """Sweeps by the API: the plan, the first runs, results, and what is refused."""
 
 import csv
+import json
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from rankscope.contract.status import RunStatus
 from rankscope.store import queue, runs
 from rankscope.store.database.engine import writing
 from rankscope.store.history import events
+from tests import sweep_recording
 from tests.backend.conftest import CONFIG, Server, config_with
 
 ASKED: dict[str, Any] = {
@@ -99,12 +101,30 @@ def test_a_sweep_is_launched_paused_resumed_and_read(api: httpx.Client, server: 
         ("2", 0.6),
     ]
     assert api.get(f"{url}/table?rows=budget").json()["errors"][0]["field"] == "rows"
-    analysis = api.get(f"{url}/analysis").json()
-    assert (analysis["n"], [axis["title"] for axis in analysis["axes"]]) == (3, ["Learning rate", "Target rank"])
-    assert [line["values"] for line in analysis["lines"]] == [[0.001, "1"], [0.001, "2"], [0.01, "1"]]
     assert api.patch(url, json={"name": "Rates and ranks"}).json()["name"] == "Rates and ranks"
     assert api.delete(url).status_code == 204
     assert api.get(url).status_code == 404
+
+
+def test_the_recorded_answers_of_the_page_tests_are_those_of_today(api: httpx.Client, server: Server) -> None:
+    recorded = json.loads(sweep_recording.FILE.read_text(encoding="utf-8"))
+    assert sweep_recording.record(api, server.app) == recorded, "run `make recordings` and look at the difference"
+    analysis = recorded["done"]["analysis"]
+    pairs = [(line["values"][0], line["value"]) for line in analysis["lines"]]
+    (correlation,) = analysis["correlations"]
+    assert (correlation["name"], correlation["n"]) == ("training.learning_rate", 12)
+    assert correlation["rho"] == pytest.approx(spearman(pairs))
+    first, second = analysis["importance"]
+    assert (first["name"], second["name"]) == ("training.learning_rate", "method.score")
+    assert first["share"] + second["share"] == pytest.approx(1)
+
+
+def spearman(pairs: list[tuple[float, float]]) -> float:
+    """Of values without ties: 1 - 6 sum d^2 / (n (n^2 - 1))."""
+    n = len(pairs)
+    ranks = [[sorted(side).index(value) for value in side] for side in zip(*pairs, strict=True)]
+    distances: list[int] = [abs(one - other) for one, other in zip(*ranks, strict=True)]
+    return 1 - 6 * sum(one * one for one in distances) / (n * (n * n - 1))
 
 
 @pytest.mark.parametrize(

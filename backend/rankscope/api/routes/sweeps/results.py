@@ -18,7 +18,7 @@ from rankscope.api.shapes.sweeps import (
 from rankscope.api.sweep_results import analysis_input, check_matrix, read_board
 from rankscope.contract.sweeps.analysis import SweepAnalysis
 from rankscope.search.tables import sweep_table
-from rankscope.store import runs
+from rankscope.store import trial_runs
 from rankscope.store.database.engine import reading, writing
 from rankscope.store.sweeps import lifecycle, sweeps
 from rankscope.table_text import ENDINGS, MEDIA_TYPES, TableFormat
@@ -57,8 +57,8 @@ def delete_sweep(sweep_id: SweepId, engine: EngineDep, doorbell: DoorbellDep, no
     """Deletes a sweep with its trials. Its queued runs are deleted, running ones are stopped, finished ones kept."""
     with writing(engine) as session:
         stopped = lifecycle.delete(session, sweep_id, now=now)
-        numbers = [(run_id, runs.get_run(session, run_id).last_seq) for run_id in stopped]
-    for run_id, last_seq in numbers:
+        numbers = trial_runs.last_seqs(session, stopped)
+    for run_id, last_seq in numbers.items():
         doorbell.ring(run_id, last_seq)
 
 
@@ -88,9 +88,10 @@ def get_leaderboard(
 def get_sweep_analysis(sweep_id: SweepId, engine: EngineDep, answers: AnswersDep) -> SweepAnalysis:
     """Parallel coordinates, importance of the parameters, and their correlation with the metric.
 
-    Importance is by PED-ANOVA, correlations by Spearman's rank correlation. Computing them takes some seconds.
+    Importance is by PED-ANOVA, correlations by Spearman's rank correlation. Computing them takes some seconds, once for
+    the same results.
     """
-    return answers.run("rankscope.search", analysis_input(read_board(engine, sweep_id)), SweepAnalysis)
+    return answers.run_once("rankscope.search", analysis_input(read_board(engine, sweep_id)), SweepAnalysis)
 
 
 @router.get(

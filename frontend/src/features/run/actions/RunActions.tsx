@@ -1,5 +1,6 @@
 import { Button, type ButtonProps, Group, Menu, Tooltip } from "@mantine/core";
 import {
+  IconAdjustmentsHorizontal,
   IconArrowFork,
   IconBraces,
   IconChevronDown,
@@ -199,6 +200,16 @@ export function RunActions({ run, status }: { run: RunDetail; status: RunStatus 
               ))}
             </>
           ) : null}
+          <Menu.Divider />
+          <Menu.Item
+            component={Link}
+            to={`/sweeps/new?run=${run.id}`}
+            leftSection={<IconAdjustmentsHorizontal size={15} />}
+            title="Train its configuration with other values of some fields, and rank the results."
+            data-testid="sweep-around-run"
+          >
+            Sweep around this run
+          </Menu.Item>
           <Menu.Divider />
           <Menu.Item
             color="red"
